@@ -1,0 +1,289 @@
+"""TOML → frozen Experiment, with includes, overrides and errors that name the exact setting.
+
+The key of a table picks the plug-in point, ``kind`` the entry, the other keys are the arguments
+of its constructor: the signature is the schema, so there is nothing else to keep in step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from textgen.errors import TextgenError
+from textgen.registry import POINTS, lookup, suggestion
+from textgen.settings import Backbone, Sampling, Split, Training
+
+BUDGETS = ("seconds", "characters", "updates", "epochs")
+TABLES = {"split": Split, "backbone": Backbone, "training": Training, "sampling": Sampling}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One arm: everything that decides what a run computes.
+
+    ``resolved`` is the same as nested plain data with every default written out; two experiments
+    are the same when their ``resolved`` is.
+    """
+
+    name: str
+    seed: int
+    corpus: Any
+    fallback: Any | None
+    keep: str | None
+    split: Split
+    tokenizer: Any
+    objective: Any
+    backbone: Backbone
+    training: Training
+    sampling: Sampling
+    resolved: dict[str, Any]
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file.
+
+    Args:
+        path: a TOML file. ``include = "other.toml"`` starts from another file beside it.
+        overrides: ``table.key=value`` strings, the value written as in TOML.
+
+    Raises:
+        TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
+    """
+    path = Path(path)
+    data = _read(path)
+    for text in overrides:
+        _override(data, text)
+    data.setdefault("name", path.stem)
+    return resolve(data, str(path))
+
+
+def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
+    """The Experiment that nested plain data describes; ``where`` names it in errors."""
+    data = dict(data)
+    known = {"name", "seed", *POINTS, *TABLES}
+    for key in data:
+        if key not in known:
+            raise _unknown(f"{where}: {key}", key, known)
+    name = data.get("name", "experiment")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise TextgenError(
+            f"{where}: name",
+            found=repr(name),
+            expected="letters, digits, '.', '_' and '-': it names the run folder",
+        )
+    seed = data.get("seed", 1)
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise TextgenError(f"{where}: seed", found=repr(seed), expected="a whole number from 0")
+    corpus_table = _as_table(data.get("corpus"), f"{where}: corpus")
+    keep = _keep(corpus_table.pop("keep", None), f"{where}: corpus.keep")
+    fallback_table = corpus_table.pop("fallback", None)
+    corpus, corpus_plain = _plugin("corpus", corpus_table, where)
+    fallback = None
+    if fallback_table is not None:
+        fallback, corpus_plain["fallback"] = _plugin(
+            "corpus", _as_table(fallback_table, f"{where}: corpus.fallback"), where, ".fallback"
+        )
+    if keep is not None:
+        corpus_plain["keep"] = keep
+    tokenizer, tokenizer_plain = _plugin("tokenizer", data.get("tokenizer", {}), where)
+    objective, objective_plain = _plugin("objective", data.get("objective", {}), where)
+    fixed = {
+        key: build(cls, _as_table(data.get(key, {}), f"{where}: {key}"), f"{where}: {key}")
+        for key, cls in TABLES.items()
+    }
+    _one_budget(fixed["training"], where)
+    plain = {key: _plain(value) for key, value in fixed.items()}
+    return Experiment(
+        name=name,
+        seed=seed,
+        corpus=corpus,
+        fallback=fallback,
+        keep=keep,
+        tokenizer=tokenizer,
+        objective=objective,
+        **fixed,
+        resolved={
+            "name": name,
+            "seed": seed,
+            "corpus": corpus_plain,
+            "tokenizer": tokenizer_plain,
+            "objective": objective_plain,
+            **plain,
+        },
+    )
+
+
+def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    """``cls(**values)``, with the values checked against the constructor's annotations.
+
+    Raises:
+        TextgenError: an unknown key (with a suggestion), a missing one, a wrong type or range.
+    """
+    hints = get_type_hints(cls.__init__, include_extras=True)
+    parameters = list(inspect.signature(cls).parameters.values())
+    fields: dict[str, Any] = {
+        p.name: (hints[p.name], ... if p.default is p.empty else p.default) for p in parameters
+    }
+    for key in values:
+        if key not in fields:
+            raise _unknown(f"{where}.{key}", key, fields)
+    schema = create_model("Schema", __config__=ConfigDict(extra="forbid"), **fields)
+    try:
+        # JSON is the strict mode in which arrays are tuples and strings are paths
+        checked = schema.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"][:1])
+        raise TextgenError(
+            f"{where}.{setting}",
+            found="nothing" if first["type"] == "missing" else repr(first["input"]),
+            expected=_expectation(first),
+            hint="correct this setting in the experiment file or with --set",
+        ) from None
+    return cls(**{p.name: getattr(checked, p.name) for p in parameters})
+
+
+def _expectation(error: Any) -> str:
+    if error["type"] == "missing":
+        return "a value: this setting has no default"
+    message = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    return message[0].lower() + message[1:]
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path.is_dir() or not path.exists():
+        raise TextgenError(
+            str(path),
+            found="a folder" if path.is_dir() else "no such file",
+            expected="an experiment file in TOML",
+            hint="the ones that come with textgen are in experiments/",
+        )
+    if path.resolve() in seen:
+        raise TextgenError(str(path), found="an include that leads back to itself")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TextgenError(str(path), found=str(error), expected="a valid TOML file") from None
+    include = data.pop("include", None)
+    if include is None:
+        return data
+    if not isinstance(include, str):
+        raise TextgenError(f"{path}: include", found=repr(include), expected="one file name")
+    return _merge(_read(path.parent / include, (*seen, path.resolve())), data)
+
+
+def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """``change`` over ``base``. A table that names another ``kind`` replaces the whole table, and
+    one that names another budget drops the base's budget."""
+    result = dict(base)
+    for key, value in change.items():
+        old = result.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if "kind" in value and value["kind"] != old.get("kind"):
+                result[key] = dict(value)
+                continue
+            if key == "training" and any(budget in value for budget in BUDGETS):
+                old = {k: v for k, v in old.items() if k not in BUDGETS}
+            result[key] = _merge(dict(old), value)
+        else:
+            result[key] = value
+    return result
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise TextgenError(f"--set {text}", found="no `=`", expected="table.key=value")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    change: Any = parsed
+    for part in reversed(parts):
+        change = {part: change}
+    data.update(_merge(data, change))
+
+
+def _plugin(point: str, value: Any, where: str, sub: str = "") -> tuple[Any, dict[str, Any]]:
+    label = f"{where}: {point}{sub}"
+    values = _as_table(value, label)
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str):
+        raise TextgenError(
+            f"{label}.kind",
+            found="nothing" if kind is None else repr(kind),
+            expected=suggestion("", _kinds(point)),
+            hint=f'name one: [{point}] kind = "…"',
+        )
+    made = build(lookup(point, kind, f"{label}.kind"), values, label)
+    return made, {"kind": kind, **_plain(made)}
+
+
+def _kinds(point: str) -> list[str]:
+    from textgen.registry import table
+
+    return list(table(point))
+
+
+def _as_table(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TextgenError(
+        where,
+        found="nothing" if value is None else repr(value),
+        expected="a table, or the name of a kind",
+    )
+
+
+def _keep(value: Any, where: str) -> str | None:
+    """The characters a corpus is cut down to, ``"article"`` naming the article's own set."""
+    if value is not None and (not isinstance(value, str) or not value):
+        raise TextgenError(where, found=repr(value), expected='"article" or the characters to keep')
+    return value
+
+
+def _plain(made: Any) -> dict[str, Any]:
+    """A frozen dataclass as TOML data: paths as strings, tuples as lists, no empty settings."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, (tuple, list)):
+            return [convert(item) for item in value]
+        return value
+
+    fields = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.init}
+    return {key: convert(value) for key, value in fields.items() if value is not None}
+
+
+def _one_budget(training: Training, where: str) -> None:
+    given = [key for key in BUDGETS if getattr(training, key) is not None]
+    if len(given) != 1:
+        raise TextgenError(
+            f"{where}: training",
+            found=f"{len(given)} budgets" + (f": {', '.join(given)}" if given else ""),
+            expected=f"exactly one of {', '.join(BUDGETS)}",
+            hint="for example: [training] seconds = 300",
+        )
+
+
+def _unknown(where: str, key: str, known: Any) -> TextgenError:
+    return TextgenError(
+        where,
+        found=f"unknown setting {key!r}",
+        expected=suggestion(key, known),
+        hint="correct the name or remove the line",
+    )

@@ -1,0 +1,66 @@
+"""One file of the user's own text, cut into documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textgen.corpora.base import Document
+from textgen.corpora.reading import read_text
+from textgen.errors import TextgenError
+from textgen.settings import Count
+
+
+@dataclass(frozen=True)
+class File:
+    """A single text file.
+
+    It is cut at every ``separator``, or, where none is given, into ``pieces`` of about equal size
+    at the blank line (else the line end, else the space) nearest to each cut. Pieces of one work
+    are not independent documents: differences measured on them are about this text only.
+
+    Args:
+        path: the file, relative to where the command is run.
+        separator: text between two documents; it belongs to neither.
+        pieces: number of documents where there is no separator.
+        encoding: a name Python knows, or ``"auto"``.
+        licence: shown wherever results are.
+    """
+
+    path: Path
+    separator: str = ""
+    pieces: Count = 40
+    encoding: str = "auto"
+    licence: str = "the user's own"
+
+    @property
+    def origin(self) -> str:
+        return str(self.path)
+
+    def documents(self) -> list[Document]:
+        text = read_text(self.path, self.encoding)
+        if not text.strip():
+            raise TextgenError(f"corpus.path: {self.path}", found="no text", expected="some text")
+        parts = text.split(self.separator) if self.separator else cut(text, self.pieces)
+        width = len(str(len(parts)))
+        return [
+            Document(f"{self.path.name}#{i:0{width}d}", part)
+            for i, part in enumerate(parts, start=1)
+            if part
+        ]
+
+
+def cut(text: str, pieces: int) -> list[str]:
+    """``text`` in at most ``pieces`` parts whose concatenation is ``text``."""
+    parts, start = [], 0
+    for i in range(1, pieces):
+        target = len(text) * i // pieces
+        reach = min(len(text), target + len(text) // pieces // 2)
+        for mark in ("\n\n", "\n", " "):
+            found = text.find(mark, max(target, start), reach)
+            if found >= 0:
+                parts.append(text[start : found + len(mark)])
+                start = found + len(mark)
+                break
+    parts.append(text[start:])
+    return parts

@@ -1,0 +1,52 @@
+"""A folder of the user's own texts: every file is a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textgen.corpora.base import Document
+from textgen.corpora.reading import read_text
+from textgen.errors import TextgenError
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Text files in a folder and the folders below it.
+
+    Args:
+        path: the folder, relative to where the command is run.
+        pattern: which files, as a glob.
+        encoding: a name Python knows, or ``"auto"``.
+        licence: shown wherever results are.
+    """
+
+    path: Path
+    pattern: str = "*.txt"
+    encoding: str = "auto"
+    licence: str = "the user's own"
+
+    @property
+    def origin(self) -> str:
+        return str(self.path)
+
+    def documents(self) -> list[Document]:
+        if not self.path.is_dir():
+            raise TextgenError(
+                f"corpus.path: {self.path}",
+                found="no such folder",
+                expected="a folder of text files",
+                hint="paths are relative to where the command is run",
+            )
+        files = sorted(p for p in self.path.rglob(self.pattern) if p.is_file())
+        if not files:
+            raise TextgenError(
+                f"corpus.path: {self.path}",
+                found=f"no file that matches {self.pattern!r}",
+                expected="at least three text files",
+                hint='set [corpus] pattern, e.g. "*.md"',
+            )
+        return [
+            Document(p.relative_to(self.path).as_posix(), read_text(p, self.encoding))
+            for p in files
+        ]

@@ -1,0 +1,132 @@
+"""From a corpus setting to documents: the fallback, the character filter, the split."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from textgen.config import Experiment
+from textgen.corpora.base import Document, check_not_empty, corpus_hash, keep_characters
+from textgen.errors import CorpusUnavailable, TextgenError
+from textgen.settings import Split
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The corpus really used, and its three parts. ``warning`` is set when it is the fallback."""
+
+    kind: str
+    origin: str
+    licence: str
+    sha256: str
+    warning: str
+    train: list[Document]
+    validation: list[Document]
+    test: list[Document]
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What manifest, metrics and every report say about the corpus."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {
+            "kind": self.kind,
+            "origin": self.origin,
+            "licence": self.licence,
+            "sha256": self.sha256,
+            "split_sha256": hashlib.sha256(
+                repr([(key, [d.name for d in part]) for key, part in parts.items()]).encode()
+            ).hexdigest(),
+            "fallback": bool(self.warning),
+            **{
+                key: {"documents": len(part), "characters": sum(len(d.text) for d in part)}
+                for key, part in parts.items()
+            },
+        }
+
+
+def load_corpus(experiment: Experiment) -> Loaded:
+    """The documents of an experiment, split.
+
+    Raises:
+        CorpusUnavailable: it cannot be fetched and no fallback is named.
+        TextgenError: no text, or too few documents for three parts.
+    """
+    corpus, kind = experiment.corpus, experiment.resolved["corpus"]["kind"]
+    warning = ""
+    try:
+        documents = corpus.documents()
+    except CorpusUnavailable as error:
+        if experiment.fallback is None:
+            raise
+        corpus = experiment.fallback
+        wanted, kind = kind, experiment.resolved["corpus"]["fallback"]["kind"]
+        warning = (
+            f"THE CORPUS {wanted!r} CANNOT BE REACHED ({error.found}).\n"
+            f"This run uses the fallback {kind!r} instead: its figures are not about {wanted!r}.\n"
+            f"{error.hint}"
+        )
+        documents = corpus.documents()
+    if experiment.keep:
+        documents = keep_characters(documents, experiment.keep)
+    documents = check_not_empty(documents, f"corpus {kind}")
+    train, validation, test = split(documents, experiment.split)
+    return Loaded(
+        kind=kind,
+        origin=corpus.origin,
+        licence=corpus.licence,
+        sha256=corpus_hash(documents),
+        warning=warning,
+        train=train,
+        validation=validation,
+        test=test,
+    )
+
+
+def split(documents: list[Document], settings: Split) -> tuple[list[Document], ...]:
+    """Train, validation and test documents.
+
+    Groups of documents are taken in the order of a hash of their name and the seed. Each goes to
+    the test part if it still fits in that part's share of all characters, else to validation if it
+    fits there, else to training. A group larger than a share is therefore always trained on.
+
+    Raises:
+        TextgenError: a part stays empty.
+    """
+    group_of = {name: members for members in settings.groups for name in members}
+    groups: dict[tuple[str, ...], list[Document]] = {}
+    for document in documents:
+        groups.setdefault(group_of.get(document.name, (document.name,)), []).append(document)
+    total = sum(len(d.text) for d in documents)
+    room = {"test": settings.test * total, "validation": settings.validation * total}
+    parts: dict[str, list[Document]] = {"train": [], "validation": [], "test": []}
+    for key in sorted(groups, key=lambda key: _hash(key, settings.seed)):
+        size = sum(len(d.text) for d in groups[key])
+        part = next((p for p in ("test", "validation") if size <= room[p]), "train")
+        if part != "train":
+            room[part] -= size
+        parts[part] += groups[key]
+    _fill_empty(parts)
+    for part, members in parts.items():
+        if not members:
+            raise TextgenError(
+                f"corpus: {part} part",
+                found=f"no document in it: {len(documents)} in all, the largest parts of the text",
+                expected="at least three documents",
+                hint="cut the text into more documents ([corpus] pieces or separator)",
+            )
+    return parts["train"], parts["validation"], parts["test"]
+
+
+def _fill_empty(parts: dict[str, list[Document]]) -> None:
+    """With few or very uneven documents, an empty part gets the shortest training document."""
+    for part in ("test", "validation"):
+        if not parts[part] and len(parts["train"]) > 1:
+            shortest = min(parts["train"], key=lambda d: len(d.text))
+            parts["train"].remove(shortest)
+            parts[part].append(shortest)
+
+
+def _hash(group: tuple[str, ...], seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{'+'.join(sorted(group))}".encode()).hexdigest()

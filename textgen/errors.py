@@ -1,0 +1,34 @@
+"""The one exception a user can meet: what was found, what was expected, what to do next."""
+
+from __future__ import annotations
+
+
+class TextgenError(Exception):
+    """A problem with the user's input or surroundings, told on one screen without a traceback.
+
+    Args:
+        where: the file, folder or setting at fault, e.g. ``experiments/char.toml: training.batch``.
+        found: what is there now.
+        expected: what should be there.
+        hint: what to do next.
+    """
+
+    def __init__(self, where: str, *, found: str, expected: str = "", hint: str = "") -> None:
+        self.where, self.found, self.expected, self.hint = where, found, expected, hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [self.where, f"  found:    {self.found}"]
+        if self.expected:
+            lines.append(f"  expected: {self.expected}")
+        if self.hint:
+            lines.append(f"  to do:    {self.hint}")
+        return "\n".join(lines)
+
+
+class CorpusUnavailable(TextgenError):  # noqa: N818 - a state of the world, not a fault of the user
+    """A corpus cannot be fetched here; an experiment may name a fallback."""
+
+
+class Diverged(TextgenError):  # noqa: N818 - the field's word
+    """Training produced a loss that is not a number."""

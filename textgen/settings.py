@@ -1,0 +1,78 @@
+"""The fixed tables of an experiment file. A constructor's signature is its schema in TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Count = Annotated[int, Field(gt=0)]
+"""A whole number of at least one."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Temperature = Annotated[float, Field(ge=0, le=10)]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How documents are divided; ``validation`` and ``test`` are fractions of all characters.
+
+    Groups are documents that share text and must fall on the same side.
+    """
+
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.08
+    test: Annotated[float, Field(gt=0, lt=0.5)] = 0.12
+    seed: int = 0
+    groups: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The shared LSTM stack: ``units`` of each layer, and how symbols enter and leave it."""
+
+    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
+    input: Literal["one_hot", "embedding"] = "one_hot"
+    embedding_size: Count = 64
+    dropout: Fraction = 0.0
+    tied_output: bool = False
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the backbone is trained. Exactly one of the four budgets is given.
+
+    ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
+    counts characters seen, repeats included. ``validations`` is how often within the budget the
+    validation split is looked at, the checkpoint written and the best weights kept.
+    """
+
+    seconds: Positive | None = None
+    characters: Count | None = None
+    updates: Count | None = None
+    epochs: Positive | None = None
+    batch: Count = 16
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
+    learning_rate: Positive = 4e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Fraction = 0.02
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    loss: Literal["categorical", "binary"] = "categorical"
+    validations: Count = 20
+    patience: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 0
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn: after training, and now and then while it goes on."""
+
+    prompts: tuple[str, ...] = ("",)
+    length: Count = 1000
+    samples: Count = 8
+    temperature: Temperature = 0.8
+    top_k: Annotated[int, Field(ge=0)] = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    every: Annotated[int, Field(ge=0)] = 5
