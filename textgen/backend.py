@@ -1,0 +1,61 @@
+"""TensorFlow started quietly, with its threads set before the first operation."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+_started: list[tuple[int, bool]] = []
+
+
+def start(threads: int = 0, deterministic: bool = False) -> int:
+    """Import TensorFlow and Keras without their start-up chatter.
+
+    Args:
+        threads: intra-op threads; 0 takes the cores this process may use.
+        deterministic: refuse kernels whose result depends on the order of threads.
+
+    Returns:
+        The number of threads in force. The first call of a process decides.
+    """
+    if _started:
+        return _started[0][0]
+    threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else "1")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with silenced_stderr():
+        import keras  # noqa: F401 - its own start-up chatter belongs in here too
+        import tensorflow as tf
+
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:  # a notebook has used TensorFlow before: its setting stands
+            threads = tf.config.threading.get_intra_op_parallelism_threads()
+        tf.config.list_physical_devices()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")
+    _started.append((threads, deterministic))
+    return threads
+
+
+@contextlib.contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Nothing written to file descriptor 2 is shown: C++ libraries log before they can be told."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(sink)
+        os.close(kept)

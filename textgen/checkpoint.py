@@ -1,0 +1,76 @@
+"""What training needs to go on bit for bit: written beside the old one, then renamed over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen.errors import TextgenError
+
+FOLDER = "checkpoint"
+
+
+def save(run: Path, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+    """Write a checkpoint; the one before it survives whatever happens meanwhile.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    folder, fresh, old = run / FOLDER, run / f"{FOLDER}.new", run / f"{FOLDER}.old"
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        with (fresh / "state.npz").open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        (fresh / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise write_failed(fresh, error, "the checkpoint before this one is unharmed") from None
+
+
+def load(run: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """The last complete checkpoint, or None.
+
+    Raises:
+        TextgenError: it is there but damaged.
+    """
+    folder, old = run / FOLDER, run / f"{FOLDER}.old"
+    if not folder.exists():
+        if not old.exists():
+            return None
+        folder = old  # the process died between the two renames
+    try:
+        with np.load(folder / "state.npz", allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+        progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise TextgenError(
+            str(folder),
+            found=f"a damaged checkpoint ({error})",
+            expected="state.npz and progress.json as they were written",
+            hint="start this run again with --overwrite",
+        ) from None
+    return arrays, progress
+
+
+def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
+    """The message for a file that could not be written; ``kept`` says what is safe."""
+    return TextgenError(
+        str(path),
+        found=f"it could not be written: {error.strerror or error}",
+        expected="room on the disk and leave to write",
+        hint=f"{kept}; free some space and repeat the command to go on",
+    )

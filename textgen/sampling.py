@@ -1,0 +1,137 @@
+"""Symbols one after another: one compiled loop that carries the state of a whole batch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from textgen.objectives.base import Objective
+from textgen.settings import Backbone
+from textgen.tokenizers.base import BOUNDARY, ESCAPE
+
+CHUNK = 128
+LARGEST_NUCLEUS = 512
+"""top-p looks at this many of the most probable symbols; the vocabulary is never sorted whole."""
+FREE = -1
+
+
+class Sampler:
+    """Draws from a model.
+
+    Boundary and escape are never drawn: a sample has exactly the length asked for, and stands for
+    one document that goes on. The distribution is otherwise the one that is scored, block resets
+    included.
+
+    Args:
+        objective, network, settings: the model.
+    """
+
+    def __init__(self, objective: Objective, network: Any, settings: Backbone) -> None:
+        self._objective, self._network, self._settings = objective, network, settings
+        self._loop = functools.lru_cache(maxsize=8)(self._compile)
+
+    def draw(
+        self,
+        forced: np.ndarray,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fill in the free places of a batch.
+
+        Args:
+            forced: (B, n) integers: symbols that are given (a prompt), −1 where one is drawn.
+            temperature: logits are divided by it; 0 takes the most probable symbol.
+            top_k: draw among so many; 0 for all.
+            top_p: draw among the fewest whose probability reaches it (Holtzman et al. 2020).
+            seed: the same seed, batch and settings draw the same text.
+
+        Returns:
+            The symbols (B, n) int32, and the model's own choice at each place (B, n) int32, which
+            at forced places is its guess before it is told.
+        """
+        batch, length = forced.shape
+        loop = self._loop(batch, top_k, top_p < 1)
+        carry = self._objective.begin(self._network, self._settings, batch)
+        padding = np.full((batch, -length % CHUNK), FREE)
+        given = np.concatenate([forced, padding], axis=1).astype(np.int32)
+        symbols, choices = [], []
+        for start in range(0, length, CHUNK):
+            carry, written, chosen = loop(
+                carry,
+                given[:, start : start + CHUNK],
+                np.float32(temperature),
+                np.float32(top_p),
+                np.array([seed, start], dtype=np.int32),
+            )
+            symbols.append(written.numpy())
+            choices.append(chosen.numpy())
+        return (
+            np.concatenate(symbols, axis=1)[:, :length],
+            np.concatenate(choices, axis=1)[:, :length],
+        )
+
+    def _compile(self, batch: int, top_k: int, nucleus: bool) -> Callable[..., Any]:
+        import tensorflow as tf
+
+        objective, network = self._objective, self._network
+
+        @tf.function(jit_compile=True)
+        def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
+            def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
+                logits, carry = objective.next_logits(network, carry)
+                logits = _without_reserved(logits)
+                noise_seed = tf.stack([seed[0], seed[1] + i])
+                choice = _choose(logits, temperature, top_k, top_p if nucleus else None, noise_seed)
+                symbol = tf.where(forced[:, i] >= 0, forced[:, i], choice)
+                carry = objective.append(carry, symbol)
+                return i + 1, carry, written.write(i, symbol), chosen.write(i, choice)
+
+            def array() -> Any:
+                return tf.TensorArray(tf.int32, CHUNK, element_shape=(batch,))
+
+            _, carry, written, chosen = tf.while_loop(
+                lambda i, *_: i < CHUNK, body, (tf.constant(0), carry, array(), array())
+            )
+            return carry, tf.transpose(written.stack()), tf.transpose(chosen.stack())
+
+        return loop
+
+
+def _without_reserved(logits: Any) -> Any:
+    import tensorflow as tf
+
+    symbols = tf.range(tf.shape(logits)[-1])
+    return tf.where((symbols == BOUNDARY) | (symbols == ESCAPE), -1e9, logits)
+
+
+def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) -> Any:
+    """One symbol a row by the Gumbel-max trick (Gumbel 1954): argmax(logits / T + noise)."""
+    import tensorflow as tf
+
+    size = logits.shape[-1]
+    scaled = logits / tf.maximum(temperature, 1e-6)
+    if top_k or top_p is not None:
+        kept = min(size, top_k or LARGEST_NUCLEUS)
+        top, indices = tf.math.top_k(scaled, kept)
+        if top_p is not None:
+            # the distribution that top_p cuts is the one top_k left over
+            whole = tf.reduce_logsumexp(top if top_k else scaled, axis=-1, keepdims=True)
+            probability = tf.exp(top - whole)
+            mass_before = tf.cumsum(probability, axis=-1, exclusive=True)
+            top = tf.where(mass_before < top_p, top, -1e9)
+    else:
+        top, indices = scaled, None
+    uniform = tf.random.stateless_uniform(tf.shape(top), seed, minval=1e-20, maxval=1.0)
+    noise = -tf.math.log(-tf.math.log(uniform))
+    place = tf.argmax(
+        top + tf.where(temperature > 0, noise, 0.0), axis=-1, output_type=tf.int32
+    )
+    if indices is None:
+        return place
+    return tf.gather(indices, place, batch_dims=1)

@@ -1,0 +1,5 @@
+"""PLUG-IN: text ↔ symbols."""
+
+TABLE = {
+    "characters": "textgen.tokenizers.characters:Characters",
+}

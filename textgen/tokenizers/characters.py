@@ -1,0 +1,78 @@
+"""Characters: every Unicode code point of the training text is a symbol.
+
+Does not handle: normalisation (é and e + ´ stay two different things), grapheme clusters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE, Encoded, smallest_dtype
+
+CHUNK = 1 << 20
+RESERVED = 2
+
+
+@dataclass(frozen=True)
+class Characters:
+    """The character tokenizer. It has no settings."""
+
+    def fit(self, texts: Iterable[str]) -> CharacterCodec:
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text)
+        return CharacterCodec(tuple(sorted(counts)))
+
+    def load(self, state: dict[str, Any]) -> CharacterCodec:
+        return CharacterCodec(tuple(state["characters"]))
+
+
+@dataclass(frozen=True)
+class CharacterCodec:
+    """Symbol ``2 + i`` is the i-th character in code-point order."""
+
+    alphabet: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return RESERVED + len(self.alphabet)
+
+    @cached_property
+    def _points(self) -> np.ndarray:
+        return np.array([ord(c) for c in self.alphabet], dtype=np.uint32)
+
+    def encode(self, text: str) -> Encoded:
+        symbols = np.empty(len(text), dtype=smallest_dtype(self.size))
+        for start in range(0, len(text), CHUNK):
+            part = text[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
+            symbols[start : start + CHUNK] = self._lookup(np.frombuffer(part, dtype="<u4"))
+        surfaces = tuple(text[i] for i in np.flatnonzero(symbols == ESCAPE))
+        return Encoded(symbols, surfaces, np.full(len(surfaces), CHARACTER_BITS), len(text))
+
+    def _lookup(self, points: np.ndarray) -> np.ndarray:
+        if not self.alphabet:
+            return np.full(len(points), ESCAPE)
+        index = np.searchsorted(self._points, points).clip(max=len(self.alphabet) - 1)
+        return np.where(self._points[index] == points, index + RESERVED, ESCAPE)
+
+    def decode(self, encoded: Encoded) -> str:
+        hidden = iter(encoded.surfaces)
+        return "".join(
+            next(hidden) if symbol == ESCAPE else self.alphabet[symbol - RESERVED]
+            for symbol in encoded.symbols.tolist()
+        )
+
+    def render(self, symbols: Sequence[int] | np.ndarray) -> str:
+        return "".join(self.alphabet[s - RESERVED] for s in map(int, symbols) if s >= RESERVED)
+
+    def unknown(self, text: str) -> list[str]:
+        return sorted(set(text) - set(self.alphabet))
+
+    def state(self) -> dict[str, Any]:
+        return {"characters": list(self.alphabet)}
