@@ -1,3 +1,36 @@
-"""textgen: character, word and subword text generators compared on one LSTM backbone."""
+"""textgen: character, word and subword text generators compared on one LSTM backbone.
+
+What runs in a terminal is also a call::
+
+    import textgen
+
+    folder = textgen.run("experiments/char_small.toml")
+    for record in textgen.generate(folder, prompt="At night", samples=3):
+        print(record["text"])
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "corpus_statistics", "generate", "load", "load_experiment", "run"]
+
+_PUBLIC = {
+    "run": ("textgen.run", "run"),
+    "generate": ("textgen.generate", "sample"),
+    "load": ("textgen.runs", "load"),
+    "load_experiment": ("textgen.config", "load"),
+    "corpus_statistics": ("textgen.corpus", "statistics"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'textgen' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _PUBLIC[name]
+    return getattr(importlib.import_module(module), attribute)

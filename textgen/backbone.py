@@ -42,7 +42,11 @@ def stack(
         if settings.dropout and layer > 1:
             x = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout{layer}")(x)
         x, *after = lstm(
-            units, return_sequences=True, return_state=True, name=f"{name}_lstm{layer}"
+            units,
+            return_sequences=True,
+            return_state=True,
+            unit_forget_bias=False,  # with carried states a bias of 1 lets cells run away early
+            name=f"{name}_lstm{layer}",
         )(x, initial_state=state)
         states_in += state
         states_out += after

@@ -189,6 +189,7 @@ def train(
             initial_epoch=len(progress.history),
             steps_per_epoch=progress.updates_per_round,
             verbose=0,
+            shuffle=False,
             callbacks=[
                 monitor,
                 *callbacks(trainer, progress),
@@ -251,6 +252,8 @@ def _optimizer(settings: Training, schedule: Schedule) -> Any:
     options: dict[str, Any] = {"learning_rate": schedule}
     if settings.clip_norm:
         options["global_clipnorm"] = settings.clip_norm
+    if settings.optimizer != "sgd":
+        options["epsilon"] = 1e-8  # gradients of rare symbols are below Keras' 1e-7
     if settings.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=settings.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias"])

@@ -1,0 +1,61 @@
+"""What the commands share: arguments, one-screen errors, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from textgen.errors import TextgenError
+
+COMMANDS = {
+    "run": "train, score and sample one experiment",
+    "generate": "write text with a finished run",
+    "corpus": "list corpora and print their statistics",
+}
+
+
+def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Run a command. A :class:`TextgenError` becomes one message on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character
+    try:
+        command(arguments)
+    except TextgenError as error:
+        if arguments.debug:
+            raise
+        print(f"textgen: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; repeat the command to go on where it stood", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the flags every command has."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m textgen.{name}",
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The ``textgen`` console script: ``textgen run …`` is ``python -m textgen.run …``."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in COMMANDS:
+        return importlib.import_module(f"textgen.{given[0]}").main(given[1:])
+    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    usage = "usage: textgen COMMAND …\n\n" + "\n".join(lines) + "\n\ntextgen COMMAND --help"
+    asked = not given or given[0] in ("-h", "--help")
+    print(usage if asked else f"textgen: unknown command {given[0]!r}\n\n{usage}",
+          file=sys.stdout if asked else sys.stderr)  # fmt: skip
+    return 0 if asked else 2

@@ -1,0 +1,154 @@
+"""What a run shows in the terminal: progress with bits, speed and time left; the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from textgen.config import Experiment
+from textgen.corpora.loading import Loaded
+from textgen.tokenizers.base import Codec, Encoded
+
+if TYPE_CHECKING:
+    from textgen.sampling import Sampler
+    from textgen.training import Progress
+
+PEEK = 200
+
+
+class Screen:
+    """Prints to the terminal, or nothing when quiet; warnings are printed all the same."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(highlight=False, quiet=quiet)
+        self.loud = Console(highlight=False, stderr=True)
+
+    def say(self, text: str) -> None:
+        self.console.print(Text(text))
+
+    def corpus(self, name: str, loaded: Loaded) -> None:
+        if loaded.warning:
+            self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
+        d = loaded.description
+        parts = ", ".join(
+            f"{part} {d[part]['documents']} documents {d[part]['characters']:,} characters"
+            for part in ("train", "validation", "test")
+        )
+        self.say(f"{name}: corpus {loaded.kind} ({loaded.origin})\n  licence: {loaded.licence}")
+        self.say(f"  {parts}")
+
+    def model(self, symbols: int, parameters: int, experiment: Experiment) -> None:
+        units = " + ".join(map(str, experiment.backbone.units))
+        self.say(
+            f"  {symbols} symbols, LSTM of {units} units, {parameters:,} parameters; "
+            f"a prediction looks back on {experiment.objective.context}"
+        )
+
+    def callbacks(
+        self,
+        progress: Progress,
+        experiment: Experiment,
+        codec: Codec,
+        sampler: Sampler,
+        training: Sequence[Encoded],
+    ) -> list[Any]:
+        """Keras callbacks for a training that is about to start."""
+        if self.quiet:
+            return []
+        text = sum(e.characters + 1 for e in training) / sum(len(e.symbols) + 1 for e in training)
+        per_update = experiment.training.batch * experiment.objective.length * text
+        if progress.updates:
+            self.say(f"  going on from update {progress.updates:,}")
+        return [_progress(self.console, progress, per_update, text, experiment, codec, sampler)]
+
+    def result(
+        self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
+    ) -> None:
+        bits = Table("bits per character", "model", "+ spelling", "= total", "documents")
+        for part in ("validation", "test"):
+            b = metrics[part]["bits_per_character"]
+            figures = (f"{b[key]:.4f}" for key in ("model", "spelling", "total"))
+            bits.add_row(part, *figures, str(metrics[part]["documents"]))
+        self.console.print(bits)
+        shares = metrics["generation"]["real_words"]
+        self.say(
+            f"real words: samples {shares['samples']['strict']:.1%}, "
+            f"human text {shares['human']['strict']:.1%}"
+        )
+        title = f"sample at temperature {metrics['generation']['temperature']}"
+        self.console.print(Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title))
+        if loaded.warning:
+            self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
+        self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
+        self.say(f"more text: python -m textgen.generate {folder} --prompt …")
+
+
+def _progress(
+    console: Console,
+    progress: Progress,
+    characters_per_update: float,
+    characters_per_symbol: float,
+    experiment: Experiment,
+    codec: Codec,
+    sampler: Sampler,
+) -> Any:
+    import keras
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from textgen.generation import generate
+
+    peek = replace(experiment.sampling, prompts=("",), samples=1, length=PEEK)
+
+    class Show(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.bar = Bar(
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+                BarColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeRemainingColumn(),
+                console=console,
+                disable=not console.is_terminal,
+            )
+            self.task = self.bar.add_task(
+                "", total=progress.updates_planned, completed=progress.updates, note=""
+            )
+            self.bar.start()
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.start = time.perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            done = batch + 1
+            speed = done * characters_per_update / (time.perf_counter() - self.start)
+            bits = float(logs["bits_per_symbol"]) / characters_per_symbol if logs else 0.0
+            note = f"training {bits:.3f} bpc  {speed / 1000:,.1f}k characters/s"
+            self.bar.update(self.task, completed=progress.updates + done, note=note)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            row = progress.history[-1]
+            console.print(
+                f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
+                f"{row['seconds']:.0f} s  training "
+                f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}  validation "
+                f"{row['validation_bits_per_character']:.3f} bpc"
+                + ("  best" if progress.best_round == epoch + 1 else "")
+            )
+            every = experiment.sampling.every
+            if every and (epoch + 1) % every == 0:
+                text = generate(sampler, codec, peek, experiment.seed)[0]["text"]
+                console.print(Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim"))
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.bar.stop()
+
+    return Show()

@@ -1,0 +1,111 @@
+"""python -m textgen.generate RUN: text from a finished run."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from textgen import cli
+from textgen.config import build
+from textgen.settings import Sampling
+
+
+def sample(
+    folder: str | Path,
+    prompt: str = "",
+    *,
+    length: int = 500,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 1,
+    samples: int = 1,
+    method: str = "sample",
+) -> list[dict[str, Any]]:
+    """Texts written by a run.
+
+    Args:
+        folder: the run folder.
+        prompt: how the text begins. With ``method="article"``: the real text that is read.
+        length: symbols to write.
+        temperature: 0 takes the most probable symbol; higher is more varied.
+        top_k, top_p: restrict the choice; 0 and 1.0 do not.
+        seed: repeats a sample.
+        samples: how many.
+        method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
+            :func:`textgen.generation.article_readout`).
+
+    Returns:
+        Records with ``prompt``, ``text`` and the settings.
+
+    Raises:
+        TextgenError: no such run, a prompt with unknown characters, a setting out of range.
+    """
+    from textgen import generation, runs
+
+    settings = build(
+        Sampling,
+        {
+            "prompts": [prompt],
+            "length": length,
+            "samples": samples,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+        },
+        "generate",
+    )
+    _, codec, _ = runs.load_light(Path(folder))
+    generation.encode_prompt(codec, prompt)  # before TensorFlow is loaded
+    run = runs.load(folder)
+    backbone = run.experiment.backbone
+    if method == "article":
+        return generation.article_readout(
+            run.objective, run.network, backbone, run.codec, [prompt]
+        )
+    from textgen.sampling import Sampler
+
+    sampler = Sampler(run.objective, run.network, backbone)
+    return generation.generate(sampler, run.codec, settings, seed)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("generate", "Write text with a finished run.")
+    defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
+    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
+    parser.add_argument("--prompt", default="", help="how the text begins")
+    parser.add_argument("--length", type=int, default=500, help="symbols to write")
+    parser.add_argument("--temperature", type=float, default=defaults["temperature"])
+    parser.add_argument("--top-k", type=int, default=0, help="choose among so many; 0: all")
+    parser.add_argument("--top-p", type=float, default=1.0, help="choose among this much mass")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=1)
+    parser.add_argument(
+        "--method",
+        choices=("sample", "article"),
+        default="sample",
+        help="article: guess every symbol of the real text given as --prompt, feeding nothing back",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON record a line")
+    return cli.guarded(_command, parser.parse_args(arguments))
+
+
+def _command(given: argparse.Namespace) -> None:
+    options = {k: v for k, v in vars(given).items() if k not in ("run", "prompt", "json", "debug")}
+    records = sample(given.run, given.prompt, **options)
+    for i, record in enumerate(records):
+        if given.json:
+            print(json.dumps(record, ensure_ascii=False))
+            continue
+        if len(records) > 1:
+            print(f"\n── sample {i + 1} of {len(records)} " + "─" * 40)
+        print((record["prompt"] if given.method == "sample" else "") + record["text"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

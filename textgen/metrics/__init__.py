@@ -1,0 +1,1 @@
+"""PLUG-IN: what generated text looks like next to human text."""

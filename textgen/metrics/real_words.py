@@ -1,0 +1,50 @@
+"""Is a written word a word? English only, for the frequency list is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Set
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+ZIPF = 2.0
+"""Occurrences per thousand million words, log10 (van Heuven et al. 2014): 2 is once in 10 million.
+Below it the list holds junk such as "tf"."""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, lower-cased, apostrophes kept; digits are not words."""
+    return [match.group().lower().replace("’", "'") for match in WORD.finditer(text)]
+
+
+def training_words(texts: Iterable[str]) -> Set[str]:
+    """The types of the training split."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(words(text))
+    return counts.keys()
+
+
+def real_words(text: str, training: Set[str]) -> dict[str, float]:
+    """Shares of a text's words that are words.
+
+    Returns:
+        ``in_training``: occurs in the training text. ``strict``: that, or Zipf frequency in English
+        of at least 2, or such a word with a possessive 's. ``words``: how many were looked at.
+    """
+    from wordfreq import zipf_frequency
+
+    found = words(text)
+    if not found:
+        return {"in_training": 0.0, "strict": 0.0, "words": 0}
+
+    def is_word(word: str) -> bool:
+        if word in training:
+            return True
+        return zipf_frequency(word.removesuffix("'s"), "en") >= ZIPF
+
+    return {
+        "in_training": sum(word in training for word in found) / len(found),
+        "strict": sum(map(is_word, found)) / len(found),
+        "words": len(found),
+    }

@@ -1,0 +1,204 @@
+"""python -m textgen.run EXPERIMENT.toml: train, score, sample, and write a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen import cli, config
+from textgen.config import Experiment
+from textgen.corpora.loading import Loaded, load_corpus
+
+if TYPE_CHECKING:
+    from textgen.likelihood import DocumentBits
+    from textgen.training import Progress
+
+SHOWN = 400
+
+
+def run(
+    experiment: str | Path | Experiment,
+    *,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    runs_folder: str | Path = "runs",
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Run one experiment from its file to a finished run folder.
+
+    Args:
+        experiment: a TOML file, or an Experiment.
+        overrides: ``table.key=value`` strings.
+        name: the run's name; the experiment's own if None.
+        runs_folder: where run folders lie.
+        overwrite: replace a run of that name.
+        quiet: no progress on the terminal.
+
+    Returns:
+        The run folder. A run cut short goes on where it stood.
+
+    Raises:
+        TextgenError: anything wrong with the settings, the text or the folder.
+    """
+    from textgen import runs
+
+    if not isinstance(experiment, Experiment):
+        named = [f'name="{name}"'] if name else []
+        experiment = config.load(experiment, [*overrides, *named])
+    folder = Path(runs_folder) / experiment.name
+    lock = runs.prepare(folder, experiment, overwrite)
+    try:
+        loaded = load_corpus(experiment)
+        _go(folder, experiment, loaded, quiet)
+    finally:
+        lock.release()
+    return folder
+
+
+def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> None:
+    from textgen import console, runs
+
+    screen = console.Screen(quiet)
+    screen.corpus(experiment.name, loaded)
+    codec = experiment.tokenizer.fit(d.text for d in loaded.train)
+    encoded = tuple([codec.encode(d.text) for d in part] for part in (loaded.train, loaded.validation))
+
+    from textgen import backend
+
+    threads = backend.start(experiment.training.threads, experiment.training.deterministic)
+    import keras
+
+    from textgen import likelihood, manifest, summary, training
+    from textgen.lstm import FusedLSTM
+    from textgen.sampling import Sampler
+
+    keras.utils.set_random_seed(experiment.seed)
+    network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
+    runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
+    runs.write_json(folder / "manifest.json", manifest.describe(experiment, loaded, threads))
+    sampler = Sampler(experiment.objective, network, experiment.backbone)
+    screen.model(codec.size, network.count_params(), experiment)
+    progress = training.train(
+        folder,
+        network,
+        experiment.objective,
+        experiment.backbone,
+        experiment.training,
+        encoded,
+        experiment.seed,
+        lambda trainer, progress: screen.callbacks(progress, experiment, codec, sampler, encoded[0]),
+    )
+    screen.say("scoring every held-out document, every character …")
+    scored = {
+        part: likelihood.score(
+            experiment.objective, network, experiment.backbone, codec, documents
+        )
+        for part, documents in (("validation", loaded.validation), ("test", loaded.test))
+    }
+    samples = summary.samples(experiment, network, codec, sampler, loaded)
+    metrics = _metrics(experiment, loaded, network, progress, scored, encoded[0], samples)
+    runs.save_network(folder, experiment, codec, network)
+    runs.write_csv(folder / "history.csv", progress.history)
+    runs.write_csv(folder / "bits.csv", _bits(scored))
+    runs.write_json(folder / "samples.json", samples)
+    runs.write(folder / "samples.txt", summary.samples_text(samples))
+    runs.write(folder / "summary.md", summary.markdown(experiment, loaded, metrics, samples))
+    runs.write_json(folder / "metrics.json", metrics)
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    screen.result(folder, loaded, metrics, samples)
+
+
+def _metrics(
+    experiment: Experiment,
+    loaded: Loaded,
+    network: Any,
+    progress: Progress,
+    scored: dict[str, list[DocumentBits]],
+    training: Sequence[Any],
+    samples: list[dict[str, Any]],
+) -> dict[str, Any]:
+    from textgen import likelihood, runs, summary
+
+    per_epoch = sum(e.characters + 1 for e in training)
+    symbols = sum(len(e.symbols) + 1 for e in training)
+    read = progress.updates * experiment.training.batch * experiment.objective.length
+    metrics: dict[str, Any] = {
+        "schema": runs.SCHEMA,
+        "name": experiment.name,
+        "unit": likelihood.UNIT,
+        "corpus": loaded.description,
+        "context": experiment.objective.context,
+        **{part: likelihood.summarise(documents) for part, documents in scored.items()},
+        "training": {
+            "seconds": progress.seconds,
+            "validation_seconds": progress.validation_seconds,
+            "calibration_seconds_per_update": progress.calibration_seconds_per_update,
+            "characters": round(read * per_epoch / symbols),
+            "characters_of_training_text": per_epoch,
+            "updates": progress.updates,
+            "updates_planned": progress.updates_planned,
+            "parameters": network.count_params(),
+            "best_round": progress.best_round,
+            "rounds": progress.rounds,
+            "final_loss": progress.history[-1]["loss"],
+            "loss": experiment.training.loss,
+        },
+        "generation": summary.word_shares(experiment, loaded, samples),
+    }
+    if not experiment.objective.carries_state:
+        metrics["test"]["model_bits_by_position"] = likelihood.by_position(
+            scored["test"], experiment.objective.length
+        )
+    return metrics
+
+
+def _bits(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "split": part,
+            "document": d.name,
+            "characters": d.characters,
+            "model_bits": d.model,
+            "spelling_bits": d.spelling_bits,
+            "bits_per_character": d.bits_per_character,
+        }
+        for part, documents in scored.items()
+        for d in documents
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("run", "Train, score and sample one experiment.")
+    parser.add_argument("experiment", type=Path, help="a TOML file, e.g. experiments/char.toml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="change a setting, e.g. --set training.seconds=60; may be repeated",
+    )
+    parser.add_argument("--name", help="name of the run folder (default: the experiment's)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie")
+    parser.add_argument("--overwrite", action="store_true", help="replace a run of that name")
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
+    return cli.guarded(_command, parser.parse_args(arguments))
+
+
+def _command(given: argparse.Namespace) -> None:
+    run(
+        given.experiment,
+        overrides=given.set,
+        name=given.name,
+        runs_folder=given.runs,
+        overwrite=given.overwrite,
+        quiet=given.quiet,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""The run folder: its files, its lock, and reading a finished run back.
+
+    experiment.toml   the experiment with every default written out; repeats the run
+    manifest.json     seeds, versions, hardware, corpus and split hashes, the command
+    tokenizer.json    the fitted tokenizer
+    model.keras       the best weights, a plain Keras file
+    history.csv       one row a round of training
+    metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
+    bits.csv          bits of every held-out document
+    samples.json      generated texts with their settings; samples.txt the same for people
+    summary.md        what came out, for people
+    log/              TensorBoard
+    checkpoint/       only while training is unfinished
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import tomli_w
+
+from textgen import config, registry
+from textgen.checkpoint import write_failed
+from textgen.config import Experiment
+from textgen.errors import TextgenError
+from textgen.objectives.base import Objective
+from textgen.tokenizers.base import Codec
+
+SCHEMA = 1
+NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
+LOCK = ".lock"
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_failed(path, error, "what the run folder held before is unharmed") from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    write(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows that share their keys, with a header."""
+    import io
+
+    rows = list(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write(path, text.getvalue())
+
+
+def write_experiment(path: Path, experiment: Experiment) -> None:
+    write(path, tomli_w.dumps(experiment.resolved, multiline_strings=False))
+
+
+def prepare(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
+    """Take the run folder for this process.
+
+    An unfinished run of the same experiment is gone on with; anything else that is already there is
+    left untouched unless ``overwrite``.
+
+    Returns:
+        The held lock; the system releases it when the process ends, however it ends.
+
+    Raises:
+        TextgenError: a finished run, another experiment, a folder that is no run, or a run in
+            progress elsewhere.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise TextgenError(
+            str(folder), found="another process is working in it", hint="wait, or use --name"
+        ) from None
+    except OSError as error:
+        raise write_failed(folder, error, "nothing was changed") from None
+    try:
+        _make_room(folder, experiment, overwrite)
+    except TextgenError:
+        lock.release()
+        raise
+    write_experiment(folder / "experiment.toml", experiment)
+    return lock
+
+
+def _make_room(folder: Path, experiment: Experiment, overwrite: bool) -> None:
+    import shutil
+
+    inside = [p for p in folder.iterdir() if p.name != LOCK]
+    is_run = (folder / "experiment.toml").exists()
+    if inside and not is_run:
+        raise TextgenError(
+            str(folder),
+            found="a folder that is not a run of textgen",
+            expected="a new or empty folder, or a run",
+            hint="use another --name or --runs; nothing was changed",
+        )
+    if overwrite:
+        for path in inside:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return
+    if (folder / "metrics.json").exists():
+        raise TextgenError(
+            str(folder),
+            found="a finished run",
+            expected="a new name, or leave to replace it",
+            hint="use --name OTHER to keep both, or --overwrite to train again",
+        )
+    if is_run and _stored_experiment(folder).resolved != experiment.resolved:
+        raise TextgenError(
+            str(folder),
+            found="an unfinished run of a different experiment",
+            expected="the experiment it was started with, to go on with it",
+            hint="use --name OTHER to keep both, or --overwrite to begin anew",
+        )
+
+
+def _stored_experiment(folder: Path) -> Experiment:
+    return config.load(folder / "experiment.toml")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run read back: everything that scores and generates."""
+
+    folder: Path
+    experiment: Experiment
+    codec: Codec
+    metrics: dict[str, Any]
+    network: Any
+
+    @property
+    def objective(self) -> Objective:
+        return self.experiment.objective
+
+
+def load(folder: str | Path) -> Run:
+    """Read a finished run.
+
+    Raises:
+        TextgenError: no such folder, an unfinished or a damaged run.
+    """
+    from textgen import backend
+
+    folder = Path(folder)
+    experiment, codec, metrics = load_light(folder)
+    backend.start(experiment.training.threads, experiment.training.deterministic)
+    return Run(folder, experiment, codec, metrics, _load_network(folder, experiment, codec))
+
+
+def load_light(folder: Path) -> tuple[Experiment, Codec, dict[str, Any]]:
+    """A finished run without its network, hence without TensorFlow: experiment, codec, metrics."""
+    if not folder.is_dir():
+        raise TextgenError(
+            str(folder),
+            found="no such folder",
+            expected="the folder of a finished run, e.g. runs/char",
+            hint="train one: python -m textgen.run experiments/char.toml",
+        )
+    missing = [name for name in NEEDED if not (folder / name).exists()]
+    if missing:
+        raise TextgenError(
+            str(folder),
+            found=f"no {', no '.join(missing)}",
+            expected="a finished run",
+            hint="repeat the command that started it: it goes on where it stood",
+        )
+    try:
+        state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        experiment = _stored_experiment(folder)
+        codec = experiment.tokenizer.load(state)
+        if metrics["schema"] != SCHEMA:
+            raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from None
+    return experiment, codec, metrics
+
+
+def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
+    import keras
+
+    from textgen.lstm import FusedLSTM
+
+    network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
+    try:
+        stored = keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
+        network.set_weights(stored.get_weights())
+    except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON layers raise
+        raise _damaged(folder / "model.keras", error) from None
+    return network
+
+
+def save_network(folder: Path, experiment: Experiment, codec: Codec, network: Any) -> None:
+    """``model.keras``: the same network out of Keras' own layers, readable without textgen."""
+    import tempfile
+
+    import keras
+
+    plain = experiment.objective.build(experiment.backbone, codec.size, keras.layers.LSTM)
+    plain.set_weights(network.get_weights())
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            path = Path(scratch) / "model.keras"
+            plain.save(path)
+            data = path.read_bytes()
+    except OSError as error:
+        raise write_failed(
+            folder / "model.keras", error, "the checkpoint of the training is unharmed"
+        ) from None
+    write(folder / "model.keras", data)
+
+
+def _damaged(path: Path, error: Exception) -> TextgenError:
+    return TextgenError(
+        str(path),
+        found=f"a damaged run ({type(error).__name__}: {str(error).splitlines()[0][:200]})",
+        expected="the files as textgen wrote them",
+        hint="train it again: python -m textgen.run experiments/… --overwrite",
+    )
+
+
+def fitted_state(experiment: Experiment, codec: Codec) -> dict[str, Any]:
+    """What ``tokenizer.json`` holds."""
+    return {"kind": experiment.resolved["tokenizer"]["kind"], **codec.state()}
+
+
+def known_kinds() -> dict[str, list[str]]:
+    """Every plug-in point and its entries."""
+    return {point: sorted(registry.table(point)) for point in registry.POINTS}

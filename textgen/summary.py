@@ -1,0 +1,123 @@
+"""What a run has to say for itself: samples, real words, the page for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textgen.config import Experiment
+from textgen.corpora.base import Document
+from textgen.corpora.loading import Loaded
+from textgen.generation import article_readout, generate
+from textgen.metrics.real_words import real_words, training_words
+from textgen.sampling import Sampler
+from textgen.tokenizers.base import Codec
+
+READOUT = 400
+HUMAN = 50_000
+"""Characters of held-out human text whose share of real words stands beside the samples'."""
+
+
+def samples(
+    experiment: Experiment, network: Any, codec: Codec, sampler: Sampler, loaded: Loaded
+) -> list[dict[str, Any]]:
+    """Samples at the experiment's settings, then the article's read-out of a validation text."""
+    drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
+    real = max(loaded.validation, key=lambda d: len(d.text)).text
+    known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
+    readout = article_readout(
+        experiment.objective, network, experiment.backbone, codec, [known]
+    )
+    return drawn + readout
+
+
+def word_shares(
+    experiment: Experiment, loaded: Loaded, records: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Shares of real words: in the samples, in the article's read-out, in held-out human text."""
+    training = training_words(document.text for document in loaded.train)
+    texts = {
+        "samples": "\n".join(r["text"] for r in records if r["method"] == "sample"),
+        "article_readout": "\n".join(r["text"] for r in records if r["method"] == "article"),
+        "human": _opening(loaded.test),
+    }
+    return {
+        "temperature": experiment.sampling.temperature,
+        "real_words": {name: real_words(text, training) for name, text in texts.items()},
+    }
+
+
+def _opening(documents: list[Document]) -> str:
+    """Some of every document, about HUMAN characters in all."""
+    each = HUMAN // len(documents)
+    return "\n".join(document.text[:each] for document in documents)
+
+
+def samples_text(records: list[dict[str, Any]]) -> str:
+    """``samples.txt``."""
+    parts = []
+    for record in records:
+        settings = {k: v for k, v in record.items() if k not in ("prompt", "text")}
+        parts.append("── " + "  ".join(f"{k} {v}" for k, v in settings.items()))
+        if record["method"] == "article":
+            parts.append(f"[real text]\n{record['prompt']}\n[guesses]\n{record['text']}\n")
+        else:
+            parts.append(f"{record['prompt']}{record['text']}\n")
+    return "\n".join(parts)
+
+
+def markdown(
+    experiment: Experiment, loaded: Loaded, metrics: dict[str, Any], records: list[dict[str, Any]]
+) -> str:
+    """``summary.md``."""
+    warning = f"> **{loaded.warning}**\n\n".replace("\n", "\n> ", 2) if loaded.warning else ""
+    lines = [f"# {experiment.name}\n", warning + _figures(metrics), _training(metrics)]
+    lines.append(_words(metrics))
+    for record in records[:2]:
+        if record["method"] == "sample":
+            lines.append(f"Sample at temperature {record['temperature']}:\n")
+            lines.append(_quote(record["prompt"] + record["text"]) + "\n")
+    description = metrics["corpus"]
+    lines.append(
+        f"Corpus: {description['kind']} ({description['origin']}; {description['licence']}), "
+        f"sha256 {description['sha256'][:16]}, split {description['split_sha256'][:16]}, "
+        f"seed {experiment.seed}. Repeat with `python -m textgen.run "
+        f"runs/{experiment.name}/experiment.toml --overwrite`.\n"
+    )
+    return "\n".join(lines)
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    rows = ["| split | model | + spelling | = total | mean over documents | documents | characters |",
+            "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for part in ("validation", "test"):
+        m = metrics[part]
+        bits = m["bits_per_character"]
+        rows.append(
+            f"| {part} | {bits['model']:.4f} | {bits['spelling']:.4f} | **{bits['total']:.4f}** "
+            f"| {m['mean_over_documents']:.4f} | {m['documents']} | {m['characters']:,} |"
+        )
+    return f"In {metrics['unit']}; lower is better.\n\n" + "\n".join(rows) + "\n"
+
+
+def _training(metrics: dict[str, Any]) -> str:
+    t = metrics["training"]
+    return (
+        f"{t['parameters']:,} parameters; {t['updates']:,} updates, {t['characters']:,} characters "
+        f"({t['characters'] / t['characters_of_training_text']:.1f} times the training text) in "
+        f"{t['seconds']:.0f} seconds, and {t['validation_seconds']:.0f} of validation. Best round "
+        f"{t['best_round']} of {t['rounds']}. Looks back: {metrics['context']}.\n"
+    )
+
+
+def _words(metrics: dict[str, Any]) -> str:
+    shares = metrics["generation"]["real_words"]
+    texts = ", ".join(
+        f"{name.replace('_', ' ')} {share['strict']:.1%} ({share['in_training']:.1%} seen in "
+        "training)"
+        for name, share in shares.items()
+    )
+    return f"Real words: {texts}.\n"
+
+
+def _quote(text: str) -> str:
+    return "\n".join("> " + line for line in text.splitlines())
