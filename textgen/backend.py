@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _started: list[tuple[int, bool]] = []
 
 
@@ -23,6 +25,7 @@ def start(threads: int = 0, deterministic: bool = False) -> int:
     if _started:
         return _started[0][0]
     threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else "1")
+    _keep_freed_memory()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with silenced_stderr():
@@ -40,6 +43,15 @@ def start(threads: int = 0, deterministic: bool = False) -> int:
     tf.get_logger().setLevel("ERROR")
     _started.append((threads, deterministic))
     return threads
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse large buffers: by default it gives the scratch space of every training step
+    back to the system and faults it in again, page by page."""
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,116 @@
+"""Shared pieces: a tiny corpus that is written here, tiny models, a command as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from textgen import backend
+
+ROOT = Path(__file__).parents[1]
+SUBJECTS = "the keeper|a lantern|our neighbour|the tide|one gull|the old harbour".split("|")
+VERBS = "watched|followed|remembered|left|kept|answered".split("|")
+ENDINGS = "the shore.|a bell!|no one?|its own light;|the long night.|a grey road.".split("|")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment(tmp_path_factory):
+    """No user's data folder or cache is read; TensorFlow is started the way the commands do."""
+    os.environ.pop("TEXTGEN_DATA", None)
+    os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    backend.start()
+
+
+def made_up(sentences: int, seed: int) -> str:
+    """English-like text with some structure to learn, the same for a seed."""
+    draw = random.Random(seed)
+    lines = [
+        f"{draw.choice(SUBJECTS).capitalize()} {draw.choice(VERBS)} {draw.choice(ENDINGS)}"
+        for _ in range(sentences)
+    ]
+    return "\n\n".join(" ".join(lines[i : i + 4]) for i in range(0, len(lines), 4))
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tales")
+    for i in range(12):
+        (folder / f"tale{i:02d}.txt").write_text(made_up(40 + 5 * i, i), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def experiment_file(tmp_path, corpus_folder) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        f"""
+[corpus]
+kind = "folder"
+path = "{corpus_folder}"
+
+[split]
+validation = 0.2
+test = 0.2
+
+[tokenizer]
+kind = "characters"
+
+[objective]
+kind = "next_token"
+window = 16
+
+[backbone]
+units = [24]
+
+[training]
+updates = 60
+batch = 8
+learning_rate = 1e-2
+validations = 3
+
+[sampling]
+length = 120
+samples = 2
+every = 1
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture
+def textgen(tmp_path):
+    """Runs ``python -m textgen.COMMAND …`` in ``tmp_path``."""
+
+    def command(name: str, *arguments, timeout: float = 240, **variables) -> SimpleNamespace:
+        done = subprocess.run(
+            [sys.executable, "-m", f"textgen.{name}", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    return command
+
+
+def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
+    """A random network far from uniform: (network, backbone settings)."""
+    import keras
+
+    from textgen.lstm import FusedLSTM
+    from textgen.settings import Backbone
+
+    keras.utils.set_random_seed(seed)
+    backbone = Backbone(units=units, **settings)
+    network = objective.build(backbone, size, FusedLSTM)
+    network.set_weights([w * scale for w in network.get_weights()])
+    return network, backbone

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from textgen.lstm import FusedLSTM
+
+SHAPE = (5, 13, 7)
+UNITS = 11
+
+
+def both():
+    inputs = tf.random.stateless_normal(SHAPE, [1, 2])
+    states = [tf.random.stateless_normal((SHAPE[0], UNITS), [3, i]) for i in range(2)]
+    made = []
+    for layer in (FusedLSTM, keras.layers.LSTM):
+        lstm = layer(UNITS, return_sequences=True, return_state=True)
+        lstm.build(SHAPE)
+        made.append(lstm)
+    made[0].set_weights(made[1].get_weights())
+    return made, inputs, states
+
+
+def gradients(lstm, inputs, states, compiled):
+    @tf.function(jit_compile=compiled)
+    def compute():
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, *states])
+            outputs, h, c = lstm(inputs, initial_state=states)
+            loss = tf.reduce_mean(outputs**2) + tf.reduce_mean(h * c) + tf.reduce_mean(c)
+        found = tape.gradient(loss, [*lstm.trainable_weights, inputs, *states])
+        return (outputs, h, c), found
+
+    return compute()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_results_and_gradients_are_those_of_keras(compiled):
+    (fused, plain), inputs, states = both()
+    results, found = gradients(fused, inputs, states, compiled)
+    expected_results, expected = gradients(plain, inputs, states, False)
+    for a, b in zip(results, expected_results, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+    assert len(found) == 6
+    for a, b in zip(found, expected, strict=True):
+        assert float(tf.reduce_max(tf.abs(b))) > 1e-4
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_one_step_is_the_first_of_many():
+    (fused, _), inputs, states = both()
+    whole, *_ = fused(inputs, initial_state=states)
+    one, h, _ = fused(inputs[:, :1], initial_state=states)
+    np.testing.assert_allclose(one[:, 0], whole[:, 0], atol=1e-6)
+    np.testing.assert_allclose(h, whole[:, 0], atol=1e-6)
