@@ -14,9 +14,9 @@ import pytest
 from textgen import backend
 
 ROOT = Path(__file__).parents[1]
-SUBJECTS = "the keeper|a lantern|our neighbour|the tide|one gull|the old harbour".split("|")
-VERBS = "watched|followed|remembered|left|kept|answered".split("|")
-ENDINGS = "the shore.|a bell!|no one?|its own light;|the long night.|a grey road.".split("|")
+SUBJECTS = ["the keeper", "a lantern", "our neighbour", "the tide", "one gull", "the old harbour"]
+VERBS = ["watched", "followed", "remembered", "left", "kept", "answered"]
+ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night.", "a grey road."]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -150,7 +150,10 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
             expected=_expectation(first),
             hint="correct this setting in the experiment file or with --set",
         ) from None
-    return cls(**{p.name: getattr(checked, p.name) for p in parameters})
+    try:
+        return cls(**{p.name: getattr(checked, p.name) for p in parameters})
+    except ValueError as error:
+        raise TextgenError(where, found=str(error), expected="settings that fit together") from None
 
 
 def _expectation(error: Any) -> str:

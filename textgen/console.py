@@ -85,7 +85,9 @@ class Screen:
             f"human text {shares['human']['strict']:.1%}"
         )
         title = f"sample at temperature {metrics['generation']['temperature']}"
-        self.console.print(Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title))
+        self.console.print(
+            Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title)
+        )
         if loaded.warning:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
         self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")

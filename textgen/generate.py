@@ -65,9 +65,7 @@ def sample(
     run = runs.load(folder)
     backbone = run.experiment.backbone
     if method == "article":
-        return generation.article_readout(
-            run.objective, run.network, backbone, run.codec, [prompt]
-        )
+        return generation.article_readout(run.objective, run.network, backbone, run.codec, [prompt])
     from textgen.sampling import Sampler
 
     sampler = Sampler(run.objective, run.network, backbone)

@@ -32,9 +32,7 @@ def encode_prompt(codec: Codec, prompt: str) -> np.ndarray:
     return codec.encode(prompt).symbols.astype(np.int32)
 
 
-def generate(
-    sampler: Sampler, codec: Codec, settings: Sampling, seed: int
-) -> list[dict[str, Any]]:
+def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> list[dict[str, Any]]:
     """``settings.samples`` texts for every prompt, all in one batch.
 
     Returns:

@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import textgen
@@ -38,11 +39,7 @@ def describe(experiment: Experiment, loaded: Loaded, threads: int) -> dict[str, 
 
 
 def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor()
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from textgen.likelihood import DocumentBits
     from textgen.training import Progress
 
-SHOWN = 400
-
 
 def run(
     experiment: str | Path | Experiment,
@@ -66,7 +64,10 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     screen = console.Screen(quiet)
     screen.corpus(experiment.name, loaded)
     codec = experiment.tokenizer.fit(d.text for d in loaded.train)
-    encoded = tuple([codec.encode(d.text) for d in part] for part in (loaded.train, loaded.validation))
+    encoded = (
+        [codec.encode(d.text) for d in loaded.train],
+        [codec.encode(d.text) for d in loaded.validation],
+    )
 
     from textgen import backend
 
@@ -79,6 +80,7 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
 
     keras.utils.set_random_seed(experiment.seed)
     network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
+    runs.check_same_text(folder, loaded.sha256)
     runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
     runs.write_json(folder / "manifest.json", manifest.describe(experiment, loaded, threads))
     sampler = Sampler(experiment.objective, network, experiment.backbone)
@@ -91,13 +93,13 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
         experiment.training,
         encoded,
         experiment.seed,
-        lambda trainer, progress: screen.callbacks(progress, experiment, codec, sampler, encoded[0]),
+        lambda trainer, progress: screen.callbacks(
+            progress, experiment, codec, sampler, encoded[0]
+        ),
     )
     screen.say("scoring every held-out document, every character …")
     scored = {
-        part: likelihood.score(
-            experiment.objective, network, experiment.backbone, codec, documents
-        )
+        part: likelihood.score(experiment.objective, network, experiment.backbone, codec, documents)
         for part, documents in (("validation", loaded.validation), ("test", loaded.test))
     }
     samples = summary.samples(experiment, network, codec, sampler, loaded)

@@ -1,16 +1,16 @@
 """The run folder: its files, its lock, and reading a finished run back.
 
-    experiment.toml   the experiment with every default written out; repeats the run
-    manifest.json     seeds, versions, hardware, corpus and split hashes, the command
-    tokenizer.json    the fitted tokenizer
-    model.keras       the best weights, a plain Keras file
-    history.csv       one row a round of training
-    metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
-    bits.csv          bits of every held-out document
-    samples.json      generated texts with their settings; samples.txt the same for people
-    summary.md        what came out, for people
-    log/              TensorBoard
-    checkpoint/       only while training is unfinished
+experiment.toml   the experiment with every default written out; repeats the run
+manifest.json     seeds, versions, hardware, corpus and split hashes, the command
+tokenizer.json    the fitted tokenizer
+model.keras       the best weights, a plain Keras file
+history.csv       one row a round of training
+metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
+bits.csv          bits of every held-out document
+samples.json      generated texts with their settings; samples.txt the same for people
+summary.md        what came out, for people
+log/              TensorBoard
+checkpoint/       only while training is unfinished
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import filelock
 import tomli_w
 
-from textgen import config, registry
+from textgen import config
 from textgen.checkpoint import write_failed
 from textgen.config import Experiment
 from textgen.errors import TextgenError
@@ -247,11 +247,25 @@ def _damaged(path: Path, error: Exception) -> TextgenError:
     )
 
 
+def check_same_text(folder: Path, sha256: str) -> None:
+    """A run that is gone on with reads the text it was started on.
+
+    Raises:
+        TextgenError: the corpus is another one now, for example no longer the fallback.
+    """
+    manifest = folder / "manifest.json"
+    if not (folder / "checkpoint").exists() or not manifest.exists():
+        return
+    before = json.loads(manifest.read_text(encoding="utf-8"))["corpus"]
+    if before["sha256"] != sha256:
+        raise TextgenError(
+            str(folder),
+            found=f"a run begun on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)",
+            expected=f"the same text, sha256 {sha256[:12]}…",
+            hint="use --name OTHER to keep both, or --overwrite to begin anew",
+        )
+
+
 def fitted_state(experiment: Experiment, codec: Codec) -> dict[str, Any]:
     """What ``tokenizer.json`` holds."""
     return {"kind": experiment.resolved["tokenizer"]["kind"], **codec.state()}
-
-
-def known_kinds() -> dict[str, list[str]]:
-    """Every plug-in point and its entries."""
-    return {point: sorted(registry.table(point)) for point in registry.POINTS}

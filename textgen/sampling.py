@@ -129,9 +129,7 @@ def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) ->
         top, indices = scaled, None
     uniform = tf.random.stateless_uniform(tf.shape(top), seed, minval=1e-20, maxval=1.0)
     noise = -tf.math.log(-tf.math.log(uniform))
-    place = tf.argmax(
-        top + tf.where(temperature > 0, noise, 0.0), axis=-1, output_type=tf.int32
-    )
+    place = tf.argmax(top + tf.where(temperature > 0, noise, 0.0), axis=-1, output_type=tf.int32)
     if indices is None:
         return place
     return tf.gather(indices, place, batch_dims=1)

@@ -24,9 +24,7 @@ def samples(
     drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
     real = max(loaded.validation, key=lambda d: len(d.text)).text
     known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
-    readout = article_readout(
-        experiment.objective, network, experiment.backbone, codec, [known]
-    )
+    readout = article_readout(experiment.objective, network, experiment.backbone, codec, [known])
     return drawn + readout
 
 
@@ -87,8 +85,8 @@ def markdown(
 
 
 def _figures(metrics: dict[str, Any]) -> str:
-    rows = ["| split | model | + spelling | = total | mean over documents | documents | characters |",
-            "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    names = ("split", "model", "+ spelling", "= total", "mean over documents", "documents")
+    rows = [f"| {' | '.join(names)} | characters |", "|---|---:|---:|---:|---:|---:|---:|"]
     for part in ("validation", "test"):
         m = metrics[part]
         bits = m["bits_per_character"]

@@ -334,9 +334,7 @@ class _Monitor(keras.callbacks.Callback):
         """Bits per character of the validation split, in parallel lanes that each begin with an
         empty state: a little above the exact figure, which is computed once at the end."""
         rows = self._rows
-        states = [
-            tf.zeros((rows, state.shape[1]), tf.float32) for state in self.trainer.states
-        ]
+        states = [tf.zeros((rows, state.shape[1]), tf.float32) for state in self.trainer.states]
         total, count = 0.0, 0
         updates = self._windows.updates_per_epoch(rows)
         for spans, fresh in itertools.islice(self._windows.training(rows, 0), updates):

@@ -15,7 +15,6 @@ from pathlib import Path
 from textgen.corpora.base import Document, cache_folder, source
 from textgen.errors import CorpusUnavailable, TextgenError
 
-
 SHORTEST = 1000
 """Articles with less prose than this many characters are left out: redirects, disambiguations."""
 

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from textgen import config
+from textgen.errors import TextgenError
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted(
+    p for p in (ROOT / "experiments").rglob("*.toml") if "training" in p.read_text()
+)
+BASE = """
+[corpus]
+kind = "wikipedia"
+[tokenizer]
+kind = "characters"
+[objective]
+kind = "next_token"
+[training]
+updates = 5
+"""
+
+
+def load(tmp_path, text, *overrides):
+    path = tmp_path / "e.toml"
+    path.write_text(text, encoding="utf-8")
+    return config.load(path, overrides)
+
+
+def complaint(tmp_path, text, *overrides) -> str:
+    with pytest.raises(TextgenError) as caught:
+        load(tmp_path, text, *overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
+def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path, tmp_path):
+    if path.stem in ("base", "sweep"):
+        with pytest.raises(TextgenError, match=r"objective\.kind"):
+            config.load(path)
+        return
+    experiment = config.load(path)
+    assert experiment.name == path.stem
+    again = tmp_path / "resolved.toml"
+    again.write_text(tomli_w.dumps(experiment.resolved), encoding="utf-8")
+    assert config.load(again) == experiment
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("[training]\nbach = 3", ["training.bach", "did you mean 'batch'"]),
+        ("[trainign]\nbatch = 3", ["trainign", "did you mean 'training'"]),
+        ("[training]\nbatch = '16'", ["training.batch", "'16'", "integer"]),
+        ("[training]\nbatch = true", ["training.batch", "integer"]),
+        ("[training]\nbatch = -16", ["training.batch", "-16", "greater than 0"]),
+        ("[training]\nseconds = 5\nepochs = 1", ["2 budgets", "exactly one of seconds"]),
+        ("[training]\nlearning_rate = nan", ["training.learning_rate"]),
+        ("[backbone]\nunits = []", ["backbone.units"]),
+        ("[backbone]\nunits = [0]", ["backbone.units", "greater than 0"]),
+        ("[objective]\nkind = 'nxt_token'", ["objective.kind", "did you mean 'next_token'"]),
+        ("[objective]\nkind = 'shifted'\nwindow = 5\nshift = 6", ["shift 6 is larger"]),
+        ("[objective]\nwindow = 0", ["objective.window", "greater than 0"]),
+        ("[corpus]\nkind = 'folder'", ["corpus.path", "nothing", "no default"]),
+        ("[split]\ntest = 0.7", ["split.test", "less than 0.5"]),
+        ("name = 'a/b'", ["name", "'a/b'"]),
+        ("seed = -1", ["seed", "-1"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_was_found(tmp_path, change, parts):
+    (tmp_path / "base.toml").write_text(BASE, encoding="utf-8")
+    top = change if "=" in change.splitlines()[0] else ""
+    rest = "" if top else change
+    message = complaint(tmp_path, f'{top}\ninclude = "base.toml"\n{rest}\n')
+    for part in parts:
+        assert part in message
+    assert len(message.splitlines()) <= 6
+
+
+def test_broken_toml_and_missing_files_are_named(tmp_path):
+    assert "no such file" in complaint(tmp_path, 'include = "other.toml"')
+    assert "line 1" in complaint(tmp_path, "a b c")
+    assert "leads back" in complaint(tmp_path, 'include = "e.toml"')
+
+
+def test_overrides_read_toml_and_replace_a_budget(tmp_path):
+    changes = ["training.seconds=2.5", 'objective={kind="shifted",window=4,shift=2}', "name=x"]
+    experiment = load(tmp_path, BASE, *changes)
+    assert (experiment.training.seconds, experiment.training.updates) == (2.5, None)
+    assert (experiment.objective.window, experiment.objective.shift) == (4, 2)
+    assert experiment.name == "x"
+    assert "table.key=value" in complaint(tmp_path, BASE, "training.seconds")
+
+
+def test_an_include_keeps_what_is_not_changed(tmp_path):
+    (tmp_path / "base.toml").write_text(BASE + "batch = 7\n", encoding="utf-8")
+    experiment = load(tmp_path, 'include = "base.toml"\n[training]\nepochs = 2\n')
+    assert (experiment.training.batch, experiment.training.epochs) == (7, 2)
+    assert experiment.training.updates is None

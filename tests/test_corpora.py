@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import pytest
+from conftest import made_up
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgen.config import resolve
+from textgen.corpora.base import ARTICLE, Document, corpus_hash, keep_characters, source
+from textgen.corpora.file import File, cut
+from textgen.corpora.folder import Folder
+from textgen.corpora.loading import load_corpus, split
+from textgen.corpora.lovecraft import Lovecraft
+from textgen.corpora.wikipedia import Wikipedia, prose
+from textgen.errors import CorpusUnavailable, TextgenError
+from textgen.settings import Split
+
+NOWHERE = "http://127.0.0.1:9/"
+
+
+def test_crlf_becomes_lf_and_nothing_else_changes(tmp_path):
+    (tmp_path / "a.txt").write_bytes("  Tëst\r\n\r\n\tend \rx".encode())
+    (document,) = Folder(tmp_path).documents()
+    assert document == Document("a.txt", "  Tëst\n\n\tend \nx")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_a_byte_order_mark_decides(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode(encoding))
+    assert Folder(tmp_path).documents()[0].text == "Ünïcode ☃"
+
+
+def test_a_guessed_encoding_is_announced(tmp_path, capfd):
+    text = "Der Schnee fällt über die Häuser, und niemand weiß, wohin er geht. " * 20
+    (tmp_path / "a.txt").write_bytes(text.encode("cp1252"))
+    assert Folder(tmp_path).documents()[0].text == text
+    assert "is not UTF-8" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"abc \xff def", b"\x00\x01\x02\xff\xfe\xfd" * 50])
+def test_undecodable_bytes_are_named(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(TextgenError, match=r"a\.txt[\s\S]*byte \d+ \(0xff\) is not utf-8"):
+        Folder(tmp_path, encoding="utf-8").documents()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: Folder(p / "none"), "no such folder"),
+        (lambda p: Folder(p), "no file that matches"),
+        (lambda p: File(p / "none.txt"), "No such file"),
+        (lambda p: File(p / "empty.txt"), "no text"),
+        (lambda p: File(p / "full.txt", encoding="utf-99"), "utf-99"),
+    ],
+)
+def test_what_is_wrong_with_a_path_is_said(tmp_path, make, message):
+    (tmp_path / "empty.txt").write_text("", encoding="utf-8") if "empty" in message else None
+    if message in ("no text", "utf-99"):
+        (tmp_path / "empty.txt").write_text(" \n", encoding="utf-8")
+        (tmp_path / "full.txt").write_text("text", encoding="utf-8")
+    with pytest.raises(TextgenError, match=message):
+        make(tmp_path).documents()
+
+
+@given(st.text(), st.integers(1, 9))
+def test_cutting_loses_nothing(text, pieces):
+    parts = cut(text, pieces)
+    assert "".join(parts) == text
+    assert len(parts) <= pieces
+
+
+def test_a_file_is_cut_at_blank_lines_or_at_a_separator(tmp_path):
+    (tmp_path / "a.txt").write_text(made_up(80, 0), encoding="utf-8")
+    pieces = File(tmp_path / "a.txt", pieces=4).documents()
+    assert len(pieces) == 4
+    assert all(d.text.endswith("\n\n") for d in pieces[:-1])
+    (tmp_path / "b.txt").write_text("one%%two%%three", encoding="utf-8")
+    parts = File(tmp_path / "b.txt", separator="%%").documents()
+    assert [d.text for d in parts] == ["one", "two", "three"]
+
+
+def test_the_split_keeps_groups_together_and_comes_back_the_same():
+    documents = [Document(f"d{i}", "x" * (100 + 7 * i)) for i in range(40)]
+    groups = (("d1", "d2", "d3"), ("d10", "d20"))
+    for seed in range(8):
+        settings = Split(validation=0.1, test=0.2, seed=seed, groups=groups)
+        parts = split(documents, settings)
+        assert parts == split(documents, settings)
+        names = [{d.name for d in part} for part in parts]
+        assert set.union(*names) == {d.name for d in documents}
+        assert sum(map(len, names)) == 40
+        for group in groups:
+            assert sum(bool(part & set(group)) for part in names) == 1
+        total = sum(len(d.text) for d in documents)
+        assert 0.1 < sum(len(d.text) for d in parts[2]) / total <= 0.2
+    assert split(documents, Split(seed=1)) != split(documents, Split(seed=2))
+
+
+def test_too_few_documents_are_refused():
+    with pytest.raises(TextgenError, match="at least three documents"):
+        split([Document("a", "x"), Document("b", "y")], Split())
+    assert [len(p) for p in split([Document(n, "xx") for n in "abc"], Split())] == [1, 1, 1]
+
+
+def test_the_article_keeps_75_characters_for_every_arm():
+    assert len(set(ARTICLE)) == len(ARTICLE) == 75
+    (kept,) = keep_characters([Document("d", "Naïve—“no”; (yes)\n\t!")], "article")
+    assert kept.text == "Naveno; (yes)\n!"
+
+
+def test_the_hash_sees_names_and_texts():
+    one = corpus_hash([Document("a", "bc"), Document("d", "e")])
+    assert one == corpus_hash([Document("a", "bc"), Document("d", "e")])
+    assert one != corpus_hash([Document("ab", "c"), Document("d", "e")])
+    assert one != corpus_hash([Document("a", "bc"), Document("d", "f")])
+
+
+def test_sources_name_67_tales_with_a_hash_each():
+    files = source("lovecraft")["files"]
+    assert len(files) == 67
+    assert all(len(digest) == 64 for digest in files.values())
+
+
+def test_a_changed_or_missing_local_tale_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGEN_DATA", str(tmp_path))
+    (tmp_path / "lovecraft").mkdir()
+    with pytest.raises(TextgenError, match="no such file"):
+        Lovecraft().documents()
+    (tmp_path / "lovecraft" / next(iter(source("lovecraft")["files"]))).write_text("changed")
+    with pytest.raises(TextgenError, match="sha256 differs"):
+        Lovecraft().documents()
+
+
+def test_wikipedia_needs_no_download_and_holds_prose():
+    documents = Wikipedia().documents()
+    assert documents == Wikipedia().documents()
+    assert len(documents) == 96
+    text = "".join(d.text for d in documents)
+    assert 2_500_000 < len(text) < 2_800_000
+    assert "'''" not in text
+    assert prose("'''A''' is\n== Title ==\n* item\n\n\n\nmore") == "A is\n\nmore"
+
+
+def settings(**corpus):
+    plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
+    return resolve({**plain, "corpus": corpus})
+
+
+def test_the_fallback_is_used_and_named_everywhere():
+    loaded = load_corpus(settings(kind="lovecraft", mirror=NOWHERE, fallback="wikipedia"))
+    assert loaded.kind == loaded.description["kind"] == "wikipedia"
+    assert loaded.description["fallback"] is True
+    assert "lovecraft" in loaded.warning
+    assert "wikipedia" in loaded.warning
+    with pytest.raises(CorpusUnavailable, match="TEXTGEN_MIRROR"):
+        load_corpus(settings(kind="lovecraft", mirror=NOWHERE))
+
+
+def test_a_mirror_serves_the_tales_and_wrong_bytes_are_refused(tmp_path, monkeypatch):
+    """A local server with one wrong file: the name is asked for, the hash is checked."""
+    import functools
+    import http.server
+    import threading
+
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+    first = next(iter(source("lovecraft")["files"]))
+    (tmp_path / first).write_text("not the tale", encoding="utf-8")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_): ...
+
+    handler = functools.partial(Quiet, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(TextgenError, match="sha256 differs"):
+            Lovecraft(mirror=mirror).documents()
+        server.shutdown()

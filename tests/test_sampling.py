@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import tiny_model
+
+from textgen.likelihood import Stepper
+from textgen.objectives.encoder_decoder import EncoderDecoder
+from textgen.objectives.stepwise import NextToken, Shifted
+from textgen.sampling import CHUNK, FREE, Sampler
+
+SIZE = 9
+OBJECTIVES = [
+    NextToken(5),
+    Shifted(4, 1),
+    Shifted(4, 4),
+    EncoderDecoder(3, 2),
+    EncoderDecoder(3, 4, feedback=False),
+]
+each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+
+
+def sampler(objective):
+    return Sampler(objective, *tiny_model(objective, SIZE))
+
+
+def free(rows, length):
+    return np.full((rows, length), FREE)
+
+
+@each_objective
+def test_a_seed_repeats_a_sample_and_another_does_not(objective):
+    draw = sampler(objective).draw
+    first, _ = draw(free(3, 40), seed=1)
+    again, _ = draw(free(3, 40), seed=1)
+    other, _ = draw(free(3, 40), seed=2)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert len({tuple(row) for row in first}) == 3
+    assert first.min() >= 2  # neither boundary nor escape
+
+
+@each_objective
+def test_zero_temperature_follows_the_scored_distribution(objective):
+    """Greedy choices, across block ends and chunk ends, are those of the step-by-step model."""
+    network, backbone = tiny_model(objective, SIZE)
+    length = CHUNK + 9
+    (greedy,), _ = Sampler(objective, network, backbone).draw(free(1, length), temperature=0.0)
+    stepper = Stepper(objective, network, backbone)
+    for symbol in greedy:
+        probabilities = stepper.probabilities()[2:]
+        assert probabilities[symbol - 2] >= probabilities.max() - 1e-5
+        stepper.append(int(symbol))
+
+
+@each_objective
+def test_frequencies_are_the_models_probabilities(objective):
+    network, backbone = tiny_model(objective, SIZE)
+    drawn, _ = Sampler(objective, network, backbone).draw(free(4000, 1), seed=5)
+    expected = Stepper(objective, network, backbone).probabilities()[2:]
+    expected /= expected.sum()
+    found = np.bincount(drawn[:, 0], minlength=SIZE)[2:] / 4000
+    np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 4000))
+
+
+def test_temperature_top_k_and_top_p_shape_the_distribution():
+    objective = NextToken(5)
+    network, backbone = tiny_model(objective, SIZE, scale=2.0)
+    draw = Sampler(objective, network, backbone).draw
+    logits = np.log(Stepper(objective, network, backbone).probabilities()[2:])
+    order = np.argsort(-logits)
+
+    def check(weights, **settings):
+        drawn, _ = draw(free(4000, 1), seed=3, **settings)
+        found = np.bincount(drawn[:, 0] - 2, minlength=SIZE - 2) / 4000
+        np.testing.assert_allclose(found, weights / weights.sum(), atol=0.033)
+        assert set(np.flatnonzero(found)) <= set(np.flatnonzero(weights))
+
+    check(np.exp(2 * logits), temperature=0.5)
+    top = np.where(np.isin(np.arange(SIZE - 2), order[:3]), np.exp(logits), 0)
+    check(top, top_k=3)
+    share = np.exp(logits[order]) / np.exp(logits).sum()
+    enough = share[:2].sum() + 0.5 * share[2]  # reached by three symbols, not by two
+    check(top, top_p=float(enough))
+    both = np.where(np.isin(np.arange(SIZE - 2), order[:2]), np.exp(logits), 0)
+    first_of_two = share[0] / share[:2].sum()
+    check(both, top_k=2, top_p=float(min(0.999, first_of_two + 0.01)))
+
+
+@each_objective
+def test_forced_symbols_stay_and_do_not_hide_the_models_choice(objective):
+    forced = free(2, 30)
+    forced[0, :11] = np.arange(11) % 7 + 2
+    forced[1, :5] = 3
+    symbols, choices = sampler(objective).draw(forced, temperature=0.0)
+    np.testing.assert_array_equal(symbols[forced >= 0], forced[forced >= 0])
+    np.testing.assert_array_equal(symbols[forced < 0], choices[forced < 0])
+    assert (symbols[forced >= 0] != choices[forced >= 0]).any()
