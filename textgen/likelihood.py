@@ -151,7 +151,9 @@ class Stepper:
         import tensorflow as tf
 
         self._carry = objective.begin(network, settings, 1)
-        self._next = tf.function(lambda carry: objective.next_logits(network, carry))
+        self._next = tf.function(
+            lambda carry: objective.next_logits(network, carry), jit_compile=True
+        )
         self._append = objective.append
 
     def probabilities(self) -> np.ndarray:

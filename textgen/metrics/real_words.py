@@ -8,8 +8,10 @@ from collections.abc import Iterable, Set
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 ZIPF = 2.0
-"""Occurrences per thousand million words, log10 (van Heuven et al. 2014): 2 is once in 10 million.
-Below it the list holds junk such as "tf"."""
+"""Occurrences per thousand million words, log10 (van Heuven et al. 2014): 2 is once in 10 million."""
+SHORT = 3
+"""Up to this length every string is some abbreviation in the list (tf 3.6, sas 3.5): such a word
+counts only if the training text has it."""
 
 
 def words(text: str) -> list[str]:
@@ -29,8 +31,9 @@ def real_words(text: str, training: Set[str]) -> dict[str, float]:
     """Shares of a text's words that are words.
 
     Returns:
-        ``in_training``: occurs in the training text. ``strict``: that, or Zipf frequency in English
-        of at least 2, or such a word with a possessive 's. ``words``: how many were looked at.
+        ``in_training``: occurs in the training text. ``strict``: that, or longer than three letters
+        with a Zipf frequency of at least 2 in English, a possessive 's left aside. ``words``: how
+        many were looked at.
     """
     from wordfreq import zipf_frequency
 
@@ -41,7 +44,8 @@ def real_words(text: str, training: Set[str]) -> dict[str, float]:
     def is_word(word: str) -> bool:
         if word in training:
             return True
-        return zipf_frequency(word.removesuffix("'s"), "en") >= ZIPF
+        stem = word.removesuffix("'s")
+        return len(stem) > SHORT and zipf_frequency(stem, "en") >= ZIPF
 
     return {
         "in_training": sum(word in training for word in found) / len(found),

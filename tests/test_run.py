@@ -1,0 +1,208 @@
+"""The commands as a user runs them, on a small corpus written by the tests."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import textgen as package
+from textgen import runs
+from textgen.errors import TextgenError
+
+FILES = """experiment.toml manifest.json tokenizer.json model.keras history.csv metrics.json
+bits.csv samples.json samples.txt summary.md""".split()
+
+
+def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
+    done = textgen("run", experiment_file)
+    assert done.code == 0, done.err
+    folder = tmp_path / "runs" / "tiny"
+    for name in FILES:
+        assert (folder / name).stat().st_size > 0
+    assert not (folder / "checkpoint").exists()
+    assert list((folder / "log").rglob("events*"))
+    assert done.err == ""  # none of TensorFlow's start-up chatter
+    assert "round 3/3" in done.out
+
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["schema"] == 1
+    for part in ("validation", "test"):
+        bits = metrics[part]["bits_per_character"]
+        assert bits["total"] == bits["model"] + bits["spelling"]
+        assert 0 < bits["total"] < 6
+        assert metrics[part]["documents"] >= 1
+        assert metrics[part]["characters"] > 100
+        assert f"{bits['total']:.4f}" in done.out
+        assert f"{bits['total']:.4f}" in (folder / "summary.md").read_text()
+    training = metrics["training"]
+    assert training["updates"] == 60
+    assert training["characters"] == 60 * 8 * 16
+    assert training["parameters"] > 1000
+    assert training["seconds"] > 0
+    lines = (folder / "bits.csv").read_text().splitlines()
+    assert len(lines) == 1 + metrics["validation"]["documents"] + metrics["test"]["documents"]
+
+    before = (folder / "metrics.json").read_bytes()
+    again = textgen("run", experiment_file)
+    assert (again.code, "finished run" in again.err, "--overwrite" in again.err) == (2, True, True)
+    assert (folder / "metrics.json").read_bytes() == before
+
+    first = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
+    second = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
+    assert first.code == 0
+    assert first.err == ""
+    assert first.out == second.out
+    assert first.out.count("The tide") >= 2
+    other = textgen(
+        "generate", folder, "--prompt", "The tide", "--length", 60, "--seed", 9, "--json"
+    )
+    record = json.loads(other.out)
+    assert len(record["text"]) == 60
+    article = textgen("generate", folder, "--method", "article", "--prompt", "The tide watched")
+    assert len(article.out.rstrip("\n")) == len("The tide watched")
+
+    unknown = textgen("generate", folder, "--prompt", "The ☃ tide")
+    assert unknown.code == 2
+    assert "'☃' (U+2603)" in unknown.err
+    cold = textgen("generate", folder, "--temperature", -1)
+    assert cold.code == 2
+    assert "generate.temperature" in cold.err
+
+    in_python = package.generate(folder, "The tide", length=60, seed=9)
+    assert in_python[0]["text"] == record["text"]
+    _plain_keras_computes_the_same(folder)
+
+    whole = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
+    broken = textgen("generate", folder)
+    assert (broken.code, "damaged run" in broken.err) == (2, True)
+    (folder / "metrics.json").unlink()
+    unfinished = textgen("generate", folder)
+    assert (unfinished.code, "no metrics.json" in unfinished.err) == (2, True)
+
+
+def _plain_keras_computes_the_same(folder):
+    import keras
+    import numpy as np
+
+    run = runs.load(folder)
+    plain = keras.models.load_model(folder / "model.keras")
+    assert not any(type(layer).__module__.startswith("textgen") for layer in plain.layers)
+    symbols = np.random.default_rng(0).integers(0, run.codec.size, (2, 9))
+    states = [np.ones((2, 24), np.float32)] * 2
+    for a, b in zip(plain([symbols, *states]), run.network([symbols, *states]), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_figures(textgen, experiment_file, tmp_path):
+    """SIGKILL after the first checkpoint, then the same command again."""
+    command = [sys.executable, "-m", "textgen.run", str(experiment_file)]
+    command += ["--set", "training.updates=300", "--set", "training.validations=10"]
+    folder = tmp_path / "runs" / "tiny"
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    for _ in range(1200):
+        if (folder / "checkpoint" / "progress.json").exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "metrics.json").exists()
+    stranger = textgen("run", experiment_file, "--set", "seed=5")
+    assert (stranger.code, "different experiment" in stranger.err) == (2, True)
+    resumed = textgen("run", *command[3:])
+    assert resumed.code == 0
+    assert "going on from update" in resumed.out
+    whole = textgen("run", *command[3:], "--runs", "others")
+    assert whole.code == 0
+    first, second = (
+        json.loads((tmp_path / place / "tiny" / "metrics.json").read_text())
+        for place in ("runs", "others")
+    )
+    assert first["test"] == second["test"]
+    assert first["training"]["updates"] == second["training"]["updates"] == 300
+
+
+def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):
+    experiment = package.load_experiment(experiment_file)
+    lock = runs.prepare(tmp_path / "r", experiment, overwrite=False)
+    with pytest.raises(TextgenError, match="another process"):
+        runs.prepare(tmp_path / "r", experiment, overwrite=True)
+    lock.release()
+
+
+def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "thesis.txt").write_text("dear to me")
+    experiment = package.load_experiment(experiment_file)
+    with pytest.raises(TextgenError, match="not a run of textgen"):
+        runs.prepare(tmp_path / "r", experiment, overwrite=True)
+    assert (tmp_path / "r" / "thesis.txt").read_text() == "dear to me"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["run", "none.toml"], ["none.toml", "no such file"]),
+        (["run", "{file}", "--set", "training.bach=3"], ["training.bach", "'batch'"]),
+        (["run", "{file}", "--set", "backbone.units=[-3]"], ["backbone.units", "greater than 0"]),
+        (["run", "{file}", "--set", "corpus.path=elsewhere"], ["elsewhere", "no such folder"]),
+        (["run", "{file}", "--set", "tokenizer.kind=bytes"], ["unknown tokenizer", "characters"]),
+        (["generate", "nowhere"], ["nowhere", "no such folder"]),
+        (["corpus", "atlantis"], ["atlantis", "wikipedia"]),
+    ],
+)
+def test_bad_input_is_told_in_one_screen_at_once(textgen, experiment_file, arguments, parts):
+    begin = time.perf_counter()
+    done = textgen(arguments[0], *(a.format(file=experiment_file) for a in arguments[1:]))
+    assert time.perf_counter() - begin < 5  # TensorFlow alone takes longer on a busy machine
+    assert done.code == 2
+    for part in parts:
+        assert part in done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.splitlines()) <= 6
+
+
+def test_an_empty_corpus_and_a_short_one(textgen, experiment_file, tmp_path):
+    tales = tmp_path / "tales"
+    tales.mkdir()
+    for i in range(4):
+        (tales / f"{i}.txt").write_text(" \n")
+    empty = textgen("run", experiment_file, "--set", f"corpus.path={tales}")
+    assert (empty.code, "every document is empty" in empty.err) == (2, True)
+    for i in range(4):
+        (tales / f"{i}.txt").write_text("ab")
+    short = textgen("run", experiment_file, "--set", f"corpus.path={tales}", "--name", "other")
+    assert (short.code, "more than one window" in short.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "corpus"])
+def test_help_names_every_option(textgen, command):
+    done = textgen(command, "--help")
+    assert done.code == 0
+    assert "usage: python -m textgen." in done.out
+
+
+def test_the_console_script_dispatches(capsys):
+    from textgen import cli
+
+    assert cli.main(["--help"]) == 0
+    assert "generate" in capsys.readouterr().out
+    assert cli.main(["fly"]) == 2
+    assert cli.main(["corpus"]) == 0
+    assert "lovecraft" in capsys.readouterr().out
+
+
+def test_corpus_statistics(corpus_folder):
+    found = package.corpus_statistics({"kind": "folder", "path": str(corpus_folder)})
+    assert found["documents"] == 12
+    text = "".join(p.read_text() for p in corpus_folder.iterdir())
+    assert found["characters"] == len(text)
+    assert found["distinct_characters"] == len(set(text))
+    assert found["words"]["split at white space, cased"]["tokens"] == len(text.split())
+    rates = list(found["outside_vocabulary"].values())
+    assert rates == sorted(rates)

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import errno
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import made_up, tiny_model
+
+from textgen import checkpoint
+from textgen.errors import Diverged, TextgenError
+from textgen.likelihood import symbol_bits
+from textgen.objectives.encoder_decoder import EncoderDecoder
+from textgen.objectives.stepwise import NextToken, Shifted
+from textgen.settings import Training
+from textgen.tokenizers.characters import Characters
+from textgen.training import Schedule, binary_cross_entropy, train
+
+CODEC = Characters().fit([made_up(50, 0)])
+ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
+SETTINGS = {"updates": 60, "batch": 4, "learning_rate": 1e-2, "validations": 3}
+
+
+class Stop(Exception):  # noqa: N818 - stands for a process that was killed
+    pass
+
+
+def fit(folder, objective, settings, *, stop_after=None, **model):
+    network, backbone = tiny_model(objective, CODEC.size, scale=1.0, **model)
+
+    class Killed(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == stop_after:
+                raise Stop
+
+    progress = train(
+        folder, network, objective, backbone, settings, ENCODED, 3, lambda *_: [Killed()]
+    )
+    return network, backbone, progress
+
+
+@pytest.mark.parametrize("objective", [NextToken(8), Shifted(6, 2), EncoderDecoder(4, 6)], ids=repr)
+def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective):
+    """With dropout, optimizer moments, carried states and the order of the data."""
+    settings = Training(**SETTINGS)
+    model = {"dropout": 0.3, "units": (10, 8)}
+    whole, *_, progress = fit(tmp_path / "a", objective, settings, **model)
+    for rounds in (1, 2):
+        with pytest.raises(Stop):
+            fit(tmp_path / "b", objective, settings, stop_after=rounds, **model)
+    again, *_, resumed = fit(tmp_path / "b", objective, settings, seed=7, **model)
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    def figures(rows):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+    assert figures(progress.history) == figures(resumed.history)
+
+
+def test_training_learns_and_leaves_the_best_weights(tmp_path):
+    objective = NextToken(8)
+    network, backbone, progress = fit(tmp_path, objective, Training(**SETTINGS))
+    rows = [row["validation_bits_per_character"] for row in progress.history]
+    assert rows[-1] < rows[0] < np.log2(CODEC.size)
+    assert progress.best == min(rows)
+    exact = symbol_bits(objective, network, backbone, [e.symbols for e in ENCODED[1]])
+    assert np.concatenate(exact).mean() == pytest.approx(progress.best, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("budget", "updates"),
+    [({"updates": 47}, 50), ({"characters": 4 * 8 * 30}, 30), ({"updates": 3}, 3)],
+)
+def test_a_budget_becomes_updates(tmp_path, budget, updates):
+    *_, progress = fit(tmp_path, NextToken(8), Training(batch=4, validations=5, **budget))
+    assert progress.updates == progress.updates_planned
+    assert progress.updates == pytest.approx(updates, rel=0.12)
+
+
+def test_seconds_become_a_fixed_number_of_updates(tmp_path):
+    settings = Training(seconds=1.0, batch=4, validations=2)
+    *_, progress = fit(tmp_path, NextToken(8), settings)
+    per_update = progress.calibration_seconds_per_update
+    assert per_update > 0
+    assert progress.updates == pytest.approx(1.0 / per_update, rel=0.2, abs=20)
+    assert progress.history[0]["loss"] < np.log(CODEC.size) + 0.5
+
+
+def test_patience_ends_a_training_that_gets_no_better(tmp_path):
+    settings = Training(
+        updates=200, batch=4, validations=20, patience=2, optimizer="sgd", learning_rate=1e-9
+    )
+    *_, progress = fit(tmp_path, NextToken(8), settings)
+    assert len(progress.history) < 20
+    assert len(progress.history) - progress.best_round == 2
+
+
+def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(tmp_path):
+    settings = Training(
+        updates=60, batch=4, validations=6, clip_norm=0.0, optimizer="sgd", schedule="constant",
+        learning_rate=1e38, warmup=0.5,
+    )  # fmt: skip
+    with pytest.raises(Diverged, match=r"training\.learning_rate"):
+        fit(tmp_path / "at once", NextToken(8), settings)
+    good = Training(**SETTINGS)
+    with pytest.raises(Stop):
+        fit(tmp_path / "later", NextToken(8), good, stop_after=2)
+    arrays, progress = checkpoint.load(tmp_path / "later")
+    arrays["v0"] = np.full_like(arrays["v0"], np.nan)
+    checkpoint.save(tmp_path / "later", arrays, progress)
+    with pytest.raises(Diverged, match="update 40"):
+        fit(tmp_path / "later", NextToken(8), good)
+    assert checkpoint.load(tmp_path / "later")[1]["updates"] == 40
+
+
+def test_a_text_shorter_than_a_window_is_refused(tmp_path):
+    network, backbone = tiny_model(NextToken(64), CODEC.size)
+    short = [CODEC.encode("the tide")], [CODEC.encode("the tide")]
+    with pytest.raises(TextgenError, match="more than one window of 64"):
+        train(tmp_path, network, NextToken(64), backbone, Training(updates=1), short, 1)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(TextgenError, match="No space left on device"):
+        checkpoint.save(tmp_path, {"v0": np.arange(4)}, {"updates": 2})
+    arrays, progress = checkpoint.load(tmp_path)
+    assert progress == {"updates": 1}
+    np.testing.assert_array_equal(arrays["v0"], np.arange(3))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
+
+
+def test_a_process_that_dies_while_it_replaces_a_checkpoint_loses_nothing(tmp_path):
+    checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    assert checkpoint.load(tmp_path)[1] == {"updates": 1}
+    checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
+    assert checkpoint.load(tmp_path)[1] == {"updates": 2}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    checkpoint.save(tmp_path, {"v0": np.arange(3000)}, {"updates": 1})
+    path = tmp_path / "checkpoint" / "state.npz"
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(TextgenError, match="damaged checkpoint"):
+        checkpoint.load(tmp_path)
+
+
+def test_the_binary_loss_is_keras_own_over_one_hot_targets():
+    logits = tf.random.stateless_normal((3, 4, 9), [1, 2])
+    labels = tf.random.stateless_uniform((3, 4), [1, 2], 0, 9, dtype=tf.int32)
+    expected = keras.losses.binary_crossentropy(tf.one_hot(labels, 9), tf.nn.softmax(logits))
+    np.testing.assert_allclose(binary_cross_entropy(labels, logits), expected, rtol=1e-5)
+
+
+def test_the_schedule_rises_and_falls():
+    schedule = Schedule(Training(updates=100, warmup=0.1, learning_rate=0.5))
+    schedule.updates.assign(100.0)
+    rates = [float(schedule(step)) for step in range(101)]
+    assert rates[0] == pytest.approx(0.05)
+    assert max(rates) == pytest.approx(0.5, rel=0.01)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+    assert rates[100] == pytest.approx(0.0, abs=1e-6)
