@@ -47,9 +47,8 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective):
     settings = Training(**SETTINGS)
     model = {"dropout": 0.3, "units": (10, 8)}
     whole, *_, progress = fit(tmp_path / "a", objective, settings, **model)
-    for rounds in (1, 2):
-        with pytest.raises(Stop):
-            fit(tmp_path / "b", objective, settings, stop_after=rounds, **model)
+    with pytest.raises(Stop):
+        fit(tmp_path / "b", objective, settings, stop_after=1, **model)
     again, *_, resumed = fit(tmp_path / "b", objective, settings, seed=7, **model)
     for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -25,7 +25,8 @@ from textgen.tokenizers.base import Encoded
 
 LOG2E = 1 / math.log(2)
 CALIBRATION_SECONDS = 4.0
-MONITOR_ROWS = 64
+MONITOR_ROWS, MONITOR_LANE = 64, 2000
+"""Validation while training: at most so many parallel rows, of at least so many symbols each."""
 UPDATES_PER_CALL = 10
 """Updates between two returns to Python: progress, the check for NaN."""
 
@@ -319,7 +320,7 @@ class _Monitor(keras.callbacks.Callback):
         self.best = best
         objective = trainer._objective
         self._windows = Windows([e.symbols for e in validation], objective)
-        self._rows = min(MONITOR_ROWS, int(self._windows.per_document().sum()))
+        self._rows = max(1, min(MONITOR_ROWS, len(self._windows.flat) // MONITOR_LANE))
         self._step = score_step(objective, trainer.network)
         unit = sum(e.characters + 1 for e in validation)
         self._symbols_per_character = len(self._windows.flat) / unit

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 ZIPF = 2.0
-"""Occurrences per thousand million words, log10 (van Heuven et al. 2014): 2 is once in 10 million."""
+"""log10 occurrences per thousand million words (van Heuven et al. 2014): 2 is one in 10 million."""
 SHORT = 3
 """Up to this length every string is some abbreviation in the list (tf 3.6, sas 3.5): such a word
 counts only if the training text has it."""
