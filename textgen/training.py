@@ -222,12 +222,14 @@ def _plan(
 
 
 def _divide(progress: Progress, updates: int, settings: Training) -> None:
-    updates = max(1, updates)
-    progress.rounds = min(settings.validations, max(1, updates // UPDATES_PER_CALL))
-    each = math.ceil(updates / progress.rounds)
-    if each > UPDATES_PER_CALL:
-        each = math.ceil(each / UPDATES_PER_CALL) * UPDATES_PER_CALL
-    progress.updates_per_round = each
+    """Rounds of whole calls, as near to ``updates`` in all as that allows."""
+    if updates < UPDATES_PER_CALL:
+        progress.rounds, progress.updates_per_round = 1, max(1, updates)
+        return
+    calls = round(updates / UPDATES_PER_CALL)
+    each = math.ceil(calls / settings.validations)
+    progress.rounds = round(calls / each)
+    progress.updates_per_round = each * UPDATES_PER_CALL
 
 
 def _calibrate(trainer: Trainer, data: Any, progress: Progress, settings: Training) -> None:
