@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +14,12 @@ from textgen import cli
 from textgen.config import resolve
 from textgen.corpora.base import Document
 from textgen.corpora.loading import load_corpus
+from textgen.metrics.real_words import WORD
 from textgen.registry import table
 
-APOSTROPHES = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 COUNTINGS = {
-    "letters and inner apostrophes, cased": lambda text: APOSTROPHES.findall(text),
-    "letters and inner apostrophes, lower-cased": lambda text: APOSTROPHES.findall(text.lower()),
+    "letters and inner apostrophes, cased": lambda text: WORD.findall(text),
+    "letters and inner apostrophes, lower-cased": lambda text: WORD.findall(text.lower()),
     "split at white space, cased": str.split,
 }
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
@@ -63,10 +62,10 @@ def _types(documents: list[Document], words: Any) -> dict[str, float]:
 def _outside(train: list[Document], held_out: list[Document]) -> dict[str, float]:
     known: Counter[str] = Counter()
     for document in train:
-        known.update(APOSTROPHES.findall(document.text))
+        known.update(WORD.findall(document.text))
     seen: Counter[str] = Counter()
     for document in held_out:
-        seen.update(APOSTROPHES.findall(document.text))
+        seen.update(WORD.findall(document.text))
     return {
         str(least): sum(n for w, n in seen.items() if known[w] < least) / max(1, seen.total())
         for least in MINIMUM_COUNTS
