@@ -29,13 +29,21 @@ class Split:
 
 @dataclass(frozen=True)
 class Backbone:
-    """The shared LSTM stack: ``units`` of each layer, and how symbols enter and leave it."""
+    """The shared LSTM stack: ``units`` of each layer, and how symbols enter and leave it.
+
+    Raises:
+        ValueError: an output tied to an embedding that is not there.
+    """
 
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
     input: Literal["one_hot", "embedding"] = "one_hot"
     embedding_size: Count = 64
     dropout: Fraction = 0.0
     tied_output: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tied_output and self.input != "embedding":
+            raise ValueError('tied_output needs input = "embedding"')
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from textgen.errors import TextgenError
 from textgen.settings import Backbone, Count
 from textgen.tokenizers.base import BOUNDARY
 
@@ -47,6 +48,12 @@ class EncoderDecoder:
 
         from textgen.backbone import stack
 
+        if settings.tied_output and not self.feedback:
+            raise TextgenError(
+                "backbone.tied_output",
+                found="true, with a one-shot decoder",
+                expected="false: such a decoder reads no symbols, so there is nothing to tie",
+            )
         encoder = stack(settings, vocabulary_size, lstm, logits=False, name="encoder")
         source = "symbols" if self.feedback else "vector"
         decoder = stack(settings, vocabulary_size, lstm, source=source, name="decoder")
