@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, ValidationError, create_model
 
 from textgen.errors import TextgenError
-from textgen.registry import POINTS, lookup, suggestion
+from textgen.registry import POINTS, lookup, suggestion, table
 from textgen.settings import Backbone, Sampling, Split, Training
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
@@ -226,17 +226,11 @@ def _plugin(point: str, value: Any, where: str, sub: str = "") -> tuple[Any, dic
         raise TextgenError(
             f"{label}.kind",
             found="nothing" if kind is None else repr(kind),
-            expected=suggestion("", _kinds(point)),
+            expected=suggestion("", table(point)),
             hint=f'name one: [{point}] kind = "…"',
         )
     made = build(lookup(point, kind, f"{label}.kind"), values, label)
     return made, {"kind": kind, **_plain(made)}
-
-
-def _kinds(point: str) -> list[str]:
-    from textgen.registry import table
-
-    return list(table(point))
 
 
 def _as_table(value: Any, where: str) -> dict[str, Any]:
