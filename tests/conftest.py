@@ -12,7 +12,25 @@ from types import SimpleNamespace
 import pytest
 
 from textgen import backend
+from textgen.rare_words.cluster import Cluster
+from textgen.rare_words.drop import Drop
+from textgen.rare_words.neighbour import Neighbour
+from textgen.rare_words.pos import Pos
+from textgen.rare_words.spell import Spell
+from textgen.rare_words.unk import Unk
 
+POLICIES = [
+    Unk(),
+    Unk(recall=False),
+    Pos(),
+    Pos(tags="noun"),
+    Cluster(clusters=3, epochs=1),
+    Neighbour(epochs=1),
+    Neighbour(epochs=1, same_tag=True),
+    Drop(),
+    Spell(),
+]
+"""Every rare-word policy; a contract test checks that none is missing."""
 ROOT = Path(__file__).parents[1]
 SUBJECTS = ["the keeper", "a lantern", "our neighbour", "the tide", "one gull", "the old harbour"]
 VERBS = ["watched", "followed", "remembered", "left", "kept", "answered"]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.tokenizers.base import ESCAPE
+from textgen.symbols import ESCAPE
 from textgen.tokenizers.characters import Characters
 
 anything = st.text(st.characters())  # surrogates included
@@ -40,5 +41,5 @@ def test_symbols_are_stored_narrow():
 
 def test_rendering_leaves_out_what_is_no_text_and_unknown_names_it():
     codec = Characters().fit(["ab"])
-    assert codec.render([0, 2, 1, 3]) == "ab"
+    assert codec.render(np.array([0, 2, 1, 3])).text == "ab"
     assert codec.unknown("abcb☃") == ["c", "☃"]

@@ -8,16 +8,22 @@ import sys
 import types
 
 import pytest
+from conftest import POLICIES, made_up
 
 from textgen import registry
 from textgen.config import resolve
 from textgen.errors import TextgenError
+from textgen.rare_words.base import fitted_speller, loaded_speller
+from textgen.rare_words.placeholders import Placeholders
 from textgen.tokenizers.characters import Characters
 
 ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.table(point)]
 METHODS = {
     "corpus": ["documents", "origin", "licence"],
     "tokenizer": ["fit", "load"],
+    "rare_words": ["fit", "load"],
+    "embedding": ["frozen", "vectors"],
+    "baseline": ["fit"],
     "objective": ["build", "logits", "begin", "next_logits", "append", "before", "length"],
 }
 
@@ -61,3 +67,50 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
     )
     assert experiment.tokenizer == Letters(limit=5)
     assert experiment.resolved["tokenizer"] == {"kind": "letters", "limit": 5}
+
+
+def test_every_rare_word_policy_is_among_those_that_are_tested():
+    tested = {type(policy) for policy in POLICIES}
+    assert tested == {
+        registry.lookup("rare_words", kind, "test") for kind in registry.table("rare_words")
+    }
+
+
+def test_a_policy_defined_elsewhere_is_one_line(monkeypatch):
+    """Rare words by their length, in one class, charged and brought back like all others."""
+
+    class ByLength(Placeholders):
+        def classify(self, tokens, rare):
+            return [self.classes[min(len(word.core), 4) // 3] for word in rare]
+
+    @dataclasses.dataclass(frozen=True)
+    class Length:
+        """Short and long rare words."""
+
+        def fit(self, material):
+            names = ("short", "long")
+            speller = fitted_speller(material, ByLength(names, None).classify)
+            return ByLength(names, speller)
+
+        def load(self, state, vocabulary):
+            return ByLength(("short", "long"), loaded_speller(state["speller"], vocabulary))
+
+    module = types.ModuleType("policy_of_a_test")
+    module.Length = Length
+    monkeypatch.setitem(sys.modules, "policy_of_a_test", module)
+    monkeypatch.setitem(registry.table("rare_words"), "length", "policy_of_a_test:Length")
+    experiment = resolve(
+        {
+            "corpus": "wikipedia",
+            "tokenizer": {"kind": "words", "rare_words": "length"},
+            "objective": "next_token",
+            "training": {"updates": 1},
+        }
+    )
+    assert experiment.resolved["tokenizer"]["rare_words"] == {"kind": "length"}
+    codec = experiment.tokenizer.fit([made_up(40, 1)], [made_up(10, 2)], 1)
+    encoded = codec.encode("the keeper watched unfathomable ox.")
+    assert encoded.replaced == 2
+    assert list(codec.names[5:7]) == ["<short>", "<long>"]
+    assert encoded.spelling_bits.min() > 0
+    assert codec.decode(encoded) == "the keeper watched unfathomable ox."

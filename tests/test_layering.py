@@ -11,11 +11,15 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "textgen"
 STAGES = (
-    "errors registry settings config corpora tokenizers backend lstm backbone objectives "
-    "checkpoint likelihood training sampling generation metrics runs manifest summary console cli "
-    "corpus generate run"
+    "errors registry settings files config caching symbols corpora tagging vectors spelling "
+    "rare_words tokenizers embeddings backend lstm backbone objectives checkpoint likelihood "
+    "monitor training baselines sampling generation metrics runs manifest summary console cli "
+    "corpus baseline generate run"
 ).split(" ")
-LIGHT = "errors registry settings config corpora tokenizers cli corpus generate run runs".split(" ")
+LIGHT = (
+    "errors registry settings files config caching symbols corpora tagging vectors spelling "
+    "rare_words tokenizers embeddings baselines cli corpus baseline generate run runs"
+).split(" ")
 HEAVY = {"tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests"}
 
 

@@ -30,7 +30,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert "round 3/3" in done.out
 
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["schema"] == 1
+    assert metrics["schema"] == 2
     for part in ("validation", "test"):
         bits = metrics[part]["bits_per_character"]
         assert bits["total"] == bits["model"] + bits["spelling"]

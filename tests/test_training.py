@@ -10,13 +10,14 @@ import tensorflow as tf
 from conftest import made_up, tiny_model
 
 from textgen import checkpoint
+from textgen.backbone import set_embedding
 from textgen.errors import Diverged, TextgenError
 from textgen.likelihood import symbol_bits
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.settings import Training
 from textgen.tokenizers.characters import Characters
-from textgen.training import Schedule, binary_cross_entropy, train
+from textgen.training import Schedule, _dense, binary_cross_entropy, train
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -41,11 +42,24 @@ def fit(folder, objective, settings, *, stop_after=None, **model):
     return network, backbone, progress
 
 
-@pytest.mark.parametrize("objective", [NextToken(8), Shifted(6, 2), EncoderDecoder(4, 6)], ids=repr)
-def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective):
+ADAPTIVE = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
+
+
+@pytest.mark.parametrize(
+    ("objective", "model"),
+    [
+        (NextToken(8), {}),
+        (NextToken(8), ADAPTIVE),
+        (Shifted(6, 2), {}),
+        (EncoderDecoder(4, 6), {}),
+        (EncoderDecoder(4, 6), ADAPTIVE),
+    ],
+    ids=repr,
+)
+def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
     """With dropout, optimizer moments, carried states and the order of the data."""
     settings = Training(**SETTINGS)
-    model = {"dropout": 0.3, "units": (10, 8)}
+    model = {**model, "dropout": 0.3, "units": (10, 8)}
     whole, *_, progress = fit(tmp_path / "a", objective, settings, **model)
     with pytest.raises(Stop):
         fit(tmp_path / "b", objective, settings, stop_after=1, **model)
@@ -59,14 +73,32 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective):
     assert figures(progress.history) == figures(resumed.history)
 
 
-def test_training_learns_and_leaves_the_best_weights(tmp_path):
+@pytest.mark.parametrize("model", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
+def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     objective = NextToken(8)
-    network, backbone, progress = fit(tmp_path, objective, Training(**SETTINGS))
+    network, backbone, progress = fit(tmp_path, objective, Training(**SETTINGS), **model)
     rows = [row["validation_bits_per_character"] for row in progress.history]
     assert rows[-1] < rows[0] < np.log2(CODEC.size)
     assert progress.best == min(rows)
     exact = symbol_bits(objective, network, backbone, [e.symbols for e in ENCODED[1]])
     assert np.concatenate(exact).mean() == pytest.approx(progress.best, abs=0.1)
+
+
+@pytest.mark.parametrize("objective", [NextToken(8), EncoderDecoder(4, 6)], ids=repr)
+def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
+    settings = Training(**SETTINGS)
+    network, backbone = tiny_model(objective, CODEC.size, **ADAPTIVE)
+    matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
+    set_embedding(network, matrix, frozen=True)
+    before = network.get_weights()
+    train(tmp_path, network, objective, backbone, settings, ENCODED, 3)
+    for weight, old in zip(network.weights, before, strict=True):
+        assert np.array_equal(weight, old) == ("embedding" in weight.path), weight.path
+
+
+def test_a_repeated_symbol_counts_once_in_the_norm_of_the_gradient():
+    slices = tf.IndexedSlices(tf.ones((3, 2)), tf.constant([1, 1, 3]), tf.constant([5, 2]))
+    np.testing.assert_array_equal(_dense(slices)[:, 0], [0, 2, 0, 1, 0])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "train, score and sample one experiment",
     "generate": "write text with a finished run",
     "corpus": "list corpora and print their statistics",
+    "baseline": "score n-grams on an experiment's text",
 }
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import inspect
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
+from textgen import files
 from textgen.errors import TextgenError
 from textgen.registry import POINTS, lookup, suggestion, table
 from textgen.settings import Backbone, Sampling, Split, Training
 
-BUDGETS = ("seconds", "characters", "updates", "epochs")
 TABLES = {"split": Split, "backbone": Backbone, "training": Training, "sampling": Sampling}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -42,6 +41,7 @@ class Experiment:
     keep: str | None
     split: Split
     tokenizer: Any
+    embedding: Any
     objective: Any
     backbone: Backbone
     training: Training
@@ -60,9 +60,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
     """
     path = Path(path)
-    data = _read(path)
+    data = files.read(path)
     for text in overrides:
-        _override(data, text)
+        files.override(data, text)
     data.setdefault("name", path.stem)
     return resolve(data, str(path))
 
@@ -70,7 +70,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
 def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     data = dict(data)
-    known = {"name", "seed", *POINTS, *TABLES}
+    known = {"name", "seed", "corpus", "tokenizer", "embedding", "objective", *TABLES}
     for key in data:
         if key not in known:
             raise _unknown(f"{where}: {key}", key, known)
@@ -87,16 +87,25 @@ def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
     corpus_table = _as_table(data.get("corpus"), f"{where}: corpus")
     keep = _keep(corpus_table.pop("keep", None), f"{where}: corpus.keep")
     fallback_table = corpus_table.pop("fallback", None)
-    corpus, corpus_plain = _plugin("corpus", corpus_table, where)
+    corpus, corpus_plain = _plugin("corpus", corpus_table, f"{where}: corpus")
     fallback = None
     if fallback_table is not None:
         fallback, corpus_plain["fallback"] = _plugin(
-            "corpus", _as_table(fallback_table, f"{where}: corpus.fallback"), where, ".fallback"
+            "corpus",
+            _as_table(fallback_table, f"{where}: corpus.fallback"),
+            f"{where}: corpus.fallback",
         )
     if keep is not None:
         corpus_plain["keep"] = keep
-    tokenizer, tokenizer_plain = _plugin("tokenizer", data.get("tokenizer", {}), where)
-    objective, objective_plain = _plugin("objective", data.get("objective", {}), where)
+    tokenizer, tokenizer_plain = _plugin(
+        "tokenizer", data.get("tokenizer", {}), f"{where}: tokenizer"
+    )
+    embedding, embedding_plain = _plugin(
+        "embedding", data.get("embedding", "random"), f"{where}: embedding"
+    )
+    objective, objective_plain = _plugin(
+        "objective", data.get("objective", {}), f"{where}: objective"
+    )
     fixed = {
         key: build(cls, _as_table(data.get(key, {}), f"{where}: {key}"), f"{where}: {key}")
         for key, cls in TABLES.items()
@@ -110,6 +119,7 @@ def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
         fallback=fallback,
         keep=keep,
         tokenizer=tokenizer,
+        embedding=embedding,
         objective=objective,
         **fixed,
         resolved={
@@ -117,6 +127,7 @@ def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
             "seed": seed,
             "corpus": corpus_plain,
             "tokenizer": tokenizer_plain,
+            "embedding": embedding_plain,
             "objective": objective_plain,
             **plain,
         },
@@ -126,17 +137,23 @@ def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
 def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     """``cls(**values)``, with the values checked against the constructor's annotations.
 
+    A parameter that is named after a plug-in point takes a plug-in that has been made already.
+
     Raises:
         TextgenError: an unknown key (with a suggestion), a missing one, a wrong type or range.
     """
     hints = get_type_hints(cls.__init__, include_extras=True)
     parameters = list(inspect.signature(cls).parameters.values())
     fields: dict[str, Any] = {
-        p.name: (hints[p.name], ... if p.default is p.empty else p.default) for p in parameters
+        p.name: (hints[p.name], ... if p.default is p.empty else p.default)
+        for p in parameters
+        if p.name not in POINTS
     }
     for key in values:
-        if key not in fields:
-            raise _unknown(f"{where}.{key}", key, fields)
+        if key not in [p.name for p in parameters]:
+            raise _unknown(f"{where}.{key}", key, [p.name for p in parameters])
+    plugins = {key: value for key, value in values.items() if key in POINTS}
+    values = {key: value for key, value in values.items() if key not in plugins}
     schema = create_model("Schema", __config__=ConfigDict(extra="forbid"), **fields)
     try:
         # JSON is the strict mode in which arrays are tuples and strings are paths
@@ -151,7 +168,7 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
             hint="correct this setting in the experiment file or with --set",
         ) from None
     try:
-        return cls(**{p.name: getattr(checked, p.name) for p in parameters})
+        return cls(**{key: getattr(checked, key) for key in fields}, **plugins)
     except ValueError as error:
         raise TextgenError(where, found=str(error), expected="settings that fit together") from None
 
@@ -163,63 +180,7 @@ def _expectation(error: Any) -> str:
     return message[0].lower() + message[1:]
 
 
-def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    if path.is_dir() or not path.exists():
-        raise TextgenError(
-            str(path),
-            found="a folder" if path.is_dir() else "no such file",
-            expected="an experiment file in TOML",
-            hint="the ones that come with textgen are in experiments/",
-        )
-    if path.resolve() in seen:
-        raise TextgenError(str(path), found="an include that leads back to itself")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TextgenError(str(path), found=str(error), expected="a valid TOML file") from None
-    include = data.pop("include", None)
-    if include is None:
-        return data
-    if not isinstance(include, str):
-        raise TextgenError(f"{path}: include", found=repr(include), expected="one file name")
-    return _merge(_read(path.parent / include, (*seen, path.resolve())), data)
-
-
-def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """``change`` over ``base``. A table that names another ``kind`` replaces the whole table, and
-    one that names another budget drops the base's budget."""
-    result = dict(base)
-    for key, value in change.items():
-        old = result.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            if "kind" in value and value["kind"] != old.get("kind"):
-                result[key] = dict(value)
-                continue
-            if key == "training" and any(budget in value for budget in BUDGETS):
-                old = {k: v for k, v in old.items() if k not in BUDGETS}
-            result[key] = _merge(dict(old), value)
-        else:
-            result[key] = value
-    return result
-
-
-def _override(data: dict[str, Any], text: str) -> None:
-    key, equals, value = text.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise TextgenError(f"--set {text}", found="no `=`", expected="table.key=value")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    change: Any = parsed
-    for part in reversed(parts):
-        change = {part: change}
-    data.update(_merge(data, change))
-
-
-def _plugin(point: str, value: Any, where: str, sub: str = "") -> tuple[Any, dict[str, Any]]:
-    label = f"{where}: {point}{sub}"
+def _plugin(point: str, value: Any, label: str) -> tuple[Any, dict[str, Any]]:
     values = _as_table(value, label)
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
@@ -229,8 +190,15 @@ def _plugin(point: str, value: Any, where: str, sub: str = "") -> tuple[Any, dic
             expected=suggestion("", table(point)),
             hint=f'name one: [{point}] kind = "…"',
         )
-    made = build(lookup(point, kind, f"{label}.kind"), values, label)
-    return made, {"kind": kind, **_plain(made)}
+    cls = lookup(point, kind, f"{label}.kind")
+    inner = {}
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.name in POINTS:
+            default = {} if parameter.default is parameter.empty else parameter.default
+            values[parameter.name], inner[parameter.name] = _plugin(
+                parameter.name, values.get(parameter.name, default), f"{label}.{parameter.name}"
+            )
+    return (made := build(cls, values, label)), {"kind": kind, **_plain(made), **inner}
 
 
 def _as_table(value: Any, where: str) -> dict[str, Any]:
@@ -262,17 +230,21 @@ def _plain(made: Any) -> dict[str, Any]:
             return [convert(item) for item in value]
         return value
 
-    fields = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.init}
+    fields = {
+        f.name: getattr(made, f.name)
+        for f in dataclasses.fields(made)
+        if f.init and f.name not in POINTS
+    }
     return {key: convert(value) for key, value in fields.items() if value is not None}
 
 
 def _one_budget(training: Training, where: str) -> None:
-    given = [key for key in BUDGETS if getattr(training, key) is not None]
+    given = [key for key in files.BUDGETS if getattr(training, key) is not None]
     if len(given) != 1:
         raise TextgenError(
             f"{where}: training",
             found=f"{len(given)} budgets" + (f": {', '.join(given)}" if given else ""),
-            expected=f"exactly one of {', '.join(BUDGETS)}",
+            expected=f"exactly one of {', '.join(files.BUDGETS)}",
             hint="for example: [training] seconds = 300",
         )
 

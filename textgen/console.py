@@ -15,7 +15,11 @@ from rich.text import Text
 
 from textgen.config import Experiment
 from textgen.corpora.loading import Loaded
-from textgen.tokenizers.base import Codec, Encoded
+from textgen.embeddings.base import Vectors
+from textgen.generation import annotated
+from textgen.likelihood import UNCHARGED
+from textgen.symbols import Encoded
+from textgen.tokenizers.base import Codec
 
 if TYPE_CHECKING:
     from textgen.sampling import Sampler
@@ -46,12 +50,20 @@ class Screen:
         self.say(f"{name}: corpus {loaded.kind} ({loaded.origin})\n  licence: {loaded.licence}")
         self.say(f"  {parts}")
 
-    def model(self, symbols: int, parameters: int, experiment: Experiment) -> None:
+    def model(self, codec: Codec, parameters: int, experiment: Experiment) -> None:
         units = " + ".join(map(str, experiment.backbone.units))
         self.say(
-            f"  {symbols} symbols, LSTM of {units} units, {parameters:,} parameters; "
-            f"a prediction looks back on {experiment.objective.context}"
+            f"  {codec.size:,} symbols of {codec.characters_per_symbol:.2f} characters, LSTM of "
+            f"{units} units, {parameters:,} parameters; a prediction looks back on "
+            f"{experiment.objective.context}"
         )
+
+    def prepared(self, seconds: float, extra_data: Sequence[str], vectors: Vectors) -> None:
+        self.say(f"  preparation {seconds:.1f} s, counted in a budget of seconds")
+        for data in extra_data:
+            self.say(f"  EXTRA DATA: {data}")
+        for word, near in (vectors.neighbours or {}).items():
+            self.say(f"  nearest to {word}: {', '.join(near)}")
 
     def callbacks(
         self,
@@ -73,12 +85,18 @@ class Screen:
     def result(
         self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
     ) -> None:
-        bits = Table("bits per character", "model", "+ spelling", "= total", "documents")
+        columns = ("bits per character", "model", "+ spelling", "= total", "symbols/character")
+        table = Table(*columns, "replaced", "documents")
         for part in ("validation", "test"):
-            b = metrics[part]["bits_per_character"]
-            figures = (f"{b[key]:.4f}" for key in ("model", "spelling", "total"))
-            bits.add_row(part, *figures, str(metrics[part]["documents"]))
-        self.console.print(bits)
+            m = metrics[part]
+            table.add_row(
+                part,
+                *figures(m["bits_per_character"]),
+                f"{m['symbols_per_character']:.3f}",
+                f"{m['replacement_rate']:.1%}",
+                str(m["documents"]),
+            )
+        self.console.print(table)
         shares = metrics["generation"]["real_words"]
         self.say(
             f"real words: samples {shares['samples']['strict']:.1%}, "
@@ -88,10 +106,20 @@ class Screen:
         self.console.print(
             Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title)
         )
+        if samples[0]["realised"]:
+            marked = f"{title}, filled placeholders marked"
+            self.console.print(Panel(Text(annotated(samples[0])[:600]), title=marked))
         if loaded.warning:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
         self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
         self.say(f"more text: python -m textgen.generate {folder} --prompt …")
+
+
+def figures(bits: dict[str, float] | None) -> tuple[str, str, str]:
+    """Model, spelling and total in bits per character, or why there are none."""
+    if bits is None:
+        return ("–", "–", UNCHARGED)
+    return (f"{bits['model']:.4f}", f"{bits['spelling']:.4f}", f"{bits['total']:.4f}")
 
 
 def _progress(
@@ -110,6 +138,7 @@ def _progress(
     from textgen.generation import generate
 
     peek = replace(experiment.sampling, prompts=("",), samples=1, length=PEEK)
+    unit = "bpc" if codec.charged else "bits per character kept"
 
     class Show(keras.callbacks.Callback):
         def on_train_begin(self, logs: Any = None) -> None:
@@ -133,7 +162,7 @@ def _progress(
             done = batch + 1
             speed = done * characters_per_update / (time.perf_counter() - self.start)
             bits = float(logs["bits_per_symbol"]) / characters_per_symbol if logs else 0.0
-            note = f"training {bits:.3f} bpc  {speed / 1000:,.1f}k characters/s"
+            note = f"training {bits:.3f} {unit}  {speed / 1000:,.1f}k characters/s"
             self.bar.update(self.task, completed=progress.updates + done, note=note)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -142,7 +171,7 @@ def _progress(
                 f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
                 f"{row['seconds']:.0f} s  training "
                 f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}  validation "
-                f"{row['validation_bits_per_character']:.3f} bpc"
+                f"{row['validation_bits_per_character']:.3f} {unit}"
                 + ("  best" if progress.best_round == epoch + 1 else "")
             )
             every = experiment.sampling.every

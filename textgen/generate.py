@@ -13,6 +13,9 @@ from typing import Any
 from textgen import cli
 from textgen.config import build
 from textgen.settings import Sampling
+from textgen.tokenizers.base import REALISE
+
+NOT_OPTIONS = ("run", "prompt", "json", "debug", "marked")
 
 
 def sample(
@@ -25,6 +28,7 @@ def sample(
     top_p: float = 1.0,
     seed: int = 1,
     samples: int = 1,
+    realise: str = "pool",
     method: str = "sample",
 ) -> list[dict[str, Any]]:
     """Texts written by a run.
@@ -32,11 +36,12 @@ def sample(
     Args:
         folder: the run folder.
         prompt: how the text begins. With ``method="article"``: the real text that is read.
-        length: symbols to write.
+        length: characters to write.
         temperature: 0 takes the most probable symbol; higher is more varied.
         top_k, top_p: restrict the choice; 0 and 1.0 do not.
         seed: repeats a sample.
         samples: how many.
+        realise: what becomes of a generated placeholder: ``"pool"``, ``"spell"`` or ``"mark"``.
         method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
             :func:`textgen.generation.article_readout`).
 
@@ -57,6 +62,7 @@ def sample(
             "temperature": temperature,
             "top_k": top_k,
             "top_p": top_p,
+            "realise": realise,
         },
         "generate",
     )
@@ -68,7 +74,7 @@ def sample(
         return generation.article_readout(run.objective, run.network, backbone, run.codec, [prompt])
     from textgen.sampling import Sampler
 
-    sampler = Sampler(run.objective, run.network, backbone)
+    sampler = Sampler(run.objective, run.network, backbone, run.codec.unwritable)
     return generation.generate(sampler, run.codec, settings, seed)
 
 
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     parser.add_argument("--prompt", default="", help="how the text begins")
-    parser.add_argument("--length", type=int, default=500, help="symbols to write")
+    parser.add_argument("--length", type=int, default=500, help="characters to write")
     parser.add_argument("--temperature", type=float, default=defaults["temperature"])
     parser.add_argument("--top-k", type=int, default=0, help="choose among so many; 0: all")
     parser.add_argument("--top-p", type=float, default=1.0, help="choose among this much mass")
@@ -89,12 +95,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="sample",
         help="article: guess every symbol of the real text given as --prompt, feeding nothing back",
     )
+    parser.add_argument(
+        "--realise",
+        choices=REALISE,
+        default="pool",
+        help="placeholders become words of the training text, newly spelled ones, or marks",
+    )
+    parser.add_argument("--marked", action="store_true", help="mark the words that fill them")
     parser.add_argument("--json", action="store_true", help="one JSON record a line")
     return cli.guarded(_command, parser.parse_args(arguments))
 
 
 def _command(given: argparse.Namespace) -> None:
-    options = {k: v for k, v in vars(given).items() if k not in ("run", "prompt", "json", "debug")}
+    from textgen.generation import annotated
+
+    options = {k: v for k, v in vars(given).items() if k not in NOT_OPTIONS}
     records = sample(given.run, given.prompt, **options)
     for i, record in enumerate(records):
         if given.json:
@@ -102,7 +117,8 @@ def _command(given: argparse.Namespace) -> None:
             continue
         if len(records) > 1:
             print(f"\n── sample {i + 1} of {len(records)} " + "─" * 40)
-        print((record["prompt"] if given.method == "sample" else "") + record["text"])
+        text = annotated(record) if given.marked else record["text"]
+        print((record["prompt"] if given.method == "sample" else "") + text)
 
 
 if __name__ == "__main__":

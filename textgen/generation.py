@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from textgen.objectives.base import Objective
 from textgen.sampling import FREE, Sampler
 from textgen.settings import Backbone, Sampling
 from textgen.tokenizers.base import Codec
+
+MARGIN = 1.1
+"""Symbols drawn beyond what the average length of a symbol says is needed."""
 
 
 def encode_prompt(codec: Codec, prompt: str) -> np.ndarray:
@@ -33,16 +37,52 @@ def encode_prompt(codec: Codec, prompt: str) -> np.ndarray:
 
 
 def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> list[dict[str, Any]]:
-    """``settings.samples`` texts for every prompt, all in one batch.
+    """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
 
     Returns:
-        One record a text: prompt, text (without the prompt), and the settings that repeat it.
+        One record a text: prompt, text (without the prompt), ``realised``: [start, end, symbol] of
+        the stretches of text that fill in placeholders, and the settings that repeat it.
     """
     prompts = [encode_prompt(codec, prompt) for prompt in settings.prompts]
-    width = max(map(len, prompts)) + settings.length
-    rows = [prompt for prompt in prompts for _ in range(settings.samples)]
-    forced = np.full((len(rows), width), FREE, dtype=np.int32)
-    for row, prompt in zip(forced, rows, strict=True):
+    numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
+    steps = math.ceil(settings.length / codec.characters_per_symbol * MARGIN)
+    while True:
+        drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
+        rendered = [
+            codec.render(
+                symbols,
+                before=settings.prompts[i],
+                realise=settings.realise,
+                seed=seed * 1000 + row,
+            )
+            for row, (symbols, i) in enumerate(zip(drawn, numbers, strict=True))
+        ]
+        if steps >= settings.length or all(len(r.text) >= settings.length for r in rendered):
+            break
+        steps *= 2  # the same seed draws the same text again, and goes on
+    return [
+        {
+            "prompt": settings.prompts[i],
+            "text": r.text[: settings.length],
+            "realised": [list(mark) for mark in r.realised if mark[1] <= settings.length],
+            "sample": row % settings.samples,
+            "method": "sample",
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
+            "realise": settings.realise,
+            "seed": seed,
+        }
+        for row, (r, i) in enumerate(zip(rendered, numbers, strict=True))
+    ]
+
+
+def _draw(
+    sampler: Sampler, prompts: Sequence[np.ndarray], steps: int, settings: Sampling, seed: int
+) -> list[np.ndarray]:
+    """``steps`` symbols behind each prompt."""
+    forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)
+    for row, prompt in zip(forced, prompts, strict=True):
         row[: len(prompt)] = prompt
     symbols, _ = sampler.draw(
         forced,
@@ -52,18 +92,17 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
         seed=seed,
     )
     return [
-        {
-            "prompt": settings.prompts[i // settings.samples],
-            "text": codec.render(symbols[i][len(row) : len(row) + settings.length]),
-            "sample": i % settings.samples,
-            "method": "sample",
-            "temperature": settings.temperature,
-            "top_k": settings.top_k,
-            "top_p": settings.top_p,
-            "seed": seed,
-        }
-        for i, row in enumerate(rows)
+        row[len(prompt) : len(prompt) + steps] for row, prompt in zip(symbols, prompts, strict=True)
     ]
+
+
+def annotated(record: dict[str, Any]) -> str:
+    """A sample with the words that fill in placeholders marked: ``[Nahum NNP]``."""
+    text, parts, end = record["text"], [], 0
+    for start, stop, symbol in record.get("realised", ()):
+        parts += [text[end:start], f"[{text[start:stop]} {symbol}]"]
+        end = stop
+    return "".join([*parts, text[end:]])
 
 
 def article_readout(
@@ -83,6 +122,6 @@ def article_readout(
         row[: len(symbols)] = symbols
     _, choices = Sampler(objective, network, backbone).draw(forced, temperature=0.0)
     return [
-        {"prompt": text, "text": codec.render(row[: len(symbols)]), "method": "article"}
+        {"prompt": text, "text": codec.render(row[: len(symbols)]).text, "method": "article"}
         for text, row, symbols in zip(texts, choices, encoded, strict=True)
     ]

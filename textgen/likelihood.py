@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,15 @@ from textgen.objectives.windows import Windows
 from textgen.settings import Backbone
 from textgen.tokenizers.base import Codec
 
+if TYPE_CHECKING:
+    from textgen.backbone import TwoLevel
+
 ROWS = 32
+FLOATS = 2**25
+"""Size of the largest array of logits while scoring: 134 MB."""
 UNIT = "bits per character of raw text, one end mark a document included"
+UNCHARGED = "not a distribution over the text"
+"""What is printed in place of a figure for an arm that throws something away and does not pay."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,17 @@ class DocumentBits:
         name: the document's.
         characters: its length, without the end mark.
         model_bits: (symbols + 1,) float32, −log2 P(symbol | earlier symbols), the end mark last.
-        spelling_bits: Σ −log2 P(surface | symbol) over the symbols that hide something.
-        hidden: how many symbols hide something.
+        spelling_bits: Σ −log2 P(surface | symbol) over the symbols that leave something open.
+        tokens: characters, words or subwords it was cut into.
+        replaced: how many of them something else stands for.
     """
 
     name: str
     characters: int
     model_bits: np.ndarray
     spelling_bits: float
-    hidden: int
+    tokens: int
+    replaced: int
 
     @property
     def model(self) -> float:
@@ -53,6 +62,12 @@ def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
     """A compiled (spans, fresh, states) → (bits (B, length) float32, states); missing targets 0."""
     import tensorflow as tf
 
+    from textgen.backbone import two_level
+
+    output = two_level(network)
+    if output is not None:
+        return _two_level_step(objective, output)
+
     @tf.function(jit_compile=True)
     def step(spans: Any, fresh: Any, states: Any) -> Any:
         states = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
@@ -66,6 +81,40 @@ def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
     return step
 
 
+def _two_level_step(objective: Objective, output: TwoLevel) -> Callable[..., Any]:
+    """The same, exactly, with the tail only where a target is in it."""
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def read(spans: Any, fresh: Any, states: Any) -> Any:
+        states = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
+        features, states = objective.logits(output.network, spans, states, training=False)
+        targets = spans[:, objective.before :]
+        nats = output.head_nats(features, tf.maximum(targets, 0))
+        return tf.where(targets >= 0, nats, 0.0), features, states
+
+    @tf.function
+    def step(spans: Any, fresh: Any, states: Any) -> Any:
+        nats, features, states = read(spans, fresh, states)
+        targets = spans[:, objective.before :]
+        rare = tf.where(targets >= output.size)  # however many: XLA would want a fixed number
+        tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
+        return tf.tensor_scatter_nd_add(nats, rare, tail) / np.log(2), states
+
+    return step
+
+
+def rows_at_once(network: Any, length: int, most: int) -> int:
+    """Rows of a batch that keep the logits of ``length`` symbols each within FLOATS."""
+    from textgen.backbone import two_level
+
+    output = two_level(network)
+    width = network.outputs[0].shape[-1]
+    if output is not None:  # text seldom has more than a quarter of its symbols in the tail
+        width = output.size + 1 + (width - output.size) // 4
+    return int(max(1, min(most, FLOATS // (length * width))))
+
+
 def symbol_bits(
     objective: Objective, network: Any, settings: Backbone, documents: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
@@ -77,7 +126,7 @@ def symbol_bits(
     from textgen.backbone import zero_states
 
     windows = Windows(documents, objective)
-    rows = min(ROWS, int(windows.per_document().sum()))
+    rows = rows_at_once(network, objective.length, min(ROWS, int(windows.per_document().sum())))
     if objective.carries_state:
         rows = min(rows, len(documents))
     step, states = score_step(objective, network), zero_states(settings, rows)
@@ -102,31 +151,35 @@ def score(
     encoded = [codec.encode(document.text) for document in documents]
     bits = symbol_bits(objective, network, settings, [e.symbols for e in encoded])
     return [
-        DocumentBits(
-            d.name, e.characters, b, float(e.spelling_bits.sum()), len(e.surfaces)
-        )
+        DocumentBits(d.name, e.characters, b, float(e.spelling_bits.sum()), e.tokens, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]  # fmt: skip
 
 
-def summarise(documents: Sequence[DocumentBits]) -> dict[str, Any]:
+def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:
     """The figures of one split as ``metrics.json`` holds them, all in bits per character.
 
     ``total`` is the micro average and always ``model + spelling``; ``mean_over_documents`` gives
-    every document the same weight.
+    every document the same weight. Where not everything is ``charged`` for there is no figure.
     """
     characters = sum(d.characters for d in documents)
     unit = characters + len(documents)
     model = sum(d.model for d in documents) / unit
     spelling = sum(d.spelling_bits for d in documents) / unit
     symbols = sum(len(d.model_bits) - 1 for d in documents)
+    tokens = sum(d.tokens for d in documents)
+    bits = {"model": model, "spelling": spelling, "total": model + spelling}
+    mean = float(np.mean([d.bits_per_character for d in documents]))
     return {
-        "bits_per_character": {"model": model, "spelling": spelling, "total": model + spelling},
-        "mean_over_documents": float(np.mean([d.bits_per_character for d in documents])),
+        "bits_per_character": bits if charged else None,
+        "mean_over_documents": mean if charged else None,
         "documents": len(documents),
         "characters": characters,
         "symbols": symbols,
-        "symbols_hidden": sum(d.hidden for d in documents),
+        "symbols_per_character": symbols / characters,
+        "tokens": tokens,
+        "replaced": sum(d.replaced for d in documents),
+        "replacement_rate": sum(d.replaced for d in documents) / max(tokens, 1),
     }
 
 

@@ -16,7 +16,10 @@ from textgen.errors import TextgenError
 POINTS = {
     "corpus": "textgen.corpora",
     "tokenizer": "textgen.tokenizers",
+    "rare_words": "textgen.rare_words",
+    "embedding": "textgen.embeddings",
     "objective": "textgen.objectives",
+    "baseline": "textgen.baselines",
 }
 
 

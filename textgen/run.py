@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen import cli, config
+from textgen import caching, cli, config
 from textgen.config import Experiment
 from textgen.corpora.loading import Loaded, load_corpus
+from textgen.embeddings.base import Vectors
+from textgen.errors import TextgenError
+from textgen.settings import Training
+from textgen.symbols import Encoded
+from textgen.tokenizers.base import Codec
 
 if TYPE_CHECKING:
     from textgen.likelihood import DocumentBits
@@ -63,34 +70,36 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
 
     screen = console.Screen(quiet)
     screen.corpus(experiment.name, loaded)
-    codec = experiment.tokenizer.fit(d.text for d in loaded.train)
-    encoded = (
-        [codec.encode(d.text) for d in loaded.train],
-        [codec.encode(d.text) for d in loaded.validation],
-    )
+    prepared = _prepare(experiment, loaded)
+    codec, encoded = prepared.codec, prepared.encoded
 
     from textgen import backend
 
     threads = backend.start(experiment.training.threads, experiment.training.deterministic)
     import keras
 
-    from textgen import likelihood, manifest, summary, training
+    from textgen import backbone, likelihood, manifest, summary, training
     from textgen.lstm import FusedLSTM
     from textgen.sampling import Sampler
 
+    backbone.check_memory(
+        experiment.backbone, codec.size, experiment.training.batch, experiment.objective.length
+    )
     keras.utils.set_random_seed(experiment.seed)
     network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
+    backbone.set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     runs.check_same_text(folder, loaded.sha256)
     runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
     runs.write_json(folder / "manifest.json", manifest.describe(experiment, loaded, threads))
-    sampler = Sampler(experiment.objective, network, experiment.backbone)
-    screen.model(codec.size, network.count_params(), experiment)
+    sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
+    screen.model(codec, network.count_params(), experiment)
+    screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
     progress = training.train(
         folder,
         network,
         experiment.objective,
         experiment.backbone,
-        experiment.training,
+        _less(experiment.training, prepared.seconds),
         encoded,
         experiment.seed,
         lambda trainer, progress: screen.callbacks(
@@ -103,7 +112,7 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
         for part, documents in (("validation", loaded.validation), ("test", loaded.test))
     }
     samples = summary.samples(experiment, network, codec, sampler, loaded)
-    metrics = _metrics(experiment, loaded, network, progress, scored, encoded[0], samples)
+    metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
     runs.save_network(folder, experiment, codec, network)
     runs.write_csv(folder / "history.csv", progress.history)
     runs.write_csv(folder / "bits.csv", _bits(scored))
@@ -115,17 +124,72 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     screen.result(folder, loaded, metrics, samples)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What is fitted before the network: the codec, the texts as symbols, the first vectors."""
+
+    codec: Codec
+    encoded: tuple[list[Encoded], list[Encoded]]
+    vectors: Vectors
+    seconds: float
+
+    @property
+    def extra_data(self) -> list[str]:
+        return [*self.codec.extra_data, *self.vectors.extra_data]
+
+
+def _prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
+    """Fit everything on the training split; seconds saved by a cache are counted all the same."""
+    start, cached = time.perf_counter(), caching.seconds_saved()
+    texts = [d.text for d in loaded.train]
+    tuning = [d.text for d in loaded.validation]
+    codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
+    encoded = ([codec.encode(t, training=True) for t in texts], [codec.encode(t) for t in tuning])
+    backbone = experiment.backbone
+    if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
+        raise TextgenError(
+            "backbone.input",
+            found=f"{backbone.input!r}, with vectors in [embedding]",
+            expected='"embedding": without that layer the vectors would not be used',
+        )
+    symbols = [e.symbols for e in encoded[0]]
+    vectors = experiment.embedding.vectors(
+        codec.names, symbols, backbone.embedding_size, experiment.seed
+    )
+    seconds = time.perf_counter() - start + caching.seconds_saved() - cached
+    return Prepared(codec, encoded, vectors, seconds)
+
+
+def _less(settings: Training, preparation: float) -> Training:
+    """The training settings with the time of the preparation taken off a budget in seconds.
+
+    Raises:
+        TextgenError: nothing is left.
+    """
+    if settings.seconds is None:
+        return settings
+    if preparation >= settings.seconds:
+        raise TextgenError(
+            "training.seconds",
+            found=f"{settings.seconds:.0f}, of which the preparation alone took {preparation:.0f}",
+            expected="time left to train: tokens, tags and vectors count in the budget",
+            hint=f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
+        )
+    return replace(settings, seconds=settings.seconds - preparation)
+
+
 def _metrics(
     experiment: Experiment,
     loaded: Loaded,
     network: Any,
     progress: Progress,
     scored: dict[str, list[DocumentBits]],
-    training: Sequence[Any],
+    prepared: Prepared,
     samples: list[dict[str, Any]],
 ) -> dict[str, Any]:
     from textgen import likelihood, runs, summary
 
+    codec, training = prepared.codec, prepared.encoded[0]
     per_epoch = sum(e.characters + 1 for e in training)
     symbols = sum(len(e.symbols) + 1 for e in training)
     read = progress.updates * experiment.training.batch * experiment.objective.length
@@ -135,8 +199,12 @@ def _metrics(
         "unit": likelihood.UNIT,
         "corpus": loaded.description,
         "context": experiment.objective.context,
-        **{part: likelihood.summarise(documents) for part, documents in scored.items()},
+        "symbols": codec.size,
+        "extra_data": prepared.extra_data,
+        "neighbours": prepared.vectors.neighbours or {},
+        **{part: likelihood.summarise(d, codec.charged) for part, d in scored.items()},
         "training": {
+            "preparation_seconds": prepared.seconds,
             "seconds": progress.seconds,
             "validation_seconds": progress.validation_seconds,
             "calibration_seconds_per_update": progress.calibration_seconds_per_update,
@@ -168,6 +236,8 @@ def _bits(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
             "model_bits": d.model,
             "spelling_bits": d.spelling_bits,
             "bits_per_character": d.bits_per_character,
+            "symbols": len(d.model_bits) - 1,
+            "replaced": d.replaced,
         }
         for part, documents in scored.items()
         for d in documents

@@ -33,7 +33,7 @@ from textgen.errors import TextgenError
 from textgen.objectives.base import Objective
 from textgen.tokenizers.base import Codec
 
-SCHEMA = 1
+SCHEMA = 2
 NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
 LOCK = ".lock"
 

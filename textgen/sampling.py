@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from textgen.objectives.base import Objective
 from textgen.settings import Backbone
-from textgen.tokenizers.base import BOUNDARY, ESCAPE
+from textgen.symbols import BOUNDARY, ESCAPE
 
 CHUNK = 128
 LARGEST_NUCLEUS = 512
@@ -27,10 +27,18 @@ class Sampler:
 
     Args:
         objective, network, settings: the model.
+        unwritable: symbols that are never drawn.
     """
 
-    def __init__(self, objective: Objective, network: Any, settings: Backbone) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        network: Any,
+        settings: Backbone,
+        unwritable: Sequence[int] = (BOUNDARY, ESCAPE),
+    ) -> None:
         self._objective, self._network, self._settings = objective, network, settings
+        self._unwritable = tuple(unwritable)
         self._loop = functools.lru_cache(maxsize=8)(self._compile)
 
     def draw(
@@ -79,13 +87,13 @@ class Sampler:
     def _compile(self, batch: int, top_k: int, nucleus: bool) -> Callable[..., Any]:
         import tensorflow as tf
 
-        objective, network = self._objective, self._network
+        objective, network, unwritable = self._objective, self._network, self._unwritable
 
         @tf.function(jit_compile=True)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 logits, carry = objective.next_logits(network, carry)
-                logits = _without_reserved(logits)
+                logits = _without(logits, unwritable)
                 noise_seed = tf.stack([seed[0], seed[1] + i])
                 choice = _choose(logits, temperature, top_k, top_p if nucleus else None, noise_seed)
                 symbol = tf.where(forced[:, i] >= 0, forced[:, i], choice)
@@ -103,11 +111,11 @@ class Sampler:
         return loop
 
 
-def _without_reserved(logits: Any) -> Any:
-    import tensorflow as tf
-
-    symbols = tf.range(tf.shape(logits)[-1])
-    return tf.where((symbols == BOUNDARY) | (symbols == ESCAPE), -1e9, logits)
+def _without(logits: Any, unwritable: Sequence[int]) -> Any:
+    """The logits (B, V), those of some symbols so low that they are never drawn."""
+    low = np.zeros(logits.shape[-1], dtype=np.float32)
+    low[list(unwritable)] = -1e9
+    return logits + low
 
 
 def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) -> Any:

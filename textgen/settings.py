@@ -31,8 +31,13 @@ class Split:
 class Backbone:
     """The shared LSTM stack: ``units`` of each layer, and how symbols enter and leave it.
 
+    ``output = "adaptive"`` is a two-level softmax for large vocabularies: the ``head`` most
+    frequent symbols, and the others through ``tail_size`` dimensions. With ``head`` symbols or
+    hardly more it is the plain one. ``dropout`` falls between layers, and on the vectors of an
+    embedding.
+
     Raises:
-        ValueError: an output tied to an embedding that is not there.
+        ValueError: an output tied to an embedding that is not there, or on two levels.
     """
 
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
@@ -40,10 +45,15 @@ class Backbone:
     embedding_size: Count = 64
     dropout: Fraction = 0.0
     tied_output: bool = False
+    output: Literal["softmax", "adaptive"] = "softmax"
+    head: Count = 2000
+    tail_size: Count = 64
 
     def __post_init__(self) -> None:
         if self.tied_output and self.input != "embedding":
             raise ValueError('tied_output needs input = "embedding"')
+        if self.tied_output and self.output == "adaptive":
+            raise ValueError('tied_output needs output = "softmax": an adaptive output has its own')
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn: after training, and now and then while it goes on."""
+    """How samples are drawn: after training, and now and then while it goes on.
+
+    ``length`` is in characters, in all arms. ``realise`` says what becomes of a generated
+    placeholder: a training word it stood for, a newly spelled one, or a mark.
+    """
 
     prompts: tuple[str, ...] = ("",)
     length: Count = 1000
@@ -83,4 +97,5 @@ class Sampling:
     temperature: Temperature = 0.8
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    realise: Literal["pool", "spell", "mark"] = "pool"
     every: Annotated[int, Field(ge=0)] = 5

@@ -7,7 +7,8 @@ from typing import Any
 from textgen.config import Experiment
 from textgen.corpora.base import Document
 from textgen.corpora.loading import Loaded
-from textgen.generation import article_readout, generate
+from textgen.generation import annotated, article_readout, generate
+from textgen.likelihood import UNCHARGED
 from textgen.metrics.real_words import real_words, training_words
 from textgen.sampling import Sampler
 from textgen.tokenizers.base import Codec
@@ -54,12 +55,16 @@ def samples_text(records: list[dict[str, Any]]) -> str:
     """``samples.txt``."""
     parts = []
     for record in records:
-        settings = {k: v for k, v in record.items() if k not in ("prompt", "text")}
+        settings = {k: v for k, v in record.items() if k not in ("prompt", "text", "realised")}
         parts.append("── " + "  ".join(f"{k} {v}" for k, v in settings.items()))
         if record["method"] == "article":
             parts.append(f"[real text]\n{record['prompt']}\n[guesses]\n{record['text']}\n")
         else:
             parts.append(f"{record['prompt']}{record['text']}\n")
+            if record["realised"]:
+                parts.append(
+                    f"[filled placeholders marked]\n{record['prompt']}{annotated(record)}\n"
+                )
     return "\n".join(parts)
 
 
@@ -70,10 +75,15 @@ def markdown(
     warning = f"> **{loaded.warning}**\n\n".replace("\n", "\n> ", 2) if loaded.warning else ""
     lines = [f"# {experiment.name}\n", warning + _figures(metrics), _training(metrics)]
     lines.append(_words(metrics))
+    lines += [f"**Extra data:** {data}.\n" for data in metrics["extra_data"]]
+    lines += [f"Nearest to {w}: {', '.join(n)}.\n" for w, n in metrics["neighbours"].items()]
     for record in records[:2]:
         if record["method"] == "sample":
             lines.append(f"Sample at temperature {record['temperature']}:\n")
             lines.append(_quote(record["prompt"] + record["text"]) + "\n")
+            if record["realised"]:
+                lines.append("The same, filled placeholders marked:\n")
+                lines.append(_quote(record["prompt"] + annotated(record)) + "\n")
     description = metrics["corpus"]
     lines.append(
         f"Corpus: {description['kind']} ({description['origin']}; {description['licence']}), "
@@ -85,14 +95,21 @@ def markdown(
 
 
 def _figures(metrics: dict[str, Any]) -> str:
-    names = ("split", "model", "+ spelling", "= total", "mean over documents", "documents")
-    rows = [f"| {' | '.join(names)} | characters |", "|---|---:|---:|---:|---:|---:|---:|"]
+    names = ("split", "model", "+ spelling", "= total", "mean over documents", "symbols/character")
+    head = f"| {' | '.join(names)} | replaced | documents | characters |"
+    rows = [head, "|---" + "|---:" * 8 + "|"]
     for part in ("validation", "test"):
         m = metrics[part]
         bits = m["bits_per_character"]
+        figures = (
+            f"{bits['model']:.4f} | {bits['spelling']:.4f} | **{bits['total']:.4f}** | "
+            f"{m['mean_over_documents']:.4f}"
+            if bits
+            else f"– | – | {UNCHARGED} | –"
+        )
         rows.append(
-            f"| {part} | {bits['model']:.4f} | {bits['spelling']:.4f} | **{bits['total']:.4f}** "
-            f"| {m['mean_over_documents']:.4f} | {m['documents']} | {m['characters']:,} |"
+            f"| {part} | {figures} | {m['symbols_per_character']:.3f} "
+            f"| {m['replacement_rate']:.2%} | {m['documents']} | {m['characters']:,} |"
         )
     return f"In {metrics['unit']}; lower is better.\n\n" + "\n".join(rows) + "\n"
 
@@ -102,7 +119,8 @@ def _training(metrics: dict[str, Any]) -> str:
     return (
         f"{t['parameters']:,} parameters; {t['updates']:,} updates, {t['characters']:,} characters "
         f"({t['characters'] / t['characters_of_training_text']:.1f} times the training text) in "
-        f"{t['seconds']:.0f} seconds, and {t['validation_seconds']:.0f} of validation. Best round "
+        f"{t['seconds']:.0f} seconds after {t['preparation_seconds']:.0f} of preparation, and "
+        f"{t['validation_seconds']:.0f} of validation. Best round "
         f"{t['best_round']} of {t['rounds']}. Looks back: {metrics['context']}.\n"
     )
 

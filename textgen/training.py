@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +13,19 @@ import numpy as np
 import tensorflow as tf
 
 from textgen import checkpoint
-from textgen.backbone import zero_states
-from textgen.errors import Diverged, TextgenError
-from textgen.likelihood import score_step
+from textgen.backbone import two_level, zero_states
+from textgen.errors import TextgenError
+from textgen.monitor import Monitor
+from textgen.monitor import Progress as Progress
 from textgen.objectives.base import Objective
 from textgen.objectives.windows import Windows
 from textgen.settings import Backbone, Training
-from textgen.tokenizers.base import Encoded
+from textgen.symbols import Encoded
 
 LOG2E = 1 / math.log(2)
 CALIBRATION_SECONDS = 4.0
-MONITOR_ROWS, MONITOR_LANE = 64, 2000
-"""Validation while training: at most so many parallel rows, of at least so many symbols each."""
 UPDATES_PER_CALL = 10
 """Updates between two returns to Python: progress, the check for NaN."""
-
-
-@dataclass
-class Progress:
-    """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
-    in bits per character; ``history`` has one row a round, that is between two validations."""
-
-    updates_per_round: int = 0
-    rounds: int = 0
-    updates: int = 0
-    seconds: float = 0.0
-    validation_seconds: float = 0.0
-    calibration_seconds_per_update: float | None = None
-    best: float = math.inf
-    best_round: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def updates_planned(self) -> int:
-        return self.updates_per_round * self.rounds
 
 
 class Trainer(keras.Model):
@@ -58,13 +35,32 @@ class Trainer(keras.Model):
         network, objective, backbone: the model.
         batch: rows of a batch.
         loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
+        tail_share: of a two-level output, how much of the training text is in the tail.
+
+    Raises:
+        TextgenError: the binary loss of a two-level output, which has no row of V logits.
     """
 
     def __init__(
-        self, network: Any, objective: Objective, backbone: Backbone, batch: int, loss: str
+        self,
+        network: Any,
+        objective: Objective,
+        backbone: Backbone,
+        batch: int,
+        loss: str,
+        tail_share: float = 0.25,
     ) -> None:
         super().__init__(name="trainer")
-        self.network, self._objective, self._loss = network, objective, loss
+        if loss == "binary" and backbone.output == "adaptive":
+            raise TextgenError(
+                "training.loss",
+                found='"binary", with output = "adaptive" in [backbone]',
+                expected='"categorical", or output = "softmax"',
+            )
+        self.network, self.objective, self._loss = network, objective, loss
+        self._output = two_level(network)
+        if self._output is not None:
+            self._capacity = self._output.capacity(batch * objective.length, tail_share)
         self.states = [
             keras.Variable(zeros, trainable=False, name=f"state{i}")
             for i, zeros in enumerate(zero_states(backbone, batch))
@@ -81,23 +77,33 @@ class Trainer(keras.Model):
         """One update from (spans (B, before + length) int32, fresh (B,) bool)."""
         spans, fresh = data
         states = [tf.where(fresh[:, None], tf.zeros_like(s.value), s.value) for s in self.states]
-        targets = spans[:, self._objective.before :]
+        targets = spans[:, self.objective.before :]
         weights = tf.cast(targets >= 0, tf.float32)
         count = tf.maximum(tf.reduce_sum(weights), 1.0)
-        labels = tf.maximum(targets, 0)
         with tf.GradientTape() as tape:
-            logits, states = self._objective.logits(self.network, spans, states, training=True)
-            nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-            each = nats if self._loss == "categorical" else binary_cross_entropy(labels, logits)
+            each, nats, states = self._charge(spans, tf.maximum(targets, 0), states)
             loss = tf.reduce_sum(each * weights) / count
         variables = self.network.trainable_variables
         gradients = tape.gradient(loss, variables)
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply([_dense(g) for g in gradients], variables)
         for kept, state in zip(self.states, states, strict=True):
             kept.assign(state)
         self.loss_mean.update_state(loss, count)
         self.bits_mean.update_state(tf.reduce_sum(nats * weights) / count * LOG2E, count)
         return {metric.name: metric.result() for metric in self.metrics}
+
+    def _charge(self, spans: Any, labels: Any, states: Any) -> tuple[Any, Any, Any]:
+        """Loss and nats of every target (B, length), states after the span."""
+        if self._output is not None:
+            features, states = self.objective.logits(
+                self._output.network, spans, states, training=True
+            )
+            nats = self._output.nats(features, labels, self._capacity)
+            return nats, nats, states
+        logits, states = self.objective.logits(self.network, spans, states, training=True)
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        each = nats if self._loss == "categorical" else binary_cross_entropy(labels, logits)
+        return each, nats, states
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, states, dropout seeds."""
@@ -110,6 +116,12 @@ class Trainer(keras.Model):
     def _everything(self) -> list[Any]:
         seeds = [g.state for layer in self.network._flatten_layers() for g in _seeds(layer)]
         return [*self.network.weights, *self.states, *self.optimizer.variables, *seeds]
+
+
+def _dense(gradient: Any) -> Any:
+    """An embedding's gradient with what a repeated symbol gets added up: Keras' global norm would
+    take every occurrence for a row of its own."""
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
 def _seeds(layer: Any) -> list[Any]:
@@ -158,7 +170,8 @@ def train(
             expected=f"more than one window of {objective.length}",
             hint="use more text, or a smaller window in [objective]",
         )
-    trainer = Trainer(network, objective, backbone, settings.batch, settings.loss)
+    share = float(np.mean(windows.flat >= backbone.head))
+    trainer = Trainer(network, objective, backbone, settings.batch, settings.loss, share)
     progress = Progress()
     stored = checkpoint.load(run)
     if stored:
@@ -181,7 +194,7 @@ def train(
     if stored:
         trainer.restore(stored[0])
         best = {k: v for k, v in stored[0].items() if k.startswith("best")}
-    monitor = _Monitor(run, trainer, progress, settings, validation, best)
+    monitor = Monitor(run, trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
         data = _dataset(windows, settings.batch, seed, progress.updates)
         trainer.fit(
@@ -303,87 +316,3 @@ def _dataset(windows: Windows, batch: int, seed: int, start: int) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread sleeps up to 5 s at the end of every fit
     return data.with_options(options).prefetch(2)
-
-
-class _Monitor(keras.callbacks.Callback):
-    """After each round: validation, best weights, checkpoint, patience; NaN at any update."""
-
-    def __init__(
-        self,
-        run: Path,
-        trainer: Trainer,
-        progress: Progress,
-        settings: Training,
-        validation: Sequence[Encoded],
-        best: dict[str, np.ndarray],
-    ) -> None:
-        super().__init__()
-        self.run, self.trainer, self.progress, self.settings = run, trainer, progress, settings
-        self.best = best
-        objective = trainer._objective
-        self._windows = Windows([e.symbols for e in validation], objective)
-        self._rows = max(1, min(MONITOR_ROWS, len(self._windows.flat) // MONITOR_LANE))
-        self._step = score_step(objective, trainer.network)
-        unit = sum(e.characters + 1 for e in validation)
-        self._symbols_per_character = len(self._windows.flat) / unit
-        self._spelling = sum(float(e.spelling_bits.sum()) for e in validation) / unit
-        self._start = time.perf_counter()
-
-    def out_of_patience(self) -> bool:
-        patience = self.settings.patience
-        return bool(patience) and len(self.progress.history) - self.progress.best_round >= patience
-
-    def validate(self) -> float:
-        """Bits per character of the validation split, in parallel lanes that each begin with an
-        empty state: a little above the exact figure, which is computed once at the end."""
-        rows = self._rows
-        states = [tf.zeros((rows, state.shape[1]), tf.float32) for state in self.trainer.states]
-        total, count = 0.0, 0
-        updates = self._windows.updates_per_epoch(rows)
-        for spans, fresh in itertools.islice(self._windows.training(rows, 0), updates):
-            bits, states = self._step(spans, fresh, states)
-            total += float(tf.reduce_sum(bits))
-            count += int((spans[:, self._windows.before :] >= 0).sum())
-        return total / count * self._symbols_per_character + self._spelling
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if logs is not None and not math.isfinite(float(logs["loss"])):
-            raise Diverged(
-                "training",
-                found=f"the loss is {float(logs['loss'])} at update "
-                f"{self.progress.updates + batch + 1}",
-                expected="a finite loss",
-                hint="lower training.learning_rate or training.clip_norm; the checkpoint of "
-                f"update {self.progress.updates} is kept in the run folder",
-            )
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        assert logs is not None
-        progress, now = self.progress, time.perf_counter
-        progress.updates += progress.updates_per_round
-        progress.seconds += now() - self._start
-        start = now()
-        validation = self.validate()
-        progress.validation_seconds += now() - start
-        logs["validation_bits_per_character"] = validation
-        if validation < progress.best or not self.best:
-            progress.best, progress.best_round = validation, epoch + 1
-            weights = self.trainer.network.get_weights()
-            self.best = {f"best{i}": w for i, w in enumerate(weights)}
-        progress.history.append(
-            {
-                "round": epoch + 1,
-                "updates": progress.updates,
-                "seconds": progress.seconds,
-                "loss": float(logs["loss"]),
-                "training_bits_per_symbol": float(logs["bits_per_symbol"]),
-                "validation_bits_per_character": validation,
-                "learning_rate": float(self.trainer.optimizer.learning_rate),
-            }
-        )
-        checkpoint.save(self.run, {**self.trainer.arrays(), **self.best}, asdict(progress))
-        if self.out_of_patience():
-            self.trainer.stop_training = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,14 +48,6 @@ def source(corpus: str) -> dict[str, Any]:
     checkout = Path(__file__).parents[2] / "data" / "SOURCES.toml"
     path = packaged if packaged.exists() else checkout
     return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
-
-
-def cache_folder() -> Path:
-    """Where downloads and prepared text are kept; ``TEXTGEN_CACHE`` moves it."""
-    given = os.environ.get("TEXTGEN_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "textgen"
 
 
 def corpus_hash(documents: Iterable[Document]) -> str:

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.corpora.base import Document, cache_folder, source
+from textgen import caching
+from textgen.corpora.base import Document, source
 from textgen.corpora.reading import read_text
 from textgen.errors import CorpusUnavailable, TextgenError
 
@@ -68,7 +69,7 @@ def _download(mirror: str | None, files: dict[str, str]) -> Path:
     import pooch
     import requests
 
-    folder = cache_folder() / "lovecraft"
+    folder = caching.folder() / "lovecraft"
     address = (mirror or source("lovecraft")["url"]).rstrip("/") + "/"
     pooch.get_logger().setLevel(logging.ERROR)
     fetcher = pooch.create(path=folder, base_url=address, registry=dict(files), retry_if_failed=1)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen.corpora.base import Document, cache_folder, source
+from textgen import caching
+from textgen.corpora.base import Document, source
 from textgen.errors import CorpusUnavailable, TextgenError
 
 SHORTEST = 1000
@@ -36,7 +37,7 @@ class Wikipedia:
 
     def documents(self) -> list[Document]:
         ((name, expected),) = source("wikipedia")["files"].items()
-        cached = cache_folder() / f"wikipedia-prose-{expected[:16]}.json"
+        cached = caching.folder() / f"wikipedia-prose-{expected[:16]}.json"
         if not cached.exists():
             _save(_clean(name, expected), cached)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from textgen.errors import TextgenError
 from textgen.settings import Backbone, Count
-from textgen.tokenizers.base import BOUNDARY
+from textgen.symbols import BOUNDARY
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen.settings import Backbone, Count
-from textgen.tokenizers.base import BOUNDARY
+from textgen.symbols import BOUNDARY
 
 
 @dataclass(frozen=True)

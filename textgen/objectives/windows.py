@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from textgen.objectives.base import Objective
-from textgen.tokenizers.base import BOUNDARY
+from textgen.symbols import BOUNDARY
 
 IGNORE = -1
 """Target that is not there: behind the end of a document, before its beginning."""

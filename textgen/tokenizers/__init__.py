@@ -2,4 +2,6 @@
 
 TABLE = {
     "characters": "textgen.tokenizers.characters:Characters",
+    "subwords": "textgen.tokenizers.subwords:Subwords",
+    "words": "textgen.tokenizers.words:Words",
 }

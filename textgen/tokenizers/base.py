@@ -1,72 +1,84 @@
-"""What every tokenizer gives: a codec fitted on the training split.
-
-Two symbols are the same in all codecs. ``BOUNDARY`` (0) stands before the first and after the
-last symbol of a document, and for the padding before it. ``ESCAPE`` (1) stands for whatever the
-training text did not hold; what it hides travels beside the symbols and is charged for.
-"""
+"""What every tokenizer gives: a codec fitted on the training split."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-BOUNDARY = 0
-ESCAPE = 1
-CHARACTER_BITS = math.log2(0x110000)
-"""Cost in bits of naming one Unicode code point outright: the price of a character never seen."""
+from textgen.symbols import BOUNDARY, ESCAPE, Encoded, Rendered
+
+REALISE = ("pool", "spell", "mark")
+"""How a generated placeholder becomes a word: drawn from the training words it stood for, newly
+spelled, or left standing as a mark."""
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A text as symbols.
-
-    Attributes:
-        symbols: (n,) unsigned integers, without boundaries.
-        surfaces: what each symbol that hides something stands for, in order of occurrence.
-        spelling_bits: (len(surfaces),) float64, −log2 P(surface | symbol) of each.
-        characters: length of the text in characters.
-    """
-
-    symbols: np.ndarray
-    surfaces: tuple[str, ...]
-    spelling_bits: np.ndarray
-    characters: int
-
-
-class Codec(Protocol):
+class Codec(ABC):
     """A fitted tokenizer. ``decode(encode(text)) == text`` for every string."""
 
+    charged: bool = True
+    """Whether every bit of a text is paid for. If not, no figure of it may be printed."""
+    extra_data: tuple[str, ...] = ()
+    """What it knows from elsewhere than the training split, in words for the reports."""
+    unwritable: tuple[int, ...] = (BOUNDARY, ESCAPE)
+    """Symbols that generation never draws, since they stand for no text of their own."""
+
     @property
+    @abstractmethod
     def size(self) -> int:
         """Number of symbols, the two reserved ones included."""
-        ...
 
-    def encode(self, text: str) -> Encoded: ...
+    @property
+    @abstractmethod
+    def characters_per_symbol(self) -> float:
+        """Average over the training text; how far a sample of so many symbols goes."""
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """The text each symbol stands for, or its name where it stands for none; (size,)."""
+
+    @abstractmethod
+    def encode(self, text: str, *, training: bool = False) -> Encoded:
+        """A text as symbols. ``training`` leaves out the charges, and may show the network symbols
+        that it would otherwise never see."""
+
+    @abstractmethod
     def decode(self, encoded: Encoded) -> str: ...
-    def render(self, symbols: Sequence[int] | np.ndarray) -> str:
-        """Generated symbols as text; reserved symbols are left out."""
-        ...
+
+    @abstractmethod
+    def render(
+        self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
+    ) -> Rendered:
+        """Generated symbols as text.
+
+        Args:
+            symbols: (n,) integers; reserved ones are left out.
+            before: the text that they continue.
+            realise: one of :data:`REALISE`.
+            seed: repeats the words that are drawn.
+        """
 
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt that the model has no symbol for."""
-        ...
+        return []
 
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """Everything ``load`` needs, as JSON data."""
-        ...
 
 
 class Tokenizer(Protocol):
     """The settings of a tokenizer; fitting and loading give its codec."""
 
-    def fit(self, texts: Iterable[str]) -> Codec: ...
+    def fit(self, texts: Sequence[str], tuning: Sequence[str], seed: int) -> Codec:
+        """Args:
+        texts: the training split, from which everything is learnt.
+        tuning: the validation split, on which a few numbers may be chosen.
+        seed: of whatever is random.
+        """
+        ...
+
     def load(self, state: dict[str, Any]) -> Codec: ...
-
-
-def smallest_dtype(size: int) -> np.dtype[Any]:
-    """The narrowest unsigned integer type that holds symbols 0 … size − 1."""
-    return np.dtype(np.min_scalar_type(size - 1))

@@ -6,24 +6,26 @@ Does not handle: normalisation (é and e + ´ stay two different things), graphe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE, Encoded, smallest_dtype
+from textgen.symbols import CHARACTER_BITS, ESCAPE, RESERVED, Encoded, Rendered, smallest_dtype
+from textgen.tokenizers.base import Codec
 
 CHUNK = 1 << 20
-RESERVED = 2
 
 
 @dataclass(frozen=True)
 class Characters:
     """The character tokenizer. It has no settings."""
 
-    def fit(self, texts: Iterable[str]) -> CharacterCodec:
+    def fit(
+        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0
+    ) -> CharacterCodec:
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(text)
@@ -34,7 +36,7 @@ class Characters:
 
 
 @dataclass(frozen=True)
-class CharacterCodec:
+class CharacterCodec(Codec):
     """Symbol ``2 + i`` is the i-th character in code-point order."""
 
     alphabet: tuple[str, ...]
@@ -43,17 +45,26 @@ class CharacterCodec:
     def size(self) -> int:
         return RESERVED + len(self.alphabet)
 
+    @property
+    def characters_per_symbol(self) -> float:
+        return 1.0
+
+    @property
+    def names(self) -> Sequence[str]:
+        return ("<boundary>", "<escape>", *self.alphabet)
+
     @cached_property
     def _points(self) -> np.ndarray:
         return np.array([ord(c) for c in self.alphabet], dtype=np.uint32)
 
-    def encode(self, text: str) -> Encoded:
+    def encode(self, text: str, *, training: bool = False) -> Encoded:
         symbols = np.empty(len(text), dtype=smallest_dtype(self.size))
         for start in range(0, len(text), CHUNK):
             part = text[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
             symbols[start : start + CHUNK] = self._lookup(np.frombuffer(part, dtype="<u4"))
         surfaces = tuple(text[i] for i in np.flatnonzero(symbols == ESCAPE))
-        return Encoded(symbols, surfaces, np.full(len(surfaces), CHARACTER_BITS), len(text))
+        bits = np.full(len(surfaces), CHARACTER_BITS)
+        return Encoded(symbols, surfaces, bits, len(text), len(text), len(surfaces))
 
     def _lookup(self, points: np.ndarray) -> np.ndarray:
         if not self.alphabet:
@@ -68,8 +79,11 @@ class CharacterCodec:
             for symbol in encoded.symbols.tolist()
         )
 
-    def render(self, symbols: Sequence[int] | np.ndarray) -> str:
-        return "".join(self.alphabet[s - RESERVED] for s in map(int, symbols) if s >= RESERVED)
+    def render(
+        self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
+    ) -> Rendered:
+        shown = (self.alphabet[s - RESERVED] for s in map(int, symbols) if s >= RESERVED)
+        return Rendered("".join(shown))
 
     def unknown(self, text: str) -> list[str]:
         return sorted(set(text) - set(self.alphabet))

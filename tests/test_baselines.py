@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from textgen import baseline, likelihood
+from textgen.baselines import TABLE
+from textgen.baselines.kneser_ney import FALLBACK, KneserNey, discounts
+from textgen.symbols import BOUNDARY
+from textgen.tokenizers.characters import CharacterCodec
+
+A, B = 2, 3
+
+
+def symbols(text):
+    return np.array([{"a": A, "b": B}[c] for c in text], dtype=np.uint8)
+
+
+def documents(count, length, size, seed, repeat=3):
+    """Random documents in which stretches come back, so that high counts of long n-grams exist."""
+    draw = np.random.default_rng(seed)
+    pieces = [draw.integers(1, size, draw.integers(1, 6)) for _ in range(length // repeat)]
+    return [
+        np.concatenate([pieces[i] for i in draw.zipf(1.5, length) % len(pieces)])[:length]
+        for _ in range(count)
+    ]
+
+
+class Slow:
+    """The same model as written on paper: dictionaries, one symbol at a time."""
+
+    def __init__(self, order, texts, size):
+        self.order, self.size = order, size
+        counts = [Counter() for _ in range(order + 1)]
+        for text in texts:
+            padded = [BOUNDARY] * (order - 1) + [*map(int, text), BOUNDARY]
+            for end in range(order, len(padded) + 1):
+                for n in range(1, order + 1):
+                    counts[n][tuple(padded[end - n : end])] += 1
+        self.counts = [Counter(), *({} for _ in range(order - 1)), counts[order]]
+        for n in range(1, order):
+            left = Counter(gram[1:] for gram in counts[n + 1])
+            at_start = {g: c for g, c in counts[n].items() if n > 1 and g[0] == BOUNDARY}
+            self.counts[n] = {**left, **at_start}
+        self.discounts = [(), *(self._discounts(c) for c in self.counts[1:])]
+        self.after = defaultdict(dict)
+        for table in self.counts[1:]:
+            for gram, count in table.items():
+                self.after[gram[:-1]][gram[-1]] = count
+
+    def _discounts(self, counts):
+        n1, n2, n3, n4 = (sum(c == r for c in counts.values()) for r in (1, 2, 3, 4))
+        if 0 in (n1, n2, n3, n4):
+            return FALLBACK
+        y = n1 / (n1 + 2 * n2)
+        found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+        return found if min(found) > 0 else FALLBACK
+
+    def probability(self, context, symbol):
+        below = self.probability(context[1:], symbol) if context else 1 / self.size
+        after = self.after.get(context)
+        if not after:
+            return below
+        d = self.discounts[len(context) + 1]
+        total = sum(after.values())
+        own = after.get(symbol, 0)
+        left = sum(d[min(count, 3) - 1] for count in after.values())
+        return (own - (d[min(own, 3) - 1] if own else 0)) / total + left / total * below
+
+    def bits(self, text):
+        padded = [BOUNDARY] * (self.order - 1) + [*map(int, text), BOUNDARY]
+        width = self.order - 1
+        return [
+            -np.log2(self.probability(tuple(padded[end - width : end]), padded[end]))
+            for end in range(width, len(padded))
+        ]
+
+
+def test_worked_by_hand():
+    # bigrams of "aaaaab" and "bbbb", ^ and $ the ends: ^a 1, ^b 1, ab 1, b$ 2, bb 3, aa 4
+    # n₁ … n₄ = 3, 1, 1, 1; Y = 3/5; D₁ = 1 − 2·.6/3 = .6, D₂ = 2 − 3·.6 = .2, D₃ = 3 − 4·.6 = .6
+    # symbols before $, a, b: 1, 2, 3 of 6, n₄ = 0, so D = .5, 1, 1.5 and γ = 3/6:
+    # P₁ = .5/6 + .125, 1/6 + .125, 1.5/6 + .125, and .125 for the symbol that never occurs
+    model = KneserNey(2).fit([symbols("aaaaab"), symbols("bbbb")], 4)
+    below = np.array([0.5 / 6, 0, 1 / 6, 1.5 / 6]) + 0.5 / 4
+    after_a = [0.05, 0.03, (4 - 0.6) / 5 + 0.07, (1 - 0.6) / 5 + 0.09]  # γ = 1.2/5
+    np.testing.assert_allclose(model.distribution([A]), after_a, atol=1e-12)
+    after_b = np.array([2 - 0.2, 0, 0, 3 - 0.6]) / 5 + 0.16 * below  # γ = .8/5
+    np.testing.assert_allclose(model.distribution([A, B]), after_b, atol=1e-12)
+    at_start = [0.125, 0.075, 0.2 + 0.175, 0.2 + 0.225]  # γ = 1.2/2
+    np.testing.assert_allclose(model.distribution([]), at_start, atol=1e-12)
+    (bits,) = model.symbol_bits([symbols("ab")])
+    expected = -np.log2([at_start[A], after_a[B], after_b[BOUNDARY]])
+    np.testing.assert_allclose(bits, expected, rtol=1e-6)
+    assert bits.dtype == np.float32
+
+
+def test_grams_at_the_start_of_a_document_keep_their_plain_counts():
+    # ^a 8 and ^b 2 times, not once each as continuations of ^^; all discounts fall back
+    model = KneserNey(3).fit([symbols("ab")] * 8 + [symbols("ba")] * 2, 4)
+    single = 1 / 6 + 0.5 / 4
+    double = (8 - 1.5) / 10 + 0.25 * single
+    assert model.distribution([])[A] == pytest.approx((8 - 1.5) / 10 + 0.25 * double)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([1, 1, 1, 2, 3, 4], (0.6, 0.2, 0.6)),
+        ([1, 2, 3], FALLBACK),  # nothing four times
+        ([], FALLBACK),
+        ([1] * 9 + [2] * 3 + [3] * 4 + [4], FALLBACK),  # D₂ = 2 − 3·.6·4/3 < 0
+    ],
+)
+def test_discounts(counts, expected):
+    assert discounts(np.array(counts, dtype=np.int64)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("order", "size"), [(1, 5), (2, 30), (3, 7), (4, 12), (6, 5)])
+def test_agrees_with_the_slow_implementation(order, size):
+    training, held_out = documents(8, 150, size, 0), documents(3, 60, size + 2, 1)
+    fast, slow = KneserNey(order).fit(training, size + 2), Slow(order, training, size + 2)
+    for text, bits in zip(held_out, fast.symbol_bits(held_out), strict=True):
+        np.testing.assert_allclose(bits, slow.bits(text), rtol=2e-6)
+
+
+def test_some_discounts_in_that_comparison_come_from_the_formula():
+    slow = Slow(4, documents(8, 150, 12, 0), 14)
+    assert FALLBACK not in slow.discounts[2:]
+
+
+def test_continuations_sum_to_one_after_any_context():
+    size = 40
+    training = documents(6, 400, size - 5, 2)
+    model = KneserNey(5).fit(training, size)
+    draw = np.random.default_rng(3)
+    unseen = [draw.integers(1, size, draw.integers(0, 9)) for _ in range(60)]
+    seen = [text[: draw.integers(0, len(text))] for text in training for _ in range(10)]
+    for context in unseen + seen:
+        found = model.distribution(context)
+        assert found.shape == (size,)
+        assert found.min() > 0
+        assert abs(found.sum() - 1) < 1e-9
+
+
+def test_bits_are_those_of_the_distribution_and_the_end_mark_is_charged():
+    model = KneserNey(3).fit(documents(4, 100, 9, 4), 9)
+    (text,) = documents(1, 20, 9, 5)
+    (bits,) = model.symbol_bits([text])
+    assert bits.shape == (len(text) + 1,)
+    charged = [*map(int, text), BOUNDARY]
+    expected = [-np.log2(model.distribution(text[:i])[s]) for i, s in enumerate(charged)]
+    np.testing.assert_allclose(bits, expected, rtol=1e-6)
+
+
+def test_documents_are_scored_independently():
+    model = KneserNey(4).fit(documents(4, 100, 9, 6), 9)
+    texts = [*documents(3, 30, 9, 7), np.array([], dtype=np.uint8)]
+    together = model.symbol_bits(texts)
+    for text, bits in zip(texts, together, strict=True):
+        np.testing.assert_array_equal(bits, model.symbol_bits([text])[0])
+    assert model.symbol_bits([]) == []
+
+
+def test_no_gram_reaches_over_two_documents():
+    apart = KneserNey(2).fit([symbols("a"), symbols("b")], 4)
+    joined = KneserNey(2).fit([symbols("ab")], 4)
+    assert apart.distribution([A])[B] < joined.distribution([A])[B]
+
+
+@pytest.mark.parametrize("order", [1, 4])
+def test_without_training_text_every_symbol_costs_the_same(order):
+    model = KneserNey(order).fit([], 32)
+    (bits,) = model.symbol_bits([np.arange(1, 32)])
+    np.testing.assert_allclose(bits, 5)
+
+
+@pytest.mark.parametrize("wrong", [0, 9])
+def test_symbols_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="from 1 to 8"):
+        KneserNey(2).fit([np.array([1, wrong])], 9)
+
+
+def test_every_entry_of_the_table_is_there():
+    import importlib
+
+    for target in TABLE.values():
+        module, _, name = target.partition(":")
+        assert hasattr(getattr(importlib.import_module(module), name)(), "fit")
+
+
+def test_the_command(textgen, experiment_file):
+    done = textgen("baseline", experiment_file, "--order", 1, "--order", 4, "--json")
+    assert done.code == 0, done.err
+    one, four = map(json.loads, done.out.splitlines())
+    assert (one["order"], four["order"]) == (1, 4)
+    bits = four["test"]["bits_per_character"]
+    assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
+    assert 0 < bits["total"] < one["test"]["bits_per_character"]["total"] < 5
+    assert four["corpus"]["split_sha256"]
+
+
+def test_the_table_of_the_command(experiment_file, capsys):
+    assert baseline.main([str(experiment_file), "--set", "split.seed=2"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("symbols/character", "split sha256", "kneser_ney", "documents"):
+        assert part in shown
+
+
+def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monkeypatch):
+    monkeypatch.setattr(CharacterCodec, "charged", False)
+    assert baseline.main([str(experiment_file), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["test"]["bits_per_character"] is None
+    monkeypatch.setenv("COLUMNS", "160")
+    assert baseline.main([str(experiment_file)]) == 0
+    assert likelihood.UNCHARGED in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--order", "0"], "--order"),
+        (["--order", "99"], "from 1 to 16"),
+        (["--set", "tokenizer.kind=characterz"], "did you mean"),
+    ],
+)
+def test_bad_input_is_one_clear_message(experiment_file, capsys, arguments, said):
+    assert baseline.main([str(experiment_file), *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_experiment(textgen):
+    done = textgen("baseline", "nowhere.toml")
+    assert done.code == 2
+    assert "nowhere.toml" in done.err
+    assert "Traceback" not in done.err

@@ -1,0 +1,155 @@
+"""The two-level output gives the same numbers as its own full table of log-probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import tiny_model
+
+from textgen.backbone import two_level, zero_states
+from textgen.errors import TextgenError
+from textgen.likelihood import Stepper, rows_at_once, score_step, symbol_bits
+from textgen.objectives.encoder_decoder import EncoderDecoder
+from textgen.objectives.stepwise import NextToken, Shifted
+from textgen.settings import Backbone
+from textgen.training import Trainer
+
+SIZE, HEAD, BATCH = 23, 6, 5
+ADAPTIVE = {"output": "adaptive", "head": HEAD, "tail_size": 4}
+EMBEDDED = {"input": "embedding", "embedding_size": 7, "dropout": 0.25}
+each_objective = pytest.mark.parametrize(
+    "objective",
+    [
+        NextToken(window=6),
+        Shifted(window=5, shift=3),
+        EncoderDecoder(read=4, write=6),
+        EncoderDecoder(read=4, write=6, feedback=False),
+    ],
+    ids=repr,
+)
+
+
+def spans_of(objective, seed=0, lowest=-1):
+    """A batch with targets in head and tail, some of them missing."""
+    shape = (BATCH, objective.before + objective.length)
+    return np.random.default_rng(seed).integers(lowest, SIZE, shape).astype(np.int32)
+
+
+def full_nats(objective, network, spans, states, training=False):
+    logits, states = objective.logits(network, spans, states, training=training)
+    targets = spans[:, objective.before :]
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(np.maximum(targets, 0), logits)
+    return nats * tf.cast(targets >= 0, tf.float32), states
+
+
+@each_objective
+def test_the_logits_are_log_probabilities_of_a_distribution(objective):
+    network, backbone = tiny_model(objective, SIZE, **ADAPTIVE)
+    states = zero_states(backbone, BATCH)
+    logits, _ = objective.logits(network, spans_of(objective), states, training=False)
+    assert logits.shape == (BATCH, objective.length, SIZE)
+    np.testing.assert_allclose(np.exp(logits.numpy()).sum(axis=-1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(tf.nn.log_softmax(logits), logits, atol=2e-5)
+    assert Stepper(objective, network, backbone).probabilities().shape == (SIZE,)
+
+
+@each_objective
+@pytest.mark.parametrize("model", [{}, EMBEDDED], ids=["one_hot", "embedding"])
+def test_bits_of_the_targets_alone_are_those_of_the_full_logits(objective, model):
+    network, backbone = tiny_model(objective, SIZE, scale=2.0, units=(9, 8), **ADAPTIVE, **model)
+    spans, fresh = spans_of(objective), np.arange(BATCH) % 2 == 0
+    states = [tf.random.normal(s.shape) for s in zero_states(backbone, BATCH)]
+    begin = [tf.where(fresh[:, None], 0.0, state) for state in states]
+    nats, after = full_nats(objective, network, spans, begin)
+    bits, states = score_step(objective, network)(spans, fresh, states)
+    np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
+    for a, b in zip(states, after, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_batch_without_a_symbol_of_the_tail_is_scored_too():
+    objective = NextToken(window=6)
+    network, backbone = tiny_model(objective, SIZE, **ADAPTIVE)
+    spans = np.ones((BATCH, 7), np.int32)
+    states = zero_states(backbone, BATCH)
+    bits, _ = score_step(objective, network)(spans, np.ones(BATCH, bool), states)
+    nats, _ = full_nats(objective, network, spans, states)
+    np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
+
+
+@each_objective
+def test_the_gradient_is_that_of_the_full_logits(objective):
+    network, backbone = tiny_model(objective, SIZE, scale=1.5, **ADAPTIVE)
+    trainer = Trainer(network, objective, backbone, BATCH, "categorical", tail_share=1.0)
+    spans, states = spans_of(objective, lowest=0), zero_states(backbone, BATCH)
+    labels = spans[:, objective.before :]
+
+    @tf.function(jit_compile=True)
+    def cheap():
+        with tf.GradientTape() as tape:
+            nats = trainer._charge(spans, labels, states)[0]
+        return nats, tape.gradient(nats, network.trainable_variables)
+
+    nats, gradients = cheap()
+    with tf.GradientTape() as tape:
+        expected, _ = full_nats(objective, network, spans, states)
+    np.testing.assert_allclose(nats, expected, atol=1e-5)
+    variables = network.trainable_variables
+    for a, b in zip(gradients, tape.gradient(expected, variables), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
+    objective = NextToken(window=6)
+    network, backbone = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
+    output, states = two_level(network), zero_states(backbone, BATCH)
+    estimates, exact = [], []
+    for seed in range(300):
+        spans = spans_of(objective, seed, lowest=0)
+        features, _ = objective.logits(output.network, spans, states, training=False)
+        nats = output.nats(features, spans[:, 1:], capacity=8)
+        estimates.append(float(tf.reduce_sum(nats)))
+        exact.append(float(tf.reduce_sum(full_nats(objective, network, spans, states)[0])))
+    assert not np.allclose(estimates, exact)
+    error = np.array(estimates) - exact
+    assert abs(error.mean()) < 3 * error.std() / np.sqrt(len(error))
+
+
+def test_the_capacity_covers_the_expected_targets_and_never_exceeds_the_batch():
+    network, _ = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
+    output = two_level(network)
+    assert output.capacity(512, 0.26) in range(512 * 26 // 100 + 40, 224)
+    assert output.capacity(8, 0.5) == output.capacity(8, 1.0) == 8
+    assert output.capacity(512, 0.0) == 16
+
+
+def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
+    network, _ = tiny_model(NextToken(4), HEAD + 1, **ADAPTIVE)
+    assert two_level(network) is None
+    assert network.get_layer("stack_logits").units == HEAD + 1
+    network, _ = tiny_model(NextToken(4), HEAD + 2, **ADAPTIVE)
+    assert two_level(network).tail.units == 2
+
+
+def test_combinations_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match='tied_output needs output = "softmax"'):
+        Backbone(input="embedding", tied_output=True, output="adaptive")
+    network, backbone = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
+    with pytest.raises(TextgenError, match=r"training\.loss"):
+        Trainer(network, NextToken(4), backbone, 2, "binary")
+
+
+@pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
+def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
+    objective = NextToken(window=6)
+    network, backbone = tiny_model(objective, SIZE, **settings)
+    documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
+    assert rows_at_once(network, 6, 32) == 32
+    expected = symbol_bits(objective, network, backbone, documents)
+    monkeypatch.setattr("textgen.likelihood.FLOATS", 2 * 6 * SIZE)
+    assert rows_at_once(network, 6, 32) in (2, 4)
+    for a, b in zip(symbol_bits(objective, network, backbone, documents), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    monkeypatch.setattr("textgen.likelihood.FLOATS", 1)
+    assert rows_at_once(network, 6, 32) == 1

@@ -1,0 +1,101 @@
+"""P(word | symbol) is a distribution over the words that are not known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections import Counter
+
+import pytest
+
+from textgen.spelling import CharacterNgram, Speller
+from textgen.symbols import CHARACTER_BITS
+
+EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
+VOCABULARY = ("aa", "aab", "b")
+
+
+def speller(**options):
+    return Speller(EXAMPLES, "ab", VOCABULARY, **options)
+
+
+def strings(alphabet, longest):
+    return (
+        "".join(letters)
+        for length in range(longest + 1)
+        for letters in itertools.product(alphabet, repeat=length)
+    )
+
+
+@pytest.mark.parametrize("name", ["A", "B", "not seen in training"])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_all_words_outside_the_vocabulary_sum_to_one(name, pooled):
+    model = speller(pooled=pooled, order=3)
+    never = "☃"  # its class of characters is summed over through the escape
+    total = 0.0
+    for word in strings("ab" + never, 9):
+        if word not in VOCABULARY:
+            total += 2 ** -(model.bits(word, name) - CHARACTER_BITS * word.count(never))
+    assert total <= 1 + 1e-9
+    assert total > 0.97  # longer words have the rest
+
+
+@pytest.mark.parametrize("name", ["A", "B", "other"])
+def test_character_by_character_costs_what_is_charged(name):
+    model = speller(order=4)
+    for word in ("ab", "ba", "abab", "bbb", "", "a☃b"):
+        bits = 0.0
+        for i in range(len(word) + 1):
+            options, chances = model.following(word[:i], name)
+            assert chances.sum() == pytest.approx(1)
+            at = word[i : i + 1]
+            index = 0 if not at else options.index(at, 2) if at in "ab" else 1
+            bits -= math.log2(chances[index])
+        assert bits + CHARACTER_BITS * word.count("☃") == pytest.approx(model.bits(word, name))
+
+
+def test_words_of_the_vocabulary_get_nothing_letter_by_letter():
+    model = speller(order=3)
+    _, chances = model.following("aab", "A")
+    assert chances[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_words_are_repeated_by_seed_and_never_known_ones():
+    model = speller(order=3)
+    drawn = [model.draw("A", random.Random(seed)) for seed in range(200)]
+    assert drawn == [model.draw("A", random.Random(seed)) for seed in range(200)]
+    assert not set(drawn) & set(VOCABULARY)
+    assert len(set(drawn)) > 5
+
+
+def test_tuning_chooses_by_the_likelihood_of_validation_words():
+    repeated, new = speller(), speller()
+    repeated.tune({"A": ["ab", "abb", "ab", "ba"] * 20})
+    new.tune({"A": ["babab", "aaab", "bbab", "abaa"] * 20})
+    assert repeated.weights["A"][0] > 0.9
+    assert new.weights["A"][0] < 0.1
+    assert repeated.bits("ab", "A") < new.bits("ab", "A")
+
+
+def test_kneser_ney_by_hand():
+    """Words ab, ac, order 2; codes a = 3, b = 4, c = 5. Pairs: begin–a twice, a–b, a–c, b–end and
+    c–end once, so D = 4 / (4 + 2). Below, different characters before a, b, c: 1, before the end:
+    2, so D = 3 / (3 + 2); below that 1/5 for each of a, b, c, the end and what was never seen."""
+    model = CharacterNgram(["\3\4", "\3\5"], 6, 2)
+    below = (1 - 3 / 5) / 5 + 3 / 5 * 4 / 5 * 1 / 5
+    expected = (1 - 4 / 6) / 2 + 4 / 6 * 2 / 2 * below
+    assert model.following("\3")[4] == pytest.approx(expected)
+    assert model.following("\3").sum() == pytest.approx(1)
+
+
+def test_saved_and_read_back_it_charges_the_same():
+    model = speller()
+    model.tune({"A": ["ab", "bab"], "B": ["bbb"]})
+    state = model.state()
+    again = Speller(
+        state["examples"], state["alphabet"], VOCABULARY,
+        pooled=state["pooled"], order=state["order"], weights=state["weights"],
+    )  # fmt: skip
+    for word in ("ab", "bbb", "abba", "☃"):
+        assert again.bits(word, "A") == model.bits(word, "A")

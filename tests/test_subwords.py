@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import made_up
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen.config import build
+from textgen.errors import TextgenError
+from textgen.symbols import CHARACTER_BITS, ESCAPE, RESERVED
+from textgen.tokenizers.subwords import SubwordCodec, Subwords
+
+TEXT = made_up(80, 0) + " Ærø, naïve: 日本語! \t\r\n\0"
+MODELS = ("bpe", "unigram")
+CODECS = {model: Subwords(model, 300).fit([TEXT]) for model in MODELS}
+anything = st.text(st.characters())  # surrogates included
+mixed = st.lists(st.one_of(anything, st.text(st.sampled_from(sorted(set(TEXT)))))).map("".join)
+
+models = pytest.mark.parametrize("model", MODELS)
+
+
+@models
+@settings(deadline=None)
+@given(text=mixed)
+def test_decoding_gives_back_any_text(model, text):
+    codec = CODECS[model]
+    encoded = codec.encode(text)
+    assert codec.decode(encoded) == text
+    assert encoded.surfaces == tuple(c for c in text if c not in TEXT)
+    assert encoded.replaced == (encoded.symbols == ESCAPE).sum() == len(encoded.spelling_bits)
+    assert (encoded.characters, encoded.tokens) == (len(text), len(encoded.symbols))
+
+
+@models
+@settings(deadline=None, max_examples=30)
+@given(training=anything, text=anything)
+def test_any_training_text_will_do(model, training, text):
+    tokenizer = Subwords(model, 260)
+    codec = tokenizer.fit([training])
+    both = training + text + training
+    assert codec.decode(codec.encode(both)) == both
+    assert tokenizer.load(json.loads(json.dumps(codec.state()))) == codec
+
+
+@models
+def test_a_character_never_seen_costs_the_same_as_in_every_arm(model):
+    codec = CODECS[model]
+    encoded = codec.encode("the ☃ and \ud800☃ bell")
+    assert encoded.surfaces == ("☃", "\ud800", "☃")
+    assert encoded.spelling_bits.tolist() == [CHARACTER_BITS] * 3
+    assert codec.unknown("the ☃") == ["☃"]
+    training = codec.encode("the ☃", training=True)
+    assert (codec.decode(training), len(training.spelling_bits)) == ("the ☃", 0)
+
+
+@models
+def test_a_saved_codec_is_the_same(model):
+    codec = CODECS[model]
+    again = Subwords().load(json.loads(json.dumps(codec.state())))
+    assert again == codec
+    assert again.names == codec.names
+    assert again.encode(TEXT).symbols.tolist() == codec.encode(TEXT).symbols.tolist()
+
+
+@models
+def test_the_same_text_gives_the_same_codec(model):
+    assert Subwords(model, 300).fit([TEXT], seed=1) == CODECS[model]
+
+
+def test_so_does_another_process():
+    """Hash tables differ between processes more than within one."""
+    program = (
+        "import sys; from textgen.tokenizers.subwords import Subwords as S;"
+        "print(hash(S('unigram', 300).fit([sys.stdin.buffer.read().decode()]).tokenizer))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            input=TEXT.encode(),
+            env={**os.environ, "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": parallel},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for parallel in ("false", "true")
+    }
+    assert len(outputs) == 1
+
+
+@models
+def test_pieces_are_longer_than_characters_and_have_readable_names(model):
+    codec = CODECS[model]
+    assert codec.size == len(codec.names)
+    assert codec.encode(TEXT).symbols.dtype == np.uint16
+    assert codec.characters_per_symbol == len(TEXT) / codec.encode(TEXT).tokens > 1.2
+    assert codec.names[:2] == ("<boundary>", "<escape>")
+    assert len(set(codec.names)) == codec.size
+    assert {" ", "e", "<æ>"} < set(codec.names)  # the byte E6 is no æ
+    assert any(name[0] == " " and name[1:].isalpha() for name in codec.names)
+    assert "".join(codec.names[s] for s in codec.encode("Our bell!").symbols) == "Our bell!"
+
+
+@models
+def test_generated_bytes_that_are_no_text_do_not_fail(model):
+    codec = CODECS[model]
+    rng = np.random.default_rng(0)
+    codec.render(rng.integers(0, codec.size, 3000))
+    first, *_ = codec.encode("日").symbols  # a piece of a character
+    end = codec.encode(" the").symbols
+    assert codec.render(np.array([0, 1, first, *end])).text == "\ufffd the"
+    assert codec.render(end, before="Our ☃").text == " the"
+    assert codec.render(np.array([], dtype=np.int64), before="Our").text == ""
+
+
+@models
+def test_no_training_text_and_no_text(model):
+    codec = Subwords(model).fit([])
+    assert codec.characters_per_symbol == 1.0
+    assert codec.size == RESERVED + 256
+    assert codec.decode(codec.encode("")) == ""
+    assert codec.decode(codec.encode("ab")) == "ab"
+
+
+def test_the_settings_are_checked():
+    with pytest.raises(TextgenError, match="size = 256: it must exceed 256"):
+        build(Subwords, {"size": 256}, "tokenizer")
+    with pytest.raises(TextgenError, match=r"tokenizer\.model"):
+        build(Subwords, {"model": "wordpiece"}, "tokenizer")
+
+
+def external(tmp_path, **parts):
+    """A tokenizer.json that would cut texts off, fill them up and put tokens around them."""
+    from tokenizers import Tokenizer, processors
+
+    tokenizer = Tokenizer.from_str(CODECS["bpe"].tokenizer)
+    tokenizer.add_special_tokens(["<s>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "<s> $A", special_tokens=[("<s>", 300)]
+    )
+    tokenizer.enable_truncation(8)
+    tokenizer.enable_padding(length=8)
+    tokenizer.model.dropout = 0.5
+    for name, part in parts.items():
+        setattr(tokenizer, name, part)
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+def test_a_tokenizer_from_elsewhere_is_used_and_named(tmp_path):
+    codec = Subwords(size=1, file=external(tmp_path)).fit(["the keeper, <s> a lantern"])
+    (label,) = codec.extra_data
+    assert label.startswith("subwords from tokenizer.json (sha256 ")
+    assert codec.size == RESERVED + 301
+    text = "keeper a the lantern<s> ☃"
+    encoded = codec.encode(text)
+    assert codec.decode(encoded) == text
+    assert encoded.symbols.tolist() == codec.encode(text).symbols.tolist()
+    own = CODECS["bpe"].encode(" the keeper").symbols.tolist()
+    assert codec.encode(" the keeper").symbols.tolist() == own
+    (tmp_path / "tokenizer.json").unlink()  # not needed any more
+    assert Subwords().load(json.loads(json.dumps(codec.state()))) == codec
+
+
+def test_a_decoder_that_drops_the_first_space_is_fine(tmp_path):
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers
+
+    vocabulary = [("▁the", -1.0), ("▁", -2.0)] + [(c, -9.0) for c in "abcdehklt"]
+    tokenizer = Tokenizer(models.Unigram(vocabulary))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(Regex(" "), "▁")]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    file = tmp_path / "tokenizer.json"
+    tokenizer.save(str(file))
+    codec = Subwords(file=file).fit(["the black hat"])
+    assert codec.names[2:5] == (" the", " ", "a")
+    assert codec.decode(codec.encode("black the☃ hat ")) == "black the☃ hat "
+    assert codec.render(np.array([RESERVED]), before="hat").text == " the"
+    assert codec.render(np.array([RESERVED])).text == "the"
+
+
+def refused(file, *texts) -> str:
+    with pytest.raises(TextgenError) as caught:
+        Subwords(file=file).fit(texts)
+    assert caught.value.where == f"tokenizer.file: {file}"
+    assert caught.value.expected
+    assert caught.value.hint
+    return caught.value.found
+
+
+def test_a_tokenizer_that_loses_something_is_refused(tmp_path):
+    from tokenizers import decoders, models, normalizers, pre_tokenizers
+
+    file = external(tmp_path, normalizer=normalizers.Lowercase())
+    assert refused(file, "so", "said The keeper.") == "'T' comes back as 't'"
+    refused(external(tmp_path, normalizer=normalizers.Strip()), "the keeper")
+    refused(external(tmp_path, normalizer=normalizers.NFKC()), "½")
+    refused(external(tmp_path, pre_tokenizer=pre_tokenizers.ByteLevel()), "the keeper")
+    words = models.WordLevel({"the": 0, "?": 1}, unk_token="?")
+    assert refused(external(tmp_path, model=words), "keeper") == "'e' comes back as '?'"
+    metaspace = {"pre_tokenizer": pre_tokenizers.Metaspace(), "decoder": decoders.Metaspace()}
+    refused(external(tmp_path, **metaspace), "the keeper")
+
+
+def test_what_it_loses_only_in_a_later_text_is_an_error_then(tmp_path):
+    from tokenizers import normalizers
+
+    file = external(tmp_path, normalizer=normalizers.NFC())
+    codec = Subwords(file=file).fit(["the cafe\u0301"[:8], "\u0301"])
+    assert isinstance(codec, SubwordCodec)
+    with pytest.raises(TextgenError, match="comes back as"):
+        codec.encode("cafe\u0301")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "no such file"),
+        (b"", "JSONDecodeError"),
+        (b"\xff\xfe\xfa", "Error"),
+        (b"[1, 2]", "Error"),
+        (b'{"the": 1, "keeper": 2}', "KeyError: 'model'"),
+        (b'{"model": {"type": "BPE"}}', "Exception"),
+    ],
+)
+def test_a_broken_file_is_refused_in_plain_words(tmp_path, content, found):
+    file = tmp_path / "tokenizer.json"
+    if content is not None:
+        file.write_bytes(content)
+    assert found in refused(file, "the")
+
+
+def test_the_library_is_loaded_only_when_it_is_used():
+    program = "import sys, textgen.tokenizers.subwords; sys.exit('tokenizers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

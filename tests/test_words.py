@@ -1,0 +1,129 @@
+"""Words and rare words: reversible whatever the policy, the vocabulary and the text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import POLICIES, made_up
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen.errors import TextgenError
+from textgen.rare_words.base import CAPITAL, FIRST_OWN, JOIN, UPPER
+from textgen.rare_words.unk import Unk
+from textgen.symbols import ESCAPE
+from textgen.tokenizers.words import Words, tokenise
+
+anything = st.text(st.characters())  # surrogates included
+wordy = st.text(st.sampled_from("abAB é1'’-–.,\n <>☃_ß"), max_size=40)
+each_policy = pytest.mark.parametrize("policy", POLICIES, ids=repr)
+TEXT = (
+    "The cat sat on the mat. The cat's mat -- a red one -- is Old. <NN> I said: 'no!'\n\n"
+    "The dog sat on the old mat; the dog is red.\n"
+)
+
+
+def fitted(policy, texts, **options):
+    return Words(policy, **options).fit(texts, texts[:1], 1)
+
+
+@given(st.one_of(anything, wordy))
+def test_tokens_joined_together_are_the_text(text):
+    assert "".join(tokenise(text)) == text
+
+
+def test_a_token_keeps_its_space_and_its_apostrophe():
+    found = tokenise("Don't go--the  o'clock\n\nI 'said' 12th _x")
+    expected = "Don't| go|--|the| | o'clock|\n\n|I| '|said|'| 12|th| _|x"
+    assert found == expected.split("|")
+
+
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        *((policy, {}) for policy in POLICIES),
+        *((policy, {"minimum_count": 1, "case": "factored"}) for policy in POLICIES),
+        (Unk(), {"size": 5}),
+    ],
+    ids=repr,
+)
+def test_decoding_gives_back_any_text(policy, options):
+    codec = fitted(policy, [TEXT, made_up(8, 1)], **options)
+    again = Words(policy, **options).load(json.loads(json.dumps(codec.state())))
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.one_of(anything, wordy, st.just(TEXT.upper()), st.just(TEXT.title())))
+    def check(text):
+        encoded = codec.encode(text)
+        assert codec.decode(encoded) == text
+        assert len(encoded.spelling_bits) == len(encoded.surfaces)
+        assert (encoded.spelling_bits >= 0).all()
+        assert encoded.characters == len(text)
+        assert encoded.tokens == len(tokenise(text))
+        assert encoded.symbols.max(initial=0) < codec.size == len(codec.names)
+        second = again.encode(text)
+        np.testing.assert_array_equal(second.symbols, encoded.symbols)
+        np.testing.assert_allclose(second.spelling_bits, encoded.spelling_bits)
+
+    check()
+    check_training = codec.encode(TEXT, training=True)
+    assert codec.decode(check_training) == TEXT
+    assert len(check_training.spelling_bits) == 0
+
+
+def test_modifiers_stand_before_words_known_in_another_form():
+    codec = fitted(Unk(), ["x the the mat mat."])
+    names = list(codec.names)
+    the, mat = names.index(" the"), names.index(" mat")
+    assert codec.encode(" the The THE").symbols.tolist() == [the, CAPITAL, the, UPPER, the]
+    assert codec.encode("mat").symbols.tolist() == [JOIN, mat]
+    assert codec.encode("Mat").symbols.tolist() == [JOIN, CAPITAL, mat]
+
+
+def test_a_factored_vocabulary_holds_folded_words_alone():
+    codec = fitted(Unk(), ["The dog. The dog.\n\nthe DOG"], case="factored")
+    assert not {"The", " The"} & set(codec.names)
+    assert {" dog", "the"} <= set(codec.names)
+    assert codec.encode("The").symbols.tolist() == [CAPITAL, list(codec.names).index("the")]
+
+
+def test_rare_words_are_those_below_the_minimum_count():
+    text = "aa bb bb cc cc cc."
+    for minimum, expected in ((2, {" bb", " cc"}), (3, {" cc"})):
+        names = fitted(Unk(), [text], minimum_count=minimum).names
+        assert {n for n in names if n.startswith(" ")} == expected
+    assert list(fitted(Unk(), [text], size=1).names)[-1] == " cc"
+
+
+def test_with_every_word_known_some_are_shown_as_rare_all_the_same():
+    words = " ".join("once" + chr(97 + i) + chr(97 + j) for i in range(8) for j in range(8))
+    codec = fitted(Unk(), [words], minimum_count=1)
+    assert codec.encode(words).replaced == 0
+    shown = codec.encode(words, training=True)
+    assert 16 < shown.replaced < 48
+    assert (shown.symbols == FIRST_OWN).sum() == shown.replaced
+
+
+def test_a_vocabulary_without_words_and_two_ways_of_choosing_one_are_refused():
+    with pytest.raises(TextgenError, match="minimum_count"):
+        fitted(Unk(), ["a b c"], minimum_count=50)
+    with pytest.raises(ValueError, match="one of them decides"):
+        Words(Unk(), minimum_count=3, size=100)
+
+
+@each_policy
+def test_a_literal_placeholder_in_the_text_is_text(policy):
+    codec = fitted(policy, [TEXT, made_up(8, 1)])
+    encoded = codec.encode("<NN> <unk>")
+    assert codec.decode(encoded) == "<NN> <unk>"
+    assert ESCAPE not in encoded.symbols.tolist()
+
+
+def test_symbols_are_sorted_by_frequency_behind_the_policys_own():
+    codec = fitted(Unk(), [made_up(200, 3)])
+    counts = codec.vocabulary.counts
+    assert list(counts) == sorted(counts, reverse=True)
+    assert codec.names[FIRST_OWN] == "<unk>"
+    assert codec.names[FIRST_OWN + 1] == codec.vocabulary.words[0]

@@ -1,0 +1,5 @@
+"""PLUG-IN: the numbers to beat."""
+
+TABLE = {
+    "kneser_ney": "textgen.baselines.kneser_ney:KneserNey",
+}

@@ -1,0 +1,48 @@
+"""Vectors learnt from contexts and from spelling, on the training split alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from textgen.embeddings.base import Vectors
+from textgen.embeddings.word2vec import learn
+from textgen.settings import Count
+
+
+@dataclass(frozen=True)
+class FastText:
+    """Symbols in the same contexts or with the same letters get similar vectors (Bojanowski et al.
+    2017), which helps rare ones. A symbol that does not occur in the training split starts random.
+
+    Character n-grams are those of the name without its leading space. Where that is another symbol
+    (" the" and "the"), the space stays and counts as a letter: the two share most n-grams still.
+
+    Args:
+        epochs: times that training goes through the text.
+        window: symbols to either side that count as context.
+        frozen: leave the vectors as they are while the network is trained.
+    """
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        words = spellings(names)
+        return learn("fasttext", words, names, documents, width, seed, self.epochs, self.window)
+
+
+def spellings(names: Sequence[str]) -> list[str]:
+    """A string for each symbol, no two the same: its name, without the space where it can be."""
+    taken: dict[str, None] = {}
+    others = set(names)
+    for symbol, name in enumerate(names):
+        bare = name.removeprefix(" ")
+        word = bare if bare and bare not in others else name
+        taken[f"{word}\0{symbol}" if word in taken else word] = None
+    return list(taken)

@@ -1,0 +1,261 @@
+"""What every rare-word policy gives: a replacer fitted on the training split.
+
+The word tokenizer cuts a text into tokens, a leading space belonging to its token. Tokens of the
+vocabulary become a symbol each, behind modifiers where only another form of the word is known. The
+rest are rare, and the replacer's business. It owns the symbols from ``FIRST_OWN`` on; those of the
+vocabulary's words follow, the frequent ones first.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from typing import Any, Protocol
+
+from textgen.spelling import Speller
+from textgen.symbols import RESERVED
+
+JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
+"""Modifiers of the word behind them: without its leading space, with a capital, all capitals."""
+MODIFIERS = ("<join>", "<capital>", "<upper>")
+FIRST_OWN = RESERVED + len(MODIFIERS)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words that have symbols of their own.
+
+    Attributes:
+        words: tokens with their leading spaces, frequent ones first.
+        counts: how often each occurs in the training split.
+        factored: case is always carried by a modifier; else only where a word is not known as it
+            stands.
+        characters: every character of the training split.
+    """
+
+    words: tuple[str, ...]
+    counts: tuple[int, ...]
+    factored: bool
+    characters: str
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {word: i for i, word in enumerate(self.words)}
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[tuple[int, ...], int] | None]:
+        return {}
+
+    def parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
+        """Modifiers and index of the word that together are ``token``; None if it is rare."""
+        if token not in self._known:
+            self._known[token] = self._parts(token)
+        return self._known[token]
+
+    def _parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
+        space, core = (" ", token[1:]) if token[:1] == " " and token[1:] else ("", token)
+        forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
+        if self.factored:
+            forms = forms[1:] or forms
+        for case, word in forms:
+            if (found := self.index.get(space + word)) is not None:
+                return case, found
+            if not space and (found := self.index.get(" " + word)) is not None:
+                return (JOIN, *case), found
+        return None
+
+    @cached_property
+    def cores(self) -> frozenset[str]:
+        """The words that are known behind a space, without it."""
+        return frozenset(w.removeprefix(" ") for w in self.words if w[:1] == " " and w != " ")
+
+    @cached_property
+    def never_spelled(self) -> frozenset[str]:
+        """The strings, without leading space, that are never rare whatever stands before them."""
+        forms = self.cores | {
+            form for w in self.cores for form in (w[:1].upper() + w[1:], w.upper())
+        }
+        return frozenset(
+            w for w in forms if self.parts(w) is not None and self.parts(" " + w) is not None
+        )
+
+
+def folded(word: str) -> list[tuple[tuple[int, ...], str]]:
+    """The modifier and lower-cased form of a capitalised or upper-cased word, if they give it back.
+
+    One letter counts as capitalised, not as upper-cased.
+    """
+    for modifier in (CAPITAL, UPPER):
+        lower = word[:1].lower() + word[1:] if modifier == CAPITAL else word.lower()
+        if lower != word and recase(lower, modifier) == word and lower == lower.lower():
+            return [((modifier,), lower)]
+    return []
+
+
+def recase(word: str, modifier: int) -> str:
+    """A lower-cased word under a case modifier."""
+    return word.upper() if modifier == UPPER else word[:1].upper() + word[1:]
+
+
+@dataclass(frozen=True)
+class Rare:
+    """A token that is not in the vocabulary: ``tokens[place]`` of its document."""
+
+    token: str
+    place: int
+
+    @property
+    def core(self) -> str:
+        return self.token.removeprefix(" ") or " "
+
+    @property
+    def spaced(self) -> bool:
+        return self.token != self.core
+
+    @property
+    def joining(self) -> list[int]:
+        """The modifier that stands before its symbols where it has no leading space."""
+        return [] if self.spaced else [JOIN]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a policy is fitted on.
+
+    Attributes:
+        documents: the tokens of each training document.
+        rare: the rare tokens of each training document.
+        tuning, tuning_rare: the same of the validation documents, for tuning alone.
+        vocabulary: the words with symbols of their own.
+        pooled: whether the rare words of training are outside the vocabulary; where it holds every
+            word, the withheld ones are examples of rare words all the same.
+        seed: of whatever is random.
+    """
+
+    documents: Sequence[Sequence[str]]
+    rare: Sequence[Sequence[Rare]]
+    tuning: Sequence[Sequence[str]]
+    tuning_rare: Sequence[Sequence[Rare]]
+    vocabulary: Vocabulary
+    pooled: bool
+    seed: int
+
+
+@dataclass
+class Coded:
+    """A document as symbols, growing; the attributes are those of textgen.symbols.Encoded."""
+
+    symbols: list[int] = field(default_factory=list)
+    surfaces: list[str] = field(default_factory=list)
+    bits: list[float] = field(default_factory=list)
+    replaced: int = 0
+
+    def reveal(self, surface: str, bits: float) -> None:
+        self.surfaces.append(surface)
+        self.bits.append(bits)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Text that a symbol stood for: ``word`` behind its leading space, if ``spaced``."""
+
+    word: str
+    spaced: bool
+    symbol: str
+
+
+Reveal = Callable[[int, int], str]
+"""(symbol, its place among the symbols) → the surface it stands for."""
+
+
+class Replacer(ABC):
+    """A fitted policy."""
+
+    charged: bool = True
+    """Whether it pays for everything it hides."""
+    extra_data: tuple[str, ...] = ()
+    """What it knows from elsewhere than the training split."""
+    unwritable: tuple[int, ...] = ()
+    """Symbols of its own that generation never draws."""
+    names: tuple[str, ...] = ()
+    """Its own symbols' names, ``FIRST_OWN`` and up."""
+
+    @property
+    def first_word(self) -> int:
+        """The symbol of the vocabulary's first word."""
+        return FIRST_OWN + len(self.names)
+
+    @abstractmethod
+    def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
+        """A document as symbols.
+
+        Args:
+            items: symbols of known words and modifiers, and the rare words between them.
+            tokens: the whole document, for those that look around.
+            charge: whether the bits are wanted; else they stay empty.
+        """
+
+    @abstractmethod
+    def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
+        """The symbols of known words and modifiers, and the text between them. ``reveal`` is asked
+        once for each symbol that leaves something open, in order."""
+
+    def realise(self, symbol: int, mode: str, random: Random) -> str:
+        """A surface for a generated symbol: what ``reveal`` answers when there is no text."""
+        raise NotImplementedError
+
+    def proper(self, symbol: int) -> bool | None:
+        """Whether a symbol stands for names; None where that is not known."""
+        return None
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Everything ``load`` needs, as JSON data."""
+
+
+class RareWords(Protocol):
+    """The settings of a policy."""
+
+    def fit(self, material: Material) -> Replacer: ...
+    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Replacer: ...
+
+
+def fitted_speller(
+    material: Material,
+    classes: Callable[[Sequence[str], Sequence[Rare]], Sequence[str]],
+) -> Speller:
+    """The spelling model of the training split's rare words by class, tuned on validation."""
+    examples: dict[str, Counter[str]] = {}
+    for tokens, rare in zip(material.documents, material.rare, strict=True):
+        for name, word in zip(classes(tokens, rare), rare, strict=True):
+            examples.setdefault(name, Counter())[word.core] += 1
+    speller = Speller(
+        examples,
+        material.vocabulary.characters,
+        material.vocabulary.never_spelled,
+        material.vocabulary.cores,
+        pooled=material.pooled,
+    )
+    words: dict[str, list[str]] = {}
+    for tokens, rare in zip(material.tuning, material.tuning_rare, strict=True):
+        for name, word in zip(classes(tokens, rare), rare, strict=True):
+            words.setdefault(name, []).append(word.core)
+    speller.tune(words)
+    return speller
+
+
+def loaded_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
+    """The spelling model as it was fitted."""
+    return Speller(
+        state["examples"],
+        state["alphabet"],
+        vocabulary.never_spelled,
+        vocabulary.cores,
+        pooled=state["pooled"],
+        order=state["order"],
+        weights=state["weights"],
+    )

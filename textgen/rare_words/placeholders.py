@@ -1,0 +1,78 @@
+"""Policies that put one symbol of a class in the place of a rare word: the common part."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any
+
+from textgen.rare_words.base import FIRST_OWN, JOIN, Coded, Hidden, Rare, Replacer, Reveal
+from textgen.spelling import Speller
+
+
+class Placeholders(Replacer):
+    """One symbol a class; the word is charged −log2 P(word | class).
+
+    Args:
+        classes: the names of the classes.
+        speller: P(word | class).
+    """
+
+    def __init__(self, classes: Sequence[str], speller: Speller) -> None:
+        self.classes, self.speller = tuple(classes), speller
+        self.names = tuple(f"<{name}>" for name in self.classes)
+        self._symbols = {name: FIRST_OWN + i for i, name in enumerate(self.classes)}
+        self._charges: dict[tuple[str, str], float] = {}
+
+    @abstractmethod
+    def classify(self, tokens: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
+        """The class of each rare word of a document."""
+
+    def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
+        rare = [item for item in items if isinstance(item, Rare)]
+        classes = iter(self.classify(tokens, rare) if rare else ())
+        coded = Coded(replaced=len(rare))
+        for item in items:
+            if not isinstance(item, Rare):
+                coded.symbols.append(item)
+                continue
+            name = next(classes)
+            coded.symbols += [*item.joining, self._symbols[name]]
+            coded.surfaces.append(item.core)
+            if charge:
+                coded.bits.append(self._charge(item.core, name))
+        return coded
+
+    def _charge(self, word: str, name: str) -> float:
+        if (word, name) not in self._charges:
+            self._charges[word, name] = self.speller.bits(word, name)
+        return self._charges[word, name]
+
+    def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
+        joined = False
+        for place, symbol in enumerate(symbols):
+            own = FIRST_OWN <= symbol < self.first_word
+            if own:
+                name = self.classes[symbol - FIRST_OWN]
+                yield Hidden(reveal(symbol, place), not joined, name)
+            else:
+                yield symbol
+            joined = symbol == JOIN
+
+    def realise(self, symbol: int, mode: str, random: Random) -> str:
+        name = self.classes[symbol - FIRST_OWN]
+        if mode == "mark":
+            return f"<{name}>"
+        pool = self.pool(name)
+        if mode == "spell" or not pool:
+            return self.speller.draw(name, random)
+        (word,) = random.choices(list(pool), list(pool.values()))
+        return word
+
+    def pool(self, name: str) -> dict[str, int]:
+        """The training words of a class and how often they occurred."""
+        return self.speller.examples.get(name, {})
+
+    def state(self) -> dict[str, Any]:
+        return {"speller": self.speller.state()}

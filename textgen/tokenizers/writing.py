@@ -1,0 +1,96 @@
+"""Generated placeholders become words that fit where they stand."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+from textgen.rare_words.base import Hidden, Replacer
+from textgen.symbols import Rendered
+
+SENTENCE_END = re.compile(r"(?:^|\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
+ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
+VOWEL_SOUND = re.compile(
+    r"(?!u[bcfhjkqrst]?[aeiou]|eu|ewe|once?\b|ouija)[aeiou]|hour|honest|honou?r|heir", re.IGNORECASE
+)
+"""A word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one."""
+
+
+class Writer:
+    """Text that grows, with the words that fill placeholders in it.
+
+    One name serves a passage: the first name that is drawn, or the first two that stand side by
+    side, come back whenever a name is called for. "a" and "an" are made to fit, and a filled word
+    is capitalised where a sentence begins and, unless it is a name, nowhere else.
+
+    Args:
+        replacer: knows what a symbol stands for.
+        realise: ``"pool"``, ``"spell"`` or ``"mark"``.
+        random: what is drawn.
+        before: the text that is continued.
+    """
+
+    def __init__(self, replacer: Replacer, realise: str, random: Random, before: str) -> None:
+        self._replacer, self._mode, self._random, self._before = replacer, realise, random, before
+        self._parts: list[str] = []
+        self._length = 0
+        self._tail = before[-40:]
+        self._marks: list[tuple[int, int, str]] = []
+        self._names: dict[int, list[str]] = {}
+        self._last = (-2, -1)
+        self._symbol = -1
+
+    def reveal(self, symbol: int, place: int) -> str:
+        """A surface for a generated symbol at ``place``."""
+        self._symbol = symbol
+        if self._mode == "mark" or not self._replacer.proper(symbol):
+            return self._replacer.realise(symbol, self._mode, self._random)
+        known = self._names.setdefault(symbol, [])
+        adjacent = self._last[0] == place - 1
+        rank = self._last[1] + 1 if adjacent else 0
+        self._last = (place, rank)
+        if rank == len(known):
+            known.append(self._replacer.realise(symbol, self._mode, self._random))
+        return known[rank] if rank < len(known) else known[-1]
+
+    def write(self, text: str) -> None:
+        if text:
+            self._parts.append(text)
+            self._length += len(text)
+            self._tail = (self._tail + text)[-40:]
+
+    def fill(self, item: Hidden) -> None:
+        """Append a revealed word, made to fit, and note where it stands."""
+        if not item.word:
+            return
+        word = item.word if self._mode == "mark" else self._fit(item.word)
+        if item.spaced:
+            self._article(word)
+            self.write(" ")
+        start = self._length
+        self.write(word)
+        self._marks.append((start, self._length, item.symbol))
+
+    def _fit(self, word: str) -> str:
+        proper = self._replacer.proper(self._symbol) if self._symbol >= 0 else None
+        if proper and word.isupper():
+            word = word[:1] + word[1:].lower()  # from a title, as a rule
+        if SENTENCE_END.search(self._tail):
+            return word[:1].upper() + word[1:]
+        if proper is False and word[1:].islower():
+            return word[:1].lower() + word[1:]
+        return word
+
+    def _article(self, word: str) -> None:
+        """Correct an "a" or "an" that was just written."""
+        found = ARTICLE.search(self._tail) if self._parts else None
+        if not found or not word[:1].isalpha() or not self._parts[-1].endswith(found.group()):
+            return
+        right = found.group(1) + ("n" if VOWEL_SOUND.match(word) else "")
+        last = self._parts.pop()
+        self._length -= len(last)
+        self._tail = self._tail[: -len(last)] if len(last) <= len(self._tail) else ""
+        self.write(last[: len(last) - len(found.group())] + right)
+
+    def rendered(self) -> Rendered:
+        return Rendered("".join(self._parts), tuple(self._marks))
