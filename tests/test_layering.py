@@ -11,14 +11,15 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "textgen"
 STAGES = (
-    "errors registry settings files config caching symbols corpora tagging vectors spelling "
-    "rare_words tokenizers embeddings backend lstm backbone objectives checkpoint likelihood "
-    "monitor training baselines sampling generation metrics runs manifest summary console cli "
-    "corpus baseline generate run"
+    "errors registry settings files config caching symbols corpora tagging vectors "
+    "character_ngram spelling rare_words tokenizers embeddings preparing backend lstm backbone "
+    "two_level memory objectives checkpoint likelihood monitor training baselines sampling "
+    "generation metrics runs manifest summary console cli corpus baseline generate run"
 ).split(" ")
 LIGHT = (
-    "errors registry settings files config caching symbols corpora tagging vectors spelling "
-    "rare_words tokenizers embeddings baselines cli corpus baseline generate run runs"
+    "errors registry settings files config caching symbols corpora tagging vectors "
+    "character_ngram spelling rare_words tokenizers embeddings preparing baselines cli corpus "
+    "baseline generate run runs"
 ).split(" ")
 HEAVY = {"tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests"}
 

@@ -7,13 +7,14 @@ import pytest
 import tensorflow as tf
 from conftest import tiny_model
 
-from textgen.backbone import two_level, zero_states
+from textgen.backbone import zero_states
 from textgen.errors import TextgenError
 from textgen.likelihood import Stepper, rows_at_once, score_step, symbol_bits
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.settings import Backbone
 from textgen.training import Trainer
+from textgen.two_level import two_level
 
 SIZE, HEAD, BATCH = 23, 6, 5
 ADAPTIVE = {"output": "adaptive", "head": HEAD, "tail_size": 4}

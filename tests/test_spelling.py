@@ -9,7 +9,8 @@ from collections import Counter
 
 import pytest
 
-from textgen.spelling import CharacterNgram, Speller
+from textgen.character_ngram import CharacterNgram
+from textgen.spelling import Speller
 from textgen.symbols import CHARACTER_BITS
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}

@@ -19,7 +19,7 @@ from textgen.settings import Backbone
 from textgen.tokenizers.base import Codec
 
 if TYPE_CHECKING:
-    from textgen.backbone import TwoLevel
+    from textgen.two_level import TwoLevel
 
 ROWS = 32
 FLOATS = 2**25
@@ -62,7 +62,7 @@ def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
     """A compiled (spans, fresh, states) → (bits (B, length) float32, states); missing targets 0."""
     import tensorflow as tf
 
-    from textgen.backbone import two_level
+    from textgen.two_level import two_level
 
     output = two_level(network)
     if output is not None:
@@ -106,7 +106,7 @@ def _two_level_step(objective: Objective, output: TwoLevel) -> Callable[..., Any
 
 def rows_at_once(network: Any, length: int, most: int) -> int:
     """Rows of a batch that keep the logits of ``length`` symbols each within FLOATS."""
-    from textgen.backbone import two_level
+    from textgen.two_level import two_level
 
     output = two_level(network)
     width = network.outputs[0].shape[-1]

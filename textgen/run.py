@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen import caching, cli, config
+from textgen import cli, config, preparing
 from textgen.config import Experiment
 from textgen.corpora.loading import Loaded, load_corpus
-from textgen.embeddings.base import Vectors
-from textgen.errors import TextgenError
-from textgen.settings import Training
-from textgen.symbols import Encoded
-from textgen.tokenizers.base import Codec
+from textgen.preparing import Prepared
 
 if TYPE_CHECKING:
     from textgen.likelihood import DocumentBits
@@ -70,7 +64,7 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
 
     screen = console.Screen(quiet)
     screen.corpus(experiment.name, loaded)
-    prepared = _prepare(experiment, loaded)
+    prepared = preparing.prepare(experiment, loaded)
     codec, encoded = prepared.codec, prepared.encoded
 
     from textgen import backend
@@ -78,11 +72,11 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     threads = backend.start(experiment.training.threads, experiment.training.deterministic)
     import keras
 
-    from textgen import backbone, likelihood, manifest, summary, training
+    from textgen import backbone, likelihood, manifest, memory, summary, training
     from textgen.lstm import FusedLSTM
     from textgen.sampling import Sampler
 
-    backbone.check_memory(
+    memory.check_memory(
         experiment.backbone, codec.size, experiment.training.batch, experiment.objective.length
     )
     keras.utils.set_random_seed(experiment.seed)
@@ -99,7 +93,7 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
         network,
         experiment.objective,
         experiment.backbone,
-        _less(experiment.training, prepared.seconds),
+        preparing.less(experiment.training, prepared.seconds),
         encoded,
         experiment.seed,
         lambda trainer, progress: screen.callbacks(
@@ -122,60 +116,6 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     runs.write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     screen.result(folder, loaded, metrics, samples)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What is fitted before the network: the codec, the texts as symbols, the first vectors."""
-
-    codec: Codec
-    encoded: tuple[list[Encoded], list[Encoded]]
-    vectors: Vectors
-    seconds: float
-
-    @property
-    def extra_data(self) -> list[str]:
-        return [*self.codec.extra_data, *self.vectors.extra_data]
-
-
-def _prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
-    """Fit everything on the training split; seconds saved by a cache are counted all the same."""
-    start, cached = time.perf_counter(), caching.seconds_saved()
-    texts = [d.text for d in loaded.train]
-    tuning = [d.text for d in loaded.validation]
-    codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
-    encoded = ([codec.encode(t, training=True) for t in texts], [codec.encode(t) for t in tuning])
-    backbone = experiment.backbone
-    if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
-        raise TextgenError(
-            "backbone.input",
-            found=f"{backbone.input!r}, with vectors in [embedding]",
-            expected='"embedding": without that layer the vectors would not be used',
-        )
-    symbols = [e.symbols for e in encoded[0]]
-    vectors = experiment.embedding.vectors(
-        codec.names, symbols, backbone.embedding_size, experiment.seed
-    )
-    seconds = time.perf_counter() - start + caching.seconds_saved() - cached
-    return Prepared(codec, encoded, vectors, seconds)
-
-
-def _less(settings: Training, preparation: float) -> Training:
-    """The training settings with the time of the preparation taken off a budget in seconds.
-
-    Raises:
-        TextgenError: nothing is left.
-    """
-    if settings.seconds is None:
-        return settings
-    if preparation >= settings.seconds:
-        raise TextgenError(
-            "training.seconds",
-            found=f"{settings.seconds:.0f}, of which the preparation alone took {preparation:.0f}",
-            expected="time left to train: tokens, tags and vectors count in the budget",
-            hint=f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
-        )
-    return replace(settings, seconds=settings.seconds - preparation)
 
 
 def _metrics(

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen import checkpoint
-from textgen.backbone import two_level, zero_states
+from textgen.backbone import zero_states
 from textgen.errors import TextgenError
 from textgen.monitor import Monitor
 from textgen.monitor import Progress as Progress
@@ -21,6 +21,7 @@ from textgen.objectives.base import Objective
 from textgen.objectives.windows import Windows
 from textgen.settings import Backbone, Training
 from textgen.symbols import Encoded
+from textgen.two_level import two_level
 
 LOG2E = 1 / math.log(2)
 CALIBRATION_SECONDS = 4.0

@@ -11,7 +11,8 @@ from textgen.symbols import Rendered
 SENTENCE_END = re.compile(r"(?:^|\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
 VOWEL_SOUND = re.compile(
-    r"(?!u[bcfhjkqrst]?[aeiou]|eu|ewe|once?\b|ouija)[aeiou]|hour|honest|honou?r|heir", re.IGNORECASE
+    r"(?!uni(?![dmn])|u[bcfhjkqrst][aeiou]|eu|ewe|once?\b)[aeiou]|hour|honest|honou?r|heir",
+    re.IGNORECASE,
 )
 """A word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one."""
 

@@ -1,0 +1,210 @@
+"""Generated placeholders become words; tags come from spaCy once; unusual input is told plainly."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import POLICIES, made_up
+
+from textgen import caching, tagging
+from textgen.errors import TextgenError
+from textgen.rare_words.base import FIRST_OWN, JOIN
+from textgen.rare_words.cluster import Cluster
+from textgen.rare_words.drop import Drop
+from textgen.rare_words.neighbour import Neighbour
+from textgen.rare_words.pos import Pos
+from textgen.rare_words.similar import Guess
+from textgen.rare_words.spell import Spell
+from textgen.rare_words.unk import Unk
+from textgen.tokenizers.words import Words, tokenise
+
+TEXT = (
+    "The old man saw a dog and a house. Then the old man walked to the house and the dog saw a "
+    "house near the old man. He was walking. She saw a man, and an old dog. He walked.\n\n"
+) * 2
+RARE = (
+    "Akeley greeted Wilmarth. The owl was sleeping near a unicorn and an hour passed. "
+    "The owls were hooting at Arkham and Dunwich. Strange lanterns glimmered.\n"
+)
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    return Words(Pos()).fit([TEXT + RARE], [made_up(5, 2)], 1)
+
+
+def render(codec, *names, before="", **options):
+    known = list(codec.names)
+    symbols = np.array([known.index(name) for name in names])
+    return codec.render(symbols, before=before, **options)
+
+
+def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
+    pool = tagged.replacer.pool("VBG")
+    assert set(pool) == {"sleeping", "hooting"}
+    drawn = {render(tagged, " was", "<VBG>", seed=s).text for s in range(20)}
+    assert drawn == {" was sleeping", " was hooting"}
+    plural = tagged.replacer.pool("NNS")
+    assert "owls" in plural
+    assert "owl" not in plural
+
+
+def test_the_same_seed_fills_in_the_same_words(tagged):
+    names = (" the", "<NN>", " and", " the", "<NNS>", " saw", "<NNP>")
+    for mode in ("pool", "spell"):
+        texts = {render(tagged, *names, realise=mode, seed=s).text for s in (1, 1, 1)}
+        assert len(texts) == 1
+    assert len({render(tagged, *names, seed=s).text for s in range(30)}) > 1
+
+
+def test_a_or_an_fits_the_word_that_follows(tagged):
+    for seed in range(30):
+        text = render(tagged, " a", "<NN>", seed=seed).text
+        word = text.split()[1]
+        assert text.split()[0] == {"owl": "an", "unicorn": "a", "hour": "an"}.get(word, "a"), text
+
+
+def test_sentences_begin_with_a_capital_and_ordinary_words_with_none_elsewhere(tagged):
+    assert "Strange" in tagged.replacer.pool("JJ")
+    for seed in range(10):
+        assert render(tagged, " the", "<JJ>", " house", seed=seed).text == " the strange house"
+        assert render(tagged, ".", "<JJ>", " house", seed=seed).text == ". Strange house"
+        assert render(tagged, "<JJ>", before='He said "', seed=seed).text[1:] == "strange"
+        assert render(tagged, "<NNP>", " walked", before="Then", seed=seed).text[1].isupper()
+
+
+def test_one_name_serves_a_passage(tagged):
+    for seed in range(20):
+        text = render(
+            tagged, "<NNP>", " saw", "<NNP>", " and", "<NNP>", "<NNP>", " and", "<NNP>", "<NNP>",
+            seed=seed,
+        ).text  # fmt: skip
+        words = text.split()
+        assert words[0] == words[2] == words[4] == words[7]
+        assert words[5] == words[8]
+
+
+def test_filled_words_are_marked_where_they_stand(tagged):
+    rendered = render(tagged, " a", "<NN>", ".", "<NNS>", " saw", before="He saw", seed=4)
+    assert len(rendered.realised) == 2
+    for (start, end, symbol), name in zip(rendered.realised, ("NN", "NNS"), strict=True):
+        assert symbol == name
+        assert rendered.text[start:end].isalpha()
+        assert rendered.text[start - 1] == " "
+    marked = render(tagged, " a", "<NN>", realise="mark")
+    assert marked.text == " a <NN>"
+
+
+def test_spelled_words_are_not_those_of_the_vocabulary(tagged):
+    known = {word.strip() for word in tagged.vocabulary.words}
+    texts = [render(tagged, " the", "<NN>", realise="spell", seed=s).text for s in range(40)]
+    drawn = {text.removeprefix(" the ") for text in texts}
+    assert not drawn & known
+    assert len(drawn) > 5
+
+
+def test_a_class_that_nothing_sensible_could_fill_is_never_drawn(tagged):
+    other = list(tagged.names).index("<other>")
+    assert other in tagged.unwritable
+    assert not set(tagged.unwritable) & {list(tagged.names).index(n) for n in ("<NN>", "<VBD>")}
+
+
+def test_all_nouns_can_be_the_same_one():
+    codec = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
+    own = [name for name in codec.names[5:] if name.startswith("<")]
+    assert own == ["<NOUN>", "<other>"]
+    assert {"owl", "owls", "Akeley", "unicorn"} <= set(codec.replacer.pool("NOUN"))
+
+
+def test_a_stand_in_is_realised_as_often_as_it_stands_in():
+    text = (TEXT + RARE) * 1
+    codec = Words(Neighbour(epochs=1)).fit([text], [RARE], 1)
+    drawn = [render(codec, " the", " house", seed=s) for s in range(300)]
+    shares = sum(bool(r.realised) for r in drawn) / 300
+    the, house = (codec.replacer._chances[word] for word in ("the", "house"))
+    assert shares == pytest.approx(1 - (1 - the) * (1 - house), abs=0.1)
+
+
+def test_a_neighbour_of_the_same_tag_has_it():
+    codec = Words(Neighbour(epochs=1, same_tag=True)).fit([TEXT + RARE], [RARE], 1)
+    stand_ins = codec.replacer.stand_ins
+    assert stand_ins["owl"] in {"man", "dog", "house"}
+    assert stand_ins["sleeping"] != "house"
+
+
+def test_words_without_a_vector_are_guessed_by_their_ending():
+    guess = Guess({"walking": "ing", "sleeping": "ing", "owls": "s", "houses": "s", "": "?"})
+    guessed = [guess(word) for word in ("talking", "mats", "walking", "☃")]
+    assert guessed == ["ing", "s", "ing", "ing"]
+
+
+def test_clusters_hold_every_rare_training_word_once():
+    codec = Words(Cluster(clusters=4, epochs=1)).fit([TEXT + RARE], [RARE], 1)
+    members = [w for c in codec.replacer.classes for w in codec.replacer.pool(c)]
+    assert len(members) == len(set(members))
+    assert {"owl", "Akeley", "hooting"} <= set(members)
+
+
+def test_recall_is_what_makes_a_known_rare_word_cheap():
+    text, tuning = TEXT + RARE, [TEXT + RARE]
+    with_it = Words(Unk()).fit([text], tuning, 1).replacer.speller
+    without = Words(Unk(recall=False)).fit([text], tuning, 1).replacer.speller
+    assert with_it.bits("Wilmarth", "unk") < without.bits("Wilmarth", "unk")
+
+
+def test_dropped_words_leave_no_symbol_and_are_charged_more_than_their_spelling():
+    drop, unk = (Words(policy).fit([TEXT + RARE], [RARE], 1) for policy in (Drop(), Unk()))
+    dropped, spelled = drop.encode(RARE), unk.encode(RARE)
+    kept = spelled.symbols[(spelled.symbols != JOIN) & (spelled.symbols != FIRST_OWN)]
+    np.testing.assert_array_equal(dropped.symbols + 1, kept)  # one symbol fewer of its own
+    assert dropped.spelling_bits.sum() > spelled.spelling_bits.sum()
+
+
+def test_written_out_words_are_marked_too():
+    codec = Words(Spell()).fit([TEXT + RARE], [], 1)
+    encoded = codec.encode(" saw Akeley.")
+    rendered = codec.render(encoded.symbols)
+    assert rendered.text == " saw Akeley."
+    assert rendered.realised == ((5, 11, "spelled"),)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_a_text_without_rare_words_and_one_of_nothing_else(policy):
+    plain = Words(policy).fit(["so so so so"], [], 1)
+    assert plain.decode(plain.encode("so never")) == "so never"
+    every = Words(policy, size=1).fit(["a b c d e f g h so so so"], ["x y so"], 1)
+    assert every.decode(every.encode("q r so")) == "q r so"
+
+
+def test_tags_are_read_from_disk_the_second_time(monkeypatch):
+    tokens = tokenise("The keeper watched seven lanterns glimmering in a harbour of its own.")
+    first = tagging.tag([tokens])
+    monkeypatch.setattr(tagging, "_tagged", {})
+    monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
+    before = caching.seconds_saved()
+    assert tagging.tag([tokens]) == first
+    assert caching.seconds_saved() > before
+    once = caching.seconds_saved()
+    tagging.tag([tokens])
+    assert caching.seconds_saved() == once
+    assert first[0][tokens.index(" lanterns")] == "NNS"
+
+
+def test_a_damaged_tag_cache_is_made_anew(monkeypatch):
+    tokens = tokenise("A lighthouse keeper, perhaps.")
+    first = tagging.tag([tokens])
+    for path in (caching.folder() / "tags").rglob("*.json"):
+        path.write_text(json.dumps({"tags": 3}))
+    monkeypatch.setattr(tagging, "_tagged", {})
+    assert tagging.tag([tokens]) == first
+
+
+def test_a_missing_tagger_is_named_with_what_to_do():
+    with pytest.raises(TextgenError) as caught:
+        Words(Pos(model="en_no_such_model")).fit([TEXT + RARE], [], 1)
+    message = str(caught.value)
+    assert "en_no_such_model" in message
+    assert "pip install" in message
+    assert 'kind = "unk"' in message

@@ -1,0 +1,80 @@
+"""What comes before the network: the tokenizer, the texts as symbols, the first vectors."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from textgen import caching
+from textgen.config import Experiment
+from textgen.corpora.loading import Loaded
+from textgen.embeddings.base import Vectors
+from textgen.errors import TextgenError
+from textgen.settings import Training
+from textgen.symbols import Encoded
+from textgen.tokenizers.base import Codec
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is fitted before the network.
+
+    Attributes:
+        codec: the fitted tokenizer.
+        encoded: the training and the validation documents.
+        vectors: what the embedding layer starts from.
+        seconds: what all this took, or once took where a cache saved it.
+    """
+
+    codec: Codec
+    encoded: tuple[list[Encoded], list[Encoded]]
+    vectors: Vectors
+    seconds: float
+
+    @property
+    def extra_data(self) -> list[str]:
+        return [*self.codec.extra_data, *self.vectors.extra_data]
+
+
+def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
+    """Fit everything on the training split; seconds saved by a cache are counted all the same.
+
+    Raises:
+        TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
+    """
+    start, cached = time.perf_counter(), caching.seconds_saved()
+    texts = [d.text for d in loaded.train]
+    tuning = [d.text for d in loaded.validation]
+    codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
+    encoded = ([codec.encode(t, training=True) for t in texts], [codec.encode(t) for t in tuning])
+    backbone = experiment.backbone
+    if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
+        raise TextgenError(
+            "backbone.input",
+            found=f"{backbone.input!r}, with vectors in [embedding]",
+            expected='"embedding": without that layer the vectors would not be used',
+        )
+    symbols = [e.symbols for e in encoded[0]]
+    vectors = experiment.embedding.vectors(
+        codec.names, symbols, backbone.embedding_size, experiment.seed
+    )
+    seconds = time.perf_counter() - start + caching.seconds_saved() - cached
+    return Prepared(codec, encoded, vectors, seconds)
+
+
+def less(settings: Training, preparation: float) -> Training:
+    """The training settings with the time of the preparation taken off a budget in seconds.
+
+    Raises:
+        TextgenError: nothing is left.
+    """
+    if settings.seconds is None:
+        return settings
+    if preparation >= settings.seconds:
+        raise TextgenError(
+            "training.seconds",
+            found=f"{settings.seconds:.0f}, of which the preparation alone took {preparation:.0f}",
+            expected="time left to train: tokens, tags and vectors count in the budget",
+            hint=f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
+        )
+    return replace(settings, seconds=settings.seconds - preparation)
