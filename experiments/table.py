@@ -22,6 +22,11 @@ MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PREDICTED = {1: 1.95, 2: 2.91, 3: 3.57, 5: 4.20, 10: 4.33, 50: 4.345}
 """Entropy of a character given the text up to s back, n-gram estimates on one split."""
 PLACES = (1, 2, 3, 5, 10, 20, 30, 50)
+ARMS = (
+    "char subword_bpe word_full word_rare_unk word_rare_pos word_rare_noun word_rare_cluster "
+    "word_rare_neighbour word_rare_drop word_spell word_word2vec word_fasttext"
+).split()
+COUNTS = (1, 2, 3, 5, 10)
 SETTINGS = ("100_units_50", "125_units_30", "150_units_50", "100_units_10")
 
 
@@ -38,29 +43,100 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def command(metrics: dict[str, Any], overrides: str = "") -> str:
+    return f"`python -m textgen.run experiments/{metrics['name']}.toml{overrides}`"
+
+
 def main_table() -> str:
+    return arms_table(("char", "word_rare_unk"), "two_cores/")
+
+
+def arms_table(names: Sequence[str] = ARMS, folder: str = "") -> str:
+    """Arms by their total, best first."""
     rows = []
-    for name in ("char",):
-        m = result(name)
+    for m in sorted((result(folder + name) for name in names), key=bits):
         words, training = m["generation"]["real_words"], m["training"]
         model = m["test"]["bits_per_character"]
         rows.append(
             [
-                f"`python -m textgen.run experiments/{name}.toml`",
+                command(m) if folder else f"`{m['name']}`",
                 f"**{model['total']:.3f}**",
                 f"{model['model']:.3f} + {model['spelling']:.3f}",
                 f"{m['test']['mean_over_documents']:.3f}",
+                f"{m['test']['replacement_rate']:.1%}",
+                f"{m['test']['symbols_per_character']:.3f}",
                 f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
-                f"{training['parameters']:,}",
+                f"{training['parameters'] / 1e6:.2f} M",
                 f"{training['characters'] / 1e6:.1f} M",
-                f"{training['seconds']:.0f}",
+                f"{training['preparation_seconds']:.0f} + {training['seconds']:.0f}",
             ]
         )
     head = (
-        "command|bpc|model + spelling|mean over tales|"
-        "real words (human)|parameters|characters seen|seconds"
+        f"{'command' if folder else 'arm'}|bpc|model + spelling|mean over tales|replaced|"
+        "symbols a character|real words (human)|parameters|characters seen|"
+        "preparation + training, s"
     )
     return table(head.split("|"), rows)
+
+
+def reversal_table() -> str:
+    """One policy at several minimum counts, and what an n-gram makes of the same symbols."""
+    rows = []
+    for count in COUNTS:
+        m = result({1: "word_full", 2: "word_rare_unk"}.get(count, f"word_rare_unk_{count}"))
+        gram, plain = (ngram(f"unk_{count}{end}") for end in ("", "_no_recall"))
+        rows.append(
+            [
+                str(count),
+                f"{m['symbols']:,}",
+                f"{m['test']['replacement_rate']:.1%}",
+                *three(m["test"]),
+                *three(gram["test"]),
+                *three(plain["test"])[1:],
+            ]
+        )
+    head = (
+        "minimum count|symbols|replaced|LSTM: model|+ spelling|= total|"
+        "4-gram: model|+ spelling|= total|without recall: + spelling|= total"
+    )
+    return table(head.split("|"), rows)
+
+
+def three(figures: dict[str, Any]) -> list[str]:
+    found = figures["bits_per_character"]
+    return [f"{found[key]:.3f}" for key in ("model", "spelling", "total")]
+
+
+def ngram(name: str) -> dict[str, Any]:
+    return result(f"ngrams/{name}")
+
+
+def ngrams_table() -> str:
+    rows = []
+    for path in sorted((RESULTS / "ngrams").glob("*.json")):
+        m = ngram(path.stem)
+        if not path.stem.startswith("unk_"):
+            rows.append([f"`{m['experiment']}`", str(m["order"]), *three(m["test"])])
+    return table(["symbols of", "order", "model", "+ spelling", "= total"], rows)
+
+
+def samples_list() -> str:
+    """The first sentence with a filled placeholder of each of ten samples."""
+    sentences = json.loads((RESULTS / "samples" / "word_rare_pos.json").read_text("utf-8"))
+    return "\n".join(f"{i}. {sentence}" for i, sentence in enumerate(sentences, 1)) + "\n"
+
+
+def first_sentences(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Of each sample the first whole sentence that holds a filled placeholder, those in bold."""
+    found = []
+    for record in records:
+        text, end, marked = record["text"], 0, ""
+        for start, stop, symbol in record.get("realised", ()):
+            marked += text[end:start] + f"**{text[start:stop]}** ({symbol})"
+            end = stop
+        sentences = re.split(r"(?<=[.!?])\s+", " ".join((marked + text[end:]).split()))
+        found += [s for s in sentences[1:-1] if "**" in s][:1]
+    return found
 
 
 def readings_table() -> str:
@@ -117,6 +193,10 @@ def positions_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "main": main_table,
+    "arms": arms_table,
+    "reversal": reversal_table,
+    "ngrams": ngrams_table,
+    "samples": samples_list,
     "readings": readings_table,
     "sweep": sweep_table,
     "positions": positions_table,
@@ -130,9 +210,16 @@ def filled(page: str) -> str:
 
 def main(runs: str | None) -> None:
     if runs:
-        RESULTS.mkdir(exist_ok=True)
-        for path in sorted(Path(runs).glob("*/metrics.json")):
-            (RESULTS / f"{path.parent.name}.json").write_bytes(path.read_bytes())
+        for path in sorted(Path(runs).rglob("metrics.json")):
+            copy = RESULTS / path.parent.relative_to(runs).with_suffix(".json")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+        drawn = Path(runs) / "word_rare_pos_samples.json"
+        if drawn.exists():
+            records = [json.loads(line) for line in drawn.read_text("utf-8").splitlines()]
+            text = json.dumps(first_sentences(records)[:10], indent=2, ensure_ascii=False)
+            (RESULTS / "samples").mkdir(exist_ok=True)
+            (RESULTS / "samples" / "word_rare_pos.json").write_text(text + "\n", "utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 

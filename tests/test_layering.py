@@ -12,9 +12,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgen"
 STAGES = (
     "errors registry settings files config caching symbols corpora tagging vectors "
-    "character_ngram spelling rare_words tokenizers embeddings preparing backend lstm backbone "
-    "two_level memory objectives checkpoint likelihood monitor training baselines sampling "
-    "generation metrics runs manifest summary console cli corpus baseline generate run"
+    "character_ngram spelling rare_words tokenizers embeddings preparing backend dropout lstm "
+    "backbone two_level memory objectives checkpoint likelihood monitor training baselines "
+    "sampling generation metrics runs manifest summary console cli corpus baseline generate run"
 ).split(" ")
 LIGHT = (
     "errors registry settings files config caching symbols corpora tagging vectors "

@@ -39,9 +39,10 @@ def stack(
         A model [source, h₁, c₁, …, h_L, c_L] → [logits (B, T, V)], h₁, c₁, …; states (B, units).
         The logits of a two-level output are log-probabilities.
     """
+    dropout = getattr(lstm, "dropout_layer", keras.layers.Dropout)
     if source == "symbols":
         inputs = keras.Input((None,), dtype="int32", name=f"{name}_symbols")
-        x, embedding = _embed(inputs, settings, vocabulary_size, name)
+        x, embedding = _embed(inputs, settings, vocabulary_size, dropout, name)
     else:
         inputs = x = keras.Input((None, settings.units[-1]), name=f"{name}_vectors")
         embedding = None
@@ -49,7 +50,7 @@ def stack(
     for layer, units in enumerate(settings.units, start=1):
         state = [keras.Input((units,), name=f"{name}_{part}{layer}") for part in "hc"]
         if settings.dropout and layer > 1:
-            x = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout{layer}")(x)
+            x = dropout(settings.dropout, name=f"{name}_dropout{layer}")(x)
         x, *after = lstm(
             units,
             return_sequences=True,
@@ -62,12 +63,12 @@ def stack(
     outputs = list(states_out)
     if logits:
         if settings.dropout:
-            x = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout_out")(x)
+            x = dropout(settings.dropout, name=f"{name}_dropout_out")(x)
         outputs.insert(0, _logits(x, embedding, settings, vocabulary_size, name))
     return keras.Model([inputs, *states_in], outputs, name=name)
 
 
-def _embed(inputs: Any, settings: Backbone, size: int, name: str) -> tuple[Any, Any]:
+def _embed(inputs: Any, settings: Backbone, size: int, dropout: Any, name: str) -> tuple[Any, Any]:
     if settings.input == "one_hot":
         return keras.ops.one_hot(inputs, size), None
     width = settings.embedding_size
@@ -77,7 +78,7 @@ def _embed(inputs: Any, settings: Backbone, size: int, name: str) -> tuple[Any, 
         embedding = keras.layers.Embedding(size, width, name=f"{name}_embedding")
     x = embedding(inputs)
     if settings.dropout:
-        x = keras.layers.Dropout(settings.dropout, name=f"{name}_dropout_in")(x)
+        x = dropout(settings.dropout, name=f"{name}_dropout_in")(x)
     return x, embedding
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from textgen.dropout import HashedDropout
+
 
 class FusedLSTM(keras.layers.LSTM):
     """``keras.layers.LSTM`` with the same weights and results, for CPU and XLA.
@@ -20,6 +22,9 @@ class FusedLSTM(keras.layers.LSTM):
     Masks and dropout inside the cell are not handled. Where a GPU is visible the parent's cuDNN
     kernel is used.
     """
+
+    dropout_layer = HashedDropout
+    """What a stack of these layers has between them."""
 
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
