@@ -43,23 +43,34 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def command(metrics: dict[str, Any], overrides: str = "") -> str:
-    return f"`python -m textgen.run experiments/{metrics['name']}.toml{overrides}`"
+def two_cores_table() -> str:
+    rows = []
+    for path in sorted((RESULTS / "two_cores").glob("*.json")):
+        m = result(f"two_cores/{path.stem}")
+        words, training = m["generation"]["real_words"], m["training"]
+        rows.append(
+            [
+                f"`python -m textgen.run experiments/{m['name']}.toml`",
+                *three(m["test"]),
+                f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
+                f"{training['parameters'] / 1e6:.2f} M",
+                f"{training['characters'] / 1e6:.1f} M",
+                f"{training['seconds']:.0f}",
+            ]
+        )
+    head = "command|model|+ spelling|= bpc|real words (human)|parameters|characters seen|seconds"
+    return table(head.split("|"), rows)
 
 
-def main_table() -> str:
-    return arms_table(("char", "word_rare_unk"), "two_cores/")
-
-
-def arms_table(names: Sequence[str] = ARMS, folder: str = "") -> str:
+def arms_table() -> str:
     """Arms by their total, best first."""
     rows = []
-    for m in sorted((result(folder + name) for name in names), key=bits):
+    for m in sorted(map(result, ARMS), key=bits):
         words, training = m["generation"]["real_words"], m["training"]
         model = m["test"]["bits_per_character"]
         rows.append(
             [
-                command(m) if folder else f"`{m['name']}`",
+                f"`{m['name']}`",
                 f"**{model['total']:.3f}**",
                 f"{model['model']:.3f} + {model['spelling']:.3f}",
                 f"{m['test']['mean_over_documents']:.3f}",
@@ -72,7 +83,7 @@ def arms_table(names: Sequence[str] = ARMS, folder: str = "") -> str:
             ]
         )
     head = (
-        f"{'command' if folder else 'arm'}|bpc|model + spelling|mean over tales|replaced|"
+        "arm|bpc|model + spelling|mean over tales|replaced|"
         "symbols a character|real words (human)|parameters|characters seen|"
         "preparation + training, s"
     )
@@ -192,8 +203,8 @@ def positions_table() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "main": main_table,
     "arms": arms_table,
+    "two_cores": two_cores_table,
     "reversal": reversal_table,
     "ngrams": ngrams_table,
     "samples": samples_list,

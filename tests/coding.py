@@ -10,7 +10,7 @@ import constriction
 import numpy as np
 
 from textgen.likelihood import Stepper
-from textgen.rare_words.base import FIRST_OWN
+from textgen.rare_words.base import CAPITAL, FIRST_OWN, UPPER
 from textgen.rare_words.drop import Dropped
 from textgen.rare_words.neighbour import Substituted
 from textgen.rare_words.placeholders import Placeholders
@@ -128,19 +128,20 @@ def walk(coder, codec, stepper, encoded, gaps):
             return symbols, surfaces
         symbols.append(symbol)
         if not dropped:
-            opened = leaves_open(codec, symbol)
+            opened = leaves_open(codec, symbol, symbols[-2] if len(symbols) > 1 else BOUNDARY)
             at = next(given) if opened and encoded is not None else None
             if opened:
                 surfaces.append(surface(coder, codec, symbol, at))
 
 
-def leaves_open(codec, symbol):
+def leaves_open(codec, symbol, before):
     replacer = getattr(codec, "replacer", None)
     if symbol == ESCAPE:
         return True
     if isinstance(replacer, Placeholders):
         return FIRST_OWN <= symbol < replacer.first_word
-    return isinstance(replacer, Substituted) and symbol in replacer._able
+    cased = before in (CAPITAL, UPPER)
+    return isinstance(replacer, Substituted) and symbol in replacer._able and not cased
 
 
 def dropped_tokens(codec, text):

@@ -10,7 +10,8 @@ from conftest import POLICIES, made_up
 
 from textgen import caching, tagging
 from textgen.errors import TextgenError
-from textgen.rare_words.base import FIRST_OWN, JOIN
+from textgen.generation import _render, encode_prompt
+from textgen.rare_words.base import FIRST_OWN
 from textgen.rare_words.cluster import Cluster
 from textgen.rare_words.drop import Drop
 from textgen.rare_words.neighbour import Neighbour
@@ -26,7 +27,8 @@ TEXT = (
 ) * 2
 RARE = (
     "Akeley greeted Wilmarth. The owl was sleeping near a unicorn and an hour passed. "
-    "The owls were hooting at Arkham and Dunwich. Strange lanterns glimmered.\n"
+    "The owls were hooting at Arkham and Dunwich. Strange lanterns glimmered. A strange "
+    "Babylonian vase.\n"
 )
 
 
@@ -67,11 +69,12 @@ def test_a_or_an_fits_the_word_that_follows(tagged):
 
 
 def test_sentences_begin_with_a_capital_and_ordinary_words_with_none_elsewhere(tagged):
-    assert "Strange" in tagged.replacer.pool("JJ")
+    assert set(tagged.replacer.pool("JJ")) == {"Strange", "strange", "Babylonian"}
     for seed in range(10):
-        assert render(tagged, " the", "<JJ>", " house", seed=seed).text == " the strange house"
-        assert render(tagged, ".", "<JJ>", " house", seed=seed).text == ". Strange house"
-        assert render(tagged, "<JJ>", before='He said "', seed=seed).text[1:] == "strange"
+        inside = render(tagged, " the", "<JJ>", " house", seed=seed).text
+        assert inside in (" the strange house", " the Babylonian house")
+        first = render(tagged, ".", "<JJ>", " house", seed=seed).text
+        assert first in (". Strange house", ". Babylonian house")
         assert render(tagged, "<NNP>", " walked", before="Then", seed=seed).text[1].isupper()
 
 
@@ -157,13 +160,46 @@ def test_recall_is_what_makes_a_known_rare_word_cheap():
 def test_dropped_words_leave_no_symbol_and_are_charged_more_than_their_spelling():
     drop, unk = (Words(policy).fit([TEXT + RARE], [RARE], 1) for policy in (Drop(), Unk()))
     dropped, spelled = drop.encode(RARE), unk.encode(RARE)
-    kept = spelled.symbols[(spelled.symbols != JOIN) & (spelled.symbols != FIRST_OWN)]
-    np.testing.assert_array_equal(dropped.symbols + 1, kept)  # one symbol fewer of its own
+    words = spelled.symbols[spelled.symbols > FIRST_OWN]
+    left = dropped.symbols[dropped.symbols >= FIRST_OWN]
+    np.testing.assert_array_equal(left + 1, words)  # it has one symbol fewer of its own
     assert dropped.spelling_bits.sum() > spelled.spelling_bits.sum()
 
 
-def test_written_out_words_are_marked_too():
+def test_names_among_nouns_that_are_all_the_same_keep_their_capitals():
+    codec = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
+    texts = {render(codec, " the", "<NOUN>", seed=s).text for s in range(60)}
+    assert " the Dunwich" in texts
+    assert " the dunwich" not in texts
+
+
+def test_marks_stay_true_when_the_article_itself_was_filled_in():
+    codec = Words(Unk(), minimum_count=2).fit(["so so so a owl an ox"], [], 1)
+    for seed in range(30):
+        rendered = render(codec, "<unk>", "<unk>", "<unk>", seed=seed)
+        assert [rendered.text[s:e] for s, e, _ in rendered.realised] == rendered.text.split()
+
+
+def test_a_substitute_behind_a_case_modifier_is_the_word_itself():
+    codec = Words(Neighbour(epochs=1)).fit([TEXT + RARE], [RARE], 1)
+    for seed in range(30):
+        assert render(codec, ".", "<capital>", " house", seed=seed).text == ". House"
+    plain, cased = codec.encode(" house"), codec.encode(" House")
+    assert (len(plain.surfaces), len(cased.surfaces)) == (1, 0)
+
+
+def test_a_space_that_ends_a_prompt_is_not_written_twice():
+    codec = Words(Unk()).fit([TEXT + RARE], [], 1)
+    assert encode_prompt(codec, "the old ").tolist() == encode_prompt(codec, "the old").tolist()
+    symbols = codec.encode(" man owl.").symbols
+    rendered = _render(codec, symbols, "the old ", "mark", 1)
+    assert rendered.text == "man <unk>."
+    assert rendered.realised == ((4, 9, "unk"),)
+
+
+def test_written_out_words_are_marked_too_and_left_as_they_are():
     codec = Words(Spell()).fit([TEXT + RARE], [], 1)
+    assert codec.render(codec.encode(". owl a owl").symbols).text == ". owl a owl"
     encoded = codec.encode(" saw Akeley.")
     rendered = codec.render(encoded.symbols)
     assert rendered.text == " saw Akeley."

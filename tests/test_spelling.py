@@ -45,7 +45,7 @@ def test_all_words_outside_the_vocabulary_sum_to_one(name, pooled):
 @pytest.mark.parametrize("name", ["A", "B", "other"])
 def test_character_by_character_costs_what_is_charged(name):
     model = speller(order=4)
-    for word in ("ab", "ba", "abab", "bbb", "", "a☃b"):
+    for word in ("ab", "ba", "abab", "bbb", "", "a☃b", "ab" * 20):
         bits = 0.0
         for i in range(len(word) + 1):
             options, chances = model.following(word[:i], name)
@@ -100,3 +100,31 @@ def test_saved_and_read_back_it_charges_the_same():
     )  # fmt: skip
     for word in ("ab", "bbb", "abba", "☃"):
         assert again.bits(word, "A") == model.bits(word, "A")
+
+
+def test_very_long_words_are_charged_in_full():
+    model = speller(order=4)
+    short, long = model.bits("ab" * 500, "A"), model.bits("ab" * 5000, "A")
+    assert long == pytest.approx(10 * short, rel=0.05)
+    assert short > 300
+    _, chances = model.following("ab" * 2000, "A")
+    assert chances.sum() == pytest.approx(1)
+
+
+def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
+    """The capital of a known é may never have occurred: as a code it is any unseen character."""
+    model = Speller(EXAMPLES, "abé", ("é", "É", "aé", "Aé"), order=3)
+    total = 0.0
+    for word in strings("abé☃", 6):
+        if word not in ("é", "aé"):
+            total += 2 ** -(model.bits(word, "A") - CHARACTER_BITS * word.count("☃"))
+    assert 0.9 < total <= 1 + 1e-9
+    options, chances = model.following("☃", "A")
+    assert chances[0] > 0
+    assert "É" not in options
+
+
+def test_new_words_are_new():
+    model = speller(order=4)
+    drawn = [model.draw("A", random.Random(seed)) for seed in range(200)]
+    assert sum(word in model.known for word in drawn) < 10  # it gives up after some tries

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from textgen.errors import TextgenError
 from textgen.rare_words.base import CAPITAL, FIRST_OWN, JOIN, UPPER
+from textgen.rare_words.pos import Pos
 from textgen.rare_words.unk import Unk
 from textgen.symbols import ESCAPE
 from textgen.tokenizers.words import Words, tokenise
@@ -127,3 +128,15 @@ def test_symbols_are_sorted_by_frequency_behind_the_policys_own():
     assert list(counts) == sorted(counts, reverse=True)
     assert codec.names[FIRST_OWN] == "<unk>"
     assert codec.names[FIRST_OWN + 1] == codec.vocabulary.words[0]
+
+
+@each_policy
+def test_later_text_leaves_the_symbols_before_it_as_they_are(policy):
+    """But for tags: a tagger may look ahead, since the tag itself is sent."""
+    codec = fitted(policy, [TEXT, made_up(8, 1)])
+    start = "The dog sat, unfathomably, on one old mat"
+    first, second = (codec.encode(start + end) for end in (". I said no.", " -- a cat's.\n"))
+    common = len(codec.encode(start).symbols)
+    if not isinstance(policy, Pos):
+        np.testing.assert_array_equal(first.symbols[:common], second.symbols[:common])
+    assert len(first.symbols) > common

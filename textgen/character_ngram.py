@@ -14,6 +14,8 @@ BEGIN, END, OTHER, FIRST = 0, 1, 2, 3
 """Codes of characters: a word begins, a word ends, one never seen, the first of the alphabet."""
 REMEMBERED = 20_000_000
 """Numbers that a character model keeps of what it has computed."""
+SHORT = 2
+"""Beginnings of words up to this length have so many continuations that they are remembered."""
 
 
 class CharacterNgram:
@@ -69,15 +71,14 @@ class CharacterNgram:
         self._known[context] = result
         return result
 
-    def mass(self, word: str) -> float:
-        """P(word), its end included."""
-        return self.prefix_mass(word) * self.following(word)[END]
+    def log_mass(self, word: str) -> float:
+        """ln P(word), its end included."""
+        return self.log_prefix_mass(word) + math.log(self.following(word)[END])
 
-    def prefix_mass(self, prefix: str) -> float:
-        """The probability of all words that begin so."""
-        return math.prod(
-            float(self.following(prefix[:i])[ord(code)]) for i, code in enumerate(prefix)
-        )
+    def log_prefix_mass(self, prefix: str) -> float:
+        """ln of the probability of all words that begin so; in logarithms, for words have no
+        longest length."""
+        return sum(math.log(self.following(prefix[:i])[ord(code)]) for i, code in enumerate(prefix))
 
 
 def _discount(table: Mapping[str, Counter[int]]) -> float:
@@ -95,6 +96,7 @@ class Without:
 
     def __init__(self, model: CharacterNgram, vocabulary: Sequence[str]) -> None:
         self._model, self._vocabulary = model, vocabulary
+        self._after: dict[str, np.ndarray] = {}
 
     @cached_property
     def _masses(self) -> np.ndarray:
@@ -116,18 +118,35 @@ class Without:
     def _left(self) -> float:
         return max(1.0 - float(self._masses.sum()), 1e-12)
 
-    def mass(self, word: str) -> float:
-        """P(word) for a word outside the vocabulary."""
-        return self._model.mass(word) / self._left
+    def log_mass(self, word: str) -> float:
+        """ln P(word) for a word outside the vocabulary."""
+        return self._model.log_mass(word) - math.log(self._left)
 
-    def continuations(self, prefix: str) -> np.ndarray:
-        """(A,): the mass of all words outside the vocabulary that go on from ``prefix`` so."""
-        mass = self._model.prefix_mass(prefix) * self._model.following(prefix)
-        low, high = self._range(prefix)
-        for i in range(low, high):
-            word = self._vocabulary[i]
-            mass[ord(word[len(prefix)]) if len(word) > len(prefix) else END] -= self._masses[i]
-        return np.maximum(mass, 0.0) / self._left
+    def log_prefix_mass(self, prefix: str) -> float:
+        """ln of a bound on the mass of the words outside the vocabulary that begin so."""
+        return self._model.log_prefix_mass(prefix) - math.log(self._left)
+
+    def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
+        """(A,): the mass of all words outside the vocabulary that go on from ``prefix`` so, divided
+        by exp(log_scale)."""
+        whole = math.exp(self.log_prefix_mass(prefix) - log_scale)
+        with np.errstate(divide="ignore"):
+            known = np.exp(np.log(self._known(prefix)) - log_scale)
+        return np.maximum(whole * self._model.following(prefix) - known, 0.0)
+
+    def _known(self, prefix: str) -> np.ndarray:
+        """(A,): the share of the vocabulary in what goes on from ``prefix`` so."""
+        if prefix not in self._after:
+            mass = np.zeros(len(self._model.following("")))
+            low, high = self._range(prefix)
+            for i in range(low, high):
+                word = self._vocabulary[i]
+                at = ord(word[len(prefix)]) if len(word) > len(prefix) else END
+                mass[at] += self._masses[i] / self._left
+            if len(prefix) > SHORT:
+                return mass
+            self._after[prefix] = mass
+        return self._after[prefix]
 
     def _range(self, prefix: str) -> tuple[int, int]:
         if not prefix:
@@ -141,16 +160,21 @@ class Without:
 class Pool:
     """The training words themselves, by how often they occurred."""
 
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        self._counts, self._total = counts, sum(counts.values())
+    def __init__(self, counts: Mapping[str, int], size: int) -> None:
+        self._counts, self._total, self._size = counts, sum(counts.values()), size
 
-    def mass(self, word: str) -> float:
-        return self._counts.get(word, 0) / self._total
+    def log_mass(self, word: str) -> float:
+        count = self._counts.get(word, 0)
+        return math.log(count / self._total) if count else -math.inf
 
-    def continuations(self, prefix: str, size: int) -> np.ndarray:
-        mass = np.zeros(size)
+    def log_prefix_mass(self, prefix: str) -> float:
+        count = sum(n for word, n in self._counts.items() if word.startswith(prefix))
+        return math.log(count / self._total) if count else -math.inf
+
+    def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
+        mass = np.zeros(self._size)
         for word, count in self._counts.items():
             if word.startswith(prefix):
                 at = ord(word[len(prefix)]) if len(word) > len(prefix) else END
-                mass[at] += count / self._total
+                mass[at] += count / self._total * math.exp(-log_scale)
         return mass

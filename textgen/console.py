@@ -85,8 +85,8 @@ class Screen:
     def result(
         self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
     ) -> None:
-        columns = ("bits per character", "model", "+ spelling", "= total", "symbols/character")
-        table = Table(*columns, "replaced", "documents")
+        columns = ("bpc", "model", "+ spelling", "= total", "symbols/char.", "replaced")
+        table = Table(*columns, title="bits per character of raw text", title_justify="left")
         for part in ("validation", "test"):
             m = metrics[part]
             table.add_row(
@@ -94,7 +94,6 @@ class Screen:
                 *figures(m["bits_per_character"]),
                 f"{m['symbols_per_character']:.3f}",
                 f"{m['replacement_rate']:.1%}",
-                str(m["documents"]),
             )
         self.console.print(table)
         shares = metrics["generation"]["real_words"]

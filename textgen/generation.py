@@ -12,6 +12,7 @@ from textgen.errors import TextgenError
 from textgen.objectives.base import Objective
 from textgen.sampling import FREE, Sampler
 from textgen.settings import Backbone, Sampling
+from textgen.symbols import Rendered
 from textgen.tokenizers.base import Codec
 
 MARGIN = 1.1
@@ -33,6 +34,8 @@ def encode_prompt(codec: Codec, prompt: str) -> np.ndarray:
             expected="only what the model has seen",
             hint="replace or leave out these characters",
         )
+    if codec.spaces_lead:
+        prompt = prompt.removesuffix(" ")  # the next symbol brings its own
     return codec.encode(prompt).symbols.astype(np.int32)
 
 
@@ -49,12 +52,7 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
     while True:
         drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
         rendered = [
-            codec.render(
-                symbols,
-                before=settings.prompts[i],
-                realise=settings.realise,
-                seed=seed * 1000 + row,
-            )
+            _render(codec, symbols, settings.prompts[i], settings.realise, seed * 1000 + row)
             for row, (symbols, i) in enumerate(zip(drawn, numbers, strict=True))
         ]
         if steps >= settings.length or all(len(r.text) >= settings.length for r in rendered):
@@ -64,7 +62,11 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
         {
             "prompt": settings.prompts[i],
             "text": r.text[: settings.length],
-            "realised": [list(mark) for mark in r.realised if mark[1] <= settings.length],
+            "realised": [
+                [start, min(end, settings.length), symbol]
+                for start, end, symbol in r.realised
+                if start < settings.length
+            ],
             "sample": row % settings.samples,
             "method": "sample",
             "temperature": settings.temperature,
@@ -75,6 +77,15 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
         }
         for row, (r, i) in enumerate(zip(rendered, numbers, strict=True))
     ]
+
+
+def _render(codec: Codec, symbols: np.ndarray, prompt: str, realise: str, seed: int) -> Rendered:
+    """The text behind a prompt; a space that ends the prompt is not written twice."""
+    found = codec.render(symbols, before=prompt, realise=realise, seed=seed)
+    if not (codec.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
+        return found
+    marks = tuple((max(0, start - 1), end - 1, symbol) for start, end, symbol in found.realised)
+    return Rendered(found.text[1:], marks)
 
 
 def _draw(
@@ -114,13 +125,15 @@ def article_readout(
     made with the true text before it in view. Our reading of how the article got its samples.
 
     Returns:
-        One record a text: the real ``prompt`` and the guesses as ``text``, equally long.
+        One record a text: the real ``prompt`` and as many guesses, of symbols, as ``text``.
     """
     encoded = [encode_prompt(codec, text) for text in texts]
     forced = np.full((len(encoded), max(map(len, encoded))), FREE, dtype=np.int32)
     for row, symbols in zip(forced, encoded, strict=True):
         row[: len(symbols)] = symbols
-    _, choices = Sampler(objective, network, backbone).draw(forced, temperature=0.0)
+    _, choices = Sampler(objective, network, backbone, codec.unwritable).draw(
+        forced, temperature=0.0
+    )
     return [
         {"prompt": text, "text": codec.render(row[: len(symbols)]).text, "method": "article"}
         for text, row, symbols in zip(texts, choices, encoded, strict=True)

@@ -61,8 +61,12 @@ class Speller:
         self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
-        self._vocabulary = sorted({self._encode(w) for w in vocabulary})
+        # a form with a character never seen, such as the capital of an é, is spelled like any
+        # other word that has one: its code stands for all of them
+        codes = {self._encode(w) for w in vocabulary}
+        self._vocabulary = sorted(code for code in codes if chr(OTHER) not in code)
         everything = {w for members in self.examples.values() for w in members}.union(related)
+        self.known = frozenset(everything)
         self._words = sorted({self._encode(w) for w in everything})
         self._components: dict[str, tuple[Any, Any, Any]] = {}
 
@@ -83,7 +87,7 @@ class Speller:
                 own = Without(
                     CharacterNgram(sorted(members), self._size, self.order), self._vocabulary
                 )
-            pool = Pool(members) if members and self.pooled else None
+            pool = Pool(members, self._size) if members and self.pooled else None
             self._components[name] = (pool, own, self._shared)
         return self._components[name]
 
@@ -91,16 +95,19 @@ class Speller:
         weights = self.weights.get(name, self.weights[""])
         pairs = [(w, c) for w, c in zip(weights, self._of(name), strict=True) if c is not None]
         total = sum(w for w, _ in pairs)
-        return [(w / total, c) for w, c in pairs] if total else [(1.0, self._shared)]
+        return [(w / total, c) for w, c in pairs if w] if total else [(1.0, self._shared)]
 
     def bits(self, word: str, name: str) -> float:
         """−log2 P(word | class), a character never seen named outright."""
         code = self._encode(word)
-        mass = sum(weight * part.mass(code) for weight, part in self._mixture(name))
-        return CHARACTER_BITS * code.count(chr(OTHER)) - math.log2(max(mass, 1e-300))
+        logs = [math.log(weight) + part.log_mass(code) for weight, part in self._mixture(name)]
+        nats = -float(np.logaddexp.reduce(logs))
+        return CHARACTER_BITS * code.count(chr(OTHER)) + nats / math.log(2)
 
-    def following(self, prefix: str, name: str) -> tuple[list[str], np.ndarray]:
-        """What comes after the beginning of a word of a class.
+    def following(
+        self, prefix: str, name: str, *, recall: bool = True
+    ) -> tuple[list[str], np.ndarray]:
+        """What comes after the beginning of a word of a class; without ``recall``, of a new one.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
@@ -108,19 +115,22 @@ class Speller:
             charges.
         """
         code = self._encode(prefix)
-        mass = np.zeros(self._size)
-        for weight, part in self._mixture(name):
-            given = (code, self._size) if isinstance(part, Pool) else (code,)
-            mass += weight * part.continuations(*given)
-        return ["", "\ufffd", *self.alphabet], mass[END:] / mass[END:].sum()
+        parts = self._mixture(name)
+        mixture = [(w, p) for w, p in parts if recall or not isinstance(p, Pool)]
+        scale = max(part.log_prefix_mass(code) for _, part in mixture)
+        mass = sum(weight * part.continuations(code, scale) for weight, part in mixture)
+        options, total = ["", "\ufffd", *self.alphabet], mass[END:].sum()
+        if total <= 0:  # no word outside the vocabulary begins so
+            return options, np.eye(1, len(options))[0]
+        return options, mass[END:] / total
 
     def draw(self, name: str, generator: random.Random, longest: int = 30) -> str:
-        """A word of a class, spelled character by character; never one of the vocabulary, and
-        nothing with white space in it."""
+        """A new word of a class, spelled character by character, without white space. After too
+        many tries that end in known words, or in none, the last one is given as it is."""
         for _ in range(20):
             word = ""
             while len(word) < longest:
-                options, chances = self.following(word, name)
+                options, chances = self.following(word, name, recall=False)
                 weights = [
                     0.0 if o == "\ufffd" or o.isspace() else p
                     for o, p in zip(options, chances, strict=True)
@@ -131,9 +141,11 @@ class Speller:
                     break
                 (choice,) = generator.choices(options, weights)
                 if not choice:
-                    return word
+                    break
                 word += choice
-        return word or "it"
+            if word and word not in self.known:
+                return word
+        return word
 
     def tune(self, words: Mapping[str, Sequence[str]]) -> None:
         """Choose the order and the weights by the likelihood of validation words of each class.
@@ -146,13 +158,16 @@ class Speller:
 
         def cost(order: int) -> float:
             model = CharacterNgram(self._words, self._size, order)
-            return -sum(math.log(max(model.mass(w), 1e-300)) for w in everything)
+            return -sum(map(model.log_mass, everything))
 
         self.order = min(ORDERS, key=cost)
         self.__dict__.pop("_shared", None)
         self._components.clear()
         rows = {
-            name: [[p.mass(self._encode(w)) if p else 0.0 for p in self._of(name)] for w in each]
+            name: [
+                [math.exp(p.log_mass(self._encode(w))) if p else 0.0 for p in self._of(name)]
+                for w in each
+            ]
             for name, each in words.items()
         }
         common = _maximise([row for each in rows.values() for row in each], (1 / 3,) * 3, 0.5)

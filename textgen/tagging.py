@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def describe(model: str) -> str:
 
 @cache
 def _fingerprint(package: Path) -> str:
-    """sha256 over the weights of the components that are used."""
-    digest = hashlib.sha256()
+    """sha256 over the version of spaCy and the weights of the components that are used."""
+    digest = hashlib.sha256(metadata.version("spacy").encode())
     for part in COMPONENTS:
         for path in sorted(package.glob(f"*/{part}/**/*")):
             if path.is_file():

@@ -208,6 +208,10 @@ class Replacer(ABC):
         """A surface for a generated symbol: what ``reveal`` answers when there is no text."""
         raise NotImplementedError
 
+    def known(self, word: str) -> bool:
+        """Whether the training split has this word as it stands."""
+        return False
+
     def proper(self, symbol: int) -> bool | None:
         """Whether a symbol stands for names; None where that is not known."""
         return None

@@ -49,7 +49,9 @@ class Cluster:
     def fit(self, material: Material) -> Placeholders:
         words = sorted({word.core for rare in material.rare for word in rare})
         if not words:
-            return Clustered(("0",), Speller({}, material.vocabulary.characters, ()), {})
+            return Clustered(
+                ("0",), fitted_speller(material, lambda _, rare: ["0"] * len(rare)), {}
+            )
         learnt = word_vectors(material, self.vectors, self.size, self.epochs)
         points = np.stack([learnt[word] for word in words])
         numbers = _k_means(points, min(self.clusters, len(words)), material.seed)

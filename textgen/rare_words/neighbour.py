@@ -2,7 +2,7 @@
 
 The stand-in is an ordinary word of the text, so every occurrence of a word that can stand in says
 whether it does, and which word it stands for: P(v | h) · P(substituted | v) · P(w | v), and a
-literal v pays 1 − P(substituted | v).
+literal v pays 1 − P(substituted | v). Behind a case modifier a word never stands in.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import numpy as np
 from textgen import tagging
 from textgen.errors import TextgenError
 from textgen.rare_words.base import (
+    CAPITAL,
     FIRST_OWN,
     JOIN,
+    UPPER,
     Coded,
     Hidden,
     Material,
@@ -32,7 +34,7 @@ from textgen.rare_words.base import (
     fitted_speller,
     loaded_speller,
 )
-from textgen.rare_words.similar import Guess, word_vectors
+from textgen.rare_words.similar import Guess, known_form, word_vectors
 from textgen.settings import Count
 from textgen.spelling import Speller
 
@@ -133,7 +135,7 @@ def _usual_tags(material: Material, model: str) -> dict[str, str]:
     tagged = tagging.tag(material.documents, model)
     for tokens, tags in zip(material.documents, tagged, strict=True):
         for token, tag in zip(tokens, tags, strict=True):
-            counts.setdefault(token.removeprefix(" "), Counter())[tag] += 1
+            counts.setdefault(known_form(token, material.vocabulary), Counter())[tag] += 1
     return {word: min(c, key=lambda tag: (-c[tag], tag)) for word, c in counts.items()}
 
 
@@ -222,7 +224,7 @@ class Substituted(Replacer):
         }
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
-        coded = Coded()
+        coded, cased = Coded(), False
         for item in items:
             if isinstance(item, Rare):
                 name = self._guess(item.core)
@@ -235,22 +237,24 @@ class Substituted(Replacer):
                     coded.bits.append(bits - math.log2(self._chances[name]))
                 continue
             coded.symbols.append(item)
-            if item in self._able:
+            if item in self._able and not cased:
                 word = self._able[item]
                 coded.surfaces.append(word)
                 if charge:
                     coded.bits.append(-math.log2(1 - self._chances[word]))
+            cased = item in (CAPITAL, UPPER)
         return coded
 
     def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
-        joined = False
+        joined = cased = False
         for place, symbol in enumerate(symbols):
-            literal = self._able.get(symbol)
+            literal = None if cased else self._able.get(symbol)
             word = literal if literal is None else reveal(symbol, place)
             if word is None or word == literal:
                 yield symbol
             else:
                 yield Hidden(word, not joined, literal or "")
+            cased = symbol in (CAPITAL, UPPER)
             joined = symbol == JOIN
 
     def realise(self, symbol: int, mode: str, random: Random) -> str:

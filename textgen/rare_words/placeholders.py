@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
-from textgen.rare_words.base import FIRST_OWN, JOIN, Coded, Hidden, Rare, Replacer, Reveal
+from textgen.rare_words.base import (
+    CAPITAL,
+    FIRST_OWN,
+    JOIN,
+    UPPER,
+    Coded,
+    Hidden,
+    Rare,
+    Replacer,
+    Reveal,
+)
 from textgen.spelling import Speller
 
 
@@ -58,17 +68,20 @@ class Placeholders(Replacer):
                 yield Hidden(reveal(symbol, place), not joined, name)
             else:
                 yield symbol
-            joined = symbol == JOIN
+            joined = symbol == JOIN or (joined and symbol in (CAPITAL, UPPER))
 
     def realise(self, symbol: int, mode: str, random: Random) -> str:
         name = self.classes[symbol - FIRST_OWN]
         if mode == "mark":
-            return f"<{name}>"
+            return self.names[symbol - FIRST_OWN]
         pool = self.pool(name)
         if mode == "spell" or not pool:
             return self.speller.draw(name, random)
         (word,) = random.choices(list(pool), list(pool.values()))
         return word
+
+    def known(self, word: str) -> bool:
+        return word in self.speller.known
 
     def pool(self, name: str) -> dict[str, int]:
         """The training words of a class and how often they occurred."""

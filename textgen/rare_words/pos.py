@@ -86,4 +86,5 @@ class Tagged(Placeholders):
         return self._settings.classify(tokens, rare)
 
     def proper(self, symbol: int) -> bool | None:
-        return self.classes[symbol - FIRST_OWN] in NAMES
+        name = self.classes[symbol - FIRST_OWN]
+        return None if name == "NOUN" and self._settings.tags == "noun" else name in NAMES

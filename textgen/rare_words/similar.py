@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from textgen import vectors
-from textgen.rare_words.base import Material
+from textgen.rare_words.base import Material, Vocabulary
 
 PIECE = 1000
 LONGEST = 6
@@ -16,13 +16,20 @@ LONGEST = 6
 def word_vectors(
     material: Material, kind: Literal["word2vec", "fasttext"], size: int, epochs: int
 ) -> Any:
-    """gensim vectors of every word of the training split, without leading spaces."""
+    """gensim vectors of every word of the training split, in the form the vocabulary knows it."""
     sentences = [
-        [token.removeprefix(" ") or " " for token in tokens[i : i + PIECE]]
+        [known_form(token, material.vocabulary) for token in tokens[i : i + PIECE]]
         for tokens in material.documents
         for i in range(0, len(tokens), PIECE)
     ]
     return vectors.train(sentences, kind=kind, size=size, epochs=epochs, seed=material.seed)
+
+
+def known_form(token: str, vocabulary: Vocabulary) -> str:
+    """The vocabulary's word for a token, or a rare token itself, without the leading space."""
+    parts = vocabulary.parts(token)
+    word = token if parts is None else vocabulary.words[parts[1]]
+    return word.removeprefix(" ") or " "
 
 
 class Guess:

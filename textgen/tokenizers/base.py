@@ -22,6 +22,8 @@ class Codec(ABC):
     """Whether every bit of a text is paid for. If not, no figure of it may be printed."""
     extra_data: tuple[str, ...] = ()
     """What it knows from elsewhere than the training split, in words for the reports."""
+    spaces_lead: bool = False
+    """Whether the space before a word belongs to the word's own symbol."""
     unwritable: tuple[int, ...] = (BOUNDARY, ESCAPE)
     """Symbols that generation never draws, since they stand for no text of their own."""
 

@@ -96,6 +96,7 @@ class SubwordCodec(Codec):
         file: where it came from, for errors; empty for one learnt from the training text.
     """
 
+    spaces_lead = True
     tokenizer: str
     alphabet: str
     pace: float = 1.0

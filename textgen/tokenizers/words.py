@@ -169,6 +169,7 @@ def _rare(
 class WordCodec(Codec):
     """Symbols: the two reserved ones, the modifiers, the policy's own, the words by frequency."""
 
+    spaces_lead = True
     vocabulary: Vocabulary
     replacer: Replacer
     withheld: frozenset[str]

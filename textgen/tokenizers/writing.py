@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from random import Random
 
 from textgen.rare_words.base import Hidden, Replacer
 from textgen.symbols import Rendered
 
-SENTENCE_END = re.compile(r"(?:^|\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
+SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
 VOWEL_SOUND = re.compile(
-    r"(?!uni(?![dmn])|u[bcfhjkqrst][aeiou]|eu|ewe|once?\b)[aeiou]|hour|honest|honou?r|heir",
+    r"(?!uni(?![dmn])|unanim|u[bcfhjkqrst][aeiou]|eu|ewe|onc?e(?:\b|self|ness))[aeiou]|hour|honest|honou?r|heir",
     re.IGNORECASE,
 )
 """A word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one."""
@@ -21,8 +22,9 @@ class Writer:
     """Text that grows, with the words that fill placeholders in it.
 
     One name serves a passage: the first name that is drawn, or the first two that stand side by
-    side, come back whenever a name is called for. "a" and "an" are made to fit, and a filled word
-    is capitalised where a sentence begins and, unless it is a name, nowhere else.
+    side, come back whenever a name is called for. "a" and "an" are made to fit. A filled word is
+    capitalised where a sentence begins; elsewhere a capital goes if the word is known to be no name
+    and to have a form without. Words that the network wrote out itself are left as they are.
 
     Args:
         replacer: knows what a symbol stands for.
@@ -39,7 +41,7 @@ class Writer:
         self._marks: list[tuple[int, int, str]] = []
         self._names: dict[int, list[str]] = {}
         self._last = (-2, -1)
-        self._symbol = -1
+        self._symbol = self._revealed = -1
 
     def reveal(self, symbol: int, place: int) -> str:
         """A surface for a generated symbol at ``place``."""
@@ -64,22 +66,25 @@ class Writer:
         """Append a revealed word, made to fit, and note where it stands."""
         if not item.word:
             return
-        word = item.word if self._mode == "mark" else self._fit(item.word)
+        own, self._revealed, self._symbol = self._symbol < 0, self._symbol, -1
+        word = item.word if own or self._mode == "mark" else self._fit(item.word)
         if item.spaced:
-            self._article(word)
+            if not own:
+                self._article(word)
             self.write(" ")
         start = self._length
         self.write(word)
         self._marks.append((start, self._length, item.symbol))
 
     def _fit(self, word: str) -> str:
-        proper = self._replacer.proper(self._symbol) if self._symbol >= 0 else None
+        proper = self._replacer.proper(self._revealed)
         if proper and word.isupper():
             word = word[:1] + word[1:].lower()  # from a title, as a rule
         if SENTENCE_END.search(self._tail):
             return word[:1].upper() + word[1:]
-        if proper is False and word[1:].islower():
-            return word[:1].lower() + word[1:]
+        lower = word[:1].lower() + word[1:]
+        if proper is False and self._replacer.known(lower):
+            return lower
         return word
 
     def _article(self, word: str) -> None:
@@ -87,7 +92,10 @@ class Writer:
         found = ARTICLE.search(self._tail) if self._parts else None
         if not found or not word[:1].isalpha() or not self._parts[-1].endswith(found.group()):
             return
-        right = found.group(1) + ("n" if VOWEL_SOUND.match(word) else "")
+        if self._marks and self._marks[-1][1] == self._length:
+            return  # it fills a placeholder itself
+        plain = unicodedata.normalize("NFD", word)
+        right = found.group(1) + ("n" if VOWEL_SOUND.match(plain) else "")
         last = self._parts.pop()
         self._length -= len(last)
         self._tail = self._tail[: -len(last)] if len(last) <= len(self._tail) else ""
