@@ -96,6 +96,7 @@ def reversal_table() -> str:
     for count in COUNTS:
         m = result({1: "word_full", 2: "word_rare_unk"}.get(count, f"word_rare_unk_{count}"))
         gram, plain = (ngram(f"unk_{count}{end}") for end in ("", "_no_recall"))
+        parts = [each["test"]["bits_per_character"]["model"] for each in (m, gram)]
         rows.append(
             [
                 str(count),
@@ -103,12 +104,17 @@ def reversal_table() -> str:
                 f"{m['test']['replacement_rate']:.1%}",
                 *three(m["test"]),
                 *three(gram["test"]),
-                *three(plain["test"])[1:],
+                f"{plain['test']['bits_per_character']['spelling']:.3f}",
+                *(
+                    f"{part + plain['test']['bits_per_character']['spelling']:.3f}"
+                    for part in parts
+                ),
             ]
         )
     head = (
         "minimum count|symbols|replaced|LSTM: model|+ spelling|= total|"
-        "4-gram: model|+ spelling|= total|without recall: + spelling|= total"
+        "4-gram: model|+ spelling|= total|"
+        "without recall: + spelling|LSTM = total|4-gram = total"
     )
     return table(head.split("|"), rows)
 

@@ -5,7 +5,7 @@
 1 × 256 units on an embedding of 128, batches of 16 × 32 targets drawn independently from Zipf's law
 as Mandelbrot corrected it, p ∝ 1 / (rank + 2.7). That is hard on two levels: text has fewer of its
 words in the tail. Interleaved repeats in one process; medians and ratios to the full softmax
-go to ``output_layer.json`` beside this file.
+go to ``output_layer.json`` beside this file. Two arms have dropout, ours and Keras'.
 
 ``output_layer.py SIZE`` takes another vocabulary than 20,000 and writes nothing.
 """
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,23 +25,30 @@ from textgen import backend
 
 SIZE, BATCH, WINDOW = 20_000, 16, 32
 UPDATES, REPEATS = 10, 9
-ARMS: dict[str, dict[str, int | str | bool]] = {
+ARMS: dict[str, dict[str, Any]] = {
     "softmax": {},
     "adaptive, head 1000": {"output": "adaptive", "head": 1000},
     "adaptive, head 2000": {"output": "adaptive", "head": 2000},
     "adaptive, head 4000": {"output": "adaptive", "head": 4000},
     "adaptive, head 2000, frozen embedding": {"output": "adaptive", "frozen": True},
+    "adaptive, head 2000, dropout 0.4": {"output": "adaptive", "dropout": 0.4},
+    "adaptive, head 2000, dropout 0.4 of Keras": {
+        "output": "adaptive",
+        "dropout": 0.4,
+        "plain_dropout": True,
+    },
 }
 
 
 def updates(
-    size: int, frozen: bool = False, **output: int | str
+    size: int, frozen: bool = False, plain_dropout: bool = False, **output: Any
 ) -> tuple[Callable[[], float], int]:
     """Something that makes UPDATES updates of a compiled network, and the network's weights."""
     import keras
     import tensorflow as tf
 
     from textgen.backbone import set_embedding
+    from textgen.dropout import HashedDropout
     from textgen.lstm import FusedLSTM
     from textgen.objectives.stepwise import NextToken
     from textgen.settings import Backbone
@@ -48,6 +56,7 @@ def updates(
 
     backbone = Backbone(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
+    FusedLSTM.dropout_layer = keras.layers.Dropout if plain_dropout else HashedDropout
     network = objective.build(backbone, size, FusedLSTM)
     set_embedding(network, None, frozen)
     law = 1 / (np.arange(size) + 2.7)
