@@ -207,3 +207,11 @@ def test_corpus_statistics(corpus_folder):
     assert found["words"]["split at white space, cased"]["tokens"] == len(text.split())
     rates = list(found["outside_vocabulary"].values())
     assert rates == sorted(rates)
+
+
+def test_the_public_calls_are_still_calls_after_the_first_one(tmp_path):
+    for _ in range(2):  # importing textgen.run gives the package an attribute of that name
+        with pytest.raises(TextgenError):
+            package.run(tmp_path / "no.toml")
+        with pytest.raises(TextgenError):
+            package.generate(tmp_path / "no")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -30,8 +32,6 @@ def rare_corpus(experiment_file, tmp_path):
     source = next(line for line in text.splitlines() if line.startswith("path"))
     folder = tmp_path / "rare"
     folder.mkdir()
-    from pathlib import Path
-
     for i, path in enumerate(sorted(Path(source.split('"')[1]).glob("*.txt"))):
         odd = "".join(chr(97 + (i * 7 + j * 3) % 26) for j in range(5))
         words = path.read_text().replace("lantern", f"{odd}ing lantern", 1)
@@ -44,7 +44,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     done = textgen(
         "run", rare_corpus, "--name", "pos",
         *settings('tokenizer.rare_words.kind="pos"', 'backbone.output="adaptive"',
-                  "backbone.head=12", "backbone.dropout=0.2"),
+                  "backbone.head=12", "backbone.dropout=0.2", "tokenizer.minimum_count=75"),
     )  # fmt: skip
     assert done.code == 0, done.err
     folder = tmp_path / "runs" / "pos"
@@ -54,7 +54,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
         bits = metrics[part]["bits_per_character"]
         assert bits["total"] == bits["model"] + bits["spelling"]
         assert bits["spelling"] > 0
-        assert 0 < metrics[part]["replacement_rate"] < 0.5
+        assert 0.05 < metrics[part]["replacement_rate"] < 0.9
         assert 0.1 < metrics[part]["symbols_per_character"] < 0.5
         for figure in (f"{bits['total']:.4f}", f"{bits['spelling']:.4f}"):
             assert figure in summary
@@ -71,11 +71,14 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     ]
     assert all(g.code == 0 for g in again), again[0].err
     assert again[0].out == again[1].out
-    assert " NN" in again[2].out or "<NN" in again[3].out or " JJ" in again[2].out
+    assert " NN]" in again[2].out
+    assert "<NN>" in again[3].out
+    assert again[4].out != again[0].out
     assert len(again[0].out.rstrip("\n")) == 300
     records = package.generate(folder, length=200, temperature=1.5, samples=4)
     for record in records:
         assert len(record["text"]) == 200
+        assert record["realised"]
         for start, end, symbol in record["realised"]:
             assert 0 <= start < end <= 200
             assert symbol in "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD"
@@ -92,7 +95,8 @@ def test_an_arm_that_does_not_pay_prints_no_figure(textgen, rare_corpus, tmp_pat
     assert "not a distribution over the text" in (folder / "summary.md").read_text()
     assert "not a" in done.out
     assert "validation" in done.out
-    assert " bpc" not in done.out
+    assert not re.search(r"\d bpc", done.out)
+    assert "bits per character kept" in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize("embedding", ["word2vec", "fasttext"])
@@ -131,7 +135,7 @@ def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
         ),
         (
             ['tokenizer.rare_words.kind="unk"', 'embedding={kind="file", path="no.txt"}'],
-            ["embedding.path: no.txt", "no such file"],
+            ["embedding.path: no.txt", "No such file"],
         ),
         (
             [

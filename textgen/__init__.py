@@ -33,4 +33,7 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     module, attribute = _PUBLIC[name]
-    return getattr(importlib.import_module(module), attribute)
+    found = getattr(importlib.import_module(module), attribute)
+    # importing textgen.run has set this name to the module: the function is what is meant
+    globals()[name] = found
+    return found

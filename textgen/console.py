@@ -80,7 +80,10 @@ class Screen:
         per_update = experiment.training.batch * experiment.objective.length * text
         if progress.updates:
             self.say(f"  going on from update {progress.updates:,}")
-        return [_progress(self.console, progress, per_update, text, experiment, codec, sampler)]
+        part = " (model part)" if any(e.replaced for e in training) else ""
+        return [
+            _progress(self.console, progress, per_update, text, part, experiment, codec, sampler)
+        ]
 
     def result(
         self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
@@ -126,6 +129,7 @@ def _progress(
     progress: Progress,
     characters_per_update: float,
     characters_per_symbol: float,
+    part: str,
     experiment: Experiment,
     codec: Codec,
     sampler: Sampler,
@@ -161,7 +165,7 @@ def _progress(
             done = batch + 1
             speed = done * characters_per_update / (time.perf_counter() - self.start)
             bits = float(logs["bits_per_symbol"]) / characters_per_symbol if logs else 0.0
-            note = f"training {bits:.3f} {unit}  {speed / 1000:,.1f}k characters/s"
+            note = f"training {bits:.3f}{part} {unit}  {speed / 1000:,.1f}k characters/s"
             self.bar.update(self.task, completed=progress.updates + done, note=note)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -169,7 +173,7 @@ def _progress(
             console.print(
                 f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
                 f"{row['seconds']:.0f} s  training "
-                f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}  validation "
+                f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}{part}  validation "
                 f"{row['validation_bits_per_character']:.3f} {unit}"
                 + ("  best" if progress.best_round == epoch + 1 else "")
             )

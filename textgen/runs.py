@@ -194,6 +194,7 @@ def load_light(folder: Path) -> tuple[Experiment, Codec, dict[str, Any]]:
         )
     try:
         state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        state.pop("kind")  # for people: the experiment names it
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         experiment = _stored_experiment(folder)
         codec = experiment.tokenizer.load(state)

@@ -35,7 +35,7 @@ class Codec(ABC):
     @property
     @abstractmethod
     def characters_per_symbol(self) -> float:
-        """Average over the training text; how far a sample of so many symbols goes."""
+        """Average over some training text: how far a sample of so many symbols goes."""
 
     @property
     @abstractmethod
