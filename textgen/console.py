@@ -80,7 +80,7 @@ class Screen:
         per_update = experiment.training.batch * experiment.objective.length * text
         if progress.updates:
             self.say(f"  going on from update {progress.updates:,}")
-        part = " (model part)" if any(e.replaced for e in training) else ""
+        part = " (model)" if any(e.replaced for e in training) else ""
         return [
             _progress(self.console, progress, per_update, text, part, experiment, codec, sampler)
         ]
