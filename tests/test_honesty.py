@@ -200,8 +200,8 @@ def favour_short(network):
 
 
 @each_tokenizer
-def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer):
-    objective = NextToken(window=7)
+@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
+def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, objective):
     training = made_up(150, 4)
     codec = tokenizer.fit([training], [made_up(60, 5).replace("gull", "puffin")], 1)
     text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:2000]
@@ -215,8 +215,8 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer):
 
 
 @each_tokenizer
-def test_a_uniform_model_costs_log2_of_the_vocabulary_a_symbol(tokenizer):
-    objective = NextToken(window=7)
+@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
+def test_a_uniform_model_costs_log2_of_the_vocabulary_a_symbol(tokenizer, objective):
     codec = tokenizer.fit([made_up(40, 4)], [made_up(10, 5)], 1)
     network, backbone = tiny_model(objective, codec.size, scale=0.0)
     (scored,) = score(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
