@@ -27,7 +27,7 @@ def save(run: Path, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> 
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         with (fresh / "state.npz").open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # not allow_pickle
             file.flush()
             os.fsync(file.fileno())
         (fresh / "progress.json").write_text(json.dumps(progress), encoding="utf-8")

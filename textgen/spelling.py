@@ -124,6 +124,15 @@ class Speller:
             return options, np.eye(1, len(options))[0]
         return options, mass[END:] / total
 
+    def pick(self, name: str, generator: random.Random, *, new: bool) -> str:
+        """A word of a class: one of its training words, as often as it occurred there, or, if it
+        is to be ``new`` or there are none, a newly spelled one."""
+        examples = self.examples.get(name, {})
+        if new or not examples:
+            return self.draw(name, generator)
+        (word,) = generator.choices(list(examples), list(examples.values()))
+        return word
+
     def draw(self, name: str, generator: random.Random, longest: int = 30) -> str:
         """A new word of a class, spelled character by character, without white space. After too
         many tries that end in known words, or in none, the last one is given as it is."""

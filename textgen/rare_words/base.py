@@ -57,7 +57,7 @@ class Vocabulary:
         return self._known[token]
 
     def _parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
-        space, core = (" ", token[1:]) if token[:1] == " " and token[1:] else ("", token)
+        space, core = split_space(token)
         forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
         if self.factored:
             forms = forms[1:] or forms
@@ -82,6 +82,11 @@ class Vocabulary:
         return frozenset(
             w for w in forms if self.parts(w) is not None and self.parts(" " + w) is not None
         )
+
+
+def split_space(token: str) -> tuple[str, str]:
+    """The leading space of a token, if it has one, and the rest; a space alone is all rest."""
+    return (" ", token[1:]) if token[:1] == " " and token[1:] else ("", token)
 
 
 def folded(word: str) -> list[tuple[tuple[int, ...], str]]:
@@ -110,7 +115,7 @@ class Rare:
 
     @property
     def core(self) -> str:
-        return self.token.removeprefix(" ") or " "
+        return split_space(self.token)[1]
 
     @property
     def spaced(self) -> bool:
@@ -153,10 +158,6 @@ class Coded:
     surfaces: list[str] = field(default_factory=list)
     bits: list[float] = field(default_factory=list)
     replaced: int = 0
-
-    def reveal(self, surface: str, bits: float) -> None:
-        self.surfaces.append(surface)
-        self.bits.append(bits)
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,7 @@ class Neighbour:
         stand_ins = self._stand_ins(material)
         guess = Guess(stand_ins)
         speller = fitted_speller(material, lambda tokens, rare: [guess(word.core) for word in rare])
-        uses = {
-            name: (_literal(vocabulary, name), sum(words.values()))
-            for name, words in speller.examples.items()
-        }
+        uses = _uses(vocabulary, speller)
         strength, excess = _tune(material, guess, uses)
         extra = (tagging.describe(self.model),) if self.same_tag else ()
         return Substituted(vocabulary, speller, stand_ins, strength, excess, extra)
@@ -122,6 +119,14 @@ def candidates(vocabulary: Vocabulary) -> list[str]:
 
 def _literal(vocabulary: Vocabulary, word: str) -> int:
     return vocabulary.counts[vocabulary.index[" " + word]]
+
+
+def _uses(vocabulary: Vocabulary, speller: Speller) -> dict[str, tuple[int, int]]:
+    """How often each stand-in of training was itself, and how often it stood in."""
+    return {
+        name: (_literal(vocabulary, name), sum(words.values()))
+        for name, words in speller.examples.items()
+    }
 
 
 def _directions(learnt: Any, words: Sequence[str]) -> np.ndarray:
@@ -210,10 +215,7 @@ class Substituted(Replacer):
         self.speller, self.stand_ins, self.extra_data = speller, stand_ins, extra_data
         self.strength, self.excess = strength, excess
         self._vocabulary, self._guess = vocabulary, Guess(stand_ins)
-        uses = {
-            name: (_literal(vocabulary, name), sum(words.values()))
-            for name, words in speller.examples.items()
-        }
+        uses = _uses(vocabulary, speller)
         rate = _rate(uses, vocabulary)
         self._able = {
             FIRST_OWN + vocabulary.index[" " + word]: word for word in candidates(vocabulary)
@@ -261,11 +263,7 @@ class Substituted(Replacer):
         word = self._able[symbol]
         if mode == "mark" or random.random() >= self._chances[word]:
             return word
-        pool = self.speller.examples.get(word, {})
-        if mode == "spell" or not pool:
-            return self.speller.draw(word, random)
-        (drawn,) = random.choices(list(pool), list(pool.values()))
-        return drawn
+        return self.speller.pick(word, random, new=mode == "spell")
 
     def state(self) -> dict[str, Any]:
         return {

@@ -74,11 +74,7 @@ class Placeholders(Replacer):
         name = self.classes[symbol - FIRST_OWN]
         if mode == "mark":
             return self.names[symbol - FIRST_OWN]
-        pool = self.pool(name)
-        if mode == "spell" or not pool:
-            return self.speller.draw(name, random)
-        (word,) = random.choices(list(pool), list(pool.values()))
-        return word
+        return self.speller.pick(name, random, new=mode == "spell")
 
     def known(self, word: str) -> bool:
         return word in self.speller.known

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from textgen import vectors
-from textgen.rare_words.base import Material, Vocabulary
+from textgen.rare_words.base import Material, Vocabulary, split_space
 
 PIECE = 1000
 LONGEST = 6
@@ -29,7 +29,7 @@ def known_form(token: str, vocabulary: Vocabulary) -> str:
     """The vocabulary's word for a token, or a rare token itself, without the leading space."""
     parts = vocabulary.parts(token)
     word = token if parts is None else vocabulary.words[parts[1]]
-    return word.removeprefix(" ") or " "
+    return split_space(word)[1]
 
 
 class Guess:

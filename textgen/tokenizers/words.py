@@ -35,6 +35,7 @@ from textgen.rare_words.base import (
     Vocabulary,
     folded,
     recase,
+    split_space,
 )
 from textgen.settings import Count
 from textgen.symbols import Encoded, Rendered, smallest_dtype
@@ -149,8 +150,7 @@ class Words:
 def _fold(counts: Counter[str]) -> Counter[str]:
     result: Counter[str] = Counter()
     for token, count in counts.items():
-        space = " " if token[:1] == " " and token[1:] else ""
-        core = token[len(space) :]
+        space, core = split_space(token)
         result[space + next((lower for _, lower in folded(core)), core)] += count
     return result
 
@@ -188,11 +188,11 @@ class WordCodec(Codec):
         return self.replacer.charged
 
     @property
-    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
+    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the policy knows
         return self.replacer.extra_data
 
     @property
-    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]
+    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the policy adds some
         return (*Codec.unwritable, *self.replacer.unwritable)
 
     @cached_property
@@ -269,9 +269,7 @@ class _Words:
                 self._join |= item == JOIN
                 self._case = self._case if item == JOIN else item
             return ""
-        word = self._words[item - self._first]
-        space = " " if word[:1] == " " and word[1:] else ""
-        core = word[len(space) :]
+        space, core = split_space(self._words[item - self._first])
         if self._case:
             core = recase(core, self._case)
         text = core if self._join else space + core

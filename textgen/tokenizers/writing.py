@@ -34,7 +34,7 @@ class Writer:
     """
 
     def __init__(self, replacer: Replacer, realise: str, random: Random, before: str) -> None:
-        self._replacer, self._mode, self._random, self._before = replacer, realise, random, before
+        self._replacer, self._mode, self._random = replacer, realise, random
         self._parts: list[str] = []
         self._length = 0
         self._tail = before[-40:]
