@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from textgen.generation import annotated
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (ROOT / "README.md", ROOT / "experiments" / "README.md")
@@ -147,11 +149,8 @@ def first_sentences(records: Sequence[dict[str, Any]]) -> list[str]:
     """Of each sample the first whole sentence that holds a filled placeholder, those in bold."""
     found = []
     for record in records:
-        text, end, marked = record["text"], 0, ""
-        for start, stop, symbol in record.get("realised", ()):
-            marked += text[end:start] + f"**{text[start:stop]}** ({symbol})"
-            end = stop
-        sentences = re.split(r"(?<=[.!?])\s+", " ".join((marked + text[end:]).split()))
+        marked = annotated(record, "**{}** ({})")
+        sentences = re.split(r"(?<=[.!?])\s+", " ".join(marked.split()))
         found += [s for s in sentences[1:-1] if "**" in s][:1]
     return found
 

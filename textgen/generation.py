@@ -107,11 +107,12 @@ def _draw(
     ]
 
 
-def annotated(record: dict[str, Any]) -> str:
-    """A sample with the words that fill in placeholders marked: ``[Nahum NNP]``."""
+def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
+    """A sample with the words that fill in placeholders marked: ``[Nahum NNP]``, or in the ``form``
+    of a word and its symbol."""
     text, parts, end = record["text"], [], 0
     for start, stop, symbol in record.get("realised", ()):
-        parts += [text[end:start], f"[{text[start:stop]} {symbol}]"]
+        parts += [text[end:start], form.format(text[start:stop], symbol)]
         end = stop
     return "".join([*parts, text[end:]])
 
