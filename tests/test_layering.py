@@ -14,7 +14,8 @@ STAGES = (
     "errors registry settings files config caching symbols corpora tagging vectors "
     "character_ngram spelling rare_words tokenizers embeddings preparing backend dropout lstm "
     "backbone two_level memory objectives checkpoint likelihood monitor training baselines "
-    "sampling generation metrics runs manifest summary console cli corpus baseline generate run"
+    "sampling generation metrics runs evaluation arms paid cross manifest summary console cli corpus "
+    "baseline generate run"
 ).split(" ")
 LIGHT = (
     "errors registry settings files config caching symbols corpora tagging vectors "

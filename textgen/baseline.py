@@ -69,7 +69,7 @@ def baseline(
 def _document_bits(model: Any, loaded: Loaded, encoded: Sequence[Encoded]) -> list[DocumentBits]:
     bits = model.symbol_bits([e.symbols for e in encoded])
     return [
-        DocumentBits(d.name, e.characters, b, float(e.spelling_bits.sum()), e.tokens, e.replaced)
+        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
         for d, e, b in zip(loaded.test, encoded, bits, strict=True)
     ]
 

@@ -37,7 +37,7 @@ class DocumentBits:
         name: the document's.
         characters: its length, without the end mark.
         model_bits: (symbols + 1,) float32, −log2 P(symbol | earlier symbols), the end mark last.
-        spelling_bits: Σ −log2 P(surface | symbol) over the symbols that leave something open.
+        surface_bits: float64, −log2 P(surface | symbol) of each symbol that leaves something open.
         tokens: characters, words or subwords it was cut into.
         replaced: how many of them something else stands for.
     """
@@ -45,9 +45,13 @@ class DocumentBits:
     name: str
     characters: int
     model_bits: np.ndarray
-    spelling_bits: float
+    surface_bits: np.ndarray
     tokens: int
     replaced: int
+
+    @property
+    def spelling_bits(self) -> float:
+        return float(self.surface_bits.sum())
 
     @property
     def model(self) -> float:
@@ -151,7 +155,7 @@ def score(
     encoded = [codec.encode(document.text) for document in documents]
     bits = symbol_bits(objective, network, settings, [e.symbols for e in encoded])
     return [
-        DocumentBits(d.name, e.characters, b, float(e.spelling_bits.sum()), e.tokens, e.replaced)
+        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]  # fmt: skip
 

@@ -72,7 +72,7 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     threads = backend.start(experiment.training.threads, experiment.training.deterministic)
     import keras
 
-    from textgen import backbone, likelihood, manifest, memory, summary, training
+    from textgen import backbone, evaluation, likelihood, manifest, memory, summary, training
     from textgen.lstm import FusedLSTM
     from textgen.sampling import Sampler
 
@@ -108,6 +108,9 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     samples = summary.samples(experiment, network, codec, sampler, loaded)
     metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
     runs.save_network(folder, experiment, codec, network)
+    screen.say("sampling over a sweep of temperatures …")
+    finished = runs.Run(folder, experiment, codec, metrics, network)
+    evaluation.write_evaluation(folder, finished, loaded, scored["test"], sampler)
     runs.write_csv(folder / "history.csv", progress.history)
     runs.write_csv(folder / "bits.csv", _bits(scored))
     runs.write_json(folder / "samples.json", samples)

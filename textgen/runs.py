@@ -7,6 +7,8 @@ model.keras       the best weights, a plain Keras file
 history.csv       one row a round of training
 metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
 bits.csv          bits of every held-out document
+symbols.npz       bits of every symbol of the test documents
+texts.json        samples over a sweep of temperatures, the same settings for all runs
 samples.json      generated texts with their settings; samples.txt the same for people
 summary.md        what came out, for people
 log/              TensorBoard

@@ -42,6 +42,21 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Which stretch of a text each of its symbols tells.
+
+    Attributes:
+        ends: (n,) int64, never falling: how much of the text, in characters, is told once a symbol
+            is read and what it leaves open is known. A symbol whose end is that of the one before
+            (a case modifier, the first byte of a character) tells nothing by itself.
+        places: (m,) int64, the symbol that each surface belongs to; n for the end of the text.
+    """
+
+    ends: np.ndarray
+    places: np.ndarray
+
+
+@dataclass(frozen=True)
 class Rendered:
     """Generated symbols as text.
 

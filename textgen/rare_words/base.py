@@ -152,12 +152,29 @@ class Material:
 
 @dataclass
 class Coded:
-    """A document as symbols, growing; the attributes are those of textgen.symbols.Encoded."""
+    """A document as symbols, growing; the attributes are those of textgen.symbols.Encoded.
+
+    ``sources`` holds the number of the item that each symbol came from, ``places`` the symbol that
+    each surface belongs to.
+    """
 
     symbols: list[int] = field(default_factory=list)
     surfaces: list[str] = field(default_factory=list)
     bits: list[float] = field(default_factory=list)
     replaced: int = 0
+    sources: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def add(self, source: int, *symbols: int) -> None:
+        """Symbols of an item."""
+        self.symbols += symbols
+        self.sources += [source] * len(symbols)
+
+    def leave_open(self, surface: str, *bits: float) -> None:
+        """What the last symbol stands for, and its charge if there is one."""
+        self.surfaces.append(surface)
+        self.places.append(len(self.symbols) - 1)
+        self.bits += bits
 
 
 @dataclass(frozen=True)

@@ -69,17 +69,18 @@ class Dropped(Replacer):
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
         coded, gap = Coded(), list[Rare]()
-        for item in [*items, None]:
+        for number, item in enumerate([*items, None]):
             if isinstance(item, Rare):
                 gap.append(item)
                 continue
+            if item is not None:
+                coded.add(number, item)
             coded.surfaces.append("".join(word.token for word in gap))
+            coded.places.append(len(coded.symbols) - (item is not None))  # the gap is before it
             if charge:
                 coded.bits.append(self.gap_bits(gap) if self.charged else 0.0)
             coded.replaced += len(gap)
             gap.clear()
-            if item is not None:
-                coded.symbols.append(item)
         return coded
 
     def gap_bits(self, words: Sequence[Rare]) -> float:

@@ -227,21 +227,21 @@ class Substituted(Replacer):
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
         coded, cased = Coded(), False
-        for item in items:
+        for number, item in enumerate(items):
             if isinstance(item, Rare):
                 name = self._guess(item.core)
                 coded.replaced += 1
                 symbol = FIRST_OWN + self._vocabulary.index[" " + name]
-                coded.symbols += [*item.joining, symbol]
-                coded.surfaces.append(item.core)
+                coded.add(number, *item.joining, symbol)
+                coded.leave_open(item.core)
                 if charge:
                     bits = self.speller.bits(item.core, name)
                     coded.bits.append(bits - math.log2(self._chances[name]))
                 continue
-            coded.symbols.append(item)
+            coded.add(number, item)
             if item in self._able and not cased:
                 word = self._able[item]
-                coded.surfaces.append(word)
+                coded.leave_open(word)
                 if charge:
                     coded.bits.append(-math.log2(1 - self._chances[word]))
             cased = item in (CAPITAL, UPPER)

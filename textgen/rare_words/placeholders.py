@@ -43,15 +43,13 @@ class Placeholders(Replacer):
         rare = [item for item in items if isinstance(item, Rare)]
         classes = iter(self.classify(tokens, rare) if rare else ())
         coded = Coded(replaced=len(rare))
-        for item in items:
+        for number, item in enumerate(items):
             if not isinstance(item, Rare):
-                coded.symbols.append(item)
+                coded.add(number, item)
                 continue
             name = next(classes)
-            coded.symbols += [*item.joining, self._symbols[name]]
-            coded.surfaces.append(item.core)
-            if charge:
-                coded.bits.append(self._charge(item.core, name))
+            coded.add(number, *item.joining, self._symbols[name])
+            coded.leave_open(item.core, *([self._charge(item.core, name)] if charge else []))
         return coded
 
     def _charge(self, word: str, name: str) -> float:

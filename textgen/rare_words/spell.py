@@ -45,19 +45,18 @@ class Spelled(Replacer):
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
         coded = Coded()
-        for item in items:
+        for number, item in enumerate(items):
             if not isinstance(item, Rare):
-                coded.symbols.append(item)
+                coded.add(number, item)
                 continue
             coded.replaced += 1
-            coded.symbols += item.joining
+            coded.add(number, *item.joining)
             for character in item.core:
                 code = self._codes.get(character, ESCAPE)
-                coded.symbols.append(code)
+                coded.add(number, code)
                 if code == ESCAPE:
-                    coded.surfaces.append(character)
-                    coded.bits += [CHARACTER_BITS] * charge
-            coded.symbols.append(FIRST_OWN)
+                    coded.leave_open(character, *([CHARACTER_BITS] * charge))
+            coded.add(number, FIRST_OWN)
         return coded
 
     def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textgen.symbols import BOUNDARY, ESCAPE, Encoded, Rendered
+from textgen.symbols import BOUNDARY, ESCAPE, Encoded, Layout, Rendered
 
 REALISE = ("pool", "spell", "mark")
 """How a generated placeholder becomes a word: drawn from the training words it stood for, newly
@@ -46,6 +46,10 @@ class Codec(ABC):
     def encode(self, text: str, *, training: bool = False) -> Encoded:
         """A text as symbols. ``training`` leaves out the charges, and may show the network symbols
         that it would otherwise never see."""
+
+    @abstractmethod
+    def layout(self, text: str) -> Layout:
+        """Where in the text the symbols and surfaces of ``encode(text)`` stand."""
 
     @abstractmethod
     def decode(self, encoded: Encoded) -> str: ...

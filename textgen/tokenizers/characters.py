@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from textgen.symbols import CHARACTER_BITS, ESCAPE, RESERVED, Encoded, Rendered, smallest_dtype
+from textgen.symbols import (
+    CHARACTER_BITS,
+    ESCAPE,
+    RESERVED,
+    Encoded,
+    Layout,
+    Rendered,
+    smallest_dtype,
+)
 from textgen.tokenizers.base import Codec
 
 CHUNK = 1 << 20
@@ -65,6 +73,10 @@ class CharacterCodec(Codec):
         surfaces = tuple(text[i] for i in np.flatnonzero(symbols == ESCAPE))
         bits = np.full(len(surfaces), CHARACTER_BITS)
         return Encoded(symbols, surfaces, bits, len(text), len(text), len(surfaces))
+
+    def layout(self, text: str) -> Layout:
+        places = np.flatnonzero(self.encode(text).symbols == ESCAPE)
+        return Layout(np.arange(1, len(text) + 1), places)
 
     def _lookup(self, points: np.ndarray) -> np.ndarray:
         if not self.alphabet:

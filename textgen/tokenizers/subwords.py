@@ -28,7 +28,15 @@ import numpy as np
 
 from textgen.errors import TextgenError
 from textgen.settings import Count
-from textgen.symbols import CHARACTER_BITS, ESCAPE, RESERVED, Encoded, Rendered, smallest_dtype
+from textgen.symbols import (
+    CHARACTER_BITS,
+    ESCAPE,
+    RESERVED,
+    Encoded,
+    Layout,
+    Rendered,
+    smallest_dtype,
+)
 from textgen.tokenizers.base import Codec
 
 BYTES = 256
@@ -148,6 +156,20 @@ class SubwordCodec(Codec):
         if self.file and (back := self.decode(encoded)) != text:
             raise _loses(self.file, text, back)
         return encoded
+
+    def layout(self, text: str) -> Layout:
+        ends, places, start = list[int](), list[int](), 0
+        for number, part in enumerate(_split(text, frozenset(self.alphabet))):
+            if number % 2:
+                places.append(len(ends))
+                ends.append(start + 1)
+            else:
+                encoding = self._live.encode(part, add_special_tokens=False)
+                ends += [start + end for _, end in encoding.offsets]
+            start += len(part)
+            if ends:
+                ends[-1] = start
+        return Layout(np.maximum.accumulate(np.array(ends, dtype=np.int64)), np.array(places, int))
 
     def decode(self, encoded: Encoded) -> str:
         stretches = np.split(encoded.symbols, np.flatnonzero(encoded.symbols == ESCAPE))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -38,7 +38,7 @@ from textgen.rare_words.base import (
     split_space,
 )
 from textgen.settings import Count
-from textgen.symbols import Encoded, Rendered, smallest_dtype
+from textgen.symbols import Encoded, Layout, Rendered, smallest_dtype
 from textgen.tokenizers.base import Codec
 from textgen.tokenizers.writing import Writer
 
@@ -202,14 +202,18 @@ class WordCodec(Codec):
 
     def code(self, tokens: Sequence[str], withheld: frozenset[str], charge: bool = False) -> Coded:
         """The tokens of a document as symbols; ``withheld`` words are treated as rare."""
-        first, items = self.replacer.first_word, list[int | Rare]()
+        items = [item for each in self._items(tokens, withheld) for item in each]
+        return self.replacer.encode(items, tokens, charge)
+
+    def _items(self, tokens: Sequence[str], withheld: frozenset[str]) -> Iterator[list[int | Rare]]:
+        """What the replacer is given for each token: its symbols, or that it is rare."""
+        first = self.replacer.first_word
         for place, token in enumerate(tokens):
             parts = self.vocabulary.parts(token)
             if parts is None or token in withheld:
-                items.append(Rare(token, place))
+                yield [Rare(token, place)]
             else:
-                items += [*parts[0], first + parts[1]]
-        return self.replacer.encode(items, tokens, charge)
+                yield [*parts[0], first + parts[1]]
 
     def encode(self, text: str, *, training: bool = False) -> Encoded:
         tokens = tokenise(text)
@@ -222,6 +226,21 @@ class WordCodec(Codec):
             len(tokens),
             coded.replaced,
         )
+
+    def layout(self, text: str) -> Layout:
+        tokens = tokenise(text)
+        coded = self.code(tokens, frozenset())
+        ends, told = list[int](), 0
+        for token, items in zip(tokens, self._items(tokens, frozenset()), strict=True):
+            ends += [told] * (len(items) - 1)  # modifiers tell nothing by themselves
+            told += len(token)
+            ends.append(told)
+        sources = np.array(coded.sources, dtype=np.int64)
+        before = np.array([0, *ends])[sources]
+        last = np.append(sources[1:] != sources[:-1], True)[: len(sources)]
+        # of the symbols of one item the last tells it; words dropped before it are told with it
+        ends_of = np.where(last, np.array([*ends, 0])[sources], before)
+        return Layout(np.maximum.accumulate(ends_of), np.array(coded.places, dtype=np.int64))
 
     def decode(self, encoded: Encoded) -> str:
         surfaces = iter(encoded.surfaces)

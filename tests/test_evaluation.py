@@ -1,0 +1,134 @@
+"""Bits belong to stretches of the text, for every tokenizer and policy; what a comparison reads."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from conftest import POLICIES, made_up, tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen import evaluation
+from textgen.corpora.base import Document
+from textgen.errors import TextgenError
+from textgen.evaluation import SymbolBits, symbol_table
+from textgen.likelihood import score
+from textgen.objectives.stepwise import NextToken
+from textgen.rare_words.drop import Drop
+from textgen.rare_words.spell import Spell
+from textgen.symbols import ESCAPE
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.words import Words
+
+TRAINING = made_up(60, 1) + " Onyx basalt, zymurgy."
+TOKENIZERS = [
+    Characters(),
+    Subwords(size=300),
+    Subwords(model="unigram", size=300),
+    *(Words(policy, minimum_count=2) for policy in POLICIES),
+    Words(POLICIES[0], case="factored"),
+]
+each_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
+CODECS = {}
+
+
+def fitted(tokenizer):
+    if repr(tokenizer) not in CODECS:
+        CODECS[repr(tokenizer)] = tokenizer.fit([TRAINING], [made_up(9, 2)], 1)
+    return CODECS[repr(tokenizer)]
+
+
+TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.text(alphabet="the keper, Watchd\n é☃-ZYMURGY", max_size=60),
+    st.just("The unseen KEEPER watched—zymurgy, onyx  an ox.\n\nthe tide ☃ left Quux"),
+)
+
+
+@pytest.mark.parametrize("tokenizer", [t for t in TOKENIZERS if "Pos" not in repr(t)], ids=repr)
+@settings(deadline=None, max_examples=60)
+@given(text=TEXTS)
+def test_symbols_and_surfaces_lie_in_the_text_in_order(tokenizer, text):
+    codec = fitted(tokenizer)
+    encoded, layout = codec.encode(text), codec.layout(text)
+    assert len(layout.ends) == len(encoded.symbols)
+    assert len(layout.places) == len(encoded.surfaces)
+    ends = [0, *layout.ends.tolist(), len(text)]
+    assert ends == sorted(ends)
+    assert layout.places.tolist() == sorted(layout.places.tolist())
+    if not isinstance(getattr(tokenizer, "rare_words", None), Drop):
+        assert len(text) in ends[:-1]
+    for surface, place in zip(encoded.surfaces, layout.places.tolist(), strict=True):
+        assert surface in text[ends[place] : ends[place + 1]] or isinstance(
+            getattr(tokenizer, "rare_words", None), Spell
+        )
+
+
+@each_tokenizer
+def test_a_symbol_tells_its_own_words(tokenizer):
+    codec = fitted(tokenizer)
+    text = "The tide left one gull. THE KEEPER\n\nanswered: a zymurgical bell! "
+    symbols, ends = codec.encode(text).symbols.tolist(), codec.layout(text).ends.tolist()
+    first_word = codec.replacer.first_word if isinstance(tokenizer, Words) else ESCAPE + 1
+    told = 0
+    for symbol, (start, end) in zip(symbols, itertools.pairwise([0, *ends]), strict=True):
+        if symbol >= first_word and "Neighbour" not in repr(tokenizer):
+            assert text[start:end].lower().endswith(codec.names[symbol].strip(" ").lower())
+            told += end - start
+    assert told > len(text) / 2 or "Neighbour" in repr(tokenizer)
+
+
+@each_tokenizer
+def test_every_bit_stands_at_some_characters(tokenizer):
+    codec, objective = fitted(tokenizer), NextToken(window=7)
+    network, backbone = tiny_model(objective, codec.size)
+    documents = [
+        Document("a", "The tide, zymurgical Quux. onyx"),
+        Document("b", "☃"),
+        Document("c", ""),
+        Document("d", "unheard"),
+    ]
+    scored = score(objective, network, backbone, codec, documents)
+    for document, bits, table in zip(
+        documents, scored, symbol_table(codec, documents, scored), strict=True
+    ):
+        whole = bits.model + bits.spelling_bits
+        starts, ends, model, spelling = table.cells()
+        assert model.sum() == pytest.approx(bits.model)
+        assert spelling.sum() == pytest.approx(bits.spelling_bits)
+        assert [0, *ends.tolist()][:-1] == starts.tolist()
+        assert (ends > starts).all()
+        assert table.characters == len(document.text) == (ends[-1] if len(ends) else 0)
+        each = table.per_character()
+        assert each.shape == (len(document.text) + 1,)
+        assert each.sum() == pytest.approx(whole)
+
+
+def test_symbols_that_tell_nothing_are_counted_with_the_next():
+    table = SymbolBits(
+        "x",
+        np.array([0, 3, 3, 5, 5]),
+        np.array([1.0, 2.0, 4.0, 8.0, 16.0]),
+        np.array([0.0, 1.0, 0.0, 0.0, 0.0]),
+    )
+    starts, ends, model, spelling = table.cells()
+    assert (starts.tolist(), ends.tolist()) == ([0, 3], [3, 5])
+    assert (model.tolist(), spelling.tolist()) == ([3, 12, 16], [1, 0, 0])
+    np.testing.assert_allclose(table.per_character(), [4 / 3] * 3 + [6, 6, 16])
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / evaluation.SYMBOLS).write_bytes(b"PK nothing")
+    (tmp_path / evaluation.TEXTS).write_text("{")
+    for read, name in (
+        (evaluation.read_symbols, evaluation.SYMBOLS),
+        (evaluation.read_texts, evaluation.TEXTS),
+    ):
+        with pytest.raises(TextgenError) as caught:
+            read(tmp_path)
+        assert name in str(caught.value)
+        assert "delete it" in str(caught.value)
+    assert evaluation._settings(tmp_path) is None

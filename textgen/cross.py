@@ -1,0 +1,88 @@
+"""What each model thinks of the others' samples: bits per character it would charge for them.
+
+A sample stands for the beginning of a document that goes on, so no end mark is charged, and it is
+cut at its last white space, for half a word at the end would cost word models dearly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from textgen.arms import Arm
+from textgen.corpora.base import Document
+from textgen.evaluation import Evaluation
+from textgen.runs import load, write_json
+
+FILE = "cross.json"
+"""In the folder of the run that scores: sha256 of some samples → bits per character."""
+SAMPLES = 10
+"""So many of an arm's samples are scored by the others."""
+
+
+def samples(arm: Arm) -> list[Document]:
+    """Some samples of an arm's first seed at the headline temperature, cut at white space."""
+    wanted = Evaluation().temperature
+    texts = next(s["texts"] for s in arm.first.texts["sweep"] if s["temperature"] == wanted)
+    return [
+        Document(f"sample {number}", _whole_words(record["text"]))
+        for number, record in enumerate(texts[:SAMPLES])
+    ]
+
+
+def _whole_words(text: str) -> str:
+    return text.rstrip() if text[-1:].isspace() else (text.rpartition(" ")[0] or text)
+
+
+def cross_scores(
+    arms: Sequence[Arm], say: Callable[[str], None] = lambda text: None
+) -> dict[str, dict[str, float]]:
+    """Scorer → writer → bits per character of the writer's samples; arms that do not pay for what
+    they leave out score nothing. What was scored before is read from the scorer's run folder.
+    """
+    texts = {arm.name: samples(arm) for arm in arms}
+    keys = {name: _key(documents) for name, documents in texts.items()}
+    result = {}
+    for arm in arms:
+        if not arm.charged:
+            continue
+        known = _read(arm.first.folder)
+        missing = [name for name, key in keys.items() if key not in known]
+        if missing:
+            say(f"{arm.name} reads the samples of {len(missing)} arms …")
+            found = _score(arm.first.folder, [texts[name] for name in missing])
+            known |= {keys[name]: bits for name, bits in zip(missing, found, strict=True)}
+            write_json(arm.first.folder / FILE, known)
+        result[arm.name] = {name: known[key] for name, key in keys.items()}
+    return result
+
+
+def _key(documents: Sequence[Document]) -> str:
+    return hashlib.sha256(
+        "\x00".join(d.text for d in documents).encode("utf-8", "surrogatepass")
+    ).hexdigest()
+
+
+def _read(folder: Path) -> dict[str, float]:
+    try:
+        return json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _score(folder: Path, texts: Sequence[Sequence[Document]]) -> list[float]:
+    """Bits per character of some groups of texts under a run."""
+    from textgen.likelihood import score
+
+    run: Any = load(folder)
+    everything = [document for group in texts for document in group]
+    scored = iter(score(run.objective, run.network, run.experiment.backbone, run.codec, everything))
+    result = []
+    for group in texts:
+        each = [next(scored) for _ in group]
+        bits = sum(d.model - float(d.model_bits[-1]) + d.spelling_bits for d in each)
+        result.append(bits / max(1, sum(d.characters for d in each)))
+    return result
