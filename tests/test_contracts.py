@@ -24,6 +24,7 @@ METHODS = {
     "rare_words": ["fit", "load"],
     "embedding": ["frozen", "vectors"],
     "baseline": ["fit"],
+    "metric": ["labels", "counts", "values"],
     "objective": ["build", "logits", "begin", "next_logits", "append", "before", "length"],
 }
 

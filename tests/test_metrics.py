@@ -1,6 +1,60 @@
+"""Metrics are checked on text with a known answer. About 3 seconds."""
+
 from __future__ import annotations
 
+import math
+import random
+import sys
+import types
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from conftest import made_up
+
+from textgen import metrics
+from textgen.metrics.article import Article, capitals
+from textgen.metrics.base import Human, Label, Sample, ratio
+from textgen.metrics.copying import copied_spans
+from textgen.metrics.distinct import Distinct
+from textgen.metrics.heaps import Heaps
+from textgen.metrics.known_words import KnownWords
+from textgen.metrics.letters import Letters
+from textgen.metrics.loops import looped
+from textgen.metrics.matching import Matcher
+from textgen.metrics.measuring import every_metric, labels, measure
 from textgen.metrics.real_words import real_words, training_words, words
+from textgen.metrics.scale import human_passages, shuffled, unigram
+from textgen.metrics.self_bleu import SelfBleu
+from textgen.metrics.sentences import sentence_ends
+from textgen.metrics.word_lengths import WordLengths
+from textgen.metrics.zipf import Zipf
+
+DOCUMENTS = [made_up(60, seed) for seed in range(6)]
+ODD = [
+    "",
+    "word",
+    "A",
+    " ",
+    "123 456",
+    "Быстрая лиса — и ещё!",
+    "語言模型生成的文本。",
+    "🙂🙂 family 👩‍👩‍👧 İstanbul ǅ ß",
+    "lone \ud800 surrogate \udfff",
+    "\x00\n\n\n",
+]
+
+
+@pytest.fixture(scope="module")
+def human():
+    return Human(DOCUMENTS)
+
+
+def values(texts, human, *chosen):
+    found = measure([Sample(text) for text in texts], human, resamples=0, metrics=chosen or None)
+    return {name: figure.value for name, figure in found.items()}
 
 
 def test_words_keep_apostrophes_and_leave_out_digits():
@@ -14,3 +68,340 @@ def test_shares_of_real_words():
     assert found["in_training"] == 3 / 6
     assert found["strict"] == 4 / 6  # "tf" and "sreun" are no words
     assert real_words("123", training)["words"] == 0
+
+
+def test_human_text_is_at_no_distance_from_itself_and_all_copied(human):
+    found = values(DOCUMENTS, human)
+    for name in ("letters_divergence", "word_length_distance"):
+        assert found[name] == pytest.approx(0, abs=1e-12)
+    assert found["words_in_training"] == found["real_words"] == found["copied"] == 1
+    assert found["unseen_words"] == found["refilled"] == 0
+    assert [found[f"novel_{n}"] for n in (2, 3, 4, 5)] == [0, 0, 0, 0]
+    assert found["longest_copy_of_all"] == max(map(len, DOCUMENTS))
+    assert found["longest_copy"] == pytest.approx(np.mean([len(d) for d in DOCUMENTS]))
+
+
+def test_shuffled_words_keep_the_letters_and_lose_the_order(human):
+    samples = human_passages(DOCUMENTS, 5, 1000, seed=1)
+    mixed = shuffled(samples, seed=1)
+    for sample, other in zip(samples, mixed, strict=True):
+        assert Counter(sample.text) == Counter(other.text)
+        assert sample.counts == other.counts
+        assert sample.words != other.words
+    before, after = (values([s.text for s in chosen], human) for chosen in (samples, mixed))
+    same = ("letters_divergence", "word_length_distance", "prepositions", "zipf_exponent")
+    assert [before[name] for name in same] == pytest.approx([after[name] for name in same])
+    assert before["novel_4"] < 0.01
+    assert after["novel_4"] > 0.95
+
+
+def test_a_loop_is_seen_as_a_loop(human):
+    text = "the old bell rang on " * 60
+    found = values([text, text], human)
+    assert found["loops"] == 1
+    assert found["distinct_1"] == pytest.approx(5 / 100)
+    assert found["distinct_3"] == pytest.approx(5 / 98)
+    assert found["types"] == 5
+    assert found["heaps_exponent"] == 0
+    assert found["self_bleu_4"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        ("very very good", "..."),
+        ("no no no end", "###."),
+        ("he said he said nothing", "####."),
+        ("a b c a b c a b d", "########."),
+        ("a b c a b d", "......"),
+        ("x x", ".."),
+        ("x", "."),
+        ("", ""),
+    ],
+)
+def test_stretches_repeated_at_once(text, inside):
+    assert looped(text.split()).tolist() == [mark == "#" for mark in inside]
+
+
+def test_a_stretch_of_ten_words_may_loop_but_none_of_eleven():
+    ten, eleven = [f"w{i}" for i in range(10)], [f"w{i}" for i in range(11)]
+    assert looped(ten * 2).all()
+    assert not looped(eleven * 2).any()
+
+
+def test_a_copied_stretch_is_found_to_the_character(human):
+    copied = DOCUMENTS[2][100:180]
+    text = "ZZ " + "qqq" + copied + "#zz"
+    assert copied_spans(text, human) == [(6, 86)]
+    assert copied_spans(copied[:29] + "#", human) == []
+    assert copied_spans(copied[:29] + "#", human, at_least=29) == [(0, 29)]
+    found = values([text, "QQQ"], human)
+    assert found["copied"] == pytest.approx(80 / (len(text) + 3))
+    assert found["longest_copy_of_all"] == 80
+    assert found["longest_copy"] == 40
+
+
+def test_copies_do_not_reach_over_two_documents_or_overlap():
+    human = Human(["abcdefgh" * 5 + "123456", "123456" + "stuvwxyz" * 5])
+    text = "abcdefgh" * 5 + "123456" + "stuvwxyz" * 5
+    assert copied_spans(text, human) == [(0, 46), (46, 86)]
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 300, 70_000])
+def test_longest_matches_are_those_found_by_looking_everywhere(size):
+    draw = random.Random(size)
+    parts = [[draw.randint(1, min(size - 1, 4)) for _ in range(n)] for n in (40, 0, 1, 25)]
+    queries = [[draw.choice([*parts[0], size]) for _ in range(n)] for n in (30, 0, 1)]
+    queries.append(parts[0][3:30])
+    searched = {tuple(p[i:j]) for p in parts for i in range(len(p)) for j in range(i + 1, 41)}
+    found = Matcher([np.array(p, dtype=np.int64) for p in parts], size).longest(
+        [np.array(q, dtype=np.int64) for q in queries]
+    )
+    for query, lengths in zip(queries, found, strict=True):
+        for i, length in enumerate(lengths):
+            fits = [n for n in range(len(query) - i + 1) if tuple(query[i : i + n]) in searched]
+            assert length == max(fits, default=0)
+
+
+def test_letter_distance_by_hand():
+    human = Human(["bC"])
+    assert values(["Ab, 12"], human, Letters())["letters_divergence"] == pytest.approx(0.5)
+    assert values(["xyz"], human, Letters())["letters_divergence"] == pytest.approx(1)
+    assert values(["CB"], human, Letters())["letters_divergence"] == pytest.approx(0)
+
+
+def test_word_lengths_by_hand():
+    human = Human(["hello world"])
+    found = values(["the cat"], human, WordLengths())
+    assert found == pytest.approx({"word_length": 3, "word_length_distance": 2})
+    assert values(["don't " + "a" * 12], human, WordLengths()) == pytest.approx(
+        {"word_length": 8, "word_length_distance": (1 + 7) / 2}
+    )
+
+
+def test_known_words_by_hand():
+    human = Human(["the cat and the dog and Yog-Sothoth"])
+    found = values(["The dog, the pandemonium; sreun Sothoth sothoth!"], human, KnownWords())
+    expected = {
+        "real_words": 6 / 7,
+        "words_in_training": 5 / 7,
+        "words_once_in_training": 3 / 7,
+        "unseen_words": 2 / 7,
+        "unseen_real_words": 1 / 7,
+    }
+    assert found == pytest.approx(expected)
+
+
+def test_what_the_article_counts_by_hand():
+    text = "The king and I walked to that station, and they'd seen more than the usual in it."
+    found = values([text], Human(["a"]), Article())
+    expected = {
+        "word_the": 2,
+        "word_and": 2,
+        "word_than": 1,
+        "word_that": 1,
+        "ending_ing": 1,  # king
+        "ending_ed": 1,  # walked
+        "ending_tion": 1,
+        "prepositions": 2,  # to, in
+        "pronouns": 3,  # I, they'd, it
+    }
+    assert {name: round(found[name] * 17, 9) for name in expected} == expected
+    assert found["capitals_in_place"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "all_of_them", "placed"),
+    [
+        ("The Old one", 2, 2),
+        ('He said: "Come," and “Go” -- (Stay)--No. _Yes_', 6, 6),
+        ("\n\n'Tis ‘Twas Anglo-Saxon", 4, 4),
+        ("tHe NASA McCoy H.P. O'Brien", 11, 4),
+        ('so."He', 1, 0),
+        ("no 3D", 1, 0),
+        ("none", 0, 0),
+    ],
+)
+def test_capitals_at_the_start_of_a_word(text, all_of_them, placed):
+    assert capitals(text) == (all_of_them, placed)
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("One. Two! Three?", 3),
+        ('"Stop!" he said. And… then', 3),
+        ("Mr. Hale met Dr. West, St. John and H. P. Hill.", 1),
+        ("A title\n\nIt began.\n\nIt ended", 2),
+        ("It cost 3.50 at a.m", 0),
+        ("So it was I. Then--stop!--he fell.", 3),
+        ("", 0),
+        (".", 1),
+    ],
+)
+def test_ends_of_sentences(text, ends):
+    assert sentence_ends(text) == ends
+
+
+def test_zipf_exponents_of_made_up_laws():
+    def text(exponent):
+        names = (f"{a}{b}" for a in "bcdfghjklm" for b in "aeiou")
+        return " ".join(
+            f"{name} " * round(20_000 / rank**exponent) for rank, name in enumerate(names, start=1)
+        )
+
+    for exponent in (0.5, 1.0, 1.3):
+        found = values([text(exponent)], Human(["a"]), Zipf())["zipf_exponent"]
+        assert found == pytest.approx(exponent, abs=0.01)
+    assert math.isnan(values(["a b c"], Human(["a"]), Zipf())["zipf_exponent"])
+
+
+def test_growth_of_the_vocabulary_by_hand():
+    new = [f"{a}{b}{c}" for a in "abcdef" for b in "aeiou" for c in "klmno"]
+    growing, stuck = " ".join(new), " ".join(new[:75] * 2)
+    assert values([growing], Human(["a"]), Heaps()) == {"types": 150, "heaps_exponent": 1}
+    assert values([stuck, "too short"], Human(["a"]), Heaps()) == {
+        "types": 75,
+        "heaps_exponent": 0,
+    }
+
+
+def test_distinct_n_grams_by_hand_and_only_in_whole_blocks():
+    text = "a b c d " * 25 + "these are left out"
+    found = values([text, "short"], Human(["a"]), Distinct())
+    assert found == pytest.approx({"distinct_1": 0.04, "distinct_2": 4 / 99, "distinct_3": 4 / 98})
+    assert math.isnan(values(["a b"], Human(["a"]), Distinct())["distinct_1"])
+
+
+def bleu(sample, others):
+    """Papineni et al. as written down, with the smoothing of Texygen."""
+    logs = []
+    for n in range(1, 5):
+        grams, *references = (
+            Counter(zip(*(words[i:] for i in range(n)), strict=False))
+            for words in (sample, *others)
+        )
+        matches = sum(min(k, max(r[g] for r in references)) for g, k in grams.items())
+        if n == 1 and not matches:
+            return 0
+        logs.append(math.log((matches or 0.1) / grams.total()))
+    closest = min((abs(len(o) - len(sample)), len(o)) for o in others)[1]
+    return math.exp(min(0, 1 - closest / len(sample)) + sum(logs) / 4)
+
+
+def test_self_bleu_is_bleu_against_all_other_samples():
+    draw = random.Random(1)
+    texts = [" ".join(draw.choices("abcde", k=draw.randint(4, 20))) for _ in range(9)]
+    samples = [Sample(text) for text in [*texts, "v w x y z"]]
+    rows = SelfBleu().counts([*samples, Sample("a b")], Human(["a"]))
+    for i, sample in enumerate(samples):
+        others = [other.words for other in samples if other is not sample]
+        assert rows[i] == pytest.approx([bleu(sample.words, [*others, ["a", "b"]]), 1])
+    assert rows[-1].tolist() == [0, 0]  # too short to have a sequence of four
+    assert math.isnan(values(["a b c d e"], Human(["a"]), SelfBleu())["self_bleu_4"])
+
+
+def test_refilled_placeholders_per_thousand_words(human):
+    marked = Sample("At Ulthar a cat", ((3, 9, "<NNP>"),))
+    found = measure([marked, Sample("the tide watched us")], human, resamples=0)
+    assert found["refilled"].value == 1000 / 8
+
+
+@pytest.mark.parametrize("training", [DOCUMENTS, ["ab"], ["…"], [""], [], ODD])
+def test_odd_texts_give_figures_or_nan_but_no_errors(training):
+    known = Human(training)
+    for texts in [[text] for text in ODD] + [ODD]:
+        found = measure([Sample(text) for text in texts], known, resamples=3)
+        assert list(found) == list(labels())
+    assert math.isnan(values([""], known)["real_words"])
+    with pytest.raises(ValueError, match="no samples"):
+        measure([], known)
+
+
+def test_intervals_hold_the_value_and_repeat_with_the_seed(human):
+    samples = human_passages(DOCUMENTS, 8, 700, seed=3)
+    found = measure(samples, human, resamples=50, seed=1)
+    for name, figure in found.items():
+        if not math.isnan(figure.value):
+            assert figure.low <= figure.value <= figure.high, name
+    again, other = (measure(samples, human, resamples=50, seed=seed) for seed in (1, 2))
+    assert repr(again) == repr(found)
+    assert other["word_the"] != found["word_the"]
+    assert found["word_the"].low < found["word_the"].high
+
+
+def test_the_interval_of_a_share_is_that_of_its_standard_error():
+    draw = np.random.default_rng(1)
+    samples = [Sample("the " * n + "sea " * (20 - n)) for n in draw.binomial(20, 0.3, 200)]
+    found = measure(samples, Human(["a"]), resamples=1000, metrics=[Article()])["word_the"]
+    error = math.sqrt(0.3 * 0.7 / (20 * 200))
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+def test_every_figure_has_a_name_of_its_own_and_a_label(human):
+    samples = [Sample(DOCUMENTS[0]), Sample("")]
+    names = []
+    for metric in every_metric():
+        rows = metric.counts(samples, human)
+        assert rows.shape[0] == 2
+        assert rows.dtype == np.float64
+        once = metric.values(rows.sum(0), human)
+        many = metric.values(np.stack([rows.sum(0), 3 * rows.sum(0)]), human)
+        assert list(once) == list(metric.labels)
+        assert all(many[name].shape == (2,) for name in once)
+        for label in metric.labels.values():
+            assert label.better in ("higher", "lower", "human")
+            assert format(0.5, label.form)
+        names += list(once)
+    assert len(set(names)) == len(names)
+
+
+def test_a_metric_defined_elsewhere_is_one_line(monkeypatch, human):
+    @dataclass(frozen=True)
+    class Shouting:
+        """Exclamation marks."""
+
+        labels: ClassVar[dict[str, Label]] = {
+            "shouting": Label("exclamation marks", "of characters", ".1%", "human")
+        }
+
+        def counts(self, samples, human):
+            return np.array([[len(s.text), s.text.count("!")] for s in samples], dtype=float)
+
+        def values(self, total, human):
+            return {"shouting": ratio(total[..., 1], total[..., 0])}
+
+    module = types.ModuleType("metric_of_a_test")
+    module.Shouting = Shouting
+    monkeypatch.setitem(sys.modules, "metric_of_a_test", module)
+    monkeypatch.setitem(metrics.TABLE, "shouting", "metric_of_a_test:Shouting")
+    assert measure([Sample("Oh! no")], human)["shouting"] == pytest.approx((1 / 6, 1 / 6, 1 / 6))
+
+
+def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
+    numbered = [" ".join(f"{name}{i}" for i in range(600)) for name in "abc"] + ["short"]
+    found = human_passages(numbered, 12, 500, seed=5)
+    assert {len(sample.text) for sample in found} == {500}
+    seen = Counter(token for s in found for token in s.text.split(" ")[:-1])
+    assert max(seen.values()) == 1
+    assert seen.keys() <= {token for document in numbered for token in document.split()}
+    assert found == human_passages(numbered, 12, 500, seed=5)
+    assert found != human_passages(numbered, 12, 500, seed=6)
+
+
+def test_human_passages_overlap_or_are_short_only_where_there_is_no_room():
+    assert [len(s.text) for s in human_passages(["a b " * 50], 5, 150, seed=1)] == [150] * 5
+    short = human_passages(["a b c", ""], 2, 100, seed=1)
+    assert [s.text for s in short] == ["a b c"] * 2
+    with pytest.raises(ValueError, match="no documents"):
+        human_passages([""], 2, 100, seed=1)
+
+
+def test_words_drawn_one_by_one_have_their_frequencies_and_no_order(human):
+    drawn = unigram(human, 4, 2000, seed=1)
+    assert [len(sample.text) for sample in drawn] == [2000] * 4
+    found = measure(drawn, human, resamples=0)
+    assert found["letters_divergence"].value < 0.005
+    assert found["novel_4"].value > 0.95
+    assert drawn == unigram(human, 4, 2000, seed=1)
+    assert unigram(Human([]), 1, 10, seed=1) == [Sample("")]

@@ -20,6 +20,7 @@ POINTS = {
     "embedding": "textgen.embeddings",
     "objective": "textgen.objectives",
     "baseline": "textgen.baselines",
+    "metric": "textgen.metrics",
 }
 
 

@@ -27,28 +27,29 @@ def training_words(texts: Iterable[str]) -> Set[str]:
     return counts.keys()
 
 
+def is_real(word: str, training: Set[str]) -> bool:
+    """Is a lower-cased word in the training text, or longer than three letters with a Zipf
+    frequency of at least 2 in English, a possessive 's left aside?"""
+    from wordfreq import zipf_frequency
+
+    if word in training:
+        return True
+    stem = word.removesuffix("'s")
+    return len(stem) > SHORT and zipf_frequency(stem, "en") >= ZIPF
+
+
 def real_words(text: str, training: Set[str]) -> dict[str, float]:
     """Shares of a text's words that are words.
 
     Returns:
-        ``in_training``: occurs in the training text. ``strict``: that, or longer than three letters
-        with a Zipf frequency of at least 2 in English, a possessive 's left aside. ``words``: how
-        many were looked at.
+        ``in_training``: occurs in the training text. ``strict``: see :func:`is_real`. ``words``:
+        how many were looked at.
     """
-    from wordfreq import zipf_frequency
-
     found = words(text)
     if not found:
         return {"in_training": 0.0, "strict": 0.0, "words": 0}
-
-    def is_word(word: str) -> bool:
-        if word in training:
-            return True
-        stem = word.removesuffix("'s")
-        return len(stem) > SHORT and zipf_frequency(stem, "en") >= ZIPF
-
     return {
         "in_training": sum(word in training for word in found) / len(found),
-        "strict": sum(map(is_word, found)) / len(found),
+        "strict": sum(is_real(word, training) for word in found) / len(found),
         "words": len(found),
     }
