@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from textgen import baseline, likelihood
+from textgen import baseline, likelihood, registry
 from textgen.baselines import TABLE
 from textgen.baselines.kneser_ney import FALLBACK, KneserNey, discounts
+from textgen.baselines.unigram import Unigram
 from textgen.symbols import BOUNDARY
-from textgen.tokenizers.characters import CharacterCodec
+from textgen.tokenizers.characters import CharacterCodec, Characters
 
 A, B = 2, 3
 
@@ -184,12 +185,64 @@ def test_symbols_out_of_range_are_refused(wrong):
         KneserNey(2).fit([np.array([1, wrong])], 9)
 
 
-def test_every_entry_of_the_table_is_there():
-    import importlib
+def test_the_unigram_is_how_often_each_symbol_occurs():
+    training = [np.repeat(np.arange(1, 5), (400, 300, 200, 99))]
+    found = Unigram().fit(training, 5).distribution([1, 2, 3])
+    np.testing.assert_allclose(found, [0.001, 0.4, 0.3, 0.2, 0.099], atol=2e-3)
+    assert found.sum() == pytest.approx(1)
 
-    for target in TABLE.values():
-        module, _, name = target.partition(":")
-        assert hasattr(getattr(importlib.import_module(module), name)(), "fit")
+
+@pytest.mark.parametrize("kind", sorted(TABLE))
+def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
+    entry = registry.lookup("baseline", kind, "test")
+    size = 256 if entry.reads_bytes else 12
+    training = [document.astype(np.uint8) for document in documents(3, 60, 12, 0)]
+    ends = [entry(order=order) for order in {*entry.orders[:1], *entry.orders[-1:]}]
+    for made in (entry(), *ends):
+        for bits in made.fit(training, size).symbol_bits(training):
+            assert bits.sum() > 0
+
+
+@pytest.mark.parametrize("kind", sorted(TABLE))
+def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
+    assert baseline.main([str(experiment_file), "--kind", kind, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert list(record) == (
+        "baseline order experiment tokenizer seed symbols extra_data unit corpus seconds test"
+    ).split(" ")
+    assert record["baseline"] == kind
+    assert record["order"] == {"kneser_ney": 4, "ppmd": 8}.get(kind)
+    bits = record["test"]["bits_per_character"]
+    assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
+    assert 0.1 < bits["total"] < 5
+    on_symbols = kind in ("kneser_ney", "unigram")
+    assert (record["tokenizer"] is not None) is (record["symbols"] is not None) is on_symbols
+    assert (record["test"]["symbols_per_character"] is not None) is on_symbols
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("unigram", "replaced"), ("xz", "the text itself")])
+def test_the_table_of_a_kind_without_an_order(experiment_file, capsys, monkeypatch, kind, shown):
+    monkeypatch.setenv("COLUMNS", "160")
+    assert baseline.main([str(experiment_file), "--kind", kind]) == 0
+    out = capsys.readouterr().out
+    assert kind in out
+    assert shown in out
+    assert "–" in out
+    assert ("the text itself" in out) is (kind == "xz")
+
+
+def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkeypatch):
+    def refuse(*given):
+        raise AssertionError("fitted")
+
+    monkeypatch.setattr(Characters, "fit", refuse)
+    monkeypatch.setattr(CharacterCodec, "charged", False)
+    arguments = ["--kind", "ppmd", "--order", "3", "--order", "5", "--json"]
+    assert baseline.main([str(experiment_file), *arguments]) == 0
+    three, five = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (three["order"], five["order"]) == (3, 5)
+    bits = [record["test"]["bits_per_character"]["total"] for record in (three, five)]
+    assert 0 < bits[1] < bits[0]
 
 
 def test_the_command(textgen, experiment_file):
@@ -225,6 +278,9 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
     [
         (["--order", "0"], "--order"),
         (["--order", "99"], "from 1 to 16"),
+        (["--kind", "ppmd", "--order", "1"], "from 2 to 64"),
+        (["--kind", "xz", "--order", "4"], "take --kind kneser_ney or ppmd"),
+        (["--kind", "unigram", "--order", "1"], "unigram has none"),
         (["--set", "tokenizer.kind=characterz"], "did you mean"),
     ],
 )

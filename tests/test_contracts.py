@@ -23,7 +23,7 @@ METHODS = {
     "tokenizer": ["fit", "load"],
     "rare_words": ["fit", "load"],
     "embedding": ["frozen", "vectors"],
-    "baseline": ["fit"],
+    "baseline": ["reads_bytes", "orders", "fit"],
     "metric": ["labels", "counts", "values"],
     "objective": ["build", "logits", "begin", "next_logits", "append", "before", "length"],
 }

@@ -1,9 +1,8 @@
-"""python -m textgen.baseline EXPERIMENT: what n-grams over the same symbols reach."""
+"""python -m textgen.baseline EXPERIMENT: what n-grams and compressors make of the same text."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 import time
@@ -13,69 +12,89 @@ from typing import Any
 
 from textgen import cli, config
 from textgen.baselines import TABLE
+from textgen.baselines.base import Bytes, score
 from textgen.corpora.loading import Loaded, load_corpus
 from textgen.errors import TextgenError
-from textgen.likelihood import UNIT, DocumentBits, summarise
-from textgen.symbols import Encoded
-
-ORDER = 4
-LONGEST = 16
-"""Longer n-grams hardly ever occur twice, and memory grows with their length."""
+from textgen.likelihood import UNIT, summarise
+from textgen.registry import lookup
 
 
 def baseline(
     experiment: config.Experiment,
     loaded: Loaded,
-    orders: Sequence[int] = (ORDER,),
+    orders: Sequence[int] = (),
     *,
     kind: str = "kneser_ney",
 ) -> Iterator[dict[str, Any]]:
-    """Fit n-grams to the training split, over an experiment's symbols, and score the test split.
+    """Fit baselines to the training split of an experiment, and score the test split.
 
     Args:
-        experiment: its tokenizer and seed count; its backbone and training do not.
+        experiment: its tokenizer and seed count; its backbone and training do not. Of a compressor
+            not even the tokenizer does.
         loaded: its corpus.
-        orders: one model each.
+        orders: one model each; none: one model of the usual order.
         kind: an entry of :data:`textgen.baselines.TABLE`.
 
     Yields:
         One record a model: order, seconds to fit and score, and ``test``, the figures of
-        :func:`textgen.likelihood.summarise`, with what they were measured on.
+        :func:`textgen.likelihood.summarise`, with what they were measured on. What a baseline does
+        not have (an order, a tokenizer, symbols) is None.
+
+    Raises:
+        TextgenError: no such kind, or an order that it does not take.
     """
-    module, _, name = TABLE[kind].partition(":")
-    entry = getattr(importlib.import_module(module), name)
+    entry = lookup("baseline", kind, "--kind")
+    _check(orders, kind, entry)
     texts = [d.text for d in loaded.train]
-    codec = experiment.tokenizer.fit(texts, [d.text for d in loaded.validation], experiment.seed)
-    training = [codec.encode(text, training=True).symbols for text in texts]
-    test = [codec.encode(d.text) for d in loaded.test]
-    for order in orders:
+    codec = None
+    if not entry.reads_bytes:
+        tuning = [d.text for d in loaded.validation]
+        codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
+    reader = codec or Bytes()
+    training = [reader.encode(text, training=True).symbols for text in texts]
+    test = [reader.encode(d.text) for d in loaded.test]
+    for made in [entry(order=order) for order in orders] or [entry()]:
         start = time.perf_counter()
-        bits = _document_bits(entry(order=order).fit(training, codec.size), loaded, test)
+        bits = score(made.fit(training, reader.size), loaded.test, test)
+        figures = summarise(bits, codec is None or codec.charged)
+        if codec is None:  # a document is one piece
+            figures |= dict.fromkeys(("symbols", "symbols_per_character"))
         yield {
             "baseline": kind,
-            "order": order,
+            "order": getattr(made, "order", None),
             "experiment": experiment.name,
-            "tokenizer": experiment.resolved["tokenizer"],
+            "tokenizer": codec and experiment.resolved["tokenizer"],
             "seed": experiment.seed,
-            "symbols": codec.size,
-            "extra_data": list(codec.extra_data),
+            "symbols": codec and codec.size,
+            "extra_data": list(codec.extra_data) if codec else [],
             "unit": UNIT,
             "corpus": loaded.description,
             "seconds": time.perf_counter() - start,
-            "test": summarise(bits, codec.charged),
+            "test": figures,
         }
 
 
-def _document_bits(model: Any, loaded: Loaded, encoded: Sequence[Encoded]) -> list[DocumentBits]:
-    bits = model.symbol_bits([e.symbols for e in encoded])
-    return [
-        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
-        for d, e, b in zip(loaded.test, encoded, bits, strict=True)
-    ]
+def _check(orders: Sequence[int], kind: str, entry: Any) -> None:
+    allowed = entry.orders
+    for order in orders:
+        if not allowed:
+            with_orders = [k for k in sorted(TABLE) if lookup("baseline", k, "--kind").orders]
+            raise TextgenError(
+                "--order",
+                found=f"{order}, with --kind {kind}",
+                expected=f"no --order: {kind} has none",
+                hint=f"leave it out, or take --kind {' or '.join(with_orders)}",
+            )
+        if order not in allowed:
+            raise TextgenError(
+                "--order",
+                found=str(order),
+                expected=f"a whole number from {allowed[0]} to {allowed[-1]} for --kind {kind}",
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("baseline", "Score n-grams over the symbols of an experiment.")
+    parser = cli.parser("baseline", "Score n-grams over an experiment's symbols, or compressors.")
     parser.add_argument("experiment", type=Path, help="a TOML file, e.g. experiments/char.toml")
     parser.add_argument("--kind", choices=sorted(TABLE), default="kneser_ney")
     parser.add_argument(
@@ -84,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         default=[],
         metavar="N",
-        help=f"symbols in the longest n-gram, {ORDER} if not given; may be repeated",
+        help="symbols in the longest n-gram (if not given, 4), or bytes that ppmd looks back on "
+        "(8); may be repeated",
     )
     parser.add_argument(
         "--set",
@@ -93,24 +113,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="TABLE.KEY=VALUE",
         help="change a setting, e.g. --set split.seed=1; may be repeated",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON record an order")
+    parser.add_argument("--json", action="store_true", help="one JSON record a model")
     return cli.guarded(_command, parser.parse_args(arguments))
 
 
 def _command(given: argparse.Namespace) -> None:
     from textgen.console import Screen
 
-    orders = given.order or [ORDER]
-    for order in orders:
-        if not 1 <= order <= LONGEST:
-            raise TextgenError(
-                "--order", found=str(order), expected=f"a whole number from 1 to {LONGEST}"
-            )
+    _check(given.order, given.kind, lookup("baseline", given.kind, "--kind"))
     experiment = config.load(given.experiment, given.set)
     loaded = load_corpus(experiment)
     screen = Screen(quiet=given.json)
     screen.corpus(experiment.name, loaded)
-    found = baseline(experiment, loaded, orders, kind=given.kind)
+    found = baseline(experiment, loaded, given.order, kind=given.kind)
     if given.json:
         for record in found:
             print(json.dumps(record, ensure_ascii=False), flush=True)
@@ -126,16 +141,17 @@ def _print(console: Any, loaded: Loaded, records: Iterable[dict[str, Any]]) -> N
     d = loaded.description
     console.print(f"  corpus sha256 {d['sha256'][:16]}…  split sha256 {d['split_sha256'][:16]}…")
     first, *_ = records = list(records)
-    console.print(f"  {first['baseline']} on the test part, {first['unit']}")
+    reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's symbols)"
+    console.print(f"  {first['baseline']}{reads} on the test part, {first['unit']}")
     for data in first["extra_data"]:
         console.print(f"  EXTRA DATA: {data}")
     table = Table("order", "model", "+ spelling", "= total", "symbols/character", "replaced")
     for record in records:
         test = record["test"]
         table.add_row(
-            str(record["order"]),
+            str(record["order"] or "–"),
             *figures(test["bits_per_character"]),
-            f"{test['symbols_per_character']:.3f}",
+            f"{test['symbols_per_character']:.3f}" if record["tokenizer"] else "–",
             f"{test['replacement_rate']:.1%}",
         )
     console.print(table)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,8 +30,14 @@ symbol is frequent. KenLM's choice too."""
 
 @dataclass(frozen=True)
 class KneserNey:
-    """n-grams of ``order`` symbols: each is predicted from up to ``order − 1`` before it."""
+    """n-grams of ``order`` symbols: each is predicted from up to ``order − 1`` before it.
 
+    Longer ones than those of ``orders`` hardly ever occur twice, and memory grows with their
+    length.
+    """
+
+    reads_bytes: ClassVar[bool] = False
+    orders: ClassVar[range] = range(1, 17)
     order: Count = 4
 
     def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:

@@ -1,0 +1,214 @@
+"""The lines that every report draws beside the arms: n-grams and compressors on the same split.
+
+Each model is fitted once to the training part and scores validation and test. What it found is kept
+in the cache folder, under a name that tells corpus, split and settings apart.
+
+Does not handle: bits of single symbols; a document's bits are kept as two sums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen import caching
+from textgen.baselines.base import Baseline, Bytes, Reader, fit, score
+from textgen.baselines.compressors import XZ, PPMd
+from textgen.baselines.kneser_ney import KneserNey
+from textgen.baselines.unigram import Unigram
+from textgen.corpora.loading import Loaded
+from textgen.errors import TextgenError
+from textgen.likelihood import DocumentBits
+from textgen.rare_words.unk import Unk
+from textgen.runs import write
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.words import Words
+
+VERSION = 1
+"""To be raised when the same settings give other figures; older cache files are then ignored."""
+CHARACTERS = 20_000_000
+"""Longest training text for n-grams, which take about 150 bytes of memory a character of it."""
+COMPRESSED = 500_000_000
+"""Most bytes for a compressor, which reads the training text once a document: five minutes."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model that is no network reaches.
+
+    Attributes:
+        key: names it in files.
+        label: names it for people.
+        meaning: what it is, in plain words.
+        command: repeats its figure on the test part.
+        validation: what each document costs, ``model_bits`` and ``surface_bits`` being (1,) sums.
+        test: the same.
+    """
+
+    key: str
+    label: str
+    meaning: str
+    command: str
+    validation: list[DocumentBits]
+    test: list[DocumentBits]
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a reference is made; without a tokenizer it reads the bytes of the text."""
+
+    key: str
+    label: str
+    meaning: str
+    baseline: Baseline
+    tokenizer: Any
+    options: str
+
+
+LINES = (
+    Line(
+        "unigram",
+        "characters, no context",
+        "how often each character occurs, whatever stands before it",
+        Unigram(),
+        Characters(),
+        "--kind unigram --set tokenizer=characters",
+    ),
+    Line(
+        "character_ngram",
+        "8-gram of characters",
+        "each character from the seven before it, by counts (modified Kneser-Ney)",
+        KneserNey(order=8),  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
+        Characters(),
+        "--order 8 --set tokenizer=characters",
+    ),
+    Line(
+        "word_ngram",
+        "4-gram of words",
+        "each word from the three before it, by counts (modified Kneser-Ney); words seen less than "
+        "twice are spelled, with weights chosen on validation text",
+        KneserNey(order=4),
+        Words(Unk(), minimum_count=2),
+        "--order 4 --set tokenizer=words --set tokenizer.kind=words --set tokenizer.rare_words=unk",
+    ),
+    Line(
+        "ppmd",
+        "PPMd",
+        "a compressor that predicts each byte from up to eight before it; it has read the training "
+        "text and, unlike the others, goes on learning within each document",
+        PPMd(order=8),
+        None,
+        "--kind ppmd",
+    ),
+    Line(
+        "xz",
+        "xz",
+        "a compressor that copies what occurred before; it has read the training text and goes on "
+        "learning within each document",
+        XZ(),
+        None,
+        "--kind xz",
+    ),
+)
+
+
+def references(
+    loaded: Loaded,
+    say: Callable[[str], object] = lambda text: None,
+    experiment: str = "experiments/char.toml",
+) -> list[Reference]:
+    """The references of a corpus and its split, each from the cache or newly computed.
+
+    Args:
+        loaded: the corpus.
+        say: is told what takes time, and what is left out because it would take too much.
+        experiment: an experiment file with this corpus and split, for the commands.
+
+    Returns:
+        One for each of :data:`LINES` that the text is not too long for.
+    """
+    found = []
+    for line in LINES:
+        path = _path(line, loaded)
+        parts = _read(path, loaded)
+        if parts is None:
+            if why := _too_much(line, loaded):
+                say(f"  reference {line.label} left out: {why}")
+                continue
+            say(f"  reference {line.label}: computed once for this text and split")
+            rows = _compute(line, loaded)
+            parts = [[_document(*row) for row in part] for part in rows]
+            with contextlib.suppress(TextgenError, OSError):  # a cache is no reason to stop
+                kept = {"settings": _settings(line, loaded), "documents": rows}
+                write(path, json.dumps(kept, indent=1))
+        command = f"python -m textgen.baseline {experiment} {line.options}"
+        found.append(Reference(line.key, line.label, line.meaning, command, *parts))
+    return found
+
+
+def _settings(line: Line, loaded: Loaded) -> list[str]:
+    """Everything that a line's figures depend on."""
+    split = loaded.description["split_sha256"]
+    return [str(VERSION), loaded.sha256, split, repr(line.baseline), repr(line.tokenizer)]
+
+
+def _path(line: Line, loaded: Loaded) -> Path:
+    digest = hashlib.sha256("\n".join(_settings(line, loaded)).encode()).hexdigest()
+    return caching.folder() / "references" / f"{line.key}-{digest[:32]}.json"
+
+
+def _too_much(line: Line, loaded: Loaded) -> str:
+    """Why a line would take too long or too much memory; "" if it would not."""
+    characters = sum(len(d.text) for d in loaded.train)
+    documents = len(loaded.validation) + len(loaded.test)
+    if line.tokenizer is None:
+        if characters * (documents + 1) > COMPRESSED:
+            return f"{documents} documents, each with {characters:,} characters before it"
+    elif characters > CHARACTERS:
+        return f"{characters:,} characters, more than {CHARACTERS:,}"
+    return ""
+
+
+def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
+    """Name, characters, bits of model and spelling, tokens, and how many were replaced, for each
+    document of validation and of test."""
+    texts = [d.text for d in loaded.train]
+    reader: Reader = Bytes()
+    if line.tokenizer is not None:
+        reader = line.tokenizer.fit(texts, [d.text for d in loaded.validation])
+    model = fit(line.baseline, reader, texts)
+    return [
+        [
+            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced]
+            for d in score(model, part, [reader.encode(document.text) for document in part])
+        ]
+        for part in (loaded.validation, loaded.test)
+    ]
+
+
+def _document(
+    name: str, characters: int, model: float, spelling: float, tokens: int, replaced: int
+) -> DocumentBits:
+    bits = np.array([float(model)]), np.array([float(spelling)])
+    if not math.isfinite(bits[0][0] + bits[1][0]):
+        raise ValueError("bits that are no number")
+    return DocumentBits(name, characters, *bits, tokens, replaced)
+
+
+def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:
+    """What was kept of validation and test, or None: no such file, or a damaged one."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))["documents"]
+        parts = [[_document(*row) for row in part] for part in stored]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    held_out = [[(d.name, len(d.text)) for d in p] for p in (loaded.validation, loaded.test)]
+    return parts if [[(d.name, d.characters) for d in p] for p in parts] == held_out else None
