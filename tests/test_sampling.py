@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
+from textgen import sampling
 from textgen.likelihood import Stepper
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
@@ -96,3 +97,28 @@ def test_forced_symbols_stay_and_do_not_hide_the_models_choice(objective):
     np.testing.assert_array_equal(symbols[forced >= 0], forced[forced >= 0])
     np.testing.assert_array_equal(symbols[forced < 0], choices[forced < 0])
     assert (symbols[forced >= 0] != choices[forced >= 0]).any()
+
+
+@pytest.mark.parametrize("size", [5, 128, 129, 700])
+def test_inversion_draws_every_symbol_as_often_as_it_is_probable(size):
+    """A grid of uniform numbers meets each symbol in proportion, to the grid's step."""
+    logits = np.random.default_rng(size).normal(0, 3, size).astype(np.float32)
+    logits[size // 2] = -1e9
+    grid = 20_000
+    uniform = ((np.arange(grid) + 0.5) / grid).astype(np.float32)
+    drawn = sampling._invert(np.tile(logits, (grid, 1)), uniform).numpy()
+    expected = np.exp(logits - logits.max(), dtype=np.float64)
+    expected /= expected.sum()
+    found = np.bincount(drawn, minlength=size) / grid
+    np.testing.assert_allclose(found, expected, atol=3 / grid)
+    assert found[size // 2] == 0
+    assert (np.diff(drawn) >= 0).all()
+
+
+def test_rounding_at_the_very_end_never_draws_what_cannot_be():
+    logits = np.full((3, 200), -1e9, dtype=np.float32)
+    logits[:, 130] = logits[:, 7] = 0.0
+    almost = np.array([np.nextafter(np.float32(1), np.float32(0)), 1.0, 0.0], dtype=np.float32)
+    drawn = sampling._invert(logits, almost).numpy().tolist()
+    assert drawn[::2] == [130, 7]
+    assert drawn[1] in (7, 130)
