@@ -1,7 +1,9 @@
 """Fills the tables of README.md and experiments/README.md from the results of runs.
 
-    python experiments/table.py [RUNS]     copies RUNS/*/metrics.json into experiments/results
-                                           first, then writes every table between its two marks
+    python experiments/table.py [FOLDER]   copies what FOLDER holds into experiments/results
+                                           first: metrics.json of runs, or the report.json and
+                                           the figures of a report; then writes every table
+                                           between its two marks
 
 A test fails when a table differs from the results it stands for.
 """
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from textgen.generation import annotated
+from textgen.report import figures
+from textgen.report.drawing import write_svg
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -207,7 +211,56 @@ def positions_table() -> str:
     return table(["run", "bpc", *(f"place {p}" for p in PLACES)], rows)
 
 
+def study_table() -> str:
+    """The arms of the headline study, best first, and the lines beside them."""
+    report = result("reports/study")
+    rows = []
+    for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
+        test = arm["test"]
+        rows.append(
+            [
+                f"`{arm['name']}`",
+                f"**{test['total']:.3f}**",
+                f"{test['low']:.3f} to {test['high']:.3f}",
+                f"{test['model']:.3f} + {test['spelling']:.3f}",
+                f"{test['deviation']:.4f} ({len(arm['seeds'])})",
+                f"{arm['replacement_rate']:.1%}",
+                f"{arm['parameters'] / 1e6:.2f} M",
+                f"{arm['characters'] / 1e6:.1f} M",
+                f"{arm['seconds']:.0f}",
+                f"{arm['samples_per_second']:.1f}",
+            ]
+        )
+    for line in sorted(report["references"], key=lambda line: line["test"]["total"]):
+        test = line["test"]
+        split = f"{test['model']:.3f} + {test['spelling']:.3f}"
+        interval = f"{test['low']:.3f} to {test['high']:.3f}"
+        rows.append([line["label"], f"{test['total']:.3f}", interval, split, *[""] * 6])
+    head = (
+        "arm|bpc|95 % interval|model + spelling|deviation over seeds (number)|replaced|parameters|"
+        "characters seen|seconds|samples a second"
+    )
+    return table(head.split("|"), rows)
+
+
+def verdicts_table() -> str:
+    """What the headline study was asked, and the answers."""
+    rows = [
+        [
+            c["question"],
+            f"**{c['verdict']}**",
+            f"`{c['first']}` − `{c['second']}`: {c['difference']:+.3f}",
+            f"{c['low']:+.3f} to {c['high']:+.3f}",
+            f"{c['p_adjusted']:.3f}",
+        ]
+        for c in result("reports/study")["contrasts"]
+    ]
+    return table(["question", "answer", "difference, bpc", "95 % interval", "p (Holm)"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "study": study_table,
+    "verdicts": verdicts_table,
     "arms": arms_table,
     "two_cores": two_cores_table,
     "reversal": reversal_table,
@@ -224,8 +277,27 @@ def filled(page: str) -> str:
     return MARK.sub(lambda m: m[1] + "\n" + TABLES[m[2]]() + "\n" + m[3], page)
 
 
+FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "overview": figures.overview,
+    "curves": lambda report: figures.with_legend(figures.curves(report, "seconds"), report),
+}
+
+
+def take_report(folder: Path) -> None:
+    """Keep a report's figures, which hold no text, and its drawings."""
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    kept = RESULTS / "reports"
+    kept.mkdir(exist_ok=True)
+    text = json.dumps(report, ensure_ascii=False, separators=(",", ":"))
+    (kept / f"{report['name']}.json").write_text(text + "\n", "utf-8")
+    for kind in FIGURES:
+        write_svg(kept / f"{report['name']}_{kind}.svg", FIGURES[kind](report))
+
+
 def main(runs: str | None) -> None:
-    if runs:
+    if runs and (Path(runs) / "report.json").exists():
+        take_report(Path(runs))
+    elif runs:
         for path in sorted(Path(runs).rglob("metrics.json")):
             copy = RESULTS / path.parent.relative_to(runs).with_suffix(".json")
             copy.parent.mkdir(parents=True, exist_ok=True)

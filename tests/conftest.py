@@ -63,9 +63,8 @@ def corpus_folder(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def experiment_file(tmp_path, corpus_folder) -> Path:
-    path = tmp_path / "tiny.toml"
+def write_experiment(path: Path, corpus_folder: Path) -> Path:
+    """An experiment file for a tiny network on the tiny corpus."""
     path.write_text(
         f"""
 [corpus]
@@ -100,6 +99,11 @@ every = 1
         encoding="utf-8",
     )
     return path
+
+
+@pytest.fixture
+def experiment_file(tmp_path, corpus_folder) -> Path:
+    return write_experiment(tmp_path / "tiny.toml", corpus_folder)
 
 
 @pytest.fixture

@@ -14,15 +14,20 @@ STAGES = (
     "errors registry settings files config caching symbols corpora tagging vectors "
     "character_ngram spelling rare_words tokenizers embeddings preparing backend dropout lstm "
     "backbone two_level memory objectives checkpoint likelihood monitor training baselines "
-    "sampling generation metrics runs evaluation arms paid cross manifest summary console cli corpus "
-    "baseline generate run"
+    "sampling generation metrics significance runs evaluation arms paid cross references manifest "
+    "summary console studies report cli calibration workers planning cluster board corpus baseline "
+    "generate score run compare study"
 ).split(" ")
 LIGHT = (
     "errors registry settings files config caching symbols corpora tagging vectors "
-    "character_ngram spelling rare_words tokenizers embeddings preparing baselines cli corpus "
-    "baseline generate run runs"
+    "character_ngram spelling rare_words tokenizers embeddings preparing baselines metrics "
+    "significance references studies report cli calibration workers planning cluster board corpus "
+    "baseline generate score run compare study runs"
 ).split(" ")
-HEAVY = {"tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests"}
+HEAVY = {
+    "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
+    "matplotlib", "jinja2", "pydivsufsort", "pyppmd",
+}  # fmt: skip
 
 
 def files(stage):
@@ -66,6 +71,7 @@ def test_light_stages_import_nothing_heavy(stage):
 def test_importing_the_package_and_the_commands_loads_nothing_heavy():
     code = (
         "import sys, textgen, textgen.run, textgen.generate, textgen.corpus, textgen.runs\n"
+        "import textgen.compare, textgen.study, textgen.score, textgen.baseline\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,11 +16,17 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "corpus_statistics", "generate", "load", "load_experiment", "run"]
+__all__ = [
+    "__version__", "compare", "corpus_statistics", "generate", "load", "load_experiment", "run",
+    "score", "study",
+]  # fmt: skip
 
 _PUBLIC = {
     "run": ("textgen.run", "run"),
+    "study": ("textgen.study", "study"),
+    "compare": ("textgen.compare", "compare"),
     "generate": ("textgen.generate", "sample"),
+    "score": ("textgen.score", "passage"),
     "load": ("textgen.runs", "load"),
     "load_experiment": ("textgen.config", "load"),
     "corpus_statistics": ("textgen.corpus", "statistics"),

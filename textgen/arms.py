@@ -17,6 +17,7 @@ import numpy as np
 
 from textgen import config, evaluation
 from textgen.config import Experiment
+from textgen.corpora.loading import Loaded
 from textgen.errors import TextgenError
 from textgen.evaluation import SymbolBits
 from textgen.runs import NEEDED, SCHEMA
@@ -167,6 +168,12 @@ def _common_name(members: Sequence[Finished]) -> str:
     return stems.pop() if len(stems) == 1 else members[0].experiment.name
 
 
+def is_on(arm: Arm, loaded: Loaded) -> bool:
+    """Whether an arm was trained and scored on this text, split like this."""
+    told = arm.first.metrics["corpus"]
+    return all(told[key] == loaded.description[key] for key in ("sha256", "split_sha256"))
+
+
 def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
     """Arms on different texts or splits are not compared.
 
@@ -179,7 +186,7 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
     Raises:
         TextgenError: they differ.
     """
-    keys = {}
+    keys = dict[tuple[str, str], list[str]]()
     for arm in arms:
         corpus = arm.first.metrics["corpus"]
         keys.setdefault((corpus["sha256"], corpus["split_sha256"]), []).append(

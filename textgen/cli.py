@@ -11,9 +11,12 @@ from textgen.errors import TextgenError
 
 COMMANDS = {
     "run": "train, score and sample one experiment",
+    "study": "run arms × seeds under one budget, and compare them",
+    "compare": "turn run folders into one report",
     "generate": "write text with a finished run",
+    "score": "what a run charges for a passage",
     "corpus": "list corpora and print their statistics",
-    "baseline": "score n-grams on an experiment's text",
+    "baseline": "score n-grams or compressors on an experiment's text",
 }
 
 

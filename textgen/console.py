@@ -39,6 +39,9 @@ class Screen:
     def say(self, text: str) -> None:
         self.console.print(Text(text))
 
+    def warn(self, text: str) -> None:
+        self.loud.print(Text(text, style="bold red"))
+
     def corpus(self, name: str, loaded: Loaded) -> None:
         if loaded.warning:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))

@@ -34,7 +34,7 @@ def samples(arm: Arm) -> list[Document]:
 
 
 def _whole_words(text: str) -> str:
-    return text.rstrip() if text[-1:].isspace() else (text.rpartition(" ")[0] or text)
+    return (text if text[-1:].isspace() else text.rpartition(" ")[0] or text).rstrip()
 
 
 def cross_scores(

@@ -171,11 +171,7 @@ def word_line(
             "before": documents[number].text[max(0, start - CONTEXT) : start],
             "word": documents[number].text[start:end],
             "after": documents[number].text[end : end + CONTEXT],
-            "bits": {
-                arm.name: float(arm.per_character[number][start:end].sum())
-                for arm in arms
-                if arm.charged
-            },
+            "bits": {arm.name: float(arm.per_character[number][start:end].sum()) for arm in arms},
         }
         for number, start, end in occurrences(documents, word)
     ]

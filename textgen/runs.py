@@ -17,6 +17,7 @@ checkpoint/       only while training is unfinished
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -56,12 +57,14 @@ def write(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise write_failed(path, error, "what the run folder held before is unharmed") from None
 
 
 def write_json(path: Path, data: Any) -> None:
-    write(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    write(path, text.encode("utf-8", "backslashreplace"))  # lone surrogates become JSON escapes
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -179,6 +182,24 @@ def load(folder: str | Path) -> Run:
 
 def load_light(folder: Path) -> tuple[Experiment, Codec, dict[str, Any]]:
     """A finished run without its network, hence without TensorFlow: experiment, codec, metrics."""
+    check_finished(folder)
+    try:
+        state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        state.pop("kind")  # for people: the experiment names it
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        experiment = _stored_experiment(folder)
+        codec = experiment.tokenizer.load(state)
+        if metrics["schema"] != SCHEMA:
+            raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from None
+    return experiment, codec, metrics
+
+
+def check_finished(folder: Path) -> None:
+    """Raises:
+    TextgenError: no such folder, or not that of a finished run.
+    """
     if not folder.is_dir():
         raise TextgenError(
             str(folder),
@@ -194,17 +215,6 @@ def load_light(folder: Path) -> tuple[Experiment, Codec, dict[str, Any]]:
             expected="a finished run",
             hint="repeat the command that started it: it goes on where it stood",
         )
-    try:
-        state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        state.pop("kind")  # for people: the experiment names it
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        experiment = _stored_experiment(folder)
-        codec = experiment.tokenizer.load(state)
-        if metrics["schema"] != SCHEMA:
-            raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, error) from None
-    return experiment, codec, metrics
 
 
 def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:

@@ -1,0 +1,277 @@
+"""Reports with made-up figures, shaped as textgen.report.data and textgen.report.generated do."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from conftest import made_up
+
+KINDS = {
+    "frequent": "words seen 100 times or more",
+    "rare": "words seen 2 to 9 times",
+    "unseen": "words never seen",
+    "punctuation": "punctuation and other signs",
+    "end": "end marks of documents",
+}
+LABELS = {
+    "word_length": ("mean length of a word", "letters", ".2f", "human"),
+    "real_words": ("in the training text, or a word of English", "of words", ".1%", "human"),
+    "ending_ing": ("words that end in -ing", "of words", ".2%", "human"),
+    "distinct_2": ("different pairs of words in 100 words", "of them", ".1%", "human"),
+    "self_bleu_4": ("likeness of samples to each other", "BLEU-4", ".3f", "human"),
+    "loops": ("words in a stretch that is repeated at once", "of words", ".1%", "lower"),
+    "copied": ("characters in copied stretches", "of characters", ".1%", "human"),
+    "made_up": ("a measure no one has grouped", "things", ".0f", "human"),
+}
+CORPUS = {
+    "kind": "folder",
+    "origin": "made up",
+    "licence": "anyone's",
+    "sha256": "0123456789abcdef" * 4,
+    "split_sha256": "fedcba9876543210" * 4,
+    "fallback": False,
+    "train": {"documents": 48, "characters": 2_000_000},
+    "validation": {"documents": 8, "characters": 250_000},
+    "test": {"documents": 5, "characters": 300_000},
+}
+TEMPERATURES = [0.5, 0.8, 1.0, 1.2]
+
+
+def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Generator) -> dict:
+    rounds = np.arange(1, 15)
+    spelling = 0.2 if name.startswith("word") else 0.0
+    test = total and {
+        "model": total - spelling,
+        "spelling": spelling,
+        "total": total,
+        "deviation": 0.004 if len(seeds) > 1 else None,
+        "mean_over_documents": total - 0.013,
+        "low": total - 0.015,
+        "high": total + 0.017,
+    }
+    return {
+        "name": name,
+        "seeds": seeds,
+        "runs": [{"seed": s, "folder": f"runs/{name}-{s}", "total": total} for s in seeds],
+        "tokenizer": {"kind": "words", "rare_words": {"kind": "unk"}},
+        "backbone": {"units": [256, 256]},
+        "context": "the whole document so far",
+        "symbols": 15_400,
+        "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
+        "symbols_per_character": 0.207,
+        "replacement_rate": 0.044,
+        "parameters": 3_770_000,
+        "updates": [1200 + s for s in seeds],
+        "characters": 14.2e6,
+        "passes": 7.1,
+        "seconds": 180.0,
+        "seconds_measured": 193.0,
+        "preparation_seconds": 4.0,
+        "samples_per_second": 12.3,
+        "curves": [
+            {
+                "seed": s,
+                "updates": (rounds * 90).tolist(),
+                "characters": (rounds * 1e6).tolist(),
+                "seconds": (rounds * 13.0).tolist(),
+                "validation": (
+                    (total or 2) + 1.4 * rounds**-1.3 + 0.01 * draw.normal(size=len(rounds))
+                ).tolist(),
+            }
+            for s in seeds
+        ],
+        "test": test or None,
+        "validation": test or None,
+    }
+
+
+def reference(key: str, label: str, total: float) -> dict:
+    costs = {"model": total, "spelling": 0.0, "total": total}
+    return {
+        "key": key,
+        "label": label,
+        "meaning": f"{label}, fitted on the training text",
+        "command": f"python -m textgen.baseline experiments/char.toml --{key}",
+        "test": costs | {"low": total - 0.02, "high": total + 0.02, "mean_over_documents": total},
+        "validation": costs,
+    }
+
+
+def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
+    return {
+        "first": first,
+        "second": second,
+        "question": question,
+        "difference": difference,
+        "low": difference - 0.02,
+        "high": difference + 0.02,
+        "p": 0.002,
+        "p_adjusted": 0.006,
+        "scope": "these documents and seeds",
+        "documents": 5,
+        "seeds": [2, 2],
+        "verdict": verdict,
+        "sentence": f"{first} is {verdict} when held against {second}: {difference:+.3f} bits.",
+    }
+
+
+def stretches(text: str, length: int, draw: np.random.Generator) -> list[list[float]]:
+    """Words if ``length`` is 0, else stretches of so many characters."""
+    ends = (
+        [i for i, c in enumerate(text) if c == " "]
+        if not length
+        else range(length, len(text), length)
+    )
+    cuts = [0, *(e for e in ends if e), len(text)]
+    return [
+        [
+            a,
+            b,
+            round(float(draw.gamma(1.2, 1.6)) * (b - a) ** 0.4, 3),
+            float(draw.random() < 0.1) * 9,
+        ]
+        for a, b in itertools.pairwise(cuts)
+    ]
+
+
+def sample(
+    totals: dict[str, float | None], seeds: int = 2, references: bool = True
+) -> tuple[dict, dict]:
+    """``report.json`` and ``texts.json`` of arms with these bits per character."""
+    draw = np.random.default_rng(1)
+    numbers = list(range(1, seeds + 1))
+    arms = [_arm(name, total, numbers, draw) for name, total in totals.items()]
+    charged = {name: total for name, total in totals.items() if total}
+    names = list(charged)
+    documents = [
+        {
+            "name": f"tale_{i}",
+            "characters": 50_000 + 1000 * i,
+            "bits": {n: t + 0.05 * i + 0.02 * draw.normal() for n, t in charged.items()},
+        }
+        for i in range(CORPUS["test"]["documents"])
+    ]
+    text = made_up(60, 3)[:1200]
+    word = {
+        "document": "tale_1",
+        "before": "through the ",
+        "word": " pandemonium",
+        "after": " of bells",
+        "bits": {n: 20.0 + 3 * draw.normal() for n in names},
+    }
+    report = {
+        "schema": 1,
+        "name": "sample",
+        "title": "Characters against words, made up",
+        "unit": "bits per character of raw text, one end mark a document included",
+        "margin": 0.01,
+        "command": "python -m textgen.study experiments/study.toml",
+        "corpus": CORPUS,
+        "warnings": [],
+        "left_out": [],
+        "arms": arms,
+        "references": [
+            reference("unigram", "unigram", 4.345),
+            reference("ngram6", "character 6-gram", 1.931),
+            reference("ngram8", "character 8-gram", 1.898),
+            reference("ppmd", "PPMd", 1.83),
+        ]
+        if references
+        else [],
+        "declared": True,
+        "contrasts": [
+            contrast(n, names[0], ("better", "worse", "equal", "can't tell")[i % 4],
+                     charged[n] - charged[names[0]], f"Is {n} better?")
+            for i, n in enumerate(names[1:])
+        ],
+        "documents": documents if names else [],
+        "paid": {
+            "kinds": {**KINDS, "names": "names: also counted above"},
+            "by_kind": {
+                n: {
+                    kind: {"tokens": 900 // i, "bits": 3.0 * i + draw.random(), "share": 0.8 / i}
+                    for i, kind in enumerate([*KINDS, "names"], 1)
+                }
+                for n in names
+            },
+            "by_place": {n: [3.0, 1.2, *(1 / np.arange(2, 11)).tolist()] for n in names},
+        },
+        "cross": {n: {w: t + 0.3 * draw.normal() for w in totals} for n, t in charged.items()},
+        "words": {"pandemonium": {"occurrences": 1, "bits": word["bits"]} if names else
+                  {"occurrences": 0, "bits": {}}, "quux": {"occurrences": 0, "bits": {}}},
+        "generated": _generated(totals, draw),
+    }  # fmt: skip
+    texts = {
+        "passage": {
+            "document": "tale_1",
+            "start": 400,
+            "text": text,
+            "arms": {n: stretches(text, 0 if n.startswith("word") else 1, draw) for n in names},
+        },
+        "words": {"pandemonium": [word] if names else [], "quux": []},
+        "samples": [
+            {
+                "prompt": prompt,
+                "arms": {
+                    n: {
+                        "text": " " + made_up(12, i)[:500],
+                        "realised": [[5, 11, "<NN>"]],
+                        "copied": [[8, 48]],
+                    }
+                    for i, n in enumerate(totals)
+                },
+            }
+            for prompt in ("At night", "It was")
+        ],
+    }
+    return report, texts
+
+
+def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> dict:
+    def row(shift: float) -> dict:
+        made = {}
+        for name, (_, _, form, _) in LABELS.items():
+            value = (0.5 if form.endswith("%") else 4.0) * (1 + shift) + 0.02 * draw.normal()
+            made[name] = [value, value - 0.03, value + 0.03]
+        return made
+
+    keys = ("meaning", "unit", "form", "better")
+    rows = {"human": row(0), "shuffled": row(0.2), "unigram": row(-0.3)}
+    rows["unigram"]["loops"] = [None, None, None]
+    return {
+        "labels": {name: dict(zip(keys, label, strict=True)) for name, label in LABELS.items()},
+        "settings": {
+            "samples": 20,
+            "length": 1500,
+            "temperatures": TEMPERATURES,
+            "temperature": 0.8,
+            "seed": 1,
+        },
+        "rows": rows,
+        "arms": {n: [row(0.05 * (i + t)) for t in range(4)] for i, n in enumerate(totals)},
+    }  # fmt: skip
+
+
+SCRIPT = "<script>document.title='broken'</script>"
+QUOTES = "\"both\" & 'kinds' $x_1$ | `code` **bold**"
+ODD = "_emoji \U0001f419 and \ud800 half, \x00 and \x1b"
+TOTALS = {"char": 1.906, SCRIPT: 1.707, "word_pos": 1.726, QUOTES: None, ODD: 1.825}
+RANKED = [SCRIPT, "word_pos", ODD, "char", QUOTES]
+
+
+def hostile() -> tuple[dict, dict]:
+    """A report whose every text tries to be more than text."""
+    report, texts = sample(TOTALS)
+    report["title"] = SCRIPT + QUOTES
+    report["warnings"] = ["Look out: " + SCRIPT]
+    report["left_out"] = [{"folder": "runs/" + SCRIPT, "found": QUOTES}]
+    report["contrasts"][0]["question"] = SCRIPT + ODD
+    report["contrasts"][0]["sentence"] = QUOTES
+    report["corpus"] = report["corpus"] | {"licence": SCRIPT}
+    texts["passage"]["text"] = (SCRIPT + ODD + "\n\n" + QUOTES + texts["passage"]["text"])[:1200]
+    for record in texts["samples"]:
+        for made in record["arms"].values():
+            made["text"] = f" the{SCRIPT}\n- {QUOTES}\n\n    {ODD}" + made["text"]
+    texts["words"]["pandemonium"][0]["before"] = "a | b\n" + SCRIPT
+    return report, texts

@@ -1,0 +1,238 @@
+"""Run folders in, one report out: figures that add up, broken runs named, other texts refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_experiment
+
+import textgen as package
+from textgen import arms, cross, evaluation, paid
+from textgen.corpora.loading import load_corpus
+
+WORDS = [
+    'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
+    'backbone.input="embedding"',
+    "objective.window=8",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, corpus_folder) -> Path:
+    """Two seeds of a character arm and one of a word arm, finished."""
+    home = tmp_path_factory.mktemp("compared")
+    path = write_experiment(home / "tiny.toml", corpus_folder)
+    for name, overrides in (
+        ("char-1", ["seed=1"]),
+        ("char-2", ["seed=2"]),
+        ("words", WORDS),
+    ):
+        package.run(path, overrides=overrides, name=name, runs_folder=home / "runs", quiet=True)
+    return home / "runs"
+
+
+@pytest.fixture(scope="module")
+def report(trained, tmp_path_factory):
+    folder = package.compare(
+        [trained / name for name in ("char-1", "char-2", "words")],
+        name="three",
+        words=("lantern", "pandemonium"),
+        reports_folder=tmp_path_factory.mktemp("reports"),
+        quiet=True,
+    )
+    return folder, json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_the_figures_are_those_of_the_runs(report, trained):
+    _, found = report
+    char, words = found["arms"]
+    assert (char["name"], char["seeds"], words["name"]) == ("char", [1, 2], "words")
+    totals = [metrics(trained / n)["test"]["bits_per_character"]["total"] for n in
+              ("char-1", "char-2")]  # fmt: skip
+    assert char["test"]["total"] == pytest.approx(np.mean(totals))
+    assert char["test"]["deviation"] == pytest.approx(np.std(totals, ddof=1))
+    for arm in found["arms"]:
+        assert (arm["test"]["low"], arm["test"]["high"]) == (None, None)  # two documents
+        assert arm["test"]["total"] == arm["test"]["model"] + arm["test"]["spelling"]
+    assert words["test"]["spelling"] > 0
+    (contrast,) = found["contrasts"]
+    difference = words["test"]["total"] - char["test"]["total"]
+    assert contrast["difference"] == pytest.approx(difference, abs=1e-4)
+    assert (contrast["first"], contrast["second"]) == ("words", "char")
+    assert not found["declared"]
+    assert contrast["scope"] == "these runs"
+
+
+def test_bits_add_up_by_document_by_kind_and_by_place(report, trained):
+    _, found = report
+    for arm in found["arms"]:
+        total = arm["test"]["total"]
+        weights = [d["characters"] + 1 for d in found["documents"]]
+        each = [d["bits"][arm["name"]] for d in found["documents"]]
+        assert np.average(each, weights=weights) == pytest.approx(total, abs=1e-4)
+        kinds = found["paid"]["by_kind"][arm["name"]]
+        shares = [row["share"] for kind, row in kinds.items() if kind != "names"]
+        assert sum(shares) == pytest.approx(total, abs=1e-4)
+        seen = [kinds[k] for k in ("frequent", "common", "rare", "once", "unseen")]
+        words = sum(row["tokens"] for row in seen)
+        bits = sum(row["tokens"] * row["bits"] for row in seen) / words
+        assert sum(found["paid"]["by_place"][arm["name"]]) == pytest.approx(bits, rel=1e-3)
+    for name in ("char-1", "words"):
+        run = arms.read_run(trained / name)
+        text = load_corpus(run.experiment).test
+        assert [d.characters for d in run.symbols] == [len(d.text) for d in text]
+
+
+def test_a_word_in_its_context(report, trained):
+    folder, found = report
+    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    assert found["words"]["pandemonium"] == {"occurrences": 0, "bits": {}}
+    lines = texts["words"]["lantern"]
+    assert found["words"]["lantern"]["occurrences"] == len(lines) > 0
+    assert all(line["word"].strip().lower() == "lantern" for line in lines)
+    run = arms.read_run(trained / "words")
+    (arm,) = arms.group([run])
+    documents = load_corpus(run.experiment).test
+    number, start, end = paid.occurrences(documents, "lantern")[0]
+    assert documents[number].text[start:end] == " lantern"
+    expected = arm.per_character[number][start:end].sum()
+    assert lines[0]["bits"]["words"] == pytest.approx(expected)
+
+
+def test_the_words_of_a_text_are_counted_by_kind():
+    from textgen.corpora.base import Document
+
+    training = [Document("t", "sea " * 120 + "gull " * 12 + "tide tide " + "bell")]
+    held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
+    tokens = paid.cut(held_out, training)
+    found = [paid.ORDER[kind] for kind in tokens.kind]
+    assert (
+        found
+        == ("unseen frequent punctuation common rare space once unseen numbers punctuation").split()
+    )
+    assert tokens.name.tolist() == [False] * 7 + [True] + [False] * 2
+    assert tokens.place.tolist()[:8] == [1, 0, 1, 2, 3, -1, 0, 1]
+    assert len(tokens.place) == len(held_out[0].text) + 1
+
+
+def test_models_score_each_others_samples(report, trained):
+    _, found = report
+    assert set(found["cross"]) == {"char", "words"}
+    (char,) = arms.group([arms.read_run(trained / "char-1")])
+    stored = json.loads((trained / "char-1" / cross.FILE).read_text())
+    assert sorted(found["cross"]["char"].values()) == sorted(stored.values())
+    texts = cross.samples(char)
+    assert len(texts) == cross.SAMPLES
+    assert not any(d.text.endswith(" ") for d in texts)
+    again = cross.cross_scores([char])  # from the file: nothing is loaded
+    assert again["char"]["char"] == found["cross"]["char"]["char"]
+
+
+def test_samples_are_those_of_all_seeds_at_every_temperature(report, trained):
+    folder, found = report
+    settings = evaluation.Evaluation()
+    generated = found["generated"]
+    assert generated["settings"]["temperatures"] == list(settings.temperatures)
+    for rows in generated["arms"].values():
+        assert len(rows) == len(settings.temperatures)
+    for row in (*generated["rows"].values(), *generated["arms"]["char"]):
+        assert set(row) == set(generated["labels"])
+    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    assert texts["samples"]
+    for record in texts["samples"]:
+        assert set(record["arms"]) <= {"char", "words"}
+    drawn = evaluation.read_texts(trained / "char-2")["sweep"]
+    assert [len(each["texts"]) for each in drawn] == [settings.samples] * len(drawn)
+    assert {len(t["text"]) for each in drawn for t in each["texts"]} == {settings.length}
+
+
+def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tmp_path):
+    copy = shutil.copytree(trained / "words", tmp_path / "words")
+    before = evaluation.read_symbols(copy)
+    (copy / evaluation.SYMBOLS).unlink()
+    texts = json.loads((copy / evaluation.TEXTS).read_text())
+    assert evaluation.ensure(copy)
+    for a, b in zip(before, evaluation.read_symbols(copy), strict=True):
+        assert a.name == b.name
+        assert (a.ends == b.ends).all()
+        np.testing.assert_allclose(a.model, b.model, atol=1e-4)
+        np.testing.assert_array_equal(a.spelling, b.spelling)
+    again = json.loads((copy / evaluation.TEXTS).read_text())
+    assert again["sweep"] == texts["sweep"]
+    assert not evaluation.ensure(copy)
+
+
+def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):
+    folders = {}
+    for name, harm in {
+        "cut": lambda f: (f / "metrics.json").write_text("{"),
+        "swapped": lambda f: shutil.copy(trained / "words" / "symbols.npz", f / "symbols.npz"),
+        "unfinished": lambda f: (f / "model.keras").unlink(),
+    }.items():
+        folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
+        harm(folders[name])
+    done = textgen("compare", trained / "char-1", *folders.values(), tmp_path / "none",
+                   "--name", "broken", "--no-cross")  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "reports" / "broken" / "report.json").read_text())
+    assert [arm["name"] for arm in found["arms"]] == ["char"]
+    left_out = {Path(each["folder"]).name: each["found"] for each in found["left_out"]}
+    assert set(left_out) == {*folders, "none"}
+    assert "no model.keras" in left_out["unfinished"]
+    assert "adds up to" in left_out["swapped"]
+    assert "no such folder" in left_out["none"]
+    for name in left_out:
+        assert f"{name}" in done.err
+    assert "Traceback" not in done.err
+    assert (tmp_path / "reports" / "broken" / "index.html").stat().st_size > 10_000
+
+    nothing = textgen("compare", folders["cut"])
+    assert nothing.code == 2
+    assert "no run that can be read" in nothing.err
+
+
+def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, corpus_folder):
+    path = write_experiment(tmp_path / "other.toml", corpus_folder)
+    package.run(path, overrides=["split.seed=3"], runs_folder=tmp_path / "runs", quiet=True)
+    given = (trained / "char-1", tmp_path / "runs" / "other")
+    refused = textgen("compare", *given)
+    assert refused.code == 2
+    assert "different texts or splits" in refused.err
+    assert "--different-texts" in refused.err
+    done = textgen("compare", *given, "--different-texts", "--name", "flagged", "--no-cross")
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "reports" / "flagged" / "report.json").read_text())
+    assert "NOT COMPARABLE" in found["warnings"][0]
+    assert found["contrasts"] == []
+    assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
+
+
+def test_the_same_run_twice_is_refused(textgen, trained):
+    done = textgen("compare", trained / "char-1", trained / "char-1")
+    assert done.code == 2
+    assert "more than once" in done.err
+
+
+def test_any_passage_is_scored(textgen, trained, tmp_path):
+    text = "The tide left a zymurgical bell."
+    (tmp_path / "passage.txt").write_text(text)
+    shown = textgen("score", trained / "words", "--file", tmp_path / "passage.txt")
+    assert shown.code == 0, shown.err
+    done = textgen("score", trained / "words", "--text", text, "--json")
+    found = json.loads(done.out)
+    assert "".join(each[0] for each in found["stretches"]) == text
+    total = sum(model + spelling for _, model, spelling in found["stretches"]) + found["end"]
+    assert found["total"] == pytest.approx(total)
+    assert found["bits_per_character"] == pytest.approx(total / (len(text) + 1))
+    assert f"{found['bits_per_character']:.4f} bits per character" in shown.out
+    assert "zymurgical" in shown.out
+    missing = textgen("score", trained / "words", "--file", tmp_path / "none.txt")
+    assert (missing.code, "no such file" in missing.err) == (2, True)

@@ -1,0 +1,285 @@
+"""A report's page and Markdown hold the figures of its data, and are safe with any text."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import pytest
+from report_sample import SCRIPT, hostile, sample
+
+from textgen.likelihood import UNCHARGED
+from textgen.report import drawing, figures, generated_tables
+from textgen.report.cells import cleaned
+from textgen.report.markdown import markdown
+from textgen.report.marking import coloured, heat, pieces
+from textgen.report.page import page
+from textgen.report.palette import HEAT, THEMES, variables
+from textgen.report.ranking import numbers
+
+
+@pytest.fixture(scope="module")
+def shown():
+    return page(*hostile())
+
+
+class Elements(HTMLParser):
+    """Every start tag of a page, with its attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def test_whatever_names_and_texts_hold_stays_text(shown):
+    shown.encode("utf-8")
+    found = Elements(shown).found
+    assert [tag for tag, _ in found].count("script") == 1
+    assert not [a for _, attributes in found for a in attributes if a.startswith("on")]
+    assert "\x00" not in shown
+    assert "\ufffd half" in shown
+
+
+def test_a_page_loads_nothing_and_says_so(shown):
+    found = Elements(shown).found
+    loaded = [a[key] for _, a in found for key in ("src", "href", "xlink:href", "data") if key in a]
+    assert loaded
+    assert all(target.startswith(("#", "data:")) for target in loaded)
+    assert not re.search(r"@import|url\((?!#)", shown)
+    assert any("default-src 'none'" in a.get("content", "") for tag, a in found if tag == "meta")
+
+
+def test_every_id_of_a_page_is_there_once(shown):
+    found = Elements(shown).found
+    ids = [a["id"] for _, a in found if "id" in a]
+    assert len(ids) == len(set(ids))
+    meant = [a[key].split() for _, a in found for key in ("aria-labelledby", "for") if key in a]
+    meant += [re.findall(r"#([\w-]+)", value or "") for _, a in found for key, value in a.items()
+              if key in ("href", "clip-path")]  # fmt: skip
+    assert {name for names in meant for name in names} <= set(ids)
+
+
+def test_every_table_and_figure_is_signed(shown):
+    blocks = re.findall(r"<figure.*?</figure>", shown, flags=re.DOTALL)
+    assert len(blocks) > 12
+    for block in blocks:
+        signature = re.search(r'class="signature"[^>]*>(.*?)</p>', block)[1]
+        assert "text:0123456789ab |" in signature
+        assert "split:fedcba987654 |" in signature
+        assert "unit:" in signature
+        assert "python -m textgen.study experiments/study.toml" in signature
+    assert "Holm over 3" in shown
+
+
+def test_the_markdown_holds_the_figures_of_the_data():
+    report, texts = sample({"char": 1.906, "word_unk": 1.718, "word_drop": None})
+    text = markdown(report, texts)
+    rows = [line for line in text.split("\n") if line.startswith("|")]
+    for arm in report["arms"]:
+        row = next(
+            line for line in rows if line.startswith(f"| {arm['name']} ".replace("_", r"\_"))
+        )
+        test = arm["test"]
+        if not test:
+            assert UNCHARGED in row
+            continue
+        assert f"| **{test['total']:.3f}** | {test['low']:.3f}–{test['high']:.3f} |" in row
+        assert f"| {test['model']:.3f} + {test['spelling']:.3f} |" in row
+    for document in report["documents"]:
+        row = next(line for line in rows if document["name"].replace("_", r"\_") in line)
+        assert all(f"{value:.3f}" in row for value in document["bits"].values())
+    at = generated_tables.at_headline(report)
+    for name, label in report["generated"]["labels"].items():
+        row = next(
+            line for line in rows if line.startswith(f"| {label['meaning']}, {label['unit']} ")
+        )
+        for arm in report["generated"]["arms"].values():
+            assert format(arm[at][name][0], label["form"]) in row
+    for scorer, written in report["cross"].items():
+        cells = [f" {value:.3f} " for value in written.values()]
+        assert any(
+            all(c in line for c in cells) for line in rows if line.startswith(f"| {scorer[:4]}")
+        )
+    for contrast in report["contrasts"]:
+        assert contrast["sentence"].replace("_", r"\_") in text
+
+
+def test_every_row_of_a_markdown_table_has_its_columns():
+    text = markdown(*hostile())
+    text.encode("utf-8")
+    outside_code = re.sub("`[^`\n]+`", "", text)
+    assert not re.search(r"(?<!\\)<(?!sub>|/sub>)", outside_code)
+    width = 0
+    for line in text.split("\n"):
+        bars = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not bars or not width or bars == width
+        width = bars
+
+
+def test_samples_in_markdown_are_neither_lists_nor_code():
+    quoted = [line for line in markdown(*hostile()).split("\n") if line.startswith("> ")]
+    assert any(line.startswith(r"> \- ") for line in quoted)
+    assert not [line for line in quoted if re.match(r">  +", line)]
+
+
+def test_samples_in_markdown_keep_their_spaces_and_their_marks():
+    report, texts = sample({"word_unk": 1.718})
+    texts["samples"][0]["arms"]["word_unk"] = {
+        "text": " the cold abyss of\nold bells. A",
+        "realised": [[10, 15, "<NN>"]],
+        "copied": [[19, 28]],
+    }
+    text = markdown(report, texts)
+    assert "> At night the cold **abyss** (\\<NN\\>) of\\\n> ⟦old bells⟧. A\n" in text
+
+
+@pytest.mark.parametrize(
+    ("totals", "seeds", "references"),
+    [
+        pytest.param({"char": 1.9}, 1, False, id="one arm, one seed, no references"),
+        pytest.param({"word_drop": None}, 2, True, id="no arm has a figure"),
+        pytest.param({f"a{i}": 1.7 + i / 50 for i in range(16)}, 3, True, id="many arms"),
+    ],
+)
+def test_there_may_be_few_or_many_arms(totals, seeds, references):
+    report, texts = sample(totals, seeds, references)
+    if len(totals) == 1:
+        report["cross"], texts["samples"] = {}, []
+    text, told = page(report, texts), markdown(report, texts)
+    for name, total in totals.items():
+        assert name in text
+        assert name.replace("_", r"\_") in told
+        if total is None:
+            assert UNCHARGED in text
+            assert UNCHARGED in told
+    assert ("Nothing is compared" in text) == (len(totals) == 1)
+
+
+def test_intervals_may_be_unbounded_and_texts_different():
+    report, texts = sample({"char": 1.906, "word_unk": 1.718, "elsewhere": 1.5})
+    report["arms"][0]["test"] |= {"low": -math.inf, "high": math.inf}
+    report["contrasts"][0] |= {"low": -math.inf, "high": math.inf}
+    paid, documents = report["paid"], [d["bits"] for d in report["documents"]]
+    alike = paid["by_kind"], paid["by_place"], texts["passage"]["arms"], report["cross"]
+    for held in (*documents, *alike):
+        del held["elsewhere"]
+    shown, told = page(report, texts), markdown(report, texts)
+    figures.overview(report)
+    assert "−0.188 (unbounded)" in shown
+    assert "“Unbounded”: too few documents" in shown
+    assert re.search(r"^\| char \| \*\*1.906\*\* \| unbounded \|", told, flags=re.MULTILINE)
+    assert "inf" not in re.sub("inf[a-z]", "", shown + told)
+    header = next(line for line in told.split("\n") if line.startswith("| document "))
+    assert "elsewhere" not in header
+
+
+def test_a_figure_is_also_a_file_of_its_own(tmp_path):
+    report, _ = hostile()
+    report = cleaned(report)
+    for name, draw in (("a", figures.overview), ("b", figures.overview), ("c", figures.documents)):
+        drawing.write_svg(tmp_path / f"{name}.svg", figures.with_legend(draw(report), report))
+    text = (tmp_path / "c.svg").read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    assert "var(" not in text
+    assert not re.search("#0102..", text)
+    words = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"word_pos", SCRIPT, "tale_3", "bits per character"} <= set(words)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_figures_on_a_page_follow_its_theme_and_name_themselves():
+    report, _ = sample({"char": 1.906, "word_unk": 1.718})
+    text = drawing.inline(figures.curves(report, "seconds"), "one", "A <title>", "About it")
+    assert not re.search("#0102..", text)
+    assert {"var(--ink)", "var(--arm0)", "var(--arm1)", "var(--muted)"} >= set(
+        re.findall(r"var\(--(?:arm\d|ink|muted)\)", text)
+    )
+    assert "var(--arm1)" in text
+    assert 'role="img"' in text
+    assert "A &lt;title&gt;</title>" in text
+    assert ">character 6-gram<" in text
+
+
+def test_references_near_each_other_share_a_place():
+    report, _ = sample({"char": 1.906, "word_unk": 1.718})
+    for reference, total in zip(report["references"], (9.0, 1.901, 1.898, 1.83), strict=True):
+        reference["validation"]["total"] = total
+    text = drawing.inline(figures.curves(report, "seconds"), "one", "t", "d")
+    assert ">character 8-gram, character 6-gram<" in text
+    assert ">PPMd<" in text
+    assert "unigram" not in text
+
+
+def test_no_figure_of_an_arm_that_does_not_pay_is_drawn():
+    report, _ = sample({"char": 1.906, "word_drop": None})
+    number = numbers(report)["word_drop"]
+    for figure in (
+        figures.curves(report, "updates"),
+        figures.documents(report),
+        figures.overview(report),
+    ):
+        assert f'data-arm="{number}"' not in drawing.inline(figure, "k", "t", "d")
+
+
+def test_stretches_are_coloured_by_bits_per_character():
+    assert [heat(bits, 1) for bits in (0.1, 0.25, 2.5, 100)] == [0, 1, 5, 9]
+    assert heat(10, 40) == heat(0.25, 1)
+    text = str(coloured("a <b>\ncd", [[0, 2, 1.0, 0.5], [2, 5, 9.0, 0.0], [5, 6, 0.0, 0.0]]))
+    assert text == (
+        '<i class="h2" data-b="1.00 0.50 2">a </i><i class="h6" data-b="9.00 0.00 3">&lt;b&gt;</i>'
+        '<i class="h0 n" data-b="0.00 0.00 1">\n</i>cd'
+    )
+
+
+def test_filled_and_copied_stretches_may_overlap():
+    made = {"text": "abcdefgh", "realised": [[1, 3, "NN"]], "copied": [[2, 6]]}
+    assert list(pieces(made)) == [
+        ("a", "", False),
+        ("b", "NN", False),
+        ("c", "NN", True),
+        ("def", "", True),
+        ("gh", "", False),
+    ]
+    assert [p.text for p in pieces(made | {"realised": [], "copied": []})] == ["abcdefgh"]
+
+
+def test_shading_says_where_the_interval_excludes_the_human_figure():
+    report, _ = sample({"char": 1.906, "word_unk": 1.718})
+    at, arms = generated_tables.at_headline(report), report["generated"]["arms"]
+    report["generated"]["rows"]["human"]["real_words"] = [0.9, 0.88, 0.92]
+    for name, value in (("char", [0.91, 0.89, 0.93]), ("word_unk", [0.5, 0.49, 0.51])):
+        arms[name][at]["real_words"] = value
+    rows = [row for group in generated_tables.metrics(report).groups for row in group.rows]
+    human, unk, char, _, _ = next(r for r in rows if "English" in r.head.text).cells
+    assert (human.tone, unk.tone, char.tone) == ("", "below3", "")
+    assert human.bar.mark == char.bar.mark == human.bar.value
+    assert unk.bar.low == 0
+
+
+def _contrast(first, second):
+    def luminance(colour):
+        values = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_text_and_lines_stand_out_from_what_is_behind_them(theme):
+    """WCAG 2.1: 4.5 for text, 3 for lines and marks."""
+    colours = variables(theme)
+    for name in ("ink", "muted", "better", "worse", "equal", "open", "accent"):
+        assert _contrast(colours[name], colours["paper"]) >= 4.5
+        assert _contrast(colours[name], colours["raised"]) >= 4.5
+    for behind in (*HEAT[theme], colours["filled"], colours["copied"]):
+        assert _contrast(colours["ink"], behind) >= 4.5
+    for name in [key for key in colours if key.startswith("arm")] + ["above", "below"]:
+        assert _contrast(colours[name], colours["paper"]) >= 3

@@ -1,0 +1,238 @@
+"""python -m textgen.compare RUN RUN …: which is better, by how much, and is it real."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen import cli
+from textgen.errors import TextgenError
+
+if TYPE_CHECKING:
+    from textgen.arms import Finished
+    from textgen.corpora.loading import Loaded
+    from textgen.studies import Contrast
+
+WORDS = ("pandemonium",)
+"""The article wondered whether its network would ever write this word."""
+
+
+def compare(
+    folders: Sequence[str | Path],
+    *,
+    name: str = "",
+    title: str = "",
+    contrasts: Sequence[Contrast] = (),
+    plan: dict[str, Any] | None = None,
+    command: str = "",
+    words: Sequence[str] = WORDS,
+    cross: bool = True,
+    different_texts: bool = False,
+    reports_folder: str | Path = "reports",
+    quiet: bool = False,
+) -> Path:
+    """Turn run folders into one report.
+
+    Args:
+        folders: of finished runs; runs that differ only in seed and name are one arm.
+        name: of the report; the arms' names joined if empty.
+        title: its heading.
+        contrasts: what is tested, declared before the runs; if empty, each arm against the first.
+        plan: of a study: arm → what it planned for it.
+        command: repeats the report; put together if empty.
+        words: whose cost in context is shown.
+        cross: whether the models score each other's samples, which loads them all once.
+        different_texts: put runs on different texts or splits into one report, flagged.
+        reports_folder: where reports lie.
+        quiet: print only warnings.
+
+    Returns:
+        The report's folder: ``index.html``, ``report.md``, ``report.json``, ``texts.json``.
+
+    Raises:
+        TextgenError: no run that can be read, different texts, or a text that is not at hand.
+    """
+    from textgen import arms as arms_
+    from textgen.console import Screen
+    from textgen.cross import cross_scores
+    from textgen.references import references
+    from textgen.report import data, writing
+
+    screen = Screen(quiet)
+    runs, loaded, left_out = _read([Path(folder) for folder in folders], screen)
+    arms = arms_.group(runs)
+    warnings = arms_.check_comparable(arms, different_texts)
+    if loaded.warning:
+        warnings.append(loaded.warning)
+    same = [arm for arm in arms if arms_.is_on(arm, loaded)]
+    names = [arm.name for arm in arms]
+    comparison = data.Comparison(
+        name=name or "-".join(names[:4]) + ("-and-others" if len(names) > 4 else ""),
+        title=title or " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
+        arms=arms,
+        loaded=loaded,
+        references=references(loaded, screen.say, str(runs[0].folder / "experiment.toml")),
+        contrasts=contrasts or _against_first([arm.name for arm in same]),
+        declared=bool(contrasts),
+        command=command or _command_line(folders, name),
+        words=words,
+        plan=plan or {},
+        cross=cross_scores(same, screen.say) if cross else {},
+        left_out=left_out,
+        warnings=warnings,
+    )
+    folder = Path(reports_folder) / comparison.name
+    report = writing.write_report(folder, comparison)
+    _show(screen, folder, report)
+    return folder
+
+
+def _read(
+    folders: Sequence[Path], screen: Any
+) -> tuple[list[Finished], Loaded, list[dict[str, str]]]:
+    """The runs that can be read, the text of the first, and what was left out and why."""
+    from textgen import evaluation
+    from textgen.arms import read_run
+    from textgen.config import load
+    from textgen.corpora.loading import load_corpus
+
+    runs, left_out = list[Any](), list[dict[str, str]]()
+    loaded, texts = None, dict[str, Any]()
+    for folder in folders:
+        try:
+            sha256, experiment = _corpus_of(folder), load(folder / "experiment.toml")
+            key = json.dumps([experiment.resolved[table] for table in ("corpus", "split")])
+            text = texts[key] = texts.get(key) or load_corpus(experiment)
+            if text.sha256 != sha256:
+                raise TextgenError(
+                    str(folder), found=f"a run on text that is not at hand (sha256 {sha256[:12]}…, "
+                    f"here {text.sha256[:12]}…)", expected="the text it was trained on",
+                    hint="set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run",
+                )  # fmt: skip
+            if evaluation.ensure(folder, text):
+                screen.say(f"{folder}: bits by symbol and samples made from the saved network")
+            runs.append(read_run(folder))
+            loaded = loaded or text
+        except TextgenError as error:
+            left_out.append({"folder": str(folder), "found": error.found})
+            screen.warn(f"LEFT OUT: {error}")
+    if loaded is None:
+        raise TextgenError(
+            "compare",
+            found=f"no run that can be read among {len(folders)}",
+            expected="folders of finished runs, e.g. runs/char",
+            hint="train one: python -m textgen.run experiments/char.toml",
+        )
+    return runs, loaded, left_out
+
+
+def _corpus_of(folder: Path) -> str:
+    """sha256 of the text that a finished run was trained on.
+
+    Raises:
+        TextgenError: it is no finished run.
+    """
+    from textgen.runs import check_finished
+
+    check_finished(folder)
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        return str(metrics["corpus"]["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TextgenError(
+            str(folder / "metrics.json"), found=f"damaged ({error})",
+            expected="the file as textgen wrote it", hint="train it again with --overwrite",
+        ) from None  # fmt: skip
+
+
+def _against_first(names: Sequence[str]) -> list[Contrast]:
+    from textgen.studies import Contrast
+
+    return [Contrast(other, names[0], f"Is {other} better than {names[0]}?") for other in names[1:]]
+
+
+def _command_line(folders: Sequence[str | Path], name: str) -> str:
+    parts = ["python", "-m", "textgen.compare", *map(str, folders)]
+    return shlex.join([*parts, *(["--name", name] if name else [])])
+
+
+def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title="bits per character of held-out text",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("arm", "bpc", "95 %", "spelling", "seeds", "size", "seconds"):
+        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
+    for row in sorted(report["arms"], key=lambda row: row["test"]["total"] if row["test"] else 9):
+        ends = str(len(row["seeds"])), f"{row['parameters'] / 1e6:.2f} M", f"{row['seconds']:.0f}"
+        table.add_row(Text(row["name"]), *_figures(row["test"]), *ends)
+    table.add_section()
+    for row in sorted(report["references"], key=lambda row: row["test"]["total"]):
+        table.add_row(Text(row["label"]), *_figures(row["test"]), style="dim")
+    screen.console.print(table)
+    for contrast in report["contrasts"]:
+        screen.say(contrast["sentence"])
+    for warning in report["warnings"]:
+        screen.warn(warning)
+    screen.say(f"written to {folder}/ (index.html, report.md, report.json)")
+
+
+def _figures(test: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Total, interval and the part of spelling."""
+    if test is None:
+        return "–", "does not pay", "–"
+    known = math.isfinite(test["low"]) and math.isfinite(test["high"])
+    interval = f"{test['low']:.3f}–{test['high']:.3f}" if known else "unbounded"
+    return f"{test['total']:.3f}", interval, f"{test['spelling']:.3f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("compare", "Turn run folders into one report.")
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. runs/char")
+    parser.add_argument("--name", default="", help="name of the report (default: the arms')")
+    parser.add_argument("--title", default="", help="heading of the report")
+    parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports lie")
+    parser.add_argument(
+        "--word",
+        action="append",
+        default=[],
+        help=f"show what this word costs in its true context; {WORDS[0]} if not given",
+    )
+    parser.add_argument(
+        "--no-cross", action="store_true", help="do not let models score each other's samples"
+    )
+    parser.add_argument(
+        "--different-texts",
+        action="store_true",
+        help="accept runs on different texts or splits, and flag them",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    return cli.guarded(_command, parser.parse_args(arguments))
+
+
+def _command(given: argparse.Namespace) -> None:
+    compare(
+        given.runs,
+        name=given.name,
+        title=given.title,
+        words=given.word or WORDS,
+        cross=not given.no_cross,
+        different_texts=given.different_texts,
+        reports_folder=given.reports,
+        quiet=given.quiet,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The report of a comparison: its data, figures, and pages for people."""

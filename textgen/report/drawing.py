@@ -1,0 +1,187 @@
+"""How figures look and become SVG: one style, colours as names of a theme, no pyplot state.
+
+Figures are drawn in stand-in colours, which become CSS variables on a page and fixed colours in a
+file. One unit of a figure is one CSS pixel.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from textgen.report.palette import ARMS, HUES, THEMES
+from textgen.runs import write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, RULE, PAPER = "#010203", "#010204", "#010205", "#010206"
+STAND_INS = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
+    f"#0102{16 + hue:02x}": f"arm{hue}" for hue in range(HUES)
+}
+HALO = "halo"
+"""Gid of text that is drawn with an edge of paper around it. Matplotlib's path effects would turn
+it into outlines."""
+EDGE = "paint-order: stroke; stroke: #ffffff; stroke-width: 3px"
+FONTS = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+UNNEEDED = (
+    r"<metadata>.*?</metadata>",
+    r'<style type="text/css">.*?</style>',
+    r"font-family: [^;\"]*;? ?",
+    r' transform="rotate\(-?0 [^"]*"',
+    r' id="[\w.]+_\d+"',
+    r"(?<=>)\s+(?=<)",
+)
+"""What Matplotlib writes and no browser needs, as patterns."""
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "textgen",
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "font.size": 10.5,
+    "axes.labelsize": 10.5,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 11,
+    "axes.edgecolor": RULE,
+    "axes.facecolor": "none",
+    "axes.linewidth": 1.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "figure.dpi": 72,
+}
+
+
+def arm_colour(number: int) -> str:
+    """The stand-in colour of an arm."""
+    return f"#0102{16 + number % HUES:02x}"
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib with the report's settings, and silent about characters its font lacks: the
+    reader's browser has others."""
+    import matplotlib
+
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        yield
+
+
+def in_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """A function that draws a figure, in the report's style."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, **options: Any) -> Figure:
+        with styled():
+            return draw(*arguments, **options)
+
+    return drawn
+
+
+def axes(
+    width: int, height: int, across: str, up: str = "", *, left: int = 38, right: int = 8
+) -> tuple[Figure, Axes]:
+    """A figure of one pair of axes, the vertical one named above it, where its name can be read.
+
+    Args:
+        width, height, left, right: of the figure and its margins, in CSS pixels.
+        across, up: what the axes show.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    top, bottom = 28 if up else 8, 40
+    plot = figure.add_axes(
+        (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+    )
+    plot.set_xlabel(across)
+    if up:
+        figure.text(0, 1 - 2 / height, f"↑ {up}", va="top", ha="left", color=MUTED)
+    return figure, plot
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    with styled():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    for pattern in UNNEEDED:
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    return re.sub(r'(?<= )(d|x|y|transform)="[^"]*"', lambda m: _shorter(m[0]), text)
+
+
+def _shorter(attribute: str) -> str:
+    """Hundredths of a pixel and no line breaks."""
+    text = re.sub(r"\s*\n\s*", "", attribute)
+    return re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), text)
+
+
+def _recoloured(text: str, colours: Callable[[str], str]) -> str:
+    return re.sub(
+        "|".join(STAND_INS), lambda m: colours(STAND_INS[m[0].lower()]), text, flags=re.IGNORECASE
+    )
+
+
+def inline(figure: Figure, key: str, title: str, description: str) -> Markup:
+    """A figure as an SVG element for a page, in the colours of the page's theme.
+
+    Args:
+        key: prefix of its ids, different for each figure of a page.
+        title, description: read out in its place.
+    """
+    text = _svg(figure)
+    text = text[text.index("<svg") :]
+    text = text.replace("xlink:href", "href")
+    text = text.replace(f'id="{HALO}"', f'class="{HALO}"')
+    text = re.sub(r'id="arm-(\d+)"', r'class="arm" data-arm="\1"', text)
+    text = re.sub(r"(id=\"|url\(#|href=\"#)", rf"\1{key}-", text)
+    text = _recoloured(text, lambda name: f"var(--{name})")
+    width, height = (round(float(size * 72)) for size in figure.get_size_inches())
+    head = (
+        f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px;--w:{width}px" role="img" '
+        f'aria-labelledby="{key}-title {key}-about"><title id="{key}-title">{escape(title)}</title>'
+        f'<desc id="{key}-about">{escape(description)}</desc>'
+    )
+    return Markup(head + text[text.index(">") + 1 :].strip())
+
+
+def write_svg(path: Path, figure: Figure) -> None:
+    """Write a figure as a file of its own: the light theme's colours on white.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    colours = {**THEMES["light"], **{f"arm{i}": c for i, c in enumerate(ARMS["light"])}}
+    colours["paper"] = "#ffffff"
+    text = _recoloured(_svg(figure), colours.__getitem__).replace('pt"', '"', 2)
+    head = text.index(">", text.index("<svg")) + 1
+    background = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    rules = f"* {{stroke-linejoin: round}} text {{font-family: {FONTS}}} #{HALO} text {{{EDGE}}}"
+    write(path, f"{text[:head]}<style>{rules}</style>{background}{text[head:]}")

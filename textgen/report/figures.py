@@ -1,0 +1,250 @@
+"""The figures of a report: each takes the content of ``report.json``, gives a Matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textgen.report.drawing import HALO, INK, MUTED, PAPER, RULE, arm_colour, axes, in_style
+from textgen.report.palette import style
+from textgen.report.ranking import NEAR, hardest_first, numbers, ranked
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SMALL, WIDE = (360, 270), 860
+BITS = "bits per character"
+BUDGETS = {
+    "seconds": "seconds, preparation included",
+    "characters": "characters seen, millions",
+    "updates": "updates, thousands",
+}
+UNITS = {"seconds": 1.0, "characters": 1e6, "updates": 1e3}
+
+
+def _look(number: int, *, size: float = 5.0, line: bool = True) -> dict[str, Any]:
+    """How Matplotlib draws the arm of a number."""
+    made, colour = style(number), arm_colour(number)
+    dash = (0, made.dash) if made.dash else "solid"
+    return {
+        "color": colour,
+        "linestyle": dash if line else "none",
+        "marker": made.marker,
+        "markersize": size,
+        "markeredgecolor": colour,
+        "markerfacecolor": PAPER if made.hollow else colour,
+        "gid": f"arm-{number}",
+    }
+
+
+@in_style
+def curves(report: dict[str, Any], budget: str) -> Figure:
+    """Validation bits per character against ``"seconds"``, ``"characters"`` or ``"updates"``.
+
+    Seeds are thin lines, their mean a thick one; references are horizontal lines.
+    """
+    figure, plot = axes(*SMALL, BUDGETS[budget], f"{BITS}, validation")
+    ends = []
+    for number, row in enumerate(ranked(report)):
+        if not row["test"]:
+            continue
+        xs = [np.array(curve[budget], float) / UNITS[budget] for curve in row["curves"]]
+        ys = [np.array(curve["validation"], float) for curve in row["curves"]]
+        ends += [(y[-1], x[-1], y[0]) for x, y in zip(xs, ys, strict=True) if len(y)]
+        same = len({len(y) for y in ys}) == 1
+        look = _look(number)
+        if same and len(ys[0]):
+            plot.plot(np.mean(xs, 0), np.mean(ys, 0), lw=1.7, markevery=[-1], zorder=3, **look)
+        look |= {"linestyle": "solid", "marker": "none"}
+        for x, y in zip(xs, ys, strict=True) if len(ys) > 1 or not same else ():
+            plot.plot(x, y, lw=0.7, alpha=0.6, zorder=2, **look)
+    if ends:
+        last, right, first = (np.array(column) for column in zip(*ends, strict=True))
+        top = min(first.max(), last.max() + max(0.35, 1.2 * (last.max() - last.min())))
+        plot.set_ylim(last.min() - 0.06 * (top - last.min()) - 0.02, top)
+        plot.set_xlim(0, right.max() * 1.03)
+    _reference_lines(plot, report["references"])
+    return figure
+
+
+def _reference_lines(plot: Axes, references: Sequence[dict[str, Any]]) -> None:
+    """Lines within the axes, named at their left end; names that would overlap share a place."""
+    low, high = plot.get_ylim()
+    shown = sorted((r["validation"]["total"], r["label"]) for r in references)
+    shown = [(value, label) for value, label in shown if low < value < high]
+    for value, _ in shown:
+        plot.axhline(value, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
+    places: list[tuple[float, list[str]]] = []
+    for value, label in shown:
+        if places and value - places[-1][0] < 0.045 * (high - low):
+            places[-1] = (value, [*places[-1][1], label])
+        else:
+            places.append((value, [label]))
+    for value, labels in places:
+        _halo(plot, 0.01, value, ", ".join(labels), transform=plot.get_yaxis_transform())
+
+
+def _halo(plot: Axes, x: float, y: float, text: str, **options: Any) -> None:
+    """Small text that stays readable on lines."""
+    set_as: dict[str, Any] = {"ha": "left", "va": "bottom", "fontsize": 9, "color": MUTED}
+    plot.text(x, y, text, zorder=5, gid=HALO, **set_as | options)
+
+
+@in_style
+def documents(report: dict[str, Any]) -> Figure:
+    """Bits per character of every held-out document under every arm: a dot plot."""
+    rows = hardest_first(report)[::-1]
+    longest = max((len(d["name"]) for d in rows), default=0)
+    left = min(260, 24 + round(5.8 * longest))
+    figure, plot = axes(WIDE, 56 + 22 * max(1, len(rows)), BITS, left=left)
+    for place, row in enumerate(rows):
+        found = list(row["bits"].values())
+        if found:
+            plot.plot([min(found), max(found)], [place] * 2, color=RULE, lw=1.2, zorder=1)
+    for name, number in numbers(report).items():
+        told = [(row["bits"][name], place) for place, row in enumerate(rows) if name in row["bits"]]
+        if told:
+            plot.plot(*zip(*told, strict=True), zorder=2, **_look(number, size=6, line=False))
+    plot.set_yticks(range(len(rows)), [_short(row["name"], 42) for row in rows])
+    plot.set_ylim(-0.7, len(rows) - 0.3)
+    plot.grid(axis="y", visible=False)
+    plot.grid(axis="x", visible=True)
+    return figure
+
+
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+@in_style
+def places(report: dict[str, Any]) -> Figure:
+    """Bits of a word of letters by the place in it where they are paid."""
+    across = "place in the word: the space before it, its first letter, its second …"
+    figure, plot = axes(WIDE, 300, across, "bits a word")
+    length = 0
+    for name, number in numbers(report).items():
+        found = report["paid"]["by_place"].get(name)
+        if found:
+            plot.plot(range(len(found)), found, lw=1.5, zorder=2, **_look(number))
+            length = max(length, len(found))
+    names = ["space", *map(str, range(1, length))]
+    if length > 1:
+        names[-1] += "+"
+    plot.set_xticks(range(length), names[:length])
+    plot.set_ylim(bottom=0)
+    return figure
+
+
+@in_style
+def sweep(report: dict[str, Any], across: str, up: str) -> Figure:
+    """One measure of the samples against another, or against the ``"temperature"``.
+
+    An arm is a path through the temperatures, its markers growing with them.
+    """
+    made = report["generated"]
+    warm = made["settings"]["temperatures"]
+    labels = made["labels"]
+    figure, plot = axes(*SMALL, _axis_name(across, labels), _axis_name(up, labels))
+    for name, number in numbers(report).items():
+        rows = made["arms"].get(name, [])
+        x = warm if across == "temperature" else [_value(row, across) for row in rows]
+        y = [_value(row, up) for row in rows]
+        look = _look(number, line=True)
+        plot.plot(x[: len(y)], y, lw=1.2, zorder=2, **look | {"marker": "none"})
+        for place, point in enumerate(zip(x, y, strict=False)):
+            size = 3.5 + 3.5 * place / max(1, len(y) - 1)
+            plot.plot(*point, zorder=3, **_look(number, size=size, line=False))
+    _human(plot, made["rows"]["human"], across, up)
+    for axis, name in ((plot.xaxis, across), (plot.yaxis, up)):
+        _ticks(axis, labels.get(name, {}).get("form", ""))
+    if across == "temperature":
+        plot.set_xticks(warm)
+    return figure
+
+
+def _value(row: dict[str, Any], name: str) -> float:
+    value = row[name][0]
+    return float("nan") if value is None else value
+
+
+def _human(plot: Axes, row: dict[str, Any], across: str, up: str) -> None:
+    y, low, high = (float("nan") if v is None else v for v in row[up])
+    if across == "temperature":
+        plot.axhline(y, color=INK, lw=1, zorder=1)
+        if low == low:
+            plot.axhspan(low, high, color=INK, alpha=0.08, lw=0, zorder=0)
+        _halo(plot, 0.99, y, "human", ha="right", color=INK, transform=plot.get_yaxis_transform())
+    else:
+        x = _value(row, across)
+        plot.plot([x], [y], marker="*", markersize=12, color=INK, ls="none", zorder=4)
+        _halo(plot, x, y, "human  ", ha="right", va="center", color=INK)
+
+
+def _axis_name(name: str, labels: dict[str, Any]) -> str:
+    label = labels.get(name)
+    return name if label is None else _short(f"{label['meaning']}, {label['unit']}", 62)
+
+
+def _ticks(axis: Any, form: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(5))
+    if form.endswith("%"):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
+
+
+@in_style
+def overview(report: dict[str, Any]) -> Figure:
+    """Every arm's bits per character with its interval, references between them: for a README."""
+    arms = [row for row in ranked(report) if row["test"]]
+    worst = max((row["test"]["total"] for row in arms), default=float("inf"))
+    near = [r for r in report["references"] if r["test"]["total"] <= worst + NEAR]
+    rows: list[tuple[dict[str, Any], str, int | None]]
+    rows = [(row["test"], row["name"], number) for number, row in enumerate(arms)]
+    rows += [(row["test"], row["label"], None) for row in near]
+    rows.sort(key=lambda row: -row[0]["total"])
+    longest = max((len(name) for _, name, _ in rows), default=0)
+    across = f"{BITS} of held-out text, 95 % intervals"
+    height = 56 + 22 * max(1, len(rows))
+    figure, plot = axes(WIDE, height, across, left=24 + round(6 * longest), right=56)
+    for place, (test, _, number) in enumerate(rows):
+        quiet = {"color": MUTED, "marker": "|", "markersize": 9}
+        look = quiet if number is None else _look(number, size=7, line=False)
+        if np.isfinite(test["high"] - test["low"]):
+            width = 1.0 if number is None else 2.0
+            plot.plot([test["low"], test["high"]], [place] * 2, color=look["color"], lw=width)
+        plot.plot([test["total"]], [place], **look)
+        plot.text(1.01, place, f"{test['total']:.3f}", va="center", fontsize=10,
+                  color=MUTED if number is None else INK,
+                  transform=plot.get_yaxis_transform())  # fmt: skip
+    plot.set_yticks(range(len(rows)), [_short(name, 42) for _, name, _ in rows])
+    for (_, _, number), label in zip(rows, plot.get_yticklabels(), strict=True):
+        label.set_color(MUTED if number is None else INK)
+    plot.set_ylim(-0.7, max(len(rows), 1) - 0.3)
+    plot.grid(axis="y", visible=False)
+    plot.grid(axis="x", visible=True)
+    return figure
+
+
+@in_style
+def with_legend(figure: Figure, report: dict[str, Any], columns: int = 4) -> Figure:
+    """A figure with the arms in it named below it, for where no page names them."""
+    from matplotlib.lines import Line2D
+
+    drawn = {line.get_gid() for plot in figure.axes for line in plot.lines}
+    named = {name: n for name, n in numbers(report).items() if f"arm-{n}" in drawn}
+    rows = -(-len(named) // columns)
+    width, height = (float(size * 72) for size in figure.get_size_inches())
+    extra = 18 * rows + 6
+    for plot in figure.axes:
+        x, y, w, h = plot.get_position().bounds
+        total = height + extra
+        plot.set_position((x, (y * height + extra) / total, w, h * height / total))
+    figure.set_size_inches(width / 72, (height + extra) / 72)
+    looks = {name: _look(number) | {"gid": None, "lw": 1.5} for name, number in named.items()}
+    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
+    figure.legend(handles=handles, loc="lower center", ncol=columns, frameon=False, fontsize=10)
+    return figure

@@ -1,0 +1,89 @@
+"""What the arms write: measured next to human text, and laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textgen.arms import Arm
+from textgen.corpora.loading import Loaded
+from textgen.evaluation import Evaluation
+from textgen.metrics.base import Human, Sample
+from textgen.metrics.copying import copied_spans
+from textgen.metrics.measuring import Figure, labels, measure
+from textgen.metrics.scale import human_passages, shuffled, unigram
+
+SEED = 1
+
+
+def samples(arm: Arm, temperature: float) -> list[Sample]:
+    """An arm's samples at a temperature: as many as one run drew, by turns from its seeds."""
+    drawn = [
+        next(s["texts"] for s in run.texts["sweep"] if s["temperature"] == temperature)
+        for run in arm.runs
+    ]
+    return [_sample(drawn[number % len(drawn)][number]) for number in range(min(map(len, drawn)))]
+
+
+def _sample(record: Mapping[str, Any]) -> Sample:
+    return Sample(record["text"], tuple((a, b, symbol) for a, b, symbol in record["realised"]))
+
+
+def measures(arms: Sequence[Arm], loaded: Loaded, human: Human) -> dict[str, Any]:
+    """All metrics over the sweep of temperatures, beside human text of equal size.
+
+    Returns:
+        ``labels``: metric → meaning, unit, format, where better lies; ``rows``: human, shuffled and
+        unigram text → metric → [value, low, high]; ``arms``: arm → one such row a temperature.
+    """
+    settings = Evaluation()
+    passages = human_passages(
+        [d.text for d in loaded.test], settings.samples, settings.length, SEED
+    )
+    rows = {
+        "human": passages,
+        "shuffled": shuffled(passages, SEED),
+        "unigram": unigram(human, settings.samples, settings.length, SEED),
+    }
+    return {
+        "labels": {name: label._asdict() for name, label in labels().items()},
+        "settings": {
+            "samples": settings.samples,
+            "length": settings.length,
+            "temperatures": list(settings.temperatures),
+            "temperature": settings.temperature,
+            "prompts": list(settings.prompts),
+            "prompted": settings.prompted,
+            "seed": settings.seed,
+        },
+        "rows": {name: _plain(measure(texts, human)) for name, texts in rows.items()},
+        "arms": {
+            arm.name: [
+                _plain(measure(samples(arm, temperature), human))
+                for temperature in settings.temperatures
+            ]
+            for arm in arms
+        },
+    }
+
+
+def _plain(figures: Mapping[str, Figure]) -> dict[str, list[float | None]]:
+    """NaN is not JSON: where there was nothing to count there is None."""
+    return {
+        name: [None if value != value else round(value, 6) for value in figure]
+        for name, figure in figures.items()
+    }
+
+
+def side_by_side(arms: Sequence[Arm], human: Human) -> list[dict[str, Any]]:
+    """Samples after the same prompts with the same seed: one record a prompt, arm → ``text``,
+    ``realised`` (start, end, symbol) and ``copied`` (start, end) stretches of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for arm in arms:
+        for record in arm.first.texts["prompted"]:
+            found.setdefault(record["prompt"], {})[arm.name] = {
+                "text": record["text"],
+                "realised": record["realised"],
+                "copied": [list(span) for span in copied_spans(record["text"], human)],
+            }
+    return [{"prompt": prompt, "arms": texts} for prompt, texts in found.items()]

@@ -1,0 +1,66 @@
+"""A report as files: for machines, for browsers, for a terminal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from textgen import paid
+from textgen.metrics.base import Human
+from textgen.report import generated
+from textgen.report.data import Comparison, build, passage
+from textgen.report.markdown import markdown
+from textgen.report.page import page
+from textgen.runs import write, write_json
+
+
+def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
+    """Write ``report.json``, ``texts.json``, ``index.html`` and ``report.md``.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    human = Human([document.text for document in comparison.loaded.train])
+    report = build(comparison)
+    report["generated"] = generated.measures(comparison.arms, comparison.loaded, human)
+    words = {
+        word: paid.word_line(comparison.alike, comparison.loaded.test, word)
+        for word in comparison.words
+    }
+    report["words"] = {word: _costs(lines) for word, lines in words.items()}
+    texts = {
+        "passage": passage(comparison, next((word for word in words if words[word]), "")),
+        "words": words,
+        "samples": generated.side_by_side(comparison.arms, human),
+    }
+    write_json(folder / "report.json", _finite(report))
+    write_json(folder / "texts.json", texts)
+    write(folder / "report.md", markdown(report, texts))
+    write(folder / "index.html", page(report, texts))
+    return report
+
+
+def _finite(data: Any) -> Any:
+    """The same with None for infinity, the bounds of an interval over too few documents, which is
+    not JSON."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _costs(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """How often a word stands in the held-out text, and its mean cost in bits by arm."""
+    if not lines:
+        return {"occurrences": 0, "bits": {}}
+    return {
+        "occurrences": len(lines),
+        "bits": {
+            arm: sum(line["bits"][arm] for line in lines) / len(lines) for arm in lines[0]["bits"]
+        },
+    }
