@@ -1,5 +1,6 @@
 """A study file: arms × seeds under one budget, and the contrasts declared before any run.
 
+title = "Words or characters?"    # of the report; optional
 threads = 1                       # of each run
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm
@@ -31,7 +32,7 @@ from textgen.registry import suggestion
 from textgen.settings import Count, Positive
 
 REGIMES = ("seconds", "characters", "updates")
-TABLES = ("budget", "arms", "contrasts", "threads")
+TABLES = ("title", "budget", "arms", "contrasts", "threads")
 DECIDED = ("name", "seed", "training.threads", *(f"training.{b}" for b in files.BUDGETS))
 """Settings that a study decides for all its arms."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -87,6 +88,7 @@ class Study:
     """A study file, checked. ``arms`` and ``contrasts`` are in the order of the file."""
 
     name: str
+    title: str
     path: Path
     budget: Budget
     threads: int
@@ -147,6 +149,7 @@ def load(path: str | Path) -> Study:
         )
     study = Study(
         name=path.stem,
+        title=_title(data.get("title", ""), path),
         path=path,
         budget=_budget(_table(data.get("budget", {}), f"{path}: budget"), path),
         threads=_threads(data.get("threads", 1), path),
@@ -195,6 +198,14 @@ def _check_name(name: str, where: str) -> None:
             found=f"the name {name!r}",
             expected="letters, digits, '.', '_' and '-': it names a folder",
         )
+
+
+def _title(value: Any, path: Path) -> str:
+    if not isinstance(value, str):
+        raise TextgenError(
+            f"{path}: title", found=repr(value), expected="text: the heading of the report"
+        )
+    return value
 
 
 def _threads(value: Any, path: Path) -> int:

@@ -1,0 +1,366 @@
+"""Studies: tiny arms on the tests' own corpus, run the way a user runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import filelock
+import pytest
+
+from textgen import calibration, cluster, config, planning, runs, studies, workers
+from textgen.errors import TextgenError
+
+study = importlib.import_module("textgen.study")
+
+EXPERIMENT = """
+[corpus]
+kind = "folder"
+path = "{corpus}"
+[split]
+validation = 0.2
+test = 0.2
+[tokenizer]
+{tokenizer}
+[objective]
+kind = "next_token"
+window = 16
+[backbone]
+units = [24]
+input = "embedding"
+embedding_size = 16
+[training]
+seconds = 77
+batch = 8
+learning_rate = 1e-2
+validations = 10
+[sampling]
+length = 60
+samples = 1
+"""
+TOKENIZERS = {
+    "char": 'kind = "characters"',
+    "word": 'kind = "words"\nminimum_count = 2\nrare_words = { kind = "unk" }',
+}
+BUDGET = "[budget]\nupdates = 300\n"
+CHAR = '[arms.char]\nexperiment = "char.toml"\nseeds = 1\n'
+TWIN = '[arms.twin]\nexperiment = "char.toml"\nseeds = [3, 7]\n'
+TWIN += 'set = ["sampling.length=61"]\n'
+BAD = """
+[arms.bad]
+experiment = "char.toml"
+seeds = 1
+set = [
+  "training.learning_rate=1e38", "training.optimizer=sgd", "training.clip_norm=0",
+  "training.schedule=constant", "training.warmup=0.5",
+]
+"""
+CONTRASTS = """
+[[contrasts]]
+first = "twin"
+second = "char"
+question = "Is the twin any better?"
+[[contrasts]]
+first = "bad"
+second = "char"
+question = "Does divergence help?"
+"""
+
+
+def write(folder, corpus, text, name="trial"):
+    """A study file beside the experiments it names."""
+    folder.mkdir(exist_ok=True)
+    for arm, tokenizer in TOKENIZERS.items():
+        experiment = EXPERIMENT.format(corpus=corpus, tokenizer=tokenizer)
+        (folder / f"{arm}.toml").write_text(experiment, encoding="utf-8")
+    path = folder / f"{name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@contextlib.contextmanager
+def recorded():
+    """In place of the report: what it would have been made from."""
+    calls = []
+
+    def compare(folders, **given):
+        calls.append(SimpleNamespace(folders=folders, **given))
+        return given["reports_folder"] / given["name"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("textgen.compare"), "compare", compare)
+        yield calls
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, corpus_folder):
+    """A study of two arms, one of which diverges, with two workers; it is only read from."""
+    place = tmp_path_factory.mktemp("study")
+    path = write(place, corpus_folder, BUDGET + BAD + CHAR)
+    with recorded() as calls, pytest.raises(TextgenError) as caught:
+        study.study(path, runs_folder=place / "runs", workers=2, quiet=True)
+    return SimpleNamespace(
+        path=path, folder=place / "runs" / "trial", calls=calls, error=str(caught.value)
+    )
+
+
+def bits(folder):
+    return (folder / "bits.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (CHAR, ["budget", "none", "exactly one of seconds, characters, updates"]),
+        (BUDGET + "seconds = 3\n" + CHAR, ["budget", "seconds and updates"]),
+        (BUDGET + "parametres = 3\n" + CHAR, ["budget.parametres", "'parameters'"]),
+        ("[budget]\nseconds = -3\n" + CHAR, ["budget.seconds", "greater than 0"]),
+        (BUDGET, ["arms", "at least one arm"]),
+        ("thread = 1\n" + BUDGET + CHAR, ["trial.toml: thread", "did you mean 'threads'"]),
+        ("threads = 0\n" + BUDGET + CHAR, ["trial.toml: threads", "at least 1"]),
+        (BUDGET + '[arms.char]\nexperiment = "char.toml"\n', ["arms.char.seeds", "nothing"]),
+        (BUDGET + CHAR.replace("1", "0"), ["arms.char.seeds", "greater than 0"]),
+        (BUDGET + CHAR.replace("1", "'2'"), ["arms.char.seeds", "'2'", "how many, or a list"]),
+        (BUDGET + CHAR.replace("1", "[]"), ["arms.char.seeds"]),
+        (BUDGET + CHAR.replace("1", "[-1]"), ["arms.char.seeds"]),
+        (BUDGET + CHAR + "sett = []\n", ["arms.char.sett", "'set'"]),
+        (BUDGET + CHAR + 'set = ["seed=4"]\n', ["arms.char.set", "the study decides seed"]),
+        (BUDGET + CHAR + 'set = ["training.epochs=4"]\n', ["arms.char.set", "training.epochs"]),
+        (BUDGET + CHAR + 'set = ["training.bach=4"]\n', ["arms.char", "training.bach", "'batch'"]),
+        (BUDGET + CHAR.replace("char.toml", "no.toml"), ["arms.char", "no.toml", "no such file"]),
+        (BUDGET + CHAR.replace("arms.char", 'arms."a b"'), ["arms.a b", "names a folder"]),
+        (BUDGET + CHAR + CHAR.replace("s.char", "s.b"), ["arms.b", "same experiment as arms.char"]),
+        (BUDGET + CHAR + TWIN + CONTRASTS, ["contrasts 2.first", "no arm 'bad'", "char, twin"]),
+        (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\n", ["contrasts 1.second", "nothing"]),
+        (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\nsecond = 'char'", ["two different arms"]),
+        ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: corpus", "python -m textgen.run"]),
+    ],
+)
+def test_a_wrong_study_file_is_told_before_anything_starts(
+    tmp_path, corpus_folder, capsys, text, parts
+):
+    path = write(tmp_path, corpus_folder, text)
+    assert study.main([str(path), "--runs", str(tmp_path / "runs")]) == 2
+    message = capsys.readouterr().err
+    for part in ["trial.toml", *parts]:
+        assert part in message
+    assert len(message.splitlines()) <= 6
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_studies_that_come_with_textgen_are_valid():
+    from conftest import ROOT
+
+    made = studies.load(ROOT / "experiments" / "study.toml")
+    assert sum(len(arm.numbers) for arm in made.arms.values()) == 42
+    assert all(contrast.question.endswith("?") for contrast in made.contrasts)
+    assert studies.load(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
+
+
+def test_a_budget_in_seconds_becomes_updates():
+    assert planning.updates(180, 30.0, 0.04) == 3750
+    assert planning.updates(180, 0.1918, 0.0438) == 4105
+    with pytest.raises(TextgenError, match=r"budget\.seconds(.|\n)*20.0"):
+        planning.updates(10, 20.0, 0.1)
+
+
+def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
+    tmp_path, corpus_folder, monkeypatch
+):
+    """One arm is timed in a process of its own, another one cannot be."""
+    lost = '[arms.lost]\nexperiment = "char.toml"\nseeds = 1\nset = ["corpus.path=nowhere"]\n'
+    text = "[budget]\nseconds = 30\n" + lost + CHAR
+    made = studies.load(write(tmp_path, corpus_folder, text))
+    monkeypatch.setattr(calibration, "SECONDS", 0.3)
+    plans, failed = planning.plan(made, tmp_path)
+    assert list(plans) == ["char"]
+    assert "no such folder" in failed["lost"]
+    char = plans["char"]
+    left = 30 - char.preparation_seconds
+    assert char.updates == int(left / char.seconds_per_update)
+    assert (char.calls >= 3, char.threads, char.units) == (True, 1, [24])
+    assert char.experiment["training"]["seconds"] == 30.0
+    assert "name" not in char.experiment
+    run = made.experiment("char", 2, char.overrides)
+    assert (run.name, run.seed) == ("char-2", 2)
+    assert (run.training.updates, run.training.seconds) == (char.updates, None)
+
+    monkeypatch.setattr(planning, "_plan_arm", lambda *_: "measured again")
+    again, _ = planning.plan(studies.load(made.path), tmp_path)
+    assert again == plans
+    write(tmp_path, corpus_folder, text.replace("30", "40"))
+    with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
+        planning.plan(studies.load(made.path), tmp_path)
+    monkeypatch.setattr(planning.manifest, "_processor", lambda: "an abacus")
+    with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
+        planning.plan(made, tmp_path)
+
+
+@pytest.mark.parametrize(("arm", "wanted"), [("char", 20_000), ("word", 12_000)])
+def test_units_are_solved_for_a_number_of_parameters(tmp_path, corpus_folder, arm, wanted):
+    write(tmp_path, corpus_folder, "")
+    experiment = config.load(tmp_path / f"{arm}.toml", ["backbone.units=[20,10]"])
+    found = calibration.measure(experiment, seconds=0, parameters=wanted)
+    assert found["parameters"] == pytest.approx(wanted, rel=0.02)
+    assert found["units"][0] / found["units"][1] == pytest.approx(2, rel=0.1)
+    assert "seconds_per_update" not in found
+    with pytest.raises(TextgenError, match=r"budget\.parameters(.|\n)*backbone\.embedding_size"):
+        calibration.measure(experiment, seconds=0, parameters=300)
+
+
+def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
+    write(tmp_path, corpus_folder, "")
+    networks = []
+    inner = calibration._time_updates
+
+    def watched(experiment, prepared, network, seconds):
+        networks.append([network.get_weights(), inner(experiment, prepared, network, seconds)])
+        networks[0].append(network.get_weights())
+        return networks[0][1]
+
+    monkeypatch.setattr(calibration, "_time_updates", watched)
+    found = calibration.measure(config.load(tmp_path / "char.toml"), seconds=0.1)
+    assert found["seconds_per_update"] > 0
+    before, _, after = networks[0]
+    assert all((a == b).all() for a, b in zip(before, after, strict=True))
+
+
+def test_an_arm_that_fails_takes_no_other_down(done):
+    stored = config.load(done.folder / "char-1" / "experiment.toml")
+    assert (stored.name, stored.training.updates, stored.training.threads) == ("char-1", 300, 1)
+    assert (done.folder / "char-1" / "metrics.json").exists()
+    (call,) = done.calls
+    assert [folder.name for folder in call.folders] == ["char-1"]
+    log = done.folder / "failed" / "bad-1.txt"
+    for part in ("1 failed", "bad-1", str(log), "training.learning_rate", "reports"):
+        assert part in done.error
+    assert "the loss is" in log.read_text()
+
+
+@pytest.fixture
+def copied(done, tmp_path, monkeypatch):
+    """The same in a folder of its own, finished runs of a twin beside it; no run is made."""
+    folder = tmp_path / "runs" / "trial"
+    shutil.copytree(done.folder, folder)
+    for seed in (3, 7):
+        twin = folder / f"twin-{seed}"
+        shutil.copytree(folder / "char-1", twin)
+        changes = [f'name="{twin.name}"', f"seed={seed}", "sampling.length=61"]
+        runs.write_experiment(
+            twin / "experiment.toml", config.load(twin / "experiment.toml", changes)
+        )
+    asked = []
+
+    def locally(jobs, *_):
+        asked.extend((job.name, job.replace) for job in jobs)
+        yield from ()
+
+    monkeypatch.setattr(study, "locally", locally)
+    return SimpleNamespace(folder=folder, asked=asked)
+
+
+def test_finished_runs_are_left_alone_and_first_seeds_come_first(
+    copied, tmp_path, corpus_folder, capsys
+):
+    path = write(tmp_path, corpus_folder, BUDGET + TWIN + BAD + CHAR + CONTRASTS)
+    with recorded() as calls:
+        assert study.main([str(path), "--runs", str(tmp_path / "runs")]) == 0
+    assert copied.asked == [("bad-1", False)]
+    assert [folder.name for folder in calls[0].folders] == ["twin-3", "twin-7", "char-1"]
+    assert [contrast.first for contrast in calls[0].contrasts] == ["twin"]
+    shown = capsys.readouterr()
+    assert "± 0.0000" in shown.out
+    assert "no answer, an arm has no finished run: Does divergence help?" in shown.err
+    made = studies.load(path)
+    plans, _ = planning.plan(made, copied.folder)
+    order = study._experiments(made, plans)
+    assert [e.name for e in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
+
+
+def test_a_changed_arm_is_refused_and_overwrite_replaces_what_has_changed(
+    copied, tmp_path, corpus_folder
+):
+    runs_folder = tmp_path / "runs"
+    changed = CHAR + 'set = ["training.batch=4"]\n'
+    path = write(tmp_path, corpus_folder, BUDGET + changed + TWIN)
+    with pytest.raises(TextgenError, match=r"arms\.char(.|\n)*training\.batch: 8 → 4"):
+        study.study(path, runs_folder=runs_folder)
+    assert copied.asked == []
+    with recorded():
+        study.study(path, runs_folder=runs_folder, overwrite=True, quiet=True)
+    assert copied.asked == [("char-1", True)]
+    plans = planning.read(copied.folder / "plan.json")
+    assert plans["char"].experiment["training"]["batch"] == 4
+    (copied.folder / "plan.json").unlink()
+    with pytest.raises(TextgenError, match=r"char-1(.|\n)*another experiment: training\.batch"):
+        study.study(path, runs_folder=runs_folder, quiet=True)
+    (copied.folder / "plan.json").write_text("{")
+    with pytest.raises(TextgenError, match=r"damaged plan"):
+        study.study(path, runs_folder=runs_folder, quiet=True)
+
+
+def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, corpus_folder):
+    """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
+    path = write(tmp_path, corpus_folder, BUDGET + CHAR)
+    process = subprocess.Popen([sys.executable, "-m", "textgen.study", str(path)], cwd=tmp_path)
+    folder = tmp_path / "runs" / "trial" / "char-1"
+    while process.poll() is None and not (folder / "checkpoint" / "progress.json").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with filelock.FileLock(folder / runs.LOCK, timeout=60):
+        assert not (folder / "metrics.json").exists()
+        assert json.loads((folder / "checkpoint" / "progress.json").read_text())["updates"] >= 30
+    with recorded():
+        study.study(path, runs_folder=tmp_path / "runs", quiet=True)
+    assert bits(folder) == bits(done.folder / "char-1")
+
+
+def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
+    started = []
+    inner = workers.start
+    monkeypatch.setattr(
+        workers, "start", lambda *a, **b: started.append(inner(*a, **b)) or started[-1]
+    )
+    experiments = [
+        config.load(done.folder / "char-1" / "experiment.toml", [f'name="{n}"']) for n in "ab"
+    ]
+    jobs = [workers.Job(experiment) for experiment in experiments]
+    events = workers.locally(jobs, tmp_path, 2)
+    assert [next(events), next(events)] == jobs
+    assert [process.poll() for process in started] == [None, None]
+    events.close()  # what KeyboardInterrupt comes to
+    assert None not in [process.poll() for process in started]
+
+
+def test_a_local_ray_cluster_gives_the_same_figures_and_the_same_failures(
+    done, tmp_path, corpus_folder, capfd
+):
+    path = write(tmp_path, corpus_folder, BUDGET + BAD + CHAR)
+    folder = tmp_path / "runs" / "trial"
+    options = ["--runs", tmp_path / "runs", "--workers", 2, "--address", "local", "--quiet"]
+    with recorded():
+        assert study.main([str(path), *map(str, options)]) == 2
+    assert bits(folder / "char-1") == bits(done.folder / "char-1")
+    names, usual = ({p.name for p in (f / "char-1").iterdir()} for f in (folder, done.folder))
+    assert names == usual
+    assert "the loss is" in (folder / "failed" / "bad-1.txt").read_text()
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"textgen: {folder}")  # none of Ray's chatter
+
+
+def test_a_cluster_that_cannot_be_reached_is_told_at_once(done, tmp_path, monkeypatch):
+    job = workers.Job(config.load(done.folder / "char-1" / "experiment.toml"))
+    with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
+        next(cluster.on_ray([job], tmp_path, 1, "127.0.0.1:1", 1))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(TextgenError, match=r"pip install \"textgen\[cluster\]\""):
+        next(cluster.on_ray([job], tmp_path, 1, "local", 1))

@@ -1,0 +1,253 @@
+"""python -m textgen.study STUDY.toml: arms × seeds under one budget, then the report."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import filelock
+
+from textgen import cli, config, planning, runs, studies
+from textgen.board import FAILED, Board, figure
+from textgen.checkpoint import write_failed
+from textgen.config import Experiment
+from textgen.errors import TextgenError
+from textgen.planning import ArmPlan
+from textgen.studies import Study
+from textgen.workers import Job, locally
+
+LAST_LINES = 4
+"""Of what a failed run printed, repeated at the end."""
+SHOWN = 4
+"""Failed runs told of at the end; all have their logs."""
+
+
+def study(
+    path: str | Path,
+    *,
+    runs_folder: str | Path = "runs",
+    reports_folder: str | Path = "reports",
+    workers: int = 1,
+    address: str | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Plan a study, make the runs that are missing, and write its report.
+
+    Args:
+        path: a study file, see :mod:`textgen.studies`.
+        runs_folder: the runs go into a folder in it that is named after the file.
+        reports_folder: where reports lie.
+        workers: runs at once.
+        address: of a Ray cluster to send them to; ``"local"`` starts one here.
+        overwrite: plan and run anew where an experiment is another one now.
+        quiet: no progress on the terminal.
+
+    Returns:
+        The report. A study cut short goes on where it stood, with the same figures in the end.
+
+    Raises:
+        TextgenError: anything wrong with the files or the folder; and, when all else is done and
+            the report written, that some runs have failed.
+    """
+    made = studies.load(path)
+    if workers < 1:
+        raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
+    folder = Path(runs_folder) / made.name
+    board = Board(made, workers, quiet)
+    with _alone_in(folder):
+        plans, failures = planning.plan(made, folder, overwrite=overwrite, tell=board.planned)
+        experiments = _experiments(made, plans)
+        jobs = [j for e in experiments if (j := _job(folder / e.name, e, overwrite, board))]
+        with board:
+            failures |= _run(jobs, made, folder, board, workers, address)
+        _write_logs(folder, failures, [*made.arms, *(e.name for e in experiments)])
+        finished = {arm: _finished_runs(made, arm, folder, failures) for arm in plans}
+        board.results(finished)
+        report = _report(made, plans, finished, Path(reports_folder), board)
+    if failures:
+        raise _failed(folder, failures, report)
+    assert report is not None  # no failure, hence runs
+    return report
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    lock = filelock.FileLock(folder / runs.LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise TextgenError(
+            str(folder), found="another process is at work on this study", hint="wait for it"
+        ) from None
+    except OSError as error:
+        raise write_failed(folder, error, "nothing was changed") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _experiments(made: Study, plans: Mapping[str, ArmPlan]) -> list[Experiment]:
+    """Every run of the planned arms; the first seeds of all arms come first, so that a study cut
+    short is balanced."""
+    places = max(len(arm.numbers) for arm in made.arms.values())
+    return [
+        made.experiment(arm, made.arms[arm].numbers[place], plan.overrides)
+        for place in range(places)
+        for arm, plan in plans.items()
+        if place < len(made.arms[arm].numbers)
+    ]
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "metrics.json").exists()
+
+
+def _job(folder: Path, experiment: Experiment, overwrite: bool, board: Board) -> Job | None:
+    """What there is to do for a run; None if it is finished.
+
+    Raises:
+        TextgenError: its folder holds another experiment, which is not to be replaced.
+    """
+    stored = folder / "experiment.toml"
+    if stored.exists():
+        other = planning.differences(config.load(stored).resolved, experiment.resolved)
+        if other and not overwrite:
+            raise TextgenError(
+                str(folder),
+                found=f"a run of another experiment: {'; '.join(other)}",
+                expected="the run that the study has planned",
+                hint="use --overwrite to replace it, or another --runs",
+            )
+        if not other and _finished(folder):
+            board.expect(experiment.name, figure(folder))
+            return None
+        board.expect(experiment.name)
+        return Job(experiment, replace=bool(other))
+    board.expect(experiment.name)
+    return Job(experiment)
+
+
+def _run(
+    jobs: Sequence[Job], made: Study, folder: Path, board: Board, workers: int, address: str | None
+) -> dict[str, str]:
+    """Make the runs; of those that failed, what they printed."""
+    if jobs and address is not None:
+        from textgen import cluster
+
+        events = cluster.on_ray(jobs, folder, workers, address, made.threads)
+    else:
+        events = locally(jobs, folder, workers)
+    failures = {}
+    with contextlib.closing(events):
+        for event in events:
+            if isinstance(event, Job):
+                board.begin(event.name)
+            elif event.code:
+                failures[event.job.name] = event.log
+                board.end(event.job.name, event.seconds, FAILED)
+            else:
+                board.end(event.job.name, event.seconds, figure(folder / event.job.name))
+    return failures
+
+
+def _finished_runs(made: Study, arm: str, folder: Path, failures: Mapping[str, str]) -> list[Path]:
+    names = [f"{arm}-{seed}" for seed in made.arms[arm].numbers]
+    return [folder / n for n in names if n not in failures and _finished(folder / n)]
+
+
+def _log(folder: Path, name: str) -> Path:
+    return folder / "failed" / f"{name}.txt"
+
+
+def _write_logs(folder: Path, failures: Mapping[str, str], names: Sequence[str]) -> None:
+    """The logs of what failed this time, and no older ones of these arms and runs."""
+    for name in names:
+        _log(folder, name).unlink(missing_ok=True)
+    for name, log in failures.items():
+        runs.write(_log(folder, name), log)
+
+
+def _failed(folder: Path, failures: Mapping[str, str], report: Path | None) -> TextgenError:
+    found = [f"{len(failures)} failed"]
+    for name, log in list(failures.items())[:SHOWN]:
+        found += [f"{name}, whole log in {_log(folder, name)}:"]
+        found += [f"  {line}" for line in log.strip().splitlines()[-LAST_LINES:]]
+    if len(failures) > SHOWN:
+        found.append(f"… and {len(failures) - SHOWN} more: {', '.join(list(failures)[SHOWN:])}")
+    return TextgenError(
+        str(folder),
+        found="\n            ".join(found),
+        expected="every run to finish" + (f"; the report of the others: {report}" * bool(report)),
+        hint="correct the cause and repeat the command: finished runs are left alone",
+    )
+
+
+def _report(
+    made: Study,
+    plans: Mapping[str, ArmPlan],
+    finished: Mapping[str, Sequence[Path]],
+    reports_folder: Path,
+    board: Board,
+) -> Path | None:
+    """The report on what has been finished; None if nothing has."""
+    from textgen.compare import compare
+
+    folders = [folder for arm in finished.values() for folder in arm]
+    if not folders:
+        return None
+    contrasts = [c for c in made.contrasts if finished.get(c.first) and finished.get(c.second)]
+    for contrast in made.contrasts:
+        if contrast not in contrasts:
+            board.screen.warn(f"no answer, an arm has no finished run: {contrast.question}")
+    return compare(
+        folders,
+        name=made.name,
+        title=made.title,
+        contrasts=contrasts,
+        plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
+        command=shlex.join(["python", "-m", "textgen.study", str(made.path)]),
+        reports_folder=reports_folder,
+        quiet=board.screen.quiet,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("study", "Run arms × seeds under one budget and report on them.")
+    parser.add_argument("study", type=Path, help="a TOML file, e.g. experiments/study.toml")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie")
+    parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports lie")
+    parser.add_argument("--workers", type=int, default=1, help="runs at once, e.g. idle cores")
+    parser.add_argument(
+        "--address",
+        help='of a Ray cluster to send the runs to; "local" starts one here (needs '
+        "textgen[cluster])",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace plan and runs of arms that have changed"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
+    return cli.guarded(_command, parser.parse_args(arguments))
+
+
+def _command(given: argparse.Namespace) -> None:
+    study(
+        given.study,
+        runs_folder=given.runs,
+        reports_folder=given.reports,
+        workers=given.workers,
+        address=given.address,
+        overwrite=given.overwrite,
+        quiet=given.quiet,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
