@@ -136,7 +136,7 @@ def updates(seconds: float, preparation: float, per_update: float) -> int:
     """Updates that a budget leaves time for.
 
     Raises:
-        TextgenError: none.
+        TextgenError: not even for one.
     """
     count = int((seconds - preparation) / per_update)
     if count < 1:
