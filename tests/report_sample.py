@@ -66,6 +66,7 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "characters": 14.2e6,
         "passes": 7.1,
         "seconds": 180.0,
+        "alike": True,
         "seconds_measured": 193.0,
         "preparation_seconds": 4.0,
         "samples_per_second": 12.3,
@@ -197,7 +198,10 @@ def sample(
             },
             "by_place": {n: [3.0, 1.2, *(1 / np.arange(2, 11)).tolist()] for n in names},
         },
-        "cross": {n: {w: t + 0.3 * draw.normal() for w in totals} for n, t in charged.items()},
+        "cross": {
+            n: {w: t + 0.3 * draw.normal() for w in ("human text", *totals)}
+            for n, t in charged.items()
+        },
         "words": {"pandemonium": {"occurrences": 1, "bits": word["bits"]} if names else
                   {"occurrences": 0, "bits": {}}, "quux": {"occurrences": 0, "bits": {}}},
         "generated": _generated(totals, draw),

@@ -96,7 +96,9 @@ def test_a_word_in_its_context(report, trained):
     texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
     assert found["words"]["pandemonium"] == {"occurrences": 0, "bits": {}}
     lines = texts["words"]["lantern"]
-    assert found["words"]["lantern"]["occurrences"] == len(lines) > 0
+    assert found["words"]["lantern"]["occurrences"] > len(lines) == 20
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert f"the first 20 of {found['words']['lantern']['occurrences']}" in page
     assert all(line["word"].strip().lower() == "lantern" for line in lines)
     run = arms.read_run(trained / "words")
     (arm,) = arms.group([run])
@@ -132,7 +134,11 @@ def test_models_score_each_others_samples(report, trained):
     texts = cross.samples(char)
     assert len(texts) == cross.SAMPLES
     assert not any(d.text.endswith(" ") for d in texts)
-    again = cross.cross_scores([char])  # from the file: nothing is loaded
+    documents = load_corpus(char.first.experiment).test
+    again = cross.cross_scores([char], documents)  # from the file: nothing is loaded
+    assert set(again["char"]) == {cross.HUMAN, "char"}
+    texts = {document.name: document.text for document in documents}
+    assert all(texts[each.name].startswith(each.text) for each in cross.openings(documents))
     assert again["char"]["char"] == found["cross"]["char"]["char"]
 
 
@@ -212,6 +218,8 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     found = json.loads((tmp_path / "reports" / "flagged" / "report.json").read_text())
     assert "NOT COMPARABLE" in found["warnings"][0]
     assert found["contrasts"] == []
+    assert [arm["alike"] for arm in found["arms"]] == [True, False]
+    assert list(found["generated"]["arms"]) == ["char"]
     assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
 
 

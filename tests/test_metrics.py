@@ -389,10 +389,10 @@ def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
     assert found != human_passages(numbered, 12, 500, seed=6)
 
 
-def test_human_passages_overlap_or_are_short_only_where_there_is_no_room():
-    assert [len(s.text) for s in human_passages(["a b " * 50], 5, 150, seed=1)] == [150] * 5
+def test_human_passages_are_fewer_or_shorter_where_there_is_no_room():
+    assert [len(s.text) for s in human_passages(["a b " * 50], 5, 150, seed=1)] == [150]
     short = human_passages(["a b c", ""], 2, 100, seed=1)
-    assert [s.text for s in short] == ["a b c"] * 2
+    assert [s.text for s in short] == ["a b c"]
     with pytest.raises(ValueError, match="no documents"):
         human_passages([""], 2, 100, seed=1)
 

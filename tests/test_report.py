@@ -102,7 +102,7 @@ def test_the_markdown_holds_the_figures_of_the_data():
         for arm in report["generated"]["arms"].values():
             assert format(arm[at][name][0], label["form"]) in row
     for scorer, written in report["cross"].items():
-        cells = [f" {value:.3f} " for value in written.values()]
+        cells = [f"{value:.3f}" for value in written.values()]
         assert any(
             all(c in line for c in cells) for line in rows if line.startswith(f"| {scorer[:4]}")
         )

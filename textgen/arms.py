@@ -154,12 +154,21 @@ def group(runs: Sequence[Finished]) -> list[Arm]:
                 expected="each run once",
                 hint="leave one of them out, or train it with --set seed=N",
             )
-        name = _common_name(members)
-        if name in names:
-            name = f"{name} ({members[0].folder.parent.name})"
+        name = _free(_common_name(members), members[0].folder, names)
         names.add(name)
         found.append(Arm(name, tuple(sorted(members, key=lambda run: run.experiment.seed))))
     return found
+
+
+def _free(name: str, folder: Path, taken: set[str]) -> str:
+    """The name, or with so much of where it lies that no other arm is called so."""
+    above = folder.absolute().parent.parts
+    for depth in range(1, len(above) + 1):
+        if name in taken:
+            name = f"{name.partition(' (')[0]} ({'/'.join(above[-depth:])})"
+    while name in taken:
+        name += "'"
+    return name
 
 
 def _common_name(members: Sequence[Finished]) -> str:

@@ -78,12 +78,12 @@ def compare(
         arms=arms,
         loaded=loaded,
         references=references(loaded, screen.say, str(runs[0].folder / "experiment.toml")),
-        contrasts=contrasts or _against_first([arm.name for arm in same]),
+        contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
         declared=bool(contrasts),
         command=command or _command_line(folders, name),
         words=words,
         plan=plan or {},
-        cross=cross_scores(same, screen.say) if cross else {},
+        cross=cross_scores(same, loaded.test, screen.say) if cross else {},
         left_out=left_out,
         warnings=warnings,
     )
@@ -154,6 +154,8 @@ def _corpus_of(folder: Path) -> str:
 def _against_first(names: Sequence[str]) -> list[Contrast]:
     from textgen.studies import Contrast
 
+    if not names:
+        return []
     return [Contrast(other, names[0], f"Is {other} better than {names[0]}?") for other in names[1:]]
 
 
@@ -218,7 +220,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="accept runs on different texts or splits, and flag them",
     )
     parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
-    return cli.guarded(_command, parser.parse_args(arguments))
+    given = parser.parse_args(arguments)
+    line = sys.argv[1:] if arguments is None else arguments
+    given.command = shlex.join(["python", "-m", "textgen.compare", *line])
+    return cli.guarded(_command, given)
 
 
 def _command(given: argparse.Namespace) -> None:
@@ -226,6 +231,7 @@ def _command(given: argparse.Namespace) -> None:
         given.runs,
         name=given.name,
         title=given.title,
+        command=given.command,
         words=given.word or WORDS,
         cross=not given.no_cross,
         different_texts=given.different_texts,

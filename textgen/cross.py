@@ -6,6 +6,7 @@ cut at its last white space, for half a word at the end would cost word models d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -14,11 +15,13 @@ from typing import Any
 
 from textgen.arms import Arm
 from textgen.corpora.base import Document
+from textgen.errors import TextgenError
 from textgen.evaluation import Evaluation
 from textgen.runs import load, write_json
 
 FILE = "cross.json"
 """In the folder of the run that scores: sha256 of some samples → bits per character."""
+HUMAN = "human text"
 SAMPLES = 10
 """So many of an arm's samples are scored by the others."""
 
@@ -37,13 +40,27 @@ def _whole_words(text: str) -> str:
     return (text if text[-1:].isspace() else text.rpartition(" ")[0] or text).rstrip()
 
 
+def openings(documents: Sequence[Document]) -> list[Document]:
+    """As many beginnings of held-out documents, no longer than a sample."""
+    longest = sorted(documents, key=lambda document: -len(document.text))[:SAMPLES]
+    return [Document(d.name, _whole_words(d.text[: Evaluation().length])) for d in longest]
+
+
 def cross_scores(
-    arms: Sequence[Arm], say: Callable[[str], None] = lambda text: None
+    arms: Sequence[Arm],
+    documents: Sequence[Document],
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, dict[str, float]]:
-    """Scorer → writer → bits per character of the writer's samples; arms that do not pay for what
-    they leave out score nothing. What was scored before is read from the scorer's run folder.
+    """Scorer → writer → bits per character of the writer's samples, :data:`HUMAN` among the
+    writers. Arms that do not pay for what they leave out score nothing. What was scored before is
+    read from the scorer's run folder.
+
+    Args:
+        arms: scorers and writers.
+        documents: held-out ones.
+        say: is told what takes time.
     """
-    texts = {arm.name: samples(arm) for arm in arms}
+    texts = {HUMAN: openings(documents), **{arm.name: samples(arm) for arm in arms}}
     keys = {name: _key(documents) for name, documents in texts.items()}
     result = {}
     for arm in arms:
@@ -52,10 +69,11 @@ def cross_scores(
         known = _read(arm.first.folder)
         missing = [name for name, key in keys.items() if key not in known]
         if missing:
-            say(f"{arm.name} reads the samples of {len(missing)} arms …")
+            say(f"{arm.name} reads the samples of {len(missing)} writers …")
             found = _score(arm.first.folder, [texts[name] for name in missing])
             known |= {keys[name]: bits for name, bits in zip(missing, found, strict=True)}
-            write_json(arm.first.folder / FILE, known)
+            with contextlib.suppress(TextgenError):  # a cache is no reason to stop
+                write_json(arm.first.folder / FILE, known)
         result[arm.name] = {name: known[key] for name, key in keys.items()}
     return result
 

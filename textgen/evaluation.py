@@ -103,14 +103,22 @@ class SymbolBits:
 def symbol_table(
     codec: Codec, documents: Sequence[Document], scored: Sequence[DocumentBits]
 ) -> list[SymbolBits]:
-    """Bits of every symbol of scored documents, beside where its text ends."""
+    """Bits of every symbol of scored documents, beside where its text ends; words that were left
+    out are an entry of their own, without model bits."""
     result = []
     for document, bits in zip(documents, scored, strict=True):
         layout = codec.layout(document.text)
-        spelling = np.zeros(len(bits.model_bits))
+        model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
         np.add.at(spelling, layout.places, bits.surface_bits)
         ends = np.append(layout.ends, len(document.text))
-        result.append(SymbolBits(bits.name, ends, bits.model_bits.astype(np.float64), spelling))
+        if layout.starts is not None:
+            before = np.concatenate([[0], layout.ends])[: len(layout.starts)]
+            gaps = np.flatnonzero(layout.starts > before)
+            moved = spelling[gaps]
+            spelling[gaps] = 0.0
+            ends = np.insert(ends, gaps, layout.starts[gaps])
+            model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
+        result.append(SymbolBits(bits.name, ends, model, spelling))
     return result
 
 

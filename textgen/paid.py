@@ -36,7 +36,8 @@ KINDS = {
 }
 """Every character of the text is in one of these."""
 ORDER = list(KINDS)
-NAMES = "names: capitalised words inside a sentence, also counted above"
+FIRST_PERSON = re.compile(r"I(?:['’]|$)")
+NAMES = "names: capitalised words inside a sentence but for I; also counted above"
 PLACES = 10
 """Letters of a word that are told apart; the last stands for all further ones."""
 CONTEXT = 60
@@ -77,7 +78,9 @@ def cut(documents: Sequence[Document], training: Sequence[Document]) -> Tokens:
             kind = _kind(core, counts[core])
             spaced = len(token) - len(core)
             before = document.text[max(0, at - begin - 40) : at - begin + spaced]
-            name = core[:1].isupper() and not SENTENCE_END.search(before)
+            name = core[:1].isupper() and not (
+                FIRST_PERSON.match(core) or SENTENCE_END.search(before)
+            )
             rows.append((at, at + len(token), kind, name))
             word = kind <= ORDER.index("unseen")
             places += range(1 - spaced, 1 + len(core)) if word else [-1] * len(token)
@@ -143,18 +146,15 @@ def by_place(arm: Arm, tokens: Tokens) -> list[float]:
     return (found / max(words, 1)).tolist()
 
 
-def occurrences(
-    documents: Sequence[Document], word: str, most: int = 20
-) -> list[tuple[int, int, int]]:
+def occurrences(documents: Sequence[Document], word: str) -> list[tuple[int, int, int]]:
     """Where a word stands in held-out documents, in any case: (document, start, end); a space
     before it counts as its own."""
     pattern = re.compile(rf" ?(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
-    found = (
+    return [
         (number, match.start(), match.end())
         for number, document in enumerate(documents)
         for match in pattern.finditer(document.text)
-    )
-    return [place for _, place in zip(range(most), found, strict=False)]
+    ]
 
 
 def word_line(

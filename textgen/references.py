@@ -144,7 +144,11 @@ def references(
                 say(f"  reference {line.label} left out: {why}")
                 continue
             say(f"  reference {line.label}: computed once for this text and split")
-            rows = _compute(line, loaded)
+            try:
+                rows = _compute(line, loaded)
+            except TextgenError as error:  # a text too small for its tokenizer, say
+                say(f"  reference {line.label} left out: {error.found}")
+                continue
             parts = [[_document(*row) for row in part] for part in rows]
             with contextlib.suppress(TextgenError, OSError):  # a cache is no reason to stop
                 kept = {"settings": _settings(line, loaded), "documents": rows}

@@ -148,9 +148,8 @@ def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) ->
 def _invert(logits: Any, uniform: Any) -> Any:
     """The symbol at which the cumulated probabilities pass a number in [0, 1), in every row.
 
-    In two steps, a block of symbols and then one in it, each a product with a triangle of ones:
-    no noise for every symbol, and no scan over the vocabulary. A symbol without probability, to
-    float32, is never chosen.
+    In two steps, a block of symbols and then one in it: no noise for every symbol, no scan over the
+    vocabulary. A symbol without probability, to float32, is never chosen.
 
     Args:
         logits: (B, V) float32.
@@ -166,17 +165,13 @@ def _invert(logits: Any, uniform: Any) -> Any:
     masses = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
     masses = tf.reshape(tf.pad(masses, [[0, 0], [0, blocks * BLOCK - size]]), [-1, blocks, BLOCK])
     sums = tf.reduce_sum(masses, axis=-1)
-    told = tf.matmul(sums, _triangle(blocks))
+    told = tf.cumsum(sums, axis=-1)
     wanted = uniform * told[:, -1]
     block = _first(told > wanted[:, None], sums)
     before = tf.gather(told - sums, block, batch_dims=1)
     inside = tf.gather(masses, block, batch_dims=1)
-    passed = tf.matmul(inside, _triangle(BLOCK)) > (wanted - before)[:, None]
+    passed = tf.cumsum(inside, axis=-1) > (wanted - before)[:, None]
     return block * BLOCK + _first(passed, inside)
-
-
-def _triangle(size: int) -> np.ndarray:
-    return np.triu(np.ones((size, size), dtype=np.float32))
 
 
 def _first(passed: Any, masses: Any) -> Any:

@@ -156,15 +156,23 @@ def load(path: str | Path) -> Study:
         arms={name: _arm(name, values, path) for name, values in tables.items()},
         contrasts=_contrasts(data.get("contrasts", []), path, tables),
     )
-    _check_different(study)
+    check_different(study, {arm: study.origin(arm) for arm in study.arms})
     return study
 
 
-def _check_different(study: Study) -> None:
-    """Load every arm's experiment: reports tell arms apart by it."""
+def check_different(study: Study, origins: Mapping[str, Any]) -> None:
+    """Reports tell arms apart by their experiments.
+
+    Args:
+        study: named in errors.
+        origins: arm → what it is, without name and seed.
+
+    Raises:
+        TextgenError: two arms are the same.
+    """
     seen: dict[str, str] = {}
-    for arm in study.arms:
-        other = seen.setdefault(json.dumps(study.origin(arm), sort_keys=True), arm)
+    for arm, origin in origins.items():
+        other = seen.setdefault(json.dumps(origin, sort_keys=True), arm)
         if other != arm:
             raise TextgenError(
                 f"{study.path}: arms.{arm}",

@@ -62,6 +62,7 @@ def study(
     board = Board(made, workers, quiet)
     with _alone_in(folder):
         plans, failures = planning.plan(made, folder, overwrite=overwrite, tell=board.planned)
+        studies.check_different(made, {a: _origin(made, a, p) for a, p in plans.items()})
         experiments = _experiments(made, plans)
         jobs = [j for e in experiments if (j := _job(folder / e.name, e, overwrite, board))]
         with board:
@@ -104,6 +105,13 @@ def _experiments(made: Study, plans: Mapping[str, ArmPlan]) -> list[Experiment]:
         for arm, plan in plans.items()
         if place < len(made.arms[arm].numbers)
     ]
+
+
+def _origin(made: Study, arm: str, plan: ArmPlan) -> dict[str, object]:
+    """What the runs of an arm will be, without name and seed: units that were solved for may have
+    made two arms the same."""
+    resolved = made.experiment(arm, overrides=plan.overrides).resolved
+    return {key: value for key, value in resolved.items() if key not in ("name", "seed")}
 
 
 def _finished(folder: Path) -> bool:
@@ -203,15 +211,11 @@ def _report(
     folders = [folder for arm in finished.values() for folder in arm]
     if not folders:
         return None
-    contrasts = [c for c in made.contrasts if finished.get(c.first) and finished.get(c.second)]
-    for contrast in made.contrasts:
-        if contrast not in contrasts:
-            board.screen.warn(f"no answer, an arm has no finished run: {contrast.question}")
     return compare(
         folders,
         name=made.name,
         title=made.title,
-        contrasts=contrasts,
+        contrasts=made.contrasts,
         plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
         command=shlex.join(["python", "-m", "textgen.study", str(made.path)]),
         reports_folder=reports_folder,

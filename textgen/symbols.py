@@ -50,10 +50,13 @@ class Layout:
             is read and what it leaves open is known. A symbol whose end is that of the one before
             (a case modifier, the first byte of a character) tells nothing by itself.
         places: (m,) int64, the symbol that each surface belongs to; n for the end of the text.
+        starts: (n,) int64, where each symbol's own text begins, if words may have been left out
+            before it, which then belong to its surface; else None.
     """
 
     ends: np.ndarray
     places: np.ndarray
+    starts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,14 @@ SPACE = re.compile(r"\s+")
 
 
 def human_passages(documents: Sequence[str], count: int, length: int, seed: int) -> list[Sample]:
-    """Random passages of equal size that start where a word does.
+    """Random passages of equal size that start where a word does, and do not overlap.
 
-    They do not overlap as long as the documents have room for that; where they have not, the rest
-    is drawn from anywhere. Documents that are shorter than a passage are taken whole, and only if
-    there is nothing longer.
+    There are fewer than asked for where the documents have no room for more. Documents that are
+    shorter than a passage are taken whole, and only if there is nothing longer.
 
     Args:
         documents: raw text, held out of training.
-        count: how many passages.
+        count: how many passages at most.
         length: characters in each.
 
     Raises:
@@ -40,11 +39,8 @@ def human_passages(documents: Sequence[str], count: int, length: int, seed: int)
         fit = len(document) // slot
         offset = int(random.integers(0, len(document) - fit * slot + 1))
         places += [(document, offset + i * slot) for i in range(fit)]
+    places = places or [(document, 0) for document in long]
     chosen = [places[i] for i in random.permutation(len(places))[:count]]
-    room = np.array([max(1, len(d) - length) for d in long], dtype=float)
-    while len(chosen) < count:
-        document = long[random.choice(len(long), p=room / room.sum())]
-        chosen.append((document, int(random.integers(0, max(1, len(document) - length)))))
     return [Sample(_from_word_start(document, place, length)) for document, place in chosen]
 
 

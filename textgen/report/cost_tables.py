@@ -79,10 +79,13 @@ def word(report: dict[str, Any], name: str, lines: Sequence[dict[str, Any]]) -> 
         for line in lines
     ]
     mean = report["words"][name]["bits"]
-    total = Row(Head("mean"), _by_arm(heads, mean, min(mean.values(), default=0.0), 1))
+    count = report["words"][name]["occurrences"]
+    part = f", the first {len(lines)} of {count} places" if count > len(lines) else ""
+    total = Row(Head("mean of all"), _by_arm(heads, mean, min(mean.values(), default=0.0), 1))
     groups = one_group(rows) + (one_group([total]) if len(rows) > 1 else [])
     return Table(
-        f"word-{name}", f"Bits paid for “{name}” where it stands in held-out text; the lowest bold",
+        f"word-{name}",
+        f"Bits paid for “{name}” where it stands in held-out text{part}; the lowest bold",
         "in its context", heads, groups,
         signature(report, unit="bits for the word, its space included"),
     )  # fmt: skip

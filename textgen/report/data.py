@@ -20,7 +20,7 @@ from textgen.references import Reference
 from textgen.studies import Contrast
 
 SCHEMA = 1
-TOLERANCE = {"seconds": 0.1, "parameters": 0.02, "characters": 0.02}
+TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
 """How far arms may be apart to be called matched in a budget."""
 
 
@@ -58,16 +58,24 @@ class Comparison:
     warnings: Sequence[str] = ()
 
     @property
+    def same_text(self) -> list[Arm]:
+        """The arms on the text and the split of the first."""
+        return [arm for arm in self.arms if is_on(arm, self.loaded)]
+
+    @property
     def alike(self) -> list[Arm]:
-        """The arms that have a figure, on the text and the split of the first."""
-        return [arm for arm in self.arms if arm.charged and is_on(arm, self.loaded)]
+        """Those of them that have a figure."""
+        return [arm for arm in self.same_text if arm.charged]
 
 
 def build(comparison: Comparison) -> dict[str, Any]:
     """The content of ``report.json``, but for the measures of generated text."""
     arms = comparison.alike
     tokens = paid.cut(comparison.loaded.test, comparison.loaded.train)
-    rows = [_arm(arm, comparison.plan.get(arm.name)) for arm in comparison.arms]
+    rows = [
+        {**_arm(arm, comparison.plan.get(arm.name)), "alike": is_on(arm, comparison.loaded)}
+        for arm in comparison.arms
+    ]
     return {
         "schema": SCHEMA,
         "name": comparison.name,
@@ -76,7 +84,7 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "margin": significance.MARGIN,
         "command": comparison.command,
         "corpus": comparison.loaded.description,
-        "warnings": [*comparison.warnings, *_unmatched(rows)],
+        "warnings": [*comparison.warnings, *_unmatched(rows), *_unanswered(comparison)],
         "left_out": list(comparison.left_out),
         "arms": rows,
         "references": [_reference(each) for each in comparison.references],
@@ -203,13 +211,15 @@ def _matrix(documents: Sequence[DocumentBits]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _contrasts(comparison: Comparison, arms: dict[str, Arm]) -> list[dict[str, Any]]:
-    """All contrasts whose arms are there, with Holm's correction over them."""
+    """All contrasts whose arms are there, with Holm's correction over all that were put down."""
     wanted = [c for c in comparison.contrasts if c.first in arms and c.second in arms]
+    count = len(comparison.contrasts)
     found = [
         significance.compare(arms[c.first].bits, arms[c.second].bits, arms[c.first].units)
         for c in wanted
     ]
-    adjusted = significance.holm([d.p for d in found])
+    missing = [1.0] * (count - len(found))  # a run that failed makes no other p smaller
+    adjusted = significance.holm([*(d.p for d in found), *missing])[: len(found)]
     return [
         {
             "first": c.first,
@@ -224,9 +234,20 @@ def _contrasts(comparison: Comparison, arms: dict[str, Arm]) -> list[dict[str, A
             "documents": d.documents,
             "seeds": list(d.seeds),
             "verdict": significance.verdict(d, p),
-            "sentence": significance.sentence(c.first, c.second, d, p, len(found)),
+            "sentence": significance.sentence(c.first, c.second, d, p, count),
         }
         for c, d, p in zip(wanted, found, adjusted, strict=True)
+    ]
+
+
+def _unanswered(comparison: Comparison) -> list[str]:
+    """A warning for each contrast that was put down and cannot be answered."""
+    there = {arm.name for arm in comparison.alike}
+    return [
+        f"No answer: {c.question or f'{c.first} against {c.second}'} There is no figure of "
+        f"{' and '.join(name for name in (c.first, c.second) if name not in there)}."
+        for c in comparison.contrasts
+        if not {c.first, c.second} <= there
     ]
 
 
@@ -246,10 +267,8 @@ def _documents(arms: Sequence[Arm]) -> list[dict[str, Any]]:
 
 def _unmatched(rows: Sequence[dict[str, Any]]) -> list[str]:
     """A warning where no budget is the same for all arms."""
-    apart = {
-        key: max(row[key] for row in rows) / max(1e-9, min(row[key] for row in rows)) - 1
-        for key in TOLERANCE
-    }
+    spent = {key: [float(np.mean(row[key])) for row in rows] for key in TOLERANCE}
+    apart = {key: max(each) / max(1e-9, min(each)) - 1 for key, each in spent.items()}
     if len(rows) < 2 or any(apart[key] <= TOLERANCE[key] for key in TOLERANCE):
         return []
     found = ", ".join(f"{key} by up to {ratio:.0%}" for key, ratio in apart.items())
@@ -260,7 +279,7 @@ def passage(comparison: Comparison, word: str, length: int = 1200) -> dict[str, 
     """A held-out passage around a word, or else from the middle of a document of middling size,
     with each arm's stretches of it: [start, end, model bits, spelling bits], first seed."""
     documents = comparison.loaded.test
-    places = paid.occurrences(documents, word, 1) if word else []
+    places = paid.occurrences(documents, word) if word else []
     if places:
         number, middle = places[0][0], places[0][1]
     else:
@@ -268,7 +287,8 @@ def passage(comparison: Comparison, word: str, length: int = 1200) -> dict[str, 
         middle = len(documents[number].text) // 2
     text = documents[number].text
     start = max(0, min(middle - length // 2, len(text) - length))
-    start = text.rfind("\n\n", 0, start + 1) + 2 if start else 0
+    paragraph = text.rfind("\n\n", max(0, start - length // 4), start + 1)
+    start = paragraph + 2 if paragraph >= 0 else text.rfind(" ", 0, start + 1) + 1
     end = min(len(text), start + length)
     end = max(text.rfind(" ", start, end), start + length // 2) if end < len(text) else end
     return {

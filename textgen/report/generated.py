@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from textgen.arms import Arm
@@ -29,8 +29,11 @@ def _sample(record: Mapping[str, Any]) -> Sample:
     return Sample(record["text"], tuple((a, b, symbol) for a, b, symbol in record["realised"]))
 
 
-def measures(arms: Sequence[Arm], loaded: Loaded, human: Human) -> dict[str, Any]:
-    """All metrics over the sweep of temperatures, beside human text of equal size.
+def measures(
+    arms: Sequence[Arm], loaded: Loaded, human: Human, say: Callable[[str], object]
+) -> dict[str, Any]:
+    """All metrics over the sweep of temperatures, beside human text of equal size; ``say`` is told
+    where there is too little of that.
 
     Returns:
         ``labels``: metric → meaning, unit, format, where better lies; ``rows``: human, shuffled and
@@ -40,6 +43,12 @@ def measures(arms: Sequence[Arm], loaded: Loaded, human: Human) -> dict[str, Any
     passages = human_passages(
         [d.text for d in loaded.test], settings.samples, settings.length, SEED
     )
+    if len(passages) < settings.samples:
+        say(
+            f"Held-out text for only {len(passages)} passages of {settings.length} characters, in "
+            f"place of {settings.samples}: measures that grow with the size of a text (self-BLEU, "
+            "Zipf, the longest copy) are not comparable with those of human text."
+        )
     rows = {
         "human": passages,
         "shuffled": shuffled(passages, SEED),

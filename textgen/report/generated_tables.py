@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from textgen.cross import SAMPLES
+from textgen.cross import HUMAN, SAMPLES
 from textgen.report.cells import NOTHING, Cell, Group, Head, Row, Table, bar, between, bits
 from textgen.report.ranking import arm_heads
 from textgen.report.signature import signature
@@ -106,12 +106,11 @@ def _distance(found: Interval, human: Interval) -> str:
 def cross(report: dict[str, Any]) -> Table:
     """Bits per character that each arm charges for held-out text and for the others' samples."""
     found = report["cross"]
-    own = {row["name"]: row["test"]["total"] for row in report["arms"] if row["test"]}
-    scorers = [head for head in arm_heads(report, list(found)) if head.text in own]
-    writers = arm_heads(report, [name for row in found.values() for name in row])
+    scorers = arm_heads(report, list(found))
+    writers = arm_heads(report, [name for row in found.values() for name in row if name != HUMAN])
     rows = []
     for scorer in scorers:
-        human = own[scorer.text]
+        human = found[scorer.text][HUMAN]
         cells = [Cell(bits(human), tone="strong")]
         for writer in writers:
             value = found[scorer.text].get(writer.text)
@@ -122,9 +121,10 @@ def cross(report: dict[str, Any]) -> Table:
     return Table(
         "cross", "Bits per character that the arm of a row charges for held-out text and for the "
         "samples of the arm of a column", "read by",
-        [Head("human text", "the held-out documents, read in full"), *writers], [Group("", rows)],
-        signature(report, unit="bits per character, no end mark for samples",
-                  shown=f"first seed of each arm, {SAMPLES} samples of it"),
+        [Head(HUMAN, "beginnings of held-out documents, as long as a sample"), *writers],
+        [Group("", rows)],
+        signature(report, unit="bits per character, no end mark",
+                  shown=f"first seed of each arm, {SAMPLES} samples of it, from the beginning"),
     )  # fmt: skip
 
 

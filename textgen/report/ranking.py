@@ -12,9 +12,10 @@ NEAR = 0.3
 
 
 def ranked(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Arms, best first; those without a figure last."""
+    """Arms, best first; then those without a figure, last those on another text."""
     return sorted(
-        report["arms"], key=lambda row: (not row["test"], row["test"] and row["test"]["total"])
+        report["arms"],
+        key=lambda row: (not row["alike"], not row["test"], row["test"] and row["test"]["total"]),
     )
 
 

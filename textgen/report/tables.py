@@ -25,7 +25,10 @@ from textgen.report.cells import (
 from textgen.report.ranking import NEAR, ranked
 from textgen.report.signature import signature
 
-BOOTSTRAP = "95 % intervals by hierarchical bootstrap over documents × seeds"
+BOOTSTRAP = (
+    "95 % intervals by resampling documents (subsets, Hartigan 1969) and, where an arm has two or "
+    "more, seeds"
+)
 
 
 def main_table(report: dict[str, Any]) -> Table:
@@ -35,7 +38,8 @@ def main_table(report: dict[str, Any]) -> Table:
     planned = any(row["seconds"] != row["seconds_measured"] for row in rows)
     columns = (
         Head("bits per character", "of raw held-out text, an end mark a document; lower is better"),
-        Head("95 % interval", "of the mean over documents and seeds"),
+        Head("95 % interval", "for other such documents and, where an arm has two or more, seeds; "
+             "of a single seed, for this run"),
         Head("model + spelling", "what the network pays for symbols, and what is paid for the "
              "words that a symbol leaves open; the two add up to the bits per character"),
         Head("mean over documents", "every document weighs the same, however long"),
@@ -47,11 +51,14 @@ def main_table(report: dict[str, Any]) -> Table:
         Head("samples a second", "of 1,000 characters"),
         Head("replaced", "share of held-out tokens that something else stands for"),
     )  # fmt: skip
-    groups = [Group("", [_arm(row, number, scale) for number, row in enumerate(rows)])]
+    found = [(row["alike"], _arm(row, number, scale)) for number, row in enumerate(rows)]
+    groups = [Group("", [row for alike, row in found if alike])]
+    if others := [row for alike, row in found if not alike]:
+        groups.append(Group("on another text or split: not comparable with the others", others))
     if report["references"]:
-        found = sorted(report["references"], key=lambda r: r["test"]["total"])
+        lines = sorted(report["references"], key=lambda r: r["test"]["total"])
         groups.append(
-            Group("references on the same split", [_reference(r, scale) for r in found], quiet=True)
+            Group("references on the same split", [_reference(r, scale) for r in lines], quiet=True)
         )
     return Table(
         "main", "Bits per character of the held-out text", "arm", columns, groups,
@@ -214,9 +221,10 @@ def declared(report: dict[str, Any]) -> str:
 def notes(report: dict[str, Any]) -> list[str]:
     """What in the main table may be compared, and what may not."""
     planned = any(row["seconds"] != row["seconds_measured"] for row in report["arms"])
+    other = "" if all(row["alike"] for row in report["arms"]) else " on the same text and split"
     lines = [
-        "Bits per character may be compared between all rows: everyone is charged for every "
-        "character of the same raw text and for one end mark a document. Lower is better.",
+        f"Bits per character may be compared between all rows{other}: everyone is charged for "
+        "every character of the same raw text and for one end mark a document. Lower is better.",
         "Losses and perplexities of a model's own symbols are not comparable across vocabularies; "
         "none is shown. Model + spelling says where an arm's bits go: the spelling is what it "
         "pays for words that its symbols leave open.",

@@ -14,6 +14,9 @@ from textgen.report.markdown import markdown
 from textgen.report.page import page
 from textgen.runs import write, write_json
 
+SHOWN = 20
+"""Places of a word that are shown; its mean cost is over all."""
+
 
 def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
     """Write ``report.json``, ``texts.json``, ``index.html`` and ``report.md``.
@@ -26,16 +29,18 @@ def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
     """
     human = Human([document.text for document in comparison.loaded.train])
     report = build(comparison)
-    report["generated"] = generated.measures(comparison.arms, comparison.loaded, human)
+    report["generated"] = generated.measures(
+        comparison.same_text, comparison.loaded, human, report["warnings"].append
+    )
     words = {
         word: paid.word_line(comparison.alike, comparison.loaded.test, word)
         for word in comparison.words
     }
     report["words"] = {word: _costs(lines) for word, lines in words.items()}
-    texts = {
+    texts: dict[str, Any] = {
         "passage": passage(comparison, next((word for word in words if words[word]), "")),
-        "words": words,
-        "samples": generated.side_by_side(comparison.arms, human),
+        "words": {word: lines[:SHOWN] for word, lines in words.items()},
+        "samples": generated.side_by_side(comparison.same_text, human),
     }
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)

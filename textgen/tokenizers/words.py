@@ -238,9 +238,9 @@ class WordCodec(Codec):
         sources = np.array(coded.sources, dtype=np.int64)
         before = np.array([0, *ends])[sources]
         last = np.append(sources[1:] != sources[:-1], True)[: len(sources)]
-        # of the symbols of one item the last tells it; words dropped before it are told with it
+        # of the symbols of one item the last tells it; between two there may be words left out
         ends_of = np.where(last, np.array([*ends, 0])[sources], before)
-        return Layout(np.maximum.accumulate(ends_of), np.array(coded.places, dtype=np.int64))
+        return Layout(ends_of, np.array(coded.places, dtype=np.int64), before)
 
     def decode(self, encoded: Encoded) -> str:
         surfaces = iter(encoded.surfaces)
