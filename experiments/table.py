@@ -217,28 +217,28 @@ def study_table() -> str:
     rows = []
     for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
         test = arm["test"]
+        deviation = "–" if test["deviation"] is None else f"{test['deviation']:.4f}"
         rows.append(
             [
                 f"`{arm['name']}`",
                 f"**{test['total']:.3f}**",
                 f"{test['low']:.3f} to {test['high']:.3f}",
                 f"{test['model']:.3f} + {test['spelling']:.3f}",
-                f"{test['deviation']:.4f} ({len(arm['seeds'])})",
+                f"{deviation} ({len(arm['seeds'])})",
                 f"{arm['replacement_rate']:.1%}",
                 f"{arm['parameters'] / 1e6:.2f} M",
                 f"{arm['characters'] / 1e6:.1f} M",
                 f"{arm['seconds']:.0f}",
-                f"{arm['samples_per_second']:.1f}",
             ]
         )
     for line in sorted(report["references"], key=lambda line: line["test"]["total"]):
         test = line["test"]
         split = f"{test['model']:.3f} + {test['spelling']:.3f}"
         interval = f"{test['low']:.3f} to {test['high']:.3f}"
-        rows.append([line["label"], f"{test['total']:.3f}", interval, split, *[""] * 6])
+        rows.append([line["label"], f"{test['total']:.3f}", interval, split, *[""] * 5])
     head = (
         "arm|bpc|95 % interval|model + spelling|deviation over seeds (number)|replaced|parameters|"
-        "characters seen|seconds|samples a second"
+        "characters seen|seconds"
     )
     return table(head.split("|"), rows)
 

@@ -233,6 +233,8 @@ def notes(report: dict[str, Any]) -> list[str]:
         "Seconds are those that were planned, as measured on a quiet machine; other work on it "
         "does not change them." if planned else
         "Seconds are those that passed: they depend on the machine and on other work on it.",
+        "Samples a second were timed once, when the samples were drawn, whatever else the machine "
+        "did then.",
         "Dashes: nothing to compute it from, such as a deviation over one seed.",
     ]  # fmt: skip
     if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in report["arms"]):
