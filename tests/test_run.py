@@ -15,7 +15,7 @@ from textgen import runs
 from textgen.errors import TextgenError
 
 FILES = """experiment.toml manifest.json tokenizer.json model.keras history.csv metrics.json
-bits.csv samples.json samples.txt summary.md""".split()
+bits.csv symbols.npz texts.json samples.json samples.txt summary.md""".split()
 
 
 def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
@@ -28,6 +28,9 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert list((folder / "log").rglob("events*"))
     assert done.err == ""  # none of TensorFlow's start-up chatter
     assert "round 3/3" in done.out
+    command = "python -m textgen.run runs/tiny/experiment.toml --runs runs --overwrite"
+    assert json.loads((folder / "manifest.json").read_text())["command"] == command
+    assert command in (folder / "summary.md").read_text()
 
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["schema"] == 2

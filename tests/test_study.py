@@ -198,7 +198,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     write(tmp_path, corpus_folder, text.replace("30", "40"))
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
         planning.plan(studies.load(made.path), tmp_path)
-    monkeypatch.setattr(planning.manifest, "_processor", lambda: "an abacus")
+    monkeypatch.setattr(planning.manifest, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
         planning.plan(made, tmp_path)
 

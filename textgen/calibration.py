@@ -97,14 +97,14 @@ def _time_updates(
     )
     schedule = training.Schedule(settings)
     trainer.compile(
-        optimizer=training._optimizer(settings, schedule),
+        optimizer=training.optimizer_of(settings, schedule),
         jit_compile=True,
         steps_per_execution=training.UPDATES_PER_CALL,
     )
     trainer.optimizer.build(network.trainable_variables)
     schedule.scale.assign(0.0)
     step = trainer.make_train_function() or trainer.train_function
-    data = iter(training._dataset(windows, settings.batch, experiment.seed, 0))
+    data = iter(training.dataset(windows, settings.batch, experiment.seed, 0))
     for _ in range(2):  # compiles
         step(data)
     calls: list[float] = []

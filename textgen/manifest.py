@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,18 @@ from textgen.corpora.loading import Loaded
 PACKAGES = ("tensorflow", "keras", "numpy", "spacy", "gensim")
 
 
-def describe(experiment: Experiment, loaded: Loaded, threads: int) -> dict[str, Any]:
+def command(folder: Path) -> str:
+    """Trains the run of a folder again."""
+    parts = ["python", "-m", "textgen.run", str(folder / "experiment.toml")]
+    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
+
+
+def describe(experiment: Experiment, loaded: Loaded, threads: int, folder: Path) -> dict[str, Any]:
     """The content of ``manifest.json``."""
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": f"python -m textgen.run runs/{experiment.name}/experiment.toml --overwrite",
+        "command": command(folder),
         "experiment": experiment.resolved,
         "seed": experiment.seed,
         "corpus": loaded.description,
@@ -32,13 +39,13 @@ def describe(experiment: Experiment, loaded: Loaded, threads: int) -> dict[str, 
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     information = Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -181,7 +181,7 @@ def _changes(study: Study, arm: str, kept: Mapping[str, ArmPlan]) -> list[str]:
 
 def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path) -> None:
     """Seconds mean something on one kind of processor only."""
-    here = manifest._processor()
+    here = manifest.processor()
     others = {made.processor for made in kept.values()} - {here}
     missing = [arm for arm in study.arms if arm not in kept]
     if study.budget.regime == "seconds" and missing and others:
@@ -226,6 +226,6 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         units=found.get("units", list(experiment.backbone.units)),
         parameters=found.get("parameters"),
         parameters_wanted=budget.parameters,
-        processor=manifest._processor(),
+        processor=manifest.processor(),
         textgen=textgen.__version__,
     )

@@ -84,7 +84,9 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     backbone.set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     runs.check_same_text(folder, loaded.sha256)
     runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
-    runs.write_json(folder / "manifest.json", manifest.describe(experiment, loaded, threads))
+    runs.write_json(
+        folder / "manifest.json", manifest.describe(experiment, loaded, threads, folder)
+    )
     sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
     screen.model(codec, network.count_params(), experiment)
     screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
@@ -115,7 +117,9 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     runs.write_csv(folder / "bits.csv", _bits(scored))
     runs.write_json(folder / "samples.json", samples)
     runs.write(folder / "samples.txt", summary.samples_text(samples))
-    runs.write(folder / "summary.md", summary.markdown(experiment, loaded, metrics, samples))
+    runs.write(
+        folder / "summary.md", summary.markdown(experiment, loaded, metrics, samples, folder)
+    )
     runs.write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     screen.result(folder, loaded, metrics, samples)

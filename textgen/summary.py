@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from textgen.config import Experiment
@@ -9,6 +10,7 @@ from textgen.corpora.base import Document
 from textgen.corpora.loading import Loaded
 from textgen.generation import annotated, article_readout, generate
 from textgen.likelihood import UNCHARGED
+from textgen.manifest import command
 from textgen.metrics.real_words import real_words, training_words
 from textgen.sampling import Sampler
 from textgen.tokenizers.base import Codec
@@ -69,9 +71,13 @@ def samples_text(records: list[dict[str, Any]]) -> str:
 
 
 def markdown(
-    experiment: Experiment, loaded: Loaded, metrics: dict[str, Any], records: list[dict[str, Any]]
+    experiment: Experiment,
+    loaded: Loaded,
+    metrics: dict[str, Any],
+    records: list[dict[str, Any]],
+    folder: Path,
 ) -> str:
-    """``summary.md``."""
+    """``summary.md`` of a run folder."""
     warning = f"> **{loaded.warning}**\n\n".replace("\n", "\n> ", 2) if loaded.warning else ""
     lines = [f"# {experiment.name}\n", warning + _figures(metrics), _training(metrics)]
     lines.append(_words(metrics))
@@ -88,8 +94,7 @@ def markdown(
     lines.append(
         f"Corpus: {description['kind']} ({description['origin']}; {description['licence']}), "
         f"sha256 {description['sha256'][:16]}, split {description['split_sha256'][:16]}, "
-        f"seed {experiment.seed}. Repeat with `python -m textgen.run "
-        f"runs/{experiment.name}/experiment.toml --overwrite`.\n"
+        f"seed {experiment.seed}. Repeat with `{command(folder)}`.\n"
     )
     return "\n".join(lines)
 

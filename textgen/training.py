@@ -181,14 +181,14 @@ def train(
         _plan(progress, settings, windows, encoded)
     schedule = Schedule(settings)
     trainer.compile(
-        optimizer=_optimizer(settings, schedule),
+        optimizer=optimizer_of(settings, schedule),
         jit_compile=True,
         steps_per_execution=min(UPDATES_PER_CALL, progress.updates_per_round),
     )
     trainer.optimizer.build(network.trainable_variables)
     if not stored and settings.seconds:
         schedule.scale.assign(0.0)
-        _calibrate(trainer, _dataset(windows, settings.batch, seed, 0), progress, settings)
+        _calibrate(trainer, dataset(windows, settings.batch, seed, 0), progress, settings)
         schedule.scale.assign(1.0)
     schedule.updates.assign(progress.updates_planned)
     best = {}
@@ -197,7 +197,7 @@ def train(
         best = {k: v for k, v in stored[0].items() if k.startswith("best")}
     monitor = Monitor(run, trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        data = _dataset(windows, settings.batch, seed, progress.updates)
+        data = dataset(windows, settings.batch, seed, progress.updates)
         trainer.fit(
             data,
             epochs=progress.rounds,
@@ -265,7 +265,7 @@ def _calibrate(trainer: Trainer, data: Any, progress: Progress, settings: Traini
     _divide(progress, max(UPDATES_PER_CALL, updates), settings)
 
 
-def _optimizer(settings: Training, schedule: Schedule) -> Any:
+def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     options: dict[str, Any] = {"learning_rate": schedule}
     if settings.clip_norm:
         options["global_clipnorm"] = settings.clip_norm
@@ -305,7 +305,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
 
 
-def _dataset(windows: Windows, batch: int, seed: int, start: int) -> Any:
+def dataset(windows: Windows, batch: int, seed: int, start: int) -> Any:
     width = windows.before + windows.length
     data = tf.data.Dataset.from_generator(
         lambda: windows.training(batch, seed, start),
