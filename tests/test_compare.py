@@ -68,6 +68,7 @@ def test_the_figures_are_those_of_the_runs(report, trained):
     assert contrast["difference"] == pytest.approx(difference, abs=1e-4)
     assert (contrast["first"], contrast["second"]) == ("words", "char")
     assert not found["declared"]
+    assert not any("budget" in warning for warning in found["warnings"])
     assert contrast["scope"] == "these runs"
 
 
@@ -207,7 +208,8 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
 
 def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, corpus_folder):
     path = write_experiment(tmp_path / "other.toml", corpus_folder)
-    package.run(path, overrides=["split.seed=3"], runs_folder=tmp_path / "runs", quiet=True)
+    overrides = ["split.seed=3", "training.updates=20"]
+    package.run(path, overrides=overrides, runs_folder=tmp_path / "runs", quiet=True)
     given = (trained / "char-1", tmp_path / "runs" / "other")
     refused = textgen("compare", *given)
     assert refused.code == 2
@@ -217,6 +219,7 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "reports" / "flagged" / "report.json").read_text())
     assert "NOT COMPARABLE" in found["warnings"][0]
+    assert any("no budget in common" in warning for warning in found["warnings"])
     assert found["contrasts"] == []
     assert [arm["alike"] for arm in found["arms"]] == [True, False]
     assert list(found["generated"]["arms"]) == ["char"]

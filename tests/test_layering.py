@@ -76,3 +76,18 @@ def test_importing_the_package_and_the_commands_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["run", "compare", "study", "generate", "score"])
+def test_a_call_stays_a_call_whichever_file_was_imported_first(name):
+    code = (
+        "import importlib, textgen, textgen.study, textgen.compare, textgen.run\n"
+        f"first = textgen.{name}\n"
+        "for other in ('score', 'generate', 'study', 'compare', 'run'):\n"
+        "    importlib.import_module(f'textgen.{other}').main\n"
+        f"assert callable(first) and textgen.{name} is first\n"
+        "from textgen.run import main\n"
+    )
+    if name in ("generate", "score"):
+        code = code.replace("first = ", f"import textgen.{name}; first = ", 1)
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -89,6 +89,13 @@ def test_one_name_serves_a_passage(tagged):
         assert words[5] == words[8]
 
 
+def test_a_name_may_follow_one_of_another_kind(tagged):
+    for seed in range(10):
+        words = render(tagged, "<NNP>", "<NNPS>", " and", "<NNPS>", seed=seed).text.split()
+        assert len(words) == 4
+        assert words[1] == words[3]
+
+
 def test_filled_words_are_marked_where_they_stand(tagged):
     rendered = render(tagged, " a", "<NN>", ".", "<NNS>", " saw", before="He saw", seed=4)
     assert len(rendered.realised) == 2

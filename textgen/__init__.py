@@ -13,6 +13,8 @@ Nothing heavy is imported before it is used.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -39,7 +41,17 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     module, attribute = _PUBLIC[name]
-    found = getattr(importlib.import_module(module), attribute)
-    # importing textgen.run has set this name to the module: the function is what is meant
-    globals()[name] = found
+    found = globals()[name] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+class _Package(ModuleType):
+    """Importing the file of a command sets its name here to the module: the call is what is meant,
+    so that stays, whichever was asked for first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _PUBLIC and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -15,6 +15,7 @@ import numpy as np
 from textgen import paid, significance
 from textgen.arms import Arm, is_on
 from textgen.corpora.loading import Loaded
+from textgen.files import BUDGETS
 from textgen.likelihood import UNIT, DocumentBits, summarise
 from textgen.references import Reference
 from textgen.studies import Contrast
@@ -84,7 +85,11 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "margin": significance.MARGIN,
         "command": comparison.command,
         "corpus": comparison.loaded.description,
-        "warnings": [*comparison.warnings, *_unmatched(rows), *_unanswered(comparison)],
+        "warnings": [
+            *comparison.warnings,
+            *_unmatched(comparison.arms, rows),
+            *_unanswered(comparison),
+        ],
         "left_out": list(comparison.left_out),
         "arms": rows,
         "references": [_reference(each) for each in comparison.references],
@@ -265,8 +270,12 @@ def _documents(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     ]
 
 
-def _unmatched(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A warning where no budget is the same for all arms."""
+def _unmatched(arms: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning where no budget is the same for all arms, neither as it was set nor as it was
+    spent."""
+    settings = [arm.first.experiment.resolved["training"] for arm in arms]
+    if len({tuple(each.get(key) for key in BUDGETS) for each in settings}) == 1:
+        return []
     spent = {key: [float(np.mean(row[key])) for row in rows] for key in TOLERANCE}
     apart = {key: max(each) / max(1e-9, min(each)) - 1 for key, each in spent.items()}
     if len(rows) < 2 or any(apart[key] <= TOLERANCE[key] for key in TOLERANCE):

@@ -52,9 +52,9 @@ class Writer:
         adjacent = self._last[0] == place - 1
         rank = self._last[1] + 1 if adjacent else 0
         self._last = (place, rank)
-        if rank == len(known):
+        if rank >= len(known):  # also the first of its kind behind a name of another
             known.append(self._replacer.realise(symbol, self._mode, self._random))
-        return known[rank] if rank < len(known) else known[-1]
+        return known[min(rank, len(known) - 1)]
 
     def write(self, text: str) -> None:
         if text:
