@@ -181,6 +181,7 @@ def sample(
         if references
         else [],
         "declared": True,
+        "questions": max(0, len(names) - 1),
         "contrasts": [
             contrast(n, names[0], ("better", "worse", "equal", "can't tell")[i % 4],
                      charged[n] - charged[names[0]], f"Is {n} better?")

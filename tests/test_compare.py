@@ -13,6 +13,7 @@ from conftest import write_experiment
 import textgen as package
 from textgen import arms, cross, evaluation, paid
 from textgen.corpora.loading import load_corpus
+from textgen.studies import Contrast
 
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
@@ -224,6 +225,23 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     assert [arm["alike"] for arm in found["arms"]] == [True, False]
     assert list(found["generated"]["arms"]) == ["char"]
     assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
+
+
+def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):
+    folder = package.compare(
+        [trained / "char-1", trained / "words"],
+        contrasts=[Contrast("words", "char"), Contrast("absent", "char", "Is nothing better?")],
+        cross=False,
+        reports_folder=tmp_path,
+        quiet=True,
+    )
+    found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert (found["questions"], len(found["contrasts"])) == (2, 1)
+    (contrast,) = found["contrasts"]
+    assert contrast["p_adjusted"] == min(1.0, 2 * contrast["p"])
+    assert "Holm over 2 contrasts" in contrast["sentence"]
+    assert any("Is nothing better? There is no figure of absent" in w for w in found["warnings"])
+    assert "corrected for 2 questions" in (folder / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_same_run_twice_is_refused(textgen, trained):

@@ -20,7 +20,7 @@ from textgen.config import Experiment
 from textgen.corpora.loading import Loaded
 from textgen.errors import TextgenError
 from textgen.evaluation import SymbolBits
-from textgen.runs import NEEDED, SCHEMA
+from textgen.runs import NEEDED, SCHEMA, check_finished
 
 FILES = (*NEEDED, "manifest.json", "history.csv", evaluation.SYMBOLS, evaluation.TEXTS)
 
@@ -49,12 +49,7 @@ def read_run(folder: Path) -> Finished:
     Raises:
         TextgenError: something is missing, damaged, or does not add up.
     """
-    missing = [name for name in FILES if not (folder / name).exists()]
-    if missing:
-        raise TextgenError(
-            str(folder), found=f"no {', no '.join(missing)}", expected="a finished run",
-            hint="repeat the command that started it: it goes on where it stood",
-        )  # fmt: skip
+    check_finished(folder, FILES)
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if metrics["schema"] != SCHEMA:
@@ -142,8 +137,9 @@ def group(runs: Sequence[Finished]) -> list[Arm]:
     """
     arms: dict[str, list[Finished]] = {}
     for run in runs:
-        plain = {k: v for k, v in run.experiment.resolved.items() if k not in ("name", "seed")}
-        arms.setdefault(json.dumps([plain, run.metrics["corpus"]["sha256"]]), []).append(run)
+        arms.setdefault(
+            json.dumps([run.experiment.arm, run.metrics["corpus"]["sha256"]]), []
+        ).append(run)
     found, names = [], set[str]()
     for members in arms.values():
         seeds = [run.experiment.seed for run in members]

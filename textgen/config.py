@@ -48,6 +48,11 @@ class Experiment:
     sampling: Sampling
     resolved: dict[str, Any]
 
+    @property
+    def arm(self) -> dict[str, Any]:
+        """What is the same in all runs of an arm: ``resolved`` without name and seed."""
+        return {key: value for key, value in self.resolved.items() if key not in ("name", "seed")}
+
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read an experiment file.

@@ -7,6 +7,7 @@ cut short and started again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -169,14 +170,13 @@ def _flat(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _changes(study: Study, arm: str, kept: Mapping[str, ArmPlan]) -> list[str]:
     old = kept[arm].experiment
-    try:  # a setting that is new in this textgen has its default in older plans
-        again = config.resolve({**old, "name": arm, "seed": 1}).resolved
-        old = {key: again[key] for key in again if key not in ("name", "seed")}
-    except TextgenError:
-        pass  # one that this textgen does not know any more: it shows as a difference
+    # a setting that is new in this textgen has its default in older plans; one that it does not
+    # know any more shows as a difference
+    with contextlib.suppress(TextgenError):
+        old = config.resolve({**old, "name": arm, "seed": 1}).arm
     wanted = [kept[arm].parameters_wanted, study.budget.parameters]
     parameters = [f"budget.parameters: {wanted[0]} → {wanted[1]}"] * (wanted[0] != wanted[1])
-    return [*differences(old, study.origin(arm)), *parameters]
+    return [*differences(old, study.experiment(arm).arm), *parameters]
 
 
 def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path) -> None:
@@ -217,7 +217,7 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         except TextgenError as error:
             return str(error)
     return ArmPlan(
-        experiment=study.origin(arm),
+        experiment=experiment.arm,
         updates=count,
         preparation_seconds=found.get("preparation_seconds"),
         seconds_per_update=found.get("seconds_per_update"),

@@ -22,7 +22,7 @@ import csv
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,26 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
     write(path, tomli_w.dumps(experiment.resolved, multiline_strings=False))
 
 
+def take(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock:
+    """A folder for this process alone: the held lock, released when the process ends.
+
+    Args:
+        found, hint: what is told where another process has it.
+
+    Raises:
+        TextgenError: another process has it, or the folder cannot be written.
+    """
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise TextgenError(str(folder), found=found, hint=hint) from None
+    except OSError as error:
+        raise write_failed(folder, error, "nothing was changed") from None
+    return lock
+
+
 def prepare(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
     """Take the run folder for this process.
 
@@ -97,16 +117,7 @@ def prepare(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.B
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
             progress elsewhere.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise TextgenError(
-            str(folder), found="another process is working in it", hint="wait, or use --name"
-        ) from None
-    except OSError as error:
-        raise write_failed(folder, error, "nothing was changed") from None
+    lock = take(folder, found="another process is working in it", hint="wait, or use --name")
     try:
         _make_room(folder, experiment, overwrite)
     except TextgenError:
@@ -197,7 +208,7 @@ def load_light(folder: Path) -> tuple[Experiment, Codec, dict[str, Any]]:
     return experiment, codec, metrics
 
 
-def check_finished(folder: Path) -> None:
+def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
     """Raises:
     TextgenError: no such folder, or not that of a finished run.
     """
@@ -208,7 +219,7 @@ def check_finished(folder: Path) -> None:
             expected="the folder of a finished run, e.g. runs/char",
             hint="train one: python -m textgen.run experiments/char.toml",
         )
-    missing = [name for name in NEEDED if not (folder / name).exists()]
+    missing = [name for name in needed if not (folder / name).exists()]
     if missing:
         raise TextgenError(
             str(folder),

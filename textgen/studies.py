@@ -122,11 +122,6 @@ class Study:
                 hint=error.hint,
             ) from None
 
-    def origin(self, arm: str) -> dict[str, Any]:
-        """What an arm is, whatever the seed: its resolved experiment without name and seed."""
-        resolved = self.experiment(arm).resolved
-        return {key: value for key, value in resolved.items() if key not in ("name", "seed")}
-
 
 def load(path: str | Path) -> Study:
     """Read a study file and check all of it, the experiments it names included.
@@ -156,7 +151,7 @@ def load(path: str | Path) -> Study:
         arms={name: _arm(name, values, path) for name, values in tables.items()},
         contrasts=_contrasts(data.get("contrasts", []), path, tables),
     )
-    check_different(study, {arm: study.origin(arm) for arm in study.arms})
+    check_different(study, {arm: study.experiment(arm).arm for arm in study.arms})
     return study
 
 

@@ -10,11 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import filelock
-
 from textgen import cli, config, planning, runs, studies
 from textgen.board import FAILED, Board, figure
-from textgen.checkpoint import write_failed
 from textgen.config import Experiment
 from textgen.errors import TextgenError
 from textgen.planning import ArmPlan
@@ -62,7 +59,9 @@ def study(
     board = Board(made, workers, quiet)
     with _alone_in(folder):
         plans, failures = planning.plan(made, folder, overwrite=overwrite, tell=board.planned)
-        studies.check_different(made, {a: _origin(made, a, p) for a, p in plans.items()})
+        # units that were solved for may have made two arms the same
+        planned = {a: made.experiment(a, overrides=p.overrides).arm for a, p in plans.items()}
+        studies.check_different(made, planned)
         experiments = _experiments(made, plans)
         jobs = [j for e in experiments if (j := _job(folder / e.name, e, overwrite, board))]
         with board:
@@ -79,16 +78,7 @@ def study(
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    lock = filelock.FileLock(folder / runs.LOCK)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise TextgenError(
-            str(folder), found="another process is at work on this study", hint="wait for it"
-        ) from None
-    except OSError as error:
-        raise write_failed(folder, error, "nothing was changed") from None
+    lock = runs.take(folder, found="another process is at work on this study", hint="wait for it")
     try:
         yield
     finally:
@@ -105,13 +95,6 @@ def _experiments(made: Study, plans: Mapping[str, ArmPlan]) -> list[Experiment]:
         for arm, plan in plans.items()
         if place < len(made.arms[arm].numbers)
     ]
-
-
-def _origin(made: Study, arm: str, plan: ArmPlan) -> dict[str, object]:
-    """What the runs of an arm will be, without name and seed: units that were solved for may have
-    made two arms the same."""
-    resolved = made.experiment(arm, overrides=plan.overrides).resolved
-    return {key: value for key, value in resolved.items() if key not in ("name", "seed")}
 
 
 def _finished(folder: Path) -> bool:

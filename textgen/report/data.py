@@ -94,6 +94,7 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "arms": rows,
         "references": [_reference(each) for each in comparison.references],
         "declared": comparison.declared,
+        "questions": len(comparison.contrasts),
         "contrasts": _contrasts(comparison, {arm.name: arm for arm in arms}),
         "documents": _documents(arms),
         "paid": {

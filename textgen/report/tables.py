@@ -147,7 +147,7 @@ def how_tested(report: dict[str, Any]) -> str:
     """How differences were tested."""
     return (
         f"sign-flip permutation over documents, {BOOTSTRAP}, Holm over "
-        f"{len(report['contrasts'])}, margin {report['margin']} bits"
+        f"{report['questions']}, margin {report['margin']} bits"
     )
 
 
@@ -205,7 +205,7 @@ def runs(report: dict[str, Any]) -> Table:
 
 def declared(report: dict[str, Any]) -> str:
     """Whether the contrasts were declared, and how they are to be read."""
-    many = len(report["contrasts"])
+    many = report["questions"]
     before = (
         "These questions were put down before the runs."
         if report["declared"]
