@@ -12,11 +12,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "textgen"
 STAGES = (
     "errors registry settings files config caching symbols corpora tagging vectors "
-    "character_ngram spelling rare_words tokenizers embeddings preparing backend dropout lstm "
-    "backbone two_level memory objectives checkpoint likelihood monitor training baselines "
+    "character_ngram spelling rare_words tokenizers embeddings preparing backend dropout unrolled "
+    "lstm backbone two_level memory objectives checkpoint likelihood monitor training baselines "
     "sampling generation metrics significance runs evaluation arms paid cross references manifest "
-    "summary console studies report cli calibration workers planning cluster board corpus baseline "
-    "generate score run compare study"
+    "kernels summary console studies report cli calibration workers planning cluster board corpus "
+    "baseline generate score run compare study"
 ).split(" ")
 LIGHT = (
     "errors registry settings files config caching symbols corpora tagging vectors "

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from textgen import unrolled
 from textgen.lstm import FusedLSTM
 
 SHAPE = (5, 13, 7)
@@ -23,12 +24,12 @@ def both():
     return made, inputs, states
 
 
-def gradients(lstm, inputs, states, compiled):
+def gradients(lstm, inputs, states, compiled, training=False):
     @tf.function(jit_compile=compiled)
     def compute():
         with tf.GradientTape() as tape:
             tape.watch([inputs, *states])
-            outputs, h, c = lstm(inputs, initial_state=states)
+            outputs, h, c = lstm(inputs, initial_state=states, training=training)
             loss = tf.reduce_mean(outputs**2) + tf.reduce_mean(h * c) + tf.reduce_mean(c)
         found = tape.gradient(loss, [*lstm.trainable_weights, inputs, *states])
         return (outputs, h, c), found
@@ -55,3 +56,40 @@ def test_one_step_is_the_first_of_many():
     one, h, _ = fused(inputs[:, :1], initial_state=states)
     np.testing.assert_allclose(one[:, 0], whole[:, 0], atol=1e-6)
     np.testing.assert_allclose(h, whole[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("kernel", "closeness"), [("unrolled", 2e-6), ("unrolled_bfloat16", 2e-2)])
+def test_unrolled_results_and_gradients_are_those_of_keras(kernel, closeness):
+    (fused, plain), inputs, states = both()
+    fused.kernel = kernel
+    results, found = gradients(fused, inputs, states, False, training=True)
+    expected_results, expected = gradients(plain, inputs, states, False)
+    exact = kernel == "unrolled"
+    for a, b in zip([*results, *found], [*expected_results, *expected], strict=True):
+        scale = 1.0 if exact else float(tf.reduce_max(tf.abs(b)))
+        np.testing.assert_allclose(a, b, atol=closeness * scale)
+    if not exact:  # it really is another precision
+        assert float(tf.reduce_max(tf.abs(results[0] - expected_results[0]))) > 1e-5
+
+
+def test_a_kernel_is_for_training_only():
+    (fused, _), inputs, states = both()
+    fused.kernel = "unrolled_bfloat16"
+    scored, *_ = fused(inputs, initial_state=states)
+    fused.kernel = "fused"
+    expected, *_ = fused(inputs, initial_state=states)
+    np.testing.assert_array_equal(scored, expected)
+
+
+def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
+    shapes = [(6, 5), (5, 9), (9,)]
+    values = [tf.random.stateless_normal(shape, [4, i]) for i, shape in enumerate(shapes)]
+    weights = tf.random.stateless_normal((6, 9), [5, 5])
+    found = []
+    for product in (unrolled.product, lambda x, w, b: x @ w + b):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            loss = tf.reduce_sum(tf.cast(product(*values), tf.float32) * weights)
+        found.append(tape.gradient(loss, values))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.02 * float(tf.reduce_max(tf.abs(b))))

@@ -28,7 +28,7 @@ class Stop(Exception):  # noqa: N818 - stands for a process that was killed
     pass
 
 
-def fit(folder, objective, settings, *, stop_after=None, **model):
+def fit(folder, objective, settings, *, stop_after=None, kernel="fused", threads=1, **model):
     network, backbone = tiny_model(objective, CODEC.size, scale=1.0, **model)
 
     class Killed(keras.callbacks.Callback):
@@ -37,8 +37,9 @@ def fit(folder, objective, settings, *, stop_after=None, **model):
                 raise Stop
 
     progress = train(
-        folder, network, objective, backbone, settings, ENCODED, 3, lambda *_: [Killed()]
-    )
+        folder, network, objective, backbone, settings, ENCODED, 3, lambda *_: [Killed()],
+        kernel=kernel, threads=threads,
+    )  # fmt: skip
     return network, backbone, progress
 
 
@@ -71,6 +72,28 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
     assert figures(progress.history) == figures(resumed.history)
+
+
+@pytest.mark.parametrize(("kernel", "closeness"), [("fused", 1e-4), ("unrolled", 1e-4)])
+@pytest.mark.parametrize("model", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
+def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel, closeness, model):
+    settings = Training(updates=20, batch=4, validations=1)
+    plain, _, expected = fit(tmp_path / "plain", NextToken(8), settings, **model)
+    network, _, progress = fit(
+        tmp_path / "other", NextToken(8), settings, kernel=kernel, threads=2, **model
+    )
+    assert progress.best == pytest.approx(expected.best, abs=closeness)
+    for a, b in zip(network.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=10 * closeness)
+
+
+def test_a_training_that_goes_on_keeps_its_kernel(tmp_path):
+    settings = Training(updates=20, batch=4, validations=2)
+    with pytest.raises(Stop):
+        fit(tmp_path, NextToken(8), settings, stop_after=1, kernel="unrolled_bfloat16")
+    *_, progress = fit(tmp_path, NextToken(8), settings, kernel="fused")
+    assert progress.kernel == "unrolled_bfloat16"
+    assert progress.updates == 20
 
 
 @pytest.mark.parametrize("model", [{}, ADAPTIVE], ids=["softmax", "adaptive"])

@@ -12,12 +12,14 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _started: list[tuple[int, bool]] = []
 
 
-def start(threads: int = 0, deterministic: bool = False) -> int:
+def start(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
     """Import TensorFlow and Keras without their start-up chatter.
 
     Args:
-        threads: intra-op threads; 0 takes the cores this process may use.
+        threads: 0 takes the cores this process may use.
         deterministic: refuse kernels whose result depends on the order of threads.
+        parts: every operation has one thread, and as many operations run at once: for training,
+            which deals the rows of a batch out. Otherwise they share the threads.
 
     Returns:
         The number of threads in force. The first call of a process decides.
@@ -25,7 +27,7 @@ def start(threads: int = 0, deterministic: bool = False) -> int:
     if _started:
         return _started[0][0]
     threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else "1")
-    _keep_freed_memory()
+    keep_freed_memory()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with silenced_stderr():
@@ -33,10 +35,10 @@ def start(threads: int = 0, deterministic: bool = False) -> int:
         import tensorflow as tf
 
         try:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_intra_op_parallelism_threads(1 if parts else threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:  # a notebook has used TensorFlow before: its setting stands
-            threads = tf.config.threading.get_intra_op_parallelism_threads()
+            threads = tf.config.threading.get_inter_op_parallelism_threads() or 1
         tf.config.list_physical_devices()
     if deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -45,7 +47,7 @@ def start(threads: int = 0, deterministic: bool = False) -> int:
     return threads
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc reuse large buffers: by default it gives the scratch space of every training step
     back to the system and faults it in again, page by page."""
     with contextlib.suppress(OSError, AttributeError):

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,6 @@ from textgen import cli, config, preparing
 from textgen.config import Experiment
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
-from textgen.preparing import Prepared
 from textgen.settings import Backbone
 
 SECONDS = 10.0
@@ -43,7 +40,8 @@ def measure(
 
     Returns:
         ``units``, ``parameters``, ``preparation_seconds``, and where updates were timed
-        ``seconds_per_update`` (the median over ``calls`` calls of several updates each).
+        ``seconds_per_update`` (the median over ``calls`` calls of several updates each) with
+        ``kernel``.
 
     Raises:
         TextgenError: the corpus, the vocabulary or the number of parameters does not work out.
@@ -51,7 +49,9 @@ def measure(
     prepared = preparing.prepare(experiment, load_corpus(experiment))
     from textgen import backend
 
-    backend.start(experiment.training.threads, experiment.training.deterministic)
+    threads = backend.start(
+        experiment.training.threads, experiment.training.deterministic, parts=True
+    )
     import keras
 
     from textgen import backbone, memory
@@ -75,46 +75,20 @@ def measure(
         "preparation_seconds": prepared.seconds,
     }
     if seconds:
-        found |= _time_updates(replace(experiment, backbone=settings), prepared, network, seconds)
+        from textgen import kernels, training
+
+        experiment = replace(experiment, backbone=settings)
+        documents, own, objective = prepared.encoded[0], experiment.training, experiment.objective
+        kernel = kernels.choose(experiment, own, network, documents, threads)
+        windows = training.windows_of(documents, objective)
+        each, calls = training.time_updates(
+            *training.compiled(network, objective, settings, own, windows, kernel.name, threads),
+            training.dataset(windows, own.batch, experiment.seed, 0),
+            seconds,
+            CALLS,
+        )
+        found |= {"seconds_per_update": each, "calls": calls, "kernel": kernel.name}
     return found
-
-
-def _time_updates(
-    experiment: Experiment, prepared: Prepared, network: Any, seconds: float
-) -> dict[str, Any]:
-    """As a training calibrates itself, for longer, and with the median: a call that something else
-    on the machine has held up does not count."""
-    import numpy as np
-
-    from textgen import training
-    from textgen.objectives.windows import Windows
-
-    settings, objective = experiment.training, experiment.objective
-    windows = Windows([e.symbols for e in prepared.encoded[0]], objective)
-    share = float(np.mean(windows.flat >= experiment.backbone.head))
-    trainer = training.Trainer(
-        network, objective, experiment.backbone, settings.batch, settings.loss, share
-    )
-    schedule = training.Schedule(settings)
-    trainer.compile(
-        optimizer=training.optimizer_of(settings, schedule),
-        jit_compile=True,
-        steps_per_execution=training.UPDATES_PER_CALL,
-    )
-    trainer.optimizer.build(network.trainable_variables)
-    schedule.scale.assign(0.0)
-    step = trainer.make_train_function() or trainer.train_function
-    data = iter(training.dataset(windows, settings.batch, experiment.seed, 0))
-    for _ in range(2):  # compiles
-        step(data)
-    calls: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(calls) < CALLS or time.perf_counter() < end:
-        begin = time.perf_counter()
-        float(step(data)["loss"])
-        calls.append(time.perf_counter() - begin)
-    per_update = statistics.median(calls) / training.UPDATES_PER_CALL
-    return {"seconds_per_update": per_update, "calls": len(calls)}
 
 
 def solve_units(

@@ -21,11 +21,16 @@ class HashedDropout(keras.layers.Dropout):
         if not training or not self.rate:
             return inputs
         seed = tf.cast(self.seed_generator.next(), tf.uint32)
-        shape = tf.shape(inputs)
-        places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
-        mixed = mix(mix(places * np.uint32(0x9E3779B1) + seed[0]) + seed[1])
-        kept = mixed >= np.uint32(round(self.rate * 2**32))
-        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+        return _drop(inputs, seed, self.rate)
+
+
+@tf.function(autograph=False, jit_compile=True)
+def _drop(inputs: Any, seed: Any, rate: float) -> Any:
+    shape = tf.shape(inputs)
+    places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
+    mixed = mix(mix(places * np.uint32(0x9E3779B1) + seed[0]) + seed[1])
+    kept = mixed >= np.uint32(round(rate * 2**32))
+    return tf.where(kept, inputs / (1 - rate), tf.zeros_like(inputs))
 
 
 def mix(bits: Any) -> Any:

@@ -13,7 +13,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from textgen import unrolled
 from textgen.dropout import HashedDropout
+
+KERNELS = ("fused", "unrolled", "unrolled_bfloat16")
+"""How a window may be computed while training; see :class:`FusedLSTM` and ``unrolled.py``."""
 
 
 class FusedLSTM(keras.layers.LSTM):
@@ -25,6 +29,8 @@ class FusedLSTM(keras.layers.LSTM):
 
     dropout_layer = HashedDropout
     """What a stack of these layers has between them."""
+    kernel = "fused"
+    """One of KERNELS, for training only: whatever is scored or drawn is computed by the first."""
 
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
@@ -39,6 +45,11 @@ class FusedLSTM(keras.layers.LSTM):
             gates = _gates(projected + tf.matmul(h, recurrent))
             h, c = _advance(gates, c)
             return h, h[:, None], [h, c]
+        if training and self.kernel != "fused" and None not in sequences.shape:
+            low = self.kernel == "unrolled_bfloat16"
+            kernel, bias = tf.convert_to_tensor(cell.kernel), tf.convert_to_tensor(cell.bias)
+            outputs, h, c = unrolled.sequence(sequences, kernel, recurrent, bias, h, c, low)
+            return h, outputs, [h, c]
         by_time = tf.transpose(sequences, [1, 0, 2])  # narrower here than after the projection
         flat = tf.reshape(by_time, [-1, by_time.shape[-1]])  # one product, not one a step
         projected = tf.reshape(

@@ -23,8 +23,10 @@ def command(folder: Path) -> str:
     return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
 
 
-def describe(experiment: Experiment, loaded: Loaded, threads: int, folder: Path) -> dict[str, Any]:
-    """The content of ``manifest.json``."""
+def describe(
+    experiment: Experiment, loaded: Loaded, threads: int, kernel: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """The content of ``manifest.json``; ``kernel`` as :class:`textgen.kernels.Kernel` has it."""
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -42,6 +44,7 @@ def describe(experiment: Experiment, loaded: Loaded, threads: int, folder: Path)
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "kernel": kernel,
     }
 
 

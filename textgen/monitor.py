@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen import checkpoint
+from textgen import backend, checkpoint
 from textgen.errors import Diverged
 from textgen.likelihood import rows_at_once, score_step
 from textgen.objectives.windows import Windows
@@ -30,6 +30,7 @@ class Progress:
     """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
     in bits per character; ``history`` has one row a round, that is between two validations."""
 
+    kernel: str = "fused"
     updates_per_round: int = 0
     rounds: int = 0
     updates: int = 0
@@ -91,6 +92,7 @@ class Monitor(keras.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        backend.keep_freed_memory()  # every iterator over a Python generator undoes it
         if logs is not None and not math.isfinite(float(logs["loss"])):
             raise Diverged(
                 "training",

@@ -33,7 +33,7 @@ class ArmPlan:
         updates: of each run; None where the budget is in characters.
         preparation_seconds, seconds_per_update, calls: as :func:`textgen.calibration.measure` has
             found them; None where nothing had to be measured. So is ``parameters``.
-        threads: they were measured with.
+        threads, kernel: they were measured with; all seeds are computed alike.
         units: of each layer.
         parameters_wanted: those that ``units`` were solved for.
         processor, textgen: what it was measured on and with.
@@ -50,12 +50,13 @@ class ArmPlan:
     parameters_wanted: int | None
     processor: str
     textgen: str
+    kernel: str = "fused"
 
     @property
     def overrides(self) -> list[str]:
         """The plan as settings of a run."""
         budget = [f"training.updates={self.updates}"] if self.updates is not None else []
-        return [*budget, f"backbone.units={self.units}"]
+        return [*budget, f"backbone.units={self.units}", f'training.kernel="{self.kernel}"']
 
 
 def plan(
@@ -228,4 +229,5 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         parameters_wanted=budget.parameters,
         processor=manifest.processor(),
         textgen=textgen.__version__,
+        kernel=found.get("kernel", "fused"),
     )

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,20 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
 
     from textgen import backend
 
-    threads = backend.start(experiment.training.threads, experiment.training.deterministic)
+    settings = preparing.less(experiment.training, prepared.seconds)
+    threads = backend.start(settings.threads, settings.deterministic, parts=True)
     import keras
 
-    from textgen import backbone, evaluation, likelihood, manifest, memory, summary, training
+    from textgen import (
+        backbone,
+        evaluation,
+        kernels,
+        likelihood,
+        manifest,
+        memory,
+        summary,
+        training,
+    )
     from textgen.lstm import FusedLSTM
     from textgen.sampling import Sampler
 
@@ -84,8 +95,11 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     backbone.set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     runs.check_same_text(folder, loaded.sha256)
     runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
+    kernel = kernels.choose(experiment, settings, network, encoded[0], threads)
+    keras.utils.set_random_seed(experiment.seed)
     runs.write_json(
-        folder / "manifest.json", manifest.describe(experiment, loaded, threads, folder)
+        folder / "manifest.json",
+        manifest.describe(experiment, loaded, threads, asdict(kernel), folder),
     )
     sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
     screen.model(codec, network.count_params(), experiment)
@@ -95,12 +109,14 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
         network,
         experiment.objective,
         experiment.backbone,
-        preparing.less(experiment.training, prepared.seconds),
+        settings,
         encoded,
         experiment.seed,
         lambda trainer, progress: screen.callbacks(
             progress, experiment, codec, sampler, encoded[0]
         ),
+        kernel=kernel.name,
+        threads=threads,
     )
     screen.say("scoring every held-out document, every character …")
     scored = {
@@ -160,6 +176,7 @@ def _metrics(
             "updates": progress.updates,
             "updates_planned": progress.updates_planned,
             "parameters": network.count_params(),
+            "kernel": progress.kernel,
             "best_round": progress.best_round,
             "rounds": progress.rounds,
             "final_loss": progress.history[-1]["loss"],

@@ -63,6 +63,9 @@ class Training:
     ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
     counts characters seen, repeats included. ``validations`` is how often within the budget the
     validation split is looked at, the checkpoint written and the best weights kept.
+
+    ``kernel`` is how an update is computed; ``"auto"`` takes what is fastest here for a training
+    that is long enough for it to matter, and ``deterministic`` the first.
     """
 
     seconds: Positive | None = None
@@ -79,6 +82,7 @@ class Training:
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
     patience: Annotated[int, Field(ge=0)] = 0
+    kernel: Literal["auto", "fused", "unrolled", "unrolled_bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     deterministic: bool = False
 

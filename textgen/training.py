@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,16 +13,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen import checkpoint
-from textgen.backbone import zero_states
+from textgen import backend, checkpoint
+from textgen.backbone import layers_within, zero_states
 from textgen.errors import TextgenError
+from textgen.lstm import FusedLSTM
 from textgen.monitor import Monitor
 from textgen.monitor import Progress as Progress
 from textgen.objectives.base import Objective
 from textgen.objectives.windows import Windows
 from textgen.settings import Backbone, Training
 from textgen.symbols import Encoded
-from textgen.two_level import two_level
+from textgen.two_level import cross_entropy, two_level
 
 LOG2E = 1 / math.log(2)
 CALIBRATION_SECONDS = 4.0
@@ -50,6 +52,8 @@ class Trainer(keras.Model):
         batch: int,
         loss: str,
         tail_share: float = 0.25,
+        kernel: str = "fused",
+        threads: int = 1,
     ) -> None:
         super().__init__(name="trainer")
         if loss == "binary" and backbone.output == "adaptive":
@@ -59,9 +63,12 @@ class Trainer(keras.Model):
                 expected='"categorical", or output = "softmax"',
             )
         self.network, self.objective, self._loss = network, objective, loss
+        self._parts = math.gcd(batch, threads)
         self._output = two_level(network)
         if self._output is not None:
-            self._capacity = self._output.capacity(batch * objective.length, tail_share)
+            self._capacity = self._output.capacity(
+                batch * objective.length // self._parts, tail_share
+            )
         self.states = [
             keras.Variable(zeros, trainable=False, name=f"state{i}")
             for i, zeros in enumerate(zero_states(backbone, batch))
@@ -69,29 +76,57 @@ class Trainer(keras.Model):
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.bits_mean = keras.metrics.Mean(name="bits_per_symbol")
         self.built = True
+        for layer in layers_within(network):
+            if isinstance(layer, FusedLSTM):
+                layer.kernel = kernel
+        # XLA makes one program of a fused part; an unrolled one must not be compiled as a whole
+        self._gradients = tf.function(self._part, autograph=False, jit_compile=kernel == "fused")
+        self._update = tf.function(self._apply, autograph=False, jit_compile=True)
+        self._low = kernel == "unrolled_bfloat16"
 
     @property
     def metrics(self) -> list[Any]:
         return [self.loss_mean, self.bits_mean]
 
     def train_step(self, data: Any) -> Any:
-        """One update from (spans (B, before + length) int32, fresh (B,) bool)."""
+        """One update from (spans (B, before + length) int32, fresh (B,) bool).
+
+        The rows of a batch are dealt out to as many threads as divide them; their gradients are
+        added up.
+        """
         spans, fresh = data
-        states = [tf.where(fresh[:, None], tf.zeros_like(s.value), s.value) for s in self.states]
+        count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
+        count = tf.maximum(count, 1.0)
+        rows = [tf.split(each, self._parts) for each in (spans, fresh, *self._values())]
+        parts = [self._gradients(count, *part) for part in zip(*rows, strict=True)]
+        loss, nats, gradients, states = zip(*parts, strict=True)
+        self._update([list(each) for each in zip(*gradients, strict=True)])
+        for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
+            kept.assign(tf.concat(state, axis=0))
+        self.loss_mean.update_state(tf.add_n(loss), count)
+        self.bits_mean.update_state(tf.add_n(nats) * LOG2E, count)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def _values(self) -> list[Any]:
+        return [state.value for state in self.states]
+
+    def _part(self, count: Any, spans: Any, fresh: Any, *states: Any) -> Any:
+        """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
+        states after them."""
+        begun = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
         targets = spans[:, self.objective.before :]
         weights = tf.cast(targets >= 0, tf.float32)
-        count = tf.maximum(tf.reduce_sum(weights), 1.0)
         with tf.GradientTape() as tape:
-            each, nats, states = self._charge(spans, tf.maximum(targets, 0), states)
+            each, nats, after = self._charge(spans, tf.maximum(targets, 0), begun)
             loss = tf.reduce_sum(each * weights) / count
-        variables = self.network.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        self.optimizer.apply([_dense(g) for g in gradients], variables)
-        for kept, state in zip(self.states, states, strict=True):
-            kept.assign(state)
-        self.loss_mean.update_state(loss, count)
-        self.bits_mean.update_state(tf.reduce_sum(nats * weights) / count * LOG2E, count)
-        return {metric.name: metric.result() for metric in self.metrics}
+        gradients = tape.gradient(loss, self.network.trainable_variables)
+        nats = tf.reduce_sum(nats * weights) / count
+        return loss, nats, [_dense(gradient) for gradient in gradients], after
+
+    def _apply(self, gradients: Any) -> None:
+        """The optimizer's step with every weight's gradients of all parts."""
+        summed = [tf.add_n(parts) for parts in gradients]
+        self.optimizer.apply(summed, self.network.trainable_variables)
 
     def _charge(self, spans: Any, labels: Any, states: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), states after the span."""
@@ -99,10 +134,10 @@ class Trainer(keras.Model):
             features, states = self.objective.logits(
                 self._output.network, spans, states, training=True
             )
-            nats = self._output.nats(features, labels, self._capacity)
+            nats = self._output.nats(features, labels, self._capacity, self._low)
             return nats, nats, states
         logits, states = self.objective.logits(self.network, spans, states, training=True)
-        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        nats = cross_entropy(logits, labels)
         each = nats if self._loss == "categorical" else binary_cross_entropy(labels, logits)
         return each, nats, states
 
@@ -150,6 +185,9 @@ def train(
     encoded: tuple[Sequence[Encoded], Sequence[Encoded]],
     seed: int,
     callbacks: Callable[[Trainer, Progress], list[Any]] = lambda trainer, progress: [],
+    *,
+    kernel: str = "fused",
+    threads: int = 1,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
@@ -157,39 +195,30 @@ def train(
         run: the run folder: checkpoints, the TensorBoard log.
         encoded: the training and the validation documents.
         callbacks: more Keras callbacks (progress, samples), given the trainer and the progress.
+        kernel: one of :data:`textgen.lstm.KERNELS`; a training that goes on keeps the one it had.
+        threads: rows of a batch are dealt out to so many.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
         Diverged: the loss is no longer a number. The last checkpoint stays.
     """
     training, validation = encoded
-    windows = Windows([e.symbols for e in training], objective)
-    if len(windows.flat) < objective.length + 1:
-        raise TextgenError(
-            "corpus",
-            found=f"{len(windows.flat)} symbols of training text",
-            expected=f"more than one window of {objective.length}",
-            hint="use more text, or a smaller window in [objective]",
-        )
-    share = float(np.mean(windows.flat >= backbone.head))
-    trainer = Trainer(network, objective, backbone, settings.batch, settings.loss, share)
-    progress = Progress()
+    windows = windows_of(training, objective)
     stored = checkpoint.load(run)
     if stored:
         progress = Progress(**stored[1])
     else:
-        _plan(progress, settings, windows, encoded)
-    schedule = Schedule(settings)
-    trainer.compile(
-        optimizer=optimizer_of(settings, schedule),
-        jit_compile=True,
-        steps_per_execution=min(UPDATES_PER_CALL, progress.updates_per_round),
-    )
-    trainer.optimizer.build(network.trainable_variables)
+        progress = Progress(kernel=kernel)
+        _divide(progress, updates_of(settings, windows, training), settings)
+    trainer, schedule = compiled(
+        network, objective, backbone, settings, windows, progress.kernel, threads,
+        min(UPDATES_PER_CALL, progress.updates_per_round),
+    )  # fmt: skip
     if not stored and settings.seconds:
-        schedule.scale.assign(0.0)
-        _calibrate(trainer, dataset(windows, settings.batch, seed, 0), progress, settings)
-        schedule.scale.assign(1.0)
+        data = dataset(windows, settings.batch, seed, 0)
+        each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
+        progress.calibration_seconds_per_update = each
+        _divide(progress, max(UPDATES_PER_CALL, int(settings.seconds / each)), settings)
     schedule.updates.assign(progress.updates_planned)
     best = {}
     if stored:
@@ -215,24 +244,86 @@ def train(
     return progress
 
 
-def _plan(
-    progress: Progress,
+def windows_of(training: Sequence[Encoded], objective: Objective) -> Windows:
+    """Raises:
+    TextgenError: a text too short for one window.
+    """
+    windows = Windows.of(training, objective)
+    if len(windows.flat) < objective.length + 1:
+        raise TextgenError(
+            "corpus",
+            found=f"{len(windows.flat)} symbols of training text",
+            expected=f"more than one window of {objective.length}",
+            hint="use more text, or a smaller window in [objective]",
+        )
+    return windows
+
+
+def compiled(
+    network: Any,
+    objective: Objective,
+    backbone: Backbone,
     settings: Training,
     windows: Windows,
-    encoded: tuple[Sequence[Encoded], Sequence[Encoded]],
-) -> None:
-    """Updates of a budget that is not in seconds."""
-    characters = sum(e.characters + 1 for e in encoded[0])
-    per_update = characters / windows.updates_per_epoch(settings.batch)
-    if settings.updates:
-        updates = settings.updates
-    elif settings.characters:
-        updates = round(settings.characters / per_update)
-    elif settings.epochs:
-        updates = round(settings.epochs * windows.updates_per_epoch(settings.batch))
-    else:
-        updates = UPDATES_PER_CALL  # until seconds are calibrated
-    _divide(progress, updates, settings)
+    kernel: str,
+    threads: int,
+    updates_per_call: int = UPDATES_PER_CALL,
+) -> tuple[Trainer, Schedule]:
+    """A trainer with its optimizer, and the schedule of its learning rate."""
+    share = windows.share(backbone.head)
+    trainer = Trainer(
+        network, objective, backbone, settings.batch, settings.loss, share, kernel, threads
+    )
+    schedule = Schedule(settings)
+    trainer.compile(
+        optimizer=optimizer_of(settings, schedule),
+        jit_compile=False,  # the trainer compiles what should be
+        steps_per_execution=updates_per_call,
+    )
+    trainer.optimizer.build(network.trainable_variables)
+    return trainer, schedule
+
+
+def time_updates(
+    trainer: Trainer, schedule: Schedule, data: Any, seconds: float, least: int = 1
+) -> tuple[float, int]:
+    """Seconds an update, the median over calls of several: one that something else on the machine
+    has held up does not count. Everything is put back afterwards.
+
+    Args:
+        seconds: of timed calls, at least.
+        least: calls, however long they take.
+
+    Returns:
+        Seconds an update, and how many calls were timed.
+    """
+    before = trainer.arrays()
+    schedule.scale.assign(0.0)
+    step = trainer.make_train_function() or trainer.train_function
+    iterator = iter(data)
+    calls: list[float] = []
+    step(iterator)  # compiles
+    backend.keep_freed_memory()  # the iterator has undone it
+    end = time.perf_counter() + seconds
+    while len(calls) < least or time.perf_counter() < end:
+        begin = time.perf_counter()
+        float(step(iterator)["loss"])
+        calls.append(time.perf_counter() - begin)
+    schedule.scale.assign(1.0)
+    trainer.restore(before)
+    trainer.reset_metrics()
+    return statistics.median(calls) / trainer.steps_per_execution, len(calls)
+
+
+def updates_of(settings: Training, windows: Windows, training: Sequence[Encoded]) -> int:
+    """Updates of a budget; of one in seconds, as many as are made before it is calibrated."""
+    characters = sum(e.characters + 1 for e in training)
+    per_epoch = windows.updates_per_epoch(settings.batch)
+    if settings.characters:
+        return round(settings.characters / (characters / per_epoch))
+    if settings.epochs:
+        return round(settings.epochs * per_epoch)
+    return settings.updates or UPDATES_PER_CALL
 
 
 def _divide(progress: Progress, updates: int, settings: Training) -> None:
@@ -244,25 +335,6 @@ def _divide(progress: Progress, updates: int, settings: Training) -> None:
     each = math.ceil(calls / settings.validations)
     progress.rounds = round(calls / each)
     progress.updates_per_round = each * UPDATES_PER_CALL
-
-
-def _calibrate(trainer: Trainer, data: Any, progress: Progress, settings: Training) -> None:
-    """Turn seconds into a number of updates: time some, then put everything back."""
-    before = trainer.arrays()
-    train = trainer.make_train_function() or trainer.train_function
-    iterator = iter(data)
-    train(iterator)  # compiles
-    calls, begin = 0, time.perf_counter()
-    while calls == 0 or time.perf_counter() - begin < CALIBRATION_SECONDS:
-        float(train(iterator)["loss"])
-        calls += 1
-    elapsed = time.perf_counter() - begin
-    trainer.restore(before)
-    trainer.reset_metrics()
-    progress.calibration_seconds_per_update = elapsed / calls / UPDATES_PER_CALL
-    assert settings.seconds is not None
-    updates = int(settings.seconds / progress.calibration_seconds_per_update)
-    _divide(progress, max(UPDATES_PER_CALL, updates), settings)
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:

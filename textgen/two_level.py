@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from textgen import unrolled
 from textgen.backbone import layers_within
 
 
@@ -40,7 +41,7 @@ class TwoLevel:
         spread = (targets * share * (1 - share)) ** 0.5
         return min(targets, 16 * -(-int(targets * share + 4 * spread + 16) // 16))
 
-    def nats(self, features: Any, labels: Any, capacity: int) -> Any:
+    def nats(self, features: Any, labels: Any, capacity: int, low: bool = False) -> Any:
         """−ln P(label), with static shapes as XLA wants them.
 
         At most ``capacity`` targets in the tail are computed. If a batch has more, a random choice
@@ -50,6 +51,7 @@ class TwoLevel:
             features: (B, T, units[-1]) float32.
             labels: (B, T) int32, in 0 … V − 1.
             capacity: static.
+            low: products in bfloat16.
 
         Returns:
             (B, T) float32.
@@ -62,23 +64,35 @@ class TwoLevel:
         order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
         _, places = tf.math.top_k(order, capacity)
         chosen = tf.gather(rare, places)
-        tail = self.tail_nats(tf.gather(flat, places), tf.gather(wanted, places)) * chosen
+        few, their = tf.gather(flat, places), tf.gather(wanted, places)
+        tail = self.tail_nats(few, their, low) * chosen
         tail *= tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(chosen), 1.0)
-        nats = self.head_nats(flat, wanted)
+        nats = self.head_nats(flat, wanted, low)
         nats = tf.tensor_scatter_nd_add(nats, places[:, None], tail)
         return tf.reshape(nats, tf.shape(labels))
 
-    def head_nats(self, features: Any, labels: Any) -> Any:
+    def head_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
         """What the head charges, for symbols of the tail too: (N, units), (N,) → (N,) nats."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=tf.minimum(labels, self.size), logits=self.head(features)
-        )
+        return cross_entropy(_apply(self.head, features, low), tf.minimum(labels, self.size))
 
-    def tail_nats(self, features: Any, labels: Any) -> Any:
+    def tail_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
         """What the tail charges, (N,) nats; of no meaning for symbols of the head."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=tf.maximum(labels - self.size, 0), logits=self.tail(self.projection(features))
-        )
+        logits = _apply(self.tail, self.projection(features), low)
+        return cross_entropy(logits, tf.maximum(labels - self.size, 0))
+
+
+@tf.function(autograph=False, jit_compile=True)
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    """−ln softmax(logits)[label]: (…, V) of any precision, (…) int32 → (…) nats, float32."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=labels, logits=tf.cast(logits, tf.float32)
+    )
+
+
+def _apply(layer: Any, features: Any, low: bool) -> Any:
+    if not low:
+        return layer(features)
+    return unrolled.product(features, layer.kernel, layer.bias)
 
 
 class _WithPart:

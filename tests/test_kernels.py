@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import write_experiment
+
+from textgen import config, kernels, preparing
+from textgen.corpora.loading import load_corpus
+from textgen.lstm import KERNELS, FusedLSTM
+
+
+@pytest.fixture
+def work(tmp_path, corpus_folder, monkeypatch):
+    """Chooses a kernel for a tiny network under some settings; the cache is its own."""
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+    path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
+
+    def choose(*overrides):
+        experiment = config.load(path, ["training.updates=3000", *overrides])
+        prepared = preparing.prepare(experiment, load_corpus(experiment))
+        network = experiment.objective.build(experiment.backbone, prepared.codec.size, FusedLSTM)
+        return kernels.choose(experiment, experiment.training, network, prepared.encoded[0], 1)
+
+    return choose
+
+
+def test_the_fastest_is_taken_and_timed_only_once(work, monkeypatch):
+    seconds = {name: 3.0 - i for i, name in enumerate(kernels.candidates())}
+    timed = []
+
+    def time(experiment, network, windows, name, threads):
+        timed.append(name)
+        return seconds[name]
+
+    monkeypatch.setattr(kernels, "_time", time)
+    for _ in range(2):
+        assert work() == kernels.Kernel(kernels.candidates()[-1], seconds)
+    assert timed == kernels.candidates()
+    work("training.batch=4")
+    assert len(timed) == 2 * len(seconds)
+
+
+def test_kernels_are_really_timed(work, monkeypatch):
+    monkeypatch.setattr(kernels, "SECONDS", 0.0)
+    monkeypatch.setattr(kernels, "candidates", lambda: ["fused"])
+    found = work()
+    assert found.name == "fused"
+    assert 0 < found.tried["fused"] < 10
+
+
+@pytest.mark.parametrize("override", ["training.deterministic=true", "training.updates=500"])
+def test_some_trainings_take_the_first_kernel(work, override, monkeypatch):
+    def time(*_):
+        raise AssertionError("nothing is to be timed")
+
+    monkeypatch.setattr(kernels, "_time", time)
+    assert work(override) == kernels.Kernel("fused", {})
+
+
+def test_a_kernel_can_be_asked_for(work):
+    assert work('training.kernel="unrolled"') == kernels.Kernel("unrolled", {})
+
+
+def test_bfloat16_needs_a_processor_that_has_it(monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : fpu avx2")
+    assert kernels.candidates() == ["fused", "unrolled"]
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : fpu amx_bf16")
+    assert kernels.candidates() == list(KERNELS)
