@@ -138,7 +138,7 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(loaded, tmp_path, m
 
 
 def test_test_text_steers_nothing(loaded, cache):
-    changed = [dataclasses.replace(d, text=d.text[::-1]) for d in loaded.test]
+    changed = [dataclasses.replace(d, content=d.text[::-1]) for d in loaded.test]
     other = dataclasses.replace(loaded, test=changed, sha256="0" * 64)
     pairs = zip(references.references(loaded), references.references(other), strict=True)
     for one, two in pairs:

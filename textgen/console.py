@@ -52,6 +52,12 @@ class Screen:
         )
         self.say(f"{name}: corpus {loaded.kind} ({loaded.origin})\n  licence: {loaded.licence}")
         self.say(f"  {parts}")
+        if "fitted_on" in d:
+            self.say(
+                f"  a large corpus: everything before the network is fitted on "
+                f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
+                "written as symbols into the cache, then trained on"
+            )
 
     def model(self, codec: Codec, parameters: int, experiment: Experiment) -> None:
         units = " + ".join(map(str, experiment.backbone.units))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from textgen import caching
+from textgen import caching, encoding
 from textgen.config import Experiment
 from textgen.corpora.loading import Loaded
 from textgen.embeddings.base import Vectors
@@ -27,7 +28,7 @@ class Prepared:
     """
 
     codec: Codec
-    encoded: tuple[list[Encoded], list[Encoded]]
+    encoded: tuple[Sequence[Encoded], list[Encoded]]
     vectors: Vectors
     seconds: float
 
@@ -37,16 +38,20 @@ class Prepared:
 
 
 def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
-    """Fit everything on the training split; seconds saved by a cache are counted all the same.
+    """Fit everything on the training split, of a large corpus on a sample of it, and encode all of
+    it; seconds saved by a cache are counted all the same.
 
     Raises:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
     start, cached = time.perf_counter(), caching.seconds_saved()
-    texts = [d.text for d in loaded.train]
+    texts = [d.text for d in loaded.sample]
     tuning = [d.text for d in loaded.validation]
-    codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
-    encoded = ([codec.encode(t, training=True) for t in texts], [codec.encode(t) for t in tuning])
+    partly = loaded.sample is not loaded.train
+    alphabet = encoding.alphabet(loaded.train) if partly else ""
+    codec = experiment.tokenizer.fit(texts, tuning, experiment.seed, alphabet)
+    del texts
+    encoded = (encoding.encode(experiment, codec, loaded), [codec.encode(t) for t in tuning])
     backbone = experiment.backbone
     if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
         raise TextgenError(
@@ -54,7 +59,12 @@ def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
             found=f"{backbone.input!r}, with vectors in [embedding]",
             expected='"embedding": without that layer the vectors would not be used',
         )
-    symbols = [e.symbols for e in encoded[0]]
+    fitted_on = {d.name for d in loaded.sample}
+    symbols = [
+        e.symbols
+        for d, e in zip(loaded.train, encoded[0], strict=True)
+        if not partly or d.name in fitted_on
+    ]
     vectors = experiment.embedding.vectors(
         codec.names, symbols, backbone.embedding_size, experiment.seed
     )

@@ -171,7 +171,7 @@ def _path(line: Line, loaded: Loaded) -> Path:
 
 def _too_much(line: Line, loaded: Loaded) -> str:
     """Why a line would take too long or too much memory; "" if it would not."""
-    characters = sum(len(d.text) for d in loaded.train)
+    characters = sum(d.characters for d in loaded.train)
     documents = len(loaded.validation) + len(loaded.test)
     if line.tokenizer is None:
         if characters * (documents + 1) > COMPRESSED:
@@ -214,5 +214,5 @@ def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:
         parts = [[_document(*row) for row in part] for part in stored]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    held_out = [[(d.name, len(d.text)) for d in p] for p in (loaded.validation, loaded.test)]
+    held_out = [[(d.name, d.characters) for d in p] for p in (loaded.validation, loaded.test)]
     return parts if [[(d.name, d.characters) for d in p] for p in parts] == held_out else None

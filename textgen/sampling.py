@@ -89,10 +89,15 @@ class Sampler:
     def _compile(self, batch: int, top_k: int, nucleus: bool) -> Callable[..., Any]:
         import tensorflow as tf
 
-        objective, network, unwritable = self._objective, self._network, self._unwritable
+        from textgen.stepping import stepwise
 
-        @tf.function(jit_compile=True)
+        objective, unwritable = self._objective, self._unwritable
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
+
+        @tf.function(jit_compile=True, autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
+            network = stepwise(self._network, batch, threads)
+
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 logits, carry = objective.next_logits(network, carry)
                 logits = _without(logits, unwritable)

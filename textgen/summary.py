@@ -25,7 +25,7 @@ def samples(
 ) -> list[dict[str, Any]]:
     """Samples at the experiment's settings, then the article's read-out of a validation text."""
     drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
-    real = max(loaded.validation, key=lambda d: len(d.text)).text
+    real = max(loaded.validation, key=lambda d: d.characters).text
     known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
     readout = article_readout(experiment.objective, network, experiment.backbone, codec, [known])
     return drawn + readout
@@ -35,7 +35,7 @@ def word_shares(
     experiment: Experiment, loaded: Loaded, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Shares of real words: in the samples, in the article's read-out, in held-out human text."""
-    training = training_words(document.text for document in loaded.train)
+    training = training_words(document.text for document in loaded.sample)
     texts = {
         "samples": "\n".join(r["text"] for r in records if r["method"] == "sample"),
         "article_readout": "\n".join(r["text"] for r in records if r["method"] == "article"),

@@ -95,7 +95,7 @@ def _apply(layer: Any, features: Any, low: bool) -> Any:
     return unrolled.product(features, layer.kernel, layer.bias)
 
 
-class _WithPart:
+class WithPart:
     """A network of stacks, one of them replaced: all that an objective's ``logits`` looks at."""
 
     def __init__(self, network: Any, part: Any) -> None:
@@ -116,6 +116,6 @@ def two_level(network: Any) -> TwoLevel | None:
                 for layer in ("head", "tail_projection", "tail")
             )
             headless = keras.Model(part.inputs, [head.input, *part.outputs[1:]], name=part.name)
-            whole = headless if part is network else _WithPart(network, headless)
+            whole = headless if part is network else WithPart(network, headless)
             return TwoLevel(whole, head, projection, tail)
     return None

@@ -1,21 +1,12 @@
-"""Runs in processes of their own, some at once.
-
-A process that is started here (``python -m textgen.workers COMMAND …``) is an ordinary command of
-textgen that ends when whoever started it does, however that came about: it holds the other end of
-its standard input.
-"""
+"""Runs in processes of their own, some at once."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +15,12 @@ import filelock
 
 from textgen import runs
 from textgen.config import Experiment
+from textgen.processes import GRACE_SECONDS, stopped_after
+from textgen.processes import finish as finish
+from textgen.processes import read_log as read_log
+from textgen.processes import start as start
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 30.0
-"""For a process that was told to end, before it is made to."""
 
 
 @dataclass(frozen=True)
@@ -101,44 +94,6 @@ def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subproce
     return start(arguments, scratch / f"{job.name}.txt", **options)
 
 
-def start(arguments: Sequence[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start ``python -m textgen.COMMAND …`` with all it prints in a file."""
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "textgen.workers", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            **options,
-        )
-
-
-def finish(process: subprocess.Popen[bytes]) -> int:
-    """Wait for one process, and leave it at work under no circumstances: its exit code."""
-    with stopped_after({"": process}):
-        return process.wait()
-
-
-def read_log(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-@contextlib.contextmanager
-def stopped_after(processes: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Nothing in ``processes`` is at work any more when the block is left."""
-    try:
-        yield
-    finally:
-        for process in processes.values():
-            process.terminate()
-        for process in processes.values():
-            try:
-                process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
 def _wait_for_orphan(folder: Path) -> None:
     """A process whose study was killed a moment ago may need another to notice it."""
     if (folder / runs.LOCK).exists():
@@ -147,20 +102,3 @@ def _wait_for_orphan(folder: Path) -> None:
             filelock.FileLock(folder / runs.LOCK, timeout=GRACE_SECONDS),
         ):
             pass
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    command, *rest = sys.argv[1:] if arguments is None else arguments
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    return importlib.import_module(f"textgen.{command}").main(rest)
-
-
-def _end_with_parent() -> None:
-    with contextlib.suppress(OSError):
-        while os.read(0, 1):  # not sys.stdin, whose lock would hold up the end of this process
-            pass
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from textgen.corpora.cutting import LONGEST, PIECE, cut
+from textgen.corpora.stretches import Stretch, filtered
 from textgen.errors import TextgenError
 
 ARTICLE = "".join(
@@ -17,12 +19,39 @@ ARTICLE = "".join(
 """The article's "alphanumerics and a few punctuation marks", 75 characters."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
-    """One text, raw, under the name by which it is split and reported."""
+    """One text, raw, under the name by which it is split and reported.
+
+    Attributes:
+        name: tells it from the others.
+        content: the text, or the part of a file that holds it and is read whenever it is wanted.
+    """
 
     name: str
-    text: str
+    content: str | Stretch
+
+    @property
+    def text(self) -> str:
+        return self.content if isinstance(self.content, str) else self.content.read()
+
+    @property
+    def characters(self) -> int:
+        """Length of the text, known without reading it."""
+        content = self.content
+        return len(content) if isinstance(content, str) else content.characters
+
+
+def in_pieces(document: Document) -> list[Document]:
+    """A document of a large corpus, or the pieces of one that is too long for one."""
+    content = document.content
+    if isinstance(content, str) or content.characters <= LONGEST:
+        return [document]
+    parts = cut(content, -(-content.characters // PIECE))
+    width = len(str(len(parts)))
+    return [
+        Document(f"{document.name}#{i:0{width}d}", part) for i, part in enumerate(parts, start=1)
+    ]
 
 
 class Corpus(Protocol):
@@ -54,21 +83,36 @@ def corpus_hash(documents: Iterable[Document]) -> str:
     """sha256 over every document's name and text, in order: two corpora are the same or not."""
     digest = hashlib.sha256()
     for document in documents:
-        for part in (document.name, document.text):
-            digest.update(len(part).to_bytes(8, "big"))
-            for start in range(0, len(part), 1 << 20):
-                digest.update(part[start : start + (1 << 20)].encode("utf-8", "surrogatepass"))
+        for length, part in (
+            (len(document.name), document.name),
+            (document.characters, document.content),
+        ):
+            digest.update(length.to_bytes(8, "big"))
+            for encoded in _encoded(part):
+                digest.update(encoded)
     return digest.hexdigest()
+
+
+def _encoded(part: str | Stretch) -> Iterator[bytes]:
+    if isinstance(part, Stretch):
+        yield from part.raw()
+        return
+    for start in range(0, len(part), 1 << 20):
+        yield part[start : start + (1 << 20)].encode("utf-8", "surrogatepass")
 
 
 def keep_characters(documents: list[Document], keep: str) -> list[Document]:
     """Every other character deleted, for all arms alike; ``"article"`` is :data:`ARTICLE`."""
-    kept = set(ARTICLE if keep == "article" else keep)
-    result = []
-    for document in documents:
-        gone = dict.fromkeys(map(ord, set(document.text) - kept))
-        result.append(Document(document.name, document.text.translate(gone)))
-    return result
+    kept = ARTICLE if keep == "article" else keep
+    return [
+        Document(
+            document.name,
+            filtered(document.content, kept)
+            if isinstance(document.content, str)
+            else document.content.keeping(kept),
+        )
+        for document in documents
+    ]
 
 
 def check_not_empty(documents: list[Document], where: str) -> list[Document]:
@@ -77,7 +121,11 @@ def check_not_empty(documents: list[Document], where: str) -> list[Document]:
     Raises:
         TextgenError: none does.
     """
-    documents = [d for d in documents if d.text.strip()]
+    documents = [
+        d
+        for d in documents
+        if (d.content.strip() if isinstance(d.content, str) else not d.content.blank())
+    ]
     if not documents:
         raise TextgenError(
             where,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.corpora.base import Document
-from textgen.corpora.reading import read_text
+from textgen.corpora import cutting, stretches
+from textgen.corpora.base import Document, in_pieces
+from textgen.corpora.reading import opened, read_text
+from textgen.corpora.stretches import Stretch
 from textgen.errors import TextgenError
 from textgen.settings import Count
 
@@ -17,7 +20,8 @@ class File:
 
     It is cut at every ``separator``, or, where none is given, into ``pieces`` of about equal size
     at the blank line (else the line end, else the space) nearest to each cut. Pieces of one work
-    are not independent documents: differences measured on them are about this text only.
+    are not independent documents: differences measured on them are about this text only. Of a
+    file larger than memory may be, documents that are very long are cut further.
 
     Args:
         path: the file, relative to where the command is run.
@@ -38,16 +42,27 @@ class File:
         return str(self.path)
 
     def documents(self) -> list[Document]:
+        parts = self._parts()
+        width = len(str(len(parts)))
+        return [
+            piece
+            for i, part in enumerate(parts, start=1)
+            if (part if isinstance(part, str) else part.characters)
+            for piece in in_pieces(Document(f"{self.path.name}#{i:0{width}d}", part))
+        ]
+
+    def _parts(self) -> Sequence[str | Stretch]:
+        with opened(self.path) as file:
+            large = file.seek(0, 2) > stretches.LARGE
+        if large:
+            whole = stretches.whole(self.path, self.encoding)
+            if self.separator:
+                return cutting.split(whole, self.separator)
+            return cutting.cut(whole, self.pieces)
         text = read_text(self.path, self.encoding)
         if not text.strip():
             raise TextgenError(f"corpus.path: {self.path}", found="no text", expected="some text")
-        parts = text.split(self.separator) if self.separator else cut(text, self.pieces)
-        width = len(str(len(parts)))
-        return [
-            Document(f"{self.path.name}#{i:0{width}d}", part)
-            for i, part in enumerate(parts, start=1)
-            if part
-        ]
+        return text.split(self.separator) if self.separator else cut(text, self.pieces)
 
 
 def cut(text: str, pieces: int) -> list[str]:
@@ -55,7 +70,7 @@ def cut(text: str, pieces: int) -> list[str]:
     parts, start = [], 0
     for i in range(1, pieces):
         target = len(text) * i // pieces
-        reach = min(len(text), target + len(text) // pieces // 2)
+        reach = min(len(text), target + min(len(text) // pieces // 2, cutting.REACH))
         for mark in ("\n\n", "\n", " "):
             found = text.find(mark, max(target, start), reach)
             if found >= 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.corpora.base import Document
+from textgen.corpora import stretches
+from textgen.corpora.base import Document, in_pieces
 from textgen.corpora.reading import read_text
 from textgen.errors import TextgenError
 
@@ -13,6 +14,9 @@ from textgen.errors import TextgenError
 @dataclass(frozen=True)
 class Folder:
     """Text files in a folder and the folders below it.
+
+    Where they are larger than memory may be (:data:`textgen.corpora.stretches.LARGE`), a file is
+    read when it is wanted, and one that is very long counts as a collection and is cut in pieces.
 
     Args:
         path: the folder, relative to where the command is run.
@@ -46,6 +50,14 @@ class Folder:
                 expected="at least three text files",
                 hint='set [corpus] pattern, e.g. "*.md"',
             )
+        if sum(p.stat().st_size for p in files) > stretches.LARGE:
+            return [
+                piece
+                for p in files
+                for piece in in_pieces(
+                    Document(p.relative_to(self.path).as_posix(), stretches.whole(p, self.encoding))
+                )
+            ]
         return [
             Document(p.relative_to(self.path).as_posix(), read_text(p, self.encoding))
             for p in files

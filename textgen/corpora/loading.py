@@ -12,6 +12,12 @@ from textgen.corpora.base import Document, check_not_empty, corpus_hash, keep_ch
 from textgen.errors import CorpusUnavailable, TextgenError
 from textgen.settings import Split
 
+HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
+"""Characters of a part at most, whatever its share of a large corpus would be: all that is held out
+is scored, symbol by symbol. What is left over is trained on."""
+FITTED = 16_000_000
+"""Characters of training text, at most, on which everything before the network is fitted."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -27,20 +33,35 @@ class Loaded:
     test: list[Document]
 
     @cached_property
+    def sample(self) -> list[Document]:
+        """The training documents on which vocabulary, merges, spelling and vectors are fitted: all,
+        or of a large corpus about FITTED characters, the same for every arm and seed."""
+        if sum(d.characters for d in self.train) <= FITTED:
+            return self.train
+        order = sorted(range(len(self.train)), key=lambda i: _hash((self.train[i].name,), 0))
+        chosen, room = list[int](), FITTED
+        for i in order:
+            if self.train[i].characters <= room or not chosen:
+                chosen.append(i)
+                room -= self.train[i].characters
+        return [self.train[i] for i in sorted(chosen)]
+
+    @cached_property
     def description(self) -> dict[str, Any]:
         """What manifest, metrics and every report say about the corpus."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        names = [(key, [d.name for d in part]) for key, part in parts.items()]
+        if self.sample is not self.train:
+            parts["fitted_on"] = self.sample
         return {
             "kind": self.kind,
             "origin": self.origin,
             "licence": self.licence,
             "sha256": self.sha256,
-            "split_sha256": hashlib.sha256(
-                repr([(key, [d.name for d in part]) for key, part in parts.items()]).encode()
-            ).hexdigest(),
+            "split_sha256": hashlib.sha256(repr(names).encode()).hexdigest(),
             "fallback": bool(self.warning),
             **{
-                key: {"documents": len(part), "characters": sum(len(d.text) for d in part)}
+                key: {"documents": len(part), "characters": sum(d.characters for d in part)}
                 for key, part in parts.items()
             },
         }
@@ -90,6 +111,7 @@ def split(documents: list[Document], settings: Split) -> tuple[list[Document], .
     Groups of documents are taken in the order of a hash of their name and the seed. Each goes to
     the test part if it still fits in that part's share of all characters, else to validation if it
     fits there, else to training. A group larger than a share is therefore always trained on.
+    Of a large corpus a share is no more than HELD_OUT.
 
     Raises:
         TextgenError: a part stays empty.
@@ -98,11 +120,12 @@ def split(documents: list[Document], settings: Split) -> tuple[list[Document], .
     groups: dict[tuple[str, ...], list[Document]] = {}
     for document in documents:
         groups.setdefault(group_of.get(document.name, (document.name,)), []).append(document)
-    total = sum(len(d.text) for d in documents)
-    room = {"test": settings.test * total, "validation": settings.validation * total}
+    total = sum(d.characters for d in documents)
+    shares = {"test": settings.test, "validation": settings.validation}
+    room = {part: min(share * total, HELD_OUT[part]) for part, share in shares.items()}
     parts: dict[str, list[Document]] = {"train": [], "validation": [], "test": []}
     for key in sorted(groups, key=lambda key: _hash(key, settings.seed)):
-        size = sum(len(d.text) for d in groups[key])
+        size = sum(d.characters for d in groups[key])
         part = next((p for p in ("test", "validation") if size <= room[p]), "train")
         if part != "train":
             room[part] -= size
@@ -123,7 +146,7 @@ def _fill_empty(parts: dict[str, list[Document]]) -> None:
     """With few or very uneven documents, an empty part gets the shortest training document."""
     for part in ("test", "validation"):
         if not parts[part] and len(parts["train"]) > 1:
-            shortest = min(parts["train"], key=lambda d: len(d.text))
+            shortest = min(parts["train"], key=lambda d: d.characters)
             parts["train"].remove(shortest)
             parts[part].append(shortest)
 

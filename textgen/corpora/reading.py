@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
+from io import BufferedReader
 from pathlib import Path
 
 from textgen.errors import TextgenError
@@ -28,8 +29,34 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
+    with opened(path) as file:
+        data = file.read()
+    chosen = marked(data) if encoding == "auto" else encoding
     try:
-        data = path.read_bytes()
+        text = data.decode(chosen)
+    except LookupError:
+        raise unknown_encoding(encoding) from None
+    except UnicodeDecodeError as error:
+        found = guess(path, data[: 1 << 20], error.start) if encoding == "auto" else None
+        if found is None:
+            raise undecodable(path, chosen, error) from None
+        try:
+            text = data.decode(found)
+        except UnicodeDecodeError as second:
+            raise undecodable(path, found, second) from None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
+
+
+def opened(path: Path) -> BufferedReader:
+    """The file, for reading its bytes.
+
+    Raises:
+        TextgenError: it cannot be opened.
+    """
+    try:
+        return path.open("rb")
     except OSError as error:
         raise TextgenError(
             str(path),
@@ -37,44 +64,42 @@ def read_text(path: Path, encoding: str = "auto") -> str:
             expected="a readable text file",
             hint="correct the path in [corpus]",
         ) from None
-    chosen = encoding
-    if encoding == "auto":
-        chosen = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(chosen)
-    except LookupError:
-        raise TextgenError(
-            "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
-        ) from None
-    except UnicodeDecodeError as error:
-        if encoding != "auto":
-            raise _undecodable(path, chosen, error) from None
-        text = _guess(path, data, error)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text
 
 
-def _guess(path: Path, data: bytes, error: UnicodeDecodeError) -> str:
+def marked(data: bytes) -> str:
+    """The encoding that a byte-order mark names, or UTF-8."""
+    return next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
+
+
+def guess(path: Path, head: bytes, bad: int) -> str | None:
+    """The likely encoding of a file that is not UTF-8, announced on the terminal; None for none.
+
+    Args:
+        path: the file.
+        head: how it begins.
+        bad: the first byte that is not UTF-8.
+    """
     from charset_normalizer import from_bytes
 
-    best = None if b"\0" in data[: 1 << 16] else from_bytes(data[: 1 << 20]).best()
+    best = None if b"\0" in head[: 1 << 16] else from_bytes(head).best()
     if best is None:
-        raise _undecodable(path, "utf-8", error)
-    try:
-        text = data.decode(best.encoding)
-    except UnicodeDecodeError as second:
-        raise _undecodable(path, best.encoding, second) from None
+        return None
     print(
-        f"note: {path} is not UTF-8 (byte {error.start}); read as {best.encoding}. "
+        f"note: {path} is not UTF-8 (byte {bad}); read as {best.encoding}. "
         'Write encoding = "…" in [corpus] if that is wrong.',
         file=sys.stderr,
     )
-    return text
+    return best.encoding
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> TextgenError:
-    bad = error.object[error.start : error.start + 1].hex()
+def unknown_encoding(encoding: str) -> TextgenError:
+    return TextgenError(
+        "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
+    )
+
+
+def undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> TextgenError:
+    bad = (error.object[error.start : error.start + 1] or error.object[:1]).hex()
     return TextgenError(
         str(path),
         found=f"byte {error.start} (0x{bad}) is not {encoding} text",

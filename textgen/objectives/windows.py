@@ -7,34 +7,66 @@ from it when it is needed.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from textgen.objectives.base import Objective
-from textgen.symbols import BOUNDARY
+from textgen.stored import Stored
+from textgen.symbols import BOUNDARY, Encoded
 
 IGNORE = -1
 """Target that is not there: behind the end of a document, before its beginning."""
+BLOCK = 1 << 22
+LISTED = 1 << 22
+"""Windows whose order is kept as a list; that of more is computed place by place."""
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio, an odd multiplier that spreads bits (Knuth, volume 3, 6.4)."""
+HELD, TOUCHED = 1 << 25, 1 << 16
+"""Bytes of a mapped file that are kept in memory, about, and those that one look at it brings."""
 
 
 class Windows:
     """The spans of some documents under an objective.
 
     Args:
-        documents: (n,) integer arrays; each gets its end mark here.
+        documents: (n,) integer arrays, each of which gets its end mark here; or encoded training
+            documents in a file, which is read where it is looked at.
         objective: gives ``before``, ``length`` and ``carries_state``.
     """
 
-    def __init__(self, documents: Sequence[np.ndarray], objective: Objective) -> None:
+    def __init__(self, documents: Sequence[np.ndarray] | Stored, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
         self.carries_state = objective.carries_state
+        self._stored = documents if isinstance(documents, Stored) else None
+        if isinstance(documents, Stored):
+            self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
+            return
         sizes = np.array([len(d) + 1 for d in documents], dtype=np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(sizes)])
         self.flat = np.full(self.offsets[-1], BOUNDARY, dtype=documents[0].dtype)
         for document, start in zip(documents, self.offsets[:-1], strict=True):
             self.flat[start : start + len(document)] = document
         self.sizes = sizes
+
+    @classmethod
+    def of(cls, encoded: Sequence[Encoded], objective: Objective) -> Windows:
+        """The spans of encoded documents, in memory or in a file."""
+        if isinstance(encoded, Stored):
+            return cls(encoded, objective)
+        return cls([e.symbols for e in encoded], objective)
+
+    def share(self, least: int) -> float:
+        """How many of the symbols are ``least`` or higher, as a share of all."""
+        count = 0
+        for start in range(0, len(self.flat), BLOCK):
+            count += int(np.count_nonzero(self.flat[start : start + BLOCK] >= least))
+            self._release()
+        return count / len(self.flat)
+
+    def _release(self) -> None:
+        if self._stored is not None:
+            self._stored.release()
 
     def spans(self, documents: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Spans whose targets begin at ``starts`` (B,) of ``documents`` (B,); −1 is an idle row.
@@ -69,10 +101,15 @@ class Windows:
         text is drawn anew each epoch. The order depends on (seed, epoch) alone.
         """
         updates = self.updates_per_epoch(batch)
+        often = max(1, HELD // (batch * TOUCHED))
         for epoch in range(start // updates, 1 << 62):
             make = self._lanes if self.carries_state else self._shuffled
             first = start - epoch * updates if epoch == start // updates else 0
-            yield from make(batch, np.random.default_rng([seed, epoch]), updates, first)
+            random = np.random.default_rng([seed, epoch])
+            for step, batch_of_spans in enumerate(make(batch, random, updates, first)):
+                yield batch_of_spans
+                if step % often == 0:
+                    self._release()
 
     def _lanes(
         self, batch: int, random: np.random.Generator, updates: int, first: int
@@ -92,9 +129,9 @@ class Windows:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         phase = int(random.integers(self.length))
         ends = np.cumsum(self.per_document(phase))
-        order = random.permutation(int(ends[-1]))
+        order = permutation(int(ends[-1]), random)
         for step in range(first, updates):
-            window = order[np.arange(step * batch, (step + 1) * batch) % len(order)]
+            window = order(np.arange(step * batch, (step + 1) * batch) % int(ends[-1]))
             place = np.searchsorted(ends, window, side="right")
             within = window - np.where(place > 0, ends[place - 1], 0)
             yield self.spans(place, within * self.length - phase), np.ones(batch, dtype=bool)
@@ -134,3 +171,33 @@ class Windows:
         numbers = [np.arange(n) * self.length for n in chosen]
         starts = np.concatenate([*numbers, np.zeros(0, dtype=np.int64)])
         return np.stack([np.repeat(np.array(documents, dtype=np.int64), chosen), starts])
+
+
+def permutation(size: int, random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """A random order of 0 … size − 1: (n,) places → (n,) int64.
+
+    Up to LISTED it is a shuffled list. A longer one takes no memory: a Feistel network of four
+    rounds permutes the numbers of an even number of bits (Luby & Rackoff 1988), and is applied
+    again where it leads beyond ``size`` (Black & Rogaway 2002, "cycle walking").
+    """
+    if size <= LISTED:
+        return random.permutation(size).__getitem__
+    half = np.uint64((int(size - 1).bit_length() + 1) // 2)
+    mask = np.uint64((1 << int(half)) - 1)
+    keys = random.integers(1 << 63, size=4, dtype=np.uint64)
+
+    def network(places: np.ndarray) -> np.ndarray:
+        left, right = places >> half, places & mask
+        for key in keys:
+            mixed = (right ^ key) * MIX
+            mixed = (mixed ^ (mixed >> np.uint64(29))) * MIX
+            left, right = right, left ^ ((mixed >> np.uint64(32)) & mask)
+        return (left << half) | right
+
+    def order(places: np.ndarray) -> np.ndarray:
+        found = network(places.astype(np.uint64))
+        while (beyond := found >= size).any():
+            found[beyond] = network(found[beyond])
+        return found.astype(np.int64)
+
+    return order

@@ -21,6 +21,8 @@ from textgen.symbols import RESERVED
 
 JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
 """Modifiers of the word behind them: without its leading space, with a capital, all capitals."""
+REMEMBERED = 500_000
+"""Tokens whose parts are kept."""
 MODIFIERS = ("<join>", "<capital>", "<upper>")
 FIRST_OWN = RESERVED + len(MODIFIERS)
 
@@ -53,6 +55,8 @@ class Vocabulary:
     def parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
         """Modifiers and index of the word that together are ``token``; None if it is rare."""
         if token not in self._known:
+            if len(self._known) > REMEMBERED:
+                self._known.clear()
             self._known[token] = self._parts(token)
         return self._known[token]
 

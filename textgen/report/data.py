@@ -72,7 +72,7 @@ class Comparison:
 def build(comparison: Comparison) -> dict[str, Any]:
     """The content of ``report.json``, but for the measures of generated text."""
     arms = comparison.alike
-    tokens = paid.cut(comparison.loaded.test, comparison.loaded.train)
+    tokens = paid.cut(comparison.loaded.test, comparison.loaded.sample)
     rows = [
         {**_arm(arm, comparison.plan.get(arm.name)), "alike": is_on(arm, comparison.loaded)}
         for arm in comparison.arms

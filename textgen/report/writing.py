@@ -27,7 +27,7 @@ def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    human = Human([document.text for document in comparison.loaded.train])
+    human = Human([document.text for document in comparison.loaded.sample])
     report = build(comparison)
     report["generated"] = generated.measures(
         comparison.same_text, comparison.loaded, human, report["warnings"].append

@@ -79,11 +79,14 @@ class Codec(ABC):
 class Tokenizer(Protocol):
     """The settings of a tokenizer; fitting and loading give its codec."""
 
-    def fit(self, texts: Sequence[str], tuning: Sequence[str], seed: int) -> Codec:
+    def fit(
+        self, texts: Sequence[str], tuning: Sequence[str], seed: int, alphabet: str = ""
+    ) -> Codec:
         """Args:
         texts: the training split, from which everything is learnt.
         tuning: the validation split, on which a few numbers may be chosen.
         seed: of whatever is random.
+        alphabet: characters of the training split that ``texts``, a sample of it, may lack.
         """
         ...
 

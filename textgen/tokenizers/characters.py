@@ -5,7 +5,6 @@ Does not handle: normalisation (é and e + ´ stay two different things), graphe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,12 +31,9 @@ class Characters:
     """The character tokenizer. It has no settings."""
 
     def fit(
-        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0
+        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
     ) -> CharacterCodec:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(text)
-        return CharacterCodec(tuple(sorted(counts)))
+        return CharacterCodec(tuple(sorted(set(alphabet).union(*texts))))
 
     def load(self, state: dict[str, Any]) -> CharacterCodec:
         return CharacterCodec(tuple(state["characters"]))
@@ -62,14 +58,21 @@ class CharacterCodec(Codec):
         return ("<boundary>", "<escape>", *self.alphabet)
 
     @cached_property
-    def _points(self) -> np.ndarray:
-        return np.array([ord(c) for c in self.alphabet], dtype=np.uint32)
+    def _table(self) -> np.ndarray:
+        """The symbol of each code point up to the highest of the alphabet, and one for the rest."""
+        points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
+        size = int(points.max(initial=-1)) + 2
+        table = np.full(size, ESCAPE, dtype=smallest_dtype(self.size))
+        table[points] = np.arange(RESERVED, self.size)
+        return table
 
     def encode(self, text: str, *, training: bool = False) -> Encoded:
         symbols = np.empty(len(text), dtype=smallest_dtype(self.size))
         for start in range(0, len(text), CHUNK):
             part = text[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
-            symbols[start : start + CHUNK] = self._lookup(np.frombuffer(part, dtype="<u4"))
+            points = np.frombuffer(part, dtype="<u4")
+            # whatever lies beyond the table has its last entry
+            self._table.take(points, mode="clip", out=symbols[start : start + CHUNK])
         surfaces = tuple(text[i] for i in np.flatnonzero(symbols == ESCAPE))
         bits = np.full(len(surfaces), CHARACTER_BITS)
         return Encoded(symbols, surfaces, bits, len(text), len(text), len(surfaces))
@@ -77,12 +80,6 @@ class CharacterCodec(Codec):
     def layout(self, text: str) -> Layout:
         places = np.flatnonzero(self.encode(text).symbols == ESCAPE)
         return Layout(np.arange(1, len(text) + 1), places)
-
-    def _lookup(self, points: np.ndarray) -> np.ndarray:
-        if not self.alphabet:
-            return np.full(len(points), ESCAPE)
-        index = np.searchsorted(self._points, points).clip(max=len(self.alphabet) - 1)
-        return np.where(self._points[index] == points, index + RESERVED, ESCAPE)
 
     def decode(self, encoded: Encoded) -> str:
         hidden = iter(encoded.surfaces)

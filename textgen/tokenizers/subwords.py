@@ -68,11 +68,13 @@ class Subwords:
         if self.file is None and self.size <= BYTES:
             raise ValueError(f"size = {self.size}: it must exceed {BYTES}, the number of bytes")
 
-    def fit(self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0) -> SubwordCodec:
+    def fit(
+        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+    ) -> SubwordCodec:
         """Raises:
         TextgenError: a file that is no tokenizer.json, or loses something of the training text.
         """
-        characters = (c for c in set().union(*texts) if not "\ud800" <= c <= "\udfff")
+        characters = (c for c in set(alphabet).union(*texts) if not "\ud800" <= c <= "\udfff")
         alphabet = "".join(sorted(characters))
         if self.file is None:
             known = frozenset(alphabet)

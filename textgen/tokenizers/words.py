@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -79,9 +79,12 @@ class Words:
         if self.size is not None and self.minimum_count != 2:
             raise ValueError("size and minimum_count both given: one of them decides")
 
-    def fit(self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0) -> WordCodec:
-        documents = [tokenise(text) for text in texts]
-        vocabulary = self._vocabulary(documents, texts)
+    def fit(
+        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+    ) -> WordCodec:
+        once: dict[str, str] = {}  # a string a type, not one a token
+        documents = [[once.setdefault(t, t) for t in tokenise(text)] for text in texts]
+        vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
         others = [tokenise(text) for text in tuning]
         material = Material(
@@ -99,7 +102,7 @@ class Words:
         characters = sum(len(text) for text in texts[:50])
         return WordCodec(vocabulary, replacer, withheld, max(characters, 1) / max(symbols, 1))
 
-    def _vocabulary(self, documents: list[list[str]], texts: Sequence[str]) -> Vocabulary:
+    def _vocabulary(self, documents: list[list[str]], characters: Set[str]) -> Vocabulary:
         counts: Counter[str] = Counter()
         for tokens in documents:
             counts.update(tokens)
@@ -121,7 +124,7 @@ class Words:
             tuple(word for word, _ in ranked),
             tuple(count for _, count in ranked),
             self.case == "factored",
-            "".join(sorted(set().union(*map(set, texts)))),
+            "".join(sorted(characters)),
         )
 
     def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:

@@ -1,0 +1,90 @@
+"""How fast a large corpus becomes symbols on two cores, in MB of text a second.
+
+    python tests/benchmarks/tokenising.py [--megabytes 64]
+
+Text is made up as in memory.py. What is timed is :func:`textgen.encoding.encode` in two processes,
+their start, the reading of the text and the writing of the symbols included; the passes before it
+(finding the documents, their hash, the alphabet) are timed apart. Fitting is left out: it sees a
+bounded sample, however long the text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from memory import TOKENIZERS, write_corpus
+from timing import idle_share, verdict
+
+from textgen import encoding
+from textgen.config import resolve
+from textgen.corpora.loading import load_corpus
+
+TARGETS = {"characters": 10.0, "words": 2.0, "subwords": None}
+EXPERIMENTS = {
+    "characters": "characters",
+    "words": {"kind": "words", "rare_words": "unk"},
+    "subwords": "subwords",
+}
+
+
+def timed(action: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    found = action()
+    return found, time.perf_counter() - start
+
+
+def measure(size: int) -> dict[str, Any]:
+    before, rows = idle_share(), {}
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["TEXTGEN_CACHE"] = scratch
+        folder = Path(scratch) / "text"
+        folder.mkdir()
+        write_corpus(folder, size)
+        for kind in TOKENIZERS:
+            experiment = resolve(
+                {
+                    "corpus": {"kind": "folder", "path": str(folder)},
+                    "tokenizer": EXPERIMENTS[kind],
+                    "objective": "next_token",
+                    "training": {"updates": 1, "threads": 2},
+                }
+            )
+            loaded, loading = timed(lambda e=experiment: load_corpus(e))
+            alphabet, spelt = timed(lambda c=loaded: encoding.alphabet(c.train))
+            texts = [d.text for d in loaded.sample]
+            tuning = [d.text for d in loaded.validation[:2]]
+            codec = experiment.tokenizer.fit(texts, tuning, 1, alphabet)
+            del texts
+            _, writing = timed(lambda e=experiment, c=codec, x=loaded: encoding.encode(e, c, x))
+            megabytes = sum(d.content.stop - d.content.start for d in loaded.train) / 1e6
+            target = TARGETS[kind]
+            rows[kind] = {
+                "megabytes_a_second": round(megabytes / writing, 2),
+                "with_the_passes_before": round(megabytes / (writing + loading + spelt), 2),
+                "target": f"≥ {target:g}" if target else None,
+                "passed": megabytes / writing >= target if target else None,
+            }
+            print(kind, json.dumps(rows[kind]), flush=True)
+    doubt = verdict({"before": before, "after": idle_share()})
+    return {"megabytes": size / 1e6, "processes": 2, "doubt": doubt, "tokenizers": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=int, default=64)
+    found = measure(parser.parse_args().megabytes * 10**6)
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,343 @@
+"""Corpora larger than memory, at the size of a test: the limits are lowered."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import POLICIES, made_up
+
+from textgen import caching, encoding, processes
+from textgen import stored as stored_module
+from textgen.config import resolve
+from textgen.corpora import file, loading, stretches
+from textgen.corpora.base import Document
+from textgen.corpora.file import File
+from textgen.corpora.folder import Folder
+from textgen.corpora.loading import load_corpus
+from textgen.errors import TextgenError
+from textgen.objectives import windows as windows_module
+from textgen.objectives.stepwise import NextToken, Shifted
+from textgen.objectives.windows import Windows, permutation
+from textgen.preparing import prepare
+
+TEXT = made_up(60, 3) + "\n\n" + "Ünïcode “quoted” ☃\n" * 40 + "x" * 900 + "\n" + made_up(60, 4)
+TOKENIZERS = [
+    {"kind": "characters"},
+    {"kind": "words", "rare_words": "unk"},
+    {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
+    {"kind": "words", "case": "factored", "rare_words": "spell"},
+    {"kind": "words", "rare_words": {"kind": "neighbour", "epochs": 1}},
+    {"kind": "subwords", "size": 300},
+]
+
+
+@pytest.fixture
+def small_limits(monkeypatch, tmp_path):
+    """Every corpus is a large one, and the cache is empty."""
+    monkeypatch.setattr(stretches, "LARGE", 0)
+    monkeypatch.setattr(loading, "FITTED", 12_000)
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+
+
+def settings(folder, tokenizer, threads=1, **more):
+    return resolve(
+        {
+            "corpus": {"kind": "folder", "path": str(folder)},
+            "tokenizer": tokenizer,
+            "objective": "next_token",
+            "training": {"updates": 1, "threads": threads},
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize("encoded_as", ["utf-8", "utf-16", "cp1252"])
+@pytest.mark.parametrize("pieces", [1, 7, 90])
+def test_a_file_is_cut_in_its_place_as_it_is_in_memory(
+    tmp_path, monkeypatch, encoded_as, pieces, small_limits
+):
+    text = TEXT if encoded_as != "cp1252" else TEXT.replace("☃", "é")
+    (tmp_path / "a.txt").write_bytes(text.replace("\n", "\r\n").encode(encoded_as))
+    made = File(tmp_path / "a.txt", pieces=pieces, encoding=encoded_as).documents()
+    assert not any(isinstance(d.content, str) for d in made)
+    assert [d.text for d in made] == file.cut(text, pieces)
+    assert [d.characters for d in made] == list(map(len, file.cut(text, pieces)))
+
+
+@pytest.mark.parametrize("block", [5, 1 << 20])
+@pytest.mark.parametrize("separator", ["\n\n", "“", "ed ", "nowhere"])
+def test_a_file_is_cut_at_a_separator_in_its_place(
+    tmp_path, monkeypatch, block, separator, small_limits
+):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr(stretches, "BLOCK", block)
+    made = File(tmp_path / "a.txt", separator=separator).documents()
+    assert [d.text for d in made] == [part for part in TEXT.split(separator) if part]
+
+
+def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch):
+    """Names, texts, hash and split do not depend on where the text is kept."""
+    (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
+    (tmp_path / "b.txt").write_text(" \n" * 9, encoding="utf-8")
+    for folder, keep in ((corpus_folder, {}), (tmp_path, {"keep": "article"})):
+        corpus = {"kind": "folder", "path": str(folder), **keep}
+        if folder == tmp_path:
+            corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}
+        plain = load_corpus(settings(folder, "characters", corpus=corpus))
+        monkeypatch.setattr(stretches, "LARGE", 0)
+        lazy = load_corpus(settings(folder, "characters", corpus=corpus))
+        monkeypatch.undo()
+        assert lazy.description == plain.description
+        for part in ("train", "validation", "test"):
+            pairs = zip(getattr(plain, part), getattr(lazy, part), strict=True)
+            assert all((a.name, a.text) == (b.name, b.text) for a, b in pairs)
+            assert not any(isinstance(d.content, str) for d in getattr(lazy, part))
+    assert [d.text for d in Folder(tmp_path).documents()] == [TEXT, " \n" * 9]
+
+
+def test_a_single_huge_file_in_a_folder_becomes_documents(tmp_path, monkeypatch, small_limits):
+    (tmp_path / "all.txt").write_text(TEXT * 3, encoding="utf-8")
+    monkeypatch.setattr("textgen.corpora.base.LONGEST", 2000)
+    monkeypatch.setattr("textgen.corpora.base.PIECE", 500)
+    made = Folder(tmp_path).documents()
+    assert made[0].name == "all.txt#01"
+    assert len(made) > 10
+    assert "".join(d.text for d in made) == TEXT * 3
+    assert all(map(len, loading.split(made, settings(tmp_path, "characters").split)))
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(tmp_path, small_limits):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    (document,) = Folder(tmp_path).documents()
+    (tmp_path / "a.txt").write_text(TEXT[:-9], encoding="utf-8")
+    assert document.characters == len(TEXT)
+    with pytest.raises(TextgenError, match="changed while it was in use"):
+        document.content.read()
+
+
+def test_a_wrong_byte_is_found_in_its_place(tmp_path, monkeypatch, small_limits):
+    monkeypatch.setattr(stretches, "BLOCK", 7)
+    (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9 + b"\xff rest")
+    with pytest.raises(TextgenError, match=r"byte 45 \(0xff\) is not utf-8"):
+        Folder(tmp_path, encoding="utf-8").documents()
+
+
+def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
+    documents = [Document(f"d{i}", "x" * 100) for i in range(100)]
+    monkeypatch.setattr(loading, "HELD_OUT", {"test": 500, "validation": 300})
+    parts = loading.split(documents, settings("", "characters").split)
+    assert [len(part) for part in parts] == [92, 3, 5]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=lambda t: "-".join(map(str, t.values())))
+def test_the_file_holds_the_symbols_that_encode_gives(corpus_folder, tokenizer, small_limits):
+    processes = 2 if tokenizer in TOKENIZERS[:2] else 1
+    experiment = settings(corpus_folder, tokenizer, processes)
+    loaded = load_corpus(experiment)
+    assert 0 < len(loaded.sample) < len(loaded.train)
+    prepared = prepare(experiment, loaded)
+    stored, _ = prepared.encoded
+    assert isinstance(stored, stored_module.Stored)
+    expected = [prepared.codec.encode(d.text, training=True) for d in loaded.train]
+    assert len(stored) == len(expected)
+    for found, right in zip(stored, expected, strict=True):
+        np.testing.assert_array_equal(found.symbols, right.symbols)
+        assert found.symbols.dtype == right.symbols.dtype
+        assert (found.characters, found.tokens, found.replaced) == (
+            right.characters, right.tokens, right.replaced
+        )  # fmt: skip
+    seen = Windows.of(stored, NextToken(8)), Windows.of(expected, NextToken(8))
+    np.testing.assert_array_equal(seen[0].flat, seen[1].flat)
+    assert seen[0].share(40) == seen[1].share(40) == np.mean(seen[1].flat >= 40)
+    for _, a, b in zip(range(50), *(w.training(4, seed=1) for w in seen), strict=False):
+        np.testing.assert_array_equal(a[0], b[0])
+
+
+def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monkeypatch):
+    for i in range(30):
+        (tmp_path / f"{i:02d}.txt").write_text(made_up(10, i) + chr(0x4E00 + i), encoding="utf-8")
+    monkeypatch.setattr(loading, "FITTED", 2000)
+    for tokenizer in (TOKENIZERS[0], TOKENIZERS[3], TOKENIZERS[5]):
+        experiment = settings(tmp_path, tokenizer)
+        loaded = load_corpus(experiment)
+        codec = prepare(experiment, loaded).codec
+        encoded = codec.encode("".join(d.text[-1] for d in loaded.train + loaded.test))
+        assert encoded.surfaces == tuple(d.text[-1] for d in loaded.test)
+
+
+def test_symbols_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
+    experiment = settings(corpus_folder, "characters")
+    ran: list[int] = []
+    inner = encoding._write
+    monkeypatch.setattr(encoding, "_write", lambda *a: ran.append(1) or inner(*a))
+
+    def symbols(chosen):
+        return list(prepare(chosen, load_corpus(chosen)).encoded[0])
+
+    first, saved = symbols(experiment), caching.seconds_saved()
+    again = symbols(experiment)
+    assert len(ran) == 1
+    assert caching.seconds_saved() > saved  # what it once took counts in a budget
+    np.testing.assert_array_equal(first[3].symbols, again[3].symbols)
+    symbols(settings(corpus_folder, "characters", split={"seed": 9}))
+    symbols(settings(corpus_folder, {"kind": "subwords", "size": 300}))
+    assert len(ran) == 3
+    (made,) = list((caching.folder() / "encoded").glob("*"))[:1]
+    (made / stored_module.INDEX).write_bytes(b"damaged")
+    for chosen in (
+        experiment,
+        settings(corpus_folder, "characters", split={"seed": 9}),
+        settings(corpus_folder, {"kind": "subwords", "size": 300}),
+    ):
+        symbols(chosen)
+    assert len(ran) == 4  # the damaged one alone was made again
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in Path(corpus_folder).iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    symbols(settings(copy, "characters"))
+    assert len(ran) == 4  # the same text in another place
+    (copy / "tale00.txt").write_text("changed", encoding="utf-8")
+    symbols(settings(copy, "characters"))
+    assert len(ran) == 5
+    assert not list((caching.folder() / "encoded").glob("new-*"))
+
+
+def test_a_process_that_dies_is_one_clear_error(corpus_folder, small_limits, monkeypatch):
+    inner = processes.start
+    started = []
+
+    def start(*arguments, **options):
+        started.append(inner(*arguments, **options))
+        if len(started) == 2:
+            os.kill(started[-1].pid, signal.SIGKILL)
+        return started[-1]
+
+    monkeypatch.setattr(processes, "start", start)
+    experiment = settings(corpus_folder, "characters", threads=2)
+    with pytest.raises(TextgenError, match="ended by signal 9"):
+        prepare(experiment, load_corpus(experiment))
+    assert all(process.poll() is not None for process in started)
+    assert list((caching.folder() / "encoded").glob("*")) == []
+
+
+def test_what_a_process_has_to_say_is_passed_on(tmp_path, corpus_folder, small_limits, monkeypatch):
+    experiment = settings(corpus_folder, "characters", threads=2)
+    loaded = load_corpus(experiment)
+    unfitted = next(i for i, d in enumerate(loaded.train) if d not in loaded.sample)
+    loaded.train[unfitted] = Document("gone", stretches.Stretch(tmp_path / "gone.txt", 0, 9, 9))
+    monkeypatch.setattr(encoding, "alphabet", lambda documents: "abc")
+    with pytest.raises(TextgenError, match=r"code 2:\n.*gone\.txt"):
+        prepare(experiment, loaded)
+
+
+def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_limits, monkeypatch):
+    usage = SimpleNamespace(free=10_000)
+    monkeypatch.setattr(encoding.shutil, "disk_usage", lambda place: usage)
+    experiment = settings(corpus_folder, "characters")
+    with pytest.raises(TextgenError, match=r"0\.0 GB of disk space left[\s\S]*TEXTGEN_CACHE"):
+        prepare(experiment, load_corpus(experiment))
+    assert list((caching.folder() / "encoded").glob("*")) == []
+
+
+def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_limits, monkeypatch):
+    (tmp_path / "occupied").write_text("a file", encoding="utf-8")
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
+    experiment = settings(corpus_folder, "characters")
+    with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
+        prepare(experiment, load_corpus(experiment))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 10_000])
+def test_a_computed_order_is_a_permutation(monkeypatch, size):
+    monkeypatch.setattr(windows_module, "LISTED", 0)
+    orders = [permutation(size, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    places = [order(np.arange(size)) for order in orders]
+    np.testing.assert_array_equal(np.sort(places[0]), np.arange(size))
+    np.testing.assert_array_equal(places[0], places[1])
+    if size > 9:
+        assert (places[0] != places[2]).mean() > 0.9
+        jumps = np.diff(places[0])
+        assert len(np.unique(jumps)) > 0.3 * size  # no arithmetic progression
+        assert abs(np.corrcoef(places[0][1:], places[0][:-1])[0, 1]) < 0.2
+
+
+def test_the_order_of_very_many_windows_takes_no_memory(monkeypatch):
+    import tracemalloc
+
+    objective = Shifted(2, 1)
+    document = np.ones(600_000, dtype=np.uint8)
+    windows = Windows([document], objective)
+    monkeypatch.setattr(windows_module, "LISTED", 1000)
+    tracemalloc.start()
+    for _ in zip(range(20), windows.training(4, seed=1), strict=False):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000  # a list of 300,000 windows takes 2.4 MB
+
+
+def _mapped() -> int:
+    """Bytes of files that are mapped into this process and held in memory."""
+    found = re.search(r"RssFile:\s*(\d+)", Path("/proc/self/status").read_text())
+    return 1024 * int(found[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells what is mapped")
+def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(windows_module, "HELD", 1 << 21)
+    monkeypatch.setattr(windows_module, "BLOCK", 1 << 21)
+    size = 1 << 25
+    (tmp_path / stored_module.SYMBOLS).write_bytes(bytes(size))
+    np.save(tmp_path / stored_module.INDEX, np.array([[size - 1, 1, 1, 0]]))
+    stored = stored_module.Stored(tmp_path, 200)
+    before = _mapped()
+    assert int(stored.flat.max()) == 0
+    assert _mapped() - before > size / 2
+    stored.release()
+    assert _mapped() - before < size / 8
+    windows = Windows(stored, Shifted(16, 1))
+    for _ in zip(range(3000), windows.training(16, seed=0), strict=False):
+        pass
+    assert _mapped() - before < size / 4
+    assert windows.share(1) == 0.0
+    assert _mapped() - before < size / 4
+
+
+def test_every_policy_is_encoded_from_its_saved_state():
+    """Processes read the codec from JSON: nothing that decides about symbols may be left out."""
+    import json
+
+    from textgen.tokenizers.words import Words
+
+    text, other = made_up(80, 5), made_up(30, 6) + " unfathomable Pandemonium 1926"
+    for policy in POLICIES:
+        tokenizer = Words(policy)
+        codec = tokenizer.fit([text], [other], 1)
+        again = tokenizer.load(json.loads(json.dumps(codec.state(), sort_keys=True)))
+        np.testing.assert_array_equal(
+            codec.encode(other, training=True).symbols, again.encode(other, training=True).symbols
+        )
+
+
+def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
+    import json
+
+    from textgen.run import run
+
+    changes = ["training.updates=4", "training.validations=1", "sampling.length=20"]
+    folder = run(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    corpus, training = metrics["corpus"], metrics["training"]
+    assert corpus["fitted_on"]["characters"] <= 12_000 < corpus["train"]["characters"]
+    marks = corpus["train"]["documents"]
+    assert training["characters_of_training_text"] == corpus["train"]["characters"] + marks
+    assert metrics["test"]["characters"] == corpus["test"]["characters"]
+    assert 2 < metrics["test"]["bits_per_character"]["total"] < 8
+    assert list((caching.folder() / "encoded").glob("*/symbols.bin"))
