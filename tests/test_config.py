@@ -10,7 +10,9 @@ from textgen.errors import TextgenError
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(
-    p for p in (ROOT / "experiments").rglob("*.toml") if "training" in p.read_text()
+    p
+    for p in (ROOT / "experiments").rglob("*.toml")
+    if "training" in p.read_text() and p.parent.name != "search"
 )
 BASE = """
 [corpus]

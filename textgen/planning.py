@@ -229,5 +229,5 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         parameters_wanted=budget.parameters,
         processor=manifest.processor(),
         textgen=textgen.__version__,
-        kernel=found.get("kernel", "fused"),
+        kernel=found.get("kernel", experiment.training.kernel),
     )
