@@ -68,6 +68,25 @@ def two_cores_table() -> str:
     return table(head.split("|"), rows)
 
 
+def search_table(name: str) -> str:
+    """Trials of a search, best first, by validation bits per character."""
+    trials = json.loads((RESULTS / "search" / f"{name}.json").read_text("utf-8"))
+    rows = [
+        [
+            f"`{trial}`",
+            ", ".join(f"`{setting}`" for setting in found["settings"]) or "as in the file",
+            f"{found['validation']:.4f}",
+            f"{found['updates']:,}",
+            f"{found['milliseconds_per_update']:.1f}",
+            f"{found['parameters'] / 1e6:.2f} M",
+            f"`{found['kernel']}`",
+        ]
+        for trial, found in sorted(trials.items(), key=lambda item: item[1]["validation"])
+    ]
+    head = "trial|settings|validation bpc|updates|ms an update|parameters|kernel"
+    return table(head.split("|"), rows)
+
+
 def arms_table() -> str:
     """Arms by their total, best first."""
     rows = []
@@ -263,6 +282,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts": verdicts_table,
     "arms": arms_table,
     "two_cores": two_cores_table,
+    "search_char": lambda: search_table("char"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,
     "samples": samples_list,
