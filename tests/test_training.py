@@ -13,6 +13,7 @@ from textgen import checkpoint
 from textgen.backbone import set_embedding
 from textgen.errors import Diverged, TextgenError
 from textgen.likelihood import symbol_bits
+from textgen.lstm import KERNELS
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.settings import Training
@@ -85,6 +86,14 @@ def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel,
     assert progress.best == pytest.approx(expected.best, abs=closeness)
     for a, b in zip(network.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=10 * closeness)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
+    settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
+    model = {**ADAPTIVE, "dropout": 0.4, "units": (12, 8)}
+    *_, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
+    assert progress.best < np.log2(CODEC.size)
 
 
 def test_a_training_that_goes_on_keeps_its_kernel(tmp_path):

@@ -21,7 +21,9 @@ class HashedDropout(keras.layers.Dropout):
         if not training or not self.rate:
             return inputs
         seed = tf.cast(self.seed_generator.next(), tf.uint32)
-        return _drop(inputs, seed, self.rate)
+        outputs = _drop(inputs, seed, self.rate)
+        outputs.set_shape(inputs.shape)  # which a graph made for any shape does not tell
+        return outputs
 
 
 @tf.function(autograph=False, jit_compile=True)

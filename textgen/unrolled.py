@@ -90,7 +90,10 @@ def _rows(inputs: Any, kernel: Any, recurrent: Any, bias: Any, h: Any, c: Any) -
 
     def gradient(d_outputs: Any, d_h: Any, d_c: Any) -> Any:
         back = tf.transpose(kernel), tf.transpose(recurrent)
-        d_by_time = tf.transpose(d_outputs, [1, 0, 2])
+        # what comes from above may have lost its shape on the way
+        d_by_time = tf.transpose(
+            tf.ensure_shape(d_outputs, [*inputs.shape[:2], *h.shape[1:]]), [1, 0, 2]
+        )
         d_inputs, *rest = _line(backward, by_time, *back, d_by_time, d_h, d_c, h, c, *kept)
         return tf.transpose(d_inputs, [1, 0, 2]), *rest
 
@@ -140,7 +143,7 @@ def _columns(inputs: Any, kernel: Any, recurrent: Any, bias: Any, h: Any, c: Any
     outputs, h_last, c_last, *kept = _line(forward, _enter(inputs), up, h, c)
 
     def gradient(d_outputs: Any, d_h: Any, d_c: Any) -> Any:
-        by_time = _to_columns(d_outputs)
+        by_time = _to_columns(tf.ensure_shape(d_outputs, [*inputs.shape[:2], units]))
         d_inputs, d_all, d_h, d_c = _line(backward, down, by_time, d_h, d_c, c, *kept)
         sizes = [width, 1, _padding(width), units]
         d_kernel, d_bias, _, d_recurrent = tf.split(d_all, sizes)
