@@ -283,13 +283,15 @@ def test_the_order_of_very_many_windows_takes_no_memory(monkeypatch):
     assert peak < 100_000  # a list of 300,000 windows takes 2.4 MB
 
 
-def _mapped() -> int:
-    """Bytes of files that are mapped into this process and held in memory."""
-    found = re.search(r"RssFile:\s*(\d+)", Path("/proc/self/status").read_text())
-    return 1024 * int(found[1])
+def _held(path: Path) -> int:
+    """Bytes of a file that are mapped into this process and held in memory."""
+    maps = Path("/proc/self/smaps").read_text()
+    return 1024 * sum(
+        int(size) for size in re.findall(rf"{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+)", maps)
+    )
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells what is mapped")
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="tells what is mapped")
 def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(windows_module, "HELD", 1 << 21)
     monkeypatch.setattr(windows_module, "BLOCK", 1 << 21)
@@ -297,17 +299,17 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
     (tmp_path / stored_module.SYMBOLS).write_bytes(bytes(size))
     np.save(tmp_path / stored_module.INDEX, np.array([[size - 1, 1, 1, 0]]))
     stored = stored_module.Stored(tmp_path, 200)
-    before = _mapped()
+    path = tmp_path / stored_module.SYMBOLS
     assert int(stored.flat.max()) == 0
-    assert _mapped() - before > size / 2
+    assert _held(path) > size / 2
     stored.release()
-    assert _mapped() - before < size / 8
+    assert _held(path) < size / 8
     windows = Windows(stored, Shifted(16, 1))
     for _ in zip(range(3000), windows.training(16, seed=0), strict=False):
         pass
-    assert _mapped() - before < size / 4
+    assert _held(path) < size / 4
     assert windows.share(1) == 0.0
-    assert _mapped() - before < size / 4
+    assert _held(path) < size / 4
 
 
 def test_every_policy_is_encoded_from_its_saved_state():

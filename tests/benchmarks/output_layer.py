@@ -1,30 +1,26 @@
-"""Milliseconds of a training step with a large vocabulary: full softmax against two levels.
+"""The training step with a large vocabulary: two levels against the full softmax.
 
     python tests/benchmarks/output_layer.py
 
 1 × 256 units on an embedding of 128, batches of 16 × 32 targets drawn independently from Zipf's law
 as Mandelbrot corrected it, p ∝ 1 / (rank + 2.7). That is hard on two levels: text has fewer of its
-words in the tail. Interleaved repeats in one process; medians and ratios to the full softmax
-go to ``output_layer.json`` beside this file. Two arms have dropout, ours and Keras'.
-
-``output_layer.py SIZE`` takes another vocabulary than 20,000 and writes nothing.
+words in the tail. All arms take turns in one process. Two have dropout, ours and Keras'.
 """
 
 from __future__ import annotations
 
-import json
-import sys
+import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from textgen import backend
+from timing import Target, Worker, divided, row, serve, show
 
 SIZE, BATCH, WINDOW = 20_000, 16, 32
-UPDATES, REPEATS = 10, 9
+UPDATES, THREADS = 10, 2
+KERNEL = "unrolled"
+WANTED = {"adaptive, head 2000": Target(at_most=0.45)}
 ARMS: dict[str, dict[str, Any]] = {
     "softmax": {},
     "adaptive, head 1000": {"output": "adaptive", "head": 1000},
@@ -62,10 +58,10 @@ def updates(
     law = 1 / (np.arange(size) + 2.7)
     law /= law.sum()
     share = float(law[backbone.head :].sum())
-    trainer = Trainer(network, objective, backbone, BATCH, "categorical", share)
+    trainer = Trainer(network, objective, backbone, BATCH, "categorical", share, KERNEL, THREADS)
     trainer.compile(
         optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0),
-        jit_compile=True,
+        jit_compile=False,  # the trainer compiles what should be
         steps_per_execution=UPDATES,
     )
     trainer.optimizer.build(network.trainable_variables)
@@ -78,32 +74,44 @@ def updates(
     return lambda: float(train(batches)["loss"]), network.count_params()
 
 
-def main(size: int) -> dict[str, dict[str, float]]:
-    backend.start()
-    arms = {name: updates(size, **settings) for name, settings in ARMS.items()}
-    for run, _ in arms.values():
-        run()  # compiles
-    times: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(REPEATS):
-        for name, (run, _) in arms.items():
+def arms() -> Callable[[], dict[str, float]]:
+    """Every arm once, in turns: milliseconds an update."""
+    from textgen import backend
+
+    backend.start(THREADS, parts=True)
+    made = {name: updates(SIZE, **settings)[0] for name, settings in ARMS.items()}
+
+    def measure() -> dict[str, float]:
+        found = {}
+        for name, run in made.items():
             begin = time.perf_counter()
             run()
-            times[name].append(1e3 * (time.perf_counter() - begin) / UPDATES)
-    results = {}
-    for name, values in times.items():
-        ratios = np.array(values) / np.array(times["softmax"])
-        results[name] = {
-            "milliseconds": round(float(np.median(values)), 2),
-            "ratio": round(float(np.median(ratios)), 3),
-            "lowest": round(float(ratios.min()), 3),
-            "highest": round(float(ratios.max()), 3),
-            "weights": arms[name][1],
-        }
-        print(f"{name}: {results[name]}")
-    return results
+            found[name] = 1e3 * (time.perf_counter() - begin) / UPDATES
+        return found
+
+    measure()  # compiles
+    return measure
 
 
-if __name__ == "__main__":
-    results = main(int(sys.argv[1]) if len(sys.argv) > 1 else SIZE)
-    if len(sys.argv) == 1:
-        Path(__file__).with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
+WORKERS = {"arms": arms}
+
+
+def measure(repeats: int) -> list[dict[str, Any]]:
+    with Worker(__file__, "arms") as worker:
+        found = [worker.go() for _ in range(repeats)]
+    times = {name: [each[name] for each in found] for name in ARMS}
+    return [
+        row(
+            f"training step, {SIZE:,} symbols, {name}",
+            "full softmax",
+            divided(values, times["softmax"]),
+            WANTED.get(name),
+            milliseconds=round(statistics.median(values), 2),
+        )
+        for name, values in times.items()
+        if name != "softmax"
+    ]
+
+
+if __name__ == "__main__" and not serve(WORKERS):
+    show(measure(5))

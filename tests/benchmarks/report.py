@@ -1,36 +1,42 @@
-"""How long a report takes: ``python tests/benchmarks/report.py RUN RUN …``.
+"""Building a report: ``python tests/benchmarks/report.py RUN RUN …``.
 
-The runs' bits, samples, cross-scores and the references are made first, if missing; what is
-timed is the command itself, in a process of its own, as a user waits for it.
+The runs' bits, samples, cross-scores and the references are made first, if missing; what is timed
+is the command itself, in a process of its own, as a user waits for it, against a process that
+imports TensorFlow and Keras and does nothing.
 """
 
 from __future__ import annotations
 
-import json
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-REPEATS = 3
+from timing import IMPORT, divided, in_turns, row, show
 
 
-def main(folders: list[str]) -> None:
-    command = [sys.executable, "-m", "textgen.compare", *folders, "--name", "benchmark", "--quiet"]
+def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as reports:
-        command += ["--reports", reports]
+        command = [
+            sys.executable, "-m", "textgen.compare", *map(str, folders), "--name", "benchmark",
+            "--quiet", "--reports", reports,
+        ]  # fmt: skip
         subprocess.run(command, check=True)
-        seconds = []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            subprocess.run(command, check=True)
-            seconds.append(time.perf_counter() - start)
+        times = in_turns({"report": command, "import": IMPORT}, repeats)
         size = (Path(reports) / "benchmark" / "index.html").stat().st_size
-    found = {"runs": len(folders), "seconds": sorted(seconds), "bytes": size}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(f"{len(folders)} runs: {min(seconds):.1f} to {max(seconds):.1f} s, {size / 1e6:.1f} MB")
+    return [
+        row(
+            f"report of {len(folders)} runs",
+            "importing TensorFlow and Keras",
+            divided(times["report"], times["import"]),
+            seconds=round(statistics.median(times["report"]), 2),
+            bytes=size,
+        )
+    ]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    show(measure(5, sys.argv[1:]))

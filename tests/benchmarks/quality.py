@@ -1,0 +1,120 @@
+"""Time to quality: bits per character on the held-out tales after as long a training.
+
+    python tests/benchmarks/quality.py [--seconds 60] [--experiments char.toml word_rare_unk.toml]
+
+textgen trains an experiment file as a user would; PyTorch trains a network of the same sizes on the
+same symbols, with the same batches, optimizer, learning rate and dropout, for as many seconds as
+that training took, its calibration not counted on either side. Both are scored alike: the state is
+carried through each held-out document, every symbol and end mark is charged, and what the codec
+charges for the spelling of replaced words comes on top, which is the same for both.
+
+A repeat is a seed. textgen keeps its best weights by validation, PyTorch its last ones, with a
+learning rate that has come down to zero.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from timing import Target, Worker, divided, interleaved, row, serve, show
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+FILES = ("char.toml", "word_rare_unk.toml")
+SECONDS = 60.0
+WANTED = Target(at_most=1.0)
+
+
+def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
+    from textgen.run import run
+
+    seed = 0
+
+    def measure() -> dict[str, Any]:
+        nonlocal seed
+        seed += 1
+        overrides = [f"seed={seed}", f"training.seconds={seconds}", "sampling.every=0"]
+        name = f"{Path(file).stem}_{seed}"
+        folder = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        return {
+            "bits_per_character": metrics["test"]["bits_per_character"]["total"],
+            "seconds": metrics["training"]["seconds"],
+            "updates": metrics["training"]["updates"],
+            "kernel": metrics["training"].get("kernel"),
+        }
+
+    return measure
+
+
+def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
+    from torch_side import Trainer
+
+    from textgen import runs as folders
+    from textgen.corpora.loading import load_corpus
+    from textgen.objectives.windows import Windows
+
+    seed = 0
+
+    def measure() -> dict[str, Any]:
+        nonlocal seed
+        seed += 1
+        folder = Path(runs) / f"{Path(file).stem}_{seed}"
+        experiment, codec, metrics = folders.load_light(folder)
+        loaded = load_corpus(experiment)
+        symbols = [codec.encode(d.text, training=True).symbols for d in loaded.train]
+        trainer = Trainer(codec.size, experiment.backbone, experiment.training, seed)
+        windows = Windows(symbols, experiment.objective)
+        updates = trainer.train(windows, metrics["training"]["seconds"], seed)
+        encoded = [codec.encode(d.text) for d in loaded.test]
+        bits = trainer.bits([e.symbols for e in encoded], experiment.objective)
+        bits += sum(float(e.spelling_bits.sum()) for e in encoded)
+        characters = sum(e.characters + 1 for e in encoded)
+        return {"bits_per_character": bits / characters, "updates": updates}
+
+    return measure
+
+
+WORKERS = {"textgen": textgen, "pytorch": pytorch}
+
+
+def measure(
+    repeats: int, seconds: float = SECONDS, files: Sequence[str] = FILES
+) -> list[dict[str, Any]]:
+    rows = []
+    for file in files:
+        path = EXPERIMENTS / file
+        with (
+            tempfile.TemporaryDirectory() as runs,
+            Worker(__file__, "textgen", path, seconds, runs) as ours,
+            Worker(__file__, "pytorch", path, runs) as other,
+        ):
+            found = interleaved({"textgen": ours, "PyTorch": other}, repeats)
+        bits = {side: [each["bits_per_character"] for each in found[side]] for side in found}
+        rows.append(
+            row(
+                f"bits per character of `{path.stem}` after {seconds:g} s",
+                "PyTorch float32, as long",
+                divided(bits["textgen"], bits["PyTorch"]),
+                WANTED,
+                found=found,
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--experiments", nargs="+", default=FILES)
+    given = parser.parse_args()
+    show(measure(given.repeats, given.seconds, given.experiments))
+
+
+if __name__ == "__main__" and not serve(WORKERS):
+    main()

@@ -1,0 +1,135 @@
+"""Sampling: the compiled loop against ``model.predict`` a character and a PyTorch step loop.
+
+    python tests/benchmarks/sampling.py
+
+2 × 256 units, 90 symbols and 20,000, the latter with a full softmax and with two levels; weights as
+they are before training. ``predict`` reads the last WINDOW symbols anew for every symbol that it
+writes, as the article's program and most tutorials do, in a network of Keras' own layers. PyTorch
+carries its states, draws with ``multinomial`` and has two threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from timing import Target, Worker, divided, interleaved, row, serve, show
+
+WINDOW, THREADS, UNITS = 50, 2, (256, 256)
+SYMBOLS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": 12}
+CASES = ((90, "softmax"), (20_000, "softmax"), (20_000, "adaptive"))
+WANTED = {
+    "predict": Target(at_least=500),
+    1: Target(at_least=3),
+    64: Target(at_least=1.3),
+}
+
+
+def backbone(size: int, output: str) -> Any:
+    from textgen.settings import Backbone
+
+    width = 64 if size < 1000 else 128
+    return Backbone(units=UNITS, input="embedding", embedding_size=width, output=output)
+
+
+def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
+    from textgen import backend
+
+    backend.start(THREADS)
+    from textgen.lstm import FusedLSTM
+    from textgen.objectives.stepwise import NextToken
+    from textgen.sampling import FREE, Sampler
+
+    settings, objective = backbone(int(size), output), NextToken(64)
+    network = objective.build(settings, int(size), FusedLSTM)
+    sampler, steps = Sampler(objective, network, settings), SYMBOLS["textgen"][int(batch)]
+    free = np.full((int(batch), steps), FREE)
+    return timed(lambda: sampler.draw(free), steps * int(batch))
+
+
+def predict(size: str, output: str) -> Callable[[], float]:
+    from textgen import backend
+
+    backend.start(THREADS)
+    import keras
+
+    from textgen.objectives.stepwise import NextToken
+
+    settings = backbone(int(size), output)
+    network = NextToken(64).build(settings, int(size), keras.layers.LSTM)
+    states = [np.zeros((1, units), np.float32) for units in UNITS for _ in "hc"]
+    recent = np.full((1, WINDOW), 2, np.int32)
+
+    def write() -> None:
+        nonlocal recent
+        for _ in range(SYMBOLS["predict"]):
+            logits = network.predict([recent, *states], verbose=0)[0][:, -1]
+            drawn = np.argmax(logits + np.random.gumbel(size=logits.shape), axis=-1)
+            recent = np.concatenate([recent[:, 1:], drawn[:, None].astype(np.int32)], axis=1)
+
+    return timed(write, SYMBOLS["predict"])
+
+
+def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
+    import torch
+    from torch_side import Network
+
+    torch.set_num_threads(THREADS)
+    network = Network(int(size), backbone(int(size), output)).eval()
+    steps = SYMBOLS["pytorch"][int(batch)]
+
+    def write() -> None:
+        with torch.no_grad():
+            states = network.zero_states(int(batch))
+            drawn = torch.zeros(int(batch), 1, dtype=torch.long)
+            for _ in range(steps):
+                features, states = network.features(drawn, states)
+                drawn = torch.multinomial(network.probabilities(features[:, 0]), 1)
+
+    return timed(write, steps * int(batch))
+
+
+def timed(write: Callable[[], Any], symbols: int) -> Callable[[], float]:
+    """Seconds a symbol, once what has to be compiled is compiled."""
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        write()
+        return (time.perf_counter() - begin) / symbols
+
+    measure()
+    return measure
+
+
+WORKERS = {"textgen": textgen, "predict": predict, "pytorch": pytorch}
+
+
+def measure(repeats: int) -> list[dict[str, Any]]:
+    rows = []
+    for size, output in CASES:
+        levels = "two levels" if output == "adaptive" else "full softmax"
+        for batch in (1, 64):
+            what = f"sampling, {size:,} symbols, {levels}, batch {batch}"
+            with (
+                Worker(__file__, "textgen", size, output, batch) as ours,
+                Worker(__file__, "pytorch", size, output, batch) as other,
+            ):
+                times = interleaved({"textgen": ours, "PyTorch": other}, repeats)
+                ratios = divided(times["PyTorch"], times["textgen"])
+                rate = round(1 / float(np.median(times["textgen"])))
+                rows.append(
+                    row(what, "PyTorch step loop", ratios, WANTED[batch], symbols_a_second=rate)
+                )
+                if batch > 1:
+                    continue
+                with Worker(__file__, "predict", size, output) as tutorial:
+                    times = interleaved({"textgen": ours, "predict": tutorial}, repeats)
+                ratios = divided(times["predict"], times["textgen"])
+                rows.append(row(what, "`predict` a symbol", ratios, WANTED["predict"]))
+    return rows
+
+
+if __name__ == "__main__" and not serve(WORKERS):
+    show(measure(5))

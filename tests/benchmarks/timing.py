@@ -1,0 +1,238 @@
+"""What the benchmarks share: workers that take turns, ratios with their spread, a quiet machine.
+
+Each side of a comparison is a process of its own, so that neither thread pool disturbs the other.
+A worker is one of these files called as ``FILE --worker NAME ARGUMENTS``: it prepares itself, says
+``ready`` and answers every line ``go`` with one line of JSON: the seconds that it needed, or a
+dictionary of figures. Repeats are interleaved (A B A B …): a machine that slows down meanwhile
+slows both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+LOADED = 0.15
+"""Share of all cores that other processes may use while something is measured."""
+WATCHED = 2.0
+"""Seconds for which an idle machine is looked at before and after."""
+IMPORT = [sys.executable, "-c", "import tensorflow, keras"]
+PAUSE = 0.2
+"""Seconds between two turns, in which the threads of the side before fall asleep."""
+
+
+class Target(NamedTuple):
+    """What a ratio should be: at least or at most a number."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met(self, ratio: float) -> bool:
+        return (self.at_least is None or ratio >= self.at_least) and (
+            self.at_most is None or ratio <= self.at_most
+        )
+
+    def __str__(self) -> str:
+        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+
+
+def row(
+    what: str, reference: str, ratios: Sequence[float], target: Target | None = None, **more: Any
+) -> dict[str, Any]:
+    """One line of the table: the median, lowest and highest of some ratios, and what is wanted.
+
+    Args:
+        what, reference: the two sides.
+        ratios: one a repeat, of two measurements that followed each other.
+        target: what the median is judged by.
+        more: other figures, for the JSON file.
+    """
+    middle = statistics.median(ratios)
+    return {
+        "what": what,
+        "reference": reference,
+        "ratio": round(middle, 4),
+        "lowest": round(min(ratios), 4),
+        "highest": round(max(ratios), 4),
+        "repeats": len(ratios),
+        "target": str(target) if target else None,
+        "passed": target.met(middle) if target else None,
+        **more,
+    }
+
+
+class Worker:
+    """A process that measures one side.
+
+    Args:
+        file: the benchmark's own file.
+        name, arguments: of the worker.
+    """
+
+    def __init__(self, file: str, name: str, *arguments: Any) -> None:
+        self._name = f"{Path(file).name} {name}"
+        self._process = subprocess.Popen(
+            [sys.executable, file, "--worker", name, *map(str, arguments)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+        )  # fmt: skip
+        self._answer()
+
+    def go(self) -> Any:
+        """One measurement."""
+        assert self._process.stdin is not None
+        time.sleep(PAUSE)
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._name} ended with code {self._process.wait()}")
+        return json.loads(line)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+
+def answer(measure: Callable[[], Any]) -> None:
+    """Be a worker: whatever ``measure`` returns, once it is asked for."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no answer
+    print(json.dumps("ready"), file=out, flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(measure()), file=out, flush=True)
+
+
+def serve(workers: dict[str, Callable[..., Callable[[], Any]]]) -> bool:
+    """Whether this process was started as a worker; if so it has done its work."""
+    if sys.argv[1:2] != ["--worker"]:
+        return False
+    answer(workers[sys.argv[2]](*sys.argv[3:]))
+    return True
+
+
+def interleaved(sides: dict[str, Worker], repeats: int) -> dict[str, list[Any]]:
+    """Every side's measurements, taken in turns."""
+    found: dict[str, list[Any]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, worker in sides.items():
+            found[name].append(worker.go())
+    return found
+
+
+def in_turns(commands: dict[str, list[str]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of whole processes, from start to end, taken in turns.
+
+    Raises:
+        SystemExit: one of them fails.
+    """
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(repeats):
+        for name, command in commands.items():
+            begin = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, text=True)
+            found[name].append(time.perf_counter() - begin)
+            if done.returncode:
+                raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    return found
+
+
+def divided(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """The ratio of every pair that followed each other."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as Markdown."""
+    lines = [
+        "| what | against | ratio | range | wanted | met |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for each in rows:
+        unit = each.get("unit", "×")
+        spread = f"{each['lowest']:.3g} to {each['highest']:.3g}"
+        passed = {True: "yes", False: "**no**", None: ""}[each["passed"]]
+        lines.append(
+            f"| {each['what']} | {each['reference']} | {each['ratio']:.3g} {unit} | {spread} | "
+            f"{each['target'] or ''} | {passed} |"
+        )
+    return "\n".join(lines)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    print(table(rows))
+
+
+def processor_times(file: Path = Path("/proc/stat")) -> tuple[float, float] | None:
+    """(busy, all) seconds of all cores since the system started; None where it does not tell.
+
+    Time that the host gave to other machines counts as busy, waiting for a disk as idle.
+    """
+    try:
+        first = file.read_text().splitlines()[0].split()
+    except (OSError, IndexError):
+        return None
+    ticks = [int(part) for part in first[1:9]]  # user nice system idle iowait irq softirq steal
+    a_second = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(ticks) / a_second
+
+
+def own_times() -> float:
+    """Processor seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+class Watch:
+    """The share of all cores that others use, from now until :meth:`share` is asked.
+
+    No child of this process may be running at either time: it would be taken for a stranger.
+    """
+
+    def __init__(self) -> None:
+        self._before, self._own = processor_times(), own_times()
+
+    def share(self) -> float | None:
+        """In 0 … 1, or None where the system does not tell."""
+        after = processor_times()
+        if self._before is None or after is None:
+            return None
+        others = after[0] - self._before[0] - (own_times() - self._own)
+        return max(0.0, others / max(after[1] - self._before[1], 1e-9))
+
+
+def idle_share(seconds: float = WATCHED) -> float | None:
+    """What others use while this process sleeps."""
+    watch = Watch()
+    time.sleep(seconds)
+    return watch.share()
+
+
+def verdict(shares: dict[str, float | None]) -> str:
+    """Why a result is not to be trusted, or an empty text.
+
+    Args:
+        shares: when it was looked → share of all cores that other processes used.
+    """
+    unknown = [when for when, share in shares.items() if share is None]
+    if unknown:
+        return "this system does not tell how loaded it is (no /proc/stat)"
+    high = {when: share for when, share in shares.items() if share is not None and share > LOADED}
+    if not high:
+        return ""
+    told = ", ".join(f"{share:.0%} of all cores {when}" for when, share in high.items())
+    return f"other processes used {told}; at most {LOADED:.0%} is allowed"
