@@ -8,15 +8,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 from rich.table import Table
 
-from textgen.console import Screen
-from textgen.likelihood import UNCHARGED
-from textgen.planning import ArmPlan
 from textgen.studies import Study
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.planning import ArmPlan
 
 WAITING, RUNNING, FAILED = "·", "running", "failed"
 NEVER = "–"
@@ -34,6 +34,8 @@ class Board:
     """
 
     def __init__(self, study: Study, workers: int = 1, quiet: bool = False) -> None:
+        from textgen.console import Screen
+
         self.study, self.workers = study, workers
         self.screen = Screen(quiet)
         self.states: dict[str, str] = {}
@@ -154,6 +156,8 @@ def figure(folder: Path) -> str:
 
 
 def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    from textgen.likelihood import UNCHARGED
+
     bits = [m["test"]["bits_per_character"] for m in found]
     counts = tuple(_range([m["training"][key] for m in found]) for key in ("parameters", "updates"))
     if not all(bits):

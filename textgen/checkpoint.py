@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.errors import TextgenError
+from textgen.errors import TextgenError, write_failed
 
 FOLDER = "checkpoint"
 
@@ -64,13 +64,3 @@ def load(run: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
             hint="start this run again with --overwrite",
         ) from None
     return arrays, progress
-
-
-def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
-    """The message for a file that could not be written; ``kept`` says what is safe."""
-    return TextgenError(
-        str(path),
-        found=f"it could not be written: {error.strerror or error}",
-        expected="room on the disk and leave to write",
-        hint=f"{kept}; free some space and repeat the command to go on",
-    )

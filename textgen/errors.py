@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class TextgenError(Exception):
     """A problem with the user's input or surroundings, told on one screen without a traceback.
@@ -32,3 +34,13 @@ class CorpusUnavailable(TextgenError):  # noqa: N818 - a state of the world, not
 
 class Diverged(TextgenError):  # noqa: N818 - the field's word
     """Training produced a loss that is not a number."""
+
+
+def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
+    """The message for a file that could not be written; ``kept`` says what is safe."""
+    return TextgenError(
+        str(path),
+        found=f"it could not be written: {error.strerror or error}",
+        expected="room on the disk and leave to write",
+        hint=f"{kept}; free some space and repeat the command to go on",
+    )

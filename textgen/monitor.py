@@ -109,13 +109,15 @@ class Monitor(keras.callbacks.Callback):
         progress.updates += progress.updates_per_round
         progress.seconds += now() - self._start
         start = now()
-        validation = self.validate()
+        share = self.trainer.share
+        with self.trainer.averaged():
+            validation = share.agree(self.validate() if share.chief else None)
+            if validation < progress.best or not self.best:
+                progress.best, progress.best_round = validation, epoch + 1
+                weights = self.trainer.network.get_weights()
+                self.best = {f"best{i}": w for i, w in enumerate(weights)}
         progress.validation_seconds += now() - start
         logs["validation_bits_per_character"] = validation
-        if validation < progress.best or not self.best:
-            progress.best, progress.best_round = validation, epoch + 1
-            weights = self.trainer.network.get_weights()
-            self.best = {f"best{i}": w for i, w in enumerate(weights)}
         progress.history.append(
             {
                 "round": epoch + 1,
@@ -127,6 +129,8 @@ class Monitor(keras.callbacks.Callback):
                 "learning_rate": float(self.trainer.optimizer.learning_rate),
             }
         )
-        checkpoint.save(self.run, {**self.trainer.arrays(), **self.best}, asdict(progress))
+        arrays = self.trainer.arrays()
+        if share.chief:
+            checkpoint.save(self.run, {**arrays, **self.best}, asdict(progress))
         if self.out_of_patience():
             self.trainer.stop_training = True

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -10,13 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen import cli, config, preparing
+from textgen import cli, config, meeting
 from textgen.config import Experiment
-from textgen.corpora.loading import Loaded, load_corpus
-from textgen.preparing import Prepared
+from textgen.meeting import Cluster
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # NumPy and more: not needed for --help
+    from textgen.corpora.loading import Loaded
     from textgen.likelihood import DocumentBits
+    from textgen.preparing import Prepared
     from textgen.training import Progress
 
 
@@ -40,28 +44,31 @@ def run(
         quiet: no progress on the terminal.
 
     Returns:
-        The run folder. A run cut short goes on where it stood.
+        The run folder. A run cut short goes on where it stood. Of several workers
+        (``training.strategy = "multi_worker"``) only the chief writes it.
 
     Raises:
         TextgenError: anything wrong with the settings, the text or the folder.
     """
     from textgen import runs
+    from textgen.corpora.loading import load_corpus
 
     if not isinstance(experiment, Experiment):
         named = [f'name="{name}"'] if name else []
         experiment = config.load(experiment, [*overrides, *named])
     folder = Path(runs_folder) / experiment.name
-    lock = runs.prepare(folder, experiment, overwrite)
-    try:
-        loaded = load_corpus(experiment)
-        _go(folder, experiment, loaded, quiet)
-    finally:
-        lock.release()
+    cluster = meeting.cluster(experiment.training)
+    with contextlib.ExitStack() as stack:
+        if cluster.chief:
+            stack.callback(runs.prepare(folder, experiment, overwrite).release)
+        _go(folder, experiment, load_corpus(experiment), quiet, cluster)
     return folder
 
 
-def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> None:
-    from textgen import console, runs
+def _go(
+    folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool, cluster: Cluster
+) -> None:
+    from textgen import console, preparing, runs
 
     screen = console.Screen(quiet)
     screen.corpus(experiment.name, loaded)
@@ -71,11 +78,17 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     from textgen import backend
 
     settings = preparing.less(experiment.training, prepared.seconds)
+    if cluster.chief:
+        runs.check_same_text(folder, loaded.sha256)
+        runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
+    about = _about(experiment, loaded, prepared)
+    meeting.meet(cluster, about, meeting.WAIT + 2 * prepared.seconds, screen.say)
     threads = backend.start(settings.threads, settings.deterministic, parts=True)
     import keras
 
     from textgen import (
         backbone,
+        distributed,
         evaluation,
         kernels,
         likelihood,
@@ -87,37 +100,43 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     from textgen.lstm import FusedLSTM
     from textgen.sampling import Sampler
 
+    share = distributed.start(settings, cluster)
     memory.check_memory(
         experiment.backbone, codec.size, experiment.training.batch, experiment.objective.length
     )
     keras.utils.set_random_seed(experiment.seed)
     network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
     backbone.set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
-    runs.check_same_text(folder, loaded.sha256)
-    runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
-    kernel = kernels.choose(experiment, settings, network, encoded[0], threads)
+    kernel = kernels.Kernel("fused", {})  # the chief's is taken
+    if share.chief:
+        kernel = kernels.choose(experiment, settings, network, encoded[0], threads)
+        content = manifest.describe(experiment, loaded, threads, asdict(kernel), folder)
+        runs.write_json(folder / "manifest.json", {**content, "distribution": share.describe()})
     keras.utils.set_random_seed(experiment.seed)
-    runs.write_json(
-        folder / "manifest.json",
-        manifest.describe(experiment, loaded, threads, asdict(kernel), folder),
-    )
     sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
     screen.model(codec, network.count_params(), experiment)
     screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
-    progress = training.train(
-        folder,
-        network,
-        experiment.objective,
-        experiment.backbone,
-        settings,
-        encoded,
-        experiment.seed,
-        lambda trainer, progress: screen.callbacks(
-            progress, experiment, codec, sampler, encoded[0]
-        ),
-        kernel=kernel.name,
-        threads=threads,
-    )
+    with share.together():
+        progress = training.train(
+            folder,
+            network,
+            experiment.objective,
+            experiment.backbone,
+            settings,
+            encoded,
+            experiment.seed,
+            lambda trainer, progress: (
+                screen.callbacks(progress, experiment, codec, sampler, encoded[0])
+                if share.chief
+                else []
+            ),
+            kernel=kernel.name,
+            threads=threads,
+            share=share,
+        )
+    if not share.chief:
+        screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
+        return
     screen.say("scoring every held-out document, every character …")
     scored = {
         part: likelihood.score(experiment.objective, network, experiment.backbone, codec, documents)
@@ -139,6 +158,27 @@ def _go(folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool) -> No
     runs.write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     screen.result(folder, loaded, metrics, samples)
+
+
+def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:
+    """What all workers of a training must have alike, as hashes."""
+    from importlib import metadata
+
+    from textgen import runs
+
+    own = ("name", "corpus", "sampling")
+    settings = {key: table for key, table in experiment.resolved.items() if key not in own}
+    settings["training"] = {**settings["training"], "threads": 0}
+    parts = {
+        "settings": settings,
+        "text": loaded.description["sha256"] + loaded.description["split_sha256"],
+        "symbols": runs.fitted_state(experiment, prepared.codec),
+        "versions": [metadata.version(name) for name in ("textgen", "tensorflow")],
+    }
+    return {
+        name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
+        for name, part in parts.items()
+    }
 
 
 def _metrics(

@@ -25,17 +25,18 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import tomli_w
 
 from textgen import config
-from textgen.checkpoint import write_failed
 from textgen.config import Experiment
-from textgen.errors import TextgenError
-from textgen.objectives.base import Objective
-from textgen.tokenizers.base import Codec
+from textgen.errors import TextgenError, write_failed
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.objectives.base import Objective
+    from textgen.tokenizers.base import Codec
 
 SCHEMA = 2
 NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")

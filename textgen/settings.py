@@ -34,7 +34,7 @@ class Backbone:
     ``output = "adaptive"`` is a two-level softmax for large vocabularies: the ``head`` most
     frequent symbols, and the others through ``tail_size`` dimensions. With ``head`` symbols or
     hardly more it is the plain one. ``dropout`` falls between layers, and on the vectors of an
-    embedding.
+    embedding. ``normalisation`` is of what each LSTM layer puts out.
 
     Raises:
         ValueError: an output tied to an embedding that is not there, or on two levels.
@@ -44,6 +44,7 @@ class Backbone:
     input: Literal["one_hot", "embedding"] = "one_hot"
     embedding_size: Count = 64
     dropout: Fraction = 0.0
+    normalisation: Literal["none", "layer", "batch"] = "none"
     tied_output: bool = False
     output: Literal["softmax", "adaptive"] = "softmax"
     head: Count = 2000
@@ -65,7 +66,13 @@ class Training:
     validation split is looked at, the checkpoint written and the best weights kept.
 
     ``kernel`` is how an update is computed; ``"auto"`` takes what is fastest here for a training
-    that is long enough for it to matter, and ``deterministic`` the first.
+    that is long enough for it to matter, and ``deterministic`` the first. ``strategy`` divides
+    every batch among the GPUs of this machine (``"mirrored"``) or among the processes that
+    ``TF_CONFIG`` names (``"multi_worker"``); the same updates are made as on one device.
+
+    ``averaging`` is how much of the weights' running average is kept at each update (Polyak &
+    Juditsky 1992, with exponential weights); with 0 there is none, otherwise the average is what
+    is validated and saved.
     """
 
     seconds: Positive | None = None
@@ -79,11 +86,13 @@ class Training:
     warmup: Fraction = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    averaging: Fraction = 0.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
     patience: Annotated[int, Field(ge=0)] = 0
     kernel: Literal["auto", "fused", "unrolled", "unrolled_bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
+    strategy: Literal["one", "mirrored", "multi_worker"] = "one"
     deterministic: bool = False
 
 

@@ -33,7 +33,10 @@ from textgen.settings import Count, Positive
 
 REGIMES = ("seconds", "characters", "updates")
 TABLES = ("title", "budget", "arms", "contrasts", "threads")
-DECIDED = ("name", "seed", "training.threads", *(f"training.{b}" for b in files.BUDGETS))
+DECIDED = (
+    "name", "seed", "training.threads", "training.strategy",
+    *(f"training.{b}" for b in files.BUDGETS),
+)  # fmt: skip
 """Settings that a study decides for all its arms."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -110,7 +113,7 @@ class Study:
         """
         made = self.arms[arm]
         seed = made.numbers[0] if seed is None else seed
-        own = [f"training.threads={self.threads}", self.budget.override]
+        own = [f"training.threads={self.threads}", "training.strategy=one", self.budget.override]
         named = [f"seed={seed}", f'name="{arm}-{seed}"']
         try:
             return config.load(made.experiment, [*made.set, *own, *overrides, *named])

@@ -9,14 +9,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from textgen import cli, config, planning, runs, studies
+from textgen import cli, config, runs, studies
 from textgen.board import FAILED, Board, figure
 from textgen.config import Experiment
 from textgen.errors import TextgenError
-from textgen.planning import ArmPlan
 from textgen.studies import Study
 from textgen.workers import Job, locally
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.planning import ArmPlan
 
 LAST_LINES = 4
 """Of what a failed run printed, repeated at the end."""
@@ -52,6 +55,8 @@ def study(
         TextgenError: anything wrong with the files or the folder; and, when all else is done and
             the report written, that some runs have failed.
     """
+    from textgen import planning
+
     made = studies.load(path)
     if workers < 1:
         raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
@@ -107,6 +112,8 @@ def _job(folder: Path, experiment: Experiment, overwrite: bool, board: Board) ->
     Raises:
         TextgenError: its folder holds another experiment, which is not to be replaced.
     """
+    from textgen import planning
+
     stored = folder / "experiment.toml"
     if stored.exists():
         other = planning.differences(config.load(stored).resolved, experiment.resolved)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import tensorflow as tf
 
 from textgen import backend, checkpoint
 from textgen.backbone import layers_within, zero_states
+from textgen.distributed import ALONE, Share
 from textgen.errors import TextgenError
 from textgen.lstm import FusedLSTM
 from textgen.monitor import Monitor
@@ -39,9 +43,11 @@ class Trainer(keras.Model):
         batch: rows of a batch.
         loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
         tail_share: of a two-level output, how much of the training text is in the tail.
+        share, replica: what this process does of the training, and which of its devices this is.
 
     Raises:
-        TextgenError: the binary loss of a two-level output, which has no row of V logits.
+        TextgenError: the binary loss of a two-level output, which has no row of V logits; batch
+            normalisation on several replicas.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Trainer(keras.Model):
         tail_share: float = 0.25,
         kernel: str = "fused",
         threads: int = 1,
+        share: Share = ALONE,
+        replica: int = 0,
     ) -> None:
         super().__init__(name="trainer")
         if loss == "binary" and backbone.output == "adaptive":
@@ -62,6 +70,15 @@ class Trainer(keras.Model):
                 found='"binary", with output = "adaptive" in [backbone]',
                 expected='"categorical", or output = "softmax"',
             )
+        if share.replicas > 1 and backbone.normalisation == "batch":
+            raise TextgenError(
+                "backbone.normalisation",
+                found=f'"batch", with {share.replicas} replicas, whose averages would differ',
+                expected='"layer" or "none", or training.strategy = "one"',
+            )
+        self.share, self._replica, self.copies = share, share.first + replica, list[Trainer]()
+        self._batch, self._rows = batch, share.rows(batch)[replica]
+        batch = self._rows.stop - self._rows.start
         self.network, self.objective, self._loss = network, objective, loss
         self._parts = math.gcd(batch, threads)
         self._output = two_level(network)
@@ -81,7 +98,7 @@ class Trainer(keras.Model):
                 layer.kernel = kernel
         # XLA makes one program of a fused part; an unrolled one must not be compiled as a whole
         self._gradients = tf.function(self._part, autograph=False, jit_compile=kernel == "fused")
-        self._update = tf.function(self._apply, autograph=False, jit_compile=True)
+        self.update = tf.function(self._apply, autograph=False, jit_compile=True)
         self._low = kernel == "unrolled_bfloat16"
 
     @property
@@ -97,18 +114,30 @@ class Trainer(keras.Model):
         spans, fresh = data
         count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
         count = tf.maximum(count, 1.0)
-        rows = [tf.split(each, self._parts) for each in (spans, fresh, *self._values())]
-        parts = [self._gradients(count, *part) for part in zip(*rows, strict=True)]
-        loss, nats, gradients, states = zip(*parts, strict=True)
-        self._update([list(each) for each in zip(*gradients, strict=True)])
-        for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
-            kept.assign(tf.concat(state, axis=0))
-        self.loss_mean.update_state(tf.add_n(loss), count)
-        self.bits_mean.update_state(tf.add_n(nats) * LOG2E, count)
+        found, trainers = [], [self, *self.copies]
+        for replica, trainer in enumerate(trainers):
+            with self.share.on(replica):
+                found.append(trainer.contribution(count, spans, fresh))
+        sums = self.share.sum(found)
+        for replica, (trainer, (_, _, *gradients)) in enumerate(zip(trainers, sums, strict=True)):
+            with self.share.on(replica):
+                trainer.update(gradients)
+        self.loss_mean.update_state(tf.add_n(sums[0][0]), count)
+        self.bits_mean.update_state(tf.add_n(sums[0][1]) * LOG2E, count)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def _values(self) -> list[Any]:
-        return [state.value for state in self.states]
+    def contribution(self, count: Any, spans: Any, fresh: Any) -> list[list[Any]]:
+        """Loss, nats and gradients of this replica's rows, each as parts that are to be added up;
+        their states go on."""
+        if self.share.replicas > 1:
+            spans, fresh = spans[self._rows], fresh[self._rows]
+        given = [spans, fresh, *(state.value for state in self.states)]
+        rows = [tf.split(each, self._parts) for each in given]
+        parts = [self._gradients(count, *part) for part in zip(*rows, strict=True)]
+        loss, nats, gradients, states = zip(*parts, strict=True)
+        for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
+            kept.assign(tf.concat(state, axis=0))
+        return [list(each) for each in (loss, nats, *zip(*gradients, strict=True))]
 
     def _part(self, count: Any, spans: Any, fresh: Any, *states: Any) -> Any:
         """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
@@ -142,16 +171,46 @@ class Trainer(keras.Model):
         return each, nats, states
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything an update reads and writes: weights, optimizer, states, dropout seeds."""
-        return {f"v{i}": np.array(v) for i, v in enumerate(self._everything())}
+        """Everything an update reads and writes: weights, optimizer, the states of all rows,
+        dropout seeds. All workers call it at once."""
+        everything = [*map(np.array, self._alike())]
+        for rows in zip(self.states, *(copy.states for copy in self.copies), strict=True):
+            everything.append(self.share.gather([*map(np.array, rows)], self._batch))
+        everything += [np.array(seed) - self._apart(seed) for seed in self._seeds()]
+        return {f"v{i}": value for i, value in enumerate(everything)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        for i, variable in enumerate(self._everything()):
-            variable.assign(arrays[f"v{i}"])
+        values = (arrays[f"v{i}"] for i in itertools.count())
+        for variable in self._alike():
+            variable.assign(next(values))
+        for state in self.states:
+            state.assign(next(values)[self._rows])
+        for seed in self._seeds():
+            seed.assign(next(values) + self._apart(seed))
+        for copy in self.copies:
+            copy.restore(arrays)
 
-    def _everything(self) -> list[Any]:
-        seeds = [g.state for layer in self.network._flatten_layers() for g in _seeds(layer)]
-        return [*self.network.weights, *self.states, *self.optimizer.variables, *seeds]
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Has the weights' running averages in the network, where the optimizer keeps them."""
+        if not self.optimizer.use_ema:
+            yield
+            return
+        kept = self.network.get_weights()
+        self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        yield
+        self.network.set_weights(kept)
+
+    def _alike(self) -> list[Any]:
+        """What is the same in all replicas."""
+        return [*self.network.weights, *self.optimizer.variables]
+
+    def _seeds(self) -> list[Any]:
+        return [g.state for layer in self.network._flatten_layers() for g in _seeds(layer)]
+
+    def _apart(self, seed: Any) -> np.ndarray:
+        """Other replicas drop other units."""
+        return np.array([self._replica, 0]).astype(np.array(seed).dtype)
 
 
 def _dense(gradient: Any) -> Any:
@@ -188,6 +247,7 @@ def train(
     *,
     kernel: str = "fused",
     threads: int = 1,
+    share: Share = ALONE,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
@@ -197,6 +257,7 @@ def train(
         callbacks: more Keras callbacks (progress, samples), given the trainer and the progress.
         kernel: one of :data:`textgen.lstm.KERNELS`; a training that goes on keeps the one it had.
         threads: rows of a batch are dealt out to so many.
+        share: what this process does of the training; only the chief's writes to ``run``.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
@@ -204,27 +265,33 @@ def train(
     """
     training, validation = encoded
     windows = windows_of(training, objective)
-    stored = checkpoint.load(run)
+    stored = checkpoint.load(run) if share.chief else None
     if stored:
         progress = Progress(**stored[1])
     else:
         progress = Progress(kernel=kernel)
         _divide(progress, updates_of(settings, windows, training), settings)
+    progress = Progress(**share.agree(asdict(progress)))
+    goes_on = share.agree(stored is not None)
     trainer, schedule = compiled(
         network, objective, backbone, settings, windows, progress.kernel, threads,
-        min(UPDATES_PER_CALL, progress.updates_per_round),
+        min(UPDATES_PER_CALL, progress.updates_per_round), share,
     )  # fmt: skip
-    if not stored and settings.seconds:
+    if not goes_on and settings.seconds:
         data = dataset(windows, settings.batch, seed, 0)
         each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
         progress.calibration_seconds_per_update = each
-        _divide(progress, max(UPDATES_PER_CALL, int(settings.seconds / each)), settings)
-    schedule.updates.assign(progress.updates_planned)
-    best = {}
-    if stored:
-        trainer.restore(stored[0])
-        best = {k: v for k, v in stored[0].items() if k.startswith("best")}
+        updates = share.agree(max(UPDATES_PER_CALL, int(settings.seconds / each)))
+        _divide(progress, updates, settings)
+    schedule.set(updates=progress.updates_planned)
+    arrays = dict[str, np.ndarray]()
+    if goes_on or share.replicas > 1:
+        arrays = stored[0] if stored else {} if goes_on else trainer.arrays()
+        arrays = share.agree_arrays(arrays)
+        trainer.restore(arrays)
+    best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(run, trainer, progress, settings, validation, best)
+    log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)] if share.chief else []
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
         data = dataset(windows, settings.batch, seed, progress.updates)
         trainer.fit(
@@ -237,7 +304,7 @@ def train(
             callbacks=[
                 monitor,
                 *callbacks(trainer, progress),
-                keras.callbacks.TensorBoard(str(run / "log"), write_graph=False),
+                *log,
             ],
         )
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
@@ -268,20 +335,37 @@ def compiled(
     kernel: str,
     threads: int,
     updates_per_call: int = UPDATES_PER_CALL,
+    share: Share = ALONE,
 ) -> tuple[Trainer, Schedule]:
     """A trainer with its optimizer, and the schedule of its learning rate."""
-    share = windows.share(backbone.head)
-    trainer = Trainer(
-        network, objective, backbone, settings.batch, settings.loss, share, kernel, threads
-    )
-    schedule = Schedule(settings)
-    trainer.compile(
-        optimizer=optimizer_of(settings, schedule),
-        jit_compile=False,  # the trainer compiles what should be
-        steps_per_execution=updates_per_call,
-    )
-    trainer.optimizer.build(network.trainable_variables)
-    return trainer, schedule
+    tail = windows.share(backbone.head)
+    trainers, schedules = list[Trainer](), list[Schedule]()
+    for replica in range(len(share.devices)):
+        with share.on(replica):
+            own = copied(network, objective, backbone) if replica else network
+            trainer = Trainer(
+                own, objective, backbone, settings.batch, settings.loss, tail, kernel, threads,
+                share, replica,
+            )  # fmt: skip
+            schedules.append(Schedule(settings))
+            trainer.compile(
+                optimizer=optimizer_of(settings, schedules[-1]),
+                jit_compile=False,  # the trainer compiles what should be
+                # not in Keras' loop: its conditionals do not go together with all-reduce
+                steps_per_execution=updates_per_call if share.replicas == 1 else 1,
+            )
+            trainer.optimizer.build(own.trainable_variables)
+            trainers.append(trainer)
+    trainers[0].copies, schedules[0].copies = trainers[1:], schedules[1:]
+    return trainers[0], schedules[0]
+
+
+def copied(network: Any, objective: Objective, backbone: Backbone) -> Any:
+    """A network of the same layers; its weights are still to be set."""
+    made = objective.build(backbone, network.outputs[0].shape[-1], FusedLSTM)
+    for layer, model in zip(layers_within(made), layers_within(network), strict=True):
+        layer.trainable = model.trainable
+    return made
 
 
 def time_updates(
@@ -298,21 +382,22 @@ def time_updates(
         Seconds an update, and how many calls were timed.
     """
     before = trainer.arrays()
-    schedule.scale.assign(0.0)
+    schedule.set(scale=0.0)
     step = trainer.make_train_function() or trainer.train_function
     iterator = iter(data)
     calls: list[float] = []
     step(iterator)  # compiles
     backend.keep_freed_memory()  # the iterator has undone it
     end = time.perf_counter() + seconds
-    while len(calls) < least or time.perf_counter() < end:
+    while trainer.share.agree(len(calls) < least or time.perf_counter() < end):
         begin = time.perf_counter()
         float(step(iterator)["loss"])
         calls.append(time.perf_counter() - begin)
-    schedule.scale.assign(1.0)
+    schedule.set(scale=1.0)
     trainer.restore(before)
     trainer.reset_metrics()
-    return statistics.median(calls) / trainer.steps_per_execution, len(calls)
+    each = trainer.share.agree(statistics.median(calls) / trainer.steps_per_execution)
+    return each, len(calls)
 
 
 def updates_of(settings: Training, windows: Windows, training: Sequence[Encoded]) -> int:
@@ -341,6 +426,8 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     options: dict[str, Any] = {"learning_rate": schedule}
     if settings.clip_norm:
         options["global_clipnorm"] = settings.clip_norm
+    if settings.averaging:
+        options |= {"use_ema": True, "ema_momentum": settings.averaging}
     if settings.optimizer != "sgd":
         options["epsilon"] = 1e-8  # gradients of rare symbols are below Keras' 1e-7
     if settings.optimizer == "adamw":
@@ -365,6 +452,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
         self.scale = tf.Variable(1.0, trainable=False)
+        self.copies = list[Schedule]()
+
+    def set(self, **values: float) -> None:
+        """``updates`` in all, ``scale`` of the rate; in all replicas."""
+        for schedule in (self, *self.copies):
+            for name, value in values.items():
+                getattr(schedule, name).assign(value)
 
     def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)

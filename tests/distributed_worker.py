@@ -1,0 +1,75 @@
+"""One process of a training on several devices, for test_distributed.py.
+
+python distributed_worker.py STRATEGY FOLDER: trains a tiny network, once at a stretch and once
+cut short, and leaves the weights and the figures in FOLDER.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from textgen import backend, meeting
+from textgen.errors import TextgenError
+from textgen.settings import Training
+
+STOP = 1
+
+
+def main(strategy: str, folder: Path) -> None:
+    backend.start(1, parts=True)
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from conftest import made_up, tiny_model
+
+    from textgen import distributed, training
+    from textgen.objectives.stepwise import NextToken
+    from textgen.tokenizers.characters import Characters
+
+    if strategy == "mirrored":
+        processor = tf.config.list_physical_devices("CPU")[0]
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(processor, two)
+    settings = Training(
+        updates=20, batch=4, learning_rate=2e-2, validations=2, clip_norm=0.05, strategy=strategy
+    )
+    cluster = meeting.cluster(settings)
+    meeting.meet(cluster, {"test": "the same"}, wait=60)
+    share = distributed.start(settings, cluster)
+    codec = Characters().fit([made_up(50, 0)])
+    encoded = [codec.encode(made_up(30, i)) for i in range(6)], [codec.encode(made_up(20, 9))]
+    model = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
+
+    class Killed(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == STOP:
+                raise KeyboardInterrupt
+
+    def fit(name, *callbacks, seed=share.first):
+        """Networks differ from worker to worker: the chief's weights are the ones."""
+        network, backbone = tiny_model(NextToken(8), codec.size, seed=seed, **model)
+        progress = training.train(
+            folder / name, network, NextToken(8), backbone, settings, encoded, 3,
+            lambda *_: list(callbacks), share=share,
+        )  # fmt: skip
+        np.savez(folder / f"{name}{share.first}.npz", *network.get_weights())
+        path = folder / f"{name}{share.first}.json"
+        path.write_text(json.dumps(asdict(progress) | {"replicas": share.replicas}))
+
+    with share.together():
+        fit("whole")
+        if strategy != "one":
+            try:
+                fit("cut", Killed())
+            except KeyboardInterrupt:
+                fit("cut", seed=7)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], Path(sys.argv[2]))
+    except TextgenError as error:
+        sys.exit(str(error))
