@@ -23,6 +23,8 @@ SIZE = 20
         Backbone(units=(8,), input="embedding", embedding_size=8, tied_output=True),
         Backbone(units=(8, 7), input="embedding", embedding_size=5, tied_output=True),
         Backbone(units=(8,), output="adaptive", head=6, tail_size=3),
+        Backbone(units=(8, 6), normalisation="layer"),
+        Backbone(units=(8, 6), normalisation="batch", dropout=0.2),
         Backbone(
             units=(8,), input="embedding", embedding_size=5, dropout=0.2, output="adaptive", head=6
         ),
@@ -107,6 +109,8 @@ def test_vectors_that_do_not_fit_are_refused():
         Backbone(units=(8, 6), input="embedding", embedding_size=5),
         Backbone(units=(8, 6), input="embedding", embedding_size=5, tied_output=True),
         Backbone(units=(8, 6), output="adaptive", head=6, tail_size=3),
+        Backbone(units=(8, 6), normalisation="layer"),
+        Backbone(units=(8, 6), normalisation="batch"),
     ],
     ids=str,
 )

@@ -33,13 +33,15 @@ OBJECTIVES = [
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
 
 
+@each_normalisation
 @each_objective
-def test_probabilities_of_all_short_documents_sum_to_one(objective):
+def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisation):
     """Σ P(document shorter than n) + Σ P(the first n symbols of longer ones) = 1."""
     size, n = 4, 4
-    network, backbone = tiny_model(objective, size)
+    network, backbone = tiny_model(objective, size, normalisation=normalisation)
     documents = [
         np.array(symbols, dtype=np.uint8)
         for length in range(n + 1)
@@ -53,9 +55,10 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective):
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
+@each_normalisation
 @each_objective
-def test_later_symbols_do_not_change_earlier_probabilities(objective):
-    network, backbone = tiny_model(objective, 9)
+def test_later_symbols_do_not_change_earlier_probabilities(objective, normalisation):
+    network, backbone = tiny_model(objective, 9, normalisation=normalisation)
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 40).astype(np.uint8)
     for place in (1, 2, 5, 6, 7, 20, 39):

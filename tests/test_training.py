@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -55,12 +56,13 @@ ADAPTIVE = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "he
         (Shifted(6, 2), {}),
         (EncoderDecoder(4, 6), {}),
         (EncoderDecoder(4, 6), ADAPTIVE),
+        (NextToken(8), {"normalisation": "batch"}),
     ],
     ids=repr,
 )
 def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
-    """With dropout, optimizer moments, carried states and the order of the data."""
-    settings = Training(**SETTINGS)
+    """With dropout, optimizer moments, averages, carried states and the order of the data."""
+    settings = Training(**SETTINGS, averaging=0.9)
     model = {**model, "dropout": 0.3, "units": (10, 8)}
     whole, *_, progress = fit(tmp_path / "a", objective, settings, **model)
     with pytest.raises(Stop):
@@ -94,6 +96,30 @@ def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
     model = {**ADAPTIVE, "dropout": 0.4, "units": (12, 8)}
     *_, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
     assert progress.best < np.log2(CODEC.size)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("normalisation", ["layer", "batch"])
+def test_every_kernel_trains_with_normalisation(tmp_path, kernel, normalisation):
+    settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
+    model = {"normalisation": normalisation, "units": (12, 8)}
+    network, _, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
+    assert progress.best < np.log2(CODEC.size)
+    for weight in network.non_trainable_weights:
+        assert not np.array_equal(weight, np.full(weight.shape, weight.name == "moving_variance"))
+
+
+def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
+    settings = Training(updates=3, batch=4, validations=1, schedule="constant", warmup=0.0)
+    last, *_ = fit(tmp_path / "last", NextToken(8), settings)
+    first, *_ = fit(tmp_path / "first", NextToken(8), replace(settings, updates=1))
+    second, *_ = fit(tmp_path / "second", NextToken(8), replace(settings, updates=2))
+    kept, _, progress = fit(tmp_path / "kept", NextToken(8), replace(settings, averaging=0.75))
+    weights = (each.get_weights() for each in (first, second, last, kept))
+    for one, two, three, average in zip(*weights, strict=True):
+        expected = 0.75 * (0.75 * one + 0.25 * two) + 0.25 * three
+        np.testing.assert_allclose(average, expected, atol=1e-6)
+    assert progress.updates == 3
 
 
 def test_a_training_that_goes_on_keeps_its_kernel(tmp_path):

@@ -58,6 +58,7 @@ def stack(
             unit_forget_bias=False,  # with carried states a bias of 1 lets cells run away early
             name=f"{name}_lstm{layer}",
         )(x, initial_state=state)
+        x = _normalised(x, settings, f"{name}_normalisation{layer}")
         states_in += state
         states_out += after
     outputs = list(states_out)
@@ -66,6 +67,16 @@ def stack(
             x = dropout(settings.dropout, name=f"{name}_dropout_out")(x)
         outputs.insert(0, _logits(x, embedding, settings, vocabulary_size, name))
     return keras.Model([inputs, *states_in], outputs, name=name)
+
+
+def _normalised(x: Any, settings: Backbone, name: str) -> Any:
+    """Over the units of each position (Ba, Kiros & Hinton 2016), or each unit over the batch's
+    positions and, once trained, by running averages (Ioffe & Szegedy 2015)."""
+    if settings.normalisation == "layer":
+        return keras.layers.LayerNormalization(name=name)(x)
+    if settings.normalisation == "batch":
+        return keras.layers.BatchNormalization(name=name)(x)
+    return x
 
 
 def _embed(inputs: Any, settings: Backbone, size: int, dropout: Any, name: str) -> tuple[Any, Any]:

@@ -12,6 +12,9 @@ from textgen.settings import Backbone
 FLOAT = 4
 """Bytes."""
 
+NORMALISATION = {"none": 0, "layer": 2, "batch": 4}
+"""Weights a unit."""
+
 
 def memory_needed(settings: Backbone, vocabulary_size: int, batch: int, length: int) -> int:
     """Bytes that training takes at its peak, beyond Python and TensorFlow themselves: an estimate.
@@ -29,7 +32,7 @@ def memory_needed(settings: Backbone, vocabulary_size: int, batch: int, length: 
     weights = 0 if one_hot else size * width
     below = size if one_hot else width
     for units in settings.units:
-        weights += 4 * units * (below + units + 1)
+        weights += 4 * units * (below + units + 1) + NORMALISATION[settings.normalisation] * units
         below = units
     row = size
     if has_two_levels(settings, size):

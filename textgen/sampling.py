@@ -89,20 +89,29 @@ class Sampler:
     def _compile(self, batch: int, top_k: int, nucleus: bool) -> Callable[..., Any]:
         import tensorflow as tf
 
-        from textgen.stepping import stepwise
+        from textgen.stepping import FEW_ROWS, stepwise
 
         objective, unwritable = self._objective, self._unwritable
+        by_level = batch <= FEW_ROWS and not top_k and not nucleus
         threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
 
         @tf.function(jit_compile=True, autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
-            network = stepwise(self._network, batch, threads)
+            network, step = stepwise(self._network, batch, threads, by_level)
 
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 logits, carry = objective.next_logits(network, carry)
-                logits = _without(logits, unwritable)
                 noise_seed = tf.stack([seed[0], seed[1] + i])
-                choice = _choose(logits, temperature, top_k, top_p if nucleus else None, noise_seed)
+                if step.by_level:
+                    choice = _choose_by_level(
+                        step.head(logits), lambda: step.tail(logits), step.tail_size, unwritable,
+                        temperature, noise_seed,
+                    )  # fmt: skip
+                else:
+                    choice = _choose(
+                        _without(logits, unwritable), temperature, top_k,
+                        top_p if nucleus else None, noise_seed,
+                    )  # fmt: skip
                 symbol = tf.where(forced[:, i] >= 0, forced[:, i], choice)
                 carry = objective.append(carry, symbol)
                 return i + 1, carry, written.write(i, symbol), chosen.write(i, choice)
@@ -118,11 +127,60 @@ class Sampler:
         return loop
 
 
-def _without(logits: Any, unwritable: Sequence[int]) -> Any:
-    """The logits (B, V), those of some symbols so low that they are never drawn."""
+def _without(logits: Any, unwritable: Sequence[int], first: int = 0) -> Any:
+    """The logits (B, n) of symbols from ``first`` on, those of some so low that they are never
+    drawn."""
     low = np.zeros(logits.shape[-1], dtype=np.float32)
-    low[list(unwritable)] = -1e9
+    low[[symbol - first for symbol in unwritable if 0 <= symbol - first < len(low)]] = -1e9
     return logits + low
+
+
+def _choose_by_level(
+    head: Any, tail: Callable[[], Any], number: int, unwritable: Sequence[int], temperature: Any,
+    seed: Any,
+) -> Any:  # fmt: skip
+    """One symbol a row of a two-level output, drawn from the distribution of all its logits; the
+    tail is only computed if a row may need it.
+
+    With temperature T the tail's symbols weigh Σ P(w)^(1/T) = P(tail)^(1/T) · Σ P(w | tail)^(1/T)
+    together, and that last sum is at most max(1, n^(1 − 1/T)) for n symbols. A draw among the
+    head's symbols and that bound is right if it falls on a symbol. If it falls on the bound, it
+    stands with the probability that the sum has of it, for a symbol of the tail, and is otherwise
+    drawn anew from all: rejection sampling (von Neumann 1951) with one trial.
+
+    Args:
+        head: (B, head + 1) log-probabilities, the last of the tail.
+        tail: gives the log-probabilities (B, n) within it.
+        number: n.
+
+    Returns:
+        (B,) int32.
+    """
+    import tensorflow as tf
+
+    size, scale = head.shape[-1] - 1, 1 / tf.maximum(temperature, 1e-6)
+    frequent = _without(head[:, :-1], unwritable) * scale
+    warm = temperature > 0
+    uniform = tf.random.stateless_uniform([3, head.shape[0]], seed)
+    bound = head[:, -1] * scale + tf.maximum(0.0, 1 - scale) * np.float32(np.log(number))
+    place = _draw(tf.concat([frequent, bound[:, None]], axis=-1), warm, uniform[0])
+
+    def with_tail() -> Any:
+        rare = _without(head[:, -1:] + tail(), unwritable, size) * scale
+        stands = uniform[1] < tf.exp(tf.reduce_logsumexp(rare, axis=-1) - bound)
+        left = tf.where((stands & warm)[:, None], -1e30, frequent)
+        drawn = _draw(tf.concat([left, rare], axis=-1), warm, uniform[2])
+        return tf.where(place < size, place, drawn)
+
+    return tf.cond(tf.reduce_any(place >= size), with_tail, lambda: place)
+
+
+def _draw(logits: Any, warm: Any, uniform: Any) -> Any:
+    """By inversion from a uniform number a row, or the most probable one."""
+    import tensorflow as tf
+
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return tf.where(warm, _invert(logits, uniform), best)
 
 
 def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) -> Any:
@@ -143,8 +201,7 @@ def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) ->
     else:
         top, indices = scaled, None
     uniform = tf.random.stateless_uniform(tf.shape(top)[:1], seed)
-    best = tf.argmax(top, axis=-1, output_type=tf.int32)
-    place = tf.where(temperature > 0, _invert(top, uniform), best)
+    place = _draw(top, temperature > 0, uniform)
     if indices is None:
         return place
     return tf.gather(indices, place, batch_dims=1)

@@ -32,9 +32,11 @@ class Step:
     Args:
         stack: as :func:`textgen.backbone.stack` has built it, with logits.
         threads: that may share a product.
+        by_level: in place of logits give the features (B, 1, units) that :meth:`head` and
+            :meth:`tail` want, where the output has two levels.
     """
 
-    def __init__(self, stack: Any, threads: int) -> None:
+    def __init__(self, stack: Any, threads: int, by_level: bool = False) -> None:
         self.name = stack.name
         self._layers = {layer.name.removeprefix(f"{self.name}_"): layer for layer in stack.layers}
         embedding = self._layers.get("embedding")
@@ -48,9 +50,11 @@ class Step:
             table = kernel if number == 1 and reads_symbols and embedding is None else None
             joined = recurrent if table is not None else tf.concat([kernel, recurrent], axis=0)
             bias = tf.convert_to_tensor(cell.bias)
-            self._cells.append((table, _Product(joined, threads), bias))
+            normalise = self._layers.get(f"normalisation{number}")
+            self._cells.append((table, _Product(joined, threads), bias, normalise))
             number += 1
         self._outputs = self._output_layers(threads)
+        self.by_level = by_level and "head" in self._outputs
 
     def _output_layers(self, threads: int) -> dict[str, tuple[_Product, Any]]:
         made = {}
@@ -68,7 +72,7 @@ class Step:
         x, after = read[:, 0], []
         if self._vectors is not None:
             x = tf.gather(self._vectors, x)
-        for (table, product, bias), h, c in zip(
+        for (table, product, bias, normalise), h, c in zip(
             self._cells, states[::2], states[1::2], strict=True
         ):
             if table is not None:
@@ -79,13 +83,27 @@ class Step:
             c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
             x = tf.sigmoid(o) * tf.tanh(c)
             after += [x, c]
-        return [self._logits(x)[:, None], *after]
+            if normalise is not None:
+                x = normalise(x[:, None], training=False)[:, 0]
+        return [(x if self.by_level else self._logits(x))[:, None], *after]
+
+    @property
+    def tail_size(self) -> int:
+        """V − head."""
+        return int(self._outputs["tail"][0].width)
+
+    def head(self, features: Any) -> Any:
+        """ln P of the frequent symbols and, at the end, of the tail: (B, units) → (B, head + 1)."""
+        return tf.nn.log_softmax(self._dense("head", features))
+
+    def tail(self, features: Any) -> Any:
+        """ln P of the other symbols if it is one of them: (B, units) → (B, V − head)."""
+        return tf.nn.log_softmax(self._dense("tail", self._dense("tail_projection", features)))
 
     def _logits(self, x: Any) -> Any:
         if "head" in self._outputs:
-            head = tf.nn.log_softmax(self._dense("head", x))
-            tail = tf.nn.log_softmax(self._dense("tail", self._dense("tail_projection", x)))
-            return tf.concat([head[:, :-1], head[:, -1:] + tail], axis=-1)
+            head = self.head(x)
+            return tf.concat([head[:, :-1], head[:, -1:] + self.tail(x)], axis=-1)
         if "projection" in self._outputs:
             x = self._dense("projection", x)
         return self._dense("logits", x)
@@ -99,30 +117,34 @@ class _Product:
     """Rows (B, n) times weights (n, m), whose columns are dealt out to threads if rows are few."""
 
     def __init__(self, weights: Any, threads: int) -> None:
-        self._width = weights.shape[1]
+        self.width = weights.shape[1]
         self._weights = weights
         if threads > 1:
-            each = math.ceil(self._width / threads)
-            padded = tf.pad(weights, [[0, 0], [0, each * threads - self._width]])
+            each = math.ceil(self.width / threads)
+            padded = tf.pad(weights, [[0, 0], [0, each * threads - self.width]])
             self._weights = tf.stack(tf.split(padded, threads, axis=1))
 
     def __call__(self, rows: Any) -> Any:
         if len(self._weights.shape) == 2:
             return tf.matmul(rows, self._weights)
         parts = tf.matmul(tf.tile(rows[None], [self._weights.shape[0], 1, 1]), self._weights)
-        return tf.concat(tf.unstack(parts), axis=-1)[:, : self._width]
+        return tf.concat(tf.unstack(parts), axis=-1)[:, : self.width]
 
 
-def stepwise(network: Any, batch: int, threads: int) -> Any:
-    """A network for an objective's ``next_logits`` whose part that writes is a :class:`Step`.
+def stepwise(network: Any, batch: int, threads: int, by_level: bool = False) -> tuple[Any, Step]:
+    """A network for an objective's ``next_logits`` whose part that writes is a :class:`Step`, and
+    that part.
 
     Args:
         network: as an objective has built it.
         batch: rows.
         threads: that may share the work of few rows.
+        by_level: of a step.
     """
     threads = threads if batch <= FEW_ROWS else 1
     for layer in network.layers:
         if layer.name == "decoder":
-            return WithPart(network, Step(layer, threads))
-    return Step(network, threads)
+            step = Step(layer, threads, by_level)
+            return WithPart(network, step), step
+    step = Step(network, threads, by_level)
+    return step, step
