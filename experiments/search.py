@@ -110,7 +110,9 @@ class Trial:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Trials of settings at equal seconds.")
     parser.add_argument("search", type=Path)
-    parser.add_argument("--workers", type=int, default=1, help="trials at a time, a thread each")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="trials at a time, a thread each; 0: only time them"
+    )
     parser.add_argument("--step", choices=("time", "train"), help=argparse.SUPPRESS)
     parser.add_argument("--trial", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -154,8 +156,9 @@ def main() -> None:
         if "updates" not in results().get(name, {}):
             step("time", name)
     todo = [n for n in search["trials"] if "validation" not in results().get(n, {"validation": 0})]
-    with ThreadPoolExecutor(given.workers) as pool:
-        list(pool.map(lambda name: step("train", name), todo))
+    if given.workers:
+        with ThreadPoolExecutor(given.workers) as pool:
+            list(pool.map(lambda name: step("train", name), todo))
 
 
 if __name__ == "__main__":

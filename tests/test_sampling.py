@@ -21,6 +21,11 @@ OBJECTIVES = [
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 
 
+@pytest.fixture(params=[0, sampling.SHORT], ids=["compiled", "plain"])
+def both_loops(request, monkeypatch):
+    monkeypatch.setattr(sampling, "SHORT", request.param)
+
+
 def sampler(objective):
     return Sampler(objective, *tiny_model(objective, SIZE))
 
@@ -42,6 +47,7 @@ def test_a_seed_repeats_a_sample_and_another_does_not(objective):
 
 
 @each_objective
+@pytest.mark.usefixtures("both_loops")
 def test_zero_temperature_follows_the_scored_distribution(objective):
     """Greedy choices, across block ends and chunk ends, are those of the step-by-step model."""
     network, backbone = tiny_model(objective, SIZE)
@@ -64,6 +70,7 @@ def test_frequencies_are_the_models_probabilities(objective):
     np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 4000))
 
 
+@pytest.mark.usefixtures("both_loops")
 def test_temperature_top_k_and_top_p_shape_the_distribution():
     objective = NextToken(5)
     network, backbone = tiny_model(objective, SIZE, scale=2.0)
@@ -148,6 +155,7 @@ def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share)
 
 
 @pytest.mark.parametrize("objective", [NextToken(5), EncoderDecoder(3, 2)], ids=repr)
+@pytest.mark.usefixtures("both_loops")
 def test_a_loop_level_by_level_writes_what_the_model_thinks(objective):
     settings = {"output": "adaptive", "head": 4, "tail_size": 3}
     network, backbone = tiny_model(objective, 12, scale=2.0, **settings)

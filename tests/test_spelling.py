@@ -18,7 +18,7 @@ VOCABULARY = ("aa", "aab", "b")
 
 
 def speller(**options):
-    return Speller(EXAMPLES, "ab", VOCABULARY, **options)
+    return Speller(EXAMPLES, "ab", lambda: VOCABULARY, **options)
 
 
 def strings(alphabet, longest):
@@ -95,7 +95,7 @@ def test_saved_and_read_back_it_charges_the_same():
     model.tune({"A": ["ab", "bab"], "B": ["bbb"]})
     state = model.state()
     again = Speller(
-        state["examples"], state["alphabet"], VOCABULARY,
+        state["examples"], state["alphabet"], lambda: VOCABULARY,
         pooled=state["pooled"], order=state["order"], weights=state["weights"],
     )  # fmt: skip
     for word in ("ab", "bbb", "abba", "☃"):
@@ -113,7 +113,7 @@ def test_very_long_words_are_charged_in_full():
 
 def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
     """The capital of a known é may never have occurred: as a code it is any unseen character."""
-    model = Speller(EXAMPLES, "abé", ("é", "É", "aé", "Aé"), order=3)
+    model = Speller(EXAMPLES, "abé", lambda: ("é", "É", "aé", "Aé"), order=3)
     total = 0.0
     for word in strings("abé☃", 6):
         if word not in ("é", "aé"):

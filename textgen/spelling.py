@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,7 @@ class Speller:
     Args:
         examples: class → word → occurrences in the training split: the rare words.
         alphabet: every character of the training split.
-        vocabulary: the words that are never spelled.
+        vocabulary: tells the words that are never spelled, once it is asked for a probability.
         related: known words from which to learn how words are built.
         pooled: whether the examples can be met again, that is, are not in the vocabulary.
         order: of the character models.
@@ -48,7 +48,7 @@ class Speller:
         self,
         examples: Mapping[str, Mapping[str, int]],
         alphabet: Iterable[str],
-        vocabulary: Iterable[str],
+        vocabulary: Callable[[], Iterable[str]],
         related: Iterable[str] = (),
         *,
         pooled: bool = True,
@@ -61,18 +61,30 @@ class Speller:
         self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
-        # a form with a character never seen, such as the capital of an é, is spelled like any
-        # other word that has one: its code stands for all of them
-        codes = {self._encode(w) for w in vocabulary}
-        self._vocabulary = sorted(code for code in codes if chr(OTHER) not in code)
-        everything = {w for members in self.examples.values() for w in members}.union(related)
-        self.known = frozenset(everything)
-        self._words = sorted({self._encode(w) for w in everything})
+        self._never_spelled, self._related = vocabulary, related
         self._components: dict[str, tuple[Any, Any, Any]] = {}
 
     def _encode(self, word: str) -> str:
         codes = self._codes
         return "".join(chr(codes.get(ord(c), OTHER)) for c in word)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The examples and the related words."""
+        return frozenset(w for members in self.examples.values() for w in members).union(
+            self._related
+        )
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return sorted({self._encode(w) for w in self.known})
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        # a form with a character never seen, such as the capital of an é, is spelled like any
+        # other word that has one: its code stands for all of them
+        codes = {self._encode(w) for w in self._never_spelled()}
+        return sorted(code for code in codes if chr(OTHER) not in code)
 
     @cached_property
     def _shared(self) -> Without:

@@ -93,8 +93,8 @@ class Step:
         return int(self._outputs["tail"][0].width)
 
     def head(self, features: Any) -> Any:
-        """ln P of the frequent symbols and, at the end, of the tail: (B, units) → (B, head + 1)."""
-        return tf.nn.log_softmax(self._dense("head", features))
+        """Logits of the frequent symbols and, last, of the tail: (B, units) → (B, head + 1)."""
+        return self._dense("head", features)
 
     def tail(self, features: Any) -> Any:
         """ln P of the other symbols if it is one of them: (B, units) → (B, V − head)."""
@@ -102,7 +102,7 @@ class Step:
 
     def _logits(self, x: Any) -> Any:
         if "head" in self._outputs:
-            head = self.head(x)
+            head = tf.nn.log_softmax(self.head(x))
             return tf.concat([head[:, :-1], head[:, -1:] + self.tail(x)], axis=-1)
         if "projection" in self._outputs:
             x = self._dense("projection", x)

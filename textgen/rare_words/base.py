@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from typing import Any, Protocol
 
@@ -262,7 +262,7 @@ def fitted_speller(
     speller = Speller(
         examples,
         material.vocabulary.characters,
-        material.vocabulary.never_spelled,
+        partial(getattr, material.vocabulary, "never_spelled"),
         material.vocabulary.cores,
         pooled=material.pooled,
     )
@@ -279,7 +279,7 @@ def loaded_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
     return Speller(
         state["examples"],
         state["alphabet"],
-        vocabulary.never_spelled,
+        partial(getattr, vocabulary, "never_spelled"),
         vocabulary.cores,
         pooled=state["pooled"],
         order=state["order"],
