@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from textgen.dropout import HashedDropout
+from textgen.lstm import FusedLSTM
 
 
 def mask(layer, shape=(200, 300), jit=True):
@@ -49,3 +50,25 @@ def test_the_gradient_flows_through_what_is_kept():
         tape.watch(x)
         y = layer(x, training=True)
     np.testing.assert_array_equal(tape.gradient(y, x), np.where(y.numpy() > 0, 2.0, 0.0))
+
+
+def test_a_locked_mask_is_the_same_for_all_positions():
+    layer = HashedDropout(0.5, noise_shape=(None, 1, None), seed=2)
+    out = mask(layer, (20, 7, 30))
+    np.testing.assert_array_equal(out, np.repeat(out[:, :1], 7, axis=1))
+    assert (out[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.06)
+    assert (out[0] != out[1]).any()
+
+
+def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_training():
+    layer = FusedLSTM(30, return_sequences=True)
+    layer.drop_weights(0.5)
+    x = tf.random.stateless_normal((2, 5, 3), (1, 2))
+    plain = layer(x)
+    np.testing.assert_array_equal(layer(x), plain)
+    first, second = layer(x, training=True), layer(x, training=True)
+    np.testing.assert_array_equal(first[:, 0], plain[:, 0])  # the state before it is empty
+    assert (first[:, 1] != plain[:, 1]).numpy().all()
+    assert (first[:, 1] != second[:, 1]).numpy().all()
+    many = tf.reduce_mean([layer(x, training=True)[:, 1] for _ in range(300)], axis=0)
+    np.testing.assert_allclose(many, plain[:, 1], atol=0.03)

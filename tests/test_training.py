@@ -56,7 +56,7 @@ ADAPTIVE = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "he
         (Shifted(6, 2), {}),
         (EncoderDecoder(4, 6), {}),
         (EncoderDecoder(4, 6), ADAPTIVE),
-        (NextToken(8), {"normalisation": "batch"}),
+        (NextToken(8), {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": True}),
     ],
     ids=repr,
 )

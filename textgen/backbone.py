@@ -8,6 +8,7 @@ softmax, and one target costs the head and, if it is rare, the narrow tail.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,11 @@ def stack(
         A model [source, h₁, c₁, …, h_L, c_L] → [logits (B, T, V)], h₁, c₁, …; states (B, units).
         The logits of a two-level output are log-probabilities.
     """
-    dropout = getattr(lstm, "dropout_layer", keras.layers.Dropout)
+    dropout = functools.partial(
+        getattr(lstm, "dropout_layer", keras.layers.Dropout),
+        settings.dropout,
+        noise_shape=(None, 1, None) if settings.locked_dropout else None,
+    )
     if source == "symbols":
         inputs = keras.Input((None,), dtype="int32", name=f"{name}_symbols")
         x, embedding = _embed(inputs, settings, vocabulary_size, dropout, name)
@@ -50,21 +55,24 @@ def stack(
     for layer, units in enumerate(settings.units, start=1):
         state = [keras.Input((units,), name=f"{name}_{part}{layer}") for part in "hc"]
         if settings.dropout and layer > 1:
-            x = dropout(settings.dropout, name=f"{name}_dropout{layer}")(x)
-        x, *after = lstm(
+            x = dropout(name=f"{name}_dropout{layer}")(x)
+        recurrent = lstm(
             units,
             return_sequences=True,
             return_state=True,
             unit_forget_bias=False,  # with carried states a bias of 1 lets cells run away early
             name=f"{name}_lstm{layer}",
-        )(x, initial_state=state)
+        )
+        if settings.weight_drop and hasattr(recurrent, "drop_weights"):
+            recurrent.drop_weights(settings.weight_drop)
+        x, *after = recurrent(x, initial_state=state)
         x = _normalised(x, settings, f"{name}_normalisation{layer}")
         states_in += state
         states_out += after
     outputs = list(states_out)
     if logits:
         if settings.dropout:
-            x = dropout(settings.dropout, name=f"{name}_dropout_out")(x)
+            x = dropout(name=f"{name}_dropout_out")(x)
         outputs.insert(0, _logits(x, embedding, settings, vocabulary_size, name))
     return keras.Model([inputs, *states_in], outputs, name=name)
 
@@ -89,7 +97,7 @@ def _embed(inputs: Any, settings: Backbone, size: int, dropout: Any, name: str) 
         embedding = keras.layers.Embedding(size, width, name=f"{name}_embedding")
     x = embedding(inputs)
     if settings.dropout:
-        x = dropout(settings.dropout, name=f"{name}_dropout_in")(x)
+        x = dropout(name=f"{name}_dropout_in")(x)
     return x, embedding
 
 

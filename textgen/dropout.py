@@ -20,10 +20,21 @@ class HashedDropout(keras.layers.Dropout):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or not self.rate:
             return inputs
-        seed = tf.cast(self.seed_generator.next(), tf.uint32)
-        outputs = _drop(inputs, seed, self.rate)
-        outputs.set_shape(inputs.shape)  # which a graph made for any shape does not tell
-        return outputs
+        if self.noise_shape:  # one mask for all positions
+            return inputs * drop(tf.ones_like(inputs[:, :1]), self.seed_generator, self.rate)
+        return drop(inputs, self.seed_generator, self.rate)
+
+
+def drop(inputs: Any, seeds: Any, rate: float) -> Any:
+    """A share ``rate`` of the elements set to zero, the others made larger to make up for it.
+
+    Args:
+        inputs: of any shape, float32.
+        seeds: a ``keras.random.SeedGenerator``.
+    """
+    outputs = _drop(inputs, tf.cast(seeds.next(), tf.uint32), rate)
+    outputs.set_shape(inputs.shape)  # which a graph made for any shape does not tell
+    return outputs
 
 
 @tf.function(autograph=False, jit_compile=True)

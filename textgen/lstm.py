@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from textgen import unrolled
-from textgen.dropout import HashedDropout
+from textgen.dropout import HashedDropout, drop
 
 KERNELS = ("fused", "unrolled", "unrolled_bfloat16")
 """How a window may be computed while training; see :class:`FusedLSTM` and ``unrolled.py``."""
@@ -29,17 +29,27 @@ class FusedLSTM(keras.layers.LSTM):
 
     dropout_layer = HashedDropout
     """What a stack of these layers has between them."""
+    weight_drop = 0.0
+    """See :meth:`drop_weights`."""
     kernel = "fused"
     """One of KERNELS, for training only: whatever is scored or drawn is computed by the first."""
+
+    def drop_weights(self, rate: float) -> None:
+        """While training, do without a share of the recurrent weights, others at every update
+        (DropConnect of the hidden-to-hidden matrix, Merity, Keskar & Socher 2018)."""
+        self.weight_drop, self.seed_generator = rate, keras.random.SeedGenerator()
 
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> Any:
-        if tf.config.list_logical_devices("GPU"):
+        dropping = training and self.weight_drop
+        if tf.config.list_logical_devices("GPU") and not dropping:
             return super().inner_loop(sequences, initial_state, mask, training)
         cell = self.cell
         h, c = initial_state
         recurrent = tf.convert_to_tensor(cell.recurrent_kernel)
+        if dropping:
+            recurrent = drop(recurrent, self.seed_generator, self.weight_drop)
         if sequences.shape[1] == 1:
             projected = tf.matmul(sequences[:, 0], cell.kernel) + cell.bias
             gates = _gates(projected + tf.matmul(h, recurrent))

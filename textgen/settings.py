@@ -34,7 +34,9 @@ class Backbone:
     ``output = "adaptive"`` is a two-level softmax for large vocabularies: the ``head`` most
     frequent symbols, and the others through ``tail_size`` dimensions. With ``head`` symbols or
     hardly more it is the plain one. ``dropout`` falls between layers, and on the vectors of an
-    embedding. ``normalisation`` is of what each LSTM layer puts out.
+    embedding; if it is locked, the same units for all positions of a window (Gal & Ghahramani
+    2016). ``weight_drop`` is the share of the recurrent weights that an update goes without.
+    ``normalisation`` is of what each LSTM layer puts out.
 
     Raises:
         ValueError: an output tied to an embedding that is not there, or on two levels.
@@ -44,6 +46,8 @@ class Backbone:
     input: Literal["one_hot", "embedding"] = "one_hot"
     embedding_size: Count = 64
     dropout: Fraction = 0.0
+    locked_dropout: bool = False
+    weight_drop: Fraction = 0.0
     normalisation: Literal["none", "layer", "batch"] = "none"
     tied_output: bool = False
     output: Literal["softmax", "adaptive"] = "softmax"
