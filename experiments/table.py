@@ -283,6 +283,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "arms": arms_table,
     "two_cores": two_cores_table,
     "search_char": lambda: search_table("char"),
+    "search_words": lambda: search_table("words"),
+    "search_subwords": lambda: search_table("subwords"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,
     "samples": samples_list,

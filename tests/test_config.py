@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(
     p
     for p in (ROOT / "experiments").rglob("*.toml")
-    if "training" in p.read_text() and p.parent.name != "search"
+    if "[arms]" not in p.read_text() and p.parent.name != "search" and p.stem != "base"
 )
 BASE = """
 [corpus]

@@ -162,6 +162,7 @@ def test_the_studies_that_come_with_textgen_are_valid():
     assert sum(len(arm.numbers) for arm in made.arms.values()) == 31
     assert all(contrast.question.endswith("?") for contrast in made.contrasts)
     assert studies.load(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
+    assert studies.load(ROOT / "experiments" / "precision.toml").budget.updates == 2000
 
 
 def test_a_budget_in_seconds_becomes_updates():
