@@ -22,8 +22,9 @@ LISTED = 1 << 22
 """Windows whose order is kept as a list; that of more is computed place by place."""
 MIX = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio, an odd multiplier that spreads bits (Knuth, volume 3, 6.4)."""
-HELD, TOUCHED = 1 << 25, 1 << 16
-"""Bytes of a mapped file that are kept in memory, about, and those that one look at it brings."""
+HELD, TOUCHED = 1 << 25, 1 << 21
+"""Bytes of a mapped file that are kept in memory, about, and those that one look at it may bring:
+a huge page, where the file system has such."""
 
 
 class Windows:
@@ -107,9 +108,9 @@ class Windows:
             first = start - epoch * updates if epoch == start // updates else 0
             random = np.random.default_rng([seed, epoch])
             for step, batch_of_spans in enumerate(make(batch, random, updates, first)):
-                yield batch_of_spans
-                if step % often == 0:
+                if step % often == 0:  # spans are copies
                     self._release()
+                yield batch_of_spans
 
     def _lanes(
         self, batch: int, random: np.random.Generator, updates: int, first: int
