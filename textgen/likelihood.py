@@ -6,6 +6,7 @@ symbol hides (an unseen character, a rare word) is charged as spelling bits besi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -130,13 +131,14 @@ def symbol_bits(
     from textgen.backbone import zero_states
 
     windows = Windows(documents, objective)
-    rows = rows_at_once(network, objective.length, min(ROWS, int(windows.per_document().sum())))
-    if objective.carries_state:
-        rows = min(rows, len(documents))
+    spans = windows.per_document()
+    rows = rows_at_once(network, objective.length, min(ROWS, int(spans.sum())))
+    if objective.carries_state:  # more rows than the longest document lets end sooner would idle
+        rows = min(rows, len(documents), math.ceil(spans.sum() / spans.max()))
     step, states = score_step(objective, network), zero_states(settings, rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
-    for spans, fresh, places, starts in windows.scoring(rows):
-        bits, states = step(spans, fresh, states)
+    for batch, fresh, places, starts in windows.scoring(rows):
+        bits, states = step(batch, fresh, states)
         for row, (document, start) in enumerate(zip(places, starts, strict=True)):
             if document >= 0:
                 part = result[document][start : start + objective.length]
