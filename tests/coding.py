@@ -15,6 +15,7 @@ from textgen.rare_words.drop import Dropped
 from textgen.rare_words.neighbour import Substituted
 from textgen.rare_words.placeholders import Placeholders
 from textgen.rare_words.unk import NAME
+from textgen.spelling import Earlier
 from textgen.symbols import BOUNDARY, ESCAPE, Encoded
 from textgen.tokenizers.words import WordCodec
 
@@ -60,11 +61,11 @@ def character(coder, known):
     return chr(coder.code_point(ord(known) if known else None))
 
 
-def spelled(coder, speller, name, known):
+def spelled(coder, speller, name, known, earlier):
     """One word of a class; ``known`` when encoding, None when decoding."""
     word = ""
     while True:
-        options, probabilities = speller.following(word, name)
+        options, probabilities = speller.following(word, name, earlier=earlier)
         index = None
         if known is not None:
             at = known[len(word) : len(word) + 1]
@@ -72,6 +73,7 @@ def spelled(coder, speller, name, known):
             index = 1 if index < 2 and at else index
         index = coder.choose(probabilities, index)
         if index == 0:
+            speller.remember(word, name, earlier)
             return word
         if index == 1:
             at = known[len(word)] if known is not None else None
@@ -80,24 +82,25 @@ def spelled(coder, speller, name, known):
             word += options[index]
 
 
-def surface(coder, codec, symbol, known):
+def surface(coder, codec, symbol, known, earlier):
     """What a symbol leaves open, or None if it leaves nothing."""
     replacer = getattr(codec, "replacer", None)
     if symbol == ESCAPE:
         return character(coder, known)
     if isinstance(replacer, Placeholders) and FIRST_OWN <= symbol < replacer.first_word:
-        return spelled(coder, replacer.speller, replacer.classes[symbol - FIRST_OWN], known)
+        name = replacer.classes[symbol - FIRST_OWN]
+        return spelled(coder, replacer.speller, name, known, earlier)
     if isinstance(replacer, Substituted) and symbol in replacer._able:
         literal = replacer._able[symbol]
         p = replacer._chances[literal]
         index = None if known is None else int(known != literal)
         if coder.choose(np.array([1 - p, p]), index):
-            return spelled(coder, replacer.speller, literal, known)
+            return spelled(coder, replacer.speller, literal, known, earlier)
         return literal
     return None
 
 
-def gap(coder, replacer, known):
+def gap(coder, replacer, known, earlier):
     """The words dropped in one gap, ``known`` as a list of tokens when encoding."""
     found = []
     while True:
@@ -108,19 +111,19 @@ def gap(coder, replacer, known):
         core = None if token is None else token.removeprefix(" ")
         spaced = None if token is None else int(token != core)
         spaced = coder.choose(np.array([1 - replacer.spaced, replacer.spaced]), spaced)
-        found.append(" " * spaced + spelled(coder, replacer.speller, NAME, core))
+        found.append(" " * spaced + spelled(coder, replacer.speller, NAME, core, earlier))
 
 
 def walk(coder, codec, stepper, encoded, gaps):
     """All of a document, in the order in which a reader needs it."""
-    symbols, surfaces = [], []
+    symbols, surfaces, earlier = [], [], Earlier()
     known = None if encoded is None else [*encoded.symbols.tolist(), BOUNDARY]
     given = iter(()) if encoded is None else iter(encoded.surfaces)
     dropped = isinstance(getattr(codec, "replacer", None), Dropped)
     while True:
         if dropped:
             tokens = None if encoded is None else gaps[len(surfaces)]
-            surfaces.append("".join(gap(coder, codec.replacer, tokens)))
+            surfaces.append("".join(gap(coder, codec.replacer, tokens, earlier)))
         index = None if known is None else known[len(symbols)]
         symbol = coder.choose(stepper.probabilities(), index)
         stepper.append(symbol)
@@ -131,7 +134,7 @@ def walk(coder, codec, stepper, encoded, gaps):
             opened = leaves_open(codec, symbol, symbols[-2] if len(symbols) > 1 else BOUNDARY)
             at = next(given) if opened and encoded is not None else None
             if opened:
-                surfaces.append(surface(coder, codec, symbol, at))
+                surfaces.append(surface(coder, codec, symbol, at, earlier))
 
 
 def leaves_open(codec, symbol, before):

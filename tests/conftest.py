@@ -22,12 +22,14 @@ from textgen.rare_words.unk import Unk
 POLICIES = [
     Unk(),
     Unk(recall=False),
+    Unk(document_cache=True),
     Pos(),
     Pos(tags="noun"),
-    Cluster(clusters=3, epochs=1),
+    Cluster(clusters=3, epochs=1, document_cache=True),
     Neighbour(epochs=1),
-    Neighbour(epochs=1, same_tag=True),
+    Neighbour(epochs=1, same_tag=True, document_cache=True),
     Drop(),
+    Drop(document_cache=True),
     Spell(),
 ]
 """Every rare-word policy; a contract test checks that none is missing."""

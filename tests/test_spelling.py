@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from textgen.character_ngram import CharacterNgram
-from textgen.spelling import Speller
+from textgen.spelling import Earlier, Speller
 from textgen.symbols import CHARACTER_BITS
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
@@ -93,13 +93,83 @@ def test_kneser_ney_by_hand():
 def test_saved_and_read_back_it_charges_the_same():
     model = speller()
     model.tune({"A": ["ab", "bab"], "B": ["bbb"]})
+    model.tune_cache([[("ab", "A"), ("bab", "A"), ("ab", "A")]])
     state = model.state()
     again = Speller(
         state["examples"], state["alphabet"], lambda: VOCABULARY,
         pooled=state["pooled"], order=state["order"], weights=state["weights"],
+        cache=state["cache"],
     )  # fmt: skip
+    earlier = after(model, ["ab", "b☃"])
     for word in ("ab", "bbb", "abba", "☃"):
         assert again.bits(word, "A") == model.bits(word, "A")
+        assert again.bits(word, "A", earlier) == model.bits(word, "A", earlier)
+
+
+def after(model, words, name="A"):
+    earlier = Earlier()
+    for word in words:
+        model.remember(word, name, earlier)
+    return earlier
+
+
+@pytest.mark.parametrize("before", [[], ["ab"], ["ab", "bab", "ab", "a☃", "a☃"]])
+def test_whatever_came_earlier_the_words_sum_to_one(before):
+    model = speller(order=3, cache=(0.6, 2.0))
+    earlier, total = after(model, before), 0.0
+    for word in strings("ab☃", 9):
+        if word not in VOCABULARY:
+            bits = model.bits(word, "A", earlier) - CHARACTER_BITS * word.count("☃")
+            total += 2**-bits
+    assert 0.97 < total <= 1 + 1e-9
+
+
+def test_the_cache_by_hand():
+    """Of 4 earlier words 3 were "bab" and 1 "abb": d = 0.5, θ = 2, t = 2."""
+    model, plain = speller(order=3, cache=(0.5, 2.0)), speller(order=3)
+    earlier = after(model, ["bab", "abb", "bab", "bab"])
+    new = (2 + 0.5 * 2) / (4 + 2)
+    for word, held in (("bab", 2.5 / 6), ("abb", 0.5 / 6), ("ba", 0.0)):
+        expected = held + new * 2 ** -plain.bits(word, "A")
+        assert model.bits(word, "A", earlier) == pytest.approx(-math.log2(expected))
+    assert model.bits("bab", "B", earlier) == plain.bits("bab", "B")  # another class
+    assert plain.bits("bab", "A", earlier) == plain.bits("bab", "A")  # no cache
+
+
+def test_with_a_cache_character_by_character_costs_what_is_charged():
+    model = speller(order=4, cache=(0.5, 2.0))
+    earlier = after(model, ["abab", "bab", "abab", "a☃b"])
+    for word in ("ab", "abab", "babb", "", "a☃b"):
+        bits = 0.0
+        for i in range(len(word) + 1):
+            options, chances = model.following(word[:i], "A", earlier=earlier)
+            assert chances.sum() == pytest.approx(1)
+            at = word[i : i + 1]
+            index = 0 if not at else options.index(at, 2) if at in "ab" else 1
+            bits -= math.log2(chances[index])
+        charged = model.bits(word, "A", earlier)
+        assert bits + CHARACTER_BITS * word.count("☃") == pytest.approx(charged)
+
+
+def test_the_cache_is_tuned_on_whole_documents():
+    again, never = speller(order=3), speller(order=3)
+    again.tune_cache([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
+    never.tune_cache([[(word, "A") for word in strings("ab", 5) if word not in VOCABULARY]])
+    assert again.cache[1] < never.cache[1]
+
+    def second(model):
+        return model.bits("baba", "A", after(model, ["baba"]))
+
+    assert second(again) < 3 < second(never)
+
+
+def test_words_of_the_passage_come_back_when_words_are_drawn():
+    model, plain = speller(order=3, cache=(0.2, 0.1)), speller(order=3)
+    earlier = Counter({"zab": 5})
+    drawn = [model.pick("A", random.Random(i), new=False, earlier=earlier) for i in range(50)]
+    assert drawn.count("zab") > 40
+    drawn = [plain.pick("A", random.Random(i), new=False, earlier=earlier) for i in range(50)]
+    assert "zab" not in drawn
 
 
 def test_very_long_words_are_charged_in_full():

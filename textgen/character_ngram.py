@@ -158,9 +158,9 @@ class Without:
 
 
 class Pool:
-    """The training words themselves, by how often they occurred."""
+    """Given words, by how often they occurred."""
 
-    def __init__(self, counts: Mapping[str, int], size: int) -> None:
+    def __init__(self, counts: Mapping[str, float], size: int) -> None:
         self._counts, self._total, self._size = counts, sum(counts.values()), size
 
     def log_mass(self, word: str) -> float:

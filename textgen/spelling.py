@@ -7,13 +7,23 @@ never spelled, so the character models are divided by the mass they leave to oth
 remains open is small and on the safe side: strings that the word pattern would cut in two keep
 their mass.
 
+A rare word that stood in a document comes back there, above all a name. With a cache of the
+document (Kuhn & De Mori 1990) the mixture becomes the base of a Pitman-Yor process over its rare
+words so far, one table a word (Teh 2006):
+
+    P(w | class, before) = (n(w) − d) / (n + θ) + (θ + d t) / (n + θ) · P(w | class)
+
+after n rare words of the class, n(w) of them w and t different ones.
+
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -28,6 +38,22 @@ OWN = 200
 """A class has its own character model from so many different words on."""
 PRIOR = 20.0
 """A class's mixture weights are drawn towards those of all classes as by so many words."""
+DISCOUNTS = tuple(i / 20 for i in range(1, 20))
+STRENGTHS = tuple(2.0**i for i in range(-2, 11))
+CACHE = (0.8, 32.0)
+"""Discount d and strength θ where no validation words tell better."""
+
+
+class Earlier:
+    """The rare words of a document so far, by class."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {}
+        self.totals: Counter[str] = Counter()
+
+    def add(self, word: str, name: str) -> None:
+        self.counts.setdefault(name, Counter())[word] += 1
+        self.totals[name] += 1
 
 
 class Speller:
@@ -42,6 +68,7 @@ class Speller:
         order: of the character models.
         weights: class → weights of (pool, own character model, shared character model); the key
             ``""`` holds those of a class that is not listed.
+        cache: (discount d, strength θ) of the cache of a document; None for none.
     """
 
     def __init__(
@@ -54,15 +81,18 @@ class Speller:
         pooled: bool = True,
         order: int = 5,
         weights: Mapping[str, Sequence[float]] | None = None,
+        cache: Sequence[float] | None = None,
     ) -> None:
         self.examples = {key: dict(words) for key, words in examples.items()}
         self.alphabet = "".join(sorted(alphabet))
         self.pooled, self.order = pooled, order
         self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
+        self.cache = (cache[0], cache[1]) if cache else None
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
         self._never_spelled, self._related = vocabulary, related
         self._components: dict[str, tuple[Any, Any, Any]] = {}
+        self._logs: dict[tuple[str, str], float] = {}
 
     def _encode(self, word: str) -> str:
         codes = self._codes
@@ -109,15 +139,43 @@ class Speller:
         total = sum(w for w, _ in pairs)
         return [(w / total, c) for w, c in pairs if w] if total else [(1.0, self._shared)]
 
-    def bits(self, word: str, name: str) -> float:
-        """−log2 P(word | class), a character never seen named outright."""
+    def bits(self, word: str, name: str, earlier: Earlier | None = None) -> float:
+        """−log2 P(word | class, what came earlier), a character never seen named outright."""
         code = self._encode(word)
-        logs = [math.log(weight) + part.log_mass(code) for weight, part in self._mixture(name)]
-        nats = -float(np.logaddexp.reduce(logs))
-        return CHARACTER_BITS * code.count(chr(OTHER)) + nats / math.log(2)
+        log = self._log_mass(code, name)
+        if self.cache and earlier and earlier.totals[name]:
+            new, discount = self._share_of_new(name, earlier), self.cache[0]
+            log += math.log(new)
+            if count := earlier.counts[name][code]:
+                held = (count - discount) / (earlier.totals[name] + self.cache[1])
+                log = float(np.logaddexp(log, math.log(held)))
+        return CHARACTER_BITS * code.count(chr(OTHER)) - log / math.log(2)
+
+    def _log_mass(self, code: str, name: str) -> float:
+        """ln P(word | class), whatever came earlier."""
+        if (code, name) not in self._logs:
+            logs = [math.log(weight) + part.log_mass(code) for weight, part in self._mixture(name)]
+            self._logs[code, name] = float(np.logaddexp.reduce(logs))
+        return self._logs[code, name]
+
+    def _share_of_new(self, name: str, earlier: Earlier) -> float:
+        """The mass that the words of a document leave to P(word | class); only with a cache."""
+        discount, strength = self.cache or CACHE
+        left = strength + discount * len(earlier.counts.get(name, ()))
+        return left / (earlier.totals[name] + strength)
+
+    def remember(self, word: str, name: str, earlier: Earlier) -> None:
+        """Add a word of a class to what came earlier."""
+        earlier.add(self._encode(word), name)
+
+    def charge(self, word: str, name: str, earlier: Earlier) -> float:
+        """The bits of the next rare word of a document, which from now on is an earlier one."""
+        bits = self.bits(word, name, earlier)
+        self.remember(word, name, earlier)
+        return bits
 
     def following(
-        self, prefix: str, name: str, *, recall: bool = True
+        self, prefix: str, name: str, *, recall: bool = True, earlier: Earlier | None = None
     ) -> tuple[list[str], np.ndarray]:
         """What comes after the beginning of a word of a class; without ``recall``, of a new one.
 
@@ -128,6 +186,10 @@ class Speller:
         """
         code = self._encode(prefix)
         parts = self._mixture(name)
+        if self.cache and earlier and earlier.totals[name]:
+            new = self._share_of_new(name, earlier)
+            held = {word: n - self.cache[0] for word, n in earlier.counts[name].items()}
+            parts = [(1 - new, Pool(held, self._size)), *((w * new, p) for w, p in parts)]
         mixture = [(w, p) for w, p in parts if recall or not isinstance(p, Pool)]
         scale = max(part.log_prefix_mass(code) for _, part in mixture)
         mass = sum(weight * part.continuations(code, scale) for weight, part in mixture)
@@ -136,9 +198,18 @@ class Speller:
             return options, np.eye(1, len(options))[0]
         return options, mass[END:] / total
 
-    def pick(self, name: str, generator: random.Random, *, new: bool) -> str:
-        """A word of a class: one of its training words, as often as it occurred there, or, if it
-        is to be ``new`` or there are none, a newly spelled one."""
+    def pick(
+        self, name: str, generator: random.Random, *, new: bool, earlier: Counter[str] | None = None
+    ) -> str:
+        """A word of a class: with a cache perhaps an earlier one of the passage, else one of its
+        training words, as often as it occurred there, or, if it is to be ``new`` or there are none,
+        a newly spelled one."""
+        if self.cache and earlier:
+            discount, strength = self.cache
+            held = [n - discount for n in earlier.values()]
+            if generator.random() * (earlier.total() + strength) < sum(held):
+                (word,) = generator.choices(list(earlier), held)
+                return word
         examples = self.examples.get(name, {})
         if new or not examples:
             return self.draw(name, generator)
@@ -184,6 +255,7 @@ class Speller:
         self.order = min(ORDERS, key=cost)
         self.__dict__.pop("_shared", None)
         self._components.clear()
+        self._logs.clear()
         rows = {
             name: [
                 [math.exp(p.log_mass(self._encode(w))) if p else 0.0 for p in self._of(name)]
@@ -195,6 +267,28 @@ class Speller:
         self.weights = {"": common}
         self.weights |= {n: _maximise(r, common, PRIOR) for n, r in rows.items() if r}
 
+    def tune_cache(self, documents: Iterable[Iterable[tuple[str, str]]]) -> None:
+        """Choose discount and strength by the likelihood of the rare words, each with its class, of
+        whole validation documents; gives the speller a cache. To be called once it is tuned."""
+        rows = []
+        for document in documents:
+            earlier = Earlier()
+            for word, name in document:
+                code, before = self._encode(word), earlier.counts.get(name, Counter())
+                new = math.exp(self._log_mass(code, name))
+                rows.append((before[code], len(before), earlier.totals[name], new))
+                earlier.add(code, name)
+        self.cache = CACHE
+        if rows:
+            counts, types, totals, new = np.array(rows).T
+
+            def cost(setting: tuple[float, float]) -> float:
+                d, strength = setting
+                mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
+                return -float(np.log(np.maximum(mass / (totals + strength), 1e-300)).sum())
+
+            self.cache = min(itertools.product(DISCOUNTS, STRENGTHS), key=cost)
+
     def state(self) -> dict[str, Any]:
         return {
             "examples": self.examples,
@@ -202,6 +296,7 @@ class Speller:
             "pooled": self.pooled,
             "order": self.order,
             "weights": {name: list(weights) for name, weights in self.weights.items()},
+            **({"cache": list(self.cache)} if self.cache else {}),
         }
 
 

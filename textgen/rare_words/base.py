@@ -226,8 +226,9 @@ class Replacer(ABC):
         """The symbols of known words and modifiers, and the text between them. ``reveal`` is asked
         once for each symbol that leaves something open, in order."""
 
-    def realise(self, symbol: int, mode: str, random: Random) -> str:
-        """A surface for a generated symbol: what ``reveal`` answers when there is no text."""
+    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+        """A surface for a generated symbol: what ``reveal`` answers when there is no text.
+        ``earlier`` are the words that this symbol stood for in the passage."""
         raise NotImplementedError
 
     def known(self, word: str) -> bool:
@@ -253,6 +254,7 @@ class RareWords(Protocol):
 def fitted_speller(
     material: Material,
     classes: Callable[[Sequence[str], Sequence[Rare]], Sequence[str]],
+    document_cache: bool,
 ) -> Speller:
     """The spelling model of the training split's rare words by class, tuned on validation."""
     examples: dict[str, Counter[str]] = {}
@@ -266,11 +268,18 @@ def fitted_speller(
         material.vocabulary.cores,
         pooled=material.pooled,
     )
+    documents = [
+        list(zip((word.core for word in rare), classes(tokens, rare), strict=True))
+        for tokens, rare in zip(material.tuning, material.tuning_rare, strict=True)
+    ]
     words: dict[str, list[str]] = {}
-    for tokens, rare in zip(material.tuning, material.tuning_rare, strict=True):
-        for name, word in zip(classes(tokens, rare), rare, strict=True):
-            words.setdefault(name, []).append(word.core)
+    for document in documents:
+        # a cache tells what comes again
+        for core, name in dict.fromkeys(document) if document_cache else document:
+            words.setdefault(name, []).append(core)
     speller.tune(words)
+    if document_cache:
+        speller.tune_cache(documents)
     return speller
 
 
@@ -284,4 +293,5 @@ def loaded_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
         pooled=state["pooled"],
         order=state["order"],
         weights=state["weights"],
+        cache=state.get("cache"),
     )

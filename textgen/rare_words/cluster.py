@@ -39,25 +39,31 @@ class Cluster:
         vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
         size: of a vector.
         epochs: passes over the training split.
+        document_cache: a rare word that stood in the document before is cheaper than a new one.
     """
 
     clusters: Annotated[int, Field(gt=1)] = 50
     vectors: Literal["fasttext", "word2vec"] = "fasttext"
     size: Count = 64
     epochs: Count = 5
+    document_cache: bool = False
 
     def fit(self, material: Material) -> Placeholders:
         words = sorted({word.core for rare in material.rare for word in rare})
         if not words:
             return Clustered(
-                ("0",), fitted_speller(material, lambda _, rare: ["0"] * len(rare)), {}
+                ("0",),
+                fitted_speller(material, lambda _, rare: ["0"] * len(rare), self.document_cache),
+                {},
             )
         learnt = word_vectors(material, self.vectors, self.size, self.epochs)
         points = np.stack([learnt[word] for word in words])
         numbers = _k_means(points, min(self.clusters, len(words)), material.seed)
         known = {word: str(number) for word, number in zip(words, numbers, strict=True)}
         guess = Guess(known)
-        speller = fitted_speller(material, lambda tokens, rare: [guess(word.core) for word in rare])
+        speller = fitted_speller(
+            material, lambda tokens, rare: [guess(word.core) for word in rare], self.document_cache
+        )
         return Clustered(tuple(sorted(set(known.values()), key=int)), speller, known)
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Placeholders:

@@ -7,6 +7,7 @@ missing in each gap between two symbols, whether a space stood before each, and 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -24,7 +25,7 @@ from textgen.rare_words.base import (
     loaded_speller,
 )
 from textgen.rare_words.unk import NAME
-from textgen.spelling import Speller
+from textgen.spelling import Earlier, Speller
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,16 @@ class Drop:
     Args:
         charged: pay for what is left out. Without it, as when people compare perplexities of texts
             they have filtered, there is no distribution over the text and no figure is printed.
+        document_cache: a rare word that stood in the document before is cheaper than a new one.
     """
 
     charged: bool = True
+    document_cache: bool = False
 
     def fit(self, material: Material) -> Dropped:
-        speller = fitted_speller(material, lambda tokens, rare: [NAME] * len(rare))
+        speller = fitted_speller(
+            material, lambda tokens, rare: [NAME] * len(rare), self.document_cache
+        )
         documents, rare = material.tuning, material.tuning_rare
         missing = sum(map(len, rare))
         spaced = sum(word.spaced for each in rare for word in each)
@@ -68,7 +73,7 @@ class Dropped(Replacer):
         self.speller, self.missing, self.spaced, self.charged = speller, missing, spaced, charged
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
-        coded, gap = Coded(), list[Rare]()
+        coded, gap, earlier = Coded(), list[Rare](), Earlier()
         for number, item in enumerate([*items, None]):
             if isinstance(item, Rare):
                 gap.append(item)
@@ -78,17 +83,17 @@ class Dropped(Replacer):
             coded.surfaces.append("".join(word.token for word in gap))
             coded.places.append(len(coded.symbols) - (item is not None))  # the gap is before it
             if charge:
-                coded.bits.append(self.gap_bits(gap) if self.charged else 0.0)
+                coded.bits.append(self.gap_bits(gap, earlier) if self.charged else 0.0)
             coded.replaced += len(gap)
             gap.clear()
         return coded
 
-    def gap_bits(self, words: Sequence[Rare]) -> float:
-        """What the words missing in one gap cost."""
+    def gap_bits(self, words: Sequence[Rare], earlier: Earlier) -> float:
+        """What the words missing in one gap cost, after those missing earlier in the document."""
         bits = -math.log2(1 - self.missing) - len(words) * math.log2(self.missing)
         for word in words:
             bits -= math.log2(self.spaced if word.spaced else 1 - self.spaced)
-            bits += self.speller.bits(word.core, NAME)
+            bits += self.speller.charge(word.core, NAME, earlier)
         return bits
 
     def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
@@ -99,7 +104,7 @@ class Dropped(Replacer):
             if symbol is not None:
                 yield symbol
 
-    def realise(self, symbol: int, mode: str, random: Random) -> str:
+    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
         return ""  # what was removed is not missed by the model
 
     def state(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from textgen.rare_words.base import (
 )
 from textgen.rare_words.similar import Guess, known_form, word_vectors
 from textgen.settings import Count
-from textgen.spelling import Speller
+from textgen.spelling import Earlier, Speller
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)
@@ -53,6 +53,7 @@ class Neighbour:
         size: of a vector.
         epochs: passes over the training split.
         model: the spaCy package for ``same_tag``, or ``"auto"``.
+        document_cache: a rare word that stood in the document before is cheaper than a new one.
     """
 
     same_tag: bool = False
@@ -60,12 +61,15 @@ class Neighbour:
     size: Count = 64
     epochs: Count = 5
     model: str = "auto"
+    document_cache: bool = False
 
     def fit(self, material: Material) -> Substituted:
         vocabulary = material.vocabulary
         stand_ins = self._stand_ins(material)
         guess = Guess(stand_ins)
-        speller = fitted_speller(material, lambda tokens, rare: [guess(word.core) for word in rare])
+        speller = fitted_speller(
+            material, lambda tokens, rare: [guess(word.core) for word in rare], self.document_cache
+        )
         uses = _uses(vocabulary, speller)
         strength, excess = _tune(material, guess, uses)
         extra = (tagging.describe(self.model),) if self.same_tag else ()
@@ -226,7 +230,7 @@ class Substituted(Replacer):
         }
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
-        coded, cased = Coded(), False
+        coded, cased, earlier = Coded(), False, Earlier()
         for number, item in enumerate(items):
             if isinstance(item, Rare):
                 name = self._guess(item.core)
@@ -235,7 +239,7 @@ class Substituted(Replacer):
                 coded.add(number, *item.joining, symbol)
                 coded.leave_open(item.core)
                 if charge:
-                    bits = self.speller.bits(item.core, name)
+                    bits = self.speller.charge(item.core, name, earlier)
                     coded.bits.append(bits - math.log2(self._chances[name]))
                 continue
             coded.add(number, item)
@@ -259,11 +263,12 @@ class Substituted(Replacer):
             cased = symbol in (CAPITAL, UPPER)
             joined = symbol == JOIN
 
-    def realise(self, symbol: int, mode: str, random: Random) -> str:
+    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
         word = self._able[symbol]
         if mode == "mark" or random.random() >= self._chances[word]:
             return word
-        return self.speller.pick(word, random, new=mode == "spell")
+        substituted = Counter({w: n for w, n in earlier.items() if w != word})
+        return self.speller.pick(word, random, new=mode == "spell", earlier=substituted)
 
     def state(self) -> dict[str, Any]:
         return {

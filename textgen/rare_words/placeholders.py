@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
@@ -18,7 +19,7 @@ from textgen.rare_words.base import (
     Replacer,
     Reveal,
 )
-from textgen.spelling import Speller
+from textgen.spelling import Earlier, Speller
 
 
 class Placeholders(Replacer):
@@ -33,7 +34,6 @@ class Placeholders(Replacer):
         self.classes, self.speller = tuple(classes), speller
         self.names = tuple(f"<{name}>" for name in self.classes)
         self._symbols = {name: FIRST_OWN + i for i, name in enumerate(self.classes)}
-        self._charges: dict[tuple[str, str], float] = {}
 
     @abstractmethod
     def classify(self, tokens: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
@@ -42,20 +42,16 @@ class Placeholders(Replacer):
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
         rare = [item for item in items if isinstance(item, Rare)]
         classes = iter(self.classify(tokens, rare) if rare else ())
-        coded = Coded(replaced=len(rare))
+        coded, earlier = Coded(replaced=len(rare)), Earlier()
         for number, item in enumerate(items):
             if not isinstance(item, Rare):
                 coded.add(number, item)
                 continue
             name = next(classes)
             coded.add(number, *item.joining, self._symbols[name])
-            coded.leave_open(item.core, *([self._charge(item.core, name)] if charge else []))
+            bits = [self.speller.charge(item.core, name, earlier)] if charge else []
+            coded.leave_open(item.core, *bits)
         return coded
-
-    def _charge(self, word: str, name: str) -> float:
-        if (word, name) not in self._charges:
-            self._charges[word, name] = self.speller.bits(word, name)
-        return self._charges[word, name]
 
     def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
         joined = False
@@ -68,11 +64,11 @@ class Placeholders(Replacer):
                 yield symbol
             joined = symbol == JOIN or (joined and symbol in (CAPITAL, UPPER))
 
-    def realise(self, symbol: int, mode: str, random: Random) -> str:
+    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
         name = self.classes[symbol - FIRST_OWN]
         if mode == "mark":
             return self.names[symbol - FIRST_OWN]
-        return self.speller.pick(name, random, new=mode == "spell")
+        return self.speller.pick(name, random, new=mode == "spell", earlier=earlier)
 
     def known(self, word: str) -> bool:
         return word in self.speller.known

@@ -42,10 +42,12 @@ class Pos:
         tags: ``"fine"`` for Penn Treebank tags, which carry the inflection; ``"coarse"`` for six
             classes; ``"noun"`` replaces all nouns with the same one and tells nothing else apart.
         model: a spaCy package, or ``"auto"``.
+        document_cache: a rare word that stood in the document before is cheaper than a new one.
     """
 
     tags: Literal["fine", "coarse", "noun"] = "fine"
     model: str = "auto"
+    document_cache: bool = False
 
     def classes(self) -> tuple[str, ...]:
         if self.tags == "noun":
@@ -67,7 +69,7 @@ class Pos:
         return [self.class_of(tags[word.place]) for word in rare]
 
     def fit(self, material: Material) -> Placeholders:
-        return Tagged(self, fitted_speller(material, self.classify))
+        return Tagged(self, fitted_speller(material, self.classify, self.document_cache))
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Placeholders:
         return Tagged(self, loaded_speller(state["speller"], vocabulary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -76,7 +77,7 @@ class Spelled(Replacer):
         if word:
             yield Hidden(word, not joined, NAME)
 
-    def realise(self, symbol: int, mode: str, random: Random) -> str:
+    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
         return "\ufffd"
 
     def state(self) -> dict[str, Any]:

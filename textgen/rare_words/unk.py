@@ -19,13 +19,18 @@ class Unk:
     Args:
         recall: a rare word of the training split may come back whole, which is cheaper than
             spelling it. Without, every rare word is spelled as if it were new.
+        document_cache: a rare word that stood in the document before is cheaper than a new one.
     """
 
     recall: bool = True
+    document_cache: bool = False
 
     def fit(self, material: Material) -> Placeholders:
         material = replace(material, pooled=material.pooled and self.recall)
-        return OneClass((NAME,), fitted_speller(material, lambda tokens, rare: [NAME] * len(rare)))
+        speller = fitted_speller(
+            material, lambda tokens, rare: [NAME] * len(rare), self.document_cache
+        )
+        return OneClass((NAME,), speller)
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Placeholders:
         return OneClass((NAME,), loaded_speller(state["speller"], vocabulary))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from random import Random
 
 from textgen.rare_words.base import Hidden, Replacer
@@ -40,6 +41,7 @@ class Writer:
         self._tail = before[-40:]
         self._marks: list[tuple[int, int, str]] = []
         self._names: dict[int, list[str]] = {}
+        self._earlier: dict[int, Counter[str]] = {}
         self._last = (-2, -1)
         self._symbol = self._revealed = -1
 
@@ -47,14 +49,20 @@ class Writer:
         """A surface for a generated symbol at ``place``."""
         self._symbol = symbol
         if self._mode == "mark" or not self._replacer.proper(symbol):
-            return self._replacer.realise(symbol, self._mode, self._random)
+            return self._realise(symbol)
         known = self._names.setdefault(symbol, [])
         adjacent = self._last[0] == place - 1
         rank = self._last[1] + 1 if adjacent else 0
         self._last = (place, rank)
         if rank >= len(known):  # also the first of its kind behind a name of another
-            known.append(self._replacer.realise(symbol, self._mode, self._random))
+            known.append(self._realise(symbol))
         return known[min(rank, len(known) - 1)]
+
+    def _realise(self, symbol: int) -> str:
+        earlier = self._earlier.setdefault(symbol, Counter())
+        word = self._replacer.realise(symbol, self._mode, self._random, earlier)
+        earlier[word] += 1
+        return word
 
     def write(self, text: str) -> None:
         if text:
