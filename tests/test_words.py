@@ -140,3 +140,13 @@ def test_later_text_leaves_the_symbols_before_it_as_they_are(policy):
     if not isinstance(policy, Pos):
         np.testing.assert_array_equal(first.symbols[:common], second.symbols[:common])
     assert len(first.symbols) > common
+
+
+def test_rare_words_of_the_prompt_come_back_in_what_is_written():
+    texts = ["the man saw the dog . " * 5 + "Akeley saw Wilmarth ."] * 3
+    tuning = ["the man saw Zadok . Zadok saw the dog . Zadok saw Zadok . " * 5]
+    for cache in (True, False):
+        codec = Words(Unk(document_cache=cache), minimum_count=4).fit(texts, tuning)
+        symbols = np.full(40, codec.names.index("<unk>"))
+        text = codec.render(symbols, before="the man saw Nyarlathotep .", seed=3).text
+        assert ("Nyarlathotep" in text) == cache

@@ -1,15 +1,16 @@
 """Time to quality: bits per character on the held-out tales after as long a training.
 
-    python tests/benchmarks/quality.py [--seconds 60] [--experiments char.toml word_rare_unk.toml]
+    python tests/benchmarks/quality.py [--seconds 300] [--experiments char.toml word_rare_unk.toml]
 
 textgen trains an experiment file as a user would; PyTorch trains a network of the same sizes on the
 same symbols, with the same batches, optimizer, learning rate and dropout, for as many seconds as
 that training took, its calibration not counted on either side. Both are scored alike: the state is
-carried through each held-out document, every symbol and end mark is charged, and what the codec
-charges for the spelling of replaced words comes on top, which is the same for both.
+carried through each held-out document, every symbol and end mark is charged, and what the spelling
+of replaced words costs comes on top. For PyTorch that is the plain spelling model, without a cache
+of the document: the cache is textgen's own. Model and spelling stand apart in the JSON file.
 
-A repeat is a seed. textgen keeps its best weights by validation, PyTorch its last ones, with a
-learning rate that has come down to zero.
+What is reported is the difference in bits per character. A repeat is a seed. textgen keeps its best
+weights by validation, PyTorch its last ones, with a learning rate that has come down to zero.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from timing import Target, Worker, divided, interleaved, row, serve, show
+from timing import Target, Worker, interleaved, row, serve, show
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-FILES = ("char.toml", "word_rare_unk.toml")
-SECONDS = 60.0
-WANTED = Target(at_most=1.0)
+FILES = ("char.toml", "subword_bpe.toml", "word_rare_unk.toml", "word_count_5.toml")
+SECONDS = 300.0
+WANTED = Target(at_most=-0.03)
 
 
 def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
@@ -42,7 +44,7 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
         folder = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         return {
-            "bits_per_character": metrics["test"]["bits_per_character"]["total"],
+            **metrics["test"]["bits_per_character"],
             "seconds": metrics["training"]["seconds"],
             "updates": metrics["training"]["updates"],
             "kernel": metrics["training"].get("kernel"),
@@ -70,13 +72,30 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
         trainer = Trainer(codec.size, experiment.backbone, experiment.training, seed)
         windows = Windows(symbols, experiment.objective)
         updates = trainer.train(windows, metrics["training"]["seconds"], seed)
+        codec = without_cache(experiment, codec, loaded)
         encoded = [codec.encode(d.text) for d in loaded.test]
-        bits = trainer.bits([e.symbols for e in encoded], experiment.objective)
-        bits += sum(float(e.spelling_bits.sum()) for e in encoded)
         characters = sum(e.characters + 1 for e in encoded)
-        return {"bits_per_character": bits / characters, "updates": updates}
+        model = trainer.bits([e.symbols for e in encoded], experiment.objective) / characters
+        spelling = sum(float(e.spelling_bits.sum()) for e in encoded) / characters
+        return {
+            "model": model,
+            "spelling": spelling,
+            "total": model + spelling,
+            "updates": updates,
+        }
 
     return measure
+
+
+def without_cache(experiment: Any, codec: Any, loaded: Any) -> Any:
+    """The codec with a plain spelling model; its symbols are the same."""
+    tokenizer = experiment.tokenizer
+    policy = getattr(tokenizer, "rare_words", None)
+    if not getattr(policy, "document_cache", False):
+        return codec
+    plain = replace(tokenizer, rare_words=replace(policy, document_cache=False))
+    texts = [d.text for d in loaded.train]
+    return plain.fit(texts, [d.text for d in loaded.validation], experiment.seed)
 
 
 WORKERS = {"textgen": textgen, "pytorch": pytorch}
@@ -94,13 +113,14 @@ def measure(
             Worker(__file__, "pytorch", path, runs) as other,
         ):
             found = interleaved({"textgen": ours, "PyTorch": other}, repeats)
-        bits = {side: [each["bits_per_character"] for each in found[side]] for side in found}
+        pairs = zip(found["textgen"], found["PyTorch"], strict=True)
         rows.append(
             row(
                 f"bits per character of `{path.stem}` after {seconds:g} s",
                 "PyTorch float32, as long",
-                divided(bits["textgen"], bits["PyTorch"]),
+                [ours["total"] - other["total"] for ours, other in pairs],
                 WANTED,
+                unit="bpc",
                 found=found,
             )
         )

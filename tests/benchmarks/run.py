@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART",
                         help=", ".join(PARTS))  # fmt: skip
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of training, for quality")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of training, for quality")
     parser.add_argument("--megabytes", type=int, nargs="+", default=[300, 3000], help="for memory")
     parser.add_argument("--runs", type=Path, nargs="+", default=[],
                         help=f"for {', '.join(NEED_RUNS)}; else two small ones")  # fmt: skip

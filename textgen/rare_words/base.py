@@ -203,6 +203,8 @@ class Replacer(ABC):
     """What it knows from elsewhere than the training split."""
     unwritable: tuple[int, ...] = ()
     """Symbols of its own that generation never draws."""
+    remembers: bool = False
+    """Whether the rare words of a text matter to those that come later in it."""
     names: tuple[str, ...] = ()
     """Its own symbols' names, ``FIRST_OWN`` and up."""
 

@@ -218,6 +218,7 @@ class Substituted(Replacer):
     ) -> None:
         self.speller, self.stand_ins, self.extra_data = speller, stand_ins, extra_data
         self.strength, self.excess = strength, excess
+        self.remembers = speller.cache is not None
         self._vocabulary, self._guess = vocabulary, Guess(stand_ins)
         uses = _uses(vocabulary, speller)
         rate = _rate(uses, vocabulary)

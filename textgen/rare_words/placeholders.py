@@ -32,6 +32,7 @@ class Placeholders(Replacer):
 
     def __init__(self, classes: Sequence[str], speller: Speller) -> None:
         self.classes, self.speller = tuple(classes), speller
+        self.remembers = speller.cache is not None
         self.names = tuple(f"<{name}>" for name in self.classes)
         self._symbols = {name: FIRST_OWN + i for i, name in enumerate(self.classes)}
 

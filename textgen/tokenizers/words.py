@@ -254,7 +254,7 @@ class WordCodec(Codec):
     def render(
         self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
     ) -> Rendered:
-        writer = Writer(self.replacer, realise, Random(seed), before)
+        writer = Writer(self.replacer, realise, Random(seed), before, self._opened(before))
         words = _Words(self.vocabulary, self.replacer.first_word)
         for item in self.replacer.decode([int(s) for s in symbols], writer.reveal):
             if isinstance(item, Hidden):
@@ -263,6 +263,15 @@ class WordCodec(Codec):
             else:
                 writer.write(words.text(item))
         return writer.rendered()
+
+    def _opened(self, prompt: str) -> list[tuple[int, str]]:
+        """The symbols of a prompt that leave something open, each with what it stands for, if the
+        policy has a use for them."""
+        if not prompt or not self.replacer.remembers:
+            return []
+        coded = self.code(tokenise(prompt), frozenset())
+        places = zip(coded.places, coded.surfaces, strict=True)
+        return [(coded.symbols[place], surface) for place, surface in places]
 
     def state(self) -> dict[str, Any]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from random import Random
 
 from textgen.rare_words.base import Hidden, Replacer
@@ -32,9 +33,17 @@ class Writer:
         realise: ``"pool"``, ``"spell"`` or ``"mark"``.
         random: what is drawn.
         before: the text that is continued.
+        opened: symbols in it that leave something open, each with what it stands for.
     """
 
-    def __init__(self, replacer: Replacer, realise: str, random: Random, before: str) -> None:
+    def __init__(
+        self,
+        replacer: Replacer,
+        realise: str,
+        random: Random,
+        before: str,
+        opened: Iterable[tuple[int, str]] = (),
+    ) -> None:
         self._replacer, self._mode, self._random = replacer, realise, random
         self._parts: list[str] = []
         self._length = 0
@@ -42,6 +51,8 @@ class Writer:
         self._marks: list[tuple[int, int, str]] = []
         self._names: dict[int, list[str]] = {}
         self._earlier: dict[int, Counter[str]] = {}
+        for symbol, surface in opened:
+            self._earlier.setdefault(symbol, Counter())[surface] += 1
         self._last = (-2, -1)
         self._symbol = self._revealed = -1
 
