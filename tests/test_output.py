@@ -13,7 +13,7 @@ from textgen.likelihood import Stepper, rows_at_once, score_step, symbol_bits
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.settings import Backbone
-from textgen.training import Trainer
+from textgen.trainer import Trainer
 from textgen.two_level import two_level
 
 SIZE, HEAD, BATCH = 23, 6, 5

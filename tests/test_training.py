@@ -17,9 +17,11 @@ from textgen.likelihood import symbol_bits
 from textgen.lstm import KERNELS
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
+from textgen.optimizer import Schedule
 from textgen.settings import Training
 from textgen.tokenizers.characters import Characters
-from textgen.training import Schedule, _dense, binary_cross_entropy, train
+from textgen.trainer import _dense, binary_cross_entropy
+from textgen.training import train
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]

@@ -48,7 +48,7 @@ def updates(
     from textgen.lstm import FusedLSTM
     from textgen.objectives.stepwise import NextToken
     from textgen.settings import Backbone
-    from textgen.training import Trainer
+    from textgen.trainer import Trainer
 
     backbone = Backbone(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
