@@ -43,23 +43,16 @@ class Trial:
     """
 
     def __init__(self, path: Path, overrides: list[str], seconds: float, threads: int = 0) -> None:
-        import keras
-
-        from textgen import backbone, backend, config, preparing, training
+        from textgen import backend, config, preparing, training
         from textgen.corpora.loading import load_corpus
-        from textgen.lstm import FusedLSTM
 
         given = [*overrides, f"training.seconds={seconds}", f"training.threads={threads}"]
         self.experiment = experiment = config.load(path, given)
         self._prepared = preparing.prepare(experiment, load_corpus(experiment))
         self.settings = preparing.less(experiment.training, self._prepared.seconds)
         self.threads = backend.start(self.settings.threads, parts=True)
-        keras.utils.set_random_seed(experiment.seed)
-        objective, size = experiment.objective, self._prepared.codec.size
-        self.network = objective.build(experiment.backbone, size, FusedLSTM)
-        matrix = self._prepared.vectors.matrix
-        backbone.set_embedding(self.network, matrix, experiment.embedding.frozen)
-        self._windows = training.windows_of(self._prepared.encoded[0], objective)
+        self.network = training.new_network(experiment, self._prepared)
+        self._windows = training.windows_of(self._prepared.encoded[0], experiment.objective)
 
     def time(self) -> dict[str, Any]:
         """The fastest kernel and what an update costs with it."""

@@ -52,9 +52,7 @@ def measure(
     threads = backend.start(
         experiment.training.threads, experiment.training.deterministic, parts=True
     )
-    import keras
-
-    from textgen import backbone, memory
+    from textgen import training
     from textgen.lstm import FusedLSTM
 
     settings, size = experiment.backbone, prepared.codec.size
@@ -65,19 +63,16 @@ def measure(
             return experiment.objective.build(changed, size, FusedLSTM).count_params()
 
         settings = replace(settings, units=solve_units(settings, count, parameters))
-    memory.check_memory(settings, size, experiment.training.batch, experiment.objective.length)
-    keras.utils.set_random_seed(experiment.seed)
-    network = experiment.objective.build(settings, size, FusedLSTM)
-    backbone.set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
+    experiment = replace(experiment, backbone=settings)
+    network = training.new_network(experiment, prepared)
     found = {
         "units": list(settings.units),
         "parameters": network.count_params(),
         "preparation_seconds": prepared.seconds,
     }
     if seconds:
-        from textgen import kernels, training
+        from textgen import kernels
 
-        experiment = replace(experiment, backbone=settings)
         documents, own, objective = prepared.encoded[0], experiment.training, experiment.objective
         kernel = kernels.choose(experiment, own, network, documents, threads)
         windows = training.windows_of(documents, objective)

@@ -87,26 +87,18 @@ def _go(
     import keras
 
     from textgen import (
-        backbone,
         distributed,
         evaluation,
         kernels,
         likelihood,
         manifest,
-        memory,
         summary,
         training,
     )
-    from textgen.lstm import FusedLSTM
     from textgen.sampling import Sampler
 
     share = distributed.start(settings, cluster)
-    memory.check_memory(
-        experiment.backbone, codec.size, experiment.training.batch, experiment.objective.length
-    )
-    keras.utils.set_random_seed(experiment.seed)
-    network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
-    backbone.set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
+    network = training.new_network(experiment, prepared)
     kernel = kernels.Kernel("fused", {})  # the chief's is taken
     if share.chief:
         kernel = kernels.choose(experiment, settings, network, encoded[0], threads)

@@ -45,7 +45,7 @@ class Sampler:
     ) -> None:
         self._objective, self._network, self._settings = objective, network, settings
         self._unwritable = tuple(unwritable)
-        self._loop = functools.lru_cache(maxsize=8)(self._compile)
+        self._loop = functools.lru_cache(maxsize=8)(self._make_loop)
 
     def draw(
         self,
@@ -90,7 +90,9 @@ class Sampler:
             np.concatenate(choices, axis=1)[:, :length],
         )
 
-    def _compile(self, batch: int, top_k: int, nucleus: bool, compiled: bool) -> Callable[..., Any]:
+    def _make_loop(
+        self, batch: int, top_k: int, nucleus: bool, compiled: bool
+    ) -> Callable[..., Any]:
         import tensorflow as tf
 
         from textgen.stepping import FEW_ROWS, stepwise

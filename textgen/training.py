@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen import backend, checkpoint
-from textgen.backbone import layers_within
+from textgen import backend, checkpoint, memory
+from textgen.backbone import layers_within, set_embedding
+from textgen.config import Experiment
 from textgen.distributed import ALONE, Share
 from textgen.errors import TextgenError
 from textgen.lstm import FusedLSTM
@@ -24,6 +25,7 @@ from textgen.monitor import Progress as Progress
 from textgen.objectives.base import Objective
 from textgen.objectives.windows import Windows
 from textgen.optimizer import Schedule, optimizer_of
+from textgen.preparing import Prepared
 from textgen.settings import Backbone, Training
 from textgen.symbols import Encoded
 from textgen.trainer import Trainer
@@ -107,6 +109,21 @@ def train(
         )
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress
+
+
+def new_network(experiment: Experiment, prepared: Prepared) -> Any:
+    """The network of an experiment before its first update, as its seed has it.
+
+    Raises:
+        TextgenError: it would not fit into memory.
+    """
+    settings, size = experiment.backbone, prepared.codec.size
+    objective = experiment.objective
+    memory.check_memory(settings, size, experiment.training.batch, objective.length)
+    keras.utils.set_random_seed(experiment.seed)
+    network = objective.build(settings, size, FusedLSTM)
+    set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
+    return network
 
 
 def windows_of(training: Sequence[Encoded], objective: Objective) -> Windows:
