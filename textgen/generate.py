@@ -66,9 +66,9 @@ def sample(
         },
         "generate",
     )
-    _, codec, _ = runs.load_light(Path(folder))
-    generation.encode_prompt(codec, prompt)  # before TensorFlow is loaded
-    run = runs.load(folder)
+    light = runs.load_light(Path(folder))
+    generation.encode_prompt(light[1], prompt)  # before TensorFlow is loaded
+    run = runs.load(folder, light)
     backbone = run.experiment.backbone
     if method == "article":
         return generation.article_readout(run.objective, run.network, backbone, run.codec, [prompt])

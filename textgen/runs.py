@@ -179,8 +179,16 @@ class Run:
         return self.experiment.objective
 
 
-def load(folder: str | Path) -> Run:
+Light = tuple[Experiment, Codec, dict[str, Any]]
+"""A run without its network: experiment, codec, metrics."""
+
+
+def load(folder: str | Path, light: Light | None = None) -> Run:
     """Read a finished run.
+
+    Args:
+        folder: of the run.
+        light: what :func:`load_light` has already read of it.
 
     Raises:
         TextgenError: no such folder, an unfinished or a damaged run.
@@ -188,13 +196,13 @@ def load(folder: str | Path) -> Run:
     from textgen import backend
 
     folder = Path(folder)
-    experiment, codec, metrics = load_light(folder)
+    experiment, codec, metrics = light or load_light(folder)
     backend.start(experiment.training.threads, experiment.training.deterministic)
     return Run(folder, experiment, codec, metrics, _load_network(folder, experiment, codec))
 
 
-def load_light(folder: Path) -> tuple[Experiment, Codec, dict[str, Any]]:
-    """A finished run without its network, hence without TensorFlow: experiment, codec, metrics."""
+def load_light(folder: Path) -> Light:
+    """A finished run without its network, hence without TensorFlow."""
     check_finished(folder)
     try:
         state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
