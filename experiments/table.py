@@ -157,9 +157,26 @@ def ngrams_table() -> str:
     rows = []
     for path in sorted((RESULTS / "ngrams").glob("*.json")):
         m = ngram(path.stem)
-        if not path.stem.startswith("unk_"):
+        if not path.stem.startswith("unk_") and not path.stem.endswith("_cache"):
             rows.append([f"`{m['experiment']}`", str(m["order"]), *three(m["test"])])
     return table(["symbols of", "order", "model", "+ spelling", "= total"], rows)
+
+
+def cache_table() -> str:
+    """What a cache of the document saves of the spelling, by policy and minimum count."""
+    rows = []
+    for path in sorted((RESULTS / "ngrams").glob("*_cache.json")):
+        cached, plain = ngram(path.stem), ngram(path.stem.removesuffix("_cache"))
+        name, count = cached["experiment"], re.match(r"unk_(\d+)", path.stem)
+        (_, before, total), (_, after, lower) = (three(each["test"]) for each in (plain, cached))
+        saved = bits(plain) - bits(cached)
+        minimum = count[1] if count else "2"
+        rows.append([f"`{name}`", minimum, before, after, f"{saved:.3f}", total, lower])
+    rows.sort(key=lambda row: (row[0], int(row[1])))
+    head = (
+        "arm|minimum count|spelling without|with a cache|saved|4-gram, total without|with a cache"
+    )
+    return table(head.split("|"), rows)
 
 
 def samples_list() -> str:
@@ -287,6 +304,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_subwords": lambda: search_table("subwords"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,
+    "cache": cache_table,
     "samples": samples_list,
     "readings": readings_table,
     "sweep": sweep_table,

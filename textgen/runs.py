@@ -25,7 +25,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import filelock
 import tomli_w
@@ -179,7 +179,7 @@ class Run:
         return self.experiment.objective
 
 
-Light = tuple[Experiment, Codec, dict[str, Any]]
+Light: TypeAlias = "tuple[Experiment, Codec, dict[str, Any]]"
 """A run without its network: experiment, codec, metrics."""
 
 
