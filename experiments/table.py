@@ -49,10 +49,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def two_cores_table() -> str:
+def two_cores_table(folder: str) -> str:
+    """The runs of a folder of results."""
     rows = []
-    for path in sorted((RESULTS / "two_cores").glob("*.json")):
-        m = result(f"two_cores/{path.stem}")
+    for path in sorted((RESULTS / folder).glob("*.json")):
+        m = result(f"{folder}/{path.stem}")
         words, training = m["generation"]["real_words"], m["training"]
         rows.append(
             [
@@ -298,7 +299,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "study": study_table,
     "verdicts": verdicts_table,
     "arms": arms_table,
-    "two_cores": two_cores_table,
+    "two_cores": lambda: two_cores_table("two_cores"),
+    "hour": lambda: two_cores_table("hour"),
     "search_char": lambda: search_table("char"),
     "search_words": lambda: search_table("words"),
     "search_subwords": lambda: search_table("subwords"),

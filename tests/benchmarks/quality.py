@@ -26,7 +26,7 @@ from typing import Any
 from timing import Target, Worker, interleaved, row, serve, show
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-FILES = ("char.toml", "subword_bpe.toml", "word_rare_unk.toml", "word_count_5.toml")
+FILES = ("char.toml", "subword_bpe.toml", "word_rare_unk.toml")
 SECONDS = 300.0
 WANTED = Target(at_most=-0.03)
 
