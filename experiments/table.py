@@ -49,15 +49,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+SETTINGS_OF = {"word_hour": " --set training.threads=1 --set training.seconds=1700"}
+"""What the command of a run says beside its file."""
+
+
 def two_cores_table(folder: str) -> str:
     """The runs of a folder of results."""
     rows = []
     for path in sorted((RESULTS / folder).glob("*.json")):
         m = result(f"{folder}/{path.stem}")
         words, training = m["generation"]["real_words"], m["training"]
+        more = SETTINGS_OF.get(m["name"], "")
         rows.append(
             [
-                f"`python -m textgen.run experiments/{m['name']}.toml`",
+                f"`python -m textgen.run experiments/{m['name']}.toml{more}`",
                 *three(m["test"]),
                 f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
                 f"{training['parameters'] / 1e6:.2f} M",
