@@ -203,10 +203,13 @@ class Replacer(ABC):
     """What it knows from elsewhere than the training split."""
     unwritable: tuple[int, ...] = ()
     """Symbols of its own that generation never draws."""
-    remembers: bool = False
-    """Whether the rare words of a text matter to those that come later in it."""
     names: tuple[str, ...] = ()
     """Its own symbols' names, ``FIRST_OWN`` and up."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the rare words of a text matter to those that come later in it."""
+        return False
 
     @property
     def first_word(self) -> int:
@@ -256,7 +259,7 @@ class RareWords(Protocol):
 def fitted_speller(
     material: Material,
     classes: Callable[[Sequence[str], Sequence[Rare]], Sequence[str]],
-    document_cache: bool,
+    document_cache: bool = False,
 ) -> Speller:
     """The spelling model of the training split's rare words by class, tuned on validation."""
     examples: dict[str, Counter[str]] = {}

@@ -218,7 +218,6 @@ class Substituted(Replacer):
     ) -> None:
         self.speller, self.stand_ins, self.extra_data = speller, stand_ins, extra_data
         self.strength, self.excess = strength, excess
-        self.remembers = speller.cache is not None
         self._vocabulary, self._guess = vocabulary, Guess(stand_ins)
         uses = _uses(vocabulary, speller)
         rate = _rate(uses, vocabulary)
@@ -229,6 +228,10 @@ class Substituted(Replacer):
             word: _chance(word, uses, vocabulary, rate, strength, excess)
             for word in self._able.values()
         }
+
+    @property
+    def remembers(self) -> bool:
+        return self.speller.cache is not None
 
     def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
         coded, cased, earlier = Coded(), False, Earlier()

@@ -32,9 +32,12 @@ class Placeholders(Replacer):
 
     def __init__(self, classes: Sequence[str], speller: Speller) -> None:
         self.classes, self.speller = tuple(classes), speller
-        self.remembers = speller.cache is not None
         self.names = tuple(f"<{name}>" for name in self.classes)
         self._symbols = {name: FIRST_OWN + i for i, name in enumerate(self.classes)}
+
+    @property
+    def remembers(self) -> bool:
+        return self.speller.cache is not None
 
     @abstractmethod
     def classify(self, tokens: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
