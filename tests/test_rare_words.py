@@ -89,6 +89,20 @@ def test_one_name_serves_a_passage(tagged):
         assert words[5] == words[8]
 
 
+def test_with_a_cache_the_names_of_the_prompt_come_back_and_none_beside_itself():
+    codec = Words(Pos(document_cache=True)).fit([TEXT + RARE], [made_up(5, 2)], 1)
+    codec.replacer.speller.cache = (0.5, 2.0)
+    before, together, heroes = "Zadok saw Zadok, and Zadok saw Zadok.", 0, 0
+    for seed in range(40):
+        text = render(codec, " The", " man", "<NNP>", "<NNP>", before=before, seed=seed).text
+        first, second = text.split()[2:]
+        heroes += "Zadok" in (first, second)
+        together += first == second
+    assert heroes > 20  # (4 − d) / (4 + θ) = 0.58 of the first alone
+    assert together < 8
+    assert "Zadok" not in render(codec, " The", " man", "<NNP>", seed=1).text
+
+
 def test_a_name_may_follow_one_of_another_kind(tagged):
     for seed in range(10):
         words = render(tagged, "<NNP>", "<NNPS>", " and", "<NNPS>", seed=seed).text.split()

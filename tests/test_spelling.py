@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from textgen.character_ngram import CharacterNgram
-from textgen.spelling import Earlier, Speller
+from textgen.spelling import CACHE, Earlier, Speller
 from textgen.symbols import CHARACTER_BITS
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
@@ -161,6 +161,15 @@ def test_the_cache_is_tuned_on_whole_documents():
         return model.bits("baba", "A", after(model, ["baba"]))
 
     assert second(again) < 3 < second(never)
+
+
+def test_validation_documents_in_which_nothing_comes_again_tell_little():
+    model = speller(order=3)
+    for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
+        model.tune_cache(documents)
+        assert model.cache == CACHE
+    model.tune_cache([[("abab", "A"), ("abab", "A")], *[[("bab", "A")]] * 50])
+    assert CACHE[1] > model.cache[1] > 1
 
 
 def test_words_of_the_passage_come_back_when_words_are_drawn():

@@ -150,3 +150,11 @@ def test_rare_words_of_the_prompt_come_back_in_what_is_written():
         symbols = np.full(40, codec.names.index("<unk>"))
         text = codec.render(symbols, before="the man saw Nyarlathotep .", seed=3).text
         assert ("Nyarlathotep" in text) == cache
+
+
+def test_the_space_that_ends_a_prompt_is_no_rare_word_of_it():
+    codec = Words(Unk(document_cache=True)).fit([TEXT], [TEXT])
+    opened = codec._opened("dog Nyarlathotep")
+    assert [surface for _, surface in opened] == ["Nyarlathotep"]
+    assert codec._opened("dog Nyarlathotep ") == opened
+    assert codec._opened(" ") == []

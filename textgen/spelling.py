@@ -16,6 +16,7 @@ words so far, one table a word (Teh 2006):
 after n rare words of the class, n(w) of them w and t different ones.
 
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
+A character that training never saw is paid in full each time, also in a word that comes back.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ DISCOUNTS = tuple(i / 20 for i in range(1, 20))
 STRENGTHS = tuple(2.0**i for i in range(-2, 11))
 CACHE = (0.8, 32.0)
 """Discount d and strength θ where no validation words tell better."""
+CACHE_PRIOR = 0.25
+"""Weight of the squared distance from CACHE, in ln θ and in log-odds of d, against nats."""
 
 
 class Earlier:
@@ -284,8 +287,10 @@ class Speller:
 
             def cost(setting: tuple[float, float]) -> float:
                 d, strength = setting
+                far = math.log(strength / CACHE[1]) ** 2 + (_log_odds(d) - _log_odds(CACHE[0])) ** 2
                 mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
-                return -float(np.log(np.maximum(mass / (totals + strength), 1e-300)).sum())
+                told = float(np.log(np.maximum(mass / (totals + strength), 1e-300)).sum())
+                return CACHE_PRIOR * far - told
 
             self.cache = min(itertools.product(DISCOUNTS, STRENGTHS), key=cost)
 
@@ -298,6 +303,10 @@ class Speller:
             "weights": {name: list(weights) for name, weights in self.weights.items()},
             **({"cache": list(self.cache)} if self.cache else {}),
         }
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def _maximise(

@@ -266,7 +266,8 @@ class WordCodec(Codec):
 
     def _opened(self, prompt: str) -> list[tuple[int, str]]:
         """The symbols of a prompt that leave something open, each with what it stands for, if the
-        policy has a use for them."""
+        policy has a use for them; its last space belongs to the word that comes next."""
+        prompt = prompt.removesuffix(" ")
         if not prompt or not self.replacer.remembers:
             return []
         coded = self.code(tokenise(prompt), frozenset())

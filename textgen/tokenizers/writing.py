@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from textgen.rare_words.base import Hidden, Replacer
@@ -24,9 +24,11 @@ class Writer:
     """Text that grows, with the words that fill placeholders in it.
 
     One name serves a passage: the first name that is drawn, or the first two that stand side by
-    side, come back whenever a name is called for. "a" and "an" are made to fit. A filled word is
-    capitalised where a sentence begins; elsewhere a capital goes if the word is known to be no name
-    and to have a form without. Words that the network wrote out itself are left as they are.
+    side, come back whenever a name is called for. Under a policy that remembers a document names
+    come back as often as it says, as all its words do, and none beside itself. "a" and "an" are
+    made to fit. A filled word is capitalised where a sentence begins; elsewhere a capital goes if
+    the word is known to be no name and to have a form without. Words that the network wrote out
+    itself are left as they are.
 
     Args:
         replacer: knows what a symbol stands for.
@@ -50,6 +52,7 @@ class Writer:
         self._tail = before[-40:]
         self._marks: list[tuple[int, int, str]] = []
         self._names: dict[int, list[str]] = {}
+        self._beside: list[str] = []
         self._earlier: dict[int, Counter[str]] = {}
         for symbol, surface in opened:
             self._earlier.setdefault(symbol, Counter())[surface] += 1
@@ -61,17 +64,23 @@ class Writer:
         self._symbol = symbol
         if self._mode == "mark" or not self._replacer.proper(symbol):
             return self._realise(symbol)
-        known = self._names.setdefault(symbol, [])
         adjacent = self._last[0] == place - 1
         rank = self._last[1] + 1 if adjacent else 0
         self._last = (place, rank)
+        if self._replacer.remembers:
+            self._beside = self._beside if rank else []
+            self._beside.append(self._realise(symbol, self._beside))
+            return self._beside[-1]
+        known = self._names.setdefault(symbol, [])
         if rank >= len(known):  # also the first of its kind behind a name of another
             known.append(self._realise(symbol))
         return known[min(rank, len(known) - 1)]
 
-    def _realise(self, symbol: int) -> str:
+    def _realise(self, symbol: int, beside: Sequence[str] = ()) -> str:
+        """A word for ``symbol``; of the earlier ones none of those ``beside`` it."""
         earlier = self._earlier.setdefault(symbol, Counter())
-        word = self._replacer.realise(symbol, self._mode, self._random, earlier)
+        offered = Counter({w: n for w, n in earlier.items() if w not in beside})
+        word = self._replacer.realise(symbol, self._mode, self._random, offered)
         earlier[word] += 1
         return word
 
