@@ -80,6 +80,25 @@ def test_a_file_is_cut_at_blank_lines_or_at_a_separator(tmp_path):
     assert [d.text for d in parts] == ["one", "two", "three"]
 
 
+def test_a_group_with_a_misspelt_name_is_refused_and_another_corpuss_is_not(corpus_folder):
+    def experiment(*names):
+        return resolve(
+            {
+                "corpus": {"kind": "folder", "path": str(corpus_folder)},
+                "split": {"groups": [list(names)]},
+                "tokenizer": "characters",
+                "objective": "next_token",
+                "training": {"updates": 1},
+            }
+        )
+
+    first, second, *_ = sorted(p.name for p in corpus_folder.glob("*.txt"))
+    load_corpus(experiment(first, second))
+    load_corpus(experiment("kadath", "celephais"))
+    with pytest.raises(TextgenError, match=r"split\.groups[\s\S]*kadath: no such document"):
+        load_corpus(experiment(first, "kadath"))
+
+
 def test_the_split_keeps_groups_together_and_comes_back_the_same():
     documents = [Document(f"d{i}", "x" * (100 + 7 * i)) for i in range(40)]
     groups = (("d1", "d2", "d3"), ("d10", "d20"))

@@ -54,6 +54,13 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     again = textgen("run", experiment_file)
     assert (again.code, "finished run" in again.err, "--overwrite" in again.err) == (2, True, True)
     assert (folder / "metrics.json").read_bytes() == before
+    for wrong in ("corpus.path=elsewhere", 'sampling.prompts=["☃"]', "objective.window=100_000"):
+        refused = textgen("run", experiment_file, "--overwrite", "--set", wrong)
+        assert refused.code == 2
+        assert (folder / "metrics.json").read_bytes() == before
+    assert (folder / "model.keras").exists()
+    nothing = textgen("generate", folder, "--method", "article")
+    assert (nothing.code, "--prompt" in nothing.err) == (2, True)
 
     first = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
     second = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
@@ -155,6 +162,13 @@ def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
         (["run", "{file}", "--set", "backbone.units=[-3]"], ["backbone.units", "greater than 0"]),
         (["run", "{file}", "--set", "corpus.path=elsewhere"], ["elsewhere", "no such folder"]),
         (["run", "{file}", "--set", "tokenizer.kind=bytes"], ["unknown tokenizer", "characters"]),
+        (["run", "{file}", "--set", "tokenizer.size=9"], ["unknown setting 'size'", "none: there"]),
+        (["run", "{file}", "--set", "backbone.units=[]"], ["a list should have at least 1 item"]),
+        (["run", "{file}", "--set", "arms.a=1"], ["this is a study", "textgen.study"]),
+        (["run", "{file}", "--runs", "/proc"], ["could not be written", "choose a folder"]),
+        (["run", "{file}", "--set", "=1"], ["no name before `=`"]),
+        (["generate", "."], ["a folder that is no run"]),
+        (["generate", "{file}"], ["a file", "the folder of a finished run"]),
         (["generate", "nowhere"], ["nowhere", "no such folder"]),
         (["corpus", "atlantis"], ["atlantis", "wikipedia"]),
     ],
@@ -181,6 +195,19 @@ def test_an_empty_corpus_and_a_short_one(textgen, experiment_file, tmp_path):
         (tales / f"{i}.txt").write_text("ab")
     short = textgen("run", experiment_file, "--set", f"corpus.path={tales}", "--name", "other")
     assert (short.code, "more than one window" in short.err) == (2, True)
+
+
+def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, tmp_path):
+    wrong = textgen("run", experiment_file, "--set", 'sampling.prompts=["The ☃"]')
+    assert (wrong.code, "sampling.prompts" in wrong.err, "U+2603" in wrong.err) == (2, True, True)
+    folder = tmp_path / "runs" / "tiny"
+    assert not (folder / "experiment.toml").exists()
+    other = package.load_experiment(experiment_file, overrides=["seed=5"])
+    runs.begin(folder, other, overwrite=False)  # and stopped before its first checkpoint
+    experiment = package.load_experiment(experiment_file)
+    runs.prepare(folder, experiment, overwrite=False).release()
+    runs.begin(folder, experiment, overwrite=False)
+    assert runs._stored_experiment(folder).seed == experiment.seed
 
 
 @pytest.mark.parametrize("command", ["run", "generate", "corpus"])

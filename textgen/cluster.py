@@ -164,6 +164,7 @@ def write_files(folder: Path, job: Job, files: Files) -> None:
     """
     lock = runs.prepare(folder, job.experiment, job.replace)
     try:
+        runs.begin(folder, job.experiment, job.replace)
         for name in sorted(files, key=lambda name: name == "metrics.json"):
             runs.write(folder / name, files[name])
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)

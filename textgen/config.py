@@ -76,6 +76,13 @@ def resolve(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     data = dict(data)
     known = {"name", "seed", "corpus", "tokenizer", "embedding", "objective", *TABLES}
+    if "arms" in data:
+        raise TextgenError(
+            where,
+            found="arms: this is a study",
+            expected="one experiment",
+            hint="make its runs with: python -m textgen.study",
+        )
     for key in data:
         if key not in known:
             raise _unknown(f"{where}: {key}", key, known)
@@ -170,7 +177,7 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
             f"{where}.{setting}",
             found="nothing" if first["type"] == "missing" else repr(first["input"]),
             expected=_expectation(first),
-            hint="correct this setting in the experiment file or with --set",
+            hint="correct this setting: in the file, with --set, or as an option",
         ) from None
     try:
         return cls(**{key: getattr(checked, key) for key in fields}, **plugins)
@@ -182,6 +189,7 @@ def _expectation(error: Any) -> str:
     if error["type"] == "missing":
         return "a value: this setting has no default"
     message = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    message = message.replace("tuple", "a list").partition(" after validation")[0]
     return message[0].lower() + message[1:]
 
 

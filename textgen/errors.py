@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
@@ -38,9 +39,11 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
 
 def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
     """The message for a file that could not be written; ``kept`` says what is safe."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    cure = "free some space" if full else "choose a folder that can be written"
     return TextgenError(
         str(path),
         found=f"it could not be written: {error.strerror or error}",
         expected="room on the disk and leave to write",
-        hint=f"{kept}; free some space and repeat the command to go on",
+        hint=f"{kept}; {cure} and repeat the command to go on",
     )

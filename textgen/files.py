@@ -20,10 +20,10 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """
     if path.is_dir() or not path.exists():
         raise TextgenError(
-            str(path),
+            f"{path}, included by {seen[-1]}" if seen else str(path),
             found="a folder" if path.is_dir() else "no such file",
-            expected="an experiment file in TOML",
-            hint="the ones that come with textgen are in experiments/",
+            expected="a TOML file: an experiment or a study",
+            hint="those that come with textgen are in experiments/",
         )
     if path.resolve() in seen:
         raise TextgenError(str(path), found="an include that leads back to itself")
@@ -66,7 +66,11 @@ def override(data: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise TextgenError(f"--set {text}", found="no `=`", expected="table.key=value")
+        raise TextgenError(
+            f"--set {text}",
+            found="no name before `=`" if equals else "no `=`",
+            expected="table.key=value",
+        )
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -12,6 +12,7 @@ from typing import Any
 
 from textgen import cli
 from textgen.config import build
+from textgen.errors import TextgenError
 from textgen.settings import Sampling
 from textgen.tokenizers.base import REALISE
 
@@ -66,6 +67,13 @@ def sample(
         },
         "generate",
     )
+    if method == "article" and not prompt:
+        raise TextgenError(
+            "--prompt",
+            found="nothing",
+            expected="the real text that --method article reads",
+            hint='give some, e.g. --prompt "The tide was out."',
+        )
     light = runs.load_light(Path(folder))
     generation.encode_prompt(light[1], prompt)  # before TensorFlow is loaded
     run = runs.load(folder, light)

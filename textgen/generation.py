@@ -19,8 +19,8 @@ MARGIN = 1.1
 """Symbols drawn beyond what the average length of a symbol says is needed."""
 
 
-def encode_prompt(codec: Codec, prompt: str) -> np.ndarray:
-    """(n,) int32 symbols of a prompt.
+def encode_prompt(codec: Codec, prompt: str, where: str = "--prompt") -> np.ndarray:
+    """(n,) int32 symbols of a prompt, given at ``where``.
 
     Raises:
         TextgenError: it holds something the training text did not.
@@ -29,7 +29,7 @@ def encode_prompt(codec: Codec, prompt: str) -> np.ndarray:
     if unknown:
         shown = ", ".join(f"{part!r} (U+{ord(part[0]):04X})" for part in unknown[:8])
         raise TextgenError(
-            "prompt",
+            where,
             found=f"not in the training text: {shown}",
             expected="only what the model has seen",
             hint="replace or leave out these characters",

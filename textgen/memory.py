@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from textgen.backbone import has_two_levels
@@ -12,6 +13,8 @@ from textgen.settings import Backbone
 FLOAT = 4
 """Bytes."""
 
+SMALL = 100
+"""Symbols of a vocabulary that takes no room."""
 NORMALISATION = {"none": 0, "layer": 2, "batch": 4}
 """Weights a unit."""
 
@@ -48,23 +51,41 @@ def memory_needed(settings: Backbone, vocabulary_size: int, batch: int, length: 
 
 
 def check_memory(settings: Backbone, vocabulary_size: int, batch: int, length: int) -> None:
-    """Refuse a vocabulary that this machine cannot train on, before anything is built.
+    """Refuse what this machine cannot train, before anything is built.
 
     Raises:
-        TextgenError: less memory is free than :func:`memory_needed`. Where the system does not say
-            how much is free, nothing is refused.
+        TextgenError: less memory is free than :func:`memory_needed`; it names the setting that a
+            smaller one of would save most. Where the system does not say how much is free, nothing
+            is refused.
     """
     needed, free = memory_needed(settings, vocabulary_size, batch, length), _free_memory()
     if free is None or needed <= free:
         return
+    narrow = replace(settings, units=(1,) * len(settings.units))
+    left = {
+        "tokenizer": memory_needed(settings, min(SMALL, vocabulary_size), batch, length),
+        "training.batch": memory_needed(settings, vocabulary_size, 1, length),
+        "backbone.units": memory_needed(narrow, vocabulary_size, batch, length),
+    }
+    where = min(left, key=lambda setting: left[setting])
     wider = settings.output == "softmax" and not settings.tied_output
     other = ', or use output = "adaptive" in [backbone]' if wider else ""
+    found, hint = {
+        "tokenizer": (
+            f"a vocabulary of {vocabulary_size:,} symbols",
+            f"raise minimum_count, set a size{other}",
+        ),
+        "training.batch": (
+            f"{batch:,} rows of {length:,} symbols",
+            "lower it, or the window in [objective]",
+        ),
+        "backbone.units": (f"{list(settings.units)}", "take fewer"),
+    }[where]
     raise TextgenError(
-        "tokenizer",
-        found=f"a vocabulary of {vocabulary_size:,} symbols, which needs about "
-        f"{needed / 1e9:.1f} GB to train",
+        where,
+        found=f"{found}, which needs about {needed / 1e9:.1f} GB to train",
         expected=f"less than the {free / 1e9:.1f} GB that are free",
-        hint=f"raise minimum_count, set a size{other}",
+        hint=hint,
     )
 
 

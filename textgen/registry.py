@@ -32,6 +32,8 @@ def table(point: str) -> dict[str, str]:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """One line for a name that is not known: the closest ones, then all of them."""
     known = sorted(known)
+    if not known:
+        return "none: there is nothing to set"
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     meant = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
     return f"{meant}known: {', '.join(known)}"
@@ -47,9 +49,9 @@ def lookup(point: str, kind: str, where: str) -> type[Any]:
     if kind not in entries:
         raise TextgenError(
             where,
-            found=f"unknown {point} {kind!r}",
+            found=f"unknown {point.replace('_', ' ')} {kind!r}",
             expected=suggestion(kind, entries),
-            hint=f"write one of these after `kind =` in [{point}]",
+            hint="write one of these as its kind",
         )
     module, _, name = entries[kind].partition(":")
     return getattr(importlib.import_module(module), name)

@@ -61,26 +61,32 @@ def run(
     with contextlib.ExitStack() as stack:
         if cluster.chief:
             stack.callback(runs.prepare(folder, experiment, overwrite).release)
-        _go(folder, experiment, load_corpus(experiment), quiet, cluster)
+        _go(folder, experiment, load_corpus(experiment), quiet, cluster, overwrite)
     return folder
 
 
 def _go(
-    folder: Path, experiment: Experiment, loaded: Loaded, quiet: bool, cluster: Cluster
+    folder: Path,
+    experiment: Experiment,
+    loaded: Loaded,
+    quiet: bool,
+    cluster: Cluster,
+    overwrite: bool,
 ) -> None:
-    from textgen import console, preparing, runs
+    from textgen import console, generation, preparing, runs
 
     screen = console.Screen(quiet)
     screen.corpus(experiment.name, loaded)
     prepared = preparing.prepare(experiment, loaded)
     codec, encoded = prepared.codec, prepared.encoded
+    for prompt in experiment.sampling.prompts:
+        generation.encode_prompt(codec, prompt, "sampling.prompts")
 
     from textgen import backend
 
     settings = preparing.less(experiment.training, prepared.seconds)
-    if cluster.chief:
+    if cluster.chief and not overwrite:
         runs.check_same_text(folder, loaded.sha256)
-        runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
     about = _about(experiment, loaded, prepared)
     meeting.meet(cluster, about, meeting.WAIT + 2 * prepared.seconds, screen.say)
     threads = backend.start(settings.threads, settings.deterministic, parts=True)
@@ -101,6 +107,9 @@ def _go(
     network = training.new_network(experiment, prepared)
     kernel = kernels.Kernel("fused", {})  # the chief's is taken
     if share.chief:
+        training.windows_of(encoded[0], experiment.objective)
+        runs.begin(folder, experiment, overwrite)  # nothing can be refused any more
+        runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
         kernel = kernels.choose(experiment, settings, network, encoded[0], threads)
         content = manifest.describe(experiment, loaded, threads, asdict(kernel), folder)
         runs.write_json(folder / "manifest.json", {**content, "distribution": share.describe()})

@@ -106,10 +106,10 @@ def take(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock:
 
 
 def prepare(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
-    """Take the run folder for this process.
+    """Take the run folder for this process; what it holds stays there until :func:`begin`.
 
-    An unfinished run of the same experiment is gone on with; anything else that is already there is
-    left untouched unless ``overwrite``.
+    An unfinished run of the same experiment is gone on with; any other that has been trained at all
+    is refused unless ``overwrite``.
 
     Returns:
         The held lock; the system releases it when the process ends, however it ends.
@@ -120,17 +120,28 @@ def prepare(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.B
     """
     lock = take(folder, found="another process is working in it", hint="wait, or use --name")
     try:
-        _make_room(folder, experiment, overwrite)
+        _check_free(folder, experiment, overwrite)
     except TextgenError:
         lock.release()
         raise
-    write_experiment(folder / "experiment.toml", experiment)
     return lock
 
 
-def _make_room(folder: Path, experiment: Experiment, overwrite: bool) -> None:
+def begin(folder: Path, experiment: Experiment, overwrite: bool) -> None:
+    """Make a prepared folder that of this experiment: what another run has left goes."""
     import shutil
 
+    stored = folder / "experiment.toml"
+    if stored.exists() and (
+        overwrite or _stored_experiment(folder).resolved != experiment.resolved
+    ):
+        for path in folder.iterdir():
+            if path.name != LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_experiment(stored, experiment)
+
+
+def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     inside = [p for p in folder.iterdir() if p.name != LOCK]
     is_run = (folder / "experiment.toml").exists()
     if inside and not is_run:
@@ -141,8 +152,6 @@ def _make_room(folder: Path, experiment: Experiment, overwrite: bool) -> None:
             hint="use another --name or --runs; nothing was changed",
         )
     if overwrite:
-        for path in inside:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
         return
     if (folder / "metrics.json").exists():
         raise TextgenError(
@@ -151,7 +160,8 @@ def _make_room(folder: Path, experiment: Experiment, overwrite: bool) -> None:
             expected="a new name, or leave to replace it",
             hint="use --name OTHER to keep both, or --overwrite to train again",
         )
-    if is_run and _stored_experiment(folder).resolved != experiment.resolved:
+    trained = (folder / "checkpoint").exists()
+    if trained and _stored_experiment(folder).resolved != experiment.resolved:
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
@@ -224,11 +234,18 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
     if not folder.is_dir():
         raise TextgenError(
             str(folder),
-            found="no such folder",
+            found="a file" if folder.exists() else "no such folder",
             expected="the folder of a finished run, e.g. runs/char",
             hint="train one: python -m textgen.run experiments/char.toml",
         )
     missing = [name for name in needed if not (folder / name).exists()]
+    if missing == list(needed):
+        raise TextgenError(
+            str(folder),
+            found="a folder that is no run",
+            expected="the folder of a finished run, e.g. runs/char",
+            hint="give the folder that textgen.run has named",
+        )
     if missing:
         raise TextgenError(
             str(folder),

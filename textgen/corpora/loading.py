@@ -89,6 +89,7 @@ def load_corpus(experiment: Experiment) -> Loaded:
             f"{error.hint}"
         )
         documents = corpus.documents()
+    _check_groups(experiment.split, {d.name for d in documents})
     if experiment.keep:
         documents = keep_characters(documents, experiment.keep)
     documents = check_not_empty(documents, f"corpus {kind}")
@@ -103,6 +104,23 @@ def load_corpus(experiment: Experiment) -> Loaded:
         validation=validation,
         test=test,
     )
+
+
+def _check_groups(settings: Split, names: set[str]) -> None:
+    """A group none of whose documents is there is another corpus's.
+
+    Raises:
+        TextgenError: some of a group's documents are there and others are not.
+    """
+    for group in settings.groups:
+        missing = sorted(set(group) - names)
+        if missing and len(missing) < len(set(group)):
+            raise TextgenError(
+                "split.groups",
+                found=f"{', '.join(missing)}: no such document",
+                expected=f"names of documents, e.g. {min(names)}",
+                hint="documents that share text could end up on both sides: correct the name",
+            )
 
 
 def split(documents: list[Document], settings: Split) -> tuple[list[Document], ...]:
@@ -135,8 +153,8 @@ def split(documents: list[Document], settings: Split) -> tuple[list[Document], .
         if not members:
             raise TextgenError(
                 f"corpus: {part} part",
-                found=f"no document in it: {len(documents)} in all, the largest parts of the text",
-                expected="at least three documents",
+                found=f"nothing: the corpus is divided by documents, and has {len(documents)}",
+                expected="at least three, one for each part",
                 hint="cut the text into more documents ([corpus] pieces or separator)",
             )
     return parts["train"], parts["validation"], parts["test"]
