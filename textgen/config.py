@@ -189,7 +189,7 @@ def _expectation(error: Any) -> str:
     if error["type"] == "missing":
         return "a value: this setting has no default"
     message = str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
-    message = message.replace("tuple", "a list").partition(" after validation")[0]
+    message = message.replace("Tuple", "a list").partition(" after validation")[0]
     return message[0].lower() + message[1:]
 
 

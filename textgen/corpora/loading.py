@@ -154,7 +154,7 @@ def split(documents: list[Document], settings: Split) -> tuple[list[Document], .
             raise TextgenError(
                 f"corpus: {part} part",
                 found=f"nothing: the corpus is divided by documents, and has {len(documents)}",
-                expected="at least three, one for each part",
+                expected="at least three documents, one for each part",
                 hint="cut the text into more documents ([corpus] pieces or separator)",
             )
     return parts["train"], parts["validation"], parts["test"]
