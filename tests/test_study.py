@@ -358,10 +358,13 @@ def test_a_local_ray_cluster_gives_the_same_figures_and_the_same_failures(
     assert shown.err.startswith(f"textgen: {folder}")  # none of Ray's chatter
 
 
-def test_a_cluster_that_cannot_be_reached_is_told_at_once(done, tmp_path, monkeypatch):
-    job = workers.Job(config.load(done.folder / "char-1" / "experiment.toml"))
+def test_a_cluster_that_cannot_be_reached_is_told_before_arms_are_timed(
+    tmp_path, corpus_folder, monkeypatch
+):
+    path = write(tmp_path, corpus_folder, BUDGET + CHAR)
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
-        next(cluster.on_ray([job], tmp_path, 1, "127.0.0.1:1", 1))
+        study.study(path, runs_folder=tmp_path / "runs", address="127.0.0.1:1", quiet=True)
+    assert not (tmp_path / "runs").exists()
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"textgen\[cluster\]\""):
-        next(cluster.on_ray([job], tmp_path, 1, "local", 1))
+        cluster.check("local")

@@ -6,6 +6,7 @@ begins again where the run folder on this machine stands.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -42,7 +43,7 @@ def on_ray(
         Each job when it is handed over, and its outcome when it has ended.
 
     Raises:
-        TextgenError: Ray is not installed, or no cluster answers.
+        TextgenError: no cluster answers.
     """
     ray = _connect(address, at_once * threads)
     try:
@@ -69,25 +70,34 @@ def on_ray(
             ray.shutdown()
 
 
-def _connect(address: str, cores: int) -> Any:
-    """Ray, connected: quietly, without its dashboard, and nothing reported to its makers."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError:
+def check(address: str) -> None:
+    """Raises:
+    TextgenError: Ray is not installed, or nobody answers at ``address``.
+    """
+    if importlib.util.find_spec("ray") is None:
         raise TextgenError(
             f"--address {address}",
             found="Ray is not installed",
             expected="the package that sends runs to other machines",
             hint='pip install "textgen[cluster]", or leave --address out to run on this machine',
-        ) from None
+        )
+    try:
+        _check_reachable(address)
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from None
+
+
+def _connect(address: str, cores: int) -> Any:
+    """Ray, connected: quietly, without its dashboard, and nothing reported to its makers."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
     local: dict[str, Any] = {
         "num_cpus": cores,
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
     }
     try:
-        _check_reachable(address)
         with backend.silenced_stderr():
             ray.init(
                 address=address,
@@ -96,13 +106,17 @@ def _connect(address: str, cores: int) -> Any:
                 **(local if address == "local" else {}),
             )
     except (OSError, RuntimeError, ValueError) as error:
-        raise TextgenError(
-            f"--address {address}",
-            found=str(error).splitlines()[0][:200],
-            expected='the address of a Ray cluster that is up, or "local"',
-            hint="start one with: ray start --head",
-        ) from None
+        raise _unreachable(address, error) from None
     return ray
+
+
+def _unreachable(address: str, error: Exception) -> TextgenError:
+    return TextgenError(
+        f"--address {address}",
+        found=str(error).splitlines()[0][:200],
+        expected='the address of a Ray cluster that is up, or "local"',
+        hint="start one with: ray start --head",
+    )
 
 
 def _check_reachable(address: str) -> None:

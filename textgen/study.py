@@ -60,6 +60,10 @@ def study(
     made = studies.load(path)
     if workers < 1:
         raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
+    if address is not None:
+        from textgen import cluster
+
+        cluster.check(address)
     folder = Path(runs_folder) / made.name
     board = Board(made, workers, quiet)
     with _alone_in(folder):
