@@ -49,8 +49,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-SETTINGS_OF = {"word_hour": " --set training.threads=1 --set training.seconds=1700"}
-"""What the command of a run says beside its file."""
+ON_ONE_CORE = " --set training.threads=1 --set training.seconds=2000"
+SETTINGS_OF = {
+    "word_hour": f"word_hour.toml{ON_ONE_CORE}",
+    "word_hour_untied": "word_hour.toml --set backbone.tied_output=false "
+    f"--set backbone.output=adaptive{ON_ONE_CORE} --name word_hour_untied",
+}
+"""What the command of a run says where it is not its file alone."""
 
 
 def two_cores_table(folder: str) -> str:
@@ -59,10 +64,10 @@ def two_cores_table(folder: str) -> str:
     for path in sorted((RESULTS / folder).glob("*.json")):
         m = result(f"{folder}/{path.stem}")
         words, training = m["generation"]["real_words"], m["training"]
-        more = SETTINGS_OF.get(m["name"], "")
+        settings = SETTINGS_OF.get(path.stem, f"{path.stem}.toml")
         rows.append(
             [
-                f"`python -m textgen.run experiments/{m['name']}.toml{more}`",
+                f"`python -m textgen.run experiments/{settings}`",
                 *three(m["test"]),
                 f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
                 f"{training['parameters'] / 1e6:.2f} M",
