@@ -13,6 +13,10 @@ from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.settings import Backbone
 
 SIZE = 20
+TIED_ADAPTIVE = {
+    "units": (8,), "input": "embedding", "embedding_size": 5, "tied_output": True,
+    "output": "adaptive", "head": 6,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,8 @@ SIZE = 20
         Backbone(units=(8,), input="embedding", embedding_size=8, tied_output=True),
         Backbone(units=(8, 7), input="embedding", embedding_size=5, tied_output=True),
         Backbone(units=(8,), output="adaptive", head=6, tail_size=3),
+        Backbone(**TIED_ADAPTIVE),
+        Backbone(**TIED_ADAPTIVE | {"units": (5,)}),
         Backbone(units=(8, 6), normalisation="layer"),
         Backbone(units=(8, 6), normalisation="batch", dropout=0.2),
         Backbone(
@@ -109,6 +115,8 @@ def test_vectors_that_do_not_fit_are_refused():
         Backbone(units=(8, 6), input="embedding", embedding_size=5),
         Backbone(units=(8, 6), input="embedding", embedding_size=5, tied_output=True),
         Backbone(units=(8, 6), output="adaptive", head=6, tail_size=3),
+        Backbone(**TIED_ADAPTIVE),
+        Backbone(**TIED_ADAPTIVE | {"units": (5,)}),
         Backbone(units=(8, 6), normalisation="layer"),
         Backbone(units=(8, 6), normalisation="batch"),
     ],

@@ -20,6 +20,14 @@ CASES = {
         Shifted(4, 2),
         Backbone(units=(6, 6), output="adaptive", head=4, tail_size=3, dropout=0.3, **EMBEDDED),
     ),
+    "two levels, tied": (
+        NextToken(4),
+        Backbone(units=(5,), output="adaptive", head=4, tied_output=True, **EMBEDDED),
+    ),
+    "two levels, tied, projected": (
+        EncoderDecoder(3, 2),
+        Backbone(units=(6,), output="adaptive", head=4, tied_output=True, **EMBEDDED),
+    ),
     "layer normalisation": (
         NextToken(4),
         Backbone(units=(7, 6), normalisation="layer", **EMBEDDED),

@@ -48,6 +48,7 @@ def fit(folder, objective, settings, *, stop_after=None, kernel="fused", threads
 
 
 ADAPTIVE = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
+TIED = {**ADAPTIVE, "tied_output": True}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
 
 
 @pytest.mark.parametrize(("kernel", "closeness"), [("fused", 1e-4), ("unrolled", 1e-4)])
-@pytest.mark.parametrize("model", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
+@pytest.mark.parametrize("model", [{}, ADAPTIVE, TIED], ids=["softmax", "adaptive", "tied"])
 def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel, closeness, model):
     settings = Training(updates=20, batch=4, validations=1)
     plain, _, expected = fit(tmp_path / "plain", NextToken(8), settings, **model)
@@ -133,7 +134,7 @@ def test_a_training_that_goes_on_keeps_its_kernel(tmp_path):
     assert progress.updates == 20
 
 
-@pytest.mark.parametrize("model", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
+@pytest.mark.parametrize("model", [{}, ADAPTIVE, TIED], ids=["softmax", "adaptive", "tied"])
 def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     objective = NextToken(8)
     network, backbone, progress = fit(tmp_path, objective, Training(**SETTINGS), **model)

@@ -3,7 +3,8 @@
 A large vocabulary can have a two-level output ("adaptive softmax", Grave, Joulin, Cissé, Grangier &
 Jégou 2017, with one tail): P(w) = P_head(w) for the frequent symbols, which are the first ones, and
 P(w) = P_head(tail) · P_tail(w) for the others. It is a distribution over all symbols like any other
-softmax, and one target costs the head and, if it is rare, the narrow tail.
+softmax, and one target costs the head and, if it is rare, the tail. The tail is narrow, or, where
+the output is tied to the embedding (Press & Wolf 2017), as wide as that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import keras
 import numpy as np
 
 from textgen.settings import Backbone
+
+BEYOND = "beyond_"
 
 
 def stack(
@@ -102,13 +105,14 @@ def _embed(inputs: Any, settings: Backbone, size: int, dropout: Any, name: str) 
 
 
 def _logits(x: Any, embedding: Any, settings: Backbone, size: int, name: str) -> Any:
-    if has_two_levels(settings, size):
-        return _two_level_logits(x, settings, size, name)
-    if not settings.tied_output or embedding is None:
-        return keras.layers.Dense(size, name=f"{name}_logits")(x)
-    if settings.units[-1] != settings.embedding_size:
+    tied = settings.tied_output and embedding is not None
+    if tied and settings.units[-1] != settings.embedding_size:
         x = keras.layers.Dense(settings.embedding_size, name=f"{name}_projection")(x)
-    return embedding(x, reverse=True)
+    if has_two_levels(settings, size):
+        return _two_level_logits(x, embedding if tied else None, settings, size, name)
+    return (
+        embedding(x, reverse=True) if tied else keras.layers.Dense(size, name=f"{name}_logits")(x)
+    )
 
 
 def has_two_levels(settings: Backbone, size: int) -> bool:
@@ -116,12 +120,28 @@ def has_two_levels(settings: Backbone, size: int) -> bool:
     return settings.output == "adaptive" and size > settings.head + 1
 
 
-def _two_level_logits(x: Any, settings: Backbone, size: int, name: str) -> Any:
-    head = keras.layers.Dense(settings.head + 1, name=f"{name}_head")(x)
-    narrow = keras.layers.Dense(
-        settings.tail_size, use_bias=False, name=f"{name}_tail_projection"
-    )(x)  # fmt: skip
-    tail = keras.layers.Dense(size - settings.head, name=f"{name}_tail")(narrow)
+def tied_head(stack: Any) -> tuple[int, Any] | None:
+    """Of a stack whose two-level output is tied to its embedding: the symbols in the head, and the
+    layer that gives the logit of the tail as a whole; None for all other stacks."""
+    for layer in stack.layers:
+        before, found, number = layer.name.partition(f"{stack.name}_{BEYOND}")
+        if found and not before:
+            return int(number), layer
+    return None
+
+
+def _two_level_logits(x: Any, tied: Any, settings: Backbone, size: int, name: str) -> Any:
+    if tied is not None:
+        # the saved file has to say how many symbols the head has: here, in the layer's name
+        beyond = keras.layers.Dense(1, name=f"{name}_{BEYOND}{settings.head}")(x)
+        frequent, tail = keras.ops.split(tied(x, reverse=True), [settings.head], axis=-1)
+        head = keras.ops.concatenate([frequent, beyond], axis=-1)
+    else:
+        head = keras.layers.Dense(settings.head + 1, name=f"{name}_head")(x)
+        narrow = keras.layers.Dense(
+            settings.tail_size, use_bias=False, name=f"{name}_tail_projection"
+        )(x)  # fmt: skip
+        tail = keras.layers.Dense(size - settings.head, name=f"{name}_tail")(narrow)
     frequent, rare = keras.ops.split(keras.ops.log_softmax(head), [settings.head], axis=-1)
     return keras.ops.concatenate([frequent, rare + keras.ops.log_softmax(tail)], axis=-1)
 

@@ -38,13 +38,17 @@ def memory_needed(settings: Backbone, vocabulary_size: int, batch: int, length: 
         weights += 4 * units * (below + units + 1) + NORMALISATION[settings.normalisation] * units
         below = units
     row = size
+    if settings.tied_output and below != width:
+        weights += (below + 1) * width
     if has_two_levels(settings, size):
         tail = size - settings.head
-        weights += (below + 1) * (settings.head + 1) + (below + tail) * settings.tail_size + tail
         row = settings.head + 1 + tail // 4
-    elif settings.tied_output:
-        weights += (below + 1) * width if below != width else 0
-    else:
+        weights += (
+            width + 1
+            if settings.tied_output
+            else (below + 1) * (settings.head + 1) + (below + tail) * settings.tail_size + tail
+        )
+    elif not settings.tied_output:
         weights += (below + 1) * size
     targets = batch * length
     return FLOAT * (9 * weights + targets * (3 * row + one_hot * size)) + 300_000_000

@@ -33,13 +33,15 @@ class Backbone:
 
     ``output = "adaptive"`` is a two-level softmax for large vocabularies: the ``head`` most
     frequent symbols, and the others through ``tail_size`` dimensions. With ``head`` symbols or
-    hardly more it is the plain one. ``dropout`` falls between layers, and on the vectors of an
-    embedding; if it is locked, the same units for all positions of a window (Gal & Ghahramani
-    2016). ``weight_drop`` is the share of the recurrent weights that an update goes without.
+    hardly more it is the plain one. ``tied_output`` takes the embedding's vectors for those of the
+    output, in a tail too, which then has their size. ``dropout`` falls between layers, and on the
+    vectors of an embedding; if it is locked, the same units for all positions of a window (Gal &
+    Ghahramani 2016). ``weight_drop`` is the share of the recurrent weights that an update goes
+    without.
     ``normalisation`` is of what each LSTM layer puts out.
 
     Raises:
-        ValueError: an output tied to an embedding that is not there, or on two levels.
+        ValueError: an output tied to an embedding that is not there.
     """
 
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
@@ -57,8 +59,6 @@ class Backbone:
     def __post_init__(self) -> None:
         if self.tied_output and self.input != "embedding":
             raise ValueError('tied_output needs input = "embedding"')
-        if self.tied_output and self.output == "adaptive":
-            raise ValueError('tied_output needs output = "softmax": an adaptive output has its own')
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from textgen.backbone import tied_head
 from textgen.two_level import WithPart
 
 FEW_ROWS = 4
@@ -32,7 +33,7 @@ class Step:
     Args:
         stack: as :func:`textgen.backbone.stack` has built it, with logits.
         threads: that may share a product.
-        by_level: in place of logits give the features (B, 1, units) that :meth:`head` and
+        by_level: in place of logits give the features (B, 1, n) that :meth:`head` and
             :meth:`tail` want, where the output has two levels.
     """
 
@@ -53,19 +54,28 @@ class Step:
             normalise = self._layers.get(f"normalisation{number}")
             self._cells.append((table, _Product(joined, threads), bias, normalise))
             number += 1
+        self._tied = tied_head(stack)
         self._outputs = self._output_layers(threads)
         self.by_level = by_level and "head" in self._outputs
 
     def _output_layers(self, threads: int) -> dict[str, tuple[_Product, Any]]:
-        made = {}
+        made: dict[str, tuple[_Product, Any]] = {}
         for name in ("projection", "logits", "head", "tail_projection", "tail"):
             if layer := self._layers.get(name):
                 kernel = tf.convert_to_tensor(layer.kernel)
                 bias = None if layer.bias is None else tf.convert_to_tensor(layer.bias)
                 made[name] = _Product(kernel, threads), bias
-        if "logits" not in made and "head" not in made:  # tied to the embedding
-            made["logits"] = _Product(tf.transpose(self._vectors), threads), None
-        return made
+        if "logits" in made or "head" in made:
+            return made
+        # tied to the embedding
+        vectors = tf.transpose(self._vectors)
+        if not self._tied:
+            return {**made, "logits": (_Product(vectors, threads), None)}
+        size, beyond = self._tied
+        head = tf.concat([vectors[:, :size], tf.convert_to_tensor(beyond.kernel)], axis=1)
+        bias = tf.concat([tf.zeros([size]), tf.convert_to_tensor(beyond.bias)], axis=0)
+        made["head"] = _Product(head, threads), bias
+        return {**made, "tail": (_Product(vectors[:, size:], threads), None)}
 
     def __call__(self, inputs: Any, training: bool = False) -> list[Any]:
         read, *states = inputs
@@ -85,6 +95,8 @@ class Step:
             after += [x, c]
             if normalise is not None:
                 x = normalise(x[:, None], training=False)[:, 0]
+        if "projection" in self._outputs:
+            x = self._dense("projection", x)
         return [(x if self.by_level else self._logits(x))[:, None], *after]
 
     @property
@@ -93,19 +105,19 @@ class Step:
         return int(self._outputs["tail"][0].width)
 
     def head(self, features: Any) -> Any:
-        """Logits of the frequent symbols and, last, of the tail: (B, units) → (B, head + 1)."""
+        """Logits of the frequent symbols and, last, of the tail: (B, n) → (B, head + 1)."""
         return self._dense("head", features)
 
     def tail(self, features: Any) -> Any:
-        """ln P of the other symbols if it is one of them: (B, units) → (B, V − head)."""
-        return tf.nn.log_softmax(self._dense("tail", self._dense("tail_projection", features)))
+        """ln P of the other symbols if it is one of them: (B, n) → (B, V − head)."""
+        if "tail_projection" in self._outputs:
+            features = self._dense("tail_projection", features)
+        return tf.nn.log_softmax(self._dense("tail", features))
 
     def _logits(self, x: Any) -> Any:
         if "head" in self._outputs:
             head = tf.nn.log_softmax(self.head(x))
             return tf.concat([head[:, :-1], head[:, -1:] + self.tail(x)], axis=-1)
-        if "projection" in self._outputs:
-            x = self._dense("projection", x)
         return self._dense("logits", x)
 
     def _dense(self, name: str, x: Any) -> Any:

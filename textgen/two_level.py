@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from textgen import unrolled
-from textgen.backbone import layers_within
+from textgen.backbone import layers_within, tied_head
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,16 @@ class TwoLevel:
 
     Attributes:
         network: the network without its output layers, sharing all others: an objective's
-            ``logits`` gives features (B, T, units[-1]) with it in place of logits (B, T, V).
-        head, projection, tail: the output layers.
+            ``logits`` gives features (B, T, n) with it in place of logits (B, T, V).
+        size: symbols in the head, without the entry that stands for the tail.
+        head, tail: from features (N, n), and whether products are to be in bfloat16, to logits
+            (N, size + 1) and (N, V − size).
     """
 
     network: Any
-    head: Any
-    projection: Any
-    tail: Any
-
-    @property
-    def size(self) -> int:
-        """Symbols in the head, without the entry that stands for the tail."""
-        return int(self.head.units) - 1
+    size: int
+    head: Callable[[Any, bool], Any]
+    tail: Callable[[Any, bool], Any]
 
     def capacity(self, targets: int, share: float) -> int:
         """Tail places kept for a batch of ``targets``, of which a ``share`` is in the tail.
@@ -48,7 +46,7 @@ class TwoLevel:
         of them stands for all: the sum is an unbiased estimate then, and else exact.
 
         Args:
-            features: (B, T, units[-1]) float32.
+            features: (B, T, n) float32.
             labels: (B, T) int32, in 0 … V − 1.
             capacity: static.
             low: products in bfloat16.
@@ -72,13 +70,12 @@ class TwoLevel:
         return tf.reshape(nats, tf.shape(labels))
 
     def head_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
-        """What the head charges, for symbols of the tail too: (N, units), (N,) → (N,) nats."""
-        return cross_entropy(_apply(self.head, features, low), tf.minimum(labels, self.size))
+        """What the head charges, for symbols of the tail too: (N, n), (N,) → (N,) nats."""
+        return cross_entropy(self.head(features, low), tf.minimum(labels, self.size))
 
     def tail_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
         """What the tail charges, (N,) nats; of no meaning for symbols of the head."""
-        logits = _apply(self.tail, self.projection(features), low)
-        return cross_entropy(logits, tf.maximum(labels - self.size, 0))
+        return cross_entropy(self.tail(features, low), tf.maximum(labels - self.size, 0))
 
 
 @tf.function(autograph=False, jit_compile=True)
@@ -89,10 +86,10 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     )
 
 
-def _apply(layer: Any, features: Any, low: bool) -> Any:
-    if not low:
-        return layer(features)
-    return unrolled.product(features, layer.kernel, layer.bias)
+def _product(features: Any, kernel: Any, bias: Any, low: bool) -> Any:
+    if low:
+        return unrolled.product(features, kernel, bias)
+    return tf.matmul(features, kernel) + bias
 
 
 class WithPart:
@@ -108,14 +105,37 @@ class WithPart:
 def two_level(network: Any) -> TwoLevel | None:
     """The two-level output of a network that an objective has built, or None: a plain softmax."""
     for part in [network, *layers_within(network)]:
-        if isinstance(part, keras.Model) and any(
-            layer.name == f"{part.name}_head" for layer in part.layers
-        ):
-            head, projection, tail = (
-                part.get_layer(f"{part.name}_{layer}")
-                for layer in ("head", "tail_projection", "tail")
-            )
-            headless = keras.Model(part.inputs, [head.input, *part.outputs[1:]], name=part.name)
+        if isinstance(part, keras.Model) and (found := _output_of(part)):
+            read, size, head, tail = found
+            headless = keras.Model(part.inputs, [read, *part.outputs[1:]], name=part.name)
             whole = headless if part is network else WithPart(network, headless)
-            return TwoLevel(whole, head, projection, tail)
+            return TwoLevel(whole, size, head, tail)
+    return None
+
+
+def _output_of(part: Any) -> tuple[Any, int, Callable[..., Any], Callable[..., Any]] | None:
+    """Of a stack with a two-level output: the features it reads, and size, head and tail."""
+    layers = {layer.name.removeprefix(f"{part.name}_"): layer for layer in part.layers}
+    if tied := tied_head(part):
+        size, beyond = tied
+        vectors = layers["embedding"].embeddings
+
+        def tied_frequent(features: Any, low: bool) -> Any:
+            kernel = tf.concat([tf.transpose(vectors[:size]), beyond.kernel], axis=1)
+            bias = tf.concat([tf.zeros([size]), beyond.bias], axis=0)
+            return _product(features, kernel, bias, low)
+
+        def tied_tail(features: Any, low: bool) -> Any:
+            kernel = tf.transpose(vectors[size:])
+            return _product(features, kernel, tf.zeros([kernel.shape[1]]), low)
+
+        return beyond.input, size, tied_frequent, tied_tail
+    if head := layers.get("head"):
+        projection, tail = layers["tail_projection"], layers["tail"]
+        return (
+            head.input,
+            int(head.units) - 1,
+            lambda features, low: _product(features, head.kernel, head.bias, low),
+            lambda features, low: _product(projection(features), tail.kernel, tail.bias, low),
+        )
     return None
