@@ -51,6 +51,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 ON_ONE_CORE = " --set training.threads=1 --set training.seconds=2000"
 SETTINGS_OF = {
+    "word_count_5": "word_count_5.toml --set tokenizer.rare_words.document_cache=false",
     "word_hour": f"word_hour.toml{ON_ONE_CORE}",
     "word_hour_untied": "word_hour.toml --set backbone.tied_output=false "
     f"--set backbone.output=adaptive{ON_ONE_CORE} --name word_hour_untied",

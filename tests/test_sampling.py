@@ -175,7 +175,7 @@ def test_a_loop_level_by_level_writes_what_the_model_thinks(objective, tied):
     def frequencies(drawn):
         return np.bincount(drawn[:, 0] * 12 + drawn[:, 1], minlength=144) / len(drawn)
 
-    spread = 4.5 * np.sqrt(np.maximum(frequencies(many), 3e-3) / len(few))
+    spread = 4.5 * np.sqrt(np.maximum(frequencies(many), 1e-3) / len(few))
     assert (np.abs(frequencies(few) - frequencies(many)) < spread).all()
     (greedy,), _ = draws(free(1, 40), temperature=0.0)
     np.testing.assert_array_equal(greedy, draws(free(8, 40), temperature=0.0)[0][0])

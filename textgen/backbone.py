@@ -19,6 +19,7 @@ import numpy as np
 from textgen.settings import Backbone
 
 BEYOND = "beyond_"
+"""In the name of the layer that gives the tail's logit in a tied head; the head's size follows."""
 
 
 def stack(
@@ -110,9 +111,9 @@ def _logits(x: Any, embedding: Any, settings: Backbone, size: int, name: str) ->
         x = keras.layers.Dense(settings.embedding_size, name=f"{name}_projection")(x)
     if has_two_levels(settings, size):
         return _two_level_logits(x, embedding if tied else None, settings, size, name)
-    return (
-        embedding(x, reverse=True) if tied else keras.layers.Dense(size, name=f"{name}_logits")(x)
-    )
+    if tied:
+        return embedding(x, reverse=True)
+    return keras.layers.Dense(size, name=f"{name}_logits")(x)
 
 
 def has_two_levels(settings: Backbone, size: int) -> bool:
@@ -123,10 +124,10 @@ def has_two_levels(settings: Backbone, size: int) -> bool:
 def tied_head(stack: Any) -> tuple[int, Any] | None:
     """Of a stack whose two-level output is tied to its embedding: the symbols in the head, and the
     layer that gives the logit of the tail as a whole; None for all other stacks."""
+    start = f"{stack.name}_{BEYOND}"
     for layer in stack.layers:
-        before, found, number = layer.name.partition(f"{stack.name}_{BEYOND}")
-        if found and not before:
-            return int(number), layer
+        if layer.name.startswith(start):
+            return int(layer.name.removeprefix(start)), layer
     return None
 
 

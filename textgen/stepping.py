@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from textgen.backbone import tied_head
-from textgen.two_level import WithPart
+from textgen.two_level import WithPart, tied_weights
 
 FEW_ROWS = 4
 """Up to so many rows, threads share the columns of a product; beyond, the rows keep them busy."""
@@ -54,11 +54,12 @@ class Step:
             normalise = self._layers.get(f"normalisation{number}")
             self._cells.append((table, _Product(joined, threads), bias, normalise))
             number += 1
-        self._tied = tied_head(stack)
-        self._outputs = self._output_layers(threads)
+        self._outputs = self._output_layers(threads, tied_head(stack))
         self.by_level = by_level and "head" in self._outputs
 
-    def _output_layers(self, threads: int) -> dict[str, tuple[_Product, Any]]:
+    def _output_layers(
+        self, threads: int, tied: tuple[int, Any] | None
+    ) -> dict[str, tuple[_Product, Any]]:
         made: dict[str, tuple[_Product, Any]] = {}
         for name in ("projection", "logits", "head", "tail_projection", "tail"):
             if layer := self._layers.get(name):
@@ -67,15 +68,14 @@ class Step:
                 made[name] = _Product(kernel, threads), bias
         if "logits" in made or "head" in made:
             return made
-        # tied to the embedding
-        vectors = tf.transpose(self._vectors)
-        if not self._tied:
-            return {**made, "logits": (_Product(vectors, threads), None)}
-        size, beyond = self._tied
-        head = tf.concat([vectors[:, :size], tf.convert_to_tensor(beyond.kernel)], axis=1)
-        bias = tf.concat([tf.zeros([size]), tf.convert_to_tensor(beyond.bias)], axis=0)
-        made["head"] = _Product(head, threads), bias
-        return {**made, "tail": (_Product(vectors[:, size:], threads), None)}
+        vectors: Any = self._vectors
+        if tied is None:
+            return {**made, "logits": (_Product(tf.transpose(vectors), threads), None)}
+        size, beyond = tied
+        kernel, bias = tied_weights(vectors, size, beyond)
+        made["head"] = _Product(kernel, threads), bias
+        made["tail"] = _Product(tf.transpose(vectors[size:]), threads), None
+        return made
 
     def __call__(self, inputs: Any, training: bool = False) -> list[Any]:
         read, *states = inputs

@@ -113,6 +113,13 @@ def two_level(network: Any) -> TwoLevel | None:
     return None
 
 
+def tied_weights(vectors: Any, size: int, beyond: Any) -> tuple[Any, Any]:
+    """Kernel (n, size + 1) and bias of a head tied to ``vectors`` (V, n), its last column that of
+    the tail (:func:`textgen.backbone.tied_head`)."""
+    kernel = tf.concat([tf.transpose(vectors[:size]), beyond.kernel], axis=1)
+    return kernel, tf.concat([tf.zeros([size]), beyond.bias], axis=0)
+
+
 def _output_of(part: Any) -> tuple[Any, int, Callable[..., Any], Callable[..., Any]] | None:
     """Of a stack with a two-level output: the features it reads, and size, head and tail."""
     layers = {layer.name.removeprefix(f"{part.name}_"): layer for layer in part.layers}
@@ -121,9 +128,7 @@ def _output_of(part: Any) -> tuple[Any, int, Callable[..., Any], Callable[..., A
         vectors = layers["embedding"].embeddings
 
         def tied_frequent(features: Any, low: bool) -> Any:
-            kernel = tf.concat([tf.transpose(vectors[:size]), beyond.kernel], axis=1)
-            bias = tf.concat([tf.zeros([size]), beyond.bias], axis=0)
-            return _product(features, kernel, bias, low)
+            return _product(features, *tied_weights(vectors, size, beyond), low)
 
         def tied_tail(features: Any, low: bool) -> Any:
             kernel = tf.transpose(vectors[size:])

@@ -79,7 +79,9 @@ class Writer:
     def _realise(self, symbol: int, beside: Sequence[str] = ()) -> str:
         """A word for ``symbol``; of the earlier ones none of those ``beside`` it."""
         earlier = self._earlier.setdefault(symbol, Counter())
-        offered = Counter({w: n for w, n in earlier.items() if w not in beside})
+        offered = earlier
+        if beside:
+            offered = Counter({w: n for w, n in earlier.items() if w not in beside})
         word = self._replacer.realise(symbol, self._mode, self._random, offered)
         earlier[word] += 1
         return word
