@@ -259,9 +259,9 @@ def positions_table() -> str:
     return table(["run", "bpc", *(f"place {p}" for p in PLACES)], rows)
 
 
-def study_table() -> str:
-    """The arms of the headline study, best first, and the lines beside them."""
-    report = result("reports/study")
+def study_table(name: str) -> str:
+    """The arms of a study, best first, and the lines beside them."""
+    report = result(f"reports/{name}")
     rows = []
     for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
         test = arm["test"]
@@ -291,8 +291,8 @@ def study_table() -> str:
     return table(head.split("|"), rows)
 
 
-def verdicts_table() -> str:
-    """What the headline study was asked, and the answers."""
+def verdicts_table(name: str) -> str:
+    """What a study was asked, and the answers."""
     rows = [
         [
             c["question"],
@@ -301,14 +301,16 @@ def verdicts_table() -> str:
             f"{c['low']:+.3f} to {c['high']:+.3f}",
             f"{c['p_adjusted']:.3f}",
         ]
-        for c in result("reports/study")["contrasts"]
+        for c in result(f"reports/{name}")["contrasts"]
     ]
     return table(["question", "answer", "difference, bpc", "95 % interval", "p (Holm)"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "study": study_table,
-    "verdicts": verdicts_table,
+    "study": lambda: study_table("study"),
+    "verdicts": lambda: verdicts_table("study"),
+    "study_one_core": lambda: study_table("study_one_core"),
+    "verdicts_one_core": lambda: verdicts_table("study_one_core"),
     "arms": arms_table,
     "two_cores": lambda: two_cores_table("two_cores"),
     "hour": lambda: two_cores_table("hour"),

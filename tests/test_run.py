@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import textgen as package
 from textgen import runs
+from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
 
 FILES = """experiment.toml manifest.json tokenizer.json model.keras history.csv metrics.json
@@ -195,6 +197,19 @@ def test_an_empty_corpus_and_a_short_one(textgen, experiment_file, tmp_path):
         (tales / f"{i}.txt").write_text("ab")
     short = textgen("run", experiment_file, "--set", f"corpus.path={tales}", "--name", "other")
     assert (short.code, "more than one window" in short.err) == (2, True)
+
+
+def test_a_validation_text_in_letters_never_seen(textgen, experiment_file, corpus_folder, tmp_path):
+    tales = tmp_path / "tales"
+    shutil.copytree(corpus_folder, tales)
+    settings = [f"corpus.path={tales}", "training.updates=2"]
+    loaded = load_corpus(package.load_experiment(experiment_file, overrides=settings))
+    for document in loaded.validation:
+        (tales / document.name).write_text("я" * document.characters, "utf-8")
+    done = textgen("run", experiment_file, *(f"--set={setting}" for setting in settings))
+    assert (done.code, done.err) == (0, "")
+    records = json.loads((tmp_path / "runs" / "tiny" / "samples.json").read_text())
+    assert {record["method"] for record in records} == {"sample"}
 
 
 def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, tmp_path):

@@ -23,12 +23,16 @@ HUMAN = 50_000
 def samples(
     experiment: Experiment, network: Any, codec: Codec, sampler: Sampler, loaded: Loaded
 ) -> list[dict[str, Any]]:
-    """Samples at the experiment's settings, then the article's read-out of a validation text."""
+    """Samples at the experiment's settings, then the article's read-out of a validation text, where
+    that opens with anything known."""
     drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
     real = max(loaded.validation, key=lambda d: d.characters).text
     known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
-    readout = article_readout(experiment.objective, network, experiment.backbone, codec, [known])
-    return drawn + readout
+    if not known:
+        return drawn
+    return drawn + article_readout(
+        experiment.objective, network, experiment.backbone, codec, [known]
+    )
 
 
 def word_shares(
