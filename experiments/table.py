@@ -95,7 +95,7 @@ def search_table(name: str) -> str:
         ]
         for trial, found in sorted(trials.items(), key=lambda item: item[1]["validation"])
     ]
-    head = "trial|settings|validation bpc|updates|ms an update|parameters|kernel"
+    head = "trial|settings|validation bpc|updates planned|ms an update|parameters|kernel"
     return table(head.split("|"), rows)
 
 

@@ -1,7 +1,7 @@
 """TOML → frozen Experiment, with includes, overrides and errors that name the exact setting.
 
-The key of a table picks the plug-in point, ``kind`` the entry, the other keys are the arguments
-of its constructor: the signature is the schema, so there is nothing else to keep in step.
+Where a table names a plug-in, ``kind`` picks it and the other keys are the arguments of its
+constructor: the signature is the schema, so there is nothing else to keep in step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each model thinks of the others' samples: bits per character it would charge for them.
 
 A sample stands for the beginning of a document that goes on, so no end mark is charged, and it is
-cut at its last white space, for half a word at the end would cost word models dearly.
+cut at its last space, for half a word at the end would cost word models dearly.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The same settings for all runs, whatever their experiment says about sampling: t
 temperatures, prompts, lengths and seed. A run writes both files when it ends; for one that has
 none, or other settings, they are made from its saved network.
 
-symbols.npz   for every held-out document: where each symbol's stretch of text ends, what the model
+symbols.npz   for every test document: where each symbol's stretch of text ends, what the model
               charges for it, and what the spelling of what it leaves open costs
 texts.json    samples over a sweep of temperatures, and samples after the same prompts
 """

@@ -1,7 +1,7 @@
 """A study's plan: how many updates every arm is given, measured once and kept in ``plan.json``.
 
-All seeds of an arm train exactly the planned number of updates. That makes them comparable, and
-what they compute does not depend on what else the machine was doing, nor on whether the study was
+All seeds of an arm train the same number of updates, the planned one rounded to whole rounds. That
+makes them comparable, and what they compute does not depend on what else the machine was doing, nor on whether the study was
 cut short and started again.
 """
 

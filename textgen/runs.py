@@ -11,6 +11,7 @@ symbols.npz       bits of every symbol of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
 samples.json      generated texts with their settings; samples.txt the same for people
 summary.md        what came out, for people
+cross.json        what this run charges for other arms' samples (kept by textgen.compare)
 log/              TensorBoard
 checkpoint/       only while training is unfinished
 """

@@ -1,4 +1,4 @@
-"""Symbols one after another: one compiled loop that carries the state of a whole batch."""
+"""Symbols one after another: one loop, compiled for long texts, that carries the state of a batch."""
 
 from __future__ import annotations
 

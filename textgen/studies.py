@@ -7,7 +7,7 @@ seconds = 180                     # or characters, or updates; the same for ever
 parameters = 1_500_000            # optional: units are solved for until every arm has as many
 [arms.char]
 experiment = "char.toml"          # beside the study file
-seeds = 5                         # 1 to 5, or a list
+seeds = 5                         # seeds 1 to 5; or a list, [1, 7]
 set = ["backbone.dropout=0.1"]    # optional, as --set
 [[contrasts]]
 first = "word_rare_unk"
