@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(
     p
     for p in (ROOT / "experiments").rglob("*.toml")
-    if "[arms]" not in p.read_text() and p.parent.name != "search" and p.stem != "base"
+    if "[arms" not in p.read_text() and p.parent.name != "search" and p.stem != "base"
 )
 BASE = """
 [corpus]
@@ -62,6 +62,7 @@ def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path,
         ("[training]\nseconds = 5\nepochs = 1", ["2 budgets", "exactly one of seconds"]),
         ("[training]\nlearning_rate = nan", ["training.learning_rate"]),
         ("[backbone]\nunits = []", ["backbone.units"]),
+        ("[sampling]\nprompts = []", ["sampling.prompts"]),
         ("[backbone]\nunits = [0]", ["backbone.units", "greater than 0"]),
         ("[objective]\nkind = 'nxt_token'", ["objective.kind", "did you mean 'next_token'"]),
         ("[objective]\nkind = 'shifted'\nwindow = 5\nshift = 6", ["shift 6 is larger"]),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from conftest import made_up
 from hypothesis import given
@@ -9,7 +11,7 @@ from textgen.config import resolve
 from textgen.corpora.base import ARTICLE, Document, corpus_hash, keep_characters, source
 from textgen.corpora.file import File, cut
 from textgen.corpora.folder import Folder
-from textgen.corpora.loading import load_corpus, split
+from textgen.corpora.loading import load_corpus, load_text, split
 from textgen.corpora.lovecraft import Lovecraft
 from textgen.corpora.wikipedia import Wikipedia, prose
 from textgen.errors import CorpusUnavailable, TextgenError
@@ -28,6 +30,12 @@ def test_crlf_becomes_lf_and_nothing_else_changes(tmp_path):
 def test_a_byte_order_mark_decides(tmp_path, encoding):
     (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode(encoding))
     assert Folder(tmp_path).documents()[0].text == "Ünïcode ☃"
+
+
+def test_a_file_name_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("some text")
+    with pytest.raises(TextgenError, match=r"not UTF-8: b'caf\\xe9\.txt'[\s\S]*rename"):
+        Folder(tmp_path).documents()
 
 
 def test_a_guessed_encoding_is_announced(tmp_path, capfd):
@@ -49,6 +57,8 @@ def test_undecodable_bytes_are_named(tmp_path, content):
     [
         (lambda p: Folder(p / "none"), "no such folder"),
         (lambda p: Folder(p), "no file that matches"),
+        (lambda p: Folder(p, pattern="/etc/*.txt"), "corpus.pattern"),
+        (lambda p: Folder(p, pattern=""), "corpus.pattern"),
         (lambda p: File(p / "none.txt"), "No such file"),
         (lambda p: File(p / "empty.txt"), "no text"),
         (lambda p: File(p / "full.txt", encoding="utf-99"), "utf-99"),
@@ -174,6 +184,22 @@ def test_the_fallback_is_used_and_named_everywhere():
     assert "wikipedia" in loaded.warning
     with pytest.raises(CorpusUnavailable, match="TEXTGEN_MIRROR"):
         load_corpus(settings(kind="lovecraft", mirror=NOWHERE))
+
+
+def test_a_run_on_its_fallback_is_read_back_where_its_corpus_can_be_had(corpus_folder):
+    experiment = settings(kind="folder", path=str(corpus_folder), fallback="wikipedia")
+    own = load_corpus(experiment)
+    assert load_text(experiment, own.sha256).warning == ""
+    other = load_corpus(settings(kind="wikipedia"))
+    found = load_text(experiment, other.sha256)
+    assert (found.kind, found.test, found.description["fallback"]) == (
+        "wikipedia",
+        other.test,
+        True,
+    )
+    assert "'folder' could not be reached when this was trained" in found.warning
+    with pytest.raises(TextgenError, match="not at hand"):
+        load_text(experiment, "0" * 64)
 
 
 def test_a_mirror_serves_the_tales_and_wrong_bytes_are_refused(tmp_path, monkeypatch):

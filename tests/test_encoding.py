@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -252,6 +253,33 @@ def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_l
     experiment = settings(corpus_folder, "characters")
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
+
+
+def test_a_file_in_another_encoding_needs_the_cache_too(tmp_path, small_limits, monkeypatch):
+    (tmp_path / "occupied").write_text("a file", encoding="utf-8")
+    (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode("utf-16"))
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
+    with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
+        stretches.whole(tmp_path / "a.txt", "auto")
+
+
+def test_an_empty_variable_names_no_folder(monkeypatch):
+    monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert caching.folder() == Path.home() / ".cache" / "textgen"
+
+
+def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_limits, monkeypatch):
+    experiment = settings(corpus_folder, "characters")
+    loaded = load_corpus(experiment)
+    first = prepare(experiment, loaded).encoded[0]
+    (made,) = (caching.folder() / "encoded").glob("*")
+    before = (made / stored_module.INDEX).stat().st_ino
+    codec = prepare(experiment, loaded).codec
+    state = json.dumps(codec.state(), sort_keys=True)
+    again = encoding._make(experiment, codec, state, loaded, made)
+    assert (made / stored_module.INDEX).stat().st_ino == before  # not removed and written again
+    np.testing.assert_array_equal(first[3].symbols, again[3].symbols)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 10_000])

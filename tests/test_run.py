@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
+from rich.console import Console
 
 import textgen as package
-from textgen import runs
+from textgen import cli, console, runs
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
 
@@ -60,9 +65,15 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
         refused = textgen("run", experiment_file, "--overwrite", "--set", wrong)
         assert refused.code == 2
         assert (folder / "metrics.json").read_bytes() == before
+    binary = ("--set", "training.loss=binary", "--set", "backbone.output=adaptive")
+    refused = textgen("run", experiment_file, "--overwrite", *binary)
+    assert (refused.code, "training.loss" in refused.err) == (2, True)
+    assert (folder / "metrics.json").read_bytes() == before
     assert (folder / "model.keras").exists()
     nothing = textgen("generate", folder, "--method", "article")
     assert (nothing.code, "--prompt" in nothing.err) == (2, True)
+    far = textgen("generate", folder, "--seed", 2**31)
+    assert (far.code, "--seed" in far.err) == (2, True)
 
     first = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
     second = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
@@ -147,6 +158,44 @@ def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):
     lock.release()
 
 
+def test_a_run_that_is_killed_while_it_is_replaced_can_be_replaced_again(
+    experiment_file, tmp_path, monkeypatch
+):
+    experiment, folder = package.load_experiment(experiment_file), tmp_path / "r"
+    runs.prepare(folder, experiment, overwrite=False).release()
+    (folder / "experiment.toml.12-ab.new").write_text("half of it")
+    runs.prepare(folder, experiment, overwrite=False).release()
+    runs.begin(folder, experiment, overwrite=False)
+    (folder / "metrics.json").write_text("{}")
+    monkeypatch.setattr(runs, "write_experiment", lambda *_: None)  # killed before it
+    runs.begin(folder, experiment, overwrite=True)
+    assert not (folder / "metrics.json").exists()
+    runs.prepare(folder, experiment, overwrite=True).release()
+
+
+def test_who_stops_a_run_that_replaces_another_is_told_how_to_go_on(capsys):
+    def stopped(given):
+        raise KeyboardInterrupt
+
+    for overwrite, told in ((False, "repeat the command to"), (True, "without --overwrite to")):
+        assert cli.guarded(stopped, argparse.Namespace(debug=False, overwrite=overwrite)) == 130
+        assert told in capsys.readouterr().err
+
+
+def test_the_cursor_comes_back_however_a_training_ends(experiment_file, monkeypatch):
+    screen = console.Screen()
+    screen.console = Console(file=io.StringIO(), force_terminal=True)
+    progress = types.SimpleNamespace(updates_planned=9, updates=0)
+    experiment = package.load_experiment(experiment_file)
+    codec = types.SimpleNamespace(charged=True)
+    show = console._progress(screen, progress, 1.0, 1.0, "", experiment, codec, None)
+    with contextlib.suppress(KeyboardInterrupt), screen:
+        show.on_train_begin()
+        raise KeyboardInterrupt
+    written = screen.console.file.getvalue()
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")  # shown after hidden
+
+
 def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "thesis.txt").write_text("dear to me")
@@ -199,10 +248,15 @@ def test_an_empty_corpus_and_a_short_one(textgen, experiment_file, tmp_path):
     assert (short.code, "more than one window" in short.err) == (2, True)
 
 
-def test_a_validation_text_in_letters_never_seen(textgen, experiment_file, corpus_folder, tmp_path):
+@pytest.mark.parametrize(
+    "more", [(), ("tokenizer.kind=words", "tokenizer.rare_words.kind=drop")], ids=["char", "drop"]
+)
+def test_a_validation_text_in_letters_never_seen(
+    textgen, experiment_file, corpus_folder, tmp_path, more
+):
     tales = tmp_path / "tales"
     shutil.copytree(corpus_folder, tales)
-    settings = [f"corpus.path={tales}", "training.updates=2"]
+    settings = [f"corpus.path={tales}", "training.updates=2", *more]
     loaded = load_corpus(package.load_experiment(experiment_file, overrides=settings))
     for document in loaded.validation:
         (tales / document.name).write_text("я" * document.characters, "utf-8")
@@ -210,6 +264,9 @@ def test_a_validation_text_in_letters_never_seen(textgen, experiment_file, corpu
     assert (done.code, done.err) == (0, "")
     records = json.loads((tmp_path / "runs" / "tiny" / "samples.json").read_text())
     assert {record["method"] for record in records} == {"sample"}
+    if more:
+        empty = textgen("generate", tmp_path / "runs/tiny", "--method=article", "--prompt", "яяя")
+        assert (empty.code, "no symbol of this run" in empty.err) == (2, True)
 
 
 def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, tmp_path):

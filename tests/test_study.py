@@ -308,6 +308,21 @@ def test_a_changed_arm_is_refused_and_overwrite_replaces_what_has_changed(
         study.study(path, runs_folder=runs_folder, quiet=True)
 
 
+def test_finished_runs_on_other_text_are_refused_or_replaced(copied, tmp_path, corpus_folder):
+    path = write(tmp_path, corpus_folder, BUDGET + CHAR)
+    manifest = copied.folder / "char-1" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["corpus"]["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(content))
+    runs_folder = tmp_path / "runs"
+    with pytest.raises(TextgenError, match=r"char-1[\s\S]*on other text[\s\S]*--overwrite"):
+        study.study(path, runs_folder=runs_folder, quiet=True)
+    assert copied.asked == []
+    with recorded():
+        study.study(path, runs_folder=runs_folder, overwrite=True, quiet=True)
+    assert copied.asked == [("char-1", True)]
+
+
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, corpus_folder):
     """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)

@@ -6,8 +6,12 @@ more training than one that starts afresh, so the cache remembers how long its c
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from textgen.errors import TextgenError
 
 _saved = [0.0]
 
@@ -17,7 +21,29 @@ def folder() -> Path:
     given = os.environ.get("TEXTGEN_CACHE")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "textgen"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textgen"
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """While something is written there that cannot be done without.
+
+    Raises:
+        TextgenError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unusable(error.filename or folder(), error.strerror or str(error)) from None
+
+
+def unusable(place: str | Path, found: str) -> TextgenError:
+    return TextgenError(
+        str(place),
+        found=found,
+        expected="a cache folder that can be written to",
+        hint="set TEXTGEN_CACHE to another one",
+    )
 
 
 def save_seconds(seconds: float) -> None:

@@ -36,7 +36,8 @@ def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.N
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; repeat the command to go on where it stood", file=sys.stderr)
+        how = " without --overwrite" if getattr(arguments, "overwrite", False) else ""
+        print(f"\nstopped; repeat the command{how} to go on where it stood", file=sys.stderr)
         return 130
     return 0
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.panel import Panel
@@ -22,6 +22,8 @@ from textgen.symbols import Encoded
 from textgen.tokenizers.base import Codec
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from textgen.sampling import Sampler
     from textgen.training import Progress
 
@@ -35,6 +37,15 @@ class Screen:
         self.quiet = quiet
         self.console = Console(highlight=False, quiet=quiet)
         self.loud = Console(highlight=False, stderr=True)
+        self.bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However a training ended, the terminal has its cursor back."""
+        if self.bar is not None:
+            self.bar.stop()
 
     def say(self, text: str) -> None:
         self.console.print(Text(text))
@@ -90,9 +101,7 @@ class Screen:
         if progress.updates:
             self.say(f"  going on from update {progress.updates:,}")
         part = " (model)" if any(e.replaced for e in training) else ""
-        return [
-            _progress(self.console, progress, per_update, text, part, experiment, codec, sampler)
-        ]
+        return [_progress(self, progress, per_update, text, part, experiment, codec, sampler)]
 
     def result(
         self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
@@ -134,7 +143,7 @@ def figures(bits: dict[str, float] | None) -> tuple[str, str, str]:
 
 
 def _progress(
-    console: Console,
+    screen: Screen,
     progress: Progress,
     characters_per_update: float,
     characters_per_symbol: float,
@@ -154,13 +163,13 @@ def _progress(
 
     class Show(keras.callbacks.Callback):
         def on_train_begin(self, logs: Any = None) -> None:
-            self.bar = Bar(
+            screen.bar = self.bar = Bar(
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
                 BarColumn(),
                 TextColumn("{task.fields[note]}"),
                 TimeRemainingColumn(),
-                console=console,
-                disable=not console.is_terminal,
+                console=screen.console,
+                disable=not screen.console.is_terminal,
             )
             self.task = self.bar.add_task(
                 "", total=progress.updates_planned, completed=progress.updates, note=""
@@ -179,7 +188,7 @@ def _progress(
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             row = progress.history[-1]
-            console.print(
+            screen.console.print(
                 f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
                 f"{row['seconds']:.0f} s  training "
                 f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}{part}  validation "
@@ -189,7 +198,9 @@ def _progress(
             every = experiment.sampling.every
             if every and (epoch + 1) % every == 0:
                 text = generate(sampler, codec, peek, experiment.seed)[0]["text"]
-                console.print(Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim"))
+                screen.console.print(
+                    Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim")
+                )
 
         def on_train_end(self, logs: Any = None) -> None:
             self.bar.stop()

@@ -71,12 +71,10 @@ def encode(experiment: Experiment, codec: Codec, loaded: Loaded) -> Sequence[Enc
     folder = caching.folder() / "encoded" / _key(experiment, state, loaded)
     if (found := _read(folder, codec.size)) is not None:
         return found
-    try:
+    with caching.writing():
         found = _make(experiment, codec, state, loaded, folder)
-    except OSError as error:
-        raise _unwritable(folder, error.strerror or str(error)) from None
     if found is None:
-        raise _unwritable(folder, "what was written cannot be read")
+        raise caching.unusable(folder, "what was written cannot be read")
     return found
 
 
@@ -97,19 +95,12 @@ def _make(
         _write(experiment, codec, state, loaded.train, made)
         seconds = time.perf_counter() - start
         (made / SECONDS).write_text(json.dumps(seconds), encoding="utf-8")
+        if (faster := _read(folder, codec.size, count=False)) is not None:
+            return faster  # another run's
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one, if there is any
-        with contextlib.suppress(OSError):  # another run was faster
+        with contextlib.suppress(OSError):  # another run was faster after all
             made.rename(folder)
         return _read(folder, codec.size, count=False)
-
-
-def _unwritable(folder: Path, found: str) -> TextgenError:
-    return TextgenError(
-        str(folder),
-        found=found,
-        expected="a folder for the training text as symbols",
-        hint="set TEXTGEN_CACHE to a folder that can be written to",
-    )
 
 
 def _read(folder: Path, size: int, count: bool = True) -> Stored | None:

@@ -67,6 +67,8 @@ def sample(
         },
         "generate",
     )
+    if not 0 <= seed < 2**31:
+        raise TextgenError("--seed", found=str(seed), expected="a whole number from 0, below 2^31")
     if method == "article" and not prompt:
         raise TextgenError(
             "--prompt",
@@ -75,7 +77,14 @@ def sample(
             hint='give some, e.g. --prompt "The tide was out."',
         )
     light = runs.load_light(Path(folder))
-    generation.encode_prompt(light[1], prompt)  # before TensorFlow is loaded
+    given = generation.encode_prompt(light[1], prompt)  # before TensorFlow is loaded
+    if method == "article" and not len(given):
+        raise TextgenError(
+            "--prompt",
+            found=f"{prompt!r}, which is no symbol of this run",
+            expected="the real text that --method article reads",
+            hint="give some words",
+        )
     run = runs.load(folder, light)
     backbone = run.experiment.backbone
     if method == "article":

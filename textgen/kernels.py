@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import tensorflow as tf
 import textgen
 from textgen import caching, manifest, runs, training
 from textgen.config import Experiment
+from textgen.errors import TextgenError
 from textgen.lstm import KERNELS
 from textgen.settings import Training
 from textgen.symbols import Encoded
@@ -71,8 +73,8 @@ def choose(
     tried = _read(path)
     if tried is None:
         tried = _times(experiment, network, windows, threads)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write(path, json.dumps(tried, indent=2))
+        with contextlib.suppress(TextgenError):  # they are found again next time
+            runs.write(path, json.dumps(tried, indent=2))
     return Kernel(min(tried, key=lambda name: tried[name]), tried)
 
 

@@ -1,8 +1,8 @@
 """A study's plan: how many updates every arm is given, measured once and kept in ``plan.json``.
 
 All seeds of an arm train the same number of updates, the planned one rounded to whole rounds. That
-makes them comparable, and what they compute does not depend on what else the machine was doing, nor on whether the study was
-cut short and started again.
+makes them comparable, and what they compute does not depend on what else the machine was doing, nor
+on whether the study was cut short and started again.
 """
 
 from __future__ import annotations

@@ -99,6 +99,7 @@ def _go(
         likelihood,
         manifest,
         summary,
+        trainer,
         training,
     )
     from textgen.sampling import Sampler
@@ -106,6 +107,7 @@ def _go(
     share = distributed.start(settings, cluster)
     network = training.new_network(experiment, prepared)
     kernel = kernels.Kernel("fused", {})  # the chief's is taken
+    trainer.check(experiment.backbone, settings.loss, share.replicas)
     if share.chief:
         training.windows_of(encoded[0], experiment.objective)
         runs.begin(folder, experiment, overwrite)  # nothing can be refused any more
@@ -117,7 +119,7 @@ def _go(
     sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
     screen.model(codec, network.count_params(), experiment)
     screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
-    with share.together():
+    with share.together(), screen:
         progress = training.train(
             folder,
             network,

@@ -137,13 +137,13 @@ def begin(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         overwrite or _stored_experiment(folder).resolved != experiment.resolved
     ):
         for path in folder.iterdir():
-            if path.name != LOCK:
+            if path not in (folder / LOCK, stored):  # a folder without it would be no run
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_experiment(stored, experiment)
 
 
 def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
-    inside = [p for p in folder.iterdir() if p.name != LOCK]
+    inside = [p for p in folder.iterdir() if p.name != LOCK and p.suffix != ".new"]
     is_run = (folder / "experiment.toml").exists()
     if inside and not is_run:
         raise TextgenError(
@@ -299,17 +299,22 @@ def _damaged(path: Path, error: Exception) -> TextgenError:
     )
 
 
+def text_of(folder: Path) -> dict[str, Any] | None:
+    """What the manifest of a run says about its corpus; None before it is written."""
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
+        return None
+    return json.loads(manifest.read_text(encoding="utf-8"))["corpus"]
+
+
 def check_same_text(folder: Path, sha256: str) -> None:
     """A run that is gone on with reads the text it was started on.
 
     Raises:
         TextgenError: the corpus is another one now, for example no longer the fallback.
     """
-    manifest = folder / "manifest.json"
-    if not (folder / "checkpoint").exists() or not manifest.exists():
-        return
-    before = json.loads(manifest.read_text(encoding="utf-8"))["corpus"]
-    if before["sha256"] != sha256:
+    before = text_of(folder)
+    if (folder / "checkpoint").exists() and before and before["sha256"] != sha256:
         raise TextgenError(
             str(folder),
             found=f"a run begun on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)",

@@ -1,4 +1,4 @@
-"""Symbols one after another: one loop, compiled for long texts, that carries the state of a batch."""
+"""Symbols one after another: one loop, compiled for long texts, carries the state of a batch."""
 
 from __future__ import annotations
 

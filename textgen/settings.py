@@ -108,7 +108,7 @@ class Sampling:
     placeholder: a training word it stood for, a newly spelled one, or a mark.
     """
 
-    prompts: tuple[str, ...] = ("",)
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
     length: Count = 1000
     samples: Count = 8
     temperature: Temperature = 0.8

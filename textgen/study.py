@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,8 @@ def study(
         planned = {a: made.experiment(a, overrides=p.overrides).arm for a, p in plans.items()}
         studies.check_different(made, planned)
         experiments = _experiments(made, plans)
-        jobs = [j for e in experiments if (j := _job(folder / e.name, e, overwrite, board))]
+        text = _texts()
+        jobs = [j for e in experiments if (j := _job(folder / e.name, e, overwrite, board, text))]
         with board:
             failures |= _run(jobs, made, folder, board, workers, address)
         _write_logs(folder, failures, [*made.arms, *(e.name for e in experiments)])
@@ -110,23 +112,48 @@ def _finished(folder: Path) -> bool:
     return (folder / "metrics.json").exists()
 
 
-def _job(folder: Path, experiment: Experiment, overwrite: bool, board: Board) -> Job | None:
+def _texts() -> Callable[[Experiment], str]:
+    """The sha256 of the text an experiment would read now; a text that arms share is read once."""
+    from textgen.corpora.loading import load_corpus
+
+    known = dict[str, str]()
+
+    def sha256(experiment: Experiment) -> str:
+        key = json.dumps([experiment.resolved[table] for table in ("corpus", "split")])
+        if key not in known:
+            known[key] = load_corpus(experiment).sha256
+        return known[key]
+
+    return sha256
+
+
+def _job(
+    folder: Path,
+    experiment: Experiment,
+    overwrite: bool,
+    board: Board,
+    text: Callable[[Experiment], str],
+) -> Job | None:
     """What there is to do for a run; None if it is finished.
 
     Raises:
-        TextgenError: its folder holds another experiment, which is not to be replaced.
+        TextgenError: its folder holds another experiment, or one on other text, which is not to be
+            replaced.
     """
     from textgen import planning
 
     stored = folder / "experiment.toml"
     if stored.exists():
         other = planning.differences(config.load(stored).resolved, experiment.resolved)
+        if (before := runs.text_of(folder)) and before["sha256"] != text(experiment):
+            other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
         if other and not overwrite:
             raise TextgenError(
                 str(folder),
                 found=f"a run of another experiment: {'; '.join(other)}",
                 expected="the run that the study has planned",
-                hint="use --overwrite to replace it, or another --runs",
+                hint="use --overwrite to replace it, or another --runs; text can be named by "
+                "TEXTGEN_DATA or TEXTGEN_MIRROR",
             )
         if not other and _finished(folder):
             board.expect(experiment.name, figure(folder))

@@ -8,7 +8,7 @@ from typing import Any
 from textgen.config import Experiment
 from textgen.corpora.base import Document
 from textgen.corpora.loading import Loaded
-from textgen.generation import annotated, article_readout, generate
+from textgen.generation import annotated, article_readout, encode_prompt, generate
 from textgen.likelihood import UNCHARGED
 from textgen.manifest import command
 from textgen.metrics.real_words import real_words, training_words
@@ -28,7 +28,7 @@ def samples(
     drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
     real = max(loaded.validation, key=lambda d: d.characters).text
     known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
-    if not known:
+    if not len(encode_prompt(codec, known)):
         return drawn
     return drawn + article_readout(
         experiment.objective, network, experiment.backbone, codec, [known]

@@ -23,6 +23,27 @@ from textgen.two_level import cross_entropy, two_level
 LOG2E = 1 / math.log(2)
 
 
+def check(backbone: Backbone, loss: str, replicas: int) -> None:
+    """Settings that cannot be trained together.
+
+    Raises:
+        TextgenError: the binary loss of a two-level output, which has no row of V logits; batch
+            normalisation on several replicas.
+    """
+    if loss == "binary" and backbone.output == "adaptive":
+        raise TextgenError(
+            "training.loss",
+            found='"binary", with output = "adaptive" in [backbone]',
+            expected='"categorical", or output = "softmax"',
+        )
+    if replicas > 1 and backbone.normalisation == "batch":
+        raise TextgenError(
+            "backbone.normalisation",
+            found=f'"batch", with {replicas} replicas, whose averages would differ',
+            expected='"layer" or "none", or training.strategy = "one"',
+        )
+
+
 class Trainer(keras.Model):
     """A network with its carried states and one training step.
 
@@ -34,8 +55,7 @@ class Trainer(keras.Model):
         share, replica: what this process does of the training, and which of its devices this is.
 
     Raises:
-        TextgenError: the binary loss of a two-level output, which has no row of V logits; batch
-            normalisation on several replicas.
+        TextgenError: settings that :func:`check` refuses.
     """
 
     def __init__(
@@ -52,18 +72,7 @@ class Trainer(keras.Model):
         replica: int = 0,
     ) -> None:
         super().__init__(name="trainer")
-        if loss == "binary" and backbone.output == "adaptive":
-            raise TextgenError(
-                "training.loss",
-                found='"binary", with output = "adaptive" in [backbone]',
-                expected='"categorical", or output = "softmax"',
-            )
-        if share.replicas > 1 and backbone.normalisation == "batch":
-            raise TextgenError(
-                "backbone.normalisation",
-                found=f'"batch", with {share.replicas} replicas, whose averages would differ',
-                expected='"layer" or "none", or training.strategy = "one"',
-            )
+        check(backbone, loss, share.replicas)
         self.share, self._replica, self.copies = share, share.first + replica, list[Trainer]()
         self._batch, self._rows = batch, share.rows(batch)[replica]
         batch = self._rows.stop - self._rows.start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,24 @@ class Folder:
                 expected="a folder of text files",
                 hint="paths are relative to where the command is run",
             )
-        files = sorted(p for p in self.path.rglob(self.pattern) if p.is_file())
+        try:
+            files = sorted(p for p in self.path.rglob(self.pattern) if p.is_file())
+        except (ValueError, NotImplementedError) as error:
+            raise TextgenError(
+                "corpus.pattern",
+                found=f"{self.pattern!r}: {error}",
+                expected='a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"',
+            ) from None
+        for file in files:
+            try:
+                str(file).encode("utf-8")
+            except UnicodeEncodeError:
+                raise TextgenError(
+                    f"corpus.path: {self.path}",
+                    found=f"a file whose name is not UTF-8: {os.fsencode(file.name)!r}",
+                    expected="names that are text",
+                    hint="rename it",
+                ) from None
         if not files:
             raise TextgenError(
                 f"corpus.path: {self.path}",

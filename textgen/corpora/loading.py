@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -104,6 +104,34 @@ def load_corpus(experiment: Experiment) -> Loaded:
         validation=validation,
         test=test,
     )
+
+
+def load_text(experiment: Experiment, sha256: str) -> Loaded:
+    """The text of a run: its corpus, or its fallback where that is what it was trained on.
+
+    Raises:
+        TextgenError: as of :func:`load_corpus`, or the text at hand is another one.
+    """
+    loaded = load_corpus(experiment)
+    if loaded.sha256 != sha256 and experiment.fallback is not None and not loaded.warning:
+        plain = experiment.resolved["corpus"]
+        resolved = {**experiment.resolved, "corpus": plain["fallback"]}
+        other = replace(experiment, corpus=experiment.fallback, fallback=None, resolved=resolved)
+        warning = (
+            f"The corpus {plain['kind']!r} could not be reached when this was trained: it used the "
+            f"fallback {plain['fallback']['kind']!r}, and its figures are not about "
+            f"{plain['kind']!r}."
+        )
+        loaded = replace(load_corpus(other), warning=warning)
+    if loaded.sha256 != sha256:
+        raise TextgenError(
+            experiment.name,
+            found=f"a run on text that is not at hand (sha256 {sha256[:12]}…, here "
+            f"{loaded.sha256[:12]}…)",
+            expected="the text it was trained on",
+            hint="set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again",
+        )
+    return loaded
 
 
 def _check_groups(settings: Split, names: set[str]) -> None:

@@ -157,8 +157,10 @@ def _converted(path: Path, encoding: str) -> Path:
     target = folder / f"{digest.hexdigest()[:32]}.txt"
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    with caching.writing():
+        folder.mkdir(parents=True, exist_ok=True)
     with (
+        caching.writing(),
         path.open(encoding=encoding, newline=None) as source,  # CRLF and CR are read as LF
         tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", newline="\n", dir=folder, delete=False

@@ -39,7 +39,9 @@ class Wikipedia:
         ((name, expected),) = source("wikipedia")["files"].items()
         cached = caching.folder() / f"wikipedia-prose-{expected[:16]}.json"
         if not cached.exists():
-            _save(_clean(name, expected), cached)
+            pairs = _clean(name, expected)
+            with caching.writing():
+                _save(pairs, cached)
         try:
             pairs = json.loads(cached.read_text(encoding="utf-8"))
         except ValueError:
