@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import write_experiment
 
 import textgen as package
-from textgen import arms, cross, evaluation, paid
+from textgen import arms, cross, evaluation, paid, significance
 from textgen.corpora.loading import load_corpus
+from textgen.errors import TextgenError
+from textgen.report import data
 from textgen.studies import Contrast
 
 WORDS = [
@@ -229,6 +232,40 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     assert [arm["alike"] for arm in found["arms"]] == [True, False]
     assert list(found["generated"]["arms"]) == ["char"]
     assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
+
+
+def test_other_texts_under_the_same_names_are_refused():
+    def arm(name, text):
+        corpus = {"kind": "folder", "sha256": text, "split_sha256": "names"}
+        return SimpleNamespace(name=name, first=SimpleNamespace(metrics={"corpus": corpus}))
+
+    assert arms.check_comparable([arm("a", "one"), arm("b", "one")], anyway=False) == []
+    with pytest.raises(TextgenError, match="different texts or splits"):
+        arms.check_comparable([arm("a", "one"), arm("b", "two")], anyway=False)
+    loaded = SimpleNamespace(description={"sha256": "two", "split_sha256": "names"})
+    assert not arms.is_on(arm("a", "one"), loaded)
+    assert arms.is_on(arm("b", "two"), loaded)
+
+
+def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
+    """The same two arms: an answer alone, none as one question of twelve, as Holm has it."""
+    draw = np.random.default_rng(1)
+    units = draw.integers(5_000, 50_000, 11)
+    plain = units * draw.normal(1.9, 0.1, 11)
+    first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
+    there = {
+        "a": SimpleNamespace(bits=first, units=units),
+        "b": SimpleNamespace(bits=np.stack([plain] * 3), units=units),
+    }
+    expected = significance.compare(first, there["b"].bits, units)
+    assert 0.05 / 12 < expected.p < 0.05
+    for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
+        asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
+        (found,) = data._contrasts(SimpleNamespace(contrasts=asked), there)
+        assert found["verdict"] == verdict
+        assert found["p_adjusted"] == pytest.approx(p)
+        assert (found["low"], found["high"]) == (expected.low, expected.high)
+        assert found["difference"] == expected.difference
 
 
 def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):

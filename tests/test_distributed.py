@@ -9,18 +9,22 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_model
+from conftest import tiny_model, write_experiment
+from tensorflow import errors
 
-from textgen import meeting
-from textgen.distributed import Share
+from textgen import config, meeting, preparing
+from textgen.corpora.loading import load_corpus
+from textgen.distributed import ALONE, Share
 from textgen.errors import TextgenError
 from textgen.meeting import Cluster, meet
 from textgen.objectives.stepwise import NextToken
 from textgen.objectives.windows import Windows
+from textgen.run import _about
 from textgen.settings import Training
 from textgen.training import compiled
 
@@ -240,6 +244,36 @@ def test_a_worker_with_another_text_ends_it_for_all():
     abouts = {0: {"text": "a", "settings": "s"}, 1: {"text": "b", "settings": "s"}}
     expected = "worker 1 has other text than the chief"
     assert meeting_of(addresses(2), abouts) == {0: expected, 1: expected}
+
+
+def test_what_workers_must_have_alike(tmp_path, corpus_folder, monkeypatch):
+    path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
+
+    def about(*overrides):
+        experiment = config.load(path, overrides)
+        loaded = load_corpus(experiment)
+        return _about(experiment, loaded, preparing.prepare(experiment, loaded))
+
+    def differing(*overrides):
+        return {key for key, found in about(*overrides).items() if found != chief[key]}
+
+    chief = about()
+    assert differing("name='other'", "training.threads=1") == set()
+    assert differing("backbone.units=[7]") == {"settings"}
+    assert "text" in differing("split.seed=9")
+    assert "symbols" in differing("tokenizer={kind='subwords', size=300}")
+    monkeypatch.setattr(metadata, "version", lambda name: "0")
+    assert differing() == {"versions"}
+
+
+def test_a_worker_that_is_lost_ends_it_for_the_others_with_a_message():
+    lost = errors.UnavailableError(None, None, "gone")
+    two = Share(None, Cluster(("a:1", "b:2")), ["CPU:0"])
+    told = r"another worker has gone[\s\S]*last checkpoint"
+    with pytest.raises(TextgenError, match=told), two.together():
+        raise lost
+    with pytest.raises(errors.UnavailableError), ALONE.together():
+        raise lost
 
 
 @pytest.mark.parametrize(("came", "absent"), [((0, 1), 2), ((1, 2), 0)])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 from dataclasses import replace
 
 import keras
@@ -10,18 +11,19 @@ import pytest
 import tensorflow as tf
 from conftest import made_up, tiny_model
 
-from textgen import checkpoint
+from textgen import checkpoint, training
 from textgen.backbone import set_embedding
 from textgen.errors import Diverged, TextgenError
 from textgen.likelihood import symbol_bits
 from textgen.lstm import KERNELS
+from textgen.monitor import Monitor
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.optimizer import Schedule
 from textgen.settings import Training
 from textgen.tokenizers.characters import Characters
 from textgen.trainer import _dense, binary_cross_entropy
-from textgen.training import train
+from textgen.training import train, updates_of, windows_of
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -145,6 +147,21 @@ def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     assert np.concatenate(exact).mean() == pytest.approx(progress.best, abs=0.1)
 
 
+def test_the_weights_of_the_best_round_are_left_not_the_last(tmp_path, monkeypatch):
+    figures, weights = iter([3.0, 1.0, 2.0]), []
+
+    def validate(monitor):
+        weights.append(monitor.trainer.network.get_weights())
+        return next(figures)
+
+    monkeypatch.setattr(Monitor, "validate", validate)
+    network, _, progress = fit(tmp_path, NextToken(8), Training(**SETTINGS))
+    assert (progress.best, progress.best_round) == (1.0, 2)
+    for kept, best, last in zip(network.get_weights(), *weights[1:], strict=True):
+        np.testing.assert_array_equal(kept, best)
+        assert not np.array_equal(kept, last)
+
+
 @pytest.mark.parametrize("objective", [NextToken(8), EncoderDecoder(4, 6)], ids=repr)
 def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
     settings = Training(**SETTINGS)
@@ -179,6 +196,27 @@ def test_seconds_become_a_fixed_number_of_updates(tmp_path):
     assert per_update > 0
     assert progress.updates == pytest.approx(1.0 / per_update, rel=0.2, abs=20)
     assert progress.history[0]["loss"] < np.log(CODEC.size) + 0.5
+
+
+def test_a_budget_in_characters_knows_how_long_symbols_are():
+    longer = [replace(e, characters=5 * e.characters + 4) for e in ENCODED[0]]
+    windows = windows_of(ENCODED[0], NextToken(8))
+    settings = Training(characters=100_000, batch=4)
+    updates = updates_of(settings, windows, ENCODED[0])
+    assert updates == pytest.approx(100_000 / (4 * 8), rel=0.1)  # end marks are read, too
+    assert updates_of(settings, windows, longer) == pytest.approx(updates / 5, abs=1)
+
+
+def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned(
+    tmp_path, monkeypatch
+):
+    settings = Training(seconds=1.0, batch=4, validations=4)
+    with pytest.raises(Stop):
+        fit(tmp_path, NextToken(8), settings, stop_after=1)
+    planned = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())
+    monkeypatch.setattr(training, "time_updates", None)  # it is not timed again
+    *_, progress = fit(tmp_path, NextToken(8), settings)
+    assert progress.updates == planned["rounds"] * planned["updates_per_round"]
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path):

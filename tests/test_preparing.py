@@ -1,0 +1,86 @@
+"""What is fitted before a training starts, on which text, and what of a budget it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import made_up
+from gensim.test.utils import datapath
+
+from textgen import caching
+from textgen.config import resolve
+from textgen.corpora.loading import load_corpus
+from textgen.preparing import less, prepare
+from textgen.settings import Training
+from textgen.tokenizers.words import Words
+from textgen.training import new_network
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Tales with words that occur once, or in one tale alone."""
+    folder = tmp_path_factory.mktemp("rare")
+    for i in range(12):
+        odd = "".join(chr(97 + (i * 7 + j * 3) % 26) for j in range(5))
+        text = made_up(60, i).replace("lantern", f"{odd}ing lantern", 1 + i % 3)
+        (folder / f"tale{i:02d}.txt").write_text(text.replace(" gull", f" {odd} gull", 2))
+    return folder
+
+
+def words(corpus, **tables):
+    return resolve(
+        {
+            "corpus": {"kind": "folder", "path": str(corpus)},
+            "split": {"validation": 0.2, "test": 0.2},
+            "tokenizer": {"kind": "words", "rare_words": "unk"},
+            "objective": {"kind": "next_token", "window": 8},
+            "backbone": {"input": "embedding", "embedding_size": 10, "units": [12]},
+            "training": {"updates": 1},
+            **tables,
+        }
+    )
+
+
+def test_test_text_steers_nothing(corpus):
+    """Of two texts that differ in their test part alone everything is fitted alike; of two that
+    differ in validation it is not, else this would prove nothing."""
+    experiment = words(corpus)
+    loaded = load_corpus(experiment)
+    backwards = [dataclasses.replace(d, content=d.text[::-1]) for d in loaded.test]
+    first, other = (
+        prepare(experiment, text) for text in (loaded, dataclasses.replace(loaded, test=backwards))
+    )
+    assert first.codec.state() == other.codec.state()
+    for one, two in zip(first.encoded[1], other.encoded[1], strict=True):
+        np.testing.assert_array_equal(one.symbols, two.symbols)
+        np.testing.assert_array_equal(one.spelling_bits, two.spelling_bits)
+    tuned = prepare(experiment, dataclasses.replace(loaded, validation=backwards))
+    assert tuned.codec.state() != first.codec.state()
+
+
+def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_saved(
+    corpus, monkeypatch
+):
+    assert less(Training(seconds=100.0), 30.0).seconds == 70.0
+    assert less(Training(updates=5), 30.0) == Training(updates=5)
+    fit = Words.fit
+
+    def saving(self, *given):
+        caching.save_seconds(50.0)
+        return fit(self, *given)
+
+    monkeypatch.setattr(Words, "fit", saving)
+    experiment = words(corpus)
+    assert 50 < prepare(experiment, load_corpus(experiment)).seconds < 90
+
+
+def test_vectors_from_elsewhere_are_in_the_network_and_labelled(corpus):
+    given = {"kind": "file", "path": datapath("lee_fasttext.vec")}
+    experiment = words(corpus, embedding=given)
+    prepared = prepare(experiment, load_corpus(experiment))
+    (label,) = prepared.extra_data
+    assert label.startswith("vectors lee_fasttext.vec")
+    (embedding,) = (w for w in new_network(experiment, prepared).weights if "embedding" in w.path)
+    np.testing.assert_array_equal(embedding, prepared.vectors.matrix)
