@@ -340,6 +340,23 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, c
     assert bits(folder) == bits(done.folder / "char-1")
 
 
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_a_run_whose_process_crashes_is_gone_on_with_once(done, tmp_path, monkeypatch, crashes):
+    programs = ["import os; os.abort()"] * crashes + ["print('made')"] * 2
+
+    def start(arguments, log, **options):
+        with log.open("wb") as file:
+            return subprocess.Popen([sys.executable, "-c", programs.pop(0)], stdout=file)
+
+    monkeypatch.setattr(workers, "start", start)
+    job = workers.Job(config.load(done.folder / "char-1" / "experiment.toml"))
+    *begun, outcome = workers.locally([job], tmp_path, 1)
+    assert begun == [job, job]
+    assert (outcome.code, outcome.log.strip()) == (
+        (0, "made") if crashes == 1 else (-signal.SIGABRT, "ended by SIGABRT")
+    )
+
+
 def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
     started = []
     inner = workers.start

@@ -202,7 +202,4 @@ def _progress(
                     Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim")
                 )
 
-        def on_train_end(self, logs: Any = None) -> None:
-            self.bar.stop()
-
     return Show()

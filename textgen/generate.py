@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -97,11 +96,10 @@ def sample(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("generate", "Write text with a finished run.")
-    defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     parser.add_argument("--prompt", default="", help="how the text begins")
     parser.add_argument("--length", type=int, default=500, help="characters to write")
-    parser.add_argument("--temperature", type=float, default=defaults["temperature"])
+    parser.add_argument("--temperature", type=float, default=Sampling.temperature)
     parser.add_argument("--top-k", type=int, default=0, help="choose among so many; 0: all")
     parser.add_argument("--top-p", type=float, default=1.0, help="choose among this much mass")
     parser.add_argument("--seed", type=int, default=1)

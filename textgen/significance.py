@@ -36,6 +36,8 @@ import numpy as np
 
 MARGIN = 0.01
 """Arms that differ by less, in bits per character, are called equal."""
+LEVEL = 0.05
+"""Of false claims that are accepted; intervals hold as often as not that."""
 RESAMPLES = 2**14
 FEWEST = 6
 """Documents that a 95 % interval takes: 2^(1 − 6) is below 0.05."""
@@ -74,12 +76,7 @@ class Difference:
 
 
 def interval(
-    bits: np.ndarray,
-    units: np.ndarray,
-    *,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    bits: np.ndarray, units: np.ndarray, *, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
     """Bounds on an arm's own bits per character, for other such documents and other seeds.
 
@@ -88,26 +85,19 @@ def interval(
     Args:
         bits: (S, D) float64, total bits of each document under each seed. One seed: of this run.
         units: (D,) characters + 1.
-        level: how often the bounds shall hold.
         resamples: how many, if not all 2^D subsets are fewer.
-        seed: of the random choices.
 
     Returns:
-        Lower and upper bound, infinite where there are too few documents (95 %: below 6).
+        Lower and upper bound of 95 %, infinite where there are fewer than 6 documents.
 
     Raises:
         ValueError: shapes that do not fit, numbers that are not finite.
     """
-    return _resample([np.asarray(bits)], [1], units, level, resamples, seed)[1:3]
+    return _resample([np.asarray(bits)], [1], units, resamples)[1:3]
 
 
 def compare(
-    first: np.ndarray,
-    second: np.ndarray,
-    units: np.ndarray,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    first: np.ndarray, second: np.ndarray, units: np.ndarray, *, resamples: int = RESAMPLES
 ) -> Difference:
     """The difference of two arms on the same documents, with its interval and p.
 
@@ -115,7 +105,7 @@ def compare(
         first: (S1, D) float64, total bits of each document under each seed. An arm without chance,
             such as n-grams, is its one row given twice.
         second: (S2, D), of the other arm; row s has nothing to do with row s of ``first``.
-        units, resamples, seed: as for :func:`interval`.
+        units, resamples: as for :func:`interval`.
 
     Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
@@ -131,7 +121,7 @@ def compare(
         ValueError: shapes that do not fit, numbers that are not finite.
     """
     arms = [np.asarray(first), np.asarray(second)]
-    difference, low, high, p = _resample(arms, [1, -1], units, 0.95, resamples, seed)
+    difference, low, high, p = _resample(arms, [1, -1], units, resamples)
     return Difference(difference, low, high, p, len(units), (len(first), len(second)))
 
 
@@ -149,33 +139,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def verdict(
-    difference: Difference, adjusted_p: float, *, margin: float = MARGIN, level: float = 0.05
-) -> Verdict:
+def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN) -> Verdict:
     """What can be said of the first arm.
 
     "equal" where the whole interval lies within ± ``margin``, even where the difference is
     significant: it is then real but too small to matter (Schuirmann, Journal of Pharmacokinetics
     and Biopharmaceutics 15, 1987; not adjusted for the number of contrasts).
-    "better" or "worse" where the adjusted p is below ``level`` and the interval leaves out 0.
+    "better" or "worse" where the adjusted p is below 0.05 and the interval leaves out 0.
     """
     if -margin <= difference.low and difference.high <= margin:
         return "equal"
-    if adjusted_p < level and difference.high < 0:
+    if adjusted_p < LEVEL and difference.high < 0:
         return "better"
-    if adjusted_p < level and difference.low > 0:
+    if adjusted_p < LEVEL and difference.low > 0:
         return "worse"
     return "can't tell"
 
 
 def sentence(
-    first: str,
-    second: str,
-    difference: Difference,
-    adjusted_p: float,
-    contrasts: int,
-    *,
-    margin: float = MARGIN,
+    first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
 ) -> str:
     """The verdict on a contrast in plain words, with everything it rests on.
 
@@ -183,9 +165,8 @@ def sentence(
         first, second: names of the arms.
         adjusted_p: from :func:`holm` over all declared contrasts.
         contrasts: how many those are.
-        margin: as for :func:`verdict`.
     """
-    found = verdict(difference, adjusted_p, margin=margin)
+    found = verdict(difference, adjusted_p)
     low, high = difference.low, difference.high
     facts = [f"difference {_number(difference.difference)}"]
     if found in ("better", "worse"):
@@ -193,7 +174,7 @@ def sentence(
         by = abs(difference.difference)
         facts, claim = [], f"{first} is {found} than {second} by {by:.3f} bits per character"
     elif found == "equal":
-        claim = f"{first} and {second} are equal to within {margin:g} bits per character"
+        claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
     else:
         claim = f"Can't tell whether {first} or {second} is better"
     if difference.scope == "these runs":
@@ -215,12 +196,7 @@ def _number(value: float) -> str:
 
 
 def _resample(
-    arms: Sequence[np.ndarray],
-    signs: Sequence[int],
-    units: np.ndarray,
-    level: float,
-    resamples: int,
-    seed: int,
+    arms: Sequence[np.ndarray], signs: Sequence[int], units: np.ndarray, resamples: int
 ) -> tuple[float, float, float, float]:
     """Σ sign · micro average over the arms, its bounds, and p of its being 0."""
     units = np.asarray(units, dtype=np.float64)
@@ -233,7 +209,7 @@ def _resample(
     order = np.lexsort((np.abs(total), units))  # chance must not depend on how they were listed
     arms, total, units = [bits[:, order] for bits in arms], total[order], units[order]
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     sums = _subset_sums(np.stack([total, units], axis=1), resamples, rng)
     rounding = 1e-12 * np.abs(total).sum()
     flipped = np.abs(total.sum() - 2 * sums[:, 0])
@@ -247,18 +223,18 @@ def _resample(
         shifts = error * rng.standard_t(freedom, repeats * len(draws))
         draws, nowhere = np.tile(draws, repeats), 2 * repeats * nowhere
         draws = np.concatenate([draws + shifts, draws - shifts])
-    low, high, p = _bounds(draws, nowhere, level)
+    low, high, p = _bounds(draws, nowhere)
     return float(total.sum() / units.sum()), low, high, max(p, sign_flip)
 
 
-def _bounds(draws: np.ndarray, nowhere: int, level: float) -> tuple[float, float, float]:
+def _bounds(draws: np.ndarray, nowhere: int) -> tuple[float, float, float]:
     """Percentile interval and two-sided p of 0.
 
     ``nowhere`` draws, of the empty subset, might lie anywhere: they count against every claim.
     """
     count = len(draws) + nowhere
     p = 2 * (min(np.sum(draws <= 0), np.sum(draws >= 0)) + nowhere) / count
-    rank = int((1 - level) / 2 * count) - nowhere
+    rank = int(LEVEL / 2 * count) - nowhere
     if rank < 0:
         return -np.inf, np.inf, float(min(p, 1))
     ranks = [rank, len(draws) - 1 - rank]

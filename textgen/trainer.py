@@ -203,7 +203,8 @@ class Trainer(keras.Model):
         return [*self.network.weights, *self.optimizer.variables]
 
     def _seeds(self) -> list[Any]:
-        return [g.state for layer in self.network._flatten_layers() for g in _seeds(layer)]
+        generators = (getattr(g, "seed_generator", None) for g in self.network._flatten_layers())
+        return [generator.state for generator in generators if generator is not None]
 
     def _apart(self, seed: Any) -> np.ndarray:
         """Other replicas drop other units."""
@@ -214,11 +215,6 @@ def _dense(gradient: Any) -> Any:
     """An embedding's gradient with what a repeated symbol gets added up: Keras' global norm would
     take every occurrence for a row of its own."""
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
-
-
-def _seeds(layer: Any) -> list[Any]:
-    generator = getattr(layer, "seed_generator", None)
-    return [generator] if generator is not None else []
 
 
 def binary_cross_entropy(labels: Any, logits: Any) -> Any:

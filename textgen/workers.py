@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,8 @@ from textgen.processes import read_log as read_log
 from textgen.processes import start as start
 
 POLL_SECONDS = 0.2
+CRASHES = {-s for s in signal.Signals if s.name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")}
+"""Exit codes of a process that was ended by a fault in a library, not by the run or by anyone."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Outcome:
 def locally(
     jobs: Sequence[Job], folder: Path, workers: int
 ) -> Generator[Job | Outcome, None, None]:
-    """Run jobs on this machine.
+    """Run jobs on this machine; one whose process crashes is gone on with, once.
 
     Args:
         jobs: begun in this order.
@@ -56,11 +59,12 @@ def locally(
         workers: processes at once.
 
     Yields:
-        Each job when it is begun, and its outcome when it has ended.
+        Each job when it is begun or begun again, and its outcome when it has ended.
     """
     waiting = list(jobs)
     running: dict[str, subprocess.Popen[bytes]] = {}
     begun: dict[str, tuple[Job, float]] = {}
+    crashed = set[str]()
     with tempfile.TemporaryDirectory() as place, stopped_after(running):
         scratch = Path(place)
         while waiting or running:
@@ -74,7 +78,14 @@ def locally(
             for name in [n for n, process in running.items() if process.poll() is not None]:
                 code = running.pop(name).returncode
                 job, since = begun[name]
+                if code in CRASHES and name not in crashed:
+                    crashed.add(name)
+                    running[name] = start_run(job, folder, scratch)
+                    yield job
+                    continue
                 log = read_log(scratch / f"{name}.txt")
+                if code < 0:
+                    log += f"\nended by {signal.Signals(-code).name}"
                 yield Outcome(job, code, log, time.perf_counter() - since)
 
 

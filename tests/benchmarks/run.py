@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import importlib
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from timing import HERE, Watch, idle_share, table, verdict
 
@@ -28,28 +29,16 @@ DISTRUST = "not to be trusted"
 BEGIN, END = "<!-- table: benchmarks -->", "<!-- end -->"
 
 
-def training_step(given: argparse.Namespace) -> Rows:
-    import training_step
+def module(name: str, *options: str) -> Callable[[argparse.Namespace], Rows]:
+    """The part whose module beside this one has ``measure(repeats, …)``, under these options."""
 
-    return training_step.measure(given.repeats)
+    def measure(given: argparse.Namespace) -> Rows:
+        found = importlib.import_module(name).measure(
+            *(getattr(given, option) for option in ("repeats", *options))
+        )
+        return cast(Rows, found)
 
-
-def quality(given: argparse.Namespace) -> Rows:
-    import quality
-
-    return quality.measure(given.repeats, given.seconds)
-
-
-def sampling(given: argparse.Namespace) -> Rows:
-    import sampling
-
-    return sampling.measure(given.repeats)
-
-
-def output_layer(given: argparse.Namespace) -> Rows:
-    import output_layer
-
-    return output_layer.measure(given.repeats)
+    return measure
 
 
 def memory(given: argparse.Namespace) -> Rows:
@@ -80,31 +69,17 @@ def tokenising(given: argparse.Namespace) -> Rows:
     ]  # fmt: skip
 
 
-def startup(given: argparse.Namespace) -> Rows:
-    import startup
-
-    return startup.measure(given.repeats, given.runs)
-
-
-def report(given: argparse.Namespace) -> Rows:
-    import report
-
-    return report.measure(given.repeats, given.runs)
-
-
-def arithmetic_coding(given: argparse.Namespace) -> Rows:
-    import arithmetic_coding
-
-    return arithmetic_coding.measure(1, given.runs)
-
-
 PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
-    part.__name__: part
-    for part in (
-        training_step, quality, sampling, output_layer, memory, tokenising, startup, report,
-        arithmetic_coding,
-    )
-}  # fmt: skip
+    "training_step": module("training_step"),
+    "quality": module("quality", "seconds"),
+    "sampling": module("sampling"),
+    "output_layer": module("output_layer"),
+    "memory": memory,
+    "tokenising": tokenising,
+    "startup": module("startup", "runs"),
+    "report": module("report", "runs"),
+    "arithmetic_coding": module("arithmetic_coding", "runs"),
+}
 OWN_FILE = ("memory", "tokenising")
 """Parts whose scripts write their JSON themselves; ours lies beside it, as NAME.rows.json."""
 NEED_RUNS = ("startup", "report", "arithmetic_coding")

@@ -27,10 +27,9 @@ def every_metric() -> list[Metric]:
     return [lookup("metric", kind, "metrics")() for kind in TABLE]
 
 
-def labels(metrics: Sequence[Metric] | None = None) -> dict[str, Label]:
+def labels() -> dict[str, Label]:
     """What each figure of :func:`measure` is, in the same order."""
-    chosen = every_metric() if metrics is None else metrics
-    return {name: label for metric in chosen for name, label in metric.labels.items()}
+    return {name: label for metric in every_metric() for name, label in metric.labels.items()}
 
 
 def measure(

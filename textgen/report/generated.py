@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from textgen.arms import Arm
@@ -56,15 +57,7 @@ def measures(
     }
     return {
         "labels": {name: label._asdict() for name, label in labels().items()},
-        "settings": {
-            "samples": settings.samples,
-            "length": settings.length,
-            "temperatures": list(settings.temperatures),
-            "temperature": settings.temperature,
-            "prompts": list(settings.prompts),
-            "prompted": settings.prompted,
-            "seed": settings.seed,
-        },
+        "settings": asdict(settings),
         "rows": {name: _plain(measure(texts, human)) for name, texts in rows.items()},
         "arms": {
             arm.name: [

@@ -11,7 +11,7 @@ from textgen.report.cells import between, cleaned, signed
 from textgen.report.drawing import inline
 from textgen.report.marking import coloured, legend, mean_bits, pieces
 from textgen.report.palette import HUES, style, variables
-from textgen.report.ranking import arm_heads, charged_numbers, numbers
+from textgen.report.ranking import arm_heads, numbers
 from textgen.report.signature import prompted, signature
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     report, texts = cleaned(report), cleaned(texts)
-    charged = charged_numbers(report)
+    charged = {row["name"] for row in report["arms"] if row["test"]}
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

@@ -31,16 +31,6 @@ def hardest_first(report: dict[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def arm_heads(report: dict[str, Any], names: Sequence[str] | None = None) -> list[Head]:
-    """Heads for arms, best first; only those of ``names`` if given."""
-    return [
-        Head(name, arm=number)
-        for name, number in numbers(report).items()
-        if names is None or name in names
-    ]
-
-
-def charged_numbers(report: dict[str, Any]) -> dict[str, int]:
-    """Numbers of the arms that have a figure."""
-    charged = {row["name"] for row in report["arms"] if row["test"]}
-    return {name: number for name, number in numbers(report).items() if name in charged}
+def arm_heads(report: dict[str, Any], names: Sequence[str]) -> list[Head]:
+    """Heads for the arms of ``names``, best first."""
+    return [Head(name, arm=number) for name, number in numbers(report).items() if name in names]
