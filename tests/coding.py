@@ -163,16 +163,14 @@ def dropped_tokens(codec, text):
     return gaps
 
 
-def there_and_back(codec, objective, network, backbone, text):
-    """(bits on the wire, decoded text) of ``text`` under a model."""
+def there_and_back(codec, objective, network, backbone, text, cache=None):
+    """(bits on the wire, decoded text) of ``text`` under a model, perhaps with a cache of it."""
     encoded = codec.encode(text)
     writing = Writing()
-    walk(
-        writing, codec, Stepper(objective, network, backbone), encoded, dropped_tokens(codec, text)
-    )
+    stepper = Stepper(objective, network, backbone, cache)
+    walk(writing, codec, stepper, encoded, dropped_tokens(codec, text))
     compressed = writing.words()
-    symbols, surfaces = walk(
-        Reading(compressed), codec, Stepper(objective, network, backbone), None, []
-    )
+    stepper = Stepper(objective, network, backbone, cache)
+    symbols, surfaces = walk(Reading(compressed), codec, stepper, None, [])
     again = Encoded(np.array(symbols), tuple(surfaces), np.zeros(0), 0, 0, 0)
     return 32 * len(compressed), codec.decode(again)

@@ -87,6 +87,9 @@ window = 16
 [backbone]
 units = [24]
 
+[document_cache]
+orders = [1, 3]
+
 [training]
 updates = 60
 batch = 8

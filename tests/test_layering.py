@@ -14,10 +14,10 @@ STAGES = (
     "errors registry settings meeting files config caching processes symbols corpora tagging "
     "vectors character_ngram spelling rare_words tokenizers embeddings stored encoding preparing "
     "backend distributed dropout unrolled lstm backbone two_level memory objectives checkpoint "
-    "likelihood optimizer trainer monitor training baselines stepping sampling generation metrics "
-    "significance runs evaluation arms paid cross references manifest kernels summary console "
-    "studies report cli calibration workers planning cluster board corpus baseline generate score "
-    "run compare study"
+    "document_cache likelihood optimizer trainer monitor training baselines stepping sampling "
+    "generation metrics significance runs evaluation arms paid cross references manifest kernels "
+    "summary console studies report cli calibration workers planning cluster board corpus baseline "
+    "generate score run compare study"
 ).split(" ")
 LIGHT = (
     "errors registry settings meeting files config caching processes symbols corpora tagging "

@@ -21,7 +21,7 @@ from textgen import cli, console, runs
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
 
-FILES = """experiment.toml manifest.json tokenizer.json model.keras history.csv metrics.json
+FILES = """experiment.toml manifest.json tokenizer.json document_cache.json model.keras history.csv metrics.json
 bits.csv symbols.npz texts.json samples.json samples.txt summary.md""".split()
 
 
@@ -49,6 +49,10 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
         assert metrics[part]["characters"] > 100
         assert f"{bits['total']:.4f}" in done.out
         assert f"{bits['total']:.4f}" in (folder / "summary.md").read_text()
+        saved = metrics[part]["document_cache_saves"]
+        assert saved > 0.1  # after 60 updates a network knows less than a document tells
+    for shown in (done.out, (folder / "summary.md").read_text()):
+        assert f"the test figure is {saved:.4f} higher" in shown
     training = metrics["training"]
     assert training["updates"] == 60
     assert training["characters"] == 60 * 8 * 16
@@ -100,6 +104,13 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert in_python[0]["text"] == record["text"]
     _plain_keras_computes_the_same(folder)
 
+    _scoring_uses_the_cache(folder, metrics)
+    (folder / "document_cache.json").write_text('{"orders": [1, 2]}')
+    other = textgen("score", folder, "--text", "The tide")
+    assert (other.code, "document_cache.json" in other.err) == (2, True)
+    (folder / "document_cache.json").unlink()
+    gone = textgen("score", folder, "--text", "The tide")
+    assert (gone.code, "document_cache.json" in gone.err) == (2, True)
     whole = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
     broken = textgen("generate", folder)
@@ -107,6 +118,14 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     (folder / "metrics.json").unlink()
     unfinished = textgen("generate", folder)
     assert (unfinished.code, "no metrics.json" in unfinished.err) == (2, True)
+
+
+def _scoring_uses_the_cache(folder, metrics):
+    loaded = load_corpus(package.load_experiment(folder / "experiment.toml"))
+    bits = sum(package.score(folder, document.text)["total"] for document in loaded.test)
+    unit = sum(len(document.text) + 1 for document in loaded.test)
+    told = metrics["test"]["bits_per_character"]["total"]
+    assert bits / unit == pytest.approx(told, abs=1e-5)
 
 
 def _plain_keras_computes_the_same(folder):
@@ -182,7 +201,7 @@ def test_who_stops_a_run_that_replaces_another_is_told_how_to_go_on(capsys):
         assert told in capsys.readouterr().err
 
 
-def test_the_cursor_comes_back_however_a_training_ends(experiment_file, monkeypatch):
+def test_the_cursor_comes_back_however_a_training_ends(experiment_file):
     screen = console.Screen()
     screen.console = Console(file=io.StringIO(), force_terminal=True)
     progress = types.SimpleNamespace(updates_planned=9, updates=0)

@@ -100,14 +100,14 @@ def _read(
     from textgen import evaluation
     from textgen.arms import read_run
     from textgen.config import load
-    from textgen.corpora.loading import load_text
+    from textgen.corpora.loading import load_text, text_key
 
     runs, left_out = list[Any](), list[dict[str, str]]()
     loaded, texts = None, dict[str, Any]()
     for folder in folders:
         try:
             sha256, experiment = _corpus_of(folder), load(folder / "experiment.toml")
-            key = sha256 + json.dumps([experiment.resolved[k] for k in ("corpus", "split")])
+            key = sha256 + text_key(experiment)
             text = texts[key] = texts.get(key) or load_text(experiment, sha256)
             if evaluation.ensure(folder, text):
                 screen.say(f"{folder}: bits by symbol and samples made from the saved network")

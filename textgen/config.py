@@ -20,9 +20,15 @@ from pydantic import ConfigDict, ValidationError, create_model
 from textgen import files
 from textgen.errors import TextgenError
 from textgen.registry import POINTS, lookup, suggestion, table
-from textgen.settings import Backbone, Sampling, Split, Training
+from textgen.settings import Backbone, DocumentCache, Sampling, Split, Training
 
-TABLES = {"split": Split, "backbone": Backbone, "training": Training, "sampling": Sampling}
+TABLES = {
+    "split": Split,
+    "backbone": Backbone,
+    "document_cache": DocumentCache,
+    "training": Training,
+    "sampling": Sampling,
+}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -44,6 +50,7 @@ class Experiment:
     embedding: Any
     objective: Any
     backbone: Backbone
+    document_cache: DocumentCache
     training: Training
     sampling: Sampling
     resolved: dict[str, Any]

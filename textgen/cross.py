@@ -11,12 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from textgen.arms import Arm
 from textgen.corpora.base import Document
 from textgen.errors import TextgenError
-from textgen.evaluation import Evaluation
+from textgen.evaluation import Evaluation, scored
 from textgen.runs import load, write_json
 
 FILE = "cross.json"
@@ -93,14 +92,11 @@ def _read(folder: Path) -> dict[str, float]:
 
 def _score(folder: Path, texts: Sequence[Sequence[Document]]) -> list[float]:
     """Bits per character of some groups of texts under a run."""
-    from textgen.likelihood import score
-
-    run: Any = load(folder)
     everything = [document for group in texts for document in group]
-    scored = iter(score(run.objective, run.network, run.experiment.backbone, run.codec, everything))
+    costs = iter(scored(load(folder), everything))
     result = []
     for group in texts:
-        each = [next(scored) for _ in group]
+        each = [next(costs) for _ in group]
         bits = sum(d.model - float(d.model_bits[-1]) + d.spelling_bits for d in each)
         result.append(bits / max(1, sum(d.characters for d in each)))
     return result

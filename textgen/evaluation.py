@@ -100,13 +100,20 @@ class SymbolBits:
         return np.repeat(bits / lengths, lengths)
 
 
+def scored(run: Run, documents: Sequence[Document]) -> list[DocumentBits]:
+    """What documents cost under a finished run."""
+    return score(
+        run.objective, run.network, run.experiment.backbone, run.codec, documents, run.cache
+    )
+
+
 def symbol_table(
-    codec: Codec, documents: Sequence[Document], scored: Sequence[DocumentBits]
+    codec: Codec, documents: Sequence[Document], costs: Sequence[DocumentBits]
 ) -> list[SymbolBits]:
     """Bits of every symbol of scored documents, beside where its text ends; words that were left
     out are an entry of their own, without model bits."""
     result = []
-    for document, bits in zip(documents, scored, strict=True):
+    for document, bits in zip(documents, costs, strict=True):
         layout = codec.layout(document.text)
         model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
         np.add.at(spelling, layout.places, bits.surface_bits)
@@ -123,10 +130,10 @@ def symbol_table(
 
 
 def write_evaluation(
-    folder: Path, run: Run, loaded: Loaded, scored: Sequence[DocumentBits], sampler: Sampler
+    folder: Path, run: Run, loaded: Loaded, costs: Sequence[DocumentBits], sampler: Sampler
 ) -> None:
     """Write both files of a run whose test documents have been scored."""
-    table = symbol_table(run.codec, loaded.test, scored)
+    table = symbol_table(run.codec, loaded.test, costs)
     sizes = [len(each.ends) for each in table]
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -188,10 +195,8 @@ def ensure(folder: Path, loaded: Loaded | None = None) -> bool:
         return False
     run = load(folder)
     loaded = loaded or load_corpus(run.experiment)
-    backbone = run.experiment.backbone
-    scored = score(run.objective, run.network, backbone, run.codec, loaded.test)
-    sampler = Sampler(run.objective, run.network, backbone, run.codec.unwritable)
-    write_evaluation(folder, run, loaded, scored, sampler)
+    sampler = Sampler(run.objective, run.network, run.experiment.backbone, run.codec.unwritable)
+    write_evaluation(folder, run, loaded, scored(run, loaded.test), sampler)
     return True
 
 

@@ -68,21 +68,14 @@ def sample(
     )
     if not 0 <= seed < 2**31:
         raise TextgenError("--seed", found=str(seed), expected="a whole number from 0, below 2^31")
-    if method == "article" and not prompt:
-        raise TextgenError(
-            "--prompt",
-            found="nothing",
-            expected="the real text that --method article reads",
-            hint='give some, e.g. --prompt "The tide was out."',
-        )
     light = runs.load_light(Path(folder))
     given = generation.encode_prompt(light[1], prompt)  # before TensorFlow is loaded
     if method == "article" and not len(given):
         raise TextgenError(
             "--prompt",
-            found=f"{prompt!r}, which is no symbol of this run",
+            found=f"{prompt!r}, which is no symbol of this run" if prompt else "nothing",
             expected="the real text that --method article reads",
-            hint="give some words",
+            hint='give some, e.g. --prompt "The tide was out."',
         )
     run = runs.load(folder, light)
     backbone = run.experiment.backbone

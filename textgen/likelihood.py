@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from textgen.corpora.base import Document
+from textgen.document_cache import Cache, Read
 from textgen.objectives.base import Objective
 from textgen.objectives.windows import Windows
 from textgen.settings import Backbone
@@ -41,6 +42,7 @@ class DocumentBits:
         surface_bits: float64, −log2 P(surface | symbol) of each symbol that leaves something open.
         tokens: characters, words or subwords it was cut into.
         replaced: how many of them something else stands for.
+        saved: bits that a cache of the document has taken off the model's.
     """
 
     name: str
@@ -49,6 +51,7 @@ class DocumentBits:
     surface_bits: np.ndarray
     tokens: int
     replaced: int
+    saved: float = 0.0
 
     @property
     def spelling_bits(self) -> float:
@@ -61,6 +64,11 @@ class DocumentBits:
     @property
     def bits_per_character(self) -> float:
         return (self.model + self.spelling_bits) / (self.characters + 1)
+
+    def with_cache(self, cache: Cache, symbols: np.ndarray) -> DocumentBits:
+        """The same with a cache of the document, whose (n,) ``symbols`` these are."""
+        bits = cache.bits(symbols, self.model_bits)
+        return replace(self, model_bits=bits, saved=self.model - float(bits.sum(dtype=np.float64)))
 
 
 def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
@@ -152,21 +160,26 @@ def score(
     settings: Backbone,
     codec: Codec,
     documents: Sequence[Document],
+    cache: Cache | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs under a model."""
+    """What each document costs under a model, with a cache of the document if there is one."""
     encoded = [codec.encode(document.text) for document in documents]
     bits = symbol_bits(objective, network, settings, [e.symbols for e in encoded])
-    return [
+    scored = [
         DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
-    ]  # fmt: skip
+    ]
+    if cache is None:
+        return scored
+    return [d.with_cache(cache, e.symbols) for d, e in zip(scored, encoded, strict=True)]
 
 
 def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:
     """The figures of one split as ``metrics.json`` holds them, all in bits per character.
 
     ``total`` is the micro average and always ``model + spelling``; ``mean_over_documents`` gives
-    every document the same weight. Where not everything is ``charged`` for there is no figure.
+    every document the same weight; ``document_cache_saves`` is what the total would be higher
+    without a cache of the document. Where not everything is ``charged`` for there is no figure.
     """
     characters = sum(d.characters for d in documents)
     unit = characters + len(documents)
@@ -179,6 +192,7 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
     return {
         "bits_per_character": bits if charged else None,
         "mean_over_documents": mean if charged else None,
+        "document_cache_saves": sum(d.saved for d in documents) / unit,
         "documents": len(documents),
         "characters": characters,
         "symbols": symbols,
@@ -206,8 +220,12 @@ class Stepper:
     be called once between two appends. Encoder and decoder see the very same floats.
     """
 
-    def __init__(self, objective: Objective, network: Any, settings: Backbone) -> None:
+    def __init__(
+        self, objective: Objective, network: Any, settings: Backbone, cache: Cache | None = None
+    ) -> None:
         import tensorflow as tf
+
+        self._read = Read(cache) if cache else None
 
         self._carry = objective.begin(network, settings, 1)
         self._next = tf.function(
@@ -219,7 +237,10 @@ class Stepper:
         logits, self._carry = self._next(self._carry)
         values = logits.numpy()[0].astype(np.float64)
         values = np.exp(values - values.max())
-        return values / values.sum()
+        values /= values.sum()
+        return values if self._read is None else self._read.mixed(values)
 
     def append(self, symbol: int) -> None:
+        if self._read is not None:
+            self._read.add(symbol)
         self._carry = self._append(self._carry, np.array([symbol], dtype=np.int32))

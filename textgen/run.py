@@ -19,6 +19,7 @@ from textgen.meeting import Cluster
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.corpora.loading import Loaded
+    from textgen.document_cache import Cache
     from textgen.likelihood import DocumentBits
     from textgen.preparing import Prepared
     from textgen.training import Progress
@@ -96,7 +97,6 @@ def _go(
         distributed,
         evaluation,
         kernels,
-        likelihood,
         manifest,
         summary,
         trainer,
@@ -141,15 +141,12 @@ def _go(
         screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
         return
     screen.say("scoring every held-out document, every character …")
-    scored = {
-        part: likelihood.score(experiment.objective, network, experiment.backbone, codec, documents)
-        for part, documents in (("validation", loaded.validation), ("test", loaded.test))
-    }
+    scored, cache = _score(folder, experiment, network, codec, loaded)
     samples = summary.samples(experiment, network, codec, sampler, loaded)
     metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
     runs.save_network(folder, experiment, codec, network)
     screen.say("sampling over a sweep of temperatures …")
-    finished = runs.Run(folder, experiment, codec, metrics, network)
+    finished = runs.Run(folder, experiment, codec, metrics, network, cache)
     evaluation.write_evaluation(folder, finished, loaded, scored["test"], sampler)
     runs.write_csv(folder / "history.csv", progress.history)
     runs.write_csv(folder / "bits.csv", _bits(scored))
@@ -161,6 +158,24 @@ def _go(
     runs.write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     screen.result(folder, loaded, metrics, samples)
+
+
+def _score(
+    folder: Path, experiment: Experiment, network: Any, codec: Any, loaded: Loaded
+) -> tuple[dict[str, list[DocumentBits]], Cache | None]:
+    """What every held-out document costs, and the cache that was tuned on those of validation."""
+    from textgen import document_cache, runs
+    from textgen.likelihood import score
+
+    parts = experiment.objective, network, experiment.backbone, codec
+    validation, cache = score(*parts, loaded.validation), None
+    if orders := experiment.document_cache.orders:
+        symbols = [codec.encode(document.text).symbols for document in loaded.validation]
+        bits = [document.model_bits for document in validation]
+        cache = document_cache.tuned(orders, list(zip(symbols, bits, strict=True)))
+        runs.write_json(folder / runs.DOCUMENT_CACHE, cache.state())
+        validation = [d.with_cache(cache, s) for d, s in zip(validation, symbols, strict=True)]
+    return {"validation": validation, "test": score(*parts, loaded.test, cache)}, cache
 
 
 def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:

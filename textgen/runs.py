@@ -3,6 +3,7 @@
 experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
 tokenizer.json    the fitted tokenizer
+document_cache.json  what the cache of a document was tuned to, if there is one
 model.keras       the best weights, a plain Keras file
 history.csv       one row a round of training
 metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
@@ -36,12 +37,14 @@ from textgen.config import Experiment
 from textgen.errors import TextgenError, write_failed
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.document_cache import Cache
     from textgen.objectives.base import Objective
     from textgen.tokenizers.base import Codec
 
 SCHEMA = 2
 NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
 LOCK = ".lock"
+DOCUMENT_CACHE = "document_cache.json"
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -184,6 +187,7 @@ class Run:
     codec: Codec
     metrics: dict[str, Any]
     network: Any
+    cache: Cache | None = None
 
     @property
     def objective(self) -> Objective:
@@ -209,7 +213,8 @@ def load(folder: str | Path, light: Light | None = None) -> Run:
     folder = Path(folder)
     experiment, codec, metrics = light or load_light(folder)
     backend.start(experiment.training.threads, experiment.training.deterministic)
-    return Run(folder, experiment, codec, metrics, _load_network(folder, experiment, codec))
+    network = _load_network(folder, experiment, codec)
+    return Run(folder, experiment, codec, metrics, network, _load_cache(folder, experiment))
 
 
 def load_light(folder: Path) -> Light:
@@ -268,6 +273,22 @@ def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
     except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON layers raise
         raise _damaged(folder / "model.keras", error) from None
     return network
+
+
+def _load_cache(folder: Path, experiment: Experiment) -> Cache | None:
+    from textgen.document_cache import Cache
+
+    if not experiment.document_cache.orders:
+        return None
+    path = folder / DOCUMENT_CACHE
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        cache = Cache(**{key: tuple(values) for key, values in state.items()})
+        if cache.orders != experiment.document_cache.orders:
+            raise ValueError(f"orders {list(cache.orders)}")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from None
+    return cache
 
 
 def save_network(folder: Path, experiment: Experiment, codec: Codec, network: Any) -> None:

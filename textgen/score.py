@@ -34,13 +34,12 @@ def passage(folder: str | Path, text: str) -> dict[str, Any]:
     """
     from textgen import runs
     from textgen.corpora.base import Document
-    from textgen.evaluation import symbol_table
-    from textgen.likelihood import score
+    from textgen.evaluation import scored, symbol_table
 
     run = runs.load(folder)
     document = Document("passage", text)
-    scored = score(run.objective, run.network, run.experiment.backbone, run.codec, [document])
-    starts, ends, model, spelling = symbol_table(run.codec, [document], scored)[0].cells()
+    table = symbol_table(run.codec, [document], scored(run, [document]))
+    starts, ends, model, spelling = table[0].cells()
     total = float(model.sum() + spelling.sum())
     return {
         "run": str(folder),

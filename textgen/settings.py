@@ -62,6 +62,23 @@ class Backbone:
 
 
 @dataclass(frozen=True)
+class DocumentCache:
+    """What a document has shown so far is mixed into what the network says when text is scored (see
+    :mod:`textgen.document_cache`): a level for each of the ``orders``, which are numbers of symbols
+    to look back on, rising. Without orders there is no cache.
+
+    Raises:
+        ValueError: orders that do not rise.
+    """
+
+    orders: tuple[Annotated[int, Field(ge=0, le=64)], ...] = ()
+
+    def __post_init__(self) -> None:
+        if list(self.orders) != sorted(set(self.orders)):
+            raise ValueError(f"orders that do not rise: {list(self.orders)}")
+
+
+@dataclass(frozen=True)
 class Training:
     """How the backbone is trained. Exactly one of the four budgets is given.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,12 +113,12 @@ def _finished(folder: Path) -> bool:
 
 def _texts() -> Callable[[Experiment], str]:
     """The sha256 of the text an experiment would read now; a text that arms share is read once."""
-    from textgen.corpora.loading import load_corpus
+    from textgen.corpora.loading import load_corpus, text_key
 
     known = dict[str, str]()
 
     def sha256(experiment: Experiment) -> str:
-        key = json.dumps([experiment.resolved[table] for table in ("corpus", "split")])
+        key = text_key(experiment)
         if key not in known:
             known[key] = load_corpus(experiment).sha256
         return known[key]

@@ -51,7 +51,8 @@ class Outcome:
 def locally(
     jobs: Sequence[Job], folder: Path, workers: int
 ) -> Generator[Job | Outcome, None, None]:
-    """Run jobs on this machine; one whose process crashes is gone on with, once.
+    """Run jobs on this machine; one whose process crashes is started again, once:
+    from its last checkpoint, or from the beginning where it is to replace a run.
 
     Args:
         jobs: begun in this order.

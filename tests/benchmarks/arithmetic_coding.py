@@ -21,7 +21,7 @@ from timing import Target, row, show
 from textgen import runs
 from textgen.corpora.base import Document
 from textgen.corpora.loading import load_corpus
-from textgen.likelihood import score
+from textgen.evaluation import scored
 
 CHARACTERS = 2000
 WANTED = Target(at_most=1.02)
@@ -29,14 +29,13 @@ WANTED = Target(at_most=1.02)
 
 def coded(folder: str | Path) -> dict[str, Any]:
     run = runs.load(folder)
-    backbone = run.experiment.backbone
     loaded = load_corpus(run.experiment)
     document = max(loaded.test, key=lambda d: len(d.text))
     text = document.text[:CHARACTERS]
-    (claimed,) = score(
-        run.objective, run.network, backbone, run.codec, [Document(document.name, text)]
+    (claimed,) = scored(run, [Document(document.name, text)])
+    sent, received = there_and_back(
+        run.codec, run.objective, run.network, run.experiment.backbone, text, run.cache
     )
-    sent, received = there_and_back(run.codec, run.objective, run.network, backbone, text)
     bits = claimed.model + claimed.spelling_bits
     if received != text:
         raise SystemExit(f"{folder}: the decoder gave another text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -104,6 +105,11 @@ def load_corpus(experiment: Experiment) -> Loaded:
         validation=validation,
         test=test,
     )
+
+
+def text_key(experiment: Experiment) -> str:
+    """Alike for experiments that read the same text and divide it alike."""
+    return json.dumps([experiment.resolved[table] for table in ("corpus", "split")])
 
 
 def load_text(experiment: Experiment, sha256: str) -> Loaded:

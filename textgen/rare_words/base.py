@@ -233,7 +233,8 @@ class Replacer(ABC):
 
     def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
         """A surface for a generated symbol: what ``reveal`` answers when there is no text.
-        ``earlier`` are the words that this symbol stood for in the passage."""
+        ``earlier`` are the words that this symbol stood for in the passage. Every policy whose
+        symbols leave something open supplies it."""
         raise NotImplementedError
 
     def known(self, word: str) -> bool:

@@ -170,6 +170,7 @@ def _mean(arm: Arm, part: str) -> dict[str, float | None]:
         "total": bits["model"] + bits["spelling"],
         "deviation": float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
         "mean_over_documents": float(np.mean([f["mean_over_documents"] for f in found])),
+        "document_cache_saves": float(np.mean([f.get("document_cache_saves", 0.0) for f in found])),
     }
 
 

@@ -50,6 +50,8 @@ def main_table(report: dict[str, Any]) -> Table:
         Head("characters seen", "in training, repeats included"),
         Head("samples a second", "of 1,000 characters"),
         Head("replaced", "share of held-out tokens that something else stands for"),
+        Head("cache saves", "bits per character by which a cache of the document, over symbols, "
+             "lowers the model's part"),
     )  # fmt: skip
     found = [(row["alike"], _arm(row, number, scale)) for number, row in enumerate(rows)]
     groups = [Group("", [row for alike, row in found if alike])]
@@ -92,6 +94,7 @@ def _arm(row: dict[str, Any], number: int, scale: tuple[float, float]) -> Row:
         Cell(count(row["characters"]), note=f"{row['passes']:.1f} times the training text"),
         Cell(NOTHING if speed is None else f"{speed:.1f}"),
         Cell(f"{row['replacement_rate']:.1%}"),
+        Cell(bits(test["document_cache_saves"] or None) if test else NOTHING),
     ]  # fmt: skip
     return Row(Head(row["name"] + " †" * bool(row["extra_data"]), arm=number), cells)
 
@@ -109,7 +112,7 @@ def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell
 
 
 def _reference(row: dict[str, Any], scale: tuple[float, float]) -> Row:
-    return Row(Head(row["label"], row["meaning"]), [*_costs(row["test"], scale), *[Cell("")] * 6])
+    return Row(Head(row["label"], row["meaning"]), [*_costs(row["test"], scale), *[Cell("")] * 7])
 
 
 def contrasts(report: dict[str, Any]) -> Table:

@@ -1,0 +1,203 @@
+"""A cache of the document is a distribution, reads nothing ahead, and pays where text repeats."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from coding import there_and_back
+from conftest import made_up, tiny_model
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgen import config, document_cache
+from textgen.corpora.base import Document
+from textgen.document_cache import Cache, Read, counts, tuned
+from textgen.errors import TextgenError
+from textgen.likelihood import score
+from textgen.objectives.encoder_decoder import EncoderDecoder
+from textgen.objectives.stepwise import NextToken, Shifted
+from textgen.settings import DocumentCache
+from textgen.tokenizers.characters import Characters
+
+CACHES = [
+    Cache((0,), (0.5,), (4.0,)),
+    Cache((1,), (0.9,), (0.02,)),
+    Cache((2, 3), (0.2, 0.95), (100.0, 0.5)),
+    Cache((0, 1, 2, 5), (0.3, 0.5, 0.8, 0.9), (50.0, 8.0, 1.0, 0.1)),
+]
+each_cache = pytest.mark.parametrize("cache", CACHES, ids=lambda cache: str(cache.orders))
+SIZE = 4
+
+
+def chances_after(symbols):
+    """Some network's distribution over SIZE symbols, by the last symbol and the place."""
+    seed = (len(symbols), symbols[-1] if symbols else 0)
+    values = np.random.default_rng(seed).random(SIZE) + 0.01
+    return values / values.sum()
+
+
+def network_bits(symbols):
+    whole = [*symbols, 0]
+    return np.array([-np.log2(chances_after(whole[:i])[x]) for i, x in enumerate(whole)])
+
+
+def one_by_one(cache, symbols):
+    read, bits = Read(cache), []
+    for place, symbol in enumerate([*symbols, 0]):
+        bits.append(-np.log2(read.mixed(chances_after(symbols[:place]))[symbol]))
+        read.add(symbol)
+    return bits
+
+
+@each_cache
+@given(symbols=st.lists(st.integers(1, SIZE - 1), max_size=40))
+def test_all_at_once_is_the_same_as_symbol_by_symbol(cache, symbols):
+    found = cache.bits(np.array(symbols, dtype=np.uint8), network_bits(symbols))
+    np.testing.assert_allclose(found, one_by_one(cache, symbols), rtol=1e-5)
+
+
+def test_counts_by_hand():
+    # a b a b a, end: "a" is followed by b, b, end; "b" by a, a
+    found = counts(np.array([1, 2, 1, 2, 1]), (1,))
+    assert found.same.tolist() == [[0, 0, 0, 1, 1, 0]]
+    assert found.all.tolist() == [[0, 0, 0, 1, 1, 2]]
+    assert found.kinds.tolist() == [[0, 0, 0, 1, 1, 1]]
+    # without context only what was new behind "a" and "b" is counted: a, b, a
+    lower = counts(np.array([1, 2, 1, 2, 1]), (0, 1))
+    assert lower.all[0].tolist() == [0, 1, 2, 3, 3, 3]
+    assert lower.same[0].tolist() == [0, 0, 1, 1, 2, 0]
+    assert lower.kinds[0].tolist() == [0, 1, 2, 2, 2, 2]
+
+
+@each_cache
+def test_probabilities_of_all_short_documents_sum_to_one(cache):
+    """Σ P(document shorter than n) + Σ P(the first n symbols of longer ones) = 1."""
+    n, mass = 6, 0.0
+    for length in range(n + 1):
+        for symbols in itertools.product(range(1, SIZE), repeat=length):
+            bits = cache.bits(np.array(symbols, dtype=np.uint8), network_bits(symbols))
+            mass += 2.0 ** -float(bits.sum() if length < n else bits[:n].sum())
+    assert mass == pytest.approx(1.0, abs=1e-5)
+
+
+@each_cache
+def test_every_next_distribution_sums_to_one(cache):
+    read = Read(cache)
+    symbols = np.random.default_rng(1).integers(1, SIZE, 200).tolist()
+    for place, symbol in enumerate(symbols):
+        mixed = read.mixed(chances_after(symbols[:place]))
+        assert (mixed > 0).all()
+        assert mixed.sum() == pytest.approx(1.0, abs=1e-12)
+        read.add(symbol)
+
+
+@each_cache
+def test_later_symbols_do_not_change_earlier_bits(cache):
+    random = np.random.default_rng(0)
+    first = random.integers(1, 9, 60)
+    bits = random.random(61) * 5
+    for place in (0, 1, 5, 33, 59):
+        second = first.copy()
+        second[place:] = random.integers(1, 9, 60 - place)
+        np.testing.assert_array_equal(
+            cache.bits(first, bits)[:place], cache.bits(second, bits)[:place]
+        )
+
+
+def test_a_document_begins_with_an_empty_cache():
+    document, cache = np.array([1, 2, 3, 1, 2, 3]), CACHES[3]
+    again = cache.bits(document, np.full(7, 3.0))
+    np.testing.assert_array_equal(again, cache.bits(document, np.full(7, 3.0)))
+    assert again[0] == 3.0  # nothing is known before the first symbol
+    assert again[-2] < 2.0 < again[2]
+
+
+def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
+    random = np.random.default_rng(3)
+    phrase = random.integers(1, 200, 50)
+    repeating = [(np.tile(phrase, 8), np.full(401, 6.0)) for _ in range(3)]
+    fresh = [(random.permutation(5000)[:400] + 1, np.full(401, 6.0)) for _ in range(3)]
+    for documents, low, high in ((repeating, 0.5, 2.0), (fresh, 5.99, 6.01)):
+        cache = tuned((0, 1, 2), documents)
+        mean = np.mean([cache.bits(s, b).mean() for s, b in documents])
+        assert low < mean < high
+
+
+def test_tuning_finds_what_makes_documents_most_likely():
+    text = [np.frombuffer(made_up(40, seed).encode(), dtype=np.uint8) for seed in range(4)]
+    documents = [(symbols, np.full(len(symbols) + 1, 4.0)) for symbols in text]
+    best = tuned((1, 3, 5), documents)
+    assert tuned((1, 3, 5), documents) == best
+
+    def cost(cache):
+        return sum(float(cache.bits(s, b).sum()) for s, b in documents)
+
+    start = Cache((1, 3, 5), (0.8,) * 3, (8.0,) * 3)
+    assert cost(best) < 0.98 * cost(start)
+    for level in range(3):
+        for factor in (0.7, 1.4):
+            strengths = [s * (factor if i == level else 1) for i, s in enumerate(best.strengths)]
+            assert cost(best) < cost(Cache(best.orders, best.discounts, tuple(strengths))) + 2.0
+            discounts = [d ** (factor if i == level else 1) for i, d in enumerate(best.discounts)]
+            assert cost(best) < cost(Cache(best.orders, tuple(discounts), best.strengths)) + 2.0
+
+
+def test_tuning_reads_no_more_than_it_needs(monkeypatch):
+    """The first symbols of a document, without an end mark that is not there."""
+    symbols = np.random.default_rng(7).integers(1, 4, 200)
+    bits = np.random.default_rng(8).random(201) * 3
+    monkeypatch.setattr(document_cache, "TUNED", 150)
+    few = tuned((0, 1), [(symbols, bits), (symbols[::-1], bits)])
+    assert few == tuned((0, 1), [(symbols, bits)])
+    assert few != tuned((0, 1), [(symbols[:149], bits[:150])])
+    monkeypatch.setattr(document_cache, "TUNED", 500)
+    assert few != tuned((0, 1), [(symbols, bits)])
+
+
+def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
+    symbols = np.random.default_rng(5).integers(1, 6, 300)
+    chances, counted = np.random.default_rng(6).random(301), counts(symbols, (0, 2))
+    setting = np.array([0.3, 1.2, 2.0, -0.5])
+    _, slope = document_cache._nats(setting, chances, counted)
+    for i in range(4):
+        step = 1e-5 * (np.arange(4) == i)
+        high, low = (document_cache._nats(setting + s, chances, counted)[0] for s in (step, -step))
+        assert slope[i] == pytest.approx((high - low) / 2e-5, rel=1e-5)
+
+
+def test_nothing_to_tune_on_leaves_the_start():
+    empty = (np.array([], dtype=np.uint8), np.array([3.0]))
+    cache = tuned((0, 2), [empty])
+    assert cache.discounts == pytest.approx((0.8, 0.8))
+    assert cache.strengths == pytest.approx((8.0, 8.0))
+    assert cache.bits(*empty).tolist() == [3.0]
+
+
+@pytest.mark.parametrize(
+    "objective", [NextToken(window=7), Shifted(window=6, shift=3), EncoderDecoder(read=3, write=2)],
+    ids=repr,
+)  # fmt: skip
+def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
+    text = made_up(60, 3)[:1500]
+    codec = Characters().fit([made_up(100, 4)])
+    network, backbone = tiny_model(objective, codec.size)
+    cache = Cache((1, 3, 5), (0.5, 0.8, 0.9), (30.0, 2.0, 0.5))
+    (plain,) = score(objective, network, backbone, codec, [Document("d", text)])
+    (cached,) = score(objective, network, backbone, codec, [Document("d", text)], cache)
+    assert cached.model < 0.6 * plain.model
+    assert cached.saved == pytest.approx(plain.model - cached.model, rel=1e-5)
+    sent, received = there_and_back(codec, objective, network, backbone, text, cache)
+    assert received == text
+    assert sent == pytest.approx(cached.model, rel=0.01)
+
+
+@pytest.mark.parametrize("orders", [(2, 1), (1, 1), (-1,), (65,)])
+def test_orders_that_make_no_sense_are_refused(orders, experiment_file):
+    with pytest.raises(TextgenError, match=r"document_cache"):
+        config.load(experiment_file, [f"document_cache.orders={list(orders)}"])
+
+
+def test_no_cache_unless_it_is_asked_for():
+    assert DocumentCache().orders == ()

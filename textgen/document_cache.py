@@ -1,0 +1,239 @@
+"""P(next symbol | the document so far): a cache of the document over what the network says.
+
+A text repeats itself: its names, its phrases, its headings. An LSTM that has met a name once does
+not count on it again; a cache does (Kuhn & De Mori 1990; Grave, Joulin & Usunier 2017). This one is
+a hierarchical Pitman-Yor process (Teh 2006, one table a symbol) over the document so far, whose
+base is the network:
+
+    P_0(x) = the network's P(x | all symbols before)
+    P_j(x) = max(n_j(x) − d_j, 0) / (n_j + θ_j) + (θ_j + d_j t_j) / (n_j + θ_j) · P_{j−1}(x)
+
+Level j looks back on ``orders[j]`` symbols; behind them n_j symbols have been counted, n_j(x) of
+them x, t_j different ones. The highest level counts every symbol, each lower one a symbol that was
+new to the level above it (Kneser & Ney 1995). P_j sums to one if P_{j−1} does, so what comes out is
+a distribution over documents like what goes in, and nothing is read ahead.
+
+Discounts d and strengths θ are those that make the validation documents most likely. A cache
+begins empty with every document.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from textgen.symbols import BOUNDARY
+
+START = (0.8, 8.0)
+"""d and θ before anything is known."""
+PRIOR = 0.25
+"""Weight of the squared distance from START, in log-odds of d and in ln θ, against nats."""
+TUNED = 500_000
+"""Symbols that settle some ten numbers well enough."""
+LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
+"""Of the log-odds of d, and of ln θ."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the levels have counted before each symbol of a document.
+
+    Attributes:
+        same: (orders, n) int32, n_j(x) of the symbol that comes.
+        all: (orders, n) int32, n_j.
+        kinds: (orders, n) int32, t_j.
+    """
+
+    same: np.ndarray
+    all: np.ndarray
+    kinds: np.ndarray
+
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.same, self.all, self.kinds
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A tuned cache.
+
+    Attributes:
+        orders: symbols of context of each level, rising.
+        discounts, strengths: d and θ of each level.
+    """
+
+    orders: tuple[int, ...]
+    discounts: tuple[float, ...]
+    strengths: tuple[float, ...]
+
+    def bits(self, symbols: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        """What the symbols of a document cost with the cache.
+
+        Args:
+            symbols: (n,) integers, without boundaries.
+            bits: (n + 1,) −log2 of the network's probabilities, the end mark's last.
+
+        Returns:
+            (n + 1,) float32.
+        """
+        found = self._mixed(np.exp2(-bits.astype(np.float64)), counts(symbols, self.orders))
+        return (-np.log2(found)).astype(np.float32)
+
+    def _mixed(self, chances: np.ndarray, counted: Counts) -> np.ndarray:
+        for level, (discount, strength) in enumerate(
+            zip(self.discounts, self.strengths, strict=True)
+        ):
+            held = np.maximum(counted.same[level] - discount, 0.0)
+            left = strength + discount * counted.kinds[level]
+            chances = (held + left * chances) / (counted.all[level] + strength)
+        return chances
+
+    def state(self) -> dict[str, list[float]]:
+        """What ``document_cache.json`` holds: the arguments."""
+        return {
+            "orders": list(self.orders),
+            "discounts": list(self.discounts),
+            "strengths": list(self.strengths),
+        }
+
+
+class Read:
+    """A document that is read symbol by symbol under a cache."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in cache.orders]
+        self._last = [BOUNDARY] * max(cache.orders)
+
+    def _contexts(self) -> list[tuple[int, ...]]:
+        return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
+
+    def mixed(self, chances: np.ndarray) -> np.ndarray:
+        """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
+        levels = zip(
+            self._tables, self._contexts(), self._cache.discounts, self._cache.strengths,
+            strict=True,
+        )  # fmt: skip
+        for table, context, discount, strength in levels:
+            if counted := table.get(context):
+                total = counted.total() + strength
+                chances = chances * ((strength + discount * len(counted)) / total)
+                chances[list(counted)] += (np.array(list(counted.values())) - discount) / total
+        return chances
+
+    def add(self, symbol: int) -> None:
+        """The symbol that came."""
+        for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
+            counted = table.setdefault(context, Counter())
+            counted[symbol] += 1
+            if counted[symbol] > 1:
+                break
+        self._last = [*self._last[1:], symbol]
+
+
+def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
+    """What :class:`Read` would count along a document and its end mark, all at once.
+
+    Args:
+        symbols: (n,) integers, without boundaries.
+        orders: rising.
+    """
+    text = np.concatenate([[BOUNDARY], symbols.astype(np.int64), [BOUNDARY]])
+    text, size = _numbered(text), len(text)
+    grams = {0: np.zeros(size, dtype=np.int64), 1: text}
+    current = text
+    for length in range(2, max(orders) + 2):
+        # before the document stands nothing but boundaries
+        previous = np.concatenate([current[:1], current[:-1]])
+        current = _numbered(previous * size + text)
+        grams[length] = current
+    found = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
+    counted = np.ones(size - 1, dtype=bool)
+    for order in reversed(orders):
+        context, whole = grams[order][:-1], grams[order + 1][1:]
+        first = _earlier(whole, np.ones(size - 1, dtype=bool)) == 0
+        found.append((_earlier(whole, counted), _earlier(context, counted),
+                      _earlier(context, first)))  # fmt: skip
+        counted = first
+    return Counts(*(np.array(rows) for rows in zip(*reversed(found), strict=True)))
+
+
+def _numbered(values: np.ndarray) -> np.ndarray:
+    """Equal values as equal numbers from 0."""
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _earlier(groups: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """How many earlier places of the same group count: (n,) int32."""
+    order = np.argsort(groups, kind="stable")
+    before = np.cumsum(counted[order]) - counted[order]
+    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    before -= np.repeat(before[begins], np.diff(np.append(begins, len(groups))))
+    result = np.empty(len(groups), dtype=np.int32)
+    result[order] = before
+    return result
+
+
+def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarray]]) -> Cache:
+    """The cache that makes documents most likely, or of many the first TUNED symbols.
+
+    Args:
+        orders: rising.
+        documents: symbols (n,) and the network's bits (n + 1,) of each, of the validation split.
+    """
+    from scipy.optimize import minimize
+
+    parts, room = list[tuple[Counts, np.ndarray]](), TUNED
+    for symbols, bits in documents:
+        end = min(len(bits), room)  # of a document cut short the end mark is not asked for
+        counted = counts(symbols[:end], orders)
+        parts.append((Counts(*(row[:, :end] for row in counted.rows)), bits[:end]))
+        room -= end
+        if not room:
+            break
+    together = Counts(
+        *(np.concatenate(rows, axis=1) for rows in zip(*(c.rows for c, _ in parts), strict=True))
+    )
+    chances = np.exp2(-np.concatenate([bits for _, bits in parts]).astype(np.float64))
+    begin = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], len(orders))
+
+    def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
+        nats, slope = _nats(setting, chances, together)
+        away = setting - begin
+        return nats + PRIOR * float(away @ away), slope + 2 * PRIOR * away
+
+    limits = [LIMITS[0]] * len(orders) + [LIMITS[1]] * len(orders)
+    found = minimize(cost, begin, jac=True, method="L-BFGS-B", bounds=limits).x
+    discounts, strengths = _settings(found)
+    return Cache(tuple(orders), tuple(discounts.tolist()), tuple(strengths.tolist()))
+
+
+def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """d and θ of each level, from their log-odds and logarithms laid end to end."""
+    odds, logs = np.split(setting, 2)
+    return 1 / (1 + np.exp(-odds)), np.exp(logs)
+
+
+def _nats(setting: np.ndarray, chances: np.ndarray, counted: Counts) -> tuple[float, np.ndarray]:
+    """−ln P of all symbols, and its slope in every part of the setting."""
+    discounts, strengths = _settings(setting)
+    levels, slopes = [chances], list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
+    for d, strength, same, total, kinds in zip(
+        discounts, strengths, counted.same, counted.all, counted.kinds, strict=True
+    ):
+        below, total = levels[-1], total + strength
+        share = (strength + d * kinds) / total
+        levels.append(np.maximum(same - d, 0.0) / total + share * below)
+        slopes.append((
+            d * (1 - d) * (kinds * below - (same > 0)) / total,
+            strength * (below - levels[-1]) / total,
+            share,
+        ))  # fmt: skip
+    back, found = -1 / levels[-1], list[tuple[float, float]]()
+    for by_odds, by_log, share in reversed(slopes):
+        found.append((float(back @ by_odds), float(back @ by_log)))
+        back = back * share
+    return -float(np.log(levels[-1]).sum()), np.array(found[::-1]).T.ravel()
