@@ -21,8 +21,8 @@ from textgen import cli, console, runs
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
 
-FILES = """experiment.toml manifest.json tokenizer.json document_cache.json model.keras history.csv metrics.json
-bits.csv symbols.npz texts.json samples.json samples.txt summary.md""".split()
+FILES = """experiment.toml manifest.json tokenizer.json document_cache.json model.keras history.csv
+metrics.json bits.csv symbols.npz texts.json samples.json samples.txt summary.md""".split()
 
 
 def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
