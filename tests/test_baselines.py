@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from textgen import baseline, likelihood, registry
+from textgen import baseline, config, likelihood, registry
 from textgen.baselines import TABLE
 from textgen.baselines.kneser_ney import FALLBACK, KneserNey, discounts
 from textgen.baselines.unigram import Unigram
+from textgen.corpora.loading import load_corpus
+from textgen.document_cache import tuned
 from textgen.symbols import BOUNDARY
 from textgen.tokenizers.characters import CharacterCodec, Characters
 
@@ -243,6 +245,31 @@ def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkey
     assert (three["order"], five["order"]) == (3, 5)
     bits = [record["test"]["bits_per_character"]["total"] for record in (three, five)]
     assert 0 < bits[1] < bits[0]
+
+
+def test_a_baseline_has_the_document_cache_of_the_experiment(experiment_file):
+    """Tuned on the validation part, and what it costs is what the cache makes of the plain bits."""
+    plain = config.load(experiment_file, ["document_cache.orders=[]"])
+    loaded = load_corpus(plain)
+    (without,) = baseline.baseline(plain, loaded, [2])
+    (cached,) = baseline.baseline(config.load(experiment_file), loaded, [2])
+    codec = plain.tokenizer.fit([d.text for d in loaded.train])
+    encoded = {
+        part: [codec.encode(d.text).symbols for d in getattr(loaded, part)]
+        for part in ("train", "validation", "test")
+    }
+    model = KneserNey(order=2).fit(encoded["train"], codec.size)
+    bits = model.symbol_bits(encoded["validation"])
+    cache = tuned((1, 3), list(zip(encoded["validation"], bits, strict=True)))
+    test = zip(encoded["test"], model.symbol_bits(encoded["test"]), strict=True)
+    expected = sum(float(cache.bits(s, b).sum(dtype=float)) for s, b in test)
+    unit = sum(len(d.text) + 1 for d in loaded.test)
+    found = cached["test"]["bits_per_character"]["total"]
+    assert found == pytest.approx(expected / unit, rel=1e-6)
+    saved = without["test"]["bits_per_character"]["total"] - found
+    assert saved == pytest.approx(cached["test"]["document_cache_saves"], abs=1e-6)
+    assert saved > 0.1
+    assert without["test"]["document_cache_saves"] == 0.0
 
 
 def test_the_command(textgen, experiment_file):

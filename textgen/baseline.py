@@ -15,7 +15,7 @@ from textgen.baselines import TABLE
 from textgen.baselines.base import Bytes, score
 from textgen.corpora.loading import Loaded, load_corpus
 from textgen.errors import TextgenError
-from textgen.likelihood import UNIT, summarise
+from textgen.likelihood import UNIT, summarise, tuned_cache
 from textgen.registry import lookup
 
 
@@ -29,8 +29,8 @@ def baseline(
     """Fit baselines to the training split of an experiment, and score the test split.
 
     Args:
-        experiment: its tokenizer and seed count; its backbone and training do not. Of a compressor
-            not even the tokenizer does.
+        experiment: its tokenizer, seed and document cache count; its backbone and training do not.
+            Of a compressor not even these do.
         loaded: its corpus.
         orders: one model each; none: one model of the usual order.
         kind: an entry of :data:`textgen.baselines.TABLE`.
@@ -52,10 +52,16 @@ def baseline(
         codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
     reader = codec or Bytes()
     training = [reader.encode(text, training=True).symbols for text in texts]
-    test = [reader.encode(d.text) for d in loaded.test]
+    validation, test = (
+        [reader.encode(d.text) for d in part] for part in (loaded.validation, loaded.test)
+    )
+    cached = experiment.document_cache.orders if codec else ()
     for made in [entry(order=order) for order in orders] or [entry()]:
         start = time.perf_counter()
-        bits = score(made.fit(training, reader.size), loaded.test, test)
+        model, cache = made.fit(training, reader.size), None
+        if cached:
+            cache = tuned_cache(cached, score(model, loaded.validation, validation), validation)
+        bits = score(model, loaded.test, test, cache)
         figures = summarise(bits, codec is None or codec.charged)
         if codec is None:  # a document is one piece
             figures |= dict.fromkeys(("symbols", "symbols_per_character"))

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textgen.corpora.base import Document
-from textgen.document_cache import Cache, Read
+from textgen.document_cache import Cache, Read, tuned
 from textgen.objectives.base import Objective
 from textgen.objectives.windows import Windows
 from textgen.settings import Backbone
+from textgen.symbols import Encoded
 from textgen.tokenizers.base import Codec
 
 if TYPE_CHECKING:
@@ -64,11 +65,6 @@ class DocumentBits:
     @property
     def bits_per_character(self) -> float:
         return (self.model + self.spelling_bits) / (self.characters + 1)
-
-    def with_cache(self, cache: Cache, symbols: np.ndarray) -> DocumentBits:
-        """The same with a cache of the document, whose (n,) ``symbols`` these are."""
-        bits = cache.bits(symbols, self.model_bits)
-        return replace(self, model_bits=bits, saved=self.model - float(bits.sum(dtype=np.float64)))
 
 
 def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
@@ -169,9 +165,30 @@ def score(
         DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]
+    return with_cache(cache, scored, encoded)
+
+
+def with_cache(
+    cache: Cache | None, scored: list[DocumentBits], encoded: Sequence[Encoded]
+) -> list[DocumentBits]:
+    """Documents that were scored without a cache, with it if there is one."""
     if cache is None:
         return scored
-    return [d.with_cache(cache, e.symbols) for d, e in zip(scored, encoded, strict=True)]
+    result = []
+    for document, symbols in zip(scored, (e.symbols for e in encoded), strict=True):
+        bits = cache.bits(symbols, document.model_bits)
+        saved = document.model - float(bits.sum(dtype=np.float64))
+        result.append(replace(document, model_bits=bits, saved=saved))
+    return result
+
+
+def tuned_cache(
+    orders: Sequence[int], scored: Sequence[DocumentBits], encoded: Sequence[Encoded]
+) -> Cache | None:
+    """The cache for validation documents that were scored without one; None without orders."""
+    if not orders:
+        return None
+    return tuned(orders, [(e.symbols, d.model_bits) for d, e in zip(scored, encoded, strict=True)])
 
 
 def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:

@@ -26,13 +26,13 @@ from textgen.baselines.kneser_ney import KneserNey
 from textgen.baselines.unigram import Unigram
 from textgen.corpora.loading import Loaded
 from textgen.errors import TextgenError
-from textgen.likelihood import DocumentBits
+from textgen.likelihood import DocumentBits, tuned_cache, with_cache
 from textgen.rare_words.unk import Unk
 from textgen.runs import write
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.words import Words
 
-VERSION = 1
+VERSION = 2
 """To be raised when the same settings give other figures; older cache files are then ignored."""
 CHARACTERS = 20_000_000
 """Longest training text for n-grams, which take about 150 bytes of memory a character of it."""
@@ -63,7 +63,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Line:
-    """How a reference is made; without a tokenizer it reads the bytes of the text."""
+    """How a reference is made; without a tokenizer it reads the bytes of the text. ``orders`` are
+    those of a cache of the document."""
 
     key: str
     label: str
@@ -71,6 +72,7 @@ class Line:
     baseline: Baseline
     tokenizer: Any
     options: str
+    orders: tuple[int, ...] = ()
 
 
 LINES = (
@@ -85,25 +87,30 @@ LINES = (
     Line(
         "character_ngram",
         "8-gram of characters",
-        "each character from the seven before it, by counts (modified Kneser-Ney)",
+        "each character from the seven before it, by counts (modified Kneser-Ney), with a cache of "
+        "the document as the arms have it",
         KneserNey(order=8),  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
         Characters(),
         "--order 8 --set tokenizer=characters",
+        (3, 4, 5, 6, 8, 10, 14),
     ),
     Line(
         "word_ngram",
         "4-gram of words",
         "each word from the three before it, by counts (modified Kneser-Ney); words seen less than "
-        "twice are spelled, with weights chosen on validation text",
+        "twice are spelled, with weights chosen on validation text; words and spelling have a "
+        "cache of the document as the arms have it",
         KneserNey(order=4),
-        Words(Unk(), minimum_count=2),
-        "--order 4 --set tokenizer=words --set tokenizer.kind=words --set tokenizer.rare_words=unk",
+        Words(Unk(document_cache=True), minimum_count=2),
+        "--order 4 --set tokenizer=words --set tokenizer.kind=words "
+        "--set tokenizer.rare_words.kind=unk --set tokenizer.rare_words.document_cache=true",
+        (0, 1, 2, 3, 4),
     ),
     Line(
         "ppmd",
         "PPMd",
         "a compressor that predicts each byte from up to eight before it; it has read the training "
-        "text and, unlike the others, goes on learning within each document",
+        "text and goes on learning within each document",
         PPMd(order=8),
         None,
         "--kind ppmd",
@@ -154,6 +161,8 @@ def references(
                 kept = {"settings": _settings(line, loaded), "documents": rows}
                 write(path, json.dumps(kept, indent=1))
         command = f"python -m textgen.baseline {experiment} {line.options}"
+        if line.tokenizer is not None:
+            command += f" --set document_cache.orders={str(list(line.orders)).replace(' ', '')}"
         found.append(Reference(line.key, line.label, line.meaning, command, *parts))
     return found
 
@@ -161,7 +170,14 @@ def references(
 def _settings(line: Line, loaded: Loaded) -> list[str]:
     """Everything that a line's figures depend on."""
     split = loaded.description["split_sha256"]
-    return [str(VERSION), loaded.sha256, split, repr(line.baseline), repr(line.tokenizer)]
+    return [
+        str(VERSION),
+        loaded.sha256,
+        split,
+        repr(line.baseline),
+        repr(line.tokenizer),
+        str(line.orders),
+    ]
 
 
 def _path(line: Line, loaded: Loaded) -> Path:
@@ -182,29 +198,42 @@ def _too_much(line: Line, loaded: Loaded) -> str:
 
 
 def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
-    """Name, characters, bits of model and spelling, tokens, and how many were replaced, for each
-    document of validation and of test."""
+    """Name, characters, bits of model and spelling, tokens, how many were replaced, and the bits
+    that a cache saves, for each document of validation and of test."""
     texts = [d.text for d in loaded.train]
     reader: Reader = Bytes()
     if line.tokenizer is not None:
         reader = line.tokenizer.fit(texts, [d.text for d in loaded.validation])
     model = fit(line.baseline, reader, texts)
+    encoded = [
+        [reader.encode(document.text) for document in part]
+        for part in (loaded.validation, loaded.test)
+    ]
+    validation = score(model, loaded.validation, encoded[0])
+    cache = tuned_cache(line.orders, validation, encoded[0])
+    parts = with_cache(cache, validation, encoded[0]), score(model, loaded.test, encoded[1], cache)
     return [
         [
-            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced]
-            for d in score(model, part, [reader.encode(document.text) for document in part])
+            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced, d.saved]
+            for d in part
         ]
-        for part in (loaded.validation, loaded.test)
+        for part in parts
     ]
 
 
 def _document(
-    name: str, characters: int, model: float, spelling: float, tokens: int, replaced: int
+    name: str,
+    characters: int,
+    model: float,
+    spelling: float,
+    tokens: int,
+    replaced: int,
+    saved: float,
 ) -> DocumentBits:
     bits = np.array([float(model)]), np.array([float(spelling)])
     if not math.isfinite(bits[0][0] + bits[1][0]):
         raise ValueError("bits that are no number")
-    return DocumentBits(name, characters, *bits, tokens, replaced)
+    return DocumentBits(name, characters, *bits, tokens, replaced, saved)
 
 
 def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.document_cache import Cache
     from textgen.likelihood import DocumentBits
     from textgen.preparing import Prepared
+    from textgen.symbols import Encoded
+    from textgen.tokenizers.base import Codec
     from textgen.training import Progress
 
 
@@ -141,7 +143,7 @@ def _go(
         screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
         return
     screen.say("scoring every held-out document, every character …")
-    scored, cache = _score(folder, experiment, network, codec, loaded)
+    scored, cache = _score(folder, experiment, network, codec, loaded, encoded[1])
     samples = summary.samples(experiment, network, codec, sampler, loaded)
     metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
     runs.save_network(folder, experiment, codec, network)
@@ -161,21 +163,27 @@ def _go(
 
 
 def _score(
-    folder: Path, experiment: Experiment, network: Any, codec: Any, loaded: Loaded
+    folder: Path,
+    experiment: Experiment,
+    network: Any,
+    codec: Codec,
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
 ) -> tuple[dict[str, list[DocumentBits]], Cache | None]:
-    """What every held-out document costs, and the cache that was tuned on those of validation."""
-    from textgen import document_cache, runs
-    from textgen.likelihood import score
+    """What every held-out document costs, and the cache that was tuned on those of validation,
+    which are ``encoded`` already."""
+    from textgen import runs
+    from textgen.likelihood import score, tuned_cache, with_cache
 
     parts = experiment.objective, network, experiment.backbone, codec
-    validation, cache = score(*parts, loaded.validation), None
-    if orders := experiment.document_cache.orders:
-        symbols = [codec.encode(document.text).symbols for document in loaded.validation]
-        bits = [document.model_bits for document in validation]
-        cache = document_cache.tuned(orders, list(zip(symbols, bits, strict=True)))
+    validation = score(*parts, loaded.validation)
+    cache = tuned_cache(experiment.document_cache.orders, validation, encoded)
+    if cache is not None:
         runs.write_json(folder / runs.DOCUMENT_CACHE, cache.state())
-        validation = [d.with_cache(cache, s) for d, s in zip(validation, symbols, strict=True)]
-    return {"validation": validation, "test": score(*parts, loaded.test, cache)}, cache
+    return {
+        "validation": with_cache(cache, validation, encoded),
+        "test": score(*parts, loaded.test, cache),
+    }, cache
 
 
 def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from textgen.corpora.base import Document
-from textgen.likelihood import DocumentBits
+from textgen.document_cache import Cache
+from textgen.likelihood import DocumentBits, with_cache
 from textgen.symbols import Encoded
 
 
@@ -75,11 +76,15 @@ def fit(baseline: Baseline, reader: Reader, texts: Sequence[str]) -> Model:
 
 
 def score(
-    model: Model, documents: Sequence[Document], encoded: Sequence[Encoded]
+    model: Model,
+    documents: Sequence[Document],
+    encoded: Sequence[Encoded],
+    cache: Cache | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs under a fitted baseline."""
+    """What each document costs under a fitted baseline, perhaps with a cache of the document."""
     bits = model.symbol_bits([e.symbols for e in encoded])
-    return [
+    scored = [
         DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]
+    return with_cache(cache, scored, encoded)

@@ -203,6 +203,7 @@ def _reference(reference: Reference) -> dict[str, Any]:
             **test["bits_per_character"],
             **_interval(*_matrix(reference.test)),
             "mean_over_documents": test["mean_over_documents"],
+            "document_cache_saves": test["document_cache_saves"],
         },
         "validation": validation["bits_per_character"],
     }

@@ -94,7 +94,7 @@ def _arm(row: dict[str, Any], number: int, scale: tuple[float, float]) -> Row:
         Cell(count(row["characters"]), note=f"{row['passes']:.1f} times the training text"),
         Cell(NOTHING if speed is None else f"{speed:.1f}"),
         Cell(f"{row['replacement_rate']:.1%}"),
-        Cell(bits(test["document_cache_saves"] or None) if test else NOTHING),
+        _saved(test),
     ]  # fmt: skip
     return Row(Head(row["name"] + " †" * bool(row["extra_data"]), arm=number), cells)
 
@@ -112,7 +112,12 @@ def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell
 
 
 def _reference(row: dict[str, Any], scale: tuple[float, float]) -> Row:
-    return Row(Head(row["label"], row["meaning"]), [*_costs(row["test"], scale), *[Cell("")] * 7])
+    cells = [*_costs(row["test"], scale), *[Cell("")] * 6, _saved(row["test"])]
+    return Row(Head(row["label"], row["meaning"]), cells)
+
+
+def _saved(test: dict[str, Any] | None) -> Cell:
+    return Cell(bits(test["document_cache_saves"] or None) if test else NOTHING)
 
 
 def contrasts(report: dict[str, Any]) -> Table:
