@@ -262,6 +262,12 @@ def positions_table() -> str:
 def study_table(name: str) -> str:
     """The arms of a study, best first, and the lines beside them."""
     report = result(f"reports/{name}")
+    with_cache = any("document_cache_saves" in arm["test"] for arm in report["arms"])
+
+    def cached(test: dict[str, Any]) -> list[str]:
+        saved = test.get("document_cache_saves")
+        return [f"{saved:.3f}" if saved else ""] if with_cache else []
+
     rows = []
     for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
         test = arm["test"]
@@ -272,6 +278,7 @@ def study_table(name: str) -> str:
                 f"**{test['total']:.3f}**",
                 f"{test['low']:.3f} to {test['high']:.3f}",
                 f"{test['model']:.3f} + {test['spelling']:.3f}",
+                *cached(test),
                 f"{deviation} ({len(arm['seeds'])})",
                 f"{arm['replacement_rate']:.1%}",
                 f"{arm['parameters'] / 1e6:.2f} M",
@@ -283,10 +290,13 @@ def study_table(name: str) -> str:
         test = line["test"]
         split = f"{test['model']:.3f} + {test['spelling']:.3f}"
         interval = f"{test['low']:.3f} to {test['high']:.3f}"
-        rows.append([line["label"], f"{test['total']:.3f}", interval, split, *[""] * 5])
+        rows.append(
+            [line["label"], f"{test['total']:.3f}", interval, split, *cached(test), *[""] * 5]
+        )
     head = (
-        "arm|bpc|95 % interval|model + spelling|deviation over seeds (number)|replaced|parameters|"
-        "characters seen|seconds"
+        "arm|bpc|95 % interval|model + spelling|"
+        + "cache saves|" * with_cache
+        + "deviation over seeds (number)|replaced|parameters|characters seen|seconds"
     )
     return table(head.split("|"), rows)
 
