@@ -3,7 +3,10 @@
 # usage: sh experiments/ngrams.sh [PYTHON]
 python=${1:-python} folder=experiments/results/ngrams
 mkdir -p $folder
-score() { name=$1; shift; "$python" -m textgen.baseline "$@" --json > $folder/"$name".json; }
+score() {  # without a cache over symbols: "cache" below is that of spelled words
+  name=$1; shift
+  "$python" -m textgen.baseline "$@" --set "document_cache.orders=[]" --json > $folder/"$name".json
+}
 no_cache="--set tokenizer.rare_words.document_cache=false"
 for count in 1 2 3 5 10; do
   minimum="--set tokenizer.minimum_count=$count"

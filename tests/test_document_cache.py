@@ -167,6 +167,14 @@ def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
         assert slope[i] == pytest.approx((high - low) / 2e-5, rel=1e-5)
 
 
+def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
+    symbols, bits = np.array([1, 2, 1, 2, 3]), np.array([3.0, 5000.0, 1.0, 5000.0, 2.0, 5000.0])
+    for cache in (CACHES[3], tuned((0, 1), [(symbols, bits)])):
+        found = cache.bits(symbols, bits)
+        assert np.isfinite(found).all()
+        assert found[1] > 999  # nothing has been seen that would make it cheaper
+
+
 def test_nothing_to_tune_on_leaves_the_start():
     empty = (np.array([], dtype=np.uint8), np.array([3.0]))
     cache = tuned((0, 2), [empty])

@@ -79,7 +79,7 @@ class Cache:
         Returns:
             (n + 1,) float32.
         """
-        found = self._mixed(np.exp2(-bits.astype(np.float64)), counts(symbols, self.orders))
+        found = self._mixed(_chances(bits), counts(symbols, self.orders))
         return (-np.log2(found)).astype(np.float32)
 
     def _mixed(self, chances: np.ndarray, counted: Counts) -> np.ndarray:
@@ -161,6 +161,11 @@ def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
     return Counts(*(np.array(rows) for rows in zip(*reversed(found), strict=True)))
 
 
+def _chances(bits: np.ndarray) -> np.ndarray:
+    """2^−bits, without the zero that a double would make of more than 1,074 of them."""
+    return np.exp2(-np.minimum(bits, 1000.0).astype(np.float64))
+
+
 def _numbered(values: np.ndarray) -> np.ndarray:
     """Equal values as equal numbers from 0."""
     return np.unique(values, return_inverse=True)[1]
@@ -197,7 +202,7 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
     together = Counts(
         *(np.concatenate(rows, axis=1) for rows in zip(*(c.rows for c, _ in parts), strict=True))
     )
-    chances = np.exp2(-np.concatenate([bits for _, bits in parts]).astype(np.float64))
+    chances = _chances(np.concatenate([bits for _, bits in parts]))
     begin = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], len(orders))
 
     def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
