@@ -49,9 +49,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-ON_ONE_CORE = " --set training.threads=1 --set training.seconds=2000"
+NO_CACHE = " --set document_cache.orders=[]"
+ON_ONE_CORE = f"{NO_CACHE} --set training.threads=1 --set training.seconds=2000"
 SETTINGS_OF = {
-    "word_count_5": "word_count_5.toml --set tokenizer.rare_words.document_cache=false",
+    "word_count_5": f"word_count_5.toml{NO_CACHE} --set tokenizer.rare_words.document_cache=false",
     "word_hour": f"word_hour.toml{ON_ONE_CORE}",
     "word_hour_untied": "word_hour.toml --set backbone.tied_output=false "
     f"--set backbone.output=adaptive{ON_ONE_CORE} --name word_hour_untied",

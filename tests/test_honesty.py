@@ -12,6 +12,7 @@ from coding import there_and_back
 from conftest import POLICIES, made_up, tiny_model
 
 from textgen.corpora.base import Document
+from textgen.document_cache import Cache
 from textgen.likelihood import Stepper, by_position, score, summarise, symbol_bits
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
@@ -167,6 +168,7 @@ TOKENIZERS = [
     Words(Unk(), minimum_count=1),
     Words(Unk(), case="factored"),
 ]
+CACHE = Cache((0, 1, 3), (0.3, 0.7, 0.9), (30.0, 2.0, 0.5))
 each_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
 
 
@@ -190,6 +192,10 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(tokenizer, objectiv
         assert unpaid > total
     if isinstance(tokenizer, Words) and isinstance(tokenizer.rare_words, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
+    cached = score(objective, network, backbone, codec, documents, CACHE)
+    total = sum(2.0 ** -(d.model + d.spelling_bits) for d in cached)
+    assert 0.1 < total <= 1 + 1e-6
+    assert any(abs(d.saved) > 0.1 for d in cached)
 
 
 def favour_short(network):
@@ -210,8 +216,9 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, obj
     text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:2000]
     text = text.replace("e", "é", 1)
     network, backbone = tiny_model(objective, codec.size, scale=1.5)
-    (scored,) = score(objective, network, backbone, codec, [Document("d", text)])
-    sent, received = there_and_back(codec, objective, network, backbone, text)
+    cache = CACHE if objective == OBJECTIVES[1] else None
+    (scored,) = score(objective, network, backbone, codec, [Document("d", text)], cache)
+    sent, received = there_and_back(codec, objective, network, backbone, text, cache)
     assert received == text
     assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01)
     assert scored.spelling_bits > 0
@@ -235,3 +242,4 @@ def test_what_is_not_charged_for_has_no_figure():
     figures = summarise(scored, codec.charged)
     assert figures["bits_per_character"] is None
     assert figures["mean_over_documents"] is None
+    assert figures["document_cache_saves"] is None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import tomllib
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from textgen import baseline, config, references
 from textgen.corpora.loading import load_corpus
@@ -34,7 +37,7 @@ def plain(found):
     """References as data that can be compared."""
     return [
         [
-            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced]
+            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced, d.saved]
             for d in (*reference.validation, *reference.test)
         ]
         for reference in found
@@ -54,7 +57,7 @@ def test_a_reference_is_what_its_command_prints(loaded, experiment_file, capsys)
     assert [each.key for each in found] == KEYS
     for each in found:
         command = each.command.removeprefix("python -m textgen.baseline ")
-        assert baseline.main([*command.split(" "), "--json"]) == 0
+        assert baseline.main([*shlex.split(command), "--json"]) == 0
         record = json.loads(capsys.readouterr().out)
         figures = record["test"]["bits_per_character"]
         assert summarise(each.test)["bits_per_character"] == pytest.approx(figures, rel=1e-6)
@@ -160,3 +163,10 @@ def test_what_a_text_is_too_long_for_is_left_out_and_told(loaded, cache, monkeyp
     for path in cache.iterdir():
         path.unlink()
     assert [each.key for each in references.references(loaded, said.append)] == KEYS[3:]
+
+
+def test_references_look_back_as_far_as_the_arms_that_come_with_textgen():
+    for key, file in (("character_ngram", "char.toml"), ("word_ngram", "words.toml")):
+        (line,) = (line for line in references.LINES if line.key == key)
+        table = tomllib.loads((ROOT / "experiments" / file).read_text(encoding="utf-8"))
+        assert list(line.orders) == table["document_cache"]["orders"]

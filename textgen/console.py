@@ -18,6 +18,7 @@ from textgen.corpora.loading import Loaded
 from textgen.embeddings.base import Vectors
 from textgen.generation import annotated
 from textgen.likelihood import UNCHARGED
+from textgen.summary import cache_line
 from textgen.symbols import Encoded
 from textgen.tokenizers.base import Codec
 
@@ -117,8 +118,8 @@ class Screen:
                 f"{m['replacement_rate']:.1%}",
             )
         self.console.print(table)
-        if saved := metrics["test"]["document_cache_saves"]:
-            self.say(f"without its cache of the document the test figure is {saved:.4f} higher")
+        if cache := cache_line(metrics):
+            self.say(cache)
         shares = metrics["generation"]["real_words"]
         self.say(
             f"real words: samples {shares['samples']['strict']:.1%}, "

@@ -13,8 +13,8 @@ them x, t_j different ones. The highest level counts every symbol, each lower on
 new to the level above it (Kneser & Ney 1995). P_j sums to one if P_{j−1} does, so what comes out is
 a distribution over documents like what goes in, and nothing is read ahead.
 
-Discounts d and strengths θ are those that make the validation documents most likely. A cache
-begins empty with every document.
+Discounts d and strengths θ are fitted to validation documents, or to the first TUNED symbols of
+them: most likely, but for a weak pull towards START. A cache begins empty with every document.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ START = (0.8, 8.0)
 """d and θ before anything is known."""
 PRIOR = 0.25
 """Weight of the squared distance from START, in log-odds of d and in ln θ, against nats."""
+SMALLEST = 2.0**-1000
+"""Chance that a network is taken to leave to any symbol, for a double may make none of it."""
 TUNED = 500_000
 """Symbols that settle some ten numbers well enough."""
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
@@ -117,6 +119,7 @@ class Read:
             self._tables, self._contexts(), self._cache.discounts, self._cache.strengths,
             strict=True,
         )  # fmt: skip
+        chances = np.maximum(chances, SMALLEST)
         for table, context, discount, strength in levels:
             if counted := table.get(context):
                 total = counted.total() + strength
@@ -143,13 +146,14 @@ def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
     """
     text = np.concatenate([[BOUNDARY], symbols.astype(np.int64), [BOUNDARY]])
     text, size = _numbered(text), len(text)
-    grams = {0: np.zeros(size, dtype=np.int64), 1: text}
-    current = text
+    grams = {0: np.zeros(size, dtype=np.int32), 1: text.astype(np.int32)}
+    current, wanted = text, {*orders, *(order + 1 for order in orders)}
     for length in range(2, max(orders) + 2):
         # before the document stands nothing but boundaries
         previous = np.concatenate([current[:1], current[:-1]])
         current = _numbered(previous * size + text)
-        grams[length] = current
+        if length in wanted:
+            grams[length] = current.astype(np.int32)
     found = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
     counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):
@@ -162,8 +166,7 @@ def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
 
 
 def _chances(bits: np.ndarray) -> np.ndarray:
-    """2^−bits, without the zero that a double would make of more than 1,074 of them."""
-    return np.exp2(-np.minimum(bits, 1000.0).astype(np.float64))
+    return np.maximum(np.exp2(-bits.astype(np.float64)), SMALLEST)
 
 
 def _numbered(values: np.ndarray) -> np.ndarray:

@@ -209,7 +209,7 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
     return {
         "bits_per_character": bits if charged else None,
         "mean_over_documents": mean if charged else None,
-        "document_cache_saves": sum(d.saved for d in documents) / unit,
+        "document_cache_saves": sum(d.saved for d in documents) / unit if charged else None,
         "documents": len(documents),
         "characters": characters,
         "symbols": symbols,

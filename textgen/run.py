@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -143,9 +144,10 @@ def _go(
         screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
         return
     screen.say("scoring every held-out document, every character …")
-    scored, cache = _score(folder, experiment, network, codec, loaded, encoded[1])
+    scored, cache, seconds = _score(folder, experiment, network, codec, loaded, encoded[1])
     samples = summary.samples(experiment, network, codec, sampler, loaded)
     metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
+    metrics["training"]["document_cache_seconds"] = seconds
     runs.save_network(folder, experiment, codec, network)
     screen.say("sampling over a sweep of temperatures …")
     finished = runs.Run(folder, experiment, codec, metrics, network, cache)
@@ -169,21 +171,24 @@ def _score(
     codec: Codec,
     loaded: Loaded,
     encoded: Sequence[Encoded],
-) -> tuple[dict[str, list[DocumentBits]], Cache | None]:
-    """What every held-out document costs, and the cache that was tuned on those of validation,
-    which are ``encoded`` already."""
+) -> tuple[dict[str, list[DocumentBits]], Cache | None, float]:
+    """What every held-out document costs, the cache that was tuned on those of validation, which
+    are ``encoded`` already, and the seconds that tuning took."""
     from textgen import runs
     from textgen.likelihood import score, tuned_cache, with_cache
 
     parts = experiment.objective, network, experiment.backbone, codec
     validation = score(*parts, loaded.validation)
+    start = time.perf_counter()
     cache = tuned_cache(experiment.document_cache.orders, validation, encoded)
+    seconds = time.perf_counter() - start
     if cache is not None:
         runs.write_json(folder / runs.DOCUMENT_CACHE, cache.state())
-    return {
+    scored = {
         "validation": with_cache(cache, validation, encoded),
         "test": score(*parts, loaded.test, cache),
-    }, cache
+    }
+    return scored, cache, seconds
 
 
 def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:

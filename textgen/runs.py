@@ -187,7 +187,7 @@ class Run:
     codec: Codec
     metrics: dict[str, Any]
     network: Any
-    cache: Cache | None = None
+    cache: Cache | None
 
     @property
     def objective(self) -> Objective:

@@ -120,9 +120,18 @@ def _figures(metrics: dict[str, Any]) -> str:
             f"| {part} | {figures} | {m['symbols_per_character']:.3f} "
             f"| {m['replacement_rate']:.2%} | {m['documents']} | {m['characters']:,} |"
         )
-    if saved := metrics["test"]["document_cache_saves"]:
-        rows.append(f"\nWithout the cache of the document the test figure is {saved:.4f} higher.")
+    if cache := cache_line(metrics):
+        rows.append(f"\n{cache}")
     return f"In {metrics['unit']}; lower is better.\n\n" + "\n".join(rows) + "\n"
+
+
+def cache_line(metrics: dict[str, Any]) -> str:
+    """What the cache of the document does; "" where there is none, or no figure."""
+    saved = metrics["test"]["document_cache_saves"]
+    if not saved:
+        return ""
+    apart = f"{abs(saved):.4f} {'higher' if saved > 0 else 'lower'}"
+    return f"Without the cache of the document the test figure is {apart}."
 
 
 def _training(metrics: dict[str, Any]) -> str:

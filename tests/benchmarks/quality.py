@@ -40,6 +40,7 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
         nonlocal seed
         seed += 1
         overrides = [f"seed={seed}", f"training.seconds={seconds}", "sampling.every=0"]
+        overrides.append("document_cache.orders=[]")  # PyTorch has none
         name = f"{Path(file).stem}_{seed}"
         folder = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

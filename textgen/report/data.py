@@ -88,6 +88,7 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "warnings": [
             *comparison.warnings,
             *_unmatched(comparison.arms, rows),
+            *_caches(rows),
             *_unanswered(comparison),
         ],
         "left_out": list(comparison.left_out),
@@ -118,6 +119,7 @@ def _arm(arm: Arm, plan: dict[str, Any] | None) -> dict[str, Any]:
         "runs": runs,
         "tokenizer": arm.first.experiment.resolved["tokenizer"],
         "backbone": arm.first.experiment.resolved["backbone"],
+        "document_cache": arm.first.experiment.resolved["document_cache"]["orders"],
         "context": first["context"],
         "symbols": first["symbols"],
         "extra_data": first["extra_data"],
@@ -205,7 +207,11 @@ def _reference(reference: Reference) -> dict[str, Any]:
             "mean_over_documents": test["mean_over_documents"],
             "document_cache_saves": test["document_cache_saves"],
         },
-        "validation": validation["bits_per_character"],
+        "validation": {
+            **validation["bits_per_character"],
+            "without_cache": validation["bits_per_character"]["total"]
+            + validation["document_cache_saves"],
+        },
     }
 
 
@@ -285,6 +291,17 @@ def _unmatched(arms: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[str]
         return []
     found = ", ".join(f"{key} by up to {ratio:.0%}" for key, ratio in apart.items())
     return [f"The arms had no budget in common; they differ in {found}."]
+
+
+def _caches(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning where some arms have a cache of the document and others have none."""
+    without = [row["name"] for row in rows if not row["document_cache"]]
+    if len(without) in (0, len(rows)):
+        return []
+    return [
+        f"Some arms have a cache of the document, {', '.join(without)} none: part of the "
+        "difference is the cache's, see “cache saves”."
+    ]
 
 
 def passage(comparison: Comparison, word: str, length: int = 1200) -> dict[str, Any]:

@@ -121,7 +121,8 @@ def _curves(report: dict[str, Any]) -> list[dict[str, Any]]:
     for budget, name in figures.BUDGETS.items():
         figure = figures.curves(report, budget)
         highest = figure.axes[0].get_ylim()[1]
-        far = [r["label"] for r in report["references"] if r["validation"]["total"] > highest]
+        reached = [(r["label"], r["validation"]["without_cache"]) for r in report["references"]]
+        far = [label for label, bits in reached if bits > highest]
         title = f"By {name.partition(',')[0]}"
         about = f"Validation bits per character, one line an arm. {_finals(report)}"
         found.append(_figure(report, figure, f"curve-{budget}", title, about) | {"far": far})

@@ -40,8 +40,9 @@ def main_table(report: dict[str, Any]) -> Table:
         Head("bits per character", "of raw held-out text, an end mark a document; lower is better"),
         Head("95 % interval", "for other such documents and, where an arm has two or more, seeds; "
              "of a single seed, for this run"),
-        Head("model + spelling", "what the network pays for symbols, and what is paid for the "
-             "words that a symbol leaves open; the two add up to the bits per character"),
+        Head("model + spelling", "what network and cache of the document pay for symbols, and what "
+             "is paid for the words that a symbol leaves open; the two add up to the bits per "
+             "character"),
         Head("mean over documents", "every document weighs the same, however long"),
         Head("deviation (seeds)", "standard deviation over seeds, and how many seeds"),
         Head("parameters"),
@@ -161,7 +162,8 @@ def how_tested(report: dict[str, Any]) -> str:
 
 def details(report: dict[str, Any]) -> Table:
     """How each arm cuts the text and was trained."""
-    columns = ["tokenizer", "symbols", "symbols a character", "looks back", "units", "updates",
+    columns = ["tokenizer", "symbols", "symbols a character", "looks back", "cache looks back",
+               "units", "updates",
                "passes over the text", "preparation, s", "measured, s"]  # fmt: skip
     rows = [
         Row(
@@ -171,6 +173,7 @@ def details(report: dict[str, Any]) -> Table:
                 Cell(f"{row['symbols']:,}"),
                 Cell(bits(row["symbols_per_character"])),
                 Cell(str(row["context"]), tone="words"),
+                Cell(", ".join(map(str, row["document_cache"])) or NOTHING),
                 Cell(" + ".join(map(str, row["backbone"].get("units", [])))),
                 Cell(_range(row["updates"])),
                 Cell(f"{row['passes']:.1f}"),
@@ -245,6 +248,11 @@ def notes(report: dict[str, Any]) -> list[str]:
         "did then.",
         "Dashes: nothing to compute it from, such as a deviation over one seed.",
     ]  # fmt: skip
+    if any(row["document_cache"] for row in report["arms"]):
+        lines.append(
+            "A cache mixes what has followed the last few symbols in the document so far into what "
+            "the network says; learning curves and generated text are the network's alone."
+        )
     if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in report["arms"]):
         lines.append(f"“{UNBOUNDED.capitalize()}”: too few documents for a 95 % interval.")
     if any(not row["test"] for row in report["arms"]):
