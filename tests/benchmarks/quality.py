@@ -6,8 +6,9 @@ textgen trains an experiment file as a user would; PyTorch trains a network of t
 same symbols, with the same batches, optimizer, learning rate and dropout, for as many seconds as
 that training took, its calibration not counted on either side. Both are scored alike: the state is
 carried through each held-out document, every symbol and end mark is charged, and what the spelling
-of replaced words costs comes on top. For PyTorch that is the plain spelling model, without a cache
-of the document: the cache is textgen's own. Model and spelling stand apart in the JSON file.
+of replaced words costs comes on top. Neither has a cache of the document over its symbols. What
+PyTorch pays for spelling is the plain model's, without a cache of spelled words: that one is
+textgen's own. Model and spelling stand apart in the JSON file.
 
 What is reported is the difference in bits per character. A repeat is a seed. textgen keeps its best
 weights by validation, PyTorch its last ones, with a learning rate that has come down to zero.
