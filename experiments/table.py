@@ -66,7 +66,7 @@ def two_cores_table(folder: str) -> str:
     for path in sorted((RESULTS / folder).glob("*.json")):
         m = result(f"{folder}/{path.stem}")
         words, training = m["generation"]["real_words"], m["training"]
-        settings = SETTINGS_OF.get(path.stem, f"{path.stem}.toml")
+        settings = SETTINGS_OF.get(path.stem, f"{path.stem}.toml{NO_CACHE}")
         rows.append(
             [
                 f"`python -m textgen.run experiments/{settings}`",
