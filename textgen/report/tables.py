@@ -43,16 +43,14 @@ def main_table(report: dict[str, Any]) -> Table:
         Head("model + spelling", "what network and cache of the document pay for symbols, and what "
              "is paid for the words that a symbol leaves open; the two add up to the bits per "
              "character"),
+        Head("cache saves", "how much higher the model part is without a cache of the document"),
         Head("mean over documents", "every document weighs the same, however long"),
         Head("deviation (seeds)", "standard deviation over seeds, and how many seeds"),
         Head("parameters"),
         Head("seconds", "preparation and training, as planned on a quiet machine" if planned
              else "preparation and training, as they passed"),
         Head("characters seen", "in training, repeats included"),
-        Head("samples a second", "of 1,000 characters"),
         Head("replaced", "share of held-out tokens that something else stands for"),
-        Head("cache saves", "bits per character by which a cache of the document, over symbols, "
-             "lowers the model's part"),
     )  # fmt: skip
     found = [(row["alike"], _arm(row, number, scale)) for number, row in enumerate(rows)]
     groups = [Group("", [row for alike, row in found if alike])]
@@ -81,7 +79,7 @@ def _scale(report: dict[str, Any]) -> tuple[float, float]:
 
 
 def _arm(row: dict[str, Any], number: int, scale: tuple[float, float]) -> Row:
-    test, speed = row["test"], row["samples_per_second"]
+    test = row["test"]
     cells = _costs(test, scale)
     if test:
         cells.append(Cell(f"{bits(test['deviation'])} ({len(row['seeds'])})"))
@@ -93,32 +91,26 @@ def _arm(row: dict[str, Any], number: int, scale: tuple[float, float]) -> Row:
         Cell(f"{row['seconds']:.0f}", note=f"{measured}{row['preparation_seconds']:.0f} s of them "
              "preparation" if row["preparation_seconds"] else measured.removesuffix(", ")),
         Cell(count(row["characters"]), note=f"{row['passes']:.1f} times the training text"),
-        Cell(NOTHING if speed is None else f"{speed:.1f}"),
         Cell(f"{row['replacement_rate']:.1%}"),
-        _saved(test),
     ]  # fmt: skip
     return Row(Head(row["name"] + " †" * bool(row["extra_data"]), arm=number), cells)
 
 
 def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell]:
     if not test:
-        return [Cell(UNCHARGED, tone="words", span=5)]
+        return [Cell(UNCHARGED, tone="words", span=6)]
     return [
         Cell(bits(test["total"]), tone="strong"),
         Cell("", between(test["low"], test["high"]),
              bar(test["low"], test["total"], test["high"], scale), tone="left"),
         Cell(f"{test['model']:.3f} + {test['spelling']:.3f}"),
+        Cell(bits(test["document_cache_saves"] or None)),
         Cell(bits(test["mean_over_documents"])),
     ]  # fmt: skip
 
 
 def _reference(row: dict[str, Any], scale: tuple[float, float]) -> Row:
-    cells = [*_costs(row["test"], scale), *[Cell("")] * 6, _saved(row["test"])]
-    return Row(Head(row["label"], row["meaning"]), cells)
-
-
-def _saved(test: dict[str, Any] | None) -> Cell:
-    return Cell(bits(test["document_cache_saves"] or None) if test else NOTHING)
+    return Row(Head(row["label"], row["meaning"]), [*_costs(row["test"], scale), *[Cell("")] * 5])
 
 
 def contrasts(report: dict[str, Any]) -> Table:
@@ -163,7 +155,7 @@ def how_tested(report: dict[str, Any]) -> str:
 def details(report: dict[str, Any]) -> Table:
     """How each arm cuts the text and was trained."""
     columns = ["tokenizer", "symbols", "symbols a character", "looks back", "cache looks back",
-               "units", "updates",
+               "units", "updates", "samples a second, of 1,000 characters",
                "passes over the text", "preparation, s", "measured, s"]  # fmt: skip
     rows = [
         Row(
@@ -176,6 +168,7 @@ def details(report: dict[str, Any]) -> Table:
                 Cell(", ".join(map(str, row["document_cache"])) or NOTHING),
                 Cell(" + ".join(map(str, row["backbone"].get("units", [])))),
                 Cell(_range(row["updates"])),
+                Cell(NOTHING if (speed := row["samples_per_second"]) is None else f"{speed:.1f}"),
                 Cell(f"{row['passes']:.1f}"),
                 Cell(f"{row['preparation_seconds']:.0f}"),
                 Cell(f"{row['seconds_measured']:.0f}"),
