@@ -220,7 +220,9 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, obj
     (scored,) = score(objective, network, backbone, codec, [Document("d", text)], cache)
     sent, received = there_and_back(codec, objective, network, backbone, text, cache)
     assert received == text
-    assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01)
+    # the coder sends whole words of 32 bits: of the little that a cache leaves that is over 1 %
+    whole = 32.0 if cache else 0.0
+    assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01, abs=whole)
     assert scored.spelling_bits > 0
 
 
