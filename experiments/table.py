@@ -302,6 +302,20 @@ def study_table(name: str) -> str:
     return table(head.split("|"), rows)
 
 
+def cache_orders_table() -> str:
+    """Validation figures of some runs by how far a cache of the document looks back."""
+    rows = [
+        [
+            f"`{run}`",
+            ", ".join(map(str, trial["orders"])) or "no cache",
+            f"{trial['validation']:.4f}",
+        ]
+        for run, trials in result("document_cache/orders").items()
+        for trial in trials
+    ]
+    return table(["run of the study", "orders", "validation bpc"], rows)
+
+
 def verdicts_table(name: str) -> str:
     """What a study was asked, and the answers."""
     rows = [
@@ -331,6 +345,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reversal": reversal_table,
     "ngrams": ngrams_table,
     "cache": cache_table,
+    "cache_orders": cache_orders_table,
     "samples": samples_list,
     "readings": readings_table,
     "sweep": sweep_table,
