@@ -52,10 +52,9 @@ def baseline(
         codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
     reader = codec or Bytes()
     training = [reader.encode(text, training=True).symbols for text in texts]
-    validation, test = (
-        [reader.encode(d.text) for d in part] for part in (loaded.validation, loaded.test)
-    )
+    test = [reader.encode(d.text) for d in loaded.test]
     cached = experiment.document_cache.orders if codec else ()
+    validation = [reader.encode(d.text) for d in loaded.validation] if cached else []
     for made in [entry(order=order) for order in orders] or [entry()]:
         start = time.perf_counter()
         model, cache = made.fit(training, reader.size), None

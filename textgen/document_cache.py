@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,8 +40,7 @@ LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 """Of the log-odds of d, and of ln θ."""
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """What the levels have counted before each symbol of a document.
 
     Attributes:
@@ -52,10 +52,6 @@ class Counts:
     same: np.ndarray
     all: np.ndarray
     kinds: np.ndarray
-
-    @property
-    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.same, self.all, self.kinds
 
 
 @dataclass(frozen=True)
@@ -155,12 +151,12 @@ def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
         if length in wanted:
             grams[length] = current.astype(np.int32)
     found = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
-    counted = np.ones(size - 1, dtype=bool)
+    everything = counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):
         context, whole = grams[order][:-1], grams[order + 1][1:]
-        first = _earlier(whole, np.ones(size - 1, dtype=bool)) == 0
-        found.append((_earlier(whole, counted), _earlier(context, counted),
-                      _earlier(context, first)))  # fmt: skip
+        before, same = _earlier(whole, everything, counted)
+        first = before == 0
+        found.append((same, *_earlier(context, counted, first)))
         counted = first
     return Counts(*(np.array(rows) for rows in zip(*reversed(found), strict=True)))
 
@@ -174,15 +170,22 @@ def _numbered(values: np.ndarray) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _earlier(groups: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """How many earlier places of the same group count: (n,) int32."""
+def _earlier(
+    groups: np.ndarray, one: np.ndarray, other: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many earlier places of the same group count, in one way of counting and in another:
+    (n,) int32 each."""
     order = np.argsort(groups, kind="stable")
-    before = np.cumsum(counted[order]) - counted[order]
     begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    before -= np.repeat(before[begins], np.diff(np.append(begins, len(groups))))
-    result = np.empty(len(groups), dtype=np.int32)
-    result[order] = before
-    return result
+    sizes = np.diff(np.append(begins, len(groups)))
+
+    def before(counted: np.ndarray) -> np.ndarray:
+        sums = np.cumsum(counted[order]) - counted[order]
+        result = np.empty(len(groups), dtype=np.int32)
+        result[order] = sums - np.repeat(sums[begins], sizes)
+        return result
+
+    return before(one), before(other)
 
 
 def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarray]]) -> Cache:
@@ -198,12 +201,12 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
     for symbols, bits in documents:
         end = min(len(bits), room)  # of a document cut short the end mark is not asked for
         counted = counts(symbols[:end], orders)
-        parts.append((Counts(*(row[:, :end] for row in counted.rows)), bits[:end]))
+        parts.append((Counts(*(row[:, :end] for row in counted)), bits[:end]))
         room -= end
         if not room:
             break
     together = Counts(
-        *(np.concatenate(rows, axis=1) for rows in zip(*(c.rows for c, _ in parts), strict=True))
+        *(np.concatenate(rows, axis=1) for rows in zip(*(c for c, _ in parts), strict=True))
     )
     chances = _chances(np.concatenate([bits for _, bits in parts]))
     begin = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], len(orders))

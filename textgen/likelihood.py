@@ -161,6 +161,16 @@ def score(
     """What each document costs under a model, with a cache of the document if there is one."""
     encoded = [codec.encode(document.text) for document in documents]
     bits = symbol_bits(objective, network, settings, [e.symbols for e in encoded])
+    return costs(documents, encoded, bits, cache)
+
+
+def costs(
+    documents: Sequence[Document],
+    encoded: Sequence[Encoded],
+    bits: Sequence[np.ndarray],
+    cache: Cache | None,
+) -> list[DocumentBits]:
+    """What each document costs, from what a model without a cache charges for its symbols."""
     scored = [
         DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)

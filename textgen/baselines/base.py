@@ -9,7 +9,7 @@ import numpy as np
 
 from textgen.corpora.base import Document
 from textgen.document_cache import Cache
-from textgen.likelihood import DocumentBits, with_cache
+from textgen.likelihood import DocumentBits, costs
 from textgen.symbols import Encoded
 
 
@@ -82,9 +82,4 @@ def score(
     cache: Cache | None = None,
 ) -> list[DocumentBits]:
     """What each document costs under a fitted baseline, perhaps with a cache of the document."""
-    bits = model.symbol_bits([e.symbols for e in encoded])
-    scored = [
-        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
-        for d, e, b in zip(documents, encoded, bits, strict=True)
-    ]
-    return with_cache(cache, scored, encoded)
+    return costs(documents, encoded, model.symbol_bits([e.symbols for e in encoded]), cache)
