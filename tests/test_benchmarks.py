@@ -44,7 +44,8 @@ def test_what_this_process_and_its_children_use_is_not_held_against_others(modul
     subprocess.run([sys.executable, "-c", SPIN], check=True)
     assert watch._own + 0.3 <= timing.own_times()
     strangers = 10.0
-    assert watch.share() == pytest.approx(10 / 200)
+    # this process goes on between two looks at the clock; its child's 0.3 s would be 0.0015
+    assert watch.share() == pytest.approx(10 / 200, abs=3e-4)
 
 
 def test_a_busy_process_of_somebody_else_is_noticed(modules):
