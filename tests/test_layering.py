@@ -11,19 +11,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "textgen"
 STAGES = (
-    "errors registry settings meeting files config caching processes symbols corpora tagging "
-    "vectors character_ngram spelling rare_words tokenizers embeddings stored encoding preparing "
-    "backend distributed dropout unrolled lstm backbone two_level memory objectives checkpoint "
-    "document_cache likelihood optimizer trainer monitor training baselines stepping sampling "
-    "generation metrics significance runs evaluation arms paid cross references manifest kernels "
-    "summary console studies report cli calibration workers planning cluster board corpus baseline "
-    "generate score run compare study"
+    "errors atomic registry settings meeting files config caching processes symbols corpora "
+    "tagging vectors character_ngram spelling rare_words tokenizers embeddings stored encoding "
+    "preparing backend distributed dropout unrolled lstm backbone two_level memory objectives "
+    "checkpoint document_cache likelihood optimizer trainer monitor training baselines stepping "
+    "sampling generation metrics significance run_folder runs evaluation arms paid cross "
+    "references manifest kernels summary console studies report cli calibration workers planning "
+    "cluster board corpus baseline generate score run compare study"
 ).split(" ")
 LIGHT = (
-    "errors registry settings meeting files config caching processes symbols corpora tagging "
-    "vectors character_ngram spelling rare_words tokenizers embeddings stored encoding preparing "
-    "distributed baselines metrics significance references studies report cli calibration workers "
-    "planning cluster board corpus baseline generate score run compare study runs"
+    "errors atomic registry settings meeting files config caching processes symbols corpora "
+    "tagging vectors character_ngram spelling rare_words tokenizers embeddings stored encoding "
+    "preparing distributed baselines metrics significance references studies report cli "
+    "calibration workers planning cluster board corpus baseline generate score run compare study "
+    "run_folder runs"
 ).split(" ")
 HEAVY = {
     "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 import textgen as package
-from textgen import cli, console, runs
+from textgen import cli, console, run_folder, runs
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
 
@@ -179,9 +179,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(textgen, experiment
 
 def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):
     experiment = package.load_experiment(experiment_file)
-    lock = runs.prepare(tmp_path / "r", experiment, overwrite=False)
+    lock = run_folder.prepare(tmp_path / "r", experiment, overwrite=False)
     with pytest.raises(TextgenError, match="another process"):
-        runs.prepare(tmp_path / "r", experiment, overwrite=True)
+        run_folder.prepare(tmp_path / "r", experiment, overwrite=True)
     lock.release()
 
 
@@ -189,15 +189,15 @@ def test_a_run_that_is_killed_while_it_is_replaced_can_be_replaced_again(
     experiment_file, tmp_path, monkeypatch
 ):
     experiment, folder = package.load_experiment(experiment_file), tmp_path / "r"
-    runs.prepare(folder, experiment, overwrite=False).release()
+    run_folder.prepare(folder, experiment, overwrite=False).release()
     (folder / "experiment.toml.12-ab.new").write_text("half of it")
-    runs.prepare(folder, experiment, overwrite=False).release()
-    runs.begin(folder, experiment, overwrite=False)
+    run_folder.prepare(folder, experiment, overwrite=False).release()
+    run_folder.begin(folder, experiment, overwrite=False)
     (folder / "metrics.json").write_text("{}")
-    monkeypatch.setattr(runs, "write_experiment", lambda *_: None)  # killed before it
-    runs.begin(folder, experiment, overwrite=True)
+    monkeypatch.setattr(run_folder, "write_experiment", lambda *_: None)  # killed before it
+    run_folder.begin(folder, experiment, overwrite=True)
     assert not (folder / "metrics.json").exists()
-    runs.prepare(folder, experiment, overwrite=True).release()
+    run_folder.prepare(folder, experiment, overwrite=True).release()
 
 
 def test_who_stops_a_run_that_replaces_another_is_told_how_to_go_on(capsys):
@@ -223,12 +223,21 @@ def test_the_cursor_comes_back_however_a_training_ends(experiment_file):
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")  # shown after hidden
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"corpus": null}', "{}"])
+def test_a_damaged_manifest_is_told_of(tmp_path, content):
+    (tmp_path / "checkpoint").mkdir()
+    assert run_folder.text_of(tmp_path) is None
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(TextgenError, match=r"manifest\.json(.|\n)*a damaged run"):
+        run_folder.check_same_text(tmp_path, "0" * 64)
+
+
 def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "thesis.txt").write_text("dear to me")
     experiment = package.load_experiment(experiment_file)
     with pytest.raises(TextgenError, match="not a run of textgen"):
-        runs.prepare(tmp_path / "r", experiment, overwrite=True)
+        run_folder.prepare(tmp_path / "r", experiment, overwrite=True)
     assert (tmp_path / "r" / "thesis.txt").read_text() == "dear to me"
 
 
@@ -302,11 +311,11 @@ def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, t
     folder = tmp_path / "runs" / "tiny"
     assert not (folder / "experiment.toml").exists()
     other = package.load_experiment(experiment_file, overrides=["seed=5"])
-    runs.begin(folder, other, overwrite=False)  # and stopped before its first checkpoint
+    run_folder.begin(folder, other, overwrite=False)  # and stopped before its first checkpoint
     experiment = package.load_experiment(experiment_file)
-    runs.prepare(folder, experiment, overwrite=False).release()
-    runs.begin(folder, experiment, overwrite=False)
-    assert runs._stored_experiment(folder).seed == experiment.seed
+    run_folder.prepare(folder, experiment, overwrite=False).release()
+    run_folder.begin(folder, experiment, overwrite=False)
+    assert run_folder.stored_experiment(folder).seed == experiment.seed
 
 
 @pytest.mark.parametrize("command", ["run", "generate", "corpus"])

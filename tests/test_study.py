@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import filelock
 import pytest
 
-from textgen import calibration, cluster, config, planning, runs, studies, training, workers
+from textgen import calibration, cluster, config, planning, run_folder, studies, training, workers
 from textgen.errors import TextgenError
 
 study = importlib.import_module("textgen.study")
@@ -163,7 +163,7 @@ def test_the_studies_that_come_with_textgen_are_valid():
         assert sum(len(arm.numbers) for arm in made.arms.values()) == total
         assert all(contrast.question.endswith("?") for contrast in made.contrasts)
     assert studies.load(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
-    assert studies.load(ROOT / "experiments" / "precision.toml").budget.updates == 2000
+    assert studies.load(ROOT / "experiments" / "precision.toml").budget.updates == 1000
 
 
 def test_a_budget_in_seconds_becomes_updates():
@@ -256,7 +256,7 @@ def copied(done, tmp_path, monkeypatch):
         twin = folder / f"twin-{seed}"
         shutil.copytree(folder / "char-1", twin)
         changes = [f'name="{twin.name}"', f"seed={seed}", "sampling.length=61"]
-        runs.write_experiment(
+        run_folder.write_experiment(
             twin / "experiment.toml", config.load(twin / "experiment.toml", changes)
         )
     asked = []
@@ -332,7 +332,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, c
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with filelock.FileLock(folder / runs.LOCK, timeout=60):
+    with filelock.FileLock(folder / run_folder.LOCK, timeout=60):
         assert not (folder / "metrics.json").exists()
         assert json.loads((folder / "checkpoint" / "progress.json").read_text())["updates"] >= 30
     with recorded():

@@ -22,7 +22,7 @@ from textgen.errors import TextgenError
 from textgen.evaluation import SymbolBits
 from textgen.runs import NEEDED, SCHEMA, check_finished
 
-FILES = (*NEEDED, "manifest.json", "history.csv", evaluation.SYMBOLS, evaluation.TEXTS)
+FILES = (*NEEDED, "history.csv", evaluation.SYMBOLS, evaluation.TEXTS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class Finished:
     folder: Path
     experiment: Experiment
     metrics: dict[str, Any]
-    manifest: dict[str, Any]
     history: list[dict[str, float]]
     symbols: list[SymbolBits]
     texts: dict[str, Any]
@@ -54,14 +53,12 @@ def read_run(folder: Path) -> Finished:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if metrics["schema"] != SCHEMA:
             raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
             history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
         run = Finished(
             folder,
             config.load(folder / "experiment.toml"),
             metrics,
-            manifest,
             history,
             evaluation.read_symbols(folder),
             evaluation.read_texts(folder),

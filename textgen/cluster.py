@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from textgen import backend, config, runs, workers
+from textgen import atomic, backend, config, run_folder, workers
 from textgen.errors import TextgenError
 from textgen.workers import Job, Outcome
 
@@ -147,7 +147,7 @@ def _task(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "runs"
         for name, data in files.items():
-            runs.write(folder / job.name / name, data)
+            atomic.write(folder / job.name / name, data)
         process = workers.start_run(
             job,
             folder,
@@ -166,7 +166,7 @@ def read_files(folder: Path) -> Files:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != runs.LOCK
+        if path.is_file() and path.name != run_folder.LOCK
     }
 
 
@@ -176,11 +176,11 @@ def write_files(folder: Path, job: Job, files: Files) -> None:
     Raises:
         TextgenError: another process works in it, or the disk is full.
     """
-    lock = runs.prepare(folder, job.experiment, job.replace)
+    lock = run_folder.prepare(folder, job.experiment, job.replace)
     try:
-        runs.begin(folder, job.experiment, job.replace)
+        run_folder.begin(folder, job.experiment, job.replace)
         for name in sorted(files, key=lambda name: name == "metrics.json"):
-            runs.write(folder / name, files[name])
+            atomic.write(folder / name, files[name])
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     finally:
         lock.release()

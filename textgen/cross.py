@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from textgen.arms import Arm
+from textgen.atomic import write_json
 from textgen.corpora.base import Document
 from textgen.errors import TextgenError
 from textgen.evaluation import Evaluation, scored
-from textgen.runs import load, write_json
+from textgen.runs import load
 
 FILE = "cross.json"
 """In the folder of the run that scores: sha256 of some samples → bits per character."""

@@ -241,7 +241,3 @@ def _work(path: Path) -> None:
         Document(name, Stretch(Path(file), *rest)) for name, file, *rest in job["documents"]
     )
     write_part(codec, documents, path.with_suffix(".bin"), path.with_suffix(".npy"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from textgen.atomic import write, write_json
 from textgen.corpora.base import Document
 from textgen.corpora.loading import Loaded, load_corpus
 from textgen.errors import TextgenError
 from textgen.generation import generate
 from textgen.likelihood import DocumentBits, score
-from textgen.runs import Run, load, write, write_json
+from textgen.runs import Run, load
 from textgen.sampling import Sampler
 from textgen.settings import Sampling
 from textgen.tokenizers.base import Codec

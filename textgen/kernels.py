@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 import textgen
-from textgen import caching, manifest, runs, training
+from textgen import atomic, caching, manifest, training
 from textgen.config import Experiment
 from textgen.errors import TextgenError
 from textgen.lstm import KERNELS
@@ -74,7 +74,7 @@ def choose(
     if tried is None:
         tried = _times(experiment, network, windows, threads)
         with contextlib.suppress(TextgenError):  # they are found again next time
-            runs.write(path, json.dumps(tried, indent=2))
+            atomic.write(path, json.dumps(tried, indent=2))
     return Kernel(min(tried, key=lambda name: tried[name]), tried)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import textgen
-from textgen import calibration, config, manifest, runs, workers
+from textgen import atomic, calibration, config, manifest, run_folder, workers
 from textgen.errors import TextgenError
 from textgen.studies import Study
 
@@ -131,7 +131,7 @@ def read(path: Path) -> dict[str, ArmPlan]:
 
 def write(path: Path, name: str, plans: Mapping[str, ArmPlan]) -> None:
     arms = {arm: asdict(made) for arm, made in plans.items()}
-    runs.write_json(path, {"schema": SCHEMA, "study": name, "arms": arms})
+    atomic.write_json(path, {"schema": SCHEMA, "study": name, "arms": arms})
 
 
 def updates(seconds: float, preparation: float, per_update: float) -> int:
@@ -203,7 +203,7 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         with tempfile.TemporaryDirectory() as scratch:
             settings, output = Path(scratch) / f"{arm}.toml", Path(scratch) / "found.json"
             log = Path(scratch) / "log.txt"
-            runs.write_experiment(settings, experiment)
+            run_folder.write_experiment(settings, experiment)
             arguments = [str(settings), "--output", str(output), "--seconds", str(seconds)]
             if budget.parameters is not None:
                 arguments += ["--parameters", str(budget.parameters)]

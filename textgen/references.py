@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from textgen import caching
+from textgen.atomic import write
 from textgen.baselines.base import Baseline, Bytes, Reader, fit, score
 from textgen.baselines.compressors import XZ, PPMd
 from textgen.baselines.kneser_ney import KneserNey
@@ -28,7 +29,6 @@ from textgen.corpora.loading import Loaded
 from textgen.errors import TextgenError
 from textgen.likelihood import DocumentBits, tuned_cache, with_cache
 from textgen.rare_words.unk import Unk
-from textgen.runs import write
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.words import Words
 

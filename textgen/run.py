@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen import cli, config, meeting
+from textgen import atomic, cli, config, meeting, run_folder, runs
 from textgen.config import Experiment
 from textgen.meeting import Cluster
 
@@ -54,7 +54,6 @@ def run(
     Raises:
         TextgenError: anything wrong with the settings, the text or the folder.
     """
-    from textgen import runs
     from textgen.corpora.loading import load_corpus
 
     if not isinstance(experiment, Experiment):
@@ -64,7 +63,7 @@ def run(
     cluster = meeting.cluster(experiment.training)
     with contextlib.ExitStack() as stack:
         if cluster.chief:
-            stack.callback(runs.prepare(folder, experiment, overwrite).release)
+            stack.callback(run_folder.prepare(folder, experiment, overwrite).release)
         _go(folder, experiment, load_corpus(experiment), quiet, cluster, overwrite)
     return folder
 
@@ -77,7 +76,7 @@ def _go(
     cluster: Cluster,
     overwrite: bool,
 ) -> None:
-    from textgen import console, generation, preparing, runs
+    from textgen import console, generation, preparing
 
     screen = console.Screen(quiet)
     screen.corpus(experiment.name, loaded)
@@ -90,7 +89,7 @@ def _go(
 
     settings = preparing.less(experiment.training, prepared.seconds)
     if cluster.chief and not overwrite:
-        runs.check_same_text(folder, loaded.sha256)
+        run_folder.check_same_text(folder, loaded.sha256)
     about = _about(experiment, loaded, prepared)
     meeting.meet(cluster, about, meeting.WAIT + 2 * prepared.seconds, screen.say)
     threads = backend.start(settings.threads, settings.deterministic, parts=True)
@@ -113,11 +112,11 @@ def _go(
     trainer.check(experiment.backbone, settings.loss, share.replicas)
     if share.chief:
         training.windows_of(encoded[0], experiment.objective)
-        runs.begin(folder, experiment, overwrite)  # nothing can be refused any more
-        runs.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
+        run_folder.begin(folder, experiment, overwrite)  # nothing can be refused any more
+        atomic.write_json(folder / "tokenizer.json", runs.fitted_state(experiment, codec))
         kernel = kernels.choose(experiment, settings, network, encoded[0], threads)
         content = manifest.describe(experiment, loaded, threads, asdict(kernel), folder)
-        runs.write_json(folder / "manifest.json", {**content, "distribution": share.describe()})
+        atomic.write_json(folder / "manifest.json", {**content, "distribution": share.describe()})
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
     screen.model(codec, network.count_params(), experiment)
@@ -152,14 +151,14 @@ def _go(
     screen.say("sampling over a sweep of temperatures …")
     finished = runs.Run(folder, experiment, codec, metrics, network, cache)
     evaluation.write_evaluation(folder, finished, loaded, scored["test"], sampler)
-    runs.write_csv(folder / "history.csv", progress.history)
-    runs.write_csv(folder / "bits.csv", _bits(scored))
-    runs.write_json(folder / "samples.json", samples)
-    runs.write(folder / "samples.txt", summary.samples_text(samples))
-    runs.write(
+    atomic.write_csv(folder / "history.csv", progress.history)
+    atomic.write_csv(folder / "bits.csv", _bits(scored))
+    atomic.write_json(folder / "samples.json", samples)
+    atomic.write(folder / "samples.txt", summary.samples_text(samples))
+    atomic.write(
         folder / "summary.md", summary.markdown(experiment, loaded, metrics, samples, folder)
     )
-    runs.write_json(folder / "metrics.json", metrics)
+    atomic.write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     screen.result(folder, loaded, metrics, samples)
 
@@ -174,7 +173,6 @@ def _score(
 ) -> tuple[dict[str, list[DocumentBits]], Cache | None, float]:
     """What every held-out document costs, the cache that was tuned on those of validation, which
     are ``encoded`` already, and the seconds that tuning took."""
-    from textgen import runs
     from textgen.likelihood import score, tuned_cache, with_cache
 
     parts = experiment.objective, network, experiment.backbone, codec
@@ -183,7 +181,7 @@ def _score(
     cache = tuned_cache(experiment.document_cache.orders, validation, encoded)
     seconds = time.perf_counter() - start
     if cache is not None:
-        runs.write_json(folder / runs.DOCUMENT_CACHE, cache.state())
+        atomic.write_json(folder / runs.DOCUMENT_CACHE, cache.state())
     scored = {
         "validation": with_cache(cache, validation, encoded),
         "test": score(*parts, loaded.test, cache),
@@ -194,8 +192,6 @@ def _score(
 def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:
     """What all workers of a training must have alike, as hashes."""
     from importlib import metadata
-
-    from textgen import runs
 
     own = ("name", "corpus", "sampling")
     settings = {key: table for key, table in experiment.resolved.items() if key not in own}
@@ -221,7 +217,7 @@ def _metrics(
     prepared: Prepared,
     samples: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    from textgen import likelihood, runs, summary
+    from textgen import likelihood, summary
 
     codec, training = prepared.codec, prepared.encoded[0]
     per_epoch = sum(e.characters + 1 for e in training)

@@ -1,4 +1,4 @@
-"""The run folder: its files, its lock, and reading a finished run back.
+"""Finished runs, saved and read back.
 
 experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
@@ -19,22 +19,16 @@ checkpoint/       only while training is unfinished
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import json
-import os
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import filelock
-import tomli_w
-
-from textgen import config
+from textgen import atomic
 from textgen.config import Experiment
 from textgen.errors import TextgenError, write_failed
+from textgen.run_folder import damaged, stored_experiment
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.document_cache import Cache
@@ -43,139 +37,7 @@ if TYPE_CHECKING:  # NumPy: not needed for --help
 
 SCHEMA = 2
 NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
-LOCK = ".lock"
 DOCUMENT_CACHE = "document_cache.json"
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        TextgenError: the disk is full or cannot be written.
-    """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise write_failed(path, error, "what the run folder held before is unharmed") from None
-
-
-def write_json(path: Path, data: Any) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    write(path, text.encode("utf-8", "backslashreplace"))  # lone surrogates become JSON escapes
-
-
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Rows that share their keys, with a header."""
-    import io
-
-    rows = list(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write(path, text.getvalue())
-
-
-def write_experiment(path: Path, experiment: Experiment) -> None:
-    write(path, tomli_w.dumps(experiment.resolved, multiline_strings=False))
-
-
-def take(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock:
-    """A folder for this process alone: the held lock, released when the process ends.
-
-    Args:
-        found, hint: what is told where another process has it.
-
-    Raises:
-        TextgenError: another process has it, or the folder cannot be written.
-    """
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise TextgenError(str(folder), found=found, hint=hint) from None
-    except OSError as error:
-        raise write_failed(folder, error, "nothing was changed") from None
-    return lock
-
-
-def prepare(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
-    """Take the run folder for this process; what it holds stays there until :func:`begin`.
-
-    An unfinished run of the same experiment is gone on with; any other that has been trained at all
-    is refused unless ``overwrite``.
-
-    Returns:
-        The held lock; the system releases it when the process ends, however it ends.
-
-    Raises:
-        TextgenError: a finished run, another experiment, a folder that is no run, or a run in
-            progress elsewhere.
-    """
-    lock = take(folder, found="another process is working in it", hint="wait, or use --name")
-    try:
-        _check_free(folder, experiment, overwrite)
-    except TextgenError:
-        lock.release()
-        raise
-    return lock
-
-
-def begin(folder: Path, experiment: Experiment, overwrite: bool) -> None:
-    """Make a prepared folder that of this experiment: what another run has left goes."""
-    import shutil
-
-    stored = folder / "experiment.toml"
-    if stored.exists() and (
-        overwrite or _stored_experiment(folder).resolved != experiment.resolved
-    ):
-        for path in folder.iterdir():
-            if path not in (folder / LOCK, stored):  # a folder without it would be no run
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    write_experiment(stored, experiment)
-
-
-def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
-    inside = [p for p in folder.iterdir() if p.name != LOCK and p.suffix != ".new"]
-    is_run = (folder / "experiment.toml").exists()
-    if inside and not is_run:
-        raise TextgenError(
-            str(folder),
-            found="a folder that is not a run of textgen",
-            expected="a new or empty folder, or a run",
-            hint="use another --name or --runs; nothing was changed",
-        )
-    if overwrite:
-        return
-    if (folder / "metrics.json").exists():
-        raise TextgenError(
-            str(folder),
-            found="a finished run",
-            expected="a new name, or leave to replace it",
-            hint="use --name OTHER to keep both, or --overwrite to train again",
-        )
-    trained = (folder / "checkpoint").exists()
-    if trained and _stored_experiment(folder).resolved != experiment.resolved:
-        raise TextgenError(
-            str(folder),
-            found="an unfinished run of a different experiment",
-            expected="the experiment it was started with, to go on with it",
-            hint="use --name OTHER to keep both, or --overwrite to begin anew",
-        )
-
-
-def _stored_experiment(folder: Path) -> Experiment:
-    return config.load(folder / "experiment.toml")
 
 
 @dataclass(frozen=True)
@@ -224,12 +86,12 @@ def load_light(folder: Path) -> Light:
         state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         state.pop("kind")  # for people: the experiment names it
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        experiment = _stored_experiment(folder)
+        experiment = stored_experiment(folder)
         codec = experiment.tokenizer.load(state)
         if metrics["schema"] != SCHEMA:
             raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, error) from None
+        raise damaged(folder, error) from None
     return experiment, codec, metrics
 
 
@@ -271,7 +133,7 @@ def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
         stored = keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
         network.set_weights(stored.get_weights())
     except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON layers raise
-        raise _damaged(folder / "model.keras", error) from None
+        raise damaged(folder / "model.keras", error) from None
     return network
 
 
@@ -287,7 +149,7 @@ def _load_cache(folder: Path, experiment: Experiment) -> Cache | None:
         if cache.orders != experiment.document_cache.orders:
             raise ValueError(f"orders {list(cache.orders)}")
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     return cache
 
 
@@ -308,40 +170,7 @@ def save_network(folder: Path, experiment: Experiment, codec: Codec, network: An
         raise write_failed(
             folder / "model.keras", error, "the checkpoint of the training is unharmed"
         ) from None
-    write(folder / "model.keras", data)
-
-
-def _damaged(path: Path, error: Exception) -> TextgenError:
-    return TextgenError(
-        str(path),
-        found=f"a damaged run ({type(error).__name__}: {str(error).splitlines()[0][:200]})",
-        expected="the files as textgen wrote them",
-        hint="train it again: python -m textgen.run experiments/… --overwrite",
-    )
-
-
-def text_of(folder: Path) -> dict[str, Any] | None:
-    """What the manifest of a run says about its corpus; None before it is written."""
-    manifest = folder / "manifest.json"
-    if not manifest.exists():
-        return None
-    return json.loads(manifest.read_text(encoding="utf-8"))["corpus"]
-
-
-def check_same_text(folder: Path, sha256: str) -> None:
-    """A run that is gone on with reads the text it was started on.
-
-    Raises:
-        TextgenError: the corpus is another one now, for example no longer the fallback.
-    """
-    before = text_of(folder)
-    if (folder / "checkpoint").exists() and before and before["sha256"] != sha256:
-        raise TextgenError(
-            str(folder),
-            found=f"a run begun on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)",
-            expected=f"the same text, sha256 {sha256[:12]}…",
-            hint="use --name OTHER to keep both, or --overwrite to begin anew",
-        )
+    atomic.write(folder / "model.keras", data)
 
 
 def fitted_state(experiment: Experiment, codec: Codec) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen import cli, config, runs, studies
+from textgen import atomic, cli, config, run_folder, studies
 from textgen.board import FAILED, Board, figure
 from textgen.config import Experiment
 from textgen.errors import TextgenError
@@ -88,7 +88,9 @@ def study(
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    lock = runs.take(folder, found="another process is at work on this study", hint="wait for it")
+    lock = run_folder.take(
+        folder, found="another process is at work on this study", hint="wait for it"
+    )
     try:
         yield
     finally:
@@ -144,7 +146,7 @@ def _job(
     stored = folder / "experiment.toml"
     if stored.exists():
         other = planning.differences(config.load(stored).resolved, experiment.resolved)
-        if (before := runs.text_of(folder)) and before["sha256"] != text(experiment):
+        if (before := run_folder.text_of(folder)) and before["sha256"] != text(experiment):
             other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
         if other and not overwrite:
             raise TextgenError(
@@ -200,7 +202,7 @@ def _write_logs(folder: Path, failures: Mapping[str, str], names: Sequence[str])
     for name in names:
         _log(folder, name).unlink(missing_ok=True)
     for name, log in failures.items():
-        runs.write(_log(folder, name), log)
+        atomic.write(_log(folder, name), log)
 
 
 def _failed(folder: Path, failures: Mapping[str, str], report: Path | None) -> TextgenError:

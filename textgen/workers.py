@@ -14,7 +14,7 @@ from typing import Any
 
 import filelock
 
-from textgen import runs
+from textgen import run_folder
 from textgen.config import Experiment
 from textgen.processes import GRACE_SECONDS, stopped_after
 from textgen.processes import finish as finish
@@ -99,7 +99,7 @@ def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subproce
         options: of ``subprocess.Popen``.
     """
     settings = scratch / f"{job.name}.toml"
-    runs.write_experiment(settings, job.experiment)
+    run_folder.write_experiment(settings, job.experiment)
     _wait_for_orphan(folder / job.name)
     arguments = ["run", str(settings), "--runs", str(folder), "--quiet"]
     arguments += ["--overwrite"] * job.replace
@@ -108,9 +108,9 @@ def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subproce
 
 def _wait_for_orphan(folder: Path) -> None:
     """A process whose study was killed a moment ago may need another to notice it."""
-    if (folder / runs.LOCK).exists():
+    if (folder / run_folder.LOCK).exists():
         with (
             contextlib.suppress(filelock.Timeout),
-            filelock.FileLock(folder / runs.LOCK, timeout=GRACE_SECONDS),
+            filelock.FileLock(folder / run_folder.LOCK, timeout=GRACE_SECONDS),
         ):
             pass

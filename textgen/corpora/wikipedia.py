@@ -5,14 +5,12 @@ from __future__ import annotations
 import bz2
 import hashlib
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen import caching
+from textgen import atomic, caching
 from textgen.corpora.base import Document, source
 from textgen.errors import CorpusUnavailable, TextgenError
 
@@ -41,7 +39,7 @@ class Wikipedia:
         if not cached.exists():
             pairs = _clean(name, expected)
             with caching.writing():
-                _save(pairs, cached)
+                atomic.put(cached, json.dumps(pairs, ensure_ascii=False))
         try:
             pairs = json.loads(cached.read_text(encoding="utf-8"))
         except ValueError:
@@ -79,11 +77,3 @@ def prose(text: str) -> str:
     text = re.sub(r"'{2,}", "", text)
     text = re.sub(r"^(=.*|[*#:;|!].*)\n?", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def _save(pairs: list[tuple[str, str]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(pairs, file, ensure_ascii=False)
-    Path(temporary).replace(path)

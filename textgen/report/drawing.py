@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from textgen.atomic import write
 from textgen.report.palette import ARMS, HUES, THEMES
-from textgen.runs import write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

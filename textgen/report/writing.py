@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from textgen import paid
+from textgen.atomic import write, write_json
 from textgen.metrics.base import Human
 from textgen.report import generated
 from textgen.report.data import Comparison, build, passage
 from textgen.report.markdown import markdown
 from textgen.report.page import page
-from textgen.runs import write, write_json
 
 SHOWN = 20
 """Places of a word that are shown; its mean cost is over all."""
