@@ -10,9 +10,10 @@ from textgen import paid
 from textgen.atomic import write, write_json
 from textgen.metrics.base import Human
 from textgen.report import generated
-from textgen.report.data import Comparison, build, passage
+from textgen.report.data import Comparison, build
 from textgen.report.markdown import markdown
 from textgen.report.page import page
+from textgen.report.passage import passage
 
 SHOWN = 20
 """Places of a word that are shown; its mean cost is over all."""
@@ -38,7 +39,11 @@ def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
     }
     report["words"] = {word: _costs(lines) for word, lines in words.items()}
     texts: dict[str, Any] = {
-        "passage": passage(comparison, next((word for word in words if words[word]), "")),
+        "passage": passage(
+            comparison.loaded.test,
+            comparison.alike,
+            next((word for word in words if words[word]), ""),
+        ),
         "words": {word: lines[:SHOWN] for word, lines in words.items()},
         "samples": generated.side_by_side(comparison.same_text, human),
     }
