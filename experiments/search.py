@@ -28,76 +28,52 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from textgen import config
+from textgen.config import Experiment
+
 RESULTS = Path(__file__).parent / "results" / "search"
 SECONDS = 5.0
 
 
-class Trial:
-    """An experiment under some settings, ready to be timed or trained.
+def timed(experiment: Experiment) -> dict[str, Any]:
+    """The updates that the experiment's seconds leave time for, with the fastest kernel."""
+    from textgen import backend, calibration, planning
 
-    Args:
-        path: the experiment file.
-        overrides: ``KEY=VALUE`` settings.
-        seconds: the budget.
-        threads: to use, 0 for all cores.
-    """
+    found = calibration.measure(experiment, seconds=SECONDS)
+    each = found["seconds_per_update"]
+    budget = experiment.training.seconds or 0.0
+    return {
+        "updates": planning.updates(budget, found["preparation_seconds"], each),
+        "milliseconds_per_update": 1000 * each,
+        "kernel": found["kernel"],
+        "threads": backend.start(),
+        "parameters": found["parameters"],
+    }
 
-    def __init__(self, path: Path, overrides: list[str], seconds: float, threads: int = 0) -> None:
-        from textgen import backend, config, preparing, training
-        from textgen.corpora.loading import load_corpus
 
-        given = [*overrides, f"training.seconds={seconds}", f"training.threads={threads}"]
-        self.experiment = experiment = config.load(path, given)
-        self._prepared = preparing.prepare(experiment, load_corpus(experiment))
-        self.settings = preparing.less(experiment.training, self._prepared.seconds)
-        self.threads = backend.start(self.settings.threads, parts=True)
-        self.network = training.new_network(experiment, self._prepared)
-        self._windows = training.windows_of(self._prepared.encoded[0], experiment.objective)
+def trained(experiment: Experiment, updates: int, kernel: str) -> dict[str, Any]:
+    """Validation figures after so many updates."""
+    from textgen import backend, preparing, training
+    from textgen.corpora.loading import load_corpus
 
-    def time(self) -> dict[str, Any]:
-        """The fastest kernel and what an update costs with it."""
-        from textgen import kernels, training
+    prepared = preparing.prepare(experiment, load_corpus(experiment))
+    threads = backend.start(experiment.training.threads, parts=True)
+    import keras
 
-        experiment, settings = self.experiment, self.settings
-        kernel = kernels.choose(
-            experiment, settings, self.network, self._prepared.encoded[0], self.threads
-        )
-        each, _ = training.time_updates(
-            *training.compiled(
-                self.network, experiment.objective, experiment.backbone, settings, self._windows,
-                kernel.name, self.threads,
-            ),
-            training.dataset(self._windows, settings.batch, experiment.seed, 0),
-            SECONDS,
+    network = training.new_network(experiment, prepared)
+    fixed = replace(experiment.training, seconds=None, updates=updates)
+    keras.utils.set_random_seed(experiment.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        progress = training.train(
+            Path(scratch), network, experiment.objective, experiment.backbone, fixed,
+            prepared.encoded, experiment.seed, kernel=kernel, threads=threads,
         )  # fmt: skip
-        return {
-            "updates": int((settings.seconds or 0) / each),
-            "milliseconds_per_update": 1000 * each,
-            "kernel": kernel.name,
-            "threads": self.threads,
-            "parameters": self.network.count_params(),
-        }
-
-    def train(self, updates: int, kernel: str) -> dict[str, Any]:
-        """Validation figures after so many updates."""
-        import keras
-
-        from textgen import training
-
-        experiment = self.experiment
-        fixed = replace(self.settings, seconds=None, updates=updates)
-        keras.utils.set_random_seed(experiment.seed)
-        with tempfile.TemporaryDirectory() as scratch:
-            progress = training.train(
-                Path(scratch), self.network, experiment.objective, experiment.backbone, fixed,
-                self._prepared.encoded, experiment.seed, kernel=kernel, threads=self.threads,
-            )  # fmt: skip
-        found = asdict(progress)
-        return {
-            "validation": progress.best,
-            "curve": [round(row["validation_bits_per_character"], 4) for row in found["history"]],
-            "training_bits_per_symbol": round(found["history"][-1]["training_bits_per_symbol"], 4),
-        }
+    history = asdict(progress)["history"]
+    return {
+        "validation": progress.best,
+        "curve": [round(row["validation_bits_per_character"], 4) for row in history],
+        "training_bits_per_symbol": round(history[-1]["training_bits_per_symbol"], 4),
+    }
 
 
 def main() -> None:
@@ -125,11 +101,12 @@ def main() -> None:
         known, seconds = results().get(given.trial, {}), search["seconds"]
         settings = [*search.get("settings", []), *search["trials"][given.trial]]
         threads = 1 if given.step == "train" and given.workers > 1 else 0
-        one = Trial(given.search.parent / search["experiment"], settings, seconds, threads)
+        budget = [f"training.seconds={seconds}", f"training.threads={threads}"]
+        experiment = config.load(given.search.parent / search["experiment"], [*settings, *budget])
         if given.step == "time":
-            print(json.dumps({"settings": settings, "seconds": seconds, **one.time()}))
+            print(json.dumps({"settings": settings, "seconds": seconds, **timed(experiment)}))
         else:
-            print(json.dumps(one.train(known["updates"], known["kernel"])))
+            print(json.dumps(trained(experiment, known["updates"], known["kernel"])))
         return
 
     def step(kind: str, name: str) -> None:

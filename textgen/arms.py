@@ -20,7 +20,7 @@ from textgen.config import Experiment
 from textgen.corpora.loading import Loaded
 from textgen.errors import TextgenError
 from textgen.evaluation import SymbolBits
-from textgen.runs import NEEDED, SCHEMA, check_finished
+from textgen.runs import NEEDED, check_finished, read_metrics
 
 FILES = (*NEEDED, "history.csv", evaluation.SYMBOLS, evaluation.TEXTS)
 
@@ -50,9 +50,7 @@ def read_run(folder: Path) -> Finished:
     """
     check_finished(folder, FILES)
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        if metrics["schema"] != SCHEMA:
-            raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
+        metrics = read_metrics(folder)
         with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
             history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
         run = Finished(

@@ -111,13 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="symbols in the longest n-gram (if not given, 4), or bytes that ppmd looks back on "
         "(8); may be repeated",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="TABLE.KEY=VALUE",
-        help="change a setting, e.g. --set split.seed=1; may be repeated",
-    )
+    cli.settings(parser, "split.seed=1")
     parser.add_argument("--json", action="store_true", help="one JSON record a model")
     return cli.guarded(_command, parser.parse_args(arguments))
 

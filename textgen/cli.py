@@ -53,6 +53,17 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
+def settings(parser: argparse.ArgumentParser, example: str) -> None:
+    """The flag ``--set``."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help=f"change a setting, e.g. --set {example}; may be repeated",
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The ``textgen`` console script: ``textgen run …`` is ``python -m textgen.run …``."""
     given = list(sys.argv[1:] if arguments is None else arguments)

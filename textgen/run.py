@@ -278,13 +278,7 @@ def _bits(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("run", "Train, score and sample one experiment.")
     parser.add_argument("experiment", type=Path, help="a TOML file, e.g. experiments/char.toml")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="TABLE.KEY=VALUE",
-        help="change a setting, e.g. --set training.seconds=60; may be repeated",
-    )
+    cli.settings(parser, "training.seconds=60")
     parser.add_argument("--name", help="name of the run folder (default: the experiment's)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie")
     parser.add_argument("--overwrite", action="store_true", help="replace a run of that name")

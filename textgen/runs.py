@@ -85,14 +85,25 @@ def load_light(folder: Path) -> Light:
     try:
         state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         state.pop("kind")  # for people: the experiment names it
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        metrics = read_metrics(folder)
         experiment = stored_experiment(folder)
         codec = experiment.tokenizer.load(state)
-        if metrics["schema"] != SCHEMA:
-            raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder, error) from None
     return experiment, codec, metrics
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """``metrics.json``.
+
+    Raises:
+        ValueError: it is no JSON, or that of another textgen.
+        KeyError, TypeError: something else.
+    """
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    if metrics["schema"] != SCHEMA:
+        raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
+    return metrics
 
 
 def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import codecs
 import sys
+from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from textgen.errors import TextgenError
 
+HEAD = 1 << 20
+"""Bytes by which an encoding is guessed."""
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -16,6 +20,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+Decoded = TypeVar("Decoded")
 
 
 def read_text(path: Path, encoding: str = "auto") -> str:
@@ -31,22 +36,39 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     """
     with opened(path) as file:
         data = file.read()
-    chosen = marked(data) if encoding == "auto" else encoding
-    try:
-        text = data.decode(chosen)
-    except LookupError:
-        raise unknown_encoding(encoding) from None
-    except UnicodeDecodeError as error:
-        found = guess(path, data[: 1 << 20], error.start) if encoding == "auto" else None
-        if found is None:
-            raise undecodable(path, chosen, error) from None
-        try:
-            text = data.decode(found)
-        except UnicodeDecodeError as second:
-            raise undecodable(path, found, second) from None
+    text, _ = decoded(path, encoding, data[:HEAD], data.decode)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text
+
+
+def decoded(
+    path: Path, encoding: str, head: bytes, decode: Callable[[str], Decoded]
+) -> tuple[Decoded, str]:
+    """What ``decode`` makes of a file in its encoding, and which that is.
+
+    Args:
+        path: the file.
+        encoding: as for :func:`read_text`.
+        head: how the file begins.
+        decode: is given the name of an encoding.
+
+    Raises:
+        TextgenError: an unknown encoding, or bytes that are not text in it.
+    """
+    chosen = _marked(head) if encoding == "auto" else encoding
+    try:
+        return decode(chosen), chosen
+    except LookupError:
+        raise _unknown_encoding(encoding) from None
+    except UnicodeDecodeError as error:
+        found = _guess(path, head, error.start) if encoding == "auto" else None
+        if found is None:
+            raise _undecodable(path, chosen, error) from None
+    try:
+        return decode(found), found
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, found, error) from None
 
 
 def opened(path: Path) -> BufferedReader:
@@ -66,12 +88,12 @@ def opened(path: Path) -> BufferedReader:
         ) from None
 
 
-def marked(data: bytes) -> str:
+def _marked(data: bytes) -> str:
     """The encoding that a byte-order mark names, or UTF-8."""
     return next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
 
 
-def guess(path: Path, head: bytes, bad: int) -> str | None:
+def _guess(path: Path, head: bytes, bad: int) -> str | None:
     """The likely encoding of a file that is not UTF-8, announced on the terminal; None for none.
 
     Args:
@@ -92,13 +114,13 @@ def guess(path: Path, head: bytes, bad: int) -> str | None:
     return best.encoding
 
 
-def unknown_encoding(encoding: str) -> TextgenError:
+def _unknown_encoding(encoding: str) -> TextgenError:
     return TextgenError(
         "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
     )
 
 
-def undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> TextgenError:
+def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> TextgenError:
     bad = (error.object[error.start : error.start + 1] or error.object[:1]).hex()
     return TextgenError(
         str(path),

@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from textgen import caching
-from textgen.corpora.reading import guess, marked, opened, undecodable, unknown_encoding
+from textgen.corpora.reading import HEAD, decoded, opened
 from textgen.errors import TextgenError
 
 LARGE = 32_000_000
@@ -103,21 +103,8 @@ def whole(path: Path, encoding: str = "auto") -> Stretch:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
     with opened(path) as file:
-        head = file.read(BLOCK)
-    chosen = marked(head) if encoding == "auto" else encoding
-    try:
-        characters, returns = _count(path, chosen)
-    except LookupError:
-        raise unknown_encoding(encoding) from None
-    except UnicodeDecodeError as error:
-        found = guess(path, head, error.start) if encoding == "auto" else None
-        if found is None:
-            raise undecodable(path, chosen, error) from None
-        chosen = found
-        try:
-            characters, returns = _count(path, chosen)
-        except UnicodeDecodeError as second:
-            raise undecodable(path, chosen, second) from None
+        head = file.read(HEAD)
+    (characters, returns), chosen = decoded(path, encoding, head, lambda name: _count(path, name))
     if codecs.lookup(chosen).name != "utf-8" or returns:
         path = _converted(path, chosen)
         characters, _ = _count(path, "utf-8")
