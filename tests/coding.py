@@ -10,14 +10,14 @@ import constriction
 import numpy as np
 
 from textgen.likelihood import Stepper
-from textgen.rare_words.base import CAPITAL, FIRST_OWN, UPPER
 from textgen.rare_words.drop import Dropped
 from textgen.rare_words.neighbour import Substituted
 from textgen.rare_words.placeholders import Placeholders
 from textgen.rare_words.unk import NAME
+from textgen.rare_words.vocabulary import CAPITAL, FIRST_OWN, UPPER
 from textgen.spelling import Earlier
 from textgen.symbols import BOUNDARY, ESCAPE, Encoded
-from textgen.tokenizers.words import WordCodec
+from textgen.tokenizers.word_codec import WordCodec
 
 CODE_POINTS = 0x110000
 
@@ -149,7 +149,7 @@ def leaves_open(codec, symbol, before):
 
 def dropped_tokens(codec, text):
     """The tokens missing in each gap of a text that lost its rare words."""
-    from textgen.tokenizers.words import tokenise
+    from textgen.tokenizers.word_codec import tokenise
 
     if not (isinstance(codec, WordCodec) and isinstance(codec.replacer, Dropped)):
         return []

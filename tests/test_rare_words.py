@@ -11,7 +11,6 @@ from conftest import POLICIES, made_up
 from textgen import caching, tagging
 from textgen.errors import TextgenError
 from textgen.generation import _render, encode_prompt
-from textgen.rare_words.base import FIRST_OWN
 from textgen.rare_words.cluster import Cluster
 from textgen.rare_words.drop import Drop
 from textgen.rare_words.neighbour import Neighbour
@@ -19,7 +18,9 @@ from textgen.rare_words.pos import Pos
 from textgen.rare_words.similar import Guess
 from textgen.rare_words.spell import Spell
 from textgen.rare_words.unk import Unk
-from textgen.tokenizers.words import Words, tokenise
+from textgen.rare_words.vocabulary import FIRST_OWN
+from textgen.tokenizers.word_codec import tokenise
+from textgen.tokenizers.words import Words
 
 TEXT = (
     "The old man saw a dog and a house. Then the old man walked to the house and the dog saw a "

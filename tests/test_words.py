@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.errors import TextgenError
-from textgen.rare_words.base import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.rare_words.pos import Pos
 from textgen.rare_words.unk import Unk
+from textgen.rare_words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.symbols import ESCAPE
-from textgen.tokenizers.words import Words, tokenise
+from textgen.tokenizers.word_codec import tokenise
+from textgen.tokenizers.words import Words
 
 anything = st.text(st.characters())  # surrogates included
 wordy = st.text(st.sampled_from("abAB é1'’-–.,\n <>☃_ß"), max_size=40)

@@ -18,8 +18,8 @@ import numpy as np
 
 from textgen.arms import Arm
 from textgen.corpora.base import Document
-from textgen.rare_words.base import split_space
-from textgen.tokenizers.words import tokenise
+from textgen.rare_words.vocabulary import split_space
+from textgen.tokenizers.word_codec import tokenise
 from textgen.tokenizers.writing import SENTENCE_END
 
 FREQUENT, COMMON = 100, 10

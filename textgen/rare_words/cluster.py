@@ -14,15 +14,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from textgen.rare_words.base import (
-    Material,
-    Rare,
-    Vocabulary,
-    fitted_speller,
-    loaded_speller,
-)
+from textgen.rare_words.base import Material, Rare, fitted_speller, loaded_speller
 from textgen.rare_words.placeholders import Placeholders
 from textgen.rare_words.similar import Guess, word_vectors
+from textgen.rare_words.vocabulary import Vocabulary
 from textgen.settings import Count
 from textgen.spelling import Speller
 

@@ -20,11 +20,11 @@ from textgen.rare_words.base import (
     Rare,
     Replacer,
     Reveal,
-    Vocabulary,
     fitted_speller,
     loaded_speller,
 )
 from textgen.rare_words.unk import NAME
+from textgen.rare_words.vocabulary import Vocabulary
 from textgen.spelling import Earlier, Speller
 
 

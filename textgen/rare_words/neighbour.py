@@ -20,21 +20,17 @@ import numpy as np
 from textgen import tagging
 from textgen.errors import TextgenError
 from textgen.rare_words.base import (
-    CAPITAL,
-    FIRST_OWN,
-    JOIN,
-    UPPER,
     Coded,
     Hidden,
     Material,
     Rare,
     Replacer,
     Reveal,
-    Vocabulary,
     fitted_speller,
     loaded_speller,
 )
 from textgen.rare_words.similar import Guess, known_form, word_vectors
+from textgen.rare_words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 from textgen.settings import Count
 from textgen.spelling import Earlier, Speller
 

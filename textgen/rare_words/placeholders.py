@@ -8,17 +8,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
-from textgen.rare_words.base import (
-    CAPITAL,
-    FIRST_OWN,
-    JOIN,
-    UPPER,
-    Coded,
-    Hidden,
-    Rare,
-    Replacer,
-    Reveal,
-)
+from textgen.rare_words.base import Coded, Hidden, Rare, Replacer, Reveal
+from textgen.rare_words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.spelling import Earlier, Speller
 
 

@@ -12,15 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from textgen import tagging
-from textgen.rare_words.base import (
-    FIRST_OWN,
-    Material,
-    Rare,
-    Vocabulary,
-    fitted_speller,
-    loaded_speller,
-)
+from textgen.rare_words.base import Material, Rare, fitted_speller, loaded_speller
 from textgen.rare_words.placeholders import Placeholders
+from textgen.rare_words.vocabulary import FIRST_OWN, Vocabulary
 from textgen.spelling import Speller
 
 COARSE = {

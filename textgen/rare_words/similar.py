@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from textgen import vectors
-from textgen.rare_words.base import Material, Vocabulary, split_space
+from textgen.rare_words.base import Material
+from textgen.rare_words.vocabulary import Vocabulary, split_space
 
 PIECE = 1000
 LONGEST = 6

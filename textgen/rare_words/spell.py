@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from textgen.rare_words.base import (
-    FIRST_OWN,
-    JOIN,
-    Coded,
-    Hidden,
-    Material,
-    Rare,
-    Replacer,
-    Reveal,
-    Vocabulary,
-)
+from textgen.rare_words.base import Coded, Hidden, Material, Rare, Replacer, Reveal
+from textgen.rare_words.vocabulary import FIRST_OWN, JOIN, Vocabulary
 from textgen.symbols import CHARACTER_BITS, ESCAPE
 
 NAME = "spelled"

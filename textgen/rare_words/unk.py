@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from textgen.rare_words.base import Material, Rare, Vocabulary, fitted_speller, loaded_speller
+from textgen.rare_words.base import Material, Rare, fitted_speller, loaded_speller
 from textgen.rare_words.placeholders import Placeholders
+from textgen.rare_words.vocabulary import Vocabulary
 
 NAME = "unk"
 
