@@ -12,10 +12,11 @@ import pytest
 from conftest import write_experiment
 
 import textgen as package
-from textgen import arms, cross, evaluation, paid, significance
+from textgen import arms, cross, evaluation, paid, runs, significance
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
-from textgen.report import data
+from textgen.likelihood import Stepper
+from textgen.report import data, rows
 from textgen.studies import Contrast
 
 WORDS = [
@@ -147,13 +148,44 @@ def test_models_score_each_others_samples(report, trained):
     assert again["char"]["char"] == found["cross"]["char"]["char"]
 
 
+def test_a_sample_costs_what_the_scorer_says_symbol_by_symbol(report, trained):
+    """Against a sum over the scorer read one symbol at a time; samples have no end mark."""
+    _, found = report
+    run = runs.load(trained / "char-1")
+    (writer,) = arms.group([arms.read_run(trained / "words")])
+    bits = characters = 0.0
+    for document in cross.samples(writer):
+        stepper = Stepper(run.objective, run.network, run.experiment.backbone, run.cache)
+        encoded = run.codec.encode(document.text)
+        for symbol in encoded.symbols.tolist():
+            bits -= np.log2(stepper.probabilities()[symbol])
+            stepper.append(symbol)
+        bits += encoded.spelling_bits.sum()
+        characters += len(document.text)
+    assert found["cross"]["char"]["words"] == pytest.approx(bits / characters, abs=1e-4)
+
+
+def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
+    (arm,) = arms.group([arms.read_run(trained / "char-1")])
+    plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
+    planned, measured = rows.arm(arm, plan), rows.arm(arm, None)
+    (curve,) = planned["curves"]
+    assert curve["seconds"] == [7.0 + 0.25 * updates for updates in curve["updates"]]
+    training = arm.first.metrics["training"]
+    assert planned["seconds"] == 7.0 + 0.25 * training["updates"]
+    assert measured["seconds"] == training["preparation_seconds"] + training["seconds"]
+    ahead = [row["seconds"] + training["preparation_seconds"] for row in arm.first.history]
+    assert measured["curves"][0]["seconds"] == ahead
+    assert measured["curves"][0]["validation"] == curve["validation"]
+
+
 def test_samples_are_those_of_all_seeds_at_every_temperature(report, trained):
     folder, found = report
     settings = evaluation.Evaluation()
     generated = found["generated"]
     assert generated["settings"]["temperatures"] == list(settings.temperatures)
-    for rows in generated["arms"].values():
-        assert len(rows) == len(settings.temperatures)
+    for each in generated["arms"].values():
+        assert len(each) == len(settings.temperatures)
     for row in (*generated["rows"].values(), *generated["arms"]["char"]):
         assert set(row) == set(generated["labels"])
     texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))

@@ -7,15 +7,17 @@ import json
 import numpy as np
 import pytest
 from conftest import POLICIES, made_up
+from gensim.models import KeyedVectors
 
 from textgen import caching, tagging
 from textgen.errors import TextgenError
 from textgen.generation import _render, encode_prompt
+from textgen.rare_words import cluster, neighbour
 from textgen.rare_words.cluster import Cluster
 from textgen.rare_words.drop import Drop
 from textgen.rare_words.neighbour import Neighbour
 from textgen.rare_words.pos import Pos
-from textgen.rare_words.similar import Guess
+from textgen.rare_words.similar import Guess, known_form
 from textgen.rare_words.spell import Spell
 from textgen.rare_words.unk import Unk
 from textgen.rare_words.vocabulary import FIRST_OWN
@@ -170,6 +172,47 @@ def test_clusters_hold_every_rare_training_word_once():
     members = [w for c in codec.replacer.classes for w in codec.replacer.pool(c)]
     assert len(members) == len(set(members))
     assert {"owl", "Akeley", "hooting"} <= set(members)
+
+
+NAMES = {"Akeley", "Wilmarth", "Arkham", "Dunwich"}
+
+
+def planted(place):
+    """In place of trained vectors: each word where ``place`` says, in the plane."""
+
+    def vectors(material, kind, size, epochs):
+        tokens = {token for document in material.documents for token in document}
+        words = sorted({known_form(token, material.vocabulary) for token in tokens})
+        made = KeyedVectors(2)
+        made.add_vectors(words, np.array([place(word) for word in words]))
+        return made
+
+    return vectors
+
+
+def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
+    def place(word):
+        far = 1 + 50 * (len(word) % 3)  # however long the vectors are
+        aside = far * 0.02 * len(word)
+        return (far, aside) if word in NAMES else (aside, far)
+
+    monkeypatch.setattr(cluster, "word_vectors", planted(place))
+    replacer = Words(Cluster(clusters=2)).fit([TEXT + RARE], [], 1).replacer
+    names, others = sorted((set(replacer.pool(c)) for c in replacer.classes), key=len)
+    assert names == NAMES
+    assert {"owl", "hooting", "unicorn"} <= others
+
+
+def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
+    turned = {"dog": 0.3, "man": 0.9, "house": 1.6, "owl": 0.5, "Akeley": 0.95, "unicorn": 1.5}
+
+    def place(word):
+        far = 9.0 if word in ("owl", "man") else 1.0  # man ends nearest to where owl does
+        return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
+
+    monkeypatch.setattr(neighbour, "word_vectors", planted(place))
+    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).replacer.stand_ins
+    assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
 
 
 def test_recall_is_what_makes_a_known_rare_word_cheap():

@@ -7,8 +7,12 @@ import math
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import softmax
 
+from textgen import spelling
 from textgen.character_ngram import CharacterNgram
 from textgen.spelling import CACHE, Earlier, Speller
 from textgen.symbols import CHARACTER_BITS
@@ -77,6 +81,23 @@ def test_tuning_chooses_by_the_likelihood_of_validation_words():
     assert repeated.weights["A"][0] > 0.9
     assert new.weights["A"][0] < 0.1
     assert repeated.bits("ab", "A") < new.bits("ab", "A")
+
+
+def test_mixture_weights_are_the_most_likely_under_their_prior():
+    """Expectation-maximisation against a general optimiser of what it should maximise."""
+    draw = np.random.default_rng(4)
+    masses = draw.random((40, 3)) ** 3
+    masses[:5] = 0  # words that nothing explains say nothing
+    prior, strength = np.array([0.5, 0.3, 0.2]), 8.0
+
+    def cost(free):
+        weights = softmax([*free, 0.0])
+        return -np.log(masses[5:] @ weights).sum() - strength * prior @ np.log(weights)
+
+    expected = softmax([*minimize(cost, [0.0, 0.0], tol=1e-10).x, 0.0])
+    found = spelling._maximise(masses.tolist(), tuple(prior), strength)
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert abs(found[0] - prior[0]) > 0.01
 
 
 def test_kneser_ney_by_hand():
