@@ -217,6 +217,21 @@ def test_units_are_solved_for_a_number_of_parameters(tmp_path, corpus_folder, ar
         calibration.measure(experiment, seconds=0, parameters=300)
 
 
+def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folder):
+    text = "[budget]\nupdates = 3\nparameters = 20000\n" + CHAR
+    made = studies.load(write(tmp_path, corpus_folder, text))
+    plans, failed = planning.plan(made, tmp_path)
+    char = plans["char"]
+    assert (failed, char.updates, char.seconds_per_update) == ({}, 3, None)
+    assert char.parameters == pytest.approx(20_000, rel=0.02)
+    run = made.experiment("char", 2, char.overrides)
+    assert list(run.backbone.units) == char.units != [24]
+    assert planning.plan(made, tmp_path)[0] == plans
+    write(tmp_path, corpus_folder, text.replace("20000", "30000"))
+    with pytest.raises(TextgenError, match=r"budget\.parameters: 20000 → 30000"):
+        planning.plan(studies.load(made.path), tmp_path)
+
+
 def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
     write(tmp_path, corpus_folder, "")
     networks = []
