@@ -13,10 +13,13 @@ from conftest import write_experiment
 
 import textgen as package
 from textgen import arms, cross, evaluation, paid, runs, significance
+from textgen.compare import _joined
+from textgen.corpora.base import Document
 from textgen.corpora.loading import load_corpus
 from textgen.errors import TextgenError
 from textgen.likelihood import Stepper
-from textgen.report import data, rows
+from textgen.report import cautions, data, rows
+from textgen.report.passage import passage
 from textgen.studies import Contrast
 
 WORDS = [
@@ -315,6 +318,48 @@ def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_pat
     assert "Holm over 2 contrasts" in contrast["sentence"]
     assert any("Is nothing better? There is no figure of absent" in w for w in found["warnings"])
     assert "corrected for 2 questions" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_arms_of_one_name_give_a_report_one_folder():
+    assert _joined(["char", "char (runs)", "char (b/runs)"]) == "char-char (runs)-char (b_runs)"
+    assert _joined(list("abcde")) == "a-b-c-d-and-others"
+
+
+def test_some_arms_without_a_cache_is_a_warning():
+    def row(name, *orders):
+        return {"name": name, "document_cache": list(orders)}
+
+    assert cautions.caches([row("a"), row("b")]) == []
+    assert cautions.caches([row("a", 1), row("b", 2)]) == []
+    (told,) = cautions.caches([row("a", 1), row("b"), row("c")])
+    assert "b, c none" in told
+
+
+def test_questions_without_an_answer_are_warnings():
+    asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
+    found = cautions.unanswered(asked, {"a", "b"})
+    assert [told.partition("no figure of ")[2] for told in found] == ["lost.", "gone and lost."]
+
+
+def test_a_passage_stands_around_its_word_or_in_the_middle():
+    paragraphs = [f"Paragraph {i} " + "of words " * 30 for i in range(40)]
+    paragraphs[20] += "and a lantern in it"
+    held_out = [
+        Document("short", "Nothing."),
+        Document("long", "\n\n".join(paragraphs)),
+        Document("longest", "one two " * 5000),
+    ]
+    found = passage(held_out, [], "lantern")
+    assert found["document"] == "long"
+    assert "lantern" in found["text"]
+    assert found["text"].startswith("Paragraph ")
+    assert held_out[1].text[found["start"] :].startswith(found["text"])
+    assert 600 <= len(found["text"]) <= 1200
+    other = passage(held_out, [], "")
+    middle = other["start"] + len(other["text"]) / 2
+    assert other["document"] == "long"  # of middling size
+    assert middle == pytest.approx(len(held_out[1].text) / 2, abs=600)
+    assert passage([Document("tiny", "Only this.")], [], "")["text"] == "Only this."
 
 
 def test_the_same_run_twice_is_refused(textgen, trained):

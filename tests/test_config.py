@@ -90,6 +90,16 @@ def test_broken_toml_and_missing_files_are_named(tmp_path):
     assert "leads back" in complaint(tmp_path, 'include = "e.toml"')
 
 
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "e.toml").write_text("")
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(TextgenError, match=r"e\.toml(.|\n)*Permission denied"):
+        config.load(tmp_path / "e.toml")
+
+
 def test_overrides_read_toml_and_replace_a_budget(tmp_path):
     changes = ["training.seconds=2.5", 'objective={kind="shifted",window=4,shift=2}', "name=x"]
     experiment = load(tmp_path, BASE, *changes)

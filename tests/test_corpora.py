@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.config import resolve
+from textgen.corpora import reading
 from textgen.corpora.base import ARTICLE, Document, corpus_hash, keep_characters, source
 from textgen.corpora.file import File, cut
 from textgen.corpora.folder import Folder
@@ -43,6 +44,20 @@ def test_a_guessed_encoding_is_announced(tmp_path, capfd):
     (tmp_path / "a.txt").write_bytes(text.encode("cp1252"))
     assert Folder(tmp_path).documents()[0].text == text
     assert "is not UTF-8" in capfd.readouterr().err
+
+
+def test_an_encoding_is_guessed_by_what_stands_around_the_first_strange_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "AROUND", 7000)
+    german = "Der Schnee fällt über die Häuser, und niemand weiß, wohin er geht.\n" * 90
+    text = "A long preface in plain English letters.\n" * 400 + german
+    (tmp_path / "a.txt").write_bytes(text.encode("cp1252"))
+    assert Folder(tmp_path).documents()[0].text == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8"])
+def test_a_mark_is_removed_where_the_encoding_is_stated_too(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode("utf-8-sig"))
+    assert Folder(tmp_path, encoding=encoding).documents()[0].text == "Ünïcode ☃"
 
 
 @pytest.mark.parametrize("content", [b"abc \xff def", b"\x00\x01\x02\xff\xfe\xfd" * 50])

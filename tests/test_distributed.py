@@ -285,6 +285,25 @@ def test_a_worker_that_does_not_come_is_named_after_a_while(came, absent):
         assert f"{absent} ({workers[absent]})" in found
 
 
+def test_workers_of_another_cluster_are_told_or_sent_away():
+    chief, one, other = addresses(3)
+    told = {}
+
+    def come(index, workers):
+        try:
+            meet(Cluster(workers, index), {"text": "a"}, 20.0)
+        except TextgenError as error:
+            told[index] = error.found
+
+    clusters = [(0, (chief, one)), (1, (chief, other))]  # its port is another one for the chief
+    threads = [threading.Thread(target=come, args=each) for each in clusters]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == dict.fromkeys((0, 1), "worker 1 has other workers in TF_CONFIG than the chief")
+
+
 def test_a_stranger_at_the_door_is_sent_away():
     workers, told = addresses(2), {}
     thread = threading.Thread(
@@ -296,6 +315,8 @@ def test_a_stranger_at_the_door_is_sent_away():
         try:
             with socket.create_connection((host, int(port))) as line:
                 line.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with socket.create_connection((host, int(port))) as line:  # of a larger cluster
+                line.sendall(b'{"worker": 2, "about": {"text": "b"}}\n')
             break
         except ConnectionError:
             time.sleep(0.05)

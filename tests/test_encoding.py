@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import POLICIES, made_up
 
-from textgen import caching, encoding, processes
+from textgen import baseline, caching, encoding, processes, references
 from textgen import stored as stored_module
 from textgen.config import resolve
 from textgen.corpora import file, loading, stretches
@@ -21,6 +21,7 @@ from textgen.corpora.base import Document
 from textgen.corpora.file import File
 from textgen.corpora.folder import Folder
 from textgen.corpora.loading import load_corpus
+from textgen.corpora.reading import read_text
 from textgen.errors import TextgenError
 from textgen.objectives import windows as windows_module
 from textgen.objectives.stepwise import NextToken, Shifted
@@ -127,6 +128,37 @@ def test_a_wrong_byte_is_found_in_its_place(tmp_path, monkeypatch, small_limits)
     (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9 + b"\xff rest")
     with pytest.raises(TextgenError, match=r"byte 45 \(0xff\) is not utf-8"):
         Folder(tmp_path, encoding="utf-8").documents()
+
+
+@pytest.mark.parametrize("stated", ["auto", "utf-8"])
+def test_a_large_file_is_decoded_as_a_small_one_is(tmp_path, monkeypatch, small_limits, stated):
+    monkeypatch.setattr(stretches, "BLOCK", 7)
+    content = "Ünïcode ☃\r\nand more".encode("utf-8-sig")
+    if stated == "auto":
+        content = ("plain\n" * 50 + "Häuser, Straßen und Gärten über Köln.\r" * 30).encode("cp1252")
+    (tmp_path / "a.txt").write_bytes(content)
+    assert stretches.whole(tmp_path / "a.txt", stated).read() == read_text(
+        tmp_path / "a.txt", stated
+    )
+    with pytest.raises(TextgenError, match=r"corpus\.encoding(.|\n)*utf-99"):
+        stretches.whole(tmp_path / "a.txt", "utf-99")
+
+
+def test_baselines_read_the_symbols_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
+    (tmp_path / "tales").mkdir()
+    for name in "abcdefghijklmnop":  # each with a word of its own
+        (tmp_path / "tales" / f"{name}.txt").write_text(f" {name * 5}" * 3 + made_up(9, ord(name)))
+    monkeypatch.setattr(loading, "FITTED", 3000)
+    experiment = settings(tmp_path / "tales", {"kind": "words", "rare_words": "unk"})
+    loaded = load_corpus(experiment)
+    assert loaded.sample is not loaded.train
+    (found,) = baseline.baseline(experiment, loaded)
+    assert found["symbols"] == prepare(experiment, loaded).codec.size
+    whole = experiment.tokenizer.fit([d.text for d in loaded.train])
+    assert found["symbols"] < whole.size
+    monkeypatch.setattr(references, "CHARACTERS", 1000)
+    with pytest.raises(TextgenError, match=r"kneser_ney(.|\n)*more than 1,000"):
+        next(baseline.baseline(experiment, loaded))
 
 
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):

@@ -120,9 +120,10 @@ def test_symbols_that_tell_nothing_are_counted_with_the_next():
     np.testing.assert_allclose(table.per_character(), [4 / 3] * 3 + [6, 6, 16])
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    (tmp_path / evaluation.SYMBOLS).write_bytes(b"PK nothing")
-    (tmp_path / evaluation.TEXTS).write_text("{")
+@pytest.mark.parametrize(("symbols", "texts"), [(b"PK nothing", "{"), (b"", "[")])
+def test_a_damaged_file_is_named(tmp_path, symbols, texts):
+    (tmp_path / evaluation.SYMBOLS).write_bytes(symbols)
+    (tmp_path / evaluation.TEXTS).write_text(texts)
     for read, name in (
         (evaluation.read_symbols, evaluation.SYMBOLS),
         (evaluation.read_texts, evaluation.TEXTS),
@@ -131,4 +132,6 @@ def test_a_damaged_file_is_named(tmp_path):
             read(tmp_path)
         assert name in str(caught.value)
         assert "delete it" in str(caught.value)
+    assert evaluation._settings(tmp_path) is None
+    (tmp_path / evaluation.TEXTS).write_text("[]")
     assert evaluation._settings(tmp_path) is None

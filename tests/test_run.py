@@ -98,6 +98,8 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     unknown = textgen("generate", folder, "--prompt", "The ☃ tide")
     assert unknown.code == 2
     assert "'☃' (U+2603)" in unknown.err
+    with pytest.raises(TextgenError, match=r"--method(.|\n)*sample or article"):
+        package.generate(folder, method="Article")
     cold = textgen("generate", folder, "--temperature", -1)
     assert cold.code == 2
     assert "generate.temperature" in cold.err
@@ -119,6 +121,13 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     )
     settings.write_text(before_there_were_caches)
     _scoring_uses_the_cache(folder, metrics, metrics["test"]["document_cache_saves"])
+    for name in ("tokenizer.json", "metrics.json"):
+        content = (folder / name).read_bytes()
+        for damage in ("null", "[]", "{", '{"schema": 1}'):
+            (folder / name).write_text(damage)
+            with pytest.raises(TextgenError, match="a damaged run"):
+                runs.load_light(folder)
+        (folder / name).write_bytes(content)
     whole = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
     broken = textgen("generate", folder)

@@ -323,6 +323,24 @@ def test_a_changed_arm_is_refused_and_overwrite_replaces_what_has_changed(
         study.study(path, runs_folder=runs_folder, quiet=True)
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "manifest.json", "experiment.toml"])
+def test_a_damaged_run_is_told_of_or_replaced(copied, tmp_path, corpus_folder, name):
+    path = write(tmp_path, corpus_folder, BUDGET + CHAR)
+    (copied.folder / "char-1" / name).write_text("{")
+    with pytest.raises(TextgenError, match=name.replace(".", r"\.")):
+        study.study(path, runs_folder=tmp_path / "runs", quiet=True)
+    assert copied.asked == []
+    with pytest.raises(TextgenError), recorded():  # nothing is run here: it is still damaged
+        study.study(path, runs_folder=tmp_path / "runs", overwrite=True, quiet=True)
+    assert copied.asked == [("char-1", True)]
+
+
+def test_what_ended_a_process_is_told(tmp_path):
+    (tmp_path / "log.txt").write_text("so far")
+    assert workers.told(tmp_path / "log.txt", -signal.SIGKILL) == "so far\nended by SIGKILL"
+    assert workers.told(tmp_path / "log.txt", 2) == "so far"
+
+
 def test_finished_runs_on_other_text_are_refused_or_replaced(copied, tmp_path, corpus_folder):
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
     manifest = copied.folder / "char-1" / "manifest.json"

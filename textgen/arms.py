@@ -18,7 +18,7 @@ import numpy as np
 from textgen import config, evaluation
 from textgen.config import Experiment
 from textgen.corpora.loading import Loaded
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.evaluation import SymbolBits
 from textgen.runs import NEEDED, check_finished, read_metrics
 
@@ -62,7 +62,7 @@ def read_run(folder: Path) -> Finished:
             evaluation.read_texts(folder),
         )
         _check_sum(run)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise TextgenError(
             str(folder), found=f"a damaged run ({type(error).__name__}: {error})",
             expected="the files as textgen wrote them",

@@ -50,7 +50,7 @@ def start(threads: int = 0, deterministic: bool = False, *, parts: bool = False)
 def keep_freed_memory() -> None:
     """Let glibc reuse large buffers: by default it gives the scratch space of every training step
     back to the system and faults it in again, page by page."""
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, 1 << 30)
         mallopt(M_TRIM_THRESHOLD, 1 << 30)

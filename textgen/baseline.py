@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from textgen import cli, config
+from textgen import cli, config, preparing
 from textgen.baselines import TABLE
 from textgen.baselines.base import Bytes, score
 from textgen.corpora.loading import Loaded, load_corpus
 from textgen.errors import TextgenError
 from textgen.likelihood import UNIT, summarise, tuned_cache
+from textgen.references import too_much
 from textgen.registry import lookup
 
 
@@ -41,17 +42,23 @@ def baseline(
         not have (an order, a tokenizer, symbols) is None.
 
     Raises:
-        TextgenError: no such kind, or an order that it does not take.
+        TextgenError: no such kind, an order that it does not take, or too large a corpus.
     """
     entry = lookup("baseline", kind, "--kind")
     _check(orders, kind, entry)
-    texts = [d.text for d in loaded.train]
+    if why := too_much(entry.reads_bytes, loaded):
+        raise TextgenError(
+            f"--kind {kind}",
+            found=why,
+            expected="less: n-grams take some 150 bytes of memory a character, and a compressor "
+            "reads all training text once a document",
+            hint="take a part of the corpus",
+        )
     codec = None
     if not entry.reads_bytes:
-        tuning = [d.text for d in loaded.validation]
-        codec = experiment.tokenizer.fit(texts, tuning, experiment.seed)
+        codec = preparing.fitted(experiment.tokenizer, loaded, experiment.seed)
     reader = codec or Bytes()
-    training = [reader.encode(text, training=True).symbols for text in texts]
+    training = [reader.encode(d.text, training=True).symbols for d in loaded.train]
     test = [reader.encode(d.text) for d in loaded.test]
     cached = experiment.document_cache.orders if codec else ()
     validation = [reader.encode(d.text) for d in loaded.validation] if cached else []

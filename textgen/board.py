@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.table import Table
 
+from textgen.runs import read_metrics
 from textgen.studies import Study
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
@@ -136,11 +136,6 @@ class Board:
         fallbacks = [a for a, found in rows.items() if any(m["corpus"]["fallback"] for m in found)]
         if fallbacks:
             self.screen.warn(f"FALLBACK CORPUS, not the one that was meant: {', '.join(fallbacks)}")
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
 
 
 def figure(folder: Path) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textgen.errors import TextgenError, write_failed
+from textgen import atomic
+from textgen.errors import UNREADABLE, TextgenError, write_failed
 
 FOLDER = "checkpoint"
 
@@ -30,7 +30,7 @@ def save(run: Path, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> 
             np.savez(file, **arrays)  # type: ignore[arg-type]  # not allow_pickle
             file.flush()
             os.fsync(file.fileno())
-        (fresh / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
+        atomic.put(fresh / "progress.json", json.dumps(progress))
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
@@ -56,7 +56,7 @@ def load(run: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         with np.load(folder / "state.npz", allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
         progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise TextgenError(
             str(folder),
             found=f"a damaged checkpoint ({error})",

@@ -148,15 +148,18 @@ def _task(
         folder = Path(scratch) / "runs"
         for name, data in files.items():
             atomic.write(folder / job.name / name, data)
-        process = workers.start_run(
-            job,
-            folder,
-            Path(scratch),
-            env=environment,
-            cwd=place if Path(place).is_dir() else None,  # relative paths in [corpus]
-        )
-        code = workers.finish(process)
-        log = workers.read_log(Path(scratch) / f"{job.name}.txt")
+        for _ in range(2):  # once more after a crash
+            process = workers.start_run(
+                job,
+                folder,
+                Path(scratch),
+                env=environment,
+                cwd=place if Path(place).is_dir() else None,  # relative paths in [corpus]
+            )
+            code = workers.finish(process)
+            if code not in workers.CRASHES:
+                break
+        log = workers.told(Path(scratch) / f"{job.name}.txt", code)
         made = {} if code else read_files(folder / job.name)
     return code, log, made, time.perf_counter() - begin
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import shlex
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen import cli
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 
 if TYPE_CHECKING:
     from textgen.arms import Finished
@@ -73,7 +72,7 @@ def compare(
     same = [arm for arm in arms if arms_.is_on(arm, loaded)]
     names = [arm.name for arm in arms]
     comparison = data.Comparison(
-        name=name or "-".join(names[:4]) + ("-and-others" if len(names) > 4 else ""),
+        name=name or _joined(names),
         title=title or " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
         arms=arms,
         loaded=loaded,
@@ -132,17 +131,20 @@ def _corpus_of(folder: Path) -> str:
     Raises:
         TextgenError: it is no finished run.
     """
-    from textgen.runs import check_finished
+    from textgen.run_folder import damaged
+    from textgen.runs import check_finished, read_metrics
 
     check_finished(folder)
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        return str(metrics["corpus"]["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise TextgenError(
-            str(folder / "metrics.json"), found=f"damaged ({error})",
-            expected="the file as textgen wrote it", hint="train it again with --overwrite",
-        ) from None  # fmt: skip
+        return str(read_metrics(folder)["corpus"]["sha256"])
+    except UNREADABLE as error:
+        raise damaged(folder / "metrics.json", error) from None
+
+
+def _joined(names: Sequence[str]) -> str:
+    """The name of a report's folder; where a run lies may be a part of an arm's name."""
+    joined = "-".join(names[:4]) + ("-and-others" if len(names) > 4 else "")
+    return joined.replace("/", "_")
 
 
 def _against_first(names: Sequence[str]) -> list[Contrast]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from textgen.arms import Arm
 from textgen.atomic import write_json
 from textgen.corpora.base import Document
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.evaluation import Evaluation, scored
 from textgen.runs import load
 
@@ -86,8 +86,8 @@ def _key(documents: Sequence[Document]) -> str:
 
 def _read(folder: Path) -> dict[str, float]:
     try:
-        return json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((folder / FILE).read_text(encoding="utf-8")))
+    except UNREADABLE:
         return {}
 
 

@@ -30,7 +30,7 @@ from textgen.config import Experiment
 from textgen.corpora.base import Document
 from textgen.corpora.loading import Loaded
 from textgen.corpora.stretches import Stretch
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.stored import INDEX, SYMBOLS, Stored, write_part
 from textgen.symbols import Encoded, smallest_dtype
 from textgen.tokenizers.base import Codec
@@ -108,7 +108,7 @@ def _read(folder: Path, size: int, count: bool = True) -> Stored | None:
         stored = Stored(folder, size)
         if count:
             caching.save_seconds(float(json.loads((folder / SECONDS).read_text(encoding="utf-8"))))
-    except (OSError, ValueError, TypeError, IndexError):
+    except UNREADABLE:
         return None
     return stored
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import errno
+import zipfile
+import zlib
 from pathlib import Path
+
+UNREADABLE = (
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+"""What reading a file that somebody or something has damaged may raise."""
 
 
 class TextgenError(Exception):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import json
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ import numpy as np
 from textgen.atomic import write, write_json
 from textgen.corpora.base import Document
 from textgen.corpora.loading import Loaded, load_corpus
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.generation import generate
 from textgen.likelihood import DocumentBits, score
 from textgen.runs import Run, load
@@ -204,7 +203,7 @@ def ensure(folder: Path, loaded: Loaded | None = None) -> bool:
 def _settings(folder: Path) -> Any:
     try:
         return json.loads((folder / TEXTS).read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError):
+    except UNREADABLE:
         return None
 
 
@@ -221,7 +220,7 @@ def read_symbols(folder: Path) -> list[SymbolBits]:
                 np.split(data[key].astype(kind), cuts)
                 for key, kind in (("ends", np.int64), ("model", float), ("spelling", float))
             ]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise _unreadable(folder / SYMBOLS, error) from None
     return [SymbolBits(*row) for row in zip(names, *columns, strict=True)]
 
@@ -234,7 +233,7 @@ def read_texts(folder: Path) -> dict[str, Any]:
     """
     try:
         return json.loads((folder / TEXTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise _unreadable(folder / TEXTS, error) from None
 
 

@@ -31,6 +31,10 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TextgenError(str(path), found=str(error), expected="a valid TOML file") from None
+    except OSError as error:
+        raise TextgenError(
+            str(path), found=error.strerror or str(error), expected="a file that can be read"
+        ) from None
     include = data.pop("include", None)
     if include is None:
         return data

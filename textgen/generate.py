@@ -15,6 +15,7 @@ from textgen.errors import TextgenError
 from textgen.settings import Sampling
 from textgen.tokenizers.base import REALISE
 
+METHODS = ("sample", "article")
 NOT_OPTIONS = ("run", "prompt", "json", "debug", "marked")
 
 
@@ -66,6 +67,8 @@ def sample(
         },
         "generate",
     )
+    if method not in METHODS:
+        raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
     if not 0 <= seed < 2**31:
         raise TextgenError("--seed", found=str(seed), expected="a whole number from 0, below 2^31")
     light = runs.load_light(Path(folder))
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=1)
     parser.add_argument(
         "--method",
-        choices=("sample", "article"),
+        choices=METHODS,
         default="sample",
         help="article: guess every symbol of the real text given as --prompt, feeding nothing back",
     )

@@ -49,13 +49,14 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
     prompts = [encode_prompt(codec, prompt) for prompt in settings.prompts]
     numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
     steps = math.ceil(settings.length / codec.characters_per_symbol * MARGIN)
+    most = max(4 * settings.length, 2 * steps)
     while True:
         drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
         rendered = [
             _render(codec, symbols, settings.prompts[i], settings.realise, seed * 1000 + row)
             for row, (symbols, i) in enumerate(zip(drawn, numbers, strict=True))
         ]
-        if steps >= settings.length or all(len(r.text) >= settings.length for r in rendered):
+        if steps >= most or all(len(r.text) >= settings.length for r in rendered):
             break
         steps *= 2  # the same seed draws the same text again, and goes on
     return [

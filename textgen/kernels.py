@@ -16,7 +16,7 @@ import tensorflow as tf
 import textgen
 from textgen import atomic, caching, manifest, training
 from textgen.config import Experiment
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.lstm import KERNELS
 from textgen.settings import Training
 from textgen.symbols import Encoded
@@ -114,5 +114,5 @@ def _key(experiment: Experiment, network: Any, threads: int) -> str:
 def _read(path: Path) -> dict[str, float] | None:
     try:
         return {str(k): float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError):
+    except UNREADABLE:
         return None

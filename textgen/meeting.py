@@ -126,9 +126,11 @@ def meet(
     """
     if cluster.workers == 1:
         return
+    about = {**about, "workers in TF_CONFIG": " ".join(cluster.addresses)}
     host, port = _split(cluster.addresses[cluster.index])
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server(("", port), backlog=cluster.workers)
+        listener = socket.create_server(("", port), family=family, backlog=cluster.workers)
     except OSError as error:
         raise TextgenError(
             f"TF_CONFIG: {host}:{port}",
@@ -168,6 +170,8 @@ def _receive(
                 index, theirs = int(told["worker"]), dict(told["about"])
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # not one of us
+            if index not in range(1, cluster.workers):
+                continue  # of another cluster
             came[index] = caller
             problem = _different(index, about, theirs)
         for caller in came.values():
@@ -181,10 +185,16 @@ def _missing(cluster: Cluster, came: set[int], wait: float) -> dict[str, str]:
     return {
         "found": f"{len(came)} of {cluster.workers} workers after {wait:.0f} s; "
         f"not there: {', '.join(absent)}",
-        "expected": "the same command on all of them at about the same time",
-        "hint": f"start them all again; TF_CONFIG and firewalls must let them reach "
-        f"{cluster.addresses[0]} and each other",
+        **_TOGETHER,
+        "hint": f"start them all again; {_reach(cluster)}",
     }
+
+
+_TOGETHER = {"expected": "the same command on all of them at about the same time"}
+
+
+def _reach(cluster: Cluster) -> str:
+    return f"TF_CONFIG and firewalls must let them reach {cluster.addresses[0]} and each other"
 
 
 def _different(index: int, ours: dict[str, str], theirs: dict[str, str]) -> dict[str, str]:
@@ -210,4 +220,8 @@ def _call(cluster: Cluster, about: dict[str, str], wait: float) -> dict[str, str
                 return dict(json.loads(line.makefile(encoding="utf-8").readline()))
         except (OSError, ValueError):
             time.sleep(0.2)
-    return _missing(cluster, set(range(1, cluster.workers)), wait)
+    return {
+        "found": f"no answer from worker 0 ({cluster.addresses[0]}) in {wait:.0f} s",
+        **_TOGETHER,
+        "hint": f"look at what worker 0 has printed, then start them all again; {_reach(cluster)}",
+    }

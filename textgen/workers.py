@@ -16,9 +16,8 @@ import filelock
 
 from textgen import run_folder
 from textgen.config import Experiment
-from textgen.processes import GRACE_SECONDS, stopped_after
+from textgen.processes import GRACE_SECONDS, read_log, stopped_after
 from textgen.processes import finish as finish
-from textgen.processes import read_log as read_log
 from textgen.processes import start as start
 
 POLL_SECONDS = 0.2
@@ -84,10 +83,14 @@ def locally(
                     running[name] = start_run(job, folder, scratch)
                     yield job
                     continue
-                log = read_log(scratch / f"{name}.txt")
-                if code < 0:
-                    log += f"\nended by {signal.Signals(-code).name}"
+                log = told(scratch / f"{name}.txt", code)
                 yield Outcome(job, code, log, time.perf_counter() - since)
+
+
+def told(log: Path, code: int) -> str:
+    """What a process printed, and which signal ended it if one did."""
+    ending = f"\nended by {signal.Signals(-code).name}" if code < 0 else ""
+    return read_log(log) + ending
 
 
 def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subprocess.Popen[bytes]:

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from textgen.errors import TextgenError
 
-HEAD = 1 << 20
-"""Bytes by which an encoding is guessed."""
+AROUND = 1 << 19
+"""Bytes before and behind one that is not UTF-8, by which an encoding is guessed."""
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -36,33 +36,34 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     """
     with opened(path) as file:
         data = file.read()
-    text, _ = decoded(path, encoding, data[:HEAD], data.decode)
+    text, _ = decoded(path, encoding, data.decode)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text
 
 
-def decoded(
-    path: Path, encoding: str, head: bytes, decode: Callable[[str], Decoded]
-) -> tuple[Decoded, str]:
+def decoded(path: Path, encoding: str, decode: Callable[[str], Decoded]) -> tuple[Decoded, str]:
     """What ``decode`` makes of a file in its encoding, and which that is.
 
     Args:
         path: the file.
         encoding: as for :func:`read_text`.
-        head: how the file begins.
         decode: is given the name of an encoding.
 
     Raises:
         TextgenError: an unknown encoding, or bytes that are not text in it.
     """
-    chosen = _marked(head) if encoding == "auto" else encoding
+    with opened(path) as file:
+        marked = _marked(file.read(4))
+    chosen = marked if encoding == "auto" else encoding
     try:
+        if codecs.lookup(chosen).name == "utf-8":
+            chosen = marked if marked == "utf-8-sig" else chosen
         return decode(chosen), chosen
     except LookupError:
         raise _unknown_encoding(encoding) from None
     except UnicodeDecodeError as error:
-        found = _guess(path, head, error.start) if encoding == "auto" else None
+        found = _guess(path, error.start) if encoding == "auto" else None
         if found is None:
             raise _undecodable(path, chosen, error) from None
     try:
@@ -93,17 +94,23 @@ def _marked(data: bytes) -> str:
     return next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
 
 
-def _guess(path: Path, head: bytes, bad: int) -> str | None:
+def _guess(path: Path, bad: int) -> str | None:
     """The likely encoding of a file that is not UTF-8, announced on the terminal; None for none.
 
     Args:
         path: the file.
-        head: how it begins.
         bad: the first byte that is not UTF-8.
     """
     from charset_normalizer import from_bytes
 
-    best = None if b"\0" in head[: 1 << 16] else from_bytes(head).best()
+    start = max(0, bad - AROUND)
+    with opened(path) as file:
+        head = file.read(1 << 16)
+        file.seek(start)
+        part = file.read(2 * AROUND)
+    if start:
+        part = part[part.find(b"\n", 0, AROUND) + 1 :]  # not from the middle of a character
+    best = None if b"\0" in head else from_bytes(part).best()
     if best is None:
         return None
     print(

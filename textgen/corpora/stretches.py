@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from textgen import caching
-from textgen.corpora.reading import HEAD, decoded, opened
+from textgen.corpora.reading import decoded, opened
 from textgen.errors import TextgenError
 
 LARGE = 32_000_000
@@ -102,9 +102,7 @@ def whole(path: Path, encoding: str = "auto") -> Stretch:
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
-    with opened(path) as file:
-        head = file.read(HEAD)
-    (characters, returns), chosen = decoded(path, encoding, head, lambda name: _count(path, name))
+    (characters, returns), chosen = decoded(path, encoding, lambda name: _count(path, name))
     if codecs.lookup(chosen).name != "utf-8" or returns:
         path = _converted(path, chosen)
         characters, _ = _count(path, "utf-8")
