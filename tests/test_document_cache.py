@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from textgen.likelihood import score
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
 from textgen.settings import DocumentCache
+from textgen.symbols import BOUNDARY
 from textgen.tokenizers.characters import Characters
 
 CACHES = [
@@ -209,3 +212,27 @@ def test_orders_that_make_no_sense_are_refused(orders, experiment_file):
 
 def test_no_cache_unless_it_is_asked_for():
     assert DocumentCache().orders == ()
+
+
+def test_counts_of_the_training_text_are_those_of_a_reader_that_forgets_nothing():
+    """experiments/training_counts.py against Read over all training documents."""
+    path = Path(__file__).parents[1] / "experiments" / "training_counts.py"
+    spec = importlib.util.spec_from_file_location("training_counts", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    cache, draw = CACHES[3], np.random.default_rng(2)
+    training = [draw.integers(1, SIZE, n) for n in (60, 1, 40)]
+    others = [draw.integers(1, SIZE, n) for n in (25, 3)]
+    read = Read(cache)
+    for document in training:
+        read._last = [BOUNDARY] * max(cache.orders)
+        for symbol in [*document.tolist(), BOUNDARY]:
+            read.add(symbol)
+    expected = []
+    for document in others:
+        for place, symbol in enumerate([*document.tolist(), BOUNDARY]):
+            read._last = [*[BOUNDARY] * max(cache.orders), *document[:place].tolist()]
+            expected.append(read.mixed(chances_after(document[:place].tolist()))[symbol])
+    chances = np.concatenate([np.exp2(-network_bits(document.tolist())) for document in others])
+    found = cache.mixed(chances, script.counts(training, others, cache.orders))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

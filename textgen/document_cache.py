@@ -77,10 +77,11 @@ class Cache:
         Returns:
             (n + 1,) float32.
         """
-        found = self._mixed(_chances(bits), counts(symbols, self.orders))
+        found = self.mixed(_chances(bits), counts(symbols, self.orders))
         return (-np.log2(found)).astype(np.float32)
 
-    def _mixed(self, chances: np.ndarray, counted: Counts) -> np.ndarray:
+    def mixed(self, chances: np.ndarray, counted: Counts) -> np.ndarray:
+        """P of each symbol from the network's: (n,) float64 → (n,) float64."""
         for level, (discount, strength) in enumerate(
             zip(self.discounts, self.strengths, strict=True)
         ):
@@ -195,8 +196,6 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
         orders: rising.
         documents: symbols (n,) and the network's bits (n + 1,) of each, of the validation split.
     """
-    from scipy.optimize import minimize
-
     parts, room = list[tuple[Counts, np.ndarray]](), TUNED
     for symbols, bits in documents:
         end = min(len(bits), room)  # of a document cut short the end mark is not asked for
@@ -208,11 +207,23 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
     together = Counts(
         *(np.concatenate(rows, axis=1) for rows in zip(*(c for c, _ in parts), strict=True))
     )
-    chances = _chances(np.concatenate([bits for _, bits in parts]))
+    return fitted(orders, _chances(np.concatenate([bits for _, bits in parts])), together)
+
+
+def fitted(orders: Sequence[int], chances: np.ndarray, counted: Counts) -> Cache:
+    """The cache that makes symbols most likely.
+
+    Args:
+        orders: rising.
+        chances: (n,) float64, the network's.
+        counted: before each of them.
+    """
+    from scipy.optimize import minimize
+
     begin = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], len(orders))
 
     def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(setting, chances, together)
+        nats, slope = _nats(setting, chances, counted)
         away = setting - begin
         return nats + PRIOR * float(away @ away), slope + 2 * PRIOR * away
 
