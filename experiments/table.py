@@ -53,6 +53,10 @@ NO_CACHE = " --set document_cache.orders=[]"
 ON_ONE_CORE = f"{NO_CACHE} --set training.threads=1 --set training.seconds=2000"
 SETTINGS_OF = {
     "word_count_5": f"word_count_5.toml{NO_CACHE} --set tokenizer.rare_words.document_cache=false",
+    "char_hour": "char_hour.toml",
+    "char_hour_two_layers": "char_hour.toml --set backbone.units=[512,512] "
+    "--set backbone.weight_drop=0.25 --set training.batch=64 --set training.learning_rate=4e-3"
+    f"{NO_CACHE} --name char_hour_two_layers",
     "word_hour": f"word_hour.toml{ON_ONE_CORE}",
     "word_hour_untied": "word_hour.toml --set backbone.tied_output=false "
     f"--set backbone.output=adaptive{ON_ONE_CORE} --name word_hour_untied",
