@@ -320,6 +320,17 @@ def cache_orders_table() -> str:
     return table(["run of the study", "orders", "validation bpc"], rows)
 
 
+def training_counts_table() -> str:
+    """Test figures of some runs with what was counted in the document, the training text, both."""
+    keys = ("network", "network and document", "training", "training and document")
+    rows = [
+        [f"`{run}`", *(f"{found[key]:.3f}" for key in keys)]
+        for run, found in result("document_cache/training").items()
+    ]
+    head = "run|network|with the document|with the training text|with both"
+    return table(head.split("|"), rows)
+
+
 def verdicts_table(name: str) -> str:
     """What a study was asked, and the answers."""
     rows = [
@@ -350,6 +361,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "ngrams": ngrams_table,
     "cache": cache_table,
     "cache_orders": cache_orders_table,
+    "training_counts": training_counts_table,
+    "precision": lambda: study_table("precision"),
+    "verdicts_precision": lambda: verdicts_table("precision"),
     "samples": samples_list,
     "readings": readings_table,
     "sweep": sweep_table,
