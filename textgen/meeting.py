@@ -24,6 +24,7 @@ EXAMPLE = (
     '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
+TOGETHER = "the same command on all of them at about the same time"
 
 
 @dataclass(frozen=True)
@@ -185,12 +186,9 @@ def _missing(cluster: Cluster, came: set[int], wait: float) -> dict[str, str]:
     return {
         "found": f"{len(came)} of {cluster.workers} workers after {wait:.0f} s; "
         f"not there: {', '.join(absent)}",
-        **_TOGETHER,
+        "expected": TOGETHER,
         "hint": f"start them all again; {_reach(cluster)}",
     }
-
-
-_TOGETHER = {"expected": "the same command on all of them at about the same time"}
 
 
 def _reach(cluster: Cluster) -> str:
@@ -222,6 +220,6 @@ def _call(cluster: Cluster, about: dict[str, str], wait: float) -> dict[str, str
             time.sleep(0.2)
     return {
         "found": f"no answer from worker 0 ({cluster.addresses[0]}) in {wait:.0f} s",
-        **_TOGETHER,
+        "expected": TOGETHER,
         "hint": f"look at what worker 0 has printed, then start them all again; {_reach(cluster)}",
     }

@@ -15,7 +15,6 @@ from textgen import atomic, cli, config, run_folder, studies
 from textgen.board import FAILED, Board, figure
 from textgen.config import Experiment
 from textgen.errors import TextgenError
-from textgen.runs import read_metrics
 from textgen.studies import Study
 from textgen.workers import Job, locally
 
@@ -148,14 +147,14 @@ def _job(
     if stored.exists():
         try:
             other = planning.differences(config.load(stored).resolved, experiment.resolved)
-            if (before := run_folder.text_of(folder)) and before["sha256"] != text(experiment):
-                other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
-            if not other and _finished(folder):
-                read_metrics(folder)
-        except TextgenError as error:
+            before = run_folder.text_of(folder)
+            told = figure(folder) if not other and _finished(folder) else None
+        except TextgenError as error:  # damaged
             if not overwrite:
                 raise
-            other = [error.found]
+            other, before, told = [error.found], None, None
+        if before and before["sha256"] != text(experiment):
+            other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
         if other and not overwrite:
             raise TextgenError(
                 str(folder),
@@ -164,8 +163,8 @@ def _job(
                 hint="use --overwrite to replace it, or another --runs; text can be named by "
                 "TEXTGEN_DATA or TEXTGEN_MIRROR",
             )
-        if not other and _finished(folder):
-            board.expect(experiment.name, figure(folder))
+        if not other and told is not None:
+            board.expect(experiment.name, told)
             return None
         board.expect(experiment.name)
         return Job(experiment, replace=bool(other))
