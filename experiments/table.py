@@ -54,6 +54,9 @@ ON_ONE_CORE = f"{NO_CACHE} --set training.threads=1 --set training.seconds=2000"
 SETTINGS_OF = {
     "word_count_5": f"word_count_5.toml{NO_CACHE} --set tokenizer.rare_words.document_cache=false",
     "char_hour": "char_hour.toml",
+    "char_hour_dropout": "char_hour.toml --set backbone.dropout=0.3 --name char_hour_dropout",
+    "char_hour_weight_drop": "char_hour.toml --set backbone.weight_drop=0.25 "
+    "--name char_hour_weight_drop",
     "char_hour_two_layers": "char_hour.toml --set backbone.units=[512,512] "
     "--set backbone.weight_drop=0.25 --set training.batch=64 --set training.learning_rate=4e-3"
     f"{NO_CACHE} --name char_hour_two_layers",

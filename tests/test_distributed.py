@@ -246,6 +246,26 @@ def test_a_worker_with_another_text_ends_it_for_all():
     assert meeting_of(addresses(2), abouts) == {0: expected, 1: expected}
 
 
+def test_workers_that_come_after_a_difference_are_told_of_it_too():
+    abouts = {0: {"text": "a"}, 1: {"text": "b"}, 2: {"text": "a"}}
+    told, workers = {}, addresses(3)
+    first = threading.Thread(
+        target=lambda: told.update(meeting_of(workers, {i: abouts[i] for i in (0, 1)}))
+    )
+    first.start()
+    time.sleep(1.0)  # by now the chief has heard what worker 1 trains
+    told |= meeting_of(workers, {2: abouts[2]})
+    first.join()
+    assert told == dict.fromkeys(range(3), "worker 1 has other text than the chief")
+
+
+def test_a_difference_is_told_though_a_worker_never_comes(monkeypatch):
+    monkeypatch.setattr(meeting, "GRACE", 0.5)
+    expected = "worker 1 has other text than the chief"
+    told = meeting_of(addresses(3), {0: {"text": "a"}, 1: {"text": "b"}}, wait=60.0)
+    assert told == {0: expected, 1: expected}
+
+
 def test_what_workers_must_have_alike(tmp_path, corpus_folder, monkeypatch):
     path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import json
 import re
@@ -216,6 +217,22 @@ def test_who_stops_a_run_that_replaces_another_is_told_how_to_go_on(capsys):
     for overwrite, told in ((False, "repeat the command to"), (True, "without --overwrite to")):
         assert cli.guarded(stopped, argparse.Namespace(debug=False, overwrite=overwrite)) == 130
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_full_disk_behind_what_is_printed_is_told(capsys, monkeypatch, tmp_path, late):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    command = (lambda given: None) if late else full
+    with (tmp_path / "text").open("w") as file:
+        if late:  # what was printed waits until the end
+            stream = types.SimpleNamespace(flush=full, fileno=file.fileno)
+            monkeypatch.setattr(sys, "stdout", stream)
+        assert cli.guarded(command, argparse.Namespace(debug=False)) == 2
+    told = capsys.readouterr().err
+    assert "standard output\n  found:    it could not be written: No space left" in told
+    assert "free some space and repeat the command" in told
 
 
 def test_the_cursor_comes_back_however_a_training_ends(experiment_file):

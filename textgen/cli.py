@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from textgen.errors import TextgenError
+from textgen.errors import FULL, TextgenError, write_failed
 
 COMMANDS = {
     "run": "train, score and sample one experiment",
@@ -29,6 +31,7 @@ def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.N
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     try:
         command(arguments)
+        sys.stdout.flush()
     except TextgenError as error:
         if arguments.debug:
             raise
@@ -37,6 +40,14 @@ def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.N
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        if arguments.debug or error.errno not in FULL:
+            raise
+        where = Path(error.filename or "standard output")
+        print(f"textgen: {write_failed(where, error, 'no run is harmed')}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):  # what is left is not tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     except KeyboardInterrupt:
         how = " without --overwrite" if getattr(arguments, "overwrite", False) else ""
         print(f"\nstopped; repeat the command{how} to go on where it stood", file=sys.stderr)

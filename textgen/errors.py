@@ -14,6 +14,10 @@ UNREADABLE = (
 """What reading a file that somebody or something has damaged may raise."""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What writing to a full disk, or beyond a quota, raises."""
+
+
 class TextgenError(Exception):
     """A problem with the user's input or surroundings, told on one screen without a traceback.
 
@@ -47,8 +51,7 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
 
 def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
     """The message for a file that could not be written; ``kept`` says what is safe."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    cure = "free some space" if full else "choose a folder that can be written"
+    cure = "free some space" if error.errno in FULL else "choose a folder that can be written"
     return TextgenError(
         str(path),
         found=f"it could not be written: {error.strerror or error}",

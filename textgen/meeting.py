@@ -20,6 +20,8 @@ from textgen.settings import Training
 
 WAIT = 300.0
 """Seconds until a worker that has not come is given up."""
+GRACE = 10.0
+"""Seconds that remain for the others to come, and be told, once one trains something else."""
 EXAMPLE = (
     '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -158,12 +160,12 @@ def _receive(
     came: dict[int, socket.socket] = {}
     problem = dict[str, str]()
     with contextlib.ExitStack() as stack:
-        while len(came) < cluster.workers - 1 and not problem:
+        while len(came) < cluster.workers - 1:
             listener.settimeout(max(0.01, end - time.monotonic()))
             try:
                 caller = stack.enter_context(listener.accept()[0])
             except TimeoutError:
-                problem = _missing(cluster, set(came) | {0}, wait)
+                problem = problem or _missing(cluster, set(came) | {0}, wait)
                 break
             caller.settimeout(5)
             try:
@@ -174,7 +176,8 @@ def _receive(
             if index not in range(1, cluster.workers):
                 continue  # of another cluster
             came[index] = caller
-            problem = _different(index, about, theirs)
+            if not problem and (problem := _different(index, about, theirs)):
+                end = min(end, time.monotonic() + GRACE)
         for caller in came.values():
             with contextlib.suppress(OSError):
                 caller.sendall(json.dumps(problem).encode() + b"\n")
