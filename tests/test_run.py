@@ -224,12 +224,17 @@ def test_a_full_disk_behind_what_is_printed_is_told(capsys, monkeypatch, tmp_pat
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    command = (lambda given: None) if late else full
+    def command(given):
+        print("text so far")
+        if not late:
+            full()
+
     with (tmp_path / "text").open("w") as file:
-        if late:  # what was printed waits until the end
-            stream = types.SimpleNamespace(flush=full, fileno=file.fileno)
-            monkeypatch.setattr(sys, "stdout", stream)
+        stream = types.SimpleNamespace(write=len, flush=full, fileno=file.fileno)
+        monkeypatch.setattr(sys, "stdout", stream if late else file)  # late: it fails at the end
         assert cli.guarded(command, argparse.Namespace(debug=False)) == 2
+    if not late:  # another file is at fault: what was printed is not lost
+        assert (tmp_path / "text").read_text() == "text so far\n"
     told = capsys.readouterr().err
     assert "standard output\n  found:    it could not be written: No space left" in told
     assert "free some space and repeat the command" in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import os
 import sys
@@ -43,9 +42,11 @@ def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.N
     except OSError as error:
         if arguments.debug or error.errno not in FULL:
             raise
-        where = Path(error.filename or "standard output")
+        where = Path(error.filename or "a file, or standard output")
         print(f"textgen: {write_failed(where, error, 'no run is harmed')}", file=sys.stderr)
-        with contextlib.suppress(OSError, ValueError):  # what is left is not tried again at the end
+        try:
+            sys.stdout.flush()
+        except OSError:  # what is left is not tried again at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt:

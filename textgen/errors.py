@@ -12,8 +12,6 @@ UNREADABLE = (
     zlib.error,
 )  # fmt: skip
 """What reading a file that somebody or something has damaged may raise."""
-
-
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What writing to a full disk, or beyond a quota, raises."""
 
