@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from textgen import backend
+from textgen.document_cache import CONTEXTS, Cache
 from textgen.rare_words.cluster import Cluster
 from textgen.rare_words.drop import Drop
 from textgen.rare_words.neighbour import Neighbour
@@ -55,6 +57,13 @@ def made_up(sentences: int, seed: int) -> str:
         for _ in range(sentences)
     ]
     return "\n\n".join(" ".join(lines[i : i + 4]) for i in range(0, len(lines), 4))
+
+
+def made_up_cache(*orders: int) -> Cache:
+    """A cache of the document in which neighbouring kinds of context have other numbers."""
+    places = np.arange(len(orders))[:, None] + np.arange(CONTEXTS)
+    discounts, strengths = 0.05 + 0.15 * (places % 6), 50.0 / 3.0 ** (places % 6)
+    return Cache.load({"orders": orders, "discounts": discounts, "strengths": strengths})
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coding import there_and_back
-from conftest import made_up, tiny_model
+from conftest import made_up, made_up_cache, tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen import config, document_cache
 from textgen.corpora.base import Document
-from textgen.document_cache import Cache, Read, counts, tuned
+from textgen.document_cache import CONTEXTS, Cache, Counts, Read, counts, kind, tuned
 from textgen.errors import TextgenError
 from textgen.likelihood import score
 from textgen.objectives.encoder_decoder import EncoderDecoder
@@ -25,10 +25,10 @@ from textgen.symbols import BOUNDARY
 from textgen.tokenizers.characters import Characters
 
 CACHES = [
-    Cache((0,), (0.5,), (4.0,)),
-    Cache((1,), (0.9,), (0.02,)),
-    Cache((2, 3), (0.2, 0.95), (100.0, 0.5)),
-    Cache((0, 1, 2, 5), (0.3, 0.5, 0.8, 0.9), (50.0, 8.0, 1.0, 0.1)),
+    Cache((0,), ((0.5, 0.1, 0.02, 0.7, 0.8, 0.9),), ((4.0, 1.0, 0.1, 9.0, 20.0, 70.0),)),
+    Cache.load({"orders": [1], "discounts": [0.9], "strengths": [0.02]}),
+    Cache.load({"orders": [2, 3], "discounts": [0.2, 0.95], "strengths": [100.0, 0.5]}),
+    made_up_cache(0, 1, 2, 5),
 ]
 each_cache = pytest.mark.parametrize("cache", CACHES, ids=lambda cache: str(cache.orders))
 SIZE = 4
@@ -137,14 +137,15 @@ def test_tuning_finds_what_makes_documents_most_likely():
     def cost(cache):
         return sum(float(cache.bits(s, b).sum()) for s, b in documents)
 
-    start = Cache((1, 3, 5), (0.8,) * 3, (8.0,) * 3)
-    assert cost(best) < 0.98 * cost(start)
-    for level in range(3):
+    same = {"orders": [1, 3, 5], "discounts": [0.8] * 3, "strengths": [8.0] * 3}
+    assert cost(best) < 0.98 * cost(Cache.load(same))
+    for level, which in itertools.product(range(3), range(CONTEXTS)):
         for factor in (0.7, 1.4):
-            strengths = [s * (factor if i == level else 1) for i, s in enumerate(best.strengths)]
-            assert cost(best) < cost(Cache(best.orders, best.discounts, tuple(strengths))) + 2.0
-            discounts = [d ** (factor if i == level else 1) for i, d in enumerate(best.discounts)]
-            assert cost(best) < cost(Cache(best.orders, tuple(discounts), best.strengths)) + 2.0
+            strengths, discounts = (np.array(v) for v in (best.strengths, best.discounts))
+            strengths[level, which] *= factor
+            assert cost(best) < cost(Cache.load(best.state() | {"strengths": strengths})) + 2.0
+            discounts[level, which] **= factor
+            assert cost(best) < cost(Cache.load(best.state() | {"discounts": discounts})) + 2.0
 
 
 def test_tuning_reads_no_more_than_it_needs(monkeypatch):
@@ -162,12 +163,49 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
 def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
     symbols = np.random.default_rng(5).integers(1, 6, 300)
     chances, counted = np.random.default_rng(6).random(301), counts(symbols, (0, 2))
-    setting = np.array([0.3, 1.2, 2.0, -0.5])
-    _, slope = document_cache._nats(setting, chances, counted)
-    for i in range(4):
-        step = 1e-5 * (np.arange(4) == i)
-        high, low = (document_cache._nats(setting + s, chances, counted)[0] for s in (step, -step))
-        assert slope[i] == pytest.approx((high - low) / 2e-5, rel=1e-5)
+    which = kind(counted.all, counted.kinds)
+    assert set(which.ravel()) == set(range(CONTEXTS))
+    setting = np.random.default_rng(7).normal(size=2 * 2 * CONTEXTS)
+    nats, slope = document_cache._nats(setting, chances, counted, which)
+    discounts, strengths = document_cache._settings(setting)
+    cache = Cache.load({"orders": [0, 2], "discounts": discounts, "strengths": strengths})
+    assert nats == pytest.approx(-np.log(cache.mixed(chances, counted)).sum(), rel=1e-12)
+    for i, found in enumerate(slope):
+        step = 1e-5 * (np.arange(len(slope)) == i)
+        high, low = (
+            document_cache._nats(setting + s, chances, counted, which)[0] for s in (step, -step)
+        )
+        assert found == pytest.approx((high - low) / 2e-5, rel=1e-4, abs=1e-6)
+
+
+def test_kinds_of_context():
+    """By hand: how many symbols were counted, and how many different ones."""
+    seen = {(1, 1): 0, (2, 1): 1, (3, 1): 2, (90, 1): 2, (2, 2): 3, (9, 2): 3, (3, 3): 4, (4, 4): 5}
+    seen |= {(500, 30): 5}
+    total, kinds = np.array(list(seen)).T
+    assert kind(total, kinds).tolist() == list(seen.values())
+    assert [int(kind(*each)) for each in seen] == list(seen.values())
+    assert 0 <= int(kind(0, 0)) < CONTEXTS  # nothing depends on it
+
+
+def test_a_context_of_another_kind_is_trusted_differently():
+    """One symbol twice, or two symbols once: the same count, another chance of something new."""
+    documents = [np.tile([1, 2], 30), np.array([1, 2, 1, 3, 1, 4, 1, 5] * 5)]
+    cache = tuned((1,), [(d, np.full(len(d) + 1, 3.0)) for d in documents])
+    one = Counts(np.array([[0]]), np.array([[2]]), np.array([[1]]))
+    two = Counts(np.array([[0]]), np.array([[2]]), np.array([[2]]))
+    new = [float(cache.mixed(np.array([0.1]), counted)[0]) for counted in (one, two)]
+    assert new[0] < 0.7 * new[1]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"discounts": [0.5]}, {"strengths": [[1.0] * 2] * 2}, {"discounts": [[0.5] * 7] * 2}]
+)
+def test_numbers_for_other_levels_or_contexts_are_refused(wrong):
+    state = {"orders": [1, 2], "discounts": [0.5, 0.5], "strengths": [1.0, 1.0]}
+    assert Cache.load(state).discounts == ((0.5,) * CONTEXTS,) * 2
+    with pytest.raises(ValueError, match="shape"):
+        Cache.load(state | wrong)
 
 
 def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
@@ -181,8 +219,8 @@ def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
 def test_nothing_to_tune_on_leaves_the_start():
     empty = (np.array([], dtype=np.uint8), np.array([3.0]))
     cache = tuned((0, 2), [empty])
-    assert cache.discounts == pytest.approx((0.8, 0.8))
-    assert cache.strengths == pytest.approx((8.0, 8.0))
+    assert np.ravel(cache.discounts) == pytest.approx(0.8)
+    assert np.ravel(cache.strengths) == pytest.approx(8.0)
     assert cache.bits(*empty).tolist() == [3.0]
 
 
@@ -194,7 +232,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     text = made_up(60, 3)[:1500]
     codec = Characters().fit([made_up(100, 4)])
     network, backbone = tiny_model(objective, codec.size)
-    cache = Cache((1, 3, 5), (0.5, 0.8, 0.9), (30.0, 2.0, 0.5))
+    cache = made_up_cache(1, 3, 5)
     (plain,) = score(objective, network, backbone, codec, [Document("d", text)])
     (cached,) = score(objective, network, backbone, codec, [Document("d", text)], cache)
     assert cached.model < 0.6 * plain.model

@@ -9,10 +9,9 @@ import constriction
 import numpy as np
 import pytest
 from coding import there_and_back
-from conftest import POLICIES, made_up, tiny_model
+from conftest import POLICIES, made_up, made_up_cache, tiny_model
 
 from textgen.corpora.base import Document
-from textgen.document_cache import Cache
 from textgen.likelihood import Stepper, by_position, score, summarise, symbol_bits
 from textgen.objectives.encoder_decoder import EncoderDecoder
 from textgen.objectives.stepwise import NextToken, Shifted
@@ -168,7 +167,7 @@ TOKENIZERS = [
     Words(Unk(), minimum_count=1),
     Words(Unk(), case="factored"),
 ]
-CACHE = Cache((0, 1, 3), (0.3, 0.7, 0.9), (30.0, 2.0, 0.5))
+CACHE = made_up_cache(0, 1, 3)
 each_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
 
 

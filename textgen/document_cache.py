@@ -10,8 +10,10 @@ base is the network:
 
 Level j looks back on ``orders[j]`` symbols; behind them n_j symbols have been counted, n_j(x) of
 them x, t_j different ones. The highest level counts every symbol, each lower one a symbol that was
-new to the level above it (Kneser & Ney 1995). P_j sums to one if P_{j−1} does, so what comes out is
-a distribution over documents like what goes in, and nothing is read ahead.
+new to the level above it (Kneser & Ney 1995). What has followed a context tells how far to trust
+it, so d_j and θ_j depend on which of CONTEXTS kinds of context it is (:func:`kind`), much as the
+escapes of PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does, so what comes out is a
+distribution over documents like what goes in, and nothing is read ahead.
 
 Discounts d and strengths θ are fitted to validation documents, or to the first TUNED symbols of
 them: most likely, but for a weak pull towards START. A cache begins empty with every document.
@@ -20,11 +22,12 @@ them: most likely, but for a weak pull towards START. A cache begins empty with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from textgen.symbols import BOUNDARY
 
@@ -35,7 +38,9 @@ PRIOR = 0.25
 SMALLEST = 2.0**-1000
 """Chance that a network is taken to leave to any symbol, for a double may make none of it."""
 TUNED = 500_000
-"""Symbols that settle some ten numbers well enough."""
+"""Symbols that settle some hundred numbers well enough."""
+CONTEXTS = 6
+"""Kinds of context, see :func:`kind`."""
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 """Of the log-odds of d, and of ln θ."""
 
@@ -60,12 +65,12 @@ class Cache:
 
     Attributes:
         orders: symbols of context of each level, rising.
-        discounts, strengths: d and θ of each level.
+        discounts, strengths: d and θ of each level, for each kind of context.
     """
 
     orders: tuple[int, ...]
-    discounts: tuple[float, ...]
-    strengths: tuple[float, ...]
+    discounts: tuple[tuple[float, ...], ...]
+    strengths: tuple[tuple[float, ...], ...]
 
     def bits(self, symbols: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """What the symbols of a document cost with the cache.
@@ -82,21 +87,34 @@ class Cache:
 
     def mixed(self, chances: np.ndarray, counted: Counts) -> np.ndarray:
         """P of each symbol from the network's: (n,) float64 → (n,) float64."""
-        for level, (discount, strength) in enumerate(
-            zip(self.discounts, self.strengths, strict=True)
+        for discounts, strengths, same, total, kinds in zip(
+            self.discounts, self.strengths, *counted, strict=True
         ):
-            held = np.maximum(counted.same[level] - discount, 0.0)
-            left = strength + discount * counted.kinds[level]
-            chances = (held + left * chances) / (counted.all[level] + strength)
+            which = kind(total, kinds)
+            discount, strength = np.array(discounts)[which], np.array(strengths)[which]
+            held = np.maximum(same - discount, 0.0)
+            chances = (held + (strength + discount * kinds) * chances) / (total + strength)
         return chances
 
-    def state(self) -> dict[str, list[float]]:
+    def state(self) -> dict[str, Any]:
         """What ``document_cache.json`` holds: the arguments."""
-        return {
-            "orders": list(self.orders),
-            "discounts": list(self.discounts),
-            "strengths": list(self.strengths),
-        }
+        return asdict(self)
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> Cache:
+        """The cache that has this state; also an older one, where a level had one discount and one
+        strength for all kinds of context.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no state of a cache.
+        """
+        orders = tuple(state["orders"])
+
+        def by_kind(values: ArrayLike) -> tuple[tuple[float, ...], ...]:
+            table = np.array(values, dtype=np.float64).reshape(len(orders), -1)
+            return tuple(map(tuple, np.broadcast_to(table, (len(orders), CONTEXTS)).tolist()))
+
+        return cls(orders, by_kind(state["discounts"]), by_kind(state["strengths"]))
 
 
 class Read:
@@ -117,8 +135,10 @@ class Read:
             strict=True,
         )  # fmt: skip
         chances = np.maximum(chances, SMALLEST)
-        for table, context, discount, strength in levels:
+        for table, context, discounts, strengths in levels:
             if counted := table.get(context):
+                which = int(kind(counted.total(), len(counted)))
+                discount, strength = discounts[which], strengths[which]
                 total = counted.total() + strength
                 chances = chances * ((strength + discount * len(counted)) / total)
                 chances[list(counted)] += (np.array(list(counted.values())) - discount) / total
@@ -132,6 +152,13 @@ class Read:
             if counted[symbol] > 1:
                 break
         self._last = [*self._last[1:], symbol]
+
+
+def kind(total: ArrayLike, kinds: ArrayLike) -> np.ndarray:
+    """The kind of a context, from how many symbols were counted behind it and how many different
+    ones: 0, 1, 2 where one only has followed, once, twice, or more often; 3, 4, 5 where two, three,
+    or more have. (Where nothing has, d and θ do not matter.)"""
+    return np.where(np.less_equal(kinds, 1), np.clip(total, 1, 3) - 1, np.minimum(kinds, 4) + 1)
 
 
 def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
@@ -220,42 +247,48 @@ def fitted(orders: Sequence[int], chances: np.ndarray, counted: Counts) -> Cache
     """
     from scipy.optimize import minimize
 
-    begin = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], len(orders))
+    begin = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], len(orders) * CONTEXTS)
+    which = kind(counted.all, counted.kinds)
 
     def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(setting, chances, counted)
+        nats, slope = _nats(setting, chances, counted, which)
         away = setting - begin
         return nats + PRIOR * float(away @ away), slope + 2 * PRIOR * away
 
-    limits = [LIMITS[0]] * len(orders) + [LIMITS[1]] * len(orders)
+    limits = np.repeat(LIMITS, len(orders) * CONTEXTS, axis=0)
     found = minimize(cost, begin, jac=True, method="L-BFGS-B", bounds=limits).x
     discounts, strengths = _settings(found)
-    return Cache(tuple(orders), tuple(discounts.tolist()), tuple(strengths.tolist()))
+    return Cache.load({"orders": orders, "discounts": discounts, "strengths": strengths})
 
 
 def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """d and θ of each level, from their log-odds and logarithms laid end to end."""
-    odds, logs = np.split(setting, 2)
+    """d and θ, (orders, CONTEXTS) each, from their log-odds and logarithms laid end to end."""
+    odds, logs = setting.reshape(2, -1, CONTEXTS)
     return 1 / (1 + np.exp(-odds)), np.exp(logs)
 
 
-def _nats(setting: np.ndarray, chances: np.ndarray, counted: Counts) -> tuple[float, np.ndarray]:
-    """−ln P of all symbols, and its slope in every part of the setting."""
-    discounts, strengths = _settings(setting)
-    levels, slopes = [chances], list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
-    for d, strength, same, total, kinds in zip(
-        discounts, strengths, counted.same, counted.all, counted.kinds, strict=True
+def _nats(
+    setting: np.ndarray, chances: np.ndarray, counted: Counts, which: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """−ln P of all symbols, and its slope in every part of the setting; ``which`` (orders, n) is
+    the kind of each context."""
+    levels, slopes = [chances], list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]()
+    for discounts, strengths, row, same, total, kinds in zip(
+        *_settings(setting), which, *counted, strict=True
     ):
-        below, total = levels[-1], total + strength
+        d, strength, below = discounts[row], strengths[row], levels[-1]
+        total = total + strength
         share = (strength + d * kinds) / total
         levels.append(np.maximum(same - d, 0.0) / total + share * below)
         slopes.append((
+            row,
             d * (1 - d) * (kinds * below - (same > 0)) / total,
             strength * (below - levels[-1]) / total,
             share,
         ))  # fmt: skip
-    back, found = -1 / levels[-1], list[tuple[float, float]]()
-    for by_odds, by_log, share in reversed(slopes):
-        found.append((float(back @ by_odds), float(back @ by_log)))
+    back, found = -1 / levels[-1], list[list[np.ndarray]]()
+    for row, by_odds, by_log, share in reversed(slopes):
+        found.append([np.bincount(row, back * by, CONTEXTS) for by in (by_odds, by_log)])
         back = back * share
-    return -float(np.log(levels[-1]).sum()), np.array(found[::-1]).T.ravel()
+    slope = np.array(found[::-1]).transpose(1, 0, 2).ravel()
+    return -float(np.log(levels[-1]).sum()), slope

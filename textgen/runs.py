@@ -158,8 +158,7 @@ def _load_cache(folder: Path, experiment: Experiment) -> Cache | None:
         return None
     path = folder / DOCUMENT_CACHE
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        cache = Cache(**{key: tuple(values) for key, values in state.items()})
+        cache = Cache.load(json.loads(path.read_text(encoding="utf-8")))
         if cache.orders != experiment.document_cache.orders:
             raise ValueError(f"orders {list(cache.orders)}")
     except UNREADABLE as error:
