@@ -58,6 +58,7 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "tokenizer": {"kind": "words", "rare_words": {"kind": "unk"}},
         "backbone": {"units": [256, 256]},
         "document_cache": [0, 1, 2],
+        "document_cache_by_kind": True,
         "context": "the whole document so far",
         "symbols": 15_400,
         "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],

@@ -326,13 +326,18 @@ def test_arms_of_one_name_give_a_report_one_folder():
 
 
 def test_some_arms_without_a_cache_is_a_warning():
-    def row(name, *orders):
-        return {"name": name, "document_cache": list(orders)}
+    def row(name, *orders, by_kind=True):
+        cache = {"document_cache": list(orders), "document_cache_by_kind": by_kind}
+        return {"name": name, **cache}
 
     assert cautions.caches([row("a"), row("b")]) == []
     assert cautions.caches([row("a", 1), row("b", 2)]) == []
     (told,) = cautions.caches([row("a", 1), row("b"), row("c")])
     assert "b, c none" in told
+    assert cautions.caches([row("a", 1, by_kind=False), row("b", 2, by_kind=False)]) == []
+    (told,) = cautions.caches([row("a", 1, by_kind=False), row("b", 2)])
+    assert "of a is that of an older textgen" in told
+    assert len(cautions.caches([row("a", 1, by_kind=False), row("b", 2), row("c")])) == 2
 
 
 def test_questions_without_an_answer_are_warnings():

@@ -18,20 +18,22 @@ import numpy as np
 from textgen import config, evaluation
 from textgen.config import Experiment
 from textgen.corpora.loading import Loaded
+from textgen.document_cache import Cache
 from textgen.errors import UNREADABLE, TextgenError
 from textgen.evaluation import SymbolBits
-from textgen.runs import NEEDED, check_finished, read_metrics
+from textgen.runs import NEEDED, check_finished, load_cache, read_metrics
 
 FILES = (*NEEDED, "history.csv", evaluation.SYMBOLS, evaluation.TEXTS)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run: its settings, figures, curve, bits by symbol and texts."""
+    """A finished run: its settings, figures, cache, curve, bits by symbol and texts."""
 
     folder: Path
     experiment: Experiment
     metrics: dict[str, Any]
+    cache: Cache | None
     history: list[dict[str, float]]
     symbols: list[SymbolBits]
     texts: dict[str, Any]
@@ -53,10 +55,12 @@ def read_run(folder: Path) -> Finished:
         metrics = read_metrics(folder)
         with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
             history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        experiment = config.load(folder / "experiment.toml")
         run = Finished(
             folder,
-            config.load(folder / "experiment.toml"),
+            experiment,
             metrics,
+            load_cache(folder, experiment),
             history,
             evaluation.read_symbols(folder),
             evaluation.read_texts(folder),

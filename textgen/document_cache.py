@@ -72,6 +72,11 @@ class Cache:
     discounts: tuple[tuple[float, ...], ...]
     strengths: tuple[tuple[float, ...], ...]
 
+    @property
+    def by_kind(self) -> bool:
+        """Whether the kind of a context matters; in caches of older runs it does not."""
+        return any(len(set(row)) > 1 for row in (*self.discounts, *self.strengths))
+
     def bits(self, symbols: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """What the symbols of a document cost with the cache.
 

@@ -76,7 +76,7 @@ def load(folder: str | Path, light: Light | None = None) -> Run:
     experiment, codec, metrics = light or load_light(folder)
     backend.start(experiment.training.threads, experiment.training.deterministic)
     network = _load_network(folder, experiment, codec)
-    return Run(folder, experiment, codec, metrics, network, _load_cache(folder, experiment))
+    return Run(folder, experiment, codec, metrics, network, load_cache(folder, experiment))
 
 
 def load_light(folder: Path) -> Light:
@@ -151,7 +151,12 @@ def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
     return network
 
 
-def _load_cache(folder: Path, experiment: Experiment) -> Cache | None:
+def load_cache(folder: Path, experiment: Experiment) -> Cache | None:
+    """What the cache of the document of a run was tuned to; None without one.
+
+    Raises:
+        TextgenError: it is missing or damaged.
+    """
     from textgen.document_cache import Cache
 
     if not experiment.document_cache.orders:

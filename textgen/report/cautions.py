@@ -44,11 +44,19 @@ def unmatched(arms: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def caches(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A warning where some arms have a cache of the document and others have none."""
+    """A warning where some arms have a cache of the document and others none, or that of an older
+    textgen."""
     without = [row["name"] for row in rows if not row["document_cache"]]
-    if len(without) in (0, len(rows)):
-        return []
-    return [
-        f"Some arms have a cache of the document, {', '.join(without)} none: part of the "
-        "difference is the cache's, see “cache saves”."
-    ]
+    older = [r["name"] for r in rows if r["document_cache"] and not r["document_cache_by_kind"]]
+    found = []
+    if 0 < len(without) < len(rows):
+        found.append(
+            f"Some arms have a cache of the document, {', '.join(without)} none: part of the "
+            "difference is the cache's, see “cache saves”."
+        )
+    if 0 < len(older) < len(rows) - len(without):
+        found.append(
+            f"The cache of the document of {', '.join(older)} is that of an older textgen, which "
+            "saves less: train again with --overwrite before you compare with the others."
+        )
+    return found

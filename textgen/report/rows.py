@@ -27,6 +27,7 @@ def arm(arm: Arm, plan: dict[str, Any] | None) -> dict[str, Any]:
         "tokenizer": arm.first.experiment.resolved["tokenizer"],
         "backbone": arm.first.experiment.resolved["backbone"],
         "document_cache": arm.first.experiment.resolved["document_cache"]["orders"],
+        "document_cache_by_kind": all(run.cache and run.cache.by_kind for run in arm.runs),
         "context": first["context"],
         "symbols": first["symbols"],
         "extra_data": first["extra_data"],
