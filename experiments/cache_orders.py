@@ -1,17 +1,27 @@
-"""How far back should a cache of the document look? Lists of orders, judged on validation alone.
+"""How far back should a cache of the document look, and does it help to trust contexts by kind?
 
     python experiments/cache_orders.py RUN [RUN …]
 
-The network of each finished run scores the validation split once, without a cache; then a cache is
-tuned for each list of orders. What comes out is kept in ``experiments/results/document_cache/``.
+Judged on validation text alone. The network of each finished run scores it once, without a cache;
+then, for each list of orders, a cache is tuned on every second document and judged on the others,
+and the other way round: once as it is, and once with all contexts of a level taken for one kind.
+What comes out is kept in ``experiments/results/document_cache/``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from textgen import document_cache
+from textgen.likelihood import DocumentBits, summarise, tuned_cache, with_cache
+from textgen.symbols import Encoded
 
 RESULTS = Path(__file__).parent / "results" / "document_cache" / "orders.json"
 CHARACTERS = ([4, 6, 9, 14], [3, 4, 5, 6, 8, 10, 14], [2, 3, 4, 5, 6, 7, 8, 10, 12, 16])
@@ -23,7 +33,6 @@ def trials(folder: Path) -> list[dict[str, object]]:
     from textgen import runs
     from textgen.corpora.loading import load_text
     from textgen.evaluation import scored
-    from textgen.likelihood import summarise, tuned_cache, with_cache
 
     run = runs.load(folder)
     loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
@@ -32,11 +41,24 @@ def trials(folder: Path) -> list[dict[str, object]]:
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     found = []
     for orders in ([], *(CHARACTERS if characters else OTHERS)):
-        documents = with_cache(tuned_cache(orders, plain, encoded), plain, encoded)
-        total = summarise(documents)["bits_per_character"]["total"]
-        found.append({"orders": orders, "validation": total})
-        print(f"{run.experiment.name} {orders}: {total:.4f}", flush=True)
+        trial = {"orders": orders, "validation": judged(orders, plain, encoded)}
+        if orders:
+            with mock.patch.object(document_cache, "kind", lambda total, _: np.zeros_like(total)):
+                trial["one_kind"] = judged(orders, plain, encoded)
+        print(run.experiment.name, trial, flush=True)
+        found.append(trial)
     return found
+
+
+def judged(
+    orders: Sequence[int], plain: Sequence[DocumentBits], encoded: Sequence[Encoded]
+) -> float:
+    """Bits per character of both halves, each with the cache that was tuned on the other."""
+    documents = list[DocumentBits]()
+    for half in (0, 1):
+        cache = tuned_cache(orders, plain[half::2], encoded[half::2])
+        documents += with_cache(cache, list(plain[1 - half :: 2]), encoded[1 - half :: 2])
+    return float(summarise(documents)["bits_per_character"]["total"])
 
 
 if __name__ == "__main__":

@@ -310,17 +310,19 @@ def study_table(name: str) -> str:
 
 
 def cache_orders_table() -> str:
-    """Validation figures of some runs by how far a cache of the document looks back."""
+    """Validation figures of some runs by how far a cache of the document looks back, and by whether
+    it tells kinds of context apart."""
     rows = [
         [
             f"`{run}`",
             ", ".join(map(str, trial["orders"])) or "no cache",
+            f"{trial['one_kind']:.4f}" if trial["orders"] else "",
             f"{trial['validation']:.4f}",
         ]
         for run, trials in result("document_cache/orders").items()
         for trial in trials
     ]
-    return table(["run of the study", "orders", "validation bpc"], rows)
+    return table("run of the study|orders|one kind|six kinds of context".split("|"), rows)
 
 
 def training_counts_table() -> str:
