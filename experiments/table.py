@@ -354,6 +354,7 @@ def verdicts_table(name: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "study": lambda: study_table("study"),
     "verdicts": lambda: verdicts_table("study"),
+    "study_slow": lambda: study_table("study_slow"),
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),
     "arms": arms_table,
