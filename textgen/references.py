@@ -32,7 +32,7 @@ from textgen.rare_words.unk import Unk
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.words import Words
 
-VERSION = 2
+VERSION = 3
 """To be raised when the same settings give other figures; older cache files are then ignored."""
 CHARACTERS = 20_000_000
 """Longest training text for n-grams, which take about 150 bytes of memory a character of it."""
