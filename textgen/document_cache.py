@@ -115,11 +115,11 @@ class Cache:
         """
         orders = tuple(state["orders"])
 
-        def by_kind(values: ArrayLike) -> tuple[tuple[float, ...], ...]:
+        def rows(values: ArrayLike) -> tuple[tuple[float, ...], ...]:
             table = np.array(values, dtype=np.float64).reshape(len(orders), -1)
             return tuple(map(tuple, np.broadcast_to(table, (len(orders), CONTEXTS)).tolist()))
 
-        return cls(orders, by_kind(state["discounts"]), by_kind(state["strengths"]))
+        return cls(orders, rows(state["discounts"]), rows(state["strengths"]))
 
 
 class Read:
