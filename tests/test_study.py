@@ -16,6 +16,7 @@ import filelock
 import pytest
 
 from textgen import calibration, cluster, config, planning, run_folder, studies, training, workers
+from textgen.board import Board
 from textgen.errors import TextgenError
 
 study = importlib.import_module("textgen.study")
@@ -230,6 +231,23 @@ def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folde
     write(tmp_path, corpus_folder, text.replace("20000", "30000"))
     with pytest.raises(TextgenError, match=r"budget\.parameters: 20000 → 30000"):
         planning.plan(studies.load(made.path), tmp_path)
+
+
+def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_folder, capsys):
+    text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "3")
+    with Board(studies.load(write(tmp_path, corpus_folder, text))) as board:
+        board.expect("char-1", resumed=True)
+        board.expect("char-2")
+        board.expect("char-3")
+        for number, seconds in enumerate([30, 480, 480], start=1):
+            board.begin(f"char-{number}")
+            board.end(f"char-{number}", seconds, "2.000")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("; ")[1] for line in lines] == [
+        "1 of 3 runs, about 21 min left",  # two of 600 s and what comes after training
+        "2 of 3 runs, about 8 min left",
+        "3 of 3 runs",
+    ]
 
 
 def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):

@@ -38,6 +38,7 @@ class Board:
         self.study, self.workers = study, workers
         self.screen = Screen(quiet)
         self.states: dict[str, str] = {}
+        self._resumed = set[str]()
         self._begun: dict[str, float] = {}
         self._took: list[float] = []
         self._live = Live(
@@ -71,9 +72,12 @@ class Board:
         if parts:
             self.screen.say(f"  {', '.join(parts)}")
 
-    def expect(self, name: str, state: str = WAITING) -> None:
-        """A run of the study: to come, or finished before."""
+    def expect(self, name: str, state: str = WAITING, *, resumed: bool = False) -> None:
+        """A run of the study: to come, or finished before. One that is resumed says nothing about
+        how long the others will take."""
         self.states[name] = state
+        if resumed:
+            self._resumed.add(name)
 
     def begin(self, name: str) -> None:
         self.states[name] = RUNNING
@@ -83,7 +87,7 @@ class Board:
         """A run has ended with a figure, or FAILED."""
         self.states[name] = result
         self._begun.pop(name, None)
-        if result != FAILED:
+        if result != FAILED and name not in self._resumed:
             self._took.append(seconds)
         if not self._live.is_started:
             self.screen.say(f"  {name}: {result}, {seconds:.0f} s; {self._left()}")

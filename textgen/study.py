@@ -166,7 +166,7 @@ def _job(
         if not other and told is not None:
             board.expect(experiment.name, told)
             return None
-        board.expect(experiment.name)
+        board.expect(experiment.name, resumed=not other)
         return Job(experiment, replace=bool(other))
     board.expect(experiment.name)
     return Job(experiment)
