@@ -341,7 +341,7 @@ def verdicts_table(name: str) -> str:
     rows = [
         [
             c["question"],
-            f"**{c['verdict']}**",
+            f"**{c['verdict']}**" + ", of these runs" * (c["scope"] == "these runs"),
             f"`{c['first']}` − `{c['second']}`: {c['difference']:+.3f}",
             f"{c['low']:+.3f} to {c['high']:+.3f}",
             f"{c['p_adjusted']:.3f}",

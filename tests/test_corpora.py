@@ -76,15 +76,20 @@ def test_undecodable_bytes_are_named(tmp_path, content):
         (lambda p: File(p / "none.txt"), "No such file"),
         (lambda p: File(p / "empty.txt"), "no text"),
         (lambda p: File(p / "full.txt", encoding="utf-99"), "utf-99"),
+        (lambda p: File(p / "full.txt", encoding="undefined"), "cannot be read as undefined"),
     ],
 )
 def test_what_is_wrong_with_a_path_is_said(tmp_path, make, message):
     (tmp_path / "empty.txt").write_text("", encoding="utf-8") if "empty" in message else None
-    if message in ("no text", "utf-99"):
+    if "file" not in message and "folder" not in message:
         (tmp_path / "empty.txt").write_text(" \n", encoding="utf-8")
         (tmp_path / "full.txt").write_text("text", encoding="utf-8")
     with pytest.raises(TextgenError, match=message):
         make(tmp_path).documents()
+
+
+def test_many_more_pieces_than_a_file_has_places_cut_it_at_them():
+    assert cut("one two three", 1000) == ["one ", "two ", "three"]
 
 
 @given(st.text(), st.integers(1, 9))
@@ -138,6 +143,24 @@ def test_the_split_keeps_groups_together_and_comes_back_the_same():
         total = sum(len(d.text) for d in documents)
         assert 0.1 < sum(len(d.text) for d in parts[2]) / total <= 0.2
     assert split(documents, Split(seed=1)) != split(documents, Split(seed=2))
+
+
+def test_groups_that_share_a_document_are_one():
+    documents = [Document(f"d{i}", "x" * (100 + 7 * i)) for i in range(20)]
+    groups = (("d1", "d2"), ("d8", "d9"), ("d2", "d3"), ("d3", "d9"))
+    for seed in range(30):
+        parts = split(documents, Split(validation=0.3, test=0.3, seed=seed, groups=groups))
+        names = [{d.name for d in part} for part in parts]
+        assert sum(bool(part & {"d1", "d2", "d3", "d8", "d9"}) for part in names) == 1
+
+
+def test_a_part_that_would_be_empty_gets_a_whole_group():
+    documents = [Document(n, "x" * (900 + 100 * i)) for i, n in enumerate("abcdef")]
+    groups = (("a", "d"), ("b", "e"), ("c", "f"))
+    parts = split(documents, Split(groups=groups))
+    assert sorted("".join(sorted(d.name for d in part)) for part in parts) == ["ad", "be", "cf"]
+    with pytest.raises(TextgenError, match=r"has 6 in 2 groups"):
+        split(documents, Split(groups=(*groups, ("c", "e"))))
 
 
 def test_too_few_documents_are_refused():

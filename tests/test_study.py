@@ -178,13 +178,13 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     tmp_path, corpus_folder, monkeypatch
 ):
     """One arm is timed in a process of its own, another one cannot be."""
-    lost = '[arms.lost]\nexperiment = "char.toml"\nseeds = 1\nset = ["corpus.path=nowhere"]\n'
+    lost = '[arms.lost]\nexperiment = "char.toml"\nseeds = 1\nset = ["backbone.units=[900000]"]\n'
     text = "[budget]\nseconds = 30\n" + lost + CHAR
     made = studies.load(write(tmp_path, corpus_folder, text))
     monkeypatch.setattr(calibration, "SECONDS", 0.3)
     plans, failed = planning.plan(made, tmp_path)
     assert list(plans) == ["char"]
-    assert "no such folder" in failed["lost"]
+    assert "GB to train" in failed["lost"]
     char = plans["char"]
     left = 30 - char.preparation_seconds
     assert char.updates == int(left / char.seconds_per_update)
@@ -204,6 +204,13 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     monkeypatch.setattr(planning.manifest, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
         planning.plan(made, tmp_path)
+
+
+def test_arms_on_other_text_or_another_split_are_refused_before_any_run(tmp_path, corpus_folder):
+    for setting in ("split.seed=5", 'corpus.keep="article"'):
+        text = BUDGET + CHAR + TWIN.replace("sampling.length=61", setting.replace('"', "'"))
+        with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
+            studies.load(write(tmp_path, corpus_folder, text))
 
 
 @pytest.mark.parametrize(("arm", "wanted"), [("char", 20_000), ("word", 12_000)])

@@ -4,6 +4,8 @@ import errno
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -23,7 +25,7 @@ from textgen.optimizer import Schedule
 from textgen.settings import Training
 from textgen.tokenizers.characters import Characters
 from textgen.trainer import _dense, binary_cross_entropy
-from textgen.training import train, updates_of, windows_of
+from textgen.training import characters_per_update, train, updates_of, windows_of
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -253,6 +255,15 @@ def test_a_text_shorter_than_a_window_is_refused(tmp_path):
         train(tmp_path, network, NextToken(64), backbone, Training(updates=1), short, 1)
 
 
+def test_an_epoch_of_short_documents_sees_each_character_once():
+    documents = [CODEC.encode("The tide."), CODEC.encode("Left"), CODEC.encode("at noon, they say")]
+    windows = windows_of(documents, NextToken(window=8))
+    characters = sum(e.characters + 1 for e in documents)
+    assert windows.per_document().tolist() == [2, 1, 3]
+    assert characters_per_update(windows, 2, documents) * 3 == characters < 3 * 2 * 8
+    assert updates_of(Training(characters=5 * characters, batch=2), windows, documents) == 15
+
+
 def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
 
@@ -268,9 +279,14 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
 
 
-def test_a_process_that_dies_while_it_replaces_a_checkpoint_loses_nothing(tmp_path):
+def test_a_process_that_dies_while_it_replaces_a_checkpoint_loses_nothing(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    assert checkpoint.load(tmp_path)[1] == {"updates": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", mock.Mock(side_effect=OSError(errno.EIO, "gone")))
+        with pytest.raises(TextgenError):  # once more
+            checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
     assert checkpoint.load(tmp_path)[1] == {"updates": 1}
     checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
     assert checkpoint.load(tmp_path)[1] == {"updates": 2}

@@ -12,6 +12,13 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _started: list[tuple[int, bool]] = []
 
 
+def cores() -> int:
+    """Cores this process may use; where the system does not tell, those there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def start(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
     """Import TensorFlow and Keras without their start-up chatter.
 
@@ -26,7 +33,7 @@ def start(threads: int = 0, deterministic: bool = False, *, parts: bool = False)
     """
     if _started:
         return _started[0][0]
-    threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else "1")
+    threads = threads or cores()
     keep_freed_memory()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"

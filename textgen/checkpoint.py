@@ -31,8 +31,8 @@ def save(run: Path, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> 
             file.flush()
             os.fsync(file.fileno())
         atomic.put(fresh / "progress.json", json.dumps(progress))
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
+        if folder.exists():  # else the older one is all there is
+            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         fresh.rename(folder)
         shutil.rmtree(old, ignore_errors=True)

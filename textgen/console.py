@@ -98,11 +98,10 @@ class Screen:
         if self.quiet:
             return []
         text = sum(e.characters + 1 for e in training) / sum(len(e.symbols) + 1 for e in training)
-        per_update = experiment.training.batch * experiment.objective.length * text
         if progress.updates:
             self.say(f"  going on from update {progress.updates:,}")
         part = " (model)" if any(e.replaced for e in training) else ""
-        return [_progress(self, progress, per_update, text, part, experiment, codec, sampler)]
+        return [_progress(self, progress, text, part, experiment, codec, sampler)]
 
     def result(
         self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
@@ -148,7 +147,6 @@ def figures(bits: dict[str, float] | None) -> tuple[str, str, str]:
 def _progress(
     screen: Screen,
     progress: Progress,
-    characters_per_update: float,
     characters_per_symbol: float,
     part: str,
     experiment: Experiment,
@@ -184,7 +182,7 @@ def _progress(
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             done = batch + 1
-            speed = done * characters_per_update / (time.perf_counter() - self.start)
+            speed = done * progress.characters_per_update / (time.perf_counter() - self.start)
             bits = float(logs["bits_per_symbol"]) / characters_per_symbol if logs else 0.0
             note = f"training {bits:.3f}{part} {unit}  {speed / 1000:,.1f}k characters/s"
             bar.update(self.task, completed=progress.updates + done, note=note)

@@ -36,6 +36,7 @@ class Progress:
     updates: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
+    characters_per_update: float = 0.0
     calibration_seconds_per_update: float | None = None
     best: float = math.inf
     best_round: int = 0

@@ -87,7 +87,9 @@ def _go(
 
     from textgen import backend
 
-    settings = preparing.less(experiment.training, prepared.seconds)
+    settings = experiment.training
+    if overwrite or not run_folder.trained(folder):  # else its updates are settled
+        settings = preparing.less(settings, prepared.seconds)
     if cluster.chief and not overwrite:
         run_folder.check_same_text(folder, loaded.sha256)
     about = _about(experiment, loaded, prepared)
@@ -221,8 +223,6 @@ def _metrics(
 
     codec, training = prepared.codec, prepared.encoded[0]
     per_epoch = sum(e.characters + 1 for e in training)
-    symbols = sum(len(e.symbols) + 1 for e in training)
-    read = progress.updates * experiment.training.batch * experiment.objective.length
     metrics: dict[str, Any] = {
         "schema": runs.SCHEMA,
         "name": experiment.name,
@@ -238,7 +238,7 @@ def _metrics(
             "seconds": progress.seconds,
             "validation_seconds": progress.validation_seconds,
             "calibration_seconds_per_update": progress.calibration_seconds_per_update,
-            "characters": round(read * per_epoch / symbols),
+            "characters": round(progress.updates * progress.characters_per_update),
             "characters_of_training_text": per_epoch,
             "updates": progress.updates,
             "updates_planned": progress.updates_planned,

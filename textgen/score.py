@@ -25,8 +25,8 @@ def passage(folder: str | Path, text: str) -> dict[str, Any]:
 
     Returns:
         ``characters``; ``model``, ``spelling`` and ``total`` bits, the end mark's ``end`` bits
-        included; ``bits_per_character``, None where the arm does not pay for what it throws away;
-        ``stretches``: (text, model bits, spelling bits) in order.
+        included; ``bits_per_character``, like the total None where the arm does not pay for what it
+        throws away; ``stretches``: (text, model bits, spelling bits) in order.
 
     Raises:
         TextgenError: no such run.
@@ -39,7 +39,7 @@ def passage(folder: str | Path, text: str) -> dict[str, Any]:
     document = Document("passage", text)
     table = symbol_table(run.codec, [document], scored(run, [document]))
     starts, ends, model, spelling = table[0].cells()
-    total = float(model.sum() + spelling.sum())
+    total = float(model.sum() + spelling.sum()) if run.codec.charged else None
     return {
         "run": str(folder),
         "characters": len(text),
@@ -47,7 +47,7 @@ def passage(folder: str | Path, text: str) -> dict[str, Any]:
         "spelling": float(spelling.sum()),
         "total": total,
         "end": float(model[-1] + spelling[-1]),
-        "bits_per_character": total / (len(text) + 1) if run.codec.charged else None,
+        "bits_per_character": None if total is None else total / (len(text) + 1),
         "stretches": [
             (text[start:end], float(m), float(s))
             for start, end, m, s in zip(starts, ends, model, spelling, strict=False)
@@ -90,6 +90,10 @@ def _print(found: dict[str, Any]) -> None:
 
     from textgen.likelihood import UNCHARGED
 
+    characters, bits = f"{found['characters']:,} characters", found["bits_per_character"]
+    if bits is None:
+        print(f"{characters}: {UNCHARGED}: this arm throws text away and does not pay for it")
+        return
     console = Console(highlight=False)
     shown = Text()
     for text, model, spelling in found["stretches"]:
@@ -108,12 +112,10 @@ def _print(found: dict[str, Any]) -> None:
             Text(repr(text)), f"{model:.2f}", f"{spelling:.2f}", f"{model + spelling:.2f}"
         )
     console.print(table)
-    bits = found["bits_per_character"]
-    per = f"{bits:.4f} bits per character" if bits is not None else UNCHARGED
     print(
-        f"{found['characters']:,} characters and the end mark ({found['end']:.1f} bits): model "
+        f"{characters} and the end mark ({found['end']:.1f} bits): model "
         f"{found['model']:,.1f} + spelling {found['spelling']:,.1f} = {found['total']:,.1f} bits; "
-        f"{per}"
+        f"{bits:.4f} bits per character"
     )
 
 

@@ -84,7 +84,9 @@ class Training:
 
     ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
     counts characters seen, repeats included. ``validations`` is how often within the budget the
-    validation split is looked at, the checkpoint written and the best weights kept.
+    validation split is looked at, the checkpoint written and the best weights kept; a training is
+    as many such rounds of equally many tens of updates, so its updates are the nearest number of
+    that kind to the budget (a few per cent off where there are only hundreds).
 
     ``kernel`` is how an update is computed; ``"auto"`` takes what is fastest here for a training
     that is long enough for it to matter, and ``deterministic`` the first. ``strategy`` divides

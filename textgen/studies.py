@@ -154,8 +154,24 @@ def load(path: str | Path) -> Study:
         arms={name: _arm(name, values, path) for name, values in tables.items()},
         contrasts=_contrasts(data.get("contrasts", []), path, tables),
     )
-    check_different(study, {arm: study.experiment(arm).arm for arm in study.arms})
+    made = {arm: study.experiment(arm) for arm in study.arms}
+    _check_same_text(study, made)
+    check_different(study, {arm: experiment.arm for arm, experiment in made.items()})
     return study
+
+
+def _check_same_text(study: Study, experiments: Mapping[str, Experiment]) -> None:
+    from textgen.corpora.loading import text_key  # imports NumPy, not needed for --help
+
+    first, keys = next(iter(experiments)), {a: text_key(e) for a, e in experiments.items()}
+    for arm, key in keys.items():
+        if key != keys[first]:
+            raise TextgenError(
+                f"{study.path}: arms.{arm}",
+                found=f"another [corpus] or [split] than that of arms.{first}",
+                expected="the same text, divided alike, in all arms of a study",
+                hint="put arms on other text into a study of their own",
+            )
 
 
 def check_different(study: Study, origins: Mapping[str, Any]) -> None:

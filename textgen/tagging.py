@@ -98,7 +98,7 @@ def _load(name: str) -> Any:
 
     try:
         pipeline = spacy.load(name, enable=list(COMPONENTS))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: no model
         raise TextgenError(
             "tokenizer.rare_words.model",
             found=f"spaCy cannot load {name}: {str(error).splitlines()[0]}",

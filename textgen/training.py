@@ -71,6 +71,7 @@ def train(
     else:
         progress = Progress(kernel=kernel)
         _divide(progress, updates_of(settings, windows, training), settings)
+    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     progress = Progress(**share.agree(asdict(progress)))
     goes_on = share.agree(stored is not None)
     trainer, schedule = compiled(
@@ -217,13 +218,19 @@ def time_updates(
 
 def updates_of(settings: Training, windows: Windows, training: Sequence[Encoded]) -> int:
     """Updates of a budget; of one in seconds, as many as are made before it is calibrated."""
-    characters = sum(e.characters + 1 for e in training)
-    per_epoch = windows.updates_per_epoch(settings.batch)
     if settings.characters:
-        return round(settings.characters / (characters / per_epoch))
+        each = characters_per_update(windows, settings.batch, training)
+        return round(settings.characters / each)
     if settings.epochs:
-        return round(settings.epochs * per_epoch)
+        return round(settings.epochs * windows.updates_per_epoch(settings.batch))
     return settings.updates or UPDATES_PER_CALL
+
+
+def characters_per_update(windows: Windows, batch: int, training: Sequence[Encoded]) -> float:
+    """Characters and end marks that an update sees, on average: of windows that documents do not
+    fill, only what they fill."""
+    number = int(windows.per_document().sum())
+    return sum(e.characters + 1 for e in training) * min(1.0, batch / number)
 
 
 def _divide(progress: Progress, updates: int, settings: Training) -> None:

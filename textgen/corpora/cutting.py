@@ -26,7 +26,7 @@ def cut(text: Stretch, pieces: int) -> list[Stretch]:
     with opened(text.path) as file:
         for i in range(1, pieces):
             target = text.characters * i // pieces
-            reach = min(text.characters, target + min(text.characters // pieces // 2, REACH))
+            reach = min(text.characters, target + reach_of(text.characters, pieces))
             begin = max(target, first)
             if begin >= reach:
                 continue
@@ -39,6 +39,11 @@ def cut(text: Stretch, pieces: int) -> list[Stretch]:
                 start, first = replace(start, start=cut_at), cut_done
     parts.append(replace(start, stop=text.stop, characters=text.characters - first))
     return parts
+
+
+def reach_of(characters: int, pieces: int) -> int:
+    """How far on from each cut of a text a place for it is looked for: half a piece, or REACH."""
+    return min(max(1, characters // pieces // 2), REACH)
 
 
 def _forward(file: BufferedReader, at: int, done: int, target: int) -> int:

@@ -19,9 +19,9 @@ class File:
     """A single text file.
 
     It is cut at every ``separator``, or, where none is given, into ``pieces`` of about equal size
-    at the blank line (else the line end, else the space) nearest to each cut. Pieces of one work
-    are not independent documents: differences measured on them are about this text only. Of a
-    file larger than memory may be, documents that are very long are cut further.
+    at the first blank line (else the line end, else the space) within half a piece from there on.
+    Pieces of one work are not independent documents: differences measured on them are about this
+    text only. Of a file larger than memory may be, documents that are very long are cut further.
 
     Args:
         path: the file, relative to where the command is run.
@@ -70,7 +70,7 @@ def cut(text: str, pieces: int) -> list[str]:
     parts, start = [], 0
     for i in range(1, pieces):
         target = len(text) * i // pieces
-        reach = min(len(text), target + min(len(text) // pieces // 2, cutting.REACH))
+        reach = min(len(text), target + cutting.reach_of(len(text), pieces))
         for mark in ("\n\n", "\n", " "):
             found = text.find(mark, max(target, start), reach)
             if found >= 0:

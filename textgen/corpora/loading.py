@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -160,7 +161,8 @@ def _check_groups(settings: Split, names: set[str]) -> None:
 def split(documents: list[Document], settings: Split) -> tuple[list[Document], ...]:
     """Train, validation and test documents.
 
-    Groups of documents are taken in the order of a hash of their name and the seed. Each goes to
+    Groups of documents are taken in the order of a hash of their names and the seed; those that
+    share a document are one group, and none is ever divided. Each goes to
     the test part if it still fits in that part's share of all characters, else to validation if it
     fits there, else to training. A group larger than a share is therefore always trained on.
     Of a large corpus a share is no more than HELD_OUT.
@@ -168,37 +170,55 @@ def split(documents: list[Document], settings: Split) -> tuple[list[Document], .
     Raises:
         TextgenError: a part stays empty.
     """
-    group_of = {name: members for members in settings.groups for name in members}
+    group_of = _group_of(settings.groups)
     groups: dict[tuple[str, ...], list[Document]] = {}
     for document in documents:
         groups.setdefault(group_of.get(document.name, (document.name,)), []).append(document)
     total = sum(d.characters for d in documents)
     shares = {"test": settings.test, "validation": settings.validation}
     room = {part: min(share * total, HELD_OUT[part]) for part, share in shares.items()}
-    parts: dict[str, list[Document]] = {"train": [], "validation": [], "test": []}
+    parts: dict[str, list[list[Document]]] = {"train": [], "validation": [], "test": []}
     for key in sorted(groups, key=lambda key: _hash(key, settings.seed)):
-        size = sum(d.characters for d in groups[key])
+        size = _size(groups[key])
         part = next((p for p in ("test", "validation") if size <= room[p]), "train")
         if part != "train":
             room[part] -= size
-        parts[part] += groups[key]
+        parts[part].append(groups[key])
     _fill_empty(parts)
     for part, members in parts.items():
         if not members:
+            among = f" in {len(groups)} groups" if len(groups) < len(documents) else ""
             raise TextgenError(
                 f"corpus: {part} part",
-                found=f"nothing: the corpus is divided by documents, and has {len(documents)}",
-                expected="at least three documents, one for each part",
+                found=f"nothing: the corpus is divided by documents, and has {len(documents)}"
+                + among,
+                expected="at least three documents, or groups of them, one for each part",
                 hint="cut the text into more documents ([corpus] pieces or separator)",
             )
-    return parts["train"], parts["validation"], parts["test"]
+    train, validation, test = (
+        [d for group in members for d in group] for members in parts.values()
+    )
+    return train, validation, test
 
 
-def _fill_empty(parts: dict[str, list[Document]]) -> None:
-    """With few or very uneven documents, an empty part gets the shortest training document."""
+def _group_of(groups: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The group of each name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        members = tuple(dict.fromkeys(m for name in group for m in found.get(name, (name,))))
+        found |= dict.fromkeys(members, members)
+    return found
+
+
+def _size(group: Sequence[Document]) -> int:
+    return sum(document.characters for document in group)
+
+
+def _fill_empty(parts: dict[str, list[list[Document]]]) -> None:
+    """With few or very uneven documents, an empty part gets the shortest training group."""
     for part in ("test", "validation"):
         if not parts[part] and len(parts["train"]) > 1:
-            shortest = min(parts["train"], key=lambda d: d.characters)
+            shortest = min(parts["train"], key=_size)
             parts["train"].remove(shortest)
             parts[part].append(shortest)
 

@@ -66,6 +66,11 @@ def decoded(path: Path, encoding: str, decode: Callable[[str], Decoded]) -> tupl
         found = _guess(path, error.start) if encoding == "auto" else None
         if found is None:
             raise _undecodable(path, chosen, error) from None
+    except UnicodeError as error:  # of punycode, idna and the like; of UTF-16 without a mark
+        raise TextgenError(
+            str(path), found=f"it cannot be read as {chosen} ({error})", expected="text in it",
+            hint='state another encoding, e.g. [corpus] encoding = "utf-8"',
+        ) from None  # fmt: skip
     try:
         return decode(found), found
     except UnicodeDecodeError as error:
