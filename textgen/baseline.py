@@ -8,16 +8,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from textgen import cli, config, preparing
+from textgen import cli, config
 from textgen.baselines import TABLE
-from textgen.baselines.base import Bytes, score
-from textgen.corpora.loading import Loaded, load_corpus
 from textgen.errors import TextgenError
-from textgen.likelihood import UNIT, summarise, tuned_cache
-from textgen.references import too_much
 from textgen.registry import lookup
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.corpora.loading import Loaded
 
 
 def baseline(
@@ -44,6 +43,11 @@ def baseline(
     Raises:
         TextgenError: no such kind, an order that it does not take, or too large a corpus.
     """
+    from textgen import preparing
+    from textgen.baselines.base import Bytes, score
+    from textgen.likelihood import UNIT, summarise, tuned_cache
+    from textgen.references import too_much
+
     entry = lookup("baseline", kind, "--kind")
     _check(orders, kind, entry)
     if why := too_much(entry.reads_bytes, loaded):
@@ -125,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(given: argparse.Namespace) -> None:
     from textgen.console import Screen
+    from textgen.corpora.loading import load_corpus
 
     _check(given.order, given.kind, lookup("baseline", given.kind, "--kind"))
     experiment = config.load(given.experiment, given.set)

@@ -8,14 +8,15 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textgen import cli
 from textgen.config import resolve
-from textgen.corpora.base import Document
-from textgen.corpora.loading import load_corpus
 from textgen.metrics.real_words import WORD
 from textgen.registry import table
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.corpora.base import Document
 
 COUNTINGS = {
     "letters and inner apostrophes, cased": lambda text: WORD.findall(text),
@@ -32,6 +33,8 @@ def statistics(settings: dict[str, Any]) -> dict[str, Any]:
     Args:
         settings: a ``[corpus]`` table as a dictionary, optionally a ``split`` table in it.
     """
+    from textgen.corpora.loading import load_corpus
+
     plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
     corpus = {k: v for k, v in settings.items() if k != "split"}
     split = {"split": settings["split"]} if "split" in settings else {}
