@@ -79,7 +79,7 @@ def check(address: str) -> None:
             f"--address {address}",
             found="Ray is not installed",
             expected="the package that sends runs to other machines",
-            hint='pip install "textgen[cluster]", or leave --address out to run on this machine',
+            hint='pip install "textgen-compare[cluster]", or leave --address out to run on this machine',
         )
     try:
         _check_reachable(address)

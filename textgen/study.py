@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--address",
         help='of a Ray cluster to send the runs to; "local" starts one here (needs '
-        "textgen[cluster])",
+        "textgen-compare[cluster])",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace plan and runs of arms that have changed"
