@@ -19,9 +19,9 @@ from unittest import mock
 
 import numpy as np
 
-from textgen import document_cache
-from textgen.likelihood import DocumentBits, summarise, tuned_cache, with_cache
-from textgen.symbols import Encoded
+from textgen.evaluation import memory
+from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_cache, with_cache
+from textgen.tokenizers.tokens import Encoded
 
 RESULTS = Path(__file__).parent / "results" / "document_cache" / "orders.json"
 CHARACTERS = ([4, 6, 9, 14], [3, 4, 5, 6, 8, 10, 14], [2, 3, 4, 5, 6, 7, 8, 10, 12, 16])
@@ -30,20 +30,20 @@ OTHERS = ([1, 2], [1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 6, 8])
 
 def trials(folder: Path) -> list[dict[str, object]]:
     """Validation bits per character of a run, without a cache and with each list of orders."""
-    from textgen import runs
-    from textgen.corpora.loading import load_text
-    from textgen.evaluation import scored
+    from textgen.data.loading import load_text
+    from textgen.runs import saved as runs
+    from textgen.runs.evaluation import score_run
 
-    run = runs.load(folder)
+    run = runs.load_run(folder)
     loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
-    plain = scored(replace(run, cache=None), loaded.validation)
+    plain = score_run(replace(run, cache=None), loaded.validation)
     encoded = [run.codec.encode(document.text) for document in loaded.validation]
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     found = []
     for orders in ([], *(CHARACTERS if characters else OTHERS)):
         trial = {"orders": orders, "validation": judged(orders, plain, encoded)}
         if orders:
-            with mock.patch.object(document_cache, "kind", lambda total, _: np.zeros_like(total)):
+            with mock.patch.object(memory, "kind", lambda total, _: np.zeros_like(total)):
                 trial["one_kind"] = judged(orders, plain, encoded)
         print(run.experiment.name, trial, flush=True)
         found.append(trial)

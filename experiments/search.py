@@ -28,8 +28,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from textgen import config
-from textgen.config import Experiment
+from textgen.core import experiment as config
+from textgen.core.experiment import Experiment
 
 RESULTS = Path(__file__).parent / "results" / "search"
 SECONDS = 5.0
@@ -37,34 +37,36 @@ SECONDS = 5.0
 
 def timed(experiment: Experiment) -> dict[str, Any]:
     """The updates that the experiment's seconds leave time for, with the fastest kernel."""
-    from textgen import backend, calibration, planning
+    from textgen.core import backend
+    from textgen.studies import calibration, planning
 
     found = calibration.measure(experiment, seconds=SECONDS)
     each = found["seconds_per_update"]
     budget = experiment.training.seconds or 0.0
     return {
-        "updates": planning.updates(budget, found["preparation_seconds"], each),
+        "updates": planning.updates_within(budget, found["preparation_seconds"], each),
         "milliseconds_per_update": 1000 * each,
         "kernel": found["kernel"],
-        "threads": backend.start(),
+        "threads": backend.start_tensorflow(),
         "parameters": found["parameters"],
     }
 
 
 def trained(experiment: Experiment, updates: int, kernel: str) -> dict[str, Any]:
     """Validation figures after so many updates."""
-    from textgen import backend, preparing, training
-    from textgen.corpora.loading import load_corpus
+    from textgen.core import backend
+    from textgen.data.loading import load_corpus
+    from textgen.training import loop, preparation
 
-    prepared = preparing.prepare(experiment, load_corpus(experiment))
-    threads = backend.start(experiment.training.threads, parts=True)
+    prepared = preparation.prepare(experiment, load_corpus(experiment))
+    threads = backend.start_tensorflow(experiment.training.threads, parts=True)
     import keras
 
-    network = training.new_network(experiment, prepared)
+    network = loop.new_network(experiment, prepared)
     fixed = replace(experiment.training, seconds=None, updates=updates)
     keras.utils.set_random_seed(experiment.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        progress = training.train(
+        progress = loop.train(
             Path(scratch), network, experiment.objective, experiment.backbone, fixed,
             prepared.encoded, experiment.seed, kernel=kernel, threads=threads,
         )  # fmt: skip
@@ -102,7 +104,9 @@ def main() -> None:
         settings = [*search.get("settings", []), *search["trials"][given.trial]]
         threads = 1 if given.step == "train" and given.workers > 1 else 0
         budget = [f"training.seconds={seconds}", f"training.threads={threads}"]
-        experiment = config.load(given.search.parent / search["experiment"], [*settings, *budget])
+        experiment = config.load_experiment(
+            given.search.parent / search["experiment"], [*settings, *budget]
+        )
         if given.step == "time":
             print(json.dumps({"settings": settings, "seconds": seconds, **timed(experiment)}))
         else:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from textgen.generation import annotated
 from textgen.report import figures
 from textgen.report.drawing import write_svg
+from textgen.runs.generation import annotated
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen.document_cache import Counts, fitted
-from textgen.likelihood import DocumentBits, summarise, tuned_cache, with_cache
-from textgen.symbols import BOUNDARY
+from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_cache, with_cache
+from textgen.evaluation.memory import Counts, fitted
+from textgen.tokenizers.tokens import BOUNDARY
 
 RESULTS = Path(__file__).parent / "results" / "document_cache" / "training.json"
 CHARACTERS, OTHERS = (1, 2, 3, 4, 5, 6, 8, 10), (0, 1, 2, 3)
@@ -66,18 +66,18 @@ def counts(
 def measured(folder: Path) -> dict[str, float]:
     """Test bits per character of a run: its network alone, with counts of the training text, and
     either of them with a cache of the document."""
-    from textgen import runs
-    from textgen.corpora.loading import load_text
-    from textgen.evaluation import scored
+    from textgen.data.loading import load_text
+    from textgen.runs import saved as runs
+    from textgen.runs.evaluation import score_run
 
-    run = runs.load(folder)
+    run = runs.load_run(folder)
     loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     orders = CHARACTERS if characters else OTHERS
     parts = [loaded.validation, loaded.test]
     encoded = [[run.codec.encode(d.text) for d in part] for part in parts]
     training = [run.codec.encode(d.text, training=True).symbols for d in loaded.train]
-    plain = [scored(replace(run, cache=None), part) for part in parts]
+    plain = [score_run(replace(run, cache=None), part) for part in parts]
     counted = [counts(training, [e.symbols for e in part], orders) for part in encoded]
     chances = [np.exp2(-np.concatenate([d.model_bits for d in p]).astype(float)) for p in plain]
     mixture = fitted(orders, chances[0], counted[0])

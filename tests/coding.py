@@ -9,15 +9,15 @@ from __future__ import annotations
 import constriction
 import numpy as np
 
-from textgen.likelihood import Stepper
-from textgen.rare_words.drop import Dropped
-from textgen.rare_words.neighbour import Substituted
-from textgen.rare_words.placeholders import Placeholders
-from textgen.rare_words.unk import NAME
-from textgen.rare_words.vocabulary import CAPITAL, FIRST_OWN, UPPER
-from textgen.spelling import Earlier
-from textgen.symbols import BOUNDARY, ESCAPE, Encoded
-from textgen.tokenizers.word_codec import WordCodec
+from textgen.evaluation.likelihood import Stepper
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, Encoded
+from textgen.tokenizers.words.rare_words.drop import Dropped
+from textgen.tokenizers.words.rare_words.neighbour import Substituted
+from textgen.tokenizers.words.rare_words.placeholders import Placeholders
+from textgen.tokenizers.words.rare_words.unk import NAME
+from textgen.tokenizers.words.spelling import Earlier
+from textgen.tokenizers.words.tokenizer import WordCodec
+from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, UPPER
 
 CODE_POINTS = 0x110000
 
@@ -149,7 +149,7 @@ def leaves_open(codec, symbol, before):
 
 def dropped_tokens(codec, text):
     """The tokens missing in each gap of a text that lost its rare words."""
-    from textgen.tokenizers.word_codec import tokenise
+    from textgen.tokenizers.words.tokenizer import tokenise
 
     if not (isinstance(codec, WordCodec) and isinstance(codec.replacer, Dropped)):
         return []

@@ -12,14 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from textgen import backend
-from textgen.document_cache import CONTEXTS, Cache
-from textgen.rare_words.cluster import Cluster
-from textgen.rare_words.drop import Drop
-from textgen.rare_words.neighbour import Neighbour
-from textgen.rare_words.pos import Pos
-from textgen.rare_words.spell import Spell
-from textgen.rare_words.unk import Unk
+from textgen.core import backend
+from textgen.evaluation.memory import CONTEXTS, Cache
+from textgen.tokenizers.words.rare_words.cluster import Cluster
+from textgen.tokenizers.words.rare_words.drop import Drop
+from textgen.tokenizers.words.rare_words.neighbour import Neighbour
+from textgen.tokenizers.words.rare_words.pos import Pos
+from textgen.tokenizers.words.rare_words.spell import Spell
+from textgen.tokenizers.words.rare_words.unk import Unk
 
 POLICIES = [
     Unk(),
@@ -46,7 +46,7 @@ def _environment(tmp_path_factory):
     """No user's data folder or cache is read; TensorFlow is started the way the commands do."""
     os.environ.pop("TEXTGEN_DATA", None)
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    backend.start()
+    backend.start_tensorflow()
 
 
 def made_up(sentences: int, seed: int) -> str:
@@ -142,8 +142,8 @@ def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 
     """A random network far from uniform: (network, backbone settings)."""
     import keras
 
-    from textgen.lstm import FusedLSTM
-    from textgen.settings import Backbone
+    from textgen.core.settings import Backbone
+    from textgen.models.backbones.lstm.layer import FusedLSTM
 
     keras.utils.set_random_seed(seed)
     backbone = Backbone(units=units, **settings)

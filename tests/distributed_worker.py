@@ -11,23 +11,24 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from textgen import backend, meeting
-from textgen.errors import TextgenError
-from textgen.settings import Training
+from textgen.core import backend
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Training
+from textgen.training import meeting
 
 STOP = 1
 
 
 def main(strategy: str, folder: Path) -> None:
-    backend.start(1, parts=True)
+    backend.start_tensorflow(1, parts=True)
     import keras
     import numpy as np
     import tensorflow as tf
     from conftest import made_up, tiny_model
 
-    from textgen import distributed, training
-    from textgen.objectives.stepwise import NextToken
+    from textgen.models.objectives.stepwise import NextToken
     from textgen.tokenizers.characters import Characters
+    from textgen.training import loop, strategy
 
     if strategy == "mirrored":
         processor = tf.config.list_physical_devices("CPU")[0]
@@ -36,9 +37,9 @@ def main(strategy: str, folder: Path) -> None:
     settings = Training(
         updates=20, batch=4, learning_rate=2e-2, validations=2, clip_norm=0.05, strategy=strategy
     )
-    cluster = meeting.cluster(settings)
+    cluster = meeting.find_cluster(settings)
     meeting.meet(cluster, {"test": "the same"}, wait=60)
-    share = distributed.start(settings, cluster)
+    share = strategy.start_strategy(settings, cluster)
     codec = Characters().fit([made_up(50, 0)])
     encoded = [codec.encode(made_up(30, i)) for i in range(6)], [codec.encode(made_up(20, 9))]
     model = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
@@ -51,7 +52,7 @@ def main(strategy: str, folder: Path) -> None:
     def fit(name, *callbacks, seed=share.first):
         """Networks differ from worker to worker: the chief's weights are the ones."""
         network, backbone = tiny_model(NextToken(8), codec.size, seed=seed, **model)
-        progress = training.train(
+        progress = loop.train(
             folder / name, network, NextToken(8), backbone, settings, encoded, 3,
             lambda *_: list(callbacks), share=share,
         )  # fmt: skip

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from textgen.backbone import set_embedding
-from textgen.errors import TextgenError
-from textgen.lstm import FusedLSTM
-from textgen.memory import _free_memory, check_memory, memory_needed
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.settings import Backbone
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Backbone
+from textgen.models.backbones.lstm.layer import FusedLSTM
+from textgen.models.backbones.stack import set_embedding
+from textgen.models.footprint import _free_memory, check_memory, memory_needed
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
 
 SIZE = 20
 TIED_ADAPTIVE = {
@@ -129,7 +129,7 @@ def test_the_memory_estimate_counts_the_weights_there_are(settings):
 
 def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
     settings = Backbone(units=(256,), input="embedding")
-    monkeypatch.setattr("textgen.memory._free_memory", lambda: 4_000_000_000)
+    monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: 4_000_000_000)
     check_memory(settings, 20_000, 16, 64)
     with pytest.raises(TextgenError, match=r"1,234,567 symbols.*\n.*4\.0 GB[\s\S]*adaptive"):
         check_memory(settings, 1_234_567, 16, 64)
@@ -137,7 +137,7 @@ def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
         check_memory(settings, 90, 1_000_000, 64)
     with pytest.raises(TextgenError, match=r"backbone\.units\n.*\[100000\]"):
         check_memory(Backbone(units=(100_000,), input="embedding"), 90, 16, 64)
-    monkeypatch.setattr("textgen.memory._free_memory", lambda: None)
+    monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: None)
     check_memory(settings, 1_234_567, 16, 64)
 
 

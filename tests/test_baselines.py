@@ -6,14 +6,18 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from textgen import baseline, config, likelihood, registry
-from textgen.baselines import TABLE
-from textgen.baselines.kneser_ney import FALLBACK, KneserNey, discounts
-from textgen.baselines.unigram import Unigram
-from textgen.corpora.loading import load_corpus
-from textgen.document_cache import tuned
-from textgen.symbols import BOUNDARY
+from textgen import cli
+from textgen.core import experiment as config
+from textgen.core import registry
+from textgen.data.loading import load_corpus
+from textgen.evaluation import likelihood
+from textgen.evaluation.baselines import TABLE
+from textgen.evaluation.baselines.kneser_ney import FALLBACK, KneserNey, discounts
+from textgen.evaluation.baselines.unigram import Unigram
+from textgen.evaluation.counting import baseline
+from textgen.evaluation.memory import tuned
 from textgen.tokenizers.characters import CharacterCodec, Characters
+from textgen.tokenizers.tokens import BOUNDARY
 
 A, B = 2, 3
 
@@ -207,7 +211,7 @@ def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
 
 @pytest.mark.parametrize("kind", sorted(TABLE))
 def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
-    assert baseline.main([str(experiment_file), "--kind", kind, "--json"]) == 0
+    assert cli.main(["baseline", str(experiment_file), "--kind", kind, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert list(record) == (
         "baseline order experiment tokenizer seed symbols extra_data unit corpus seconds test"
@@ -225,7 +229,7 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
 @pytest.mark.parametrize(("kind", "shown"), [("unigram", "replaced"), ("xz", "the text itself")])
 def test_the_table_of_a_kind_without_an_order(experiment_file, capsys, monkeypatch, kind, shown):
     monkeypatch.setenv("COLUMNS", "160")
-    assert baseline.main([str(experiment_file), "--kind", kind]) == 0
+    assert cli.main(["baseline", str(experiment_file), "--kind", kind]) == 0
     out = capsys.readouterr().out
     assert kind in out
     assert shown in out
@@ -240,7 +244,7 @@ def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkey
     monkeypatch.setattr(Characters, "fit", refuse)
     monkeypatch.setattr(CharacterCodec, "charged", False)
     arguments = ["--kind", "ppmd", "--order", "3", "--order", "5", "--json"]
-    assert baseline.main([str(experiment_file), *arguments]) == 0
+    assert cli.main(["baseline", str(experiment_file), *arguments]) == 0
     three, five = map(json.loads, capsys.readouterr().out.splitlines())
     assert (three["order"], five["order"]) == (3, 5)
     bits = [record["test"]["bits_per_character"]["total"] for record in (three, five)]
@@ -249,10 +253,10 @@ def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkey
 
 def test_a_baseline_has_the_document_cache_of_the_experiment(experiment_file):
     """Tuned on the validation part, and what it costs is what the cache makes of the plain bits."""
-    plain = config.load(experiment_file, ["document_cache.orders=[]"])
+    plain = config.load_experiment(experiment_file, ["document_cache.orders=[]"])
     loaded = load_corpus(plain)
-    (without,) = baseline.baseline(plain, loaded, [2])
-    (cached,) = baseline.baseline(config.load(experiment_file), loaded, [2])
+    (without,) = baseline(plain, loaded, [2])
+    (cached,) = baseline(config.load_experiment(experiment_file), loaded, [2])
     codec = plain.tokenizer.fit([d.text for d in loaded.train])
     encoded = {
         part: [codec.encode(d.text).symbols for d in getattr(loaded, part)]
@@ -284,7 +288,7 @@ def test_the_command(textgen, experiment_file):
 
 
 def test_the_table_of_the_command(experiment_file, capsys):
-    assert baseline.main([str(experiment_file), "--set", "split.seed=2"]) == 0
+    assert cli.main(["baseline", str(experiment_file), "--set", "split.seed=2"]) == 0
     shown = capsys.readouterr().out
     for part in ("symbols/character", "split sha256", "kneser_ney", "documents"):
         assert part in shown
@@ -292,11 +296,11 @@ def test_the_table_of_the_command(experiment_file, capsys):
 
 def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monkeypatch):
     monkeypatch.setattr(CharacterCodec, "charged", False)
-    assert baseline.main([str(experiment_file), "--json"]) == 0
+    assert cli.main(["baseline", str(experiment_file), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["test"]["bits_per_character"] is None
     monkeypatch.setenv("COLUMNS", "160")
-    assert baseline.main([str(experiment_file)]) == 0
+    assert cli.main(["baseline", str(experiment_file)]) == 0
     assert likelihood.UNCHARGED in capsys.readouterr().out
 
 
@@ -312,7 +316,7 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
     ],
 )
 def test_bad_input_is_one_clear_message(experiment_file, capsys, arguments, said):
-    assert baseline.main([str(experiment_file), *arguments]) == 2
+    assert cli.main(["baseline", str(experiment_file), *arguments]) == 2
     assert said in capsys.readouterr().err
 
 

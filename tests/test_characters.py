@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.symbols import ESCAPE
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.tokens import ESCAPE
 
 anything = st.text(st.characters())  # surrogates included
 

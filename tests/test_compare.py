@@ -12,15 +12,17 @@ import pytest
 from conftest import write_experiment
 
 import textgen as package
-from textgen import arms, cross, evaluation, paid, runs, significance
 from textgen.compare import _joined
-from textgen.corpora.base import Document
-from textgen.corpora.loading import load_corpus
-from textgen.errors import TextgenError
-from textgen.likelihood import Stepper
-from textgen.report import cautions, data, rows
+from textgen.core.errors import TextgenError
+from textgen.core.study import Contrast
+from textgen.data.documents import Document
+from textgen.data.loading import load_corpus
+from textgen.evaluation import significance
+from textgen.evaluation.likelihood import Stepper
+from textgen.report import arms, breakdown, cautions, cross, data, rows
 from textgen.report.passage import passage
-from textgen.studies import Contrast
+from textgen.runs import evaluation
+from textgen.runs import saved as runs
 
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
@@ -112,19 +114,19 @@ def test_a_word_in_its_context(report, trained):
     run = arms.read_run(trained / "words")
     (arm,) = arms.group([run])
     documents = load_corpus(run.experiment).test
-    number, start, end = paid.occurrences(documents, "lantern")[0]
+    number, start, end = breakdown.occurrences(documents, "lantern")[0]
     assert documents[number].text[start:end] == " lantern"
     expected = arm.per_character[number][start:end].sum()
     assert lines[0]["bits"]["words"] == pytest.approx(expected)
 
 
 def test_the_words_of_a_text_are_counted_by_kind():
-    from textgen.corpora.base import Document
+    from textgen.data.documents import Document
 
     training = [Document("t", "sea " * 120 + "gull " * 12 + "tide tide " + "bell")]
     held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
-    tokens = paid.cut(held_out, training)
-    found = [paid.ORDER[kind] for kind in tokens.kind]
+    tokens = breakdown.cut_tokens(held_out, training)
+    found = [breakdown.ORDER[kind] for kind in tokens.kind]
     assert (
         found
         == ("unseen frequent punctuation common rare space once unseen numbers punctuation").split()
@@ -154,7 +156,7 @@ def test_models_score_each_others_samples(report, trained):
 def test_a_sample_costs_what_the_scorer_says_symbol_by_symbol(report, trained):
     """Against a sum over the scorer read one symbol at a time; samples have no end mark."""
     _, found = report
-    run = runs.load(trained / "char-1")
+    run = runs.load_run(trained / "char-1")
     (writer,) = arms.group([arms.read_run(trained / "words")])
     bits = characters = 0.0
     for document in cross.samples(writer):
@@ -205,7 +207,7 @@ def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tm
     before = evaluation.read_symbols(copy)
     (copy / evaluation.SYMBOLS).unlink()
     texts = json.loads((copy / evaluation.TEXTS).read_text())
-    assert evaluation.ensure(copy)
+    assert evaluation.ensure_evaluation(copy)
     for a, b in zip(before, evaluation.read_symbols(copy), strict=True):
         assert a.name == b.name
         assert (a.ends == b.ends).all()
@@ -213,7 +215,7 @@ def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tm
         np.testing.assert_array_equal(a.spelling, b.spelling)
     again = json.loads((copy / evaluation.TEXTS).read_text())
     assert again["sweep"] == texts["sweep"]
-    assert not evaluation.ensure(copy)
+    assert not evaluation.ensure_evaluation(copy)
 
 
 def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):
@@ -292,7 +294,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         "a": SimpleNamespace(bits=first, units=units),
         "b": SimpleNamespace(bits=np.stack([plain] * 3), units=units),
     }
-    expected = significance.compare(first, there["b"].bits, units)
+    expected = significance.compare_arms(first, there["b"].bits, units)
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import made_up
 
-from textgen.baselines import compressors
-from textgen.baselines.base import Bytes, fit, score
-from textgen.baselines.compressors import XZ, PPMd
-from textgen.corpora.base import Document
+from textgen.data.documents import Document
+from textgen.evaluation.baselines import compressors
+from textgen.evaluation.baselines.base import Bytes, fit_baseline, score_baseline
+from textgen.evaluation.baselines.compressors import XZ, PPMd
 
 COMPRESSORS = pytest.mark.parametrize("made", [PPMd(), XZ()], ids=["ppmd", "xz"])
 
@@ -23,7 +23,9 @@ def noise(length, seed, alphabet=256):
 def costs(made, training, texts):
     """What documents cost a compressor that has read the training texts."""
     reader, documents = Bytes(), [Document(str(i), text) for i, text in enumerate(texts)]
-    return score(fit(made, reader, training), documents, [reader.encode(t) for t in texts])
+    return score_baseline(
+        fit_baseline(made, reader, training), documents, [reader.encode(t) for t in texts]
+    )
 
 
 @COMPRESSORS

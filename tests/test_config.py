@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from textgen import config
-from textgen.errors import TextgenError
+from textgen.core import experiment as config
+from textgen.core.errors import TextgenError
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(
@@ -29,7 +29,7 @@ updates = 5
 def load(tmp_path, text, *overrides):
     path = tmp_path / "e.toml"
     path.write_text(text, encoding="utf-8")
-    return config.load(path, overrides)
+    return config.load_experiment(path, overrides)
 
 
 def complaint(tmp_path, text, *overrides) -> str:
@@ -42,13 +42,13 @@ def complaint(tmp_path, text, *overrides) -> str:
 def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path, tmp_path):
     if path.stem in ("base", "sweep", "words"):
         with pytest.raises(TextgenError, match=r"(objective|rare_words)\.kind"):
-            config.load(path)
+            config.load_experiment(path)
         return
-    experiment = config.load(path)
+    experiment = config.load_experiment(path)
     assert experiment.name == path.stem
     again = tmp_path / "resolved.toml"
     again.write_text(tomli_w.dumps(experiment.resolved), encoding="utf-8")
-    assert config.load(again) == experiment
+    assert config.load_experiment(again) == experiment
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "e.toml").write_text("")
     monkeypatch.setattr(Path, "read_text", denied)
     with pytest.raises(TextgenError, match=r"e\.toml(.|\n)*Permission denied"):
-        config.load(tmp_path / "e.toml")
+        config.load_experiment(tmp_path / "e.toml")
 
 
 def test_overrides_read_toml_and_replace_a_budget(tmp_path):

@@ -10,14 +10,14 @@ import types
 import pytest
 from conftest import POLICIES, made_up
 
-from textgen import registry
-from textgen.config import resolve
-from textgen.errors import TextgenError
-from textgen.rare_words.base import fitted_speller, loaded_speller
-from textgen.rare_words.placeholders import Placeholders
+from textgen.core import registry
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import resolve_experiment
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.words.rare_words.base import fitted_speller, loaded_speller
+from textgen.tokenizers.words.rare_words.placeholders import Placeholders
 
-ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.table(point)]
+ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.plugin_table(point)]
 METHODS = {
     "corpus": ["documents", "origin", "licence"],
     "tokenizer": ["fit", "load"],
@@ -57,8 +57,8 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
     module = types.ModuleType("letters_of_a_test")
     module.Letters = Letters
     monkeypatch.setitem(sys.modules, "letters_of_a_test", module)
-    monkeypatch.setitem(registry.table("tokenizer"), "letters", "letters_of_a_test:Letters")
-    experiment = resolve(
+    monkeypatch.setitem(registry.plugin_table("tokenizer"), "letters", "letters_of_a_test:Letters")
+    experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
             "tokenizer": {"kind": "letters", "limit": 5},
@@ -73,7 +73,7 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
 def test_every_rare_word_policy_is_among_those_that_are_tested():
     tested = {type(policy) for policy in POLICIES}
     assert tested == {
-        registry.lookup("rare_words", kind, "test") for kind in registry.table("rare_words")
+        registry.lookup("rare_words", kind, "test") for kind in registry.plugin_table("rare_words")
     }
 
 
@@ -99,8 +99,8 @@ def test_a_policy_defined_elsewhere_is_one_line(monkeypatch):
     module = types.ModuleType("policy_of_a_test")
     module.Length = Length
     monkeypatch.setitem(sys.modules, "policy_of_a_test", module)
-    monkeypatch.setitem(registry.table("rare_words"), "length", "policy_of_a_test:Length")
-    experiment = resolve(
+    monkeypatch.setitem(registry.plugin_table("rare_words"), "length", "policy_of_a_test:Length")
+    experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
             "tokenizer": {"kind": "words", "rare_words": "length"},

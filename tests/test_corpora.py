@@ -7,16 +7,16 @@ from conftest import made_up
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.config import resolve
-from textgen.corpora import reading
-from textgen.corpora.base import ARTICLE, Document, corpus_hash, keep_characters, source
-from textgen.corpora.file import File, cut
-from textgen.corpora.folder import Folder
-from textgen.corpora.loading import load_corpus, load_text, split
-from textgen.corpora.lovecraft import Lovecraft
-from textgen.corpora.wikipedia import Wikipedia, prose
-from textgen.errors import CorpusUnavailable, TextgenError
-from textgen.settings import Split
+from textgen.core.errors import CorpusUnavailable, TextgenError
+from textgen.core.experiment import resolve_experiment
+from textgen.core.settings import Split
+from textgen.data import decoding
+from textgen.data.corpora.file import File, cut_text
+from textgen.data.corpora.folder import Folder
+from textgen.data.corpora.lovecraft import Lovecraft
+from textgen.data.corpora.wikipedia import Wikipedia, prose
+from textgen.data.documents import ARTICLE, Document, corpus_hash, keep_characters, source
+from textgen.data.loading import load_corpus, load_text, split
 
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -47,7 +47,7 @@ def test_a_guessed_encoding_is_announced(tmp_path, capfd):
 
 
 def test_an_encoding_is_guessed_by_what_stands_around_the_first_strange_byte(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "AROUND", 7000)
+    monkeypatch.setattr(decoding, "AROUND", 7000)
     german = "Der Schnee fällt über die Häuser, und niemand weiß, wohin er geht.\n" * 90
     text = "A long preface in plain English letters.\n" * 400 + german
     (tmp_path / "a.txt").write_bytes(text.encode("cp1252"))
@@ -89,12 +89,12 @@ def test_what_is_wrong_with_a_path_is_said(tmp_path, make, message):
 
 
 def test_many_more_pieces_than_a_file_has_places_cut_it_at_them():
-    assert cut("one two three", 1000) == ["one ", "two ", "three"]
+    assert cut_text("one two three", 1000) == ["one ", "two ", "three"]
 
 
 @given(st.text(), st.integers(1, 9))
 def test_cutting_loses_nothing(text, pieces):
-    parts = cut(text, pieces)
+    parts = cut_text(text, pieces)
     assert "".join(parts) == text
     assert len(parts) <= pieces
 
@@ -111,7 +111,7 @@ def test_a_file_is_cut_at_blank_lines_or_at_a_separator(tmp_path):
 
 def test_a_group_with_a_misspelt_name_is_refused_and_another_corpuss_is_not(corpus_folder):
     def experiment(*names):
-        return resolve(
+        return resolve_experiment(
             {
                 "corpus": {"kind": "folder", "path": str(corpus_folder)},
                 "split": {"groups": [list(names)]},
@@ -210,7 +210,7 @@ def test_wikipedia_needs_no_download_and_holds_prose():
 
 def settings(**corpus):
     plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
-    return resolve({**plain, "corpus": corpus})
+    return resolve_experiment({**plain, "corpus": corpus})
 
 
 def test_the_fallback_is_used_and_named_everywhere():

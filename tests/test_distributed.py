@@ -17,16 +17,17 @@ import pytest
 from conftest import tiny_model, write_experiment
 from tensorflow import errors
 
-from textgen import config, meeting, preparing
-from textgen.corpora.loading import load_corpus
-from textgen.distributed import ALONE, Share
-from textgen.errors import TextgenError
-from textgen.meeting import Cluster, meet
-from textgen.objectives.stepwise import NextToken
-from textgen.objectives.windows import Windows
+from textgen.core import experiment as config
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Training
+from textgen.data.loading import load_corpus
+from textgen.models.batches import Windows
+from textgen.models.objectives.stepwise import NextToken
 from textgen.run import _about
-from textgen.settings import Training
-from textgen.training import compiled
+from textgen.training import meeting, preparation
+from textgen.training.loop import compiled
+from textgen.training.meeting import Cluster, meet
+from textgen.training.strategy import ALONE, Share
 
 WORKER = Path(__file__).parent / "distributed_worker.py"
 
@@ -194,23 +195,23 @@ def test_a_wrong_tf_config_is_told(monkeypatch, given, found):
     if given:
         monkeypatch.setenv("TF_CONFIG", given)
     with pytest.raises(TextgenError, match="TF_CONFIG") as told:
-        meeting.cluster(Training(updates=1, batch=4, strategy="multi_worker"))
+        meeting.find_cluster(Training(updates=1, batch=4, strategy="multi_worker"))
     assert found in told.value.found
-    assert meeting.cluster(Training(updates=1)) == Cluster()
+    assert meeting.find_cluster(Training(updates=1)) == Cluster()
 
 
 def test_a_chief_by_name_is_the_first(monkeypatch):
     jobs = {"worker": ["a:1", "b:2"], "chief": ["c:3"]}
     told = {"cluster": jobs, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(told))
-    found = meeting.cluster(Training(updates=1, batch=6, strategy="multi_worker"))
+    found = meeting.find_cluster(Training(updates=1, batch=6, strategy="multi_worker"))
     assert found == Cluster(("c:3", "a:1", "b:2"), 2)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config(["a:1", "b:2"], 1))
     with pytest.raises(TextgenError, match=r"training\.batch") as told:
-        meeting.cluster(Training(updates=1, batch=7, strategy="multi_worker"))
+        meeting.find_cluster(Training(updates=1, batch=7, strategy="multi_worker"))
     assert told.value.hint == "set training.batch = 8"
 
 
@@ -270,9 +271,9 @@ def test_what_workers_must_have_alike(tmp_path, corpus_folder, monkeypatch):
     path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
 
     def about(*overrides):
-        experiment = config.load(path, overrides)
+        experiment = config.load_experiment(path, overrides)
         loaded = load_corpus(experiment)
-        return _about(experiment, loaded, preparing.prepare(experiment, loaded))
+        return _about(experiment, loaded, preparation.prepare(experiment, loaded))
 
     def differing(*overrides):
         return {key for key, found in about(*overrides).items() if found != chief[key]}

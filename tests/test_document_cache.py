@@ -13,16 +13,17 @@ from conftest import made_up, made_up_cache, tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen import config, document_cache
-from textgen.corpora.base import Document
-from textgen.document_cache import CONTEXTS, Cache, Counts, Read, counts, kind, tuned
-from textgen.errors import TextgenError
-from textgen.likelihood import score
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.settings import DocumentCache
-from textgen.symbols import BOUNDARY
+from textgen.core import experiment as config
+from textgen.core.errors import TextgenError
+from textgen.core.settings import DocumentCache
+from textgen.data.documents import Document
+from textgen.evaluation import memory
+from textgen.evaluation.likelihood import score_documents
+from textgen.evaluation.memory import CONTEXTS, Cache, Counts, Read, counts, kind, tuned
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.tokens import BOUNDARY
 
 CACHES = [
     Cache((0,), ((0.5, 0.1, 0.02, 0.7, 0.8, 0.9),), ((4.0, 1.0, 0.1, 9.0, 20.0, 70.0),)),
@@ -152,11 +153,11 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     """The first symbols of a document, without an end mark that is not there."""
     symbols = np.random.default_rng(7).integers(1, 4, 200)
     bits = np.random.default_rng(8).random(201) * 3
-    monkeypatch.setattr(document_cache, "TUNED", 150)
+    monkeypatch.setattr(memory, "TUNED", 150)
     few = tuned((0, 1), [(symbols, bits), (symbols[::-1], bits)])
     assert few == tuned((0, 1), [(symbols, bits)])
     assert few != tuned((0, 1), [(symbols[:149], bits[:150])])
-    monkeypatch.setattr(document_cache, "TUNED", 500)
+    monkeypatch.setattr(memory, "TUNED", 500)
     assert few != tuned((0, 1), [(symbols, bits)])
 
 
@@ -166,15 +167,13 @@ def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
     which = kind(counted.all, counted.kinds)
     assert set(which.ravel()) == set(range(CONTEXTS))
     setting = np.random.default_rng(7).normal(size=2 * 2 * CONTEXTS)
-    nats, slope = document_cache._nats(setting, chances, counted, which)
-    discounts, strengths = document_cache._settings(setting)
+    nats, slope = memory._nats(setting, chances, counted, which)
+    discounts, strengths = memory._settings(setting)
     cache = Cache.load({"orders": [0, 2], "discounts": discounts, "strengths": strengths})
     assert nats == pytest.approx(-np.log(cache.mixed(chances, counted)).sum(), rel=1e-12)
     for i, found in enumerate(slope):
         step = 1e-5 * (np.arange(len(slope)) == i)
-        high, low = (
-            document_cache._nats(setting + s, chances, counted, which)[0] for s in (step, -step)
-        )
+        high, low = (memory._nats(setting + s, chances, counted, which)[0] for s in (step, -step))
         assert found == pytest.approx((high - low) / 2e-5, rel=1e-4, abs=1e-6)
 
 
@@ -233,8 +232,8 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     codec = Characters().fit([made_up(100, 4)])
     network, backbone = tiny_model(objective, codec.size)
     cache = made_up_cache(1, 3, 5)
-    (plain,) = score(objective, network, backbone, codec, [Document("d", text)])
-    (cached,) = score(objective, network, backbone, codec, [Document("d", text)], cache)
+    (plain,) = score_documents(objective, network, backbone, codec, [Document("d", text)])
+    (cached,) = score_documents(objective, network, backbone, codec, [Document("d", text)], cache)
     assert cached.model < 0.6 * plain.model
     assert cached.saved == pytest.approx(plain.model - cached.model, rel=1e-5)
     sent, received = there_and_back(codec, objective, network, backbone, text, cache)
@@ -245,7 +244,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
 @pytest.mark.parametrize("orders", [(2, 1), (1, 1), (-1,), (65,)])
 def test_orders_that_make_no_sense_are_refused(orders, experiment_file):
     with pytest.raises(TextgenError, match=r"document_cache"):
-        config.load(experiment_file, [f"document_cache.orders={list(orders)}"])
+        config.load_experiment(experiment_file, [f"document_cache.orders={list(orders)}"])
 
 
 def test_no_cache_unless_it_is_asked_for():

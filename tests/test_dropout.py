@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textgen.dropout import HashedDropout
-from textgen.lstm import FusedLSTM
+from textgen.models.backbones.lstm.layer import FusedLSTM
+from textgen.models.dropout import HashedDropout
 
 
 def mask(layer, shape=(200, 300), jit=True):

@@ -11,12 +11,12 @@ from gensim.models.fasttext import load_facebook_vectors
 from gensim.models.keyedvectors import KeyedVectors
 from gensim.test.utils import datapath
 
-from textgen import vectors
-from textgen.config import build
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import build
+from textgen.embeddings import learning
 from textgen.embeddings.fasttext import FastText, spellings
 from textgen.embeddings.file import File
 from textgen.embeddings.word2vec import Word2Vec
-from textgen.errors import TextgenError
 
 RESERVED = ["<boundary>", "<escape>"]
 KINDS = [Word2Vec(epochs=5), FastText(epochs=3)]
@@ -67,8 +67,8 @@ def test_every_symbol_gets_a_vector_of_the_same_scale(embedding):
     assert found.matrix.dtype == np.float32
     assert found.found == len(names) - 3  # two reserved ones and a word that never occurs
     assert found.extra_data == ()
-    assert rms(found.matrix[2:-1]) == pytest.approx(vectors.SCALE, rel=1e-4)
-    assert rms(found.matrix[[0, 1, -1]]) == pytest.approx(vectors.SCALE, rel=0.5)
+    assert rms(found.matrix[2:-1]) == pytest.approx(learning.SCALE, rel=1e-4)
+    assert rms(found.matrix[[0, 1, -1]]) == pytest.approx(learning.SCALE, rel=0.5)
 
 
 @pytest.mark.parametrize("embedding", [Word2Vec(window=1), FastText(window=1)])
@@ -96,7 +96,7 @@ def test_characters_get_vectors_too(embedding):
 @pytest.mark.parametrize("kind", ["word2vec", "fasttext"])
 def test_vectors_do_not_depend_on_how_python_hashes_strings(kind):
     code = (
-        "from textgen.vectors import train\n"
+        "from textgen.embeddings.learning import train\n"
         "text = ['a keeper kept the lamp', 'the tide left a gull', 'no one kept the tide'] * 20\n"
         f"keyed = train([t.split() for t in text], kind={kind!r}, size=8, epochs=2, seed=3)\n"
         "print(keyed.index_to_key, keyed.vectors.tobytes().hex())"
@@ -117,8 +117,8 @@ def test_vectors_do_not_depend_on_how_python_hashes_strings(kind):
 def test_rare_words_get_no_vector_and_too_few_words_none_at_all():
     text = [["a", "b", "a", "b", "c"]]
     common = {"kind": "word2vec", "size": 4, "epochs": 1, "seed": 1}
-    assert set(vectors.train(text, minimum_count=2, **common).key_to_index) == {"a", "b"}
-    assert len(vectors.train(text, minimum_count=9, **common)) == 0
+    assert set(learning.train_vectors(text, minimum_count=2, **common).key_to_index) == {"a", "b"}
+    assert len(learning.train_vectors(text, minimum_count=9, **common)) == 0
 
 
 def test_n_grams_are_those_of_the_name_without_its_space_and_symbols_stay_distinct():
@@ -131,17 +131,17 @@ def test_nearest_is_by_cosine_whatever_the_block(monkeypatch):
     draw = np.random.default_rng(0)
     queries, among = draw.normal(size=(7, 5)), draw.normal(size=(30, 5))
     cosine = (queries @ among.T) / np.linalg.norm(among, axis=1)
-    found = vectors.nearest(queries, among, 4)
+    found = learning.nearest(queries, among, 4)
     assert (found == np.argsort(-cosine, axis=1)[:, :4]).all()
-    assert vectors.nearest(queries, among, 99).shape == (7, 30)
-    assert vectors.nearest(queries, among[:0], 3).shape == (7, 0)
-    assert (vectors.nearest(np.zeros((1, 5)), among, 1) >= 0).all()
+    assert learning.nearest(queries, among, 99).shape == (7, 30)
+    assert learning.nearest(queries, among[:0], 3).shape == (7, 0)
+    assert (learning.nearest(np.zeros((1, 5)), among, 1) >= 0).all()
 
 
 def test_variants_of_a_word_are_shown_once_and_random_vectors_never():
     names = [*RESERVED, " Night", " night", " evening", "night", " never"]
     documents = [np.array([2, 3, 3, 4, 5, 6])]
-    near = vectors.neighbours(np.eye(7), names, documents, np.array([2, 3, 4, 5]))
+    near = learning.nearest_words(np.eye(7), names, documents, np.array([2, 3, 4, 5]))
     assert near == {"night": ("evening",), "evening": ("night",)}
 
 
@@ -166,8 +166,8 @@ def test_a_file_is_read_as_gensim_reads_it(name, format, load, settings):
     rows = [i for i, word in enumerate(WORDS) if word.strip().lower() in expected.key_to_index]
     assert found.found == len(rows) >= 4
     wanted = np.array([expected[_form(WORDS[i].strip(), expected)] for i in rows])
-    assert found.matrix[rows] == pytest.approx(wanted * vectors.SCALE / rms(wanted), rel=1e-4)
-    assert rms(found.matrix[rows]) == pytest.approx(vectors.SCALE, rel=1e-4)
+    assert found.matrix[rows] == pytest.approx(wanted * learning.SCALE / rms(wanted), rel=1e-4)
+    assert rms(found.matrix[rows]) == pytest.approx(learning.SCALE, rel=1e-4)
     (source,) = found.extra_data
     assert source.startswith(f"vectors {name} (sha256 ")
     assert source.endswith(f"…), {len(rows)} of {len(WORDS)} symbols found")

@@ -13,20 +13,24 @@ import numpy as np
 import pytest
 from conftest import POLICIES, made_up
 
-from textgen import baseline, caching, encoding, processes, references
-from textgen import stored as stored_module
-from textgen.config import resolve
-from textgen.corpora import file, loading, stretches
-from textgen.corpora.base import Document
-from textgen.corpora.file import File
-from textgen.corpora.folder import Folder
-from textgen.corpora.loading import load_corpus
-from textgen.corpora.reading import read_text
-from textgen.errors import TextgenError
-from textgen.objectives import windows as windows_module
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.objectives.windows import Windows, permutation
-from textgen.preparing import prepare
+from textgen.core import cache, processes
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import resolve_experiment
+from textgen.data import loading, slices
+from textgen.data.corpora import file
+from textgen.data.corpora.file import File
+from textgen.data.corpora.folder import Folder
+from textgen.data.decoding import read_text
+from textgen.data.documents import Document
+from textgen.data.loading import load_corpus
+from textgen.evaluation import references
+from textgen.evaluation.counting import baseline
+from textgen.models import batches as windows_module
+from textgen.models.batches import Windows, permutation
+from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.tokenizers import encoding
+from textgen.tokenizers import stored as stored_module
+from textgen.training.preparation import prepare
 
 TEXT = made_up(60, 3) + "\n\n" + "Ünïcode “quoted” ☃\n" * 40 + "x" * 900 + "\n" + made_up(60, 4)
 TOKENIZERS = [
@@ -42,13 +46,13 @@ TOKENIZERS = [
 @pytest.fixture
 def small_limits(monkeypatch, tmp_path):
     """Every corpus is a large one, and the cache is empty."""
-    monkeypatch.setattr(stretches, "LARGE", 0)
+    monkeypatch.setattr(slices, "LARGE", 0)
     monkeypatch.setattr(loading, "FITTED", 12_000)
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
 
 def settings(folder, tokenizer, threads=1, **more):
-    return resolve(
+    return resolve_experiment(
         {
             "corpus": {"kind": "folder", "path": str(folder)},
             "tokenizer": tokenizer,
@@ -68,8 +72,8 @@ def test_a_file_is_cut_in_its_place_as_it_is_in_memory(
     (tmp_path / "a.txt").write_bytes(text.replace("\n", "\r\n").encode(encoded_as))
     made = File(tmp_path / "a.txt", pieces=pieces, encoding=encoded_as).documents()
     assert not any(isinstance(d.content, str) for d in made)
-    assert [d.text for d in made] == file.cut(text, pieces)
-    assert [d.characters for d in made] == list(map(len, file.cut(text, pieces)))
+    assert [d.text for d in made] == file.cut_text(text, pieces)
+    assert [d.characters for d in made] == list(map(len, file.cut_text(text, pieces)))
 
 
 @pytest.mark.parametrize("block", [5, 1 << 20])
@@ -78,7 +82,7 @@ def test_a_file_is_cut_at_a_separator_in_its_place(
     tmp_path, monkeypatch, block, separator, small_limits
 ):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-    monkeypatch.setattr(stretches, "BLOCK", block)
+    monkeypatch.setattr(slices, "BLOCK", block)
     made = File(tmp_path / "a.txt", separator=separator).documents()
     assert [d.text for d in made] == [part for part in TEXT.split(separator) if part]
 
@@ -92,7 +96,7 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
         if folder == tmp_path:
             corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}
         plain = load_corpus(settings(folder, "characters", corpus=corpus))
-        monkeypatch.setattr(stretches, "LARGE", 0)
+        monkeypatch.setattr(slices, "LARGE", 0)
         lazy = load_corpus(settings(folder, "characters", corpus=corpus))
         monkeypatch.undo()
         assert lazy.description == plain.description
@@ -105,8 +109,8 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
 
 def test_a_single_huge_file_in_a_folder_becomes_documents(tmp_path, monkeypatch, small_limits):
     (tmp_path / "all.txt").write_text(TEXT * 3, encoding="utf-8")
-    monkeypatch.setattr("textgen.corpora.base.LONGEST", 2000)
-    monkeypatch.setattr("textgen.corpora.base.PIECE", 500)
+    monkeypatch.setattr("textgen.data.documents.LONGEST", 2000)
+    monkeypatch.setattr("textgen.data.documents.PIECE", 500)
     made = Folder(tmp_path).documents()
     assert made[0].name == "all.txt#01"
     assert len(made) > 10
@@ -124,7 +128,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(tmp_path, small_limits):
 
 
 def test_a_wrong_byte_is_found_in_its_place(tmp_path, monkeypatch, small_limits):
-    monkeypatch.setattr(stretches, "BLOCK", 7)
+    monkeypatch.setattr(slices, "BLOCK", 7)
     (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9 + b"\xff rest")
     with pytest.raises(TextgenError, match=r"byte 45 \(0xff\) is not utf-8"):
         Folder(tmp_path, encoding="utf-8").documents()
@@ -132,16 +136,16 @@ def test_a_wrong_byte_is_found_in_its_place(tmp_path, monkeypatch, small_limits)
 
 @pytest.mark.parametrize("stated", ["auto", "utf-8"])
 def test_a_large_file_is_decoded_as_a_small_one_is(tmp_path, monkeypatch, small_limits, stated):
-    monkeypatch.setattr(stretches, "BLOCK", 7)
+    monkeypatch.setattr(slices, "BLOCK", 7)
     content = "Ünïcode ☃\r\nand more".encode("utf-8-sig")
     if stated == "auto":
         content = ("plain\n" * 50 + "Häuser, Straßen und Gärten über Köln.\r" * 30).encode("cp1252")
     (tmp_path / "a.txt").write_bytes(content)
-    assert stretches.whole(tmp_path / "a.txt", stated).read() == read_text(
+    assert slices.whole_file(tmp_path / "a.txt", stated).read() == read_text(
         tmp_path / "a.txt", stated
     )
     with pytest.raises(TextgenError, match=r"corpus\.encoding(.|\n)*utf-99"):
-        stretches.whole(tmp_path / "a.txt", "utf-99")
+        slices.whole_file(tmp_path / "a.txt", "utf-99")
 
 
 def test_baselines_read_the_symbols_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
@@ -152,13 +156,13 @@ def test_baselines_read_the_symbols_of_a_run_on_a_large_corpus(tmp_path, small_l
     experiment = settings(tmp_path / "tales", {"kind": "words", "rare_words": "unk"})
     loaded = load_corpus(experiment)
     assert loaded.sample is not loaded.train
-    (found,) = baseline.baseline(experiment, loaded)
+    (found,) = baseline(experiment, loaded)
     assert found["symbols"] == prepare(experiment, loaded).codec.size
     whole = experiment.tokenizer.fit([d.text for d in loaded.train])
     assert found["symbols"] < whole.size
     monkeypatch.setattr(references, "CHARACTERS", 1000)
     with pytest.raises(TextgenError, match=r"kneser_ney(.|\n)*more than 1,000"):
-        next(baseline.baseline(experiment, loaded))
+        next(baseline(experiment, loaded))
 
 
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
@@ -213,15 +217,15 @@ def test_symbols_are_found_again_by_content(tmp_path, corpus_folder, small_limit
     def symbols(chosen):
         return list(prepare(chosen, load_corpus(chosen)).encoded[0])
 
-    first, saved = symbols(experiment), caching.seconds_saved()
+    first, saved = symbols(experiment), cache.seconds_saved()
     again = symbols(experiment)
     assert len(ran) == 1
-    assert caching.seconds_saved() > saved  # what it once took counts in a budget
+    assert cache.seconds_saved() > saved  # what it once took counts in a budget
     np.testing.assert_array_equal(first[3].symbols, again[3].symbols)
     symbols(settings(corpus_folder, "characters", split={"seed": 9}))
     symbols(settings(corpus_folder, {"kind": "subwords", "size": 300}))
     assert len(ran) == 3
-    (made,) = list((caching.folder() / "encoded").glob("*"))[:1]
+    (made,) = list((cache.cache_folder() / "encoded").glob("*"))[:1]
     (made / stored_module.INDEX).write_bytes(b"damaged")
     for chosen in (
         experiment,
@@ -239,11 +243,11 @@ def test_symbols_are_found_again_by_content(tmp_path, corpus_folder, small_limit
     (copy / "tale00.txt").write_text("changed", encoding="utf-8")
     symbols(settings(copy, "characters"))
     assert len(ran) == 5
-    assert not list((caching.folder() / "encoded").glob("new-*"))
+    assert not list((cache.cache_folder() / "encoded").glob("new-*"))
 
 
 def test_a_process_that_dies_is_one_clear_error(corpus_folder, small_limits, monkeypatch):
-    inner = processes.start
+    inner = processes.start_process
     started = []
 
     def start(*arguments, **options):
@@ -252,20 +256,20 @@ def test_a_process_that_dies_is_one_clear_error(corpus_folder, small_limits, mon
             os.kill(started[-1].pid, signal.SIGKILL)
         return started[-1]
 
-    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.setattr(encoding, "start_process", start)
     experiment = settings(corpus_folder, "characters", threads=2)
     with pytest.raises(TextgenError, match="ended by signal 9"):
         prepare(experiment, load_corpus(experiment))
     assert all(process.poll() is not None for process in started)
-    assert list((caching.folder() / "encoded").glob("*")) == []
+    assert list((cache.cache_folder() / "encoded").glob("*")) == []
 
 
 def test_what_a_process_has_to_say_is_passed_on(tmp_path, corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters", threads=2)
     loaded = load_corpus(experiment)
     unfitted = next(i for i, d in enumerate(loaded.train) if d not in loaded.sample)
-    loaded.train[unfitted] = Document("gone", stretches.Stretch(tmp_path / "gone.txt", 0, 9, 9))
-    monkeypatch.setattr(encoding, "alphabet", lambda documents: "abc")
+    loaded.train[unfitted] = Document("gone", slices.Stretch(tmp_path / "gone.txt", 0, 9, 9))
+    monkeypatch.setattr(encoding, "alphabet_of", lambda documents: "abc")
     with pytest.raises(TextgenError, match=r"code 2:\n.*gone\.txt"):
         prepare(experiment, loaded)
 
@@ -276,7 +280,7 @@ def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_lim
     experiment = settings(corpus_folder, "characters")
     with pytest.raises(TextgenError, match=r"0\.0 GB of disk space left[\s\S]*TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
-    assert list((caching.folder() / "encoded").glob("*")) == []
+    assert list((cache.cache_folder() / "encoded").glob("*")) == []
 
 
 def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_limits, monkeypatch):
@@ -292,20 +296,20 @@ def test_a_file_in_another_encoding_needs_the_cache_too(tmp_path, small_limits, 
     (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode("utf-16"))
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
-        stretches.whole(tmp_path / "a.txt", "auto")
+        slices.whole_file(tmp_path / "a.txt", "auto")
 
 
 def test_an_empty_variable_names_no_folder(monkeypatch):
     monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert caching.folder() == Path.home() / ".cache" / "textgen"
+    assert cache.cache_folder() == Path.home() / ".cache" / "textgen"
 
 
 def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters")
     loaded = load_corpus(experiment)
     first = prepare(experiment, loaded).encoded[0]
-    (made,) = (caching.folder() / "encoded").glob("*")
+    (made,) = (cache.cache_folder() / "encoded").glob("*")
     before = (made / stored_module.INDEX).stat().st_ino
     codec = prepare(experiment, loaded).codec
     state = json.dumps(codec.state(), sort_keys=True)
@@ -376,7 +380,7 @@ def test_every_policy_is_encoded_from_its_saved_state():
     """Processes read the codec from JSON: nothing that decides about symbols may be left out."""
     import json
 
-    from textgen.tokenizers.words import Words
+    from textgen.tokenizers.words.fitting import Words
 
     text, other = made_up(80, 5), made_up(30, 6) + " unfathomable Pandemonium 1926"
     for policy in POLICIES:
@@ -403,4 +407,4 @@ def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_
     assert metrics["test"]["characters"] == corpus["test"]["characters"]
     test = metrics["test"]  # of a network after four updates, and of a text that repeats itself
     assert 2 < test["bits_per_character"]["total"] + test["document_cache_saves"] < 8
-    assert list((caching.folder() / "encoded").glob("*/symbols.bin"))
+    assert list((cache.cache_folder() / "encoded").glob("*/symbols.bin"))

@@ -10,18 +10,18 @@ from conftest import POLICIES, made_up, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen import evaluation
-from textgen.corpora.base import Document
-from textgen.errors import TextgenError
-from textgen.evaluation import SymbolBits, symbol_table
-from textgen.likelihood import score
-from textgen.objectives.stepwise import NextToken
-from textgen.rare_words.drop import Drop
-from textgen.rare_words.spell import Spell
-from textgen.symbols import ESCAPE
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.evaluation.likelihood import score_documents
+from textgen.models.objectives.stepwise import NextToken
+from textgen.runs import evaluation
+from textgen.runs.evaluation import SymbolBits, symbol_table
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words import Words
+from textgen.tokenizers.tokens import ESCAPE
+from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.rare_words.drop import Drop
+from textgen.tokenizers.words.rare_words.spell import Spell
 
 TRAINING = made_up(60, 1) + " Onyx basalt, zymurgy."
 TOKENIZERS = [
@@ -91,7 +91,7 @@ def test_every_bit_stands_at_some_characters(tokenizer):
         Document("c", ""),
         Document("d", "unheard"),
     ]
-    scored = score(objective, network, backbone, codec, documents)
+    scored = score_documents(objective, network, backbone, codec, documents)
     for document, bits, table in zip(
         documents, scored, symbol_table(codec, documents, scored), strict=True
     ):

@@ -11,17 +11,23 @@ import pytest
 from coding import there_and_back
 from conftest import POLICIES, made_up, made_up_cache, tiny_model
 
-from textgen.corpora.base import Document
-from textgen.likelihood import Stepper, by_position, score, summarise, symbol_bits
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.rare_words.drop import Drop
-from textgen.rare_words.spell import Spell
-from textgen.rare_words.unk import Unk
-from textgen.symbols import CHARACTER_BITS
+from textgen.data.documents import Document
+from textgen.evaluation.likelihood import (
+    Stepper,
+    by_position,
+    score_documents,
+    summarise,
+    symbol_bits,
+)
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words import Words
+from textgen.tokenizers.tokens import CHARACTER_BITS
+from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.rare_words.drop import Drop
+from textgen.tokenizers.words.rare_words.spell import Spell
+from textgen.tokenizers.words.rare_words.unk import Unk
 
 OBJECTIVES = [
     NextToken(window=2),
@@ -127,8 +133,8 @@ def test_an_unseen_character_costs_the_escape_and_its_code_point():
     objective = NextToken(window=4)
     codec = Characters().fit(["abba"])
     network, backbone = tiny_model(objective, codec.size)
-    (seen,) = score(objective, network, backbone, codec, [Document("d", "abab")])
-    (unseen,) = score(objective, network, backbone, codec, [Document("d", "ab☃b")])
+    (seen,) = score_documents(objective, network, backbone, codec, [Document("d", "abab")])
+    (unseen,) = score_documents(objective, network, backbone, codec, [Document("d", "ab☃b")])
     assert (seen.spelling_bits, seen.replaced) == (0.0, 0)
     assert unseen.spelling_bits == pytest.approx(math.log2(0x110000)) == CHARACTER_BITS
     figures = summarise([unseen])["bits_per_character"]
@@ -140,7 +146,7 @@ def test_the_headline_is_the_micro_average_with_an_end_mark_a_document():
     objective = NextToken(window=4)
     codec = Characters().fit(["ab"])
     network, backbone = tiny_model(objective, codec.size)
-    scored = score(
+    scored = score_documents(
         objective, network, backbone, codec, [Document("x", "a"), Document("y", "abababab")]
     )
     figures = summarise(scored)
@@ -155,7 +161,9 @@ def test_bits_by_output_position_are_the_same_bits():
     objective = Shifted(window=5, shift=5)
     network, backbone = tiny_model(objective, 6)
     codec = Characters().fit(["abcd"])
-    (scored,) = score(objective, network, backbone, codec, [Document("d", "abcdabcdabcdab")])
+    (scored,) = score_documents(
+        objective, network, backbone, codec, [Document("d", "abcdabcdabcdab")]
+    )
     by = by_position([scored], 5)
     assert by == pytest.approx(scored.model_bits.reshape(3, 5).mean(axis=0).tolist(), rel=1e-5)
 
@@ -183,7 +191,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(tokenizer, objectiv
         for length in range(6)
         for letters in itertools.product("ab ", repeat=length)
     ]
-    scored = score(objective, network, backbone, codec, documents)
+    scored = score_documents(objective, network, backbone, codec, documents)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
     unpaid = sum(2.0**-d.model for d in scored)
     assert 0.2 < total <= 1 + 1e-6
@@ -191,7 +199,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(tokenizer, objectiv
         assert unpaid > total
     if isinstance(tokenizer, Words) and isinstance(tokenizer.rare_words, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
-    cached = score(objective, network, backbone, codec, documents, CACHE)
+    cached = score_documents(objective, network, backbone, codec, documents, CACHE)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in cached)
     assert 0.1 < total <= 1 + 1e-6
     assert any(abs(d.saved) > 0.1 for d in cached)
@@ -215,7 +223,7 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, obj
     text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:2000]
     text = text.replace("e", "é", 1)
     network, backbone = tiny_model(objective, codec.size, scale=1.5)
-    (scored,) = score(objective, network, backbone, codec, [Document("d", text)])
+    (scored,) = score_documents(objective, network, backbone, codec, [Document("d", text)])
     sent, received = there_and_back(codec, objective, network, backbone, text)
     assert received == text
     assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01)
@@ -227,7 +235,7 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, obj
 def test_a_uniform_model_costs_log2_of_the_vocabulary_a_symbol(tokenizer, objective):
     codec = tokenizer.fit([made_up(40, 4)], [made_up(10, 5)], 1)
     network, backbone = tiny_model(objective, codec.size, scale=0.0)
-    (scored,) = score(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
+    (scored,) = score_documents(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
     expected = math.log2(codec.size) * len(scored.model_bits)
     assert scored.model == pytest.approx(expected, rel=1e-5)
 
@@ -236,7 +244,7 @@ def test_what_is_not_charged_for_has_no_figure():
     objective = NextToken(window=7)
     codec = Words(Drop(charged=False)).fit([made_up(40, 4)], [made_up(10, 5)], 1)
     network, backbone = tiny_model(objective, codec.size)
-    scored = score(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
+    scored = score_documents(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
     figures = summarise(scored, codec.charged)
     assert figures["bits_per_character"] is None
     assert figures["mean_over_documents"] is None

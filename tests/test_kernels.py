@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from conftest import write_experiment
 
-from textgen import config, kernels, preparing
-from textgen.corpora.loading import load_corpus
-from textgen.lstm import KERNELS, FusedLSTM
+from textgen.core import experiment as config
+from textgen.data.loading import load_corpus
+from textgen.models.backbones.lstm.layer import KERNELS, FusedLSTM
+from textgen.training import kernels, preparation
 
 
 @pytest.fixture
@@ -17,10 +18,12 @@ def work(tmp_path, corpus_folder, monkeypatch):
     path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
 
     def choose(*overrides):
-        experiment = config.load(path, ["training.updates=3000", *overrides])
-        prepared = preparing.prepare(experiment, load_corpus(experiment))
+        experiment = config.load_experiment(path, ["training.updates=3000", *overrides])
+        prepared = preparation.prepare(experiment, load_corpus(experiment))
         network = experiment.objective.build(experiment.backbone, prepared.codec.size, FusedLSTM)
-        return kernels.choose(experiment, experiment.training, network, prepared.encoded[0], 1)
+        return kernels.choose_kernel(
+            experiment, experiment.training, network, prepared.encoded[0], 1
+        )
 
     return choose
 
@@ -66,7 +69,7 @@ def test_a_moment_of_other_work_does_not_decide(work, monkeypatch):
         return next(answers), 2
 
     monkeypatch.setattr(kernels, "candidates", lambda: ["fused", "unrolled"])
-    monkeypatch.setattr(kernels.training, "time_updates", time_updates)
+    monkeypatch.setattr(kernels, "time_updates", time_updates)
     assert work() == kernels.Kernel("fused", {"fused": 1.0, "unrolled": 2.0})
     assert steps[:2] == steps[2:]
 

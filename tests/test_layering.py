@@ -1,4 +1,4 @@
-"""Imports point only upward in this list; heavy packages are imported where they are used."""
+"""The house: ten packages, imports in one direction, nothing but doors imported from outside."""
 
 from __future__ import annotations
 
@@ -10,86 +10,92 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "textgen"
-STAGES = (
-    "errors atomic registry settings meeting files config caching processes symbols corpora "
-    "tagging vectors character_ngram spelling rare_words tokenizers embeddings stored encoding "
-    "preparing backend distributed dropout unrolled lstm backbone two_level memory objectives "
-    "checkpoint document_cache likelihood optimizer trainer monitor training baselines stepping "
-    "sampling generation metrics significance run_folder runs evaluation arms paid cross "
-    "references manifest kernels summary console studies report cli calibration workers planning "
-    "cluster board corpus baseline generate score run compare study"
-).split(" ")
-LIGHT = (
-    "errors atomic registry settings meeting files config caching processes symbols corpora "
-    "tagging vectors character_ngram spelling rare_words tokenizers embeddings stored encoding "
-    "preparing distributed baselines metrics significance references studies report cli "
-    "calibration workers planning cluster board corpus baseline generate score run compare study "
-    "run_folder runs"
-).split(" ")
+PACKAGES = (
+    "core data embeddings tokenizers models evaluation training runs report studies"
+).split()
+"""Each may import those before it."""
+DOORS = "cli run compare study generate score baseline corpus".split()
 HEAVY = {
     "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
-    "matplotlib", "jinja2", "pydivsufsort", "pyppmd",
+    "matplotlib", "jinja2", "pydivsufsort", "pyppmd", "pandas", "nbformat",
 }  # fmt: skip
+FLOORS = 11
 
 
-def files(stage):
-    folder = PACKAGE / stage
-    return sorted(folder.glob("*.py")) if folder.is_dir() else [PACKAGE / f"{stage}.py"]
+def sources():
+    """(file, its package or "" for a door) of all of textgen."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).parts
+        yield path, parts[0] if len(parts) > 1 else ""
 
 
-def imports(path, *, top_level=False):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level else ast.walk(tree)
-    for node in nodes:
+def imported(path):
+    """The modules of textgen that a file imports, ``textgen.a.b`` as ("a", "b")."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
             if node.module == "textgen":
-                yield from (f"textgen.{alias.name}" for alias in node.names)
+                names = [f"textgen.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "textgen":
+                yield tuple(name.split(".")[1:])
 
 
-def test_every_file_has_its_stage():
-    found = {p.stem if p.is_file() else p.name for p in PACKAGE.iterdir()}
-    assert found - {"__init__", "__pycache__", "__main__"} == set(STAGES)
+def test_the_root_holds_doors_and_packages_and_nothing_else():
+    found = {p.stem if p.suffix == ".py" else p.name for p in PACKAGE.iterdir()}
+    assert found - {"__init__", "__init__.pyi", "__pycache__", "py.typed"} == {*PACKAGES, *DOORS}
+    assert all((PACKAGE / package / "__init__.pyi").exists() for package in PACKAGES)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_imports_point_upward(stage):
-    for path in files(stage):
-        for name in imports(path):
-            parts = name.split(".")
-            if parts[0] == "textgen" and len(parts) > 1 and parts[1] in STAGES:
-                assert STAGES.index(parts[1]) <= STAGES.index(stage), f"{path.name} imports {name}"
+def test_imports_point_one_way_and_outside_a_package_only_its_door_is_imported():
+    wrong = []
+    for path, package in sources():
+        for module in imported(path):
+            if not module or module[0] not in PACKAGES:
+                if package and module and module[0] in DOORS:
+                    wrong.append(f"{path}: a package imports a door, {module[0]}")
+                continue
+            if module[0] == package:
+                continue
+            if package and PACKAGES.index(module[0]) > PACKAGES.index(package):
+                wrong.append(f"{path}: {package} imports {module[0]}, which comes after it")
+            if len(module) > 1:
+                wrong.append(f"{path}: textgen.{'.'.join(module)} behind the door of {module[0]}")
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("stage", LIGHT)
-def test_light_stages_import_nothing_heavy(stage):
-    for path in files(stage):
-        for name in imports(path, top_level=True):
-            assert name.split(".")[0] not in HEAVY, f"{path.name} imports {name}"
+def test_there_are_at_most_eleven_floors():
+    below = {package: set() for package in PACKAGES}
+    for path, package in sources():
+        if package:
+            below[package] |= {m[0] for m in imported(path) if m and m[0] in below} - {package}
+    floor = {}
+    for package in PACKAGES:
+        floor[package] = 1 + max((floor[each] for each in below[package]), default=0)
+    assert max(floor.values()) + 1 <= FLOORS  # and the doors
 
 
-def test_importing_the_package_and_the_commands_loads_nothing_heavy():
+def test_what_a_door_names_is_there():
     code = (
-        "import sys, textgen, textgen.run, textgen.generate, textgen.corpus, textgen.runs\n"
-        "import textgen.compare, textgen.study, textgen.score, textgen.baseline\n"
+        "import importlib, textgen\n"
+        f"for package in {PACKAGES!r}:\n"
+        "    door = importlib.import_module('textgen.' + package)\n"
+        "    for name in door.__all__: getattr(door, name)\n"
+        "for name in textgen.__all__: assert callable(getattr(textgen, name)), name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_imports_nothing_heavy(door):
+    code = (
+        "import runpy, sys, textgen\n"
+        f"runpy.run_module('textgen.{door}')\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("name", ["run", "compare", "study", "generate", "score"])
-def test_a_call_stays_a_call_whichever_file_was_imported_first(name):
-    code = (
-        "import importlib, textgen, textgen.study, textgen.compare, textgen.run\n"
-        f"first = textgen.{name}\n"
-        "for other in ('score', 'generate', 'study', 'compare', 'run'):\n"
-        "    importlib.import_module(f'textgen.{other}').main\n"
-        f"assert callable(first) and textgen.{name} is first\n"
-        "from textgen.run import main\n"
-    )
-    if name in ("generate", "score"):
-        code = code.replace("first = ", f"import textgen.{name}; first = ", 1)
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textgen import unrolled
-from textgen.lstm import FusedLSTM
+from textgen.models.backbones.lstm import unrolled
+from textgen.models.backbones.lstm.layer import FusedLSTM
 
 SHAPE = (5, 13, 7)
 UNITS = 11

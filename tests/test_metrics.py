@@ -14,23 +14,23 @@ import numpy as np
 import pytest
 from conftest import made_up
 
-from textgen import metrics
-from textgen.metrics.article import Article, capitals
-from textgen.metrics.base import Human, Label, Sample, ratio
-from textgen.metrics.copying import copied_spans
-from textgen.metrics.distinct import Distinct
-from textgen.metrics.heaps import Heaps
-from textgen.metrics.known_words import KnownWords
-from textgen.metrics.letters import Letters
-from textgen.metrics.loops import looped
-from textgen.metrics.matching import Matcher
-from textgen.metrics.measuring import every_metric, labels, measure
-from textgen.metrics.real_words import real_words, training_words, words
-from textgen.metrics.scale import human_passages, shuffled, unigram
-from textgen.metrics.self_bleu import SelfBleu
-from textgen.metrics.sentences import sentence_ends
-from textgen.metrics.word_lengths import WordLengths
-from textgen.metrics.zipf import Zipf
+from textgen.evaluation import metrics
+from textgen.evaluation.metrics.article import Article, capitals
+from textgen.evaluation.metrics.base import Human, Label, Sample, ratio
+from textgen.evaluation.metrics.copying import copied_spans
+from textgen.evaluation.metrics.distinct import Distinct
+from textgen.evaluation.metrics.heaps import Heaps
+from textgen.evaluation.metrics.known_words import KnownWords
+from textgen.evaluation.metrics.letters import Letters
+from textgen.evaluation.metrics.loops import looped
+from textgen.evaluation.metrics.matching import Matcher
+from textgen.evaluation.metrics.measuring import every_metric, measure, metric_labels
+from textgen.evaluation.metrics.real_words import real_words, training_words, words
+from textgen.evaluation.metrics.scale import human_passages, shuffled_text, unigram_text
+from textgen.evaluation.metrics.self_bleu import SelfBleu
+from textgen.evaluation.metrics.sentences import sentence_ends
+from textgen.evaluation.metrics.word_lengths import WordLengths
+from textgen.evaluation.metrics.zipf import Zipf
 
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
 ODD = [
@@ -83,7 +83,7 @@ def test_human_text_is_at_no_distance_from_itself_and_all_copied(human):
 
 def test_shuffled_words_keep_the_letters_and_lose_the_order(human):
     samples = human_passages(DOCUMENTS, 5, 1000, seed=1)
-    mixed = shuffled(samples, seed=1)
+    mixed = shuffled_text(samples, seed=1)
     for sample, other in zip(samples, mixed, strict=True):
         assert Counter(sample.text) == Counter(other.text)
         assert sample.counts == other.counts
@@ -312,7 +312,7 @@ def test_odd_texts_give_figures_or_nan_but_no_errors(training):
     known = Human(training)
     for texts in [[text] for text in ODD] + [ODD]:
         found = measure([Sample(text) for text in texts], known, resamples=3)
-        assert list(found) == list(labels())
+        assert list(found) == list(metric_labels())
     assert math.isnan(values([""], known)["real_words"])
     with pytest.raises(ValueError, match="no samples"):
         measure([], known)
@@ -398,10 +398,10 @@ def test_human_passages_are_fewer_or_shorter_where_there_is_no_room():
 
 
 def test_words_drawn_one_by_one_have_their_frequencies_and_no_order(human):
-    drawn = unigram(human, 4, 2000, seed=1)
+    drawn = unigram_text(human, 4, 2000, seed=1)
     assert [len(sample.text) for sample in drawn] == [2000] * 4
     found = measure(drawn, human, resamples=0)
     assert found["letters_divergence"].value < 0.005
     assert found["novel_4"].value > 0.95
-    assert drawn == unigram(human, 4, 2000, seed=1)
-    assert unigram(Human([]), 1, 10, seed=1) == [Sample("")]
+    assert drawn == unigram_text(human, 4, 2000, seed=1)
+    assert unigram_text(Human([]), 1, 10, seed=1) == [Sample("")]

@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from conftest import tiny_model
 
-from textgen.backbone import zero_states
-from textgen.errors import TextgenError
-from textgen.likelihood import Stepper, rows_at_once, score_step, symbol_bits
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.trainer import Trainer
-from textgen.two_level import two_level
+from textgen.core.errors import TextgenError
+from textgen.evaluation.likelihood import Stepper, rows_at_once, score_step, symbol_bits
+from textgen.models.backbones.stack import zero_states
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.two_level import two_level_of
+from textgen.training.step import Trainer
 
 SIZE, HEAD, BATCH = 23, 6, 5
 ADAPTIVE = {"output": "adaptive", "head": HEAD, "tail_size": 4}
@@ -126,7 +126,7 @@ def test_the_gradient_is_that_of_the_full_logits(objective, output):
 def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
     objective = NextToken(window=6)
     network, backbone = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
-    output, states = two_level(network), zero_states(backbone, BATCH)
+    output, states = two_level_of(network), zero_states(backbone, BATCH)
     estimates, exact = [], []
     for seed in range(300):
         spans = spans_of(objective, seed, lowest=0)
@@ -141,7 +141,7 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
 
 def test_the_capacity_covers_the_expected_targets_and_never_exceeds_the_batch():
     network, _ = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
-    output = two_level(network)
+    output = two_level_of(network)
     assert output.capacity(512, 0.26) in range(512 * 26 // 100 + 40, 224)
     assert output.capacity(8, 0.5) == output.capacity(8, 1.0) == 8
     assert output.capacity(512, 0.0) == 16
@@ -149,10 +149,10 @@ def test_the_capacity_covers_the_expected_targets_and_never_exceeds_the_batch():
 
 def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
     network, _ = tiny_model(NextToken(4), HEAD + 1, **ADAPTIVE)
-    assert two_level(network) is None
+    assert two_level_of(network) is None
     assert network.get_layer("stack_logits").units == HEAD + 1
     network, _ = tiny_model(NextToken(4), HEAD + 2, **ADAPTIVE)
-    assert two_level(network).tail(
+    assert two_level_of(network).tail(
         np.zeros((1, network.get_layer("stack_head").input.shape[-1])), False
     ).shape == (1, 2)
 
@@ -170,9 +170,9 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
     assert rows_at_once(network, 6, 32) == 32
     expected = symbol_bits(objective, network, backbone, documents)
-    monkeypatch.setattr("textgen.likelihood.FLOATS", 2 * 6 * SIZE)
+    monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 2 * 6 * SIZE)
     assert rows_at_once(network, 6, 32) in (2, 4)
     for a, b in zip(symbol_bits(objective, network, backbone, documents), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    monkeypatch.setattr("textgen.likelihood.FLOATS", 1)
+    monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 1)
     assert rows_at_once(network, 6, 32) == 1

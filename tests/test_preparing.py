@@ -9,13 +9,13 @@ import pytest
 from conftest import made_up
 from gensim.test.utils import datapath
 
-from textgen import caching
-from textgen.config import resolve
-from textgen.corpora.loading import load_corpus
-from textgen.preparing import less, prepare
-from textgen.settings import Training
-from textgen.tokenizers.words import Words
-from textgen.training import new_network
+from textgen.core import cache
+from textgen.core.experiment import resolve_experiment
+from textgen.core.settings import Training
+from textgen.data.loading import load_corpus
+from textgen.tokenizers.words.fitting import Words
+from textgen.training.loop import new_network
+from textgen.training.preparation import less_preparation, prepare
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def corpus(tmp_path_factory):
 
 
 def words(corpus, **tables):
-    return resolve(
+    return resolve_experiment(
         {
             "corpus": {"kind": "folder", "path": str(corpus)},
             "split": {"validation": 0.2, "test": 0.2},
@@ -63,12 +63,12 @@ def test_test_text_steers_nothing(corpus):
 def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_saved(
     corpus, monkeypatch
 ):
-    assert less(Training(seconds=100.0), 30.0).seconds == 70.0
-    assert less(Training(updates=5), 30.0) == Training(updates=5)
+    assert less_preparation(Training(seconds=100.0), 30.0).seconds == 70.0
+    assert less_preparation(Training(updates=5), 30.0) == Training(updates=5)
     fit = Words.fit
 
     def saving(self, *given):
-        caching.save_seconds(50.0)
+        cache.save_seconds(50.0)
         return fit(self, *given)
 
     monkeypatch.setattr(Words, "fit", saving)

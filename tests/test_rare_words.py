@@ -9,20 +9,21 @@ import pytest
 from conftest import POLICIES, made_up
 from gensim.models import KeyedVectors
 
-from textgen import caching, tagging
-from textgen.errors import TextgenError
-from textgen.generation import _render, encode_prompt
-from textgen.rare_words import cluster, neighbour
-from textgen.rare_words.cluster import Cluster
-from textgen.rare_words.drop import Drop
-from textgen.rare_words.neighbour import Neighbour
-from textgen.rare_words.pos import Pos
-from textgen.rare_words.similar import Guess, known_form
-from textgen.rare_words.spell import Spell
-from textgen.rare_words.unk import Unk
-from textgen.rare_words.vocabulary import FIRST_OWN
-from textgen.tokenizers.word_codec import tokenise
-from textgen.tokenizers.words import Words
+from textgen.core import cache
+from textgen.core.errors import TextgenError
+from textgen.runs.generation import _render, encode_prompt
+from textgen.tokenizers.words import tagging
+from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.rare_words import cluster, neighbour
+from textgen.tokenizers.words.rare_words.cluster import Cluster
+from textgen.tokenizers.words.rare_words.drop import Drop
+from textgen.tokenizers.words.rare_words.neighbour import Neighbour
+from textgen.tokenizers.words.rare_words.pos import Pos
+from textgen.tokenizers.words.rare_words.similar import Guess, known_form
+from textgen.tokenizers.words.rare_words.spell import Spell
+from textgen.tokenizers.words.rare_words.unk import Unk
+from textgen.tokenizers.words.tokenizer import tokenise
+from textgen.tokenizers.words.vocabulary import FIRST_OWN
 
 TEXT = (
     "The old man saw a dog and a house. Then the old man walked to the house and the dog saw a "
@@ -281,25 +282,25 @@ def test_a_text_without_rare_words_and_one_of_nothing_else(policy):
 
 def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     tokens = tokenise("The keeper watched seven lanterns glimmering in a harbour of its own.")
-    first = tagging.tag([tokens])
+    first = tagging.tag_documents([tokens])
     monkeypatch.setattr(tagging, "_tagged", {})
     monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
-    before = caching.seconds_saved()
-    assert tagging.tag([tokens]) == first
-    assert caching.seconds_saved() > before
-    once = caching.seconds_saved()
-    tagging.tag([tokens])
-    assert caching.seconds_saved() == once
+    before = cache.seconds_saved()
+    assert tagging.tag_documents([tokens]) == first
+    assert cache.seconds_saved() > before
+    once = cache.seconds_saved()
+    tagging.tag_documents([tokens])
+    assert cache.seconds_saved() == once
     assert first[0][tokens.index(" lanterns")] == "NNS"
 
 
 def test_a_damaged_tag_cache_is_made_anew(monkeypatch):
     tokens = tokenise("A lighthouse keeper, perhaps.")
-    first = tagging.tag([tokens])
-    for path in (caching.folder() / "tags").rglob("*.json"):
+    first = tagging.tag_documents([tokens])
+    for path in (cache.cache_folder() / "tags").rglob("*.json"):
         path.write_text(json.dumps({"tags": 3}))
     monkeypatch.setattr(tagging, "_tagged", {})
-    assert tagging.tag([tokens]) == first
+    assert tagging.tag_documents([tokens]) == first
 
 
 def test_a_missing_tagger_is_named_with_what_to_do():

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from textgen import baseline, config, references
-from textgen.corpora.loading import load_corpus
-from textgen.likelihood import summarise
+from textgen import cli
+from textgen.core import experiment as config
+from textgen.data.loading import load_corpus
+from textgen.evaluation import references
+from textgen.evaluation.likelihood import summarise
 
 KEYS = ["unigram", "character_ngram", "word_ngram", "ppmd", "xz"]
 
 
 @pytest.fixture
 def loaded(experiment_file):
-    return load_corpus(config.load(experiment_file))
+    return load_corpus(config.load_experiment(experiment_file))
 
 
 @pytest.fixture
@@ -52,12 +54,12 @@ def test_a_reference_is_what_its_command_prints(loaded, experiment_file, capsys)
     )
     text = experiment_file.read_text(encoding="utf-8")
     other.write_text(text.replace('kind = "characters"', tokenizer), encoding="utf-8")
-    assert config.load(other).tokenizer.size == 9
-    found = references.references(loaded, experiment=str(other))
+    assert config.load_experiment(other).tokenizer.size == 9
+    found = references.compute_references(loaded, experiment=str(other))
     assert [each.key for each in found] == KEYS
     for each in found:
         command = each.command.removeprefix("python -m textgen.baseline ")
-        assert baseline.main([*shlex.split(command), "--json"]) == 0
+        assert cli.main(["baseline", *shlex.split(command), "--json"]) == 0
         record = json.loads(capsys.readouterr().out)
         figures = record["test"]["bits_per_character"]
         assert summarise(each.test)["bits_per_character"] == pytest.approx(figures, rel=1e-6)
@@ -67,7 +69,7 @@ def test_a_reference_is_what_its_command_prints(loaded, experiment_file, capsys)
 
 
 def test_each_part_is_scored_document_by_document(loaded):
-    for each in references.references(loaded):
+    for each in references.compute_references(loaded):
         for part, documents in ((each.validation, loaded.validation), (each.test, loaded.test)):
             assert [(d.name, d.characters) for d in part] == [
                 (d.name, len(d.text)) for d in documents
@@ -77,7 +79,7 @@ def test_each_part_is_scored_document_by_document(loaded):
 
 
 def test_only_words_are_spelled_and_context_helps(loaded):
-    found = {each.key: summarise(each.test) for each in references.references(loaded)}
+    found = {each.key: summarise(each.test) for each in references.compute_references(loaded)}
     total = {key: figures["bits_per_character"]["total"] for key, figures in found.items()}
     assert total["character_ngram"] < total["unigram"] - 1
     assert total["word_ngram"] < total["unigram"] - 1
@@ -87,17 +89,17 @@ def test_only_words_are_spelled_and_context_helps(loaded):
 
 def test_references_are_computed_once(loaded, cache, monkeypatch):
     said = []
-    first = references.references(loaded, said.append)
+    first = references.compute_references(loaded, said.append)
     assert len(said) == len(list(cache.iterdir())) == len(KEYS)
     monkeypatch.setattr(references, "_compute", refuse)
-    assert plain(references.references(loaded, said.append)) == plain(first)
+    assert plain(references.compute_references(loaded, said.append)) == plain(first)
     assert len(said) == len(KEYS)
 
 
 def test_another_split_or_setting_or_version_is_computed_anew(loaded, experiment_file, monkeypatch):
     line, *_ = references.LINES
     paths = {references._path(line, loaded)}
-    other = load_corpus(config.load(experiment_file, ["split.seed=5"]))
+    other = load_corpus(config.load_experiment(experiment_file, ["split.seed=5"]))
     assert other.sha256 == loaded.sha256
     paths.add(references._path(line, other))
     paths.add(references._path(line, dataclasses.replace(loaded, sha256="0" * 64)))
@@ -124,26 +126,26 @@ def test_another_split_or_setting_or_version_is_computed_anew(loaded, experiment
     ],
 )
 def test_a_damaged_cache_file_is_replaced(loaded, cache, damage):
-    first = plain(references.references(loaded))
+    first = plain(references.compute_references(loaded))
     for path in cache.iterdir():
         text = path.read_text(encoding="utf-8")
         path.write_bytes(damage(text).encode("utf-8", "surrogateescape"))
     said = []
-    assert plain(references.references(loaded, said.append)) == first
+    assert plain(references.compute_references(loaded, said.append)) == first
     assert len(said) == len(KEYS)
-    assert references.references(loaded, refuse)
+    assert references.compute_references(loaded, refuse)
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(loaded, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "file"))
-    assert len(references.references(loaded)) == len(KEYS)
+    assert len(references.compute_references(loaded)) == len(KEYS)
 
 
 def test_test_text_steers_nothing(loaded, cache):
     changed = [dataclasses.replace(d, content=d.text[::-1]) for d in loaded.test]
     other = dataclasses.replace(loaded, test=changed, sha256="0" * 64)
-    pairs = zip(references.references(loaded), references.references(other), strict=True)
+    pairs = zip(references.compute_references(loaded), references.references(other), strict=True)
     for one, two in pairs:
         np.testing.assert_allclose(
             [d.model for d in one.validation], [d.model for d in two.validation], rtol=1e-6
@@ -154,15 +156,15 @@ def test_test_text_steers_nothing(loaded, cache):
 def test_what_a_text_is_too_long_for_is_left_out_and_told(loaded, cache, monkeypatch):
     monkeypatch.setattr(references, "COMPRESSED", 1000)
     said = []
-    assert [each.key for each in references.references(loaded, said.append)] == KEYS[:3]
+    assert [each.key for each in references.compute_references(loaded, said.append)] == KEYS[:3]
     assert [text for text in said if "left out" in text and "PPMd" in text]
     monkeypatch.setattr(references, "CHARACTERS", 1000)
     monkeypatch.setattr(references, "COMPRESSED", 1 << 30)
-    kept = [each.key for each in references.references(loaded, said.append)]
+    kept = [each.key for each in references.compute_references(loaded, said.append)]
     assert kept == KEYS  # the n-grams lie in the cache
     for path in cache.iterdir():
         path.unlink()
-    assert [each.key for each in references.references(loaded, said.append)] == KEYS[3:]
+    assert [each.key for each in references.compute_references(loaded, said.append)] == KEYS[3:]
 
 
 def test_references_look_back_as_far_as_the_arms_that_come_with_textgen():

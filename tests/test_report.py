@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from report_sample import SCRIPT, hostile, sample
 
-from textgen.likelihood import UNCHARGED
+from textgen.evaluation.likelihood import UNCHARGED
 from textgen.report import drawing, figures, generated_tables
 from textgen.report.cells import cleaned
 from textgen.report.markdown import markdown

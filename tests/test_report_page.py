@@ -9,7 +9,7 @@ import shutil
 import pytest
 from report_sample import RANKED, hostile
 
-from textgen.likelihood import UNCHARGED
+from textgen.evaluation.likelihood import UNCHARGED
 from textgen.report.cells import cleaned
 from textgen.report.page import page
 from textgen.report.palette import THEMES

@@ -20,9 +20,11 @@ import pytest
 from rich.console import Console
 
 import textgen as package
-from textgen import cli, console, run_folder, runs
-from textgen.corpora.loading import load_corpus
-from textgen.errors import TextgenError
+from textgen import cli
+from textgen.core.errors import TextgenError
+from textgen.data.loading import load_corpus
+from textgen.runs import console, folder
+from textgen.runs import saved as runs
 
 FILES = """experiment.toml manifest.json tokenizer.json document_cache.json model.keras history.csv
 metrics.json bits.csv symbols.npz texts.json samples.json samples.txt summary.md""".split()
@@ -154,7 +156,7 @@ def _plain_keras_computes_the_same(folder):
     import keras
     import numpy as np
 
-    run = runs.load(folder)
+    run = runs.load_run(folder)
     plain = keras.models.load_model(folder / "model.keras")
     assert not any(type(layer).__module__.startswith("textgen") for layer in plain.layers)
     symbols = np.random.default_rng(0).integers(0, run.codec.size, (2, 9))
@@ -193,9 +195,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(textgen, experiment
 
 def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):
     experiment = package.load_experiment(experiment_file)
-    lock = run_folder.prepare(tmp_path / "r", experiment, overwrite=False)
+    lock = folder.prepare_folder(tmp_path / "r", experiment, overwrite=False)
     with pytest.raises(TextgenError, match="another process"):
-        run_folder.prepare(tmp_path / "r", experiment, overwrite=True)
+        folder.prepare_folder(tmp_path / "r", experiment, overwrite=True)
     lock.release()
 
 
@@ -203,15 +205,15 @@ def test_a_run_that_is_killed_while_it_is_replaced_can_be_replaced_again(
     experiment_file, tmp_path, monkeypatch
 ):
     experiment, folder = package.load_experiment(experiment_file), tmp_path / "r"
-    run_folder.prepare(folder, experiment, overwrite=False).release()
+    folder.prepare_folder(folder, experiment, overwrite=False).release()
     (folder / "experiment.toml.12-ab.new").write_text("half of it")
-    run_folder.prepare(folder, experiment, overwrite=False).release()
-    run_folder.begin(folder, experiment, overwrite=False)
+    folder.prepare_folder(folder, experiment, overwrite=False).release()
+    folder.begin_folder(folder, experiment, overwrite=False)
     (folder / "metrics.json").write_text("{}")
-    monkeypatch.setattr(run_folder, "write_experiment", lambda *_: None)  # killed before it
-    run_folder.begin(folder, experiment, overwrite=True)
+    monkeypatch.setattr(folder, "write_experiment", lambda *_: None)  # killed before it
+    folder.begin_folder(folder, experiment, overwrite=True)
     assert not (folder / "metrics.json").exists()
-    run_folder.prepare(folder, experiment, overwrite=True).release()
+    folder.prepare_folder(folder, experiment, overwrite=True).release()
 
 
 def test_who_stops_a_run_that_replaces_another_is_told_how_to_go_on(capsys):
@@ -261,10 +263,10 @@ def test_the_cursor_comes_back_however_a_training_ends(experiment_file):
 @pytest.mark.parametrize("content", ["{", "[]", '{"corpus": null}', "{}"])
 def test_a_damaged_manifest_is_told_of(tmp_path, content):
     (tmp_path / "checkpoint").mkdir()
-    assert run_folder.text_of(tmp_path) is None
+    assert folder.text_of(tmp_path) is None
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(TextgenError, match=r"manifest\.json(.|\n)*a damaged run"):
-        run_folder.check_same_text(tmp_path, "0" * 64)
+        folder.check_same_text(tmp_path, "0" * 64)
 
 
 def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
@@ -272,7 +274,7 @@ def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
     (tmp_path / "r" / "thesis.txt").write_text("dear to me")
     experiment = package.load_experiment(experiment_file)
     with pytest.raises(TextgenError, match="not a run of textgen"):
-        run_folder.prepare(tmp_path / "r", experiment, overwrite=True)
+        folder.prepare_folder(tmp_path / "r", experiment, overwrite=True)
     assert (tmp_path / "r" / "thesis.txt").read_text() == "dear to me"
 
 
@@ -346,11 +348,11 @@ def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, t
     folder = tmp_path / "runs" / "tiny"
     assert not (folder / "experiment.toml").exists()
     other = package.load_experiment(experiment_file, overrides=["seed=5"])
-    run_folder.begin(folder, other, overwrite=False)  # and stopped before its first checkpoint
+    folder.begin_folder(folder, other, overwrite=False)  # and stopped before its first checkpoint
     experiment = package.load_experiment(experiment_file)
-    run_folder.prepare(folder, experiment, overwrite=False).release()
-    run_folder.begin(folder, experiment, overwrite=False)
-    assert run_folder.stored_experiment(folder).seed == experiment.seed
+    folder.prepare_folder(folder, experiment, overwrite=False).release()
+    folder.begin_folder(folder, experiment, overwrite=False)
+    assert folder.stored_experiment(folder).seed == experiment.seed
 
 
 @pytest.mark.parametrize("command", ["run", "generate", "corpus"])

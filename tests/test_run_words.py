@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import textgen as package
-from textgen.errors import TextgenError
+from textgen.core.errors import TextgenError
 
 WORDS = [
     'tokenizer.kind="words"',

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
-from textgen import sampling
-from textgen.likelihood import Stepper
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.sampling import CHUNK, FREE, Sampler
+from textgen.evaluation.likelihood import Stepper
+from textgen.models import sampler
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.sampler import CHUNK, FREE, Sampler
 
 SIZE = 9
 OBJECTIVES = [
@@ -21,9 +21,9 @@ OBJECTIVES = [
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 
 
-@pytest.fixture(params=[0, sampling.SHORT], ids=["compiled", "plain"])
+@pytest.fixture(params=[0, sampler.SHORT], ids=["compiled", "plain"])
 def both_loops(request, monkeypatch):
-    monkeypatch.setattr(sampling, "SHORT", request.param)
+    monkeypatch.setattr(sampler, "SHORT", request.param)
 
 
 def sampler(objective):
@@ -113,7 +113,7 @@ def test_inversion_draws_every_symbol_as_often_as_it_is_probable(size):
     logits[size // 2] = -1e9
     grid = 20_000
     uniform = ((np.arange(grid) + 0.5) / grid).astype(np.float32)
-    drawn = sampling._invert(np.tile(logits, (grid, 1)), uniform).numpy()
+    drawn = sampler._invert(np.tile(logits, (grid, 1)), uniform).numpy()
     expected = np.exp(logits - logits.max(), dtype=np.float64)
     expected /= expected.sum()
     found = np.bincount(drawn, minlength=size) / grid
@@ -126,7 +126,7 @@ def test_rounding_at_the_very_end_never_draws_what_cannot_be():
     logits = np.full((3, 200), -1e9, dtype=np.float32)
     logits[:, 130] = logits[:, 7] = 0.0
     almost = np.array([np.nextafter(np.float32(1), np.float32(0)), 1.0, 0.0], dtype=np.float32)
-    drawn = sampling._invert(logits, almost).numpy().tolist()
+    drawn = sampler._invert(logits, almost).numpy().tolist()
     assert drawn[::2] == [130, 7]
     assert drawn[1] in (7, 130)
 
@@ -140,7 +140,7 @@ def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share)
     head, tail = random.dirichlet(np.ones(size)), random.dirichlet(np.ones(number))
     levels = np.append(head * (1 - tail_share), tail_share)
     forbidden = (1, size + 3)
-    drawn = sampling._choose_by_level(
+    drawn = sampler._choose_by_level(
         np.tile(np.log(levels, dtype=np.float32), (rows, 1)),
         lambda: np.tile(np.log(tail, dtype=np.float32), (rows, 1)),
         number, forbidden, np.float32(temperature), np.array([3, 4], np.int32),

@@ -7,7 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from textgen.significance import Difference, compare, holm, interval, sentence, verdict
+from textgen.evaluation.significance import (
+    Difference,
+    bootstrap_interval,
+    compare_arms,
+    holm,
+    verdict,
+    verdict_sentence,
+)
 
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
 """Characters and end mark of the test tales."""
@@ -72,7 +79,7 @@ def test_no_false_claims_and_honest_intervals_in_1000_simulations(
     for _ in range(1000):
         units = lengths(rng, documents)
         first, second = runs(rng, units, seeds, spread, luck, noise)
-        found = compare(first, second, units, resamples=FEW)
+        found = compare_arms(first, second, units, resamples=FEW)
         covered += found.low <= 0 <= found.high
         claimed += verdict(found, found.p, margin=0) in ("better", "worse")
     assert claimed <= 60
@@ -85,7 +92,7 @@ def test_documents_alone_would_claim_too_much():
     for _ in range(300):
         first, second = runs(rng, units, (3, 3), 0.003, 0.006, 0.003)
         means = first.mean(axis=0, keepdims=True), second.mean(axis=0, keepdims=True)
-        claimed += compare(*means, units, resamples=FEW).p < 0.05
+        claimed += compare_arms(*means, units, resamples=FEW).p < 0.05
     assert claimed > 0.3 * 300
 
 
@@ -94,7 +101,7 @@ def test_an_arms_own_interval_covers_its_figure():
     units, covered = np.array(TALES), 0
     for _ in range(1000):
         first, _ = runs(rng, units, (3, 3), 0.0, 0.004, 0.004)
-        low, high = interval(first, units, resamples=FEW)
+        low, high = bootstrap_interval(first, units, resamples=FEW)
         covered += low <= 1.9 <= high
     assert 930 <= covered <= 970
 
@@ -103,7 +110,7 @@ def test_a_difference_of_a_twentieth_of_a_bit_is_found():
     found = [
         verdict(d, holm([d.p] * 9)[0])
         for seed in range(100)
-        for d in [compare(*example(seeds=(5, 5), difference=0.05, seed=seed))]
+        for d in [compare_arms(*example(seeds=(5, 5), difference=0.05, seed=seed))]
     ]
     assert found.count("worse") >= 90
     assert "better" not in found
@@ -111,7 +118,9 @@ def test_a_difference_of_a_twentieth_of_a_bit_is_found():
 
 def test_arms_without_a_difference_are_equal_where_little_varies():
     rng, units = np.random.default_rng(3), np.array(TALES)
-    found = [compare(*runs(rng, units, (5, 5), 0.004, 0.002, 0.002), units) for _ in range(100)]
+    found = [
+        compare_arms(*runs(rng, units, (5, 5), 0.004, 0.002, 0.002), units) for _ in range(100)
+    ]
     assert sum(verdict(d, d.p) == "equal" for d in found) >= 90
 
 
@@ -126,15 +135,15 @@ def brute_force(difference):
 def test_p_of_one_seed_is_that_of_flipping_every_sign(seed):
     first, second, units = example(7, (1, 1), 0.01, seed)
     expected = brute_force((first - second)[0])
-    assert compare(first, second, units).p == pytest.approx(expected, abs=1e-12)
+    assert compare_arms(first, second, units).p == pytest.approx(expected, abs=1e-12)
     first, second, units = example(12, (1, 1), 0.01, seed)
     expected = brute_force((first - second)[0])
-    assert compare(first, second, units, resamples=4000).p == pytest.approx(expected, abs=0.03)
+    assert compare_arms(first, second, units, resamples=4000).p == pytest.approx(expected, abs=0.03)
 
 
 def test_the_interval_of_one_seed_holds_what_flipping_signs_does_not_reject():
     first, second, units = example(9, (1, 1))
-    found = compare(first, second, units)
+    found = compare_arms(first, second, units)
     for bound, outward in ((found.low, -1e-7), (found.high, 1e-7)):
         assert brute_force((first - second)[0] - (bound + outward) * units) <= 0.05
         assert brute_force((first - second)[0] - (bound - outward) * units) > 0.05
@@ -144,17 +153,20 @@ def test_the_interval_of_one_seed_holds_what_flipping_signs_does_not_reject():
 @pytest.mark.parametrize("seeds", [(1, 1), (2, 5)])
 def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(documents, seeds):
     first, second, units = example(documents, seeds, 0.01)
-    found, swapped = compare(first, second, units), compare(second, first, units)
+    found, swapped = compare_arms(first, second, units), compare_arms(second, first, units)
     assert found.difference == pytest.approx((first.mean(0) - second.mean(0)).sum() / units.sum())
     assert (swapped.low, swapped.high, swapped.p) == (-found.high, -found.low, found.p)
     assert swapped.seeds == seeds[::-1]
     order = np.random.default_rng(0).permutation(documents)
-    assert compare(first[:, order], second[:, order], units[order]) == found
+    assert compare_arms(first[:, order], second[:, order], units[order]) == found
 
 
 def test_a_shift_of_an_arm_shifts_difference_and_interval():
     first, second, units = example()
-    found, shifted = compare(first, second, units), compare(first + 0.1 * units, second, units)
+    found, shifted = (
+        compare_arms(first, second, units),
+        compare_arms(first + 0.1 * units, second, units),
+    )
     for key in ("difference", "low", "high"):
         assert getattr(shifted, key) - getattr(found, key) == pytest.approx(0.1)
     assert found.p > 0.05 > shifted.p
@@ -163,30 +175,32 @@ def test_a_shift_of_an_arm_shifts_difference_and_interval():
 def test_identical_arms_are_equal():
     first, _, units = example(seeds=(1, 1))
     for bits in (first, np.repeat(first, 3, axis=0)):
-        found = compare(bits, bits, units)
+        found = compare_arms(bits, bits, units)
         assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
         assert verdict(found, found.p) == "equal"
 
 
 def test_an_arm_without_chance_leaves_only_the_other_arms_seeds():
     first, second, units = example(seeds=(5, 1))
-    found = compare(first, np.repeat(second, 2, axis=0), units)
+    found = compare_arms(first, np.repeat(second, 2, axis=0), units)
     assert found.scope == "arms"
-    assert found.low < compare(first, second, units).low
-    assert compare(first, second, units).scope == "these runs"
+    assert found.low < compare_arms(first, second, units).low
+    assert compare_arms(first, second, units).scope == "these runs"
 
 
 @pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (3, 3)])
 @pytest.mark.parametrize("documents", [1, 5])
 def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     first, second, units = example(documents, seeds, difference=0.5)
-    found = compare(first, second, units)
+    found = compare_arms(first, second, units)
     assert (found.low, found.high) == (-np.inf, np.inf)
     assert found.p >= 2 ** (1 - documents)
     assert verdict(found, found.p) == "can't tell"
-    assert "no 95 % interval, which takes 6 documents" in sentence("a", "b", found, found.p, 1)
-    assert interval(first, units) == (-np.inf, np.inf)
-    assert np.isfinite(compare(*example(6, seeds)).low)
+    assert "no 95 % interval, which takes 6 documents" in verdict_sentence(
+        "a", "b", found, found.p, 1
+    )
+    assert bootstrap_interval(first, units) == (-np.inf, np.inf)
+    assert np.isfinite(compare_arms(*example(6, seeds)).low)
 
 
 def test_holms_worked_example():
@@ -213,22 +227,22 @@ def test_verdict(low, high, adjusted, expected):
 def test_sentences_say_what_a_claim_rests_on():
     found = Difference(-0.19, -0.22, -0.16, 0.0002, 11, (5, 5))
     rest = "0.002 after Holm over 9 contrasts, 11 documents, 5 + 5 seeds)."
-    assert sentence("words", "char", found, 0.002, 9) == (
+    assert verdict_sentence("words", "char", found, 0.002, 9) == (
         "words is better than char by 0.190 bits per character "
         f"(95 % interval 0.160 to 0.220, p = {rest}"
     )
     found = Difference(0.19, 0.16, 0.22, 0.0002, 11, (1, 1))
-    assert sentence("char", "words", found, 0.0002, 1) == (
+    assert verdict_sentence("char", "words", found, 0.0002, 1) == (
         "char is worse than words by 0.190 bits per character between these two runs; "
         "what other seeds would give was not measured "
         "(95 % interval 0.160 to 0.220, p < 0.001, 11 documents, 1 + 1 seeds)."
     )
     found = Difference(-0.002, -0.006, 0.003, 0.4, 11, (2, 1))
-    assert sentence("a", "b", found, 0.4, 1).startswith(
+    assert verdict_sentence("a", "b", found, 0.4, 1).startswith(
         "a and b are equal to within 0.01 bits per character between these runs; what other seeds"
     )
     found = Difference(-0.002, -0.03, 0.02, 0.4, 11, (5, 5))
-    assert sentence("a", "b", found, 1, 2) == (
+    assert verdict_sentence("a", "b", found, 1, 2) == (
         "Can't tell whether a or b is better (difference −0.002, 95 % interval −0.030 to 0.020, "
         "p = 1.000 after Holm over 2 contrasts, 11 documents, 5 + 5 seeds)."
     )
@@ -238,4 +252,4 @@ def test_what_does_not_fit_is_refused():
     first, second, units = example()
     for broken in (first[:, 1:], first[0], first[:0], np.where(first > first.mean(), np.nan, 1)):
         with pytest.raises(ValueError, match="bits"):
-            compare(broken, second, units)
+            compare_arms(broken, second, units)

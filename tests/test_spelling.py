@@ -12,10 +12,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from textgen import spelling
-from textgen.character_ngram import CharacterNgram
-from textgen.spelling import CACHE, Earlier, Speller
-from textgen.symbols import CHARACTER_BITS
+from textgen.tokenizers.tokens import CHARACTER_BITS
+from textgen.tokenizers.words import spelling
+from textgen.tokenizers.words.character_ngram import CharacterNgram
+from textgen.tokenizers.words.spelling import CACHE, Earlier, Speller
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
 VOCABULARY = ("aa", "aab", "b")

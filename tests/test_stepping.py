@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.settings import Backbone
+from textgen.core.settings import Backbone
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
 
 SIZE, ROWS, STEPS = 11, 2, 5
 EMBEDDED = {"input": "embedding", "embedding_size": 5}
@@ -43,8 +43,8 @@ CASES = {
 def test_a_step_is_the_networks(case, threads):
     import tensorflow as tf
 
-    from textgen.lstm import FusedLSTM
-    from textgen.stepping import stepwise
+    from textgen.models.backbones.lstm.layer import FusedLSTM
+    from textgen.models.backbones.lstm.stepping import stepwise
 
     objective, backbone = CASES[case]
     network = objective.build(backbone, SIZE, FusedLSTM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import shutil
 import signal
@@ -15,11 +14,14 @@ from types import SimpleNamespace
 import filelock
 import pytest
 
-from textgen import calibration, cluster, config, planning, run_folder, studies, training, workers
-from textgen.board import Board
-from textgen.errors import TextgenError
-
-study = importlib.import_module("textgen.study")
+from textgen import cli, report
+from textgen.core import experiment as config
+from textgen.core import study as studies
+from textgen.core.errors import TextgenError
+from textgen.studies import calibration, cluster, planning, workers
+from textgen.studies import execution as study
+from textgen.studies.progress import Board
+from textgen.training import loop
 
 EXPERIMENT = """
 [corpus]
@@ -96,7 +98,7 @@ def recorded():
         return given["reports_folder"] / given["name"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("textgen.compare"), "compare", compare)
+        patch.setattr(report, "compare", compare)
         yield calls
 
 
@@ -148,7 +150,7 @@ def test_a_wrong_study_file_is_told_before_anything_starts(
     tmp_path, corpus_folder, capsys, text, parts
 ):
     path = write(tmp_path, corpus_folder, text)
-    assert study.main([str(path), "--runs", str(tmp_path / "runs")]) == 2
+    assert cli.main(["study", str(path), "--runs", str(tmp_path / "runs")]) == 2
     message = capsys.readouterr().err
     for part in ["trial.toml", *parts]:
         assert part in message
@@ -160,18 +162,18 @@ def test_the_studies_that_come_with_textgen_are_valid():
     from conftest import ROOT
 
     for name, total in [("study", 22), ("study_one_core", 31)]:
-        made = studies.load(ROOT / "experiments" / f"{name}.toml")
+        made = studies.load_study(ROOT / "experiments" / f"{name}.toml")
         assert sum(len(arm.numbers) for arm in made.arms.values()) == total
         assert all(contrast.question.endswith("?") for contrast in made.contrasts)
-    assert studies.load(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
-    assert studies.load(ROOT / "experiments" / "precision.toml").budget.updates == 1000
+    assert studies.load_study(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
+    assert studies.load_study(ROOT / "experiments" / "precision.toml").budget.updates == 1000
 
 
 def test_a_budget_in_seconds_becomes_updates():
-    assert planning.updates(180, 30.0, 0.04) == 3750
-    assert planning.updates(180, 0.1918, 0.0438) == 4105
+    assert planning.updates_within(180, 30.0, 0.04) == 3750
+    assert planning.updates_within(180, 0.1918, 0.0438) == 4105
     with pytest.raises(TextgenError, match=r"budget\.seconds(.|\n)*20.0"):
-        planning.updates(10, 20.0, 0.1)
+        planning.updates_within(10, 20.0, 0.1)
 
 
 def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
@@ -180,9 +182,9 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     """One arm is timed in a process of its own, another one cannot be."""
     lost = '[arms.lost]\nexperiment = "char.toml"\nseeds = 1\nset = ["backbone.units=[900000]"]\n'
     text = "[budget]\nseconds = 30\n" + lost + CHAR
-    made = studies.load(write(tmp_path, corpus_folder, text))
+    made = studies.load_study(write(tmp_path, corpus_folder, text))
     monkeypatch.setattr(calibration, "SECONDS", 0.3)
-    plans, failed = planning.plan(made, tmp_path)
+    plans, failed = planning.plan_study(made, tmp_path)
     assert list(plans) == ["char"]
     assert "GB to train" in failed["lost"]
     char = plans["char"]
@@ -196,27 +198,27 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     assert (run.training.updates, run.training.seconds) == (char.updates, None)
 
     monkeypatch.setattr(planning, "_plan_arm", lambda *_: "measured again")
-    again, _ = planning.plan(studies.load(made.path), tmp_path)
+    again, _ = planning.plan_study(studies.load_study(made.path), tmp_path)
     assert again == plans
     write(tmp_path, corpus_folder, text.replace("30", "40"))
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
-        planning.plan(studies.load(made.path), tmp_path)
-    monkeypatch.setattr(planning.manifest, "processor", lambda: "an abacus")
+        planning.plan_study(studies.load_study(made.path), tmp_path)
+    monkeypatch.setattr(planning, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
-        planning.plan(made, tmp_path)
+        planning.plan_study(made, tmp_path)
 
 
 def test_arms_on_other_text_or_another_split_are_refused_before_any_run(tmp_path, corpus_folder):
     for setting in ("split.seed=5", 'corpus.keep="article"'):
         text = BUDGET + CHAR + TWIN.replace("sampling.length=61", setting.replace('"', "'"))
         with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
-            studies.load(write(tmp_path, corpus_folder, text))
+            studies.load_study(write(tmp_path, corpus_folder, text))
 
 
 @pytest.mark.parametrize(("arm", "wanted"), [("char", 20_000), ("word", 12_000)])
 def test_units_are_solved_for_a_number_of_parameters(tmp_path, corpus_folder, arm, wanted):
     write(tmp_path, corpus_folder, "")
-    experiment = config.load(tmp_path / f"{arm}.toml", ["backbone.units=[20,10]"])
+    experiment = config.load_experiment(tmp_path / f"{arm}.toml", ["backbone.units=[20,10]"])
     found = calibration.measure(experiment, seconds=0, parameters=wanted)
     assert found["parameters"] == pytest.approx(wanted, rel=0.02)
     assert found["units"][0] / found["units"][1] == pytest.approx(2, rel=0.1)
@@ -227,22 +229,22 @@ def test_units_are_solved_for_a_number_of_parameters(tmp_path, corpus_folder, ar
 
 def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folder):
     text = "[budget]\nupdates = 3\nparameters = 20000\n" + CHAR
-    made = studies.load(write(tmp_path, corpus_folder, text))
-    plans, failed = planning.plan(made, tmp_path)
+    made = studies.load_study(write(tmp_path, corpus_folder, text))
+    plans, failed = planning.plan_study(made, tmp_path)
     char = plans["char"]
     assert (failed, char.updates, char.seconds_per_update) == ({}, 3, None)
     assert char.parameters == pytest.approx(20_000, rel=0.02)
     run = made.experiment("char", 2, char.overrides)
     assert list(run.backbone.units) == char.units != [24]
-    assert planning.plan(made, tmp_path)[0] == plans
+    assert planning.plan_study(made, tmp_path)[0] == plans
     write(tmp_path, corpus_folder, text.replace("20000", "30000"))
     with pytest.raises(TextgenError, match=r"budget\.parameters: 20000 → 30000"):
-        planning.plan(studies.load(made.path), tmp_path)
+        planning.plan_study(studies.load_study(made.path), tmp_path)
 
 
 def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_folder, capsys):
     text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "3")
-    with Board(studies.load(write(tmp_path, corpus_folder, text))) as board:
+    with Board(studies.load_study(write(tmp_path, corpus_folder, text))) as board:
         board.expect("char-1", resumed=True)
         board.expect("char-2")
         board.expect("char-3")
@@ -260,15 +262,15 @@ def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_fol
 def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
     write(tmp_path, corpus_folder, "")
     networks = []
-    inner = training.time_updates
+    inner = loop.time_updates
 
     def watched(trainer, *rest):
         before = trainer.arrays()
         networks.append([before, inner(trainer, *rest), trainer.arrays()])
         return networks[0][1]
 
-    monkeypatch.setattr(training, "time_updates", watched)
-    found = calibration.measure(config.load(tmp_path / "char.toml"), seconds=0.1)
+    monkeypatch.setattr(loop, "time_updates", watched)
+    found = calibration.measure(config.load_experiment(tmp_path / "char.toml"), seconds=0.1)
     assert found["seconds_per_update"] > 0
     before, _, after = networks[0]
     assert len(before) == len(after) > 5
@@ -276,7 +278,7 @@ def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
 
 
 def test_an_arm_that_fails_takes_no_other_down(done):
-    stored = config.load(done.folder / "char-1" / "experiment.toml")
+    stored = config.load_experiment(done.folder / "char-1" / "experiment.toml")
     assert (stored.name, stored.training.updates, stored.training.threads) == ("char-1", 300, 1)
     assert (done.folder / "char-1" / "metrics.json").exists()
     (call,) = done.calls
@@ -296,8 +298,8 @@ def copied(done, tmp_path, monkeypatch):
         twin = folder / f"twin-{seed}"
         shutil.copytree(folder / "char-1", twin)
         changes = [f'name="{twin.name}"', f"seed={seed}", "sampling.length=61"]
-        run_folder.write_experiment(
-            twin / "experiment.toml", config.load(twin / "experiment.toml", changes)
+        folder.write_experiment(
+            twin / "experiment.toml", config.load_experiment(twin / "experiment.toml", changes)
         )
     asked = []
 
@@ -314,14 +316,14 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
 ):
     path = write(tmp_path, corpus_folder, BUDGET + TWIN + BAD + CHAR + CONTRASTS)
     with recorded() as calls:
-        assert study.main([str(path), "--runs", str(tmp_path / "runs")]) == 0
+        assert cli.main(["study", str(path), "--runs", str(tmp_path / "runs")]) == 0
     assert copied.asked == [("bad-1", False)]
     assert [folder.name for folder in calls[0].folders] == ["twin-3", "twin-7", "char-1"]
     assert [contrast.first for contrast in calls[0].contrasts] == ["twin", "bad"]
     shown = capsys.readouterr()
     assert "± 0.0000" in shown.out
-    made = studies.load(path)
-    plans, _ = planning.plan(made, copied.folder)
+    made = studies.load_study(path)
+    plans, _ = planning.plan_study(made, copied.folder)
     order = study._experiments(made, plans)
     assert [e.name for e in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
 
@@ -390,7 +392,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, c
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with filelock.FileLock(folder / run_folder.LOCK, timeout=60):
+    with filelock.FileLock(folder / folder.LOCK, timeout=60):
         assert not (folder / "metrics.json").exists()
         assert json.loads((folder / "checkpoint" / "progress.json").read_text())["updates"] >= 30
     with recorded():
@@ -406,8 +408,8 @@ def test_a_run_whose_process_crashes_is_gone_on_with_once(done, tmp_path, monkey
         with log.open("wb") as file:
             return subprocess.Popen([sys.executable, "-c", programs.pop(0)], stdout=file)
 
-    monkeypatch.setattr(workers, "start", start)
-    job = workers.Job(config.load(done.folder / "char-1" / "experiment.toml"))
+    monkeypatch.setattr(workers, "start_process", start)
+    job = workers.Job(config.load_experiment(done.folder / "char-1" / "experiment.toml"))
     *begun, outcome = workers.locally([job], tmp_path, 1)
     assert begun == [job, job]
     assert (outcome.code, outcome.log.strip()) == (
@@ -417,12 +419,13 @@ def test_a_run_whose_process_crashes_is_gone_on_with_once(done, tmp_path, monkey
 
 def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
     started = []
-    inner = workers.start
+    inner = workers.start_process
     monkeypatch.setattr(
-        workers, "start", lambda *a, **b: started.append(inner(*a, **b)) or started[-1]
+        workers, "start_process", lambda *a, **b: started.append(inner(*a, **b)) or started[-1]
     )
     experiments = [
-        config.load(done.folder / "char-1" / "experiment.toml", [f'name="{n}"']) for n in "ab"
+        config.load_experiment(done.folder / "char-1" / "experiment.toml", [f'name="{n}"'])
+        for n in "ab"
     ]
     jobs = [workers.Job(experiment) for experiment in experiments]
     events = workers.locally(jobs, tmp_path, 2)
@@ -439,7 +442,7 @@ def test_a_local_ray_cluster_gives_the_same_figures_and_the_same_failures(
     folder = tmp_path / "runs" / "trial"
     options = ["--runs", tmp_path / "runs", "--workers", 2, "--address", "local", "--quiet"]
     with recorded():
-        assert study.main([str(path), *map(str, options)]) == 2
+        assert cli.main(["study", str(path), *map(str, options)]) == 2
     assert bits(folder / "char-1") == bits(done.folder / "char-1")
     names, usual = ({p.name for p in (f / "char-1").iterdir()} for f in (folder, done.folder))
     assert names == usual
@@ -458,4 +461,4 @@ def test_a_cluster_that_cannot_be_reached_is_told_before_arms_are_timed(
     assert not (tmp_path / "runs").exists()
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"textgen\[cluster\]\""):
-        cluster.check("local")
+        cluster.check_cluster("local")

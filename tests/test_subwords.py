@@ -11,10 +11,10 @@ from conftest import made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.config import build
-from textgen.errors import TextgenError
-from textgen.symbols import CHARACTER_BITS, ESCAPE, RESERVED
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import build
 from textgen.tokenizers.subwords import SubwordCodec, Subwords
+from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE, RESERVED
 
 TEXT = made_up(80, 0) + " Ærø, naïve: 日本語! \t\r\n\0"
 MODELS = ("bpe", "unigram")

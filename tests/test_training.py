@@ -13,19 +13,19 @@ import pytest
 import tensorflow as tf
 from conftest import made_up, tiny_model
 
-from textgen import checkpoint, training
-from textgen.backbone import set_embedding
-from textgen.errors import Diverged, TextgenError
-from textgen.likelihood import symbol_bits
-from textgen.lstm import KERNELS
-from textgen.monitor import Monitor
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.optimizer import Schedule
-from textgen.settings import Training
+from textgen.core.errors import Diverged, TextgenError
+from textgen.core.settings import Training
+from textgen.evaluation.likelihood import symbol_bits
+from textgen.models.backbones.lstm.layer import KERNELS
+from textgen.models.backbones.stack import set_embedding
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
-from textgen.trainer import _dense, binary_cross_entropy
-from textgen.training import characters_per_update, train, updates_of, windows_of
+from textgen.training import checkpoint, loop
+from textgen.training.loop import characters_per_update, train, updates_of, windows_of
+from textgen.training.optimizer import Schedule
+from textgen.training.step import _dense, binary_cross_entropy
+from textgen.training.validation import Monitor
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -216,7 +216,7 @@ def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1)
     planned = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())
-    monkeypatch.setattr(training, "time_updates", None)  # it is not timed again
+    monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
     *_, progress = fit(tmp_path, NextToken(8), settings)
     assert progress.updates == planned["rounds"] * planned["updates_per_round"]
 
@@ -240,12 +240,12 @@ def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(tmp_path):
     good = Training(**SETTINGS)
     with pytest.raises(Stop):
         fit(tmp_path / "later", NextToken(8), good, stop_after=2)
-    arrays, progress = checkpoint.load(tmp_path / "later")
+    arrays, progress = checkpoint.load_checkpoint(tmp_path / "later")
     arrays["v0"] = np.full_like(arrays["v0"], np.nan)
-    checkpoint.save(tmp_path / "later", arrays, progress)
+    checkpoint.save_checkpoint(tmp_path / "later", arrays, progress)
     with pytest.raises(Diverged, match="update 40"):
         fit(tmp_path / "later", NextToken(8), good)
-    assert checkpoint.load(tmp_path / "later")[1]["updates"] == 40
+    assert checkpoint.load_checkpoint(tmp_path / "later")[1]["updates"] == 40
 
 
 def test_a_text_shorter_than_a_window_is_refused(tmp_path):
@@ -265,41 +265,41 @@ def test_an_epoch_of_short_documents_sees_each_character_once():
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
-    checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
+    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
 
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(TextgenError, match="No space left on device"):
-        checkpoint.save(tmp_path, {"v0": np.arange(4)}, {"updates": 2})
-    arrays, progress = checkpoint.load(tmp_path)
+        checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(4)}, {"updates": 2})
+    arrays, progress = checkpoint.load_checkpoint(tmp_path)
     assert progress == {"updates": 1}
     np.testing.assert_array_equal(arrays["v0"], np.arange(3))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
 
 
 def test_a_process_that_dies_while_it_replaces_a_checkpoint_loses_nothing(tmp_path, monkeypatch):
-    checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
+    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    assert checkpoint.load(tmp_path)[1] == {"updates": 1}
+    assert checkpoint.load_checkpoint(tmp_path)[1] == {"updates": 1}
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", mock.Mock(side_effect=OSError(errno.EIO, "gone")))
         with pytest.raises(TextgenError):  # once more
-            checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
-    assert checkpoint.load(tmp_path)[1] == {"updates": 1}
-    checkpoint.save(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
-    assert checkpoint.load(tmp_path)[1] == {"updates": 2}
+            checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
+    assert checkpoint.load_checkpoint(tmp_path)[1] == {"updates": 1}
+    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
+    assert checkpoint.load_checkpoint(tmp_path)[1] == {"updates": 2}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
-    checkpoint.save(tmp_path, {"v0": np.arange(3000)}, {"updates": 1})
+    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3000)}, {"updates": 1})
     path = tmp_path / "checkpoint" / "state.npz"
     for content in (path.read_bytes()[:-600], b""):
         path.write_bytes(content)
         with pytest.raises(TextgenError, match="damaged checkpoint"):
-            checkpoint.load(tmp_path)
+            checkpoint.load_checkpoint(tmp_path)
 
 
 def test_the_binary_loss_is_keras_own_over_one_hot_targets():

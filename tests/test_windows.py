@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.objectives.encoder_decoder import EncoderDecoder
-from textgen.objectives.stepwise import NextToken, Shifted
-from textgen.objectives.windows import IGNORE, Windows
+from textgen.models.batches import IGNORE, Windows
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
 
 OBJECTIVES = [NextToken(4), Shifted(5, 5), Shifted(5, 2), EncoderDecoder(3, 4)]
 DOCUMENTS = [np.arange(1, n + 1, dtype=np.uint8) for n in (1, 9, 30, 4, 17)]

@@ -10,13 +10,13 @@ from conftest import POLICIES, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.errors import TextgenError
-from textgen.rare_words.pos import Pos
-from textgen.rare_words.unk import Unk
-from textgen.rare_words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER
-from textgen.symbols import ESCAPE
-from textgen.tokenizers.word_codec import tokenise
-from textgen.tokenizers.words import Words
+from textgen.core.errors import TextgenError
+from textgen.tokenizers.tokens import ESCAPE
+from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.rare_words.pos import Pos
+from textgen.tokenizers.words.rare_words.unk import Unk
+from textgen.tokenizers.words.tokenizer import tokenise
+from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER
 
 anything = st.text(st.characters())  # surrogates included
 wordy = st.text(st.sampled_from("abAB é1'’-–.,\n <>☃_ß"), max_size=40)

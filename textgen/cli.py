@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from textgen.errors import FULL, TextgenError, write_failed
+from textgen.core import FULL, TextgenError, write_failed
 
 COMMANDS = {
     "run": "train, score and sample one experiment",
@@ -69,7 +69,7 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def parser(name: str, description: str) -> argparse.ArgumentParser:
+def command_parser(name: str, description: str) -> argparse.ArgumentParser:
     """A parser with the flags every command has."""
     made = argparse.ArgumentParser(
         prog=f"python -m textgen.{name}",
@@ -80,7 +80,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
-def settings(parser: argparse.ArgumentParser, example: str) -> None:
+def add_set_option(parser: argparse.ArgumentParser, example: str) -> None:
     """The flag ``--set``."""
     parser.add_argument(
         "--set",
@@ -103,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``textgen run …`` is ``python -m textgen.run …``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in COMMANDS:
-        return importlib.import_module(f"textgen.{given[0]}").main(given[1:])
+        # not imported: the package keeps its functions of these names
+        return runpy.run_module(f"textgen.{given[0]}")["main"](given[1:])
     lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
     usage = "usage: textgen COMMAND …\n\n" + "\n".join(lines) + "\n\ntextgen COMMAND --help"
     asked = not given or given[0] in ("-h", "--help")

@@ -18,21 +18,21 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from coding import there_and_back
 from timing import Target, row, show
 
-from textgen import runs
-from textgen.corpora.base import Document
-from textgen.corpora.loading import load_corpus
-from textgen.evaluation import scored
+from textgen.data.documents import Document
+from textgen.data.loading import load_corpus
+from textgen.runs import saved as runs
+from textgen.runs.evaluation import score_run
 
 CHARACTERS = 2000
 WANTED = Target(at_most=1.02)
 
 
 def coded(folder: str | Path) -> dict[str, Any]:
-    run = runs.load(folder)
+    run = runs.load_run(folder)
     loaded = load_corpus(run.experiment)
     document = max(loaded.test, key=lambda d: len(d.text))
     text = document.text[:CHARACTERS]
-    (claimed,) = scored(run, [Document(document.name, text)])
+    (claimed,) = score_run(run, [Document(document.name, text)])
     sent, received = there_and_back(
         run.codec, run.objective, run.network, run.experiment.backbone, text, run.cache
     )

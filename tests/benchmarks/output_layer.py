@@ -43,12 +43,12 @@ def updates(
     import keras
     import tensorflow as tf
 
-    from textgen.backbone import set_embedding
-    from textgen.dropout import HashedDropout
-    from textgen.lstm import FusedLSTM
-    from textgen.objectives.stepwise import NextToken
-    from textgen.settings import Backbone
-    from textgen.trainer import Trainer
+    from textgen.core.settings import Backbone
+    from textgen.models.backbones.lstm.layer import FusedLSTM
+    from textgen.models.backbones.stack import set_embedding
+    from textgen.models.dropout import HashedDropout
+    from textgen.models.objectives.stepwise import NextToken
+    from textgen.training.step import Trainer
 
     backbone = Backbone(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
@@ -76,9 +76,9 @@ def updates(
 
 def arms() -> Callable[[], dict[str, float]]:
     """Every arm once, in turns: milliseconds an update."""
-    from textgen import backend
+    from textgen.core import backend
 
-    backend.start(THREADS, parts=True)
+    backend.start_tensorflow(THREADS, parts=True)
     made = {name: updates(SIZE, **settings)[0] for name, settings in ARMS.items()}
 
     def measure() -> dict[str, float]:

@@ -58,9 +58,9 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
 def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
     from torch_side import Trainer
 
-    from textgen import runs as folders
-    from textgen.corpora.loading import load_corpus
-    from textgen.objectives.windows import Windows
+    from textgen.data.loading import load_corpus
+    from textgen.models.batches import Windows
+    from textgen.runs import saved as folders
 
     seed = 0
 

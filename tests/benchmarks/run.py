@@ -126,7 +126,7 @@ def described() -> dict[str, Any]:
     """When and where: results compare only with those of the same machine."""
     from importlib import metadata
 
-    from textgen import manifest
+    from textgen.runs import manifest
 
     return {
         "date": datetime.date.today().isoformat(),

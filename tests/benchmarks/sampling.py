@@ -31,19 +31,19 @@ WANTED = {
 
 
 def backbone(size: int, output: str) -> Any:
-    from textgen.settings import Backbone
+    from textgen.core.settings import Backbone
 
     width = 64 if size < 1000 else 128
     return Backbone(units=UNITS, input="embedding", embedding_size=width, output=output)
 
 
 def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
-    from textgen import backend
+    from textgen.core import backend
 
-    backend.start(THREADS)
-    from textgen.lstm import FusedLSTM
-    from textgen.objectives.stepwise import NextToken
-    from textgen.sampling import FREE, Sampler
+    backend.start_tensorflow(THREADS)
+    from textgen.models.backbones.lstm.layer import FusedLSTM
+    from textgen.models.objectives.stepwise import NextToken
+    from textgen.models.sampler import FREE, Sampler
 
     settings, objective = backbone(int(size), output), NextToken(64)
     network = objective.build(settings, int(size), FusedLSTM)
@@ -56,12 +56,12 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
 
 
 def predict(size: str, output: str) -> Callable[[], float]:
-    from textgen import backend
+    from textgen.core import backend
 
-    backend.start(THREADS)
+    backend.start_tensorflow(THREADS)
     import keras
 
-    from textgen.objectives.stepwise import NextToken
+    from textgen.models.objectives.stepwise import NextToken
 
     settings = backbone(int(size), output)
     network = NextToken(64).build(settings, int(size), keras.layers.LSTM)

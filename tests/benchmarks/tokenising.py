@@ -2,7 +2,7 @@
 
     python tests/benchmarks/tokenising.py [--megabytes 64]
 
-Text is made up as in memory.py. What is timed is :func:`textgen.encoding.encode` in two processes,
+Text is made up as in memory.py. What is timed is ``encode_training`` in two processes,
 their start, the reading of the text and the writing of the symbols included; the passes before it
 (finding the documents, their hash, the alphabet) are timed apart. Fitting is left out: it sees a
 bounded sample, however long the text.
@@ -22,9 +22,9 @@ from typing import Any
 from memory import TOKENIZERS, write_corpus
 from timing import idle_share, verdict
 
-from textgen import encoding
-from textgen.config import resolve
-from textgen.corpora.loading import load_corpus
+from textgen.core.experiment import resolve_experiment
+from textgen.data.loading import load_corpus
+from textgen.tokenizers import encoding
 
 TARGETS = {"characters": 10.0, "words": 2.0, "subwords": None}
 EXPERIMENTS = {
@@ -48,7 +48,7 @@ def measure(size: int) -> dict[str, Any]:
         folder.mkdir()
         write_corpus(folder, size)
         for kind in TOKENIZERS:
-            experiment = resolve(
+            experiment = resolve_experiment(
                 {
                     "corpus": {"kind": "folder", "path": str(folder)},
                     "tokenizer": EXPERIMENTS[kind],
@@ -57,12 +57,14 @@ def measure(size: int) -> dict[str, Any]:
                 }
             )
             loaded, loading = timed(lambda e=experiment: load_corpus(e))
-            alphabet, spelt = timed(lambda c=loaded: encoding.alphabet(c.train))
+            alphabet, spelt = timed(lambda c=loaded: encoding.alphabet_of(c.train))
             texts = [d.text for d in loaded.sample]
             tuning = [d.text for d in loaded.validation[:2]]
             codec = experiment.tokenizer.fit(texts, tuning, 1, alphabet)
             del texts
-            _, writing = timed(lambda e=experiment, c=codec, x=loaded: encoding.encode(e, c, x))
+            _, writing = timed(
+                lambda e=experiment, c=codec, x=loaded: encoding.encode_training(e, c, x)
+            )
             megabytes = sum(d.content.stop - d.content.start for d in loaded.train) / 1e6
             target = TARGETS[kind]
             rows[kind] = {

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from textgen.objectives.windows import Windows
-from textgen.settings import Backbone, Training
+from textgen.core.settings import Backbone, Training
+from textgen.models.batches import Windows
 
 THREADS = 2
 ROWS = 16

@@ -25,9 +25,9 @@ WANTED = {"float32": Target(at_least=1.0), 512: Target(at_least=1.3)}
 
 def setting(units: int) -> tuple[Any, Any, Any, Any]:
     """Backbone, training settings, objective and windows, the same for both sides."""
-    from textgen.objectives.stepwise import NextToken
-    from textgen.objectives.windows import Windows
-    from textgen.settings import Backbone, Training
+    from textgen.core.settings import Backbone, Training
+    from textgen.models.batches import Windows
+    from textgen.models.objectives.stepwise import NextToken
 
     backbone = Backbone(units=(units, units), input="embedding", embedding_size=64)
     random = np.random.default_rng(0)
@@ -37,18 +37,18 @@ def setting(units: int) -> tuple[Any, Any, Any, Any]:
 
 
 def textgen(units: str, kernel: str) -> Callable[[], float]:
-    from textgen import backend
+    from textgen.core import backend
 
-    backend.start(THREADS, parts=True)
-    from textgen import training
-    from textgen.lstm import FusedLSTM
+    backend.start_tensorflow(THREADS, parts=True)
+    from textgen.models.backbones.lstm.layer import FusedLSTM
+    from textgen.training import loop
 
     backbone, settings, objective, windows = setting(int(units))
     network = objective.build(backbone, VOCABULARY, FusedLSTM)
-    trainer, _ = training.compiled(
+    trainer, _ = loop.compiled(
         network, objective, backbone, settings, windows, kernel, THREADS, UPDATES
     )
-    batches = iter(training.dataset(windows, BATCH, 0, 0))
+    batches = iter(loop.dataset(windows, BATCH, 0, 0))
     step = trainer.make_train_function() or trainer.train_function
 
     def measure() -> float:

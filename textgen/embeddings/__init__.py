@@ -1,4 +1,6 @@
-"""PLUG-IN: symbols → the vectors that the embedding layer starts from."""
+"""PLUG-IN: from a vocabulary to the vectors that the embedding layer starts from."""
+
+import lazy_loader
 
 TABLE = {
     "random": "textgen.embeddings.random:Random",
@@ -6,3 +8,5 @@ TABLE = {
     "fasttext": "textgen.embeddings.fasttext:FastText",
     "file": "textgen.embeddings.file:File",
 }
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from textgen.core import Count
 from textgen.embeddings.base import Vectors
 from textgen.embeddings.word2vec import learn
-from textgen.settings import Count
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from textgen.core import TextgenError
 from textgen.embeddings.base import Vectors
+from textgen.embeddings.learning import quieten_gensim
 from textgen.embeddings.word2vec import assemble
-from textgen.errors import TextgenError
-from textgen.vectors import quieten
 
 Format = Literal["auto", "word2vec", "word2vec_binary", "glove", "fasttext"]
 MAGIC = 793712314  # of fastText .bin files since 2017
@@ -183,7 +183,7 @@ def read(path: Path, layout: Layout, wanted: set[str]) -> Any:
     from gensim.models.keyedvectors import KeyedVectors
     from gensim.utils import open as open_vectors
 
-    quieten()
+    quieten_gensim()
     if layout.kind == "fasttext":
         _check_fasttext(path)
         return load_facebook_vectors(str(path))

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from textgen.core import Count
 from textgen.embeddings.base import Vectors, sentences
-from textgen.settings import Count
-from textgen.vectors import neighbours, starting_matrix, train
+from textgen.embeddings.learning import nearest_words, starting_matrix, train_vectors
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ def learn(
     """Vectors that gensim learns from documents as symbols.
 
     Args:
-        kind: as in :func:`textgen.vectors.train`.
+        kind: as in :func:`textgen.embeddings.learning.train_vectors`.
         words: (V,) what gensim sees in place of each symbol; no two the same.
         names, documents, width, seed: as in :class:`textgen.embeddings.base.Embedding`.
         epochs: times that training goes through the documents.
         window: symbols to either side that count as context.
     """
     text = _Text(documents, words)
-    keyed = train(text, kind=kind, size=width, epochs=epochs, window=window, seed=seed)
+    keyed = train_vectors(text, kind=kind, size=width, epochs=epochs, window=window, seed=seed)
     rows = keyed.key_to_index
     found = {symbol: rows[word] for symbol, word in enumerate(words) if word in rows}
     return assemble(keyed, found, names, documents, seed)
@@ -83,7 +83,7 @@ def assemble(
     """
     known = np.array(list(rows), dtype=np.int64)
     matrix = starting_matrix(known, keyed.vectors[list(rows.values())], len(names), seed)
-    near = neighbours(matrix, names, documents, known)
+    near = nearest_words(matrix, names, documents, known)
     return Vectors(matrix, len(known), extra_data, near or None)
 
 

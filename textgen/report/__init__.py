@@ -1,1 +1,5 @@
-"""The report of a comparison: its data, figures, and pages for people."""
+"""Many runs: grouped, compared, rendered."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen.arms import Arm
-from textgen.files import BUDGETS
-from textgen.studies import Contrast
+from textgen.core import BUDGETS, Contrast
+from textgen.report.arms import Arm
 
 TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
 """How far arms may be apart to be called matched in a budget."""

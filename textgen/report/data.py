@@ -10,13 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from textgen import paid, significance
-from textgen.arms import Arm, is_on
-from textgen.corpora.loading import Loaded
-from textgen.likelihood import UNIT
-from textgen.references import Reference
-from textgen.report import cautions, rows
-from textgen.studies import Contrast
+from textgen.core import Contrast
+from textgen.data import Loaded
+from textgen.evaluation import (
+    MARGIN,
+    UNIT,
+    Reference,
+    compare_arms,
+    holm,
+    verdict,
+    verdict_sentence,
+)
+from textgen.report import breakdown, cautions, rows
+from textgen.report.arms import Arm, is_on
 
 SCHEMA = 1
 
@@ -68,7 +74,7 @@ class Comparison:
 def build(comparison: Comparison) -> dict[str, Any]:
     """The content of ``report.json``, but for the measures of generated text."""
     arms = comparison.alike
-    tokens = paid.cut(comparison.loaded.test, comparison.loaded.sample)
+    tokens = breakdown.cut_tokens(comparison.loaded.test, comparison.loaded.sample)
     told = [
         {**rows.arm(arm, comparison.plan.get(arm.name)), "alike": is_on(arm, comparison.loaded)}
         for arm in comparison.arms
@@ -78,7 +84,7 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "name": comparison.name,
         "title": comparison.title,
         "unit": UNIT,
-        "margin": significance.MARGIN,
+        "margin": MARGIN,
         "command": comparison.command,
         "corpus": comparison.loaded.description,
         "warnings": [
@@ -95,9 +101,9 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "contrasts": _contrasts(comparison, {arm.name: arm for arm in arms}),
         "documents": _documents(arms),
         "paid": {
-            "kinds": {**paid.KINDS, "names": paid.NAMES},
-            "by_kind": {arm.name: paid.by_kind(arm, tokens) for arm in arms},
-            "by_place": {arm.name: paid.by_place(arm, tokens) for arm in arms},
+            "kinds": {**breakdown.KINDS, "names": breakdown.NAMES},
+            "by_kind": {arm.name: breakdown.by_kind(arm, tokens) for arm in arms},
+            "by_place": {arm.name: breakdown.by_place(arm, tokens) for arm in arms},
         },
         "cross": comparison.cross,
     }
@@ -108,11 +114,10 @@ def _contrasts(comparison: Comparison, arms: dict[str, Arm]) -> list[dict[str, A
     wanted = [c for c in comparison.contrasts if c.first in arms and c.second in arms]
     count = len(comparison.contrasts)
     found = [
-        significance.compare(arms[c.first].bits, arms[c.second].bits, arms[c.first].units)
-        for c in wanted
+        compare_arms(arms[c.first].bits, arms[c.second].bits, arms[c.first].units) for c in wanted
     ]
     missing = [1.0] * (count - len(found))  # a run that failed makes no other p smaller
-    adjusted = significance.holm([*(d.p for d in found), *missing])[: len(found)]
+    adjusted = holm([*(d.p for d in found), *missing])[: len(found)]
     return [
         {
             "first": c.first,
@@ -126,8 +131,8 @@ def _contrasts(comparison: Comparison, arms: dict[str, Arm]) -> list[dict[str, A
             "scope": d.scope,
             "documents": d.documents,
             "seeds": list(d.seeds),
-            "verdict": significance.verdict(d, p),
-            "sentence": significance.sentence(c.first, c.second, d, p, count),
+            "verdict": verdict(d, p),
+            "sentence": verdict_sentence(c.first, c.second, d, p, count),
         }
         for c, d, p in zip(wanted, found, adjusted, strict=True)
     ]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from textgen.atomic import write
+from textgen.core import write_file
 from textgen.report.palette import ARMS, HUES, THEMES
 
 if TYPE_CHECKING:
@@ -184,4 +184,4 @@ def write_svg(path: Path, figure: Figure) -> None:
     head = text.index(">", text.index("<svg")) + 1
     background = '<rect width="100%" height="100%" fill="#ffffff"/>'
     rules = f"* {{stroke-linejoin: round}} text {{font-family: {FONTS}}} #{HALO} text {{{EDGE}}}"
-    write(path, f"{text[:head]}<style>{rules}</style>{background}{text[head:]}")
+    write_file(path, f"{text[:head]}<style>{rules}</style>{background}{text[head:]}")

@@ -6,13 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from textgen.arms import Arm
-from textgen.corpora.loading import Loaded
-from textgen.evaluation import Evaluation
-from textgen.metrics.base import Human, Sample
-from textgen.metrics.copying import copied_spans
-from textgen.metrics.measuring import Figure, labels, measure
-from textgen.metrics.scale import human_passages, shuffled, unigram
+from textgen.data import Loaded
+from textgen.evaluation import (
+    Figure,
+    Human,
+    Sample,
+    copied_spans,
+    human_passages,
+    measure,
+    metric_labels,
+    shuffled_text,
+    unigram_text,
+)
+from textgen.report.arms import Arm
+from textgen.runs import Evaluation
 
 SEED = 1
 
@@ -52,11 +59,11 @@ def measures(
         )
     rows = {
         "human": passages,
-        "shuffled": shuffled(passages, SEED),
-        "unigram": unigram(human, settings.samples, settings.length, SEED),
+        "shuffled": shuffled_text(passages, SEED),
+        "unigram": unigram_text(human, settings.samples, settings.length, SEED),
     }
     return {
-        "labels": {name: label._asdict() for name, label in labels().items()},
+        "labels": {name: label._asdict() for name, label in metric_labels().items()},
         "settings": asdict(settings),
         "rows": {name: _plain(measure(texts, human)) for name, texts in rows.items()},
         "arms": {

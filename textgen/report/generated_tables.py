@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from textgen.cross import HUMAN, SAMPLES
 from textgen.report.cells import NOTHING, Cell, Group, Head, Row, Table, bar, between, bits
+from textgen.report.cross import HUMAN, SAMPLES
 from textgen.report.ranking import arm_heads
 from textgen.report.signature import signature
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from textgen import paid
-from textgen.arms import Arm
-from textgen.corpora.base import Document
+from textgen.data import Document
+from textgen.report import breakdown
+from textgen.report.arms import Arm
 
 
 def passage(
@@ -17,7 +17,7 @@ def passage(
 ) -> dict[str, Any]:
     """A held-out passage around a word, or else from the middle of a document of middling size,
     with each arm's stretches of it: [start, end, model bits, spelling bits], first seed."""
-    places = paid.occurrences(documents, word) if word else []
+    places = breakdown.occurrences(documents, word) if word else []
     if places:
         number, middle = places[0][0], places[0][1]
     else:

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen import significance
-from textgen.arms import Arm
-from textgen.likelihood import DocumentBits, summarise
-from textgen.references import Reference
+from textgen.evaluation import DocumentBits, Reference, bootstrap_interval, summarise
+from textgen.report.arms import Arm
 
 
 def arm(arm: Arm, plan: dict[str, Any] | None) -> dict[str, Any]:
@@ -124,7 +122,7 @@ def reference(reference: Reference) -> dict[str, Any]:
 
 
 def _interval(bits: np.ndarray, units: np.ndarray) -> dict[str, float]:
-    return dict(zip(("low", "high"), significance.interval(bits, units), strict=True))
+    return dict(zip(("low", "high"), bootstrap_interval(bits, units), strict=True))
 
 
 def _matrix(documents: Sequence[DocumentBits]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from textgen.likelihood import UNCHARGED
+from textgen.evaluation import UNCHARGED
 from textgen.report.cells import (
     NOTHING,
     UNBOUNDED,

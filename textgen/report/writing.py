@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from textgen import paid
-from textgen.atomic import write, write_json
-from textgen.metrics.base import Human
-from textgen.report import generated
+from textgen.core import write_file, write_json
+from textgen.evaluation import Human
+from textgen.report import breakdown, generated
 from textgen.report.data import Comparison, build
 from textgen.report.markdown import markdown
 from textgen.report.page import page
@@ -34,7 +33,7 @@ def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
         comparison.same_text, comparison.loaded, human, report["warnings"].append
     )
     words = {
-        word: paid.word_line(comparison.alike, comparison.loaded.test, word)
+        word: breakdown.word_line(comparison.alike, comparison.loaded.test, word)
         for word in comparison.words
     }
     report["words"] = {word: _costs(lines) for word, lines in words.items()}
@@ -49,8 +48,8 @@ def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
     }
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)
-    write(folder / "report.md", markdown(report, texts))
-    write(folder / "index.html", page(report, texts))
+    write_file(folder / "report.md", markdown(report, texts))
+    write_file(folder / "index.html", page(report, texts))
     return report
 
 

@@ -1,7 +1,11 @@
-"""PLUG-IN: text ↔ symbols."""
+"""PLUG-IN: text to token ids and back."""
+
+import lazy_loader
 
 TABLE = {
     "characters": "textgen.tokenizers.characters:Characters",
     "subwords": "textgen.tokenizers.subwords:Subwords",
-    "words": "textgen.tokenizers.words:Words",
+    "words": "textgen.tokenizers.words.fitting:Words",
 }
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textgen.symbols import BOUNDARY, ESCAPE, Encoded, Layout, Rendered
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, Encoded, Layout, Rendered
 
 REALISE = ("pool", "spell", "mark")
 """How a generated placeholder becomes a word: drawn from the training words it stood for, newly

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen.symbols import (
+from textgen.tokenizers.base import Codec
+from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
@@ -21,7 +22,6 @@ from textgen.symbols import (
     Rendered,
     smallest_dtype,
 )
-from textgen.tokenizers.base import Codec
 
 CHUNK = 1 << 20
 

@@ -26,9 +26,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgen.errors import TextgenError
-from textgen.settings import Count
-from textgen.symbols import (
+from textgen.core import Count, TextgenError
+from textgen.tokenizers.base import Codec
+from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
@@ -37,7 +37,6 @@ from textgen.symbols import (
     Rendered,
     smallest_dtype,
 )
-from textgen.tokenizers.base import Codec
 
 BYTES = 256
 UNSEEN_STEP = 1e-4

@@ -1,0 +1,78 @@
+"""The Wikipedia excerpt that ships inside gensim: the corpus that needs no download."""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from textgen.core import CorpusUnavailable, TextgenError, cache_folder, put_file, writing_cache
+from textgen.data.documents import Document, source
+
+SHORTEST = 1000
+"""Articles with less prose than this many characters are left out: redirects, disambiguations."""
+
+
+@dataclass(frozen=True)
+class Wikipedia:
+    """Articles of English Wikipedia, cased and punctuated, cleaned by gensim's own wiki filter.
+
+    The cleaned text is cached under the hash of the excerpt, so gensim is imported only once.
+    """
+
+    @property
+    def origin(self) -> str:
+        return source("wikipedia")["origin"]
+
+    @property
+    def licence(self) -> str:
+        return source("wikipedia")["licence"]
+
+    def documents(self) -> list[Document]:
+        ((name, expected),) = source("wikipedia")["files"].items()
+        cached = cache_folder() / f"wikipedia-prose-{expected[:16]}.json"
+        if not cached.exists():
+            pairs = _clean(name, expected)
+            with writing_cache():
+                put_file(cached, json.dumps(pairs, ensure_ascii=False))
+        try:
+            pairs = json.loads(cached.read_text(encoding="utf-8"))
+        except ValueError:
+            raise TextgenError(
+                str(cached), found="a damaged cache file", hint="delete it and try again"
+            ) from None
+        return [Document(title, text) for title, text in pairs]
+
+
+def _clean(name: str, expected: str) -> list[tuple[str, str]]:
+    found = find_spec("gensim")
+    path = Path(found.origin or "").parent / "test/test_data" / name if found else Path(name)
+    if not path.exists():
+        raise CorpusUnavailable(
+            str(path),
+            found="no such file",
+            expected="the excerpt that ships inside the gensim package",
+            hint="install gensim from its wheel: pip install --force-reinstall gensim",
+        )
+    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise TextgenError(
+            str(path), found="another excerpt (sha256 differs)", expected=f"sha256 {expected}"
+        )
+    from gensim.corpora.wikicorpus import extract_pages, filter_wiki
+
+    with bz2.open(path) as dump:
+        pages = list(extract_pages(dump, filter_namespaces=("0",)))
+    cleaned = [(title, prose(filter_wiki(raw))) for title, raw, _ in pages if raw]
+    return [(title, text) for title, text in cleaned if len(text) >= SHORTEST]
+
+
+def prose(text: str) -> str:
+    """The paragraphs of a filtered article: gensim leaves emphasis marks, headings and lists (most
+    of them citations) behind, and these lines are dropped."""
+    text = re.sub(r"'{2,}", "", text)
+    text = re.sub(r"^(=.*|[*#:;|!].*)\n?", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -1,0 +1,142 @@
+"""Bytes on a disk → raw text. The only change made is that CRLF and CR become LF."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
+from typing import TypeVar
+
+from textgen.core import TextgenError
+
+AROUND = 1 << 19
+"""Bytes before and behind one that is not UTF-8, by which an encoding is guessed."""
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+Decoded = TypeVar("Decoded")
+
+
+def read_text(path: Path, encoding: str = "auto") -> str:
+    """The text of a file.
+
+    Args:
+        path: the file.
+        encoding: a name Python knows, or ``"auto"``: a byte-order mark, else UTF-8, else a guess
+            that is announced on the terminal.
+
+    Raises:
+        TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
+    """
+    with opened(path) as file:
+        data = file.read()
+    text, _ = decoded(path, encoding, data.decode)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
+
+
+def decoded(path: Path, encoding: str, decode: Callable[[str], Decoded]) -> tuple[Decoded, str]:
+    """What ``decode`` makes of a file in its encoding, and which that is.
+
+    Args:
+        path: the file.
+        encoding: as for :func:`read_text`.
+        decode: is given the name of an encoding.
+
+    Raises:
+        TextgenError: an unknown encoding, or bytes that are not text in it.
+    """
+    with opened(path) as file:
+        marked = _marked(file.read(4))
+    chosen = marked if encoding == "auto" else encoding
+    try:
+        if codecs.lookup(chosen).name == "utf-8":
+            chosen = marked if marked == "utf-8-sig" else chosen
+        return decode(chosen), chosen
+    except LookupError:
+        raise _unknown_encoding(encoding) from None
+    except UnicodeDecodeError as error:
+        found = _guess(path, error.start) if encoding == "auto" else None
+        if found is None:
+            raise _undecodable(path, chosen, error) from None
+    except UnicodeError as error:  # of punycode, idna and the like; of UTF-16 without a mark
+        raise TextgenError(
+            str(path), found=f"it cannot be read as {chosen} ({error})", expected="text in it",
+            hint='state another encoding, e.g. [corpus] encoding = "utf-8"',
+        ) from None  # fmt: skip
+    try:
+        return decode(found), found
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, found, error) from None
+
+
+def opened(path: Path) -> BufferedReader:
+    """The file, for reading its bytes.
+
+    Raises:
+        TextgenError: it cannot be opened.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise TextgenError(
+            str(path),
+            found=error.strerror or str(error),
+            expected="a readable text file",
+            hint="correct the path in [corpus]",
+        ) from None
+
+
+def _marked(data: bytes) -> str:
+    """The encoding that a byte-order mark names, or UTF-8."""
+    return next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
+
+
+def _guess(path: Path, bad: int) -> str | None:
+    """The likely encoding of a file that is not UTF-8, announced on the terminal; None for none.
+
+    Args:
+        path: the file.
+        bad: the first byte that is not UTF-8.
+    """
+    from charset_normalizer import from_bytes
+
+    start = max(0, bad - AROUND)
+    with opened(path) as file:
+        head = file.read(1 << 16)
+        file.seek(start)
+        part = file.read(2 * AROUND)
+    if start:
+        part = part[part.find(b"\n", 0, AROUND) + 1 :]  # not from the middle of a character
+    best = None if b"\0" in head else from_bytes(part).best()
+    if best is None:
+        return None
+    print(
+        f"note: {path} is not UTF-8 (byte {bad}); read as {best.encoding}. "
+        'Write encoding = "…" in [corpus] if that is wrong.',
+        file=sys.stderr,
+    )
+    return best.encoding
+
+
+def _unknown_encoding(encoding: str) -> TextgenError:
+    return TextgenError(
+        "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
+    )
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> TextgenError:
+    bad = (error.object[error.start : error.start + 1] or error.object[:1]).hex()
+    return TextgenError(
+        str(path),
+        found=f"byte {error.start} (0x{bad}) is not {encoding} text",
+        expected=f"text in {encoding}",
+        hint='state the encoding, e.g. [corpus] encoding = "cp1252", or convert the file',
+    )

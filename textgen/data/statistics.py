@@ -1,0 +1,106 @@
+"""What is in a corpus."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from textgen.core import resolve_experiment
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.data.documents import Document
+
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+"""A word: letters and inner apostrophes."""
+COUNTINGS = {
+    "letters and inner apostrophes, cased": lambda text: WORD.findall(text),
+    "letters and inner apostrophes, lower-cased": lambda text: WORD.findall(text.lower()),
+    "split at white space, cased": str.split,
+}
+
+
+MINIMUM_COUNTS = (1, 2, 3, 5, 10)
+
+
+def corpus_statistics(settings: dict[str, Any]) -> dict[str, Any]:
+    """What is in a corpus: sizes, characters, types and hapaxes under the usual countings, and the
+    share of held-out words outside the vocabulary by minimum count.
+
+    Args:
+        settings: a ``[corpus]`` table as a dictionary, optionally a ``split`` table in it.
+    """
+    from textgen.data.loading import load_corpus
+
+    plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
+    corpus = {k: v for k, v in settings.items() if k != "split"}
+    split = {"split": settings["split"]} if "split" in settings else {}
+    loaded = load_corpus(resolve_experiment({**plain, "corpus": corpus, **split}, "corpus"))
+    everything = loaded.train + loaded.validation + loaded.test
+    characters: Counter[str] = Counter()
+    for document in everything:
+        characters.update(document.text)
+    return {
+        **loaded.description,
+        "documents": len(everything),
+        "characters": characters.total(),
+        "distinct_characters": len(characters),
+        "alphabet": "".join(sorted(characters)),
+        "words": {name: _types(everything, split) for name, split in COUNTINGS.items()},
+        "outside_vocabulary": _outside(loaded.train, loaded.validation + loaded.test),
+    }
+
+
+def _types(documents: list[Document], words: Any) -> dict[str, float]:
+    counts: Counter[str] = Counter()
+    for document in documents:
+        counts.update(words(document.text))
+    once = sum(1 for n in counts.values() if n == 1)
+    return {"tokens": counts.total(), "types": len(counts), "hapaxes": once}
+
+
+def _outside(train: list[Document], held_out: list[Document]) -> dict[str, float]:
+    known: Counter[str] = Counter()
+    for document in train:
+        known.update(WORD.findall(document.text))
+    seen: Counter[str] = Counter()
+    for document in held_out:
+        seen.update(WORD.findall(document.text))
+    return {
+        str(least): sum(n for w, n in seen.items() if known[w] < least) / max(1, seen.total())
+        for least in MINIMUM_COUNTS
+    }
+
+
+def print_statistics(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    print(f"{found['kind']}  {found['origin']}\nlicence: {found['licence']}")
+    print(f"sha256 {found['sha256'][:16]}…  split {found['split_sha256'][:16]}…")
+    print(
+        f"{found['documents']} documents, {found['characters']:,} characters, "
+        f"{found['distinct_characters']} distinct"
+    )
+    parts = Table("part", "documents", "characters")
+    for part in ("train", "validation", "test"):
+        sizes = found[part]
+        parts.add_row(part, f"{sizes['documents']}", f"{sizes['characters']:,}")
+    console.print(parts)
+    counting = Table("counting of words", "tokens", "types", "once: of types", "once: of tokens")
+    for name, row in found["words"].items():
+        counting.add_row(
+            name,
+            f"{row['tokens']:,}",
+            f"{row['types']:,}",
+            f"{row['hapaxes'] / max(1, row['types']):.1%}",
+            f"{row['hapaxes'] / max(1, row['tokens']):.1%}",
+        )
+    console.print(counting)
+    outside = Table("minimum count in training", *found["outside_vocabulary"])
+    outside.add_row(
+        "held-out words outside", *(f"{v:.1%}" for v in found["outside_vocabulary"].values())
+    )
+    console.print(outside)

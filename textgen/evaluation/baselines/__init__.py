@@ -1,0 +1,8 @@
+"""PLUG-IN: the numbers to beat."""
+
+TABLE = {
+    "kneser_ney": "textgen.evaluation.baselines.kneser_ney:KneserNey",
+    "ppmd": "textgen.evaluation.baselines.compressors:PPMd",
+    "unigram": "textgen.evaluation.baselines.unigram:Unigram",
+    "xz": "textgen.evaluation.baselines.compressors:XZ",
+}

@@ -1,0 +1,85 @@
+"""What every baseline gives: bits of documents, read as an experiment's symbols or as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from textgen.data import Document
+from textgen.evaluation.likelihood import DocumentBits, costs
+from textgen.evaluation.memory import Cache
+from textgen.tokenizers import Encoded
+
+
+class Model(Protocol):
+    """A fitted baseline."""
+
+    def symbol_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What each document costs, its end mark included, whatever stands beside it.
+
+        Args:
+            documents: (n,) integers each.
+
+        Returns:
+            (n + 1,) floats each, or (1,) from a model that only knows what the whole costs.
+        """
+        ...
+
+
+class Baseline(Protocol):
+    """The settings of a baseline.
+
+    Attributes:
+        reads_bytes: whether it reads the bytes of the text itself; else the symbols of the
+            experiment's tokenizer.
+        orders: what its argument ``order`` may be; empty if it has none.
+    """
+
+    reads_bytes: ClassVar[bool]
+    orders: ClassVar[range]
+
+    def fit(self, documents: Sequence[np.ndarray], size: int) -> Model:
+        """Args:
+        documents: (n,) integers each, the training split.
+        size: number of different ones.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """The part of a codec that baselines need."""
+
+    @property
+    def size(self) -> int: ...
+    def encode(self, text: str, *, training: bool = False) -> Encoded: ...
+
+
+class Bytes:
+    """A text as the bytes of its UTF-8, the halves of a broken surrogate pair in three each.
+
+    For models that bring their own end of a document: 0 and 1 are bytes like any other.
+    """
+
+    size = 256
+
+    def encode(self, text: str, *, training: bool = False) -> Encoded:
+        found = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+        return Encoded(found, (), np.zeros(0), len(text), len(found), 0)
+
+
+def fit_baseline(baseline: Baseline, reader: Reader, texts: Sequence[str]) -> Model:
+    """A baseline fitted to the training split."""
+    training = [reader.encode(text, training=True).symbols for text in texts]
+    return baseline.fit(training, reader.size)
+
+
+def score_baseline(
+    model: Model,
+    documents: Sequence[Document],
+    encoded: Sequence[Encoded],
+    cache: Cache | None = None,
+) -> list[DocumentBits]:
+    """What each document costs under a fitted baseline, perhaps with a cache of the document."""
+    return costs(documents, encoded, model.symbol_bits([e.symbols for e in encoded]), cache)

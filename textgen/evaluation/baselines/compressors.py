@@ -1,0 +1,113 @@
+"""Compressors that have read the training text: what everyday programs make of a document.
+
+A held-out document costs, in bits, what it adds to the compressed training text:
+
+    8 · (size of compress(training + document) − size of compress(training))
+
+Every document, of the training text too, ends in the byte FF, which UTF-8 never holds, so that its
+end is paid for as everywhere. A compressor goes on learning within the document that it compresses,
+which no trained model here does; of other held-out documents it knows nothing. Sizes are whole
+bytes: the cost of a document is exact to a byte or so.
+
+Does not handle: bits of single characters; a copy of a compressor's state, which neither library
+offers, so that the training text is compressed anew for each document; training texts of more than
+some 250 MB, which no longer fit into PPMd's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from textgen.core import Count
+
+END = b"\xff"
+DICTIONARY = (1 << 22, 1536 << 20)
+"""Smallest and largest dictionary of xz in bytes, the latter the library's limit. Between them it
+is twice the training text: a larger one takes time and memory and changes nothing."""
+MEMORY = (1 << 26, (1 << 32) - 64)
+"""Least and most memory of PPMd in bytes, the latter the format's limit."""
+MEMORY_PER_BYTE = 64
+"""PPMd needs at most about 16 bytes of memory a byte at order 8, 32 at order 16 and above, of prose
+and of random text; when there is no more it forgets everything and starts afresh."""
+
+
+@dataclass(frozen=True)
+class PPMd:
+    """Prediction by partial matching, variant I as in .zip files: a statistical compressor.
+
+    Shkarin, "PPM: one step to practicality", Data Compression Conference (2002).
+
+    Args:
+        order: a byte is predicted from so many before it, or fewer.
+    """
+
+    reads_bytes: ClassVar[bool] = True
+    orders: ClassVar[range] = range(2, 65)
+    order: Count = 8
+
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Primed:
+        """Args:
+        documents: (n,) uint8 each, the UTF-8 of the training split.
+        """
+        import pyppmd
+
+        training = _joined(documents)
+        memory = int(np.clip(MEMORY_PER_BYTE * len(training), *MEMORY))
+
+        def compressed(data: bytes) -> int:
+            encoder = pyppmd.Ppmd8Encoder(self.order, memory)
+            return len(encoder.encode(data)) + len(encoder.flush(endmark=False))
+
+        return Primed(compressed, training)
+
+
+@dataclass(frozen=True)
+class XZ:
+    """xz -9e, without its container: Lempel–Ziv matches as long and as far back as the text."""
+
+    reads_bytes: ClassVar[bool] = True
+    orders: ClassVar[range] = range(0)
+
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Primed:
+        """Args:
+        documents: (n,) uint8 each, the UTF-8 of the training split.
+        """
+        import lzma
+
+        training = _joined(documents)
+        chain = {
+            "id": lzma.FILTER_LZMA2,
+            "preset": 9 | lzma.PRESET_EXTREME,
+            "dict_size": int(np.clip(2 * len(training), *DICTIONARY)),
+        }
+
+        def compressed(data: bytes) -> int:
+            return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=[chain]))
+
+        return Primed(compressed, training)
+
+
+@dataclass(frozen=True)
+class Primed:
+    """A compressor and the training text; ``compressed`` gives the size of its output in bytes."""
+
+    compressed: Callable[[bytes], int]
+    training: bytes
+
+    @cached_property
+    def _before(self) -> int:
+        return self.compressed(self.training)
+
+    def symbol_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
+        sizes = [self.compressed(self.training + _joined([document])) for document in documents]
+        return [np.array([8.0 * (size - self._before)]) for size in sizes]
+
+
+def _joined(documents: Sequence[np.ndarray]) -> bytes:
+    return b"".join(document.tobytes() + END for document in documents)

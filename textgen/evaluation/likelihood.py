@@ -1,0 +1,278 @@
+"""Bits per character of raw text, for any objective over any codec.
+
+bpc = Σ bits / Σ (characters + 1 end mark a document). Everyone pays for the end mark, and what a
+symbol hides (an unseen character, a rare word) is charged as spelling bits beside the model's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textgen.core import Backbone
+from textgen.data import Document
+from textgen.evaluation.memory import Cache, Read, tuned
+from textgen.models import Objective, Windows
+from textgen.tokenizers import Codec, Encoded
+
+if TYPE_CHECKING:
+    from textgen.models import TwoLevel
+
+ROWS = 32
+FLOATS = 2**25
+"""Size of the largest array of logits while scoring: 134 MB."""
+UNIT = "bits per character of raw text, one end mark a document included"
+UNCHARGED = "not a distribution over the text"
+"""What is printed in place of a figure for an arm that throws something away and does not pay."""
+
+
+@dataclass(frozen=True)
+class DocumentBits:
+    """What one document costs.
+
+    Attributes:
+        name: the document's.
+        characters: its length, without the end mark.
+        model_bits: (symbols + 1,) float32, −log2 P(symbol | earlier symbols), the end mark last.
+        surface_bits: float64, −log2 P(surface | symbol) of each symbol that leaves something open.
+        tokens: characters, words or subwords it was cut into.
+        replaced: how many of them something else stands for.
+        saved: bits that a cache of the document has taken off the model's.
+    """
+
+    name: str
+    characters: int
+    model_bits: np.ndarray
+    surface_bits: np.ndarray
+    tokens: int
+    replaced: int
+    saved: float = 0.0
+
+    @property
+    def spelling_bits(self) -> float:
+        return float(self.surface_bits.sum())
+
+    @property
+    def model(self) -> float:
+        return float(self.model_bits.sum(dtype=np.float64))
+
+    @property
+    def bits_per_character(self) -> float:
+        return (self.model + self.spelling_bits) / (self.characters + 1)
+
+
+def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
+    """A compiled (spans, fresh, states) → (bits (B, length) float32, states); missing targets 0."""
+    import tensorflow as tf
+
+    from textgen.models import two_level_of
+
+    output = two_level_of(network)
+    if output is not None:
+        return _two_level_step(objective, output)
+
+    @tf.function(jit_compile=True)
+    def step(spans: Any, fresh: Any, states: Any) -> Any:
+        states = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
+        logits, states = objective.logits(network, spans, states, training=False)
+        targets = spans[:, objective.before :]
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=tf.maximum(targets, 0), logits=logits
+        )
+        return tf.where(targets >= 0, nats / np.log(2), 0.0), states
+
+    return step
+
+
+def _two_level_step(objective: Objective, output: TwoLevel) -> Callable[..., Any]:
+    """The same, exactly, with the tail only where a target is in it."""
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def read(spans: Any, fresh: Any, states: Any) -> Any:
+        states = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
+        features, states = objective.logits(output.network, spans, states, training=False)
+        targets = spans[:, objective.before :]
+        nats = output.head_nats(features, tf.maximum(targets, 0))
+        return tf.where(targets >= 0, nats, 0.0), features, states
+
+    @tf.function
+    def step(spans: Any, fresh: Any, states: Any) -> Any:
+        nats, features, states = read(spans, fresh, states)
+        targets = spans[:, objective.before :]
+        rare = tf.where(targets >= output.size)  # however many: XLA would want a fixed number
+        tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
+        return tf.tensor_scatter_nd_add(nats, rare, tail) / np.log(2), states
+
+    return step
+
+
+def rows_at_once(network: Any, length: int, most: int) -> int:
+    """Rows of a batch that keep the logits of ``length`` symbols each within FLOATS."""
+    from textgen.models import two_level_of
+
+    output = two_level_of(network)
+    width = network.outputs[0].shape[-1]
+    if output is not None:  # text seldom has more than a quarter of its symbols in the tail
+        width = output.size + 1 + (width - output.size) // 4
+    return int(max(1, min(most, FLOATS // (length * width))))
+
+
+def symbol_bits(
+    objective: Objective, network: Any, settings: Backbone, documents: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Bits of every symbol of every document, and of the end mark: (n + 1,) float32 each.
+
+    States are reset at the beginning of a document and nothing is read before it but the boundary
+    symbol: no symbol goes uncharged.
+    """
+    from textgen.models import zero_states
+
+    windows = Windows(documents, objective)
+    spans = windows.per_document()
+    rows = rows_at_once(network, objective.length, min(ROWS, int(spans.sum())))
+    if objective.carries_state:  # more rows than the longest document lets end sooner would idle
+        rows = min(rows, len(documents), math.ceil(spans.sum() / spans.max()))
+    step, states = score_step(objective, network), zero_states(settings, rows)
+    result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
+    for batch, fresh, places, starts in windows.scoring(rows):
+        bits, states = step(batch, fresh, states)
+        for row, (document, start) in enumerate(zip(places, starts, strict=True)):
+            if document >= 0:
+                part = result[document][start : start + objective.length]
+                part[:] = bits[row, : len(part)].numpy()
+    return result
+
+
+def score_documents(
+    objective: Objective,
+    network: Any,
+    settings: Backbone,
+    codec: Codec,
+    documents: Sequence[Document],
+    cache: Cache | None = None,
+) -> list[DocumentBits]:
+    """What each document costs under a model, with a cache of the document if there is one."""
+    encoded = [codec.encode(document.text) for document in documents]
+    bits = symbol_bits(objective, network, settings, [e.symbols for e in encoded])
+    return costs(documents, encoded, bits, cache)
+
+
+def costs(
+    documents: Sequence[Document],
+    encoded: Sequence[Encoded],
+    bits: Sequence[np.ndarray],
+    cache: Cache | None,
+) -> list[DocumentBits]:
+    """What each document costs, from what a model without a cache charges for its symbols."""
+    scored = [
+        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
+        for d, e, b in zip(documents, encoded, bits, strict=True)
+    ]
+    return with_cache(cache, scored, encoded)
+
+
+def with_cache(
+    cache: Cache | None, scored: list[DocumentBits], encoded: Sequence[Encoded]
+) -> list[DocumentBits]:
+    """Documents that were scored without a cache, with it if there is one."""
+    if cache is None:
+        return scored
+    result = []
+    for document, symbols in zip(scored, (e.symbols for e in encoded), strict=True):
+        bits = cache.bits(symbols, document.model_bits)
+        saved = document.model - float(bits.sum(dtype=np.float64))
+        result.append(replace(document, model_bits=bits, saved=saved))
+    return result
+
+
+def tuned_cache(
+    orders: Sequence[int], scored: Sequence[DocumentBits], encoded: Sequence[Encoded]
+) -> Cache | None:
+    """The cache for validation documents that were scored without one; None without orders."""
+    if not orders:
+        return None
+    return tuned(orders, [(e.symbols, d.model_bits) for d, e in zip(scored, encoded, strict=True)])
+
+
+def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:
+    """The figures of one split as ``metrics.json`` holds them, all in bits per character.
+
+    ``total`` is the micro average and always ``model + spelling``; ``mean_over_documents`` gives
+    every document the same weight; ``document_cache_saves`` is what the total would be higher
+    without a cache of the document. Where not everything is ``charged`` for there is no figure.
+    """
+    characters = sum(d.characters for d in documents)
+    unit = characters + len(documents)
+    model = sum(d.model for d in documents) / unit
+    spelling = sum(d.spelling_bits for d in documents) / unit
+    symbols = sum(len(d.model_bits) - 1 for d in documents)
+    tokens = sum(d.tokens for d in documents)
+    bits = {"model": model, "spelling": spelling, "total": model + spelling}
+    mean = float(np.mean([d.bits_per_character for d in documents]))
+    return {
+        "bits_per_character": bits if charged else None,
+        "mean_over_documents": mean if charged else None,
+        "document_cache_saves": sum(d.saved for d in documents) / unit if charged else None,
+        "documents": len(documents),
+        "characters": characters,
+        "symbols": symbols,
+        "symbols_per_character": symbols / characters,
+        "tokens": tokens,
+        "replaced": sum(d.replaced for d in documents),
+        "replacement_rate": sum(d.replaced for d in documents) / max(tokens, 1),
+    }
+
+
+def format_bits(bits: dict[str, float] | None) -> tuple[str, str, str]:
+    """Model, spelling and total in bits per character, or why there are none."""
+    if bits is None:
+        return ("–", "–", UNCHARGED)
+    return (f"{bits['model']:.4f}", f"{bits['spelling']:.4f}", f"{bits['total']:.4f}")
+
+
+def by_position(documents: Sequence[DocumentBits], block: int) -> list[float]:
+    """Mean model bits of a symbol by its position in the output block: (block,) values."""
+    total, count = np.zeros(block), np.zeros(block)
+    for document in documents:
+        place = np.arange(len(document.model_bits)) % block
+        total += np.bincount(place, weights=document.model_bits, minlength=block)
+        count += np.bincount(place, minlength=block)
+    return (total / np.maximum(count, 1)).tolist()
+
+
+class Stepper:
+    """A model read one symbol at a time: what an arithmetic coder, or a curious person, needs.
+
+    ``probabilities`` gives P(next symbol | what was appended) as (V,) float64 that sum to 1; it may
+    be called once between two appends. Encoder and decoder see the very same floats.
+    """
+
+    def __init__(
+        self, objective: Objective, network: Any, settings: Backbone, cache: Cache | None = None
+    ) -> None:
+        import tensorflow as tf
+
+        self._read = Read(cache) if cache else None
+
+        self._carry = objective.begin(network, settings, 1)
+        self._next = tf.function(
+            lambda carry: objective.next_logits(network, carry), jit_compile=True
+        )
+        self._append = objective.append
+
+    def probabilities(self) -> np.ndarray:
+        logits, self._carry = self._next(self._carry)
+        values = logits.numpy()[0].astype(np.float64)
+        values = np.exp(values - values.max())
+        values /= values.sum()
+        return values if self._read is None else self._read.mixed(values)
+
+    def append(self, symbol: int) -> None:
+        if self._read is not None:
+            self._read.add(symbol)
+        self._carry = self._append(self._carry, np.array([symbol], dtype=np.int32))

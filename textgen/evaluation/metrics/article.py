@@ -1,0 +1,79 @@
+"""What the article's author counted by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from textgen.evaluation.metrics.base import Human, Label, Sample, ratio, table
+
+WORDS = ("the", "and", "than", "that")
+ENDINGS = ("ing", "ed", "tion")
+PREPOSITIONS = frozenset(
+    """aboard about above across after against along amid amidst among amongst around at athwart
+    before behind below beneath beside besides between betwixt beyond by concerning despite down
+    during except for from in inside into like near of off on onto opposite out outside over past
+    regarding round since through throughout till to toward towards under underneath until unto up
+    upon via with within without""".split()
+)
+PRONOUNS = frozenset(
+    """i me my mine myself we us our ours ourselves you your yours yourself yourselves thou thee thy
+    thine thyself ye he him his himself she her hers herself it its itself they them their theirs
+    themselves who whom whose whoever whomever which what whatever anybody anyone anything everybody
+    everyone everything nobody none nothing somebody someone something oneself""".split()
+)
+"""Personal, possessive, reflexive, relative, interrogative and indefinite; not "this" and "that"
+and their plurals, which stand before a noun as a rule or join clauses."""
+FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
+
+
+@dataclass(frozen=True)
+class Article:
+    """Frequent words, endings, prepositions and pronouns, capitals in the right place.
+
+    A form counts whatever its use: "like" and "to" are prepositions, "her" a pronoun, "thing" ends
+    in -ing. No tagger is asked. A pronoun may carry a clitic ("I'm", "they'd"). A capital is in its
+    place where a word starts: at the start of the text or after white space, an opening bracket, a
+    dash, an asterisk or an underscore, with or without an opening quote between; the inner capitals
+    of "NASA" and "McCoy" are not, nor the second initial of "H.P.".
+    """
+
+    labels: ClassVar[dict[str, Label]] = {
+        **{f"word_{w}": Label(f"“{w}”", "of words", ".2%", "human") for w in WORDS},
+        **{
+            f"ending_{e}": Label(f"words that end in -{e}", "of words", ".2%", "human")
+            for e in ENDINGS
+        },
+        "prepositions": Label("prepositions", "of words", ".1%", "human"),
+        "pronouns": Label("pronouns", "of words", ".1%", "human"),
+        "capitals_in_place": Label(
+            "capitals that start a word", "of capital letters", ".1%", "human"
+        ),
+    }
+
+    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
+        rows = []
+        for sample in samples:
+            counts = sample.counts
+            row = [len(sample.words)]
+            row += [counts[word] for word in WORDS]
+            row += [sum(n for w, n in counts.items() if w.endswith(e)) for e in ENDINGS]
+            row.append(sum(n for w, n in counts.items() if w in PREPOSITIONS))
+            row.append(sum(n for w, n in counts.items() if w.split("'")[0] in PRONOUNS))
+            rows.append([*row, *capitals(sample.text)])
+        return table(rows, len(self.labels) + 2)
+
+    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
+        words, *parts, capital, placed = np.moveaxis(total, -1, 0)
+        shares = [ratio(part, words) for part in parts] + [ratio(placed, capital)]
+        return dict(zip(self.labels, shares, strict=True))
+
+
+def capitals(text: str) -> tuple[int, int]:
+    """How many capital letters a text has, and how many of them start a word."""
+    placed = sum(match.group(1).isupper() for match in FIRST_LETTER.finditer(text))
+    return sum(map(str.isupper, text)), placed

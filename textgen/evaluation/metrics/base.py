@@ -1,0 +1,117 @@
+"""What every metric is given and gives back.
+
+A metric turns each sample into a row of counts that may be added up, and sums of rows into figures.
+So a bootstrap over samples is one product of matrices. What cannot be added up over samples (types,
+distinct n-grams, BLEU) is computed for each sample and enters as a sum beside a count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from textgen.evaluation.metrics.real_words import words
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text, and (start, end, symbol) of every stretch of it that fills in a placeholder."""
+
+    text: str
+    realised: tuple[tuple[int, int, str], ...] = ()
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Lower-cased, in order; see :func:`textgen.evaluation.metrics.real_words.words`."""
+        return words(self.text)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often each of its words occurs."""
+        return Counter(self.words)
+
+
+class Human:
+    """What is known of human text: the documents of the training split, and nothing else.
+
+    Args:
+        documents: raw texts.
+    """
+
+    def __init__(self, documents: Sequence[str]) -> None:
+        self.documents = tuple(documents)
+        self._made: dict[Callable[[Human], Any], Any] = {}
+
+    @cached_property
+    def words(self) -> list[list[str]]:
+        """The lower-cased words of each document, in order."""
+        return [words(text) for text in self.documents]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often each word occurs."""
+        counts: Counter[str] = Counter()
+        for found in self.words:
+            counts.update(found)
+        return counts
+
+    def once(self, make: Callable[[Human], T]) -> T:
+        """``make(self)``, computed the first time it is asked for: what only one metric needs."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
+
+
+class Label(NamedTuple):
+    """How a figure is shown.
+
+    Attributes:
+        meaning: what it is, in plain words.
+        unit: what it is counted in.
+        form: its format specification, such as ``.1%``.
+        better: where better lies: ``"human"`` is closer to the figure of human text.
+    """
+
+    meaning: str
+    unit: str
+    form: str
+    better: Literal["higher", "lower", "human"]
+
+
+class Metric(Protocol):
+    """A family of measures. ``labels`` has one entry for every figure, in the order shown."""
+
+    labels: ClassVar[Mapping[str, Label]]
+
+    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
+        """(P, K) float64, a row a sample; rows may be added up."""
+        ...
+
+    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
+        """Figures of added rows.
+
+        Args:
+            total: (…, K) float64 sums of rows, each row taken any number of times.
+
+        Returns:
+            (…) float64 for every label; NaN where there was nothing to count.
+        """
+        ...
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole``, NaN where the whole is nothing."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def table(rows: Sequence[Sequence[float]], columns: int) -> np.ndarray:
+    """(P, ``columns``) float64, also of no rows."""
+    return np.array(rows, dtype=float).reshape(len(rows), columns)

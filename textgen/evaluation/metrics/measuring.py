@@ -1,0 +1,76 @@
+"""All metrics of a set of samples, each with how far it may be off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.core import lookup
+from textgen.evaluation.metrics import TABLE
+from textgen.evaluation.metrics.base import Human, Label, Metric, Sample
+
+LEVEL = 0.95
+
+
+class Figure(NamedTuple):
+    """A value and its 95 % interval; NaN where there was nothing to count."""
+
+    value: float
+    low: float
+    high: float
+
+
+def every_metric() -> list[Metric]:
+    """One of each entry of the table, with its default settings."""
+    return [lookup("metric", kind, "metrics")() for kind in TABLE]
+
+
+def metric_labels() -> dict[str, Label]:
+    """What each figure of :func:`measure` is, in the same order."""
+    return {name: label for metric in every_metric() for name, label in metric.labels.items()}
+
+
+def measure(
+    samples: Sequence[Sample],
+    human: Human,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+    metrics: Sequence[Metric] | None = None,
+) -> dict[str, Figure]:
+    """Every figure of a set of samples, with a percentile bootstrap over them.
+
+    Samples are drawn with replacement (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
+    section 13.3). A distance grows when samples are drawn twice; an interval that lies beyond its
+    value for that reason is stretched to take it in. What is the same in all samples, or seen in
+    one of them only, has an interval that is too narrow.
+
+    Args:
+        samples: at least one; of equal length, if sets are to be compared.
+        human: the training text.
+        resamples: 0 leaves the intervals at NaN.
+        metrics: all, unless given.
+
+    Raises:
+        ValueError: no samples.
+    """
+    if not samples:
+        raise ValueError("no samples to measure")
+    count = len(samples)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    weights = np.concatenate([np.ones((1, count)), drawn])
+    figures: dict[str, Figure] = {}
+    for metric in every_metric() if metrics is None else metrics:
+        values = metric.values(weights @ metric.counts(samples, human), human)
+        figures |= {name: _figure(values[name]) for name in metric.labels}
+    return figures
+
+
+def _figure(values: np.ndarray) -> Figure:
+    value, resampled = float(values[0]), values[1:][~np.isnan(values[1:])]
+    if np.isnan(value) or not len(resampled):
+        return Figure(value, np.nan, np.nan)
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Figure(value, min(float(low), value), max(float(high), value))

@@ -1,0 +1,246 @@
+"""The lines that every report draws beside the arms: n-grams and compressors on the same split.
+
+Each model is fitted once to the training part and scores validation and test. What it found is kept
+in the cache folder, under a name that tells corpus, split and settings apart.
+
+Does not handle: bits of single symbols; a document's bits are kept as two sums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen.core import UNREADABLE, TextgenError, cache_folder, write_file
+from textgen.data import Loaded
+from textgen.evaluation.baselines.base import Baseline, Bytes, Reader, fit_baseline, score_baseline
+from textgen.evaluation.baselines.compressors import XZ, PPMd
+from textgen.evaluation.baselines.kneser_ney import KneserNey
+from textgen.evaluation.baselines.unigram import Unigram
+from textgen.evaluation.likelihood import DocumentBits, tuned_cache, with_cache
+from textgen.tokenizers import Characters, Unk, Words, fit_tokenizer
+
+VERSION = 3
+"""To be raised when the same settings give other figures; older cache files are then ignored."""
+CHARACTERS = 20_000_000
+"""Longest training text for n-grams, which take about 150 bytes of memory a character of it."""
+COMPRESSED = 500_000_000
+"""Most bytes for a compressor, which reads the training text once a document: five minutes."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model that is no network reaches.
+
+    Attributes:
+        key: names it in files.
+        label: names it for people.
+        meaning: what it is, in plain words.
+        command: repeats its figure on the test part.
+        validation: what each document costs, ``model_bits`` and ``surface_bits`` being (1,) sums.
+        test: the same.
+    """
+
+    key: str
+    label: str
+    meaning: str
+    command: str
+    validation: list[DocumentBits]
+    test: list[DocumentBits]
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a reference is made; without a tokenizer it reads the bytes of the text. ``orders`` are
+    those of a cache of the document."""
+
+    key: str
+    label: str
+    meaning: str
+    baseline: Baseline
+    tokenizer: Any
+    options: str
+    orders: tuple[int, ...] = ()
+
+
+LINES = (
+    Line(
+        "unigram",
+        "characters, no context",
+        "how often each character occurs, whatever stands before it",
+        Unigram(),
+        Characters(),
+        "--kind unigram --set tokenizer=characters",
+    ),
+    Line(
+        "character_ngram",
+        "8-gram of characters",
+        "each character from the seven before it, by counts (modified Kneser-Ney), and a cache of "
+        "the document",
+        KneserNey(order=8),  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
+        Characters(),
+        "--order 8 --set tokenizer=characters",
+        (3, 4, 5, 6, 8, 10, 14),
+    ),
+    Line(
+        "word_ngram",
+        "4-gram of words",
+        "each word from the three before it, by counts (modified Kneser-Ney); words seen less than "
+        "twice are spelled, with weights chosen on validation text; words and spelling have a "
+        "cache of the document",
+        KneserNey(order=4),
+        Words(Unk(document_cache=True), minimum_count=2),
+        "--order 4 --set tokenizer=words --set tokenizer.kind=words "
+        "--set tokenizer.rare_words.kind=unk --set tokenizer.rare_words.document_cache=true",
+        (0, 1, 2, 3, 4),
+    ),
+    Line(
+        "ppmd",
+        "PPMd",
+        "a compressor that predicts each byte from up to eight before it; it has read the training "
+        "text and goes on learning within each document",
+        PPMd(order=8),
+        None,
+        "--kind ppmd",
+    ),
+    Line(
+        "xz",
+        "xz",
+        "a compressor that copies what occurred before; it has read the training text and goes on "
+        "learning within each document",
+        XZ(),
+        None,
+        "--kind xz",
+    ),
+)
+
+
+def compute_references(
+    loaded: Loaded,
+    say: Callable[[str], object] = lambda text: None,
+    experiment: str = "experiments/char.toml",
+) -> list[Reference]:
+    """The references of a corpus and its split, each from the cache or newly computed.
+
+    Args:
+        loaded: the corpus.
+        say: is told what takes time, and what is left out because it would take too much.
+        experiment: an experiment file with this corpus and split, for the commands.
+
+    Returns:
+        One for each of :data:`LINES` that the text is not too long for.
+    """
+    found = []
+    for line in LINES:
+        path = _path(line, loaded)
+        parts = _read(path, loaded)
+        if parts is None:
+            if why := too_much(line.tokenizer is None, loaded):
+                say(f"  reference {line.label} left out: {why}")
+                continue
+            say(f"  reference {line.label}: computed once for this text and split")
+            try:
+                rows = _compute(line, loaded)
+            except TextgenError as error:  # a text too small for its tokenizer, say
+                say(f"  reference {line.label} left out: {error.found}")
+                continue
+            parts = [[_document(*row) for row in part] for part in rows]
+            with contextlib.suppress(TextgenError, OSError):  # a cache is no reason to stop
+                kept = {"settings": _settings(line, loaded), "documents": rows}
+                write_file(path, json.dumps(kept, indent=1))
+        command = f"python -m textgen.baseline {experiment} {line.options}"
+        if line.tokenizer is not None:
+            command += f" --set 'document_cache.orders={list(line.orders)}'"
+        found.append(Reference(line.key, line.label, line.meaning, command, *parts))
+    return found
+
+
+def _settings(line: Line, loaded: Loaded) -> list[str]:
+    """Everything that a line's figures depend on."""
+    split = loaded.description["split_sha256"]
+    return [
+        str(VERSION),
+        loaded.sha256,
+        split,
+        repr(line.baseline),
+        repr(line.tokenizer),
+        str(line.orders),
+    ]
+
+
+def _path(line: Line, loaded: Loaded) -> Path:
+    digest = hashlib.sha256("\n".join(_settings(line, loaded)).encode()).hexdigest()
+    return cache_folder() / "references" / f"{line.key}-{digest[:32]}.json"
+
+
+def too_much(reads_bytes: bool, loaded: Loaded) -> str:
+    """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
+    characters = sum(d.characters for d in loaded.train)
+    documents = len(loaded.validation) + len(loaded.test)
+    if reads_bytes:
+        if characters * (documents + 1) > COMPRESSED:
+            return f"{documents} documents, each with {characters:,} characters before it"
+    elif characters > CHARACTERS:
+        return f"{characters:,} characters, more than {CHARACTERS:,}"
+    return ""
+
+
+def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
+    """Name, characters, bits of model and spelling, tokens, how many were replaced, and the bits
+    that a cache saves, for each document of validation and of test."""
+    texts = [d.text for d in loaded.train]
+    reader: Reader = Bytes()
+    if line.tokenizer is not None:
+        reader = fit_tokenizer(line.tokenizer, loaded, seed=0)
+    model = fit_baseline(line.baseline, reader, texts)
+    encoded = [
+        [reader.encode(document.text) for document in part]
+        for part in (loaded.validation, loaded.test)
+    ]
+    validation = score_baseline(model, loaded.validation, encoded[0])
+    cache = tuned_cache(line.orders, validation, encoded[0])
+    parts = (
+        with_cache(cache, validation, encoded[0]),
+        score_baseline(model, loaded.test, encoded[1], cache),
+    )
+    return [
+        [
+            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced, d.saved]
+            for d in part
+        ]
+        for part in parts
+    ]
+
+
+def _document(
+    name: str,
+    characters: int,
+    model: float,
+    spelling: float,
+    tokens: int,
+    replaced: int,
+    saved: float,
+) -> DocumentBits:
+    bits = np.array([float(model)]), np.array([float(spelling)])
+    if not math.isfinite(bits[0][0] + bits[1][0]):
+        raise ValueError("bits that are no number")
+    return DocumentBits(name, characters, *bits, tokens, replaced, saved)
+
+
+def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:
+    """What was kept of validation and test, or None: no such file, or a damaged one."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))["documents"]
+        parts = [[_document(*row) for row in part] for part in stored]
+    except UNREADABLE:
+        return None
+    held_out = [[(d.name, d.characters) for d in p] for p in (loaded.validation, loaded.test)]
+    return parts if [[(d.name, d.characters) for d in p] for p in parts] == held_out else None

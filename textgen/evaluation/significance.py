@@ -1,0 +1,290 @@
+"""Is the difference between two arms real, or the luck of a few documents and seeds?
+
+All arms score the same D documents, each arm under S seeds of its own. The figure of an arm is the
+micro average, the mean over seeds of Σ bits / Σ units, so a document counts by its length: the two
+longest of the 11 test tales hold 70 % of the text, as if there were 3.7 equal ones. Drawn with
+replacement, so few give intervals that are far too narrow. Therefore:
+
+*Documents* are resampled by subsets, each document in one with probability ½: all 2^D where they
+are few. This is the sign-flip test turned into an interval: flipping the signs of a subset in
+Σ (bits_d − θ units_d) lowers that sum just where θ is below the subset's own micro average. It
+covers θ as often as stated, however few and uneven the documents, if each one's difference is
+symmetric about the same value (Hartigan, "Using subsample values as typical values", Journal of
+the American Statistical Association 64, 1969). Below 6 documents no 95 % interval exists.
+
+*Seeds* move all documents together, which no resampling of documents shows. The hierarchical
+bootstrap adds to every resample what other seeds might have changed: a standard error times a draw
+of Student's t, as two to five seeds are too few to draw from. The error leaves out what is each
+document's own noise, which the documents show already (Owen, "The pigeonhole bootstrap", Annals of
+Applied Statistics 1, 2007, counts it three times). Degrees of freedom: Welch (Biometrika 34, 1947)
+for seeds of unequal variance, more where documents vary too (Satterthwaite, Biometrics Bulletin 2,
+1946).
+
+A difference is claimed where the sign-flip test and the hierarchical bootstrap both claim it: p is
+the larger one (intersection–union test; Berger, Technometrics 24, 1982).
+
+Does not handle: seeds that the two arms share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+MARGIN = 0.01
+"""Arms that differ by less, in bits per character, are called equal."""
+LEVEL = 0.05
+"""Of false claims that are accepted; intervals hold as often as not that."""
+RESAMPLES = 2**14
+FEWEST = 6
+"""Documents that a 95 % interval takes: 2^(1 − 6) is below 0.05."""
+BLOCK = 2**21
+"""Numbers in the largest array of random subsets: 17 MB."""
+CAUTION = 4.0
+"""How often the variance of seeds counts in Satterthwaite's formula. Estimated from two seeds it is
+often much too small; counted once, intervals from two seeds covered only 89 % in places."""
+
+Verdict = Literal["better", "worse", "equal", "can't tell"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first arm's bits per character minus the second's: below 0 the first is better.
+
+    Attributes:
+        difference: of the two micro averages.
+        low, high: 95 % interval, for this contrast alone; infinite below 6 documents.
+        p: two-sided, of no difference, for this contrast alone.
+        documents: how many.
+        seeds: how many of each arm.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    documents: int
+    seeds: tuple[int, int]
+
+    @property
+    def scope(self) -> Literal["arms", "these runs"]:
+        """What low, high and p speak of: one seed does not show what others would give."""
+        return "arms" if min(self.seeds) > 1 else "these runs"
+
+
+def bootstrap_interval(
+    bits: np.ndarray, units: np.ndarray, *, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Bounds on an arm's own bits per character, for other such documents and other seeds.
+
+    Two arms' intervals may overlap although they differ: documents vary more than differences do.
+
+    Args:
+        bits: (S, D) float64, total bits of each document under each seed. One seed: of this run.
+        units: (D,) characters + 1.
+        resamples: how many, if not all 2^D subsets are fewer.
+
+    Returns:
+        Lower and upper bound of 95 %, infinite where there are fewer than 6 documents.
+
+    Raises:
+        ValueError: shapes that do not fit, numbers that are not finite.
+    """
+    return _resample([np.asarray(bits)], [1], units, resamples)[1:3]
+
+
+def compare_arms(
+    first: np.ndarray, second: np.ndarray, units: np.ndarray, *, resamples: int = RESAMPLES
+) -> Difference:
+    """The difference of two arms on the same documents, with its interval and p.
+
+    Args:
+        first: (S1, D) float64, total bits of each document under each seed. An arm without chance,
+            such as n-grams, is its one row given twice.
+        second: (S2, D), of the other arm; row s has nothing to do with row s of ``first``.
+        units, resamples: as for :func:`interval`.
+
+    Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
+    0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
+    many seeds in both arms, varying alike, 94 to 97.5 % of intervals covered the difference and at
+    most 6 % of arms without one were told apart. Wider, up to 98.4 %, where nothing varies but each
+    document by itself from seed to seed. Narrower, with false claims in the rest: 91 to 95 % with
+    two seeds an arm if one arm's vary three times as much or more, 94 % with three; two seeds
+    against five, 93 % where seeds dominate and 88 to 95 % if the two vary three times as much or
+    more; 89 to 92 % with one seed if the difference grows with the length of a document or is
+    skewed among documents.
+
+    Raises:
+        ValueError: shapes that do not fit, numbers that are not finite.
+    """
+    arms = [np.asarray(first), np.asarray(second)]
+    difference, low, high, p = _resample(arms, [1, -1], units, resamples)
+    return Difference(difference, low, high, p, len(units), (len(first), len(second)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted so that one false claim among all has at most the stated probability.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6 (1979): the i-th smallest of m times m − i + 1, none below the one before it.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    factors = np.arange(len(p), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
+    return adjusted.tolist()
+
+
+def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN) -> Verdict:
+    """What can be said of the first arm.
+
+    "equal" where the whole interval lies within ± ``margin``, even where the difference is
+    significant: it is then real but too small to matter (Schuirmann, Journal of Pharmacokinetics
+    and Biopharmaceutics 15, 1987; not adjusted for the number of contrasts).
+    "better" or "worse" where the adjusted p is below 0.05 and the interval leaves out 0.
+    """
+    if -margin <= difference.low and difference.high <= margin:
+        return "equal"
+    if adjusted_p < LEVEL and difference.high < 0:
+        return "better"
+    if adjusted_p < LEVEL and difference.low > 0:
+        return "worse"
+    return "can't tell"
+
+
+def verdict_sentence(
+    first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
+) -> str:
+    """The verdict on a contrast in plain words, with everything it rests on.
+
+    Args:
+        first, second: names of the arms.
+        adjusted_p: from :func:`holm` over all declared contrasts.
+        contrasts: how many those are.
+    """
+    found = verdict(difference, adjusted_p)
+    low, high = difference.low, difference.high
+    facts = [f"difference {_number(difference.difference)}"]
+    if found in ("better", "worse"):
+        low, high = sorted((abs(low), abs(high)))
+        by = abs(difference.difference)
+        facts, claim = [], f"{first} is {found} than {second} by {by:.3f} bits per character"
+    elif found == "equal":
+        claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
+    else:
+        claim = f"Can't tell whether {first} or {second} is better"
+    if difference.scope == "these runs":
+        runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
+        claim += f" between {runs}; what other seeds would give was not measured"
+    if np.isfinite(low):
+        facts.append(f"95 % interval {_number(low)} to {_number(high)}")
+    else:
+        facts.append(f"no 95 % interval, which takes {FEWEST} documents")
+    p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
+    facts.append(p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else ""))
+    facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
+    facts.append(f"{difference.seeds[0]} + {difference.seeds[1]} seeds")
+    return f"{claim} ({', '.join(facts)})."
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
+
+
+def _resample(
+    arms: Sequence[np.ndarray], signs: Sequence[int], units: np.ndarray, resamples: int
+) -> tuple[float, float, float, float]:
+    """Σ sign · micro average over the arms, its bounds, and p of its being 0."""
+    units = np.asarray(units, dtype=np.float64)
+    for bits in arms:
+        if bits.ndim != 2 or bits.shape[1:] != units.shape or not bits.size:
+            raise ValueError(f"bits {bits.shape} and units {units.shape} are not (S, D) and (D,)")
+        if not (np.isfinite(bits).all() and np.isfinite(units).all() and (units > 0).all()):
+            raise ValueError("bits must be finite, and units finite and above 0")
+    total = sum(sign * bits.mean(axis=0) for sign, bits in zip(signs, arms, strict=True))
+    order = np.lexsort((np.abs(total), units))  # chance must not depend on how they were listed
+    arms, total, units = [bits[:, order] for bits in arms], total[order], units[order]
+
+    rng = np.random.default_rng(0)
+    sums = _subset_sums(np.stack([total, units], axis=1), resamples, rng)
+    rounding = 1e-12 * np.abs(total).sum()
+    flipped = np.abs(total.sum() - 2 * sums[:, 0])
+    sign_flip = float(np.mean(flipped >= np.abs(total.sum()) - rounding))
+    filled = sums[:, 1] > 0
+    draws = sums[filled, 0] / sums[filled, 1]
+    nowhere = len(sums) - len(draws)
+    if all(len(bits) > 1 for bits in arms):
+        repeats = -(-resamples // len(sums))
+        error, freedom = _other_seeds(arms, total, units)
+        shifts = error * rng.standard_t(freedom, repeats * len(draws))
+        draws, nowhere = np.tile(draws, repeats), 2 * repeats * nowhere
+        draws = np.concatenate([draws + shifts, draws - shifts])
+    low, high, p = _bounds(draws, nowhere)
+    return float(total.sum() / units.sum()), low, high, max(p, sign_flip)
+
+
+def _bounds(draws: np.ndarray, nowhere: int) -> tuple[float, float, float]:
+    """Percentile interval and two-sided p of 0.
+
+    ``nowhere`` draws, of the empty subset, might lie anywhere: they count against every claim.
+    """
+    count = len(draws) + nowhere
+    p = 2 * (min(np.sum(draws <= 0), np.sum(draws >= 0)) + nowhere) / count
+    rank = int(LEVEL / 2 * count) - nowhere
+    if rank < 0:
+        return -np.inf, np.inf, float(min(p, 1))
+    ranks = [rank, len(draws) - 1 - rank]
+    low, high = np.partition(draws, ranks)[ranks]
+    return float(low), float(high), float(min(p, 1))
+
+
+def _subset_sums(values: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Sums of the rows of ``values`` (D, k) in subsets of them: (n, k), the empty subset first.
+
+    All 2^D subsets, or ``resamples`` if these are fewer. The empty one, which flips no sign, is
+    among them, so p is never 0 (Phipson & Smyth, Statistical Applications in Genetics and
+    Molecular Biology 9, 2010).
+    """
+    if 2 ** len(values) <= resamples:
+        sums = np.zeros((1, values.shape[1]))
+        for row in values:
+            sums = np.concatenate([sums, sums + row])
+        return sums
+    sums = np.zeros((resamples, values.shape[1]))
+    rows = max(1, BLOCK // len(values))
+    for start in range(1, resamples, rows):
+        part = sums[start : start + rows]
+        chosen = rng.integers(0, 2, (len(part), len(values)), dtype=np.int8)
+        part[:] = chosen.astype(np.float64) @ values
+    return sums
+
+
+def _other_seeds(
+    arms: Sequence[np.ndarray], total: np.ndarray, units: np.ndarray
+) -> tuple[float, float]:
+    """What the choice of seeds adds to the error of Σ total / Σ units, and degrees of freedom."""
+    share = units / units.sum()
+    variances, noise = [], 0.0
+    for bits in arms:
+        parts = (bits - bits.mean(axis=0)) / units.sum()
+        shifts = parts.sum(axis=1)
+        pairs = len(bits) * (len(bits) - 1)
+        variances.append(float(np.sum(shifts**2) / pairs))
+        noise += float(np.sum((parts - shifts[:, None] * share) ** 2) / pairs)
+    between = sum(variances) - noise
+    if between <= 0:
+        return 0.0, 1.0
+    welch = sum(variances) ** 2 / sum(
+        variance**2 / (len(bits) - 1) for variance, bits in zip(variances, arms, strict=True)
+    )
+    documents = float(np.sum((total / units.sum() - share * total.sum() / units.sum()) ** 2))
+    alike = 1 / float(np.sum(share**2))  # documents of one length that would say as much (Kish)
+    seeds = CAUTION * between
+    satterthwaite = (seeds + documents) ** 2 / (
+        seeds**2 / welch + documents**2 / max(alike - 1, 1.0)
+    )
+    return float(np.sqrt(between)), max(welch, satterthwaite)

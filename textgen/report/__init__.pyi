@@ -1,0 +1,2 @@
+from .comparison import WORDS as WORDS
+from .comparison import compare as compare

@@ -1,0 +1,198 @@
+"""What a run shows in the terminal: progress with bits, speed and time left; the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from textgen.core import Experiment
+from textgen.data import Loaded
+from textgen.embeddings import Vectors
+from textgen.evaluation import format_bits
+from textgen.runs.generation import annotated
+from textgen.runs.summary import cache_line
+from textgen.tokenizers import Codec, Encoded
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from textgen.models import Sampler
+    from textgen.training import Progress
+
+PEEK = 200
+
+
+class Screen:
+    """Prints to the terminal, or nothing when quiet; warnings are printed all the same."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(highlight=False, quiet=quiet)
+        self.loud = Console(highlight=False, stderr=True)
+        self.bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However a training ended, the terminal has its cursor back."""
+        if self.bar is not None:
+            self.bar.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(Text(text))
+
+    def warn(self, text: str) -> None:
+        self.loud.print(Text(text, style="bold red"))
+
+    def corpus(self, name: str, loaded: Loaded) -> None:
+        if loaded.warning:
+            self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
+        d = loaded.description
+        parts = ", ".join(
+            f"{part} {d[part]['documents']} documents {d[part]['characters']:,} characters"
+            for part in ("train", "validation", "test")
+        )
+        self.say(f"{name}: corpus {loaded.kind} ({loaded.origin})\n  licence: {loaded.licence}")
+        self.say(f"  {parts}")
+        if "fitted_on" in d:
+            self.say(
+                f"  a large corpus: everything before the network is fitted on "
+                f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
+                "written as symbols into the cache, then trained on"
+            )
+
+    def model(self, codec: Codec, parameters: int, experiment: Experiment) -> None:
+        units = " + ".join(map(str, experiment.backbone.units))
+        self.say(
+            f"  {codec.size:,} symbols of {codec.characters_per_symbol:.2f} characters, LSTM of "
+            f"{units} units, {parameters:,} parameters; a prediction looks back on "
+            f"{experiment.objective.context}"
+        )
+
+    def prepared(self, seconds: float, extra_data: Sequence[str], vectors: Vectors) -> None:
+        self.say(f"  preparation {seconds:.1f} s, counted in a budget of seconds")
+        for data in extra_data:
+            self.say(f"  EXTRA DATA: {data}")
+        for word, near in (vectors.neighbours or {}).items():
+            self.say(f"  nearest to {word}: {', '.join(near)}")
+
+    def callbacks(
+        self,
+        progress: Progress,
+        experiment: Experiment,
+        codec: Codec,
+        sampler: Sampler,
+        training: Sequence[Encoded],
+    ) -> list[Any]:
+        """Keras callbacks for a training that is about to start."""
+        if self.quiet:
+            return []
+        text = sum(e.characters + 1 for e in training) / sum(len(e.symbols) + 1 for e in training)
+        if progress.updates:
+            self.say(f"  going on from update {progress.updates:,}")
+        part = " (model)" if any(e.replaced for e in training) else ""
+        return [_progress(self, progress, text, part, experiment, codec, sampler)]
+
+    def result(
+        self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
+    ) -> None:
+        columns = ("bpc", "model", "+ spelling", "= total", "symbols/char.", "replaced")
+        table = Table(*columns, title="bits per character of raw text", title_justify="left")
+        for part in ("validation", "test"):
+            m = metrics[part]
+            table.add_row(
+                part,
+                *format_bits(m["bits_per_character"]),
+                f"{m['symbols_per_character']:.3f}",
+                f"{m['replacement_rate']:.1%}",
+            )
+        self.console.print(table)
+        if cache := cache_line(metrics):
+            self.say(cache)
+        shares = metrics["generation"]["real_words"]
+        self.say(
+            f"real words: samples {shares['samples']['strict']:.1%}, "
+            f"human text {shares['human']['strict']:.1%}"
+        )
+        title = f"sample at temperature {metrics['generation']['temperature']}"
+        self.console.print(
+            Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title)
+        )
+        if samples[0]["realised"]:
+            marked = f"{title}, filled placeholders marked"
+            self.console.print(Panel(Text(annotated(samples[0])[:600]), title=marked))
+        if loaded.warning:
+            self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
+        self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
+        self.say(f"more text: python -m textgen.generate {folder} --prompt …")
+
+
+def _progress(
+    screen: Screen,
+    progress: Progress,
+    characters_per_symbol: float,
+    part: str,
+    experiment: Experiment,
+    codec: Codec,
+    sampler: Sampler,
+) -> Any:
+    import keras
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from textgen.runs.generation import generate
+
+    peek = replace(experiment.sampling, prompts=("",), samples=1, length=PEEK)
+    unit = "bpc" if codec.charged else "bits per character kept"
+    bar = screen.bar = Bar(
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=screen.console,
+        disable=not screen.console.is_terminal,
+    )
+
+    class Show(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.task = bar.add_task(
+                "", total=progress.updates_planned, completed=progress.updates, note=""
+            )
+            bar.start()
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.start = time.perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            done = batch + 1
+            speed = done * progress.characters_per_update / (time.perf_counter() - self.start)
+            bits = float(logs["bits_per_symbol"]) / characters_per_symbol if logs else 0.0
+            note = f"training {bits:.3f}{part} {unit}  {speed / 1000:,.1f}k characters/s"
+            bar.update(self.task, completed=progress.updates + done, note=note)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            row = progress.history[-1]
+            screen.console.print(
+                f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
+                f"{row['seconds']:.0f} s  training "
+                f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}{part}  validation "
+                f"{row['validation_bits_per_character']:.3f} {unit}"
+                + ("  best" if progress.best_round == epoch + 1 else "")
+            )
+            every = experiment.sampling.every
+            if every and (epoch + 1) % every == 0:
+                text = generate(sampler, codec, peek, experiment.seed)[0]["text"]
+                screen.console.print(
+                    Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim")
+                )
+
+    return Show()

@@ -1,0 +1,243 @@
+"""What a comparison needs of a run, beside its figures: bits of every symbol, and sampled texts.
+
+The same settings for all runs, whatever their experiment says about sampling: the same
+temperatures, prompts, lengths and seed. A run writes both files when it ends; for one that has
+none, or other settings, they are made from its saved network.
+
+symbols.npz   for every test document: where each symbol's stretch of text ends, what the model
+              charges for it, and what the spelling of what it leaves open costs
+texts.json    samples over a sweep of temperatures, and samples after the same prompts
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen.core import UNREADABLE, Sampling, TextgenError, write_file, write_json
+from textgen.data import Document, Loaded, load_corpus
+from textgen.evaluation import DocumentBits, score_documents
+from textgen.models import Sampler
+from textgen.runs.generation import generate
+from textgen.runs.saved import Run, load_run
+from textgen.tokenizers import Codec
+
+SYMBOLS, TEXTS = "symbols.npz", "texts.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the texts of a comparison are drawn: ``samples`` of ``length`` characters from the start
+    of a document at each of the ``temperatures``, and one of ``prompted`` characters at
+    ``temperature`` after each of the ``prompts`` that the model can read."""
+
+    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0, 1.2)
+    temperature: float = 0.8
+    samples: int = 20
+    length: int = 1500
+    prompts: tuple[str, ...] = ("At night", "The old man", "It was")
+    prompted: int = 600
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class SymbolBits:
+    """One document's bits by symbol, the end mark last.
+
+    Attributes:
+        name: the document's.
+        ends: (n + 1,) int64, how many characters of the document are told by then.
+        model: (n + 1,) float64, −log2 P(symbol | earlier symbols).
+        spelling: (n + 1,) float64, −log2 P(what the symbol leaves open | symbol).
+    """
+
+    name: str
+    ends: np.ndarray
+    model: np.ndarray
+    spelling: np.ndarray
+
+    @property
+    def characters(self) -> int:
+        return int(self.ends[-1])
+
+    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The document in stretches that are told at once, the end mark apart.
+
+        A symbol that tells no text by itself is counted with the next that does. Words left out
+        behind the last symbol are a stretch of their own, for their spelling.
+
+        Returns:
+            Starts and ends of m stretches (m,), and bits of model and spelling (m + 1,) float64,
+            the end mark's last.
+        """
+        before = np.concatenate([[0], self.ends[:-2]])
+        telling = np.append(self.ends[:-1] > before, True)
+        group = np.concatenate([[0], np.cumsum(telling)[:-1]])
+        count = int(group[-1]) + 1
+        model = np.bincount(group, weights=self.model, minlength=count)
+        spelling = np.bincount(group, weights=self.spelling, minlength=count)
+        ends = self.ends[:-1][telling[:-1]]
+        if self.characters > (ends[-1] if len(ends) else 0):
+            ends = np.append(ends, self.characters)
+            model, spelling = np.insert(model, -1, 0.0), np.append(spelling, 0.0)
+        return np.concatenate([[0], ends[:-1]])[: len(ends)], ends, model, spelling
+
+    def per_character(self) -> np.ndarray:
+        """(characters + 1,) float64: each stretch's bits in equal parts, the end mark's last."""
+        starts, ends, model, spelling = self.cells()
+        bits = model + spelling
+        lengths = np.append(ends - starts, 1)
+        return np.repeat(bits / lengths, lengths)
+
+
+def score_run(run: Run, documents: Sequence[Document]) -> list[DocumentBits]:
+    """What documents cost under a finished run."""
+    return score_documents(
+        run.objective, run.network, run.experiment.backbone, run.codec, documents, run.cache
+    )
+
+
+def symbol_table(
+    codec: Codec, documents: Sequence[Document], costs: Sequence[DocumentBits]
+) -> list[SymbolBits]:
+    """Bits of every symbol of scored documents, beside where its text ends; words that were left
+    out are an entry of their own, without model bits."""
+    result = []
+    for document, bits in zip(documents, costs, strict=True):
+        layout = codec.layout(document.text)
+        model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
+        np.add.at(spelling, layout.places, bits.surface_bits)
+        ends = np.append(layout.ends, len(document.text))
+        if layout.starts is not None:
+            before = np.concatenate([[0], layout.ends])[: len(layout.starts)]
+            gaps = np.flatnonzero(layout.starts > before)
+            moved = spelling[gaps]
+            spelling[gaps] = 0.0
+            ends = np.insert(ends, gaps, layout.starts[gaps])
+            model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
+        result.append(SymbolBits(bits.name, ends, model, spelling))
+    return result
+
+
+def write_evaluation(
+    folder: Path, run: Run, loaded: Loaded, costs: Sequence[DocumentBits], sampler: Sampler
+) -> None:
+    """Write both files of a run whose test documents have been scored."""
+    table = symbol_table(run.codec, loaded.test, costs)
+    sizes = [len(each.ends) for each in table]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        names=np.array([each.name for each in table]),
+        sizes=np.array(sizes),
+        ends=np.concatenate([each.ends for each in table]).astype(np.int32),
+        model=np.concatenate([each.model for each in table]).astype(np.float32),
+        spelling=np.concatenate([each.spelling for each in table]).astype(np.float32),
+    )
+    write_file(folder / SYMBOLS, buffer.getvalue())
+    write_json(folder / TEXTS, draw_texts(sampler, run.codec, Evaluation()))
+
+
+def draw_texts(sampler: Sampler, codec: Codec, settings: Evaluation) -> dict[str, Any]:
+    """The content of ``texts.json``."""
+    sweep, seconds = list[dict[str, Any]](), 0.0
+    for temperature in settings.temperatures:
+        start = time.perf_counter()
+        records = generate(
+            sampler,
+            codec,
+            Sampling(("",), settings.length, settings.samples, temperature),
+            settings.seed,
+        )
+        if sweep:  # the first one compiles the loop
+            seconds += time.perf_counter() - start
+        texts = [{"text": r["text"], "realised": r["realised"]} for r in records]
+        sweep.append({"temperature": temperature, "texts": texts})
+    drawn = (len(sweep) - 1) * settings.samples * settings.length
+    prompts = tuple(prompt for prompt in settings.prompts if not codec.unknown(prompt))
+    prompted = Sampling(prompts, settings.prompted, 1, settings.temperature)
+    return {
+        "settings": _plain(settings),
+        "characters_per_second": drawn / seconds if seconds else None,
+        "sweep": sweep,
+        "prompted": [
+            {key: record[key] for key in ("prompt", "text", "realised")}
+            for record in (generate(sampler, codec, prompted, settings.seed) if prompts else [])
+        ],
+    }
+
+
+def _plain(settings: Evaluation) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(settings)))
+
+
+def ensure_evaluation(folder: Path, loaded: Loaded | None = None) -> bool:
+    """Make the files of a finished run that are missing, or were drawn with other settings.
+
+    Args:
+        folder: the run folder.
+        loaded: its corpus, if it is at hand.
+
+    Returns:
+        Whether there was anything to do.
+    """
+    if (folder / SYMBOLS).exists() and _settings(folder) == _plain(Evaluation()):
+        return False
+    run = load_run(folder)
+    loaded = loaded or load_corpus(run.experiment)
+    sampler = Sampler(run.objective, run.network, run.experiment.backbone, run.codec.unwritable)
+    write_evaluation(folder, run, loaded, score_run(run, loaded.test), sampler)
+    return True
+
+
+def _settings(folder: Path) -> Any:
+    try:
+        return json.loads((folder / TEXTS).read_text(encoding="utf-8"))["settings"]
+    except UNREADABLE:
+        return None
+
+
+def read_symbols(folder: Path) -> list[SymbolBits]:
+    """The content of ``symbols.npz``.
+
+    Raises:
+        TextgenError: it is missing or damaged.
+    """
+    try:
+        with np.load(folder / SYMBOLS, allow_pickle=False) as data:
+            names, cuts = data["names"].tolist(), np.cumsum(data["sizes"])[:-1]
+            columns = [
+                np.split(data[key].astype(kind), cuts)
+                for key, kind in (("ends", np.int64), ("model", float), ("spelling", float))
+            ]
+    except UNREADABLE as error:
+        raise _unreadable(folder / SYMBOLS, error) from None
+    return [SymbolBits(*row) for row in zip(names, *columns, strict=True)]
+
+
+def read_texts(folder: Path) -> dict[str, Any]:
+    """The content of ``texts.json``.
+
+    Raises:
+        TextgenError: it is missing or damaged.
+    """
+    try:
+        return json.loads((folder / TEXTS).read_text(encoding="utf-8"))
+    except UNREADABLE as error:
+        raise _unreadable(folder / TEXTS, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> TextgenError:
+    return TextgenError(
+        str(path),
+        found=f"it cannot be read ({type(error).__name__}: {error})",
+        expected="the file as textgen wrote it",
+        hint="delete it: the next comparison makes it again from the saved network",
+    )

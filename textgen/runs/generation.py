@@ -1,0 +1,139 @@
+"""Text from a run: prompts in, samples out; and the article's read-out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from textgen.core import Backbone, Sampling, TextgenError
+from textgen.models import FREE, Objective, Sampler
+from textgen.tokenizers import Codec, Rendered
+
+MARGIN = 1.1
+"""Symbols drawn beyond what the average length of a symbol says is needed."""
+
+
+def encode_prompt(codec: Codec, prompt: str, where: str = "--prompt") -> np.ndarray:
+    """(n,) int32 symbols of a prompt, given at ``where``.
+
+    Raises:
+        TextgenError: it holds something the training text did not.
+    """
+    unknown = codec.unknown(prompt)
+    if unknown:
+        shown = ", ".join(f"{part!r} (U+{ord(part[0]):04X})" for part in unknown[:8])
+        raise TextgenError(
+            where,
+            found=f"not in the training text: {shown}",
+            expected="only what the model has seen",
+            hint="replace or leave out these characters",
+        )
+    if codec.spaces_lead:
+        prompt = prompt.removesuffix(" ")  # the next symbol brings its own
+    return codec.encode(prompt).symbols.astype(np.int32)
+
+
+def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> list[dict[str, Any]]:
+    """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
+
+    Returns:
+        One record a text: prompt, text (without the prompt), ``realised``: [start, end, symbol] of
+        the stretches of text that fill in placeholders, and the settings that repeat it.
+    """
+    prompts = [encode_prompt(codec, prompt) for prompt in settings.prompts]
+    numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
+    steps = math.ceil(settings.length / codec.characters_per_symbol * MARGIN)
+    most = max(4 * settings.length, 2 * steps)
+    while True:
+        drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
+        rendered = [
+            _render(codec, symbols, settings.prompts[i], settings.realise, seed * 1000 + row)
+            for row, (symbols, i) in enumerate(zip(drawn, numbers, strict=True))
+        ]
+        if steps >= most or all(len(r.text) >= settings.length for r in rendered):
+            break
+        steps *= 2  # the same seed draws the same text again, and goes on
+    return [
+        {
+            "prompt": settings.prompts[i],
+            "text": r.text[: settings.length],
+            "realised": [
+                [start, min(end, settings.length), symbol]
+                for start, end, symbol in r.realised
+                if start < settings.length
+            ],
+            "sample": row % settings.samples,
+            "method": "sample",
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
+            "realise": settings.realise,
+            "seed": seed,
+        }
+        for row, (r, i) in enumerate(zip(rendered, numbers, strict=True))
+    ]
+
+
+def _render(codec: Codec, symbols: np.ndarray, prompt: str, realise: str, seed: int) -> Rendered:
+    """The text behind a prompt; a space that ends the prompt is not written twice."""
+    found = codec.render(symbols, before=prompt, realise=realise, seed=seed)
+    if not (codec.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
+        return found
+    marks = tuple((max(0, start - 1), end - 1, symbol) for start, end, symbol in found.realised)
+    return Rendered(found.text[1:], marks)
+
+
+def _draw(
+    sampler: Sampler, prompts: Sequence[np.ndarray], steps: int, settings: Sampling, seed: int
+) -> list[np.ndarray]:
+    """``steps`` symbols behind each prompt."""
+    forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)
+    for row, prompt in zip(forced, prompts, strict=True):
+        row[: len(prompt)] = prompt
+    symbols, _ = sampler.draw(
+        forced,
+        temperature=settings.temperature,
+        top_k=settings.top_k,
+        top_p=settings.top_p,
+        seed=seed,
+    )
+    return [
+        row[len(prompt) : len(prompt) + steps] for row, prompt in zip(symbols, prompts, strict=True)
+    ]
+
+
+def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
+    """A sample with the words that fill in placeholders marked: ``[Nahum NNP]``, or in the ``form``
+    of a word and its symbol."""
+    text, parts, end = record["text"], [], 0
+    for start, stop, symbol in record.get("realised", ()):
+        parts += [text[end:start], form.format(text[start:stop], symbol)]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def article_readout(
+    objective: Objective, network: Any, backbone: Backbone, codec: Codec, texts: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The most probable symbol at every place of a real text, which is then fed in regardless.
+
+    The output of the network is never fed back: what reads like a sample is a list of guesses, each
+    made with the true text before it in view. Our reading of how the article got its samples.
+
+    Returns:
+        One record a text: the real ``prompt`` and as many guesses, of symbols, as ``text``.
+    """
+    encoded = [encode_prompt(codec, text) for text in texts]
+    forced = np.full((len(encoded), max(map(len, encoded))), FREE, dtype=np.int32)
+    for row, symbols in zip(forced, encoded, strict=True):
+        row[: len(symbols)] = symbols
+    _, choices = Sampler(objective, network, backbone, codec.unwritable).draw(
+        forced, temperature=0.0
+    )
+    return [
+        {"prompt": text, "text": codec.render(row[: len(symbols)]).text, "method": "article"}
+        for text, row, symbols in zip(texts, choices, encoded, strict=True)
+    ]

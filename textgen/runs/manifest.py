@@ -1,0 +1,48 @@
+"""What made a run: seeds, versions, hardware, hashes, and the command that repeats it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shlex
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import textgen
+from textgen.core import Experiment, processor
+from textgen.data import Loaded
+
+PACKAGES = ("tensorflow", "keras", "numpy", "spacy", "gensim")
+
+
+def repeat_command(folder: Path) -> str:
+    """Trains the run of a folder again."""
+    parts = ["python", "-m", "textgen.run", str(folder / "experiment.toml")]
+    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
+
+
+def describe_run(
+    experiment: Experiment, loaded: Loaded, threads: int, kernel: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """The content of ``manifest.json``; ``kernel`` is a ``training.kernels.Kernel``."""
+    return {
+        "textgen": textgen.__version__,
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": repeat_command(folder),
+        "experiment": experiment.resolved,
+        "seed": experiment.seed,
+        "corpus": loaded.description,
+        "documents": {
+            part: [document.name for document in getattr(loaded, part)]
+            for part in ("train", "validation", "test")
+        },
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "kernel": kernel,
+    }

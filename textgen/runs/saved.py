@@ -1,0 +1,194 @@
+"""Finished runs, saved and read back.
+
+experiment.toml   the experiment with every default written out; repeats the run
+manifest.json     seeds, versions, hardware, corpus and split hashes, the command
+tokenizer.json    the fitted tokenizer
+document_cache.json  what the cache of a document was tuned to, if there is one
+model.keras       the best weights, a plain Keras file
+history.csv       one row a round of training
+metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
+bits.csv          bits of every held-out document
+symbols.npz       bits of every symbol of the test documents
+texts.json        samples over a sweep of temperatures, the same settings for all runs
+samples.json      generated texts with their settings; samples.txt the same for people
+summary.md        what came out, for people
+cross.json        what this run charges for other arms' samples (kept by textgen.compare)
+log/              TensorBoard
+checkpoint/       only while training is unfinished
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from textgen.core import UNREADABLE, Experiment, TextgenError, write_failed, write_file
+from textgen.runs.folder import damaged, stored_experiment
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.evaluation import Cache
+    from textgen.models import Objective
+    from textgen.tokenizers import Codec
+
+SCHEMA = 2
+NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
+DOCUMENT_CACHE = "document_cache.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run read back: everything that scores and generates."""
+
+    folder: Path
+    experiment: Experiment
+    codec: Codec
+    metrics: dict[str, Any]
+    network: Any
+    cache: Cache | None
+
+    @property
+    def objective(self) -> Objective:
+        return self.experiment.objective
+
+
+Light: TypeAlias = "tuple[Experiment, Codec, dict[str, Any]]"
+"""A run without its network: experiment, codec, metrics."""
+
+
+def load_run(folder: str | Path, light: Light | None = None) -> Run:
+    """Read a finished run.
+
+    Args:
+        folder: of the run.
+        light: what :func:`load_light` has already read of it.
+
+    Raises:
+        TextgenError: no such folder, an unfinished or a damaged run.
+    """
+    from textgen.core import start_tensorflow
+
+    folder = Path(folder)
+    experiment, codec, metrics = light or load_light(folder)
+    start_tensorflow(experiment.training.threads, experiment.training.deterministic)
+    network = _load_network(folder, experiment, codec)
+    return Run(folder, experiment, codec, metrics, network, load_cache(folder, experiment))
+
+
+def load_light(folder: Path) -> Light:
+    """A finished run without its network, hence without TensorFlow."""
+    check_finished(folder)
+    try:
+        state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        state.pop("kind")  # for people: the experiment names it
+        metrics = read_metrics(folder)
+        experiment = stored_experiment(folder)
+        codec = experiment.tokenizer.load(state)
+    except UNREADABLE as error:
+        raise damaged(folder, error) from None
+    return experiment, codec, metrics
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """``metrics.json``.
+
+    Raises:
+        TextgenError: it is damaged, or that of another textgen.
+    """
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["schema"] != SCHEMA:
+            raise ValueError(f"schema {metrics['schema']}, this textgen: {SCHEMA}")
+    except UNREADABLE as error:
+        raise damaged(path, error) from None
+    return metrics
+
+
+def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
+    """Raises:
+    TextgenError: no such folder, or not that of a finished run.
+    """
+    if not folder.is_dir():
+        raise TextgenError(
+            str(folder),
+            found="a file" if folder.exists() else "no such folder",
+            expected="the folder of a finished run, e.g. runs/char",
+            hint="train one: python -m textgen.run experiments/char.toml",
+        )
+    missing = [name for name in needed if not (folder / name).exists()]
+    if missing == list(needed):
+        raise TextgenError(
+            str(folder),
+            found="a folder that is no run",
+            expected="the folder of a finished run, e.g. runs/char",
+            hint="give the folder that textgen.run has named",
+        )
+    if missing:
+        raise TextgenError(
+            str(folder),
+            found=f"no {', no '.join(missing)}",
+            expected="a finished run",
+            hint="repeat the command that started it: it goes on where it stood",
+        )
+
+
+def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
+    import keras
+
+    from textgen.models import FusedLSTM
+
+    network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
+    try:
+        stored = keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
+        network.set_weights(stored.get_weights())
+    except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON layers raise
+        raise damaged(folder / "model.keras", error) from None
+    return network
+
+
+def load_cache(folder: Path, experiment: Experiment) -> Cache | None:
+    """What the cache of the document of a run was tuned to; None without one.
+
+    Raises:
+        TextgenError: it is missing or damaged.
+    """
+    from textgen.evaluation import Cache
+
+    if not experiment.document_cache.orders:
+        return None
+    path = folder / DOCUMENT_CACHE
+    try:
+        cache = Cache.load(json.loads(path.read_text(encoding="utf-8")))
+        if cache.orders != experiment.document_cache.orders:
+            raise ValueError(f"orders {list(cache.orders)}")
+    except UNREADABLE as error:
+        raise damaged(path, error) from None
+    return cache
+
+
+def save_network(folder: Path, experiment: Experiment, codec: Codec, network: Any) -> None:
+    """``model.keras``: the same network out of Keras' own layers, readable without textgen."""
+    import tempfile
+
+    import keras
+
+    plain = experiment.objective.build(experiment.backbone, codec.size, keras.layers.LSTM)
+    plain.set_weights(network.get_weights())
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            path = Path(scratch) / "model.keras"
+            plain.save(path)
+            data = path.read_bytes()
+    except OSError as error:
+        raise write_failed(
+            folder / "model.keras", error, "the checkpoint of the training is unharmed"
+        ) from None
+    write_file(folder / "model.keras", data)
+
+
+def fitted_state(experiment: Experiment, codec: Codec) -> dict[str, Any]:
+    """What ``tokenizer.json`` holds."""
+    return {"kind": experiment.resolved["tokenizer"]["kind"], **codec.state()}

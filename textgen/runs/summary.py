@@ -1,0 +1,157 @@
+"""What a run has to say for itself: samples, real words, the page for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from textgen.core import Experiment
+from textgen.data import Document, Loaded
+from textgen.evaluation import UNCHARGED, real_words, training_words
+from textgen.models import Sampler
+from textgen.runs.generation import annotated, article_readout, encode_prompt, generate
+from textgen.runs.manifest import repeat_command
+from textgen.tokenizers import Codec
+
+READOUT = 400
+HUMAN = 50_000
+"""Characters of held-out human text whose share of real words stands beside the samples'."""
+
+
+def draw_samples(
+    experiment: Experiment, network: Any, codec: Codec, sampler: Sampler, loaded: Loaded
+) -> list[dict[str, Any]]:
+    """Samples at the experiment's settings, then the article's read-out of a validation text, where
+    that opens with anything known."""
+    drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
+    real = max(loaded.validation, key=lambda d: d.characters).text
+    known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
+    if not len(encode_prompt(codec, known)):
+        return drawn
+    return drawn + article_readout(
+        experiment.objective, network, experiment.backbone, codec, [known]
+    )
+
+
+def word_shares(
+    experiment: Experiment, loaded: Loaded, records: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Shares of real words: in the samples, in the article's read-out, in held-out human text."""
+    training = training_words(document.text for document in loaded.sample)
+    texts = {
+        "samples": "\n".join(r["text"] for r in records if r["method"] == "sample"),
+        "article_readout": "\n".join(r["text"] for r in records if r["method"] == "article"),
+        "human": _opening(loaded.test),
+    }
+    return {
+        "temperature": experiment.sampling.temperature,
+        "real_words": {name: real_words(text, training) for name, text in texts.items()},
+    }
+
+
+def _opening(documents: list[Document]) -> str:
+    """Some of every document, about HUMAN characters in all."""
+    each = HUMAN // len(documents)
+    return "\n".join(document.text[:each] for document in documents)
+
+
+def samples_text(records: list[dict[str, Any]]) -> str:
+    """``samples.txt``."""
+    parts = []
+    for record in records:
+        settings = {k: v for k, v in record.items() if k not in ("prompt", "text", "realised")}
+        parts.append("── " + "  ".join(f"{k} {v}" for k, v in settings.items()))
+        if record["method"] == "article":
+            parts.append(f"[real text]\n{record['prompt']}\n[guesses]\n{record['text']}\n")
+        else:
+            parts.append(f"{record['prompt']}{record['text']}\n")
+            if record["realised"]:
+                parts.append(
+                    f"[filled placeholders marked]\n{record['prompt']}{annotated(record)}\n"
+                )
+    return "\n".join(parts)
+
+
+def summary_markdown(
+    experiment: Experiment,
+    loaded: Loaded,
+    metrics: dict[str, Any],
+    records: list[dict[str, Any]],
+    folder: Path,
+) -> str:
+    """``summary.md`` of a run folder."""
+    warning = f"> **{loaded.warning}**\n\n".replace("\n", "\n> ", 2) if loaded.warning else ""
+    lines = [f"# {experiment.name}\n", warning + _figures(metrics), _training(metrics)]
+    lines.append(_words(metrics))
+    lines += [f"**Extra data:** {data}.\n" for data in metrics["extra_data"]]
+    lines += [f"Nearest to {w}: {', '.join(n)}.\n" for w, n in metrics["neighbours"].items()]
+    for record in records[:2]:
+        if record["method"] == "sample":
+            lines.append(f"Sample at temperature {record['temperature']}:\n")
+            lines.append(_quote(record["prompt"] + record["text"]) + "\n")
+            if record["realised"]:
+                lines.append("The same, filled placeholders marked:\n")
+                lines.append(_quote(record["prompt"] + annotated(record)) + "\n")
+    description = metrics["corpus"]
+    lines.append(
+        f"Corpus: {description['kind']} ({description['origin']}; {description['licence']}), "
+        f"sha256 {description['sha256'][:16]}, split {description['split_sha256'][:16]}, "
+        f"seed {experiment.seed}. Repeat with `{repeat_command(folder)}`.\n"
+    )
+    return "\n".join(lines)
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    names = ("split", "model", "+ spelling", "= total", "mean over documents", "symbols/character")
+    head = f"| {' | '.join(names)} | replaced | documents | characters |"
+    rows = [head, "|---" + "|---:" * 8 + "|"]
+    for part in ("validation", "test"):
+        m = metrics[part]
+        bits = m["bits_per_character"]
+        figures = (
+            f"{bits['model']:.4f} | {bits['spelling']:.4f} | **{bits['total']:.4f}** | "
+            f"{m['mean_over_documents']:.4f}"
+            if bits
+            else f"– | – | {UNCHARGED} | –"
+        )
+        rows.append(
+            f"| {part} | {figures} | {m['symbols_per_character']:.3f} "
+            f"| {m['replacement_rate']:.2%} | {m['documents']} | {m['characters']:,} |"
+        )
+    if cache := cache_line(metrics):
+        rows.append(f"\n{cache}")
+    return f"In {metrics['unit']}; lower is better.\n\n" + "\n".join(rows) + "\n"
+
+
+def cache_line(metrics: dict[str, Any]) -> str:
+    """What the cache of the document does; "" where there is none, or no figure."""
+    saved = metrics["test"]["document_cache_saves"]
+    if not saved:
+        return ""
+    apart = f"{abs(saved):.4f} {'higher' if saved > 0 else 'lower'}"
+    return f"Without the cache of the document the test figure is {apart}."
+
+
+def _training(metrics: dict[str, Any]) -> str:
+    t = metrics["training"]
+    return (
+        f"{t['parameters']:,} parameters; {t['updates']:,} updates, {t['characters']:,} characters "
+        f"({t['characters'] / t['characters_of_training_text']:.1f} times the training text) in "
+        f"{t['seconds']:.0f} seconds after {t['preparation_seconds']:.0f} of preparation, and "
+        f"{t['validation_seconds']:.0f} of validation. Best round "
+        f"{t['best_round']} of {t['rounds']}. Looks back: {metrics['context']}.\n"
+    )
+
+
+def _words(metrics: dict[str, Any]) -> str:
+    shares = metrics["generation"]["real_words"]
+    texts = ", ".join(
+        f"{name.replace('_', ' ')} {share['strict']:.1%} ({share['in_training']:.1%} seen in "
+        "training)"
+        for name, share in shares.items()
+    )
+    return f"Real words: {texts}.\n"
+
+
+def _quote(text: str) -> str:
+    return "\n".join("> " + line for line in text.splitlines())

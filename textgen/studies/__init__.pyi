@@ -1,0 +1,1 @@
+from .execution import study as study

@@ -1,0 +1,135 @@
+"""Generated placeholders become words that fit where they stand."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from textgen.tokenizers.tokens import Rendered
+from textgen.tokenizers.words.rare_words.base import Hidden, Replacer
+
+SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
+ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
+VOWEL_SOUND = re.compile(
+    r"(?!uni(?![dmn])|unanim|u[bcfhjkqrst][aeiou]|eu|ewe|onc?e(?:\b|self|ness))[aeiou]|hour|honest|honou?r|heir",
+    re.IGNORECASE,
+)
+"""A word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one."""
+
+
+class Writer:
+    """Text that grows, with the words that fill placeholders in it.
+
+    One name serves a passage: the first name that is drawn, or the first two that stand side by
+    side, come back whenever a name is called for. Under a policy that remembers a document names
+    come back as often as it says, as all its words do, and none beside itself. "a" and "an" are
+    made to fit. A filled word is capitalised where a sentence begins; elsewhere a capital goes if
+    the word is known to be no name and to have a form without. Words that the network wrote out
+    itself are left as they are.
+
+    Args:
+        replacer: knows what a symbol stands for.
+        realise: ``"pool"``, ``"spell"`` or ``"mark"``.
+        random: what is drawn.
+        before: the text that is continued.
+        opened: symbols in it that leave something open, each with what it stands for.
+    """
+
+    def __init__(
+        self,
+        replacer: Replacer,
+        realise: str,
+        random: Random,
+        before: str,
+        opened: Iterable[tuple[int, str]] = (),
+    ) -> None:
+        self._replacer, self._mode, self._random = replacer, realise, random
+        self._parts: list[str] = []
+        self._length = 0
+        self._tail = before[-40:]
+        self._marks: list[tuple[int, int, str]] = []
+        self._names: dict[int, list[str]] = {}
+        self._beside: list[str] = []
+        self._earlier: dict[int, Counter[str]] = {}
+        for symbol, surface in opened:
+            self._earlier.setdefault(symbol, Counter())[surface] += 1
+        self._last = (-2, -1)
+        self._symbol = self._revealed = -1
+
+    def reveal(self, symbol: int, place: int) -> str:
+        """A surface for a generated symbol at ``place``."""
+        self._symbol = symbol
+        if self._mode == "mark" or not self._replacer.proper(symbol):
+            return self._realise(symbol)
+        adjacent = self._last[0] == place - 1
+        rank = self._last[1] + 1 if adjacent else 0
+        self._last = (place, rank)
+        if self._replacer.remembers:
+            self._beside = self._beside if rank else []
+            self._beside.append(self._realise(symbol, self._beside))
+            return self._beside[-1]
+        known = self._names.setdefault(symbol, [])
+        if rank >= len(known):  # also the first of its kind behind a name of another
+            known.append(self._realise(symbol))
+        return known[min(rank, len(known) - 1)]
+
+    def _realise(self, symbol: int, beside: Sequence[str] = ()) -> str:
+        """A word for ``symbol``; of the earlier ones none of those ``beside`` it."""
+        earlier = self._earlier.setdefault(symbol, Counter())
+        offered = earlier
+        if beside:
+            offered = Counter({w: n for w, n in earlier.items() if w not in beside})
+        word = self._replacer.realise(symbol, self._mode, self._random, offered)
+        earlier[word] += 1
+        return word
+
+    def write(self, text: str) -> None:
+        if text:
+            self._parts.append(text)
+            self._length += len(text)
+            self._tail = (self._tail + text)[-40:]
+
+    def fill(self, item: Hidden) -> None:
+        """Append a revealed word, made to fit, and note where it stands."""
+        if not item.word:
+            return
+        own, self._revealed, self._symbol = self._symbol < 0, self._symbol, -1
+        word = item.word if own or self._mode == "mark" else self._fit(item.word)
+        if item.spaced:
+            if not own:
+                self._article(word)
+            self.write(" ")
+        start = self._length
+        self.write(word)
+        self._marks.append((start, self._length, item.symbol))
+
+    def _fit(self, word: str) -> str:
+        proper = self._replacer.proper(self._revealed)
+        if proper and word.isupper():
+            word = word[:1] + word[1:].lower()  # from a title, as a rule
+        if SENTENCE_END.search(self._tail):
+            return word[:1].upper() + word[1:]
+        lower = word[:1].lower() + word[1:]
+        if proper is False and self._replacer.known(lower):
+            return lower
+        return word
+
+    def _article(self, word: str) -> None:
+        """Correct an "a" or "an" that was just written."""
+        found = ARTICLE.search(self._tail) if self._parts else None
+        if not found or not word[:1].isalpha() or not self._parts[-1].endswith(found.group()):
+            return
+        if self._marks and self._marks[-1][1] == self._length:
+            return  # it fills a placeholder itself
+        plain = unicodedata.normalize("NFD", word)
+        right = found.group(1) + ("n" if VOWEL_SOUND.match(plain) else "")
+        last = self._parts.pop()
+        self._length -= len(last)
+        self._tail = self._tail[: -len(last)] if len(last) <= len(self._tail) else ""
+        self.write(last[: len(last) - len(found.group())] + right)
+
+    def rendered(self) -> Rendered:
+        return Rendered("".join(self._parts), tuple(self._marks))

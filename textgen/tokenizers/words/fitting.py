@@ -1,0 +1,138 @@
+"""Words: tokens that keep their leading space, and a policy for those that are rare.
+
+A token is a word with its apostrophes, a number, a run of one punctuation mark, a run of line ends,
+or any other single character; a single space before it belongs to it. Joined together the tokens
+are the text. Scored on one canonical sequence of symbols (a word that is known is never written
+otherwise), so the bits are an upper bound.
+
+Does not handle: languages written without spaces, where a token is a whole clause.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from textgen.core import Count, TextgenError
+from textgen.tokenizers.words.rare_words.base import Material, Rare, RareWords
+from textgen.tokenizers.words.tokenizer import WordCodec, tokenise
+from textgen.tokenizers.words.vocabulary import Vocabulary, folded, split_space
+
+
+@dataclass(frozen=True)
+class Words:
+    """The word tokenizer.
+
+    Args:
+        rare_words: the policy for words outside the vocabulary.
+        minimum_count: a word belongs to the vocabulary if it occurs so often in the training split.
+            With 1 every word does; each second word that occurs once is then shown to the network
+            as a rare one all the same, for else it would never have seen any.
+        size: or the vocabulary is the so many most frequent words.
+        case: ``"kept"`` leaves words as they are and writes a case modifier only before a word that
+            is known in lower case alone; ``"factored"`` writes all words in lower case, behind a
+            modifier where they are capitalised.
+
+    Raises:
+        ValueError: both a size and a minimum count other than its default.
+    """
+
+    rare_words: RareWords
+    minimum_count: Count = 2
+    size: Count | None = None
+    case: Literal["kept", "factored"] = "kept"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.minimum_count != 2:
+            raise ValueError("size and minimum_count both given: one of them decides")
+
+    def fit(
+        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+    ) -> WordCodec:
+        once: dict[str, str] = {}  # a string a type, not one a token
+        documents = [[once.setdefault(t, t) for t in tokenise(text)] for text in texts]
+        vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
+        withheld = self._withheld(vocabulary)
+        others = [tokenise(text) for text in tuning]
+        material = Material(
+            documents=documents,
+            rare=[_rare(tokens, vocabulary, withheld) for tokens in documents],
+            tuning=others,
+            tuning_rare=[_rare(tokens, vocabulary) for tokens in others],
+            vocabulary=vocabulary,
+            pooled=not withheld,
+            seed=seed,
+        )
+        replacer = self.rare_words.fit(material)
+        codec = WordCodec(vocabulary, replacer, withheld, 1.0)
+        symbols = sum(len(codec.code(tokens, withheld).symbols) for tokens in documents[:50])
+        characters = sum(len(text) for text in texts[:50])
+        return WordCodec(vocabulary, replacer, withheld, max(characters, 1) / max(symbols, 1))
+
+    def _vocabulary(self, documents: list[list[str]], characters: Set[str]) -> Vocabulary:
+        counts: Counter[str] = Counter()
+        for tokens in documents:
+            counts.update(tokens)
+        if self.case == "factored":
+            counts = _fold(counts)
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        if self.size is not None:
+            ranked = ranked[: self.size]
+        else:
+            ranked = [pair for pair in ranked if pair[1] >= self.minimum_count]
+        if not ranked:
+            raise TextgenError(
+                "tokenizer.minimum_count",
+                found=f"{self.minimum_count}, and no word of the training split occurs so often",
+                expected="a vocabulary of at least one word",
+                hint="lower it, or use more text",
+            )
+        return Vocabulary(
+            tuple(word for word, _ in ranked),
+            tuple(count for _, count in ranked),
+            self.case == "factored",
+            "".join(sorted(characters)),
+        )
+
+    def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
+        """Words that occur once, half of them, where the vocabulary holds all words."""
+        if self.size is not None or self.minimum_count > 1:
+            return frozenset()
+        return frozenset(
+            word
+            for word, count in zip(vocabulary.words, vocabulary.counts, strict=True)
+            if count == 1 and zlib.crc32(word.encode("utf-8", "surrogatepass")) % 2
+        )
+
+    def load(self, state: dict[str, Any]) -> WordCodec:
+        vocabulary = Vocabulary(
+            tuple(state["words"]),
+            tuple(state["counts"]),
+            self.case == "factored",
+            state["characters"],
+        )
+        replacer = self.rare_words.load(state["rare_words"], vocabulary)
+        return WordCodec(
+            vocabulary, replacer, self._withheld(vocabulary), state["characters_per_symbol"]
+        )
+
+
+def _fold(counts: Counter[str]) -> Counter[str]:
+    result: Counter[str] = Counter()
+    for token, count in counts.items():
+        space, core = split_space(token)
+        result[space + next((lower for _, lower in folded(core)), core)] += count
+    return result
+
+
+def _rare(
+    tokens: Sequence[str], vocabulary: Vocabulary, withheld: frozenset[str] = frozenset()
+) -> list[Rare]:
+    return [
+        Rare(token, place)
+        for place, token in enumerate(tokens)
+        if token in withheld or vocabulary.parts(token) is None
+    ]

@@ -1,0 +1,279 @@
+"""A rare word becomes the known word that is most like it.
+
+The stand-in is an ordinary word of the text, so every occurrence of a word that can stand in says
+whether it does, and which word it stands for: P(v | h) · P(substituted | v) · P(w | v), and a
+literal v pays 1 − P(substituted | v). Behind a case modifier a word never stands in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+
+from textgen.core import Count, TextgenError
+from textgen.tokenizers.words.rare_words.base import (
+    Coded,
+    Hidden,
+    Material,
+    Rare,
+    Replacer,
+    Reveal,
+    fitted_speller,
+    loaded_speller,
+)
+from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
+from textgen.tokenizers.words.spelling import Earlier, Speller
+from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
+from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
+
+STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)
+BLOCK = 1000
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The nearest word of the vocabulary by cosine of gensim vectors.
+
+    Args:
+        same_tag: only a word whose usual part of speech is that of the rare word.
+        vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
+        size: of a vector.
+        epochs: passes over the training split.
+        model: the spaCy package for ``same_tag``, or ``"auto"``.
+        document_cache: a rare word that stood in the document before is cheaper than a new one.
+    """
+
+    same_tag: bool = False
+    vectors: Literal["fasttext", "word2vec"] = "fasttext"
+    size: Count = 64
+    epochs: Count = 5
+    model: str = "auto"
+    document_cache: bool = False
+
+    def fit(self, material: Material) -> Substituted:
+        vocabulary = material.vocabulary
+        stand_ins = self._stand_ins(material)
+        guess = Guess(stand_ins)
+        speller = fitted_speller(
+            material, lambda tokens, rare: [guess(word.core) for word in rare], self.document_cache
+        )
+        uses = _uses(vocabulary, speller)
+        strength, excess = _tune(material, guess, uses)
+        extra = (describe_tagger(self.model),) if self.same_tag else ()
+        return Substituted(vocabulary, speller, stand_ins, strength, excess, extra)
+
+    def _stand_ins(self, material: Material) -> dict[str, str]:
+        """The known word for each rare word of the training split."""
+        rare = sorted({word.core for each in material.rare for word in each})
+        known = [w for w in candidates(material.vocabulary) if w.isalpha()]
+        withheld = frozenset() if material.pooled else frozenset(rare)
+        known = [word for word in known if word not in withheld]
+        if not known:
+            raise TextgenError(
+                "tokenizer.minimum_count",
+                found="a vocabulary without a single word of letters",
+                expected="known words that can stand in for rare ones",
+                hint="lower it, or use another policy or more text",
+            )
+        if not rare:
+            return {known[0]: known[0]}
+        learnt = word_vectors(material, self.vectors, self.size, self.epochs)
+        known = [w for w in known if w in learnt.key_to_index]
+        tags = _usual_tags(material, self.model) if self.same_tag else {}
+        targets = _directions(learnt, known)
+        kinds = np.array([tags.get(word, "") for word in known])
+        result = {}
+        for start in range(0, len(rare), BLOCK):
+            block = rare[start : start + BLOCK]
+            likeness = _directions(learnt, block) @ targets.T
+            for word, row in zip(block, likeness, strict=True):
+                same = kinds == tags.get(word, "")
+                allowed = np.where(same, row, -2.0) if same.any() else row
+                result[word] = known[int(allowed.argmax())]
+        return result
+
+    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Substituted:
+        return Substituted(
+            vocabulary,
+            loaded_speller(state["speller"], vocabulary),
+            state["stand_ins"],
+            state["strength"],
+            state["excess"],
+            tuple(state["extra_data"]),
+        )
+
+
+def candidates(vocabulary: Vocabulary) -> list[str]:
+    """The words that may stand in: those known behind a space, without it."""
+    return [word[1:] for word in vocabulary.words if word[:1] == " " and word != " "]
+
+
+def _literal(vocabulary: Vocabulary, word: str) -> int:
+    return vocabulary.counts[vocabulary.index[" " + word]]
+
+
+def _uses(vocabulary: Vocabulary, speller: Speller) -> dict[str, tuple[int, int]]:
+    """How often each stand-in of training was itself, and how often it stood in."""
+    return {
+        name: (_literal(vocabulary, name), sum(words.values()))
+        for name, words in speller.examples.items()
+    }
+
+
+def _directions(learnt: Any, words: Sequence[str]) -> np.ndarray:
+    matrix = np.stack([learnt[word] for word in words])
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
+
+
+def _usual_tags(material: Material, model: str) -> dict[str, str]:
+    """The most frequent tag of every training word."""
+    counts: dict[str, Counter[str]] = {}
+    tagged = tag_documents(material.documents, model)
+    for tokens, tags in zip(material.documents, tagged, strict=True):
+        for token, tag in zip(tokens, tags, strict=True):
+            counts.setdefault(known_form(token, material.vocabulary), Counter())[tag] += 1
+    return {word: min(c, key=lambda tag: (-c[tag], tag)) for word, c in counts.items()}
+
+
+def _tune(
+    material: Material, guess: Guess, uses: Mapping[str, tuple[int, int]]
+) -> tuple[float, float]:
+    """The strength of the overall rate, and by how much new text exceeds it."""
+    vocabulary = material.vocabulary
+    able = set(candidates(vocabulary))
+    literal: Counter[str] = Counter()
+    substituted: Counter[str] = Counter()
+    for tokens, rare in zip(material.tuning, material.tuning_rare, strict=True):
+        substituted.update(guess(word.core) for word in rare)
+        for token in tokens:
+            if (parts := vocabulary.parts(token)) is not None:
+                word = vocabulary.words[parts[1]].removeprefix(" ")
+                literal[word] += vocabulary.words[parts[1]] == " " + word
+    base = _rate(uses, vocabulary)
+
+    def cost(setting: tuple[float, float]) -> float:
+        strength, excess = setting
+        bits = 0.0
+        for word in able & (literal.keys() | substituted.keys()):
+            p = _chance(word, uses, vocabulary, base, strength, excess)
+            bits -= literal[word] * math.log2(1 - p) + substituted[word] * math.log2(p)
+        return bits
+
+    return min(itertools.product(STRENGTHS, EXCESSES), key=cost)
+
+
+def _rate(uses: Mapping[str, tuple[int, int]], vocabulary: Vocabulary) -> float:
+    substituted = sum(s for _, s in uses.values())
+    return (substituted + 1) / (sum(vocabulary.counts) + substituted + 2)
+
+
+def _chance(
+    word: str,
+    uses: Mapping[str, tuple[int, int]],
+    vocabulary: Vocabulary,
+    rate: float,
+    strength: float,
+    excess: float,
+) -> float:
+    """P(substituted | v): its own uses in training drawn towards the overall rate, times the excess
+    of new text."""
+    literal, substituted = uses.get(word, (0, 0))
+    literal = literal or _literal(vocabulary, word)
+    p = excess * (substituted + strength * rate) / (literal + substituted + strength)
+    return min(p, 0.99)
+
+
+class Substituted(Replacer):
+    """Known words stand in for rare ones.
+
+    Args:
+        vocabulary: the known words.
+        speller: P(rare word | stand-in), its classes named after the stand-ins.
+        stand_ins: the stand-in of each rare training word.
+        strength, excess: of the overall rate in P(substituted | v).
+        extra_data: where the tags came from, if any were used.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        speller: Speller,
+        stand_ins: dict[str, str],
+        strength: float,
+        excess: float,
+        extra_data: tuple[str, ...] = (),
+    ) -> None:
+        self.speller, self.stand_ins, self.extra_data = speller, stand_ins, extra_data
+        self.strength, self.excess = strength, excess
+        self._vocabulary, self._guess = vocabulary, Guess(stand_ins)
+        uses = _uses(vocabulary, speller)
+        rate = _rate(uses, vocabulary)
+        self._able = {
+            FIRST_OWN + vocabulary.index[" " + word]: word for word in candidates(vocabulary)
+        }
+        self._chances = {
+            word: _chance(word, uses, vocabulary, rate, strength, excess)
+            for word in self._able.values()
+        }
+
+    @property
+    def remembers(self) -> bool:
+        return self.speller.cache is not None
+
+    def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
+        coded, cased, earlier = Coded(), False, Earlier()
+        for number, item in enumerate(items):
+            if isinstance(item, Rare):
+                name = self._guess(item.core)
+                coded.replaced += 1
+                symbol = FIRST_OWN + self._vocabulary.index[" " + name]
+                coded.add(number, *item.joining, symbol)
+                coded.leave_open(item.core)
+                if charge:
+                    bits = self.speller.charge(item.core, name, earlier)
+                    coded.bits.append(bits - math.log2(self._chances[name]))
+                continue
+            coded.add(number, item)
+            if item in self._able and not cased:
+                word = self._able[item]
+                coded.leave_open(word)
+                if charge:
+                    coded.bits.append(-math.log2(1 - self._chances[word]))
+            cased = item in (CAPITAL, UPPER)
+        return coded
+
+    def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
+        joined = cased = False
+        for place, symbol in enumerate(symbols):
+            literal = None if cased else self._able.get(symbol)
+            word = literal if literal is None else reveal(symbol, place)
+            if word is None or word == literal:
+                yield symbol
+            else:
+                yield Hidden(word, not joined, literal or "")
+            cased = symbol in (CAPITAL, UPPER)
+            joined = symbol == JOIN
+
+    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+        word = self._able[symbol]
+        if mode == "mark" or random.random() >= self._chances[word]:
+            return word
+        substituted = Counter({w: n for w, n in earlier.items() if w != word})
+        return self.speller.pick(word, random, new=mode == "spell", earlier=substituted)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "speller": self.speller.state(),
+            "stand_ins": self.stand_ins,
+            "strength": self.strength,
+            "excess": self.excess,
+            "extra_data": list(self.extra_data),
+        }

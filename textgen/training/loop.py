@@ -1,0 +1,253 @@
+"""Fit: budget, schedule, checkpoints, resume, divergence."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from textgen.core import Backbone, Experiment, TextgenError, Training, keep_freed_memory
+from textgen.models import FusedLSTM, Objective, Windows, check_memory, layers_within, set_embedding
+from textgen.tokenizers import Encoded
+from textgen.training.checkpoint import load_checkpoint
+from textgen.training.optimizer import Schedule, optimizer_of
+from textgen.training.preparation import Prepared
+from textgen.training.step import Trainer
+from textgen.training.strategy import ALONE, Share
+from textgen.training.validation import Monitor
+from textgen.training.validation import Progress as Progress
+
+CALIBRATION_SECONDS = 4.0
+UPDATES_PER_CALL = 10
+"""Updates between two returns to Python: progress, the check for NaN."""
+
+
+def train(
+    run: Path,
+    network: Any,
+    objective: Objective,
+    backbone: Backbone,
+    settings: Training,
+    encoded: tuple[Sequence[Encoded], Sequence[Encoded]],
+    seed: int,
+    callbacks: Callable[[Trainer, Progress], list[Any]] = lambda trainer, progress: [],
+    *,
+    kernel: str = "fused",
+    threads: int = 1,
+    share: Share = ALONE,
+) -> Progress:
+    """Train ``network`` in place and leave the best weights by validation in it.
+
+    Args:
+        run: the run folder: checkpoints, the TensorBoard log.
+        encoded: the training and the validation documents.
+        callbacks: more Keras callbacks (progress, samples), given the trainer and the progress.
+        kernel: one of ``models.KERNELS``; a training that goes on keeps the one it had.
+        threads: rows of a batch are dealt out to so many.
+        share: what this process does of the training; only the chief's writes to ``run``.
+
+    Raises:
+        TextgenError: a corpus too short for one window, or a damaged checkpoint.
+        Diverged: the loss is no longer a number. The last checkpoint stays.
+    """
+    training, validation = encoded
+    windows = windows_of(training, objective)
+    stored = load_checkpoint(run) if share.chief else None
+    if stored:
+        progress = Progress(**stored[1])
+    else:
+        progress = Progress(kernel=kernel)
+        _divide(progress, updates_of(settings, windows, training), settings)
+    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
+    progress = Progress(**share.agree(asdict(progress)))
+    goes_on = share.agree(stored is not None)
+    trainer, schedule = compiled(
+        network, objective, backbone, settings, windows, progress.kernel, threads,
+        min(UPDATES_PER_CALL, progress.updates_per_round), share,
+    )  # fmt: skip
+    if not goes_on and settings.seconds:
+        data = dataset(windows, settings.batch, seed, 0)
+        each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
+        progress.calibration_seconds_per_update = each
+        updates = share.agree(max(UPDATES_PER_CALL, int(settings.seconds / each)))
+        _divide(progress, updates, settings)
+    schedule.set(updates=progress.updates_planned)
+    arrays = dict[str, np.ndarray]()
+    if goes_on or share.replicas > 1:
+        arrays = stored[0] if stored else {} if goes_on else trainer.arrays()
+        arrays = share.agree_arrays(arrays)
+        trainer.restore(arrays)
+    best = {k: v for k, v in arrays.items() if k.startswith("best")}
+    monitor = Monitor(run, trainer, progress, settings, validation, best)
+    log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)] if share.chief else []
+    if progress.updates < progress.updates_planned and not monitor.out_of_patience():
+        data = dataset(windows, settings.batch, seed, progress.updates)
+        trainer.fit(
+            data,
+            epochs=progress.rounds,
+            initial_epoch=len(progress.history),
+            steps_per_epoch=progress.updates_per_round,
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                monitor,
+                *callbacks(trainer, progress),
+                *log,
+            ],
+        )
+    network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
+    return progress
+
+
+def new_network(experiment: Experiment, prepared: Prepared) -> Any:
+    """The network of an experiment before its first update, as its seed has it.
+
+    Raises:
+        TextgenError: it would not fit into memory.
+    """
+    settings, size = experiment.backbone, prepared.codec.size
+    objective = experiment.objective
+    check_memory(settings, size, experiment.training.batch, objective.length)
+    keras.utils.set_random_seed(experiment.seed)
+    network = objective.build(settings, size, FusedLSTM)
+    set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
+    return network
+
+
+def windows_of(training: Sequence[Encoded], objective: Objective) -> Windows:
+    """Raises:
+    TextgenError: a text too short for one window.
+    """
+    windows = Windows.of(training, objective)
+    if len(windows.flat) < objective.length + 1:
+        raise TextgenError(
+            "corpus",
+            found=f"{len(windows.flat)} symbols of training text",
+            expected=f"more than one window of {objective.length}",
+            hint="use more text, or a smaller window in [objective]",
+        )
+    return windows
+
+
+def compiled(
+    network: Any,
+    objective: Objective,
+    backbone: Backbone,
+    settings: Training,
+    windows: Windows,
+    kernel: str,
+    threads: int,
+    updates_per_call: int = UPDATES_PER_CALL,
+    share: Share = ALONE,
+) -> tuple[Trainer, Schedule]:
+    """A trainer with its optimizer, and the schedule of its learning rate."""
+    tail = windows.share(backbone.head)
+    trainers, schedules = list[Trainer](), list[Schedule]()
+    for replica in range(len(share.devices)):
+        with share.on(replica):
+            own = copied(network, objective, backbone) if replica else network
+            trainer = Trainer(
+                own, objective, backbone, settings.batch, settings.loss, tail, kernel, threads,
+                share, replica,
+            )  # fmt: skip
+            schedules.append(Schedule(settings))
+            trainer.compile(
+                optimizer=optimizer_of(settings, schedules[-1]),
+                jit_compile=False,  # the trainer compiles what should be
+                # not in Keras' loop: its conditionals do not go together with all-reduce
+                steps_per_execution=updates_per_call if share.replicas == 1 else 1,
+            )
+            trainer.optimizer.build(own.trainable_variables)
+            trainers.append(trainer)
+    trainers[0].copies, schedules[0].copies = trainers[1:], schedules[1:]
+    return trainers[0], schedules[0]
+
+
+def copied(network: Any, objective: Objective, backbone: Backbone) -> Any:
+    """A network of the same layers; its weights are still to be set."""
+    made = objective.build(backbone, network.outputs[0].shape[-1], FusedLSTM)
+    for layer, model in zip(layers_within(made), layers_within(network), strict=True):
+        layer.trainable = model.trainable
+    return made
+
+
+def time_updates(
+    trainer: Trainer, schedule: Schedule, data: Any, seconds: float, least: int = 1
+) -> tuple[float, int]:
+    """Seconds an update, the median over calls of several: one that something else on the machine
+    has held up does not count. Everything is put back afterwards.
+
+    Args:
+        seconds: of timed calls, at least.
+        least: calls, however long they take.
+
+    Returns:
+        Seconds an update, and how many calls were timed.
+    """
+    before = trainer.arrays()
+    schedule.set(scale=0.0)
+    step = trainer.make_train_function() or trainer.train_function
+    iterator = iter(data)
+    calls: list[float] = []
+    step(iterator)  # compiles
+    keep_freed_memory()  # the iterator has undone it
+    end = time.perf_counter() + seconds
+    while trainer.share.agree(len(calls) < least or time.perf_counter() < end):
+        begin = time.perf_counter()
+        float(step(iterator)["loss"])
+        calls.append(time.perf_counter() - begin)
+    schedule.set(scale=1.0)
+    trainer.restore(before)
+    trainer.reset_metrics()
+    each = trainer.share.agree(statistics.median(calls) / trainer.steps_per_execution)
+    return each, len(calls)
+
+
+def updates_of(settings: Training, windows: Windows, training: Sequence[Encoded]) -> int:
+    """Updates of a budget; of one in seconds, as many as are made before it is calibrated."""
+    if settings.characters:
+        each = characters_per_update(windows, settings.batch, training)
+        return round(settings.characters / each)
+    if settings.epochs:
+        return round(settings.epochs * windows.updates_per_epoch(settings.batch))
+    return settings.updates or UPDATES_PER_CALL
+
+
+def characters_per_update(windows: Windows, batch: int, training: Sequence[Encoded]) -> float:
+    """Characters and end marks that an update sees, on average: of windows that documents do not
+    fill, only what they fill."""
+    number = int(windows.per_document().sum())
+    return sum(e.characters + 1 for e in training) * min(1.0, batch / number)
+
+
+def _divide(progress: Progress, updates: int, settings: Training) -> None:
+    """Rounds of whole calls, as near to ``updates`` in all as that allows."""
+    if updates < UPDATES_PER_CALL:
+        progress.rounds, progress.updates_per_round = 1, max(1, updates)
+        return
+    calls = round(updates / UPDATES_PER_CALL)
+    each = math.ceil(calls / settings.validations)
+    progress.rounds = round(calls / each)
+    progress.updates_per_round = each * UPDATES_PER_CALL
+
+
+def dataset(windows: Windows, batch: int, seed: int, start: int) -> Any:
+    width = windows.before + windows.length
+    data = tf.data.Dataset.from_generator(
+        lambda: windows.training(batch, seed, start),
+        output_signature=(
+            tf.TensorSpec((batch, width), tf.int32),
+            tf.TensorSpec((batch,), tf.bool),
+        ),
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread sleeps up to 5 s at the end of every fit
+    return data.with_options(options).prefetch(2)

@@ -1,0 +1,85 @@
+"""What comes before the network: the tokenizer, the texts as symbols, the first vectors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from textgen.core import Experiment, TextgenError, Training, seconds_saved
+from textgen.data import Loaded
+from textgen.embeddings import Vectors
+from textgen.tokenizers import Codec, Encoded, encode_training, fit_tokenizer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is fitted before the network.
+
+    Attributes:
+        codec: the fitted tokenizer.
+        encoded: the training and the validation documents.
+        vectors: what the embedding layer starts from.
+        seconds: what all this took, or once took where a cache saved it.
+    """
+
+    codec: Codec
+    encoded: tuple[Sequence[Encoded], list[Encoded]]
+    vectors: Vectors
+    seconds: float
+
+    @property
+    def extra_data(self) -> list[str]:
+        return [*self.codec.extra_data, *self.vectors.extra_data]
+
+
+def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
+    """Fit everything on the training split, of a large corpus on a sample of it, and encode all of
+    it; seconds saved by a cache are counted all the same.
+
+    Raises:
+        TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
+    """
+    start, cached = time.perf_counter(), seconds_saved()
+    partly = loaded.sample is not loaded.train
+    codec = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
+    encoded = (
+        encode_training(experiment, codec, loaded),
+        [codec.encode(d.text) for d in loaded.validation],
+    )
+    backbone = experiment.backbone
+    if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
+        raise TextgenError(
+            "backbone.input",
+            found=f"{backbone.input!r}, with vectors in [embedding]",
+            expected='"embedding": without that layer the vectors would not be used',
+        )
+    fitted_on = {d.name for d in loaded.sample}
+    symbols = [
+        e.symbols
+        for d, e in zip(loaded.train, encoded[0], strict=True)
+        if not partly or d.name in fitted_on
+    ]
+    vectors = experiment.embedding.vectors(
+        codec.names, symbols, backbone.embedding_size, experiment.seed
+    )
+    seconds = time.perf_counter() - start + seconds_saved() - cached
+    return Prepared(codec, encoded, vectors, seconds)
+
+
+def less_preparation(settings: Training, preparation: float) -> Training:
+    """The training settings with the time of the preparation taken off a budget in seconds.
+
+    Raises:
+        TextgenError: nothing is left.
+    """
+    if settings.seconds is None:
+        return settings
+    if preparation >= settings.seconds:
+        raise TextgenError(
+            "training.seconds",
+            found=f"{settings.seconds:.0f}, of which the preparation alone took {preparation:.0f}",
+            expected="time left to train: tokens, tags and vectors count in the budget",
+            hint=f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
+        )
+    return replace(settings, seconds=settings.seconds - preparation)

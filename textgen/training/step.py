@@ -1,0 +1,231 @@
+"""A network with its carried states and one training step."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from textgen.core import Backbone, TextgenError
+from textgen.models import (
+    FusedLSTM,
+    Objective,
+    cross_entropy,
+    layers_within,
+    two_level_of,
+    zero_states,
+)
+from textgen.training.strategy import ALONE, Share
+
+LOG2E = 1 / math.log(2)
+
+
+def check_trainable(backbone: Backbone, loss: str, replicas: int) -> None:
+    """Settings that cannot be trained together.
+
+    Raises:
+        TextgenError: the binary loss of a two-level output, which has no row of V logits; batch
+            normalisation on several replicas.
+    """
+    if loss == "binary" and backbone.output == "adaptive":
+        raise TextgenError(
+            "training.loss",
+            found='"binary", with output = "adaptive" in [backbone]',
+            expected='"categorical", or output = "softmax"',
+        )
+    if replicas > 1 and backbone.normalisation == "batch":
+        raise TextgenError(
+            "backbone.normalisation",
+            found=f'"batch", with {replicas} replicas, whose averages would differ',
+            expected='"layer" or "none", or training.strategy = "one"',
+        )
+
+
+class Trainer(keras.Model):
+    """A network with its carried states and one training step.
+
+    Args:
+        network, objective, backbone: the model.
+        batch: rows of a batch.
+        loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
+        tail_share: of a two-level output, how much of the training text is in the tail.
+        share, replica: what this process does of the training, and which of its devices this is.
+
+    Raises:
+        TextgenError: settings that :func:`check` refuses.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        objective: Objective,
+        backbone: Backbone,
+        batch: int,
+        loss: str,
+        tail_share: float = 0.25,
+        kernel: str = "fused",
+        threads: int = 1,
+        share: Share = ALONE,
+        replica: int = 0,
+    ) -> None:
+        super().__init__(name="trainer")
+        check_trainable(backbone, loss, share.replicas)
+        self.share, self._replica, self.copies = share, share.first + replica, list[Trainer]()
+        self._batch, self._rows = batch, share.rows(batch)[replica]
+        batch = self._rows.stop - self._rows.start
+        self.network, self.objective, self._loss = network, objective, loss
+        self._parts = math.gcd(batch, threads)
+        self._output = two_level_of(network)
+        if self._output is not None:
+            self._capacity = self._output.capacity(
+                batch * objective.length // self._parts, tail_share
+            )
+        self.states = [
+            keras.Variable(zeros, trainable=False, name=f"state{i}")
+            for i, zeros in enumerate(zero_states(backbone, batch))
+        ]
+        self.loss_mean = keras.metrics.Mean(name="loss")
+        self.bits_mean = keras.metrics.Mean(name="bits_per_symbol")
+        self.built = True
+        for layer in layers_within(network):
+            if isinstance(layer, FusedLSTM):
+                layer.kernel = kernel
+        # XLA makes one program of a fused part; an unrolled one must not be compiled as a whole
+        self._gradients = tf.function(self._part, autograph=False, jit_compile=kernel == "fused")
+        self.update = tf.function(self._apply, autograph=False, jit_compile=True)
+        self._low = kernel == "unrolled_bfloat16"
+
+    @property
+    def metrics(self) -> list[Any]:
+        return [self.loss_mean, self.bits_mean]
+
+    def train_step(self, data: Any) -> Any:
+        """One update from (spans (B, before + length) int32, fresh (B,) bool).
+
+        The rows of a batch are dealt out to as many threads as divide them; their gradients are
+        added up.
+        """
+        spans, fresh = data
+        count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
+        count = tf.maximum(count, 1.0)
+        found, trainers = [], [self, *self.copies]
+        for replica, trainer in enumerate(trainers):
+            with self.share.on(replica):
+                found.append(trainer.contribution(count, spans, fresh))
+        sums = self.share.sum(found)
+        for replica, (trainer, (_, _, *gradients)) in enumerate(zip(trainers, sums, strict=True)):
+            with self.share.on(replica):
+                trainer.update(gradients)
+        self.loss_mean.update_state(tf.add_n(sums[0][0]), count)
+        self.bits_mean.update_state(tf.add_n(sums[0][1]) * LOG2E, count)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def contribution(self, count: Any, spans: Any, fresh: Any) -> list[list[Any]]:
+        """Loss, nats and gradients of this replica's rows, each as parts that are to be added up;
+        their states go on."""
+        if self.share.replicas > 1:
+            spans, fresh = spans[self._rows], fresh[self._rows]
+        given = [spans, fresh, *(state.value for state in self.states)]
+        rows = [tf.split(each, self._parts) for each in given]
+        parts = [self._gradients(count, *part) for part in zip(*rows, strict=True)]
+        loss, nats, gradients, states = zip(*parts, strict=True)
+        for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
+            kept.assign(tf.concat(state, axis=0))
+        return [list(each) for each in (loss, nats, *zip(*gradients, strict=True))]
+
+    def _part(self, count: Any, spans: Any, fresh: Any, *states: Any) -> Any:
+        """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
+        states after them."""
+        begun = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
+        targets = spans[:, self.objective.before :]
+        weights = tf.cast(targets >= 0, tf.float32)
+        with tf.GradientTape() as tape:
+            each, nats, after = self._charge(spans, tf.maximum(targets, 0), begun)
+            loss = tf.reduce_sum(each * weights) / count
+        gradients = tape.gradient(loss, self.network.trainable_variables)
+        nats = tf.reduce_sum(nats * weights) / count
+        return loss, nats, [_dense(gradient) for gradient in gradients], after
+
+    def _apply(self, gradients: Any) -> None:
+        """The optimizer's step with every weight's gradients of all parts."""
+        summed = [tf.add_n(parts) for parts in gradients]
+        self.optimizer.apply(summed, self.network.trainable_variables)
+
+    def _charge(self, spans: Any, labels: Any, states: Any) -> tuple[Any, Any, Any]:
+        """Loss and nats of every target (B, length), states after the span."""
+        if self._output is not None:
+            features, states = self.objective.logits(
+                self._output.network, spans, states, training=True
+            )
+            nats = self._output.nats(features, labels, self._capacity, self._low)
+            return nats, nats, states
+        logits, states = self.objective.logits(self.network, spans, states, training=True)
+        nats = cross_entropy(logits, labels)
+        each = nats if self._loss == "categorical" else binary_cross_entropy(labels, logits)
+        return each, nats, states
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything an update reads and writes: weights, optimizer, the states of all rows,
+        dropout seeds. All workers call it at once."""
+        everything = [*map(np.array, self._alike())]
+        for rows in zip(self.states, *(copy.states for copy in self.copies), strict=True):
+            everything.append(self.share.gather([*map(np.array, rows)], self._batch))
+        everything += [np.array(seed) - self._apart(seed) for seed in self._seeds()]
+        return {f"v{i}": value for i, value in enumerate(everything)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        values = (arrays[f"v{i}"] for i in itertools.count())
+        for variable in self._alike():
+            variable.assign(next(values))
+        for state in self.states:
+            state.assign(next(values)[self._rows])
+        for seed in self._seeds():
+            seed.assign(next(values) + self._apart(seed))
+        for copy in self.copies:
+            copy.restore(arrays)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Has the weights' running averages in the network, where the optimizer keeps them."""
+        if not self.optimizer.use_ema:
+            yield
+            return
+        kept = self.network.get_weights()
+        self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        yield
+        self.network.set_weights(kept)
+
+    def _alike(self) -> list[Any]:
+        """What is the same in all replicas."""
+        return [*self.network.weights, *self.optimizer.variables]
+
+    def _seeds(self) -> list[Any]:
+        generators = (getattr(g, "seed_generator", None) for g in self.network._flatten_layers())
+        return [generator.state for generator in generators if generator is not None]
+
+    def _apart(self, seed: Any) -> np.ndarray:
+        """Other replicas drop other units."""
+        return np.array([self._replica, 0]).astype(np.array(seed).dtype)
+
+
+def _dense(gradient: Any) -> Any:
+    """An embedding's gradient with what a repeated symbol gets added up: Keras' global norm would
+    take every occurrence for a row of its own."""
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+def binary_cross_entropy(labels: Any, logits: Any) -> Any:
+    """Keras' ``binary_crossentropy`` of a softmax against a one-hot target, (B, T) nats.
+
+    The mean over the V outputs of −[y ln p + (1 − y) ln(1 − p)], p cut off at 1e-7 as in Keras.
+    """
+    p = tf.clip_by_value(tf.nn.softmax(logits), 1e-7, 1 - 1e-7)
+    size = tf.shape(logits)[-1]
+    hit = tf.one_hot(labels, size)
+    return -tf.reduce_mean(hit * tf.math.log(p) + (1 - hit) * tf.math.log1p(-p), axis=-1)

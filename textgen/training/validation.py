@@ -1,0 +1,136 @@
+"""What happens after each round of a training: validation, checkpoint, patience."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from textgen.core import Diverged, Training, keep_freed_memory
+from textgen.evaluation import rows_at_once, score_step
+from textgen.models import Windows
+from textgen.tokenizers import Encoded
+from textgen.training.checkpoint import save_checkpoint
+
+ROWS, LANE = 64, 2000
+"""Validation while training: at most so many parallel rows, of at least so many symbols each."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
+    in bits per character; ``history`` has one row a round, that is between two validations."""
+
+    kernel: str = "fused"
+    updates_per_round: int = 0
+    rounds: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    validation_seconds: float = 0.0
+    characters_per_update: float = 0.0
+    calibration_seconds_per_update: float | None = None
+    best: float = math.inf
+    best_round: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def updates_planned(self) -> int:
+        return self.updates_per_round * self.rounds
+
+
+class Monitor(keras.callbacks.Callback):
+    """After each round: validation, best weights, checkpoint, patience; NaN at any update."""
+
+    def __init__(
+        self,
+        run: Path,
+        trainer: Any,
+        progress: Progress,
+        settings: Training,
+        validation: Sequence[Encoded],
+        best: dict[str, np.ndarray],
+    ) -> None:
+        super().__init__()
+        self.run, self.trainer, self.progress, self.settings = run, trainer, progress, settings
+        self.best = best
+        objective = trainer.objective
+        self._windows = Windows([e.symbols for e in validation], objective)
+        lanes = max(1, min(ROWS, len(self._windows.flat) // LANE))
+        self._rows = rows_at_once(trainer.network, objective.length, lanes)
+        self._step = score_step(objective, trainer.network)
+        unit = sum(e.characters + 1 for e in validation)
+        self._symbols_per_character = len(self._windows.flat) / unit
+        self._spelling = sum(float(e.spelling_bits.sum()) for e in validation) / unit
+        self._start = time.perf_counter()
+
+    def out_of_patience(self) -> bool:
+        patience = self.settings.patience
+        return bool(patience) and len(self.progress.history) - self.progress.best_round >= patience
+
+    def validate(self) -> float:
+        """Bits per character of the validation split, in parallel lanes that each begin with an
+        empty state: a little above the exact figure, which is computed once at the end."""
+        rows = self._rows
+        states = [tf.zeros((rows, state.shape[1]), tf.float32) for state in self.trainer.states]
+        total, count = 0.0, 0
+        updates = self._windows.updates_per_epoch(rows)
+        for spans, fresh in itertools.islice(self._windows.training(rows, 0), updates):
+            bits, states = self._step(spans, fresh, states)
+            total += float(tf.reduce_sum(bits))
+            count += int((spans[:, self._windows.before :] >= 0).sum())
+        return total / count * self._symbols_per_character + self._spelling
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        keep_freed_memory()  # every iterator over a Python generator undoes it
+        if logs is not None and not math.isfinite(float(logs["loss"])):
+            raise Diverged(
+                "training",
+                found=f"the loss is {float(logs['loss'])} at update "
+                f"{self.progress.updates + batch + 1}",
+                expected="a finite loss",
+                hint="lower training.learning_rate or training.clip_norm; the checkpoint of "
+                f"update {self.progress.updates} is kept in the run folder",
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        assert logs is not None
+        progress, now = self.progress, time.perf_counter
+        progress.updates += progress.updates_per_round
+        progress.seconds += now() - self._start
+        start = now()
+        share = self.trainer.share
+        with self.trainer.averaged():
+            validation = share.agree(self.validate() if share.chief else None)
+            if validation < progress.best or not self.best:
+                progress.best, progress.best_round = validation, epoch + 1
+                weights = self.trainer.network.get_weights()
+                self.best = {f"best{i}": w for i, w in enumerate(weights)}
+        progress.validation_seconds += now() - start
+        logs["validation_bits_per_character"] = validation
+        progress.history.append(
+            {
+                "round": epoch + 1,
+                "updates": progress.updates,
+                "seconds": progress.seconds,
+                "loss": float(logs["loss"]),
+                "training_bits_per_symbol": float(logs["bits_per_symbol"]),
+                "validation_bits_per_character": validation,
+                "learning_rate": float(self.trainer.optimizer.learning_rate),
+            }
+        )
+        arrays = self.trainer.arrays()
+        if share.chief:
+            save_checkpoint(self.run, {**arrays, **self.best}, asdict(progress))
+        if self.out_of_patience():
+            self.trainer.stop_training = True
