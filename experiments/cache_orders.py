@@ -1,11 +1,11 @@
-"""How far back should a cache of the document look, and does it help to trust contexts by kind?
+"""How far back should a memory of the document look, and does it help to trust contexts by kind?
 
     python experiments/cache_orders.py RUN [RUN …]
 
-Judged on validation text alone. The network of each finished run scores it once, without a cache;
-then, for each list of orders, a cache is tuned on every second document and judged on the others,
+Judged on validation text alone. The network of each finished run scores it once, without a memory;
+then, for each list of orders, a memory is tuned on every second document and judged on the others,
 and the other way round: once as it is, and once with all contexts of a level taken for one kind.
-What comes out is kept in ``experiments/results/document_cache/``.
+What comes out is kept in ``experiments/results/memory/``.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from unittest import mock
 import numpy as np
 
 from textgen.evaluation import memory
-from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_cache, with_cache
-from textgen.tokenizers.tokens import Encoded
+from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_memory, with_memory
+from textgen.tokenizers.tokens import EncodedDocument
 
-RESULTS = Path(__file__).parent / "results" / "document_cache" / "orders.json"
+RESULTS = Path(__file__).parent / "results" / "memory" / "orders.json"
 CHARACTERS = ([4, 6, 9, 14], [3, 4, 5, 6, 8, 10, 14], [2, 3, 4, 5, 6, 7, 8, 10, 12, 16])
 OTHERS = ([1, 2], [1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 6, 8])
 
 
 def trials(folder: Path) -> list[dict[str, object]]:
-    """Validation bits per character of a run, without a cache and with each list of orders."""
+    """Validation bits per character of a run, without a memory and with each list of orders."""
     from textgen.data.loading import load_text
     from textgen.runs import saved as runs
     from textgen.runs.evaluation import score_run
 
     run = runs.load_run(folder)
     loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
-    plain = score_run(replace(run, cache=None), loaded.validation)
-    encoded = [run.codec.encode(document.text) for document in loaded.validation]
+    plain = score_run(replace(run, memory=None), loaded.validation)
+    encoded = [run.tokenizer.encode(document.text) for document in loaded.validation]
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     found = []
     for orders in ([], *(CHARACTERS if characters else OTHERS)):
@@ -51,13 +51,13 @@ def trials(folder: Path) -> list[dict[str, object]]:
 
 
 def judged(
-    orders: Sequence[int], plain: Sequence[DocumentBits], encoded: Sequence[Encoded]
+    orders: Sequence[int], plain: Sequence[DocumentBits], encoded: Sequence[EncodedDocument]
 ) -> float:
-    """Bits per character of both halves, each with the cache that was tuned on the other."""
+    """Bits per character of both halves, each with the memory that was tuned on the other."""
     documents = list[DocumentBits]()
     for half in (0, 1):
-        cache = tuned_cache(orders, plain[half::2], encoded[half::2])
-        documents += with_cache(cache, list(plain[1 - half :: 2]), encoded[1 - half :: 2])
+        memory = tuned_memory(orders, plain[half::2], encoded[half::2])
+        documents += with_memory(memory, list(plain[1 - half :: 2]), encoded[1 - half :: 2])
     return float(summarise(documents)["bits_per_character"]["total"])
 
 

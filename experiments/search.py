@@ -74,7 +74,7 @@ def trained(experiment: Experiment, updates: int, kernel: str) -> dict[str, Any]
     return {
         "validation": progress.best,
         "curve": [round(row["validation_bits_per_character"], 4) for row in history],
-        "training_bits_per_symbol": round(history[-1]["training_bits_per_symbol"], 4),
+        "training_bits_per_token": round(history[-1]["training_bits_per_token"], 4),
     }
 
 

@@ -49,10 +49,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-NO_CACHE = " --set document_cache.orders=[]"
+NO_CACHE = " --set memory.orders=[]"
 ON_ONE_CORE = f"{NO_CACHE} --set training.threads=1 --set training.seconds=2000"
 SETTINGS_OF = {
-    "word_count_5": f"word_count_5.toml{NO_CACHE} --set tokenizer.rare_words.document_cache=false",
+    "word_count_5": f"word_count_5.toml{NO_CACHE} --set tokenizer.rare_words.memory=false",
     "char_hour": "char_hour.toml",
     "char_hour_dropout": "char_hour.toml --set backbone.dropout=0.3 --name char_hour_dropout",
     "char_hour_weight_drop": "char_hour.toml --set backbone.weight_drop=0.25 "
@@ -120,7 +120,7 @@ def arms_table() -> str:
                 f"{model['model']:.3f} + {model['spelling']:.3f}",
                 f"{m['test']['mean_over_documents']:.3f}",
                 f"{m['test']['replacement_rate']:.1%}",
-                f"{m['test']['symbols_per_character']:.3f}",
+                f"{m['test']['tokens_per_character']:.3f}",
                 f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
                 f"{training['parameters'] / 1e6:.2f} M",
                 f"{training['characters'] / 1e6:.1f} M",
@@ -129,14 +129,14 @@ def arms_table() -> str:
         )
     head = (
         "arm|bpc|model + spelling|mean over tales|replaced|"
-        "symbols a character|real words (human)|parameters|characters seen|"
+        "tokens a character|real words (human)|parameters|characters seen|"
         "preparation + training, s"
     )
     return table(head.split("|"), rows)
 
 
 def reversal_table() -> str:
-    """One policy at several minimum counts, and what an n-gram makes of the same symbols."""
+    """One policy at several minimum counts, and what an n-gram makes of the same tokens."""
     rows = []
     for count in COUNTS:
         m = result({1: "word_full", 2: "word_rare_unk"}.get(count, f"word_rare_unk_{count}"))
@@ -145,7 +145,7 @@ def reversal_table() -> str:
         rows.append(
             [
                 str(count),
-                f"{m['symbols']:,}",
+                f"{m['tokens']:,}",
                 f"{m['test']['replacement_rate']:.1%}",
                 *three(m["test"]),
                 *three(gram["test"]),
@@ -157,7 +157,7 @@ def reversal_table() -> str:
             ]
         )
     head = (
-        "minimum count|symbols|replaced|LSTM: model|+ spelling|= total|"
+        "minimum count|tokens|replaced|LSTM: model|+ spelling|= total|"
         "4-gram: model|+ spelling|= total|"
         "without recall: + spelling|LSTM = total|4-gram = total"
     )
@@ -177,16 +177,16 @@ def ngrams_table() -> str:
     rows = []
     for path in sorted((RESULTS / "ngrams").glob("*.json")):
         m = ngram(path.stem)
-        if not path.stem.startswith("unk_") and not path.stem.endswith("_cache"):
+        if not path.stem.startswith("unk_") and not path.stem.endswith("_memory"):
             rows.append([f"`{m['experiment']}`", str(m["order"]), *three(m["test"])])
-    return table(["symbols of", "order", "model", "+ spelling", "= total"], rows)
+    return table(["tokens of", "order", "model", "+ spelling", "= total"], rows)
 
 
 def cache_table() -> str:
-    """What a cache of the document saves of the spelling, by policy and minimum count."""
+    """What a memory of the document saves of the spelling, by policy and minimum count."""
     rows = []
-    for path in sorted((RESULTS / "ngrams").glob("*_cache.json")):
-        cached, plain = ngram(path.stem), ngram(path.stem.removesuffix("_cache"))
+    for path in sorted((RESULTS / "ngrams").glob("*_memory.json")):
+        cached, plain = ngram(path.stem), ngram(path.stem.removesuffix("_memory"))
         name, count = cached["experiment"], re.match(r"unk_(\d+)", path.stem)
         (_, before, total), (_, after, lower) = (three(each["test"]) for each in (plain, cached))
         saved = bits(plain) - bits(cached)
@@ -194,7 +194,7 @@ def cache_table() -> str:
         rows.append([f"`{name}`", minimum, before, after, f"{saved:.3f}", total, lower])
     rows.sort(key=lambda row: (row[0], int(row[1])))
     head = (
-        "arm|minimum count|spelling without|with a cache|saved|4-gram, total without|with a cache"
+        "arm|minimum count|spelling without|with a memory|saved|4-gram, total without|with a memory"
     )
     return table(head.split("|"), rows)
 
@@ -270,11 +270,11 @@ def positions_table() -> str:
 def study_table(name: str) -> str:
     """The arms of a study, best first, and the lines beside them."""
     report = result(f"reports/{name}")
-    with_cache = any("document_cache_saves" in arm["test"] for arm in report["arms"])
+    with_memory = any("memory_saves" in arm["test"] for arm in report["arms"])
 
     def cached(test: dict[str, Any]) -> list[str]:
-        saved = test.get("document_cache_saves")
-        return [f"{saved:.3f}" if saved else ""] if with_cache else []
+        saved = test.get("memory_saves")
+        return [f"{saved:.3f}" if saved else ""] if with_memory else []
 
     rows = []
     for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
@@ -303,23 +303,23 @@ def study_table(name: str) -> str:
         )
     head = (
         "arm|bpc|95 % interval|model + spelling|"
-        + "cache saves|" * with_cache
+        + "memory saves|" * with_memory
         + "deviation over seeds (number)|replaced|parameters|characters seen|seconds"
     )
     return table(head.split("|"), rows)
 
 
 def cache_orders_table() -> str:
-    """Validation figures of some runs by how far a cache of the document looks back, and by whether
-    it tells kinds of context apart."""
+    """Validation figures of some runs by how far a memory of the document looks back, and by
+    whether it tells kinds of context apart."""
     rows = [
         [
             f"`{run}`",
-            ", ".join(map(str, trial["orders"])) or "no cache",
+            ", ".join(map(str, trial["orders"])) or "no memory",
             f"{trial['one_kind']:.4f}" if trial["orders"] else "",
             f"{trial['validation']:.4f}",
         ]
-        for run, trials in result("document_cache/orders").items()
+        for run, trials in result("memory/orders").items()
         for trial in trials
     ]
     return table("run of the study|orders|one kind|six kinds of context".split("|"), rows)
@@ -330,7 +330,7 @@ def training_counts_table() -> str:
     keys = ("network", "network and document", "training", "training and document")
     rows = [
         [f"`{run}`", *(f"{found[key]:.3f}" for key in keys)]
-        for run, found in result("document_cache/training").items()
+        for run, found in result("memory/training").items()
     ]
     head = "run|network|with the document|with the training text|with both"
     return table(head.split("|"), rows)
@@ -365,7 +365,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_subwords": lambda: search_table("subwords"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,
-    "cache": cache_table,
+    "memory": cache_table,
     "cache_orders": cache_orders_table,
     "training_counts": training_counts_table,
     "precision": lambda: study_table("precision"),

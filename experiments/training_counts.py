@@ -1,12 +1,12 @@
-"""Would it help to count the training text as well? Networks, caches, n-grams, and all together.
+"""Would it help to count the training text as well? Networks, memories, n-grams, and all together.
 
     python experiments/training_counts.py RUN [RUN …]
 
-What followed the last few symbols in the *training* text is mixed into what the network of a
-finished run says, as a cache of the document mixes in what followed them in the document: the same
-Pitman-Yor process, whose counts stay as they are. On it a cache of the document may stand. Both are
-tuned on the validation split. What comes out of the test split is kept in
-``experiments/results/document_cache/``.
+What followed the last few tokens in the *training* text is mixed into what the network of a
+finished run says, as a memory of the document mixes in what followed them in the document: the same
+Pitman-Yor process, whose counts stay as they are. On it a memory of the document may stand. Both
+are tuned on the validation split. What comes out of the test split is kept in
+``experiments/results/memory/``.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_cache, with_cache
+from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_memory, with_memory
 from textgen.evaluation.memory import Counts, fitted
 from textgen.tokenizers.tokens import BOUNDARY
 
-RESULTS = Path(__file__).parent / "results" / "document_cache" / "training.json"
+RESULTS = Path(__file__).parent / "results" / "memory" / "training.json"
 CHARACTERS, OTHERS = (1, 2, 3, 4, 5, 6, 8, 10), (0, 1, 2, 3)
 
 
 def counts(
     training: Sequence[np.ndarray], others: Sequence[np.ndarray], orders: Sequence[int]
 ) -> Counts:
-    """What the training documents have counted, for every symbol and end mark of the others.
+    """What the training documents have counted, for every token and end mark of the others.
 
     Args:
-        training, others: (n,) symbols each.
+        training, others: (n,) tokens each.
         orders: rising.
     """
     before = np.full(max(orders) + 1, BOUNDARY)
@@ -65,7 +65,7 @@ def counts(
 
 def measured(folder: Path) -> dict[str, float]:
     """Test bits per character of a run: its network alone, with counts of the training text, and
-    either of them with a cache of the document."""
+    either of them with a memory of the document."""
     from textgen.data.loading import load_text
     from textgen.runs import saved as runs
     from textgen.runs.evaluation import score_run
@@ -75,10 +75,10 @@ def measured(folder: Path) -> dict[str, float]:
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     orders = CHARACTERS if characters else OTHERS
     parts = [loaded.validation, loaded.test]
-    encoded = [[run.codec.encode(d.text) for d in part] for part in parts]
-    training = [run.codec.encode(d.text, training=True).symbols for d in loaded.train]
-    plain = [score_run(replace(run, cache=None), part) for part in parts]
-    counted = [counts(training, [e.symbols for e in part], orders) for part in encoded]
+    encoded = [[run.tokenizer.encode(d.text) for d in part] for part in parts]
+    training = [run.tokenizer.encode(d.text, training=True).tokens for d in loaded.train]
+    plain = [score_run(replace(run, memory=None), part) for part in parts]
+    counted = [counts(training, [e.tokens for e in part], orders) for part in encoded]
     chances = [np.exp2(-np.concatenate([d.model_bits for d in p]).astype(float)) for p in plain]
     mixture = fitted(orders, chances[0], counted[0])
     mixed = [
@@ -87,10 +87,10 @@ def measured(folder: Path) -> dict[str, float]:
     ]
     result = {}
     for name, (validation, test) in {"network": plain, "training": mixed}.items():
-        cache = tuned_cache(run.experiment.document_cache.orders, validation, encoded[0])
+        memory = tuned_memory(run.experiment.memory.orders, validation, encoded[0])
         for key, documents in (
             (name, test),
-            (f"{name} and document", with_cache(cache, test, encoded[1])),
+            (f"{name} and document", with_memory(memory, test, encoded[1])),
         ):
             result[key] = summarise(documents)["bits_per_character"]["total"]
     return result

@@ -1,6 +1,6 @@
 """A text through an arithmetic coder and back: what a claimed likelihood is worth.
 
-The coder is driven by the model's probabilities for symbols and by the policy's for what a symbol
+The coder is driven by the model's probabilities for tokens and by the policy's for what a token
 leaves open. One function walks through both directions, so encoder and decoder cannot disagree.
 """
 
@@ -10,13 +10,13 @@ import constriction
 import numpy as np
 
 from textgen.evaluation.likelihood import Stepper
-from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, Encoded
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument
 from textgen.tokenizers.words.rare_words.drop import Dropped
 from textgen.tokenizers.words.rare_words.neighbour import Substituted
 from textgen.tokenizers.words.rare_words.placeholders import Placeholders
 from textgen.tokenizers.words.rare_words.unk import NAME
-from textgen.tokenizers.words.spelling import Earlier
-from textgen.tokenizers.words.tokenizer import WordCodec
+from textgen.tokenizers.words.spelling import DocumentCounts
+from textgen.tokenizers.words.tokenizer import WordTokenizer
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, UPPER
 
 CODE_POINTS = 0x110000
@@ -82,16 +82,16 @@ def spelled(coder, speller, name, known, earlier):
             word += options[index]
 
 
-def surface(coder, codec, symbol, known, earlier):
-    """What a symbol leaves open, or None if it leaves nothing."""
-    replacer = getattr(codec, "replacer", None)
-    if symbol == ESCAPE:
+def surface(coder, tokenizer, token, known, earlier):
+    """What a token leaves open, or None if it leaves nothing."""
+    replacer = getattr(tokenizer, "replacer", None)
+    if token == ESCAPE:
         return character(coder, known)
-    if isinstance(replacer, Placeholders) and FIRST_OWN <= symbol < replacer.first_word:
-        name = replacer.classes[symbol - FIRST_OWN]
+    if isinstance(replacer, Placeholders) and FIRST_OWN <= token < replacer.first_word:
+        name = replacer.classes[token - FIRST_OWN]
         return spelled(coder, replacer.speller, name, known, earlier)
-    if isinstance(replacer, Substituted) and symbol in replacer._able:
-        literal = replacer._able[symbol]
+    if isinstance(replacer, Substituted) and token in replacer._able:
+        literal = replacer._able[token]
         p = replacer._chances[literal]
         index = None if known is None else int(known != literal)
         if coder.choose(np.array([1 - p, p]), index):
@@ -101,76 +101,76 @@ def surface(coder, codec, symbol, known, earlier):
 
 
 def gap(coder, replacer, known, earlier):
-    """The words dropped in one gap, ``known`` as a list of tokens when encoding."""
+    """The words dropped in one gap, ``known`` as a list of pieces when encoding."""
     found = []
     while True:
         more = None if known is None else int(len(found) < len(known))
         if not coder.choose(np.array([1 - replacer.missing, replacer.missing]), more):
             return found
-        token = None if known is None else known[len(found)]
-        core = None if token is None else token.removeprefix(" ")
-        spaced = None if token is None else int(token != core)
+        piece = None if known is None else known[len(found)]
+        core = None if piece is None else piece.removeprefix(" ")
+        spaced = None if piece is None else int(piece != core)
         spaced = coder.choose(np.array([1 - replacer.spaced, replacer.spaced]), spaced)
         found.append(" " * spaced + spelled(coder, replacer.speller, NAME, core, earlier))
 
 
-def walk(coder, codec, stepper, encoded, gaps):
+def walk(coder, tokenizer, stepper, encoded, gaps):
     """All of a document, in the order in which a reader needs it."""
-    symbols, surfaces, earlier = [], [], Earlier()
-    known = None if encoded is None else [*encoded.symbols.tolist(), BOUNDARY]
+    tokens, surfaces, earlier = [], [], DocumentCounts()
+    known = None if encoded is None else [*encoded.tokens.tolist(), BOUNDARY]
     given = iter(()) if encoded is None else iter(encoded.surfaces)
-    dropped = isinstance(getattr(codec, "replacer", None), Dropped)
+    dropped = isinstance(getattr(tokenizer, "replacer", None), Dropped)
     while True:
         if dropped:
-            tokens = None if encoded is None else gaps[len(surfaces)]
-            surfaces.append("".join(gap(coder, codec.replacer, tokens, earlier)))
-        index = None if known is None else known[len(symbols)]
-        symbol = coder.choose(stepper.probabilities(), index)
-        stepper.append(symbol)
-        if symbol == BOUNDARY:
-            return symbols, surfaces
-        symbols.append(symbol)
+            pieces = None if encoded is None else gaps[len(surfaces)]
+            surfaces.append("".join(gap(coder, tokenizer.replacer, pieces, earlier)))
+        index = None if known is None else known[len(tokens)]
+        token = coder.choose(stepper.probabilities(), index)
+        stepper.append(token)
+        if token == BOUNDARY:
+            return tokens, surfaces
+        tokens.append(token)
         if not dropped:
-            opened = leaves_open(codec, symbol, symbols[-2] if len(symbols) > 1 else BOUNDARY)
+            opened = leaves_open(tokenizer, token, tokens[-2] if len(tokens) > 1 else BOUNDARY)
             at = next(given) if opened and encoded is not None else None
             if opened:
-                surfaces.append(surface(coder, codec, symbol, at, earlier))
+                surfaces.append(surface(coder, tokenizer, token, at, earlier))
 
 
-def leaves_open(codec, symbol, before):
-    replacer = getattr(codec, "replacer", None)
-    if symbol == ESCAPE:
+def leaves_open(tokenizer, token, before):
+    replacer = getattr(tokenizer, "replacer", None)
+    if token == ESCAPE:
         return True
     if isinstance(replacer, Placeholders):
-        return FIRST_OWN <= symbol < replacer.first_word
+        return FIRST_OWN <= token < replacer.first_word
     cased = before in (CAPITAL, UPPER)
-    return isinstance(replacer, Substituted) and symbol in replacer._able and not cased
+    return isinstance(replacer, Substituted) and token in replacer._able and not cased
 
 
-def dropped_tokens(codec, text):
-    """The tokens missing in each gap of a text that lost its rare words."""
-    from textgen.tokenizers.words.tokenizer import tokenise
+def dropped_tokens(tokenizer, text):
+    """The pieces missing in each gap of a text that lost its rare words."""
+    from textgen.tokenizers.words.tokenizer import pretokenize
 
-    if not (isinstance(codec, WordCodec) and isinstance(codec.replacer, Dropped)):
+    if not (isinstance(tokenizer, WordTokenizer) and isinstance(tokenizer.replacer, Dropped)):
         return []
     gaps = [[]]
-    for token in tokenise(text):
-        parts = codec.vocabulary.parts(token)
+    for piece in pretokenize(text):
+        parts = tokenizer.vocabulary.parts(piece)
         if parts is None:
-            gaps[-1].append(token)
+            gaps[-1].append(piece)
         else:
             gaps += [[] for _ in range(len(parts[0]) + 1)]
     return gaps
 
 
-def there_and_back(codec, objective, network, backbone, text, cache=None):
-    """(bits on the wire, decoded text) of ``text`` under a model, perhaps with a cache of it."""
-    encoded = codec.encode(text)
+def there_and_back(tokenizer, objective, network, backbone, text, memory=None):
+    """(bits on the wire, decoded text) of ``text`` under a model, perhaps with a memory of it."""
+    encoded = tokenizer.encode(text)
     writing = Writing()
-    stepper = Stepper(objective, network, backbone, cache)
-    walk(writing, codec, stepper, encoded, dropped_tokens(codec, text))
+    stepper = Stepper(objective, network, backbone, memory)
+    walk(writing, tokenizer, stepper, encoded, dropped_tokens(tokenizer, text))
     compressed = writing.words()
-    stepper = Stepper(objective, network, backbone, cache)
-    symbols, surfaces = walk(Reading(compressed), codec, stepper, None, [])
-    again = Encoded(np.array(symbols), tuple(surfaces), np.zeros(0), 0, 0, 0)
-    return 32 * len(compressed), codec.decode(again)
+    stepper = Stepper(objective, network, backbone, memory)
+    tokens, surfaces = walk(Reading(compressed), tokenizer, stepper, None, [])
+    again = EncodedDocument(np.array(tokens), tuple(surfaces), np.zeros(0), 0, 0, 0)
+    return 32 * len(compressed), tokenizer.decode(again)

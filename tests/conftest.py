@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from textgen.core import backend
-from textgen.evaluation.memory import CONTEXTS, Cache
+from textgen.evaluation.memory import CONTEXTS, Memory
 from textgen.tokenizers.words.rare_words.cluster import Cluster
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.neighbour import Neighbour
@@ -24,14 +24,14 @@ from textgen.tokenizers.words.rare_words.unk import Unk
 POLICIES = [
     Unk(),
     Unk(recall=False),
-    Unk(document_cache=True),
+    Unk(memory=True),
     Pos(),
     Pos(tags="noun"),
-    Cluster(clusters=3, epochs=1, document_cache=True),
+    Cluster(clusters=3, epochs=1, memory=True),
     Neighbour(epochs=1),
-    Neighbour(epochs=1, same_tag=True, document_cache=True),
+    Neighbour(epochs=1, same_tag=True, memory=True),
     Drop(),
-    Drop(document_cache=True),
+    Drop(memory=True),
     Spell(),
 ]
 """Every rare-word policy; a contract test checks that none is missing."""
@@ -43,7 +43,7 @@ ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment(tmp_path_factory):
-    """No user's data folder or cache is read; TensorFlow is started the way the commands do."""
+    """No user's data folder or memory is read; TensorFlow is started the way the commands do."""
     os.environ.pop("TEXTGEN_DATA", None)
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     backend.start_tensorflow()
@@ -59,11 +59,11 @@ def made_up(sentences: int, seed: int) -> str:
     return "\n\n".join(" ".join(lines[i : i + 4]) for i in range(0, len(lines), 4))
 
 
-def made_up_cache(*orders: int) -> Cache:
-    """A cache of the document in which neighbouring kinds of context have other numbers."""
+def made_up_memory(*orders: int) -> Memory:
+    """A memory of the document in which neighbouring kinds of context have other numbers."""
     places = np.arange(len(orders))[:, None] + np.arange(CONTEXTS)
     discounts, strengths = 0.05 + 0.15 * (places % 6), 50.0 / 3.0 ** (places % 6)
-    return Cache.load({"orders": orders, "discounts": discounts, "strengths": strengths})
+    return Memory.load({"orders": orders, "discounts": discounts, "strengths": strengths})
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +96,7 @@ window = 16
 [backbone]
 units = [24]
 
-[document_cache]
+[memory]
 orders = [1, 3]
 
 [training]

@@ -40,8 +40,11 @@ def main(strategy: str, folder: Path) -> None:
     cluster = meeting.find_cluster(settings)
     meeting.meet(cluster, {"test": "the same"}, wait=60)
     share = strategy.start_strategy(settings, cluster)
-    codec = Characters().fit([made_up(50, 0)])
-    encoded = [codec.encode(made_up(30, i)) for i in range(6)], [codec.encode(made_up(20, 9))]
+    tokenizer = Characters().fit([made_up(50, 0)])
+    encoded = (
+        [tokenizer.encode(made_up(30, i)) for i in range(6)],
+        [tokenizer.encode(made_up(20, 9))],
+    )
     model = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
 
     class Killed(keras.callbacks.Callback):
@@ -51,7 +54,7 @@ def main(strategy: str, folder: Path) -> None:
 
     def fit(name, *callbacks, seed=share.first):
         """Networks differ from worker to worker: the chief's weights are the ones."""
-        network, backbone = tiny_model(NextToken(8), codec.size, seed=seed, **model)
+        network, backbone = tiny_model(NextToken(8), tokenizer.size, seed=seed, **model)
         progress = loop.train(
             folder / name, network, NextToken(8), backbone, settings, encoded, 3,
             lambda *_: list(callbacks), share=share,

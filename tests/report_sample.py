@@ -47,7 +47,7 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "total": total,
         "deviation": 0.004 if len(seeds) > 1 else None,
         "mean_over_documents": total - 0.013,
-        "document_cache_saves": 0.031,
+        "memory_saves": 0.031,
         "low": total - 0.015,
         "high": total + 0.017,
     }
@@ -57,12 +57,12 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "runs": [{"seed": s, "folder": f"runs/{name}-{s}", "total": total} for s in seeds],
         "tokenizer": {"kind": "words", "rare_words": {"kind": "unk"}},
         "backbone": {"units": [256, 256]},
-        "document_cache": [0, 1, 2],
+        "memory": [0, 1, 2],
         "document_cache_by_kind": True,
         "context": "the whole document so far",
-        "symbols": 15_400,
+        "tokens": 15_400,
         "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
-        "symbols_per_character": 0.207,
+        "tokens_per_character": 0.207,
         "replacement_rate": 0.044,
         "parameters": 3_770_000,
         "updates": [1200 + s for s in seeds],
@@ -102,7 +102,7 @@ def reference(key: str, label: str, total: float) -> dict:
             "low": total - 0.02,
             "high": total + 0.02,
             "mean_over_documents": total,
-            "document_cache_saves": 0.0,
+            "memory_saves": 0.0,
         },
         "validation": costs | {"without_cache": total},
     }
@@ -230,7 +230,7 @@ def sample(
                 "arms": {
                     n: {
                         "text": " " + made_up(12, i)[:500],
-                        "realised": [[5, 11, "<NN>"]],
+                        "filled": [[5, 11, "<NN>"]],
                         "copied": [[8, 48]],
                     }
                     for i, n in enumerate(totals)

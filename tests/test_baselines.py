@@ -16,13 +16,13 @@ from textgen.evaluation.baselines.kneser_ney import FALLBACK, KneserNey, discoun
 from textgen.evaluation.baselines.unigram import Unigram
 from textgen.evaluation.counting import baseline
 from textgen.evaluation.memory import tuned
-from textgen.tokenizers.characters import CharacterCodec, Characters
+from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.tokens import BOUNDARY
 
 A, B = 2, 3
 
 
-def symbols(text):
+def tokens(text):
     return np.array([{"a": A, "b": B}[c] for c in text], dtype=np.uint8)
 
 
@@ -37,7 +37,7 @@ def documents(count, length, size, seed, repeat=3):
 
 
 class Slow:
-    """The same model as written on paper: dictionaries, one symbol at a time."""
+    """The same model as written on paper: dictionaries, one token at a time."""
 
     def __init__(self, order, texts, size):
         self.order, self.size = order, size
@@ -66,14 +66,14 @@ class Slow:
         found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
         return found if min(found) > 0 else FALLBACK
 
-    def probability(self, context, symbol):
-        below = self.probability(context[1:], symbol) if context else 1 / self.size
+    def probability(self, context, token):
+        below = self.probability(context[1:], token) if context else 1 / self.size
         after = self.after.get(context)
         if not after:
             return below
         d = self.discounts[len(context) + 1]
         total = sum(after.values())
-        own = after.get(symbol, 0)
+        own = after.get(token, 0)
         left = sum(d[min(count, 3) - 1] for count in after.values())
         return (own - (d[min(own, 3) - 1] if own else 0)) / total + left / total * below
 
@@ -89,9 +89,9 @@ class Slow:
 def test_worked_by_hand():
     # bigrams of "aaaaab" and "bbbb", ^ and $ the ends: ^a 1, ^b 1, ab 1, b$ 2, bb 3, aa 4
     # n₁ … n₄ = 3, 1, 1, 1; Y = 3/5; D₁ = 1 − 2·.6/3 = .6, D₂ = 2 − 3·.6 = .2, D₃ = 3 − 4·.6 = .6
-    # symbols before $, a, b: 1, 2, 3 of 6, n₄ = 0, so D = .5, 1, 1.5 and γ = 3/6:
-    # P₁ = .5/6 + .125, 1/6 + .125, 1.5/6 + .125, and .125 for the symbol that never occurs
-    model = KneserNey(2).fit([symbols("aaaaab"), symbols("bbbb")], 4)
+    # tokens before $, a, b: 1, 2, 3 of 6, n₄ = 0, so D = .5, 1, 1.5 and γ = 3/6:
+    # P₁ = .5/6 + .125, 1/6 + .125, 1.5/6 + .125, and .125 for the token that never occurs
+    model = KneserNey(2).fit([tokens("aaaaab"), tokens("bbbb")], 4)
     below = np.array([0.5 / 6, 0, 1 / 6, 1.5 / 6]) + 0.5 / 4
     after_a = [0.05, 0.03, (4 - 0.6) / 5 + 0.07, (1 - 0.6) / 5 + 0.09]  # γ = 1.2/5
     np.testing.assert_allclose(model.distribution([A]), after_a, atol=1e-12)
@@ -99,7 +99,7 @@ def test_worked_by_hand():
     np.testing.assert_allclose(model.distribution([A, B]), after_b, atol=1e-12)
     at_start = [0.125, 0.075, 0.2 + 0.175, 0.2 + 0.225]  # γ = 1.2/2
     np.testing.assert_allclose(model.distribution([]), at_start, atol=1e-12)
-    (bits,) = model.symbol_bits([symbols("ab")])
+    (bits,) = model.token_bits([tokens("ab")])
     expected = -np.log2([at_start[A], after_a[B], after_b[BOUNDARY]])
     np.testing.assert_allclose(bits, expected, rtol=1e-6)
     assert bits.dtype == np.float32
@@ -107,7 +107,7 @@ def test_worked_by_hand():
 
 def test_grams_at_the_start_of_a_document_keep_their_plain_counts():
     # ^a 8 and ^b 2 times, not once each as continuations of ^^; all discounts fall back
-    model = KneserNey(3).fit([symbols("ab")] * 8 + [symbols("ba")] * 2, 4)
+    model = KneserNey(3).fit([tokens("ab")] * 8 + [tokens("ba")] * 2, 4)
     single = 1 / 6 + 0.5 / 4
     double = (8 - 1.5) / 10 + 0.25 * single
     assert model.distribution([])[A] == pytest.approx((8 - 1.5) / 10 + 0.25 * double)
@@ -130,7 +130,7 @@ def test_discounts(counts, expected):
 def test_agrees_with_the_slow_implementation(order, size):
     training, held_out = documents(8, 150, size, 0), documents(3, 60, size + 2, 1)
     fast, slow = KneserNey(order).fit(training, size + 2), Slow(order, training, size + 2)
-    for text, bits in zip(held_out, fast.symbol_bits(held_out), strict=True):
+    for text, bits in zip(held_out, fast.token_bits(held_out), strict=True):
         np.testing.assert_allclose(bits, slow.bits(text), rtol=2e-6)
 
 
@@ -156,7 +156,7 @@ def test_continuations_sum_to_one_after_any_context():
 def test_bits_are_those_of_the_distribution_and_the_end_mark_is_charged():
     model = KneserNey(3).fit(documents(4, 100, 9, 4), 9)
     (text,) = documents(1, 20, 9, 5)
-    (bits,) = model.symbol_bits([text])
+    (bits,) = model.token_bits([text])
     assert bits.shape == (len(text) + 1,)
     charged = [*map(int, text), BOUNDARY]
     expected = [-np.log2(model.distribution(text[:i])[s]) for i, s in enumerate(charged)]
@@ -166,32 +166,32 @@ def test_bits_are_those_of_the_distribution_and_the_end_mark_is_charged():
 def test_documents_are_scored_independently():
     model = KneserNey(4).fit(documents(4, 100, 9, 6), 9)
     texts = [*documents(3, 30, 9, 7), np.array([], dtype=np.uint8)]
-    together = model.symbol_bits(texts)
+    together = model.token_bits(texts)
     for text, bits in zip(texts, together, strict=True):
-        np.testing.assert_array_equal(bits, model.symbol_bits([text])[0])
-    assert model.symbol_bits([]) == []
+        np.testing.assert_array_equal(bits, model.token_bits([text])[0])
+    assert model.token_bits([]) == []
 
 
 def test_no_gram_reaches_over_two_documents():
-    apart = KneserNey(2).fit([symbols("a"), symbols("b")], 4)
-    joined = KneserNey(2).fit([symbols("ab")], 4)
+    apart = KneserNey(2).fit([tokens("a"), tokens("b")], 4)
+    joined = KneserNey(2).fit([tokens("ab")], 4)
     assert apart.distribution([A])[B] < joined.distribution([A])[B]
 
 
 @pytest.mark.parametrize("order", [1, 4])
-def test_without_training_text_every_symbol_costs_the_same(order):
+def test_without_training_text_every_token_costs_the_same(order):
     model = KneserNey(order).fit([], 32)
-    (bits,) = model.symbol_bits([np.arange(1, 32)])
+    (bits,) = model.token_bits([np.arange(1, 32)])
     np.testing.assert_allclose(bits, 5)
 
 
 @pytest.mark.parametrize("wrong", [0, 9])
-def test_symbols_out_of_range_are_refused(wrong):
+def test_tokens_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="from 1 to 8"):
         KneserNey(2).fit([np.array([1, wrong])], 9)
 
 
-def test_the_unigram_is_how_often_each_symbol_occurs():
+def test_the_unigram_is_how_often_each_token_occurs():
     training = [np.repeat(np.arange(1, 5), (400, 300, 200, 99))]
     found = Unigram().fit(training, 5).distribution([1, 2, 3])
     np.testing.assert_allclose(found, [0.001, 0.4, 0.3, 0.2, 0.099], atol=2e-3)
@@ -205,7 +205,7 @@ def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
     training = [document.astype(np.uint8) for document in documents(3, 60, 12, 0)]
     ends = [entry(order=order) for order in {*entry.orders[:1], *entry.orders[-1:]}]
     for made in (entry(), *ends):
-        for bits in made.fit(training, size).symbol_bits(training):
+        for bits in made.fit(training, size).token_bits(training):
             assert bits.sum() > 0
 
 
@@ -214,16 +214,16 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     assert cli.main(["baseline", str(experiment_file), "--kind", kind, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert list(record) == (
-        "baseline order experiment tokenizer seed symbols extra_data unit corpus seconds test"
+        "baseline order experiment tokenizer seed tokens extra_data unit corpus seconds test"
     ).split(" ")
     assert record["baseline"] == kind
     assert record["order"] == {"kneser_ney": 4, "ppmd": 8}.get(kind)
     bits = record["test"]["bits_per_character"]
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
-    on_symbols = kind in ("kneser_ney", "unigram")
-    assert (record["tokenizer"] is not None) is (record["symbols"] is not None) is on_symbols
-    assert (record["test"]["symbols_per_character"] is not None) is on_symbols
+    on_tokens = kind in ("kneser_ney", "unigram")
+    assert (record["tokenizer"] is not None) is (record["tokens"] is not None) is on_tokens
+    assert (record["test"]["tokens_per_character"] is not None) is on_tokens
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("unigram", "replaced"), ("xz", "the text itself")])
@@ -242,7 +242,7 @@ def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkey
         raise AssertionError("fitted")
 
     monkeypatch.setattr(Characters, "fit", refuse)
-    monkeypatch.setattr(CharacterCodec, "charged", False)
+    monkeypatch.setattr(CharacterTokenizer, "charged", False)
     arguments = ["--kind", "ppmd", "--order", "3", "--order", "5", "--json"]
     assert cli.main(["baseline", str(experiment_file), *arguments]) == 0
     three, five = map(json.loads, capsys.readouterr().out.splitlines())
@@ -252,28 +252,28 @@ def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkey
 
 
 def test_a_baseline_has_the_document_cache_of_the_experiment(experiment_file):
-    """Tuned on the validation part, and what it costs is what the cache makes of the plain bits."""
-    plain = config.load_experiment(experiment_file, ["document_cache.orders=[]"])
+    """Tuned on validation, and what it costs is what the memory makes of the plain bits."""
+    plain = config.load_experiment(experiment_file, ["memory.orders=[]"])
     loaded = load_corpus(plain)
     (without,) = baseline(plain, loaded, [2])
     (cached,) = baseline(config.load_experiment(experiment_file), loaded, [2])
-    codec = plain.tokenizer.fit([d.text for d in loaded.train])
+    tokenizer = plain.tokenizer.fit([d.text for d in loaded.train])
     encoded = {
-        part: [codec.encode(d.text).symbols for d in getattr(loaded, part)]
+        part: [tokenizer.encode(d.text).tokens for d in getattr(loaded, part)]
         for part in ("train", "validation", "test")
     }
-    model = KneserNey(order=2).fit(encoded["train"], codec.size)
-    bits = model.symbol_bits(encoded["validation"])
-    cache = tuned((1, 3), list(zip(encoded["validation"], bits, strict=True)))
-    test = zip(encoded["test"], model.symbol_bits(encoded["test"]), strict=True)
-    expected = sum(float(cache.bits(s, b).sum(dtype=float)) for s, b in test)
+    model = KneserNey(order=2).fit(encoded["train"], tokenizer.size)
+    bits = model.token_bits(encoded["validation"])
+    memory = tuned((1, 3), list(zip(encoded["validation"], bits, strict=True)))
+    test = zip(encoded["test"], model.token_bits(encoded["test"]), strict=True)
+    expected = sum(float(memory.bits(s, b).sum(dtype=float)) for s, b in test)
     unit = sum(len(d.text) + 1 for d in loaded.test)
     found = cached["test"]["bits_per_character"]["total"]
     assert found == pytest.approx(expected / unit, rel=1e-6)
     saved = without["test"]["bits_per_character"]["total"] - found
-    assert saved == pytest.approx(cached["test"]["document_cache_saves"], abs=1e-6)
+    assert saved == pytest.approx(cached["test"]["memory_saves"], abs=1e-6)
     assert saved > 0.1
-    assert without["test"]["document_cache_saves"] == 0.0
+    assert without["test"]["memory_saves"] == 0.0
 
 
 def test_the_command(textgen, experiment_file):
@@ -290,12 +290,12 @@ def test_the_command(textgen, experiment_file):
 def test_the_table_of_the_command(experiment_file, capsys):
     assert cli.main(["baseline", str(experiment_file), "--set", "split.seed=2"]) == 0
     shown = capsys.readouterr().out
-    for part in ("symbols/character", "split sha256", "kneser_ney", "documents"):
+    for part in ("tokens/character", "split sha256", "kneser_ney", "documents"):
         assert part in shown
 
 
 def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monkeypatch):
-    monkeypatch.setattr(CharacterCodec, "charged", False)
+    monkeypatch.setattr(CharacterTokenizer, "charged", False)
     assert cli.main(["baseline", str(experiment_file), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["test"]["bits_per_character"] is None

@@ -14,32 +14,32 @@ anything = st.text(st.characters())  # surrogates included
 
 @given(anything, anything)
 def test_decoding_gives_back_any_text(training, text):
-    codec = Characters().fit([training])
-    assert codec.decode(codec.encode(text)) == text
+    tokenizer = Characters().fit([training])
+    assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 @given(anything, anything)
-def test_what_is_hidden_travels_beside_the_symbols(training, text):
+def test_what_is_hidden_travels_beside_the_tokens(training, text):
     encoded = Characters().fit([training]).encode(text)
     assert encoded.surfaces == tuple(c for c in text if c not in training)
-    assert len(encoded.spelling_bits) == (encoded.symbols == ESCAPE).sum()
-    assert encoded.characters == len(text) == len(encoded.symbols)
+    assert len(encoded.spelling_bits) == (encoded.tokens == ESCAPE).sum()
+    assert encoded.characters == len(text) == len(encoded.tokens)
 
 
 @given(anything)
 def test_a_saved_codec_is_the_same(training):
-    codec = Characters().fit([training])
-    state = json.loads(json.dumps(codec.state()))
-    assert Characters().load(state) == codec
+    tokenizer = Characters().fit([training])
+    state = json.loads(json.dumps(tokenizer.state()))
+    assert Characters().load(state) == tokenizer
 
 
-def test_symbols_are_stored_narrow():
-    assert Characters().fit(["abc"]).encode("abc").symbols.itemsize == 1
+def test_tokens_are_stored_narrow():
+    assert Characters().fit(["abc"]).encode("abc").tokens.itemsize == 1
     many = "".join(chr(0x4E00 + i) for i in range(400))
-    assert Characters().fit([many]).encode(many).symbols.itemsize == 2
+    assert Characters().fit([many]).encode(many).tokens.itemsize == 2
 
 
 def test_rendering_leaves_out_what_is_no_text_and_unknown_names_it():
-    codec = Characters().fit(["ab"])
-    assert codec.render(np.array([0, 2, 1, 3])).text == "ab"
-    assert codec.unknown("abcb☃") == ["c", "☃"]
+    tokenizer = Characters().fit(["ab"])
+    assert tokenizer.render(np.array([0, 2, 1, 3])).text == "ab"
+    assert tokenizer.unknown("abcb☃") == ["c", "☃"]

@@ -12,14 +12,14 @@ import pytest
 from conftest import write_experiment
 
 import textgen as package
-from textgen.compare import _joined
 from textgen.core.errors import TextgenError
 from textgen.core.study import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.evaluation.likelihood import Stepper
-from textgen.report import arms, breakdown, cautions, cross, data, rows
+from textgen.report import arms, breakdown, cross, data, rows, warnings
+from textgen.report.comparison import _joined
 from textgen.report.passage import passage
 from textgen.runs import evaluation
 from textgen.runs import saved as runs
@@ -99,7 +99,7 @@ def test_bits_add_up_by_document_by_kind_and_by_place(report, trained):
     for name in ("char-1", "words"):
         run = arms.read_run(trained / name)
         text = load_corpus(run.experiment).test
-        assert [d.characters for d in run.symbols] == [len(d.text) for d in text]
+        assert [d.characters for d in run.tokens] == [len(d.text) for d in text]
 
 
 def test_a_word_in_its_context(report, trained):
@@ -153,18 +153,18 @@ def test_models_score_each_others_samples(report, trained):
     assert again["char"]["char"] == found["cross"]["char"]["char"]
 
 
-def test_a_sample_costs_what_the_scorer_says_symbol_by_symbol(report, trained):
-    """Against a sum over the scorer read one symbol at a time; samples have no end mark."""
+def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
+    """Against a sum over the scorer read one token at a time; samples have no end mark."""
     _, found = report
     run = runs.load_run(trained / "char-1")
     (writer,) = arms.group([arms.read_run(trained / "words")])
     bits = characters = 0.0
     for document in cross.samples(writer):
-        stepper = Stepper(run.objective, run.network, run.experiment.backbone, run.cache)
-        encoded = run.codec.encode(document.text)
-        for symbol in encoded.symbols.tolist():
-            bits -= np.log2(stepper.probabilities()[symbol])
-            stepper.append(symbol)
+        stepper = Stepper(run.objective, run.network, run.experiment.backbone, run.memory)
+        encoded = run.tokenizer.encode(document.text)
+        for token in encoded.tokens.tolist():
+            bits -= np.log2(stepper.probabilities()[token])
+            stepper.append(token)
         bits += encoded.spelling_bits.sum()
         characters += len(document.text)
     assert found["cross"]["char"]["words"] == pytest.approx(bits / characters, abs=1e-4)
@@ -204,11 +204,11 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(report, trained):
 
 def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tmp_path):
     copy = shutil.copytree(trained / "words", tmp_path / "words")
-    before = evaluation.read_symbols(copy)
-    (copy / evaluation.SYMBOLS).unlink()
+    before = evaluation.read_token_bits(copy)
+    (copy / evaluation.TOKENS).unlink()
     texts = json.loads((copy / evaluation.TEXTS).read_text())
     assert evaluation.ensure_evaluation(copy)
-    for a, b in zip(before, evaluation.read_symbols(copy), strict=True):
+    for a, b in zip(before, evaluation.read_token_bits(copy), strict=True):
         assert a.name == b.name
         assert (a.ends == b.ends).all()
         np.testing.assert_allclose(a.model, b.model, atol=1e-4)
@@ -222,7 +222,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     folders = {}
     for name, harm in {
         "cut": lambda f: (f / "metrics.json").write_text("{"),
-        "swapped": lambda f: shutil.copy(trained / "words" / "symbols.npz", f / "symbols.npz"),
+        "swapped": lambda f: shutil.copy(trained / "words" / "tokens.npz", f / "tokens.npz"),
         "unfinished": lambda f: (f / "model.keras").unlink(),
     }.items():
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
@@ -329,22 +329,22 @@ def test_arms_of_one_name_give_a_report_one_folder():
 
 def test_some_arms_without_a_cache_is_a_warning():
     def row(name, *orders, by_kind=True):
-        cache = {"document_cache": list(orders), "document_cache_by_kind": by_kind}
-        return {"name": name, **cache}
+        memory = {"memory": list(orders), "document_cache_by_kind": by_kind}
+        return {"name": name, **memory}
 
-    assert cautions.caches([row("a"), row("b")]) == []
-    assert cautions.caches([row("a", 1), row("b", 2)]) == []
-    (told,) = cautions.caches([row("a", 1), row("b"), row("c")])
+    assert warnings.memories([row("a"), row("b")]) == []
+    assert warnings.memories([row("a", 1), row("b", 2)]) == []
+    (told,) = warnings.memories([row("a", 1), row("b"), row("c")])
     assert "b, c none" in told
-    assert cautions.caches([row("a", 1, by_kind=False), row("b", 2, by_kind=False)]) == []
-    (told,) = cautions.caches([row("a", 1, by_kind=False), row("b", 2)])
+    assert warnings.memories([row("a", 1, by_kind=False), row("b", 2, by_kind=False)]) == []
+    (told,) = warnings.memories([row("a", 1, by_kind=False), row("b", 2)])
     assert "of a is that of an older textgen" in told
-    assert len(cautions.caches([row("a", 1, by_kind=False), row("b", 2), row("c")])) == 2
+    assert len(warnings.memories([row("a", 1, by_kind=False), row("b", 2), row("c")])) == 2
 
 
 def test_questions_without_an_answer_are_warnings():
     asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
-    found = cautions.unanswered(asked, {"a", "b"})
+    found = warnings.unanswered(asked, {"a", "b"})
     assert [told.partition("no figure of ")[2] for told in found] == ["lost.", "gone and lost."]
 
 

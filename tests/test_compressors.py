@@ -31,7 +31,7 @@ def costs(made, training, texts):
 @COMPRESSORS
 def test_a_compressor_pays_for_what_is_new(made):
     seen, new = noise(4000, 0), noise(4000, 1)
-    again, (random,) = made.fit([noise(500, 2), seen]).symbol_bits([seen, new])
+    again, (random,) = made.fit([noise(500, 2), seen]).token_bits([seen, new])
     assert again.shape == (1,)
     assert again[0] / len(seen) < 0.2
     assert 8 <= random / len(new) < 8.3
@@ -54,14 +54,14 @@ def test_a_compressor_scores_documents_independently(made):
     together = [d.model for d in costs(made, training, texts)]
     assert together == [costs(made, training, [text])[0].model for text in texts]
     assert together[::-1] == [d.model for d in costs(made, training, texts[::-1])]
-    assert made.fit([]).symbol_bits([]) == []
+    assert made.fit([]).token_bits([]) == []
 
 
 @COMPRESSORS
 def test_a_compressor_reads_any_text(made):
     texts = ["", "é漢🐙", "\ud83d and \ude00 alone", "ÿ\x00\x01"]
     empty, *others = costs(made, [made_up(30, 0)], texts)
-    assert (empty.characters, empty.tokens) == (0, 0)
+    assert (empty.characters, empty.pieces) == (0, 0)
     assert 0 <= empty.bits_per_character <= 16
     for found, text in zip(others, texts[1:], strict=True):
         assert found.characters == len(text)
@@ -74,11 +74,11 @@ def test_the_whole_training_text_stays_in_reach(made, monkeypatch):
     monkeypatch.setattr(compressors, "DICTIONARY", (1 << 12, 1 << 30))
     monkeypatch.setattr(compressors, "MEMORY", (1 << 14, 1 << 30))
     first, *others = [noise(3000, seed, 26) for seed in range(40)]
-    (found,) = made.fit([first, *others]).symbol_bits([first])
+    (found,) = made.fit([first, *others]).token_bits([first])
     assert found[0] / len(first) < 0.2
     monkeypatch.setattr(compressors, "DICTIONARY", (1 << 12, 1 << 14))
     monkeypatch.setattr(compressors, "MEMORY", (1 << 14, 1 << 18))
-    (forgotten,) = made.fit([first, *others]).symbol_bits([first])
+    (forgotten,) = made.fit([first, *others]).token_bits([first])
     assert forgotten[0] / len(first) > 4
 
 

@@ -81,16 +81,16 @@ def test_a_policy_defined_elsewhere_is_one_line(monkeypatch):
     """Rare words by their length, in one class, charged and brought back like all others."""
 
     class ByLength(Placeholders):
-        def classify(self, tokens, rare):
+        def classify(self, pieces, rare):
             return [self.classes[min(len(word.core), 4) // 3] for word in rare]
 
     @dataclasses.dataclass(frozen=True)
     class Length:
         """Short and long rare words."""
 
-        def fit(self, material):
+        def fit(self, data):
             names = ("short", "long")
-            speller = fitted_speller(material, ByLength(names, None).classify)
+            speller = fitted_speller(data, ByLength(names, None).classify)
             return ByLength(names, speller)
 
         def load(self, state, vocabulary):
@@ -109,9 +109,9 @@ def test_a_policy_defined_elsewhere_is_one_line(monkeypatch):
         }
     )
     assert experiment.resolved["tokenizer"]["rare_words"] == {"kind": "length"}
-    codec = experiment.tokenizer.fit([made_up(40, 1)], [made_up(10, 2)], 1)
-    encoded = codec.encode("the keeper watched unfathomable ox.")
+    tokenizer = experiment.tokenizer.fit([made_up(40, 1)], [made_up(10, 2)], 1)
+    encoded = tokenizer.encode("the keeper watched unfathomable ox.")
     assert encoded.replaced == 2
-    assert list(codec.names[5:7]) == ["<short>", "<long>"]
+    assert list(tokenizer.names[5:7]) == ["<short>", "<long>"]
     assert encoded.spelling_bits.min() > 0
-    assert codec.decode(encoded) == "the keeper watched unfathomable ox."
+    assert tokenizer.decode(encoded) == "the keeper watched unfathomable ox."

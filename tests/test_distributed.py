@@ -96,7 +96,7 @@ def test_a_divided_training_equals_that_of_one_device(trained, strategy):
     expected, found = (figures(trained[name], "whole0") for name in ("one", strategy))
     assert (expected["replicas"], found["replicas"]) == (1, 2)
     assert expected["updates"] == found["updates"] == 20
-    keys = ("loss", "training_bits_per_symbol", "validation_bits_per_character", "learning_rate")
+    keys = ("loss", "training_bits_per_token", "validation_bits_per_character", "learning_rate")
     for before, after in zip(expected["history"], found["history"], strict=True):
         assert [after[key] for key in keys] == pytest.approx(
             [before[key] for key in keys], abs=5e-5
@@ -282,7 +282,7 @@ def test_what_workers_must_have_alike(tmp_path, corpus_folder, monkeypatch):
     assert differing("name='other'", "training.threads=1") == set()
     assert differing("backbone.units=[7]") == {"settings"}
     assert "text" in differing("split.seed=9")
-    assert "symbols" in differing("tokenizer={kind='subwords', size=300}")
+    assert "tokens" in differing("tokenizer={kind='subwords', size=300}")
     monkeypatch.setattr(metadata, "version", lambda name: "0")
     assert differing() == {"versions"}
 

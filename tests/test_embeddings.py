@@ -38,8 +38,8 @@ def made_up(seed=0):
         left, right = draw.choice(around.split(" "), 2)
         words += [left, pair.split(" ")[draw.integers(2)], right]
     names = [*RESERVED, *sorted({f" {word}" for word in words}), " never"]
-    symbols = np.array([names.index(f" {word}") for word in words], dtype=np.uint8)
-    return names, [symbols[:4000], symbols[4000:]]
+    tokens = np.array([names.index(f" {word}") for word in words], dtype=np.uint8)
+    return names, [tokens[:4000], tokens[4000:]]
 
 
 def rms(matrix):
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(embedding):
 
 
 @pytest.mark.parametrize("embedding", KINDS)
-def test_every_symbol_gets_a_vector_of_the_same_scale(embedding):
+def test_every_token_gets_a_vector_of_the_same_scale(embedding):
     names, documents = made_up()
     found = embedding.vectors(names, documents, 24, 1)
     assert found.matrix.shape == (len(names), 24)
@@ -96,7 +96,7 @@ def test_characters_get_vectors_too(embedding):
 @pytest.mark.parametrize("kind", ["word2vec", "fasttext"])
 def test_vectors_do_not_depend_on_how_python_hashes_strings(kind):
     code = (
-        "from textgen.embeddings.learning import train\n"
+        "from textgen.embeddings.learning import train_vectors as train\n"
         "text = ['a keeper kept the lamp', 'the tide left a gull', 'no one kept the tide'] * 20\n"
         f"keyed = train([t.split() for t in text], kind={kind!r}, size=8, epochs=2, seed=3)\n"
         "print(keyed.index_to_key, keyed.vectors.tobytes().hex())"
@@ -121,7 +121,7 @@ def test_rare_words_get_no_vector_and_too_few_words_none_at_all():
     assert len(learning.train_vectors(text, minimum_count=9, **common)) == 0
 
 
-def test_n_grams_are_those_of_the_name_without_its_space_and_symbols_stay_distinct():
+def test_n_grams_are_those_of_the_name_without_its_space_and_tokens_stay_distinct():
     words = spellings([" the", " of", "of", " ", "a", " a", "�", "�", "the…"])
     assert words[:7] == ["the", " of", "of", " ", "a", " a", "�"]
     assert len(set(words)) == 9
@@ -170,7 +170,7 @@ def test_a_file_is_read_as_gensim_reads_it(name, format, load, settings):
     assert rms(found.matrix[rows]) == pytest.approx(learning.SCALE, rel=1e-4)
     (source,) = found.extra_data
     assert source.startswith(f"vectors {name} (sha256 ")
-    assert source.endswith(f"…), {len(rows)} of {len(WORDS)} symbols found")
+    assert source.endswith(f"…), {len(rows)} of {len(WORDS)} tokens found")
 
 
 def _form(word, keyed):
@@ -255,8 +255,8 @@ def test_a_format_that_does_not_fit_is_refused():
     refused(at("lee_fasttext.vec"), 10, "word2vec_binary")
 
 
-def test_a_file_that_knows_no_symbol_is_refused():
-    with pytest.raises(TextgenError, match="none of the 3 symbols"):
+def test_a_file_that_knows_no_token_is_refused():
+    with pytest.raises(TextgenError, match="none of the 3 tokens"):
         File(at("test_glove.txt")).vectors([*RESERVED, " qwertz"], DOCUMENTS, 50, 1)
 
 

@@ -45,7 +45,7 @@ TOKENIZERS = [
 
 @pytest.fixture
 def small_limits(monkeypatch, tmp_path):
-    """Every corpus is a large one, and the cache is empty."""
+    """Every corpus is a large one, and the memory is empty."""
     monkeypatch.setattr(slices, "LARGE", 0)
     monkeypatch.setattr(loading, "FITTED", 12_000)
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
@@ -148,7 +148,7 @@ def test_a_large_file_is_decoded_as_a_small_one_is(tmp_path, monkeypatch, small_
         slices.whole_file(tmp_path / "a.txt", "utf-99")
 
 
-def test_baselines_read_the_symbols_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
+def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
     (tmp_path / "tales").mkdir()
     for name in "abcdefghijklmnop":  # each with a word of its own
         (tmp_path / "tales" / f"{name}.txt").write_text(f" {name * 5}" * 3 + made_up(9, ord(name)))
@@ -157,9 +157,9 @@ def test_baselines_read_the_symbols_of_a_run_on_a_large_corpus(tmp_path, small_l
     loaded = load_corpus(experiment)
     assert loaded.sample is not loaded.train
     (found,) = baseline(experiment, loaded)
-    assert found["symbols"] == prepare(experiment, loaded).codec.size
+    assert found["vocabulary_size"] == prepare(experiment, loaded).tokenizer.size
     whole = experiment.tokenizer.fit([d.text for d in loaded.train])
-    assert found["symbols"] < whole.size
+    assert found["vocabulary_size"] < whole.size
     monkeypatch.setattr(references, "CHARACTERS", 1000)
     with pytest.raises(TextgenError, match=r"kneser_ney(.|\n)*more than 1,000"):
         next(baseline(experiment, loaded))
@@ -173,7 +173,7 @@ def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=lambda t: "-".join(map(str, t.values())))
-def test_the_file_holds_the_symbols_that_encode_gives(corpus_folder, tokenizer, small_limits):
+def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, small_limits):
     processes = 2 if tokenizer in TOKENIZERS[:2] else 1
     experiment = settings(corpus_folder, tokenizer, processes)
     loaded = load_corpus(experiment)
@@ -181,13 +181,13 @@ def test_the_file_holds_the_symbols_that_encode_gives(corpus_folder, tokenizer, 
     prepared = prepare(experiment, loaded)
     stored, _ = prepared.encoded
     assert isinstance(stored, stored_module.Stored)
-    expected = [prepared.codec.encode(d.text, training=True) for d in loaded.train]
+    expected = [prepared.tokenizer.encode(d.text, training=True) for d in loaded.train]
     assert len(stored) == len(expected)
     for found, right in zip(stored, expected, strict=True):
-        np.testing.assert_array_equal(found.symbols, right.symbols)
-        assert found.symbols.dtype == right.symbols.dtype
-        assert (found.characters, found.tokens, found.replaced) == (
-            right.characters, right.tokens, right.replaced
+        np.testing.assert_array_equal(found.tokens, right.tokens)
+        assert found.tokens.dtype == right.tokens.dtype
+        assert (found.characters, found.pieces, found.replaced) == (
+            right.characters, right.pieces, right.replaced
         )  # fmt: skip
     seen = Windows.of(stored, NextToken(8)), Windows.of(expected, NextToken(8))
     np.testing.assert_array_equal(seen[0].flat, seen[1].flat)
@@ -203,27 +203,27 @@ def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monke
     for tokenizer in (TOKENIZERS[0], TOKENIZERS[3], TOKENIZERS[5]):
         experiment = settings(tmp_path, tokenizer)
         loaded = load_corpus(experiment)
-        codec = prepare(experiment, loaded).codec
-        encoded = codec.encode("".join(d.text[-1] for d in loaded.train + loaded.test))
+        tokenizer = prepare(experiment, loaded).tokenizer
+        encoded = tokenizer.encode("".join(d.text[-1] for d in loaded.train + loaded.test))
         assert encoded.surfaces == tuple(d.text[-1] for d in loaded.test)
 
 
-def test_symbols_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
+def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters")
     ran: list[int] = []
     inner = encoding._write
     monkeypatch.setattr(encoding, "_write", lambda *a: ran.append(1) or inner(*a))
 
-    def symbols(chosen):
+    def tokens(chosen):
         return list(prepare(chosen, load_corpus(chosen)).encoded[0])
 
-    first, saved = symbols(experiment), cache.seconds_saved()
-    again = symbols(experiment)
+    first, saved = tokens(experiment), cache.seconds_saved()
+    again = tokens(experiment)
     assert len(ran) == 1
     assert cache.seconds_saved() > saved  # what it once took counts in a budget
-    np.testing.assert_array_equal(first[3].symbols, again[3].symbols)
-    symbols(settings(corpus_folder, "characters", split={"seed": 9}))
-    symbols(settings(corpus_folder, {"kind": "subwords", "size": 300}))
+    np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
+    tokens(settings(corpus_folder, "characters", split={"seed": 9}))
+    tokens(settings(corpus_folder, {"kind": "subwords", "size": 300}))
     assert len(ran) == 3
     (made,) = list((cache.cache_folder() / "encoded").glob("*"))[:1]
     (made / stored_module.INDEX).write_bytes(b"damaged")
@@ -232,16 +232,16 @@ def test_symbols_are_found_again_by_content(tmp_path, corpus_folder, small_limit
         settings(corpus_folder, "characters", split={"seed": 9}),
         settings(corpus_folder, {"kind": "subwords", "size": 300}),
     ):
-        symbols(chosen)
+        tokens(chosen)
     assert len(ran) == 4  # the damaged one alone was made again
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in Path(corpus_folder).iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    symbols(settings(copy, "characters"))
+    tokens(settings(copy, "characters"))
     assert len(ran) == 4  # the same text in another place
     (copy / "tale00.txt").write_text("changed", encoding="utf-8")
-    symbols(settings(copy, "characters"))
+    tokens(settings(copy, "characters"))
     assert len(ran) == 5
     assert not list((cache.cache_folder() / "encoded").glob("new-*"))
 
@@ -268,7 +268,7 @@ def test_what_a_process_has_to_say_is_passed_on(tmp_path, corpus_folder, small_l
     experiment = settings(corpus_folder, "characters", threads=2)
     loaded = load_corpus(experiment)
     unfitted = next(i for i, d in enumerate(loaded.train) if d not in loaded.sample)
-    loaded.train[unfitted] = Document("gone", slices.Stretch(tmp_path / "gone.txt", 0, 9, 9))
+    loaded.train[unfitted] = Document("gone", slices.FileSlice(tmp_path / "gone.txt", 0, 9, 9))
     monkeypatch.setattr(encoding, "alphabet_of", lambda documents: "abc")
     with pytest.raises(TextgenError, match=r"code 2:\n.*gone\.txt"):
         prepare(experiment, loaded)
@@ -311,11 +311,11 @@ def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_li
     first = prepare(experiment, loaded).encoded[0]
     (made,) = (cache.cache_folder() / "encoded").glob("*")
     before = (made / stored_module.INDEX).stat().st_ino
-    codec = prepare(experiment, loaded).codec
-    state = json.dumps(codec.state(), sort_keys=True)
-    again = encoding._make(experiment, codec, state, loaded, made)
+    tokenizer = prepare(experiment, loaded).tokenizer
+    state = json.dumps(tokenizer.state(), sort_keys=True)
+    again = encoding._make(experiment, tokenizer, state, loaded, made)
     assert (made / stored_module.INDEX).stat().st_ino == before  # not removed and written again
-    np.testing.assert_array_equal(first[3].symbols, again[3].symbols)
+    np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 10_000])
@@ -360,10 +360,10 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
     monkeypatch.setattr(windows_module, "HELD", 1 << 21)
     monkeypatch.setattr(windows_module, "BLOCK", 1 << 21)
     size = 1 << 25
-    (tmp_path / stored_module.SYMBOLS).write_bytes(bytes(size))
+    (tmp_path / stored_module.TOKENS).write_bytes(bytes(size))
     np.save(tmp_path / stored_module.INDEX, np.array([[size - 1, 1, 1, 0]]))
     stored = stored_module.Stored(tmp_path, 200)
-    path = tmp_path / stored_module.SYMBOLS
+    path = tmp_path / stored_module.TOKENS
     assert int(stored.flat.max()) == 0
     assert _held(path) > size / 2
     stored.release()
@@ -377,18 +377,18 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
 
 
 def test_every_policy_is_encoded_from_its_saved_state():
-    """Processes read the codec from JSON: nothing that decides about symbols may be left out."""
+    """Processes read the tokenizer from JSON: nothing that decides about tokens may be left out."""
     import json
 
     from textgen.tokenizers.words.fitting import Words
 
     text, other = made_up(80, 5), made_up(30, 6) + " unfathomable Pandemonium 1926"
     for policy in POLICIES:
-        tokenizer = Words(policy)
-        codec = tokenizer.fit([text], [other], 1)
-        again = tokenizer.load(json.loads(json.dumps(codec.state(), sort_keys=True)))
+        config_ = Words(policy)
+        tokenizer = config_.fit([text], [other], 1)
+        again = config_.load(json.loads(json.dumps(tokenizer.state(), sort_keys=True)))
         np.testing.assert_array_equal(
-            codec.encode(other, training=True).symbols, again.encode(other, training=True).symbols
+            tokenizer.encode(other, training=True).tokens, again.encode(other, training=True).tokens
         )
 
 
@@ -406,5 +406,5 @@ def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_
     assert training["characters_of_training_text"] == corpus["train"]["characters"] + marks
     assert metrics["test"]["characters"] == corpus["test"]["characters"]
     test = metrics["test"]  # of a network after four updates, and of a text that repeats itself
-    assert 2 < test["bits_per_character"]["total"] + test["document_cache_saves"] < 8
-    assert list((cache.cache_folder() / "encoded").glob("*/symbols.bin"))
+    assert 2 < test["bits_per_character"]["total"] + test["memory_saves"] < 8
+    assert list((cache.cache_folder() / "encoded").glob("*/tokens.bin"))

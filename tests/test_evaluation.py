@@ -15,7 +15,7 @@ from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives.stepwise import NextToken
 from textgen.runs import evaluation
-from textgen.runs.evaluation import SymbolBits, symbol_table
+from textgen.runs.evaluation import TokenBits, token_table
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import ESCAPE
@@ -31,14 +31,14 @@ TOKENIZERS = [
     *(Words(policy, minimum_count=2) for policy in POLICIES),
     Words(POLICIES[0], case="factored"),
 ]
-each_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
-CODECS = {}
+each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
+FITTED = {}
 
 
 def fitted(tokenizer):
-    if repr(tokenizer) not in CODECS:
-        CODECS[repr(tokenizer)] = tokenizer.fit([TRAINING], [made_up(9, 2)], 1)
-    return CODECS[repr(tokenizer)]
+    if repr(tokenizer) not in FITTED:
+        FITTED[repr(tokenizer)] = tokenizer.fit([TRAINING], [made_up(9, 2)], 1)
+    return FITTED[repr(tokenizer)]
 
 
 TEXTS = st.one_of(
@@ -48,52 +48,52 @@ TEXTS = st.one_of(
 )
 
 
-@pytest.mark.parametrize("tokenizer", [t for t in TOKENIZERS if "Pos" not in repr(t)], ids=repr)
+@pytest.mark.parametrize("config", [t for t in TOKENIZERS if "Pos" not in repr(t)], ids=repr)
 @settings(deadline=None, max_examples=60)
 @given(text=TEXTS)
-def test_symbols_and_surfaces_lie_in_the_text_in_order(tokenizer, text):
-    codec = fitted(tokenizer)
-    encoded, layout = codec.encode(text), codec.layout(text)
-    assert len(layout.ends) == len(encoded.symbols)
+def test_tokens_and_surfaces_lie_in_the_text_in_order(config, text):
+    tokenizer = fitted(config)
+    encoded, layout = tokenizer.encode(text), tokenizer.layout(text)
+    assert len(layout.ends) == len(encoded.tokens)
     assert len(layout.places) == len(encoded.surfaces)
     ends = [0, *layout.ends.tolist(), len(text)]
     assert ends == sorted(ends)
     assert layout.places.tolist() == sorted(layout.places.tolist())
-    if not isinstance(getattr(tokenizer, "rare_words", None), Drop):
+    if not isinstance(getattr(config, "rare_words", None), Drop):
         assert len(text) in ends[:-1]
     for surface, place in zip(encoded.surfaces, layout.places.tolist(), strict=True):
         assert surface in text[ends[place] : ends[place + 1]] or isinstance(
-            getattr(tokenizer, "rare_words", None), Spell
+            getattr(config, "rare_words", None), Spell
         )
 
 
 @each_tokenizer
-def test_a_symbol_tells_its_own_words(tokenizer):
-    codec = fitted(tokenizer)
+def test_a_token_tells_its_own_words(config):
+    tokenizer = fitted(config)
     text = "The tide left one gull. THE KEEPER\n\nanswered: a zymurgical bell! "
-    symbols, ends = codec.encode(text).symbols.tolist(), codec.layout(text).ends.tolist()
-    first_word = codec.replacer.first_word if isinstance(tokenizer, Words) else ESCAPE + 1
+    tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.layout(text).ends.tolist()
+    first_word = tokenizer.replacer.first_word if isinstance(config, Words) else ESCAPE + 1
     told = 0
-    for symbol, (start, end) in zip(symbols, itertools.pairwise([0, *ends]), strict=True):
-        if symbol >= first_word and "Neighbour" not in repr(tokenizer):
-            assert text[start:end].lower().endswith(codec.names[symbol].strip(" ").lower())
+    for token, (start, end) in zip(tokens, itertools.pairwise([0, *ends]), strict=True):
+        if token >= first_word and "Neighbour" not in repr(config):
+            assert text[start:end].lower().endswith(tokenizer.names[token].strip(" ").lower())
             told += end - start
-    assert told > len(text) / 2 or "Neighbour" in repr(tokenizer)
+    assert told > len(text) / 2 or "Neighbour" in repr(config)
 
 
 @each_tokenizer
-def test_every_bit_stands_at_some_characters(tokenizer):
-    codec, objective = fitted(tokenizer), NextToken(window=7)
-    network, backbone = tiny_model(objective, codec.size)
+def test_every_bit_stands_at_some_characters(config):
+    tokenizer, objective = fitted(config), NextToken(window=7)
+    network, backbone = tiny_model(objective, tokenizer.size)
     documents = [
         Document("a", "The tide, zymurgical Quux. onyx"),
         Document("b", "☃"),
         Document("c", ""),
         Document("d", "unheard"),
     ]
-    scored = score_documents(objective, network, backbone, codec, documents)
+    scored = score_documents(objective, network, backbone, tokenizer, documents)
     for document, bits, table in zip(
-        documents, scored, symbol_table(codec, documents, scored), strict=True
+        documents, scored, token_table(tokenizer, documents, scored), strict=True
     ):
         whole = bits.model + bits.spelling_bits
         starts, ends, model, spelling = table.cells()
@@ -107,8 +107,8 @@ def test_every_bit_stands_at_some_characters(tokenizer):
         assert each.sum() == pytest.approx(whole)
 
 
-def test_symbols_that_tell_nothing_are_counted_with_the_next():
-    table = SymbolBits(
+def test_tokens_that_tell_nothing_are_counted_with_the_next():
+    table = TokenBits(
         "x",
         np.array([0, 3, 3, 5, 5]),
         np.array([1.0, 2.0, 4.0, 8.0, 16.0]),
@@ -120,12 +120,12 @@ def test_symbols_that_tell_nothing_are_counted_with_the_next():
     np.testing.assert_allclose(table.per_character(), [4 / 3] * 3 + [6, 6, 16])
 
 
-@pytest.mark.parametrize(("symbols", "texts"), [(b"PK nothing", "{"), (b"", "[")])
-def test_a_damaged_file_is_named(tmp_path, symbols, texts):
-    (tmp_path / evaluation.SYMBOLS).write_bytes(symbols)
+@pytest.mark.parametrize(("tokens", "texts"), [(b"PK nothing", "{"), (b"", "[")])
+def test_a_damaged_file_is_named(tmp_path, tokens, texts):
+    (tmp_path / evaluation.TOKENS).write_bytes(tokens)
     (tmp_path / evaluation.TEXTS).write_text(texts)
     for read, name in (
-        (evaluation.read_symbols, evaluation.SYMBOLS),
+        (evaluation.read_token_bits, evaluation.TOKENS),
         (evaluation.read_texts, evaluation.TEXTS),
     ):
         with pytest.raises(TextgenError) as caught:

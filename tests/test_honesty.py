@@ -9,7 +9,7 @@ import constriction
 import numpy as np
 import pytest
 from coding import there_and_back
-from conftest import POLICIES, made_up, made_up_cache, tiny_model
+from conftest import POLICIES, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import (
@@ -17,7 +17,7 @@ from textgen.evaluation.likelihood import (
     by_position,
     score_documents,
     summarise,
-    symbol_bits,
+    token_bits,
 )
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
@@ -45,15 +45,15 @@ each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", 
 @each_normalisation
 @each_objective
 def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisation):
-    """Σ P(document shorter than n) + Σ P(the first n symbols of longer ones) = 1."""
+    """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     size, n = 4, 4
     network, backbone = tiny_model(objective, size, normalisation=normalisation)
     documents = [
-        np.array(symbols, dtype=np.uint8)
+        np.array(tokens, dtype=np.uint8)
         for length in range(n + 1)
-        for symbols in itertools.product(range(1, size), repeat=length)
+        for tokens in itertools.product(range(1, size), repeat=length)
     ]
-    bits = symbol_bits(objective, network, backbone, documents)
+    bits = token_bits(objective, network, backbone, documents)
     mass = sum(
         2.0 ** -float(b.sum() if len(d) < n else b[:n].sum())
         for d, b in zip(documents, bits, strict=True)
@@ -63,14 +63,14 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisatio
 
 @each_normalisation
 @each_objective
-def test_later_symbols_do_not_change_earlier_probabilities(objective, normalisation):
+def test_later_tokens_do_not_change_earlier_probabilities(objective, normalisation):
     network, backbone = tiny_model(objective, 9, normalisation=normalisation)
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 40).astype(np.uint8)
     for place in (1, 2, 5, 6, 7, 20, 39):
         second = first.copy()
         second[place:] = random.integers(1, 9, 40 - place)
-        a, b = symbol_bits(objective, network, backbone, [first, second])
+        a, b = token_bits(objective, network, backbone, [first, second])
         np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
 
 
@@ -78,8 +78,8 @@ def test_later_symbols_do_not_change_earlier_probabilities(objective, normalisat
 def test_a_uniform_model_costs_log2_of_the_vocabulary(objective):
     size = 11
     network, backbone = tiny_model(objective, size, scale=0.0)
-    symbols = np.random.default_rng(1).integers(1, size, 101).astype(np.uint8)
-    (bits,) = symbol_bits(objective, network, backbone, [symbols])
+    tokens = np.random.default_rng(1).integers(1, size, 101).astype(np.uint8)
+    (bits,) = token_bits(objective, network, backbone, [tokens])
     assert len(bits) == 102
     np.testing.assert_allclose(bits, math.log2(size), rtol=1e-6)
 
@@ -89,28 +89,28 @@ def test_documents_are_scored_independently_of_each_other(objective):
     network, backbone = tiny_model(objective, 9)
     random = np.random.default_rng(2)
     documents = [random.integers(1, 9, n).astype(np.uint8) for n in (1, 30, 7, 64, 2, 15)]
-    together = symbol_bits(objective, network, backbone, documents)
+    together = token_bits(objective, network, backbone, documents)
     for document, bits in zip(documents, together, strict=True):
-        (alone,) = symbol_bits(objective, network, backbone, [document])
+        (alone,) = token_bits(objective, network, backbone, [document])
         np.testing.assert_allclose(alone, bits, atol=1e-5)
 
 
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5, 6)], ids=repr)
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     text = made_up(60, 3)[:2000]
-    codec = Characters().fit([made_up(100, 4)])
-    assert not codec.unknown(text)
-    network, backbone = tiny_model(objective, codec.size, scale=1.5)
-    symbols = codec.encode(text).symbols
-    (bits,) = symbol_bits(objective, network, backbone, [symbols])
-    message = [*symbols.tolist(), 0]
+    tokenizer = Characters().fit([made_up(100, 4)])
+    assert not tokenizer.unknown(text)
+    network, backbone = tiny_model(objective, tokenizer.size, scale=1.5)
+    tokens = tokenizer.encode(text).tokens
+    (bits,) = token_bits(objective, network, backbone, [tokens])
+    message = [*tokens.tolist(), 0]
 
     encoder, stepper = constriction.stream.queue.RangeEncoder(), Stepper(
         objective, network, backbone
     )  # fmt: skip
-    for symbol in message:
-        encoder.encode(symbol, _categorical(stepper))
-        stepper.append(symbol)
+    for token in message:
+        encoder.encode(token, _categorical(stepper))
+        stepper.append(token)
     compressed = encoder.get_compressed()
     assert 32 * len(compressed) == pytest.approx(float(bits.sum()), rel=0.01)
 
@@ -121,7 +121,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     for _ in message:
         decoded.append(decoder.decode(_categorical(stepper)))
         stepper.append(decoded[-1])
-    assert codec.render(np.array(decoded[:-1])).text == text
+    assert tokenizer.render(np.array(decoded[:-1])).text == text
     assert decoded[-1] == 0
 
 
@@ -131,10 +131,10 @@ def _categorical(stepper):
 
 def test_an_unseen_character_costs_the_escape_and_its_code_point():
     objective = NextToken(window=4)
-    codec = Characters().fit(["abba"])
-    network, backbone = tiny_model(objective, codec.size)
-    (seen,) = score_documents(objective, network, backbone, codec, [Document("d", "abab")])
-    (unseen,) = score_documents(objective, network, backbone, codec, [Document("d", "ab☃b")])
+    tokenizer = Characters().fit(["abba"])
+    network, backbone = tiny_model(objective, tokenizer.size)
+    (seen,) = score_documents(objective, network, backbone, tokenizer, [Document("d", "abab")])
+    (unseen,) = score_documents(objective, network, backbone, tokenizer, [Document("d", "ab☃b")])
     assert (seen.spelling_bits, seen.replaced) == (0.0, 0)
     assert unseen.spelling_bits == pytest.approx(math.log2(0x110000)) == CHARACTER_BITS
     figures = summarise([unseen])["bits_per_character"]
@@ -144,10 +144,10 @@ def test_an_unseen_character_costs_the_escape_and_its_code_point():
 
 def test_the_headline_is_the_micro_average_with_an_end_mark_a_document():
     objective = NextToken(window=4)
-    codec = Characters().fit(["ab"])
-    network, backbone = tiny_model(objective, codec.size)
+    tokenizer = Characters().fit(["ab"])
+    network, backbone = tiny_model(objective, tokenizer.size)
     scored = score_documents(
-        objective, network, backbone, codec, [Document("x", "a"), Document("y", "abababab")]
+        objective, network, backbone, tokenizer, [Document("x", "a"), Document("y", "abababab")]
     )
     figures = summarise(scored)
     bits = [float(d.model_bits.sum()) for d in scored]
@@ -160,9 +160,9 @@ def test_the_headline_is_the_micro_average_with_an_end_mark_a_document():
 def test_bits_by_output_position_are_the_same_bits():
     objective = Shifted(window=5, shift=5)
     network, backbone = tiny_model(objective, 6)
-    codec = Characters().fit(["abcd"])
+    tokenizer = Characters().fit(["abcd"])
     (scored,) = score_documents(
-        objective, network, backbone, codec, [Document("d", "abcdabcdabcdab")]
+        objective, network, backbone, tokenizer, [Document("d", "abcdabcdabcdab")]
     )
     by = by_position([scored], 5)
     assert by == pytest.approx(scored.model_bits.reshape(3, 5).mean(axis=0).tolist(), rel=1e-5)
@@ -175,23 +175,23 @@ TOKENIZERS = [
     Words(Unk(), minimum_count=1),
     Words(Unk(), case="factored"),
 ]
-CACHE = made_up_cache(0, 1, 3)
-each_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
+CACHE = made_up_memory(0, 1, 3)
+each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 
 
 @each_tokenizer
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (0, 4, 5)], ids=repr)
-def test_probabilities_of_all_short_texts_sum_to_at_most_one(tokenizer, objective):
-    """Of texts, not of symbols: whatever a symbol hides has been paid for."""
-    codec = tokenizer.fit(["a ab  b abb a ab b bab a a ab", "ab a b"], ["a ba ab aab"], 1)
-    network, backbone = tiny_model(objective, codec.size, scale=0.3)
+def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
+    """Of texts, not of tokens: whatever a token hides has been paid for."""
+    tokenizer = config.fit(["a ab  b abb a ab b bab a a ab", "ab a b"], ["a ba ab aab"], 1)
+    network, backbone = tiny_model(objective, tokenizer.size, scale=0.3)
     favour_short(network)
     documents = [
         Document("d", "".join(letters))
         for length in range(6)
         for letters in itertools.product("ab ", repeat=length)
     ]
-    scored = score_documents(objective, network, backbone, codec, documents)
+    scored = score_documents(objective, network, backbone, tokenizer, documents)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
     unpaid = sum(2.0**-d.model for d in scored)
     assert 0.2 < total <= 1 + 1e-6
@@ -199,7 +199,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(tokenizer, objectiv
         assert unpaid > total
     if isinstance(tokenizer, Words) and isinstance(tokenizer.rare_words, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
-    cached = score_documents(objective, network, backbone, codec, documents, CACHE)
+    cached = score_documents(objective, network, backbone, tokenizer, documents, CACHE)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in cached)
     assert 0.1 < total <= 1 + 1e-6
     assert any(abs(d.saved) > 0.1 for d in cached)
@@ -217,14 +217,14 @@ def favour_short(network):
 
 @each_tokenizer
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
-def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, objective):
+def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, objective):
     training = made_up(150, 4)
-    codec = tokenizer.fit([training], [made_up(60, 5).replace("gull", "puffin")], 1)
+    tokenizer = config.fit([training], [made_up(60, 5).replace("gull", "puffin")], 1)
     text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:2000]
     text = text.replace("e", "é", 1)
-    network, backbone = tiny_model(objective, codec.size, scale=1.5)
-    (scored,) = score_documents(objective, network, backbone, codec, [Document("d", text)])
-    sent, received = there_and_back(codec, objective, network, backbone, text)
+    network, backbone = tiny_model(objective, tokenizer.size, scale=1.5)
+    (scored,) = score_documents(objective, network, backbone, tokenizer, [Document("d", text)])
+    sent, received = there_and_back(tokenizer, objective, network, backbone, text)
     assert received == text
     assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01)
     assert scored.spelling_bits > 0
@@ -232,20 +232,24 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(tokenizer, obj
 
 @each_tokenizer
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
-def test_a_uniform_model_costs_log2_of_the_vocabulary_a_symbol(tokenizer, objective):
-    codec = tokenizer.fit([made_up(40, 4)], [made_up(10, 5)], 1)
-    network, backbone = tiny_model(objective, codec.size, scale=0.0)
-    (scored,) = score_documents(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
-    expected = math.log2(codec.size) * len(scored.model_bits)
+def test_a_uniform_model_costs_log2_of_the_vocabulary_a_token(config, objective):
+    tokenizer = config.fit([made_up(40, 4)], [made_up(10, 5)], 1)
+    network, backbone = tiny_model(objective, tokenizer.size, scale=0.0)
+    (scored,) = score_documents(
+        objective, network, backbone, tokenizer, [Document("d", made_up(9, 6))]
+    )
+    expected = math.log2(tokenizer.size) * len(scored.model_bits)
     assert scored.model == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_is_not_charged_for_has_no_figure():
     objective = NextToken(window=7)
-    codec = Words(Drop(charged=False)).fit([made_up(40, 4)], [made_up(10, 5)], 1)
-    network, backbone = tiny_model(objective, codec.size)
-    scored = score_documents(objective, network, backbone, codec, [Document("d", made_up(9, 6))])
-    figures = summarise(scored, codec.charged)
+    tokenizer = Words(Drop(charged=False)).fit([made_up(40, 4)], [made_up(10, 5)], 1)
+    network, backbone = tiny_model(objective, tokenizer.size)
+    scored = score_documents(
+        objective, network, backbone, tokenizer, [Document("d", made_up(9, 6))]
+    )
+    figures = summarise(scored, tokenizer.charged)
     assert figures["bits_per_character"] is None
     assert figures["mean_over_documents"] is None
-    assert figures["document_cache_saves"] is None
+    assert figures["memory_saves"] is None

@@ -13,14 +13,16 @@ from textgen.training import kernels, preparation
 
 @pytest.fixture
 def work(tmp_path, corpus_folder, monkeypatch):
-    """Chooses a kernel for a tiny network under some settings; the cache is its own."""
+    """Chooses a kernel for a tiny network under some settings; the memory is its own."""
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
     path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
 
     def choose(*overrides):
         experiment = config.load_experiment(path, ["training.updates=3000", *overrides])
         prepared = preparation.prepare(experiment, load_corpus(experiment))
-        network = experiment.objective.build(experiment.backbone, prepared.codec.size, FusedLSTM)
+        network = experiment.objective.build(
+            experiment.backbone, prepared.tokenizer.size, FusedLSTM
+        )
         return kernels.choose_kernel(
             experiment, experiment.training, network, prepared.encoded[0], 1
         )

@@ -8,7 +8,7 @@ import tensorflow as tf
 from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
-from textgen.evaluation.likelihood import Stepper, rows_at_once, score_step, symbol_bits
+from textgen.evaluation.likelihood import Stepper, rows_at_once, score_step, token_bits
 from textgen.models.backbones.stack import zero_states
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
@@ -88,7 +88,7 @@ def test_bits_of_the_targets_alone_are_those_of_the_full_logits(objective, model
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_a_batch_without_a_symbol_of_the_tail_is_scored_too():
+def test_a_batch_without_a_token_of_the_tail_is_scored_too():
     objective = NextToken(window=6)
     network, backbone = tiny_model(objective, SIZE, **ADAPTIVE)
     spans = np.ones((BATCH, 7), np.int32)
@@ -169,10 +169,10 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     network, backbone = tiny_model(objective, SIZE, **settings)
     documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
     assert rows_at_once(network, 6, 32) == 32
-    expected = symbol_bits(objective, network, backbone, documents)
+    expected = token_bits(objective, network, backbone, documents)
     monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 2 * 6 * SIZE)
     assert rows_at_once(network, 6, 32) in (2, 4)
-    for a, b in zip(symbol_bits(objective, network, backbone, documents), expected, strict=True):
+    for a, b in zip(token_bits(objective, network, backbone, documents), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 1)
     assert rows_at_once(network, 6, 32) == 1

@@ -9,13 +9,13 @@ import pytest
 from conftest import made_up
 from gensim.test.utils import datapath
 
-from textgen.core import cache
+from textgen.core import save_seconds
 from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import Training
 from textgen.data.loading import load_corpus
 from textgen.tokenizers.words.fitting import Words
 from textgen.training.loop import new_network
-from textgen.training.preparation import less_preparation, prepare
+from textgen.training.preparation import prepare, subtract_preparation_time
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +52,23 @@ def test_test_text_steers_nothing(corpus):
     first, other = (
         prepare(experiment, text) for text in (loaded, dataclasses.replace(loaded, test=backwards))
     )
-    assert first.codec.state() == other.codec.state()
+    assert first.tokenizer.state() == other.tokenizer.state()
     for one, two in zip(first.encoded[1], other.encoded[1], strict=True):
-        np.testing.assert_array_equal(one.symbols, two.symbols)
+        np.testing.assert_array_equal(one.tokens, two.tokens)
         np.testing.assert_array_equal(one.spelling_bits, two.spelling_bits)
     tuned = prepare(experiment, dataclasses.replace(loaded, validation=backwards))
-    assert tuned.codec.state() != first.codec.state()
+    assert tuned.tokenizer.state() != first.tokenizer.state()
 
 
 def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_saved(
     corpus, monkeypatch
 ):
-    assert less_preparation(Training(seconds=100.0), 30.0).seconds == 70.0
-    assert less_preparation(Training(updates=5), 30.0) == Training(updates=5)
+    assert subtract_preparation_time(Training(seconds=100.0), 30.0).seconds == 70.0
+    assert subtract_preparation_time(Training(updates=5), 30.0) == Training(updates=5)
     fit = Words.fit
 
     def saving(self, *given):
-        cache.save_seconds(50.0)
+        save_seconds(50.0)
         return fit(self, *given)
 
     monkeypatch.setattr(Words, "fit", saving)

@@ -22,7 +22,7 @@ from textgen.tokenizers.words.rare_words.pos import Pos
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form
 from textgen.tokenizers.words.rare_words.spell import Spell
 from textgen.tokenizers.words.rare_words.unk import Unk
-from textgen.tokenizers.words.tokenizer import tokenise
+from textgen.tokenizers.words.tokenizer import pretokenize
 from textgen.tokenizers.words.vocabulary import FIRST_OWN
 
 TEXT = (
@@ -41,10 +41,10 @@ def tagged():
     return Words(Pos()).fit([TEXT + RARE], [made_up(5, 2)], 1)
 
 
-def render(codec, *names, before="", **options):
-    known = list(codec.names)
-    symbols = np.array([known.index(name) for name in names])
-    return codec.render(symbols, before=before, **options)
+def render(tokenizer, *names, before="", **options):
+    known = list(tokenizer.names)
+    tokens = np.array([known.index(name) for name in names])
+    return tokenizer.render(tokens, before=before, **options)
 
 
 def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
@@ -60,7 +60,7 @@ def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
 def test_the_same_seed_fills_in_the_same_words(tagged):
     names = (" the", "<NN>", " and", " the", "<NNS>", " saw", "<NNP>")
     for mode in ("pool", "spell"):
-        texts = {render(tagged, *names, realise=mode, seed=s).text for s in (1, 1, 1)}
+        texts = {render(tagged, *names, fill=mode, seed=s).text for s in (1, 1, 1)}
         assert len(texts) == 1
     assert len({render(tagged, *names, seed=s).text for s in range(30)}) > 1
 
@@ -94,17 +94,17 @@ def test_one_name_serves_a_passage(tagged):
 
 
 def test_with_a_cache_the_names_of_the_prompt_come_back_and_none_beside_itself():
-    codec = Words(Pos(document_cache=True)).fit([TEXT + RARE], [made_up(5, 2)], 1)
-    codec.replacer.speller.cache = (0.5, 2.0)
+    tokenizer = Words(Pos(memory=True)).fit([TEXT + RARE], [made_up(5, 2)], 1)
+    tokenizer.replacer.speller.memory = (0.5, 2.0)
     before, together, heroes = "Zadok saw Zadok, and Zadok saw Zadok.", 0, 0
     for seed in range(40):
-        text = render(codec, " The", " man", "<NNP>", "<NNP>", before=before, seed=seed).text
+        text = render(tokenizer, " The", " man", "<NNP>", "<NNP>", before=before, seed=seed).text
         first, second = text.split()[2:]
         heroes += "Zadok" in (first, second)
         together += first == second
     assert heroes > 20  # (4 − d) / (4 + θ) = 0.58 of the first alone
     assert together < 8
-    assert "Zadok" not in render(codec, " The", " man", "<NNP>", seed=1).text
+    assert "Zadok" not in render(tokenizer, " The", " man", "<NNP>", seed=1).text
 
 
 def test_a_name_may_follow_one_of_another_kind(tagged):
@@ -116,18 +116,18 @@ def test_a_name_may_follow_one_of_another_kind(tagged):
 
 def test_filled_words_are_marked_where_they_stand(tagged):
     rendered = render(tagged, " a", "<NN>", ".", "<NNS>", " saw", before="He saw", seed=4)
-    assert len(rendered.realised) == 2
-    for (start, end, symbol), name in zip(rendered.realised, ("NN", "NNS"), strict=True):
-        assert symbol == name
+    assert len(rendered.filled) == 2
+    for (start, end, token), name in zip(rendered.filled, ("NN", "NNS"), strict=True):
+        assert token == name
         assert rendered.text[start:end].isalpha()
         assert rendered.text[start - 1] == " "
-    marked = render(tagged, " a", "<NN>", realise="mark")
+    marked = render(tagged, " a", "<NN>", fill="mark")
     assert marked.text == " a <NN>"
 
 
 def test_spelled_words_are_not_those_of_the_vocabulary(tagged):
     known = {word.strip() for word in tagged.vocabulary.words}
-    texts = [render(tagged, " the", "<NN>", realise="spell", seed=s).text for s in range(40)]
+    texts = [render(tagged, " the", "<NN>", fill="spell", seed=s).text for s in range(40)]
     drawn = {text.removeprefix(" the ") for text in texts}
     assert not drawn & known
     assert len(drawn) > 5
@@ -140,24 +140,24 @@ def test_a_class_that_nothing_sensible_could_fill_is_never_drawn(tagged):
 
 
 def test_all_nouns_can_be_the_same_one():
-    codec = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
-    own = [name for name in codec.names[5:] if name.startswith("<")]
+    tokenizer = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
+    own = [name for name in tokenizer.names[5:] if name.startswith("<")]
     assert own == ["<NOUN>", "<other>"]
-    assert {"owl", "owls", "Akeley", "unicorn"} <= set(codec.replacer.pool("NOUN"))
+    assert {"owl", "owls", "Akeley", "unicorn"} <= set(tokenizer.replacer.pool("NOUN"))
 
 
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():
     text = (TEXT + RARE) * 1
-    codec = Words(Neighbour(epochs=1)).fit([text], [RARE], 1)
-    drawn = [render(codec, " the", " house", seed=s) for s in range(300)]
-    shares = sum(bool(r.realised) for r in drawn) / 300
-    the, house = (codec.replacer._chances[word] for word in ("the", "house"))
+    tokenizer = Words(Neighbour(epochs=1)).fit([text], [RARE], 1)
+    drawn = [render(tokenizer, " the", " house", seed=s) for s in range(300)]
+    shares = sum(bool(r.filled) for r in drawn) / 300
+    the, house = (tokenizer.replacer._chances[word] for word in ("the", "house"))
     assert shares == pytest.approx(1 - (1 - the) * (1 - house), abs=0.1)
 
 
 def test_a_neighbour_of_the_same_tag_has_it():
-    codec = Words(Neighbour(epochs=1, same_tag=True)).fit([TEXT + RARE], [RARE], 1)
-    stand_ins = codec.replacer.stand_ins
+    tokenizer = Words(Neighbour(epochs=1, same_tag=True)).fit([TEXT + RARE], [RARE], 1)
+    stand_ins = tokenizer.replacer.stand_ins
     assert stand_ins["owl"] in {"man", "dog", "house"}
     assert stand_ins["sleeping"] != "house"
 
@@ -169,8 +169,8 @@ def test_words_without_a_vector_are_guessed_by_their_ending():
 
 
 def test_clusters_hold_every_rare_training_word_once():
-    codec = Words(Cluster(clusters=4, epochs=1)).fit([TEXT + RARE], [RARE], 1)
-    members = [w for c in codec.replacer.classes for w in codec.replacer.pool(c)]
+    tokenizer = Words(Cluster(clusters=4, epochs=1)).fit([TEXT + RARE], [RARE], 1)
+    members = [w for c in tokenizer.replacer.classes for w in tokenizer.replacer.pool(c)]
     assert len(members) == len(set(members))
     assert {"owl", "Akeley", "hooting"} <= set(members)
 
@@ -181,9 +181,9 @@ NAMES = {"Akeley", "Wilmarth", "Arkham", "Dunwich"}
 def planted(place):
     """In place of trained vectors: each word where ``place`` says, in the plane."""
 
-    def vectors(material, kind, size, epochs):
-        tokens = {token for document in material.documents for token in document}
-        words = sorted({known_form(token, material.vocabulary) for token in tokens})
+    def vectors(data, kind, size, epochs):
+        pieces = {piece for document in data.documents for piece in document}
+        words = sorted({known_form(piece, data.vocabulary) for piece in pieces})
         made = KeyedVectors(2)
         made.add_vectors(words, np.array([place(word) for word in words]))
         return made
@@ -223,53 +223,56 @@ def test_recall_is_what_makes_a_known_rare_word_cheap():
     assert with_it.bits("Wilmarth", "unk") < without.bits("Wilmarth", "unk")
 
 
-def test_dropped_words_leave_no_symbol_and_are_charged_more_than_their_spelling():
+def test_dropped_words_leave_no_token_and_are_charged_more_than_their_spelling():
     drop, unk = (Words(policy).fit([TEXT + RARE], [RARE], 1) for policy in (Drop(), Unk()))
     dropped, spelled = drop.encode(RARE), unk.encode(RARE)
-    words = spelled.symbols[spelled.symbols > FIRST_OWN]
-    left = dropped.symbols[dropped.symbols >= FIRST_OWN]
-    np.testing.assert_array_equal(left + 1, words)  # it has one symbol fewer of its own
+    words = spelled.tokens[spelled.tokens > FIRST_OWN]
+    left = dropped.tokens[dropped.tokens >= FIRST_OWN]
+    np.testing.assert_array_equal(left + 1, words)  # it has one token fewer of its own
     assert dropped.spelling_bits.sum() > spelled.spelling_bits.sum()
 
 
 def test_names_among_nouns_that_are_all_the_same_keep_their_capitals():
-    codec = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
-    texts = {render(codec, " the", "<NOUN>", seed=s).text for s in range(60)}
+    tokenizer = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
+    texts = {render(tokenizer, " the", "<NOUN>", seed=s).text for s in range(60)}
     assert " the Dunwich" in texts
     assert " the dunwich" not in texts
 
 
 def test_marks_stay_true_when_the_article_itself_was_filled_in():
-    codec = Words(Unk(), minimum_count=2).fit(["so so so a owl an ox"], [], 1)
+    tokenizer = Words(Unk(), minimum_count=2).fit(["so so so a owl an ox"], [], 1)
     for seed in range(30):
-        rendered = render(codec, "<unk>", "<unk>", "<unk>", seed=seed)
-        assert [rendered.text[s:e] for s, e, _ in rendered.realised] == rendered.text.split()
+        rendered = render(tokenizer, "<unk>", "<unk>", "<unk>", seed=seed)
+        assert [rendered.text[s:e] for s, e, _ in rendered.filled] == rendered.text.split()
 
 
 def test_a_substitute_behind_a_case_modifier_is_the_word_itself():
-    codec = Words(Neighbour(epochs=1)).fit([TEXT + RARE], [RARE], 1)
+    tokenizer = Words(Neighbour(epochs=1)).fit([TEXT + RARE], [RARE], 1)
     for seed in range(30):
-        assert render(codec, ".", "<capital>", " house", seed=seed).text == ". House"
-    plain, cased = codec.encode(" house"), codec.encode(" House")
+        assert render(tokenizer, ".", "<capital>", " house", seed=seed).text == ". House"
+    plain, cased = tokenizer.encode(" house"), tokenizer.encode(" House")
     assert (len(plain.surfaces), len(cased.surfaces)) == (1, 0)
 
 
 def test_a_space_that_ends_a_prompt_is_not_written_twice():
-    codec = Words(Unk()).fit([TEXT + RARE], [], 1)
-    assert encode_prompt(codec, "the old ").tolist() == encode_prompt(codec, "the old").tolist()
-    symbols = codec.encode(" man owl.").symbols
-    rendered = _render(codec, symbols, "the old ", "mark", 1)
+    tokenizer = Words(Unk()).fit([TEXT + RARE], [], 1)
+    assert (
+        encode_prompt(tokenizer, "the old ").tolist()
+        == encode_prompt(tokenizer, "the old").tolist()
+    )
+    tokens = tokenizer.encode(" man owl.").tokens
+    rendered = _render(tokenizer, tokens, "the old ", "mark", 1)
     assert rendered.text == "man <unk>."
-    assert rendered.realised == ((4, 9, "unk"),)
+    assert rendered.filled == ((4, 9, "unk"),)
 
 
 def test_written_out_words_are_marked_too_and_left_as_they_are():
-    codec = Words(Spell()).fit([TEXT + RARE], [], 1)
-    assert codec.render(codec.encode(". owl a owl").symbols).text == ". owl a owl"
-    encoded = codec.encode(" saw Akeley.")
-    rendered = codec.render(encoded.symbols)
+    tokenizer = Words(Spell()).fit([TEXT + RARE], [], 1)
+    assert tokenizer.render(tokenizer.encode(". owl a owl").tokens).text == ". owl a owl"
+    encoded = tokenizer.encode(" saw Akeley.")
+    rendered = tokenizer.render(encoded.tokens)
     assert rendered.text == " saw Akeley."
-    assert rendered.realised == ((5, 11, "spelled"),)
+    assert rendered.filled == ((5, 11, "spelled"),)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
@@ -281,26 +284,26 @@ def test_a_text_without_rare_words_and_one_of_nothing_else(policy):
 
 
 def test_tags_are_read_from_disk_the_second_time(monkeypatch):
-    tokens = tokenise("The keeper watched seven lanterns glimmering in a harbour of its own.")
-    first = tagging.tag_documents([tokens])
+    pieces = pretokenize("The keeper watched seven lanterns glimmering in a harbour of its own.")
+    first = tagging.tag_documents([pieces])
     monkeypatch.setattr(tagging, "_tagged", {})
     monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
     before = cache.seconds_saved()
-    assert tagging.tag_documents([tokens]) == first
+    assert tagging.tag_documents([pieces]) == first
     assert cache.seconds_saved() > before
     once = cache.seconds_saved()
-    tagging.tag_documents([tokens])
+    tagging.tag_documents([pieces])
     assert cache.seconds_saved() == once
-    assert first[0][tokens.index(" lanterns")] == "NNS"
+    assert first[0][pieces.index(" lanterns")] == "NNS"
 
 
 def test_a_damaged_tag_cache_is_made_anew(monkeypatch):
-    tokens = tokenise("A lighthouse keeper, perhaps.")
-    first = tagging.tag_documents([tokens])
+    pieces = pretokenize("A lighthouse keeper, perhaps.")
+    first = tagging.tag_documents([pieces])
     for path in (cache.cache_folder() / "tags").rglob("*.json"):
         path.write_text(json.dumps({"tags": 3}))
     monkeypatch.setattr(tagging, "_tagged", {})
-    assert tagging.tag_documents([tokens]) == first
+    assert tagging.tag_documents([pieces]) == first
 
 
 def test_a_missing_tagger_is_named_with_what_to_do():

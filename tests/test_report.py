@@ -132,7 +132,7 @@ def test_samples_in_markdown_keep_their_spaces_and_their_marks():
     report, texts = sample({"word_unk": 1.718})
     texts["samples"][0]["arms"]["word_unk"] = {
         "text": " the cold abyss of\nold bells. A",
-        "realised": [[10, 15, "<NN>"]],
+        "filled": [[10, 15, "<NN>"]],
         "copied": [[19, 28]],
     }
     text = markdown(report, texts)
@@ -238,7 +238,7 @@ def test_stretches_are_coloured_by_bits_per_character():
 
 
 def test_filled_and_copied_stretches_may_overlap():
-    made = {"text": "abcdefgh", "realised": [[1, 3, "NN"]], "copied": [[2, 6]]}
+    made = {"text": "abcdefgh", "filled": [[1, 3, "NN"]], "copied": [[2, 6]]}
     assert list(pieces(made)) == [
         ("a", "", False),
         ("b", "NN", False),
@@ -246,7 +246,7 @@ def test_filled_and_copied_stretches_may_overlap():
         ("def", "", True),
         ("gh", "", False),
     ]
-    assert [p.text for p in pieces(made | {"realised": [], "copied": []})] == ["abcdefgh"]
+    assert [p.text for p in pieces(made | {"filled": [], "copied": []})] == ["abcdefgh"]
 
 
 def test_shading_says_where_the_interval_excludes_the_human_figure():

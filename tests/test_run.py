@@ -26,8 +26,8 @@ from textgen.data.loading import load_corpus
 from textgen.runs import console, folder
 from textgen.runs import saved as runs
 
-FILES = """experiment.toml manifest.json tokenizer.json document_cache.json model.keras history.csv
-metrics.json bits.csv symbols.npz texts.json samples.json samples.txt summary.md""".split()
+FILES = """experiment.toml manifest.json tokenizer.json memory.json model.keras history.csv
+metrics.json bits.csv tokens.npz texts.json samples.json samples.txt summary.md""".split()
 
 
 def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
@@ -54,11 +54,11 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
         assert metrics[part]["characters"] > 100
         assert f"{bits['total']:.4f}" in done.out
         assert f"{bits['total']:.4f}" in (folder / "summary.md").read_text()
-        saved = metrics[part]["document_cache_saves"]
+        saved = metrics[part]["memory_saves"]
         assert saved > 0.1  # after 60 updates a network knows less than a document tells
     for shown in (done.out, (folder / "summary.md").read_text()):
         assert f"the test figure is {saved:.4f} higher" in " ".join(shown.split())
-    assert metrics["training"]["document_cache_seconds"] > 0
+    assert metrics["training"]["memory_seconds"] > 0
     training = metrics["training"]
     assert training["updates"] == 60
     train = load_corpus(package.load_experiment(experiment_file)).train
@@ -116,18 +116,18 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     _plain_keras_computes_the_same(folder)
 
     _scoring_uses_the_cache(folder, metrics)
-    (folder / "document_cache.json").write_text('{"orders": [1, 2]}')
+    (folder / "memory.json").write_text('{"orders": [1, 2]}')
     other = textgen("score", folder, "--text", "The tide")
-    assert (other.code, "document_cache.json" in other.err) == (2, True)
-    (folder / "document_cache.json").unlink()
+    assert (other.code, "memory.json" in other.err) == (2, True)
+    (folder / "memory.json").unlink()
     gone = textgen("score", folder, "--text", "The tide")
-    assert (gone.code, "document_cache.json" in gone.err) == (2, True)
+    assert (gone.code, "memory.json" in gone.err) == (2, True)
     settings = folder / "experiment.toml"
     before_there_were_caches = re.sub(
-        r"\[document_cache\]\norders = \[.*?\]\n", "", settings.read_text(), flags=re.DOTALL
+        r"\[memory\]\norders = \[.*?\]\n", "", settings.read_text(), flags=re.DOTALL
     )
     settings.write_text(before_there_were_caches)
-    _scoring_uses_the_cache(folder, metrics, metrics["test"]["document_cache_saves"])
+    _scoring_uses_the_cache(folder, metrics, metrics["test"]["memory_saves"])
     for name in ("tokenizer.json", "metrics.json"):
         content = (folder / name).read_bytes()
         for damage in ("null", "[]", "{", '{"schema": 1}'):
@@ -159,9 +159,9 @@ def _plain_keras_computes_the_same(folder):
     run = runs.load_run(folder)
     plain = keras.models.load_model(folder / "model.keras")
     assert not any(type(layer).__module__.startswith("textgen") for layer in plain.layers)
-    symbols = np.random.default_rng(0).integers(0, run.codec.size, (2, 9))
+    tokens = np.random.default_rng(0).integers(0, run.tokenizer.size, (2, 9))
     states = [np.ones((2, 24), np.float32)] * 2
-    for a, b in zip(plain([symbols, *states]), run.network([symbols, *states]), strict=True):
+    for a, b in zip(plain([tokens, *states]), run.network([tokens, *states]), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 
@@ -251,8 +251,8 @@ def test_the_cursor_comes_back_however_a_training_ends(experiment_file):
     screen.console = Console(file=io.StringIO(), force_terminal=True)
     progress = types.SimpleNamespace(updates_planned=9, updates=0)
     experiment = package.load_experiment(experiment_file)
-    codec = types.SimpleNamespace(charged=True)
-    show = console._progress(screen, progress, 1.0, "", experiment, codec, None)
+    tokenizer = types.SimpleNamespace(charged=True)
+    show = console._progress(screen, progress, 1.0, "", experiment, tokenizer, None)
     with contextlib.suppress(KeyboardInterrupt), screen:
         show.on_train_begin()
         raise KeyboardInterrupt
@@ -339,7 +339,7 @@ def test_a_validation_text_in_letters_never_seen(
     assert {record["method"] for record in records} == {"sample"}
     if more:
         empty = textgen("generate", tmp_path / "runs/tiny", "--method=article", "--prompt", "яяя")
-        assert (empty.code, "no symbol of this run" in empty.err) == (2, True)
+        assert (empty.code, "no token of this run" in empty.err) == (2, True)
 
 
 def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, tmp_path):

@@ -55,7 +55,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
         assert bits["total"] == bits["model"] + bits["spelling"]
         assert bits["spelling"] > 0
         assert 0.05 < metrics[part]["replacement_rate"] < 0.9
-        assert 0.1 < metrics[part]["symbols_per_character"] < 0.5
+        assert 0.1 < metrics[part]["tokens_per_character"] < 0.5
         for figure in (f"{bits['total']:.4f}", f"{bits['spelling']:.4f}"):
             assert figure in summary
             assert figure in done.out
@@ -67,7 +67,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
 
     again = [
         textgen("generate", folder, "--length", 300, "--seed", 3, "--temperature", 1.2, *options)
-        for options in ((), (), ("--marked",), ("--realise", "mark"), ("--realise", "spell"))
+        for options in ((), (), ("--marked",), ("--fill", "mark"), ("--fill", "spell"))
     ]
     assert all(g.code == 0 for g in again), again[0].err
     assert again[0].out == again[1].out
@@ -78,10 +78,10 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     records = package.generate(folder, length=200, temperature=1.5, samples=4)
     for record in records:
         assert len(record["text"]) == 200
-        assert record["realised"]
-        for start, end, symbol in record["realised"]:
+        assert record["filled"]
+        for start, end, token in record["filled"]:
             assert 0 <= start < end <= 200
-            assert symbol in "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD"
+            assert token in "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD"
 
 
 def test_an_arm_that_does_not_pay_prints_no_figure(textgen, rare_corpus, tmp_path):
@@ -121,7 +121,7 @@ def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
     )  # fmt: skip
     assert done.code == 0, done.err
     metrics = json.loads((tmp_path / "runs" / "bpe" / "metrics.json").read_text())
-    assert metrics["test"]["symbols_per_character"] < 1
+    assert metrics["test"]["tokens_per_character"] < 1
     generated = textgen("generate", tmp_path / "runs" / "bpe", "--prompt", "The tide")
     assert generated.code == 0
     assert generated.out.startswith("The tide")

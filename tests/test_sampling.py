@@ -5,7 +5,7 @@ import pytest
 from conftest import tiny_model
 
 from textgen.evaluation.likelihood import Stepper
-from textgen.models import sampler
+from textgen.models import sampler as sampling
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.models.sampler import CHUNK, FREE, Sampler
@@ -21,9 +21,9 @@ OBJECTIVES = [
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 
 
-@pytest.fixture(params=[0, sampler.SHORT], ids=["compiled", "plain"])
+@pytest.fixture(params=[0, sampling.SHORT], ids=["compiled", "plain"])
 def both_loops(request, monkeypatch):
-    monkeypatch.setattr(sampler, "SHORT", request.param)
+    monkeypatch.setattr(sampling, "SHORT", request.param)
 
 
 def sampler(objective):
@@ -54,10 +54,10 @@ def test_zero_temperature_follows_the_scored_distribution(objective):
     length = CHUNK + 9
     (greedy,), _ = Sampler(objective, network, backbone).draw(free(1, length), temperature=0.0)
     stepper = Stepper(objective, network, backbone)
-    for symbol in greedy:
+    for token in greedy:
         probabilities = stepper.probabilities()[2:]
-        assert probabilities[symbol - 2] >= probabilities.max() - 1e-5
-        stepper.append(int(symbol))
+        assert probabilities[token - 2] >= probabilities.max() - 1e-5
+        stepper.append(int(token))
 
 
 @each_objective
@@ -88,7 +88,7 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
     top = np.where(np.isin(np.arange(SIZE - 2), order[:3]), np.exp(logits), 0)
     check(top, top_k=3)
     share = np.exp(logits[order]) / np.exp(logits).sum()
-    enough = share[:2].sum() + 0.5 * share[2]  # reached by three symbols, not by two
+    enough = share[:2].sum() + 0.5 * share[2]  # reached by three tokens, not by two
     check(top, top_p=float(enough))
     both = np.where(np.isin(np.arange(SIZE - 2), order[:2]), np.exp(logits), 0)
     first_of_two = share[0] / share[:2].sum()
@@ -96,24 +96,24 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
 
 
 @each_objective
-def test_forced_symbols_stay_and_do_not_hide_the_models_choice(objective):
+def test_forced_tokens_stay_and_do_not_hide_the_models_choice(objective):
     forced = free(2, 30)
     forced[0, :11] = np.arange(11) % 7 + 2
     forced[1, :5] = 3
-    symbols, choices = sampler(objective).draw(forced, temperature=0.0)
-    np.testing.assert_array_equal(symbols[forced >= 0], forced[forced >= 0])
-    np.testing.assert_array_equal(symbols[forced < 0], choices[forced < 0])
-    assert (symbols[forced >= 0] != choices[forced >= 0]).any()
+    tokens, choices = sampler(objective).draw(forced, temperature=0.0)
+    np.testing.assert_array_equal(tokens[forced >= 0], forced[forced >= 0])
+    np.testing.assert_array_equal(tokens[forced < 0], choices[forced < 0])
+    assert (tokens[forced >= 0] != choices[forced >= 0]).any()
 
 
 @pytest.mark.parametrize("size", [5, 128, 129, 700])
-def test_inversion_draws_every_symbol_as_often_as_it_is_probable(size):
-    """A grid of uniform numbers meets each symbol in proportion, to the grid's step."""
+def test_inversion_draws_every_token_as_often_as_it_is_probable(size):
+    """A grid of uniform numbers meets each token in proportion, to the grid's step."""
     logits = np.random.default_rng(size).normal(0, 3, size).astype(np.float32)
     logits[size // 2] = -1e9
     grid = 20_000
     uniform = ((np.arange(grid) + 0.5) / grid).astype(np.float32)
-    drawn = sampler._invert(np.tile(logits, (grid, 1)), uniform).numpy()
+    drawn = sampling._invert(np.tile(logits, (grid, 1)), uniform).numpy()
     expected = np.exp(logits - logits.max(), dtype=np.float64)
     expected /= expected.sum()
     found = np.bincount(drawn, minlength=size) / grid
@@ -126,7 +126,7 @@ def test_rounding_at_the_very_end_never_draws_what_cannot_be():
     logits = np.full((3, 200), -1e9, dtype=np.float32)
     logits[:, 130] = logits[:, 7] = 0.0
     almost = np.array([np.nextafter(np.float32(1), np.float32(0)), 1.0, 0.0], dtype=np.float32)
-    drawn = sampler._invert(logits, almost).numpy().tolist()
+    drawn = sampling._invert(logits, almost).numpy().tolist()
     assert drawn[::2] == [130, 7]
     assert drawn[1] in (7, 130)
 
@@ -134,13 +134,13 @@ def test_rounding_at_the_very_end_never_draws_what_cannot_be():
 @pytest.mark.parametrize("temperature", [0.0, 0.4, 1.0, 1.7])
 @pytest.mark.parametrize("tail_share", [0.02, 0.5, 0.9])
 def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share):
-    """With symbols that are never drawn on both levels, and a tail that is bound to be asked."""
+    """With tokens that are never drawn on both levels, and a tail that is bound to be asked."""
     random = np.random.default_rng(1)
     rows, size, number = 40_000, 6, 5
     head, tail = random.dirichlet(np.ones(size)), random.dirichlet(np.ones(number))
     levels = np.append(head * (1 - tail_share), tail_share)
     forbidden = (1, size + 3)
-    drawn = sampler._choose_by_level(
+    drawn = sampling._choose_by_level(
         np.tile(np.log(levels, dtype=np.float32), (rows, 1)),
         lambda: np.tile(np.log(tail, dtype=np.float32), (rows, 1)),
         number, forbidden, np.float32(temperature), np.array([3, 4], np.int32),
@@ -166,7 +166,7 @@ def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share)
 @pytest.mark.usefixtures("both_loops")
 def test_a_loop_level_by_level_writes_what_the_model_thinks(objective, tied):
     settings = {"output": "adaptive", "head": 4, "tail_size": 3, **tied}
-    # with seed 0 the tied one has two symbols that are all but equally probable
+    # with seed 0 the tied one has two tokens that are all but equally probable
     network, backbone = tiny_model(objective, 12, scale=2.0, seed=len(tied), **settings)
     draws = Sampler(objective, network, backbone).draw
     few = np.concatenate([draws(free(4, 2), seed=seed)[0] for seed in range(150)])

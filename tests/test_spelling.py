@@ -1,4 +1,4 @@
-"""P(word | symbol) is a distribution over the words that are not known."""
+"""P(word | token) is a distribution over the words that are not known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.special import softmax
 from textgen.tokenizers.tokens import CHARACTER_BITS
 from textgen.tokenizers.words import spelling
 from textgen.tokenizers.words.character_ngram import CharacterNgram
-from textgen.tokenizers.words.spelling import CACHE, Earlier, Speller
+from textgen.tokenizers.words.spelling import MEMORY, DocumentCounts, Speller
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
 VOCABULARY = ("aa", "aab", "b")
@@ -114,12 +114,12 @@ def test_kneser_ney_by_hand():
 def test_saved_and_read_back_it_charges_the_same():
     model = speller()
     model.tune({"A": ["ab", "bab"], "B": ["bbb"]})
-    model.tune_cache([[("ab", "A"), ("bab", "A"), ("ab", "A")]])
+    model.tune_memory([[("ab", "A"), ("bab", "A"), ("ab", "A")]])
     state = model.state()
     again = Speller(
         state["examples"], state["alphabet"], lambda: VOCABULARY,
         pooled=state["pooled"], order=state["order"], weights=state["weights"],
-        cache=state["cache"],
+        memory=state["memory"],
     )  # fmt: skip
     earlier = after(model, ["ab", "b☃"])
     for word in ("ab", "bbb", "abba", "☃"):
@@ -128,7 +128,7 @@ def test_saved_and_read_back_it_charges_the_same():
 
 
 def after(model, words, name="A"):
-    earlier = Earlier()
+    earlier = DocumentCounts()
     for word in words:
         model.remember(word, name, earlier)
     return earlier
@@ -136,7 +136,7 @@ def after(model, words, name="A"):
 
 @pytest.mark.parametrize("before", [[], ["ab"], ["ab", "bab", "ab", "a☃", "a☃"]])
 def test_whatever_came_earlier_the_words_sum_to_one(before):
-    model = speller(order=3, cache=(0.6, 2.0))
+    model = speller(order=3, memory=(0.6, 2.0))
     earlier, total = after(model, before), 0.0
     for word in strings("ab☃", 9):
         if word not in VOCABULARY:
@@ -147,18 +147,18 @@ def test_whatever_came_earlier_the_words_sum_to_one(before):
 
 def test_the_cache_by_hand():
     """Of 4 earlier words 3 were "bab" and 1 "abb": d = 0.5, θ = 2, t = 2."""
-    model, plain = speller(order=3, cache=(0.5, 2.0)), speller(order=3)
+    model, plain = speller(order=3, memory=(0.5, 2.0)), speller(order=3)
     earlier = after(model, ["bab", "abb", "bab", "bab"])
     new = (2 + 0.5 * 2) / (4 + 2)
     for word, held in (("bab", 2.5 / 6), ("abb", 0.5 / 6), ("ba", 0.0)):
         expected = held + new * 2 ** -plain.bits(word, "A")
         assert model.bits(word, "A", earlier) == pytest.approx(-math.log2(expected))
     assert model.bits("bab", "B", earlier) == plain.bits("bab", "B")  # another class
-    assert plain.bits("bab", "A", earlier) == plain.bits("bab", "A")  # no cache
+    assert plain.bits("bab", "A", earlier) == plain.bits("bab", "A")  # no memory
 
 
 def test_with_a_cache_character_by_character_costs_what_is_charged():
-    model = speller(order=4, cache=(0.5, 2.0))
+    model = speller(order=4, memory=(0.5, 2.0))
     earlier = after(model, ["abab", "bab", "abab", "a☃b"])
     for word in ("ab", "abab", "babb", "", "a☃b"):
         bits = 0.0
@@ -174,9 +174,9 @@ def test_with_a_cache_character_by_character_costs_what_is_charged():
 
 def test_the_cache_is_tuned_on_whole_documents():
     again, never = speller(order=3), speller(order=3)
-    again.tune_cache([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
-    never.tune_cache([[(word, "A") for word in strings("ab", 5) if word not in VOCABULARY]])
-    assert again.cache[1] < never.cache[1]
+    again.tune_memory([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
+    never.tune_memory([[(word, "A") for word in strings("ab", 5) if word not in VOCABULARY]])
+    assert again.memory[1] < never.memory[1]
 
     def second(model):
         return model.bits("baba", "A", after(model, ["baba"]))
@@ -187,14 +187,14 @@ def test_the_cache_is_tuned_on_whole_documents():
 def test_validation_documents_in_which_nothing_comes_again_tell_little():
     model = speller(order=3)
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
-        model.tune_cache(documents)
-        assert model.cache == CACHE
-    model.tune_cache([[("abab", "A"), ("abab", "A")], *[[("bab", "A")]] * 50])
-    assert CACHE[1] > model.cache[1] > 1
+        model.tune_memory(documents)
+        assert model.memory == MEMORY
+    model.tune_memory([[("abab", "A"), ("abab", "A")], *[[("bab", "A")]] * 50])
+    assert MEMORY[1] > model.memory[1] > 1
 
 
 def test_words_of_the_passage_come_back_when_words_are_drawn():
-    model, plain = speller(order=3, cache=(0.2, 0.1)), speller(order=3)
+    model, plain = speller(order=3, memory=(0.2, 0.1)), speller(order=3)
     earlier = Counter({"zab": 5})
     drawn = [model.pick("A", random.Random(i), new=False, earlier=earlier) for i in range(50)]
     assert drawn.count("zab") > 40

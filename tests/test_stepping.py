@@ -63,7 +63,7 @@ def test_a_step_is_the_networks(case, threads):
     for _ in range(STEPS):
         logits, stepped, carry, other = both(carry, other)
         np.testing.assert_allclose(stepped, logits, atol=2e-6)
-        symbols = random.integers(2, SIZE, ROWS).astype(np.int32)
-        carry, other = objective.append(carry, symbols), objective.append(other, symbols)
+        tokens = random.integers(2, SIZE, ROWS).astype(np.int32)
+        carry, other = objective.append(carry, tokens), objective.append(other, tokens)
     for one, two in zip(carry[-1], other[-1], strict=True):
         np.testing.assert_allclose(two, one, atol=2e-6)

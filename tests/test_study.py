@@ -18,9 +18,10 @@ from textgen import cli, report
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
+from textgen.runs import write_experiment
 from textgen.studies import calibration, cluster, planning, workers
 from textgen.studies import execution as study
-from textgen.studies.progress import Board
+from textgen.studies.progress import StudyProgress
 from textgen.training import loop
 
 EXPERIMENT = """
@@ -244,7 +245,7 @@ def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folde
 
 def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_folder, capsys):
     text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "3")
-    with Board(studies.load_study(write(tmp_path, corpus_folder, text))) as board:
+    with StudyProgress(studies.load_study(write(tmp_path, corpus_folder, text))) as board:
         board.expect("char-1", resumed=True)
         board.expect("char-2")
         board.expect("char-3")
@@ -298,7 +299,7 @@ def copied(done, tmp_path, monkeypatch):
         twin = folder / f"twin-{seed}"
         shutil.copytree(folder / "char-1", twin)
         changes = [f'name="{twin.name}"', f"seed={seed}", "sampling.length=61"]
-        folder.write_experiment(
+        write_experiment(
             twin / "experiment.toml", config.load_experiment(twin / "experiment.toml", changes)
         )
     asked = []

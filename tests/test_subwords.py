@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import build
-from textgen.tokenizers.subwords import SubwordCodec, Subwords
+from textgen.tokenizers.subwords import Subwords, SubwordTokenizer
 from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE, RESERVED
 
 TEXT = made_up(80, 0) + " Ærø, naïve: 日本語! \t\r\n\0"
 MODELS = ("bpe", "unigram")
-CODECS = {model: Subwords(model, 300).fit([TEXT]) for model in MODELS}
+FITTED = {model: Subwords(model, 300).fit([TEXT]) for model in MODELS}
 anything = st.text(st.characters())  # surrogates included
 mixed = st.lists(st.one_of(anything, st.text(st.sampled_from(sorted(set(TEXT)))))).map("".join)
 
@@ -29,48 +29,48 @@ models = pytest.mark.parametrize("model", MODELS)
 @settings(deadline=None)
 @given(text=mixed)
 def test_decoding_gives_back_any_text(model, text):
-    codec = CODECS[model]
-    encoded = codec.encode(text)
-    assert codec.decode(encoded) == text
+    tokenizer = FITTED[model]
+    encoded = tokenizer.encode(text)
+    assert tokenizer.decode(encoded) == text
     assert encoded.surfaces == tuple(c for c in text if c not in TEXT)
-    assert encoded.replaced == (encoded.symbols == ESCAPE).sum() == len(encoded.spelling_bits)
-    assert (encoded.characters, encoded.tokens) == (len(text), len(encoded.symbols))
+    assert encoded.replaced == (encoded.tokens == ESCAPE).sum() == len(encoded.spelling_bits)
+    assert (encoded.characters, encoded.pieces) == (len(text), len(encoded.tokens))
 
 
 @models
 @settings(deadline=None, max_examples=30)
 @given(training=anything, text=anything)
 def test_any_training_text_will_do(model, training, text):
-    tokenizer = Subwords(model, 260)
-    codec = tokenizer.fit([training])
+    config = Subwords(model, 260)
+    tokenizer = config.fit([training])
     both = training + text + training
-    assert codec.decode(codec.encode(both)) == both
-    assert tokenizer.load(json.loads(json.dumps(codec.state()))) == codec
+    assert tokenizer.decode(tokenizer.encode(both)) == both
+    assert config.load(json.loads(json.dumps(tokenizer.state()))) == tokenizer
 
 
 @models
 def test_a_character_never_seen_costs_the_same_as_in_every_arm(model):
-    codec = CODECS[model]
-    encoded = codec.encode("the ☃ and \ud800☃ bell")
+    tokenizer = FITTED[model]
+    encoded = tokenizer.encode("the ☃ and \ud800☃ bell")
     assert encoded.surfaces == ("☃", "\ud800", "☃")
     assert encoded.spelling_bits.tolist() == [CHARACTER_BITS] * 3
-    assert codec.unknown("the ☃") == ["☃"]
-    training = codec.encode("the ☃", training=True)
-    assert (codec.decode(training), len(training.spelling_bits)) == ("the ☃", 0)
+    assert tokenizer.unknown("the ☃") == ["☃"]
+    training = tokenizer.encode("the ☃", training=True)
+    assert (tokenizer.decode(training), len(training.spelling_bits)) == ("the ☃", 0)
 
 
 @models
 def test_a_saved_codec_is_the_same(model):
-    codec = CODECS[model]
-    again = Subwords().load(json.loads(json.dumps(codec.state())))
-    assert again == codec
-    assert again.names == codec.names
-    assert again.encode(TEXT).symbols.tolist() == codec.encode(TEXT).symbols.tolist()
+    tokenizer = FITTED[model]
+    again = Subwords().load(json.loads(json.dumps(tokenizer.state())))
+    assert again == tokenizer
+    assert again.names == tokenizer.names
+    assert again.encode(TEXT).tokens.tolist() == tokenizer.encode(TEXT).tokens.tolist()
 
 
 @models
 def test_the_same_text_gives_the_same_codec(model):
-    assert Subwords(model, 300).fit([TEXT], seed=1) == CODECS[model]
+    assert Subwords(model, 300).fit([TEXT], seed=1) == FITTED[model]
 
 
 def test_so_does_another_process():
@@ -94,36 +94,36 @@ def test_so_does_another_process():
 
 @models
 def test_pieces_are_longer_than_characters_and_have_readable_names(model):
-    codec = CODECS[model]
-    assert codec.size == len(codec.names)
-    assert codec.encode(TEXT).symbols.dtype == np.uint16
-    assert codec.characters_per_symbol == len(TEXT) / codec.encode(TEXT).tokens > 1.2
-    assert codec.names[:2] == ("<boundary>", "<escape>")
-    assert len(set(codec.names)) == codec.size
-    assert {" ", "e", "<æ>"} < set(codec.names)  # the byte E6 is no æ
-    assert any(name[0] == " " and name[1:].isalpha() for name in codec.names)
-    assert "".join(codec.names[s] for s in codec.encode("Our bell!").symbols) == "Our bell!"
+    tokenizer = FITTED[model]
+    assert tokenizer.size == len(tokenizer.names)
+    assert tokenizer.encode(TEXT).tokens.dtype == np.uint16
+    assert tokenizer.characters_per_token == len(TEXT) / tokenizer.encode(TEXT).pieces > 1.2
+    assert tokenizer.names[:2] == ("<boundary>", "<escape>")
+    assert len(set(tokenizer.names)) == tokenizer.size
+    assert {" ", "e", "<æ>"} < set(tokenizer.names)  # the byte E6 is no æ
+    assert any(name[0] == " " and name[1:].isalpha() for name in tokenizer.names)
+    assert "".join(tokenizer.names[s] for s in tokenizer.encode("Our bell!").tokens) == "Our bell!"
 
 
 @models
 def test_generated_bytes_that_are_no_text_do_not_fail(model):
-    codec = CODECS[model]
+    tokenizer = FITTED[model]
     rng = np.random.default_rng(0)
-    codec.render(rng.integers(0, codec.size, 3000))
-    first, *_ = codec.encode("日").symbols  # a piece of a character
-    end = codec.encode(" the").symbols
-    assert codec.render(np.array([0, 1, first, *end])).text == "\ufffd the"
-    assert codec.render(end, before="Our ☃").text == " the"
-    assert codec.render(np.array([], dtype=np.int64), before="Our").text == ""
+    tokenizer.render(rng.integers(0, tokenizer.size, 3000))
+    first, *_ = tokenizer.encode("日").tokens  # a piece of a character
+    end = tokenizer.encode(" the").tokens
+    assert tokenizer.render(np.array([0, 1, first, *end])).text == "\ufffd the"
+    assert tokenizer.render(end, before="Our ☃").text == " the"
+    assert tokenizer.render(np.array([], dtype=np.int64), before="Our").text == ""
 
 
 @models
 def test_no_training_text_and_no_text(model):
-    codec = Subwords(model).fit([])
-    assert codec.characters_per_symbol == 1.0
-    assert codec.size == RESERVED + 256
-    assert codec.decode(codec.encode("")) == ""
-    assert codec.decode(codec.encode("ab")) == "ab"
+    tokenizer = Subwords(model).fit([])
+    assert tokenizer.characters_per_token == 1.0
+    assert tokenizer.size == RESERVED + 256
+    assert tokenizer.decode(tokenizer.encode("")) == ""
+    assert tokenizer.decode(tokenizer.encode("ab")) == "ab"
 
 
 def test_the_settings_are_checked():
@@ -137,7 +137,7 @@ def external(tmp_path, **parts):
     """A tokenizer.json that would cut texts off, fill them up and put tokens around them."""
     from tokenizers import Tokenizer, processors
 
-    tokenizer = Tokenizer.from_str(CODECS["bpe"].tokenizer)
+    tokenizer = Tokenizer.from_str(FITTED["bpe"].tokenizer)
     tokenizer.add_special_tokens(["<s>"])
     tokenizer.post_processor = processors.TemplateProcessing(
         "<s> $A", special_tokens=[("<s>", 300)]
@@ -153,18 +153,18 @@ def external(tmp_path, **parts):
 
 
 def test_a_tokenizer_from_elsewhere_is_used_and_named(tmp_path):
-    codec = Subwords(size=1, file=external(tmp_path)).fit(["the keeper, <s> a lantern"])
-    (label,) = codec.extra_data
+    tokenizer = Subwords(size=1, file=external(tmp_path)).fit(["the keeper, <s> a lantern"])
+    (label,) = tokenizer.extra_data
     assert label.startswith("subwords from tokenizer.json (sha256 ")
-    assert codec.size == RESERVED + 301
+    assert tokenizer.size == RESERVED + 301
     text = "keeper a the lantern<s> ☃"
-    encoded = codec.encode(text)
-    assert codec.decode(encoded) == text
-    assert encoded.symbols.tolist() == codec.encode(text).symbols.tolist()
-    own = CODECS["bpe"].encode(" the keeper").symbols.tolist()
-    assert codec.encode(" the keeper").symbols.tolist() == own
+    encoded = tokenizer.encode(text)
+    assert tokenizer.decode(encoded) == text
+    assert encoded.tokens.tolist() == tokenizer.encode(text).tokens.tolist()
+    own = FITTED["bpe"].encode(" the keeper").tokens.tolist()
+    assert tokenizer.encode(" the keeper").tokens.tolist() == own
     (tmp_path / "tokenizer.json").unlink()  # not needed any more
-    assert Subwords().load(json.loads(json.dumps(codec.state()))) == codec
+    assert Subwords().load(json.loads(json.dumps(tokenizer.state()))) == tokenizer
 
 
 def test_a_decoder_that_drops_the_first_space_is_fine(tmp_path):
@@ -180,11 +180,11 @@ def test_a_decoder_that_drops_the_first_space_is_fine(tmp_path):
     )
     file = tmp_path / "tokenizer.json"
     tokenizer.save(str(file))
-    codec = Subwords(file=file).fit(["the black hat"])
-    assert codec.names[2:5] == (" the", " ", "a")
-    assert codec.decode(codec.encode("black the☃ hat ")) == "black the☃ hat "
-    assert codec.render(np.array([RESERVED]), before="hat").text == " the"
-    assert codec.render(np.array([RESERVED])).text == "the"
+    tokenizer = Subwords(file=file).fit(["the black hat"])
+    assert tokenizer.names[2:5] == (" the", " ", "a")
+    assert tokenizer.decode(tokenizer.encode("black the☃ hat ")) == "black the☃ hat "
+    assert tokenizer.render(np.array([RESERVED]), before="hat").text == " the"
+    assert tokenizer.render(np.array([RESERVED])).text == "the"
 
 
 def refused(file, *texts) -> str:
@@ -214,10 +214,10 @@ def test_what_it_loses_only_in_a_later_text_is_an_error_then(tmp_path):
     from tokenizers import normalizers
 
     file = external(tmp_path, normalizer=normalizers.NFC())
-    codec = Subwords(file=file).fit(["the cafe\u0301"[:8], "\u0301"])
-    assert isinstance(codec, SubwordCodec)
+    tokenizer = Subwords(file=file).fit(["the cafe\u0301"[:8], "\u0301"])
+    assert isinstance(tokenizer, SubwordTokenizer)
     with pytest.raises(TextgenError, match="comes back as"):
-        codec.encode("cafe\u0301")
+        tokenizer.encode("cafe\u0301")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from conftest import made_up, tiny_model
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
-from textgen.evaluation.likelihood import symbol_bits
+from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones.lstm.layer import KERNELS
 from textgen.models.backbones.stack import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
@@ -69,7 +69,7 @@ TIED = {**ADAPTIVE, "tied_output": True}
 )
 def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
     """With dropout, optimizer moments, averages, carried states and the order of the data."""
-    settings = Training(**SETTINGS, averaging=0.9)
+    settings = Training(**SETTINGS, ema_decay=0.9)
     model = {**model, "dropout": 0.3, "units": (10, 8)}
     whole, *_, progress = fit(tmp_path / "a", objective, settings, **model)
     with pytest.raises(Stop):
@@ -121,7 +121,7 @@ def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
     last, *_ = fit(tmp_path / "last", NextToken(8), settings)
     first, *_ = fit(tmp_path / "first", NextToken(8), replace(settings, updates=1))
     second, *_ = fit(tmp_path / "second", NextToken(8), replace(settings, updates=2))
-    kept, _, progress = fit(tmp_path / "kept", NextToken(8), replace(settings, averaging=0.75))
+    kept, _, progress = fit(tmp_path / "kept", NextToken(8), replace(settings, ema_decay=0.75))
     weights = (each.get_weights() for each in (first, second, last, kept))
     for one, two, three, average in zip(*weights, strict=True):
         expected = 0.75 * (0.75 * one + 0.25 * two) + 0.25 * three
@@ -145,7 +145,7 @@ def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     rows = [row["validation_bits_per_character"] for row in progress.history]
     assert rows[-1] < rows[0] < np.log2(CODEC.size)
     assert progress.best == min(rows)
-    exact = symbol_bits(objective, network, backbone, [e.symbols for e in ENCODED[1]])
+    exact = token_bits(objective, network, backbone, [e.tokens for e in ENCODED[1]])
     assert np.concatenate(exact).mean() == pytest.approx(progress.best, abs=0.1)
 
 
@@ -176,7 +176,7 @@ def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
         assert np.array_equal(weight, old) == ("embedding" in weight.path), weight.path
 
 
-def test_a_repeated_symbol_counts_once_in_the_norm_of_the_gradient():
+def test_a_repeated_token_counts_once_in_the_norm_of_the_gradient():
     slices = tf.IndexedSlices(tf.ones((3, 2)), tf.constant([1, 1, 3]), tf.constant([5, 2]))
     np.testing.assert_array_equal(_dense(slices)[:, 0], [0, 2, 0, 1, 0])
 
@@ -200,7 +200,7 @@ def test_seconds_become_a_fixed_number_of_updates(tmp_path):
     assert progress.history[0]["loss"] < np.log(CODEC.size) + 0.5
 
 
-def test_a_budget_in_characters_knows_how_long_symbols_are():
+def test_a_budget_in_characters_knows_how_long_tokens_are():
     longer = [replace(e, characters=5 * e.characters + 4) for e in ENCODED[0]]
     windows = windows_of(ENCODED[0], NextToken(8))
     settings = Training(characters=100_000, batch=4)

@@ -34,9 +34,9 @@ def collect(batches, objective):
 def test_scoring_shows_every_target_exactly_once(objective, rows):
     found = collect(Windows(DOCUMENTS, objective).scoring(rows), objective)
     assert found == {
-        (d, i): int(symbol)
+        (d, i): int(token)
         for d, document in enumerate(DOCUMENTS)
-        for i, symbol in enumerate([*document, 0])
+        for i, token in enumerate([*document, 0])
     }
 
 

@@ -15,7 +15,7 @@ from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.fitting import Words
 from textgen.tokenizers.words.rare_words.pos import Pos
 from textgen.tokenizers.words.rare_words.unk import Unk
-from textgen.tokenizers.words.tokenizer import tokenise
+from textgen.tokenizers.words.tokenizer import pretokenize
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER
 
 anything = st.text(st.characters())  # surrogates included
@@ -33,11 +33,11 @@ def fitted(policy, texts, **options):
 
 @given(st.one_of(anything, wordy))
 def test_tokens_joined_together_are_the_text(text):
-    assert "".join(tokenise(text)) == text
+    assert "".join(pretokenize(text)) == text
 
 
 def test_a_token_keeps_its_space_and_its_apostrophe():
-    found = tokenise("Don't go--the  o'clock\n\nI 'said' 12th _x")
+    found = pretokenize("Don't go--the  o'clock\n\nI 'said' 12th _x")
     expected = "Don't| go|--|the| | o'clock|\n\n|I| '|said|'| 12|th| _|x"
     assert found == expected.split("|")
 
@@ -52,43 +52,43 @@ def test_a_token_keeps_its_space_and_its_apostrophe():
     ids=repr,
 )
 def test_decoding_gives_back_any_text(policy, options):
-    codec = fitted(policy, [TEXT, made_up(8, 1)], **options)
-    again = Words(policy, **options).load(json.loads(json.dumps(codec.state())))
+    tokenizer = fitted(policy, [TEXT, made_up(8, 1)], **options)
+    again = Words(policy, **options).load(json.loads(json.dumps(tokenizer.state())))
 
     @settings(max_examples=25, deadline=None)
     @given(st.one_of(anything, wordy, st.just(TEXT.upper()), st.just(TEXT.title())))
     def check(text):
-        encoded = codec.encode(text)
-        assert codec.decode(encoded) == text
+        encoded = tokenizer.encode(text)
+        assert tokenizer.decode(encoded) == text
         assert len(encoded.spelling_bits) == len(encoded.surfaces)
         assert (encoded.spelling_bits >= 0).all()
         assert encoded.characters == len(text)
-        assert encoded.tokens == len(tokenise(text))
-        assert encoded.symbols.max(initial=0) < codec.size == len(codec.names)
+        assert encoded.pieces == len(pretokenize(text))
+        assert encoded.tokens.max(initial=0) < tokenizer.size == len(tokenizer.names)
         second = again.encode(text)
-        np.testing.assert_array_equal(second.symbols, encoded.symbols)
+        np.testing.assert_array_equal(second.tokens, encoded.tokens)
         np.testing.assert_allclose(second.spelling_bits, encoded.spelling_bits)
 
     check()
-    check_training = codec.encode(TEXT, training=True)
-    assert codec.decode(check_training) == TEXT
+    check_training = tokenizer.encode(TEXT, training=True)
+    assert tokenizer.decode(check_training) == TEXT
     assert len(check_training.spelling_bits) == 0
 
 
 def test_modifiers_stand_before_words_known_in_another_form():
-    codec = fitted(Unk(), ["x the the mat mat."])
-    names = list(codec.names)
+    tokenizer = fitted(Unk(), ["x the the mat mat."])
+    names = list(tokenizer.names)
     the, mat = names.index(" the"), names.index(" mat")
-    assert codec.encode(" the The THE").symbols.tolist() == [the, CAPITAL, the, UPPER, the]
-    assert codec.encode("mat").symbols.tolist() == [JOIN, mat]
-    assert codec.encode("Mat").symbols.tolist() == [JOIN, CAPITAL, mat]
+    assert tokenizer.encode(" the The THE").tokens.tolist() == [the, CAPITAL, the, UPPER, the]
+    assert tokenizer.encode("mat").tokens.tolist() == [JOIN, mat]
+    assert tokenizer.encode("Mat").tokens.tolist() == [JOIN, CAPITAL, mat]
 
 
 def test_a_factored_vocabulary_holds_folded_words_alone():
-    codec = fitted(Unk(), ["The dog. The dog.\n\nthe DOG"], case="factored")
-    assert not {"The", " The"} & set(codec.names)
-    assert {" dog", "the"} <= set(codec.names)
-    assert codec.encode("The").symbols.tolist() == [CAPITAL, list(codec.names).index("the")]
+    tokenizer = fitted(Unk(), ["The dog. The dog.\n\nthe DOG"], case="factored")
+    assert not {"The", " The"} & set(tokenizer.names)
+    assert {" dog", "the"} <= set(tokenizer.names)
+    assert tokenizer.encode("The").tokens.tolist() == [CAPITAL, list(tokenizer.names).index("the")]
 
 
 def test_rare_words_are_those_below_the_minimum_count():
@@ -101,11 +101,11 @@ def test_rare_words_are_those_below_the_minimum_count():
 
 def test_with_every_word_known_some_are_shown_as_rare_all_the_same():
     words = " ".join("once" + chr(97 + i) + chr(97 + j) for i in range(8) for j in range(8))
-    codec = fitted(Unk(), [words], minimum_count=1)
-    assert codec.encode(words).replaced == 0
-    shown = codec.encode(words, training=True)
+    tokenizer = fitted(Unk(), [words], minimum_count=1)
+    assert tokenizer.encode(words).replaced == 0
+    shown = tokenizer.encode(words, training=True)
     assert 16 < shown.replaced < 48
-    assert (shown.symbols == FIRST_OWN).sum() == shown.replaced
+    assert (shown.tokens == FIRST_OWN).sum() == shown.replaced
 
 
 def test_a_vocabulary_without_words_and_two_ways_of_choosing_one_are_refused():
@@ -117,45 +117,45 @@ def test_a_vocabulary_without_words_and_two_ways_of_choosing_one_are_refused():
 
 @each_policy
 def test_a_literal_placeholder_in_the_text_is_text(policy):
-    codec = fitted(policy, [TEXT, made_up(8, 1)])
-    encoded = codec.encode("<NN> <unk>")
-    assert codec.decode(encoded) == "<NN> <unk>"
-    assert ESCAPE not in encoded.symbols.tolist()
+    tokenizer = fitted(policy, [TEXT, made_up(8, 1)])
+    encoded = tokenizer.encode("<NN> <unk>")
+    assert tokenizer.decode(encoded) == "<NN> <unk>"
+    assert ESCAPE not in encoded.tokens.tolist()
 
 
-def test_symbols_are_sorted_by_frequency_behind_the_policys_own():
-    codec = fitted(Unk(), [made_up(200, 3)])
-    counts = codec.vocabulary.counts
+def test_tokens_are_sorted_by_frequency_behind_the_policys_own():
+    tokenizer = fitted(Unk(), [made_up(200, 3)])
+    counts = tokenizer.vocabulary.counts
     assert list(counts) == sorted(counts, reverse=True)
-    assert codec.names[FIRST_OWN] == "<unk>"
-    assert codec.names[FIRST_OWN + 1] == codec.vocabulary.words[0]
+    assert tokenizer.names[FIRST_OWN] == "<unk>"
+    assert tokenizer.names[FIRST_OWN + 1] == tokenizer.vocabulary.words[0]
 
 
 @each_policy
-def test_later_text_leaves_the_symbols_before_it_as_they_are(policy):
+def test_later_text_leaves_the_tokens_before_it_as_they_are(policy):
     """But for tags: a tagger may look ahead, since the tag itself is sent."""
-    codec = fitted(policy, [TEXT, made_up(8, 1)])
+    tokenizer = fitted(policy, [TEXT, made_up(8, 1)])
     start = "The dog sat, unfathomably, on one old mat"
-    first, second = (codec.encode(start + end) for end in (". I said no.", " -- a cat's.\n"))
-    common = len(codec.encode(start).symbols)
+    first, second = (tokenizer.encode(start + end) for end in (". I said no.", " -- a cat's.\n"))
+    common = len(tokenizer.encode(start).tokens)
     if not isinstance(policy, Pos):
-        np.testing.assert_array_equal(first.symbols[:common], second.symbols[:common])
-    assert len(first.symbols) > common
+        np.testing.assert_array_equal(first.tokens[:common], second.tokens[:common])
+    assert len(first.tokens) > common
 
 
 def test_rare_words_of_the_prompt_come_back_in_what_is_written():
     texts = ["the man saw the dog . " * 5 + "Akeley saw Wilmarth ."] * 3
     tuning = ["the man saw Zadok . Zadok saw the dog . Zadok saw Zadok . " * 5]
-    for cache in (True, False):
-        codec = Words(Unk(document_cache=cache), minimum_count=4).fit(texts, tuning)
-        symbols = np.full(40, codec.names.index("<unk>"))
-        text = codec.render(symbols, before="the man saw Nyarlathotep .", seed=3).text
-        assert ("Nyarlathotep" in text) == cache
+    for memory in (True, False):
+        tokenizer = Words(Unk(memory=memory), minimum_count=4).fit(texts, tuning)
+        tokens = np.full(40, tokenizer.names.index("<unk>"))
+        text = tokenizer.render(tokens, before="the man saw Nyarlathotep .", seed=3).text
+        assert ("Nyarlathotep" in text) == memory
 
 
 def test_the_space_that_ends_a_prompt_is_no_rare_word_of_it():
-    codec = Words(Unk(document_cache=True)).fit([TEXT], [TEXT])
-    opened = codec._opened("dog Nyarlathotep")
+    tokenizer = Words(Unk(memory=True)).fit([TEXT], [TEXT])
+    opened = tokenizer._opened("dog Nyarlathotep")
     assert [surface for _, surface in opened] == ["Nyarlathotep"]
-    assert codec._opened("dog Nyarlathotep ") == opened
-    assert codec._opened(" ") == []
+    assert tokenizer._opened("dog Nyarlathotep ") == opened
+    assert tokenizer._opened(" ") == []

@@ -15,7 +15,7 @@ from textgen.evaluation import TABLE, baseline, check_orders, print_records
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_parser(
-        "baseline", "Score n-grams over an experiment's symbols, or compressors."
+        "baseline", "Score n-grams over an experiment's tokens, or compressors."
     )
     parser.add_argument("experiment", type=Path, help="a TOML file, e.g. experiments/char.toml")
     parser.add_argument("--kind", choices=sorted(TABLE), default="kneser_ney")
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         default=[],
         metavar="N",
-        help="symbols in the longest n-gram (if not given, 4), or bytes that ppmd looks back on "
+        help="tokens in the longest n-gram (if not given, 4), or bytes that ppmd looks back on "
         "(8); may be repeated",
     )
     add_set_option(parser, "split.seed=1")

@@ -10,7 +10,7 @@ from pathlib import Path
 from textgen.cli import command_parser, guarded, leave
 from textgen.core import Sampling
 from textgen.runs import METHODS, generate
-from textgen.tokenizers import REALISE
+from textgen.tokenizers import FILL
 
 NOT_OPTIONS = ("run", "prompt", "json", "debug", "marked")
 
@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--method",
         choices=METHODS,
         default="sample",
-        help="article: guess every symbol of the real text given as --prompt, feeding nothing back",
+        help="article: guess every token of the real text given as --prompt, feeding nothing back",
     )
     parser.add_argument(
-        "--realise",
-        choices=REALISE,
+        "--fill",
+        choices=FILL,
         default="pool",
         help="placeholders become words of the training text, newly spelled ones, or marks",
     )

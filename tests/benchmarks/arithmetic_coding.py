@@ -34,7 +34,7 @@ def coded(folder: str | Path) -> dict[str, Any]:
     text = document.text[:CHARACTERS]
     (claimed,) = score_run(run, [Document(document.name, text)])
     sent, received = there_and_back(
-        run.codec, run.objective, run.network, run.experiment.backbone, text, run.cache
+        run.tokenizer, run.objective, run.network, run.experiment.backbone, text, run.memory
     )
     bits = claimed.model + claimed.spelling_bits
     if received != text:

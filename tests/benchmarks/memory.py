@@ -115,7 +115,7 @@ def peak(code: str, **environment: str) -> dict[str, float]:
 
 
 def run_of(size: int, kind: str, scratch: Path) -> dict[str, float]:
-    """The peak of one run on ``size`` bytes of text, with an empty cache."""
+    """The peak of one run on ``size`` bytes of text, with an empty memory."""
     folder = scratch / "text"
     folder.mkdir()
     write_corpus(folder, size)

@@ -102,7 +102,7 @@ def measure(repeats: int) -> list[dict[str, Any]]:
     times = {name: [each[name] for each in found] for name in ARMS}
     return [
         row(
-            f"training step, {SIZE:,} symbols, {name}",
+            f"training step, {SIZE:,} tokens, {name}",
             "full softmax",
             divided(values, times["softmax"]),
             WANTED.get(name),

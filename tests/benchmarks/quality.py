@@ -3,11 +3,11 @@
     python tests/benchmarks/quality.py [--seconds 300] [--experiments char.toml word_rare_unk.toml]
 
 textgen trains an experiment file as a user would; PyTorch trains a network of the same sizes on the
-same symbols, with the same batches, optimizer, learning rate and dropout, for as many seconds as
+same tokens, with the same batches, optimizer, learning rate and dropout, for as many seconds as
 that training took, its calibration not counted on either side. Both are scored alike: the state is
-carried through each held-out document, every symbol and end mark is charged, and what the spelling
-of replaced words costs comes on top. Neither has a cache of the document over its symbols. What
-PyTorch pays for spelling is the plain model's, without a cache of spelled words: that one is
+carried through each held-out document, every token and end mark is charged, and what the spelling
+of replaced words costs comes on top. Neither has a memory of the document over its tokens. What
+PyTorch pays for spelling is the plain model's, without a memory of spelled words: that one is
 textgen's own. Model and spelling stand apart in the JSON file.
 
 What is reported is the difference in bits per character. A repeat is a seed. textgen keeps its best
@@ -41,7 +41,7 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
         nonlocal seed
         seed += 1
         overrides = [f"seed={seed}", f"training.seconds={seconds}", "sampling.every=0"]
-        overrides.append("document_cache.orders=[]")  # PyTorch has none
+        overrides.append("memory.orders=[]")  # PyTorch has none
         name = f"{Path(file).stem}_{seed}"
         folder = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -68,16 +68,16 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
         nonlocal seed
         seed += 1
         folder = Path(runs) / f"{Path(file).stem}_{seed}"
-        experiment, codec, metrics = folders.load_light(folder)
+        experiment, tokenizer, metrics = folders.load_light(folder)
         loaded = load_corpus(experiment)
-        symbols = [codec.encode(d.text, training=True).symbols for d in loaded.train]
-        trainer = Trainer(codec.size, experiment.backbone, experiment.training, seed)
-        windows = Windows(symbols, experiment.objective)
+        tokens = [tokenizer.encode(d.text, training=True).tokens for d in loaded.train]
+        trainer = Trainer(tokenizer.size, experiment.backbone, experiment.training, seed)
+        windows = Windows(tokens, experiment.objective)
         updates = trainer.train(windows, metrics["training"]["seconds"], seed)
-        codec = without_cache(experiment, codec, loaded)
-        encoded = [codec.encode(d.text) for d in loaded.test]
+        tokenizer = without_cache(experiment, tokenizer, loaded)
+        encoded = [tokenizer.encode(d.text) for d in loaded.test]
         characters = sum(e.characters + 1 for e in encoded)
-        model = trainer.bits([e.symbols for e in encoded], experiment.objective) / characters
+        model = trainer.bits([e.tokens for e in encoded], experiment.objective) / characters
         spelling = sum(float(e.spelling_bits.sum()) for e in encoded) / characters
         return {
             "model": model,
@@ -89,13 +89,13 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
     return measure
 
 
-def without_cache(experiment: Any, codec: Any, loaded: Any) -> Any:
-    """The codec with a plain spelling model; its symbols are the same."""
+def without_cache(experiment: Any, tokenizer: Any, loaded: Any) -> Any:
+    """The tokenizer with a plain spelling model; its tokens are the same."""
     tokenizer = experiment.tokenizer
     policy = getattr(tokenizer, "rare_words", None)
-    if not getattr(policy, "document_cache", False):
-        return codec
-    plain = replace(tokenizer, rare_words=replace(policy, document_cache=False))
+    if not getattr(policy, "memory", False):
+        return tokenizer
+    plain = replace(tokenizer, rare_words=replace(policy, memory=False))
     texts = [d.text for d in loaded.train]
     return plain.fit(texts, [d.text for d in loaded.validation], experiment.seed)
 

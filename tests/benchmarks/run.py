@@ -60,7 +60,7 @@ def tokenising(given: argparse.Namespace) -> Rows:
     found = _script("tokenising")
     return [
         {
-            "what": f"MB of text a second as symbols, {kind}, {found['processes']} processes",
+            "what": f"MB of text a second as tokens, {kind}, {found['processes']} processes",
             "reference": "the clock", "unit": "MB/s", "repeats": 1,
             **dict.fromkeys(("ratio", "lowest", "highest"), each["megabytes_a_second"]),
             "target": each["target"], "passed": each["passed"],

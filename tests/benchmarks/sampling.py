@@ -2,8 +2,8 @@
 
     python tests/benchmarks/sampling.py
 
-2 × 256 units, 90 symbols and 20,000, the latter with a full softmax and with two levels; weights as
-they are before training. ``predict`` reads the last WINDOW symbols anew for every symbol that it
+2 × 256 units, 90 tokens and 20,000, the latter with a full softmax and with two levels; weights as
+they are before training. ``predict`` reads the last WINDOW tokens anew for every token that it
 writes, as the article's program and most tutorials do, in a network of Keras' own layers. PyTorch
 carries its states, draws with ``multinomial`` and has two threads. A tail is as probable as that of
 a word model on the tales, or its cost would go unnoticed.
@@ -21,7 +21,7 @@ from timing import Target, Worker, divided, interleaved, row, serve, show
 WINDOW, THREADS, UNITS = 50, 2, (256, 256)
 TAIL = 0.17
 """Share of the words of the tales that are not among the 2,000 most frequent ones."""
-SYMBOLS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": 12}
+TOKENS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": 12}
 CASES = ((90, "softmax"), (20_000, "softmax"), (20_000, "adaptive"))
 WANTED = {
     "predict": Target(at_least=500),
@@ -50,7 +50,7 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
     for layer in network.layers:
         if layer.name.endswith("_head"):
             layer.bias.assign([0.0] * settings.head + [np.log(settings.head * TAIL / (1 - TAIL))])
-    sampler, steps = Sampler(objective, network, settings), SYMBOLS["textgen"][int(batch)]
+    sampler, steps = Sampler(objective, network, settings), TOKENS["textgen"][int(batch)]
     free = np.full((int(batch), steps), FREE)
     return timed(lambda: sampler.draw(free), steps * int(batch))
 
@@ -70,12 +70,12 @@ def predict(size: str, output: str) -> Callable[[], float]:
 
     def write() -> None:
         nonlocal recent
-        for _ in range(SYMBOLS["predict"]):
+        for _ in range(TOKENS["predict"]):
             logits = network.predict([recent, *states], verbose=0)[0][:, -1]
             drawn = np.argmax(logits + np.random.gumbel(size=logits.shape), axis=-1)
             recent = np.concatenate([recent[:, 1:], drawn[:, None].astype(np.int32)], axis=1)
 
-    return timed(write, SYMBOLS["predict"])
+    return timed(write, TOKENS["predict"])
 
 
 def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
@@ -84,7 +84,7 @@ def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
 
     torch.set_num_threads(THREADS)
     network = Network(int(size), backbone(int(size), output)).eval()
-    steps = SYMBOLS["pytorch"][int(batch)]
+    steps = TOKENS["pytorch"][int(batch)]
 
     def write() -> None:
         with torch.no_grad():
@@ -97,13 +97,13 @@ def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
     return timed(write, steps * int(batch))
 
 
-def timed(write: Callable[[], Any], symbols: int) -> Callable[[], float]:
-    """Seconds a symbol, once what has to be compiled is compiled."""
+def timed(write: Callable[[], Any], tokens: int) -> Callable[[], float]:
+    """Seconds a token, once what has to be compiled is compiled."""
 
     def measure() -> float:
         begin = time.perf_counter()
         write()
-        return (time.perf_counter() - begin) / symbols
+        return (time.perf_counter() - begin) / tokens
 
     measure()
     return measure
@@ -117,7 +117,7 @@ def measure(repeats: int) -> list[dict[str, Any]]:
     for size, output in CASES:
         levels = "two levels" if output == "adaptive" else "full softmax"
         for batch in (1, 64):
-            what = f"sampling, {size:,} symbols, {levels}, batch {batch}"
+            what = f"sampling, {size:,} tokens, {levels}, batch {batch}"
             with (
                 Worker(__file__, "textgen", size, output, batch) as ours,
                 Worker(__file__, "pytorch", size, output, batch) as other,
@@ -126,14 +126,14 @@ def measure(repeats: int) -> list[dict[str, Any]]:
                 ratios = divided(times["PyTorch"], times["textgen"])
                 rate = round(1 / float(np.median(times["textgen"])))
                 rows.append(
-                    row(what, "PyTorch step loop", ratios, WANTED[batch], symbols_a_second=rate)
+                    row(what, "PyTorch step loop", ratios, WANTED[batch], tokens_a_second=rate)
                 )
                 if batch > 1:
                     continue
                 with Worker(__file__, "predict", size, output) as tutorial:
                     times = interleaved({"textgen": ours, "predict": tutorial}, repeats)
                 ratios = divided(times["predict"], times["textgen"])
-                rows.append(row(what, "`predict` a symbol", ratios, WANTED["predict"]))
+                rows.append(row(what, "`predict` a token", ratios, WANTED["predict"]))
     return rows
 
 

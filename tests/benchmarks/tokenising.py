@@ -1,9 +1,9 @@
-"""How fast a large corpus becomes symbols on two cores, in MB of text a second.
+"""How fast a large corpus becomes tokens on two cores, in MB of text a second.
 
     python tests/benchmarks/tokenising.py [--megabytes 64]
 
 Text is made up as in memory.py. What is timed is ``encode_training`` in two processes,
-their start, the reading of the text and the writing of the symbols included; the passes before it
+their start, the reading of the text and the writing of the tokens included; the passes before it
 (finding the documents, their hash, the alphabet) are timed apart. Fitting is left out: it sees a
 bounded sample, however long the text.
 """
@@ -60,10 +60,10 @@ def measure(size: int) -> dict[str, Any]:
             alphabet, spelt = timed(lambda c=loaded: encoding.alphabet_of(c.train))
             texts = [d.text for d in loaded.sample]
             tuning = [d.text for d in loaded.validation[:2]]
-            codec = experiment.tokenizer.fit(texts, tuning, 1, alphabet)
+            tokenizer = experiment.tokenizer.fit(texts, tuning, 1, alphabet)
             del texts
             _, writing = timed(
-                lambda e=experiment, c=codec, x=loaded: encoding.encode_training(e, c, x)
+                lambda e=experiment, c=tokenizer, x=loaded: encoding.encode_training(e, c, x)
             )
             megabytes = sum(d.content.stop - d.content.start for d in loaded.train) / 1e6
             target = TARGETS[kind]

@@ -41,8 +41,8 @@ class Network(nn.Module):
         else:
             self.output = nn.Linear(units, size)
 
-    def features(self, symbols: Any, states: Any) -> tuple[Any, Any]:
-        x, states = self.lstm(self.dropout(self.embedding(symbols)), states)
+    def features(self, tokens: Any, states: Any) -> tuple[Any, Any]:
+        x, states = self.lstm(self.dropout(self.embedding(tokens)), states)
         return self.dropout(x), states
 
     def nats(self, features: Any, labels: Any) -> Any:
@@ -107,7 +107,7 @@ class Trainer:
         return updates
 
     def bits(self, documents: Sequence[np.ndarray], objective: Any) -> float:
-        """Bits of all symbols and end marks, the state carried through each document."""
+        """Bits of all tokens and end marks, the state carried through each document."""
         self.network.eval()
         windows, total = Windows(documents, objective), 0.0
         rows = min(ROWS, len(documents))

@@ -1,4 +1,4 @@
-"""The training step against PyTorch's: two layers, 90 symbols, batches of 64 × 100.
+"""The training step against PyTorch's: two layers, 90 tokens, batches of 64 × 100.
 
     python tests/benchmarks/training_step.py
 

@@ -53,6 +53,6 @@ def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
     return TextgenError(
         str(path),
         found=f"it could not be written: {error.strerror or error}",
-        expected="room on the disk and leave to write",
+        expected="room on the disk and write permission",
         hint=f"{kept}; {cure} and repeat the command to go on",
     )

@@ -19,13 +19,13 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from textgen.core.errors import TextgenError
 from textgen.core.registry import POINTS, lookup, plugin_table, suggestion
-from textgen.core.settings import Backbone, DocumentCache, Sampling, Split, Training
+from textgen.core.settings import Backbone, MemorySettings, Sampling, Split, Training
 from textgen.core.toml import BUDGETS, apply_override, read_toml
 
 TABLES = {
     "split": Split,
     "backbone": Backbone,
-    "document_cache": DocumentCache,
+    "memory": MemorySettings,
     "training": Training,
     "sampling": Sampling,
 }
@@ -50,7 +50,7 @@ class Experiment:
     embedding: Any
     objective: Any
     backbone: Backbone
-    document_cache: DocumentCache
+    memory: MemorySettings
     training: Training
     sampling: Sampling
     resolved: dict[str, Any]

@@ -29,10 +29,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Backbone:
-    """The shared LSTM stack: ``units`` of each layer, and how symbols enter and leave it.
+    """The shared LSTM stack: ``units`` of each layer, and how tokens enter and leave it.
 
     ``output = "adaptive"`` is a two-level softmax for large vocabularies: the ``head`` most
-    frequent symbols, and the others through ``tail_size`` dimensions. With ``head`` symbols or
+    frequent tokens, and the others through ``tail_size`` dimensions. With ``head`` tokens or
     hardly more it is the plain one. ``tied_output`` takes the embedding's vectors for those of the
     output, in a tail too, which then has their size. ``dropout`` falls between layers, and on the
     vectors of an embedding; if it is locked, the same units for all positions of a window (Gal &
@@ -62,10 +62,10 @@ class Backbone:
 
 
 @dataclass(frozen=True)
-class DocumentCache:
+class MemorySettings:
     """What a document has shown so far is mixed into what the network says when text is scored (see
     :mod:`textgen.evaluation.memory`): a level for each of the ``orders``, which are numbers of
-    symbols to look back on, rising. Without orders there is no cache.
+    tokens to look back on, rising. Without orders there is no memory.
 
     Raises:
         ValueError: orders that do not rise.
@@ -93,7 +93,7 @@ class Training:
     every batch among the GPUs of this machine (``"mirrored"``) or among the processes that
     ``TF_CONFIG`` names (``"multi_worker"``); the same updates are made as on one device.
 
-    ``averaging`` is how much of the weights' running average is kept at each update (Polyak &
+    ``ema_decay`` is how much of the weights' running average is kept at each update (Polyak &
     Juditsky 1992, with exponential weights); with 0 there is none, otherwise the average is what
     is validated and saved.
     """
@@ -109,7 +109,7 @@ class Training:
     warmup: Fraction = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    averaging: Fraction = 0.0
+    ema_decay: Fraction = 0.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
     patience: Annotated[int, Field(ge=0)] = 0
@@ -123,7 +123,7 @@ class Training:
 class Sampling:
     """How samples are drawn: after training, and now and then while it goes on.
 
-    ``length`` is in characters, in all arms. ``realise`` says what becomes of a generated
+    ``length`` is in characters, in all arms. ``fill`` says what becomes of a generated
     placeholder: a training word it stood for, a newly spelled one, or a mark.
     """
 
@@ -133,5 +133,5 @@ class Sampling:
     temperature: Temperature = 0.8
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    realise: Literal["pool", "spell", "mark"] = "pool"
+    fill: Literal["pool", "spell", "mark"] = "pool"
     every: Annotated[int, Field(ge=0)] = 5

@@ -3,7 +3,7 @@ from .documents import Document as Document
 from .loading import Loaded as Loaded
 from .loading import load_corpus as load_corpus
 from .loading import load_text as load_text
-from .slices import Stretch as Stretch
+from .slices import FileSlice as FileSlice
 from .statistics import WORD as WORD
 from .statistics import corpus_statistics as corpus_statistics
 from .statistics import print_statistics as print_statistics

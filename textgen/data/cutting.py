@@ -8,7 +8,7 @@ from io import BufferedReader
 import numpy as np
 
 from textgen.data.decoding import opened
-from textgen.data.slices import SHORT, Stretch, blocks
+from textgen.data.slices import SHORT, FileSlice, blocks
 
 LONGEST = 2_000_000
 """Characters of a document of a large corpus. A longer one is read as a collection, in pieces."""
@@ -18,7 +18,7 @@ REACH = 1 << 20
 """How far at most a place to cut is looked for, in characters."""
 
 
-def cut(text: Stretch, pieces: int) -> list[Stretch]:
+def cut(text: FileSlice, pieces: int) -> list[FileSlice]:
     """What ``corpora.file.cut_text`` makes of the same text, without reading all of it."""
     parts, start = [], replace(text, stop=text.start, characters=0)
     at, done = text.start, 0  # a place: bytes of the file, characters of the text
@@ -73,7 +73,7 @@ def _cut_after(file: BufferedReader, at: int, stop: int, reach: int) -> tuple[in
     return None
 
 
-def split(text: Stretch, separator: str) -> list[Stretch]:
+def split(text: FileSlice, separator: str) -> list[FileSlice]:
     """``text.read().split(separator)``, without reading all of it."""
     mark, parts, start = separator.encode(), [], text.start
     with opened(text.path) as file:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from textgen.core import TextgenError
 from textgen.data.cutting import LONGEST, PIECE, cut
-from textgen.data.slices import Stretch, filtered
+from textgen.data.slices import FileSlice, filtered
 
 ARTICLE = "".join(
     chr(c) for c in range(128) if chr(c).isalnum()
@@ -29,7 +29,7 @@ class Document:
     """
 
     name: str
-    content: str | Stretch
+    content: str | FileSlice
 
     @property
     def text(self) -> str:
@@ -93,8 +93,8 @@ def corpus_hash(documents: Iterable[Document]) -> str:
     return digest.hexdigest()
 
 
-def _encoded(part: str | Stretch) -> Iterator[bytes]:
-    if isinstance(part, Stretch):
+def _encoded(part: str | FileSlice) -> Iterator[bytes]:
+    if isinstance(part, FileSlice):
         yield from part.raw()
         return
     for start in range(0, len(part), 1 << 20):

@@ -13,7 +13,7 @@ from textgen.data.documents import Document, check_not_empty, corpus_hash, keep_
 
 HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 """Characters of a part at most, whatever its share of a large corpus would be: all that is held out
-is scored, symbol by symbol. What is left over is trained on."""
+is scored, token by token. What is left over is trained on."""
 FITTED = 16_000_000
 """Characters of training text, at most, on which everything before the network is fitted."""
 

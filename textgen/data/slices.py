@@ -25,7 +25,7 @@ SHORT = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class FileSlice:
     """A part of a UTF-8 file.
 
     Attributes:
@@ -68,7 +68,7 @@ class Stretch:
         with opened(self.path) as file:
             yield from blocks(file, self.start, self.stop)
 
-    def keeping(self, kept: str) -> Stretch:
+    def keeping(self, kept: str) -> FileSlice:
         """The same with all other characters left out."""
         text = filtered(self.read(), kept)
         return replace(self, kept=kept, characters=len(text))
@@ -91,7 +91,7 @@ def _set(characters: str) -> frozenset[str]:
     return frozenset(characters)
 
 
-def whole_file(path: Path, encoding: str = "auto") -> Stretch:
+def whole_file(path: Path, encoding: str = "auto") -> FileSlice:
     """All of a file, of which only a block is ever in memory.
 
     Args:
@@ -105,7 +105,7 @@ def whole_file(path: Path, encoding: str = "auto") -> Stretch:
     if codecs.lookup(chosen).name != "utf-8" or returns:
         path = _converted(path, chosen)
         characters, _ = _count(path, "utf-8")
-    return Stretch(path, 0, path.stat().st_size, characters)
+    return FileSlice(path, 0, path.stat().st_size, characters)
 
 
 def _count(path: Path, encoding: str) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""What every embedding gives: a vector for each symbol to start from."""
+"""What every embedding gives: a vector for each token to start from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Vectors:
 
     Attributes:
         matrix: (V, width) float32, or None to leave the layer as Keras starts it.
-        found: how many of the V symbols have a vector that was learnt or read; the others' are
+        found: how many of the V tokens have a vector that was learnt or read; the others' are
             random.
         extra_data: what came from elsewhere than the training split, in words; usually nothing.
         neighbours: for a few frequent words, the words nearest by cosine, nearest first.
@@ -38,11 +38,11 @@ class Embedding(Protocol):
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        """A vector for each symbol.
+        """A vector for each token.
 
         Args:
-            names: (V,) the text of each symbol (see :class:`textgen.tokenizers.base.Codec`).
-            documents: the training documents as symbols, (n,) integers each.
+            names: (V,) the text of each token (see :class:`textgen.tokenizers.base.Tokenizer`).
+            documents: the training documents as tokens, (n,) integers each.
             width: size of a vector.
             seed: of whatever is random.
 
@@ -53,7 +53,7 @@ class Embedding(Protocol):
 
 
 def sentences(documents: Sequence[np.ndarray], length: int = 1000) -> Iterator[np.ndarray]:
-    """The documents in pieces of at most ``length`` symbols, for gensim cuts off at 10,000."""
+    """The documents in pieces of at most ``length`` tokens, for gensim cuts off at 10,000."""
     for document in documents:
         for start in range(0, len(document), length):
             yield document[start : start + length]

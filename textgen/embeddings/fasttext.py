@@ -14,15 +14,15 @@ from textgen.embeddings.word2vec import learn
 
 @dataclass(frozen=True)
 class FastText:
-    """Symbols in the same contexts or with the same letters get similar vectors (Bojanowski et al.
-    2017), which helps rare ones. A symbol that does not occur in the training split starts random.
+    """Tokens in the same contexts or with the same letters get similar vectors (Bojanowski et al.
+    2017), which helps rare ones. A token that does not occur in the training split starts random.
 
-    Character n-grams are those of the name without its leading space. Where that is another symbol
+    Character n-grams are those of the name without its leading space. Where that is another token
     (" the" and "the"), the space stays and counts as a letter: the two share most n-grams still.
 
     Args:
         epochs: times that training goes through the text.
-        window: symbols to either side that count as context.
+        window: tokens to either side that count as context.
         frozen: leave the vectors as they are while the network is trained.
     """
 
@@ -38,11 +38,11 @@ class FastText:
 
 
 def spellings(names: Sequence[str]) -> list[str]:
-    """A string for each symbol, no two the same: its name, without the space where it can be."""
+    """A string for each token, no two the same: its name, without the space where it can be."""
     taken: dict[str, None] = {}
     others = set(names)
-    for symbol, name in enumerate(names):
+    for token, name in enumerate(names):
         bare = name.removeprefix(" ")
         word = bare if bare and bare not in others else name
-        taken[f"{word}\0{symbol}" if word in taken else word] = None
+        taken[f"{word}\0{token}" if word in taken else word] = None
     return list(taken)

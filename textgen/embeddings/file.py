@@ -42,7 +42,7 @@ DAMAGED = (
 class File:
     """Vectors from a file, which knows more than the training split: reports name it.
 
-    A symbol is looked up by its name without the leading space, then by that in lower case. One
+    A token is looked up by its name without the leading space, then by that in lower case. One
     that the file does not list starts random.
 
     Args:
@@ -62,20 +62,20 @@ class File:
     ) -> Vectors:
         keyed, checksum = self._read({form for name in names for form in _forms(name)}, width)
         rows = {
-            symbol: keyed.key_to_index[form]
-            for symbol, name in enumerate(names)
+            token: keyed.key_to_index[form]
+            for token, name in enumerate(names)
             for form in reversed(_forms(name))
             if form in keyed.key_to_index
         }
         if not rows:
             raise TextgenError(
                 self._where,
-                found=f"none of the {len(names)} symbols of this experiment",
+                found=f"none of the {len(names)} tokens of this experiment",
                 expected="vectors of words in the language of the corpus",
                 hint="characters and most subwords are not in such files: use a word tokenizer",
             )
         source = f"vectors {self.path.name} (sha256 {checksum[:12]}…)"
-        source += f", {len(rows)} of {len(names)} symbols found"
+        source += f", {len(rows)} of {len(names)} tokens found"
         return assemble(keyed, rows, names, documents, seed, (source,))
 
     @property
@@ -122,7 +122,7 @@ def _words(error: Exception) -> str:
 
 
 def _forms(name: str) -> tuple[str, ...]:
-    """What a symbol is looked up by, the best first."""
+    """What a token is looked up by, the best first."""
     bare = name.removeprefix(" ")
     return (bare, bare.lower()) if bare else ()
 
@@ -207,7 +207,7 @@ def _pick_lines(stream: IO[bytes], layout: Layout, words: set[bytes]) -> Iterato
         numbers = line.count(b" ")
         if line and numbers < layout.width:
             raise ValueError(f"vector {number} has {numbers} numbers, others {layout.width}")
-        # more: a word with a space in it, as GloVe has a few, and no symbol is such a word
+        # more: a word with a space in it, as GloVe has a few, and no token is such a word
         if numbers == layout.width and line[: line.index(b" ")] in words:
             yield line + b"\n"
     if number < (layout.count or 0):

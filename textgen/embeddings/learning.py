@@ -115,14 +115,14 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def starting_matrix(known: np.ndarray, vectors: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """What an embedding layer starts from: learnt vectors, and random ones for the other symbols.
+    """What an embedding layer starts from: learnt vectors, and random ones for the other tokens.
 
     Both have components with a root mean square of :data:`SCALE`, the learnt ones taken together.
 
     Args:
-        known: (n,) integers, the symbols with a learnt vector.
+        known: (n,) integers, the tokens with a learnt vector.
         vectors: (n, width) float, these vectors.
-        size: number of symbols.
+        size: number of tokens.
         seed: of the random vectors.
 
     Returns:
@@ -147,31 +147,31 @@ def nearest_words(
 ) -> dict[str, tuple[str, ...]]:
     """What stands near a few frequent words, for people to see whether the vectors make sense.
 
-    Symbols that differ only in capitals or spaces around them appear as the most frequent of them.
-    A random vector has no neighbours worth showing, so symbols without a learnt one are left out.
+    Tokens that differ only in capitals or spaces around them appear as the most frequent of them.
+    A random vector has no neighbours worth showing, so tokens without a learnt one are left out.
 
     Args:
-        matrix: (V, width) float, a vector for each symbol.
-        names: (V,) the text of each symbol.
-        documents: the training documents as symbols.
-        known: (n,) integers, the symbols whose vectors were learnt.
+        matrix: (V, width) float, a vector for each token.
+        names: (V,) the text of each token.
+        documents: the training documents as tokens.
+        known: (n,) integers, the tokens whose vectors were learnt.
         words: how many words, at most: the most frequent of at least five letters.
         count: how many neighbours of each.
 
     Returns:
-        word → its neighbours by cosine, nearest first. Empty where no symbol is such a word.
+        word → its neighbours by cosine, nearest first. Empty where no token is such a word.
     """
     occurrences = np.zeros(len(names), dtype=np.int64)
     for document in documents:
         occurrences += np.bincount(document, minlength=len(names))
-    symbols: dict[str, int] = {}
-    for symbol in known[np.argsort(-occurrences[known], kind="stable")].tolist():
-        if occurrences[symbol] and (bare := names[symbol].strip().lower()):
-            symbols.setdefault(bare, symbol)
-    chosen = [s for bare, s in symbols.items() if len(bare) >= 5 and bare.isalpha()][:words]
-    among = np.array(list(symbols.values()), dtype=np.int64)
+    tokens: dict[str, int] = {}
+    for token in known[np.argsort(-occurrences[known], kind="stable")].tolist():
+        if occurrences[token] and (bare := names[token].strip().lower()):
+            tokens.setdefault(bare, token)
+    chosen = [s for bare, s in tokens.items() if len(bare) >= 5 and bare.isalpha()][:words]
+    among = np.array(list(tokens.values()), dtype=np.int64)
     near = among[nearest(matrix[chosen], matrix[among], count + 1)] if chosen else among
     return {
-        names[symbol].strip(): tuple(names[n].strip() for n in row if n != symbol)[:count]
-        for symbol, row in zip(chosen, near, strict=False)
+        names[token].strip(): tuple(names[n].strip() for n in row if n != token)[:count]
+        for token, row in zip(chosen, near, strict=False)
     }

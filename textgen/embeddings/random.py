@@ -12,7 +12,7 @@ from textgen.embeddings.base import Vectors
 
 @dataclass(frozen=True)
 class Random:
-    """Nothing is known about a symbol before training. It has no settings."""
+    """Nothing is known about a token before training. It has no settings."""
 
     frozen = False
 

@@ -1,4 +1,4 @@
-"""Vectors learnt from the contexts that symbols stand in, on the training split alone."""
+"""Vectors learnt from the contexts that tokens stand in, on the training split alone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from textgen.embeddings.learning import nearest_words, starting_matrix, train_ve
 
 @dataclass(frozen=True)
 class Word2Vec:
-    """Symbols in the same contexts get similar vectors (Mikolov et al. 2013).
+    """Tokens in the same contexts get similar vectors (Mikolov et al. 2013).
 
-    It sees which symbols stand beside which and never what they are spelled like, so that
-    characters, words and subwords are all the same to it. A symbol that does not occur in the
+    It sees which tokens stand beside which and never what they are spelled like, so that
+    characters, words and subwords are all the same to it. A token that does not occur in the
     training split starts random.
 
     Args:
         epochs: times that training goes through the text.
-        window: symbols to either side that count as context.
+        window: tokens to either side that count as context.
         frozen: leave the vectors as they are while the network is trained.
     """
 
@@ -34,8 +34,8 @@ class Word2Vec:
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        # numbers, for two symbols may share a name
-        words = [str(symbol) for symbol in range(len(names))]
+        # numbers, for two tokens may share a name
+        words = [str(token) for token in range(len(names))]
         return learn("word2vec", words, names, documents, width, seed, self.epochs, self.window)
 
 
@@ -49,19 +49,19 @@ def learn(
     epochs: int,
     window: int,
 ) -> Vectors:
-    """Vectors that gensim learns from documents as symbols.
+    """Vectors that gensim learns from documents as tokens.
 
     Args:
         kind: as in :func:`textgen.embeddings.learning.train_vectors`.
-        words: (V,) what gensim sees in place of each symbol; no two the same.
+        words: (V,) what gensim sees in place of each token; no two the same.
         names, documents, width, seed: as in :class:`textgen.embeddings.base.Embedding`.
         epochs: times that training goes through the documents.
-        window: symbols to either side that count as context.
+        window: tokens to either side that count as context.
     """
     text = _Text(documents, words)
     keyed = train_vectors(text, kind=kind, size=width, epochs=epochs, window=window, seed=seed)
     rows = keyed.key_to_index
-    found = {symbol: rows[word] for symbol, word in enumerate(words) if word in rows}
+    found = {token: rows[word] for token, word in enumerate(words) if word in rows}
     return assemble(keyed, found, names, documents, seed)
 
 
@@ -73,11 +73,11 @@ def assemble(
     seed: int,
     extra_data: tuple[str, ...] = (),
 ) -> Vectors:
-    """What the embedding layer starts from, where gensim has vectors for some symbols.
+    """What the embedding layer starts from, where gensim has vectors for some tokens.
 
     Args:
         keyed: gensim ``KeyedVectors``.
-        rows: symbol → the row of its vector there; the other symbols start random.
+        rows: token → the row of its vector there; the other tokens start random.
         names, documents, seed: as in :class:`textgen.embeddings.base.Embedding`.
         extra_data: as in :class:`textgen.embeddings.base.Vectors`.
     """
@@ -96,4 +96,4 @@ class _Text:
 
     def __iter__(self) -> Iterator[list[str]]:
         for piece in sentences(self.documents):
-            yield [self.words[symbol] for symbol in piece.tolist()]
+            yield [self.words[token] for token in piece.tolist()]

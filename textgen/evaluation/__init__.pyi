@@ -11,9 +11,9 @@ from .likelihood import rows_at_once as rows_at_once
 from .likelihood import score_documents as score_documents
 from .likelihood import score_step as score_step
 from .likelihood import summarise as summarise
-from .likelihood import tuned_cache as tuned_cache
-from .likelihood import with_cache as with_cache
-from .memory import Cache as Cache
+from .likelihood import tuned_memory as tuned_memory
+from .likelihood import with_memory as with_memory
+from .memory import Memory as Memory
 from .metrics.base import Human as Human
 from .metrics.base import Sample as Sample
 from .metrics.copying import copied_spans as copied_spans

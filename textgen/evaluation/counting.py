@@ -23,7 +23,7 @@ def baseline(
     """Fit baselines to the training split of an experiment, and score the test split.
 
     Args:
-        experiment: its tokenizer, seed and document cache count; its backbone and training do not.
+        experiment: its tokenizer, seed and document memory count; its backbone and training do not.
             Of a compressor not even these do.
         loaded: its corpus.
         orders: one model each; none: one model of the usual order.
@@ -32,13 +32,13 @@ def baseline(
     Yields:
         One record a model: order, seconds to fit and score, and ``test``, the figures of
         :func:`textgen.evaluation.likelihood.summarise`, with what they were measured on. What a
-        baseline does not have (an order, a tokenizer, symbols) is None.
+        baseline does not have (an order, a tokenizer, tokens) is None.
 
     Raises:
         TextgenError: no such kind, an order that it does not take, or too large a corpus.
     """
     from textgen.evaluation.baselines.base import Bytes, score_baseline
-    from textgen.evaluation.likelihood import UNIT, summarise, tuned_cache
+    from textgen.evaluation.likelihood import UNIT, summarise, tuned_memory
     from textgen.evaluation.references import too_much
     from textgen.tokenizers import fit_tokenizer
 
@@ -52,33 +52,33 @@ def baseline(
             "reads all training text once a document",
             hint="take a part of the corpus",
         )
-    codec = None
+    tokenizer = None
     if not entry.reads_bytes:
-        codec = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
-    reader = codec or Bytes()
-    training = [reader.encode(d.text, training=True).symbols for d in loaded.train]
+        tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
+    reader = tokenizer or Bytes()
+    training = [reader.encode(d.text, training=True).tokens for d in loaded.train]
     test = [reader.encode(d.text) for d in loaded.test]
-    cached = experiment.document_cache.orders if codec else ()
+    cached = experiment.memory.orders if tokenizer else ()
     validation = [reader.encode(d.text) for d in loaded.validation] if cached else []
     for made in [entry(order=order) for order in orders] or [entry()]:
         start = time.perf_counter()
-        model, cache = made.fit(training, reader.size), None
+        model, memory = made.fit(training, reader.size), None
         if cached:
-            cache = tuned_cache(
+            memory = tuned_memory(
                 cached, score_baseline(model, loaded.validation, validation), validation
             )
-        bits = score_baseline(model, loaded.test, test, cache)
-        figures = summarise(bits, codec is None or codec.charged)
-        if codec is None:  # a document is one piece
-            figures |= dict.fromkeys(("symbols", "symbols_per_character"))
+        bits = score_baseline(model, loaded.test, test, memory)
+        figures = summarise(bits, tokenizer is None or tokenizer.charged)
+        if tokenizer is None:  # a document is one piece
+            figures |= dict.fromkeys(("tokens", "tokens_per_character"))
         yield {
             "baseline": kind,
             "order": getattr(made, "order", None),
             "experiment": experiment.name,
-            "tokenizer": codec and experiment.resolved["tokenizer"],
+            "tokenizer": tokenizer and experiment.resolved["tokenizer"],
             "seed": experiment.seed,
-            "symbols": codec and codec.size,
-            "extra_data": list(codec.extra_data) if codec else [],
+            "vocabulary_size": tokenizer and tokenizer.size,
+            "extra_data": list(tokenizer.extra_data) if tokenizer else [],
             "unit": UNIT,
             "corpus": loaded.description,
             "seconds": time.perf_counter() - start,
@@ -113,17 +113,17 @@ def print_records(console: Any, loaded: Loaded, records: Iterable[dict[str, Any]
     d = loaded.description
     console.print(f"  corpus sha256 {d['sha256'][:16]}…  split sha256 {d['split_sha256'][:16]}…")
     first, *_ = records = list(records)
-    reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's symbols)"
+    reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
     console.print(f"  {first['baseline']}{reads} on the test part, {first['unit']}")
     for data in first["extra_data"]:
         console.print(f"  EXTRA DATA: {data}")
-    table = Table("order", "model", "+ spelling", "= total", "symbols/character", "replaced")
+    table = Table("order", "model", "+ spelling", "= total", "tokens/character", "replaced")
     for record in records:
         test = record["test"]
         table.add_row(
             str(record["order"] or "–"),
             *format_bits(test["bits_per_character"]),
-            f"{test['symbols_per_character']:.3f}" if record["tokenizer"] else "–",
+            f"{test['tokens_per_character']:.3f}" if record["tokenizer"] else "–",
             f"{test['replacement_rate']:.1%}",
         )
     console.print(table)

@@ -1,7 +1,7 @@
-"""Bits per character of raw text, for any objective over any codec.
+"""Bits per character of raw text, for any objective over any tokenizer.
 
 bpc = Σ bits / Σ (characters + 1 end mark a document). Everyone pays for the end mark, and what a
-symbol hides (an unseen character, a rare word) is charged as spelling bits beside the model's.
+token hides (an unseen character, a rare word) is charged as spelling bits beside the model's.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from textgen.core import Backbone
 from textgen.data import Document
-from textgen.evaluation.memory import Cache, Read, tuned
+from textgen.evaluation.memory import Memory, MemoryState, tuned
 from textgen.models import Objective, Windows
-from textgen.tokenizers import Codec, Encoded
+from textgen.tokenizers import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
     from textgen.models import TwoLevel
@@ -37,18 +37,18 @@ class DocumentBits:
     Attributes:
         name: the document's.
         characters: its length, without the end mark.
-        model_bits: (symbols + 1,) float32, −log2 P(symbol | earlier symbols), the end mark last.
-        surface_bits: float64, −log2 P(surface | symbol) of each symbol that leaves something open.
-        tokens: characters, words or subwords it was cut into.
+        model_bits: (tokens + 1,) float32, −log2 P(token | earlier tokens), the end mark last.
+        surface_bits: float64, −log2 P(surface | token) of each token that leaves something open.
+        pieces: characters, words or subwords it was cut into.
         replaced: how many of them something else stands for.
-        saved: bits that a cache of the document has taken off the model's.
+        saved: bits that a memory of the document has taken off the model's.
     """
 
     name: str
     characters: int
     model_bits: np.ndarray
     surface_bits: np.ndarray
-    tokens: int
+    pieces: int
     replaced: int
     saved: float = 0.0
 
@@ -112,23 +112,23 @@ def _two_level_step(objective: Objective, output: TwoLevel) -> Callable[..., Any
 
 
 def rows_at_once(network: Any, length: int, most: int) -> int:
-    """Rows of a batch that keep the logits of ``length`` symbols each within FLOATS."""
+    """Rows of a batch that keep the logits of ``length`` tokens each within FLOATS."""
     from textgen.models import two_level_of
 
     output = two_level_of(network)
     width = network.outputs[0].shape[-1]
-    if output is not None:  # text seldom has more than a quarter of its symbols in the tail
+    if output is not None:  # text seldom has more than a quarter of its tokens in the tail
         width = output.size + 1 + (width - output.size) // 4
     return int(max(1, min(most, FLOATS // (length * width))))
 
 
-def symbol_bits(
+def token_bits(
     objective: Objective, network: Any, settings: Backbone, documents: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """Bits of every symbol of every document, and of the end mark: (n + 1,) float32 each.
+    """Bits of every token of every document, and of the end mark: (n + 1,) float32 each.
 
     States are reset at the beginning of a document and nothing is read before it but the boundary
-    symbol: no symbol goes uncharged.
+    token: no token goes uncharged.
     """
     from textgen.models import zero_states
 
@@ -152,79 +152,79 @@ def score_documents(
     objective: Objective,
     network: Any,
     settings: Backbone,
-    codec: Codec,
+    tokenizer: Tokenizer,
     documents: Sequence[Document],
-    cache: Cache | None = None,
+    memory: Memory | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs under a model, with a cache of the document if there is one."""
-    encoded = [codec.encode(document.text) for document in documents]
-    bits = symbol_bits(objective, network, settings, [e.symbols for e in encoded])
-    return costs(documents, encoded, bits, cache)
+    """What each document costs under a model, with a memory of the document if there is one."""
+    encoded = [tokenizer.encode(document.text) for document in documents]
+    bits = token_bits(objective, network, settings, [e.tokens for e in encoded])
+    return costs(documents, encoded, bits, memory)
 
 
 def costs(
     documents: Sequence[Document],
-    encoded: Sequence[Encoded],
+    encoded: Sequence[EncodedDocument],
     bits: Sequence[np.ndarray],
-    cache: Cache | None,
+    memory: Memory | None,
 ) -> list[DocumentBits]:
-    """What each document costs, from what a model without a cache charges for its symbols."""
+    """What each document costs, from what a model without a memory charges for its tokens."""
     scored = [
-        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.tokens, e.replaced)
+        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.pieces, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]
-    return with_cache(cache, scored, encoded)
+    return with_memory(memory, scored, encoded)
 
 
-def with_cache(
-    cache: Cache | None, scored: list[DocumentBits], encoded: Sequence[Encoded]
+def with_memory(
+    memory: Memory | None, scored: list[DocumentBits], encoded: Sequence[EncodedDocument]
 ) -> list[DocumentBits]:
-    """Documents that were scored without a cache, with it if there is one."""
-    if cache is None:
+    """Documents that were scored without a memory, with it if there is one."""
+    if memory is None:
         return scored
     result = []
-    for document, symbols in zip(scored, (e.symbols for e in encoded), strict=True):
-        bits = cache.bits(symbols, document.model_bits)
+    for document, tokens in zip(scored, (e.tokens for e in encoded), strict=True):
+        bits = memory.bits(tokens, document.model_bits)
         saved = document.model - float(bits.sum(dtype=np.float64))
         result.append(replace(document, model_bits=bits, saved=saved))
     return result
 
 
-def tuned_cache(
-    orders: Sequence[int], scored: Sequence[DocumentBits], encoded: Sequence[Encoded]
-) -> Cache | None:
-    """The cache for validation documents that were scored without one; None without orders."""
+def tuned_memory(
+    orders: Sequence[int], scored: Sequence[DocumentBits], encoded: Sequence[EncodedDocument]
+) -> Memory | None:
+    """The memory for validation documents that were scored without one; None without orders."""
     if not orders:
         return None
-    return tuned(orders, [(e.symbols, d.model_bits) for d, e in zip(scored, encoded, strict=True)])
+    return tuned(orders, [(e.tokens, d.model_bits) for d, e in zip(scored, encoded, strict=True)])
 
 
 def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:
     """The figures of one split as ``metrics.json`` holds them, all in bits per character.
 
     ``total`` is the micro average and always ``model + spelling``; ``mean_over_documents`` gives
-    every document the same weight; ``document_cache_saves`` is what the total would be higher
-    without a cache of the document. Where not everything is ``charged`` for there is no figure.
+    every document the same weight; ``memory_saves`` is what the total would be higher
+    without a memory of the document. Where not everything is ``charged`` for there is no figure.
     """
     characters = sum(d.characters for d in documents)
     unit = characters + len(documents)
     model = sum(d.model for d in documents) / unit
     spelling = sum(d.spelling_bits for d in documents) / unit
-    symbols = sum(len(d.model_bits) - 1 for d in documents)
-    tokens = sum(d.tokens for d in documents)
+    tokens = sum(len(d.model_bits) - 1 for d in documents)
+    pieces = sum(d.pieces for d in documents)
     bits = {"model": model, "spelling": spelling, "total": model + spelling}
     mean = float(np.mean([d.bits_per_character for d in documents]))
     return {
         "bits_per_character": bits if charged else None,
         "mean_over_documents": mean if charged else None,
-        "document_cache_saves": sum(d.saved for d in documents) / unit if charged else None,
+        "memory_saves": sum(d.saved for d in documents) / unit if charged else None,
         "documents": len(documents),
         "characters": characters,
-        "symbols": symbols,
-        "symbols_per_character": symbols / characters,
         "tokens": tokens,
+        "tokens_per_character": tokens / characters,
+        "pieces": pieces,
         "replaced": sum(d.replaced for d in documents),
-        "replacement_rate": sum(d.replaced for d in documents) / max(tokens, 1),
+        "replacement_rate": sum(d.replaced for d in documents) / max(pieces, 1),
     }
 
 
@@ -236,7 +236,7 @@ def format_bits(bits: dict[str, float] | None) -> tuple[str, str, str]:
 
 
 def by_position(documents: Sequence[DocumentBits], block: int) -> list[float]:
-    """Mean model bits of a symbol by its position in the output block: (block,) values."""
+    """Mean model bits of a token by its position in the output block: (block,) values."""
     total, count = np.zeros(block), np.zeros(block)
     for document in documents:
         place = np.arange(len(document.model_bits)) % block
@@ -246,18 +246,18 @@ def by_position(documents: Sequence[DocumentBits], block: int) -> list[float]:
 
 
 class Stepper:
-    """A model read one symbol at a time: what an arithmetic coder, or a curious person, needs.
+    """A model read one token at a time: what an arithmetic coder, or a curious person, needs.
 
-    ``probabilities`` gives P(next symbol | what was appended) as (V,) float64 that sum to 1; it may
+    ``probabilities`` gives P(next token | what was appended) as (V,) float64 that sum to 1; it may
     be called once between two appends. Encoder and decoder see the very same floats.
     """
 
     def __init__(
-        self, objective: Objective, network: Any, settings: Backbone, cache: Cache | None = None
+        self, objective: Objective, network: Any, settings: Backbone, memory: Memory | None = None
     ) -> None:
         import tensorflow as tf
 
-        self._read = Read(cache) if cache else None
+        self._read = MemoryState(memory) if memory else None
 
         self._carry = objective.begin(network, settings, 1)
         self._next = tf.function(
@@ -272,7 +272,7 @@ class Stepper:
         values /= values.sum()
         return values if self._read is None else self._read.mixed(values)
 
-    def append(self, symbol: int) -> None:
+    def append(self, token: int) -> None:
         if self._read is not None:
-            self._read.add(symbol)
-        self._carry = self._append(self._carry, np.array([symbol], dtype=np.int32))
+            self._read.add(token)
+        self._carry = self._append(self._carry, np.array([token], dtype=np.int32))

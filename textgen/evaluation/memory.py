@@ -1,22 +1,23 @@
-"""P(next symbol | the document so far): a cache of the document over what the network says.
+"""P(next token | the document so far): a memory of the document over what the network says.
 
 A text repeats itself: its names, its phrases, its headings. An LSTM that has met a name once does
-not count on it again; a cache does (Kuhn & De Mori 1990; Grave, Joulin & Usunier 2017). This one is
-a hierarchical Pitman-Yor process (Teh 2006, one table a symbol) over the document so far, whose
+not count on it again; a memory does (a cache language model: Kuhn & De Mori 1990; Grave, Joulin &
+Usunier 2017). This one is
+a hierarchical Pitman-Yor process (Teh 2006, one table a token) over the document so far, whose
 base is the network:
 
-    P_0(x) = the network's P(x | all symbols before)
+    P_0(x) = the network's P(x | all tokens before)
     P_j(x) = max(n_j(x) − d_j, 0) / (n_j + θ_j) + (θ_j + d_j t_j) / (n_j + θ_j) · P_{j−1}(x)
 
-Level j looks back on ``orders[j]`` symbols; behind them n_j symbols have been counted, n_j(x) of
-them x, t_j different ones. The highest level counts every symbol, each lower one a symbol that was
+Level j looks back on ``orders[j]`` tokens; behind them n_j tokens have been counted, n_j(x) of
+them x, t_j different ones. The highest level counts every token, each lower one a token that was
 new to the level above it (Kneser & Ney 1995). What has followed a context tells how far to trust
 it, so d_j and θ_j depend on which of CONTEXTS kinds of context it is (:func:`kind`), much as the
 escapes of PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does, so what comes out is a
 distribution over documents like what goes in, and nothing is read ahead.
 
-Discounts d and strengths θ are fitted to validation documents, or to the first TUNED symbols of
-them: most likely, but for a weak pull towards START. A cache begins empty with every document.
+Discounts d and strengths θ are fitted to validation documents, or to the first TUNED tokens of
+them: most likely, but for a weak pull towards START. A memory begins empty with every document.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ START = (0.8, 8.0)
 PRIOR = 0.25
 """Weight of the squared distance from START, in log-odds of d and in ln θ, against nats."""
 SMALLEST = 2.0**-1000
-"""Chance that a network is taken to leave to any symbol, for a double may make none of it."""
+"""Chance that a network is taken to leave to any token, for a double may make none of it."""
 TUNED = 500_000
-"""Symbols that settle some hundred numbers well enough."""
+"""Tokens that settle some hundred numbers well enough."""
 CONTEXTS = 6
 """Kinds of context, see :func:`kind`."""
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
@@ -46,10 +47,10 @@ LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 
 
 class Counts(NamedTuple):
-    """What the levels have counted before each symbol of a document.
+    """What the levels have counted before each token of a document.
 
     Attributes:
-        same: (orders, n) int32, n_j(x) of the symbol that comes.
+        same: (orders, n) int32, n_j(x) of the token that comes.
         all: (orders, n) int32, n_j.
         kinds: (orders, n) int32, t_j.
     """
@@ -60,11 +61,11 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cache:
-    """A tuned cache.
+class Memory:
+    """A tuned memory.
 
     Attributes:
-        orders: symbols of context of each level, rising.
+        orders: tokens of context of each level, rising.
         discounts, strengths: d and θ of each level, for each kind of context.
     """
 
@@ -74,24 +75,24 @@ class Cache:
 
     @property
     def by_kind(self) -> bool:
-        """Whether the kind of a context matters; in caches of older runs it does not."""
+        """Whether the kind of a context matters; in memories of older runs it does not."""
         return any(len(set(row)) > 1 for row in (*self.discounts, *self.strengths))
 
-    def bits(self, symbols: np.ndarray, bits: np.ndarray) -> np.ndarray:
-        """What the symbols of a document cost with the cache.
+    def bits(self, tokens: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        """What the tokens of a document cost with the memory.
 
         Args:
-            symbols: (n,) integers, without boundaries.
+            tokens: (n,) integers, without boundaries.
             bits: (n + 1,) −log2 of the network's probabilities, the end mark's last.
 
         Returns:
             (n + 1,) float32.
         """
-        found = self.mixed(_chances(bits), counts(symbols, self.orders))
+        found = self.mixed(_chances(bits), counts(tokens, self.orders))
         return (-np.log2(found)).astype(np.float32)
 
     def mixed(self, chances: np.ndarray, counted: Counts) -> np.ndarray:
-        """P of each symbol from the network's: (n,) float64 → (n,) float64."""
+        """P of each token from the network's: (n,) float64 → (n,) float64."""
         for discounts, strengths, same, total, kinds in zip(
             self.discounts, self.strengths, *counted, strict=True
         ):
@@ -102,16 +103,16 @@ class Cache:
         return chances
 
     def state(self) -> dict[str, Any]:
-        """What ``document_cache.json`` holds: the arguments."""
+        """What ``memory.json`` holds: the arguments."""
         return asdict(self)
 
     @classmethod
-    def load(cls, state: Mapping[str, Any]) -> Cache:
-        """The cache that has this state; also an older one, where a level had one discount and one
+    def load(cls, state: Mapping[str, Any]) -> Memory:
+        """The memory that has this state; also an older one, where a level had one discount and one
         strength for all kinds of context.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no state of a cache.
+            KeyError, TypeError, ValueError: it is no state of a memory.
         """
         orders = tuple(state["orders"])
 
@@ -122,21 +123,21 @@ class Cache:
         return cls(orders, rows(state["discounts"]), rows(state["strengths"]))
 
 
-class Read:
-    """A document that is read symbol by symbol under a cache."""
+class MemoryState:
+    """A document that is read token by token under a memory."""
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
-        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in cache.orders]
-        self._last = [BOUNDARY] * max(cache.orders)
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in memory.orders]
+        self._last = [BOUNDARY] * max(memory.orders)
 
     def _contexts(self) -> list[tuple[int, ...]]:
-        return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
+        return [tuple(self._last[len(self._last) - order :]) for order in self._memory.orders]
 
     def mixed(self, chances: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
         levels = zip(
-            self._tables, self._contexts(), self._cache.discounts, self._cache.strengths,
+            self._tables, self._contexts(), self._memory.discounts, self._memory.strengths,
             strict=True,
         )  # fmt: skip
         chances = np.maximum(chances, SMALLEST)
@@ -149,31 +150,31 @@ class Read:
                 chances[list(counted)] += (np.array(list(counted.values())) - discount) / total
         return chances
 
-    def add(self, symbol: int) -> None:
-        """The symbol that came."""
+    def add(self, token: int) -> None:
+        """The token that came."""
         for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
             counted = table.setdefault(context, Counter())
-            counted[symbol] += 1
-            if counted[symbol] > 1:
+            counted[token] += 1
+            if counted[token] > 1:
                 break
-        self._last = [*self._last[1:], symbol]
+        self._last = [*self._last[1:], token]
 
 
 def kind(total: ArrayLike, kinds: ArrayLike) -> np.ndarray:
-    """The kind of a context, from how many symbols were counted behind it and how many different
+    """The kind of a context, from how many tokens were counted behind it and how many different
     ones: 0, 1, 2 where one only has followed, once, twice, or more often; 3, 4, 5 where two, three,
     or more have. (Where nothing has, d and θ do not matter.)"""
     return np.where(np.less_equal(kinds, 1), np.clip(total, 1, 3) - 1, np.minimum(kinds, 4) + 1)
 
 
-def counts(symbols: np.ndarray, orders: Sequence[int]) -> Counts:
+def counts(tokens: np.ndarray, orders: Sequence[int]) -> Counts:
     """What :class:`Read` would count along a document and its end mark, all at once.
 
     Args:
-        symbols: (n,) integers, without boundaries.
+        tokens: (n,) integers, without boundaries.
         orders: rising.
     """
-    text = np.concatenate([[BOUNDARY], symbols.astype(np.int64), [BOUNDARY]])
+    text = np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]])
     text, size = _numbered(text), len(text)
     grams = {0: np.zeros(size, dtype=np.int32), 1: text.astype(np.int32)}
     current, wanted = text, {*orders, *(order + 1 for order in orders)}
@@ -221,17 +222,17 @@ def _earlier(
     return before(one), before(other)
 
 
-def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarray]]) -> Cache:
-    """The cache that makes documents most likely, or of many the first TUNED symbols.
+def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarray]]) -> Memory:
+    """The memory that makes documents most likely, or of many the first TUNED tokens.
 
     Args:
         orders: rising.
-        documents: symbols (n,) and the network's bits (n + 1,) of each, of the validation split.
+        documents: tokens (n,) and the network's bits (n + 1,) of each, of the validation split.
     """
     parts, room = list[tuple[Counts, np.ndarray]](), TUNED
-    for symbols, bits in documents:
+    for tokens, bits in documents:
         end = min(len(bits), room)  # of a document cut short the end mark is not asked for
-        counted = counts(symbols[:end], orders)
+        counted = counts(tokens[:end], orders)
         parts.append((Counts(*(row[:, :end] for row in counted)), bits[:end]))
         room -= end
         if not room:
@@ -242,8 +243,8 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
     return fitted(orders, _chances(np.concatenate([bits for _, bits in parts])), together)
 
 
-def fitted(orders: Sequence[int], chances: np.ndarray, counted: Counts) -> Cache:
-    """The cache that makes symbols most likely.
+def fitted(orders: Sequence[int], chances: np.ndarray, counted: Counts) -> Memory:
+    """The memory that makes tokens most likely.
 
     Args:
         orders: rising.
@@ -263,7 +264,7 @@ def fitted(orders: Sequence[int], chances: np.ndarray, counted: Counts) -> Cache
     limits = np.repeat(LIMITS, len(orders) * CONTEXTS, axis=0)
     found = minimize(cost, begin, jac=True, method="L-BFGS-B", bounds=limits).x
     discounts, strengths = _settings(found)
-    return Cache.load({"orders": orders, "discounts": discounts, "strengths": strengths})
+    return Memory.load({"orders": orders, "discounts": discounts, "strengths": strengths})
 
 
 def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -275,7 +276,7 @@ def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _nats(
     setting: np.ndarray, chances: np.ndarray, counted: Counts, which: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """−ln P of all symbols, and its slope in every part of the setting; ``which`` (orders, n) is
+    """−ln P of all tokens, and its slope in every part of the setting; ``which`` (orders, n) is
     the kind of each context."""
     levels, slopes = [chances], list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]()
     for discounts, strengths, row, same, total, kinds in zip(

@@ -3,7 +3,7 @@
 Each model is fitted once to the training part and scores validation and test. What it found is kept
 in the cache folder, under a name that tells corpus, split and settings apart.
 
-Does not handle: bits of single symbols; a document's bits are kept as two sums.
+Does not handle: bits of single tokens; a document's bits are kept as two sums.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from textgen.evaluation.baselines.base import Baseline, Bytes, Reader, fit_basel
 from textgen.evaluation.baselines.compressors import XZ, PPMd
 from textgen.evaluation.baselines.kneser_ney import KneserNey
 from textgen.evaluation.baselines.unigram import Unigram
-from textgen.evaluation.likelihood import DocumentBits, tuned_cache, with_cache
+from textgen.evaluation.likelihood import DocumentBits, tuned_memory, with_memory
 from textgen.tokenizers import Characters, Unk, Words, fit_tokenizer
 
 VERSION = 3
-"""To be raised when the same settings give other figures; older cache files are then ignored."""
+"""To be raised when the same settings give other figures; older memory files are then ignored."""
 CHARACTERS = 20_000_000
 """Longest training text for n-grams, which take about 150 bytes of memory a character of it."""
 COMPRESSED = 500_000_000
@@ -60,7 +60,7 @@ class Reference:
 @dataclass(frozen=True)
 class Line:
     """How a reference is made; without a tokenizer it reads the bytes of the text. ``orders`` are
-    those of a cache of the document."""
+    those of a memory of the document."""
 
     key: str
     label: str
@@ -83,7 +83,7 @@ LINES = (
     Line(
         "character_ngram",
         "8-gram of characters",
-        "each character from the seven before it, by counts (modified Kneser-Ney), and a cache of "
+        "each character from the seven before it, by counts (modified Kneser-Ney), and a memory of "
         "the document",
         KneserNey(order=8),  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
         Characters(),
@@ -95,11 +95,11 @@ LINES = (
         "4-gram of words",
         "each word from the three before it, by counts (modified Kneser-Ney); words seen less than "
         "twice are spelled, with weights chosen on validation text; words and spelling have a "
-        "cache of the document",
+        "memory of the document",
         KneserNey(order=4),
-        Words(Unk(document_cache=True), minimum_count=2),
+        Words(Unk(memory=True), minimum_count=2),
         "--order 4 --set tokenizer=words --set tokenizer.kind=words "
-        "--set tokenizer.rare_words.kind=unk --set tokenizer.rare_words.document_cache=true",
+        "--set tokenizer.rare_words.kind=unk --set tokenizer.rare_words.memory=true",
         (0, 1, 2, 3, 4),
     ),
     Line(
@@ -128,7 +128,7 @@ def compute_references(
     say: Callable[[str], object] = lambda text: None,
     experiment: str = "experiments/char.toml",
 ) -> list[Reference]:
-    """The references of a corpus and its split, each from the cache or newly computed.
+    """The references of a corpus and its split, each from the memory or newly computed.
 
     Args:
         loaded: the corpus.
@@ -153,12 +153,12 @@ def compute_references(
                 say(f"  reference {line.label} left out: {error.found}")
                 continue
             parts = [[_document(*row) for row in part] for part in rows]
-            with contextlib.suppress(TextgenError, OSError):  # a cache is no reason to stop
+            with contextlib.suppress(TextgenError, OSError):  # a memory is no reason to stop
                 kept = {"settings": _settings(line, loaded), "documents": rows}
                 write_file(path, json.dumps(kept, indent=1))
         command = f"python -m textgen.baseline {experiment} {line.options}"
         if line.tokenizer is not None:
-            command += f" --set 'document_cache.orders={list(line.orders)}'"
+            command += f" --set 'memory.orders={list(line.orders)}'"
         found.append(Reference(line.key, line.label, line.meaning, command, *parts))
     return found
 
@@ -194,8 +194,8 @@ def too_much(reads_bytes: bool, loaded: Loaded) -> str:
 
 
 def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
-    """Name, characters, bits of model and spelling, tokens, how many were replaced, and the bits
-    that a cache saves, for each document of validation and of test."""
+    """Name, characters, bits of model and spelling, pieces, how many were replaced, and the bits
+    that a memory saves, for each document of validation and of test."""
     texts = [d.text for d in loaded.train]
     reader: Reader = Bytes()
     if line.tokenizer is not None:
@@ -206,14 +206,14 @@ def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
         for part in (loaded.validation, loaded.test)
     ]
     validation = score_baseline(model, loaded.validation, encoded[0])
-    cache = tuned_cache(line.orders, validation, encoded[0])
+    memory = tuned_memory(line.orders, validation, encoded[0])
     parts = (
-        with_cache(cache, validation, encoded[0]),
-        score_baseline(model, loaded.test, encoded[1], cache),
+        with_memory(memory, validation, encoded[0]),
+        score_baseline(model, loaded.test, encoded[1], memory),
     )
     return [
         [
-            [d.name, d.characters, d.model, d.spelling_bits, d.tokens, d.replaced, d.saved]
+            [d.name, d.characters, d.model, d.spelling_bits, d.pieces, d.replaced, d.saved]
             for d in part
         ]
         for part in parts
@@ -225,14 +225,14 @@ def _document(
     characters: int,
     model: float,
     spelling: float,
-    tokens: int,
+    pieces: int,
     replaced: int,
     saved: float,
 ) -> DocumentBits:
     bits = np.array([float(model)]), np.array([float(spelling)])
     if not math.isfinite(bits[0][0] + bits[1][0]):
         raise ValueError("bits that are no number")
-    return DocumentBits(name, characters, *bits, tokens, replaced, saved)
+    return DocumentBits(name, characters, *bits, pieces, replaced, saved)
 
 
 def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:

@@ -1,6 +1,6 @@
 """Documents → batches of spans, without ever copying the corpus.
 
-All symbols of a split stand in one flat array of the narrowest integer type; a batch is gathered
+All tokens of a split stand in one flat array of the narrowest integer type; a batch is gathered
 from it when it is needed.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from textgen.models.objectives.base import Objective
-from textgen.tokenizers import BOUNDARY, Encoded, Stored
+from textgen.tokenizers import BOUNDARY, EncodedDocument, Stored
 
 IGNORE = -1
 """Target that is not there: behind the end of a document, before its beginning."""
@@ -50,14 +50,14 @@ class Windows:
         self.sizes = sizes
 
     @classmethod
-    def of(cls, encoded: Sequence[Encoded], objective: Objective) -> Windows:
+    def of(cls, encoded: Sequence[EncodedDocument], objective: Objective) -> Windows:
         """The spans of encoded documents, in memory or in a file."""
         if isinstance(encoded, Stored):
             return cls(encoded, objective)
-        return cls([e.symbols for e in encoded], objective)
+        return cls([e.tokens for e in encoded], objective)
 
     def share(self, least: int) -> float:
-        """How many of the symbols are ``least`` or higher, as a share of all."""
+        """How many of the tokens are ``least`` or higher, as a share of all."""
         count = 0
         for start in range(0, len(self.flat), BLOCK):
             count += int(np.count_nonzero(self.flat[start : start + BLOCK] >= least))
@@ -88,7 +88,7 @@ class Windows:
         return -(-(self.sizes + phase) // self.length)
 
     def updates_per_epoch(self, batch: int) -> int:
-        """Batches that show every symbol about once; at least one."""
+        """Batches that show every token about once; at least one."""
         return max(1, int(self.per_document().sum()) // batch)
 
     def training(
@@ -97,13 +97,13 @@ class Windows:
         """Endless batches (spans (B, before + length), fresh (B,) bool), from update ``start`` on.
 
         ``fresh`` marks rows whose states begin at zero. With carried states each row reads on in
-        its own lane of the shuffled documents; without, windows are shuffled and their phase in the
-        text is drawn anew each epoch. The order depends on (seed, epoch) alone.
+        its own stream of the shuffled documents; without, windows are shuffled and their phase in
+        the text is drawn anew each epoch. The order depends on (seed, epoch) alone.
         """
         updates = self.updates_per_epoch(batch)
         often = max(1, HELD // (batch * TOUCHED))
         for epoch in range(start // updates, 1 << 62):
-            make = self._lanes if self.carries_state else self._shuffled
+            make = self._streams if self.carries_state else self._shuffled
             first = start - epoch * updates if epoch == start // updates else 0
             random = np.random.default_rng([seed, epoch])
             for step, batch_of_spans in enumerate(make(batch, random, updates, first)):
@@ -111,14 +111,14 @@ class Windows:
                     self._release()
                 yield batch_of_spans
 
-    def _lanes(
+    def _streams(
         self, batch: int, random: np.random.Generator, updates: int, first: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         order = random.permutation(len(self.sizes))
         ends = np.cumsum(self.per_document()[order])
-        lanes = np.arange(batch) * int(ends[-1]) // batch
+        streams = np.arange(batch) * int(ends[-1]) // batch
         for step in range(first, updates):
-            window = np.minimum(lanes + step, ends[-1] - 1)
+            window = np.minimum(streams + step, ends[-1] - 1)
             place = np.searchsorted(ends, window, side="right")
             within = window - np.where(place > 0, ends[place - 1], 0)
             fresh = (within == 0) | (step == 0)
@@ -153,13 +153,13 @@ class Windows:
                 work, row = heapq.heappop(load)
                 rows[row].append(int(document))
                 heapq.heappush(load, (work + int(counts[document]), row))
-            lanes = [self._places(row, counts) for row in rows]
+            streams = [self._places(row, counts) for row in rows]
         else:
             everything = self._places(list(range(len(counts))), counts)
-            lanes = [everything[:, row::batch] for row in range(batch)]
-        for step in range(max(lane.shape[1] for lane in lanes)):
+            streams = [everything[:, row::batch] for row in range(batch)]
+        for step in range(max(stream.shape[1] for stream in streams)):
             places = np.array(
-                [lane[:, step] if step < lane.shape[1] else (IGNORE, 0) for lane in lanes]
+                [stream[:, step] if step < stream.shape[1] else (IGNORE, 0) for stream in streams]
             )
             documents, starts = places[:, 0], places[:, 1]
             fresh = (starts == 0) | (not self.carries_state)

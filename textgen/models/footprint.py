@@ -13,7 +13,7 @@ FLOAT = 4
 """Bytes."""
 
 SMALL = 100
-"""Symbols of a vocabulary that takes no room."""
+"""Tokens of a vocabulary that takes no room."""
 NORMALISATION = {"none": 0, "layer": 2, "batch": 4}
 """Weights a unit."""
 
@@ -27,7 +27,7 @@ def memory_needed(settings: Backbone, vocabulary_size: int, batch: int, length: 
     head and a quarter of the tail. One-hot inputs are as large as logits once. Compiled programs
     and the rest: 300 MB. An encoder–decoder has two stacks; here one is counted.
 
-    Peaks measured with 20,000 to 200,000 symbols were 0.75 to 1.1 times this.
+    Peaks measured with 20,000 to 200,000 tokens were 0.75 to 1.1 times this.
     """
     size, width = vocabulary_size, settings.embedding_size
     one_hot = settings.input == "one_hot"
@@ -75,11 +75,11 @@ def check_memory(settings: Backbone, vocabulary_size: int, batch: int, length: i
     other = ', or use output = "adaptive" in [backbone]' if wider else ""
     found, hint = {
         "tokenizer": (
-            f"a vocabulary of {vocabulary_size:,} symbols",
+            f"a vocabulary of {vocabulary_size:,} tokens",
             f"raise minimum_count, set a size{other}",
         ),
         "training.batch": (
-            f"{batch:,} rows of {length:,} symbols",
+            f"{batch:,} rows of {length:,} tokens",
             "lower it, or the window in [objective]",
         ),
         "backbone.units": (f"{list(settings.units)}", "take fewer"),

@@ -1,4 +1,4 @@
-"""Symbols one after another: one loop, compiled for long texts, carries the state of a batch."""
+"""Tokens one after another: one loop, compiled for long texts, carries the state of a batch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from textgen.tokenizers import BOUNDARY, ESCAPE
 
 CHUNK = 128
 SHORT = 2048
-"""Up to so many symbols a row, a loop is not compiled: that would take longer than it saves."""
+"""Up to so many tokens a row, a loop is not compiled: that would take longer than it saves."""
 LARGEST_NUCLEUS = 512
-"""top-p looks at this many of the most probable symbols; the vocabulary is never sorted whole."""
+"""top-p looks at this many of the most probable tokens; the vocabulary is never sorted whole."""
 FREE = -1
 BLOCK = 128
-"""Symbols that are looked at together when one is drawn."""
+"""Tokens that are looked at together when one is drawn."""
 COLDEST = 1e-6
-"""Temperature at which only the most probable symbol has any mass left, as float32 has it."""
+"""Temperature at which only the most probable token has any mass left, as float32 has it."""
 
 
 class Sampler:
@@ -33,7 +33,7 @@ class Sampler:
 
     Args:
         objective, network, settings: the model.
-        unwritable: symbols that are never drawn.
+        unwritable: tokens that are never drawn.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Sampler:
         """Fill in the free places of a batch.
 
         Args:
-            forced: (B, n) integers: symbols that are given (a prompt), −1 where one is drawn.
-            temperature: logits are divided by it; 0 takes the most probable symbol.
+            forced: (B, n) integers: tokens that are given (a prompt), −1 where one is drawn.
+            temperature: logits are divided by it; 0 takes the most probable token.
             top_k: draw among so many; 0 for all.
             top_p: draw among the fewest whose probability reaches it (Holtzman et al. 2020).
             seed: the same seed, batch, length and settings draw the same text.
 
         Returns:
-            The symbols (B, n) int32, and the model's own choice at each place (B, n) int32, which
+            The tokens (B, n) int32, and the model's own choice at each place (B, n) int32, which
             at forced places is its guess before it is told.
         """
         batch, length = forced.shape
@@ -74,7 +74,7 @@ class Sampler:
         carry = self._objective.begin(self._network, self._settings, batch)
         padding = np.full((batch, -length % CHUNK), FREE)
         given = np.concatenate([forced, padding], axis=1).astype(np.int32)
-        symbols, choices = [], []
+        tokens, choices = [], []
         for start in range(0, length, CHUNK):
             carry, written, chosen = loop(
                 carry,
@@ -83,10 +83,10 @@ class Sampler:
                 np.float32(top_p),
                 np.array([seed, start], dtype=np.int32),
             )
-            symbols.append(written.numpy())
+            tokens.append(written.numpy())
             choices.append(chosen.numpy())
         return (
-            np.concatenate(symbols, axis=1)[:, :length],
+            np.concatenate(tokens, axis=1)[:, :length],
             np.concatenate(choices, axis=1)[:, :length],
         )
 
@@ -118,9 +118,9 @@ class Sampler:
                         _without(logits, unwritable), temperature, top_k,
                         top_p if nucleus else None, noise_seed,
                     )  # fmt: skip
-                symbol = tf.where(forced[:, i] >= 0, forced[:, i], choice)
-                carry = objective.append(carry, symbol)
-                return i + 1, carry, written.write(i, symbol), chosen.write(i, choice)
+                token = tf.where(forced[:, i] >= 0, forced[:, i], choice)
+                carry = objective.append(carry, token)
+                return i + 1, carry, written.write(i, token), chosen.write(i, choice)
 
             def array() -> Any:
                 return tf.TensorArray(tf.int32, CHUNK, element_shape=(batch,))
@@ -134,10 +134,10 @@ class Sampler:
 
 
 def _without(logits: Any, unwritable: Sequence[int], first: int = 0) -> Any:
-    """The logits (B, n) of symbols from ``first`` on, those of some so low that they are never
+    """The logits (B, n) of tokens from ``first`` on, those of some so low that they are never
     drawn."""
     low = np.zeros(logits.shape[-1], dtype=np.float32)
-    low[[symbol - first for symbol in unwritable if 0 <= symbol - first < len(low)]] = -1e9
+    low[[token - first for token in unwritable if 0 <= token - first < len(low)]] = -1e9
     return logits + low
 
 
@@ -145,13 +145,13 @@ def _choose_by_level(
     head: Any, tail: Callable[[], Any], number: int, unwritable: Sequence[int], temperature: Any,
     seed: Any,
 ) -> Any:  # fmt: skip
-    """One symbol a row of a two-level output, drawn from the distribution of all its logits; the
+    """One token a row of a two-level output, drawn from the distribution of all its logits; the
     tail is only computed if a row may need it.
 
-    With temperature T the tail's symbols weigh Σ P(w)^(1/T) = P(tail)^(1/T) · Σ P(w | tail)^(1/T)
-    together, and that last sum is at most max(1, n^(1 − 1/T)) for n symbols. A draw among the
-    head's symbols and that bound is right if it falls on a symbol. If it falls on the bound, it
-    stands with the probability that the sum has of it, for a symbol of the tail, and is otherwise
+    With temperature T the tail's tokens weigh Σ P(w)^(1/T) = P(tail)^(1/T) · Σ P(w | tail)^(1/T)
+    together, and that last sum is at most max(1, n^(1 − 1/T)) for n tokens. A draw among the
+    head's tokens and that bound is right if it falls on a token. If it falls on the bound, it
+    stands with the probability that the sum has of it, for a token of the tail, and is otherwise
     drawn anew from all: rejection sampling (von Neumann 1951) with one trial.
 
     Args:
@@ -181,7 +181,7 @@ def _choose_by_level(
 
 
 def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) -> Any:
-    """One symbol a row of logits (B, V), drawn by inversion from one uniform number a row."""
+    """One token a row of logits (B, V), drawn by inversion from one uniform number a row."""
     import tensorflow as tf
 
     size = logits.shape[-1]
@@ -205,9 +205,9 @@ def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) ->
 
 
 def _invert(logits: Any, uniform: Any) -> Any:
-    """The symbol at which the cumulated probabilities pass a number in [0, 1), in every row.
+    """The token at which the cumulated probabilities pass a number in [0, 1), in every row.
 
-    A symbol without probability, to float32, is never chosen.
+    A token without probability, to float32, is never chosen.
 
     Args:
         logits: (B, V) float32.
@@ -225,7 +225,7 @@ def _invert(logits: Any, uniform: Any) -> Any:
 def _place(masses: Any, wanted: Any) -> tuple[Any, Any]:
     """Where the cumulated masses (B, n) pass what is wanted (B,), and what was still wanted there.
 
-    A block of many and then one in it: no noise for every symbol, no scan over the vocabulary.
+    A block of many and then one in it: no noise for every token, no scan over the vocabulary.
     Masses are cumulated by a product with a triangle, which compiles in a tenth of a scan's time.
     """
     import tensorflow as tf

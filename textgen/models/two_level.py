@@ -20,7 +20,7 @@ class TwoLevel:
     Attributes:
         network: the network without its output layers, sharing all others: an objective's
             ``logits`` gives features (B, T, n) with it in place of logits (B, T, V).
-        size: symbols in the head, without the entry that stands for the tail.
+        size: tokens in the head, without the entry that stands for the tail.
         head, tail: from features (N, n), and whether products are to be in bfloat16, to logits
             (N, size + 1) and (N, V − size).
     """
@@ -70,11 +70,11 @@ class TwoLevel:
         return tf.reshape(nats, tf.shape(labels))
 
     def head_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
-        """What the head charges, for symbols of the tail too: (N, n), (N,) → (N,) nats."""
+        """What the head charges, for tokens of the tail too: (N, n), (N,) → (N,) nats."""
         return cross_entropy(self.head(features, low), tf.minimum(labels, self.size))
 
     def tail_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
-        """What the tail charges, (N,) nats; of no meaning for symbols of the head."""
+        """What the tail charges, (N,) nats; of no meaning for tokens of the head."""
         return cross_entropy(self.tail(features, low), tf.maximum(labels - self.size, 0))
 
 

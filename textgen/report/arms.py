@@ -41,18 +41,18 @@ class Arm:
     def bits(self) -> np.ndarray:
         """(seeds, documents) float64: total bits of each held-out document."""
         return np.array(
-            [[float(d.model.sum() + d.spelling.sum()) for d in run.symbols] for run in self.runs]
+            [[float(d.model.sum() + d.spelling.sum()) for d in run.tokens] for run in self.runs]
         )
 
     @cached_property
     def units(self) -> np.ndarray:
         """(documents,) int64: characters and one end mark."""
-        return np.array([d.characters + 1 for d in self.first.symbols])
+        return np.array([d.characters + 1 for d in self.first.tokens])
 
     @cached_property
     def per_character(self) -> list[np.ndarray]:
         """(characters + 1,) float64 a document: mean over seeds of what each character costs."""
-        documents = zip(*(run.symbols for run in self.runs), strict=True)
+        documents = zip(*(run.tokens for run in self.runs), strict=True)
         return [np.mean([d.per_character() for d in each], axis=0) for each in documents]
 
 

@@ -1,8 +1,8 @@
 """Where in the held-out text an arm's bits are paid: kinds of words, places in a word, one word.
 
-The words are the same for all arms, whatever their symbols: a token is what the word tokenizer cuts
-out, its leading space included, and costs what its characters cost. A symbol of several characters
-is charged to them in equal parts, except where places in a word are told apart: there a symbol's
+The words are the same for all arms, whatever their tokens: a token is what the word tokenizer cuts
+out, its leading space included, and costs what its characters cost. A token of several characters
+is charged to them in equal parts, except where places in a word are told apart: there a token's
 bits stand where it begins, since that is where the choice is made.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from textgen.data import Document
 from textgen.report.arms import Arm
-from textgen.tokenizers import SENTENCE_END, split_space, tokenise
+from textgen.tokenizers import SENTENCE_END, pretokenize, split_space
 
 FREQUENT, COMMON = 100, 10
 KINDS = {
@@ -67,11 +67,11 @@ def cut_tokens(documents: Sequence[Document], training: Sequence[Document]) -> T
     """
     counts: Counter[str] = Counter()
     for document in training:
-        counts.update(split_space(token)[1] for token in tokenise(document.text))
+        counts.update(split_space(token)[1] for token in pretokenize(document.text))
     rows, places, at = list[tuple[int, int, int, bool]](), list[int](), 0
     for document in documents:
         begin = at
-        for token in tokenise(document.text):
+        for token in pretokenize(document.text):
             core = split_space(token)[1]
             kind = _kind(core, counts[core])
             spaced = len(token) - len(core)
@@ -135,7 +135,7 @@ def by_place(arm: Arm, tokens: Tokens) -> list[float]:
     bits = np.zeros(len(tokens.place))
     offsets = np.cumsum([0, *arm.units])
     for run in arm.runs:
-        for document, offset in zip(run.symbols, offsets[:-1], strict=True):
+        for document, offset in zip(run.tokens, offsets[:-1], strict=True):
             starts, _, model, spelling = document.cells()
             bits[offset + starts] += (model + spelling)[:-1] / len(arm.runs)
     inside = tokens.place >= 0

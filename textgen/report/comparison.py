@@ -106,7 +106,7 @@ def _read(
             key = sha256 + experiment.text_key
             text = texts[key] = texts.get(key) or load_text(experiment, sha256)
             if ensure_evaluation(folder, text):
-                screen.say(f"{folder}: bits by symbol and samples made from the saved network")
+                screen.say(f"{folder}: bits by token and samples made from the saved network")
             runs.append(read_run(folder))
             loaded = loaded or text
         except TextgenError as error:

@@ -70,7 +70,7 @@ def cross_scores(
             say(f"{arm.name} reads the samples of {len(missing)} writers …")
             found = _score(arm.first.folder, [texts[name] for name in missing])
             known |= {keys[name]: bits for name, bits in zip(missing, found, strict=True)}
-            with contextlib.suppress(TextgenError):  # a cache is no reason to stop
+            with contextlib.suppress(TextgenError):  # a memory is no reason to stop
                 write_json(arm.first.folder / FILE, known)
         result[arm.name] = {name: known[key] for name, key in keys.items()}
     return result

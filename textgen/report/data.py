@@ -21,7 +21,7 @@ from textgen.evaluation import (
     verdict,
     verdict_sentence,
 )
-from textgen.report import breakdown, cautions, rows
+from textgen.report import breakdown, rows, warnings
 from textgen.report.arms import Arm, is_on
 
 SCHEMA = 1
@@ -89,9 +89,9 @@ def build(comparison: Comparison) -> dict[str, Any]:
         "corpus": comparison.loaded.description,
         "warnings": [
             *comparison.warnings,
-            *cautions.unmatched(comparison.arms, told),
-            *cautions.caches(told),
-            *cautions.unanswered(comparison.contrasts, {arm.name for arm in arms}),
+            *warnings.unmatched(comparison.arms, told),
+            *warnings.memories(told),
+            *warnings.unanswered(comparison.contrasts, {arm.name for arm in arms}),
         ],
         "left_out": list(comparison.left_out),
         "arms": told,
@@ -148,5 +148,5 @@ def _documents(arms: Sequence[Arm]) -> list[dict[str, Any]]:
             "characters": document.characters,
             "bits": {arm.name: float(arm.bits[:, i].mean() / arm.units[i]) for arm in arms},
         }
-        for i, document in enumerate(arms[0].first.symbols)
+        for i, document in enumerate(arms[0].first.tokens)
     ]

@@ -34,7 +34,7 @@ def samples(arm: Arm, temperature: float) -> list[Sample]:
 
 
 def _sample(record: Mapping[str, Any]) -> Sample:
-    return Sample(record["text"], tuple((a, b, symbol) for a, b, symbol in record["realised"]))
+    return Sample(record["text"], tuple((a, b, token) for a, b, token in record["filled"]))
 
 
 def measures(
@@ -86,13 +86,13 @@ def _plain(figures: Mapping[str, Figure]) -> dict[str, list[float | None]]:
 
 def side_by_side(arms: Sequence[Arm], human: Human) -> list[dict[str, Any]]:
     """Samples after the same prompts with the same seed: one record a prompt, arm → ``text``,
-    ``realised`` (start, end, symbol) and ``copied`` (start, end) stretches of it."""
+    ``filled`` (start, end, token) and ``copied`` (start, end) stretches of it."""
     found: dict[str, dict[str, Any]] = {}
     for arm in arms:
         for record in arm.first.texts["prompted"]:
             found.setdefault(record["prompt"], {})[arm.name] = {
                 "text": record["text"],
-                "realised": record["realised"],
+                "filled": record["filled"],
                 "copied": [list(span) for span in copied_spans(record["text"], human)],
             }
     return [{"prompt": prompt, "arms": texts} for prompt, texts in found.items()]

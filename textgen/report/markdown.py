@@ -156,8 +156,8 @@ def _samples(report: dict[str, Any], samples: Sequence[dict[str, Any]]) -> Itera
 def _marked(sample: Mapping[str, Any]) -> Iterator[str]:
     for piece in pieces(sample):
         text = _escaped(piece.text)
-        if piece.symbol and text.strip():
-            bold = f"**{text.strip()}** ({plain(piece.symbol)})"
+        if piece.token and text.strip():
+            bold = f"**{text.strip()}** ({plain(piece.token)})"
             text = text.replace(text.strip(), bold, 1)
         yield f"⟦{text}⟧" if piece.copied else text
 

@@ -18,12 +18,12 @@ class Piece(NamedTuple):
 
     Attributes:
         text: of the stretch.
-        symbol: the placeholder that it fills in, if any.
+        token: the placeholder that it fills in, if any.
         copied: whether it stands in the training text as part of a long stretch.
     """
 
     text: str
-    symbol: str
+    token: str
     copied: bool
 
 
@@ -64,13 +64,13 @@ def mean_bits(stretches: Sequence[Sequence[float]]) -> float:
 def pieces(sample: Mapping[str, Any]) -> Iterator[Piece]:
     """A sample in stretches that are filled in, copied, both or neither."""
     text = sample["text"]
-    filled = [(int(a), int(b), str(symbol)) for a, b, symbol in sample["realised"]]
+    filled = [(int(a), int(b), str(token)) for a, b, token in sample["filled"]]
     copied = [(int(a), int(b)) for a, b in sample["copied"]]
     ends = {0, len(text), *(place for span in filled + copied for place in span[:2])}
     cuts = sorted(place for place in ends if 0 <= place <= len(text))
     for start, end in pairwise(cuts):
-        symbol = next((s for a, b, s in filled if a <= start and end <= b), "")
-        yield Piece(text[start:end], symbol, any(a <= start and end <= b for a, b in copied))
+        token = next((s for a, b, s in filled if a <= start and end <= b), "")
+        yield Piece(text[start:end], token, any(a <= start and end <= b for a, b in copied))
 
 
 def legend() -> list[str]:

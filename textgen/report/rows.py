@@ -24,12 +24,12 @@ def arm(arm: Arm, plan: dict[str, Any] | None) -> dict[str, Any]:
         "runs": runs,
         "tokenizer": arm.first.experiment.resolved["tokenizer"],
         "backbone": arm.first.experiment.resolved["backbone"],
-        "document_cache": arm.first.experiment.resolved["document_cache"]["orders"],
-        "document_cache_by_kind": all(run.cache and run.cache.by_kind for run in arm.runs),
+        "memory": arm.first.experiment.resolved["memory"]["orders"],
+        "document_cache_by_kind": all(run.memory and run.memory.by_kind for run in arm.runs),
         "context": first["context"],
-        "symbols": first["symbols"],
+        "tokens": first["vocabulary_size"],
         "extra_data": first["extra_data"],
-        "symbols_per_character": first["test"]["symbols_per_character"],
+        "tokens_per_character": first["test"]["tokens_per_character"],
         "replacement_rate": first["test"]["replacement_rate"],
         "parameters": training[0]["parameters"],
         "updates": [t["updates"] for t in training],
@@ -78,7 +78,7 @@ def _mean(arm: Arm, part: str) -> dict[str, float | None]:
         "total": bits["model"] + bits["spelling"],
         "deviation": float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
         "mean_over_documents": float(np.mean([f["mean_over_documents"] for f in found])),
-        "document_cache_saves": float(np.mean([f.get("document_cache_saves", 0.0) for f in found])),
+        "memory_saves": float(np.mean([f.get("memory_saves", 0.0) for f in found])),
     }
 
 
@@ -111,12 +111,11 @@ def reference(reference: Reference) -> dict[str, Any]:
             **test["bits_per_character"],
             **_interval(*_matrix(reference.test)),
             "mean_over_documents": test["mean_over_documents"],
-            "document_cache_saves": test["document_cache_saves"],
+            "memory_saves": test["memory_saves"],
         },
         "validation": {
             **validation["bits_per_character"],
-            "without_cache": validation["bits_per_character"]["total"]
-            + validation["document_cache_saves"],
+            "without_cache": validation["bits_per_character"]["total"] + validation["memory_saves"],
         },
     }
 

@@ -40,10 +40,10 @@ def main_table(report: dict[str, Any]) -> Table:
         Head("bits per character", "of raw held-out text, an end mark a document; lower is better"),
         Head("95 % interval", "for other such documents and, where an arm has two or more, seeds; "
              "of a single seed, for this run"),
-        Head("model + spelling", "what network and cache of the document pay for symbols, and what "
-             "is paid for the words that a symbol leaves open; the two add up to the bits per "
+        Head("model + spelling", "what network and memory of the document pay for tokens, and what "
+             "is paid for the words that a token leaves open; the two add up to the bits per "
              "character"),
-        Head("cache saves", "how much higher the model part is without a cache of the document"),
+        Head("memory saves", "how much higher the model part is without a memory of the document"),
         Head("mean over documents", "every document weighs the same, however long"),
         Head("deviation (seeds)", "standard deviation over seeds, and how many seeds"),
         Head("parameters"),
@@ -104,7 +104,7 @@ def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell
         Cell("", between(test["low"], test["high"]),
              bar(test["low"], test["total"], test["high"], scale), tone="left"),
         Cell(f"{test['model']:.3f} + {test['spelling']:.3f}"),
-        Cell(bits(test["document_cache_saves"] or None)),
+        Cell(bits(test["memory_saves"] or None)),
         Cell(bits(test["mean_over_documents"])),
     ]  # fmt: skip
 
@@ -154,7 +154,7 @@ def how_tested(report: dict[str, Any]) -> str:
 
 def details(report: dict[str, Any]) -> Table:
     """How each arm cuts the text and was trained."""
-    columns = ["tokenizer", "symbols", "symbols a character", "looks back", "cache looks back",
+    columns = ["tokenizer", "tokens", "tokens a character", "looks back", "memory looks back",
                "units", "updates", "samples a second, of 1,000 characters",
                "passes over the text", "preparation, s", "measured, s"]  # fmt: skip
     rows = [
@@ -162,10 +162,10 @@ def details(report: dict[str, Any]) -> Table:
             Head(row["name"], arm=number),
             [
                 Cell(_tokenizer(row["tokenizer"]), tone="words"),
-                Cell(f"{row['symbols']:,}"),
-                Cell(bits(row["symbols_per_character"])),
+                Cell(f"{row['tokens']:,}"),
+                Cell(bits(row["tokens_per_character"])),
                 Cell(str(row["context"]), tone="words"),
-                Cell(", ".join(map(str, row["document_cache"])) or NOTHING),
+                Cell(", ".join(map(str, row["memory"])) or NOTHING),
                 Cell(" + ".join(map(str, row["backbone"].get("units", [])))),
                 Cell(_range(row["updates"])),
                 Cell(NOTHING if (speed := row["samples_per_second"]) is None else f"{speed:.1f}"),
@@ -229,9 +229,9 @@ def notes(report: dict[str, Any]) -> list[str]:
     lines = [
         f"Bits per character may be compared between all rows{other}: everyone is charged for "
         "every character of the same raw text and for one end mark a document. Lower is better.",
-        "Losses and perplexities of a model's own symbols are not comparable across vocabularies; "
+        "Losses and perplexities of a model's own tokens are not comparable across vocabularies; "
         "none is shown. Model + spelling says where an arm's bits go: the spelling is what it "
-        "pays for words that its symbols leave open.",
+        "pays for words that its tokens leave open.",
         "Words and subwords are scored on one way of cutting the text: an upper bound on bits.",
         "Whether two intervals overlap says little about a difference; the contrasts test it.",
         "Seconds are those that were planned, as measured on a quiet machine; other work on it "
@@ -241,9 +241,9 @@ def notes(report: dict[str, Any]) -> list[str]:
         "did then.",
         "Dashes: nothing to compute it from, such as a deviation over one seed.",
     ]  # fmt: skip
-    if any(row["document_cache"] for row in report["arms"]):
+    if any(row["memory"] for row in report["arms"]):
         lines.append(
-            "A cache mixes what has followed the last few symbols in the document so far into what "
+            "A memory mixes what has followed the last few tokens in the document so far into what "
             "the network says; learning curves and generated text are the network's alone."
         )
     if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in report["arms"]):

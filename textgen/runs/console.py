@@ -18,8 +18,8 @@ from textgen.data import Loaded
 from textgen.embeddings import Vectors
 from textgen.evaluation import format_bits
 from textgen.runs.generation import annotated
-from textgen.runs.summary import cache_line
-from textgen.tokenizers import Codec, Encoded
+from textgen.runs.summary import memory_line
+from textgen.tokenizers import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -67,14 +67,14 @@ class Screen:
             self.say(
                 f"  a large corpus: everything before the network is fitted on "
                 f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
-                "written as symbols into the cache, then trained on"
+                "written as tokens into the cache, then trained on"
             )
 
-    def model(self, codec: Codec, parameters: int, experiment: Experiment) -> None:
+    def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
         units = " + ".join(map(str, experiment.backbone.units))
         self.say(
-            f"  {codec.size:,} symbols of {codec.characters_per_symbol:.2f} characters, LSTM of "
-            f"{units} units, {parameters:,} parameters; a prediction looks back on "
+            f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
+            f"LSTM of {units} units, {parameters:,} parameters; a prediction looks back on "
             f"{experiment.objective.context}"
         )
 
@@ -89,35 +89,35 @@ class Screen:
         self,
         progress: Progress,
         experiment: Experiment,
-        codec: Codec,
+        tokenizer: Tokenizer,
         sampler: Sampler,
-        training: Sequence[Encoded],
+        training: Sequence[EncodedDocument],
     ) -> list[Any]:
         """Keras callbacks for a training that is about to start."""
         if self.quiet:
             return []
-        text = sum(e.characters + 1 for e in training) / sum(len(e.symbols) + 1 for e in training)
+        text = sum(e.characters + 1 for e in training) / sum(len(e.tokens) + 1 for e in training)
         if progress.updates:
             self.say(f"  going on from update {progress.updates:,}")
         part = " (model)" if any(e.replaced for e in training) else ""
-        return [_progress(self, progress, text, part, experiment, codec, sampler)]
+        return [_progress(self, progress, text, part, experiment, tokenizer, sampler)]
 
     def result(
         self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
     ) -> None:
-        columns = ("bpc", "model", "+ spelling", "= total", "symbols/char.", "replaced")
+        columns = ("bpc", "model", "+ spelling", "= total", "tokens/char.", "replaced")
         table = Table(*columns, title="bits per character of raw text", title_justify="left")
         for part in ("validation", "test"):
             m = metrics[part]
             table.add_row(
                 part,
                 *format_bits(m["bits_per_character"]),
-                f"{m['symbols_per_character']:.3f}",
+                f"{m['tokens_per_character']:.3f}",
                 f"{m['replacement_rate']:.1%}",
             )
         self.console.print(table)
-        if cache := cache_line(metrics):
-            self.say(cache)
+        if memory := memory_line(metrics):
+            self.say(memory)
         shares = metrics["generation"]["real_words"]
         self.say(
             f"real words: samples {shares['samples']['strict']:.1%}, "
@@ -127,7 +127,7 @@ class Screen:
         self.console.print(
             Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title)
         )
-        if samples[0]["realised"]:
+        if samples[0]["filled"]:
             marked = f"{title}, filled placeholders marked"
             self.console.print(Panel(Text(annotated(samples[0])[:600]), title=marked))
         if loaded.warning:
@@ -139,10 +139,10 @@ class Screen:
 def _progress(
     screen: Screen,
     progress: Progress,
-    characters_per_symbol: float,
+    characters_per_token: float,
     part: str,
     experiment: Experiment,
-    codec: Codec,
+    tokenizer: Tokenizer,
     sampler: Sampler,
 ) -> Any:
     import keras
@@ -152,7 +152,7 @@ def _progress(
     from textgen.runs.generation import generate
 
     peek = replace(experiment.sampling, prompts=("",), samples=1, length=PEEK)
-    unit = "bpc" if codec.charged else "bits per character kept"
+    unit = "bpc" if tokenizer.charged else "bits per character kept"
     bar = screen.bar = Bar(
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
         BarColumn(),
@@ -175,7 +175,7 @@ def _progress(
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             done = batch + 1
             speed = done * progress.characters_per_update / (time.perf_counter() - self.start)
-            bits = float(logs["bits_per_symbol"]) / characters_per_symbol if logs else 0.0
+            bits = float(logs["bits_per_token"]) / characters_per_token if logs else 0.0
             note = f"training {bits:.3f}{part} {unit}  {speed / 1000:,.1f}k characters/s"
             bar.update(self.task, completed=progress.updates + done, note=note)
 
@@ -184,13 +184,13 @@ def _progress(
             screen.console.print(
                 f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
                 f"{row['seconds']:.0f} s  training "
-                f"{row['training_bits_per_symbol'] / characters_per_symbol:.3f}{part}  validation "
+                f"{row['training_bits_per_token'] / characters_per_token:.3f}{part}  validation "
                 f"{row['validation_bits_per_character']:.3f} {unit}"
                 + ("  best" if progress.best_round == epoch + 1 else "")
             )
             every = experiment.sampling.every
             if every and (epoch + 1) % every == 0:
-                text = generate(sampler, codec, peek, experiment.seed)[0]["text"]
+                text = generate(sampler, tokenizer, peek, experiment.seed)[0]["text"]
                 screen.console.print(
                     Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim")
                 )

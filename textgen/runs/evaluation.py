@@ -1,10 +1,10 @@
-"""What a comparison needs of a run, beside its figures: bits of every symbol, and sampled texts.
+"""What a comparison needs of a run, beside its figures: bits of every token, and sampled texts.
 
 The same settings for all runs, whatever their experiment says about sampling: the same
 temperatures, prompts, lengths and seed. A run writes both files when it ends; for one that has
 none, or other settings, they are made from its saved network.
 
-symbols.npz   for every test document: where each symbol's stretch of text ends, what the model
+tokens.npz   for every test document: where each token's stretch of text ends, what the model
               charges for it, and what the spelling of what it leaves open costs
 texts.json    samples over a sweep of temperatures, and samples after the same prompts
 """
@@ -27,9 +27,9 @@ from textgen.evaluation import DocumentBits, score_documents
 from textgen.models import Sampler
 from textgen.runs.generation import generate
 from textgen.runs.saved import Run, load_run
-from textgen.tokenizers import Codec
+from textgen.tokenizers import Tokenizer
 
-SYMBOLS, TEXTS = "symbols.npz", "texts.json"
+TOKENS, TEXTS = "tokens.npz", "texts.json"
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class SymbolBits:
-    """One document's bits by symbol, the end mark last.
+class TokenBits:
+    """One document's bits by token, the end mark last.
 
     Attributes:
         name: the document's.
         ends: (n + 1,) int64, how many characters of the document are told by then.
-        model: (n + 1,) float64, −log2 P(symbol | earlier symbols).
-        spelling: (n + 1,) float64, −log2 P(what the symbol leaves open | symbol).
+        model: (n + 1,) float64, −log2 P(token | earlier tokens).
+        spelling: (n + 1,) float64, −log2 P(what the token leaves open | token).
     """
 
     name: str
@@ -70,8 +70,8 @@ class SymbolBits:
     def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The document in stretches that are told at once, the end mark apart.
 
-        A symbol that tells no text by itself is counted with the next that does. Words left out
-        behind the last symbol are a stretch of their own, for their spelling.
+        A token that tells no text by itself is counted with the next that does. Words left out
+        behind the last token are a stretch of their own, for their spelling.
 
         Returns:
             Starts and ends of m stretches (m,), and bits of model and spelling (m + 1,) float64,
@@ -100,18 +100,18 @@ class SymbolBits:
 def score_run(run: Run, documents: Sequence[Document]) -> list[DocumentBits]:
     """What documents cost under a finished run."""
     return score_documents(
-        run.objective, run.network, run.experiment.backbone, run.codec, documents, run.cache
+        run.objective, run.network, run.experiment.backbone, run.tokenizer, documents, run.memory
     )
 
 
-def symbol_table(
-    codec: Codec, documents: Sequence[Document], costs: Sequence[DocumentBits]
-) -> list[SymbolBits]:
-    """Bits of every symbol of scored documents, beside where its text ends; words that were left
+def token_table(
+    tokenizer: Tokenizer, documents: Sequence[Document], costs: Sequence[DocumentBits]
+) -> list[TokenBits]:
+    """Bits of every token of scored documents, beside where its text ends; words that were left
     out are an entry of their own, without model bits."""
     result = []
     for document, bits in zip(documents, costs, strict=True):
-        layout = codec.layout(document.text)
+        layout = tokenizer.layout(document.text)
         model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
         np.add.at(spelling, layout.places, bits.surface_bits)
         ends = np.append(layout.ends, len(document.text))
@@ -122,7 +122,7 @@ def symbol_table(
             spelling[gaps] = 0.0
             ends = np.insert(ends, gaps, layout.starts[gaps])
             model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
-        result.append(SymbolBits(bits.name, ends, model, spelling))
+        result.append(TokenBits(bits.name, ends, model, spelling))
     return result
 
 
@@ -130,7 +130,7 @@ def write_evaluation(
     folder: Path, run: Run, loaded: Loaded, costs: Sequence[DocumentBits], sampler: Sampler
 ) -> None:
     """Write both files of a run whose test documents have been scored."""
-    table = symbol_table(run.codec, loaded.test, costs)
+    table = token_table(run.tokenizer, loaded.test, costs)
     sizes = [len(each.ends) for each in table]
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -141,35 +141,35 @@ def write_evaluation(
         model=np.concatenate([each.model for each in table]).astype(np.float32),
         spelling=np.concatenate([each.spelling for each in table]).astype(np.float32),
     )
-    write_file(folder / SYMBOLS, buffer.getvalue())
-    write_json(folder / TEXTS, draw_texts(sampler, run.codec, Evaluation()))
+    write_file(folder / TOKENS, buffer.getvalue())
+    write_json(folder / TEXTS, draw_texts(sampler, run.tokenizer, Evaluation()))
 
 
-def draw_texts(sampler: Sampler, codec: Codec, settings: Evaluation) -> dict[str, Any]:
+def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> dict[str, Any]:
     """The content of ``texts.json``."""
     sweep, seconds = list[dict[str, Any]](), 0.0
     for temperature in settings.temperatures:
         start = time.perf_counter()
         records = generate(
             sampler,
-            codec,
+            tokenizer,
             Sampling(("",), settings.length, settings.samples, temperature),
             settings.seed,
         )
         if sweep:  # the first one compiles the loop
             seconds += time.perf_counter() - start
-        texts = [{"text": r["text"], "realised": r["realised"]} for r in records]
+        texts = [{"text": r["text"], "filled": r["filled"]} for r in records]
         sweep.append({"temperature": temperature, "texts": texts})
     drawn = (len(sweep) - 1) * settings.samples * settings.length
-    prompts = tuple(prompt for prompt in settings.prompts if not codec.unknown(prompt))
+    prompts = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
     prompted = Sampling(prompts, settings.prompted, 1, settings.temperature)
     return {
         "settings": _plain(settings),
         "characters_per_second": drawn / seconds if seconds else None,
         "sweep": sweep,
         "prompted": [
-            {key: record[key] for key in ("prompt", "text", "realised")}
-            for record in (generate(sampler, codec, prompted, settings.seed) if prompts else [])
+            {key: record[key] for key in ("prompt", "text", "filled")}
+            for record in (generate(sampler, tokenizer, prompted, settings.seed) if prompts else [])
         ],
     }
 
@@ -188,11 +188,11 @@ def ensure_evaluation(folder: Path, loaded: Loaded | None = None) -> bool:
     Returns:
         Whether there was anything to do.
     """
-    if (folder / SYMBOLS).exists() and _settings(folder) == _plain(Evaluation()):
+    if (folder / TOKENS).exists() and _settings(folder) == _plain(Evaluation()):
         return False
     run = load_run(folder)
     loaded = loaded or load_corpus(run.experiment)
-    sampler = Sampler(run.objective, run.network, run.experiment.backbone, run.codec.unwritable)
+    sampler = Sampler(run.objective, run.network, run.experiment.backbone, run.tokenizer.unwritable)
     write_evaluation(folder, run, loaded, score_run(run, loaded.test), sampler)
     return True
 
@@ -204,22 +204,22 @@ def _settings(folder: Path) -> Any:
         return None
 
 
-def read_symbols(folder: Path) -> list[SymbolBits]:
-    """The content of ``symbols.npz``.
+def read_token_bits(folder: Path) -> list[TokenBits]:
+    """The content of ``tokens.npz``.
 
     Raises:
         TextgenError: it is missing or damaged.
     """
     try:
-        with np.load(folder / SYMBOLS, allow_pickle=False) as data:
+        with np.load(folder / TOKENS, allow_pickle=False) as data:
             names, cuts = data["names"].tolist(), np.cumsum(data["sizes"])[:-1]
             columns = [
                 np.split(data[key].astype(kind), cuts)
                 for key, kind in (("ends", np.int64), ("model", float), ("spelling", float))
             ]
     except UNREADABLE as error:
-        raise _unreadable(folder / SYMBOLS, error) from None
-    return [SymbolBits(*row) for row in zip(names, *columns, strict=True)]
+        raise _unreadable(folder / TOKENS, error) from None
+    return [TokenBits(*row) for row in zip(names, *columns, strict=True)]
 
 
 def read_texts(folder: Path) -> dict[str, Any]:

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core import UNREADABLE, Experiment, TextgenError, load_experiment
-from textgen.evaluation import Cache
-from textgen.runs.evaluation import SYMBOLS, TEXTS, SymbolBits, read_symbols, read_texts
-from textgen.runs.saved import NEEDED, check_finished, load_cache, read_metrics
+from textgen.evaluation import Memory
+from textgen.runs.evaluation import TEXTS, TOKENS, TokenBits, read_texts, read_token_bits
+from textgen.runs.saved import NEEDED, check_finished, load_memory, read_metrics
 
-FILES = (*NEEDED, "history.csv", SYMBOLS, TEXTS)
+FILES = (*NEEDED, "history.csv", TOKENS, TEXTS)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run: its settings, figures, cache, curve, bits by symbol and texts."""
+    """A finished run: its settings, figures, memory, curve, bits by token and texts."""
 
     folder: Path
     experiment: Experiment
     metrics: dict[str, Any]
-    cache: Cache | None
+    memory: Memory | None
     history: list[dict[str, float]]
-    symbols: list[SymbolBits]
+    tokens: list[TokenBits]
     texts: dict[str, Any]
 
     @property
@@ -49,9 +49,9 @@ def read_run(folder: Path) -> Finished:
             folder,
             experiment,
             metrics,
-            load_cache(folder, experiment),
+            load_memory(folder, experiment),
             history,
-            read_symbols(folder),
+            read_token_bits(folder),
             read_texts(folder),
         )
         _check_sum(run)
@@ -65,15 +65,15 @@ def read_run(folder: Path) -> Finished:
 
 
 def _check_sum(run: Finished) -> None:
-    """The bits of all symbols are those of ``metrics.json``.
+    """The bits of all tokens are those of ``metrics.json``.
 
     Raises:
         ValueError: they are not.
     """
     if not run.charged:
         return
-    bits = sum(float(d.model.sum() + d.spelling.sum()) for d in run.symbols)
-    unit = sum(d.characters + 1 for d in run.symbols)
+    bits = sum(float(d.model.sum() + d.spelling.sum()) for d in run.tokens)
+    unit = sum(d.characters + 1 for d in run.tokens)
     told = run.metrics["test"]["bits_per_character"]["total"]
     if abs(bits / unit - told) > 1e-3:
-        raise ValueError(f"{SYMBOLS} adds up to {bits / unit:.4f}, not {told:.4f}")
+        raise ValueError(f"{TOKENS} adds up to {bits / unit:.4f}, not {told:.4f}")

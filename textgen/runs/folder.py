@@ -84,7 +84,7 @@ def _remove(path: Path) -> None:
         raise TextgenError(
             str(path),
             found=f"it could not be removed: {error.strerror or error}",
-            expected="leave to replace what this run has left",
+            expected="permission to replace what this run has left",
             hint="remove it yourself, or use another --name",
         ) from None
 
@@ -111,7 +111,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         raise TextgenError(
             str(folder),
             found="a finished run",
-            expected="a new name, or leave to replace it",
+            expected="a new name, or permission to replace it",
             hint="use --name OTHER to keep both, or --overwrite to train again",
         )
     if trained(folder) and stored_experiment(folder).resolved != experiment.resolved:

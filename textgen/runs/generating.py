@@ -20,7 +20,7 @@ def generate(
     top_p: float = 1.0,
     seed: int = 1,
     samples: int = 1,
-    realise: str = "pool",
+    fill: str = "pool",
     method: str = "sample",
 ) -> list[dict[str, Any]]:
     """Texts written by a run.
@@ -29,11 +29,11 @@ def generate(
         folder: the run folder.
         prompt: how the text begins. With ``method="article"``: the real text that is read.
         length: characters to write.
-        temperature: 0 takes the most probable symbol; higher is more varied.
+        temperature: 0 takes the most probable token; higher is more varied.
         top_k, top_p: restrict the choice; 0 and 1.0 do not.
         seed: repeats a sample.
         samples: how many.
-        realise: what becomes of a generated placeholder: ``"pool"``, ``"spell"`` or ``"mark"``.
+        fill: what becomes of a generated placeholder: ``"pool"``, ``"spell"`` or ``"mark"``.
         method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
             :func:`textgen.runs.generation.article_readout`).
 
@@ -55,7 +55,7 @@ def generate(
             "temperature": temperature,
             "top_k": top_k,
             "top_p": top_p,
-            "realise": realise,
+            "fill": fill,
         },
         "generate",
     )
@@ -68,15 +68,15 @@ def generate(
     if method == "article" and not len(given):
         raise TextgenError(
             "--prompt",
-            found=f"{prompt!r}, which is no symbol of this run" if prompt else "nothing",
+            found=f"{prompt!r}, which is no token of this run" if prompt else "nothing",
             expected="the real text that --method article reads",
             hint='give some, e.g. --prompt "The tide was out."',
         )
     run = load_run(folder, light)
     backbone = run.experiment.backbone
     if method == "article":
-        return article_readout(run.objective, run.network, backbone, run.codec, [prompt])
+        return article_readout(run.objective, run.network, backbone, run.tokenizer, [prompt])
     from textgen.models import Sampler
 
-    sampler = Sampler(run.objective, run.network, backbone, run.codec.unwritable)
-    return generate(sampler, run.codec, settings, seed)
+    sampler = Sampler(run.objective, run.network, backbone, run.tokenizer.unwritable)
+    return generate(sampler, run.tokenizer, settings, seed)

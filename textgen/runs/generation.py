@@ -10,19 +10,19 @@ import numpy as np
 
 from textgen.core import Backbone, Sampling, TextgenError
 from textgen.models import FREE, Objective, Sampler
-from textgen.tokenizers import Codec, Rendered
+from textgen.tokenizers import Rendered, Tokenizer
 
 MARGIN = 1.1
-"""Symbols drawn beyond what the average length of a symbol says is needed."""
+"""Tokens drawn beyond what the average length of a token says is needed."""
 
 
-def encode_prompt(codec: Codec, prompt: str, where: str = "--prompt") -> np.ndarray:
-    """(n,) int32 symbols of a prompt, given at ``where``.
+def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
+    """(n,) int32 tokens of a prompt, given at ``where``.
 
     Raises:
         TextgenError: it holds something the training text did not.
     """
-    unknown = codec.unknown(prompt)
+    unknown = tokenizer.unknown(prompt)
     if unknown:
         shown = ", ".join(f"{part!r} (U+{ord(part[0]):04X})" for part in unknown[:8])
         raise TextgenError(
@@ -31,27 +31,29 @@ def encode_prompt(codec: Codec, prompt: str, where: str = "--prompt") -> np.ndar
             expected="only what the model has seen",
             hint="replace or leave out these characters",
         )
-    if codec.spaces_lead:
-        prompt = prompt.removesuffix(" ")  # the next symbol brings its own
-    return codec.encode(prompt).symbols.astype(np.int32)
+    if tokenizer.spaces_lead:
+        prompt = prompt.removesuffix(" ")  # the next token brings its own
+    return tokenizer.encode(prompt).tokens.astype(np.int32)
 
 
-def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> list[dict[str, Any]]:
+def generate(
+    sampler: Sampler, tokenizer: Tokenizer, settings: Sampling, seed: int
+) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
 
     Returns:
-        One record a text: prompt, text (without the prompt), ``realised``: [start, end, symbol] of
+        One record a text: prompt, text (without the prompt), ``filled``: [start, end, token] of
         the stretches of text that fill in placeholders, and the settings that repeat it.
     """
-    prompts = [encode_prompt(codec, prompt) for prompt in settings.prompts]
+    prompts = [encode_prompt(tokenizer, prompt) for prompt in settings.prompts]
     numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
-    steps = math.ceil(settings.length / codec.characters_per_symbol * MARGIN)
+    steps = math.ceil(settings.length / tokenizer.characters_per_token * MARGIN)
     most = max(4 * settings.length, 2 * steps)
     while True:
         drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
         rendered = [
-            _render(codec, symbols, settings.prompts[i], settings.realise, seed * 1000 + row)
-            for row, (symbols, i) in enumerate(zip(drawn, numbers, strict=True))
+            _render(tokenizer, tokens, settings.prompts[i], settings.fill, seed * 1000 + row)
+            for row, (tokens, i) in enumerate(zip(drawn, numbers, strict=True))
         ]
         if steps >= most or all(len(r.text) >= settings.length for r in rendered):
             break
@@ -60,9 +62,9 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
         {
             "prompt": settings.prompts[i],
             "text": r.text[: settings.length],
-            "realised": [
-                [start, min(end, settings.length), symbol]
-                for start, end, symbol in r.realised
+            "filled": [
+                [start, min(end, settings.length), token]
+                for start, end, token in r.filled
                 if start < settings.length
             ],
             "sample": row % settings.samples,
@@ -70,30 +72,32 @@ def generate(sampler: Sampler, codec: Codec, settings: Sampling, seed: int) -> l
             "temperature": settings.temperature,
             "top_k": settings.top_k,
             "top_p": settings.top_p,
-            "realise": settings.realise,
+            "fill": settings.fill,
             "seed": seed,
         }
         for row, (r, i) in enumerate(zip(rendered, numbers, strict=True))
     ]
 
 
-def _render(codec: Codec, symbols: np.ndarray, prompt: str, realise: str, seed: int) -> Rendered:
+def _render(
+    tokenizer: Tokenizer, tokens: np.ndarray, prompt: str, fill: str, seed: int
+) -> Rendered:
     """The text behind a prompt; a space that ends the prompt is not written twice."""
-    found = codec.render(symbols, before=prompt, realise=realise, seed=seed)
-    if not (codec.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
+    found = tokenizer.render(tokens, before=prompt, fill=fill, seed=seed)
+    if not (tokenizer.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
         return found
-    marks = tuple((max(0, start - 1), end - 1, symbol) for start, end, symbol in found.realised)
+    marks = tuple((max(0, start - 1), end - 1, token) for start, end, token in found.filled)
     return Rendered(found.text[1:], marks)
 
 
 def _draw(
     sampler: Sampler, prompts: Sequence[np.ndarray], steps: int, settings: Sampling, seed: int
 ) -> list[np.ndarray]:
-    """``steps`` symbols behind each prompt."""
+    """``steps`` tokens behind each prompt."""
     forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)
     for row, prompt in zip(forced, prompts, strict=True):
         row[: len(prompt)] = prompt
-    symbols, _ = sampler.draw(
+    tokens, _ = sampler.draw(
         forced,
         temperature=settings.temperature,
         top_k=settings.top_k,
@@ -101,39 +105,43 @@ def _draw(
         seed=seed,
     )
     return [
-        row[len(prompt) : len(prompt) + steps] for row, prompt in zip(symbols, prompts, strict=True)
+        row[len(prompt) : len(prompt) + steps] for row, prompt in zip(tokens, prompts, strict=True)
     ]
 
 
 def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
     """A sample with the words that fill in placeholders marked: ``[Nahum NNP]``, or in the ``form``
-    of a word and its symbol."""
+    of a word and its token."""
     text, parts, end = record["text"], [], 0
-    for start, stop, symbol in record.get("realised", ()):
-        parts += [text[end:start], form.format(text[start:stop], symbol)]
+    for start, stop, token in record.get("filled", ()):
+        parts += [text[end:start], form.format(text[start:stop], token)]
         end = stop
     return "".join([*parts, text[end:]])
 
 
 def article_readout(
-    objective: Objective, network: Any, backbone: Backbone, codec: Codec, texts: Sequence[str]
+    objective: Objective,
+    network: Any,
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """The most probable symbol at every place of a real text, which is then fed in regardless.
+    """The most probable token at every place of a real text, which is then fed in regardless.
 
     The output of the network is never fed back: what reads like a sample is a list of guesses, each
     made with the true text before it in view. Our reading of how the article got its samples.
 
     Returns:
-        One record a text: the real ``prompt`` and as many guesses, of symbols, as ``text``.
+        One record a text: the real ``prompt`` and as many guesses, of tokens, as ``text``.
     """
-    encoded = [encode_prompt(codec, text) for text in texts]
+    encoded = [encode_prompt(tokenizer, text) for text in texts]
     forced = np.full((len(encoded), max(map(len, encoded))), FREE, dtype=np.int32)
-    for row, symbols in zip(forced, encoded, strict=True):
-        row[: len(symbols)] = symbols
-    _, choices = Sampler(objective, network, backbone, codec.unwritable).draw(
+    for row, tokens in zip(forced, encoded, strict=True):
+        row[: len(tokens)] = tokens
+    _, choices = Sampler(objective, network, backbone, tokenizer.unwritable).draw(
         forced, temperature=0.0
     )
     return [
-        {"prompt": text, "text": codec.render(row[: len(symbols)]).text, "method": "article"}
-        for text, row, symbols in zip(texts, choices, encoded, strict=True)
+        {"prompt": text, "text": tokenizer.render(row[: len(tokens)]).text, "method": "article"}
+        for text, row, tokens in zip(texts, choices, encoded, strict=True)
     ]

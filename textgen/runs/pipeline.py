@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, trained
-from textgen.runs.saved import DOCUMENT_CACHE, SCHEMA, Run, fitted_state, save_network
+from textgen.runs.saved import MEMORY_FILE, SCHEMA, Run, fitted_state, save_network
 from textgen.training import WAIT, Cluster, find_cluster, meet
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.data import Loaded
-    from textgen.evaluation import Cache, DocumentBits
-    from textgen.tokenizers import Codec, Encoded
+    from textgen.evaluation import DocumentBits, Memory
+    from textgen.tokenizers import EncodedDocument, Tokenizer
     from textgen.training import Prepared, Progress
 
 
@@ -74,20 +74,20 @@ def _go(
 ) -> None:
     from textgen.runs.console import Screen
     from textgen.runs.generation import encode_prompt
-    from textgen.training import less_preparation, prepare
+    from textgen.training import prepare, subtract_preparation_time
 
     screen = Screen(quiet)
     screen.corpus(experiment.name, loaded)
     prepared = prepare(experiment, loaded)
-    codec, encoded = prepared.codec, prepared.encoded
+    tokenizer, encoded = prepared.tokenizer, prepared.encoded
     for prompt in experiment.sampling.prompts:
-        encode_prompt(codec, prompt, "sampling.prompts")
+        encode_prompt(tokenizer, prompt, "sampling.prompts")
 
     from textgen.core import start_tensorflow
 
     settings = experiment.training
     if overwrite or not trained(folder):  # else its updates are settled
-        settings = less_preparation(settings, prepared.seconds)
+        settings = subtract_preparation_time(settings, prepared.seconds)
     if cluster.chief and not overwrite:
         check_same_text(folder, loaded.sha256)
     about = _about(experiment, loaded, prepared)
@@ -116,13 +116,13 @@ def _go(
     if share.chief:
         windows_of(encoded[0], experiment.objective)
         begin_folder(folder, experiment, overwrite)  # nothing can be refused any more
-        write_json(folder / "tokenizer.json", fitted_state(experiment, codec))
+        write_json(folder / "tokenizer.json", fitted_state(experiment, tokenizer))
         kernel = choose_kernel(experiment, settings, network, encoded[0], threads)
         content = describe_run(experiment, loaded, threads, asdict(kernel), folder)
         write_json(folder / "manifest.json", {**content, "distribution": share.describe()})
     keras.utils.set_random_seed(experiment.seed)
-    sampler = Sampler(experiment.objective, network, experiment.backbone, codec.unwritable)
-    screen.model(codec, network.count_params(), experiment)
+    sampler = Sampler(experiment.objective, network, experiment.backbone, tokenizer.unwritable)
+    screen.model(tokenizer, network.count_params(), experiment)
     screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
     with share.together(), screen:
         progress = train(
@@ -134,7 +134,7 @@ def _go(
             encoded,
             experiment.seed,
             lambda trainer, progress: (
-                screen.callbacks(progress, experiment, codec, sampler, encoded[0])
+                screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
                 if share.chief
                 else []
             ),
@@ -146,13 +146,13 @@ def _go(
         screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
         return
     screen.say("scoring every held-out document, every character …")
-    scored, cache, seconds = _score(folder, experiment, network, codec, loaded, encoded[1])
-    samples = draw_samples(experiment, network, codec, sampler, loaded)
+    scored, memory, seconds = _score(folder, experiment, network, tokenizer, loaded, encoded[1])
+    samples = draw_samples(experiment, network, tokenizer, sampler, loaded)
     metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
-    metrics["training"]["document_cache_seconds"] = seconds
-    save_network(folder, experiment, codec, network)
+    metrics["training"]["memory_seconds"] = seconds
+    save_network(folder, experiment, tokenizer, network)
     screen.say("sampling over a sweep of temperatures …")
-    finished = Run(folder, experiment, codec, metrics, network, cache)
+    finished = Run(folder, experiment, tokenizer, metrics, network, memory)
     write_evaluation(folder, finished, loaded, scored["test"], sampler)
     write_csv(folder / "history.csv", progress.history)
     write_csv(folder / "bits.csv", _bits(scored))
@@ -170,26 +170,26 @@ def _score(
     folder: Path,
     experiment: Experiment,
     network: Any,
-    codec: Codec,
+    tokenizer: Tokenizer,
     loaded: Loaded,
-    encoded: Sequence[Encoded],
-) -> tuple[dict[str, list[DocumentBits]], Cache | None, float]:
-    """What every held-out document costs, the cache that was tuned on those of validation, which
+    encoded: Sequence[EncodedDocument],
+) -> tuple[dict[str, list[DocumentBits]], Memory | None, float]:
+    """What every held-out document costs, the memory that was tuned on those of validation, which
     are ``encoded`` already, and the seconds that tuning took."""
-    from textgen.evaluation import score_documents, tuned_cache, with_cache
+    from textgen.evaluation import score_documents, tuned_memory, with_memory
 
-    parts = experiment.objective, network, experiment.backbone, codec
+    parts = experiment.objective, network, experiment.backbone, tokenizer
     validation = score_documents(*parts, loaded.validation)
     start = time.perf_counter()
-    cache = tuned_cache(experiment.document_cache.orders, validation, encoded)
+    memory = tuned_memory(experiment.memory.orders, validation, encoded)
     seconds = time.perf_counter() - start
-    if cache is not None:
-        write_json(folder / DOCUMENT_CACHE, cache.state())
+    if memory is not None:
+        write_json(folder / MEMORY_FILE, memory.state())
     scored = {
-        "validation": with_cache(cache, validation, encoded),
-        "test": score_documents(*parts, loaded.test, cache),
+        "validation": with_memory(memory, validation, encoded),
+        "test": score_documents(*parts, loaded.test, memory),
     }
-    return scored, cache, seconds
+    return scored, memory, seconds
 
 
 def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:
@@ -202,7 +202,7 @@ def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[s
     parts = {
         "settings": settings,
         "text": loaded.description["sha256"] + loaded.description["split_sha256"],
-        "symbols": fitted_state(experiment, prepared.codec),
+        "tokens": fitted_state(experiment, prepared.tokenizer),
         "versions": [metadata.version(name) for name in ("textgen", "tensorflow")],
     }
     return {
@@ -223,7 +223,7 @@ def _metrics(
     from textgen.evaluation import UNIT, by_position, summarise
     from textgen.runs.summary import word_shares
 
-    codec, training = prepared.codec, prepared.encoded[0]
+    tokenizer, training = prepared.tokenizer, prepared.encoded[0]
     per_epoch = sum(e.characters + 1 for e in training)
     metrics: dict[str, Any] = {
         "schema": SCHEMA,
@@ -231,10 +231,10 @@ def _metrics(
         "unit": UNIT,
         "corpus": loaded.description,
         "context": experiment.objective.context,
-        "symbols": codec.size,
+        "vocabulary_size": tokenizer.size,
         "extra_data": prepared.extra_data,
         "neighbours": prepared.vectors.neighbours or {},
-        **{part: summarise(d, codec.charged) for part, d in scored.items()},
+        **{part: summarise(d, tokenizer.charged) for part, d in scored.items()},
         "training": {
             "preparation_seconds": prepared.seconds,
             "seconds": progress.seconds,
@@ -269,7 +269,7 @@ def _bits(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
             "model_bits": d.model,
             "spelling_bits": d.spelling_bits,
             "bits_per_character": d.bits_per_character,
-            "symbols": len(d.model_bits) - 1,
+            "tokens": len(d.model_bits) - 1,
             "replaced": d.replaced,
         }
         for part, documents in scored.items()

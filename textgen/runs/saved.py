@@ -3,12 +3,12 @@
 experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
 tokenizer.json    the fitted tokenizer
-document_cache.json  what the cache of a document was tuned to, if there is one
+memory.json  what the memory of a document was tuned to, if there is one
 model.keras       the best weights, a plain Keras file
 history.csv       one row a round of training
 metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
 bits.csv          bits of every held-out document
-symbols.npz       bits of every symbol of the test documents
+tokens.npz       bits of every token of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
 samples.json      generated texts with their settings; samples.txt the same for people
 summary.md        what came out, for people
@@ -29,13 +29,13 @@ from textgen.core import UNREADABLE, Experiment, TextgenError, write_failed, wri
 from textgen.runs.folder import damaged, stored_experiment
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
-    from textgen.evaluation import Cache
+    from textgen.evaluation import Memory
     from textgen.models import Objective
-    from textgen.tokenizers import Codec
+    from textgen.tokenizers import Tokenizer
 
-SCHEMA = 2
+SCHEMA = 3
 NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
-DOCUMENT_CACHE = "document_cache.json"
+MEMORY_FILE = "memory.json"
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Run:
 
     folder: Path
     experiment: Experiment
-    codec: Codec
+    tokenizer: Tokenizer
     metrics: dict[str, Any]
     network: Any
-    cache: Cache | None
+    memory: Memory | None
 
     @property
     def objective(self) -> Objective:
         return self.experiment.objective
 
 
-Light: TypeAlias = "tuple[Experiment, Codec, dict[str, Any]]"
-"""A run without its network: experiment, codec, metrics."""
+Light: TypeAlias = "tuple[Experiment, Tokenizer, dict[str, Any]]"
+"""A run without its network: experiment, tokenizer, metrics."""
 
 
 def load_run(folder: str | Path, light: Light | None = None) -> Run:
@@ -71,10 +71,10 @@ def load_run(folder: str | Path, light: Light | None = None) -> Run:
     from textgen.core import start_tensorflow
 
     folder = Path(folder)
-    experiment, codec, metrics = light or load_light(folder)
+    experiment, tokenizer, metrics = light or load_light(folder)
     start_tensorflow(experiment.training.threads, experiment.training.deterministic)
-    network = _load_network(folder, experiment, codec)
-    return Run(folder, experiment, codec, metrics, network, load_cache(folder, experiment))
+    network = _load_network(folder, experiment, tokenizer)
+    return Run(folder, experiment, tokenizer, metrics, network, load_memory(folder, experiment))
 
 
 def load_light(folder: Path) -> Light:
@@ -85,10 +85,10 @@ def load_light(folder: Path) -> Light:
         state.pop("kind")  # for people: the experiment names it
         metrics = read_metrics(folder)
         experiment = stored_experiment(folder)
-        codec = experiment.tokenizer.load(state)
+        tokenizer = experiment.tokenizer.load(state)
     except UNREADABLE as error:
         raise damaged(folder, error) from None
-    return experiment, codec, metrics
+    return experiment, tokenizer, metrics
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -135,12 +135,12 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
         )
 
 
-def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
+def _load_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer) -> Any:
     import keras
 
     from textgen.models import FusedLSTM
 
-    network = experiment.objective.build(experiment.backbone, codec.size, FusedLSTM)
+    network = experiment.objective.build(experiment.backbone, tokenizer.size, FusedLSTM)
     try:
         stored = keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
         network.set_weights(stored.get_weights())
@@ -149,33 +149,33 @@ def _load_network(folder: Path, experiment: Experiment, codec: Codec) -> Any:
     return network
 
 
-def load_cache(folder: Path, experiment: Experiment) -> Cache | None:
-    """What the cache of the document of a run was tuned to; None without one.
+def load_memory(folder: Path, experiment: Experiment) -> Memory | None:
+    """What the memory of the document of a run was tuned to; None without one.
 
     Raises:
         TextgenError: it is missing or damaged.
     """
-    from textgen.evaluation import Cache
+    from textgen.evaluation import Memory
 
-    if not experiment.document_cache.orders:
+    if not experiment.memory.orders:
         return None
-    path = folder / DOCUMENT_CACHE
+    path = folder / MEMORY_FILE
     try:
-        cache = Cache.load(json.loads(path.read_text(encoding="utf-8")))
-        if cache.orders != experiment.document_cache.orders:
-            raise ValueError(f"orders {list(cache.orders)}")
+        memory = Memory.load(json.loads(path.read_text(encoding="utf-8")))
+        if memory.orders != experiment.memory.orders:
+            raise ValueError(f"orders {list(memory.orders)}")
     except UNREADABLE as error:
         raise damaged(path, error) from None
-    return cache
+    return memory
 
 
-def save_network(folder: Path, experiment: Experiment, codec: Codec, network: Any) -> None:
+def save_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer, network: Any) -> None:
     """``model.keras``: the same network out of Keras' own layers, readable without textgen."""
     import tempfile
 
     import keras
 
-    plain = experiment.objective.build(experiment.backbone, codec.size, keras.layers.LSTM)
+    plain = experiment.objective.build(experiment.backbone, tokenizer.size, keras.layers.LSTM)
     plain.set_weights(network.get_weights())
     try:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -189,6 +189,6 @@ def save_network(folder: Path, experiment: Experiment, codec: Codec, network: An
     write_file(folder / "model.keras", data)
 
 
-def fitted_state(experiment: Experiment, codec: Codec) -> dict[str, Any]:
+def fitted_state(experiment: Experiment, tokenizer: Tokenizer) -> dict[str, Any]:
     """What ``tokenizer.json`` holds."""
-    return {"kind": experiment.resolved["tokenizer"]["kind"], **codec.state()}
+    return {"kind": experiment.resolved["tokenizer"]["kind"], **tokenizer.state()}

@@ -28,14 +28,14 @@ def score(folder: str | Path, text: str) -> dict[str, Any]:
         TextgenError: no such run.
     """
     from textgen.data import Document
-    from textgen.runs.evaluation import score_run, symbol_table
+    from textgen.runs.evaluation import score_run, token_table
     from textgen.runs.saved import load_run
 
     run = load_run(folder)
     document = Document("passage", text)
-    table = symbol_table(run.codec, [document], score_run(run, [document]))
+    table = token_table(run.tokenizer, [document], score_run(run, [document]))
     starts, ends, model, spelling = table[0].cells()
-    total = float(model.sum() + spelling.sum()) if run.codec.charged else None
+    total = float(model.sum() + spelling.sum()) if run.tokenizer.charged else None
     return {
         "run": str(folder),
         "characters": len(text),
@@ -72,10 +72,10 @@ def print_passage(found: dict[str, Any]) -> None:
     for limit, colour in zip((*map(str, LIMITS), "more"), COLOURS, strict=True):
         scale.append(f" {limit} ", colour)
     console.print(scale)
-    table = Table("stretch", "model", "+ spelling", "= bits", title="the ten dearest",
+    table = Table("stretch", "model", "+ spelling", "= bits", title="the ten most expensive",
                   title_justify="left")  # fmt: skip
-    dearest = sorted(found["stretches"], key=lambda each: -each[1] - each[2])[:10]
-    for text, model, spelling in dearest:
+    most_expensive = sorted(found["stretches"], key=lambda each: -each[1] - each[2])[:10]
+    for text, model, spelling in most_expensive:
         table.add_row(
             Text(repr(text)), f"{model:.2f}", f"{spelling:.2f}", f"{model + spelling:.2f}"
         )

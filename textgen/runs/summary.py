@@ -11,7 +11,7 @@ from textgen.evaluation import UNCHARGED, real_words, training_words
 from textgen.models import Sampler
 from textgen.runs.generation import annotated, article_readout, encode_prompt, generate
 from textgen.runs.manifest import repeat_command
-from textgen.tokenizers import Codec
+from textgen.tokenizers import Tokenizer
 
 READOUT = 400
 HUMAN = 50_000
@@ -19,17 +19,17 @@ HUMAN = 50_000
 
 
 def draw_samples(
-    experiment: Experiment, network: Any, codec: Codec, sampler: Sampler, loaded: Loaded
+    experiment: Experiment, network: Any, tokenizer: Tokenizer, sampler: Sampler, loaded: Loaded
 ) -> list[dict[str, Any]]:
     """Samples at the experiment's settings, then the article's read-out of a validation text, where
     that opens with anything known."""
-    drawn = generate(sampler, codec, experiment.sampling, experiment.seed)
+    drawn = generate(sampler, tokenizer, experiment.sampling, experiment.seed)
     real = max(loaded.validation, key=lambda d: d.characters).text
-    known = "".join(c for c in real[: 2 * READOUT] if not codec.unknown(c))[:READOUT]
-    if not len(encode_prompt(codec, known)):
+    known = "".join(c for c in real[: 2 * READOUT] if not tokenizer.unknown(c))[:READOUT]
+    if not len(encode_prompt(tokenizer, known)):
         return drawn
     return drawn + article_readout(
-        experiment.objective, network, experiment.backbone, codec, [known]
+        experiment.objective, network, experiment.backbone, tokenizer, [known]
     )
 
 
@@ -59,13 +59,13 @@ def samples_text(records: list[dict[str, Any]]) -> str:
     """``samples.txt``."""
     parts = []
     for record in records:
-        settings = {k: v for k, v in record.items() if k not in ("prompt", "text", "realised")}
+        settings = {k: v for k, v in record.items() if k not in ("prompt", "text", "filled")}
         parts.append("── " + "  ".join(f"{k} {v}" for k, v in settings.items()))
         if record["method"] == "article":
             parts.append(f"[real text]\n{record['prompt']}\n[guesses]\n{record['text']}\n")
         else:
             parts.append(f"{record['prompt']}{record['text']}\n")
-            if record["realised"]:
+            if record["filled"]:
                 parts.append(
                     f"[filled placeholders marked]\n{record['prompt']}{annotated(record)}\n"
                 )
@@ -89,7 +89,7 @@ def summary_markdown(
         if record["method"] == "sample":
             lines.append(f"Sample at temperature {record['temperature']}:\n")
             lines.append(_quote(record["prompt"] + record["text"]) + "\n")
-            if record["realised"]:
+            if record["filled"]:
                 lines.append("The same, filled placeholders marked:\n")
                 lines.append(_quote(record["prompt"] + annotated(record)) + "\n")
     description = metrics["corpus"]
@@ -102,7 +102,7 @@ def summary_markdown(
 
 
 def _figures(metrics: dict[str, Any]) -> str:
-    names = ("split", "model", "+ spelling", "= total", "mean over documents", "symbols/character")
+    names = ("split", "model", "+ spelling", "= total", "mean over documents", "tokens/character")
     head = f"| {' | '.join(names)} | replaced | documents | characters |"
     rows = [head, "|---" + "|---:" * 8 + "|"]
     for part in ("validation", "test"):
@@ -115,21 +115,21 @@ def _figures(metrics: dict[str, Any]) -> str:
             else f"– | – | {UNCHARGED} | –"
         )
         rows.append(
-            f"| {part} | {figures} | {m['symbols_per_character']:.3f} "
+            f"| {part} | {figures} | {m['tokens_per_character']:.3f} "
             f"| {m['replacement_rate']:.2%} | {m['documents']} | {m['characters']:,} |"
         )
-    if cache := cache_line(metrics):
-        rows.append(f"\n{cache}")
+    if memory := memory_line(metrics):
+        rows.append(f"\n{memory}")
     return f"In {metrics['unit']}; lower is better.\n\n" + "\n".join(rows) + "\n"
 
 
-def cache_line(metrics: dict[str, Any]) -> str:
-    """What the cache of the document does; "" where there is none, or no figure."""
-    saved = metrics["test"]["document_cache_saves"]
+def memory_line(metrics: dict[str, Any]) -> str:
+    """What the memory of the document does; "" where there is none, or no figure."""
+    saved = metrics["test"]["memory_saves"]
     if not saved:
         return ""
     apart = f"{abs(saved):.4f} {'higher' if saved > 0 else 'lower'}"
-    return f"Without the cache of the document the test figure is {apart}."
+    return f"Without the memory of the document the test figure is {apart}."
 
 
 def _training(metrics: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def measure(
     from textgen.models import FusedLSTM
     from textgen.training import compiled, dataset, new_network, time_updates, windows_of
 
-    settings, size = experiment.backbone, prepared.codec.size
+    settings, size = experiment.backbone, prepared.tokenizer.size
     if parameters is not None:
 
         def count(units: tuple[int, ...]) -> int:
@@ -108,7 +108,7 @@ def solve_units(
         raise TextgenError(
             "budget.parameters",
             found=f"{wanted:,}, but this arm has {tried[low]:,} with a single unit a layer: its "
-            "symbols take them",
+            "tokens take them",
             expected="more than embedding and output have by themselves",
             hint=f"raise budget.parameters, or lower {_movable(settings)}",
         )

@@ -19,7 +19,7 @@ from textgen.core import (
     write_file,
 )
 from textgen.runs import take_folder, text_of
-from textgen.studies.progress import FAILED, Board, figure
+from textgen.studies.progress import FAILED, StudyProgress, figure
 from textgen.studies.workers import Job, locally
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
@@ -72,7 +72,7 @@ def study(
 
         check_cluster(address)
     folder = Path(runs_folder) / made.name
-    board = Board(made, workers, quiet)
+    board = StudyProgress(made, workers, quiet)
     with _alone_in(folder):
         plans, failures = plan_study(made, folder, overwrite=overwrite, tell=board.planned)
         # units that were solved for may have made two arms the same
@@ -137,7 +137,7 @@ def _job(
     folder: Path,
     experiment: Experiment,
     overwrite: bool,
-    board: Board,
+    board: StudyProgress,
     text: Callable[[Experiment], str],
 ) -> Job | None:
     """What there is to do for a run; None if it is finished.
@@ -178,7 +178,12 @@ def _job(
 
 
 def _run(
-    jobs: Sequence[Job], made: Study, folder: Path, board: Board, workers: int, address: str | None
+    jobs: Sequence[Job],
+    made: Study,
+    folder: Path,
+    board: StudyProgress,
+    workers: int,
+    address: str | None,
 ) -> dict[str, str]:
     """Make the runs; of those that failed, what they printed."""
     if jobs and address is not None:
@@ -237,7 +242,7 @@ def _report(
     plans: Mapping[str, ArmPlan],
     finished: Mapping[str, Sequence[Path]],
     reports_folder: Path,
-    board: Board,
+    board: StudyProgress,
 ) -> Path | None:
     """The report on what has been finished; None if nothing has."""
     from textgen.report import compare

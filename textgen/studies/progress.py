@@ -23,7 +23,7 @@ AFTER_TRAINING = 20.0
 """Seconds that a run takes beside its budget, until one has been seen to end."""
 
 
-class Board:
+class StudyProgress:
     """The state of every run of a study; a live table on a terminal, else a line an event.
 
     Args:
@@ -45,7 +45,7 @@ class Board:
             get_renderable=self._render, console=self.screen.console, refresh_per_second=2
         )
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> StudyProgress:
         if self.screen.console.is_terminal and not self.screen.quiet:
             self._live.start()
         return self

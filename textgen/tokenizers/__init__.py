@@ -1,4 +1,4 @@
-"""PLUG-IN: text to token ids and back."""
+"""PLUG-IN: text to piece ids and back."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What every tokenizer gives: a codec fitted on the training split."""
+"""What every tokenizer gives: a tokenizer fitted on the training split."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, Encoded, Layout, Rendered
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Layout, Rendered
 
-REALISE = ("pool", "spell", "mark")
+FILL = ("pool", "spell", "mark")
 """How a generated placeholder becomes a word: drawn from the training words it stood for, newly
 spelled, or left standing as a mark."""
 
 
-class Codec(ABC):
+class Tokenizer(ABC):
     """A fitted tokenizer. ``decode(encode(text)) == text`` for every string."""
 
     charged: bool = True
@@ -23,52 +23,52 @@ class Codec(ABC):
     extra_data: tuple[str, ...] = ()
     """What it knows from elsewhere than the training split, in words for the reports."""
     spaces_lead: bool = False
-    """Whether the space before a word belongs to the word's own symbol."""
+    """Whether the space before a word belongs to the word's own token."""
     unwritable: tuple[int, ...] = (BOUNDARY, ESCAPE)
-    """Symbols that generation never draws, since they stand for no text of their own."""
+    """Tokens that generation never draws, since they stand for no text of their own."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """Number of symbols, the two reserved ones included."""
+        """Number of tokens, the two reserved ones included."""
 
     @property
     @abstractmethod
-    def characters_per_symbol(self) -> float:
-        """Average over some training text: how far a sample of so many symbols goes."""
+    def characters_per_token(self) -> float:
+        """Average over some training text: how far a sample of so many tokens goes."""
 
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """The text each symbol stands for, or its name where it stands for none; (size,)."""
+        """The text each token stands for, or its name where it stands for none; (size,)."""
 
     @abstractmethod
-    def encode(self, text: str, *, training: bool = False) -> Encoded:
-        """A text as symbols. ``training`` leaves out the charges, and may show the network symbols
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
+        """A text as tokens. ``training`` leaves out the charges, and may show the network tokens
         that it would otherwise never see."""
 
     @abstractmethod
     def layout(self, text: str) -> Layout:
-        """Where in the text the symbols and surfaces of ``encode(text)`` stand."""
+        """Where in the text the tokens and surfaces of ``encode(text)`` stand."""
 
     @abstractmethod
-    def decode(self, encoded: Encoded) -> str: ...
+    def decode(self, encoded: EncodedDocument) -> str: ...
 
     @abstractmethod
     def render(
-        self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
     ) -> Rendered:
-        """Generated symbols as text.
+        """Generated tokens as text.
 
         Args:
-            symbols: (n,) integers; reserved ones are left out.
+            tokens: (n,) integers; reserved ones are left out.
             before: the text that they continue.
-            realise: one of :data:`REALISE`.
+            fill: one of :data:`FILL`.
             seed: repeats the words that are drawn.
         """
 
     def unknown(self, text: str) -> list[str]:
-        """The parts of a prompt that the model has no symbol for."""
+        """The parts of a prompt that the model has no token for."""
         return []
 
     @abstractmethod
@@ -76,12 +76,12 @@ class Codec(ABC):
         """Everything ``load`` needs, as JSON data."""
 
 
-class Tokenizer(Protocol):
-    """The settings of a tokenizer; fitting and loading give its codec."""
+class TokenizerConfig(Protocol):
+    """The settings of a tokenizer; fitting and loading give its tokenizer."""
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str], seed: int, alphabet: str = ""
-    ) -> Codec:
+    ) -> Tokenizer:
         """Args:
         texts: the training split, from which everything is learnt.
         tuning: the validation split, on which a few numbers may be chosen.
@@ -90,4 +90,4 @@ class Tokenizer(Protocol):
         """
         ...
 
-    def load(self, state: dict[str, Any]) -> Codec: ...
+    def load(self, state: dict[str, Any]) -> Tokenizer: ...

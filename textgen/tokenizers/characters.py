@@ -1,4 +1,4 @@
-"""Characters: every Unicode code point of the training text is a symbol.
+"""Characters: every Unicode code point of the training text is a token.
 
 Does not handle: normalisation (é and e + ´ stay two different things), grapheme clusters.
 """
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from textgen.tokenizers.base import Codec
+from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
-    Encoded,
+    EncodedDocument,
     Layout,
     Rendered,
     smallest_dtype,
@@ -32,16 +32,16 @@ class Characters:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> CharacterCodec:
-        return CharacterCodec(tuple(sorted(set(alphabet).union(*texts))))
+    ) -> CharacterTokenizer:
+        return CharacterTokenizer(tuple(sorted(set(alphabet).union(*texts))))
 
-    def load(self, state: dict[str, Any]) -> CharacterCodec:
-        return CharacterCodec(tuple(state["characters"]))
+    def load(self, state: dict[str, Any]) -> CharacterTokenizer:
+        return CharacterTokenizer(tuple(state["characters"]))
 
 
 @dataclass(frozen=True)
-class CharacterCodec(Codec):
-    """Symbol ``2 + i`` is the i-th character in code-point order."""
+class CharacterTokenizer(Tokenizer):
+    """Token ``2 + i`` is the i-th character in code-point order."""
 
     alphabet: tuple[str, ...]
 
@@ -50,7 +50,7 @@ class CharacterCodec(Codec):
         return RESERVED + len(self.alphabet)
 
     @property
-    def characters_per_symbol(self) -> float:
+    def characters_per_token(self) -> float:
         return 1.0
 
     @property
@@ -59,39 +59,39 @@ class CharacterCodec(Codec):
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """The symbol of each code point up to the highest of the alphabet, and one for the rest."""
+        """The token of each code point up to the highest of the alphabet, and one for the rest."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
         size = int(points.max(initial=-1)) + 2
         table = np.full(size, ESCAPE, dtype=smallest_dtype(self.size))
         table[points] = np.arange(RESERVED, self.size)
         return table
 
-    def encode(self, text: str, *, training: bool = False) -> Encoded:
-        symbols = np.empty(len(text), dtype=smallest_dtype(self.size))
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
+        tokens = np.empty(len(text), dtype=smallest_dtype(self.size))
         for start in range(0, len(text), CHUNK):
             part = text[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
             points = np.frombuffer(part, dtype="<u4")
             # whatever lies beyond the table has its last entry
-            self._table.take(points, mode="clip", out=symbols[start : start + CHUNK])
-        surfaces = tuple(text[i] for i in np.flatnonzero(symbols == ESCAPE))
+            self._table.take(points, mode="clip", out=tokens[start : start + CHUNK])
+        surfaces = tuple(text[i] for i in np.flatnonzero(tokens == ESCAPE))
         bits = np.full(len(surfaces), CHARACTER_BITS)
-        return Encoded(symbols, surfaces, bits, len(text), len(text), len(surfaces))
+        return EncodedDocument(tokens, surfaces, bits, len(text), len(text), len(surfaces))
 
     def layout(self, text: str) -> Layout:
-        places = np.flatnonzero(self.encode(text).symbols == ESCAPE)
+        places = np.flatnonzero(self.encode(text).tokens == ESCAPE)
         return Layout(np.arange(1, len(text) + 1), places)
 
-    def decode(self, encoded: Encoded) -> str:
+    def decode(self, encoded: EncodedDocument) -> str:
         hidden = iter(encoded.surfaces)
         return "".join(
-            next(hidden) if symbol == ESCAPE else self.alphabet[symbol - RESERVED]
-            for symbol in encoded.symbols.tolist()
+            next(hidden) if token == ESCAPE else self.alphabet[token - RESERVED]
+            for token in encoded.tokens.tolist()
         )
 
     def render(
-        self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
     ) -> Rendered:
-        shown = (self.alphabet[s - RESERVED] for s in map(int, symbols) if s >= RESERVED)
+        shown = (self.alphabet[s - RESERVED] for s in map(int, tokens) if s >= RESERVED)
         return Rendered("".join(shown))
 
     def unknown(self, text: str) -> list[str]:

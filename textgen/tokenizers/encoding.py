@@ -1,4 +1,4 @@
-"""Training text as symbols in a file: for corpora larger than memory.
+"""Training text as tokens in a file: for corpora larger than memory.
 
 Processes read, encode and write a share of the documents each, a document at a time. The file, with
 all end marks, lies in the cache folder under a hash of everything that it depends on, and is mapped
@@ -38,10 +38,10 @@ from textgen.core import (
     stopped_after,
     writing_cache,
 )
-from textgen.data import Document, Loaded, Stretch
-from textgen.tokenizers.base import Codec, Tokenizer
-from textgen.tokenizers.stored import INDEX, SYMBOLS, Stored, write_part
-from textgen.tokenizers.tokens import Encoded, smallest_dtype
+from textgen.data import Document, FileSlice, Loaded
+from textgen.tokenizers.base import Tokenizer, TokenizerConfig
+from textgen.tokenizers.stored import INDEX, TOKENS, Stored, write_part
+from textgen.tokenizers.tokens import EncodedDocument, smallest_dtype
 
 SECONDS = "seconds.json"
 BLOCK = 1 << 22
@@ -64,35 +64,37 @@ def alphabet_of(documents: Iterable[Document]) -> str:
     return "".join(map(chr, np.flatnonzero(seen)))
 
 
-def fit_tokenizer(tokenizer: Tokenizer, loaded: Loaded, seed: int) -> Codec:
+def fit_tokenizer(config: TokenizerConfig, loaded: Loaded, seed: int) -> Tokenizer:
     """A tokenizer fitted on the training split, of a large corpus on a sample of it and the whole
     alphabet."""
     texts = [d.text for d in loaded.sample]
     characters = alphabet_of(loaded.train) if loaded.sample is not loaded.train else ""
-    return tokenizer.fit(texts, [d.text for d in loaded.validation], seed, characters)
+    return config.fit(texts, [d.text for d in loaded.validation], seed, characters)
 
 
-def encode_training(experiment: Experiment, codec: Codec, loaded: Loaded) -> Sequence[Encoded]:
-    """The training documents as symbols; in memory where all of them were fitted on.
+def encode_training(
+    experiment: Experiment, tokenizer: Tokenizer, loaded: Loaded
+) -> Sequence[EncodedDocument]:
+    """The training documents as tokens; in memory where all of them were fitted on.
 
     Raises:
         TextgenError: a full disk, or a process that failed.
     """
     if loaded.sample is loaded.train:
-        return [codec.encode(document.text, training=True) for document in loaded.train]
-    state = json.dumps(codec.state(), sort_keys=True)
+        return [tokenizer.encode(document.text, training=True) for document in loaded.train]
+    state = json.dumps(tokenizer.state(), sort_keys=True)
     folder = cache_folder() / "encoded" / _key(experiment, state, loaded)
-    if (found := _read(folder, codec.size)) is not None:
+    if (found := _read(folder, tokenizer.size)) is not None:
         return found
     with writing_cache():
-        found = _make(experiment, codec, state, loaded, folder)
+        found = _make(experiment, tokenizer, state, loaded, folder)
     if found is None:
         raise cache_unusable(folder, "what was written cannot be read")
     return found
 
 
 def _make(
-    experiment: Experiment, codec: Codec, state: str, loaded: Loaded, folder: Path
+    experiment: Experiment, tokenizer: Tokenizer, state: str, loaded: Loaded, folder: Path
 ) -> Stored | None:
     """Encode into a folder beside the one that is wanted, and rename it when all is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -100,20 +102,20 @@ def _make(
         for left in folder.parent.glob("new-*"):
             if time.time() - left.stat().st_mtime > FORGOTTEN:
                 shutil.rmtree(left, ignore_errors=True)
-    _check_room(folder.parent, sum(d.characters for d in loaded.train), codec.size)
+    _check_room(folder.parent, sum(d.characters for d in loaded.train), tokenizer.size)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
         made = Path(scratch) / "made"
         made.mkdir()
-        _write(experiment, codec, state, loaded.train, made)
+        _write(experiment, tokenizer, state, loaded.train, made)
         seconds = time.perf_counter() - start
         (made / SECONDS).write_text(json.dumps(seconds), encoding="utf-8")
-        if (faster := _read(folder, codec.size, count=False)) is not None:
+        if (faster := _read(folder, tokenizer.size, count=False)) is not None:
             return faster  # another run's
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one, if there is any
         with contextlib.suppress(OSError):  # another run was faster after all
             made.rename(folder)
-        return _read(folder, codec.size, count=False)
+        return _read(folder, tokenizer.size, count=False)
 
 
 def _read(folder: Path, size: int, count: bool = True) -> Stored | None:
@@ -127,7 +129,7 @@ def _read(folder: Path, size: int, count: bool = True) -> Stored | None:
 
 
 def _key(experiment: Experiment, state: str, loaded: Loaded) -> str:
-    """A hash of everything that the symbols depend on."""
+    """A hash of everything that the tokens depend on."""
     parts = (
         loaded.sha256,
         loaded.description["split_sha256"],
@@ -147,25 +149,29 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _check_room(folder: Path, symbols: int, size: int) -> None:
+def _check_room(folder: Path, tokens: int, size: int) -> None:
     # and half as much again while the parts are put together
-    needed, free = 1.5 * symbols * smallest_dtype(size).itemsize, shutil.disk_usage(folder).free
+    needed, free = 1.5 * tokens * smallest_dtype(size).itemsize, shutil.disk_usage(folder).free
     if free < needed:
         raise TextgenError(
             str(folder),
             found=f"{free / 1e9:.1f} GB of disk space left",
-            expected=f"up to {needed / 1e9:.1f} GB for the training text as symbols",
+            expected=f"up to {needed / 1e9:.1f} GB for the training text as tokens",
             hint="make room, or set TEXTGEN_CACHE to a folder on another disk",
         )
 
 
 def _write(
-    experiment: Experiment, codec: Codec, state: str, documents: Sequence[Document], folder: Path
+    experiment: Experiment,
+    tokenizer: Tokenizer,
+    state: str,
+    documents: Sequence[Document],
+    folder: Path,
 ) -> None:
     """Make the content of a folder, in as many processes as the experiment has threads."""
     workers = experiment.training.threads or min(os.cpu_count() or 1, PROCESSES)
     if workers == 1 or any(isinstance(d.content, str) for d in documents):
-        write_part(codec, documents, folder / SYMBOLS, folder / INDEX)
+        write_part(tokenizer, documents, folder / TOKENS, folder / INDEX)
         return
     scratch = folder.parent
     (scratch / "state.json").write_text(state, encoding="utf-8", errors="surrogatepass")
@@ -178,8 +184,8 @@ def _write(
     parts = [scratch / f"{number}.json" for number in range(workers)]
     _run(parts)
     np.save(folder / INDEX, np.concatenate([np.load(p.with_suffix(".npy")) for p in parts]))
-    parts[0].with_suffix(".bin").rename(folder / SYMBOLS)
-    with (folder / SYMBOLS).open("ab") as whole:
+    parts[0].with_suffix(".bin").rename(folder / TOKENS)
+    with (folder / TOKENS).open("ab") as whole:
         for path in parts[1:]:
             with path.with_suffix(".bin").open("rb") as part_file:
                 shutil.copyfileobj(part_file, whole, BLOCK)
@@ -249,8 +255,8 @@ def _work(path: Path) -> None:
     plain = {"corpus": "wikipedia", "objective": "next_token", "training": {"updates": 1}}
     experiment = resolve_experiment({**plain, "tokenizer": job["tokenizer"]})
     state = path.with_name("state.json").read_text("utf-8", "surrogatepass")
-    codec = experiment.tokenizer.load(json.loads(state))
+    tokenizer = experiment.tokenizer.load(json.loads(state))
     documents = (
-        Document(name, Stretch(Path(file), *rest)) for name, file, *rest in job["documents"]
+        Document(name, FileSlice(Path(file), *rest)) for name, file, *rest in job["documents"]
     )
-    write_part(codec, documents, path.with_suffix(".bin"), path.with_suffix(".npy"))
+    write_part(tokenizer, documents, path.with_suffix(".bin"), path.with_suffix(".npy"))

@@ -27,12 +27,12 @@ from typing import Any, Literal
 import numpy as np
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.base import Codec
+from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
-    Encoded,
+    EncodedDocument,
     Layout,
     Rendered,
     smallest_dtype,
@@ -69,7 +69,7 @@ class Subwords:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> SubwordCodec:
+    ) -> SubwordTokenizer:
         """Raises:
         TextgenError: a file that is no tokenizer.json, or loses something of the training text.
         """
@@ -78,29 +78,29 @@ class Subwords:
         if self.file is None:
             known = frozenset(alphabet)
             segments = chain.from_iterable(_split(text, known)[::2] for text in texts)
-            codec = SubwordCodec(_train(segments, self.model, self.size), alphabet)
+            tokenizer = SubwordTokenizer(_train(segments, self.model, self.size), alphabet)
         else:
-            tokenizer, label = _read(self.file)
-            codec = SubwordCodec(tokenizer, alphabet, 1.0, (label,), str(self.file))
+            read, label = _read(self.file)
+            tokenizer = SubwordTokenizer(read, alphabet, 1.0, (label,), str(self.file))
             for character in alphabet:  # losses at the ends of a text show now, not when scoring
-                codec.encode(character)
-                codec.encode(f" {character} ")
-        symbols = sum(codec.encode(text, training=True).tokens for text in texts)
-        pace = sum(map(len, texts)) / symbols if symbols else 1.0
-        return dataclasses.replace(codec, pace=pace)
+                tokenizer.encode(character)
+                tokenizer.encode(f" {character} ")
+        tokens = sum(tokenizer.encode(text, training=True).pieces for text in texts)
+        pace = sum(map(len, texts)) / tokens if tokens else 1.0
+        return dataclasses.replace(tokenizer, pace=pace)
 
-    def load(self, state: dict[str, Any]) -> SubwordCodec:
-        return SubwordCodec(**{**state, "extra_data": tuple(state["extra_data"])})
+    def load(self, state: dict[str, Any]) -> SubwordTokenizer:
+        return SubwordTokenizer(**{**state, "extra_data": tuple(state["extra_data"])})
 
 
 @dataclass(frozen=True)
-class SubwordCodec(Codec):
-    """Symbol ``2 + i`` is the piece with number i.
+class SubwordTokenizer(Tokenizer):
+    """Token ``2 + i`` is the piece with number i.
 
     Args:
         tokenizer: a tokenizer.json.
         alphabet: the characters of the training text without surrogates, for UTF-8 has none.
-        pace: characters per symbol over the training text.
+        pace: characters per token over the training text.
         extra_data: what an external tokenizer is called in the reports.
         file: where it came from, for errors; empty for one learnt from the training text.
     """
@@ -124,7 +124,7 @@ class SubwordCodec(Codec):
         return RESERVED + 1 + max(self._live.get_vocab(with_added_tokens=True).values(), default=-1)
 
     @property
-    def characters_per_symbol(self) -> float:
+    def characters_per_token(self) -> float:
         return self.pace
 
     @cached_property
@@ -141,7 +141,7 @@ class SubwordCodec(Codec):
         ]
         return ("<boundary>", "<escape>", *readable)
 
-    def encode(self, text: str, *, training: bool = False) -> Encoded:
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         """Raises:
         TextgenError: the tokenizer came from elsewhere, and the text cannot be had back from it.
         """
@@ -150,10 +150,10 @@ class SubwordCodec(Codec):
         encodings = self._live.encode_batch_fast(parts[::2], add_special_tokens=False)
         found = [encoding.ids for encoding in encodings]
         pieces = np.fromiter(chain.from_iterable(found), dtype=np.int64) + RESERVED
-        symbols = np.insert(pieces, np.cumsum([len(ids) for ids in found])[:-1], ESCAPE)
-        symbols = symbols.astype(smallest_dtype(self.size))
+        tokens = np.insert(pieces, np.cumsum([len(ids) for ids in found])[:-1], ESCAPE)
+        tokens = tokens.astype(smallest_dtype(self.size))
         bits = np.full(0 if training else len(surfaces), CHARACTER_BITS)
-        encoded = Encoded(symbols, surfaces, bits, len(text), len(symbols), len(surfaces))
+        encoded = EncodedDocument(tokens, surfaces, bits, len(text), len(tokens), len(surfaces))
         if self.file and (back := self.decode(encoded)) != text:
             raise _loses(self.file, text, back)
         return encoded
@@ -172,18 +172,18 @@ class SubwordCodec(Codec):
                 ends[-1] = start
         return Layout(np.maximum.accumulate(np.array(ends, dtype=np.int64)), np.array(places, int))
 
-    def decode(self, encoded: Encoded) -> str:
-        stretches = np.split(encoded.symbols, np.flatnonzero(encoded.symbols == ESCAPE))
+    def decode(self, encoded: EncodedDocument) -> str:
+        stretches = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
         first, *rest = self._texts([_pieces(stretch) for stretch in stretches])
         return first + "".join(chain(*zip(encoded.surfaces, rest, strict=True)))
 
     def render(
-        self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
     ) -> Rendered:
         # the text before goes along, since some decoders drop the space of a first piece
-        known = self.encode(before).symbols
+        known = self.encode(before).tokens
         lead = _pieces(np.split(known, np.flatnonzero(known == ESCAPE))[-1])
-        start, whole = self._texts([lead, lead + _pieces(symbols)])
+        start, whole = self._texts([lead, lead + _pieces(tokens)])
         return Rendered(whole[len(start) :])
 
     def _texts(self, pieces: list[list[int]]) -> list[str]:
@@ -203,8 +203,8 @@ def _split(text: str, known: frozenset[str]) -> list[str]:
     return re.split(f"([{re.escape(''.join(unknown))}])", text) if unknown else [text]
 
 
-def _pieces(symbols: np.ndarray) -> list[int]:
-    return (symbols[symbols >= RESERVED].astype(np.int64) - RESERVED).tolist()
+def _pieces(tokens: np.ndarray) -> list[int]:
+    return (tokens[tokens >= RESERVED].astype(np.int64) - RESERVED).tolist()
 
 
 def _train(texts: Iterable[str], model: str, size: int) -> str:

@@ -11,8 +11,8 @@ from .meeting import Cluster as Cluster
 from .meeting import find_cluster as find_cluster
 from .meeting import meet as meet
 from .preparation import Prepared as Prepared
-from .preparation import less_preparation as less_preparation
 from .preparation import prepare as prepare
+from .preparation import subtract_preparation_time as subtract_preparation_time
 from .step import check_trainable as check_trainable
 from .strategy import start_strategy as start_strategy
 from .validation import Progress as Progress

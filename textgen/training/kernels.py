@@ -24,7 +24,7 @@ from textgen.core import (
     write_file,
 )
 from textgen.models import KERNELS
-from textgen.tokenizers import Encoded
+from textgen.tokenizers import EncodedDocument
 from textgen.training.loop import compiled, dataset, time_updates, updates_of, windows_of
 
 LONG_SECONDS, LONG_UPDATES = 60, 2000
@@ -51,7 +51,7 @@ def choose_kernel(
     experiment: Experiment,
     settings: Training,
     network: Any,
-    documents: Sequence[Encoded],
+    documents: Sequence[EncodedDocument],
     threads: int,
 ) -> Kernel:
     """The kernel that ``[training] kernel`` names, or the fastest one.

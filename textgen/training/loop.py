@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from textgen.core import Backbone, Experiment, TextgenError, Training, keep_freed_memory
 from textgen.models import FusedLSTM, Objective, Windows, check_memory, layers_within, set_embedding
-from textgen.tokenizers import Encoded
+from textgen.tokenizers import EncodedDocument
 from textgen.training.checkpoint import load_checkpoint
 from textgen.training.optimizer import Schedule, optimizer_of
 from textgen.training.preparation import Prepared
@@ -36,7 +36,7 @@ def train(
     objective: Objective,
     backbone: Backbone,
     settings: Training,
-    encoded: tuple[Sequence[Encoded], Sequence[Encoded]],
+    encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
     seed: int,
     callbacks: Callable[[Trainer, Progress], list[Any]] = lambda trainer, progress: [],
     *,
@@ -113,7 +113,7 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     Raises:
         TextgenError: it would not fit into memory.
     """
-    settings, size = experiment.backbone, prepared.codec.size
+    settings, size = experiment.backbone, prepared.tokenizer.size
     objective = experiment.objective
     check_memory(settings, size, experiment.training.batch, objective.length)
     keras.utils.set_random_seed(experiment.seed)
@@ -122,7 +122,7 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     return network
 
 
-def windows_of(training: Sequence[Encoded], objective: Objective) -> Windows:
+def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Windows:
     """Raises:
     TextgenError: a text too short for one window.
     """
@@ -130,7 +130,7 @@ def windows_of(training: Sequence[Encoded], objective: Objective) -> Windows:
     if len(windows.flat) < objective.length + 1:
         raise TextgenError(
             "corpus",
-            found=f"{len(windows.flat)} symbols of training text",
+            found=f"{len(windows.flat)} tokens of training text",
             expected=f"more than one window of {objective.length}",
             hint="use more text, or a smaller window in [objective]",
         )
@@ -211,7 +211,7 @@ def time_updates(
     return each, len(calls)
 
 
-def updates_of(settings: Training, windows: Windows, training: Sequence[Encoded]) -> int:
+def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
     """Updates of a budget; of one in seconds, as many as are made before it is calibrated."""
     if settings.characters:
         each = characters_per_update(windows, settings.batch, training)
@@ -221,7 +221,9 @@ def updates_of(settings: Training, windows: Windows, training: Sequence[Encoded]
     return settings.updates or UPDATES_PER_CALL
 
 
-def characters_per_update(windows: Windows, batch: int, training: Sequence[Encoded]) -> float:
+def characters_per_update(
+    windows: Windows, batch: int, training: Sequence[EncodedDocument]
+) -> float:
     """Characters and end marks that an update sees, on average: of windows that documents do not
     fill, only what they fill."""
     number = int(windows.per_document().sum())

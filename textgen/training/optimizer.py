@@ -44,10 +44,10 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     options: dict[str, Any] = {"learning_rate": schedule}
     if settings.clip_norm:
         options["global_clipnorm"] = settings.clip_norm
-    if settings.averaging:
-        options |= {"use_ema": True, "ema_momentum": settings.averaging}
+    if settings.ema_decay:
+        options |= {"use_ema": True, "ema_momentum": settings.ema_decay}
     if settings.optimizer != "sgd":
-        options["epsilon"] = 1e-8  # gradients of rare symbols are below Keras' 1e-7
+        options["epsilon"] = 1e-8  # gradients of rare tokens are below Keras' 1e-7
     if settings.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=settings.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias"])

@@ -1,4 +1,4 @@
-"""What comes before the network: the tokenizer, the texts as symbols, the first vectors."""
+"""What comes before the network: the tokenizer, the texts as tokens, the first vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from textgen.core import Experiment, TextgenError, Training, seconds_saved
 from textgen.data import Loaded
 from textgen.embeddings import Vectors
-from textgen.tokenizers import Codec, Encoded, encode_training, fit_tokenizer
+from textgen.tokenizers import EncodedDocument, Tokenizer, encode_training, fit_tokenizer
 
 
 @dataclass(frozen=True)
@@ -17,20 +17,20 @@ class Prepared:
     """What is fitted before the network.
 
     Attributes:
-        codec: the fitted tokenizer.
+        tokenizer: the fitted tokenizer.
         encoded: the training and the validation documents.
         vectors: what the embedding layer starts from.
         seconds: what all this took, or once took where a cache saved it.
     """
 
-    codec: Codec
-    encoded: tuple[Sequence[Encoded], list[Encoded]]
+    tokenizer: Tokenizer
+    encoded: tuple[Sequence[EncodedDocument], list[EncodedDocument]]
     vectors: Vectors
     seconds: float
 
     @property
     def extra_data(self) -> list[str]:
-        return [*self.codec.extra_data, *self.vectors.extra_data]
+        return [*self.tokenizer.extra_data, *self.vectors.extra_data]
 
 
 def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
@@ -42,10 +42,10 @@ def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
     """
     start, cached = time.perf_counter(), seconds_saved()
     partly = loaded.sample is not loaded.train
-    codec = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
+    tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
     encoded = (
-        encode_training(experiment, codec, loaded),
-        [codec.encode(d.text) for d in loaded.validation],
+        encode_training(experiment, tokenizer, loaded),
+        [tokenizer.encode(d.text) for d in loaded.validation],
     )
     backbone = experiment.backbone
     if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
@@ -55,19 +55,19 @@ def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
             expected='"embedding": without that layer the vectors would not be used',
         )
     fitted_on = {d.name for d in loaded.sample}
-    symbols = [
-        e.symbols
+    tokens = [
+        e.tokens
         for d, e in zip(loaded.train, encoded[0], strict=True)
         if not partly or d.name in fitted_on
     ]
     vectors = experiment.embedding.vectors(
-        codec.names, symbols, backbone.embedding_size, experiment.seed
+        tokenizer.names, tokens, backbone.embedding_size, experiment.seed
     )
     seconds = time.perf_counter() - start + seconds_saved() - cached
-    return Prepared(codec, encoded, vectors, seconds)
+    return Prepared(tokenizer, encoded, vectors, seconds)
 
 
-def less_preparation(settings: Training, preparation: float) -> Training:
+def subtract_preparation_time(settings: Training, preparation: float) -> Training:
     """The training settings with the time of the preparation taken off a budget in seconds.
 
     Raises:

@@ -91,7 +91,7 @@ class Trainer(keras.Model):
             for i, zeros in enumerate(zero_states(backbone, batch))
         ]
         self.loss_mean = keras.metrics.Mean(name="loss")
-        self.bits_mean = keras.metrics.Mean(name="bits_per_symbol")
+        self.bits_mean = keras.metrics.Mean(name="bits_per_token")
         self.built = True
         for layer in layers_within(network):
             if isinstance(layer, FusedLSTM):
@@ -215,7 +215,7 @@ class Trainer(keras.Model):
 
 
 def _dense(gradient: Any) -> Any:
-    """An embedding's gradient with what a repeated symbol gets added up: Keras' global norm would
+    """An embedding's gradient with what a repeated token gets added up: Keras' global norm would
     take every occurrence for a row of its own."""
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 

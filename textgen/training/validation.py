@@ -17,11 +17,11 @@ import tensorflow as tf
 from textgen.core import Diverged, Training, keep_freed_memory
 from textgen.evaluation import rows_at_once, score_step
 from textgen.models import Windows
-from textgen.tokenizers import Encoded
+from textgen.tokenizers import EncodedDocument
 from textgen.training.checkpoint import save_checkpoint
 
-ROWS, LANE = 64, 2000
-"""Validation while training: at most so many parallel rows, of at least so many symbols each."""
+ROWS, STREAM = 64, 2000
+"""Validation while training: at most so many parallel rows, of at least so many tokens each."""
 
 
 @dataclass
@@ -55,19 +55,19 @@ class Monitor(keras.callbacks.Callback):
         trainer: Any,
         progress: Progress,
         settings: Training,
-        validation: Sequence[Encoded],
+        validation: Sequence[EncodedDocument],
         best: dict[str, np.ndarray],
     ) -> None:
         super().__init__()
         self.run, self.trainer, self.progress, self.settings = run, trainer, progress, settings
         self.best = best
         objective = trainer.objective
-        self._windows = Windows([e.symbols for e in validation], objective)
-        lanes = max(1, min(ROWS, len(self._windows.flat) // LANE))
-        self._rows = rows_at_once(trainer.network, objective.length, lanes)
+        self._windows = Windows([e.tokens for e in validation], objective)
+        streams = max(1, min(ROWS, len(self._windows.flat) // STREAM))
+        self._rows = rows_at_once(trainer.network, objective.length, streams)
         self._step = score_step(objective, trainer.network)
         unit = sum(e.characters + 1 for e in validation)
-        self._symbols_per_character = len(self._windows.flat) / unit
+        self._tokens_per_character = len(self._windows.flat) / unit
         self._spelling = sum(float(e.spelling_bits.sum()) for e in validation) / unit
         self._start = time.perf_counter()
 
@@ -76,7 +76,7 @@ class Monitor(keras.callbacks.Callback):
         return bool(patience) and len(self.progress.history) - self.progress.best_round >= patience
 
     def validate(self) -> float:
-        """Bits per character of the validation split, in parallel lanes that each begin with an
+        """Bits per character of the validation split, in parallel streams that each begin with an
         empty state: a little above the exact figure, which is computed once at the end."""
         rows = self._rows
         states = [tf.zeros((rows, state.shape[1]), tf.float32) for state in self.trainer.states]
@@ -86,7 +86,7 @@ class Monitor(keras.callbacks.Callback):
             bits, states = self._step(spans, fresh, states)
             total += float(tf.reduce_sum(bits))
             count += int((spans[:, self._windows.before :] >= 0).sum())
-        return total / count * self._symbols_per_character + self._spelling
+        return total / count * self._tokens_per_character + self._spelling
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._start = time.perf_counter()
@@ -124,7 +124,7 @@ class Monitor(keras.callbacks.Callback):
                 "updates": progress.updates,
                 "seconds": progress.seconds,
                 "loss": float(logs["loss"]),
-                "training_bits_per_symbol": float(logs["bits_per_symbol"]),
+                "training_bits_per_token": float(logs["bits_per_token"]),
                 "validation_bits_per_character": validation,
                 "learning_rate": float(self.trainer.optimizer.learning_rate),
             }

@@ -11,7 +11,7 @@ from textgen.data import slices
 from textgen.data.cutting import cut, reach_of, split
 from textgen.data.decoding import opened, read_text
 from textgen.data.documents import Document, in_pieces
-from textgen.data.slices import Stretch, whole_file
+from textgen.data.slices import FileSlice, whole_file
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class File:
             for piece in in_pieces(Document(f"{self.path.name}#{i:0{width}d}", part))
         ]
 
-    def _parts(self) -> Sequence[str | Stretch]:
+    def _parts(self) -> Sequence[str | FileSlice]:
         with opened(self.path) as file:
             large = file.seek(0, 2) > slices.LARGE
         if large:

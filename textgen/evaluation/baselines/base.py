@@ -1,4 +1,4 @@
-"""What every baseline gives: bits of documents, read as an experiment's symbols or as bytes."""
+"""What every baseline gives: bits of documents, read as an experiment's tokens or as bytes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from textgen.data import Document
 from textgen.evaluation.likelihood import DocumentBits, costs
-from textgen.evaluation.memory import Cache
-from textgen.tokenizers import Encoded
+from textgen.evaluation.memory import Memory
+from textgen.tokenizers import EncodedDocument
 
 
 class Model(Protocol):
     """A fitted baseline."""
 
-    def symbol_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What each document costs, its end mark included, whatever stands beside it.
 
         Args:
@@ -32,7 +32,7 @@ class Baseline(Protocol):
     """The settings of a baseline.
 
     Attributes:
-        reads_bytes: whether it reads the bytes of the text itself; else the symbols of the
+        reads_bytes: whether it reads the bytes of the text itself; else the tokens of the
             experiment's tokenizer.
         orders: what its argument ``order`` may be; empty if it has none.
     """
@@ -49,11 +49,11 @@ class Baseline(Protocol):
 
 
 class Reader(Protocol):
-    """The part of a codec that baselines need."""
+    """The part of a tokenizer that baselines need."""
 
     @property
     def size(self) -> int: ...
-    def encode(self, text: str, *, training: bool = False) -> Encoded: ...
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument: ...
 
 
 class Bytes:
@@ -64,22 +64,22 @@ class Bytes:
 
     size = 256
 
-    def encode(self, text: str, *, training: bool = False) -> Encoded:
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         found = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
-        return Encoded(found, (), np.zeros(0), len(text), len(found), 0)
+        return EncodedDocument(found, (), np.zeros(0), len(text), len(found), 0)
 
 
 def fit_baseline(baseline: Baseline, reader: Reader, texts: Sequence[str]) -> Model:
     """A baseline fitted to the training split."""
-    training = [reader.encode(text, training=True).symbols for text in texts]
+    training = [reader.encode(text, training=True).tokens for text in texts]
     return baseline.fit(training, reader.size)
 
 
 def score_baseline(
     model: Model,
     documents: Sequence[Document],
-    encoded: Sequence[Encoded],
-    cache: Cache | None = None,
+    encoded: Sequence[EncodedDocument],
+    memory: Memory | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs under a fitted baseline, perhaps with a cache of the document."""
-    return costs(documents, encoded, model.symbol_bits([e.symbols for e in encoded]), cache)
+    """What each document costs under a fitted baseline, perhaps with a memory of the document."""
+    return costs(documents, encoded, model.token_bits([e.tokens for e in encoded]), memory)

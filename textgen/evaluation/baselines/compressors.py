@@ -103,7 +103,7 @@ class Primed:
     def _before(self) -> int:
         return self.compressed(self.training)
 
-    def symbol_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
         sizes = [self.compressed(self.training + _joined([document])) for document in documents]
         return [np.array([8.0 * (size - self._before)]) for size in sizes]

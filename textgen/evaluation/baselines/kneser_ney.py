@@ -1,13 +1,13 @@
-"""Interpolated modified Kneser–Ney: n-grams over the symbols of any codec.
+"""Interpolated modified Kneser–Ney: n-grams over the tokens of any tokenizer.
 
 Chen & Goodman, "An empirical study of smoothing techniques for language modeling", Computer Speech
-& Language 13 (1999). With c the count of a symbol w after a context h, h' the context without its
-earliest symbol, and D₁, D₂, D₃₊ subtracted from counts of one, two, and three or more:
+& Language 13 (1999). With c the count of a token w after a context h, h' the context without its
+earliest token, and D₁, D₂, D₃₊ subtracted from counts of one, two, and three or more:
 
     P(w | h) = (c(hw) − D(c(hw))) / Σ_v c(hv) + γ(h) P(w | h')
 
 γ(h) is what was subtracted over the same sum, so that P(· | h) sums to 1; after a context that was
-never seen, P(w | h) = P(w | h'); below the single symbol lies the uniform distribution.
+never seen, P(w | h) = P(w | h'); below the single token lies the uniform distribution.
 
 Does not handle: pruning, so memory grows with the order; discounts tuned on held-out text.
 """
@@ -25,12 +25,12 @@ from textgen.tokenizers import BOUNDARY
 
 FALLBACK = (0.5, 1.0, 1.5)
 """D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
-symbol is frequent. KenLM's choice too."""
+token is frequent. KenLM's choice too."""
 
 
 @dataclass(frozen=True)
 class KneserNey:
-    """n-grams of ``order`` symbols: each is predicted from up to ``order − 1`` before it.
+    """n-grams of ``order`` tokens: each is predicted from up to ``order − 1`` before it.
 
     Longer ones than those of ``orders`` hardly ever occur twice, and memory grows with their
     length.
@@ -45,20 +45,20 @@ class KneserNey:
 
         Args:
             documents: (n,) integers each, from 1 … size − 1; no n-gram reaches over two of them.
-            size: number of symbols, BOUNDARY included.
+            size: number of tokens, BOUNDARY included.
 
         Raises:
-            ValueError: a symbol out of range.
+            ValueError: a token out of range.
         """
         stream, places = _lay_out(documents, self.order, size)
-        symbols, context = stream[places], np.zeros(len(places), dtype=np.int64)
+        tokens, context = stream[places], np.zeros(len(places), dtype=np.int64)
         below: _Counted | None = None
         levels: list[Level] = []
         for length in range(self.order):
-            earliest = stream[places - length] if length else np.zeros_like(symbols)
+            earliest = stream[places - length] if length else np.zeros_like(tokens)
             contexts, context = np.unique(context * size + earliest, return_inverse=True)
             grams, first, gram, counts = np.unique(
-                context * size + symbols, return_index=True, return_inverse=True, return_counts=True
+                context * size + tokens, return_index=True, return_inverse=True, return_counts=True
             )
             if below:
                 levels.append(below.estimate(below.continuations(first), size))
@@ -75,9 +75,9 @@ class Level:
     """Everything about contexts of one length.
 
     Attributes:
-        contexts: (C,) sorted, number of the context without its earliest symbol · size + that
-            symbol. A context's number is its place here.
-        grams: (G,) sorted, number of the context · size + the symbol that follows.
+        contexts: (C,) sorted, number of the context without its earliest token · size + that
+            token. A context's number is its place here.
+        grams: (G,) sorted, number of the context · size + the token that follows.
         seen: (G,) (c − D(c)) / Σ c.
         backoff: (C,) γ, the share that is left to the shorter context.
     """
@@ -90,14 +90,14 @@ class Level:
 
 @dataclass(frozen=True)
 class KneserNeyModel:
-    """Fitted n-grams. ``levels[k]`` holds what follows contexts of k symbols."""
+    """Fitted n-grams. ``levels[k]`` holds what follows contexts of k tokens."""
 
     order: int
     size: int
     levels: tuple[Level, ...]
 
-    def symbol_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """−log2 P(symbol | up to order − 1 earlier symbols of the document), the end mark last.
+    def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """−log2 P(token | up to order − 1 earlier tokens of the document), the end mark last.
 
         Args:
             documents: (n,) integers each, from 1 … size − 1.
@@ -106,7 +106,7 @@ class KneserNeyModel:
             (n + 1,) float32 each.
 
         Raises:
-            ValueError: a symbol out of range.
+            ValueError: a token out of range.
         """
         if not documents:
             return []
@@ -116,31 +116,31 @@ class KneserNeyModel:
         return np.split(bits, np.cumsum([len(d) + 1 for d in documents])[:-1])
 
     def distribution(self, context: Sequence[int] | np.ndarray) -> np.ndarray:
-        """P(symbol | the document so far): (size,) float64 that sum to 1.
+        """P(token | the document so far): (size,) float64 that sum to 1.
 
         Args:
             context: (n,) integers, everything since the document's start; empty at its start.
         """
-        before = [BOUNDARY] * (self.order - 1) + [int(symbol) for symbol in context]
+        before = [BOUNDARY] * (self.order - 1) + [int(token) for token in context]
         return self._probabilities(
             np.arange(self.size), lambda distance: np.full(self.size, before[-distance])
         )
 
     def _probabilities(
-        self, symbols: np.ndarray, earlier: Callable[[int], np.ndarray]
+        self, tokens: np.ndarray, earlier: Callable[[int], np.ndarray]
     ) -> np.ndarray:
-        """P of each of (n,) symbols after its context: (n,) float64, from short contexts to long.
+        """P of each of (n,) tokens after its context: (n,) float64, from short contexts to long.
 
         Args:
-            earlier: gives the (n,) symbols that stand so many places before.
+            earlier: gives the (n,) tokens that stand so many places before.
         """
-        result = np.full(len(symbols), 1 / self.size)
-        rows, context = np.arange(len(symbols)), np.zeros(len(symbols), dtype=np.int64)
+        result = np.full(len(tokens), 1 / self.size)
+        rows, context = np.arange(len(tokens)), np.zeros(len(tokens), dtype=np.int64)
         for length, level in enumerate(self.levels):
             earliest = earlier(length)[rows] if length else 0
             context, known = _find(level.contexts, context * self.size + earliest)
             rows, context = rows[known], context[known]  # no longer context is known either
-            gram, known = _find(level.grams, context * self.size + symbols[rows])
+            gram, known = _find(level.grams, context * self.size + tokens[rows])
             result[rows] *= level.backoff[context]
             result[rows[known]] += level.seen[gram[known]]
         return result
@@ -161,7 +161,7 @@ class _Counted:
     plain: np.ndarray
 
     def continuations(self, first: np.ndarray) -> np.ndarray:
-        """How many different symbols stand before an n-gram: (G,).
+        """How many different tokens stand before an n-gram: (G,).
 
         Args:
             first: a place at which each n-gram of the next higher order ends.
@@ -202,19 +202,19 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
 def _lay_out(
     documents: Sequence[np.ndarray], order: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All documents in a row, order − 1 boundaries before each and one behind: int64 symbols.
+    """All documents in a row, order − 1 boundaries before each and one behind: int64 tokens.
 
     Returns:
-        The row, and the places in it that are predicted: every symbol and every end mark.
+        The row, and the places in it that are predicted: every token and every end mark.
 
     Raises:
-        ValueError: a symbol out of range.
+        ValueError: a token out of range.
     """
     before, end = np.full(order - 1, BOUNDARY), np.array([BOUNDARY])
     parts: list[np.ndarray] = [end[:0]]
     for document in documents:
         if len(document) and not BOUNDARY < document.min() <= document.max() < size:
-            raise ValueError(f"symbols from 1 to {size - 1} expected, received others")
+            raise ValueError(f"tokens from 1 to {size - 1} expected, received others")
         parts += [before, document, end]
     lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
     starts = np.arange(1, len(documents) + 1) * (order - 1)

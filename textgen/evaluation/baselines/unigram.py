@@ -1,4 +1,4 @@
-"""How often each symbol occurs, and nothing else: what a model that reads no context reaches."""
+"""How often each token occurs, and nothing else: what a model that reads no context reaches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textgen.evaluation.baselines.kneser_ney import KneserNey, KneserNeyModel
 
 @dataclass(frozen=True)
 class Unigram:
-    """Symbols by their frequency in the training split: Kneser–Ney of order 1."""
+    """Tokens by their frequency in the training split: Kneser–Ney of order 1."""
 
     reads_bytes: ClassVar[bool] = False
     orders: ClassVar[range] = range(0)

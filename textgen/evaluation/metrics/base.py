@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Sample:
-    """A text, and (start, end, symbol) of every stretch of it that fills in a placeholder."""
+    """A text, and (start, end, token) of every stretch of it that fills in a placeholder."""
 
     text: str
-    realised: tuple[tuple[int, int, str], ...] = ()
+    filled: tuple[tuple[int, int, str], ...] = ()
 
     @cached_property
     def words(self) -> list[str]:

@@ -20,7 +20,7 @@ class Refilled:
     }
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        return table([[len(s.words), len(s.realised)] for s in samples], 2)
+        return table([[len(s.words), len(s.filled)] for s in samples], 2)
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
         return {"refilled": 1000 * ratio(total[..., 1], total[..., 0])}

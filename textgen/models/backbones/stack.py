@@ -1,8 +1,8 @@
-"""The shared Keras LSTM stack. It knows symbols, not characters or words.
+"""The shared Keras LSTM stack. It knows tokens, not characters or words.
 
 A large vocabulary can have a two-level output ("adaptive softmax", Grave, Joulin, Cissé, Grangier &
-Jégou 2017, with one tail): P(w) = P_head(w) for the frequent symbols, which are the first ones, and
-P(w) = P_head(tail) · P_tail(w) for the others. It is a distribution over all symbols like any other
+Jégou 2017, with one tail): P(w) = P_head(w) for the frequent tokens, which are the first ones, and
+P(w) = P_head(tail) · P_tail(w) for the others. It is a distribution over all tokens like any other
 softmax, and one target costs the head and, if it is rare, the tail. The tail is narrow, or, where
 the output is tied to the embedding (Press & Wolf 2017), as wide as that.
 """
@@ -27,7 +27,7 @@ def stack(
     vocabulary_size: int,
     lstm: Any,
     *,
-    source: str = "symbols",
+    source: str = "tokens",
     logits: bool = True,
     name: str = "stack",
 ) -> Any:
@@ -35,9 +35,9 @@ def stack(
 
     Args:
         settings: units, input, dropout, output.
-        vocabulary_size: V, number of symbols; frequent ones come first.
+        vocabulary_size: V, number of tokens; frequent ones come first.
         lstm: the layer class, ``keras.layers.LSTM`` or one that computes the same.
-        source: ``"symbols"`` reads (B, T) int32; ``"vector"`` reads (B, T, units[-1]) float32.
+        source: ``"tokens"`` reads (B, T) int32; ``"vector"`` reads (B, T, units[-1]) float32.
         logits: whether the output layer is there.
 
     Returns:
@@ -49,8 +49,8 @@ def stack(
         settings.dropout,
         noise_shape=(None, 1, None) if settings.locked_dropout else None,
     )
-    if source == "symbols":
-        inputs = keras.Input((None,), dtype="int32", name=f"{name}_symbols")
+    if source == "tokens":
+        inputs = keras.Input((None,), dtype="int32", name=f"{name}_tokens")
         x, embedding = _embed(inputs, settings, vocabulary_size, dropout, name)
     else:
         inputs = x = keras.Input((None, settings.units[-1]), name=f"{name}_vectors")
@@ -117,12 +117,12 @@ def _logits(x: Any, embedding: Any, settings: Backbone, size: int, name: str) ->
 
 
 def has_two_levels(settings: Backbone, size: int) -> bool:
-    """A tail of a single symbol would save nothing."""
+    """A tail of a single token would save nothing."""
     return settings.output == "adaptive" and size > settings.head + 1
 
 
 def tied_head(stack: Any) -> tuple[int, Any] | None:
-    """Of a stack whose two-level output is tied to its embedding: the symbols in the head, and the
+    """Of a stack whose two-level output is tied to its embedding: the tokens in the head, and the
     layer that gives the logit of the tail as a whole; None for all other stacks."""
     start = f"{stack.name}_{BEYOND}"
     for layer in stack.layers:
@@ -133,7 +133,7 @@ def tied_head(stack: Any) -> tuple[int, Any] | None:
 
 def _two_level_logits(x: Any, tied: Any, settings: Backbone, size: int, name: str) -> Any:
     if tied is not None:
-        # the saved file has to say how many symbols the head has: here, in the layer's name
+        # the saved file has to say how many tokens the head has: here, in the layer's name
         beyond = keras.layers.Dense(1, name=f"{name}_{BEYOND}{settings.head}")(x)
         frequent, tail = keras.ops.split(tied(x, reverse=True), [settings.head], axis=-1)
         head = keras.ops.concatenate([frequent, beyond], axis=-1)

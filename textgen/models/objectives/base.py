@@ -10,9 +10,9 @@ from textgen.core import Backbone
 class Objective(Protocol):
     """How the text is cut into spans and what the network does with one.
 
-    A span is ``before`` symbols of context followed by ``length`` targets. Targets tile a document
-    without gap or overlap, so every symbol is charged exactly once. The probability of a target
-    depends on earlier symbols only, which makes the product a distribution over documents.
+    A span is ``before`` tokens of context followed by ``length`` targets. Targets tile a document
+    without gap or overlap, so every token is charged exactly once. The probability of a target
+    depends on earlier tokens only, which makes the product a distribution over documents.
     """
 
     @property
@@ -38,13 +38,13 @@ class Objective(Protocol):
         ...
 
     def begin(self, network: Any, settings: Backbone, batch: int) -> Any:
-        """The carry of a generation loop before the first symbol of a document."""
+        """The carry of a generation loop before the first token of a document."""
         ...
 
     def next_logits(self, network: Any, carry: Any) -> tuple[Any, Any]:
-        """Logits (B, V) of the next symbol, the carry with what was computed."""
+        """Logits (B, V) of the next token, the carry with what was computed."""
         ...
 
-    def append(self, carry: Any, symbols: Any) -> Any:
-        """The carry after the symbols (B,) int32 have been written."""
+    def append(self, carry: Any, tokens: Any) -> Any:
+        """The carry after the tokens (B,) int32 have been written."""
         ...

@@ -1,4 +1,4 @@
-"""Sequence to sequence: read N symbols, write the next M (Sutskever, Vinyals & Le 2014)."""
+"""Sequence to sequence: read N tokens, write the next M (Sutskever, Vinyals & Le 2014)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from textgen.tokenizers import BOUNDARY
 
 @dataclass(frozen=True)
 class EncoderDecoder:
-    """An encoder stack reads N symbols, a decoder stack starts from its states and writes M.
+    """An encoder stack reads N tokens, a decoder stack starts from its states and writes M.
 
     Args:
         read: N.
         write: M.
-        feedback: the decoder reads the symbol before the one it predicts. Without it (one-shot)
+        feedback: the decoder reads the token before the one it predicts. Without it (one-shot)
             it reads the encoder's last output at every position and never learns what was written.
     """
 
@@ -39,8 +39,8 @@ class EncoderDecoder:
     @property
     def context(self) -> str:
         if self.feedback:
-            return f"{self.read} to {self.read + self.write - 1} symbols"
-        return f"{self.read} symbols, the last of them 1 to {self.write} back"
+            return f"{self.read} to {self.read + self.write - 1} tokens"
+        return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
     def build(self, settings: Backbone, vocabulary_size: int, lstm: Any) -> Any:
         import keras
@@ -51,10 +51,10 @@ class EncoderDecoder:
             raise TextgenError(
                 "backbone.tied_output",
                 found="true, with a one-shot decoder",
-                expected="false: such a decoder reads no symbols, so there is nothing to tie",
+                expected="false: such a decoder reads no tokens, so there is nothing to tie",
             )
         encoder = stack(settings, vocabulary_size, lstm, logits=False, name="encoder")
-        source = "symbols" if self.feedback else "vector"
+        source = "tokens" if self.feedback else "vector"
         decoder = stack(settings, vocabulary_size, lstm, source=source, name="decoder")
         inputs = [
             keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=f"in_{i}")
@@ -103,9 +103,9 @@ class EncoderDecoder:
         logits, *states = decoder([inputs, *states], training=False)
         return logits[:, 0], (position, recent, summary, states)
 
-    def append(self, carry: Any, symbols: Any) -> Any:
+    def append(self, carry: Any, tokens: Any) -> Any:
         import tensorflow as tf
 
         position, recent, summary, states = carry
-        recent = tf.concat([recent[:, 1:], symbols[:, None]], axis=1)
+        recent = tf.concat([recent[:, 1:], tokens[:, None]], axis=1)
         return position + 1, recent, summary, states

@@ -1,8 +1,8 @@
-"""One prediction for every symbol read: the next one, or the one s further on.
+"""One prediction for every token read: the next one, or the one s further on.
 
 ``shifted`` with shift s reads x[t−s] last when it predicts x[t]. With s equal to the window this
 is the article's "50 in, the next 50 out", position by position without feedback; with s = 1 it is
-next-symbol prediction in windows that know nothing of each other.
+next-token prediction in windows that know nothing of each other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from textgen.tokenizers import BOUNDARY
 
 @dataclass(frozen=True)
 class NextToken:
-    """The next symbol, with the state carried through a document and reset between documents.
+    """The next token, with the state carried through a document and reset between documents.
 
     Args:
         window: steps of truncated backpropagation through time (Williams & Peng 1990).
@@ -38,7 +38,7 @@ class NextToken:
 
     @property
     def context(self) -> str:
-        return "all earlier symbols of the document"
+        return "all earlier tokens of the document"
 
     def build(self, settings: Backbone, vocabulary_size: int, lstm: Any) -> Any:
         from textgen.models.backbones.stack import stack
@@ -48,8 +48,8 @@ class NextToken:
     def logits(self, network: Any, spans: Any, states: Any, training: bool) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        symbols = tf.maximum(spans[:, : spans.shape[1] - self.before], BOUNDARY)
-        logits, *states = network([symbols, *states], training=training)
+        tokens = tf.maximum(spans[:, : spans.shape[1] - self.before], BOUNDARY)
+        logits, *states = network([tokens, *states], training=training)
         return logits, states
 
     def begin(self, network: Any, settings: Backbone, batch: int) -> Any:
@@ -70,20 +70,20 @@ class NextToken:
         logits, *states = network([recent[:, :1], *states], training=False)
         return logits[:, 0], (position, recent, states)
 
-    def append(self, carry: Any, symbols: Any) -> Any:
+    def append(self, carry: Any, tokens: Any) -> Any:
         import tensorflow as tf
 
         position, recent, states = carry
-        return position + 1, tf.concat([recent[:, 1:], symbols[:, None]], axis=1), states
+        return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), states
 
 
 @dataclass(frozen=True)
 class Shifted(NextToken):
-    """N symbols in, N out, each ``shift`` further on; every window starts from an empty state.
+    """N tokens in, N out, each ``shift`` further on; every window starts from an empty state.
 
     Args:
         window: N.
-        shift: s, from 1 to N. The first s symbols of a document are predicted from padding.
+        shift: s, from 1 to N. The first s tokens of a document are predicted from padding.
 
     Raises:
         ValueError: a shift larger than the window.
@@ -106,4 +106,4 @@ class Shifted(NextToken):
 
     @property
     def context(self) -> str:
-        return f"1 to {self.window} symbols, the last of them {self.shift} back"
+        return f"1 to {self.window} tokens, the last of them {self.shift} back"

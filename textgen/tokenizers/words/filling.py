@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from textgen.tokenizers.tokens import Rendered
-from textgen.tokenizers.words.rare_words.base import Hidden, Replacer
+from textgen.tokenizers.words.rare_words.base import Placeholder, Replacer
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
@@ -31,22 +31,22 @@ class Writer:
     itself are left as they are.
 
     Args:
-        replacer: knows what a symbol stands for.
-        realise: ``"pool"``, ``"spell"`` or ``"mark"``.
+        replacer: knows what a token stands for.
+        fill: ``"pool"``, ``"spell"`` or ``"mark"``.
         random: what is drawn.
         before: the text that is continued.
-        opened: symbols in it that leave something open, each with what it stands for.
+        opened: tokens in it that leave something open, each with what it stands for.
     """
 
     def __init__(
         self,
         replacer: Replacer,
-        realise: str,
+        fill: str,
         random: Random,
         before: str,
         opened: Iterable[tuple[int, str]] = (),
     ) -> None:
-        self._replacer, self._mode, self._random = replacer, realise, random
+        self._replacer, self._mode, self._random = replacer, fill, random
         self._parts: list[str] = []
         self._length = 0
         self._tail = before[-40:]
@@ -54,35 +54,35 @@ class Writer:
         self._names: dict[int, list[str]] = {}
         self._beside: list[str] = []
         self._earlier: dict[int, Counter[str]] = {}
-        for symbol, surface in opened:
-            self._earlier.setdefault(symbol, Counter())[surface] += 1
+        for token, surface in opened:
+            self._earlier.setdefault(token, Counter())[surface] += 1
         self._last = (-2, -1)
-        self._symbol = self._revealed = -1
+        self._token = self._revealed = -1
 
-    def reveal(self, symbol: int, place: int) -> str:
-        """A surface for a generated symbol at ``place``."""
-        self._symbol = symbol
-        if self._mode == "mark" or not self._replacer.proper(symbol):
-            return self._realise(symbol)
+    def surface(self, token: int, place: int) -> str:
+        """A surface for a generated token at ``place``."""
+        self._token = token
+        if self._mode == "mark" or not self._replacer.proper(token):
+            return self._surface(token)
         adjacent = self._last[0] == place - 1
         rank = self._last[1] + 1 if adjacent else 0
         self._last = (place, rank)
         if self._replacer.remembers:
             self._beside = self._beside if rank else []
-            self._beside.append(self._realise(symbol, self._beside))
+            self._beside.append(self._surface(token, self._beside))
             return self._beside[-1]
-        known = self._names.setdefault(symbol, [])
+        known = self._names.setdefault(token, [])
         if rank >= len(known):  # also the first of its kind behind a name of another
-            known.append(self._realise(symbol))
+            known.append(self._surface(token))
         return known[min(rank, len(known) - 1)]
 
-    def _realise(self, symbol: int, beside: Sequence[str] = ()) -> str:
-        """A word for ``symbol``; of the earlier ones none of those ``beside`` it."""
-        earlier = self._earlier.setdefault(symbol, Counter())
+    def _surface(self, token: int, beside: Sequence[str] = ()) -> str:
+        """A word for ``token``; of the earlier ones none of those ``beside`` it."""
+        earlier = self._earlier.setdefault(token, Counter())
         offered = earlier
         if beside:
             offered = Counter({w: n for w, n in earlier.items() if w not in beside})
-        word = self._replacer.realise(symbol, self._mode, self._random, offered)
+        word = self._replacer.draw_surface(token, self._mode, self._random, offered)
         earlier[word] += 1
         return word
 
@@ -92,11 +92,11 @@ class Writer:
             self._length += len(text)
             self._tail = (self._tail + text)[-40:]
 
-    def fill(self, item: Hidden) -> None:
-        """Append a revealed word, made to fit, and note where it stands."""
+    def place(self, item: Placeholder) -> None:
+        """Append a filled word, made to fit, and note where it stands."""
         if not item.word:
             return
-        own, self._revealed, self._symbol = self._symbol < 0, self._symbol, -1
+        own, self._revealed, self._token = self._token < 0, self._token, -1
         word = item.word if own or self._mode == "mark" else self._fit(item.word)
         if item.spaced:
             if not own:
@@ -104,7 +104,7 @@ class Writer:
             self.write(" ")
         start = self._length
         self.write(word)
-        self._marks.append((start, self._length, item.symbol))
+        self._marks.append((start, self._length, item.token))
 
     def _fit(self, word: str) -> str:
         proper = self._replacer.proper(self._revealed)

@@ -1,11 +1,11 @@
-"""Words: tokens that keep their leading space, and a policy for those that are rare.
+"""Words: pieces that keep their leading space, and a policy for those that are rare.
 
-A token is a word with its apostrophes, a number, a run of one punctuation mark, a run of line ends,
-or any other single character; a single space before it belongs to it. Joined together the tokens
-are the text. Scored on one canonical sequence of symbols (a word that is known is never written
+A piece is a word with its apostrophes, a number, a run of one punctuation mark, a run of line ends,
+or any other single character; a single space before it belongs to it. Joined together the pieces
+are the text. Scored on one canonical sequence of tokens (a word that is known is never written
 otherwise), so the bits are an upper bound.
 
-Does not handle: languages written without spaces, where a token is a whole clause.
+Does not handle: languages written without spaces, where a piece is a whole clause.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.words.rare_words.base import Material, Rare, RareWords
-from textgen.tokenizers.words.tokenizer import WordCodec, tokenise
+from textgen.tokenizers.words.rare_words.base import PolicyTrainingData, Rare, RareWords
+from textgen.tokenizers.words.tokenizer import WordTokenizer, pretokenize
 from textgen.tokenizers.words.vocabulary import Vocabulary, folded, split_space
 
 
@@ -51,31 +51,31 @@ class Words:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> WordCodec:
-        once: dict[str, str] = {}  # a string a type, not one a token
-        documents = [[once.setdefault(t, t) for t in tokenise(text)] for text in texts]
+    ) -> WordTokenizer:
+        once: dict[str, str] = {}  # a string a type, not one a piece
+        documents = [[once.setdefault(t, t) for t in pretokenize(text)] for text in texts]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
-        others = [tokenise(text) for text in tuning]
-        material = Material(
+        others = [pretokenize(text) for text in tuning]
+        data = PolicyTrainingData(
             documents=documents,
-            rare=[_rare(tokens, vocabulary, withheld) for tokens in documents],
+            rare=[_rare(pieces, vocabulary, withheld) for pieces in documents],
             tuning=others,
-            tuning_rare=[_rare(tokens, vocabulary) for tokens in others],
+            tuning_rare=[_rare(pieces, vocabulary) for pieces in others],
             vocabulary=vocabulary,
             pooled=not withheld,
             seed=seed,
         )
-        replacer = self.rare_words.fit(material)
-        codec = WordCodec(vocabulary, replacer, withheld, 1.0)
-        symbols = sum(len(codec.code(tokens, withheld).symbols) for tokens in documents[:50])
+        replacer = self.rare_words.fit(data)
+        tokenizer = WordTokenizer(vocabulary, replacer, withheld, 1.0)
+        tokens = sum(len(tokenizer.code(pieces, withheld).tokens) for pieces in documents[:50])
         characters = sum(len(text) for text in texts[:50])
-        return WordCodec(vocabulary, replacer, withheld, max(characters, 1) / max(symbols, 1))
+        return WordTokenizer(vocabulary, replacer, withheld, max(characters, 1) / max(tokens, 1))
 
     def _vocabulary(self, documents: list[list[str]], characters: Set[str]) -> Vocabulary:
         counts: Counter[str] = Counter()
-        for tokens in documents:
-            counts.update(tokens)
+        for pieces in documents:
+            counts.update(pieces)
         if self.case == "factored":
             counts = _fold(counts)
         ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -107,7 +107,7 @@ class Words:
             if count == 1 and zlib.crc32(word.encode("utf-8", "surrogatepass")) % 2
         )
 
-    def load(self, state: dict[str, Any]) -> WordCodec:
+    def load(self, state: dict[str, Any]) -> WordTokenizer:
         vocabulary = Vocabulary(
             tuple(state["words"]),
             tuple(state["counts"]),
@@ -115,24 +115,24 @@ class Words:
             state["characters"],
         )
         replacer = self.rare_words.load(state["rare_words"], vocabulary)
-        return WordCodec(
-            vocabulary, replacer, self._withheld(vocabulary), state["characters_per_symbol"]
+        return WordTokenizer(
+            vocabulary, replacer, self._withheld(vocabulary), state["characters_per_token"]
         )
 
 
 def _fold(counts: Counter[str]) -> Counter[str]:
     result: Counter[str] = Counter()
-    for token, count in counts.items():
-        space, core = split_space(token)
+    for piece, count in counts.items():
+        space, core = split_space(piece)
         result[space + next((lower for _, lower in folded(core)), core)] += count
     return result
 
 
 def _rare(
-    tokens: Sequence[str], vocabulary: Vocabulary, withheld: frozenset[str] = frozenset()
+    pieces: Sequence[str], vocabulary: Vocabulary, withheld: frozenset[str] = frozenset()
 ) -> list[Rare]:
     return [
-        Rare(token, place)
-        for place, token in enumerate(tokens)
-        if token in withheld or vocabulary.parts(token) is None
+        Rare(piece, place)
+        for place, piece in enumerate(pieces)
+        if piece in withheld or vocabulary.parts(piece) is None
     ]

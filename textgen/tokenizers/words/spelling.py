@@ -1,13 +1,13 @@
-"""P(word | symbol): what a replaced word costs, and how a new one is spelled.
+"""P(word | token): what a replaced word costs, and how a new one is spelled.
 
-A word that a symbol stands for is drawn from a mixture of up to three distributions: the training
-words the symbol stood for (the pool), a character model of those of its own class, and a character
+A word that a token stands for is drawn from a mixture of up to three distributions: the training
+words the token stood for (the pool), a character model of those of its own class, and a character
 model of all words, frequent ones included, for they are built alike. Words of the vocabulary are
 never spelled, so the character models are divided by the mass they leave to other strings. What
 remains open is small and on the safe side: strings that the word pattern would cut in two keep
 their mass.
 
-A rare word that stood in a document comes back there, above all a name. With a cache of the
+A rare word that stood in a document comes back there, above all a name. With a memory of the
 document (Kuhn & De Mori 1990) the mixture becomes the base of a Pitman-Yor process over its rare
 words so far, one table a word (Teh 2006):
 
@@ -48,13 +48,13 @@ PRIOR = 20.0
 """A class's mixture weights are drawn towards those of all classes as by so many words."""
 DISCOUNTS = tuple(i / 20 for i in range(1, 20))
 STRENGTHS = tuple(2.0**i for i in range(-2, 11))
-CACHE = (0.8, 32.0)
+MEMORY = (0.8, 32.0)
 """Discount d and strength θ where no validation words tell better."""
-CACHE_PRIOR = 0.25
-"""Weight of the squared distance from CACHE, in ln θ and in log-odds of d, against nats."""
+MEMORY_PRIOR = 0.25
+"""Weight of the squared distance from MEMORY, in ln θ and in log-odds of d, against nats."""
 
 
-class Earlier:
+class DocumentCounts:
     """The rare words of a document so far, by class."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Speller:
         order: of the character models.
         weights: class → weights of (pool, own character model, shared character model); the key
             ``""`` holds those of a class that is not listed.
-        cache: (discount d, strength θ) of the cache of a document; None for none.
+        memory: (discount d, strength θ) of the memory of a document; None for none.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class Speller:
         pooled: bool = True,
         order: int = 5,
         weights: Mapping[str, Sequence[float]] | None = None,
-        cache: Sequence[float] | None = None,
+        memory: Sequence[float] | None = None,
     ) -> None:
         self.examples = {key: dict(words) for key, words in examples.items()}
         self.alphabet = "".join(sorted(alphabet))
         self.pooled, self.order = pooled, order
         self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
-        self.cache = (cache[0], cache[1]) if cache else None
+        self.memory = (memory[0], memory[1]) if memory else None
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
         self._never_spelled, self._related = vocabulary, related
@@ -149,15 +149,15 @@ class Speller:
         total = sum(w for w, _ in pairs)
         return [(w / total, c) for w, c in pairs if w] if total else [(1.0, self._shared)]
 
-    def bits(self, word: str, name: str, earlier: Earlier | None = None) -> float:
+    def bits(self, word: str, name: str, earlier: DocumentCounts | None = None) -> float:
         """−log2 P(word | class, what came earlier), a character never seen named outright."""
         code = self._encode(word)
         log = self._log_mass(code, name)
-        if self.cache and earlier and earlier.totals[name]:
-            new, discount = self._share_of_new(name, earlier), self.cache[0]
+        if self.memory and earlier and earlier.totals[name]:
+            new, discount = self._share_of_new(name, earlier), self.memory[0]
             log += math.log(new)
             if count := earlier.counts[name][code]:
-                held = (count - discount) / (earlier.totals[name] + self.cache[1])
+                held = (count - discount) / (earlier.totals[name] + self.memory[1])
                 log = float(np.logaddexp(log, math.log(held)))
         return CHARACTER_BITS * code.count(chr(OTHER)) - log / math.log(2)
 
@@ -168,24 +168,24 @@ class Speller:
             self._logs[code, name] = float(np.logaddexp.reduce(logs))
         return self._logs[code, name]
 
-    def _share_of_new(self, name: str, earlier: Earlier) -> float:
-        """The mass that the words of a document leave to P(word | class); only with a cache."""
-        discount, strength = self.cache or CACHE
+    def _share_of_new(self, name: str, earlier: DocumentCounts) -> float:
+        """The mass that the words of a document leave to P(word | class); only with a memory."""
+        discount, strength = self.memory or MEMORY
         left = strength + discount * len(earlier.counts.get(name, ()))
         return left / (earlier.totals[name] + strength)
 
-    def remember(self, word: str, name: str, earlier: Earlier) -> None:
+    def remember(self, word: str, name: str, earlier: DocumentCounts) -> None:
         """Add a word of a class to what came earlier."""
         earlier.add(self._encode(word), name)
 
-    def charge(self, word: str, name: str, earlier: Earlier) -> float:
+    def charge(self, word: str, name: str, earlier: DocumentCounts) -> float:
         """The bits of the next rare word of a document, which from now on is an earlier one."""
         bits = self.bits(word, name, earlier)
         self.remember(word, name, earlier)
         return bits
 
     def following(
-        self, prefix: str, name: str, *, recall: bool = True, earlier: Earlier | None = None
+        self, prefix: str, name: str, *, recall: bool = True, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
         """What comes after the beginning of a word of a class; without ``recall``, of a new one.
 
@@ -196,9 +196,9 @@ class Speller:
         """
         code = self._encode(prefix)
         parts = self._mixture(name)
-        if self.cache and earlier and earlier.totals[name]:
+        if self.memory and earlier and earlier.totals[name]:
             new = self._share_of_new(name, earlier)
-            held = {word: n - self.cache[0] for word, n in earlier.counts[name].items()}
+            held = {word: n - self.memory[0] for word, n in earlier.counts[name].items()}
             parts = [(1 - new, Pool(held, self._size)), *((w * new, p) for w, p in parts)]
         mixture = [(w, p) for w, p in parts if recall or not isinstance(p, Pool)]
         scale = max(part.log_prefix_mass(code) for _, part in mixture)
@@ -211,11 +211,11 @@ class Speller:
     def pick(
         self, name: str, generator: random.Random, *, new: bool, earlier: Counter[str] | None = None
     ) -> str:
-        """A word of a class: with a cache perhaps an earlier one of the passage, else one of its
+        """A word of a class: with a memory perhaps an earlier one of the passage, else one of its
         training words, as often as it occurred there, or, if it is to be ``new`` or there are none,
         a newly spelled one."""
-        if self.cache and earlier:
-            discount, strength = self.cache
+        if self.memory and earlier:
+            discount, strength = self.memory
             held = [n - discount for n in earlier.values()]
             if generator.random() * (earlier.total() + strength) < sum(held):
                 (word,) = generator.choices(list(earlier), held)
@@ -277,29 +277,31 @@ class Speller:
         self.weights = {"": common}
         self.weights |= {n: _maximise(r, common, PRIOR) for n, r in rows.items() if r}
 
-    def tune_cache(self, documents: Iterable[Iterable[tuple[str, str]]]) -> None:
+    def tune_memory(self, documents: Iterable[Iterable[tuple[str, str]]]) -> None:
         """Choose discount and strength by the likelihood of the rare words, each with its class, of
-        whole validation documents; gives the speller a cache. To be called once it is tuned."""
+        whole validation documents; gives the speller a memory. To be called once it is tuned."""
         rows = []
         for document in documents:
-            earlier = Earlier()
+            earlier = DocumentCounts()
             for word, name in document:
                 code, before = self._encode(word), earlier.counts.get(name, Counter())
                 new = math.exp(self._log_mass(code, name))
                 rows.append((before[code], len(before), earlier.totals[name], new))
                 earlier.add(code, name)
-        self.cache = CACHE
+        self.memory = MEMORY
         if rows:
             counts, types, totals, new = np.array(rows).T
 
             def cost(setting: tuple[float, float]) -> float:
                 d, strength = setting
-                far = math.log(strength / CACHE[1]) ** 2 + (_log_odds(d) - _log_odds(CACHE[0])) ** 2
+                far = (
+                    math.log(strength / MEMORY[1]) ** 2 + (_log_odds(d) - _log_odds(MEMORY[0])) ** 2
+                )
                 mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
                 told = float(np.log(np.maximum(mass / (totals + strength), 1e-300)).sum())
-                return CACHE_PRIOR * far - told
+                return MEMORY_PRIOR * far - told
 
-            self.cache = min(itertools.product(DISCOUNTS, STRENGTHS), key=cost)
+            self.memory = min(itertools.product(DISCOUNTS, STRENGTHS), key=cost)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -308,7 +310,7 @@ class Speller:
             "pooled": self.pooled,
             "order": self.order,
             "weights": {name: list(weights) for name, weights in self.weights.items()},
-            **({"cache": list(self.cache)} if self.cache else {}),
+            **({"memory": list(self.memory)} if self.memory else {}),
         }
 
 

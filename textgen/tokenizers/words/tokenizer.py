@@ -1,4 +1,4 @@
-"""A text as words and back: tokens, their symbols, and what is written for them."""
+"""A text as words and back: pieces, their tokens, and what is written for them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from textgen.tokenizers.base import Codec
-from textgen.tokenizers.tokens import Encoded, Layout, Rendered, smallest_dtype
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.tokens import EncodedDocument, Layout, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import Writer
-from textgen.tokenizers.words.rare_words.base import Coded, Hidden, Rare, Replacer
+from textgen.tokenizers.words.rare_words.base import EncodedWords, Placeholder, Rare, Replacer
 from textgen.tokenizers.words.vocabulary import (
     FIRST_OWN,
     JOIN,
@@ -24,19 +24,19 @@ from textgen.tokenizers.words.vocabulary import (
     split_space,
 )
 
-TOKEN = re.compile(
+PIECE = re.compile(
     r"\n+| ?(?:[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|_+|([^\w\s])\1*)|\s",
 )
 
 
-def tokenise(text: str) -> list[str]:
-    """The tokens of a text; joined together they are the text."""
-    return [match.group() for match in TOKEN.finditer(text)]
+def pretokenize(text: str) -> list[str]:
+    """The pieces of a text; joined together they are the text."""
+    return [match.group() for match in PIECE.finditer(text)]
 
 
 @dataclass(frozen=True)
-class WordCodec(Codec):
-    """Symbols: the two reserved ones, the modifiers, the policy's own, the words by frequency."""
+class WordTokenizer(Tokenizer):
+    """Tokens: the two reserved ones, the modifiers, the policy's own, the words by frequency."""
 
     spaces_lead = True
     vocabulary: Vocabulary
@@ -49,7 +49,7 @@ class WordCodec(Codec):
         return self.replacer.first_word + len(self.vocabulary.words)
 
     @property
-    def characters_per_symbol(self) -> float:
+    def characters_per_token(self) -> float:
         return self.average
 
     @property
@@ -62,104 +62,106 @@ class WordCodec(Codec):
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the policy adds some
-        return (*Codec.unwritable, *self.replacer.unwritable)
+        return (*Tokenizer.unwritable, *self.replacer.unwritable)
 
     @cached_property
     def names(self) -> Sequence[str]:
         words = self.vocabulary.words
         return ("<boundary>", "<escape>", *MODIFIERS, *self.replacer.names, *words)
 
-    def code(self, tokens: Sequence[str], withheld: frozenset[str], charge: bool = False) -> Coded:
-        """The tokens of a document as symbols; ``withheld`` words are treated as rare."""
-        items = [item for each in self._items(tokens, withheld) for item in each]
-        return self.replacer.encode(items, tokens, charge)
+    def code(
+        self, pieces: Sequence[str], withheld: frozenset[str], charge: bool = False
+    ) -> EncodedWords:
+        """The pieces of a document as tokens; ``withheld`` words are treated as rare."""
+        items = [item for each in self._items(pieces, withheld) for item in each]
+        return self.replacer.encode(items, pieces, charge)
 
-    def _items(self, tokens: Sequence[str], withheld: frozenset[str]) -> Iterator[list[int | Rare]]:
-        """What the replacer is given for each token: its symbols, or that it is rare."""
+    def _items(self, pieces: Sequence[str], withheld: frozenset[str]) -> Iterator[list[int | Rare]]:
+        """What the replacer is given for each piece: its tokens, or that it is rare."""
         first = self.replacer.first_word
-        for place, token in enumerate(tokens):
-            parts = self.vocabulary.parts(token)
-            if parts is None or token in withheld:
-                yield [Rare(token, place)]
+        for place, piece in enumerate(pieces):
+            parts = self.vocabulary.parts(piece)
+            if parts is None or piece in withheld:
+                yield [Rare(piece, place)]
             else:
                 yield [*parts[0], first + parts[1]]
 
-    def encode(self, text: str, *, training: bool = False) -> Encoded:
-        tokens = tokenise(text)
-        coded = self.code(tokens, self.withheld if training else frozenset(), not training)
-        return Encoded(
-            np.array(coded.symbols, dtype=smallest_dtype(self.size)),
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
+        pieces = pretokenize(text)
+        coded = self.code(pieces, self.withheld if training else frozenset(), not training)
+        return EncodedDocument(
+            np.array(coded.tokens, dtype=smallest_dtype(self.size)),
             tuple(coded.surfaces),
             np.array(coded.bits, dtype=np.float64),
             len(text),
-            len(tokens),
+            len(pieces),
             coded.replaced,
         )
 
     def layout(self, text: str) -> Layout:
-        tokens = tokenise(text)
-        coded = self.code(tokens, frozenset())
+        pieces = pretokenize(text)
+        coded = self.code(pieces, frozenset())
         ends, told = list[int](), 0
-        for token, items in zip(tokens, self._items(tokens, frozenset()), strict=True):
+        for piece, items in zip(pieces, self._items(pieces, frozenset()), strict=True):
             ends += [told] * (len(items) - 1)  # modifiers tell nothing by themselves
-            told += len(token)
+            told += len(piece)
             ends.append(told)
         sources = np.array(coded.sources, dtype=np.int64)
         before = np.array([0, *ends])[sources]
         last = np.append(sources[1:] != sources[:-1], True)[: len(sources)]
-        # of the symbols of one item the last tells it; between two there may be words left out
+        # of the tokens of one item the last tells it; between two there may be words left out
         ends_of = np.where(last, np.array([*ends, 0])[sources], before)
         return Layout(ends_of, np.array(coded.places, dtype=np.int64), before)
 
-    def decode(self, encoded: Encoded) -> str:
+    def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
-        items = self.replacer.decode(encoded.symbols.tolist(), lambda symbol, place: next(surfaces))
+        items = self.replacer.decode(encoded.tokens.tolist(), lambda token, place: next(surfaces))
         words = _Words(self.vocabulary, self.replacer.first_word)
         return "".join(words.text(item) for item in items)
 
     def render(
-        self, symbols: np.ndarray, *, before: str = "", realise: str = "pool", seed: int = 0
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
     ) -> Rendered:
-        writer = Writer(self.replacer, realise, Random(seed), before, self._opened(before))
+        writer = Writer(self.replacer, fill, Random(seed), before, self._opened(before))
         words = _Words(self.vocabulary, self.replacer.first_word)
-        for item in self.replacer.decode([int(s) for s in symbols], writer.reveal):
-            if isinstance(item, Hidden):
+        for item in self.replacer.decode([int(s) for s in tokens], writer.surface):
+            if isinstance(item, Placeholder):
                 words.text(item)
-                writer.fill(item)
+                writer.place(item)
             else:
                 writer.write(words.text(item))
         return writer.rendered()
 
     def _opened(self, prompt: str) -> list[tuple[int, str]]:
-        """The symbols of a prompt that leave something open, each with what it stands for, if the
+        """The tokens of a prompt that leave something open, each with what it stands for, if the
         policy has a use for them; its last space belongs to the word that comes next."""
         prompt = prompt.removesuffix(" ")
         if not prompt or not self.replacer.remembers:
             return []
-        coded = self.code(tokenise(prompt), frozenset())
+        coded = self.code(pretokenize(prompt), frozenset())
         places = zip(coded.places, coded.surfaces, strict=True)
-        return [(coded.symbols[place], surface) for place, surface in places]
+        return [(coded.tokens[place], surface) for place, surface in places]
 
     def state(self) -> dict[str, Any]:
         return {
             "words": list(self.vocabulary.words),
             "counts": list(self.vocabulary.counts),
             "characters": self.vocabulary.characters,
-            "characters_per_symbol": self.average,
+            "characters_per_token": self.average,
             "rare_words": self.replacer.state(),
         }
 
 
 class _Words:
-    """Symbols of words and modifiers, one after another, as text."""
+    """Tokens of words and modifiers, one after another, as text."""
 
     def __init__(self, vocabulary: Vocabulary, first: int) -> None:
         self._words, self._first = vocabulary.words, first
         self._join, self._case = False, 0
 
-    def text(self, item: int | Hidden) -> str:
+    def text(self, item: int | Placeholder) -> str:
         """The text that ``item`` adds; a modifier adds none and waits for its word."""
-        if isinstance(item, Hidden):
+        if isinstance(item, Placeholder):
             self._join, self._case = False, 0
             return " " * item.spaced + item.word
         if item < self._first:

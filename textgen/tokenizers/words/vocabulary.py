@@ -1,4 +1,4 @@
-"""The words with symbols of their own, and the modifiers that make other forms of them."""
+"""The words with tokens of their own, and the modifiers that make other forms of them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from textgen.tokenizers.tokens import RESERVED
 JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
 """Modifiers of the word behind them: without its leading space, with a capital, all capitals."""
 REMEMBERED = 500_000
-"""Tokens whose parts are kept."""
+"""Pieces whose parts are kept."""
 MODIFIERS = ("<join>", "<capital>", "<upper>")
 FIRST_OWN = RESERVED + len(MODIFIERS)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that have symbols of their own.
+    """The words that have tokens of their own.
 
     Attributes:
-        words: tokens with their leading spaces, frequent ones first.
+        words: pieces with their leading spaces, frequent ones first.
         counts: how often each occurs in the training split.
         factored: case is always carried by a modifier; else only where a word is not known as it
             stands.
@@ -40,16 +40,16 @@ class Vocabulary:
     def _known(self) -> dict[str, tuple[tuple[int, ...], int] | None]:
         return {}
 
-    def parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
-        """Modifiers and index of the word that together are ``token``; None if it is rare."""
-        if token not in self._known:
+    def parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
+        """Modifiers and index of the word that together are ``piece``; None if it is rare."""
+        if piece not in self._known:
             if len(self._known) > REMEMBERED:
                 self._known.clear()
-            self._known[token] = self._parts(token)
-        return self._known[token]
+            self._known[piece] = self._parts(piece)
+        return self._known[piece]
 
-    def _parts(self, token: str) -> tuple[tuple[int, ...], int] | None:
-        space, core = split_space(token)
+    def _parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
+        space, core = split_space(piece)
         forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
         if self.factored:
             forms = forms[1:] or forms
@@ -76,9 +76,9 @@ class Vocabulary:
         )
 
 
-def split_space(token: str) -> tuple[str, str]:
-    """The leading space of a token, if it has one, and the rest; a space alone is all rest."""
-    return (" ", token[1:]) if token[:1] == " " and token[1:] else ("", token)
+def split_space(piece: str) -> tuple[str, str]:
+    """The leading space of a piece, if it has one, and the rest; a space alone is all rest."""
+    return (" ", piece[1:]) if piece[:1] == " " and piece[1:] else ("", piece)
 
 
 def folded(word: str) -> list[tuple[tuple[int, ...], str]]:

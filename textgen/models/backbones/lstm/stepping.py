@@ -1,4 +1,4 @@
-"""A stack that reads one symbol at a time, as plain arithmetic on its weights.
+"""A stack that reads one token at a time, as plain arithmetic on its weights.
 
 Inside a loop that writes text, layers cost time twice: when the loop is compiled, for every layer
 is traced and optimised, and at every step, because a product of one row with a matrix runs on one
@@ -24,10 +24,10 @@ FEW_ROWS = 4
 
 
 class Step:
-    """What a stack computes for one symbol; to be made in the graph that calls it, so that its
+    """What a stack computes for one token; to be made in the graph that calls it, so that its
     weights are put in order once and not at every step.
 
-    Called like the stack: [symbols (B, 1) or vectors (B, 1, units), h₁, c₁, …] → [logits (B, 1, V),
+    Called like the stack: [tokens (B, 1) or vectors (B, 1, units), h₁, c₁, …] → [logits (B, 1, V),
     h₁, c₁, …]. Dropout is that of a network which is not trained: none.
 
     Args:
@@ -43,12 +43,12 @@ class Step:
         embedding = self._layers.get("embedding")
         self._vectors = None if embedding is None else tf.convert_to_tensor(embedding.embeddings)
         self._cells, number = [], 1
-        reads_symbols = len(stack.inputs[0].shape) == 2
+        reads_tokens = len(stack.inputs[0].shape) == 2
         while layer := self._layers.get(f"lstm{number}"):
             cell = layer.cell
             kernel, recurrent = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel))
             # a one-hot vector times the kernel is one of its rows: no product
-            table = kernel if number == 1 and reads_symbols and embedding is None else None
+            table = kernel if number == 1 and reads_tokens and embedding is None else None
             joined = recurrent if table is not None else tf.concat([kernel, recurrent], axis=0)
             bias = tf.convert_to_tensor(cell.bias)
             normalise = self._layers.get(f"normalisation{number}")
@@ -105,11 +105,11 @@ class Step:
         return int(self._outputs["tail"][0].width)
 
     def head(self, features: Any) -> Any:
-        """Logits of the frequent symbols and, last, of the tail: (B, n) → (B, head + 1)."""
+        """Logits of the frequent tokens and, last, of the tail: (B, n) → (B, head + 1)."""
         return self._dense("head", features)
 
     def tail(self, features: Any) -> Any:
-        """ln P of the other symbols if it is one of them: (B, n) → (B, V − head)."""
+        """ln P of the other tokens if it is one of them: (B, n) → (B, V − head)."""
         if "tail_projection" in self._outputs:
             features = self._dense("tail_projection", features)
         return tf.nn.log_softmax(self._dense("tail", features))

@@ -1,8 +1,8 @@
 """What every rare-word policy gives: a replacer fitted on the training split.
 
-The word tokenizer cuts a text into tokens, a leading space belonging to its token. Tokens of the
-vocabulary become a symbol each, behind modifiers where only another form of the word is known. The
-rest are rare, and the replacer's business. It owns the symbols from ``FIRST_OWN`` on; those of the
+The word tokenizer cuts a text into pieces, a leading space belonging to its piece. Pieces of the
+vocabulary become a token each, behind modifiers where only another form of the word is known. The
+rest are rare, and the replacer's business. It owns the tokens from ``FIRST_OWN`` on; those of the
 vocabulary's words follow, the frequent ones first.
 """
 
@@ -22,34 +22,34 @@ from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary, spl
 
 @dataclass(frozen=True)
 class Rare:
-    """A token that is not in the vocabulary: ``tokens[place]`` of its document."""
+    """A piece that is not in the vocabulary: ``pieces[place]`` of its document."""
 
-    token: str
+    piece: str
     place: int
 
     @property
     def core(self) -> str:
-        return split_space(self.token)[1]
+        return split_space(self.piece)[1]
 
     @property
     def spaced(self) -> bool:
-        return self.token != self.core
+        return self.piece != self.core
 
     @property
     def joining(self) -> list[int]:
-        """The modifier that stands before its symbols where it has no leading space."""
+        """The modifier that stands before its tokens where it has no leading space."""
         return [] if self.spaced else [JOIN]
 
 
 @dataclass(frozen=True)
-class Material:
+class PolicyTrainingData:
     """What a policy is fitted on.
 
     Attributes:
-        documents: the tokens of each training document.
-        rare: the rare tokens of each training document.
+        documents: the pieces of each training document.
+        rare: the rare pieces of each training document.
         tuning, tuning_rare: the same of the validation documents, for tuning alone.
-        vocabulary: the words with symbols of their own.
+        vocabulary: the words with tokens of their own.
         pooled: whether the rare words of training are outside the vocabulary; where it holds every
             word, the withheld ones are examples of rare words all the same.
         seed: of whatever is random.
@@ -65,43 +65,43 @@ class Material:
 
 
 @dataclass
-class Coded:
-    """A document as symbols, growing; the attributes are those of ``Encoded``.
+class EncodedWords:
+    """A document as tokens, growing; the attributes are those of ``EncodedDocument``.
 
-    ``sources`` holds the number of the item that each symbol came from, ``places`` the symbol that
+    ``sources`` holds the number of the item that each token came from, ``places`` the token that
     each surface belongs to.
     """
 
-    symbols: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
     surfaces: list[str] = field(default_factory=list)
     bits: list[float] = field(default_factory=list)
     replaced: int = 0
     sources: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
 
-    def add(self, source: int, *symbols: int) -> None:
-        """Symbols of an item."""
-        self.symbols += symbols
-        self.sources += [source] * len(symbols)
+    def add(self, source: int, *tokens: int) -> None:
+        """Tokens of an item."""
+        self.tokens += tokens
+        self.sources += [source] * len(tokens)
 
     def leave_open(self, surface: str, *bits: float) -> None:
-        """What the last symbol stands for, and its charge if there is one."""
+        """What the last token stands for, and its charge if there is one."""
         self.surfaces.append(surface)
-        self.places.append(len(self.symbols) - 1)
+        self.places.append(len(self.tokens) - 1)
         self.bits += bits
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """Text that a symbol stood for: ``word`` behind its leading space, if ``spaced``."""
+class Placeholder:
+    """Text that a token stood for: ``word`` behind its leading space, if ``spaced``."""
 
     word: str
     spaced: bool
-    symbol: str
+    token: str
 
 
-Reveal = Callable[[int, int], str]
-"""(symbol, its place among the symbols) → the surface it stands for."""
+Fill = Callable[[int, int], str]
+"""(token, its place among the tokens) → the surface it stands for."""
 
 
 class Replacer(ABC):
@@ -112,9 +112,9 @@ class Replacer(ABC):
     extra_data: tuple[str, ...] = ()
     """What it knows from elsewhere than the training split."""
     unwritable: tuple[int, ...] = ()
-    """Symbols of its own that generation never draws."""
+    """Tokens of its own that generation never draws."""
     names: tuple[str, ...] = ()
-    """Its own symbols' names, ``FIRST_OWN`` and up."""
+    """Its own tokens' names, ``FIRST_OWN`` and up."""
 
     @property
     def remembers(self) -> bool:
@@ -123,36 +123,38 @@ class Replacer(ABC):
 
     @property
     def first_word(self) -> int:
-        """The symbol of the vocabulary's first word."""
+        """The token of the vocabulary's first word."""
         return FIRST_OWN + len(self.names)
 
     @abstractmethod
-    def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
-        """A document as symbols.
+    def encode(
+        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+    ) -> EncodedWords:
+        """A document as tokens.
 
         Args:
-            items: symbols of known words and modifiers, and the rare words between them.
-            tokens: the whole document, for those that look around.
+            items: tokens of known words and modifiers, and the rare words between them.
+            pieces: the whole document, for those that look around.
             charge: whether the bits are wanted; else they stay empty.
         """
 
     @abstractmethod
-    def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
-        """The symbols of known words and modifiers, and the text between them. ``reveal`` is asked
-        once for each symbol that leaves something open, in order."""
+    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
+        """The tokens of known words and modifiers, and the text between them. ``fill`` is asked
+        once for each token that leaves something open, in order."""
 
-    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
-        """A surface for a generated symbol: what ``reveal`` answers when there is no text.
-        ``earlier`` are the words that this symbol stood for in the passage. Every policy whose
-        symbols leave something open supplies it."""
+    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+        """A surface for a generated token: what ``fill`` answers when there is no text.
+        ``earlier`` are the words that this token stood for in the passage. Every policy whose
+        tokens leave something open supplies it."""
         raise NotImplementedError
 
     def known(self, word: str) -> bool:
         """Whether the training split has this word as it stands."""
         return False
 
-    def proper(self, symbol: int) -> bool | None:
-        """Whether a symbol stands for names; None where that is not known."""
+    def proper(self, token: int) -> bool | None:
+        """Whether a token stands for names; None where that is not known."""
         return None
 
     @abstractmethod
@@ -163,39 +165,39 @@ class Replacer(ABC):
 class RareWords(Protocol):
     """The settings of a policy."""
 
-    def fit(self, material: Material) -> Replacer: ...
+    def fit(self, data: PolicyTrainingData) -> Replacer: ...
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Replacer: ...
 
 
 def fitted_speller(
-    material: Material,
+    data: PolicyTrainingData,
     classes: Callable[[Sequence[str], Sequence[Rare]], Sequence[str]],
-    document_cache: bool = False,
+    memory: bool = False,
 ) -> Speller:
     """The spelling model of the training split's rare words by class, tuned on validation."""
     examples: dict[str, Counter[str]] = {}
-    for tokens, rare in zip(material.documents, material.rare, strict=True):
-        for name, word in zip(classes(tokens, rare), rare, strict=True):
+    for pieces, rare in zip(data.documents, data.rare, strict=True):
+        for name, word in zip(classes(pieces, rare), rare, strict=True):
             examples.setdefault(name, Counter())[word.core] += 1
     speller = Speller(
         examples,
-        material.vocabulary.characters,
-        partial(getattr, material.vocabulary, "never_spelled"),
-        material.vocabulary.cores,
-        pooled=material.pooled,
+        data.vocabulary.characters,
+        partial(getattr, data.vocabulary, "never_spelled"),
+        data.vocabulary.cores,
+        pooled=data.pooled,
     )
     documents = [
-        list(zip((word.core for word in rare), classes(tokens, rare), strict=True))
-        for tokens, rare in zip(material.tuning, material.tuning_rare, strict=True)
+        list(zip((word.core for word in rare), classes(pieces, rare), strict=True))
+        for pieces, rare in zip(data.tuning, data.tuning_rare, strict=True)
     ]
     words: dict[str, list[str]] = {}
     for document in documents:
-        # a cache tells what comes again
-        for core, name in dict.fromkeys(document) if document_cache else document:
+        # a memory tells what comes again
+        for core, name in dict.fromkeys(document) if memory else document:
             words.setdefault(name, []).append(core)
     speller.tune(words)
-    if document_cache:
-        speller.tune_cache(documents)
+    if memory:
+        speller.tune_memory(documents)
     return speller
 
 
@@ -209,5 +211,5 @@ def loaded_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
         pooled=state["pooled"],
         order=state["order"],
         weights=state["weights"],
-        cache=state.get("cache"),
+        memory=state.get("memory"),
     )

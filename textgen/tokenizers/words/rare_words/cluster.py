@@ -15,7 +15,12 @@ import numpy as np
 from pydantic import Field
 
 from textgen.core import Count
-from textgen.tokenizers.words.rare_words.base import Material, Rare, fitted_speller, loaded_speller
+from textgen.tokenizers.words.rare_words.base import (
+    PolicyTrainingData,
+    Rare,
+    fitted_speller,
+    loaded_speller,
+)
 from textgen.tokenizers.words.rare_words.placeholders import Placeholders
 from textgen.tokenizers.words.rare_words.similar import Guess, word_vectors
 from textgen.tokenizers.words.spelling import Speller
@@ -24,7 +29,7 @@ from textgen.tokenizers.words.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Cluster:
-    """One symbol a cluster: k-means over gensim vectors of the rare words.
+    """One token a cluster: k-means over gensim vectors of the rare words.
 
     A word costs P(cluster | history) · P(word | cluster), the latter a mixture of the cluster's
     training words and of spelling.
@@ -34,30 +39,30 @@ class Cluster:
         vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
         size: of a vector.
         epochs: passes over the training split.
-        document_cache: a rare word that stood in the document before is cheaper than a new one.
+        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     clusters: Annotated[int, Field(gt=1)] = 50
     vectors: Literal["fasttext", "word2vec"] = "fasttext"
     size: Count = 64
     epochs: Count = 5
-    document_cache: bool = False
+    memory: bool = False
 
-    def fit(self, material: Material) -> Placeholders:
-        words = sorted({word.core for rare in material.rare for word in rare})
+    def fit(self, data: PolicyTrainingData) -> Placeholders:
+        words = sorted({word.core for rare in data.rare for word in rare})
         if not words:
             return Clustered(
                 ("0",),
-                fitted_speller(material, lambda _, rare: ["0"] * len(rare), self.document_cache),
+                fitted_speller(data, lambda _, rare: ["0"] * len(rare), self.memory),
                 {},
             )
-        learnt = word_vectors(material, self.vectors, self.size, self.epochs)
+        learnt = word_vectors(data, self.vectors, self.size, self.epochs)
         points = np.stack([learnt[word] for word in words])
-        numbers = _k_means(points, min(self.clusters, len(words)), material.seed)
+        numbers = _k_means(points, min(self.clusters, len(words)), data.seed)
         known = {word: str(number) for word, number in zip(words, numbers, strict=True)}
         guess = Guess(known)
         speller = fitted_speller(
-            material, lambda tokens, rare: [guess(word.core) for word in rare], self.document_cache
+            data, lambda pieces, rare: [guess(word.core) for word in rare], self.memory
         )
         return Clustered(tuple(sorted(set(known.values()), key=int)), speller, known)
 
@@ -86,7 +91,7 @@ class Clustered(Placeholders):
         self._guess = Guess(known or {"": clusters[0]})
         self.names = tuple(f"<cluster {name}>" for name in self.classes)
 
-    def classify(self, tokens: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
+    def classify(self, pieces: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
         return [self._guess(word.core) for word in rare]
 
     def state(self) -> dict[str, Any]:

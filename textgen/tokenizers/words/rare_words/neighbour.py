@@ -19,17 +19,17 @@ import numpy as np
 
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.words.rare_words.base import (
-    Coded,
-    Hidden,
-    Material,
+    EncodedWords,
+    Fill,
+    Placeholder,
+    PolicyTrainingData,
     Rare,
     Replacer,
-    Reveal,
     fitted_speller,
     loaded_speller,
 )
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
-from textgen.tokenizers.words.spelling import Earlier, Speller
+from textgen.tokenizers.words.spelling import DocumentCounts, Speller
 from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 
@@ -48,7 +48,7 @@ class Neighbour:
         size: of a vector.
         epochs: passes over the training split.
         model: the spaCy package for ``same_tag``, or ``"auto"``.
-        document_cache: a rare word that stood in the document before is cheaper than a new one.
+        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     same_tag: bool = False
@@ -56,25 +56,25 @@ class Neighbour:
     size: Count = 64
     epochs: Count = 5
     model: str = "auto"
-    document_cache: bool = False
+    memory: bool = False
 
-    def fit(self, material: Material) -> Substituted:
-        vocabulary = material.vocabulary
-        stand_ins = self._stand_ins(material)
+    def fit(self, data: PolicyTrainingData) -> Substituted:
+        vocabulary = data.vocabulary
+        stand_ins = self._stand_ins(data)
         guess = Guess(stand_ins)
         speller = fitted_speller(
-            material, lambda tokens, rare: [guess(word.core) for word in rare], self.document_cache
+            data, lambda pieces, rare: [guess(word.core) for word in rare], self.memory
         )
         uses = _uses(vocabulary, speller)
-        strength, excess = _tune(material, guess, uses)
+        strength, excess = _tune(data, guess, uses)
         extra = (describe_tagger(self.model),) if self.same_tag else ()
         return Substituted(vocabulary, speller, stand_ins, strength, excess, extra)
 
-    def _stand_ins(self, material: Material) -> dict[str, str]:
+    def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         """The known word for each rare word of the training split."""
-        rare = sorted({word.core for each in material.rare for word in each})
-        known = [w for w in candidates(material.vocabulary) if w.isalpha()]
-        withheld = frozenset() if material.pooled else frozenset(rare)
+        rare = sorted({word.core for each in data.rare for word in each})
+        known = [w for w in candidates(data.vocabulary) if w.isalpha()]
+        withheld = frozenset() if data.pooled else frozenset(rare)
         known = [word for word in known if word not in withheld]
         if not known:
             raise TextgenError(
@@ -85,9 +85,9 @@ class Neighbour:
             )
         if not rare:
             return {known[0]: known[0]}
-        learnt = word_vectors(material, self.vectors, self.size, self.epochs)
+        learnt = word_vectors(data, self.vectors, self.size, self.epochs)
         known = [w for w in known if w in learnt.key_to_index]
-        tags = _usual_tags(material, self.model) if self.same_tag else {}
+        tags = _usual_tags(data, self.model) if self.same_tag else {}
         targets = _directions(learnt, known)
         kinds = np.array([tags.get(word, "") for word in known])
         result = {}
@@ -133,28 +133,28 @@ def _directions(learnt: Any, words: Sequence[str]) -> np.ndarray:
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
 
 
-def _usual_tags(material: Material, model: str) -> dict[str, str]:
+def _usual_tags(data: PolicyTrainingData, model: str) -> dict[str, str]:
     """The most frequent tag of every training word."""
     counts: dict[str, Counter[str]] = {}
-    tagged = tag_documents(material.documents, model)
-    for tokens, tags in zip(material.documents, tagged, strict=True):
-        for token, tag in zip(tokens, tags, strict=True):
-            counts.setdefault(known_form(token, material.vocabulary), Counter())[tag] += 1
+    tagged = tag_documents(data.documents, model)
+    for pieces, tags in zip(data.documents, tagged, strict=True):
+        for piece, tag in zip(pieces, tags, strict=True):
+            counts.setdefault(known_form(piece, data.vocabulary), Counter())[tag] += 1
     return {word: min(c, key=lambda tag: (-c[tag], tag)) for word, c in counts.items()}
 
 
 def _tune(
-    material: Material, guess: Guess, uses: Mapping[str, tuple[int, int]]
+    data: PolicyTrainingData, guess: Guess, uses: Mapping[str, tuple[int, int]]
 ) -> tuple[float, float]:
     """The strength of the overall rate, and by how much new text exceeds it."""
-    vocabulary = material.vocabulary
+    vocabulary = data.vocabulary
     able = set(candidates(vocabulary))
     literal: Counter[str] = Counter()
     substituted: Counter[str] = Counter()
-    for tokens, rare in zip(material.tuning, material.tuning_rare, strict=True):
+    for pieces, rare in zip(data.tuning, data.tuning_rare, strict=True):
         substituted.update(guess(word.core) for word in rare)
-        for token in tokens:
-            if (parts := vocabulary.parts(token)) is not None:
+        for piece in pieces:
+            if (parts := vocabulary.parts(piece)) is not None:
                 word = vocabulary.words[parts[1]].removeprefix(" ")
                 literal[word] += vocabulary.words[parts[1]] == " " + word
     base = _rate(uses, vocabulary)
@@ -226,16 +226,18 @@ class Substituted(Replacer):
 
     @property
     def remembers(self) -> bool:
-        return self.speller.cache is not None
+        return self.speller.memory is not None
 
-    def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
-        coded, cased, earlier = Coded(), False, Earlier()
+    def encode(
+        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+    ) -> EncodedWords:
+        coded, cased, earlier = EncodedWords(), False, DocumentCounts()
         for number, item in enumerate(items):
             if isinstance(item, Rare):
                 name = self._guess(item.core)
                 coded.replaced += 1
-                symbol = FIRST_OWN + self._vocabulary.index[" " + name]
-                coded.add(number, *item.joining, symbol)
+                token = FIRST_OWN + self._vocabulary.index[" " + name]
+                coded.add(number, *item.joining, token)
                 coded.leave_open(item.core)
                 if charge:
                     bits = self.speller.charge(item.core, name, earlier)
@@ -250,20 +252,20 @@ class Substituted(Replacer):
             cased = item in (CAPITAL, UPPER)
         return coded
 
-    def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
+    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
         joined = cased = False
-        for place, symbol in enumerate(symbols):
-            literal = None if cased else self._able.get(symbol)
-            word = literal if literal is None else reveal(symbol, place)
+        for place, token in enumerate(tokens):
+            literal = None if cased else self._able.get(token)
+            word = literal if literal is None else fill(token, place)
             if word is None or word == literal:
-                yield symbol
+                yield token
             else:
-                yield Hidden(word, not joined, literal or "")
-            cased = symbol in (CAPITAL, UPPER)
-            joined = symbol == JOIN
+                yield Placeholder(word, not joined, literal or "")
+            cased = token in (CAPITAL, UPPER)
+            joined = token == JOIN
 
-    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
-        word = self._able[symbol]
+    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+        word = self._able[token]
         if mode == "mark" or random.random() >= self._chances[word]:
             return word
         substituted = Counter({w: n for w, n in earlier.items() if w != word})

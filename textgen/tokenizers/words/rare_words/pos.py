@@ -1,8 +1,8 @@
 """A rare word becomes its part of speech.
 
-The tag is a symbol of the text and is paid for like any other, so the tagger may look ahead. Only
+The tag is a token of the text and is paid for like any other, so the tagger may look ahead. Only
 classes that new words join are told apart (nouns, verbs, adjectives, adverbs, numerals); the rest
-share one symbol, which generation never draws, for nothing sensible could fill it.
+share one token, which generation never draws, for nothing sensible could fill it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from textgen.tokenizers.words.rare_words.base import Material, Rare, fitted_speller, loaded_speller
+from textgen.tokenizers.words.rare_words.base import (
+    PolicyTrainingData,
+    Rare,
+    fitted_speller,
+    loaded_speller,
+)
 from textgen.tokenizers.words.rare_words.placeholders import Placeholders
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
@@ -30,18 +35,18 @@ REST = "other"
 
 @dataclass(frozen=True)
 class Pos:
-    """One symbol a part of speech.
+    """One token a part of speech.
 
     Args:
         tags: ``"fine"`` for Penn Treebank tags, which carry the inflection; ``"coarse"`` for six
             classes; ``"noun"`` replaces all nouns with the same one and tells nothing else apart.
         model: a spaCy package, or ``"auto"``.
-        document_cache: a rare word that stood in the document before is cheaper than a new one.
+        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     tags: Literal["fine", "coarse", "noun"] = "fine"
     model: str = "auto"
-    document_cache: bool = False
+    memory: bool = False
 
     def classes(self) -> tuple[str, ...]:
         if self.tags == "noun":
@@ -55,15 +60,15 @@ class Pos:
             return REST
         return tag if self.tags == "fine" else COARSE[tag]
 
-    def classify(self, tokens: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
+    def classify(self, pieces: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
         """The class of each rare word of a document, from the whole of it."""
         if not rare:
             return []
-        (tags,) = tag_documents([tokens], self.model)
+        (tags,) = tag_documents([pieces], self.model)
         return [self.class_of(tags[word.place]) for word in rare]
 
-    def fit(self, material: Material) -> Placeholders:
-        return Tagged(self, fitted_speller(material, self.classify, self.document_cache))
+    def fit(self, data: PolicyTrainingData) -> Placeholders:
+        return Tagged(self, fitted_speller(data, self.classify, self.memory))
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Placeholders:
         return Tagged(self, loaded_speller(state["speller"], vocabulary))
@@ -78,9 +83,9 @@ class Tagged(Placeholders):
         self.extra_data = (describe_tagger(settings.model),)
         self.unwritable = (FIRST_OWN + self.classes.index(REST),)
 
-    def classify(self, tokens: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
-        return self._settings.classify(tokens, rare)
+    def classify(self, pieces: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
+        return self._settings.classify(pieces, rare)
 
-    def proper(self, symbol: int) -> bool | None:
-        name = self.classes[symbol - FIRST_OWN]
+    def proper(self, token: int) -> bool | None:
+        name = self.classes[token - FIRST_OWN]
         return None if name == "NOUN" and self._settings.tags == "noun" else name in NAMES

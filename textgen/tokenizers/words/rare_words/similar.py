@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from textgen.embeddings import train_vectors
-from textgen.tokenizers.words.rare_words.base import Material
+from textgen.tokenizers.words.rare_words.base import PolicyTrainingData
 from textgen.tokenizers.words.vocabulary import Vocabulary, split_space
 
 PIECE = 1000
@@ -15,21 +15,21 @@ LONGEST = 6
 
 
 def word_vectors(
-    material: Material, kind: Literal["word2vec", "fasttext"], size: int, epochs: int
+    data: PolicyTrainingData, kind: Literal["word2vec", "fasttext"], size: int, epochs: int
 ) -> Any:
     """gensim vectors of every word of the training split, in the form the vocabulary knows it."""
     sentences = [
-        [known_form(token, material.vocabulary) for token in tokens[i : i + PIECE]]
-        for tokens in material.documents
-        for i in range(0, len(tokens), PIECE)
+        [known_form(piece, data.vocabulary) for piece in pieces[i : i + PIECE]]
+        for pieces in data.documents
+        for i in range(0, len(pieces), PIECE)
     ]
-    return train_vectors(sentences, kind=kind, size=size, epochs=epochs, seed=material.seed)
+    return train_vectors(sentences, kind=kind, size=size, epochs=epochs, seed=data.seed)
 
 
-def known_form(token: str, vocabulary: Vocabulary) -> str:
-    """The vocabulary's word for a token, or a rare token itself, without the leading space."""
-    parts = vocabulary.parts(token)
-    word = token if parts is None else vocabulary.words[parts[1]]
+def known_form(piece: str, vocabulary: Vocabulary) -> str:
+    """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
+    parts = vocabulary.parts(piece)
+    word = piece if parts is None else vocabulary.words[parts[1]]
     return split_space(word)[1]
 
 

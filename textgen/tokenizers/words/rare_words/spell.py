@@ -1,4 +1,4 @@
-"""A rare word is written out in characters, which are ordinary symbols of the main model."""
+"""A rare word is written out in characters, which are ordinary tokens of the main model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from random import Random
 from typing import Any
 
 from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE
-from textgen.tokenizers.words.rare_words.base import Coded, Hidden, Material, Rare, Replacer, Reveal
+from textgen.tokenizers.words.rare_words.base import (
+    EncodedWords,
+    Fill,
+    Placeholder,
+    PolicyTrainingData,
+    Rare,
+    Replacer,
+)
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary
 
 NAME = "spelled"
@@ -17,26 +24,28 @@ NAME = "spelled"
 
 @dataclass(frozen=True)
 class Spell:
-    """Characters and an end-of-word symbol. Nothing is hidden, so nothing is charged beside the
+    """Characters and an end-of-word token. Nothing is hidden, so nothing is charged beside the
     model but characters that were never seen. It has no settings."""
 
-    def fit(self, material: Material) -> Spelled:
-        return Spelled(material.vocabulary.characters)
+    def fit(self, data: PolicyTrainingData) -> Spelled:
+        return Spelled(data.vocabulary.characters)
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Spelled:
         return Spelled(vocabulary.characters)
 
 
 class Spelled(Replacer):
-    """The first symbol is the end of a word, then come the characters."""
+    """The first token is the end of a word, then come the characters."""
 
     def __init__(self, characters: str) -> None:
         self._characters = characters
         self._codes = {c: FIRST_OWN + 1 + i for i, c in enumerate(characters)}
         self.names = ("<end>", *(f"<{c}>" for c in characters))
 
-    def encode(self, items: Sequence[int | Rare], tokens: Sequence[str], charge: bool) -> Coded:
-        coded = Coded()
+    def encode(
+        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+    ) -> EncodedWords:
+        coded = EncodedWords()
         for number, item in enumerate(items):
             if not isinstance(item, Rare):
                 coded.add(number, item)
@@ -51,24 +60,24 @@ class Spelled(Replacer):
             coded.add(number, FIRST_OWN)
         return coded
 
-    def decode(self, symbols: Sequence[int], reveal: Reveal) -> Iterator[int | Hidden]:
+    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
         word, joined = "", False
-        for place, symbol in enumerate(symbols):
-            if FIRST_OWN < symbol < self.first_word:
-                word += self._characters[symbol - FIRST_OWN - 1]
-            elif symbol == ESCAPE:
-                word += reveal(symbol, place)
+        for place, token in enumerate(tokens):
+            if FIRST_OWN < token < self.first_word:
+                word += self._characters[token - FIRST_OWN - 1]
+            elif token == ESCAPE:
+                word += fill(token, place)
             else:
                 if word:
-                    yield Hidden(word, not joined, NAME)
+                    yield Placeholder(word, not joined, NAME)
                 word = ""
-                joined = symbol == JOIN
-                if symbol != FIRST_OWN:
-                    yield symbol
+                joined = token == JOIN
+                if token != FIRST_OWN:
+                    yield token
         if word:
-            yield Hidden(word, not joined, NAME)
+            yield Placeholder(word, not joined, NAME)
 
-    def realise(self, symbol: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
         return "\ufffd"
 
     def state(self) -> dict[str, Any]:

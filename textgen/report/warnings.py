@@ -42,20 +42,20 @@ def unmatched(arms: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[str]:
     return [f"The arms had no budget in common; they differ in {found}."]
 
 
-def caches(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A warning where some arms have a cache of the document and others none, or that of an older
+def memories(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning where some arms have a memory of the document and others none, or that of an older
     textgen."""
-    without = [row["name"] for row in rows if not row["document_cache"]]
-    older = [r["name"] for r in rows if r["document_cache"] and not r["document_cache_by_kind"]]
+    without = [row["name"] for row in rows if not row["memory"]]
+    older = [r["name"] for r in rows if r["memory"] and not r["document_cache_by_kind"]]
     found = []
     if 0 < len(without) < len(rows):
         found.append(
-            f"Some arms have a cache of the document, {', '.join(without)} none: part of the "
-            "difference is the cache's, see “cache saves”."
+            f"Some arms have a memory of the document, {', '.join(without)} none: part of the "
+            "difference is the memory's, see “memory saves”."
         )
     if 0 < len(older) < len(rows) - len(without):
         found.append(
-            f"The cache of the document of {', '.join(older)} is that of an older textgen, which "
+            f"The memory of the document of {', '.join(older)} is that of an older textgen, which "
             "saves less: train again with --overwrite before you compare with the others."
         )
     return found

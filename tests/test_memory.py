@@ -1,4 +1,4 @@
-"""A cache of the document is a distribution, reads nothing ahead, and pays where text repeats."""
+"""A memory of the document is a distribution, reads nothing ahead, and pays where text repeats."""
 
 from __future__ import annotations
 
@@ -9,57 +9,57 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coding import there_and_back
-from conftest import made_up, made_up_cache, tiny_model
+from conftest import made_up, made_up_memory, tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
-from textgen.core.settings import DocumentCache
+from textgen.core.settings import MemorySettings
 from textgen.data.documents import Document
 from textgen.evaluation import memory
 from textgen.evaluation.likelihood import score_documents
-from textgen.evaluation.memory import CONTEXTS, Cache, Counts, Read, counts, kind, tuned
+from textgen.evaluation.memory import CONTEXTS, Counts, Memory, MemoryState, counts, kind, tuned
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.tokens import BOUNDARY
 
 CACHES = [
-    Cache((0,), ((0.5, 0.1, 0.02, 0.7, 0.8, 0.9),), ((4.0, 1.0, 0.1, 9.0, 20.0, 70.0),)),
-    Cache.load({"orders": [1], "discounts": [0.9], "strengths": [0.02]}),
-    Cache.load({"orders": [2, 3], "discounts": [0.2, 0.95], "strengths": [100.0, 0.5]}),
-    made_up_cache(0, 1, 2, 5),
+    Memory((0,), ((0.5, 0.1, 0.02, 0.7, 0.8, 0.9),), ((4.0, 1.0, 0.1, 9.0, 20.0, 70.0),)),
+    Memory.load({"orders": [1], "discounts": [0.9], "strengths": [0.02]}),
+    Memory.load({"orders": [2, 3], "discounts": [0.2, 0.95], "strengths": [100.0, 0.5]}),
+    made_up_memory(0, 1, 2, 5),
 ]
-each_cache = pytest.mark.parametrize("cache", CACHES, ids=lambda cache: str(cache.orders))
+each_cache = pytest.mark.parametrize("memory", CACHES, ids=lambda memory: str(memory.orders))
 SIZE = 4
 
 
-def chances_after(symbols):
-    """Some network's distribution over SIZE symbols, by the last symbol and the place."""
-    seed = (len(symbols), symbols[-1] if symbols else 0)
+def chances_after(tokens):
+    """Some network's distribution over SIZE tokens, by the last token and the place."""
+    seed = (len(tokens), tokens[-1] if tokens else 0)
     values = np.random.default_rng(seed).random(SIZE) + 0.01
     return values / values.sum()
 
 
-def network_bits(symbols):
-    whole = [*symbols, 0]
+def network_bits(tokens):
+    whole = [*tokens, 0]
     return np.array([-np.log2(chances_after(whole[:i])[x]) for i, x in enumerate(whole)])
 
 
-def one_by_one(cache, symbols):
-    read, bits = Read(cache), []
-    for place, symbol in enumerate([*symbols, 0]):
-        bits.append(-np.log2(read.mixed(chances_after(symbols[:place]))[symbol]))
-        read.add(symbol)
+def one_by_one(memory, tokens):
+    read, bits = MemoryState(memory), []
+    for place, token in enumerate([*tokens, 0]):
+        bits.append(-np.log2(read.mixed(chances_after(tokens[:place]))[token]))
+        read.add(token)
     return bits
 
 
 @each_cache
-@given(symbols=st.lists(st.integers(1, SIZE - 1), max_size=40))
-def test_all_at_once_is_the_same_as_symbol_by_symbol(cache, symbols):
-    found = cache.bits(np.array(symbols, dtype=np.uint8), network_bits(symbols))
-    np.testing.assert_allclose(found, one_by_one(cache, symbols), rtol=1e-5)
+@given(tokens=st.lists(st.integers(1, SIZE - 1), max_size=40))
+def test_all_at_once_is_the_same_as_token_by_token(memory, tokens):
+    found = memory.bits(np.array(tokens, dtype=np.uint8), network_bits(tokens))
+    np.testing.assert_allclose(found, one_by_one(memory, tokens), rtol=1e-5)
 
 
 def test_counts_by_hand():
@@ -76,29 +76,29 @@ def test_counts_by_hand():
 
 
 @each_cache
-def test_probabilities_of_all_short_documents_sum_to_one(cache):
-    """Σ P(document shorter than n) + Σ P(the first n symbols of longer ones) = 1."""
+def test_probabilities_of_all_short_documents_sum_to_one(memory):
+    """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     n, mass = 6, 0.0
     for length in range(n + 1):
-        for symbols in itertools.product(range(1, SIZE), repeat=length):
-            bits = cache.bits(np.array(symbols, dtype=np.uint8), network_bits(symbols))
+        for tokens in itertools.product(range(1, SIZE), repeat=length):
+            bits = memory.bits(np.array(tokens, dtype=np.uint8), network_bits(tokens))
             mass += 2.0 ** -float(bits.sum() if length < n else bits[:n].sum())
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
 @each_cache
-def test_every_next_distribution_sums_to_one(cache):
-    read = Read(cache)
-    symbols = np.random.default_rng(1).integers(1, SIZE, 200).tolist()
-    for place, symbol in enumerate(symbols):
-        mixed = read.mixed(chances_after(symbols[:place]))
+def test_every_next_distribution_sums_to_one(memory):
+    read = MemoryState(memory)
+    tokens = np.random.default_rng(1).integers(1, SIZE, 200).tolist()
+    for place, token in enumerate(tokens):
+        mixed = read.mixed(chances_after(tokens[:place]))
         assert (mixed > 0).all()
         assert mixed.sum() == pytest.approx(1.0, abs=1e-12)
-        read.add(symbol)
+        read.add(token)
 
 
 @each_cache
-def test_later_symbols_do_not_change_earlier_bits(cache):
+def test_later_tokens_do_not_change_earlier_bits(memory):
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 60)
     bits = random.random(61) * 5
@@ -106,15 +106,15 @@ def test_later_symbols_do_not_change_earlier_bits(cache):
         second = first.copy()
         second[place:] = random.integers(1, 9, 60 - place)
         np.testing.assert_array_equal(
-            cache.bits(first, bits)[:place], cache.bits(second, bits)[:place]
+            memory.bits(first, bits)[:place], memory.bits(second, bits)[:place]
         )
 
 
 def test_a_document_begins_with_an_empty_cache():
-    document, cache = np.array([1, 2, 3, 1, 2, 3]), CACHES[3]
-    again = cache.bits(document, np.full(7, 3.0))
-    np.testing.assert_array_equal(again, cache.bits(document, np.full(7, 3.0)))
-    assert again[0] == 3.0  # nothing is known before the first symbol
+    document, memory = np.array([1, 2, 3, 1, 2, 3]), CACHES[3]
+    again = memory.bits(document, np.full(7, 3.0))
+    np.testing.assert_array_equal(again, memory.bits(document, np.full(7, 3.0)))
+    assert again[0] == 3.0  # nothing is known before the first token
     assert again[-2] < 2.0 < again[2]
 
 
@@ -124,53 +124,53 @@ def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
     repeating = [(np.tile(phrase, 8), np.full(401, 6.0)) for _ in range(3)]
     fresh = [(random.permutation(5000)[:400] + 1, np.full(401, 6.0)) for _ in range(3)]
     for documents, low, high in ((repeating, 0.5, 2.0), (fresh, 5.99, 6.01)):
-        cache = tuned((0, 1, 2), documents)
-        mean = np.mean([cache.bits(s, b).mean() for s, b in documents])
+        memory = tuned((0, 1, 2), documents)
+        mean = np.mean([memory.bits(s, b).mean() for s, b in documents])
         assert low < mean < high
 
 
 def test_tuning_finds_what_makes_documents_most_likely():
     text = [np.frombuffer(made_up(40, seed).encode(), dtype=np.uint8) for seed in range(4)]
-    documents = [(symbols, np.full(len(symbols) + 1, 4.0)) for symbols in text]
+    documents = [(tokens, np.full(len(tokens) + 1, 4.0)) for tokens in text]
     best = tuned((1, 3, 5), documents)
     assert tuned((1, 3, 5), documents) == best
 
-    def cost(cache):
-        return sum(float(cache.bits(s, b).sum()) for s, b in documents)
+    def cost(memory):
+        return sum(float(memory.bits(s, b).sum()) for s, b in documents)
 
     same = {"orders": [1, 3, 5], "discounts": [0.8] * 3, "strengths": [8.0] * 3}
-    assert cost(best) < 0.98 * cost(Cache.load(same))
+    assert cost(best) < 0.98 * cost(Memory.load(same))
     for level, which in itertools.product(range(3), range(CONTEXTS)):
         for factor in (0.7, 1.4):
             strengths, discounts = (np.array(v) for v in (best.strengths, best.discounts))
             strengths[level, which] *= factor
-            assert cost(best) < cost(Cache.load(best.state() | {"strengths": strengths})) + 2.0
+            assert cost(best) < cost(Memory.load(best.state() | {"strengths": strengths})) + 2.0
             discounts[level, which] **= factor
-            assert cost(best) < cost(Cache.load(best.state() | {"discounts": discounts})) + 2.0
+            assert cost(best) < cost(Memory.load(best.state() | {"discounts": discounts})) + 2.0
 
 
 def test_tuning_reads_no_more_than_it_needs(monkeypatch):
-    """The first symbols of a document, without an end mark that is not there."""
-    symbols = np.random.default_rng(7).integers(1, 4, 200)
+    """The first tokens of a document, without an end mark that is not there."""
+    tokens = np.random.default_rng(7).integers(1, 4, 200)
     bits = np.random.default_rng(8).random(201) * 3
     monkeypatch.setattr(memory, "TUNED", 150)
-    few = tuned((0, 1), [(symbols, bits), (symbols[::-1], bits)])
-    assert few == tuned((0, 1), [(symbols, bits)])
-    assert few != tuned((0, 1), [(symbols[:149], bits[:150])])
+    few = tuned((0, 1), [(tokens, bits), (tokens[::-1], bits)])
+    assert few == tuned((0, 1), [(tokens, bits)])
+    assert few != tuned((0, 1), [(tokens[:149], bits[:150])])
     monkeypatch.setattr(memory, "TUNED", 500)
-    assert few != tuned((0, 1), [(symbols, bits)])
+    assert few != tuned((0, 1), [(tokens, bits)])
 
 
 def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
-    symbols = np.random.default_rng(5).integers(1, 6, 300)
-    chances, counted = np.random.default_rng(6).random(301), counts(symbols, (0, 2))
+    tokens = np.random.default_rng(5).integers(1, 6, 300)
+    chances, counted = np.random.default_rng(6).random(301), counts(tokens, (0, 2))
     which = kind(counted.all, counted.kinds)
     assert set(which.ravel()) == set(range(CONTEXTS))
     setting = np.random.default_rng(7).normal(size=2 * 2 * CONTEXTS)
     nats, slope = memory._nats(setting, chances, counted, which)
     discounts, strengths = memory._settings(setting)
-    cache = Cache.load({"orders": [0, 2], "discounts": discounts, "strengths": strengths})
-    assert nats == pytest.approx(-np.log(cache.mixed(chances, counted)).sum(), rel=1e-12)
+    made = Memory.load({"orders": [0, 2], "discounts": discounts, "strengths": strengths})
+    assert nats == pytest.approx(-np.log(made.mixed(chances, counted)).sum(), rel=1e-12)
     for i, found in enumerate(slope):
         step = 1e-5 * (np.arange(len(slope)) == i)
         high, low = (memory._nats(setting + s, chances, counted, which)[0] for s in (step, -step))
@@ -178,7 +178,7 @@ def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
 
 
 def test_kinds_of_context():
-    """By hand: how many symbols were counted, and how many different ones."""
+    """By hand: how many tokens were counted, and how many different ones."""
     seen = {(1, 1): 0, (2, 1): 1, (3, 1): 2, (90, 1): 2, (2, 2): 3, (9, 2): 3, (3, 3): 4, (4, 4): 5}
     seen |= {(500, 30): 5}
     total, kinds = np.array(list(seen)).T
@@ -188,12 +188,12 @@ def test_kinds_of_context():
 
 
 def test_a_context_of_another_kind_is_trusted_differently():
-    """One symbol twice, or two symbols once: the same count, another chance of something new."""
+    """One token twice, or two tokens once: the same count, another chance of something new."""
     documents = [np.tile([1, 2], 30), np.array([1, 2, 1, 3, 1, 4, 1, 5] * 5)]
-    cache = tuned((1,), [(d, np.full(len(d) + 1, 3.0)) for d in documents])
+    memory = tuned((1,), [(d, np.full(len(d) + 1, 3.0)) for d in documents])
     one = Counts(np.array([[0]]), np.array([[2]]), np.array([[1]]))
     two = Counts(np.array([[0]]), np.array([[2]]), np.array([[2]]))
-    new = [float(cache.mixed(np.array([0.1]), counted)[0]) for counted in (one, two)]
+    new = [float(memory.mixed(np.array([0.1]), counted)[0]) for counted in (one, two)]
     assert new[0] < 0.7 * new[1]
 
 
@@ -202,25 +202,25 @@ def test_a_context_of_another_kind_is_trusted_differently():
 )
 def test_numbers_for_other_levels_or_contexts_are_refused(wrong):
     state = {"orders": [1, 2], "discounts": [0.5, 0.5], "strengths": [1.0, 1.0]}
-    assert Cache.load(state).discounts == ((0.5,) * CONTEXTS,) * 2
+    assert Memory.load(state).discounts == ((0.5,) * CONTEXTS,) * 2
     with pytest.raises(ValueError, match="shape"):
-        Cache.load(state | wrong)
+        Memory.load(state | wrong)
 
 
 def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
-    symbols, bits = np.array([1, 2, 1, 2, 3]), np.array([3.0, 5000.0, 1.0, 5000.0, 2.0, 5000.0])
-    for cache in (CACHES[3], tuned((0, 1), [(symbols, bits)])):
-        found = cache.bits(symbols, bits)
+    tokens, bits = np.array([1, 2, 1, 2, 3]), np.array([3.0, 5000.0, 1.0, 5000.0, 2.0, 5000.0])
+    for made in (CACHES[3], tuned((0, 1), [(tokens, bits)])):
+        found = made.bits(tokens, bits)
         assert np.isfinite(found).all()
         assert found[1] > 999  # nothing has been seen that would make it cheaper
 
 
 def test_nothing_to_tune_on_leaves_the_start():
     empty = (np.array([], dtype=np.uint8), np.array([3.0]))
-    cache = tuned((0, 2), [empty])
-    assert np.ravel(cache.discounts) == pytest.approx(0.8)
-    assert np.ravel(cache.strengths) == pytest.approx(8.0)
-    assert cache.bits(*empty).tolist() == [3.0]
+    memory = tuned((0, 2), [empty])
+    assert np.ravel(memory.discounts) == pytest.approx(0.8)
+    assert np.ravel(memory.strengths) == pytest.approx(8.0)
+    assert memory.bits(*empty).tolist() == [3.0]
 
 
 @pytest.mark.parametrize(
@@ -229,26 +229,28 @@ def test_nothing_to_tune_on_leaves_the_start():
 )  # fmt: skip
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     text = made_up(60, 3)[:1500]
-    codec = Characters().fit([made_up(100, 4)])
-    network, backbone = tiny_model(objective, codec.size)
-    cache = made_up_cache(1, 3, 5)
-    (plain,) = score_documents(objective, network, backbone, codec, [Document("d", text)])
-    (cached,) = score_documents(objective, network, backbone, codec, [Document("d", text)], cache)
+    tokenizer = Characters().fit([made_up(100, 4)])
+    network, backbone = tiny_model(objective, tokenizer.size)
+    memory = made_up_memory(1, 3, 5)
+    (plain,) = score_documents(objective, network, backbone, tokenizer, [Document("d", text)])
+    (cached,) = score_documents(
+        objective, network, backbone, tokenizer, [Document("d", text)], memory
+    )
     assert cached.model < 0.6 * plain.model
     assert cached.saved == pytest.approx(plain.model - cached.model, rel=1e-5)
-    sent, received = there_and_back(codec, objective, network, backbone, text, cache)
+    sent, received = there_and_back(tokenizer, objective, network, backbone, text, memory)
     assert received == text
     assert sent == pytest.approx(cached.model, rel=0.01)
 
 
 @pytest.mark.parametrize("orders", [(2, 1), (1, 1), (-1,), (65,)])
 def test_orders_that_make_no_sense_are_refused(orders, experiment_file):
-    with pytest.raises(TextgenError, match=r"document_cache"):
-        config.load_experiment(experiment_file, [f"document_cache.orders={list(orders)}"])
+    with pytest.raises(TextgenError, match=r"memory"):
+        config.load_experiment(experiment_file, [f"memory.orders={list(orders)}"])
 
 
 def test_no_cache_unless_it_is_asked_for():
-    assert DocumentCache().orders == ()
+    assert MemorySettings().orders == ()
 
 
 def test_counts_of_the_training_text_are_those_of_a_reader_that_forgets_nothing():
@@ -257,19 +259,19 @@ def test_counts_of_the_training_text_are_those_of_a_reader_that_forgets_nothing(
     spec = importlib.util.spec_from_file_location("training_counts", path)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    cache, draw = CACHES[3], np.random.default_rng(2)
+    memory, draw = CACHES[3], np.random.default_rng(2)
     training = [draw.integers(1, SIZE, n) for n in (60, 1, 40)]
     others = [draw.integers(1, SIZE, n) for n in (25, 3)]
-    read = Read(cache)
+    read = MemoryState(memory)
     for document in training:
-        read._last = [BOUNDARY] * max(cache.orders)
-        for symbol in [*document.tolist(), BOUNDARY]:
-            read.add(symbol)
+        read._last = [BOUNDARY] * max(memory.orders)
+        for token in [*document.tolist(), BOUNDARY]:
+            read.add(token)
     expected = []
     for document in others:
-        for place, symbol in enumerate([*document.tolist(), BOUNDARY]):
-            read._last = [*[BOUNDARY] * max(cache.orders), *document[:place].tolist()]
-            expected.append(read.mixed(chances_after(document[:place].tolist()))[symbol])
+        for place, token in enumerate([*document.tolist(), BOUNDARY]):
+            read._last = [*[BOUNDARY] * max(memory.orders), *document[:place].tolist()]
+            expected.append(read.mixed(chances_after(document[:place].tolist()))[token])
     chances = np.concatenate([np.exp2(-network_bits(document.tolist())) for document in others])
-    found = cache.mixed(chances, script.counts(training, others, cache.orders))
+    found = memory.mixed(chances, script.counts(training, others, memory.orders))
     np.testing.assert_allclose(found, expected, rtol=1e-9)
