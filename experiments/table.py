@@ -62,7 +62,7 @@ SETTINGS_OF = {
     f"{NO_CACHE} --name char_hour_two_layers",
     "word_hour": f"word_hour.toml{ON_ONE_CORE}",
     "word_hour_untied": "word_hour.toml --set backbone.tied_output=false "
-    f"--set backbone.output=adaptive{ON_ONE_CORE} --name word_hour_untied",
+    f"--set backbone.adaptive_softmax.head=2000{ON_ONE_CORE} --name word_hour_untied",
 }
 """What the command of a run says where it is not its file alone."""
 

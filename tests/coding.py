@@ -163,14 +163,14 @@ def dropped_tokens(tokenizer, text):
     return gaps
 
 
-def there_and_back(tokenizer, objective, network, backbone, text, memory=None):
+def there_and_back(tokenizer, objective, network, text, memory=None):
     """(bits on the wire, decoded text) of ``text`` under a model, perhaps with a memory of it."""
     encoded = tokenizer.encode(text)
     writing = Writing()
-    stepper = Stepper(objective, network, backbone, memory)
+    stepper = Stepper(objective, network, memory)
     walk(writing, tokenizer, stepper, encoded, dropped_tokens(tokenizer, text))
     compressed = writing.words()
-    stepper = Stepper(objective, network, backbone, memory)
+    stepper = Stepper(objective, network, memory)
     tokens, surfaces = walk(Reading(compressed), tokenizer, stepper, None, [])
     again = EncodedDocument(np.array(tokens), tuple(surfaces), np.zeros(0), 0, 0, 0)
     return 32 * len(compressed), tokenizer.decode(again)

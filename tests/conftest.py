@@ -139,14 +139,12 @@ def textgen(tmp_path):
 
 
 def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
-    """A random network far from uniform: (network, backbone settings)."""
+    """A random network far from uniform."""
     import keras
 
-    from textgen.core.settings import Backbone
-    from textgen.models.backbones.lstm.layer import FusedLSTM
+    from textgen.models.backbones.lstm import LSTM
 
     keras.utils.set_random_seed(seed)
-    backbone = Backbone(units=units, **settings)
-    network = objective.build(backbone, size, FusedLSTM)
+    network = objective.build(LSTM(units=units, **settings), size)
     network.set_weights([w * scale for w in network.get_weights()])
-    return network, backbone
+    return network

@@ -26,6 +26,7 @@ def main(strategy: str, folder: Path) -> None:
     import tensorflow as tf
     from conftest import made_up, tiny_model
 
+    from textgen.models.backbones.recurrent import Adaptive
     from textgen.models.objectives.stepwise import NextToken
     from textgen.tokenizers.characters import Characters
     from textgen.training import loop, strategy
@@ -45,7 +46,7 @@ def main(strategy: str, folder: Path) -> None:
         [tokenizer.encode(made_up(30, i)) for i in range(6)],
         [tokenizer.encode(made_up(20, 9))],
     )
-    model = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
+    model = {"input": "embedding", "embedding_size": 6, "adaptive_softmax": Adaptive(9)}
 
     class Killed(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -54,9 +55,9 @@ def main(strategy: str, folder: Path) -> None:
 
     def fit(name, *callbacks, seed=share.first):
         """Networks differ from worker to worker: the chief's weights are the ones."""
-        network, backbone = tiny_model(NextToken(8), tokenizer.size, seed=seed, **model)
+        network = tiny_model(NextToken(8), tokenizer.size, seed=seed, **model)
         progress = loop.train(
-            folder / name, network, NextToken(8), backbone, settings, encoded, 3,
+            folder / name, network, NextToken(8), network.parts()[0].config, settings, encoded, 3,
             lambda *_: list(callbacks), share=share,
         )  # fmt: skip
         np.savez(folder / f"{name}{share.first}.npz", *network.get_weights())

@@ -60,7 +60,7 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "memory": [0, 1, 2],
         "document_cache_by_kind": True,
         "context": "the whole document so far",
-        "tokens": 15_400,
+        "vocabulary_size": 15_400,
         "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
         "tokens_per_character": 0.207,
         "replacement_rate": 0.044,

@@ -5,34 +5,42 @@ import numpy as np
 import pytest
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Backbone
-from textgen.models.backbones.lstm.layer import FusedLSTM
-from textgen.models.backbones.stack import set_embedding
+from textgen.core.experiment import resolve_experiment
+from textgen.models.backbones.gru import GRU
+from textgen.models.backbones.lstm import LSTM
+from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.footprint import _free_memory, check_memory, memory_needed
+from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 
 SIZE = 20
 TIED_ADAPTIVE = {
     "units": (8,), "input": "embedding", "embedding_size": 5, "tied_output": True,
-    "output": "adaptive", "head": 6,
+    "adaptive_softmax": Adaptive(6),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        Backbone(units=(8,)),
-        Backbone(units=(8, 6), input="embedding", embedding_size=5, dropout=0.2),
-        Backbone(units=(8,), input="embedding", embedding_size=8, tied_output=True),
-        Backbone(units=(8, 7), input="embedding", embedding_size=5, tied_output=True),
-        Backbone(units=(8,), output="adaptive", head=6, tail_size=3),
-        Backbone(**TIED_ADAPTIVE),
-        Backbone(**TIED_ADAPTIVE | {"units": (5,)}),
-        Backbone(units=(8, 6), normalisation="layer"),
-        Backbone(units=(8, 6), normalisation="batch", dropout=0.2),
-        Backbone(
-            units=(8,), input="embedding", embedding_size=5, dropout=0.2, output="adaptive", head=6
+        LSTM(units=(8,)),
+        LSTM(units=(8, 6), input="embedding", embedding_size=5, dropout=0.2),
+        LSTM(units=(8,), input="embedding", embedding_size=8, tied_output=True),
+        LSTM(units=(8, 7), input="embedding", embedding_size=5, tied_output=True),
+        LSTM(units=(8,), adaptive_softmax=Adaptive(6, 3)),
+        LSTM(**TIED_ADAPTIVE),
+        LSTM(**TIED_ADAPTIVE | {"units": (5,)}),
+        LSTM(units=(8, 6), normalisation="layer"),
+        GRU(units=(8, 6), input="embedding", embedding_size=5),
+        GRU(units=(8,), adaptive_softmax=Adaptive(6, 3)),
+        LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
+        LSTM(
+            units=(8,),
+            input="embedding",
+            embedding_size=5,
+            dropout=0.2,
+            adaptive_softmax=Adaptive(6),
         ),
     ],
     ids=str,
@@ -42,48 +50,81 @@ TIED_ADAPTIVE = {
     [NextToken(4), Shifted(4, 2), EncoderDecoder(3, 4), EncoderDecoder(3, 4, feedback=False)],
     ids=repr,
 )
-def test_the_network_saves_as_plain_keras_and_computes_the_same(tmp_path, settings, objective):
+def test_saved_weights_give_the_same_network(tmp_path, settings, objective):
     if settings.tied_output and not getattr(objective, "feedback", True):
         with pytest.raises(TextgenError, match="one-shot"):
-            objective.build(settings, SIZE, FusedLSTM)
+            objective.build(settings, SIZE)
         return
-    network = objective.build(settings, SIZE, FusedLSTM)
-    plain = objective.build(settings, SIZE, keras.layers.LSTM)
-    plain.set_weights(network.get_weights())
-    plain.save(tmp_path / "m.keras")
-    loaded = keras.models.load_model(tmp_path / "m.keras", safe_mode=True)
-    random = np.random.default_rng(0)
-    inputs = [
-        random.integers(0, SIZE, (2, 3)).astype(np.int32)
-        if tensor.dtype == "int32"
-        else random.normal(size=(2, *(n or 3 for n in tensor.shape[1:]))).astype(np.float32)
-        for tensor in network.inputs
+    network, other = objective.build(settings, SIZE), objective.build(settings, SIZE)
+    network.save_weights(tmp_path / "m.weights.h5")
+    other.load_weights(tmp_path / "m.weights.h5")
+    assert {w.dtype for w in network.weights} == {"float32"}
+    spans = np.random.default_rng(0).integers(0, SIZE, (2, objective.before + objective.length))
+    found = [
+        made.output_layer(
+            objective.features(made, spans.astype(np.int32), made.initial_state(2), False)[0]
+        )
+        for made in (network, other)
     ]
-    for a, b in zip(_list(loaded(inputs)), _list(network(inputs)), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-6)
+    assert found[0].shape == (2, objective.length, SIZE)
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_a_plain_keras_model_of_the_same_weights_computes_the_same(kind):
+    """Embedding, two layers, layer normalisation, logits: nothing of textgen's own."""
+    settings = kind(units=(8, 6), input="embedding", embedding_size=5, normalisation="layer")
+    network = NextToken(4).build(settings, SIZE)
+    layer = {LSTM: keras.layers.LSTM, GRU: keras.layers.GRU}[kind]
+    plain = keras.Sequential([keras.layers.Embedding(SIZE, 5)])
+    for units in settings.units:
+        plain.add(layer(units, return_sequences=True))
+        plain.add(keras.layers.LayerNormalization())
+    plain.add(keras.layers.Dense(SIZE))
+    plain.build((None, 7))
+    plain.set_weights(network.get_weights())
+    tokens = np.random.default_rng(0).integers(0, SIZE, (3, 7)).astype(np.int32)
+    logits, state = network(tokens, network.initial_state(3))
+    np.testing.assert_allclose(plain(tokens), logits, atol=2e-6)
+    assert [len(each) for each in state] == [kind.states] * 2
+
+
+def test_a_setting_that_a_backbone_does_not_have_is_refused():
+    plain = {"corpus": "wikipedia", "tokenizer": "characters", "objective": "next_token"}
+    plain |= {"training": {"updates": 1}}
+    assert resolve_experiment(plain).backbone == LSTM()
+    assert resolve_experiment({**plain, "backbone": {"kind": "gru"}}).backbone == GRU()
+    with pytest.raises(TextgenError, match=r"backbone\.weight_drop"):
+        resolve_experiment({**plain, "backbone": {"kind": "gru", "weight_drop": 0.2}})
+    found = resolve_experiment({**plain, "backbone": {"adaptive_softmax": {"head": 7}}})
+    assert found.backbone.adaptive_softmax == Adaptive(7)
+    assert found.resolved["backbone"]["adaptive_softmax"] == {"head": 7, "tail_size": 64}
+    assert resolve_experiment(found.resolved).resolved == found.resolved
+    with pytest.raises(TextgenError, match=r"backbone\.adaptive_softmax"):
+        resolve_experiment({**plain, "backbone": {"adaptive_softmax": {"tail": 7}}})
 
 
 def test_a_tied_output_shares_the_embedding():
     sizes = {"units": (8,), "input": "embedding", "embedding_size": 8}
-    tied = NextToken(4).build(Backbone(**sizes, tied_output=True), SIZE, FusedLSTM)
-    free = NextToken(4).build(Backbone(**sizes), SIZE, FusedLSTM)
+    tied = NextToken(4).build(LSTM(**sizes, tied_output=True), SIZE)
+    free = NextToken(4).build(LSTM(**sizes), SIZE)
     assert free.count_params() - tied.count_params() == SIZE * 8 + SIZE
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_dropout_falls_on_the_vectors_of_an_embedding_not_on_one_hot_inputs(dropout):
     sizes = {"units": (8,), "embedding_size": 8, "dropout": dropout}
-    embedded = NextToken(4).build(Backbone(**sizes, input="embedding"), SIZE, FusedLSTM)
-    one_hot = NextToken(4).build(Backbone(**sizes), SIZE, FusedLSTM)
-    assert ("stack_dropout_in" in [layer.name for layer in embedded.layers]) == (dropout > 0)
-    assert "stack_dropout_in" not in [layer.name for layer in one_hot.layers]
+    embedded = NextToken(4).build(LSTM(**sizes, input="embedding"), SIZE)
+    one_hot = NextToken(4).build(LSTM(**sizes), SIZE)
+    assert (embedded.dropout_in is not None) == (dropout > 0)
+    assert one_hot.dropout_in is None
 
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("objective", [NextToken(4), EncoderDecoder(3, 4)], ids=repr)
 def test_every_embedding_starts_from_the_given_vectors_and_can_be_frozen(objective, tied):
-    settings = Backbone(units=(8,), input="embedding", embedding_size=5, tied_output=tied)
-    network = objective.build(settings, SIZE, FusedLSTM)
+    settings = LSTM(units=(8,), input="embedding", embedding_size=5, tied_output=tied)
+    network = objective.build(settings, SIZE)
     free = len(network.trainable_variables)
     matrix = np.random.default_rng(0).normal(size=(SIZE, 5)).astype(np.float32)
     set_embedding(network, matrix, frozen=True)
@@ -98,12 +139,12 @@ def test_every_embedding_starts_from_the_given_vectors_and_can_be_frozen(objecti
 
 
 def test_vectors_that_do_not_fit_are_refused():
-    network = NextToken(4).build(Backbone(units=(8,)), SIZE, FusedLSTM)
+    network = NextToken(4).build(LSTM(units=(8,)), SIZE)
     set_embedding(network, None, frozen=False)
     with pytest.raises(ValueError, match="no embedding"):
         set_embedding(network, np.zeros((SIZE, 5), np.float32), frozen=False)
-    embedded = Backbone(units=(8,), input="embedding", embedding_size=5)
-    network = NextToken(4).build(embedded, SIZE, FusedLSTM)
+    embedded = LSTM(units=(8,), input="embedding", embedding_size=5)
+    network = NextToken(4).build(embedded, SIZE)
     with pytest.raises(ValueError, match="shape"):
         set_embedding(network, np.zeros((SIZE, 6), np.float32), frozen=False)
 
@@ -111,24 +152,24 @@ def test_vectors_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     "settings",
     [
-        Backbone(units=(8, 6)),
-        Backbone(units=(8, 6), input="embedding", embedding_size=5),
-        Backbone(units=(8, 6), input="embedding", embedding_size=5, tied_output=True),
-        Backbone(units=(8, 6), output="adaptive", head=6, tail_size=3),
-        Backbone(**TIED_ADAPTIVE),
-        Backbone(**TIED_ADAPTIVE | {"units": (5,)}),
-        Backbone(units=(8, 6), normalisation="layer"),
-        Backbone(units=(8, 6), normalisation="batch"),
+        LSTM(units=(8, 6)),
+        LSTM(units=(8, 6), input="embedding", embedding_size=5),
+        LSTM(units=(8, 6), input="embedding", embedding_size=5, tied_output=True),
+        LSTM(units=(8, 6), adaptive_softmax=Adaptive(6, 3)),
+        LSTM(**TIED_ADAPTIVE),
+        LSTM(**TIED_ADAPTIVE | {"units": (5,)}),
+        LSTM(units=(8, 6), normalisation="layer"),
+        LSTM(units=(8, 6), normalisation="batch"),
     ],
     ids=str,
 )
 def test_the_memory_estimate_counts_the_weights_there_are(settings):
-    network = NextToken(4).build(settings, SIZE, FusedLSTM)
+    network = NextToken(4).build(settings, SIZE)
     assert memory_needed(settings, SIZE, 0, 0) - 300_000_000 == 9 * 4 * network.count_params()
 
 
 def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
-    settings = Backbone(units=(256,), input="embedding")
+    settings = LSTM(units=(256,), input="embedding")
     monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: 4_000_000_000)
     check_memory(settings, 20_000, 16, 64)
     with pytest.raises(TextgenError, match=r"1,234,567 tokens.*\n.*4\.0 GB[\s\S]*adaptive"):
@@ -136,7 +177,7 @@ def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
     with pytest.raises(TextgenError, match=r"training\.batch\n.*1,000,000 rows of 64 tokens"):
         check_memory(settings, 90, 1_000_000, 64)
     with pytest.raises(TextgenError, match=r"backbone\.units\n.*\[100000\]"):
-        check_memory(Backbone(units=(100_000,), input="embedding"), 90, 16, 64)
+        check_memory(LSTM(units=(100_000,), input="embedding"), 90, 16, 64)
     monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: None)
     check_memory(settings, 1_234_567, 16, 64)
 
@@ -144,7 +185,3 @@ def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
 def test_free_memory_is_known_here_or_nothing_is_claimed():
     free = _free_memory()
     assert free is None or free > 0
-
-
-def _list(outputs):
-    return outputs if isinstance(outputs, (list, tuple)) else [outputs]

@@ -160,7 +160,7 @@ def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
     (writer,) = arms.group([arms.read_run(trained / "words")])
     bits = characters = 0.0
     for document in cross.samples(writer):
-        stepper = Stepper(run.objective, run.network, run.experiment.backbone, run.memory)
+        stepper = Stepper(run.objective, run.network, run.memory)
         encoded = run.tokenizer.encode(document.text)
         for token in encoded.tokens.tolist():
             bits -= np.log2(stepper.probabilities()[token])

@@ -131,9 +131,9 @@ def test_replicas_drop_different_units_and_keep_their_rows():
     objective, share = NextToken(4), Share(None, Cluster(("a:1", "b:2"), 1), ("",))
     settings = Training(updates=1, batch=4)
     windows = Windows([np.arange(9)], objective)
-    network, backbone = tiny_model(objective, 9, dropout=0.5)
+    network = tiny_model(objective, 9, dropout=0.5)
     trainer, _ = compiled(
-        network, objective, backbone, settings, windows, "fused", 1, share=share
+        network, objective, network.parts()[0].config, settings, windows, "fused", 1, share=share
     )  # fmt: skip
     stored = trainer.arrays()
     assert [state.shape[0] for state in trainer.states] == [2, 2]

@@ -84,14 +84,14 @@ def test_a_token_tells_its_own_words(config):
 @each_tokenizer
 def test_every_bit_stands_at_some_characters(config):
     tokenizer, objective = fitted(config), NextToken(window=7)
-    network, backbone = tiny_model(objective, tokenizer.size)
+    network = tiny_model(objective, tokenizer.size)
     documents = [
         Document("a", "The tide, zymurgical Quux. onyx"),
         Document("b", "☃"),
         Document("c", ""),
         Document("d", "unheard"),
     ]
-    scored = score_documents(objective, network, backbone, tokenizer, documents)
+    scored = score_documents(objective, network, tokenizer, documents)
     for document, bits, table in zip(
         documents, scored, token_table(tokenizer, documents, scored), strict=True
     ):

@@ -47,13 +47,13 @@ each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", 
 def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisation):
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     size, n = 4, 4
-    network, backbone = tiny_model(objective, size, normalisation=normalisation)
+    network = tiny_model(objective, size, normalisation=normalisation)
     documents = [
         np.array(tokens, dtype=np.uint8)
         for length in range(n + 1)
         for tokens in itertools.product(range(1, size), repeat=length)
     ]
-    bits = token_bits(objective, network, backbone, documents)
+    bits = token_bits(objective, network, documents)
     mass = sum(
         2.0 ** -float(b.sum() if len(d) < n else b[:n].sum())
         for d, b in zip(documents, bits, strict=True)
@@ -64,34 +64,34 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisatio
 @each_normalisation
 @each_objective
 def test_later_tokens_do_not_change_earlier_probabilities(objective, normalisation):
-    network, backbone = tiny_model(objective, 9, normalisation=normalisation)
+    network = tiny_model(objective, 9, normalisation=normalisation)
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 40).astype(np.uint8)
     for place in (1, 2, 5, 6, 7, 20, 39):
         second = first.copy()
         second[place:] = random.integers(1, 9, 40 - place)
-        a, b = token_bits(objective, network, backbone, [first, second])
+        a, b = token_bits(objective, network, [first, second])
         np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
 
 
 @each_objective
 def test_a_uniform_model_costs_log2_of_the_vocabulary(objective):
     size = 11
-    network, backbone = tiny_model(objective, size, scale=0.0)
+    network = tiny_model(objective, size, scale=0.0)
     tokens = np.random.default_rng(1).integers(1, size, 101).astype(np.uint8)
-    (bits,) = token_bits(objective, network, backbone, [tokens])
+    (bits,) = token_bits(objective, network, [tokens])
     assert len(bits) == 102
     np.testing.assert_allclose(bits, math.log2(size), rtol=1e-6)
 
 
 @each_objective
 def test_documents_are_scored_independently_of_each_other(objective):
-    network, backbone = tiny_model(objective, 9)
+    network = tiny_model(objective, 9)
     random = np.random.default_rng(2)
     documents = [random.integers(1, 9, n).astype(np.uint8) for n in (1, 30, 7, 64, 2, 15)]
-    together = token_bits(objective, network, backbone, documents)
+    together = token_bits(objective, network, documents)
     for document, bits in zip(documents, together, strict=True):
-        (alone,) = token_bits(objective, network, backbone, [document])
+        (alone,) = token_bits(objective, network, [document])
         np.testing.assert_allclose(alone, bits, atol=1e-5)
 
 
@@ -100,13 +100,13 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     text = made_up(60, 3)[:2000]
     tokenizer = Characters().fit([made_up(100, 4)])
     assert not tokenizer.unknown(text)
-    network, backbone = tiny_model(objective, tokenizer.size, scale=1.5)
+    network = tiny_model(objective, tokenizer.size, scale=1.5)
     tokens = tokenizer.encode(text).tokens
-    (bits,) = token_bits(objective, network, backbone, [tokens])
+    (bits,) = token_bits(objective, network, [tokens])
     message = [*tokens.tolist(), 0]
 
     encoder, stepper = constriction.stream.queue.RangeEncoder(), Stepper(
-        objective, network, backbone
+        objective, network
     )  # fmt: skip
     for token in message:
         encoder.encode(token, _categorical(stepper))
@@ -115,7 +115,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     assert 32 * len(compressed) == pytest.approx(float(bits.sum()), rel=0.01)
 
     decoder, stepper = constriction.stream.queue.RangeDecoder(compressed), Stepper(
-        objective, network, backbone
+        objective, network
     )  # fmt: skip
     decoded = []
     for _ in message:
@@ -132,9 +132,9 @@ def _categorical(stepper):
 def test_an_unseen_character_costs_the_escape_and_its_code_point():
     objective = NextToken(window=4)
     tokenizer = Characters().fit(["abba"])
-    network, backbone = tiny_model(objective, tokenizer.size)
-    (seen,) = score_documents(objective, network, backbone, tokenizer, [Document("d", "abab")])
-    (unseen,) = score_documents(objective, network, backbone, tokenizer, [Document("d", "ab☃b")])
+    network = tiny_model(objective, tokenizer.size)
+    (seen,) = score_documents(objective, network, tokenizer, [Document("d", "abab")])
+    (unseen,) = score_documents(objective, network, tokenizer, [Document("d", "ab☃b")])
     assert (seen.spelling_bits, seen.replaced) == (0.0, 0)
     assert unseen.spelling_bits == pytest.approx(math.log2(0x110000)) == CHARACTER_BITS
     figures = summarise([unseen])["bits_per_character"]
@@ -145,9 +145,9 @@ def test_an_unseen_character_costs_the_escape_and_its_code_point():
 def test_the_headline_is_the_micro_average_with_an_end_mark_a_document():
     objective = NextToken(window=4)
     tokenizer = Characters().fit(["ab"])
-    network, backbone = tiny_model(objective, tokenizer.size)
+    network = tiny_model(objective, tokenizer.size)
     scored = score_documents(
-        objective, network, backbone, tokenizer, [Document("x", "a"), Document("y", "abababab")]
+        objective, network, tokenizer, [Document("x", "a"), Document("y", "abababab")]
     )
     figures = summarise(scored)
     bits = [float(d.model_bits.sum()) for d in scored]
@@ -159,11 +159,9 @@ def test_the_headline_is_the_micro_average_with_an_end_mark_a_document():
 
 def test_bits_by_output_position_are_the_same_bits():
     objective = Shifted(window=5, shift=5)
-    network, backbone = tiny_model(objective, 6)
+    network = tiny_model(objective, 6)
     tokenizer = Characters().fit(["abcd"])
-    (scored,) = score_documents(
-        objective, network, backbone, tokenizer, [Document("d", "abcdabcdabcdab")]
-    )
+    (scored,) = score_documents(objective, network, tokenizer, [Document("d", "abcdabcdabcdab")])
     by = by_position([scored], 5)
     assert by == pytest.approx(scored.model_bits.reshape(3, 5).mean(axis=0).tolist(), rel=1e-5)
 
@@ -184,14 +182,14 @@ each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     """Of texts, not of tokens: whatever a token hides has been paid for."""
     tokenizer = config.fit(["a ab  b abb a ab b bab a a ab", "ab a b"], ["a ba ab aab"], 1)
-    network, backbone = tiny_model(objective, tokenizer.size, scale=0.3)
+    network = tiny_model(objective, tokenizer.size, scale=0.3)
     favour_short(network)
     documents = [
         Document("d", "".join(letters))
         for length in range(6)
         for letters in itertools.product("ab ", repeat=length)
     ]
-    scored = score_documents(objective, network, backbone, tokenizer, documents)
+    scored = score_documents(objective, network, tokenizer, documents)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
     unpaid = sum(2.0**-d.model for d in scored)
     assert 0.2 < total <= 1 + 1e-6
@@ -199,7 +197,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
         assert unpaid > total
     if isinstance(tokenizer, Words) and isinstance(tokenizer.rare_words, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
-    cached = score_documents(objective, network, backbone, tokenizer, documents, CACHE)
+    cached = score_documents(objective, network, tokenizer, documents, CACHE)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in cached)
     assert 0.1 < total <= 1 + 1e-6
     assert any(abs(d.saved) > 0.1 for d in cached)
@@ -207,12 +205,10 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
 
 def favour_short(network):
     """The end mark comes every second time: short documents hold most of the mass."""
-    for layer in [network, *getattr(network, "layers", [])]:
-        for part in [layer, *getattr(layer, "layers", [])]:
-            if part.name.endswith("_logits"):
-                kernel, bias = part.get_weights()
-                bias[0] = math.log(len(bias) - 1)
-                part.set_weights([kernel, bias])
+    dense = network.output_layer.dense
+    kernel, bias = dense.get_weights()
+    bias[0] = math.log(len(bias) - 1)
+    dense.set_weights([kernel, bias])
 
 
 @each_tokenizer
@@ -222,9 +218,9 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, object
     tokenizer = config.fit([training], [made_up(60, 5).replace("gull", "puffin")], 1)
     text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:2000]
     text = text.replace("e", "é", 1)
-    network, backbone = tiny_model(objective, tokenizer.size, scale=1.5)
-    (scored,) = score_documents(objective, network, backbone, tokenizer, [Document("d", text)])
-    sent, received = there_and_back(tokenizer, objective, network, backbone, text)
+    network = tiny_model(objective, tokenizer.size, scale=1.5)
+    (scored,) = score_documents(objective, network, tokenizer, [Document("d", text)])
+    sent, received = there_and_back(tokenizer, objective, network, text)
     assert received == text
     assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01)
     assert scored.spelling_bits > 0
@@ -234,10 +230,8 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, object
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
 def test_a_uniform_model_costs_log2_of_the_vocabulary_a_token(config, objective):
     tokenizer = config.fit([made_up(40, 4)], [made_up(10, 5)], 1)
-    network, backbone = tiny_model(objective, tokenizer.size, scale=0.0)
-    (scored,) = score_documents(
-        objective, network, backbone, tokenizer, [Document("d", made_up(9, 6))]
-    )
+    network = tiny_model(objective, tokenizer.size, scale=0.0)
+    (scored,) = score_documents(objective, network, tokenizer, [Document("d", made_up(9, 6))])
     expected = math.log2(tokenizer.size) * len(scored.model_bits)
     assert scored.model == pytest.approx(expected, rel=1e-5)
 
@@ -245,10 +239,8 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary_a_token(config, objective)
 def test_what_is_not_charged_for_has_no_figure():
     objective = NextToken(window=7)
     tokenizer = Words(Drop(charged=False)).fit([made_up(40, 4)], [made_up(10, 5)], 1)
-    network, backbone = tiny_model(objective, tokenizer.size)
-    scored = score_documents(
-        objective, network, backbone, tokenizer, [Document("d", made_up(9, 6))]
-    )
+    network = tiny_model(objective, tokenizer.size)
+    scored = score_documents(objective, network, tokenizer, [Document("d", made_up(9, 6))])
     figures = summarise(scored, tokenizer.charged)
     assert figures["bits_per_character"] is None
     assert figures["mean_over_documents"] is None

@@ -7,7 +7,7 @@ from conftest import write_experiment
 
 from textgen.core import experiment as config
 from textgen.data.loading import load_corpus
-from textgen.models.backbones.lstm.layer import KERNELS, FusedLSTM
+from textgen.models.backbones.lstm import LSTM
 from textgen.training import kernels, preparation
 
 
@@ -20,9 +20,7 @@ def work(tmp_path, corpus_folder, monkeypatch):
     def choose(*overrides):
         experiment = config.load_experiment(path, ["training.updates=3000", *overrides])
         prepared = preparation.prepare(experiment, load_corpus(experiment))
-        network = experiment.objective.build(
-            experiment.backbone, prepared.tokenizer.size, FusedLSTM
-        )
+        network = experiment.objective.build(experiment.backbone, prepared.tokenizer.size)
         return kernels.choose_kernel(
             experiment, experiment.training, network, prepared.encoded[0], 1
         )
@@ -31,7 +29,7 @@ def work(tmp_path, corpus_folder, monkeypatch):
 
 
 def test_the_fastest_is_taken_and_timed_only_once(work, monkeypatch):
-    seconds = {name: 3.0 - i for i, name in enumerate(kernels.candidates())}
+    seconds = {name: 3.0 - i for i, name in enumerate(kernels.candidates(LSTM.kernels))}
     timed = []
 
     def times(experiment, network, windows, threads):
@@ -40,7 +38,7 @@ def test_the_fastest_is_taken_and_timed_only_once(work, monkeypatch):
 
     monkeypatch.setattr(kernels, "_times", times)
     for _ in range(2):
-        assert work() == kernels.Kernel(kernels.candidates()[-1], seconds)
+        assert work() == kernels.Kernel(kernels.candidates(LSTM.kernels)[-1], seconds)
     assert len(timed) == 1
     work("training.batch=4")
     assert timed[1:] == [4]
@@ -49,14 +47,14 @@ def test_the_fastest_is_taken_and_timed_only_once(work, monkeypatch):
 def test_times_that_cannot_be_kept_are_no_reason_to_stop(work, tmp_path, monkeypatch):
     (tmp_path / "occupied").write_text("a file")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
-    seconds = {name: 3.0 - i for i, name in enumerate(kernels.candidates())}
+    seconds = {name: 3.0 - i for i, name in enumerate(kernels.candidates(LSTM.kernels))}
     monkeypatch.setattr(kernels, "_times", lambda *_: seconds)
-    assert work().name == kernels.candidates()[-1]
+    assert work().name == kernels.candidates(LSTM.kernels)[-1]
 
 
 def test_kernels_are_really_timed(work, monkeypatch):
     monkeypatch.setattr(kernels, "SECONDS", 0.0)
-    monkeypatch.setattr(kernels, "candidates", lambda: ["fused"])
+    monkeypatch.setattr(kernels, "candidates", lambda kernels: ["fused"])
     found = work()
     assert found.name == "fused"
     assert 0 < found.tried["fused"] < 10
@@ -70,7 +68,7 @@ def test_a_moment_of_other_work_does_not_decide(work, monkeypatch):
         steps.append(trainer)
         return next(answers), 2
 
-    monkeypatch.setattr(kernels, "candidates", lambda: ["fused", "unrolled"])
+    monkeypatch.setattr(kernels, "candidates", lambda kernels: ["fused", "unrolled"])
     monkeypatch.setattr(kernels, "time_updates", time_updates)
     assert work() == kernels.Kernel("fused", {"fused": 1.0, "unrolled": 2.0})
     assert steps[:2] == steps[2:]
@@ -91,6 +89,6 @@ def test_a_kernel_can_be_asked_for(work):
 
 def test_bfloat16_needs_a_processor_that_has_it(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : fpu avx2")
-    assert kernels.candidates() == ["fused", "unrolled"]
+    assert kernels.candidates(LSTM.kernels) == ["fused", "unrolled"]
     monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : fpu amx_bf16")
-    assert kernels.candidates() == list(KERNELS)
+    assert kernels.candidates(LSTM.kernels) == list(LSTM.kernels)

@@ -230,15 +230,13 @@ def test_nothing_to_tune_on_leaves_the_start():
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     text = made_up(60, 3)[:1500]
     tokenizer = Characters().fit([made_up(100, 4)])
-    network, backbone = tiny_model(objective, tokenizer.size)
+    network = tiny_model(objective, tokenizer.size)
     memory = made_up_memory(1, 3, 5)
-    (plain,) = score_documents(objective, network, backbone, tokenizer, [Document("d", text)])
-    (cached,) = score_documents(
-        objective, network, backbone, tokenizer, [Document("d", text)], memory
-    )
+    (plain,) = score_documents(objective, network, tokenizer, [Document("d", text)])
+    (cached,) = score_documents(objective, network, tokenizer, [Document("d", text)], memory)
     assert cached.model < 0.6 * plain.model
     assert cached.saved == pytest.approx(plain.model - cached.model, rel=1e-5)
-    sent, received = there_and_back(tokenizer, objective, network, backbone, text, memory)
+    sent, received = there_and_back(tokenizer, objective, network, text, memory)
     assert received == text
     assert sent == pytest.approx(cached.model, rel=0.01)
 

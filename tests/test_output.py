@@ -9,14 +9,13 @@ from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
 from textgen.evaluation.likelihood import Stepper, rows_at_once, score_step, token_bits
-from textgen.models.backbones.stack import zero_states
+from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
-from textgen.models.two_level import two_level_of
 from textgen.training.step import Trainer
 
 SIZE, HEAD, BATCH = 23, 6, 5
-ADAPTIVE = {"output": "adaptive", "head": HEAD, "tail_size": 4}
+ADAPTIVE = {"adaptive_softmax": Adaptive(HEAD, 4)}
 TIED = {"input": "embedding", "embedding_size": 7, "tied_output": True, **ADAPTIVE}
 each_output = pytest.mark.parametrize("output", [ADAPTIVE, TIED], ids=["own", "tied"])
 EMBEDDED = {"input": "embedding", "embedding_size": 7, "dropout": 0.25}
@@ -48,7 +47,8 @@ def spans_of(objective, seed=0, lowest=-1):
 
 
 def full_nats(objective, network, spans, states, training=False):
-    logits, states = objective.logits(network, spans, states, training=training)
+    features, states = objective.features(network, spans, states, training=training)
+    logits = network.output_layer(features)
     targets = spans[:, objective.before :]
     nats = tf.nn.sparse_softmax_cross_entropy_with_logits(np.maximum(targets, 0), logits)
     return nats * tf.cast(targets >= 0, tf.float32), states
@@ -59,13 +59,14 @@ def full_nats(objective, network, spans, states, training=False):
 def test_the_logits_are_log_probabilities_of_a_distribution(objective, output):
     if refused(objective, output):
         return
-    network, backbone = tiny_model(objective, SIZE, **output)
-    states = zero_states(backbone, BATCH)
-    logits, _ = objective.logits(network, spans_of(objective), states, training=False)
+    network = tiny_model(objective, SIZE, **output)
+    states = network.initial_state(BATCH)
+    features, _ = objective.features(network, spans_of(objective), states, training=False)
+    logits = network.output_layer(features)
     assert logits.shape == (BATCH, objective.length, SIZE)
     np.testing.assert_allclose(np.exp(logits.numpy()).sum(axis=-1), 1.0, atol=1e-6)
     np.testing.assert_allclose(tf.nn.log_softmax(logits), logits, atol=2e-5)
-    assert Stepper(objective, network, backbone).probabilities().shape == (SIZE,)
+    assert Stepper(objective, network).probabilities().shape == (SIZE,)
 
 
 @each_objective
@@ -77,22 +78,24 @@ def test_the_logits_are_log_probabilities_of_a_distribution(objective, output):
 def test_bits_of_the_targets_alone_are_those_of_the_full_logits(objective, model):
     if refused(objective, model):
         return
-    network, backbone = tiny_model(objective, SIZE, scale=2.0, units=(9, 8), **model)
+    network = tiny_model(objective, SIZE, scale=2.0, units=(9, 8), **model)
     spans, fresh = spans_of(objective), np.arange(BATCH) % 2 == 0
-    states = [tf.random.normal(s.shape) for s in zero_states(backbone, BATCH)]
-    begin = [tf.where(fresh[:, None], 0.0, state) for state in states]
+    states = tf.nest.map_structure(
+        lambda s: tf.random.normal(s.shape), network.initial_state(BATCH)
+    )
+    begin = tf.nest.map_structure(lambda s: tf.where(fresh[:, None], 0.0, s), states)
     nats, after = full_nats(objective, network, spans, begin)
     bits, states = score_step(objective, network)(spans, fresh, states)
     np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
-    for a, b in zip(states, after, strict=True):
+    for a, b in zip(*map(tf.nest.flatten, (states, after)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_a_batch_without_a_token_of_the_tail_is_scored_too():
     objective = NextToken(window=6)
-    network, backbone = tiny_model(objective, SIZE, **ADAPTIVE)
+    network = tiny_model(objective, SIZE, **ADAPTIVE)
     spans = np.ones((BATCH, 7), np.int32)
-    states = zero_states(backbone, BATCH)
+    states = network.initial_state(BATCH)
     bits, _ = score_step(objective, network)(spans, np.ones(BATCH, bool), states)
     nats, _ = full_nats(objective, network, spans, states)
     np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
@@ -103,9 +106,9 @@ def test_a_batch_without_a_token_of_the_tail_is_scored_too():
 def test_the_gradient_is_that_of_the_full_logits(objective, output):
     if refused(objective, output):
         return
-    network, backbone = tiny_model(objective, SIZE, scale=1.5, **output)
-    trainer = Trainer(network, objective, backbone, BATCH, "categorical", tail_share=1.0)
-    spans, states = spans_of(objective, lowest=0), zero_states(backbone, BATCH)
+    network = tiny_model(objective, SIZE, scale=1.5, **output)
+    trainer = Trainer(network, objective, BATCH, "categorical", tail_share=1.0)
+    spans, states = spans_of(objective, lowest=0), network.initial_state(BATCH)
     labels = spans[:, objective.before :]
 
     @tf.function(jit_compile=True)
@@ -125,12 +128,12 @@ def test_the_gradient_is_that_of_the_full_logits(objective, output):
 
 def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
     objective = NextToken(window=6)
-    network, backbone = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
-    output, states = two_level_of(network), zero_states(backbone, BATCH)
+    network = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
+    output, states = network.output_layer, network.initial_state(BATCH)
     estimates, exact = [], []
     for seed in range(300):
         spans = spans_of(objective, seed, lowest=0)
-        features, _ = objective.logits(output.network, spans, states, training=False)
+        features, _ = objective.features(network, spans, states, training=False)
         nats = output.nats(features, spans[:, 1:], capacity=8)
         estimates.append(float(tf.reduce_sum(nats)))
         exact.append(float(tf.reduce_sum(full_nats(objective, network, spans, states)[0])))
@@ -140,39 +143,38 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
 
 
 def test_the_capacity_covers_the_expected_targets_and_never_exceeds_the_batch():
-    network, _ = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
-    output = two_level_of(network)
+    network = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
+    output = network.output_layer
     assert output.capacity(512, 0.26) in range(512 * 26 // 100 + 40, 224)
     assert output.capacity(8, 0.5) == output.capacity(8, 1.0) == 8
     assert output.capacity(512, 0.0) == 16
 
 
 def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
-    network, _ = tiny_model(NextToken(4), HEAD + 1, **ADAPTIVE)
-    assert two_level_of(network) is None
-    assert network.get_layer("stack_logits").units == HEAD + 1
-    network, _ = tiny_model(NextToken(4), HEAD + 2, **ADAPTIVE)
-    assert two_level_of(network).tail(
-        np.zeros((1, network.get_layer("stack_head").input.shape[-1])), False
-    ).shape == (1, 2)
+    network = tiny_model(NextToken(4), HEAD + 1, **ADAPTIVE)
+    assert not network.output_layer.adaptive
+    assert network.output_layer.dense.units == HEAD + 1
+    network = tiny_model(NextToken(4), HEAD + 2, **ADAPTIVE)
+    output = network.output_layer
+    assert output.tail_logits(np.zeros((1, output.head.kernel.shape[0]), "f")).shape == (1, 2)
 
 
 def test_combinations_that_make_no_sense_are_refused():
-    network, backbone = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
+    network = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
     with pytest.raises(TextgenError, match=r"training\.loss"):
-        Trainer(network, NextToken(4), backbone, 2, "binary")
+        Trainer(network, NextToken(4), 2, "binary")
 
 
 @pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
 def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     objective = NextToken(window=6)
-    network, backbone = tiny_model(objective, SIZE, **settings)
+    network = tiny_model(objective, SIZE, **settings)
     documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
     assert rows_at_once(network, 6, 32) == 32
-    expected = token_bits(objective, network, backbone, documents)
+    expected = token_bits(objective, network, documents)
     monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 2 * 6 * SIZE)
     assert rows_at_once(network, 6, 32) in (2, 4)
-    for a, b in zip(token_bits(objective, network, backbone, documents), expected, strict=True):
+    for a, b in zip(token_bits(objective, network, documents), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 1)
     assert rows_at_once(network, 6, 32) == 1

@@ -78,7 +78,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
         refused = textgen("run", experiment_file, "--overwrite", "--set", wrong)
         assert refused.code == 2
         assert (folder / "metrics.json").read_bytes() == before
-    binary = ("--set", "training.loss=binary", "--set", "backbone.output=adaptive")
+    binary = ("--set", "training.loss=binary", "--set", "backbone.adaptive_softmax.head=2")
     refused = textgen("run", experiment_file, "--overwrite", *binary)
     assert (refused.code, "training.loss" in refused.err) == (2, True)
     assert (folder / "metrics.json").read_bytes() == before

@@ -43,8 +43,8 @@ def rare_corpus(experiment_file, tmp_path):
 def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     done = textgen(
         "run", rare_corpus, "--name", "pos",
-        *settings('tokenizer.rare_words.kind="pos"', 'backbone.output="adaptive"',
-                  "backbone.head=12", "backbone.dropout=0.2", "tokenizer.minimum_count=75"),
+        *settings('tokenizer.rare_words.kind="pos"', 'backbone.adaptive_softmax.head=12',
+                  "backbone.dropout=0.2", "tokenizer.minimum_count=75"),
     )  # fmt: skip
     assert done.code == 0, done.err
     folder = tmp_path / "runs" / "pos"

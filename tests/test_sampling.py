@@ -6,6 +6,7 @@ from conftest import tiny_model
 
 from textgen.evaluation.likelihood import Stepper
 from textgen.models import sampler as sampling
+from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.models.sampler import CHUNK, FREE, Sampler
@@ -27,7 +28,7 @@ def both_loops(request, monkeypatch):
 
 
 def sampler(objective):
-    return Sampler(objective, *tiny_model(objective, SIZE))
+    return Sampler(objective, tiny_model(objective, SIZE))
 
 
 def free(rows, length):
@@ -50,10 +51,10 @@ def test_a_seed_repeats_a_sample_and_another_does_not(objective):
 @pytest.mark.usefixtures("both_loops")
 def test_zero_temperature_follows_the_scored_distribution(objective):
     """Greedy choices, across block ends and chunk ends, are those of the step-by-step model."""
-    network, backbone = tiny_model(objective, SIZE)
+    network = tiny_model(objective, SIZE)
     length = CHUNK + 9
-    (greedy,), _ = Sampler(objective, network, backbone).draw(free(1, length), temperature=0.0)
-    stepper = Stepper(objective, network, backbone)
+    (greedy,), _ = Sampler(objective, network).draw(free(1, length), temperature=0.0)
+    stepper = Stepper(objective, network)
     for token in greedy:
         probabilities = stepper.probabilities()[2:]
         assert probabilities[token - 2] >= probabilities.max() - 1e-5
@@ -62,9 +63,9 @@ def test_zero_temperature_follows_the_scored_distribution(objective):
 
 @each_objective
 def test_frequencies_are_the_models_probabilities(objective):
-    network, backbone = tiny_model(objective, SIZE)
-    drawn, _ = Sampler(objective, network, backbone).draw(free(4000, 1), seed=5)
-    expected = Stepper(objective, network, backbone).probabilities()[2:]
+    network = tiny_model(objective, SIZE)
+    drawn, _ = Sampler(objective, network).draw(free(4000, 1), seed=5)
+    expected = Stepper(objective, network).probabilities()[2:]
     expected /= expected.sum()
     found = np.bincount(drawn[:, 0], minlength=SIZE)[2:] / 4000
     np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 4000))
@@ -73,9 +74,9 @@ def test_frequencies_are_the_models_probabilities(objective):
 @pytest.mark.usefixtures("both_loops")
 def test_temperature_top_k_and_top_p_shape_the_distribution():
     objective = NextToken(5)
-    network, backbone = tiny_model(objective, SIZE, scale=2.0)
-    draw = Sampler(objective, network, backbone).draw
-    logits = np.log(Stepper(objective, network, backbone).probabilities()[2:])
+    network = tiny_model(objective, SIZE, scale=2.0)
+    draw = Sampler(objective, network).draw
+    logits = np.log(Stepper(objective, network).probabilities()[2:])
     order = np.argsort(-logits)
 
     def check(weights, **settings):
@@ -165,10 +166,10 @@ def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share)
 )
 @pytest.mark.usefixtures("both_loops")
 def test_a_loop_level_by_level_writes_what_the_model_thinks(objective, tied):
-    settings = {"output": "adaptive", "head": 4, "tail_size": 3, **tied}
+    settings = {"adaptive_softmax": Adaptive(4, 3), **tied}
     # with seed 0 the tied one has two tokens that are all but equally probable
-    network, backbone = tiny_model(objective, 12, scale=2.0, seed=len(tied), **settings)
-    draws = Sampler(objective, network, backbone).draw
+    network = tiny_model(objective, 12, scale=2.0, seed=len(tied), **settings)
+    draws = Sampler(objective, network).draw
     few = np.concatenate([draws(free(4, 2), seed=seed)[0] for seed in range(150)])
     many, _ = draws(free(20_000, 2), seed=9)
 

@@ -16,8 +16,9 @@ from conftest import made_up, tiny_model
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.likelihood import token_bits
-from textgen.models.backbones.lstm.layer import KERNELS
-from textgen.models.backbones.stack import set_embedding
+from textgen.models.backbones.lstm import LSTM
+from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
@@ -37,7 +38,7 @@ class Stop(Exception):  # noqa: N818 - stands for a process that was killed
 
 
 def fit(folder, objective, settings, *, stop_after=None, kernel="fused", threads=1, **model):
-    network, backbone = tiny_model(objective, CODEC.size, scale=1.0, **model)
+    network = tiny_model(objective, CODEC.size, scale=1.0, **model)
 
     class Killed(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -45,13 +46,14 @@ def fit(folder, objective, settings, *, stop_after=None, kernel="fused", threads
                 raise Stop
 
     progress = train(
-        folder, network, objective, backbone, settings, ENCODED, 3, lambda *_: [Killed()],
+        folder, network, objective, network.parts()[0].config, settings, ENCODED, 3,
+        lambda *_: [Killed()],
         kernel=kernel, threads=threads,
     )  # fmt: skip
-    return network, backbone, progress
+    return network, progress
 
 
-ADAPTIVE = {"input": "embedding", "embedding_size": 6, "output": "adaptive", "head": 9}
+ADAPTIVE = {"input": "embedding", "embedding_size": 6, "adaptive_softmax": Adaptive(9)}
 TIED = {**ADAPTIVE, "tied_output": True}
 
 
@@ -97,7 +99,7 @@ def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel,
         np.testing.assert_allclose(a, b, atol=10 * closeness)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", LSTM.kernels)
 def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
     settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
     model = {**ADAPTIVE, "dropout": 0.4, "units": (12, 8)}
@@ -105,7 +107,7 @@ def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
     assert progress.best < np.log2(CODEC.size)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", LSTM.kernels)
 @pytest.mark.parametrize("normalisation", ["layer", "batch"])
 def test_every_kernel_trains_with_normalisation(tmp_path, kernel, normalisation):
     settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
@@ -141,11 +143,11 @@ def test_a_training_that_goes_on_keeps_its_kernel(tmp_path):
 @pytest.mark.parametrize("model", [{}, ADAPTIVE, TIED], ids=["softmax", "adaptive", "tied"])
 def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     objective = NextToken(8)
-    network, backbone, progress = fit(tmp_path, objective, Training(**SETTINGS), **model)
+    network, progress = fit(tmp_path, objective, Training(**SETTINGS), **model)
     rows = [row["validation_bits_per_character"] for row in progress.history]
     assert rows[-1] < rows[0] < np.log2(CODEC.size)
     assert progress.best == min(rows)
-    exact = token_bits(objective, network, backbone, [e.tokens for e in ENCODED[1]])
+    exact = token_bits(objective, network, [e.tokens for e in ENCODED[1]])
     assert np.concatenate(exact).mean() == pytest.approx(progress.best, abs=0.1)
 
 
@@ -167,11 +169,11 @@ def test_the_weights_of_the_best_round_are_left_not_the_last(tmp_path, monkeypat
 @pytest.mark.parametrize("objective", [NextToken(8), EncoderDecoder(4, 6)], ids=repr)
 def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
     settings = Training(**SETTINGS)
-    network, backbone = tiny_model(objective, CODEC.size, **ADAPTIVE)
+    network = tiny_model(objective, CODEC.size, **ADAPTIVE)
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
     set_embedding(network, matrix, frozen=True)
     before = network.get_weights()
-    train(tmp_path, network, objective, backbone, settings, ENCODED, 3)
+    train(tmp_path, network, objective, network.parts()[0].config, settings, ENCODED, 3)
     for weight, old in zip(network.weights, before, strict=True):
         assert np.array_equal(weight, old) == ("embedding" in weight.path), weight.path
 
@@ -249,10 +251,18 @@ def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(tmp_path):
 
 
 def test_a_text_shorter_than_a_window_is_refused(tmp_path):
-    network, backbone = tiny_model(NextToken(64), CODEC.size)
+    network = tiny_model(NextToken(64), CODEC.size)
     short = [CODEC.encode("the tide")], [CODEC.encode("the tide")]
     with pytest.raises(TextgenError, match="more than one window of 64"):
-        train(tmp_path, network, NextToken(64), backbone, Training(updates=1), short, 1)
+        train(
+            tmp_path,
+            network,
+            NextToken(64),
+            network.parts()[0].config,
+            Training(updates=1),
+            short,
+            1,
+        )
 
 
 def test_an_epoch_of_short_documents_sees_each_character_once():

@@ -13,9 +13,12 @@ import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from timing import Target, Worker, divided, row, serve, show
+
+from textgen.models.backbones.recurrent import Adaptive
 
 SIZE, BATCH, WINDOW = 20_000, 16, 32
 UPDATES, THREADS = 10, 2
@@ -23,13 +26,13 @@ KERNEL = "unrolled"
 WANTED = {"adaptive, head 2000": Target(at_most=0.45)}
 ARMS: dict[str, dict[str, Any]] = {
     "softmax": {},
-    "adaptive, head 1000": {"output": "adaptive", "head": 1000},
-    "adaptive, head 2000": {"output": "adaptive", "head": 2000},
-    "adaptive, head 4000": {"output": "adaptive", "head": 4000},
-    "adaptive, head 2000, frozen embedding": {"output": "adaptive", "frozen": True},
-    "adaptive, head 2000, dropout 0.4": {"output": "adaptive", "dropout": 0.4},
+    "adaptive, head 1000": {"adaptive_softmax": Adaptive(1000)},
+    "adaptive, head 2000": {"adaptive_softmax": Adaptive(2000)},
+    "adaptive, head 4000": {"adaptive_softmax": Adaptive(4000)},
+    "adaptive, head 2000, frozen embedding": {"adaptive_softmax": Adaptive(), "frozen": True},
+    "adaptive, head 2000, dropout 0.4": {"adaptive_softmax": Adaptive(), "dropout": 0.4},
     "adaptive, head 2000, dropout 0.4 of Keras": {
-        "output": "adaptive",
+        "adaptive_softmax": Adaptive(),
         "dropout": 0.4,
         "plain_dropout": True,
     },
@@ -43,22 +46,22 @@ def updates(
     import keras
     import tensorflow as tf
 
-    from textgen.core.settings import Backbone
-    from textgen.models.backbones.lstm.layer import FusedLSTM
-    from textgen.models.backbones.stack import set_embedding
+    from textgen.models.backbones.lstm import LSTM
     from textgen.models.dropout import HashedDropout
+    from textgen.models.networks import set_embedding
     from textgen.models.objectives.stepwise import NextToken
     from textgen.training.step import Trainer
 
-    backbone = Backbone(units=(256,), input="embedding", embedding_size=128, **output)
+    backbone = LSTM(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
-    FusedLSTM.dropout_layer = keras.layers.Dropout if plain_dropout else HashedDropout
-    network = objective.build(backbone, size, FusedLSTM)
+    dropout = keras.layers.Dropout if plain_dropout else HashedDropout
+    with mock.patch.object(LSTM, "dropout_layer", return_value=dropout):
+        network = objective.build(backbone, size)
     set_embedding(network, None, frozen)
     law = 1 / (np.arange(size) + 2.7)
     law /= law.sum()
-    share = float(law[backbone.head :].sum())
-    trainer = Trainer(network, objective, backbone, BATCH, "categorical", share, KERNEL, THREADS)
+    share = float(law[Adaptive().head :].sum())
+    trainer = Trainer(network, objective, BATCH, "categorical", share, KERNEL, THREADS)
     trainer.compile(
         optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0),
         jit_compile=False,  # the trainer compiles what should be

@@ -31,26 +31,27 @@ WANTED = {
 
 
 def backbone(size: int, output: str) -> Any:
-    from textgen.core.settings import Backbone
+    from textgen.models.backbones.lstm import LSTM
+    from textgen.models.backbones.recurrent import Adaptive
 
     width = 64 if size < 1000 else 128
-    return Backbone(units=UNITS, input="embedding", embedding_size=width, output=output)
+    levels = Adaptive() if output == "adaptive" else False
+    return LSTM(units=UNITS, input="embedding", embedding_size=width, adaptive_softmax=levels)
 
 
 def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
     from textgen.core import backend
 
     backend.start_tensorflow(THREADS)
-    from textgen.models.backbones.lstm.layer import FusedLSTM
     from textgen.models.objectives.stepwise import NextToken
     from textgen.models.sampler import FREE, Sampler
 
     settings, objective = backbone(int(size), output), NextToken(64)
-    network = objective.build(settings, int(size), FusedLSTM)
-    for layer in network.layers:
-        if layer.name.endswith("_head"):
-            layer.bias.assign([0.0] * settings.head + [np.log(settings.head * TAIL / (1 - TAIL))])
-    sampler, steps = Sampler(objective, network, settings), TOKENS["textgen"][int(batch)]
+    network = objective.build(settings, int(size))
+    if (layer := network.output_layer).adaptive:
+        frequent = layer.head_size
+        layer.head.bias.assign([0.0] * frequent + [np.log(frequent * TAIL / (1 - TAIL))])
+    sampler, steps = Sampler(objective, network), TOKENS["textgen"][int(batch)]
     free = np.full((int(batch), steps), FREE)
     return timed(lambda: sampler.draw(free), steps * int(batch))
 
@@ -61,17 +62,17 @@ def predict(size: str, output: str) -> Callable[[], float]:
     backend.start_tensorflow(THREADS)
     import keras
 
-    from textgen.models.objectives.stepwise import NextToken
-
     settings = backbone(int(size), output)
-    network = NextToken(64).build(settings, int(size), keras.layers.LSTM)
-    states = [np.zeros((1, units), np.float32) for units in UNITS for _ in "hc"]
+    network = keras.Sequential([keras.layers.Embedding(int(size), settings.embedding_size)])
+    for units in UNITS:
+        network.add(keras.layers.LSTM(units, return_sequences=True))
+    network.add(keras.layers.Dense(int(size)))
     recent = np.full((1, WINDOW), 2, np.int32)
 
     def write() -> None:
         nonlocal recent
         for _ in range(TOKENS["predict"]):
-            logits = network.predict([recent, *states], verbose=0)[0][:, -1]
+            logits = network.predict(recent, verbose=0)[:, -1]
             drawn = np.argmax(logits + np.random.gumbel(size=logits.shape), axis=-1)
             recent = np.concatenate([recent[:, 1:], drawn[:, None].astype(np.int32)], axis=1)
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from textgen.core.settings import Backbone, Training
+from textgen.core.settings import Training
+from textgen.models.backbones.lstm import LSTM
 from textgen.models.batches import Windows
 
 THREADS = 2
@@ -24,7 +25,7 @@ class Network(nn.Module):
     """The sizes of a textgen backbone: embedding, LSTM layers, full or adaptive softmax, dropout in
     the same places."""
 
-    def __init__(self, size: int, backbone: Backbone) -> None:
+    def __init__(self, size: int, backbone: LSTM) -> None:
         super().__init__()
         (units,) = set(backbone.units)
         self.embedding = nn.Embedding(size, backbone.embedding_size)
@@ -33,10 +34,11 @@ class Network(nn.Module):
             backbone.embedding_size, units, len(backbone.units), batch_first=True, dropout=between
         )
         self.dropout = nn.Dropout(backbone.dropout)
-        self.adaptive = backbone.output == "adaptive" and size > backbone.head + 1
+        levels = backbone.adaptive(size)
+        self.adaptive = levels is not None
         if self.adaptive:  # the width of its tail is units / div_value
             self.output: Any = nn.AdaptiveLogSoftmaxWithLoss(
-                units, size, [backbone.head], div_value=units / backbone.tail_size, head_bias=True
+                units, size, [levels.head], div_value=units / levels.tail_size, head_bias=True
             )
         else:
             self.output = nn.Linear(units, size)
@@ -64,7 +66,7 @@ class Network(nn.Module):
 class Trainer:
     """A network, its optimizer, and states that are carried from update to update."""
 
-    def __init__(self, size: int, backbone: Backbone, settings: Training, seed: int = 0) -> None:
+    def __init__(self, size: int, backbone: LSTM, settings: Training, seed: int = 0) -> None:
         torch.set_num_threads(THREADS)
         torch.manual_seed(seed)
         self.network, self.settings = Network(size, backbone), settings

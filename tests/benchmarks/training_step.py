@@ -25,11 +25,12 @@ WANTED = {"float32": Target(at_least=1.0), 512: Target(at_least=1.3)}
 
 def setting(units: int) -> tuple[Any, Any, Any, Any]:
     """Backbone, training settings, objective and windows, the same for both sides."""
-    from textgen.core.settings import Backbone, Training
+    from textgen.core.settings import Training
+    from textgen.models.backbones.lstm import LSTM
     from textgen.models.batches import Windows
     from textgen.models.objectives.stepwise import NextToken
 
-    backbone = Backbone(units=(units, units), input="embedding", embedding_size=64)
+    backbone = LSTM(units=(units, units), input="embedding", embedding_size=64)
     random = np.random.default_rng(0)
     documents = [random.integers(2, VOCABULARY, 20_000).astype(np.uint8) for _ in range(40)]
     objective = NextToken(WINDOW)
@@ -40,11 +41,10 @@ def textgen(units: str, kernel: str) -> Callable[[], float]:
     from textgen.core import backend
 
     backend.start_tensorflow(THREADS, parts=True)
-    from textgen.models.backbones.lstm.layer import FusedLSTM
     from textgen.training import loop
 
     backbone, settings, objective, windows = setting(int(units))
-    network = objective.build(backbone, VOCABULARY, FusedLSTM)
+    network = objective.build(backbone, VOCABULARY)
     trainer, _ = loop.compiled(
         network, objective, backbone, settings, windows, kernel, THREADS, UPDATES
     )

@@ -28,8 +28,8 @@ from .processes import start_process as start_process
 from .processes import stopped_after as stopped_after
 from .registry import lookup as lookup
 from .registry import plugin_table as plugin_table
-from .settings import Backbone as Backbone
 from .settings import Count as Count
+from .settings import Fraction as Fraction
 from .settings import Sampling as Sampling
 from .settings import Split as Split
 from .settings import Training as Training

@@ -19,12 +19,11 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from textgen.core.errors import TextgenError
 from textgen.core.registry import POINTS, lookup, plugin_table, suggestion
-from textgen.core.settings import Backbone, MemorySettings, Sampling, Split, Training
+from textgen.core.settings import MemorySettings, Sampling, Split, Training
 from textgen.core.toml import BUDGETS, apply_override, read_toml
 
 TABLES = {
     "split": Split,
-    "backbone": Backbone,
     "memory": MemorySettings,
     "training": Training,
     "sampling": Sampling,
@@ -49,7 +48,7 @@ class Experiment:
     tokenizer: Any
     embedding: Any
     objective: Any
-    backbone: Backbone
+    backbone: Any
     memory: MemorySettings
     training: Training
     sampling: Sampling
@@ -87,7 +86,7 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
 def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     data = dict(data)
-    known = {"name", "seed", "corpus", "tokenizer", "embedding", "objective", *TABLES}
+    known = {"name", "seed", "corpus", "tokenizer", "embedding", "objective", "backbone", *TABLES}
     if "arms" in data:
         raise TextgenError(
             where,
@@ -130,6 +129,11 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     objective, objective_plain = _plugin(
         "objective", data.get("objective", {}), f"{where}: objective"
     )
+    backbone, backbone_plain = _plugin(
+        "backbone",
+        {"kind": "lstm", **_as_table(data.get("backbone", {}), f"{where}: backbone")},
+        f"{where}: backbone",
+    )
     fixed = {
         key: build(cls, _as_table(data.get(key, {}), f"{where}: {key}"), f"{where}: {key}")
         for key, cls in TABLES.items()
@@ -145,6 +149,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
         tokenizer=tokenizer,
         embedding=embedding,
         objective=objective,
+        backbone=backbone,
         **fixed,
         resolved={
             "name": name,
@@ -153,6 +158,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             "tokenizer": tokenizer_plain,
             "embedding": embedding_plain,
             "objective": objective_plain,
+            "backbone": backbone_plain,
             **plain,
         },
     )
@@ -166,7 +172,9 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     Raises:
         TextgenError: an unknown key (with a suggestion), a missing one, a wrong type or range.
     """
-    hints = get_type_hints(cls.__init__, include_extras=True)
+    # of a dataclass field by field: some may be those of a class in another module
+    of = cls if dataclasses.is_dataclass(cls) else cls.__init__
+    hints = get_type_hints(of, include_extras=True)
     parameters = list(inspect.signature(cls).parameters.values())
     fields: dict[str, Any] = {
         p.name: (hints[p.name], ... if p.default is p.empty else p.default)
@@ -253,6 +261,8 @@ def _plain(made: Any) -> dict[str, Any]:
             return str(value)
         if isinstance(value, (tuple, list)):
             return [convert(item) for item in value]
+        if dataclasses.is_dataclass(value):
+            return _plain(value)
         return value
 
     fields = {

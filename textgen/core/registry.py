@@ -18,6 +18,7 @@ POINTS = {
     "tokenizer": "textgen.tokenizers",
     "rare_words": "textgen.tokenizers.words.rare_words",
     "embedding": "textgen.embeddings",
+    "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",
     "baseline": "textgen.evaluation.baselines",
     "metric": "textgen.evaluation.metrics",

@@ -28,40 +28,6 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """The shared LSTM stack: ``units`` of each layer, and how tokens enter and leave it.
-
-    ``output = "adaptive"`` is a two-level softmax for large vocabularies: the ``head`` most
-    frequent tokens, and the others through ``tail_size`` dimensions. With ``head`` tokens or
-    hardly more it is the plain one. ``tied_output`` takes the embedding's vectors for those of the
-    output, in a tail too, which then has their size. ``dropout`` falls between layers, and on the
-    vectors of an embedding; if it is locked, the same units for all positions of a window (Gal &
-    Ghahramani 2016). ``weight_drop`` is the share of the recurrent weights that an update goes
-    without.
-    ``normalisation`` is of what each LSTM layer puts out.
-
-    Raises:
-        ValueError: an output tied to an embedding that is not there.
-    """
-
-    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
-    input: Literal["one_hot", "embedding"] = "one_hot"
-    embedding_size: Count = 64
-    dropout: Fraction = 0.0
-    locked_dropout: bool = False
-    weight_drop: Fraction = 0.0
-    normalisation: Literal["none", "layer", "batch"] = "none"
-    tied_output: bool = False
-    output: Literal["softmax", "adaptive"] = "softmax"
-    head: Count = 2000
-    tail_size: Count = 64
-
-    def __post_init__(self) -> None:
-        if self.tied_output and self.input != "embedding":
-            raise ValueError('tied_output needs input = "embedding"')
-
-
-@dataclass(frozen=True)
 class MemorySettings:
     """What a document has shown so far is mixed into what the network says when text is scored (see
     :mod:`textgen.evaluation.memory`): a level for each of the ``orders``, which are numbers of

@@ -9,18 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from textgen.core import Backbone
 from textgen.data import Document
 from textgen.evaluation.memory import Memory, MemoryState, tuned
 from textgen.models import Objective, Windows
 from textgen.tokenizers import EncodedDocument, Tokenizer
-
-if TYPE_CHECKING:
-    from textgen.models import TwoLevel
 
 ROWS = 32
 FLOATS = 2**25
@@ -66,81 +62,88 @@ class DocumentBits:
 
 
 def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
-    """A compiled (spans, fresh, states) → (bits (B, length) float32, states); missing targets 0."""
+    """A compiled (spans, fresh, state) → (bits (B, length) float32, state); missing targets 0.
+
+    It is kept with the network, so that it is compiled once for each shape of spans.
+    """
+    kept = vars(network).setdefault("_score_steps", {})  # past Keras, which would track it
+    if objective not in kept:
+        make = _adaptive_step if network.output_layer.adaptive else _plain_step
+        kept[objective] = make(objective, network)
+    return kept[objective]
+
+
+def _plain_step(objective: Objective, network: Any) -> Callable[..., Any]:
     import tensorflow as tf
 
-    from textgen.models import two_level_of
-
-    output = two_level_of(network)
-    if output is not None:
-        return _two_level_step(objective, output)
+    from textgen.models import restarted
 
     @tf.function(jit_compile=True)
-    def step(spans: Any, fresh: Any, states: Any) -> Any:
-        states = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
-        logits, states = objective.logits(network, spans, states, training=False)
+    def step(spans: Any, fresh: Any, state: Any) -> Any:
+        state = restarted(network, state, fresh)
+        features, state = objective.features(network, spans, state, training=False)
         targets = spans[:, objective.before :]
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=tf.maximum(targets, 0), logits=logits
+            labels=tf.maximum(targets, 0), logits=network.output_layer(features)
         )
-        return tf.where(targets >= 0, nats / np.log(2), 0.0), states
+        return tf.where(targets >= 0, nats / np.log(2), 0.0), state
 
     return step
 
 
-def _two_level_step(objective: Objective, output: TwoLevel) -> Callable[..., Any]:
+def _adaptive_step(objective: Objective, network: Any) -> Callable[..., Any]:
     """The same, exactly, with the tail only where a target is in it."""
     import tensorflow as tf
 
+    from textgen.models import restarted
+
+    output = network.output_layer
+
     @tf.function(jit_compile=True)
-    def read(spans: Any, fresh: Any, states: Any) -> Any:
-        states = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
-        features, states = objective.logits(output.network, spans, states, training=False)
+    def read(spans: Any, fresh: Any, state: Any) -> Any:
+        state = restarted(network, state, fresh)
+        features, state = objective.features(network, spans, state, training=False)
         targets = spans[:, objective.before :]
         nats = output.head_nats(features, tf.maximum(targets, 0))
-        return tf.where(targets >= 0, nats, 0.0), features, states
+        return tf.where(targets >= 0, nats, 0.0), features, state
 
     @tf.function
-    def step(spans: Any, fresh: Any, states: Any) -> Any:
-        nats, features, states = read(spans, fresh, states)
+    def step(spans: Any, fresh: Any, state: Any) -> Any:
+        nats, features, state = read(spans, fresh, state)
         targets = spans[:, objective.before :]
-        rare = tf.where(targets >= output.size)  # however many: XLA would want a fixed number
+        rare = tf.where(targets >= output.head_size)  # however many: XLA wants a fixed number
         tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
-        return tf.tensor_scatter_nd_add(nats, rare, tail) / np.log(2), states
+        return tf.tensor_scatter_nd_add(nats, rare, tail) / np.log(2), state
 
     return step
 
 
 def rows_at_once(network: Any, length: int, most: int) -> int:
     """Rows of a batch that keep the logits of ``length`` tokens each within FLOATS."""
-    from textgen.models import two_level_of
-
-    output = two_level_of(network)
-    width = network.outputs[0].shape[-1]
-    if output is not None:  # text seldom has more than a quarter of its tokens in the tail
-        width = output.size + 1 + (width - output.size) // 4
+    output = network.output_layer
+    width = output.size
+    if output.adaptive:  # text seldom has more than a quarter of its tokens in the tail
+        width = output.head_size + 1 + output.tail_size // 4
     return int(max(1, min(most, FLOATS // (length * width))))
 
 
 def token_bits(
-    objective: Objective, network: Any, settings: Backbone, documents: Sequence[np.ndarray]
+    objective: Objective, network: Any, documents: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
     """Bits of every token of every document, and of the end mark: (n + 1,) float32 each.
 
-    States are reset at the beginning of a document and nothing is read before it but the boundary
-    token: no token goes uncharged.
+    The state is the initial one at the beginning of a document and nothing is read before it but
+    the boundary token: no token goes uncharged.
     """
-    from textgen.models import zero_states
-
     windows = Windows(documents, objective)
     spans = windows.per_document()
     rows = rows_at_once(network, objective.length, min(ROWS, int(spans.sum())))
     if objective.carries_state:  # more rows than the longest document lets end sooner would idle
         rows = min(rows, len(documents), math.ceil(spans.sum() / spans.max()))
-    step, states = score_step(objective, network), zero_states(settings, rows)
+    step, state = score_step(objective, network), network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
     for batch, fresh, places, starts in windows.scoring(rows):
-        bits, states = step(batch, fresh, states)
+        bits, state = step(batch, fresh, state)
         for row, (document, start) in enumerate(zip(places, starts, strict=True)):
             if document >= 0:
                 part = result[document][start : start + objective.length]
@@ -151,14 +154,13 @@ def token_bits(
 def score_documents(
     objective: Objective,
     network: Any,
-    settings: Backbone,
     tokenizer: Tokenizer,
     documents: Sequence[Document],
     memory: Memory | None = None,
 ) -> list[DocumentBits]:
     """What each document costs under a model, with a memory of the document if there is one."""
     encoded = [tokenizer.encode(document.text) for document in documents]
-    bits = token_bits(objective, network, settings, [e.tokens for e in encoded])
+    bits = token_bits(objective, network, [e.tokens for e in encoded])
     return costs(documents, encoded, bits, memory)
 
 
@@ -252,18 +254,10 @@ class Stepper:
     be called once between two appends. Encoder and decoder see the very same floats.
     """
 
-    def __init__(
-        self, objective: Objective, network: Any, settings: Backbone, memory: Memory | None = None
-    ) -> None:
-        import tensorflow as tf
-
+    def __init__(self, objective: Objective, network: Any, memory: Memory | None = None) -> None:
         self._read = MemoryState(memory) if memory else None
-
-        self._carry = objective.begin(network, settings, 1)
-        self._next = tf.function(
-            lambda carry: objective.next_logits(network, carry), jit_compile=True
-        )
-        self._append = objective.append
+        self._carry = objective.begin(network, 1)
+        self._next, self._append = _next_logits(objective, network), objective.append
 
     def probabilities(self) -> np.ndarray:
         logits, self._carry = self._next(self._carry)
@@ -276,3 +270,19 @@ class Stepper:
         if self._read is not None:
             self._read.add(token)
         self._carry = self._append(self._carry, np.array([token], dtype=np.int32))
+
+
+def _next_logits(objective: Objective, network: Any) -> Callable[..., Any]:
+    """A compiled carry → (logits (B, V), carry), kept with the network."""
+    import tensorflow as tf
+
+    kept = vars(network).setdefault("_next_steps", {})
+    if objective not in kept:
+
+        @tf.function(jit_compile=True)
+        def next_logits(carry: Any) -> Any:
+            features, carry = objective.next_features(network, carry)
+            return network.output_layer(features), carry
+
+        kept[objective] = next_logits
+    return kept[objective]

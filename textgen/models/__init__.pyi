@@ -1,13 +1,9 @@
-from .backbones.lstm.layer import KERNELS as KERNELS
-from .backbones.lstm.layer import FusedLSTM as FusedLSTM
-from .backbones.stack import layers_within as layers_within
-from .backbones.stack import set_embedding as set_embedding
-from .backbones.stack import zero_states as zero_states
+from .backbones.base import BackboneConfig as BackboneConfig
 from .batches import Windows as Windows
 from .footprint import check_memory as check_memory
+from .networks import restarted as restarted
+from .networks import set_embedding as set_embedding
 from .objectives.base import Objective as Objective
+from .output import cross_entropy as cross_entropy
 from .sampler import FREE as FREE
 from .sampler import Sampler as Sampler
-from .two_level import TwoLevel as TwoLevel
-from .two_level import cross_entropy as cross_entropy
-from .two_level import two_level_of as two_level_of

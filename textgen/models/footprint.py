@@ -5,55 +5,32 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from textgen.core import Backbone, TextgenError
-from textgen.models.backbones.stack import has_two_levels
+from textgen.core import TextgenError
+from textgen.models.backbones.base import BackboneConfig
 
 FLOAT = 4
 """Bytes."""
 
 SMALL = 100
 """Tokens of a vocabulary that takes no room."""
-NORMALISATION = {"none": 0, "layer": 2, "batch": 4}
-"""Weights a unit."""
 
 
-def memory_needed(settings: Backbone, vocabulary_size: int, batch: int, length: int) -> int:
+def memory_needed(backbone: BackboneConfig, vocabulary_size: int, batch: int, length: int) -> int:
     """Bytes that training takes at its peak, beyond Python and TensorFlow themselves: an estimate.
 
     Every weight counts nine times: its value, gradient, two moments, the best value so far, and
-    the copies of value, moments and best value while a checkpoint is written. Logits, (batch,
-    length, V), count three times (value, exponential, gradient); of a two-level output the whole
-    head and a quarter of the tail. One-hot inputs are as large as logits once. Compiled programs
-    and the rest: 300 MB. An encoder–decoder has two stacks; here one is counted.
+    the copies of value, moments and best value while a checkpoint is written. Compiled programs and
+    the rest: 300 MB. An encoder–decoder has two stacks; here one is counted.
 
     Peaks measured with 20,000 to 200,000 tokens were 0.75 to 1.1 times this.
     """
-    size, width = vocabulary_size, settings.embedding_size
-    one_hot = settings.input == "one_hot"
-    weights = 0 if one_hot else size * width
-    below = size if one_hot else width
-    for units in settings.units:
-        weights += 4 * units * (below + units + 1) + NORMALISATION[settings.normalisation] * units
-        below = units
-    row = size
-    if settings.tied_output and below != width:
-        weights += (below + 1) * width
-    if has_two_levels(settings, size):
-        tail = size - settings.head
-        row = settings.head + 1 + tail // 4
-        weights += (
-            width + 1
-            if settings.tied_output
-            else (below + 1) * (settings.head + 1) + (below + tail) * settings.tail_size + tail
-        )
-    elif not settings.tied_output:
-        weights += (below + 1) * size
-    targets = batch * length
-    return FLOAT * (9 * weights + targets * (3 * row + one_hot * size)) + 300_000_000
+    weights, activations = backbone.footprint(vocabulary_size, batch * length)
+    return FLOAT * (9 * weights + activations) + 300_000_000
 
 
-def check_memory(settings: Backbone, vocabulary_size: int, batch: int, length: int) -> None:
+def check_memory(backbone: BackboneConfig, vocabulary_size: int, batch: int, length: int) -> None:
     """Refuse what this machine cannot train, before anything is built.
 
     Raises:
@@ -61,18 +38,22 @@ def check_memory(settings: Backbone, vocabulary_size: int, batch: int, length: i
             smaller one of would save most. Where the system does not say how much is free, nothing
             is refused.
     """
-    needed, free = memory_needed(settings, vocabulary_size, batch, length), _free_memory()
+    needed, free = memory_needed(backbone, vocabulary_size, batch, length), _free_memory()
     if free is None or needed <= free:
         return
-    narrow = replace(settings, units=(1,) * len(settings.units))
+    units = getattr(backbone, "units", None)
+    narrow: Any = backbone
+    if units is not None:
+        narrow = replace(narrow, units=(1,) * len(units))
     left = {
-        "tokenizer": memory_needed(settings, min(SMALL, vocabulary_size), batch, length),
-        "training.batch": memory_needed(settings, vocabulary_size, 1, length),
+        "tokenizer": memory_needed(backbone, min(SMALL, vocabulary_size), batch, length),
+        "training.batch": memory_needed(backbone, vocabulary_size, 1, length),
         "backbone.units": memory_needed(narrow, vocabulary_size, batch, length),
     }
     where = min(left, key=lambda setting: left[setting])
-    wider = settings.output == "softmax" and not settings.tied_output
-    other = ', or use output = "adaptive" in [backbone]' if wider else ""
+    wide = getattr(backbone, "adaptive_softmax", True) is False
+    wide = wide and not getattr(backbone, "tied_output", False)
+    other = ", or use adaptive_softmax in [backbone]" if wide else ""
     found, hint = {
         "tokenizer": (
             f"a vocabulary of {vocabulary_size:,} tokens",
@@ -82,7 +63,7 @@ def check_memory(settings: Backbone, vocabulary_size: int, batch: int, length: i
             f"{batch:,} rows of {length:,} tokens",
             "lower it, or the window in [objective]",
         ),
-        "backbone.units": (f"{list(settings.units)}", "take fewer"),
+        "backbone.units": (f"{list(units or ())}", "take fewer"),
     }[where]
     raise TextgenError(
         where,

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import Backbone
 from textgen.models.objectives.base import Objective
 from textgen.tokenizers import BOUNDARY, ESCAPE
 
 CHUNK = 128
 SHORT = 2048
 """Up to so many tokens a row, a loop is not compiled: that would take longer than it saves."""
+FEW_ROWS = 4
+"""Up to so many rows, threads share the columns of a product; beyond, the rows keep them busy."""
 LARGEST_NUCLEUS = 512
 """top-p looks at this many of the most probable tokens; the vocabulary is never sorted whole."""
 FREE = -1
@@ -32,7 +33,7 @@ class Sampler:
     included.
 
     Args:
-        objective, network, settings: the model.
+        objective, network: the model.
         unwritable: tokens that are never drawn.
     """
 
@@ -40,10 +41,9 @@ class Sampler:
         self,
         objective: Objective,
         network: Any,
-        settings: Backbone,
         unwritable: Sequence[int] = (BOUNDARY, ESCAPE),
     ) -> None:
-        self._objective, self._network, self._settings = objective, network, settings
+        self._objective, self._network = objective, network
         self._unwritable = tuple(unwritable)
         self._loop = functools.lru_cache(maxsize=8)(self._make_loop)
 
@@ -71,7 +71,7 @@ class Sampler:
         """
         batch, length = forced.shape
         loop = self._loop(batch, top_k, top_p < 1, length > SHORT)
-        carry = self._objective.begin(self._network, self._settings, batch)
+        carry = self._objective.begin(self._network, batch)
         padding = np.full((batch, -length % CHUNK), FREE)
         given = np.concatenate([forced, padding], axis=1).astype(np.int32)
         tokens, choices = [], []
@@ -95,27 +95,27 @@ class Sampler:
     ) -> Callable[..., Any]:
         import tensorflow as tf
 
-        from textgen.models.backbones.lstm.stepping import FEW_ROWS, stepwise
-
         objective, unwritable = self._objective, self._unwritable
         by_level = batch <= FEW_ROWS and not top_k and not nucleus
         threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
 
         @tf.function(jit_compile=compiled, autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
-            network, step = stepwise(self._network, batch, threads, by_level)
+            network = self._network.writer(threads if batch <= FEW_ROWS else 1)
+            output = network.output_layer
 
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
-                logits, carry = objective.next_logits(network, carry)
+                features, carry = objective.next_features(network, carry)
                 noise_seed = tf.stack([seed[0], seed[1] + i])
-                if step.by_level:
+                if by_level and output.adaptive:
                     choice = _choose_by_level(
-                        step.head(logits), lambda: step.tail(logits), step.tail_size, unwritable,
-                        temperature, noise_seed,
+                        output.head_logits(features),
+                        lambda: output.tail_log_probabilities(features),
+                        output.tail_size, unwritable, temperature, noise_seed,
                     )  # fmt: skip
                 else:
                     choice = _choose(
-                        _without(logits, unwritable), temperature, top_k,
+                        _without(output(features), unwritable), temperature, top_k,
                         top_p if nucleus else None, noise_seed,
                     )  # fmt: skip
                 token = tf.where(forced[:, i] >= 0, forced[:, i], choice)

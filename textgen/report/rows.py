@@ -27,7 +27,7 @@ def arm(arm: Arm, plan: dict[str, Any] | None) -> dict[str, Any]:
         "memory": arm.first.experiment.resolved["memory"]["orders"],
         "document_cache_by_kind": all(run.memory and run.memory.by_kind for run in arm.runs),
         "context": first["context"],
-        "tokens": first["vocabulary_size"],
+        "vocabulary_size": first["vocabulary_size"],
         "extra_data": first["extra_data"],
         "tokens_per_character": first["test"]["tokens_per_character"],
         "replacement_rate": first["test"]["replacement_rate"],

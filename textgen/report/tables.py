@@ -154,7 +154,7 @@ def how_tested(report: dict[str, Any]) -> str:
 
 def details(report: dict[str, Any]) -> Table:
     """How each arm cuts the text and was trained."""
-    columns = ["tokenizer", "tokens", "tokens a character", "looks back", "memory looks back",
+    columns = ["tokenizer", "vocabulary", "tokens a character", "looks back", "memory looks back",
                "units", "updates", "samples a second, of 1,000 characters",
                "passes over the text", "preparation, s", "measured, s"]  # fmt: skip
     rows = [
@@ -162,7 +162,7 @@ def details(report: dict[str, Any]) -> Table:
             Head(row["name"], arm=number),
             [
                 Cell(_tokenizer(row["tokenizer"]), tone="words"),
-                Cell(f"{row['tokens']:,}"),
+                Cell(f"{row['vocabulary_size']:,}"),
                 Cell(bits(row["tokens_per_character"])),
                 Cell(str(row["context"]), tone="words"),
                 Cell(", ".join(map(str, row["memory"])) or NOTHING),

@@ -71,10 +71,9 @@ class Screen:
             )
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
-        units = " + ".join(map(str, experiment.backbone.units))
         self.say(
             f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
-            f"LSTM of {units} units, {parameters:,} parameters; a prediction looks back on "
+            f"{experiment.backbone.label}, {parameters:,} parameters; a prediction looks back on "
             f"{experiment.objective.context}"
         )
 

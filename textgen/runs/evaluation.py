@@ -99,9 +99,7 @@ class TokenBits:
 
 def score_run(run: Run, documents: Sequence[Document]) -> list[DocumentBits]:
     """What documents cost under a finished run."""
-    return score_documents(
-        run.objective, run.network, run.experiment.backbone, run.tokenizer, documents, run.memory
-    )
+    return score_documents(run.objective, run.network, run.tokenizer, documents, run.memory)
 
 
 def token_table(
@@ -192,7 +190,7 @@ def ensure_evaluation(folder: Path, loaded: Loaded | None = None) -> bool:
         return False
     run = load_run(folder)
     loaded = loaded or load_corpus(run.experiment)
-    sampler = Sampler(run.objective, run.network, run.experiment.backbone, run.tokenizer.unwritable)
+    sampler = Sampler(run.objective, run.network, run.tokenizer.unwritable)
     write_evaluation(folder, run, loaded, score_run(run, loaded.test), sampler)
     return True
 

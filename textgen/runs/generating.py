@@ -73,10 +73,9 @@ def generate(
             hint='give some, e.g. --prompt "The tide was out."',
         )
     run = load_run(folder, light)
-    backbone = run.experiment.backbone
     if method == "article":
-        return article_readout(run.objective, run.network, backbone, run.tokenizer, [prompt])
+        return article_readout(run.objective, run.network, run.tokenizer, [prompt])
     from textgen.models import Sampler
 
-    sampler = Sampler(run.objective, run.network, backbone, run.tokenizer.unwritable)
+    sampler = Sampler(run.objective, run.network, run.tokenizer.unwritable)
     return generate(sampler, run.tokenizer, settings, seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import Backbone, Sampling, TextgenError
+from textgen.core import Sampling, TextgenError
 from textgen.models import FREE, Objective, Sampler
 from textgen.tokenizers import Rendered, Tokenizer
 
@@ -122,7 +122,6 @@ def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
 def article_readout(
     objective: Objective,
     network: Any,
-    backbone: Backbone,
     tokenizer: Tokenizer,
     texts: Sequence[str],
 ) -> list[dict[str, Any]]:
@@ -138,9 +137,7 @@ def article_readout(
     forced = np.full((len(encoded), max(map(len, encoded))), FREE, dtype=np.int32)
     for row, tokens in zip(forced, encoded, strict=True):
         row[: len(tokens)] = tokens
-    _, choices = Sampler(objective, network, backbone, tokenizer.unwritable).draw(
-        forced, temperature=0.0
-    )
+    _, choices = Sampler(objective, network, tokenizer.unwritable).draw(forced, temperature=0.0)
     return [
         {"prompt": text, "text": tokenizer.render(row[: len(tokens)]).text, "method": "article"}
         for text, row, tokens in zip(texts, choices, encoded, strict=True)

@@ -112,7 +112,7 @@ def _go(
     share = start_strategy(settings, cluster)
     network = new_network(experiment, prepared)
     kernel = Kernel("fused", {})  # the chief's is taken
-    check_trainable(experiment.backbone, settings.loss, share.replicas)
+    check_trainable(network, settings.loss, share.replicas)
     if share.chief:
         windows_of(encoded[0], experiment.objective)
         begin_folder(folder, experiment, overwrite)  # nothing can be refused any more
@@ -121,7 +121,7 @@ def _go(
         content = describe_run(experiment, loaded, threads, asdict(kernel), folder)
         write_json(folder / "manifest.json", {**content, "distribution": share.describe()})
     keras.utils.set_random_seed(experiment.seed)
-    sampler = Sampler(experiment.objective, network, experiment.backbone, tokenizer.unwritable)
+    sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
     screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
     with share.together(), screen:
@@ -150,7 +150,7 @@ def _go(
     samples = draw_samples(experiment, network, tokenizer, sampler, loaded)
     metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
     metrics["training"]["memory_seconds"] = seconds
-    save_network(folder, experiment, tokenizer, network)
+    save_network(folder, network)
     screen.say("sampling over a sweep of temperatures …")
     finished = Run(folder, experiment, tokenizer, metrics, network, memory)
     write_evaluation(folder, finished, loaded, scored["test"], sampler)
@@ -178,7 +178,7 @@ def _score(
     are ``encoded`` already, and the seconds that tuning took."""
     from textgen.evaluation import score_documents, tuned_memory, with_memory
 
-    parts = experiment.objective, network, experiment.backbone, tokenizer
+    parts = experiment.objective, network, tokenizer
     validation = score_documents(*parts, loaded.validation)
     start = time.perf_counter()
     memory = tuned_memory(experiment.memory.orders, validation, encoded)
@@ -203,7 +203,7 @@ def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[s
         "settings": settings,
         "text": loaded.description["sha256"] + loaded.description["split_sha256"],
         "tokens": fitted_state(experiment, prepared.tokenizer),
-        "versions": [metadata.version(name) for name in ("textgen", "tensorflow")],
+        "versions": [metadata.version("tensorflow")],
     }
     return {
         name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
 tokenizer.json    the fitted tokenizer
 memory.json  what the memory of a document was tuned to, if there is one
-model.keras       the best weights, a plain Keras file
+model.weights.h5  the best weights, in Keras' own format
 history.csv       one row a round of training
 metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
 bits.csv          bits of every held-out document
@@ -34,7 +34,8 @@ if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.tokenizers import Tokenizer
 
 SCHEMA = 3
-NEEDED = ("experiment.toml", "tokenizer.json", "model.keras", "metrics.json")
+WEIGHTS = "model.weights.h5"
+NEEDED = ("experiment.toml", "tokenizer.json", WEIGHTS, "metrics.json")
 MEMORY_FILE = "memory.json"
 
 
@@ -136,16 +137,12 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
 
 
 def _load_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer) -> Any:
-    import keras
-
-    from textgen.models import FusedLSTM
-
-    network = experiment.objective.build(experiment.backbone, tokenizer.size, FusedLSTM)
+    """A network built from the experiment, with the saved weights: nothing else is read."""
+    network = experiment.objective.build(experiment.backbone, tokenizer.size)
     try:
-        stored = keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
-        network.set_weights(stored.get_weights())
-    except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON layers raise
-        raise damaged(folder / "model.keras", error) from None
+        network.load_weights(folder / WEIGHTS)
+    except Exception as error:  # Keras raises whatever its HDF5 layer raises
+        raise damaged(folder / WEIGHTS, error) from None
     return network
 
 
@@ -169,24 +166,20 @@ def load_memory(folder: Path, experiment: Experiment) -> Memory | None:
     return memory
 
 
-def save_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer, network: Any) -> None:
-    """``model.keras``: the same network out of Keras' own layers, readable without textgen."""
+def save_network(folder: Path, network: Any) -> None:
+    """``model.weights.h5``: the weights in Keras' own format."""
     import tempfile
 
-    import keras
-
-    plain = experiment.objective.build(experiment.backbone, tokenizer.size, keras.layers.LSTM)
-    plain.set_weights(network.get_weights())
     try:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            path = Path(scratch) / "model.keras"
-            plain.save(path)
+            path = Path(scratch) / WEIGHTS
+            network.save_weights(path)
             data = path.read_bytes()
     except OSError as error:
         raise write_failed(
-            folder / "model.keras", error, "the checkpoint of the training is unharmed"
+            folder / WEIGHTS, error, "the checkpoint of the training is unharmed"
         ) from None
-    write_file(folder / "model.keras", data)
+    write_file(folder / WEIGHTS, data)
 
 
 def fitted_state(experiment: Experiment, tokenizer: Tokenizer) -> dict[str, Any]:

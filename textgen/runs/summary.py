@@ -28,9 +28,7 @@ def draw_samples(
     known = "".join(c for c in real[: 2 * READOUT] if not tokenizer.unknown(c))[:READOUT]
     if not len(encode_prompt(tokenizer, known)):
         return drawn
-    return drawn + article_readout(
-        experiment.objective, network, experiment.backbone, tokenizer, [known]
-    )
+    return drawn + article_readout(experiment.objective, network, tokenizer, [known])
 
 
 def word_shares(

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core import Backbone, Experiment, TextgenError, load_experiment
+from textgen.core import Experiment, TextgenError, load_experiment
 from textgen.data import load_corpus
 from textgen.training import prepare
 
@@ -50,7 +50,6 @@ def measure(
     threads = start_tensorflow(
         experiment.training.threads, experiment.training.deterministic, parts=True
     )
-    from textgen.models import FusedLSTM
     from textgen.training import compiled, dataset, new_network, time_updates, windows_of
 
     settings, size = experiment.backbone, prepared.tokenizer.size
@@ -58,7 +57,7 @@ def measure(
 
         def count(units: tuple[int, ...]) -> int:
             changed = replace(settings, units=units)
-            return experiment.objective.build(changed, size, FusedLSTM).count_params()
+            return experiment.objective.build(changed, size).count_params()
 
         settings = replace(settings, units=solve_units(settings, count, parameters))
     experiment = replace(experiment, backbone=settings)
@@ -85,7 +84,7 @@ def measure(
 
 
 def solve_units(
-    settings: Backbone, count: Callable[[tuple[int, ...]], int], wanted: int
+    settings: Any, count: Callable[[tuple[int, ...]], int], wanted: int
 ) -> tuple[int, ...]:
     """Units with which a network has about ``wanted`` parameters, all layers scaled alike.
 
@@ -130,11 +129,11 @@ def solve_units(
     return scaled(best)
 
 
-def _movable(settings: Backbone) -> str:
+def _movable(settings: Any) -> str:
     """What makes an embedding and an output smaller."""
     parts = ["backbone.embedding_size"] if settings.input == "embedding" else []
-    if settings.output == "adaptive":
-        parts.append("backbone.tail_size")
+    if settings.adaptive_softmax:
+        parts.append("backbone.adaptive_softmax.tail_size")
     return ", ".join([*parts, "the vocabulary (tokenizer.minimum_count up, tokenizer.size down)"])
 
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from textgen.core import (
     processor,
     write_file,
 )
-from textgen.models import KERNELS
 from textgen.tokenizers import EncodedDocument
 from textgen.training.loop import compiled, dataset, time_updates, updates_of, windows_of
 
@@ -39,7 +38,7 @@ class Kernel:
     """How the updates of a training are computed.
 
     Attributes:
-        name: one of :data:`textgen.models.backbones.lstm.layer.KERNELS`.
+        name: one of the ``kernels`` of the backbone.
         tried: kernel → seconds an update, of those that were timed; empty where none had to be.
     """
 
@@ -65,16 +64,19 @@ def choose_kernel(
         documents: the training split.
         threads: that share the rows of a batch.
     """
+    first, *others = network.kernels
     if settings.kernel != "auto":
+        _check_known(settings.kernel, network)
         return Kernel(settings.kernel, {})
     length = settings.seconds or 0
     short = length < LONG_SECONDS and (settings.updates or 0) < LONG_UPDATES
     counted = settings.characters or settings.epochs
-    if settings.deterministic or (short and not counted) or tf.config.list_logical_devices("GPU"):
-        return Kernel(KERNELS[0], {})
+    short = (short and not counted) or not others
+    if settings.deterministic or short or tf.config.list_logical_devices("GPU"):
+        return Kernel(first, {})
     windows = windows_of(documents, experiment.objective)
     if counted and updates_of(settings, windows, documents) < LONG_UPDATES:
-        return Kernel(KERNELS[0], {})
+        return Kernel(first, {})
     path = cache_folder() / "kernels" / f"{_key(experiment, network, threads)}.json"
     tried = _read(path)
     if tried is None:
@@ -84,11 +86,21 @@ def choose_kernel(
     return Kernel(min(tried, key=lambda name: tried[name]), tried)
 
 
-def candidates() -> list[str]:
-    """The kernels that this processor has instructions for."""
+def _check_known(kernel: str, network: Any) -> None:
+    if kernel not in network.kernels:
+        raise TextgenError(
+            "training.kernel",
+            found=f"{kernel!r}, which this backbone does not have",
+            expected=f'"auto" or {" or ".join(network.kernels)}',
+        )
+
+
+def candidates(kernels: Sequence[str]) -> list[str]:
+    """Those of some kernels that this processor has instructions for."""
     information = Path("/proc/cpuinfo")
     flags = information.read_text(encoding="utf-8").split() if information.exists() else []
-    return [name for name in KERNELS if "bfloat16" not in name or not {*BFLOAT16}.isdisjoint(flags)]
+    able = not {*BFLOAT16}.isdisjoint(flags)
+    return [name for name in kernels if able or "bfloat16" not in name]
 
 
 def _times(experiment: Experiment, network: Any, windows: Any, threads: int) -> dict[str, float]:
@@ -96,7 +108,7 @@ def _times(experiment: Experiment, network: Any, windows: Any, threads: int) -> 
     moment must not decide."""
     settings, tried = experiment.training, dict[str, float]()
     trainers: dict[str, tuple[Any, Any]] = {}
-    for name in candidates() * ROUNDS:
+    for name in candidates(network.kernels) * ROUNDS:
         if name not in trainers:  # and traced below, before another one is made of this network
             trainers[name] = compiled(
                 network, experiment.objective, experiment.backbone, settings, windows, name,
@@ -112,7 +124,8 @@ def _key(experiment: Experiment, network: Any, threads: int) -> str:
     sizes = [list(weight.shape) for weight in network.weights]
     objective, batch = experiment.resolved["objective"], experiment.training.batch
     versions = [textgen.__version__, metadata.version("tensorflow"), metadata.version("keras")]
-    work = [sizes, objective, batch, asdict(experiment.backbone), experiment.training.optimizer]
+    backbone = experiment.resolved["backbone"]
+    work = [sizes, objective, batch, backbone, experiment.training.optimizer]
     data = json.dumps([processor(), threads, versions, work], sort_keys=True)
     return hashlib.sha256(data.encode()).hexdigest()[:32]
 

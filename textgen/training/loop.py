@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core import Backbone, Experiment, TextgenError, Training, keep_freed_memory
-from textgen.models import FusedLSTM, Objective, Windows, check_memory, layers_within, set_embedding
+from textgen.core import Experiment, TextgenError, Training, keep_freed_memory
+from textgen.models import BackboneConfig, Objective, Windows, check_memory, set_embedding
 from textgen.tokenizers import EncodedDocument
 from textgen.training.checkpoint import load_checkpoint
 from textgen.training.optimizer import Schedule, optimizer_of
@@ -34,7 +34,7 @@ def train(
     run: Path,
     network: Any,
     objective: Objective,
-    backbone: Backbone,
+    backbone: BackboneConfig,
     settings: Training,
     encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
     seed: int,
@@ -113,11 +113,11 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     Raises:
         TextgenError: it would not fit into memory.
     """
-    settings, size = experiment.backbone, prepared.tokenizer.size
+    backbone, size = experiment.backbone, prepared.tokenizer.size
     objective = experiment.objective
-    check_memory(settings, size, experiment.training.batch, objective.length)
+    check_memory(backbone, size, experiment.training.batch, objective.length)
     keras.utils.set_random_seed(experiment.seed)
-    network = objective.build(settings, size, FusedLSTM)
+    network = objective.build(backbone, size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     return network
 
@@ -140,7 +140,7 @@ def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Win
 def compiled(
     network: Any,
     objective: Objective,
-    backbone: Backbone,
+    backbone: BackboneConfig,
     settings: Training,
     windows: Windows,
     kernel: str,
@@ -149,13 +149,14 @@ def compiled(
     share: Share = ALONE,
 ) -> tuple[Trainer, Schedule]:
     """A trainer with its optimizer, and the schedule of its learning rate."""
-    tail = windows.share(backbone.head)
+    output = network.output_layer
+    tail = windows.share(output.head_size) if output.adaptive else 0.0
     trainers, schedules = list[Trainer](), list[Schedule]()
     for replica in range(len(share.devices)):
         with share.on(replica):
             own = copied(network, objective, backbone) if replica else network
             trainer = Trainer(
-                own, objective, backbone, settings.batch, settings.loss, tail, kernel, threads,
+                own, objective, settings.batch, settings.loss, tail, kernel, threads,
                 share, replica,
             )  # fmt: skip
             schedules.append(Schedule(settings))
@@ -171,11 +172,12 @@ def compiled(
     return trainers[0], schedules[0]
 
 
-def copied(network: Any, objective: Objective, backbone: Backbone) -> Any:
+def copied(network: Any, objective: Objective, backbone: BackboneConfig) -> Any:
     """A network of the same layers; its weights are still to be set."""
-    made = objective.build(backbone, network.outputs[0].shape[-1], FusedLSTM)
-    for layer, model in zip(layers_within(made), layers_within(network), strict=True):
-        layer.trainable = model.trainable
+    made = objective.build(backbone, network.output_layer.size)
+    for copy, part in zip(made.parts(), network.parts(), strict=True):
+        if part.embedding is not None:
+            copy.embedding.trainable = part.embedding.trainable
     return made
 
 

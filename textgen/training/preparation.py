@@ -47,11 +47,11 @@ def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
         encode_training(experiment, tokenizer, loaded),
         [tokenizer.encode(d.text) for d in loaded.validation],
     )
-    backbone = experiment.backbone
-    if backbone.input != "embedding" and experiment.resolved["embedding"]["kind"] != "random":
+    width = experiment.backbone.embedding_width
+    if width is None and experiment.resolved["embedding"]["kind"] != "random":
         raise TextgenError(
             "backbone.input",
-            found=f"{backbone.input!r}, with vectors in [embedding]",
+            found="no embedding layer, with vectors in [embedding]",
             expected='"embedding": without that layer the vectors would not be used',
         )
     fitted_on = {d.name for d in loaded.sample}
@@ -60,9 +60,7 @@ def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
         for d, e in zip(loaded.train, encoded[0], strict=True)
         if not partly or d.name in fitted_on
     ]
-    vectors = experiment.embedding.vectors(
-        tokenizer.names, tokens, backbone.embedding_size, experiment.seed
-    )
+    vectors = experiment.embedding.vectors(tokenizer.names, tokens, width or 0, experiment.seed)
     seconds = time.perf_counter() - start + seconds_saved() - cached
     return Prepared(tokenizer, encoded, vectors, seconds)
 

@@ -12,34 +12,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core import Backbone, TextgenError
+from textgen.core import TextgenError
 from textgen.models import (
-    FusedLSTM,
     Objective,
     cross_entropy,
-    layers_within,
-    two_level_of,
-    zero_states,
+    restarted,
 )
 from textgen.training.strategy import ALONE, Share
 
 LOG2E = 1 / math.log(2)
 
 
-def check_trainable(backbone: Backbone, loss: str, replicas: int) -> None:
-    """Settings that cannot be trained together.
+def check_trainable(network: Any, loss: str, replicas: int) -> None:
+    """Refuse settings that cannot be trained together.
 
     Raises:
-        TextgenError: the binary loss of a two-level output, which has no row of V logits; batch
+        TextgenError: the binary loss of an adaptive softmax, which has no row of V logits; batch
             normalisation on several replicas.
     """
-    if loss == "binary" and backbone.output == "adaptive":
+    if loss == "binary" and network.output_layer.adaptive:
         raise TextgenError(
             "training.loss",
-            found='"binary", with output = "adaptive" in [backbone]',
-            expected='"categorical", or output = "softmax"',
+            found='"binary", with adaptive_softmax in [backbone]',
+            expected='"categorical", or a plain softmax',
         )
-    if replicas > 1 and backbone.normalisation == "batch":
+    layers = network._flatten_layers()
+    if replicas > 1 and any(isinstance(x, keras.layers.BatchNormalization) for x in layers):
         raise TextgenError(
             "backbone.normalisation",
             found=f'"batch", with {replicas} replicas, whose averages would differ',
@@ -51,7 +49,7 @@ class Trainer(keras.Model):
     """A network with its carried states and one training step.
 
     Args:
-        network, objective, backbone: the model.
+        network, objective: the model.
         batch: rows of a batch.
         loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
         tail_share: of a two-level output, how much of the training text is in the tail.
@@ -65,7 +63,6 @@ class Trainer(keras.Model):
         self,
         network: Any,
         objective: Objective,
-        backbone: Backbone,
         batch: int,
         loss: str,
         tail_share: float = 0.25,
@@ -75,31 +72,30 @@ class Trainer(keras.Model):
         replica: int = 0,
     ) -> None:
         super().__init__(name="trainer")
-        check_trainable(backbone, loss, share.replicas)
+        check_trainable(network, loss, share.replicas)
         self.share, self._replica, self.copies = share, share.first + replica, list[Trainer]()
         self._batch, self._rows = batch, share.rows(batch)[replica]
         batch = self._rows.stop - self._rows.start
         self.network, self.objective, self._loss = network, objective, loss
         self._parts = math.gcd(batch, threads)
-        self._output = two_level_of(network)
-        if self._output is not None:
+        self._output = network.output_layer
+        if self._output.adaptive:
             self._capacity = self._output.capacity(
                 batch * objective.length // self._parts, tail_share
             )
+        self._initial = network.initial_state(batch)
         self.states = [
-            keras.Variable(zeros, trainable=False, name=f"state{i}")
-            for i, zeros in enumerate(zero_states(backbone, batch))
+            keras.Variable(initial, trainable=False, name=f"state{i}")
+            for i, initial in enumerate(tf.nest.flatten(self._initial))
         ]
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.bits_mean = keras.metrics.Mean(name="bits_per_token")
         self.built = True
-        for layer in layers_within(network):
-            if isinstance(layer, FusedLSTM):
-                layer.kernel = kernel
+        network.kernel = kernel
         # XLA makes one program of a fused part; an unrolled one must not be compiled as a whole
         self._gradients = tf.function(self._part, autograph=False, jit_compile=kernel == "fused")
         self.update = tf.function(self._apply, autograph=False, jit_compile=True)
-        self._low = kernel == "unrolled_bfloat16"
+        self._low = "bfloat16" in kernel
 
     @property
     def metrics(self) -> list[Any]:
@@ -142,7 +138,8 @@ class Trainer(keras.Model):
     def _part(self, count: Any, spans: Any, fresh: Any, *states: Any) -> Any:
         """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
         states after them."""
-        begun = [tf.where(fresh[:, None], tf.zeros_like(state), state) for state in states]
+        packed = tf.nest.pack_sequence_as(self._initial, states)
+        begun = restarted(self.network, packed, fresh)
         targets = spans[:, self.objective.before :]
         weights = tf.cast(targets >= 0, tf.float32)
         with tf.GradientTape() as tape:
@@ -150,25 +147,23 @@ class Trainer(keras.Model):
             loss = tf.reduce_sum(each * weights) / count
         gradients = tape.gradient(loss, self.network.trainable_variables)
         nats = tf.reduce_sum(nats * weights) / count
-        return loss, nats, [_dense(gradient) for gradient in gradients], after
+        return loss, nats, [_dense(gradient) for gradient in gradients], tf.nest.flatten(after)
 
     def _apply(self, gradients: Any) -> None:
         """The optimizer's step with every weight's gradients of all parts."""
         summed = [tf.add_n(parts) for parts in gradients]
         self.optimizer.apply(summed, self.network.trainable_variables)
 
-    def _charge(self, spans: Any, labels: Any, states: Any) -> tuple[Any, Any, Any]:
-        """Loss and nats of every target (B, length), states after the span."""
-        if self._output is not None:
-            features, states = self.objective.logits(
-                self._output.network, spans, states, training=True
-            )
+    def _charge(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
+        """Loss and nats of every target (B, length), and the state after the span."""
+        features, state = self.objective.features(self.network, spans, state, training=True)
+        if self._output.adaptive:
             nats = self._output.nats(features, labels, self._capacity, self._low)
-            return nats, nats, states
-        logits, states = self.objective.logits(self.network, spans, states, training=True)
+            return nats, nats, state
+        logits = self._output(features)
         nats = cross_entropy(logits, labels)
         each = nats if self._loss == "categorical" else binary_cross_entropy(labels, logits)
-        return each, nats, states
+        return each, nats, state
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, the states of all rows,

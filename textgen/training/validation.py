@@ -79,11 +79,11 @@ class Monitor(keras.callbacks.Callback):
         """Bits per character of the validation split, in parallel streams that each begin with an
         empty state: a little above the exact figure, which is computed once at the end."""
         rows = self._rows
-        states = [tf.zeros((rows, state.shape[1]), tf.float32) for state in self.trainer.states]
+        state = self.trainer.network.initial_state(rows)
         total, count = 0.0, 0
         updates = self._windows.updates_per_epoch(rows)
         for spans, fresh in itertools.islice(self._windows.training(rows, 0), updates):
-            bits, states = self._step(spans, fresh, states)
+            bits, state = self._step(spans, fresh, state)
             total += float(tf.reduce_sum(bits))
             count += int((spans[:, self._windows.before :] >= 0).sum())
         return total / count * self._tokens_per_character + self._spelling

@@ -1,0 +1,6 @@
+"""PLUG-IN: what reads token ids one after another and carries a state along."""
+
+TABLE = {
+    "lstm": "textgen.models.backbones.lstm:LSTM",
+    "gru": "textgen.models.backbones.gru:GRU",
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from textgen.core import Backbone
+from textgen.models.backbones.base import BackboneConfig, State
 
 
 class Objective(Protocol):
@@ -21,28 +21,39 @@ class Objective(Protocol):
     def length(self) -> int: ...
     @property
     def carries_state(self) -> bool:
-        """Whether the LSTM states go on from one span of a document to the next."""
+        """Whether the state goes on from one span of a document to the next."""
         ...
 
     @property
     def context(self) -> str:
-        """How far a prediction can look back, in words for the reports."""
+        """How much earlier text a prediction sees, in words for the reports."""
         ...
 
-    def build(self, settings: Backbone, vocabulary_size: int, lstm: Any) -> Any:
-        """The network, a functional Keras model that saves as a plain Keras file."""
+    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+        """A new :class:`textgen.models.backbones.base.Network`."""
         ...
 
-    def logits(self, network: Any, spans: Any, states: Any, training: bool) -> tuple[Any, Any]:
-        """spans (B, before + length) int32 → logits (B, length, V), states after the span."""
+    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
+        """What the output layer reads at every target.
+
+        Args:
+            network: as :meth:`build` made it.
+            spans: (B, before + length) int32.
+            state: before the span.
+            training: whether dropout and the like are at work.
+
+        Returns:
+            (B, length, n) float32, and the state after the span.
+        """
         ...
 
-    def begin(self, network: Any, settings: Backbone, batch: int) -> Any:
+    def begin(self, network: Any, batch: int) -> Any:
         """The carry of a generation loop before the first token of a document."""
         ...
 
-    def next_logits(self, network: Any, carry: Any) -> tuple[Any, Any]:
-        """Logits (B, V) of the next token, the carry with what was computed."""
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+        """What the output layer reads for the next token, (B, n), and the carry with what was
+        computed; ``network`` may be its ``writer``."""
         ...
 
     def append(self, carry: Any, tokens: Any) -> Any:

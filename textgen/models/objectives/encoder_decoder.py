@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textgen.core import Backbone, Count, TextgenError
+from textgen.core import Count, TextgenError
+from textgen.models.backbones.base import BackboneConfig, State
 from textgen.tokenizers import BOUNDARY
 
 
@@ -42,70 +43,58 @@ class EncoderDecoder:
             return f"{self.read} to {self.read + self.write - 1} tokens"
         return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
-    def build(self, settings: Backbone, vocabulary_size: int, lstm: Any) -> Any:
-        import keras
+    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+        from textgen.models.sequence_to_sequence import SequenceToSequence
 
-        from textgen.models.backbones.stack import stack
-
-        if settings.tied_output and not self.feedback:
+        if not self.feedback and getattr(backbone, "tied_output", False):
             raise TextgenError(
                 "backbone.tied_output",
                 found="true, with a one-shot decoder",
                 expected="false: such a decoder reads no tokens, so there is nothing to tie",
             )
-        encoder = stack(settings, vocabulary_size, lstm, logits=False, name="encoder")
-        source = "tokens" if self.feedback else "vector"
-        decoder = stack(settings, vocabulary_size, lstm, source=source, name="decoder")
-        inputs = [
-            keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=f"in_{i}")
-            for i, tensor in enumerate([*encoder.inputs, decoder.inputs[0]])
-        ]
-        states = encoder(inputs[:-1])
-        return keras.Model(inputs, decoder([inputs[-1], *states])[0], name="encoder_decoder")
+        source = "tokens" if self.feedback else "vectors"
+        return SequenceToSequence(
+            backbone.build(vocabulary_size, output=False, name="encoder"),
+            backbone.build(vocabulary_size, source=source, name="decoder"),
+        )
 
-    def logits(self, network: Any, spans: Any, states: Any, training: bool) -> tuple[Any, Any]:
+    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
         import tensorflow as tf
 
         spans = tf.maximum(spans, BOUNDARY)
-        encoder, decoder = network.get_layer("encoder"), network.get_layer("decoder")
-        encoded = encoder([spans[:, : self.read], *states], training=training)
+        _, encoded = network.encoder.features(spans[:, : self.read], state, training)
         if self.feedback:
             inputs = spans[:, self.read - 1 : -1]
         else:
-            inputs = tf.repeat(encoded[-2][:, None], self.write, axis=1)
-        logits, *_ = decoder([inputs, *encoded], training=training)
-        return logits, states
+            vector = network.encoder.state_vector(encoded)
+            inputs = tf.repeat(vector[:, None], self.write, axis=1)
+        features, _ = network.decoder.features(inputs, encoded, training)
+        return features, state
 
-    def begin(self, network: Any, settings: Backbone, batch: int) -> Any:
+    def begin(self, network: Any, batch: int) -> Any:
         import tensorflow as tf
 
-        from textgen.models.backbones.stack import zero_states
+        recent, state = tf.fill([batch, self.read], BOUNDARY), network.initial_state(batch)
+        return tf.constant(0), recent, network.encoder.state_vector(state), state
 
-        recent = tf.fill([batch, self.read], BOUNDARY)
-        summary = tf.zeros([batch, settings.units[-1]])
-        return tf.constant(0), recent, summary, zero_states(settings, batch)
-
-    def next_logits(self, network: Any, carry: Any) -> tuple[Any, Any]:
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        position, recent, summary, states = carry
-        encoder, decoder = network.get_layer("encoder"), network.get_layer("decoder")
+        position, recent, vector, state = carry
 
         def encode() -> Any:
-            empty = [tf.zeros_like(state) for state in states]
-            encoded = encoder([recent, *empty], training=False)
-            return encoded[-2], list(encoded)
+            empty = network.encoder.initial_state(recent.shape[0])
+            _, encoded = network.encoder.features(recent, empty)
+            return network.encoder.state_vector(encoded), encoded
 
-        summary, states = tf.cond(
-            position % self.write == 0, encode, lambda: (summary, list(states))
-        )
-        inputs = recent[:, -1:] if self.feedback else summary[:, None]
-        logits, *states = decoder([inputs, *states], training=False)
-        return logits[:, 0], (position, recent, summary, states)
+        vector, state = tf.cond(position % self.write == 0, encode, lambda: (vector, state))
+        inputs = recent[:, -1:] if self.feedback else vector[:, None]
+        features, state = network.decoder.features(inputs, state)
+        return features[:, 0], (position, recent, vector, state)
 
     def append(self, carry: Any, tokens: Any) -> Any:
         import tensorflow as tf
 
-        position, recent, summary, states = carry
+        position, recent, vector, state = carry
         recent = tf.concat([recent[:, 1:], tokens[:, None]], axis=1)
-        return position + 1, recent, summary, states
+        return position + 1, recent, vector, state

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textgen.core import Backbone, Count
+from textgen.core import Count
+from textgen.models.backbones.base import BackboneConfig, State
 from textgen.tokenizers import BOUNDARY
 
 
@@ -40,41 +41,35 @@ class NextToken:
     def context(self) -> str:
         return "all earlier tokens of the document"
 
-    def build(self, settings: Backbone, vocabulary_size: int, lstm: Any) -> Any:
-        from textgen.models.backbones.stack import stack
+    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+        return backbone.build(vocabulary_size)
 
-        return stack(settings, vocabulary_size, lstm)
-
-    def logits(self, network: Any, spans: Any, states: Any, training: bool) -> tuple[Any, Any]:
+    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
         import tensorflow as tf
 
         tokens = tf.maximum(spans[:, : spans.shape[1] - self.before], BOUNDARY)
-        logits, *states = network([tokens, *states], training=training)
-        return logits, states
+        return network.features(tokens, state, training)
 
-    def begin(self, network: Any, settings: Backbone, batch: int) -> Any:
+    def begin(self, network: Any, batch: int) -> Any:
         import tensorflow as tf
-
-        from textgen.models.backbones.stack import zero_states
 
         recent = tf.fill([batch, self.before], BOUNDARY)
-        return tf.constant(0), recent, zero_states(settings, batch)
+        return tf.constant(0), recent, network.initial_state(batch)
 
-    def next_logits(self, network: Any, carry: Any) -> tuple[Any, Any]:
-        import tensorflow as tf
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+        from textgen.models.networks import restarted
 
-        position, recent, states = carry
+        position, recent, state = carry
         if not self.carries_state:
-            fresh = position % self.length == 0
-            states = [tf.where(fresh, tf.zeros_like(state), state) for state in states]
-        logits, *states = network([recent[:, :1], *states], training=False)
-        return logits[:, 0], (position, recent, states)
+            state = restarted(network, state, position % self.length == 0)
+        features, state = network.features(recent[:, :1], state)
+        return features[:, 0], (position, recent, state)
 
     def append(self, carry: Any, tokens: Any) -> Any:
         import tensorflow as tf
 
-        position, recent, states = carry
-        return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), states
+        position, recent, state = carry
+        return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
 
 
 @dataclass(frozen=True)

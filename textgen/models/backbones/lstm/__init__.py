@@ -1,0 +1,50 @@
+"""Long short-term memory (Hochreiter & Schmidhuber 1997): the default backbone, with kernels of its
+own for training on a CPU and for writing one token at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textgen.core import Fraction
+from textgen.models.backbones.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """Layers of long short-term memory.
+
+    Args:
+        weight_drop: share of the recurrent weights that an update goes without (DropConnect of the
+            hidden-to-hidden matrix, Merity, Keskar & Socher 2018).
+    """
+
+    weight_drop: Fraction = 0.0
+
+    gates: ClassVar[int] = 4
+    states: ClassVar[int] = 2
+    kernels: ClassVar[tuple[str, ...]] = ("fused", "unrolled", "unrolled_bfloat16")
+
+    def layer(self, units: int, name: str) -> Any:
+        from textgen.models.backbones.lstm.layer import FusedLSTM
+
+        made = FusedLSTM(
+            units,
+            return_sequences=True,
+            return_state=True,
+            unit_forget_bias=False,  # with carried states a bias of 1 lets cells run away early
+            name=name,
+        )
+        if self.weight_drop:
+            made.drop_weights(self.weight_drop)
+        return made
+
+    def dropout_layer(self) -> Any:
+        from textgen.models.dropout import HashedDropout
+
+        return HashedDropout
+
+    def writer(self, network: Any, threads: int) -> Any:
+        from textgen.models.backbones.lstm.stepping import Step
+
+        return Step(network, threads)

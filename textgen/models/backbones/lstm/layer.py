@@ -14,10 +14,7 @@ import keras
 import tensorflow as tf
 
 from textgen.models.backbones.lstm.unrolled import sequence
-from textgen.models.dropout import HashedDropout, drop
-
-KERNELS = ("fused", "unrolled", "unrolled_bfloat16")
-"""How a window may be computed while training; see :class:`FusedLSTM` and ``unrolled.py``."""
+from textgen.models.dropout import drop
 
 
 class FusedLSTM(keras.layers.LSTM):
@@ -27,12 +24,11 @@ class FusedLSTM(keras.layers.LSTM):
     kernel is used.
     """
 
-    dropout_layer = HashedDropout
-    """What a stack of these layers has between them."""
     weight_drop = 0.0
     """See :meth:`drop_weights`."""
     kernel = "fused"
-    """One of KERNELS, for training only: whatever is scored or drawn is computed by the first."""
+    """``"fused"``, ``"unrolled"`` or ``"unrolled_bfloat16"``, for training only: whatever is
+    scored or drawn is computed by the first."""
 
     def drop_weights(self, rate: float) -> None:
         """While training, do without a share of the recurrent weights, others at every update

@@ -42,21 +42,6 @@ def sequence(inputs: Any, kernel: Any, recurrent: Any, bias: Any, h: Any, c: Any
     return run(inputs, *map(_reorder, (kernel, recurrent, bias)), h, c)
 
 
-@tf.custom_gradient
-def product(features: Any, kernel: Any, bias: Any) -> Any:
-    """A dense layer with its products in bfloat16: (N, n) float32 → (N, m) bfloat16."""
-    low = tf.cast(features, tf.bfloat16), tf.cast(kernel, tf.bfloat16)
-    outputs = tf.matmul(*low) + tf.cast(bias, tf.bfloat16)
-
-    def gradient(d_outputs: Any) -> Any:
-        d_features = tf.matmul(d_outputs, low[1], transpose_b=True)
-        d_kernel = tf.matmul(low[0], d_outputs, transpose_a=True)
-        d_bias = tf.reduce_sum(tf.cast(d_outputs, tf.float32), axis=0)
-        return tf.cast(d_features, tf.float32), tf.cast(d_kernel, tf.float32), d_bias
-
-    return outputs, gradient
-
-
 def _reorder(weights: Any) -> Any:
     i, f, g, o = tf.split(weights, 4, axis=-1)
     return tf.concat([i, f, o, g], axis=-1)

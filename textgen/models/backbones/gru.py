@@ -1,0 +1,22 @@
+"""Gated recurrent units (Cho et al. 2014), as Keras computes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textgen.models.backbones.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """Layers of gated recurrent units: three products a unit and one state, where an LSTM has four
+    and two."""
+
+    gates: ClassVar[int] = 3
+    states: ClassVar[int] = 1
+
+    def layer(self, units: int, name: str) -> Any:
+        import keras
+
+        return keras.layers.GRU(units, return_sequences=True, return_state=True, name=name)

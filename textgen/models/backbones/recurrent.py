@@ -1,0 +1,132 @@
+"""Settings that recurrent backbones share: layers of units between an embedding and an output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from textgen.core import Count, Fraction
+
+NORMALISATION = {"none": 0, "layer": 2, "batch": 4}
+"""Weights a unit."""
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """An adaptive softmax: the ``head`` most frequent tokens, and all others through ``tail_size``
+    dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    head: Count = 2000
+    tail_size: Count = 64
+
+    def applies(self, vocabulary_size: int) -> bool:
+        """A tail of a single token would save nothing."""
+        return vocabulary_size > self.head + 1
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """Layers of recurrent units.
+
+    Args:
+        units: of each layer.
+        input: ``"one_hot"`` vectors of the vocabulary's size, or an ``"embedding"``.
+        embedding_size: of the vectors of an embedding.
+        dropout: share of the units dropped between layers, before the output, and of the vectors of
+            an embedding.
+        locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
+        normalisation: of what each layer puts out.
+        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
+        adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
+            hardly larger than its head has a plain softmax all the same.
+
+    Raises:
+        ValueError: an output tied to an embedding that is not there.
+    """
+
+    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
+    input: Literal["one_hot", "embedding"] = "one_hot"
+    embedding_size: Count = 64
+    dropout: Fraction = 0.0
+    locked_dropout: bool = False
+    normalisation: Literal["none", "layer", "batch"] = "none"
+    tied_output: bool = False
+    adaptive_softmax: Adaptive | Literal[False] = False
+
+    gates: ClassVar[int]
+    """Products of matrices a unit."""
+    states: ClassVar[int]
+    """Vectors that a layer carries from token to token."""
+    kernels: ClassVar[tuple[str, ...]] = ("fused",)
+    """See :class:`textgen.models.backbones.base.Network`."""
+
+    def __post_init__(self) -> None:
+        if self.tied_output and self.input != "embedding":
+            raise ValueError('tied_output needs input = "embedding"')
+
+    def layer(self, units: int, name: str) -> Any:
+        """One recurrent Keras layer: (B, T, n), states → (B, T, units), states."""
+        raise NotImplementedError
+
+    def dropout_layer(self) -> Any:
+        """The class of the dropout layers."""
+        import keras
+
+        return keras.layers.Dropout
+
+    def writer(self, network: Any, threads: int) -> Any:
+        """The network one token at a time; see :class:`textgen.models.backbones.base.Network`."""
+        return network
+
+    @property
+    def embedding_width(self) -> int | None:
+        return self.embedding_size if self.input == "embedding" else None
+
+    @property
+    def label(self) -> str:
+        return f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+
+    def build(
+        self,
+        vocabulary_size: int,
+        *,
+        source: str = "tokens",
+        output: bool = True,
+        name: str = "backbone",
+    ) -> Any:
+        from textgen.models.backbones.stack import RecurrentStack
+
+        return RecurrentStack(self, vocabulary_size, source=source, output=output, name=name)
+
+    def adaptive(self, vocabulary_size: int) -> Adaptive | None:
+        """The adaptive softmax of a vocabulary of this size, if it has one."""
+        found = self.adaptive_softmax or None
+        return found if found and found.applies(vocabulary_size) else None
+
+    def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
+        """Logits count three times (value, exponential, gradient), those of an adaptive softmax
+        with the whole head and a quarter of the tail; one-hot inputs are as large as logits once.
+        """
+        size, width = vocabulary_size, self.embedding_size
+        one_hot = self.input == "one_hot"
+        weights = 0 if one_hot else size * width
+        below = size if one_hot else width
+        for units in self.units:
+            weights += self.gates * units * (below + units + 1)
+            weights += NORMALISATION[self.normalisation] * units
+            below = units
+        row = size
+        if self.tied_output and below != width:
+            weights += (below + 1) * width
+        if adaptive := self.adaptive(size):
+            head, tail = adaptive.head, size - adaptive.head
+            row = head + 1 + tail // 4
+            narrow = (below + tail) * adaptive.tail_size + tail
+            weights += width + 1 if self.tied_output else (below + 1) * (head + 1) + narrow
+        elif not self.tied_output:
+            weights += (below + 1) * size
+        return weights, targets * (3 * row + one_hot * size)

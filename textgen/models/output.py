@@ -1,0 +1,199 @@
+"""Output layers: from features to logits, and to the cost of targets alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from textgen.models.backbones.recurrent import Adaptive
+
+
+def output_layer(size: int, width: int, embedding: Any, adaptive: Adaptive | None) -> Any:
+    """The output layer over ``size`` tokens.
+
+    Args:
+        size: V.
+        width: n, of the features.
+        embedding: the embedding layer that it is tied to, or None.
+        adaptive: the settings of an adaptive softmax, or None for a plain one.
+    """
+    if adaptive is not None:
+        return AdaptiveSoftmax(size, width, embedding, adaptive)
+    return Softmax(size, width, embedding)
+
+
+class Softmax(keras.layers.Layer):
+    """Logits (…, V) of features (…, n): a dense layer, or the embedding's vectors (Press & Wolf
+    2017)."""
+
+    adaptive = False
+
+    def __init__(self, size: int, width: int, embedding: Any = None) -> None:
+        super().__init__(name="output")
+        self.size = size
+        self.dense = None
+        if embedding is None:
+            self.dense = keras.layers.Dense(size, name="logits")
+            self.dense.build((None, None, width))
+        self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
+        self.built = True
+
+    def call(self, features: Any) -> Any:
+        return self._tied(features) if self.dense is None else self.dense(features)
+
+
+class AdaptiveSoftmax(keras.layers.Layer):
+    """A softmax in two levels (Grave, Joulin, Cissé, Grangier & Jégou 2017, with one tail).
+
+    P(w) = P_head(w) for the ``head`` most frequent tokens, which are the first ones, and P(w) =
+    P_head(tail) · P_tail(w) for the others. It is a distribution over all tokens like any other
+    softmax, and one target costs the head and, if it is rare, the tail. The tail is narrow, or,
+    where the output is tied to the embedding, as wide as that.
+
+    Args:
+        size: V.
+        width: n, of the features.
+        embedding: that it is tied to, or None.
+        settings: of the two levels.
+    """
+
+    adaptive = True
+
+    def __init__(self, size: int, width: int, embedding: Any, settings: Adaptive) -> None:
+        super().__init__(name="output")
+        self.size, self.head_size = size, settings.head
+        self._tied = embedding and (lambda features: embedding(features, reverse=True))
+        self.vectors = embedding and (lambda: embedding.embeddings)
+        if embedding is not None:
+            self.beyond = keras.layers.Dense(1, name="beyond")  # the logit of the tail as a whole
+            made = {self.beyond: width}
+        else:
+            self.head = keras.layers.Dense(settings.head + 1, name="head")
+            self.tail_projection = keras.layers.Dense(
+                settings.tail_size, use_bias=False, name="tail_projection"
+            )
+            self.tail = keras.layers.Dense(size - settings.head, name="tail")
+            made = {
+                self.head: width, self.tail_projection: width, self.tail: settings.tail_size,
+            }  # fmt: skip
+        for layer, below in made.items():
+            layer.build((None, None, below))
+        self.built = True
+
+    def call(self, features: Any) -> Any:
+        """(…, n) float32 → log-probabilities (…, V)."""
+        if self._tied:
+            frequent, tail = keras.ops.split(self._tied(features), [self.head_size], axis=-1)
+            head = keras.ops.concatenate([frequent, self.beyond(features)], axis=-1)
+        else:
+            head, tail = self.head(features), self.tail(self.tail_projection(features))
+        frequent, rare = keras.ops.split(keras.ops.log_softmax(head), [self.head_size], axis=-1)
+        return keras.ops.concatenate([frequent, rare + keras.ops.log_softmax(tail)], axis=-1)
+
+    def head_weights(self) -> tuple[Any, Any]:
+        """Kernel (n, head + 1) and bias of the head, the last column being that of the tail."""
+        if not self.vectors:
+            return self.head.kernel, self.head.bias
+        frequent = tf.transpose(self.vectors()[: self.head_size])
+        kernel = tf.concat([frequent, self.beyond.kernel], axis=1)
+        return kernel, tf.concat([tf.zeros([self.head_size]), self.beyond.bias], axis=0)
+
+    def head_logits(self, features: Any, low: bool = False) -> Any:
+        """Features (N, n) → (N, head + 1); ``low``: products in bfloat16."""
+        return _product(features, *self.head_weights(), low)
+
+    def tail_logits(self, features: Any, low: bool = False) -> Any:
+        """Features (N, n) → (N, V − head)."""
+        if not self.vectors:
+            narrow = self.tail_projection(features)
+            return _product(narrow, self.tail.kernel, self.tail.bias, low)
+        kernel = tf.transpose(self.vectors()[self.head_size :])
+        return _product(features, kernel, tf.zeros([kernel.shape[1]]), low)
+
+    @property
+    def tail_size(self) -> int:
+        """V − head."""
+        return int(self.size - self.head_size)
+
+    def tail_log_probabilities(self, features: Any) -> Any:
+        """ln P of the tail's tokens if it is one of them: (N, n) → (N, V − head)."""
+        return tf.nn.log_softmax(self.tail_logits(features))
+
+    def capacity(self, targets: int, share: float) -> int:
+        """Tail places kept for a batch of ``targets``, of which a ``share`` is in the tail.
+
+        Four standard deviations above what is expected if targets were independent: a batch that
+        has more comes up so seldom that it does not matter that it is estimated then.
+        """
+        spread = (targets * share * (1 - share)) ** 0.5
+        return min(targets, 16 * -(-int(targets * share + 4 * spread + 16) // 16))
+
+    def nats(self, features: Any, labels: Any, capacity: int, low: bool = False) -> Any:
+        """−ln P(label), with static shapes as XLA wants them.
+
+        At most ``capacity`` targets in the tail are computed. If a batch has more, a random choice
+        of them stands for all: the sum is an unbiased estimate then, and else exact.
+
+        Args:
+            features: (B, T, n) float32.
+            labels: (B, T) int32, in 0 … V − 1.
+            capacity: static.
+            low: products in bfloat16.
+
+        Returns:
+            (B, T) float32.
+        """
+        flat = tf.reshape(features, [-1, features.shape[-1]])
+        wanted = tf.reshape(labels, [-1])
+        rare = tf.cast(wanted >= self.head_size, tf.float32)
+        # the order of tail targets depends on the batch alone, so a resumed training repeats it
+        seed = tf.stack([tf.reduce_sum(wanted), tf.reduce_max(wanted)])
+        order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
+        _, places = tf.math.top_k(order, capacity)
+        chosen = tf.gather(rare, places)
+        few, their = tf.gather(flat, places), tf.gather(wanted, places)
+        tail = self.tail_nats(few, their, low) * chosen
+        tail *= tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(chosen), 1.0)
+        nats = self.head_nats(flat, wanted, low)
+        nats = tf.tensor_scatter_nd_add(nats, places[:, None], tail)
+        return tf.reshape(nats, tf.shape(labels))
+
+    def head_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
+        """What the head charges, for tokens of the tail too: (N, n), (N,) → (N,) nats."""
+        return cross_entropy(self.head_logits(features, low), tf.minimum(labels, self.head_size))
+
+    def tail_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
+        """What the tail charges, (N,) nats; of no meaning for tokens of the head."""
+        wanted = tf.maximum(labels - self.head_size, 0)
+        return cross_entropy(self.tail_logits(features, low), wanted)
+
+
+@tf.function(autograph=False, jit_compile=True)
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    """−ln softmax(logits)[label]: (…, V) of any precision, (…) int32 → (…) nats, float32."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=labels, logits=tf.cast(logits, tf.float32)
+    )
+
+
+def _product(features: Any, kernel: Any, bias: Any, low: bool) -> Any:
+    if low:
+        return _low_product(features, kernel, bias)
+    return tf.matmul(features, kernel) + bias
+
+
+@tf.custom_gradient
+def _low_product(features: Any, kernel: Any, bias: Any) -> Any:
+    """A dense layer with its products in bfloat16: (N, n) float32 → (N, m) bfloat16."""
+    low = tf.cast(features, tf.bfloat16), tf.cast(kernel, tf.bfloat16)
+    outputs = tf.matmul(*low) + tf.cast(bias, tf.bfloat16)
+
+    def gradient(d_outputs: Any) -> Any:
+        d_features = tf.matmul(d_outputs, low[1], transpose_b=True)
+        d_kernel = tf.matmul(low[0], d_outputs, transpose_a=True)
+        d_bias = tf.reduce_sum(tf.cast(d_outputs, tf.float32), axis=0)
+        return tf.cast(d_features, tf.float32), tf.cast(d_kernel, tf.float32), d_bias
+
+    return outputs, gradient
