@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and experiments/README.md from the results of runs.
+"""Fills the tables of README.md and of the pages under experiments/ from the results of runs.
 
     python experiments/table.py [FOLDER]   copies what FOLDER holds into experiments/results
                                            first: metrics.json of runs, or the report.json and
@@ -23,7 +23,7 @@ from textgen.runs.generation import annotated
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
-PAGES = (ROOT / "README.md", ROOT / "experiments" / "README.md")
+PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PREDICTED = {1: 1.95, 2: 2.91, 3: 3.57, 5: 4.20, 10: 4.33, 50: 4.345}
 """Entropy of a character given the text up to s back, n-gram estimates on one split."""
@@ -32,6 +32,8 @@ ARMS = (
     "char subword_bpe word_full word_rare_unk word_rare_pos word_rare_noun word_rare_cluster "
     "word_rare_neighbour word_rare_drop word_spell word_word2vec word_fasttext"
 ).split()
+MAIN = "word_rare_unk subword_bpe word_count_5 word_rare_pos word_rare_drop word_fasttext".split()
+"""The arms whose contrasts the README shows."""
 COUNTS = (1, 2, 3, 5, 10)
 SETTINGS = ("100_units_50", "125_units_30", "150_units_50", "100_units_10")
 
@@ -145,7 +147,7 @@ def reversal_table() -> str:
         rows.append(
             [
                 str(count),
-                f"{m['tokens']:,}",
+                f"{m['vocabulary_size']:,}",
                 f"{m['test']['replacement_rate']:.1%}",
                 *three(m["test"]),
                 *three(gram["test"]),
@@ -157,7 +159,7 @@ def reversal_table() -> str:
             ]
         )
     head = (
-        "minimum count|tokens|replaced|LSTM: model|+ spelling|= total|"
+        "minimum count|vocabulary|replaced|LSTM: model|+ spelling|= total|"
         "4-gram: model|+ spelling|= total|"
         "without recall: + spelling|LSTM = total|4-gram = total"
     )
@@ -336,8 +338,8 @@ def training_counts_table() -> str:
     return table(head.split("|"), rows)
 
 
-def verdicts_table(name: str) -> str:
-    """What a study was asked, and the answers."""
+def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
+    """What a study was asked, and the answers: of all contrasts, or of those of some arms."""
     rows = [
         [
             c["question"],
@@ -347,6 +349,7 @@ def verdicts_table(name: str) -> str:
             f"{c['p_adjusted']:.3f}",
         ]
         for c in result(f"reports/{name}")["contrasts"]
+        if not arms or c["first"] in arms
     ]
     return table(["question", "answer", "difference, bpc", "95 % interval", "p (Holm)"], rows)
 
@@ -354,6 +357,7 @@ def verdicts_table(name: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "study": lambda: study_table("study"),
     "verdicts": lambda: verdicts_table("study"),
+    "verdicts_main": lambda: verdicts_table("study", MAIN),
     "study_slow": lambda: study_table("study_slow"),
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),

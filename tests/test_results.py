@@ -1,8 +1,9 @@
-"""The figures in the READMEs are those of the runs."""
+"""The figures on the pages are those of the runs, and what the pages point to is there."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,63 @@ ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("table", ROOT / "experiments" / "table.py")
 TABLE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(TABLE)
+PAGES = [*TABLE.PAGES, ROOT / "tests" / "benchmarks" / "README.md"]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE = re.compile(r"\b(?:experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg|pyi)\b")
 
 
-@pytest.mark.parametrize("page", TABLE.PAGES, ids=lambda p: p.parent.name)
+def named(name):
+    """Whether a file is there; NAME stands for any."""
+    return "NAME" in name or (ROOT / name).exists()
+
+
+def anchors(text):
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", TABLE.PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_table_stands_as_the_results_have_it(page):
     text = page.read_text(encoding="utf-8")
-    assert TABLE.MARK.search(text)
     assert TABLE.filled(text) == text
+
+
+def test_every_table_is_on_a_page_and_the_first_page_has_one():
+    found = {
+        page: {mark[2] for mark in TABLE.MARK.finditer(page.read_text(encoding="utf-8"))}
+        for page in TABLE.PAGES
+    }
+    assert set.union(*found.values()) == set(TABLE.TABLES)
+    assert found[ROOT / "README.md"]
+
+
+def test_every_link_and_every_file_that_a_page_names_is_there():
+    gone = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for link in LINK.findall(text):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if "://" in link:
+                continue
+            if not target.exists() or (anchor and anchor not in anchors(target.read_text("utf-8"))):
+                gone.append(f"{page.relative_to(ROOT)}: {link}")
+        gone += [f"{page.name}: {name}" for name in FILE.findall(text) if not named(name)]
+    assert not gone
+
+
+def test_the_index_has_every_page_of_the_log_by_date():
+    text = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\S+) \| .*?\(log/(\S+?)\)", text, re.MULTILINE)
+    pages = sorted(path.name for path in (ROOT / "experiments" / "log").glob("*.md"))
+    assert sorted(name for _, name in listed) == pages
+    assert all(name.startswith(date) for date, name in listed)
+    assert [date for date, _ in listed] == sorted((date for date, _ in listed), reverse=True)
+
+
+def test_the_first_page_stays_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 @pytest.mark.parametrize("path", sorted(TABLE.RESULTS.glob("*.json")), ids=lambda p: p.stem)

@@ -6,7 +6,7 @@ tokenizer.json    the fitted tokenizer
 memory.json  what the memory of a document was tuned to, if there is one
 model.weights.h5  the best weights, in Keras' own format
 history.csv       one row a round of training
-metrics.json      the interface other programs read (experiments/README.md, "metrics.json")
+metrics.json      the interface other programs read (experiments/notes/metrics.md)
 bits.csv          bits of every held-out document
 tokens.npz       bits of every token of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
