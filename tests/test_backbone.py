@@ -159,6 +159,7 @@ def test_vectors_that_do_not_fit_are_refused():
         LSTM(**TIED_ADAPTIVE),
         LSTM(**TIED_ADAPTIVE | {"units": (5,)}),
         LSTM(units=(8, 6), normalisation="layer"),
+        GRU(units=(8, 6), normalisation="layer"),
         LSTM(units=(8, 6), normalisation="batch"),
     ],
     ids=str,

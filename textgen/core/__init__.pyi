@@ -26,6 +26,7 @@ from .processes import finish_process as finish_process
 from .processes import read_log as read_log
 from .processes import start_process as start_process
 from .processes import stopped_after as stopped_after
+from .registry import POINTS as POINTS
 from .registry import lookup as lookup
 from .registry import plugin_table as plugin_table
 from .settings import Count as Count

@@ -1,4 +1,5 @@
 from .baselines import TABLE as TABLE
+from .contracts import check_plugin as check_plugin
 from .counting import baseline as baseline
 from .counting import check_orders as check_orders
 from .counting import print_records as print_records
@@ -15,7 +16,10 @@ from .likelihood import tuned_memory as tuned_memory
 from .likelihood import with_memory as with_memory
 from .memory import Memory as Memory
 from .metrics.base import Human as Human
+from .metrics.base import Label as Label
 from .metrics.base import Sample as Sample
+from .metrics.base import ratio as ratio
+from .metrics.base import table as table
 from .metrics.copying import copied_spans as copied_spans
 from .metrics.measuring import Figure as Figure
 from .metrics.measuring import measure as measure

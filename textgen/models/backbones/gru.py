@@ -14,6 +14,7 @@ class GRU(Recurrent):
     and two."""
 
     gates: ClassVar[int] = 3
+    biases: ClassVar[int] = 6  # one for inputs and one for the state
     states: ClassVar[int] = 1
 
     def layer(self, units: int, name: str) -> Any:

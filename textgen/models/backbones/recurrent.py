@@ -59,6 +59,8 @@ class Recurrent:
 
     gates: ClassVar[int]
     """Products of matrices a unit."""
+    biases: ClassVar[int] = 0
+    """Of a unit, if they are not as many as its gates."""
     states: ClassVar[int]
     """Vectors that a layer carries from token to token."""
     kernels: ClassVar[tuple[str, ...]] = ("fused",)
@@ -116,7 +118,7 @@ class Recurrent:
         weights = 0 if one_hot else size * width
         below = size if one_hot else width
         for units in self.units:
-            weights += self.gates * units * (below + units + 1)
+            weights += units * (self.gates * (below + units) + (self.biases or self.gates))
             weights += NORMALISATION[self.normalisation] * units
             below = units
         row = size

@@ -1,0 +1,115 @@
+"""A package from outside: installed by pip, its plug-ins are used by every command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+SOURCE = ROOT / "tests" / "outside_package"
+PYTHONPATH = os.environ.get("PYTHONPATH", "")
+SETTINGS = """
+[corpus]
+kind = "folder"
+path = "{corpus}"
+[split]
+validation = 0.2
+test = 0.2
+[tokenizer]
+kind = "words"
+minimum_count = 30
+rare_words = "shape"
+[objective]
+kind = "next_token"
+window = 16
+[backbone]
+kind = "elman"
+units = [24]
+[training]
+updates = 40
+batch = 8
+learning_rate = 1e-2
+validations = 2
+[sampling]
+length = 80
+samples = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Where pip has put the package."""
+    source = tmp_path_factory.mktemp("source") / "package"
+    shutil.copytree(SOURCE, source)
+    target = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(target), str(source)], check=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def run_folder(installed, corpus_folder, tmp_path_factory):
+    home = tmp_path_factory.mktemp("outside")
+    (home / "elman.toml").write_text(SETTINGS.format(corpus=corpus_folder), encoding="utf-8")
+    done = command(home, installed, "run", "elman.toml")
+    assert done.returncode == 0, done.stderr
+    return home / "runs" / "elman"
+
+
+def command(home, installed, *arguments):
+    path = os.pathsep.join(filter(None, [installed and str(installed), PYTHONPATH]))
+    return subprocess.run(
+        [sys.executable, "-m", f"textgen.{arguments[0]}", *map(str, arguments[1:])],
+        cwd=home, env={**os.environ, "PYTHONPATH": path},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def test_every_command_uses_what_the_package_brings(run_folder, installed):
+    home = run_folder.parents[1]
+    metrics = json.loads((run_folder / "metrics.json").read_text())
+    bits = metrics["test"]["bits_per_character"]
+    assert 0 < bits["spelling"] < bits["total"] < 6
+    written = command(home, installed, "generate", run_folder, "--length", "60", "--marked")
+    assert written.returncode == 0, written.stderr
+    scored = command(home, installed, "score", run_folder, "--text", "The tide left.", "--json")
+    assert json.loads(scored.stdout)["total"] > 0
+    compared = command(home, installed, "compare", run_folder, "--quiet")
+    assert compared.returncode == 0, compared.stderr
+    (report,) = (home / "reports").iterdir()
+    assert "exclamation marks" in (report / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_run_made_with_a_package_that_is_missing_says_so(run_folder):
+    done = command(run_folder.parents[1], None, "generate", run_folder)
+    assert done.returncode == 2
+    assert "'elman'" in done.stderr or "'shape'" in done.stderr
+    assert "package" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_its_plug_ins_keep_to_the_contracts(installed):
+    code = (
+        "from textgen.testing import check_plugin\n"
+        "from textgen_outside.elman import Elman\n"
+        "from textgen_outside.exclamations import Exclamations\n"
+        "from textgen_outside.shape import Shape\n"
+        "check_plugin('rare_words', Shape())\n"
+        "check_plugin('rare_words', Shape(memory=True))\n"
+        "check_plugin('metric', Exclamations())\n"
+        "check_plugin('backbone', Elman(units=(5, 4)))\n"
+        "check_plugin('backbone', Elman(units=(5,), input='embedding', tied_output=True))\n"
+    )
+    path = os.pathsep.join(filter(None, [str(installed), PYTHONPATH]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_policy_fits_in_twenty_lines():
+    text = (SOURCE / "src" / "textgen_outside" / "shape.py").read_text(encoding="utf-8")
+    assert len(text.strip().splitlines()) <= 20
