@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import Split
-from textgen.data import decoding
-from textgen.data.corpora.file import File, cut_text
+from textgen.data import cutting, decoding
+from textgen.data.corpora.base import source
+from textgen.data.corpora.file import File
 from textgen.data.corpora.folder import Folder
 from textgen.data.corpora.lovecraft import Lovecraft
 from textgen.data.corpora.wikipedia import Wikipedia, prose
-from textgen.data.documents import ARTICLE, Document, corpus_hash, keep_characters, source
-from textgen.data.loading import load_corpus, load_text, split
+from textgen.data.cutting import cut_text
+from textgen.data.documents import ARTICLE, Document, corpus_hash, keep_characters
+from textgen.data.loading import load_corpus, load_text
+from textgen.data.splits import split
 
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -92,11 +95,29 @@ def test_many_more_pieces_than_a_file_has_places_cut_it_at_them():
     assert cut_text("one two three", 1000) == ["one ", "two ", "three"]
 
 
-@given(st.text(), st.integers(1, 9))
-def test_cutting_loses_nothing(text, pieces):
-    parts = cut_text(text, pieces)
+def cut_in_memory(text, pieces):
+    """What ``cut_text`` must find, said in another way: with all of the text at hand."""
+    parts, start = [], 0
+    for i in range(1, pieces):
+        target = len(text) * i // pieces
+        reach = min(len(text), target + max(1, len(text) // pieces // 2))
+        for mark in ("\n\n", "\n", " "):
+            found = text.find(mark, max(target, start), reach)
+            if found >= 0:
+                parts.append(text[start : found + len(mark)])
+                start = found + len(mark)
+                break
+    return [*parts, text[start:]]
+
+
+@given(st.text() | st.text("a \n", min_size=20), st.integers(1, 9), st.sampled_from([2, 1 << 20]))
+def test_cutting_loses_nothing(text, pieces, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cutting, "BLOCK", block)
+        parts = cut_text(text, pieces)
     assert "".join(parts) == text
     assert len(parts) <= pieces
+    assert parts == cut_in_memory(text, pieces)
 
 
 def test_a_file_is_cut_at_blank_lines_or_at_a_separator(tmp_path):
@@ -214,11 +235,11 @@ def settings(**corpus):
 
 
 def test_the_fallback_is_used_and_named_everywhere():
-    loaded = load_corpus(settings(kind="lovecraft", mirror=NOWHERE, fallback="wikipedia"))
-    assert loaded.kind == loaded.description["kind"] == "wikipedia"
-    assert loaded.description["fallback"] is True
-    assert "lovecraft" in loaded.warning
-    assert "wikipedia" in loaded.warning
+    corpus = load_corpus(settings(kind="lovecraft", mirror=NOWHERE, fallback="wikipedia"))
+    assert corpus.kind == corpus.description["kind"] == "wikipedia"
+    assert corpus.description["fallback"] is True
+    assert "lovecraft" in corpus.warning
+    assert "wikipedia" in corpus.warning
     with pytest.raises(CorpusUnavailable, match="TEXTGEN_MIRROR"):
         load_corpus(settings(kind="lovecraft", mirror=NOWHERE))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
-import os
+import multiprocessing
 import re
-import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,15 +16,15 @@ import numpy as np
 import pytest
 from conftest import POLICIES, made_up
 
-from textgen.core import cache, processes
+from textgen.core import cache
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.data import loading, slices
-from textgen.data.corpora import file
+from textgen.data import conversion, cutting, loading, splits
 from textgen.data.corpora.file import File
 from textgen.data.corpora.folder import Folder
-from textgen.data.decoding import read_text
-from textgen.data.documents import Document
+from textgen.data.cutting import cut_text
+from textgen.data.decoding import measured, read_text
+from textgen.data.documents import Document, TextFile
 from textgen.data.loading import load_corpus
 from textgen.evaluation import references
 from textgen.evaluation.counting import baseline
@@ -46,7 +49,7 @@ TOKENIZERS = [
 @pytest.fixture
 def small_limits(monkeypatch, tmp_path):
     """Every corpus is a large one, and the memory is empty."""
-    monkeypatch.setattr(slices, "LARGE", 0)
+    monkeypatch.setattr(conversion, "LARGE", 0)
     monkeypatch.setattr(loading, "FITTED", 12_000)
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
@@ -65,24 +68,24 @@ def settings(folder, tokenizer, threads=1, **more):
 
 @pytest.mark.parametrize("encoded_as", ["utf-8", "utf-16", "cp1252"])
 @pytest.mark.parametrize("pieces", [1, 7, 90])
-def test_a_file_is_cut_in_its_place_as_it_is_in_memory(
+def test_a_large_file_is_cut_as_it_is_in_memory(
     tmp_path, monkeypatch, encoded_as, pieces, small_limits
 ):
     text = TEXT if encoded_as != "cp1252" else TEXT.replace("☃", "é")
     (tmp_path / "a.txt").write_bytes(text.replace("\n", "\r\n").encode(encoded_as))
     made = File(tmp_path / "a.txt", pieces=pieces, encoding=encoded_as).documents()
     assert not any(isinstance(d.content, str) for d in made)
-    assert [d.text for d in made] == file.cut_text(text, pieces)
-    assert [d.characters for d in made] == list(map(len, file.cut_text(text, pieces)))
+    assert [d.text for d in made] == cut_text(text, pieces)
+    assert [d.characters for d in made] == list(map(len, cut_text(text, pieces)))
 
 
 @pytest.mark.parametrize("block", [5, 1 << 20])
 @pytest.mark.parametrize("separator", ["\n\n", "“", "ed ", "nowhere"])
-def test_a_file_is_cut_at_a_separator_in_its_place(
+def test_a_large_file_is_divided_at_a_separator(
     tmp_path, monkeypatch, block, separator, small_limits
 ):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-    monkeypatch.setattr(slices, "BLOCK", block)
+    monkeypatch.setattr(cutting, "BLOCK", block)
     made = File(tmp_path / "a.txt", separator=separator).documents()
     assert [d.text for d in made] == [part for part in TEXT.split(separator) if part]
 
@@ -96,7 +99,7 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
         if folder == tmp_path:
             corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}
         plain = load_corpus(settings(folder, "characters", corpus=corpus))
-        monkeypatch.setattr(slices, "LARGE", 0)
+        monkeypatch.setattr(conversion, "LARGE", 0)
         lazy = load_corpus(settings(folder, "characters", corpus=corpus))
         monkeypatch.undo()
         assert lazy.description == plain.description
@@ -109,43 +112,112 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
 
 def test_a_single_huge_file_in_a_folder_becomes_documents(tmp_path, monkeypatch, small_limits):
     (tmp_path / "all.txt").write_text(TEXT * 3, encoding="utf-8")
-    monkeypatch.setattr("textgen.data.documents.LONGEST", 2000)
-    monkeypatch.setattr("textgen.data.documents.PIECE", 500)
+    monkeypatch.setattr("textgen.data.conversion.LONGEST", 2000)
+    monkeypatch.setattr("textgen.data.conversion.PIECE", 500)
     made = Folder(tmp_path).documents()
     assert made[0].name == "all.txt#01"
     assert len(made) > 10
     assert "".join(d.text for d in made) == TEXT * 3
-    assert all(map(len, loading.split(made, settings(tmp_path, "characters").split)))
+    assert all(map(len, splits.split(made, settings(tmp_path, "characters").split)))
 
 
-def test_a_file_that_changes_meanwhile_is_noticed(tmp_path, small_limits):
+def texts():
+    """The folders of converted documents in the cache, unfinished ones included."""
+    return sorted((cache.cache_folder() / "texts").glob("*"))
+
+
+def test_a_text_that_changes_meanwhile_is_noticed(tmp_path, small_limits, monkeypatch):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
     (document,) = Folder(tmp_path).documents()
     (tmp_path / "a.txt").write_text(TEXT[:-9], encoding="utf-8")
+    assert document.text == TEXT  # its own file
+    document.content.path.write_text(TEXT[:-9], encoding="utf-8")
     assert document.characters == len(TEXT)
+    with pytest.raises(TextgenError, match="changed while it was in use"):
+        document.content.read()
+    document.content.path.unlink()
     with pytest.raises(TextgenError, match="changed while it was in use"):
         document.content.read()
 
 
-def test_a_wrong_byte_is_found_in_its_place(tmp_path, monkeypatch, small_limits):
-    monkeypatch.setattr(slices, "BLOCK", 7)
-    (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9 + b"\xff rest")
-    with pytest.raises(TextgenError, match=r"byte 45 \(0xff\) is not utf-8"):
+@pytest.mark.parametrize("later", [b"another text", b"\xff"])
+def test_a_file_that_changes_while_it_is_converted_is_refused(
+    tmp_path, small_limits, monkeypatch, later
+):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+
+    def changing(path, encoding):
+        found = measured(path, encoding)
+        path.write_bytes(later)
+        return found
+
+    monkeypatch.setattr(conversion, "measured", changing)
+    with pytest.raises(TextgenError, match=r"a\.txt[\s\S]*changed while it was in use"):
+        Folder(tmp_path).documents()
+    assert texts() == []
+
+
+def test_a_corpus_is_converted_once_whatever_its_place(tmp_path, small_limits, monkeypatch):
+    ran: list[int] = []
+    inner = conversion._write
+    monkeypatch.setattr(conversion, "_write", lambda *a: ran.append(1) or inner(*a))
+    for place in "ab":
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "tale.txt").write_text(TEXT, encoding="utf-8")
+    first = Folder(tmp_path / "a").documents()
+    assert Folder(tmp_path / "b").documents() == first
+    assert len(ran) == 1
+    first[0].content.path.write_bytes(b"damaged")
+    (again,) = Folder(tmp_path / "a").documents()
+    assert again.text == TEXT
+    assert len(ran) == 2
+    File(tmp_path / "a" / "tale.txt", pieces=2).documents()
+    File(tmp_path / "a" / "tale.txt", separator="x").documents()
+    (tmp_path / "a" / "tale.txt").write_text(TEXT + "!", encoding="utf-8")
+    Folder(tmp_path / "a").documents()
+    assert len(ran) == len(texts()) + 1 == 5
+
+
+def test_a_full_disk_while_a_corpus_is_converted_is_told(tmp_path, small_limits, monkeypatch):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(conversion, "_write_parts", full)
+    with pytest.raises(TextgenError, match=r"No space left[\s\S]*TEXTGEN_CACHE"):
+        Folder(tmp_path).documents()
+    assert texts() == []
+
+
+def test_a_wrong_byte_is_found_in_its_place(tmp_path, small_limits):
+    (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9000 + b"\xff rest")
+    with pytest.raises(TextgenError, match=r"byte 45000 \(0xff\) is not utf-8"):
+        Folder(tmp_path, encoding="utf-8").documents()
+    (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9000 + b"\xe2\x98")
+    with pytest.raises(TextgenError, match=r"byte 45000 \(0xe2\) is not utf-8"):
         Folder(tmp_path, encoding="utf-8").documents()
 
 
 @pytest.mark.parametrize("stated", ["auto", "utf-8"])
-def test_a_large_file_is_decoded_as_a_small_one_is(tmp_path, monkeypatch, small_limits, stated):
-    monkeypatch.setattr(slices, "BLOCK", 7)
-    content = "Ünïcode ☃\r\nand more".encode("utf-8-sig")
+@pytest.mark.parametrize("times", [1, 200])
+def test_a_large_file_is_decoded_as_a_small_one_is(tmp_path, small_limits, stated, times):
+    content = ("Ünïcode ☃\r\nand more" * times).encode("utf-8-sig")
     if stated == "auto":
-        content = ("plain\n" * 50 + "Häuser, Straßen und Gärten über Köln.\r" * 30).encode("cp1252")
+        strange = "Häuser, Straßen und Gärten über Köln.\r" * 30 * times
+        content = ("plain\n" * 50 + strange).encode("cp1252")
     (tmp_path / "a.txt").write_bytes(content)
-    assert slices.whole_file(tmp_path / "a.txt", stated).read() == read_text(
-        tmp_path / "a.txt", stated
-    )
-    with pytest.raises(TextgenError, match=r"corpus\.encoding(.|\n)*utf-99"):
-        slices.whole_file(tmp_path / "a.txt", "utf-99")
+    (document,) = Folder(tmp_path, encoding=stated).documents()
+    assert document.text == read_text(tmp_path / "a.txt", stated)
+    for unknown in ("utf-99", "hex"):
+        with pytest.raises(TextgenError, match=rf"corpus\.encoding(.|\n)*{unknown}"):
+            Folder(tmp_path, encoding=unknown).documents()
+
+
+def test_what_no_encoding_should_hold_survives(tmp_path, small_limits):
+    (tmp_path / "a.txt").write_bytes(rb"a lone \ud800 surrogate" * 99)
+    (document,) = Folder(tmp_path, encoding="unicode_escape").documents()
+    assert document.text == "a lone \ud800 surrogate" * 99
 
 
 def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
@@ -154,21 +226,21 @@ def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_li
         (tmp_path / "tales" / f"{name}.txt").write_text(f" {name * 5}" * 3 + made_up(9, ord(name)))
     monkeypatch.setattr(loading, "FITTED", 3000)
     experiment = settings(tmp_path / "tales", {"kind": "words", "rare_words": "unk"})
-    loaded = load_corpus(experiment)
-    assert loaded.sample is not loaded.train
-    (found,) = baseline(experiment, loaded)
-    assert found["vocabulary_size"] == prepare(experiment, loaded).tokenizer.size
-    whole = experiment.tokenizer.fit([d.text for d in loaded.train])
+    corpus = load_corpus(experiment)
+    assert corpus.sample is not corpus.train
+    (found,) = baseline(experiment, corpus)
+    assert found["vocabulary_size"] == prepare(experiment, corpus).tokenizer.size
+    whole = experiment.tokenizer.fit([d.text for d in corpus.train])
     assert found["vocabulary_size"] < whole.size
     monkeypatch.setattr(references, "CHARACTERS", 1000)
     with pytest.raises(TextgenError, match=r"kneser_ney(.|\n)*more than 1,000"):
-        next(baseline(experiment, loaded))
+        next(baseline(experiment, corpus))
 
 
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
     documents = [Document(f"d{i}", "x" * 100) for i in range(100)]
-    monkeypatch.setattr(loading, "HELD_OUT", {"test": 500, "validation": 300})
-    parts = loading.split(documents, settings("", "characters").split)
+    monkeypatch.setattr(splits, "HELD_OUT", {"test": 500, "validation": 300})
+    parts = splits.split(documents, settings("", "characters").split)
     assert [len(part) for part in parts] == [92, 3, 5]
 
 
@@ -176,12 +248,12 @@ def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
 def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, small_limits):
     processes = 2 if tokenizer in TOKENIZERS[:2] else 1
     experiment = settings(corpus_folder, tokenizer, processes)
-    loaded = load_corpus(experiment)
-    assert 0 < len(loaded.sample) < len(loaded.train)
-    prepared = prepare(experiment, loaded)
+    corpus = load_corpus(experiment)
+    assert 0 < len(corpus.sample) < len(corpus.train)
+    prepared = prepare(experiment, corpus)
     stored, _ = prepared.encoded
     assert isinstance(stored, stored_module.Stored)
-    expected = [prepared.tokenizer.encode(d.text, training=True) for d in loaded.train]
+    expected = [prepared.tokenizer.encode(d.text, training=True) for d in corpus.train]
     assert len(stored) == len(expected)
     for found, right in zip(stored, expected, strict=True):
         np.testing.assert_array_equal(found.tokens, right.tokens)
@@ -202,10 +274,10 @@ def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monke
     monkeypatch.setattr(loading, "FITTED", 2000)
     for tokenizer in (TOKENIZERS[0], TOKENIZERS[3], TOKENIZERS[5]):
         experiment = settings(tmp_path, tokenizer)
-        loaded = load_corpus(experiment)
-        tokenizer = prepare(experiment, loaded).tokenizer
-        encoded = tokenizer.encode("".join(d.text[-1] for d in loaded.train + loaded.test))
-        assert encoded.surfaces == tuple(d.text[-1] for d in loaded.test)
+        corpus = load_corpus(experiment)
+        tokenizer = prepare(experiment, corpus).tokenizer
+        encoded = tokenizer.encode("".join(d.text[-1] for d in corpus.train + corpus.test))
+        assert encoded.surfaces == tuple(d.text[-1] for d in corpus.test)
 
 
 def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
@@ -247,31 +319,81 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
 
 
 def test_a_process_that_dies_is_one_clear_error(corpus_folder, small_limits, monkeypatch):
-    inner = processes.start_process
-    started = []
+    def killing(jobs, **options):
+        min(multiprocessing.active_children(), key=lambda process: process.pid).kill()
+        return concurrent.futures.wait(jobs, **options)
 
-    def start(*arguments, **options):
-        started.append(inner(*arguments, **options))
-        if len(started) == 2:
-            os.kill(started[-1].pid, signal.SIGKILL)
-        return started[-1]
-
-    monkeypatch.setattr(encoding, "start_process", start)
+    monkeypatch.setattr(encoding, "wait", killing)
     experiment = settings(corpus_folder, "characters", threads=2)
-    with pytest.raises(TextgenError, match="ended by signal 9"):
+    with pytest.raises(TextgenError, match=r"worker process that was killed[\s\S]*fewer processes"):
         prepare(experiment, load_corpus(experiment))
-    assert all(process.poll() is not None for process in started)
+    assert multiprocessing.active_children() == []
     assert list((cache.cache_folder() / "encoded").glob("*")) == []
 
 
 def test_what_a_process_has_to_say_is_passed_on(tmp_path, corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters", threads=2)
-    loaded = load_corpus(experiment)
-    unfitted = next(i for i, d in enumerate(loaded.train) if d not in loaded.sample)
-    loaded.train[unfitted] = Document("gone", slices.FileSlice(tmp_path / "gone.txt", 0, 9, 9))
+    corpus = load_corpus(experiment)
+    unfitted = next(i for i, d in enumerate(corpus.train) if d not in corpus.sample)
+    corpus.train[unfitted] = Document("gone", TextFile(tmp_path / "gone.txt", 9))
     monkeypatch.setattr(encoding, "alphabet_of", lambda documents: "abc")
-    with pytest.raises(TextgenError, match=r"code 2:\n.*gone\.txt"):
-        prepare(experiment, loaded)
+    with pytest.raises(TextgenError, match=r"gone\.txt[\s\S]*changed while it was in use"):
+        prepare(experiment, corpus)
+    assert multiprocessing.active_children() == []
+
+
+WITHOUT_GUARD = """
+import json
+from pathlib import Path
+from textgen.data import load_corpus
+from textgen.core import resolve_experiment
+from textgen.tokenizers import encoding
+experiment = resolve_experiment({experiment!r})
+corpus = load_corpus(experiment)
+tokenizer = encoding.fit_tokenizer(experiment.tokenizer, corpus, 1)
+encoding._write(experiment, tokenizer, json.dumps(tokenizer.state()), corpus.train, Path({made!r}))
+print("once")
+"""
+
+
+def test_a_script_is_not_run_again_by_the_processes(corpus_folder, tmp_path):
+    script, made = tmp_path / "script.py", tmp_path / "made"
+    made.mkdir()
+    plain = settings(corpus_folder, "characters", threads=2).resolved
+    script.write_text(WITHOUT_GUARD.format(experiment=plain, made=str(made)))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["once"]
+    assert {path.name for path in made.iterdir()} == {stored_module.TOKENS, stored_module.INDEX}
+
+
+def test_a_process_that_encodes_does_without_tensorflow(corpus_folder, tmp_path, small_limits):
+    experiment = settings(corpus_folder, {"kind": "words", "rare_words": "unk"})
+    corpus = load_corpus(experiment)
+    tokenizer = encoding.fit_tokenizer(experiment.tokenizer, corpus, 1)
+    state = json.dumps(tokenizer.state())
+    code = "{'tensorflow', 'keras', 'gensim', 'spacy'} & set(__import__('sys').modules)"
+    with encoding.worker_pool(experiment.tokenizer, state, 1) as pool:
+        pool.submit(encoding._encode, corpus.train[:1], (tmp_path / "a", tmp_path / "b.npy"))
+        assert pool.submit(eval, code).result() == set()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes there")
+def test_processes_end_when_the_one_that_started_them_is_killed():
+    code = (
+        "import os, signal\n"
+        "from textgen.tokenizers import Characters, encoding\n"
+        "state = __import__('json').dumps(Characters().fit(['abc'], [], 1).state())\n"
+        "with encoding.worker_pool(Characters(), state, 1) as pool:\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    left, waited = Path("/proc") / done.stdout.strip(), 0
+    while left.exists() and waited < 100:
+        time.sleep(0.1)
+        waited += 1
+    assert done.stdout.strip()
+    assert not left.exists()
 
 
 def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_limits, monkeypatch):
@@ -287,16 +409,17 @@ def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_l
     (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     experiment = settings(corpus_folder, "characters")
+    monkeypatch.setattr(conversion, "LARGE", 1 << 30)
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
 
 
-def test_a_file_in_another_encoding_needs_the_cache_too(tmp_path, small_limits, monkeypatch):
+def test_a_large_corpus_needs_the_cache_too(tmp_path, small_limits, monkeypatch):
     (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode("utf-16"))
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
-        slices.whole_file(tmp_path / "a.txt", "auto")
+        Folder(tmp_path).documents()
 
 
 def test_an_empty_variable_names_no_folder(monkeypatch):
@@ -307,13 +430,18 @@ def test_an_empty_variable_names_no_folder(monkeypatch):
 
 def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters")
-    loaded = load_corpus(experiment)
-    first = prepare(experiment, loaded).encoded[0]
+    corpus = load_corpus(experiment)
+    first = prepare(experiment, corpus).encoded[0]
     (made,) = (cache.cache_folder() / "encoded").glob("*")
     before = (made / stored_module.INDEX).stat().st_ino
-    tokenizer = prepare(experiment, loaded).tokenizer
-    state = json.dumps(tokenizer.state(), sort_keys=True)
-    again = encoding._make(experiment, tokenizer, state, loaded, made)
+    found = iter([ValueError("not there yet")])
+
+    def read(folder):
+        for error in found:
+            raise error
+        return stored_module.Stored(folder, prepare(experiment, corpus).tokenizer.size)
+
+    again = cache.cached_folder(made, read, lambda folder: None)
     assert (made / stored_module.INDEX).stat().st_ino == before  # not removed and written again
     np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
 

@@ -19,7 +19,7 @@ from textgen.training.preparation import prepare, subtract_preparation_time
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
+def tales(tmp_path_factory):
     """Tales with words that occur once, or in one tale alone."""
     folder = tmp_path_factory.mktemp("rare")
     for i in range(12):
@@ -29,10 +29,10 @@ def corpus(tmp_path_factory):
     return folder
 
 
-def words(corpus, **tables):
+def words(tales, **tables):
     return resolve_experiment(
         {
-            "corpus": {"kind": "folder", "path": str(corpus)},
+            "corpus": {"kind": "folder", "path": str(tales)},
             "split": {"validation": 0.2, "test": 0.2},
             "tokenizer": {"kind": "words", "rare_words": "unk"},
             "objective": {"kind": "next_token", "window": 8},
@@ -43,25 +43,25 @@ def words(corpus, **tables):
     )
 
 
-def test_test_text_steers_nothing(corpus):
+def test_test_text_steers_nothing(tales):
     """Of two texts that differ in their test part alone everything is fitted alike; of two that
     differ in validation it is not, else this would prove nothing."""
-    experiment = words(corpus)
-    loaded = load_corpus(experiment)
-    backwards = [dataclasses.replace(d, content=d.text[::-1]) for d in loaded.test]
+    experiment = words(tales)
+    corpus = load_corpus(experiment)
+    backwards = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
     first, other = (
-        prepare(experiment, text) for text in (loaded, dataclasses.replace(loaded, test=backwards))
+        prepare(experiment, text) for text in (corpus, dataclasses.replace(corpus, test=backwards))
     )
     assert first.tokenizer.state() == other.tokenizer.state()
     for one, two in zip(first.encoded[1], other.encoded[1], strict=True):
         np.testing.assert_array_equal(one.tokens, two.tokens)
         np.testing.assert_array_equal(one.spelling_bits, two.spelling_bits)
-    tuned = prepare(experiment, dataclasses.replace(loaded, validation=backwards))
+    tuned = prepare(experiment, dataclasses.replace(corpus, validation=backwards))
     assert tuned.tokenizer.state() != first.tokenizer.state()
 
 
 def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_saved(
-    corpus, monkeypatch
+    tales, monkeypatch
 ):
     assert subtract_preparation_time(Training(seconds=100.0), 30.0).seconds == 70.0
     assert subtract_preparation_time(Training(updates=5), 30.0) == Training(updates=5)
@@ -72,13 +72,13 @@ def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_save
         return fit(self, *given)
 
     monkeypatch.setattr(Words, "fit", saving)
-    experiment = words(corpus)
+    experiment = words(tales)
     assert 50 < prepare(experiment, load_corpus(experiment)).seconds < 90
 
 
-def test_vectors_from_elsewhere_are_in_the_network_and_labelled(corpus):
+def test_vectors_from_elsewhere_are_in_the_network_and_labelled(tales):
     given = {"kind": "file", "path": datapath("lee_fasttext.vec")}
-    experiment = words(corpus, embedding=given)
+    experiment = words(tales, embedding=given)
     prepared = prepare(experiment, load_corpus(experiment))
     (label,) = prepared.extra_data
     assert label.startswith("vectors lee_fasttext.vec")

@@ -148,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kind", choices=TOKENIZERS, default="characters")
     parser.add_argument("--megabytes", type=int, nargs="+", default=[300, 3000])
-    parser.add_argument("--scratch", help="folder with room for twice the text")
+    parser.add_argument("--scratch", help="folder with room for three times the text")
     given = parser.parse_args()
     path = Path(__file__).with_suffix(".json")
     known = json.loads(path.read_text()) if path.exists() else {}

@@ -3,6 +3,7 @@ from .backend import silenced_stderr as silenced_stderr
 from .backend import start_tensorflow as start_tensorflow
 from .cache import cache_folder as cache_folder
 from .cache import cache_unusable as cache_unusable
+from .cache import cached_folder as cached_folder
 from .cache import save_seconds as save_seconds
 from .cache import seconds_saved as seconds_saved
 from .cache import writing_cache as writing_cache

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import UNREADABLE, TextgenError
 
+SECONDS = "seconds.json"
+UNFINISHED = "new-"
+FORGOTTEN = 86_400.0
+"""Seconds after which a folder that a killed run left unfinished is removed."""
+Content = TypeVar("Content")
 _saved = [0.0]
 
 
@@ -46,6 +55,49 @@ def cache_unusable(place: str | Path, found: str) -> TextgenError:
         expected="a cache folder that can be written to",
         hint="set TEXTGEN_CACHE to another one",
     )
+
+
+def cached_folder(
+    folder: Path, read: Callable[[Path], Content], write: Callable[[Path], None]
+) -> Content:
+    """The content of a folder in the cache, which is written first if it is missing or damaged.
+
+    It is written whole or not at all. The seconds that this once took count as saved whenever it
+    is found.
+
+    Args:
+        folder: where it is, under a name that depends on its content.
+        read: returns the content, or raises one of :data:`textgen.core.UNREADABLE`.
+        write: fills an empty folder.
+
+    Raises:
+        TextgenError: the cache cannot be written.
+    """
+    with contextlib.suppress(*UNREADABLE):
+        content = read(folder)
+        save_seconds(float((folder / SECONDS).read_text(encoding="utf-8")))
+        return content
+    with writing_cache():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another run removes them too
+            for left in folder.parent.glob(f"{UNFINISHED}*"):
+                if time.time() - left.stat().st_mtime > FORGOTTEN:
+                    shutil.rmtree(left, ignore_errors=True)
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
+            made = Path(scratch) / "made"
+            made.mkdir()
+            write(made)
+            (made / SECONDS).write_text(str(time.perf_counter() - start), encoding="utf-8")
+            with contextlib.suppress(*UNREADABLE):
+                return read(folder)  # another run has written it meanwhile
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one, if there is any
+            with contextlib.suppress(OSError):  # another run was faster after all
+                made.rename(folder)
+    try:
+        return read(folder)
+    except UNREADABLE:
+        raise cache_unusable(folder, "what was written cannot be read") from None
 
 
 def save_seconds(seconds: float) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 UNREADABLE = (
     OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile,
@@ -29,6 +31,10 @@ class TextgenError(Exception):
     def __init__(self, where: str, *, found: str, expected: str = "", hint: str = "") -> None:
         self.where, self.found, self.expected, self.hint = where, found, expected, hint
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for errors of other processes
+        parts = {"found": self.found, "expected": self.expected, "hint": self.hint}
+        return partial(type(self), **parts), (self.where,)
 
     def __str__(self) -> str:
         lines = [self.where, f"  found:    {self.found}"]

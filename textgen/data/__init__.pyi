@@ -1,9 +1,9 @@
+from .corpora.base import CorpusConfig as CorpusConfig
 from .decoding import read_text as read_text
 from .documents import Document as Document
-from .loading import Loaded as Loaded
+from .loading import Corpus as Corpus
 from .loading import load_corpus as load_corpus
 from .loading import load_text as load_text
-from .slices import FileSlice as FileSlice
 from .statistics import WORD as WORD
 from .statistics import corpus_statistics as corpus_statistics
 from .statistics import print_statistics as print_statistics

@@ -1,97 +1,88 @@
-"""Where a long file is cut into documents, without reading all of it."""
+"""Where a text is divided into documents, found while the text is read from beginning to end."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from io import BufferedReader
+import io
+from collections.abc import Iterator, Sequence
+from typing import TextIO, TypeVar
 
-import numpy as np
-
-from textgen.data.decoding import opened
-from textgen.data.slices import SHORT, FileSlice, blocks
-
-LONGEST = 2_000_000
-"""Characters of a document of a large corpus. A longer one is read as a collection, in pieces."""
-PIECE = 250_000
-"""Characters of such a piece, about."""
+BLOCK = 1 << 20
+"""Characters read at a time."""
 REACH = 1 << 20
-"""How far at most a place to cut is looked for, in characters."""
+"""How far beyond its ideal place a cut may fall, in characters."""
+Part = TypeVar("Part")
 
 
-def cut(text: FileSlice, pieces: int) -> list[FileSlice]:
-    """What ``corpora.file.cut_text`` makes of the same text, without reading all of it."""
-    parts, start = [], replace(text, stop=text.start, characters=0)
-    at, done = text.start, 0  # a place: bytes of the file, characters of the text
-    first = 0
-    with opened(text.path) as file:
-        for i in range(1, pieces):
-            target = text.characters * i // pieces
-            reach = min(text.characters, target + reach_of(text.characters, pieces))
-            begin = max(target, first)
-            if begin >= reach:
-                continue
-            at, done = _forward(file, at, done, begin), begin
-            length = _cut_after(file, at, text.stop, reach - begin)
-            if length is not None:
-                characters, size = length
-                cut_at, cut_done = at + size, begin + characters
-                parts.append(replace(start, stop=cut_at, characters=cut_done - first))
-                start, first = replace(start, start=cut_at), cut_done
-    parts.append(replace(start, stop=text.stop, characters=text.characters - first))
+def cut(text: TextIO, characters: int, pieces: int) -> Iterator[str | None]:
+    """A text in at most ``pieces`` parts of about equal size.
+
+    A part ends at the first blank line (else the line end, else the space) within half a piece
+    from its ideal end on; if there is none, the next part is joined to it.
+
+    Args:
+        text: the text, from its first character on.
+        characters: its length.
+        pieces: number of parts, at most.
+
+    Yields:
+        The text in blocks, with None after each part.
+    """
+    reach = min(max(1, characters // pieces // 2), REACH)
+    start = at = 0  # where the current part begins, and where ``held`` does
+    held = ""  # read, not yielded yet
+    for i in range(1, pieces):
+        target = characters * i // pieces
+        begin, stop = max(target, start), min(characters, target + reach)
+        if begin >= stop:
+            continue
+        while at < begin and (block := held or text.read(min(BLOCK, begin - at))):
+            yield block[: begin - at]
+            held = block[begin - at :]
+            at += len(block) - len(held)
+        held += text.read(max(0, stop - at - len(held)))
+        for mark in ("\n\n", "\n", " "):
+            found = held.find(mark, 0, stop - at)
+            if found >= 0:
+                end = found + len(mark)
+                yield held[:end]
+                yield None
+                held, start = held[end:], at + end
+                at = start
+                break
+    yield held
+    while block := text.read(BLOCK):
+        yield block
+    yield None
+
+
+def split(text: TextIO, separator: str) -> Iterator[str | None]:
+    """A text divided at every separator, which belongs to no part; yields as :func:`cut` does."""
+    held = ""
+    while block := text.read(BLOCK):
+        *parts, held = (held + block).split(separator)
+        for part in parts:
+            yield part
+            yield None
+        safe = max(0, len(held) - len(separator) + 1)  # beyond it a separator may have begun
+        yield held[:safe]
+        held = held[safe:]
+    yield held
+    yield None
+
+
+def cut_text(text: str, pieces: int) -> list[str]:
+    """``text`` in at most ``pieces`` parts whose concatenation is ``text``; see :func:`cut`."""
+    parts, blocks = list[str](), list[str]()
+    for block in cut(io.StringIO(text), len(text), pieces):
+        if block is None:
+            parts.append("".join(blocks))
+            blocks = []
+        else:
+            blocks.append(block)
     return parts
 
 
-def reach_of(characters: int, pieces: int) -> int:
-    """How far on from each cut of a text a place for it is looked for: half a piece, or REACH."""
-    return min(max(1, characters // pieces // 2), REACH)
-
-
-def _forward(file: BufferedReader, at: int, done: int, target: int) -> int:
-    """The byte at which character ``target`` begins, from character ``done`` at byte ``at`` on."""
-    file.seek(at)
-    while block := file.read(1 << 16):
-        heads = np.flatnonzero(np.frombuffer(block, np.uint8) & 0xC0 != 0x80)
-        if len(heads) > target - done:
-            return at + int(heads[target - done])
-        at, done = at + len(block), done + len(heads)
-    return at
-
-
-def _cut_after(file: BufferedReader, at: int, stop: int, reach: int) -> tuple[int, int] | None:
-    """Characters and bytes up to and with the best place to cut among the next ``reach``."""
-    text = ""
-    for most in (SHORT, reach):  # mostly there is a blank line soon
-        file.seek(at)
-        text = file.read(min(4 * most, stop - at)).decode("utf-8", "ignore")[: min(most, reach)]
-        if "\n\n" in text:
-            break
-    for mark in ("\n\n", "\n", " "):
-        found = text.find(mark)
-        if found >= 0:
-            found += len(mark)
-            return found, len(text[:found].encode())
-    return None
-
-
-def split(text: FileSlice, separator: str) -> list[FileSlice]:
-    """``text.read().split(separator)``, without reading all of it."""
-    mark, parts, start = separator.encode(), [], text.start
-    with opened(text.path) as file:
-        held, at = b"", text.start
-        for block in blocks(file, text.start, text.stop):
-            held += block
-            place = 0
-            while (found := held.find(mark, place)) >= 0:
-                parts.append((start, at + found))
-                start, place = at + found + len(mark), found + len(mark)
-            gone = max(place, len(held) - len(mark) + 1)
-            held, at = held[gone:], at + gone
-        parts.append((start, text.stop))
-        return [replace(text, start=a, stop=b, characters=_length(file, a, b)) for a, b in parts]
-
-
-def _length(file: BufferedReader, start: int, stop: int) -> int:
-    return sum(
-        int(np.count_nonzero(np.frombuffer(block, np.uint8) & 0xC0 != 0x80))
-        for block in blocks(file, start, stop)
-    )
+def numbered(name: str, parts: Sequence[Part]) -> list[tuple[str, Part]]:
+    """The parts of a text, each with the name of its document: ``name#01``, ``name#02``, …"""
+    width = len(str(len(parts)))
+    return [(f"{name}#{i:0{width}d}", part) for i, part in enumerate(parts, start=1)]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Callable
-from io import BufferedReader
+from functools import partial
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import TypeVar
 
 from textgen.core import TextgenError
 
 AROUND = 1 << 19
-"""Bytes before and behind one that is not UTF-8, by which an encoding is guessed."""
+"""Bytes on either side of the first that is not UTF-8, from which the encoding is guessed."""
+BLOCK = 1 << 20
+"""Characters of a large file that are decoded at a time."""
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -42,13 +45,44 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     return text
 
 
-def decoded(path: Path, encoding: str, decode: Callable[[str], Decoded]) -> tuple[Decoded, str]:
-    """What ``decode`` makes of a file in its encoding, and which that is.
+def measured(path: Path, encoding: str = "auto") -> tuple[int, str]:
+    """Number of characters of a file and the encoding it is in, found without holding its text.
 
     Args:
         path: the file.
         encoding: as for :func:`read_text`.
-        decode: is given the name of an encoding.
+
+    Raises:
+        TextgenError: as for :func:`read_text`.
+    """
+    return decoded(path, encoding, partial(_length, path))
+
+
+def open_text(path: Path, encoding: str, errors: str = "strict") -> TextIOWrapper:
+    """A file for reading its text; CRLF and CR are read as LF."""
+    return TextIOWrapper(opened(path), encoding=encoding, errors=errors)
+
+
+def _length(path: Path, encoding: str) -> int:
+    file = opened(path)
+    with TextIOWrapper(file, encoding=encoding) as text:
+        try:
+            return sum(map(len, iter(partial(text.read, BLOCK), "")))
+        except UnicodeDecodeError as error:
+            bad = error.object[error.start : error.start + 1]
+            placed = UnicodeDecodeError(error.encoding, bad, 0, 1, error.reason)
+            # in the file: what could not be decoded ends where reading stopped
+            placed.start = file.tell() - len(error.object) + error.start
+            raise placed from None
+
+
+def decoded(path: Path, encoding: str, decode: Callable[[str], Decoded]) -> tuple[Decoded, str]:
+    """The result of ``decode`` for a file, and the encoding it was called with last.
+
+    Args:
+        path: the file.
+        encoding: as for :func:`read_text`.
+        decode: decodes the file, given the name of an encoding.
 
     Raises:
         TextgenError: an unknown encoding, or bytes that are not text in it.
@@ -100,7 +134,7 @@ def _marked(data: bytes) -> str:
 
 
 def _guess(path: Path, bad: int) -> str | None:
-    """The likely encoding of a file that is not UTF-8, announced on the terminal; None for none.
+    """The likely encoding of a file that is not UTF-8, announced on the terminal, or None.
 
     Args:
         path: the file.

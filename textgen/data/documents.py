@@ -1,17 +1,14 @@
-"""What every corpus gives: named documents of raw text, and where they come from."""
+"""Named documents of raw text, in memory or on disk."""
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
 
 from textgen.core import TextgenError
-from textgen.data.cutting import LONGEST, PIECE, cut
-from textgen.data.slices import FileSlice, filtered
 
 ARTICLE = "".join(
     chr(c) for c in range(128) if chr(c).isalnum()
@@ -20,16 +17,58 @@ ARTICLE = "".join(
 
 
 @dataclass(frozen=True, slots=True)
+class TextFile:
+    """A text on disk: a UTF-8 file with LF line ends, read whenever it is needed.
+
+    Attributes:
+        path: the file.
+        characters: length of the text.
+        kept: the only characters that are kept; empty if all are.
+    """
+
+    path: Path
+    characters: int
+    kept: str = ""
+
+    def read(self) -> str:
+        """The text.
+
+        Raises:
+            TextgenError: the file is no longer what it was.
+        """
+        try:
+            text = filtered(self.path.read_bytes().decode("utf-8", "surrogatepass"), self.kept)
+        except (OSError, UnicodeDecodeError):
+            raise changed(self.path) from None
+        if len(text) != self.characters:
+            raise changed(self.path)
+        return text
+
+    def keeping(self, kept: str) -> TextFile:
+        """The same text with all other characters deleted."""
+        return replace(self, kept=kept, characters=len(filtered(self.read(), kept)))
+
+
+def changed(path: Path) -> TextgenError:
+    return TextgenError(
+        str(path),
+        found="the file was changed while it was in use",
+        expected="text that stays the same as long as a command runs",
+        hint="repeat the command",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One text, raw, under the name by which it is split and reported.
 
     Attributes:
-        name: tells it from the others.
-        content: the text, or the part of a file that holds it and is read whenever it is wanted.
+        name: distinguishes it from the other documents.
+        content: the text, or the file that holds it.
     """
 
     name: str
-    content: str | FileSlice
+    content: str | TextFile
 
     @property
     def text(self) -> str:
@@ -42,67 +81,18 @@ class Document:
         return len(content) if isinstance(content, str) else content.characters
 
 
-def in_pieces(document: Document) -> list[Document]:
-    """A document of a large corpus, or the pieces of one that is too long for one."""
-    content = document.content
-    if isinstance(content, str) or content.characters <= LONGEST:
-        return [document]
-    parts = cut(content, -(-content.characters // PIECE))
-    width = len(str(len(parts)))
-    return [
-        Document(f"{document.name}#{i:0{width}d}", part) for i, part in enumerate(parts, start=1)
-    ]
-
-
-class Corpus(Protocol):
-    """A source of documents. ``origin`` and ``licence`` are shown wherever results are."""
-
-    @property
-    def origin(self) -> str: ...
-    @property
-    def licence(self) -> str: ...
-    def documents(self) -> list[Document]:
-        """All documents in a stable order.
-
-        Raises:
-            CorpusUnavailable: the text cannot be fetched here.
-            TextgenError: the text is there but cannot be used.
-        """
-        ...
-
-
-def source(corpus: str) -> dict[str, Any]:
-    """The entry of ``data/SOURCES.toml`` for a corpus: origin, licence, sha256 of every file."""
-    packaged = Path(__file__).with_name("SOURCES.toml")
-    checkout = Path(__file__).parents[2] / "data" / "SOURCES.toml"
-    path = packaged if packaged.exists() else checkout
-    return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
-
-
 def corpus_hash(documents: Iterable[Document]) -> str:
-    """sha256 over every document's name and text, in order: two corpora are the same or not."""
+    """sha256 over every document's name and text, in order: it identifies a corpus."""
     digest = hashlib.sha256()
     for document in documents:
-        for length, part in (
-            (len(document.name), document.name),
-            (document.characters, document.content),
-        ):
-            digest.update(length.to_bytes(8, "big"))
-            for encoded in _encoded(part):
-                digest.update(encoded)
+        for part in (document.name, document.text):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
-def _encoded(part: str | FileSlice) -> Iterator[bytes]:
-    if isinstance(part, FileSlice):
-        yield from part.raw()
-        return
-    for start in range(0, len(part), 1 << 20):
-        yield part[start : start + (1 << 20)].encode("utf-8", "surrogatepass")
-
-
 def keep_characters(documents: list[Document], keep: str) -> list[Document]:
-    """Every other character deleted, for all arms alike; ``"article"`` is :data:`ARTICLE`."""
+    """The documents without all other characters; ``"article"`` is :data:`ARTICLE`."""
     kept = ARTICLE if keep == "article" else keep
     return [
         Document(
@@ -115,17 +105,23 @@ def keep_characters(documents: list[Document], keep: str) -> list[Document]:
     ]
 
 
+def filtered(text: str, kept: str) -> str:
+    """``text`` without all characters but ``kept``; unchanged if ``kept`` is empty."""
+    return text.translate(dict.fromkeys(map(ord, set(text) - _set(kept)))) if kept else text
+
+
+@cache
+def _set(characters: str) -> frozenset[str]:
+    return frozenset(characters)
+
+
 def check_not_empty(documents: list[Document], where: str) -> list[Document]:
-    """The documents that hold text.
+    """The documents that hold more than white space.
 
     Raises:
         TextgenError: none does.
     """
-    documents = [
-        d
-        for d in documents
-        if (d.content.strip() if isinstance(d.content, str) else not d.content.blank())
-    ]
+    documents = [d for d in documents if (text := d.text) and not text.isspace()]
     if not documents:
         raise TextgenError(
             where,

@@ -10,12 +10,12 @@ from textgen.core import Experiment, TextgenError, lookup
 from textgen.evaluation.baselines import TABLE
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
-    from textgen.data import Loaded
+    from textgen.data import Corpus
 
 
 def baseline(
     experiment: Experiment,
-    loaded: Loaded,
+    loaded: Corpus,
     orders: Sequence[int] = (),
     *,
     kind: str = "kneser_ney",
@@ -105,7 +105,7 @@ def check_orders(orders: Sequence[int], kind: str, entry: Any) -> None:
             )
 
 
-def print_records(console: Any, loaded: Loaded, records: Iterable[dict[str, Any]]) -> None:
+def print_records(console: Any, loaded: Corpus, records: Iterable[dict[str, Any]]) -> None:
     from rich.table import Table
 
     from textgen.evaluation.likelihood import format_bits

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core import UNREADABLE, TextgenError, cache_folder, write_file
-from textgen.data import Loaded
+from textgen.data import Corpus
 from textgen.evaluation.baselines.base import Baseline, Bytes, Reader, fit_baseline, score_baseline
 from textgen.evaluation.baselines.compressors import XZ, PPMd
 from textgen.evaluation.baselines.kneser_ney import KneserNey
@@ -124,7 +124,7 @@ LINES = (
 
 
 def compute_references(
-    loaded: Loaded,
+    loaded: Corpus,
     say: Callable[[str], object] = lambda text: None,
     experiment: str = "experiments/char.toml",
 ) -> list[Reference]:
@@ -163,7 +163,7 @@ def compute_references(
     return found
 
 
-def _settings(line: Line, loaded: Loaded) -> list[str]:
+def _settings(line: Line, loaded: Corpus) -> list[str]:
     """Everything that a line's figures depend on."""
     split = loaded.description["split_sha256"]
     return [
@@ -176,12 +176,12 @@ def _settings(line: Line, loaded: Loaded) -> list[str]:
     ]
 
 
-def _path(line: Line, loaded: Loaded) -> Path:
+def _path(line: Line, loaded: Corpus) -> Path:
     digest = hashlib.sha256("\n".join(_settings(line, loaded)).encode()).hexdigest()
     return cache_folder() / "references" / f"{line.key}-{digest[:32]}.json"
 
 
-def too_much(reads_bytes: bool, loaded: Loaded) -> str:
+def too_much(reads_bytes: bool, loaded: Corpus) -> str:
     """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
     characters = sum(d.characters for d in loaded.train)
     documents = len(loaded.validation) + len(loaded.test)
@@ -193,7 +193,7 @@ def too_much(reads_bytes: bool, loaded: Loaded) -> str:
     return ""
 
 
-def _compute(line: Line, loaded: Loaded) -> list[list[list[Any]]]:
+def _compute(line: Line, loaded: Corpus) -> list[list[list[Any]]]:
     """Name, characters, bits of model and spelling, pieces, how many were replaced, and the bits
     that a memory saves, for each document of validation and of test."""
     texts = [d.text for d in loaded.train]
@@ -235,7 +235,7 @@ def _document(
     return DocumentBits(name, characters, *bits, pieces, replaced, saved)
 
 
-def _read(path: Path, loaded: Loaded) -> list[list[DocumentBits]] | None:
+def _read(path: Path, loaded: Corpus) -> list[list[DocumentBits]] | None:
     """What was kept of validation and test, or None: no such file, or a damaged one."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["documents"]

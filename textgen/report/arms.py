@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from textgen.core import TextgenError
-from textgen.data import Loaded
+from textgen.data import Corpus
 from textgen.runs import Finished
 
 
@@ -100,7 +100,7 @@ def _common_name(members: Sequence[Finished]) -> str:
     return stems.pop() if len(stems) == 1 else members[0].experiment.name
 
 
-def is_on(arm: Arm, loaded: Loaded) -> bool:
+def is_on(arm: Arm, loaded: Corpus) -> bool:
     """Whether an arm was trained and scored on this text, split like this."""
     told = arm.first.metrics["corpus"]
     return all(told[key] == loaded.description[key] for key in ("sha256", "split_sha256"))

@@ -12,7 +12,7 @@ from textgen.core import UNREADABLE, TextgenError
 
 if TYPE_CHECKING:
     from textgen.core import Contrast
-    from textgen.data import Loaded
+    from textgen.data import Corpus
     from textgen.runs import Finished
 
 
@@ -92,7 +92,7 @@ def compare(
 
 def _read(
     folders: Sequence[Path], screen: Any
-) -> tuple[list[Finished], Loaded, list[dict[str, str]]]:
+) -> tuple[list[Finished], Corpus, list[dict[str, str]]]:
     """The runs that can be read, the text of the first, and what was left out and why."""
     from textgen.core import load_experiment
     from textgen.data import load_text

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textgen.core import Contrast
-from textgen.data import Loaded
+from textgen.data import Corpus
 from textgen.evaluation import (
     MARGIN,
     UNIT,
@@ -49,7 +49,7 @@ class Comparison:
     name: str
     title: str
     arms: Sequence[Arm]
-    loaded: Loaded
+    loaded: Corpus
     references: Sequence[Reference]
     contrasts: Sequence[Contrast]
     declared: bool

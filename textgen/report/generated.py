@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from textgen.data import Loaded
+from textgen.data import Corpus
 from textgen.evaluation import (
     Figure,
     Human,
@@ -38,7 +38,7 @@ def _sample(record: Mapping[str, Any]) -> Sample:
 
 
 def measures(
-    arms: Sequence[Arm], loaded: Loaded, human: Human, say: Callable[[str], object]
+    arms: Sequence[Arm], loaded: Corpus, human: Human, say: Callable[[str], object]
 ) -> dict[str, Any]:
     """All metrics over the sweep of temperatures, beside human text of equal size; ``say`` is told
     where there is too little of that.

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.core import Experiment
-from textgen.data import Loaded
+from textgen.data import Corpus
 from textgen.embeddings import Vectors
 from textgen.evaluation import format_bits
 from textgen.runs.generation import annotated
@@ -53,7 +53,7 @@ class Screen:
     def warn(self, text: str) -> None:
         self.loud.print(Text(text, style="bold red"))
 
-    def corpus(self, name: str, loaded: Loaded) -> None:
+    def corpus(self, name: str, loaded: Corpus) -> None:
         if loaded.warning:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
         d = loaded.description
@@ -102,7 +102,7 @@ class Screen:
         return [_progress(self, progress, text, part, experiment, tokenizer, sampler)]
 
     def result(
-        self, folder: Path, loaded: Loaded, metrics: dict[str, Any], samples: list[dict[str, Any]]
+        self, folder: Path, loaded: Corpus, metrics: dict[str, Any], samples: list[dict[str, Any]]
     ) -> None:
         columns = ("bpc", "model", "+ spelling", "= total", "tokens/char.", "replaced")
         table = Table(*columns, title="bits per character of raw text", title_justify="left")

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core import UNREADABLE, Sampling, TextgenError, write_file, write_json
-from textgen.data import Document, Loaded, load_corpus
+from textgen.data import Corpus, Document, load_corpus
 from textgen.evaluation import DocumentBits, score_documents
 from textgen.models import Sampler
 from textgen.runs.generation import generate
@@ -125,7 +125,7 @@ def token_table(
 
 
 def write_evaluation(
-    folder: Path, run: Run, loaded: Loaded, costs: Sequence[DocumentBits], sampler: Sampler
+    folder: Path, run: Run, loaded: Corpus, costs: Sequence[DocumentBits], sampler: Sampler
 ) -> None:
     """Write both files of a run whose test documents have been scored."""
     table = token_table(run.tokenizer, loaded.test, costs)
@@ -176,7 +176,7 @@ def _plain(settings: Evaluation) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(settings)))
 
 
-def ensure_evaluation(folder: Path, loaded: Loaded | None = None) -> bool:
+def ensure_evaluation(folder: Path, loaded: Corpus | None = None) -> bool:
     """Make the files of a finished run that are missing, or were drawn with other settings.
 
     Args:

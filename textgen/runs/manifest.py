@@ -12,7 +12,7 @@ from typing import Any
 
 import textgen
 from textgen.core import Experiment, processor
-from textgen.data import Loaded
+from textgen.data import Corpus
 
 PACKAGES = ("tensorflow", "keras", "numpy", "spacy", "gensim")
 
@@ -24,7 +24,7 @@ def repeat_command(folder: Path) -> str:
 
 
 def describe_run(
-    experiment: Experiment, loaded: Loaded, threads: int, kernel: dict[str, Any], folder: Path
+    experiment: Experiment, loaded: Corpus, threads: int, kernel: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """The content of ``manifest.json``; ``kernel`` is a ``training.kernels.Kernel``."""
     return {

@@ -18,7 +18,7 @@ from textgen.runs.saved import MEMORY_FILE, SCHEMA, Run, fitted_state, save_netw
 from textgen.training import WAIT, Cluster, find_cluster, meet
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
-    from textgen.data import Loaded
+    from textgen.data import Corpus
     from textgen.evaluation import DocumentBits, Memory
     from textgen.tokenizers import EncodedDocument, Tokenizer
     from textgen.training import Prepared, Progress
@@ -67,7 +67,7 @@ def run(
 def _go(
     folder: Path,
     experiment: Experiment,
-    loaded: Loaded,
+    loaded: Corpus,
     quiet: bool,
     cluster: Cluster,
     overwrite: bool,
@@ -171,7 +171,7 @@ def _score(
     experiment: Experiment,
     network: Any,
     tokenizer: Tokenizer,
-    loaded: Loaded,
+    loaded: Corpus,
     encoded: Sequence[EncodedDocument],
 ) -> tuple[dict[str, list[DocumentBits]], Memory | None, float]:
     """What every held-out document costs, the memory that was tuned on those of validation, which
@@ -192,7 +192,7 @@ def _score(
     return scored, memory, seconds
 
 
-def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[str, str]:
+def _about(experiment: Experiment, loaded: Corpus, prepared: Prepared) -> dict[str, str]:
     """What all workers of a training must have alike, as hashes."""
     from importlib import metadata
 
@@ -213,7 +213,7 @@ def _about(experiment: Experiment, loaded: Loaded, prepared: Prepared) -> dict[s
 
 def _metrics(
     experiment: Experiment,
-    loaded: Loaded,
+    loaded: Corpus,
     network: Any,
     progress: Progress,
     scored: dict[str, list[DocumentBits]],

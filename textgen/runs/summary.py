@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core import Experiment
-from textgen.data import Document, Loaded
+from textgen.data import Corpus, Document
 from textgen.evaluation import UNCHARGED, real_words, training_words
 from textgen.models import Sampler
 from textgen.runs.generation import annotated, article_readout, encode_prompt, generate
@@ -19,7 +19,7 @@ HUMAN = 50_000
 
 
 def draw_samples(
-    experiment: Experiment, network: Any, tokenizer: Tokenizer, sampler: Sampler, loaded: Loaded
+    experiment: Experiment, network: Any, tokenizer: Tokenizer, sampler: Sampler, loaded: Corpus
 ) -> list[dict[str, Any]]:
     """Samples at the experiment's settings, then the article's read-out of a validation text, where
     that opens with anything known."""
@@ -32,7 +32,7 @@ def draw_samples(
 
 
 def word_shares(
-    experiment: Experiment, loaded: Loaded, records: list[dict[str, Any]]
+    experiment: Experiment, loaded: Corpus, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Shares of real words: in the samples, in the article's read-out, in held-out human text."""
     training = training_words(document.text for document in loaded.sample)
@@ -72,7 +72,7 @@ def samples_text(records: list[dict[str, Any]]) -> str:
 
 def summary_markdown(
     experiment: Experiment,
-    loaded: Loaded,
+    loaded: Corpus,
     metrics: dict[str, Any],
     records: list[dict[str, Any]],
     folder: Path,

@@ -1,8 +1,8 @@
-"""Training text as tokens in a file: for corpora larger than memory.
+"""The training text as tokens in a file, for corpora larger than memory.
 
-Processes read, encode and write a share of the documents each, a document at a time. The file, with
-all end marks, lies in the cache folder under a hash of everything that it depends on, and is mapped
-into memory: a second run finds it.
+Worker processes read, encode and write the documents one at a time. The file, with all end marks,
+is part of the cache under a hash of everything that it depends on, and is mapped into memory: a
+second run finds it.
 
 Does not handle: millions of very short documents, each of which takes some 500 bytes of memory.
 """
@@ -10,47 +10,36 @@ Does not handle: millions of very short documents, each of which takes some 500 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import sys
-import tempfile
-import time
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
-from textgen.core import (
-    UNREADABLE,
-    Experiment,
-    TextgenError,
-    cache_folder,
-    cache_unusable,
-    read_log,
-    resolve_experiment,
-    save_seconds,
-    start_process,
-    stopped_after,
-    writing_cache,
-)
-from textgen.data import Document, FileSlice, Loaded
+from textgen.core import Experiment, TextgenError, cache_folder, cached_folder
+from textgen.data import Corpus, Document
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.stored import INDEX, TOKENS, Stored, write_part
 from textgen.tokenizers.tokens import EncodedDocument, smallest_dtype
 
-SECONDS = "seconds.json"
 BLOCK = 1 << 22
+SHARE = 8_000_000
+"""Characters that a worker process encodes at a time: some seconds' work."""
 PROCESSES = 8
-"""At once, where the experiment does not say how many threads."""
-FORGOTTEN = 86_400.0
-"""Seconds after which what a killed run has left half done is removed."""
+"""Worker processes, at most, if the experiment does not set its number of threads."""
 SOURCES = ("tokenizers", "data")
-"""The packages that the file depends on."""
+"""The packages whose code decides what the file holds."""
 
 
 def alphabet_of(documents: Iterable[Document]) -> str:
@@ -64,75 +53,39 @@ def alphabet_of(documents: Iterable[Document]) -> str:
     return "".join(map(chr, np.flatnonzero(seen)))
 
 
-def fit_tokenizer(config: TokenizerConfig, loaded: Loaded, seed: int) -> Tokenizer:
-    """A tokenizer fitted on the training split, of a large corpus on a sample of it and the whole
-    alphabet."""
-    texts = [d.text for d in loaded.sample]
-    characters = alphabet_of(loaded.train) if loaded.sample is not loaded.train else ""
-    return config.fit(texts, [d.text for d in loaded.validation], seed, characters)
+def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
+    """A tokenizer fitted on the training split; if that is large, on a sample of it and on the
+    alphabet of all of it."""
+    texts = [d.text for d in corpus.sample]
+    characters = alphabet_of(corpus.train) if corpus.sample is not corpus.train else ""
+    return config.fit(texts, [d.text for d in corpus.validation], seed, characters)
 
 
 def encode_training(
-    experiment: Experiment, tokenizer: Tokenizer, loaded: Loaded
+    experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus
 ) -> Sequence[EncodedDocument]:
-    """The training documents as tokens; in memory where all of them were fitted on.
+    """The training documents as tokens: in memory if the tokenizer was fitted on all of them, else
+    in a file.
 
     Raises:
-        TextgenError: a full disk, or a process that failed.
+        TextgenError: the disk is full, or a worker process failed.
     """
-    if loaded.sample is loaded.train:
-        return [tokenizer.encode(document.text, training=True) for document in loaded.train]
+    if corpus.sample is corpus.train:
+        return [tokenizer.encode(document.text, training=True) for document in corpus.train]
     state = json.dumps(tokenizer.state(), sort_keys=True)
-    folder = cache_folder() / "encoded" / _key(experiment, state, loaded)
-    if (found := _read(folder, tokenizer.size)) is not None:
-        return found
-    with writing_cache():
-        found = _make(experiment, tokenizer, state, loaded, folder)
-    if found is None:
-        raise cache_unusable(folder, "what was written cannot be read")
-    return found
+    folder = cache_folder() / "encoded" / _key(experiment, state, corpus)
+    return cached_folder(
+        folder,
+        lambda folder: Stored(folder, tokenizer.size),
+        lambda folder: _write(experiment, tokenizer, state, corpus.train, folder),
+    )
 
 
-def _make(
-    experiment: Experiment, tokenizer: Tokenizer, state: str, loaded: Loaded, folder: Path
-) -> Stored | None:
-    """Encode into a folder beside the one that is wanted, and rename it when all is there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):  # another run removes them too
-        for left in folder.parent.glob("new-*"):
-            if time.time() - left.stat().st_mtime > FORGOTTEN:
-                shutil.rmtree(left, ignore_errors=True)
-    _check_room(folder.parent, sum(d.characters for d in loaded.train), tokenizer.size)
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
-        made = Path(scratch) / "made"
-        made.mkdir()
-        _write(experiment, tokenizer, state, loaded.train, made)
-        seconds = time.perf_counter() - start
-        (made / SECONDS).write_text(json.dumps(seconds), encoding="utf-8")
-        if (faster := _read(folder, tokenizer.size, count=False)) is not None:
-            return faster  # another run's
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one, if there is any
-        with contextlib.suppress(OSError):  # another run was faster after all
-            made.rename(folder)
-        return _read(folder, tokenizer.size, count=False)
-
-
-def _read(folder: Path, size: int, count: bool = True) -> Stored | None:
-    try:
-        stored = Stored(folder, size)
-        if count:
-            save_seconds(float(json.loads((folder / SECONDS).read_text(encoding="utf-8"))))
-    except UNREADABLE:
-        return None
-    return stored
-
-
-def _key(experiment: Experiment, state: str, loaded: Loaded) -> str:
+def _key(experiment: Experiment, state: str, corpus: Corpus) -> str:
     """A hash of everything that the tokens depend on."""
     parts = (
-        loaded.sha256,
-        loaded.description["split_sha256"],
+        corpus.sha256,
+        corpus.description["split_sha256"],
         json.dumps(experiment.resolved["tokenizer"], sort_keys=True),
         hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest(),
         _code(),
@@ -150,7 +103,7 @@ def _code() -> str:
 
 
 def _check_room(folder: Path, tokens: int, size: int) -> None:
-    # and half as much again while the parts are put together
+    # half as much again: at the end one share at a time lies there twice
     needed, free = 1.5 * tokens * smallest_dtype(size).itemsize, shutil.disk_usage(folder).free
     if free < needed:
         raise TextgenError(
@@ -168,95 +121,102 @@ def _write(
     documents: Sequence[Document],
     folder: Path,
 ) -> None:
-    """Make the content of a folder, in as many processes as the experiment has threads."""
+    """Fill a folder with tokens and index, in as many processes as the experiment has threads."""
+    _check_room(folder, sum(d.characters for d in documents), tokenizer.size)
     workers = experiment.training.threads or min(os.cpu_count() or 1, PROCESSES)
-    if workers == 1 or any(isinstance(d.content, str) for d in documents):
+    shares = _shares(documents, workers)
+    if workers == 1:
         write_part(tokenizer, documents, folder / TOKENS, folder / INDEX)
         return
-    scratch = folder.parent
-    (scratch / "state.json").write_text(state, encoding="utf-8", errors="surrogatepass")
-    for number, part in enumerate(_shares(documents, workers)):
-        job = {
-            "tokenizer": experiment.resolved["tokenizer"],
-            "documents": [(d.name, *_plain(d.content)) for d in part],
-        }
-        (scratch / f"{number}.json").write_text(json.dumps(job), encoding="utf-8")
-    parts = [scratch / f"{number}.json" for number in range(workers)]
-    _run(parts)
-    np.save(folder / INDEX, np.concatenate([np.load(p.with_suffix(".npy")) for p in parts]))
-    parts[0].with_suffix(".bin").rename(folder / TOKENS)
-    with (folder / TOKENS).open("ab") as whole:
-        for path in parts[1:]:
-            with path.with_suffix(".bin").open("rb") as part_file:
-                shutil.copyfileobj(part_file, whole, BLOCK)
-            path.with_suffix(".bin").unlink()
-
-
-def _plain(content: Any) -> tuple[str, int, int, int, str]:
-    path, *numbers = dataclasses.astuple(content)
-    return (str(path), *numbers)
+    parts = [(folder / f"{number}.bin", folder / f"{number}.npy") for number in range(len(shares))]
+    _encode_in_processes(experiment.tokenizer, state, workers, shares, parts)
+    np.save(folder / INDEX, np.concatenate([np.load(index) for _, index in parts]))
+    with (folder / TOKENS).open("wb") as whole:
+        for tokens, index in parts:
+            with tokens.open("rb") as part:
+                shutil.copyfileobj(part, whole, BLOCK)
+            tokens.unlink()
+            index.unlink()
 
 
 def _shares(documents: Sequence[Document], workers: int) -> list[Sequence[Document]]:
-    """Documents that follow each other, about as many characters for every worker."""
+    """Consecutive documents, about as many characters in each share and at most SHARE."""
     ends = np.cumsum([d.characters for d in documents])
-    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, workers) / workers).tolist()
-    return [documents[a:b] for a, b in zip([0, *cuts], [*cuts, len(documents)], strict=True)]
+    count = max(workers, -(-int(ends[-1]) // SHARE))
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count).tolist()
+    pairs = zip([0, *cuts], [*cuts, len(documents)], strict=True)
+    return [documents[start:stop] for start, stop in pairs if start < stop]
 
 
-def _run(jobs: Sequence[Path]) -> None:
-    """One process a job.
+def _encode_in_processes(
+    config: TokenizerConfig,
+    state: str,
+    workers: int,
+    shares: Sequence[Sequence[Document]],
+    parts: Sequence[tuple[Path, Path]],
+) -> None:
+    """Write every share of the documents to its pair of files.
 
     Raises:
-        TextgenError: one failed; the others are stopped.
+        TextgenError: a worker process failed; the others have ended.
     """
-    started = {
-        job.name: start_process(["tokenizers.encoding", str(job)], job.with_suffix(".txt"))
-        for job in jobs
-    }
-    with stopped_after(started):
-        waiting = dict(started)
-        while waiting:
-            time.sleep(0.05)
-            for job in jobs:
-                process = waiting.get(job.name)
-                if process is None or process.poll() is None:
-                    continue
-                del waiting[job.name]
-                if process.returncode:
-                    raise _failed(process.returncode, job.with_suffix(".txt"))
+    with worker_pool(config, state, workers) as pool:
+        with _no_main_module():
+            jobs = [pool.submit(_encode, *job) for job in zip(shares, parts, strict=True)]
+        for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
+            job.result()
 
 
-def _failed(code: int, log: Path) -> TextgenError:
-    said = read_log(log).strip()
-    end = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    return TextgenError(
-        "encoding the training text",
-        found=f"a process that {end}" + (f":\n{said[-1500:]}" if said else ""),
-        expected="every process to finish its share",
-        hint="where memory ran out, take fewer processes ([training] threads); then repeat the "
-        "command",
+@contextlib.contextmanager
+def worker_pool(config: TokenizerConfig, state: str, workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes with a tokenizer at hand, none of which outlives the block.
+
+    Raises:
+        TextgenError: one was killed or ran out of memory.
+    """
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(config, state)
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``… textgen.core.processes tokenizers.encoding JOB.json``: one share of the documents."""
-    (given,) = sys.argv[1:] if arguments is None else arguments
     try:
-        _work(Path(given))
-    except TextgenError as error:
-        print(error)
-        return 2
-    return 0
+        yield pool
+    except (BrokenProcessPool, MemoryError):
+        raise TextgenError(
+            "encoding the training text",
+            found="a worker process that was killed or ran out of memory",
+            expected="every process to finish its share",
+            hint="if memory ran out, take fewer processes ([training] threads); then repeat the "
+            "command",
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _work(path: Path) -> None:
-    job = json.loads(path.read_text(encoding="utf-8"))
-    plain = {"corpus": "wikipedia", "objective": "next_token", "training": {"updates": 1}}
-    experiment = resolve_experiment({**plain, "tokenizer": job["tokenizer"]})
-    state = path.with_name("state.json").read_text("utf-8", "surrogatepass")
-    tokenizer = experiment.tokenizer.load(json.loads(state))
-    documents = (
-        Document(name, FileSlice(Path(file), *rest)) for name, file, *rest in job["documents"]
-    )
-    write_part(tokenizer, documents, path.with_suffix(".bin"), path.with_suffix(".npy"))
+@contextlib.contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keep new processes from running the script that started all this once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+_tokenizer: list[Tokenizer] = []  # of a worker process
+
+
+def _start(config: TokenizerConfig, state: str) -> None:
+    """Prepare a worker process, which ends when the process that started it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _tokenizer.append(config.load(json.loads(state)))
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _encode(documents: Sequence[Document], files: tuple[Path, Path]) -> None:
+    write_part(_tokenizer[0], documents, *files)

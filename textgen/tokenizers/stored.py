@@ -1,6 +1,6 @@
-"""EncodedDocument training documents in a file that is mapped into memory.
+"""Encoded training documents in a file that is mapped into memory.
 
-Does not handle: what the tokens leave open (surfaces), for nobody is charged for training text.
+Does not handle: surface forms of placeholders, which only the scoring of held-out text needs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def write_part(
     """Encode documents one after another.
 
     Args:
-        tokens: file for the tokens of all of them, with an end mark each.
+        tokens: file for the tokens of all of them, an end mark after each document.
         index: file for an (n, 4) int64 array: tokens, characters, pieces, replaced.
     """
     rows, dtype = list[tuple[int, int, int, int]](), smallest_dtype(tokenizer.size)
@@ -40,16 +40,16 @@ def write_part(
 
 
 class Stored(Sequence[EncodedDocument]):
-    """EncodedDocument training documents in a file.
+    """Encoded training documents in a file.
 
     Args:
-        folder: with :data:`TOKENS` and :data:`INDEX`, as :func:`write_part` makes them.
+        folder: holds :data:`TOKENS` and :data:`INDEX`, as :func:`write_part` writes them.
         size: number of tokens of the tokenizer.
 
     Attributes:
         sizes: (n,) int64, tokens of each document, the end mark included.
         offsets: (n + 1,) int64, where each document begins in ``flat``.
-        flat: the tokens of all documents, read from the file when they are looked at.
+        flat: the tokens of all documents, read from the file on access.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -77,6 +77,6 @@ class Stored(Sequence[EncodedDocument]):
         return (self[i] for i in range(len(self)))
 
     def release(self) -> None:
-        """Give back the memory of what was looked at; the file itself is untouched."""
+        """Free the memory that the parts read so far take; the file itself is untouched."""
         if hasattr(self._map, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from textgen.core import Experiment, TextgenError, Training, seconds_saved
-from textgen.data import Loaded
+from textgen.data import Corpus
 from textgen.embeddings import Vectors
 from textgen.tokenizers import EncodedDocument, Tokenizer, encode_training, fit_tokenizer
 
@@ -33,7 +33,7 @@ class Prepared:
         return [*self.tokenizer.extra_data, *self.vectors.extra_data]
 
 
-def prepare(experiment: Experiment, loaded: Loaded) -> Prepared:
+def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     """Fit everything on the training split, of a large corpus on a sample of it, and encode all of
     it; seconds saved by a cache are counted all the same.
 

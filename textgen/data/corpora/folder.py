@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core import TextgenError
-from textgen.data import slices
+from textgen.data import conversion
+from textgen.data.corpora.base import CorpusConfig
 from textgen.data.decoding import read_text
-from textgen.data.documents import Document, in_pieces
-from textgen.data.slices import whole_file
+from textgen.data.documents import Document
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(CorpusConfig):
     """Text files in a folder and the folders below it.
 
-    Where they are larger than memory may be (:data:`textgen.data.slices.LARGE`), a file is
-    read when it is wanted, and one that is very long counts as a collection and is cut in pieces.
+    If they are too large for memory (:data:`textgen.data.conversion.LARGE` bytes in all), they are
+    converted to files of their own in the cache; one above :data:`textgen.data.conversion.LONGEST`
+    characters then counts as a collection and is cut into pieces.
 
     Args:
         path: the folder, relative to where the command is run.
@@ -69,15 +70,7 @@ class Folder:
                 expected="at least three text files",
                 hint='set [corpus] pattern, e.g. "*.md"',
             )
-        if sum(p.stat().st_size for p in files) > slices.LARGE:
-            return [
-                piece
-                for p in files
-                for piece in in_pieces(
-                    Document(p.relative_to(self.path).as_posix(), whole_file(p, self.encoding))
-                )
-            ]
-        return [
-            Document(p.relative_to(self.path).as_posix(), read_text(p, self.encoding))
-            for p in files
-        ]
+        named = {p.relative_to(self.path).as_posix(): p for p in files}
+        if sum(p.stat().st_size for p in files) > conversion.LARGE:
+            return conversion.convert(named, self.encoding)
+        return [Document(name, read_text(p, self.encoding)) for name, p in named.items()]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core import CorpusUnavailable, TextgenError, cache_folder
+from textgen.data.corpora.base import CorpusConfig, source
 from textgen.data.decoding import read_text
-from textgen.data.documents import Document, source
+from textgen.data.documents import Document
 
 
 @dataclass(frozen=True)
-class Lovecraft:
+class Lovecraft(CorpusConfig):
     """Tales by H. P. Lovecraft, one document each.
 
     Args:

@@ -11,14 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from textgen.core import CorpusUnavailable, TextgenError, cache_folder, put_file, writing_cache
-from textgen.data.documents import Document, source
+from textgen.data.corpora.base import CorpusConfig, source
+from textgen.data.documents import Document
 
 SHORTEST = 1000
 """Articles with less prose than this many characters are left out: redirects, disambiguations."""
 
 
 @dataclass(frozen=True)
-class Wikipedia:
+class Wikipedia(CorpusConfig):
     """Articles of English Wikipedia, cased and punctuated, cleaned by gensim's own wiki filter.
 
     The cleaned text is cached under the hash of the excerpt, so gensim is imported only once.

@@ -1,0 +1,38 @@
+"""What a corpus is, for those who write another kind of it, and where the built-in ones come from.
+
+A corpus reads its text with :mod:`textgen.data.decoding`, or gives files that may be larger than
+memory to :func:`textgen.data.conversion.convert`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Protocol
+
+from textgen.data.documents import Document
+
+
+class CorpusConfig(Protocol):
+    """The settings of a corpus. ``origin`` and ``licence`` are shown wherever results are."""
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    def documents(self) -> list[Document]:
+        """All documents in a stable order.
+
+        Raises:
+            CorpusUnavailable: the text cannot be fetched here.
+            TextgenError: the text is there but cannot be used.
+        """
+        ...
+
+
+def source(corpus: str) -> dict[str, Any]:
+    """The entry of ``data/SOURCES.toml`` for a corpus: origin, licence, sha256 of every file."""
+    packaged = Path(__file__).parents[1] / "SOURCES.toml"
+    checkout = Path(__file__).parents[3] / "data" / "SOURCES.toml"
+    path = packaged if packaged.exists() else checkout
+    return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
