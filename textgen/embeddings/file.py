@@ -1,7 +1,7 @@
-"""Vectors that others learnt from other text: word2vec, GloVe and fastText files.
+"""Pretrained vectors from word2vec, GloVe and fastText files, read by gensim.
 
-Does not handle: what gensim's own ``save`` wrote (a pickle, which could run anything), quantised
-fastText (``.ftz``), the vectors that fastText can make up for words it does not list.
+Does not handle: files that gensim's own ``save`` wrote (pickles, which could run any code),
+quantised fastText (``.ftz``), fastText's vectors of words that are not in its list.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import re
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from textgen.embeddings.word2vec import assemble
 
 Format = Literal["auto", "word2vec", "word2vec_binary", "glove", "fasttext"]
 MAGIC = 793712314  # of fastText .bin files since 2017
+COMPRESSED = (".gz", ".bz2")
 DAMAGED = (
     ValueError,
     EOFError,
@@ -35,21 +36,22 @@ DAMAGED = (
     OverflowError,
     struct.error,
     zlib.error,
-)  # what a file that is not what it seems makes gensim, numpy and the functions below raise
+)
+"""What gensim, NumPy and the functions below raise at a damaged file."""
 
 
 @dataclass(frozen=True)
 class File:
-    """Vectors from a file, which knows more than the training split: reports name it.
+    """Vectors from a file: an external resource, which the reports name.
 
-    A token is looked up by its name without the leading space, then by that in lower case. One
-    that the file does not list starts random.
+    A token is looked up by its name without the leading space, then by the same in lower case. A
+    token that the file does not list starts with a random vector.
 
     Args:
         path: word2vec text or binary, GloVe text, fastText ``.vec`` or ``.bin``; text and word2vec
-            may be compressed (``.gz``, ``.bz2``). A ``.bin`` takes its whole size in memory, where
-            the ``.vec`` beside it takes next to none for the same vectors.
-        format: what it is, where ``"auto"`` does not tell.
+            may be compressed (``.gz``, ``.bz2``). A binary file takes at least its whole size in
+            memory, a text file next to nothing.
+        format: what the file is, if ``"auto"`` does not recognise it.
         frozen: leave the vectors as they are while the network is trained.
     """
 
@@ -60,13 +62,7 @@ class File:
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        keyed, checksum = self._read({form for name in names for form in _forms(name)}, width)
-        rows = {
-            token: keyed.key_to_index[form]
-            for token, name in enumerate(names)
-            for form in reversed(_forms(name))
-            if form in keyed.key_to_index
-        }
+        keyed, rows, checksum = self._read(names, width)
         if not rows:
             raise TextgenError(
                 self._where,
@@ -82,8 +78,9 @@ class File:
     def _where(self) -> str:
         return f"embedding.path: {self.path}"
 
-    def _read(self, wanted: set[str], width: int) -> tuple[Any, str]:
-        """Gensim's ``KeyedVectors`` with at least the wanted words, and the file's sha256."""
+    def _read(self, names: Sequence[str], width: int) -> tuple[Any, dict[int, int], str]:
+        """Gensim's ``KeyedVectors``, the row in it of each token that is found, and the sha256 of
+        the file."""
         try:
             with self.path.open("rb") as stream:
                 checksum = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -95,8 +92,14 @@ class File:
                     expected=f"{width}, the width of the embedding layer",
                     hint=f"set [backbone] embedding_size = {layout.width}",
                 )
-            keyed = read(self.path, layout, wanted)
-            if not np.isfinite(keyed.vectors).all():
+            keyed = read(self.path, layout, {form for name in names for form in _forms(name)})
+            rows = {
+                token: keyed.key_to_index[form]
+                for token, name in enumerate(names)
+                for form in reversed(_forms(name))
+                if form in keyed.key_to_index
+            }
+            if not np.isfinite(keyed.vectors[list(rows.values())]).all():
                 raise ValueError("vectors with numbers that are not finite")
         except OSError as error:
             raise TextgenError(
@@ -112,24 +115,25 @@ class File:
                 expected="word vectors in the format of word2vec, GloVe or fastText",
                 hint="is the file whole, and does [embedding] format fit it?",
             ) from None
-        return keyed, checksum
+        return keyed, rows, checksum
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "more than fits into memory"
-    return "a file that ends too early" if isinstance(error, struct.error) else str(error)
+    early = isinstance(error, (struct.error, AssertionError))
+    return "a file that ends too early" if early else str(error)
 
 
 def _forms(name: str) -> tuple[str, ...]:
-    """What a token is looked up by, the best first."""
+    """The words under which a token is looked up, in order of preference."""
     bare = name.removeprefix(" ")
     return (bare, bare.lower()) if bare else ()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is read: ``count`` is what its first line says, or None where it says nothing."""
+    """How a file is read; ``count`` is the number of vectors that its first line announces."""
 
     kind: Literal["text", "binary", "fasttext"]
     width: int
@@ -150,11 +154,10 @@ def recognise(path: Path, format: Format) -> Layout:
     header = re.fullmatch(rb"(\d{1,9}) (\d{1,5})\s*", first)
     if header and format != "glove":
         count, width = int(header[1]), int(header[2])
-        if format == "word2vec_binary":
-            return Layout("binary", width, count)
-        lines = rest.split(b"\n")[:10]
-        text = format == "word2vec" or any(_numbers(line) == width for line in lines)
-        return Layout("text" if text else "binary", width, count)
+        text = any(_numbers(line) == width for line in rest.split(b"\n")[:10])
+        if text and format == "word2vec_binary":
+            raise ValueError("vectors written as text, not binary")
+        return Layout("text" if text or format == "word2vec" else "binary", width, count)
     if format in ("auto", "glove") and (width := _numbers(first)):
         return Layout("text", width)
     if format in ("auto", "fasttext") and b"\0" in head and head[:1] != b"\x80":
@@ -166,7 +169,7 @@ def recognise(path: Path, format: Format) -> Layout:
 
 
 def _numbers(line: bytes) -> int:
-    """How many numbers follow a word, or 0 where the line is something else."""
+    """How many numbers follow a word, or 0 if the line is something else."""
     try:
         return len([float(field) for field in line.rstrip().split(b" ")[1:]])
     except ValueError:
@@ -174,64 +177,56 @@ def _numbers(line: bytes) -> int:
 
 
 def read(path: Path, layout: Layout, wanted: set[str]) -> Any:
-    """The wanted words of a file as gensim's ``KeyedVectors``.
+    """The vectors of a file as gensim's ``KeyedVectors``: of a binary file all, else the wanted.
 
-    Gensim would hold all of a file in memory, several gigabytes, so it is given a file of only the
-    wanted words. A fastText ``.bin`` it has to see whole.
+    Gensim would parse a text file of 2 million words for some ten minutes, and fail at words with
+    a space in them, of which GloVe has a few. So it is given only the lines that are wanted.
     """
     from gensim.models.fasttext import load_facebook_vectors
     from gensim.models.keyedvectors import KeyedVectors
-    from gensim.utils import open as open_vectors
 
     quieten_gensim()
     if layout.kind == "fasttext":
         _check_fasttext(path)
         return load_facebook_vectors(str(path))
+    if layout.kind == "binary":
+        size = (layout.count or 0) * layout.width * 4
+        if path.suffix not in COMPRESSED and path.stat().st_size < size:
+            raise ValueError(f"fewer than the {layout.count} vectors that its first line announces")
+        return KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="replace")
+    lines = _wanted_lines(path, layout, wanted)
+    if not lines:
+        return KeyedVectors(layout.width)
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "vectors.txt"
+        small.write_bytes(b"".join(lines))
+        return KeyedVectors.load_word2vec_format(str(small), no_header=True)
+
+
+def _wanted_lines(path: Path, layout: Layout, wanted: set[str]) -> list[bytes]:
+    from gensim.utils import open as open_vectors
+
     words = {word.encode("utf-8", "backslashreplace") for word in wanted}
-    pick = _pick_lines if layout.kind == "text" else _pick_records
+    lines, number = [], 0
     with open_vectors(str(path), "rb") as stream:
         if layout.count is not None:
             stream.readline()
-        picked = list(pick(stream, layout, words))
-    if not picked:
-        return KeyedVectors(layout.width)
-    with tempfile.TemporaryDirectory() as folder:
-        small = Path(folder) / "vectors"
-        small.write_bytes(b"%d %d\n" % (len(picked), layout.width) + b"".join(picked))
-        return KeyedVectors.load_word2vec_format(str(small), binary=layout.kind == "binary")
-
-
-def _pick_lines(stream: IO[bytes], layout: Layout, words: set[bytes]) -> Iterator[bytes]:
-    number = 0
-    for number, line in enumerate(map(bytes.rstrip, stream), start=1):
-        numbers = line.count(b" ")
-        if line and numbers < layout.width:
-            raise ValueError(f"vector {number} has {numbers} numbers, others {layout.width}")
-        # more: a word with a space in it, as GloVe has a few, and no token is such a word
-        if numbers == layout.width and line[: line.index(b" ")] in words:
-            yield line + b"\n"
+        for number, line in enumerate(map(bytes.rstrip, stream), start=1):
+            numbers = line.count(b" ")
+            if line and numbers < layout.width:
+                raise ValueError(f"vector {number} has {numbers} numbers, others {layout.width}")
+            if numbers == layout.width and line[: line.index(b" ")] in words:
+                lines.append(line + b"\n")
     if number < (layout.count or 0):
-        raise ValueError(f"{number} vectors, where its first line says {layout.count}")
-
-
-def _pick_records(stream: IO[bytes], layout: Layout, words: set[bytes]) -> Iterator[bytes]:
-    for number in range(layout.count or 0):
-        word = bytearray()
-        while (byte := stream.read(1)) not in (b" ", b""):
-            word += byte
-        vector = stream.read(4 * layout.width)
-        if len(vector) < 4 * layout.width:
-            raise ValueError(f"{number} vectors, where its first line says {layout.count}")
-        if (name := bytes(word.lstrip(b"\n"))) in words:
-            yield name + b" " + vector
-    if stream.read(2).strip():
-        raise ValueError("more than the vectors that its first line announces")
+        raise ValueError(f"{number} vectors, where its first line announces {layout.count}")
+    return lines
 
 
 def _check_fasttext(path: Path) -> None:
-    """Refuse a file that ends too early: gensim would look for the end of a word forever.
+    """Refuse a quantised file, and one that ends within its list of words: gensim would look for
+    the end of a word forever.
 
-    The order of things is that of ``FastText::saveModel`` in fastText's source.
+    The order of the fields is that of ``FastText::saveModel`` in fastText's source.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         new = struct.unpack_from("=i", data)[0] == MAGIC
@@ -243,9 +238,5 @@ def _check_fasttext(path: Path) -> None:
             position = data.find(b"\0", position) + 10  # past a word, its count and its type
             if position < 10:
                 raise ValueError("a fastText file cut off within its list of words")
-        position += 8 * max(0, pruned)
-        if new and struct.unpack_from("=?", data, position)[0]:
+        if new and struct.unpack_from("=?", data, position + 8 * max(0, pruned))[0]:
             raise ValueError("a quantised fastText file, which gensim cannot read")
-        rows, width = struct.unpack_from("=2q", data, position + new)
-        if position + new + 16 + 4 * rows * width > len(data):
-            raise ValueError("a fastText file cut off within its vectors")
