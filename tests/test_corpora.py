@@ -57,6 +57,15 @@ def test_an_encoding_is_guessed_by_what_stands_around_the_first_strange_byte(tmp
     assert Folder(tmp_path).documents()[0].text == text
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF-32"])
+def test_a_mark_may_be_missing_where_the_encoding_is_stated(tmp_path, encoding):
+    text = "Ünïcode ☃"
+    marked = text.encode(encoding)
+    for content in (marked, marked[2 if encoding == "utf-16" else 4 :]):
+        (tmp_path / "a.txt").write_bytes(content)
+        assert Folder(tmp_path, encoding=encoding).documents()[0].text == text
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8"])
 def test_a_mark_is_removed_where_the_encoding_is_stated_too(tmp_path, encoding):
     (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode("utf-8-sig"))

@@ -1,4 +1,4 @@
-"""Where text comes from, and how it is divided."""
+"""Corpora: where raw text comes from, its documents, and their split."""
 
 import lazy_loader
 

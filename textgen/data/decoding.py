@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Callable
 from functools import partial
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import TypeVar
 
 from textgen.core import TextgenError
 
@@ -23,7 +21,6 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-Decoded = TypeVar("Decoded")
 
 
 def read_text(path: Path, encoding: str = "auto") -> str:
@@ -37,12 +34,9 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
-    with opened(path) as file:
-        data = file.read()
-    text, _ = decoded(path, encoding, data.decode)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text
+    _, found = measured(path, encoding)
+    with open_text(path, found) as text:
+        return text.read()
 
 
 def measured(path: Path, encoding: str = "auto") -> tuple[int, str]:
@@ -55,12 +49,37 @@ def measured(path: Path, encoding: str = "auto") -> tuple[int, str]:
     Raises:
         TextgenError: as for :func:`read_text`.
     """
-    return decoded(path, encoding, partial(_length, path))
-
-
-def open_text(path: Path, encoding: str, errors: str = "strict") -> TextIOWrapper:
-    """A file for reading its text; CRLF and CR are read as LF."""
-    return TextIOWrapper(opened(path), encoding=encoding, errors=errors)
+    with opened(path) as file:
+        head = file.read(4)
+    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), "utf-8")
+    chosen = marked if encoding == "auto" else encoding
+    try:
+        name = codecs.lookup(chosen).name
+        if name == "utf-8" and marked == "utf-8-sig":
+            chosen = marked
+        elif name in MARKS.values() and name not in (marked, "utf-8-sig"):
+            chosen = f"{name}-{'le' if sys.byteorder == 'little' else 'be'}"  # no mark says which
+        return _length(path, chosen), chosen
+    except LookupError:
+        raise TextgenError(
+            "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
+        ) from None
+    except UnicodeDecodeError as error:
+        found = _guess(path, error.start) if encoding == "auto" else None
+        if found is None:
+            bad = (error.object or b"?").hex()
+            raise TextgenError(
+                str(path),
+                found=f"byte {error.start} (0x{bad}) is not {chosen} text",
+                expected=f"text in {chosen}",
+                hint='state the encoding, e.g. [corpus] encoding = "cp1252", or convert the file',
+            ) from None
+    except UnicodeError as error:  # of punycode, idna and the like
+        raise TextgenError(
+            str(path), found=f"it cannot be read as {chosen} ({error})", expected="text in it",
+            hint='state another encoding, e.g. [corpus] encoding = "utf-8"',
+        ) from None  # fmt: skip
+    return measured(path, found)
 
 
 def _length(path: Path, encoding: str) -> int:
@@ -76,39 +95,9 @@ def _length(path: Path, encoding: str) -> int:
             raise placed from None
 
 
-def decoded(path: Path, encoding: str, decode: Callable[[str], Decoded]) -> tuple[Decoded, str]:
-    """The result of ``decode`` for a file, and the encoding it was called with last.
-
-    Args:
-        path: the file.
-        encoding: as for :func:`read_text`.
-        decode: decodes the file, given the name of an encoding.
-
-    Raises:
-        TextgenError: an unknown encoding, or bytes that are not text in it.
-    """
-    with opened(path) as file:
-        marked = _marked(file.read(4))
-    chosen = marked if encoding == "auto" else encoding
-    try:
-        if codecs.lookup(chosen).name == "utf-8":
-            chosen = marked if marked == "utf-8-sig" else chosen
-        return decode(chosen), chosen
-    except LookupError:
-        raise _unknown_encoding(encoding) from None
-    except UnicodeDecodeError as error:
-        found = _guess(path, error.start) if encoding == "auto" else None
-        if found is None:
-            raise _undecodable(path, chosen, error) from None
-    except UnicodeError as error:  # of punycode, idna and the like; of UTF-16 without a mark
-        raise TextgenError(
-            str(path), found=f"it cannot be read as {chosen} ({error})", expected="text in it",
-            hint='state another encoding, e.g. [corpus] encoding = "utf-8"',
-        ) from None  # fmt: skip
-    try:
-        return decode(found), found
-    except UnicodeDecodeError as error:
-        raise _undecodable(path, found, error) from None
+def open_text(path: Path, encoding: str, errors: str = "strict") -> TextIOWrapper:
+    """A file for reading its text; CRLF and CR are read as LF."""
+    return TextIOWrapper(opened(path), encoding=encoding, errors=errors)
 
 
 def opened(path: Path) -> BufferedReader:
@@ -126,11 +115,6 @@ def opened(path: Path) -> BufferedReader:
             expected="a readable text file",
             hint="correct the path in [corpus]",
         ) from None
-
-
-def _marked(data: bytes) -> str:
-    """The encoding that a byte-order mark names, or UTF-8."""
-    return next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
 
 
 def _guess(path: Path, bad: int) -> str | None:
@@ -158,19 +142,3 @@ def _guess(path: Path, bad: int) -> str | None:
         file=sys.stderr,
     )
     return best.encoding
-
-
-def _unknown_encoding(encoding: str) -> TextgenError:
-    return TextgenError(
-        "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
-    )
-
-
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> TextgenError:
-    bad = (error.object[error.start : error.start + 1] or error.object[:1]).hex()
-    return TextgenError(
-        str(path),
-        found=f"byte {error.start} (0x{bad}) is not {encoding} text",
-        expected=f"text in {encoding}",
-        hint='state the encoding, e.g. [corpus] encoding = "cp1252", or convert the file',
-    )

@@ -1,4 +1,4 @@
-"""What is in a corpus."""
+"""Statistics of a corpus: sizes, characters, words and hapaxes."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ MINIMUM_COUNTS = (1, 2, 3, 5, 10)
 
 
 def corpus_statistics(settings: dict[str, Any]) -> dict[str, Any]:
-    """What is in a corpus: sizes, characters, types and hapaxes under the usual countings, and the
-    share of held-out words outside the vocabulary by minimum count.
+    """Sizes, characters, types and hapaxes of a corpus by several definitions of a word, and the
+    share of held-out words outside the vocabulary for several minimum counts.
 
     Args:
-        settings: a ``[corpus]`` table as a dictionary, optionally a ``split`` table in it.
+        settings: a ``[corpus]`` table as a dictionary, which may contain a ``split`` table.
     """
     from textgen.data.loading import load_corpus
 
     plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
-    corpus = {k: v for k, v in settings.items() if k != "split"}
+    table = {k: v for k, v in settings.items() if k != "split"}
     split = {"split": settings["split"]} if "split" in settings else {}
-    loaded = load_corpus(resolve_experiment({**plain, "corpus": corpus, **split}, "corpus"))
-    everything = loaded.train + loaded.validation + loaded.test
+    corpus = load_corpus(resolve_experiment({**plain, "corpus": table, **split}, "corpus"))
+    everything = corpus.train + corpus.validation + corpus.test
     characters: Counter[str] = Counter()
     for document in everything:
         characters.update(document.text)
     return {
-        **loaded.description,
+        **corpus.description,
         "documents": len(everything),
         "characters": characters.total(),
         "distinct_characters": len(characters),
         "alphabet": "".join(sorted(characters)),
         "words": {name: _types(everything, split) for name, split in COUNTINGS.items()},
-        "outside_vocabulary": _outside(loaded.train, loaded.validation + loaded.test),
+        "outside_vocabulary": _outside(corpus.train, corpus.validation + corpus.test),
     }
 
 

@@ -1,4 +1,4 @@
-"""PLUG-IN: from a vocabulary to the vectors that the embedding layer starts from."""
+"""PLUG-IN: first vectors of the embedding layer for the tokens of a vocabulary."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What every embedding gives: a vector for each token to start from."""
+"""The interface of embeddings: the vectors that tokens start from."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Vectors:
-    """What the embedding layer starts from.
+    """The vectors that the embedding layer starts from.
 
     Attributes:
-        matrix: (V, width) float32, or None to leave the layer as Keras starts it.
-        found: how many of the V tokens have a vector that was learnt or read; the others' are
-            random.
-        extra_data: what came from elsewhere than the training split, in words; usually nothing.
-        neighbours: for a few frequent words, the words nearest by cosine, nearest first.
+        matrix: (V, width) float32, or None for the random vectors of Keras.
+        found: number of tokens with a vector that was learnt or read; the other tokens' vectors
+            are random.
+        extra_data: external resources that the vectors come from, for the reports; usually none.
+        neighbours: for a few frequent words, the nearest words by cosine, nearest first.
     """
 
     matrix: np.ndarray | None = None
@@ -32,7 +32,7 @@ class Embedding(Protocol):
 
     @property
     def frozen(self) -> bool:
-        """Whether training leaves the vectors as they are."""
+        """Whether the vectors stay fixed during training."""
         ...
 
     def vectors(
@@ -44,7 +44,7 @@ class Embedding(Protocol):
             names: (V,) the text of each token (see :class:`textgen.tokenizers.base.Tokenizer`).
             documents: the training documents as tokens, (n,) integers each.
             width: size of a vector.
-            seed: of whatever is random.
+            seed: of the random numbers.
 
         Raises:
             TextgenError: a file that cannot be read, or vectors of another width.
@@ -53,7 +53,7 @@ class Embedding(Protocol):
 
 
 def sentences(documents: Sequence[np.ndarray], length: int = 1000) -> Iterator[np.ndarray]:
-    """The documents in pieces of at most ``length`` tokens, for gensim cuts off at 10,000."""
+    """The documents in pieces of at most ``length`` tokens; gensim ignores all beyond 10,000."""
     for document in documents:
         for start in range(0, len(document), length):
             yield document[start : start + length]

@@ -15,15 +15,16 @@ from textgen.embeddings.word2vec import learn
 @dataclass(frozen=True)
 class FastText:
     """Tokens in the same contexts or with the same letters get similar vectors (Bojanowski et al.
-    2017), which helps rare ones. A token that does not occur in the training split starts random.
+    2017), which helps rare ones. A token that is not in the training split starts random.
 
-    Character n-grams are those of the name without its leading space. Where that is another token
-    (" the" and "the"), the space stays and counts as a letter: the two share most n-grams still.
+    The character n-grams are those of the name without its leading space. If that is the name of
+    another token (" the" and "the"), the space is kept as a letter; the two still share most
+    n-grams.
 
     Args:
-        epochs: times that training goes through the text.
-        window: tokens to either side that count as context.
-        frozen: leave the vectors as they are while the network is trained.
+        epochs: passes over the text.
+        window: tokens on either side that count as context.
+        frozen: keep the vectors fixed while the network is trained.
     """
 
     epochs: Count = 10
@@ -38,7 +39,7 @@ class FastText:
 
 
 def spellings(names: Sequence[str]) -> list[str]:
-    """A string for each token, no two the same: its name, without the space where it can be."""
+    """A distinct string for each token: its name, if possible without the leading space."""
     taken: dict[str, None] = {}
     others = set(names)
     for token, name in enumerate(names):

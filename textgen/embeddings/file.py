@@ -52,7 +52,7 @@ class File:
             may be compressed (``.gz``, ``.bz2``). A binary file takes at least its whole size in
             memory, a text file next to nothing.
         format: what the file is, if ``"auto"`` does not recognise it.
-        frozen: leave the vectors as they are while the network is trained.
+        frozen: keep the vectors fixed while the network is trained.
     """
 
     path: Path
@@ -141,10 +141,10 @@ class Layout:
 
 
 def recognise(path: Path, format: Format) -> Layout:
-    """The layout of a file, by its beginning.
+    """The layout of a file, recognised by its first bytes.
 
     Raises:
-        ValueError: it does not begin as vectors in this format do.
+        ValueError: it does not begin like a file in this format.
     """
     from gensim.utils import open as open_vectors
 

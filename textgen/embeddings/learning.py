@@ -1,7 +1,7 @@
-"""Vectors of words, learnt with gensim from the contexts that words stand in, and who is near whom.
+"""Word vectors learnt with gensim from the contexts of words, and nearest neighbours among them.
 
-Does not handle: words with several meanings, which share one vector; several threads, whose races
-would make every run differ.
+Does not handle: words with several meanings, which share one vector; several threads, which would
+make every run differ.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 SCALE = 0.1
-"""Root mean square of the components of the vectors a network starts from. Learnt vectors come in
-every size, and a network that starts from large ones saturates."""
+"""Root mean square of the components of a network's first vectors. Learnt vectors come in every
+size, and a network that starts from large ones saturates."""
 
 
 def train_vectors(
@@ -27,7 +27,7 @@ def train_vectors(
     minimum_count: int = 1,
     seed: int,
 ) -> Any:
-    """Vectors of the words of a text; bit-identical for the same sentences and seed.
+    """Vectors of the words of a text, bit-identical for the same sentences and seed.
 
     ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,
     Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section
@@ -38,13 +38,13 @@ def train_vectors(
     their sum).
 
     Args:
-        sentences: lists of at most 10,000 words, for gensim leaves out what goes beyond. They are
-            gone through ``epochs`` + 2 times, so an iterator will not do.
-        kind: which of the two.
-        size: numbers in a vector.
-        epochs: times that training goes through the sentences.
-        window: words to either side that count as neighbours.
-        minimum_count: rarer words get no vector and count as absent.
+        sentences: lists of at most 10,000 words; gensim ignores the rest of longer ones. They are
+            iterated over ``epochs`` + 2 times, so an iterator will not do.
+        kind: one of the two models.
+        size: dimensions of a vector.
+        epochs: passes over the sentences.
+        window: words on either side that count as context.
+        minimum_count: rarer words get no vector and are ignored.
         seed: of the first vectors and of the negative samples.
 
     Returns:
@@ -80,17 +80,17 @@ def train_vectors(
 
 
 def quieten_gensim() -> None:
-    """Keep gensim from warning of small corpora and words listed twice, which are no fault here."""
+    """Silence gensim's warnings about small corpora and duplicate words, which do no harm here."""
     logging.getLogger("gensim").setLevel(logging.ERROR)
 
 
 def nearest(queries: np.ndarray, among: np.ndarray, count: int) -> np.ndarray:
-    """The vectors nearest to each of some others by cosine, nearest first.
+    """The nearest neighbours of some vectors by cosine similarity, nearest first.
 
     Args:
         queries: (q, size) float.
-        among: (n, size) float; a query that is one of them is nearest to itself.
-        count: how many, at most n.
+        among: (n, size) float, the candidates; a query that is one of them is nearest to itself.
+        count: number of neighbours, at most n.
 
     Returns:
         (q, ``count``) int64, rows of ``among``.
@@ -115,9 +115,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def starting_matrix(known: np.ndarray, vectors: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """What an embedding layer starts from: learnt vectors, and random ones for the other tokens.
+    """First weights of an embedding layer: learnt vectors, and random ones for the other tokens.
 
-    Both have components with a root mean square of :data:`SCALE`, the learnt ones taken together.
+    The components of either kind have a root mean square of :data:`SCALE`.
 
     Args:
         known: (n,) integers, the tokens with a learnt vector.
@@ -145,18 +145,18 @@ def nearest_words(
     words: int = 5,
     count: int = 5,
 ) -> dict[str, tuple[str, ...]]:
-    """What stands near a few frequent words, for people to see whether the vectors make sense.
+    """The nearest neighbours of a few frequent words, which show whether the vectors make sense.
 
-    Tokens that differ only in capitals or spaces around them appear as the most frequent of them.
-    A random vector has no neighbours worth showing, so tokens without a learnt one are left out.
+    Of tokens that differ only in case or in spaces around them, the most frequent one is shown.
+    Tokens without a learnt vector are left out: the neighbours of a random one mean nothing.
 
     Args:
         matrix: (V, width) float, a vector for each token.
         names: (V,) the text of each token.
         documents: the training documents as tokens.
         known: (n,) integers, the tokens whose vectors were learnt.
-        words: how many words, at most: the most frequent of at least five letters.
-        count: how many neighbours of each.
+        words: number of words, at most: the most frequent of at least five letters.
+        count: number of neighbours of each.
 
     Returns:
         word → its neighbours by cosine, nearest first. Empty where no token is such a word.

@@ -1,4 +1,4 @@
-"""Vectors as Keras starts them: small and random."""
+"""The small random vectors of Keras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textgen.embeddings.base import Vectors
 
 @dataclass(frozen=True)
 class Random:
-    """Nothing is known about a token before training. It has no settings."""
+    """Random vectors for all tokens. There are no settings."""
 
     frozen = False
 

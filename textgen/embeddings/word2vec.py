@@ -1,4 +1,4 @@
-"""Vectors learnt from the contexts that tokens stand in, on the training split alone."""
+"""Vectors learnt from the contexts of tokens, on the training split alone."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from textgen.embeddings.learning import nearest_words, starting_matrix, train_ve
 class Word2Vec:
     """Tokens in the same contexts get similar vectors (Mikolov et al. 2013).
 
-    It sees which tokens stand beside which and never what they are spelled like, so that
-    characters, words and subwords are all the same to it. A token that does not occur in the
-    training split starts random.
+    Spelling plays no part, so characters, words and subwords are treated alike. A token that is
+    not in the training split starts random.
 
     Args:
-        epochs: times that training goes through the text.
-        window: tokens to either side that count as context.
-        frozen: leave the vectors as they are while the network is trained.
+        epochs: passes over the text.
+        window: tokens on either side that count as context.
+        frozen: keep the vectors fixed while the network is trained.
     """
 
     epochs: Count = 10
@@ -34,7 +33,7 @@ class Word2Vec:
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        # numbers, for two tokens may share a name
+        # numbers, since two tokens may share a name
         words = [str(token) for token in range(len(names))]
         return learn("word2vec", words, names, documents, width, seed, self.epochs, self.window)
 
@@ -49,14 +48,14 @@ def learn(
     epochs: int,
     window: int,
 ) -> Vectors:
-    """Vectors that gensim learns from documents as tokens.
+    """Vectors that gensim learns from encoded documents.
 
     Args:
         kind: as in :func:`textgen.embeddings.learning.train_vectors`.
-        words: (V,) what gensim sees in place of each token; no two the same.
+        words: (V,) a distinct string for each token, which gensim sees in its place.
         names, documents, width, seed: as in :class:`textgen.embeddings.base.Embedding`.
-        epochs: times that training goes through the documents.
-        window: tokens to either side that count as context.
+        epochs: passes over the documents.
+        window: tokens on either side that count as context.
     """
     text = _Text(documents, words)
     keyed = train_vectors(text, kind=kind, size=width, epochs=epochs, window=window, seed=seed)
@@ -73,11 +72,11 @@ def assemble(
     seed: int,
     extra_data: tuple[str, ...] = (),
 ) -> Vectors:
-    """What the embedding layer starts from, where gensim has vectors for some tokens.
+    """First vectors of all tokens, given gensim's for some of them.
 
     Args:
         keyed: gensim ``KeyedVectors``.
-        rows: token → the row of its vector there; the other tokens start random.
+        rows: token → row of its vector in ``keyed``; the other tokens start random.
         names, documents, seed: as in :class:`textgen.embeddings.base.Embedding`.
         extra_data: as in :class:`textgen.embeddings.base.Vectors`.
     """
@@ -89,7 +88,7 @@ def assemble(
 
 @dataclass(frozen=True)
 class _Text:
-    """Documents as gensim wants them, made anew at each pass so that only one piece is held."""
+    """Documents as lists of strings, made anew in each pass so that only one is in memory."""
 
     documents: Sequence[np.ndarray]
     words: Sequence[str]

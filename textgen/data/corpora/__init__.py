@@ -1,4 +1,4 @@
-"""PLUG-IN: where text comes from."""
+"""PLUG-IN: sources of text."""
 
 TABLE = {
     "lovecraft": "textgen.data.corpora.lovecraft:Lovecraft",

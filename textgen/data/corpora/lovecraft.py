@@ -18,9 +18,9 @@ class Lovecraft(CorpusConfig):
     """Tales by H. P. Lovecraft, one document each.
 
     Args:
-        mirror: base address to download from in place of the original; ``TEXTGEN_MIRROR`` in the
-            environment does the same. If ``TEXTGEN_DATA`` names a folder, nothing is downloaded
-            and ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
+        mirror: base address of another copy to download; the environment variable
+            ``TEXTGEN_MIRROR`` has the same effect. If ``TEXTGEN_DATA`` names a folder, nothing is
+            downloaded and ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
     """
 
     mirror: str | None = None

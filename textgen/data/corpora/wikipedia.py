@@ -1,4 +1,4 @@
-"""The Wikipedia excerpt that ships inside gensim: the corpus that needs no download."""
+"""The Wikipedia excerpt inside the gensim package, a corpus that needs no download."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from textgen.data.corpora.base import CorpusConfig, source
 from textgen.data.documents import Document
 
 SHORTEST = 1000
-"""Articles with less prose than this many characters are left out: redirects, disambiguations."""
+"""Articles with fewer characters of prose are left out: redirects, disambiguation pages."""
 
 
 @dataclass(frozen=True)
 class Wikipedia(CorpusConfig):
-    """Articles of English Wikipedia, cased and punctuated, cleaned by gensim's own wiki filter.
+    """Articles of English Wikipedia, cased and punctuated, cleaned by gensim's wiki filter.
 
-    The cleaned text is cached under the hash of the excerpt, so gensim is imported only once.
+    The cleaned text is cached under the hash of the excerpt, so later runs do without gensim.
     """
 
     @property
@@ -72,8 +72,8 @@ def _clean(name: str, expected: str) -> list[tuple[str, str]]:
 
 
 def prose(text: str) -> str:
-    """The paragraphs of a filtered article: gensim leaves emphasis marks, headings and lists (most
-    of them citations) behind, and these lines are dropped."""
+    """The paragraphs of a filtered article, without the emphasis marks, headings and lists (mostly
+    citations) that gensim leaves in it."""
     text = re.sub(r"'{2,}", "", text)
     text = re.sub(r"^(=.*|[*#:;|!].*)\n?", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
