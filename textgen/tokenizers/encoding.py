@@ -103,7 +103,7 @@ def _code() -> str:
 
 
 def _check_room(folder: Path, tokens: int, size: int) -> None:
-    # half as much again: at the end one share at a time lies there twice
+    # half as much again: when the shares are joined, one at a time is on the disk twice
     needed, free = 1.5 * tokens * smallest_dtype(size).itemsize, shutil.disk_usage(folder).free
     if free < needed:
         raise TextgenError(
