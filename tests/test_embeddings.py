@@ -11,8 +11,8 @@ from gensim.models.fasttext import load_facebook_vectors
 from gensim.models.keyedvectors import KeyedVectors
 from gensim.test.utils import datapath
 
+from textgen.core.building import build
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import build
 from textgen.embeddings import learning
 from textgen.embeddings.fasttext import FastText, spellings
 from textgen.embeddings.file import File

@@ -14,7 +14,7 @@ PACKAGES = (
     "core data embeddings tokenizers models evaluation training runs report studies"
 ).split()
 """Each may import those before it."""
-DOORS = "cli run compare study generate score baseline corpus testing".split()
+DOORS = "cli run compare study generate score baseline corpus testing schema".split()
 HEAVY = {
     "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
     "matplotlib", "jinja2", "pydivsufsort", "pyppmd", "pandas", "nbformat",

@@ -132,7 +132,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
         content = (folder / name).read_bytes()
         for damage in ("null", "[]", "{", '{"schema": 1}'):
             (folder / name).write_text(damage)
-            with pytest.raises(TextgenError, match="a damaged run"):
+            with pytest.raises(TextgenError, match=r"a damaged run|made by an older"):
                 runs.load_light(folder)
         (folder / name).write_bytes(content)
     whole = (folder / "model.keras").read_bytes()

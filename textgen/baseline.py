@@ -1,4 +1,4 @@
-"""python -m textgen.baseline EXPERIMENT: what n-grams and compressors make of the same text."""
+"""python -m textgen.baseline EXPERIMENT: n-grams and compressors on the same text."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import add_set_option, command_parser, guarded
-from textgen.core import load_experiment, lookup
-from textgen.evaluation import TABLE, baseline, check_orders, print_records
+from textgen.core import load_experiment, lookup, plugin_table
+from textgen.evaluation import baseline, check_orders, print_records
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_parser(
         "baseline", "Score n-grams over an experiment's tokens, or compressors."
     )
-    parser.add_argument("experiment", type=Path, help="a TOML file, e.g. experiments/char.toml")
-    parser.add_argument("--kind", choices=sorted(TABLE), default="kneser_ney")
+    parser.add_argument("experiment", type=Path, help="a TOML file or a name, e.g. char")
+    kinds = ", ".join(sorted(plugin_table("baseline")))
+    parser.add_argument("--kind", default="kneser_ney", metavar="KIND", help=f"one of {kinds}")
     parser.add_argument(
         "--order",
         action="append",
         type=int,
         default=[],
         metavar="N",
-        help="tokens in the longest n-gram (if not given, 4), or bytes that ppmd looks back on "
-        "(8); may be repeated",
+        help="tokens of the longest n-gram (4 if not given), or bytes of context of ppmd (8); may "
+        "be repeated",
     )
     add_set_option(parser, "split.seed=1")
     parser.add_argument("--json", action="store_true", help="one JSON record a model")

@@ -1,4 +1,4 @@
-"""What the commands share: arguments, one-screen errors, exit codes."""
+"""What the commands share: options, errors on one screen, exit codes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from textgen import __version__
 from textgen.core import FULL, TextgenError, write_failed
 
 COMMANDS = {
@@ -17,9 +18,10 @@ COMMANDS = {
     "study": "run arms × seeds under one budget, and compare them",
     "compare": "turn run folders into one report",
     "generate": "write text with a finished run",
-    "score": "what a run charges for a passage",
-    "corpus": "list corpora and print their statistics",
+    "score": "what a passage costs under a run, token by token",
+    "corpus": "list corpora, or print the statistics of one",
     "baseline": "score n-grams or compressors on an experiment's text",
+    "schema": "write the JSON schema of experiment files, for editors",
 }
 
 
@@ -46,42 +48,43 @@ def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.N
         print(f"textgen: {write_failed(where, error, 'no run is harmed')}", file=sys.stderr)
         try:
             sys.stdout.flush()
-        except OSError:  # what is left is not tried again at the end
+        except OSError:  # keep Python from writing the rest again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt:
         how = " without --overwrite" if getattr(arguments, "overwrite", False) else ""
-        print(f"\nstopped; repeat the command{how} to go on where it stood", file=sys.stderr)
+        print(f"\nstopped; repeat the command{how} to continue from here", file=sys.stderr)
         return 130
     return 0
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once: taking TensorFlow down takes longer than writing a page of text.
+    """End the process at once: shutting TensorFlow down takes longer than writing a page of text.
 
-    For commands that leave nothing to be done at the end, such as files to be closed.
+    Only for commands that have nothing left to do at the end, such as closing files.
     """
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, ValueError):  # whoever was reading has gone
+    except (OSError, ValueError):  # the reader of the pipe has gone
         code = code or 1
     os._exit(code)
 
 
 def command_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser with the flags every command has."""
+    """A parser with the options that every command has."""
     made = argparse.ArgumentParser(
         prog=f"python -m textgen.{name}",
         description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    made.add_argument("--version", action="version", version=f"textgen {__version__}")
     return made
 
 
 def add_set_option(parser: argparse.ArgumentParser, example: str) -> None:
-    """The flag ``--set``."""
+    """The option ``--set``."""
     parser.add_argument(
         "--set",
         action="append",
@@ -103,8 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``textgen run …`` is ``python -m textgen.run …``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in COMMANDS:
-        # not imported: the package keeps its functions of these names
+        # run, not imported: textgen.run and others must stay the functions of these names
         return runpy.run_module(f"textgen.{given[0]}")["main"](given[1:])
+    if given == ["--version"]:
+        print(f"textgen {__version__}")
+        return 0
     lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
     usage = "usage: textgen COMMAND …\n\n" + "\n".join(lines) + "\n\ntextgen COMMAND --help"
     asked = not given or given[0] in ("-h", "--help")

@@ -13,7 +13,7 @@ from textgen.studies import study
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_parser("study", "Run arms × seeds under one budget and report on them.")
-    parser.add_argument("study", type=Path, help="a TOML file, e.g. experiments/study.toml")
+    parser.add_argument("study", type=Path, help="a TOML file or a name, e.g. study_small")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports lie")
     parser.add_argument("--workers", type=int, default=1, help="runs at once, e.g. idle cores")

@@ -124,7 +124,9 @@ def measured(
 
 def described() -> dict[str, Any]:
     """When and where: results compare only with those of the same machine."""
-    from importlib import metadata
+    import keras
+    import tensorflow as tf
+    import torch
 
     from textgen.runs import manifest
 
@@ -132,7 +134,7 @@ def described() -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "cores": len(os.sched_getaffinity(0)),
         "processor": manifest.processor(),
-        "versions": {name: metadata.version(name) for name in ("tensorflow", "keras", "torch")},
+        "versions": {made.__name__: made.__version__ for made in (tf, keras, torch)},
     }
 
 

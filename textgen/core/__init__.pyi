@@ -1,6 +1,8 @@
 from .backend import keep_freed_memory as keep_freed_memory
 from .backend import silenced_stderr as silenced_stderr
 from .backend import start_tensorflow as start_tensorflow
+from .building import SettingsError as SettingsError
+from .building import build as build
 from .cache import cache_folder as cache_folder
 from .cache import cache_unusable as cache_unusable
 from .cache import cached_folder as cached_folder
@@ -14,7 +16,6 @@ from .errors import Diverged as Diverged
 from .errors import TextgenError as TextgenError
 from .errors import write_failed as write_failed
 from .experiment import Experiment as Experiment
-from .experiment import build as build
 from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment
 from .files import put_file as put_file
@@ -30,6 +31,7 @@ from .processes import stopped_after as stopped_after
 from .registry import POINTS as POINTS
 from .registry import lookup as lookup
 from .registry import plugin_table as plugin_table
+from .schema import json_schema as json_schema
 from .settings import Count as Count
 from .settings import Fraction as Fraction
 from .settings import Sampling as Sampling

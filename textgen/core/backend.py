@@ -1,4 +1,4 @@
-"""TensorFlow started quietly, with its threads set before the first operation."""
+"""TensorFlow started without its log messages, its threads set before the first operation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _started: list[tuple[int, bool]] = []
 
 
 def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
-    """Import TensorFlow and Keras without their start-up chatter.
+    """Import TensorFlow and Keras without their start-up messages.
 
     Args:
-        threads: 0 takes the cores this process may use.
+        threads: 0 takes all cores that this process may use.
         deterministic: refuse kernels whose result depends on the order of threads.
-        parts: every operation has one thread, and as many operations run at once: for training,
-            which deals the rows of a batch out. Otherwise they share the threads.
+        parts: each operation has one thread, and as many operations as threads run at once: for
+            training, which divides the rows of a batch. Otherwise operations share the threads.
 
     Returns:
-        The number of threads in force. The first call of a process decides.
+        The number of threads in use, which the first call of a process decides.
     """
     if _started:
         return _started[0][0]
@@ -33,13 +33,13 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with silenced_stderr():
-        import keras  # noqa: F401 - its own start-up chatter belongs in here too
+        import keras  # noqa: F401 - it logs at start-up, too
         import tensorflow as tf
 
         try:
             tf.config.threading.set_intra_op_parallelism_threads(1 if parts else threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-        except RuntimeError:  # a notebook has used TensorFlow before: its setting stands
+        except RuntimeError:  # a notebook has used TensorFlow before: keep its setting
             threads = tf.config.threading.get_inter_op_parallelism_threads() or 1
         tf.config.list_physical_devices()
     if deterministic:
@@ -50,8 +50,8 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse large buffers: by default it gives the scratch space of every training step
-    back to the system and faults it in again, page by page."""
+    """Let glibc reuse large buffers: by default it returns the scratch space of every training step
+    to the system and faults it in again, page by page."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, 1 << 30)
@@ -60,7 +60,7 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def silenced_stderr() -> Iterator[None]:
-    """Nothing written to file descriptor 2 is shown: C++ libraries log before they can be told."""
+    """Nothing written to file descriptor 2 is shown: C++ libraries log unasked."""
     try:
         sys.stderr.flush()
         kept = os.dup(2)

@@ -1,7 +1,7 @@
-"""Prepared data on disk, and what it cost to make: time that a cache saves still counts.
+"""The cache folder, and how long its content took to make: time that it saves still counts.
 
-A budget in seconds includes its preparation. An arm whose tags lie in the cache already would get
-more training than one that starts afresh, so the cache remembers how long its content took.
+A budget in seconds includes the preparation. An arm whose tags are in the cache already would get
+more training than one that starts without them, so the cache records how long they took.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import platformdirs
+
 from textgen.core.errors import UNREADABLE, TextgenError
 
 SECONDS = "seconds.json"
@@ -26,16 +28,15 @@ _saved = [0.0]
 
 
 def cache_folder() -> Path:
-    """Where downloads and prepared data are kept; ``TEXTGEN_CACHE`` moves it."""
+    """Where downloads and prepared data are kept: ``TEXTGEN_CACHE``, or the system's place for
+    caches."""
     given = os.environ.get("TEXTGEN_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textgen"
+    return Path(given or platformdirs.user_cache_dir("textgen", appauthor=False))
 
 
 @contextlib.contextmanager
 def writing_cache() -> Iterator[None]:
-    """While something is written there that cannot be done without.
+    """A block that writes to the cache something that is needed later.
 
     Raises:
         TextgenError: it cannot be written.
@@ -101,10 +102,10 @@ def cached_folder(
 
 
 def save_seconds(seconds: float) -> None:
-    """Note that something was read that once took ``seconds`` to make."""
+    """Record that something was read from the cache that took ``seconds`` to make."""
     _saved[0] += seconds
 
 
 def seconds_saved() -> float:
-    """All that was noted in this process so far, in seconds."""
+    """The sum of all seconds recorded in this process."""
     return _saved[0]

@@ -1,4 +1,4 @@
-"""The one exception a user can meet: what was found, what was expected, what to do next."""
+"""The one exception shown to users: what was found, what was expected, what to do next."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ UNREADABLE = (
     OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile,
     zlib.error,
 )  # fmt: skip
-"""What reading a file that somebody or something has damaged may raise."""
+"""What reading a damaged file may raise."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What writing to a full disk, or beyond a quota, raises."""
 
 
 class TextgenError(Exception):
-    """A problem with the user's input or surroundings, told on one screen without a traceback.
+    """A problem with the user's input or machine, shown on one screen without a traceback.
 
     Args:
         where: the file, folder or setting at fault, e.g. ``experiments/char.toml: training.batch``.
@@ -60,5 +60,5 @@ def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
         str(path),
         found=f"it could not be written: {error.strerror or error}",
         expected="room on the disk and write permission",
-        hint=f"{kept}; {cure} and repeat the command to go on",
+        hint=f"{kept}; {cure} and repeat the command to continue",
     )

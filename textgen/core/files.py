@@ -37,7 +37,7 @@ def put_file(path: Path, content: str | bytes) -> None:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """:func:`put` with a message for people.
+    """:func:`put_file` with a message for people.
 
     Raises:
         TextgenError: the disk is full or cannot be written.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def cores() -> int:
-    """Cores this process may use; where the system does not tell, those there are."""
+    """Cores this process may use; where the system does not say, all there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,8 +1,8 @@
 """Commands of textgen in processes of their own.
 
-A process that is started here (``python -m textgen.core.processes COMMAND …``) is an ordinary
-command of textgen that ends when whoever started it does, however that came about: it holds the
-other end of its standard input.
+A process started here (``python -m textgen.core.processes COMMAND …``) is an ordinary command of
+textgen that ends when its parent does, even if the parent is killed: the parent holds the other end
+of its standard input.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 GRACE_SECONDS = 30.0
-"""For a process that was told to end, before it is made to."""
+"""Between SIGTERM and SIGKILL."""
 
 
 def start_process(arguments: Sequence[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start ``python -m textgen.COMMAND …`` with all it prints in a file."""
+    """Start ``python -m textgen.COMMAND …``, its output redirected to a file."""
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "textgen.core.processes", *arguments],
@@ -34,7 +34,7 @@ def start_process(arguments: Sequence[str], log: Path, **options: Any) -> subpro
 
 
 def finish_process(process: subprocess.Popen[bytes]) -> int:
-    """Wait for one process, and leave it at work under no circumstances: its exit code."""
+    """Wait for one process and return its exit code; it never outlives this call."""
     with stopped_after({"": process}):
         return process.wait()
 
@@ -45,7 +45,7 @@ def read_log(path: Path) -> str:
 
 @contextlib.contextmanager
 def stopped_after(processes: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Nothing in ``processes`` is at work any more when the block is left."""
+    """No process in ``processes`` is running any more when the block is left."""
     try:
         yield
     finally:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _end_with_parent() -> None:
     with contextlib.suppress(OSError):
-        while os.read(0, 1):  # not sys.stdin, whose lock would hold up the end of this process
+        while os.read(0, 1):  # not sys.stdin, whose lock would delay the end of this process
             pass
     os._exit(1)
 

@@ -9,6 +9,12 @@ from pydantic import Field
 
 Count = Annotated[int, Field(gt=0)]
 """A whole number of at least one."""
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAMES = "letters, digits, '.', '_' and '-': it names a folder"
+Name = Annotated[str, Field(pattern=NAME, description=NAMES)]
+Keep = Annotated[str, Field(min_length=1, description='"article", or the characters to keep')]
+"""The characters that a corpus is cut down to; ``"article"`` names the article's own 75."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0, le=10)]
@@ -18,7 +24,7 @@ Temperature = Annotated[float, Field(ge=0, le=10)]
 class Split:
     """How documents are divided; ``validation`` and ``test`` are fractions of all characters.
 
-    Groups are documents that share text and must fall on the same side.
+    ``groups`` name documents that share text and must go to the same part.
     """
 
     validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.08
@@ -29,9 +35,9 @@ class Split:
 
 @dataclass(frozen=True)
 class MemorySettings:
-    """What a document has shown so far is mixed into what the network says when text is scored (see
-    :mod:`textgen.evaluation.memory`): a level for each of the ``orders``, which are numbers of
-    tokens to look back on, rising. Without orders there is no memory.
+    """A memory of the document: when text is scored, the network's predictions are mixed with those
+    of counts of the document so far (see :mod:`textgen.evaluation.memory`), one level for each of
+    the ``orders``, which are lengths of context in tokens, rising. Without orders there is none.
 
     Raises:
         ValueError: orders that do not rise.
@@ -50,18 +56,17 @@ class Training:
 
     ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
     counts characters seen, repeats included. ``validations`` is how often within the budget the
-    validation split is looked at, the checkpoint written and the best weights kept; a training is
-    as many such rounds of equally many tens of updates, so its updates are the nearest number of
-    that kind to the budget (a few per cent off where there are only hundreds).
+    model is validated, a checkpoint written and the best weights kept. These intervals have equal
+    numbers of updates, in tens, so the updates are the nearest such number to the budget (a few per
+    cent off where there are only hundreds).
 
-    ``kernel`` is how an update is computed; ``"auto"`` takes what is fastest here for a training
-    that is long enough for it to matter, and ``deterministic`` the first. ``strategy`` divides
+    ``kernel`` is how an update is computed; ``"auto"`` takes the fastest on this machine where a
+    training is long enough for it to matter, and ``deterministic`` the first. ``strategy`` divides
     every batch among the GPUs of this machine (``"mirrored"``) or among the processes that
     ``TF_CONFIG`` names (``"multi_worker"``); the same updates are made as on one device.
 
-    ``ema_decay`` is how much of the weights' running average is kept at each update (Polyak &
-    Juditsky 1992, with exponential weights); with 0 there is none, otherwise the average is what
-    is validated and saved.
+    ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
+    (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
     """
 
     seconds: Positive | None = None
@@ -87,10 +92,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn: after training, and now and then while it goes on.
+    """How samples are drawn, after training and at every ``every``-th validation.
 
-    ``length`` is in characters, in all arms. ``fill`` says what becomes of a generated
-    placeholder: a training word it stood for, a newly spelled one, or a mark.
+    ``length`` is in characters, in all arms. ``fill`` says what replaces a generated placeholder: a
+    training word that it stood for, a newly spelled word, or a mark.
     """
 
     prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)

@@ -18,32 +18,29 @@ question = "Do words beat characters?"
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from textgen.core.building import SettingsError, build
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import NAME, Experiment, build, load_experiment
+from textgen.core.experiment import PARTS, Experiment, check_one_budget, load_experiment
 from textgen.core.registry import suggestion
-from textgen.core.settings import Count, Positive
-from textgen.core.toml import BUDGETS, read_toml
+from textgen.core.settings import NAME, NAMES, Count, Name, Positive, Seed
+from textgen.core.toml import BUDGETS, find_experiment, read_toml
 
 REGIMES = ("seconds", "characters", "updates")
-STUDY_TABLES = ("title", "budget", "arms", "contrasts", "threads")
-DECIDED = (
-    "name", "seed", "training.threads", "training.strategy",
-    *(f"training.{b}" for b in BUDGETS),
-)  # fmt: skip
+DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", "strategy", *BUDGETS))]
 """Settings that a study decides for all its arms."""
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm is given: one of seconds, characters and updates; parameters if wanted."""
+    """What every arm gets: one of seconds, characters and updates; ``parameters`` is optional."""
 
     seconds: Positive | None = None
     characters: Count | None = None
@@ -63,11 +60,29 @@ class Budget:
 
 @dataclass(frozen=True)
 class StudyArm:
-    """An experiment that is run with several seeds; ``set`` changes settings, as ``--set`` does."""
+    """An experiment that is run with several seeds; ``set`` changes settings, as ``--set`` does.
+
+    ``experiment`` is a path from the folder of the study file, or the name of an experiment that
+    comes with textgen.
+
+    Raises:
+        ValueError: a setting that the study decides.
+    """
 
     experiment: Path
-    seeds: Count | Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds: Annotated[
+        Count | Annotated[tuple[Seed, ...], Field(min_length=1)],
+        Field(description="how many, or a list such as [1, 7]"),
+    ]
     set: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.set:
+            if (key := text.partition("=")[0].strip()) in DECIDED:
+                hint = f"the study decides {key} for every run: see [budget], threads and seeds"
+                raise SettingsError(
+                    repr(text), "a setting that arms may differ in", hint=hint, at="set"
+                )
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -79,7 +94,7 @@ class StudyArm:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A question put before the runs, answered by the difference first − second of two arms."""
+    """A question declared before the runs; the difference first − second of two arms answers it."""
 
     first: str
     second: str
@@ -88,15 +103,39 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Study:
-    """A study file, checked. ``arms`` and ``contrasts`` are in the order of the file."""
+    """A study file, checked; ``name`` and ``path`` are the file's.
+
+    Raises:
+        ValueError: no arm, or a contrast that is none.
+    """
 
     name: str
-    title: str
     path: Path
     budget: Budget
-    threads: int
-    arms: dict[str, StudyArm]
-    contrasts: tuple[Contrast, ...]
+    arms: dict[Name, StudyArm]
+    contrasts: tuple[Contrast, ...] = ()
+    title: Annotated[str, Field(description="text: the heading of the report")] = ""
+    threads: Annotated[
+        int, Field(ge=1, description="a whole number of at least 1: threads of each run")
+    ] = 1
+
+    def __post_init__(self) -> None:
+        if not self.arms:
+            example = 'for example: [arms.char] experiment = "char.toml" and seeds = 3'
+            raise SettingsError("none", "at least one arm", hint=example, at="arms")
+        seen: list[set[str]] = []
+        for number, contrast in enumerate(self.contrasts, start=1):
+            at, pair = f"contrasts {number}", {contrast.first, contrast.second}
+            for key in ("first", "second"):
+                if (arm := getattr(contrast, key)) not in self.arms:
+                    found, known = f"no arm {arm!r} in this study", suggestion(arm, self.arms)
+                    raise SettingsError(found, known, at=f"{at}.{key}")
+            if len(pair) == 1 or pair in seen:
+                before = ", declared before" if pair in seen else ""
+                found = f"{contrast.first} against {contrast.second}{before}"
+                expected = "two different arms, each pair once: every contrast costs power"
+                raise SettingsError(found, expected, at=at)
+            seen.append(pair)
 
     def experiment(
         self, arm: str, seed: int | None = None, overrides: Sequence[str] = ()
@@ -115,15 +154,13 @@ class Study:
         seed = made.numbers[0] if seed is None else seed
         own = [f"training.threads={self.threads}", "training.strategy=one", self.budget.override]
         named = [f"seed={seed}", f'name="{arm}-{seed}"']
+        file = find_experiment(made.experiment, self.path.parent)
         try:
-            return load_experiment(made.experiment, [*made.set, *own, *overrides, *named])
+            return load_experiment(file, [*made.set, *own, *overrides, *named])
         except TextgenError as error:
-            raise TextgenError(
-                f"{self.path}: arms.{arm} → {error.where}",
-                found=error.found,
-                expected=error.expected,
-                hint=error.hint,
-            ) from None
+            where = f"{self.path}: arms.{arm} → {error.where}"
+            told = {"found": error.found, "expected": error.expected, "hint": error.hint}
+            raise TextgenError(where, **told) from None
 
 
 def load_study(path: str | Path) -> Study:
@@ -132,55 +169,40 @@ def load_study(path: str | Path) -> Study:
     Raises:
         TextgenError: whatever is wrong first, with file and setting.
     """
-    path = Path(path)
+    path = find_experiment(path)
     data = read_toml(path)
-    for key in data:
-        _check_known(str(path), key, STUDY_TABLES)
-    _check_name(path.stem, str(path))
-    tables = _table(data.get("arms", {}), f"{path}: arms")
-    if not tables:
+    if foreign := PARTS.keys() & data.keys():
         raise TextgenError(
-            f"{path}: arms",
-            found="none",
-            expected="at least one arm",
-            hint='for example: [arms.char] experiment = "char.toml" and seeds = 3',
+            f"{path}: {min(foreign)}",
+            found="a table of an experiment",
+            expected="a study: its arms name the files of experiments",
+            hint="run one experiment with: python -m textgen.run",
         )
-    study = Study(
-        name=path.stem,
-        title=_title(data.get("title", ""), path),
-        path=path,
-        budget=_budget(_table(data.get("budget", {}), f"{path}: budget"), path),
-        threads=_threads(data.get("threads", 1), path),
-        arms={name: _arm(name, values, path) for name, values in tables.items()},
-        contrasts=_contrasts(data.get("contrasts", []), path, tables),
-    )
+    if not re.fullmatch(NAME, path.stem):
+        raise TextgenError(str(path), found=f"the name {path.stem!r}", expected=NAMES)
+    data = {"budget": {}, "arms": {}, **data}
+    study: Study = build(Study, data, f"{path}:", name=path.stem, path=path)
+    check_one_budget(study.budget, REGIMES, f"{path}: budget")
     made = {arm: study.experiment(arm) for arm in study.arms}
-    _check_same_text(study, made)
-    check_different(study, {arm: experiment.arm for arm, experiment in made.items()})
-    return study
-
-
-def _check_same_text(study: Study, experiments: Mapping[str, Experiment]) -> None:
-    first, keys = next(iter(experiments)), {a: e.text_key for a, e in experiments.items()}
-    for arm, key in keys.items():
-        if key != keys[first]:
+    first, *others = made
+    for arm in others:
+        if made[arm].text_key != made[first].text_key:
             raise TextgenError(
-                f"{study.path}: arms.{arm}",
+                f"{path}: arms.{arm}",
                 found=f"another [corpus] or [split] than that of arms.{first}",
                 expected="the same text, divided alike, in all arms of a study",
                 hint="put arms on other text into a study of their own",
             )
+    check_different(study, {arm: experiment.arm for arm, experiment in made.items()})
+    return study
 
 
 def check_different(study: Study, origins: Mapping[str, Any]) -> None:
-    """Reports tell arms apart by their experiments.
+    """Refuse arms that do not differ, for reports tell them apart by their experiments.
 
     Args:
         study: named in errors.
-        origins: arm → what it is, without name and seed.
-
-    Raises:
-        TextgenError: two arms are the same.
+        origins: arm → its experiment as plain data, without name and seed.
     """
     seen: dict[str, str] = {}
     for arm, origin in origins.items():
@@ -192,106 +214,3 @@ def check_different(study: Study, origins: Mapping[str, Any]) -> None:
                 expected="arms that differ in more than their seeds",
                 hint=f'give {other} more seeds, or change a setting with set = ["…"]',
             )
-
-
-def _table(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TextgenError(where, found=repr(value), expected=f"a table: [{where.split(': ')[-1]}]")
-    return value
-
-
-def _check_known(where: str, key: str, known: Sequence[str]) -> None:
-    if key not in known:
-        raise TextgenError(
-            f"{where}: {key}",
-            found=f"unknown setting {key!r}",
-            expected=suggestion(key, known),
-            hint="correct the name or remove the line; arms name experiment files, which are run "
-            "one by one with python -m textgen.run",
-        )
-
-
-def _check_name(name: str, where: str) -> None:
-    if not NAME.fullmatch(name):
-        raise TextgenError(
-            where,
-            found=f"the name {name!r}",
-            expected="letters, digits, '.', '_' and '-': it names a folder",
-        )
-
-
-def _title(value: Any, path: Path) -> str:
-    if not isinstance(value, str):
-        raise TextgenError(
-            f"{path}: title", found=repr(value), expected="text: the heading of the report"
-        )
-    return value
-
-
-def _threads(value: Any, path: Path) -> int:
-    if type(value) is not int or value < 1:
-        raise TextgenError(
-            f"{path}: threads",
-            found=repr(value),
-            expected="a whole number of at least 1: threads of each run",
-        )
-    return value
-
-
-def _budget(values: Mapping[str, Any], path: Path) -> Budget:
-    budget: Budget = build(Budget, values, f"{path}: budget")
-    given = [key for key in REGIMES if getattr(budget, key) is not None]
-    if len(given) != 1:
-        raise TextgenError(
-            f"{path}: budget",
-            found=" and ".join(given) or "none",
-            expected=f"exactly one of {', '.join(REGIMES)}",
-            hint="for example: [budget] seconds = 180",
-        )
-    return budget
-
-
-def _arm(name: str, values: Any, path: Path) -> StudyArm:
-    where = f"{path}: arms.{name}"
-    _check_name(name, where)
-    values = dict(_table(values, where))
-    if isinstance(seeds := values.get("seeds"), (str, float, bool)):
-        raise TextgenError(
-            f"{where}.seeds", found=repr(seeds), expected="how many, or a list such as [1, 7]"
-        )
-    arm: StudyArm = build(StudyArm, values, where)
-    for text in arm.set:
-        if (key := text.partition("=")[0].strip()) in DECIDED:
-            raise TextgenError(
-                f"{where}.set",
-                found=f"{text!r}",
-                expected="a setting that arms may differ in",
-                hint=f"the study decides {key} for every run: see [budget], threads and seeds",
-            )
-    return replace(arm, experiment=path.parent / arm.experiment)
-
-
-def _contrasts(value: Any, path: Path, arms: Mapping[str, Any]) -> tuple[Contrast, ...]:
-    if not isinstance(value, list):
-        raise TextgenError(f"{path}: contrasts", found=repr(value), expected="[[contrasts]] tables")
-    made: list[Contrast] = []
-    for place, values in enumerate(value, start=1):
-        where = f"{path}: contrasts {place}"
-        contrast: Contrast = build(Contrast, _table(values, where), where)
-        for key in ("first", "second"):
-            if (name := getattr(contrast, key)) not in arms:
-                raise TextgenError(
-                    f"{where}.{key}",
-                    found=f"no arm {name!r} in this study",
-                    expected=suggestion(name, arms),
-                )
-        pair = {contrast.first, contrast.second}
-        if len(pair) == 1 or any(pair == {c.first, c.second} for c in made):
-            raise TextgenError(
-                where,
-                found=f"{contrast.first} against {contrast.second}"
-                + (", declared before" if len(pair) > 1 else ""),
-                expected="two different arms, each pair once: every contrast costs power",
-            )
-        made.append(contrast)
-    return tuple(made)

@@ -1,4 +1,4 @@
-"""TOML files with includes, and ``--set`` overrides, as nested plain data."""
+"""TOML files with includes, ``--set`` overrides, and files found by name, as nested plain data."""
 
 from __future__ import annotations
 
@@ -8,8 +8,40 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError
+from textgen.core.registry import suggestion
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
+PACKAGE = Path(__file__).parents[1]
+FOLDERS = tuple(
+    folder
+    for folder in (PACKAGE.parent / "experiments", PACKAGE / "experiments")
+    if (folder / "base.toml").is_file()
+)
+"""Where the files that come with textgen lie: in a checkout, or in the installed package."""
+
+
+def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
+    """The file of this path; where there is none, the one of this name that comes with textgen.
+
+    ``char``, ``char.toml``, ``article/shift_3`` and ``experiments/char.toml`` are names.
+
+    Args:
+        path: as a user or a study writes it.
+        folder: what the path starts from.
+    """
+    path, beside = Path(path), folder / path
+    if beside.is_file() or path.is_absolute():
+        return beside
+    name = str(path).removeprefix("experiments/").removesuffix(".toml")
+    found = (place / f"{name}.toml" for place in FOLDERS)
+    return next((file for file in found if file.is_file()), beside)
+
+
+def experiment_names(beside: Path) -> list[str]:
+    """The names of the files that come with textgen, those in the same folder as this one."""
+    part = "article/" if beside.parts[:-1][-1:] == ("article",) else ""
+    files = [file for folder in FOLDERS for file in folder.glob(f"{part}*.toml")]
+    return sorted({part + file.stem for file in files} - {"base", "article/base"})
 
 
 def read_toml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -19,14 +51,15 @@ def read_toml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         TextgenError: no such file, broken TOML, an include that leads back to itself.
     """
     if path.is_dir() or not path.exists():
+        near = suggestion(str(path).removesuffix(".toml"), experiment_names(path))
         raise TextgenError(
             f"{path}, included by {seen[-1]}" if seen else str(path),
             found="a folder" if path.is_dir() else "no such file",
             expected="a TOML file: an experiment or a study",
-            hint="those that come with textgen are in experiments/",
+            hint="" if seen else f"write its path, or the name of one of textgen's own; {near}",
         )
     if path.resolve() in seen:
-        raise TextgenError(str(path), found="an include that leads back to itself")
+        raise TextgenError(str(path), found="an include that leads back to this file")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, TextgenError, lookup
-from textgen.evaluation.baselines import TABLE
+from textgen.core import Experiment, TextgenError, lookup, plugin_table
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data import Corpus
@@ -27,7 +26,7 @@ def baseline(
             Of a compressor not even these do.
         loaded: its corpus.
         orders: one model each; none: one model of the usual order.
-        kind: an entry of :data:`textgen.evaluation.baselines.TABLE`.
+        kind: one of the plug-in point ``baseline``.
 
     Yields:
         One record a model: order, seconds to fit and score, and ``test``, the figures of
@@ -90,7 +89,8 @@ def check_orders(orders: Sequence[int], kind: str, entry: Any) -> None:
     allowed = entry.orders
     for order in orders:
         if not allowed:
-            with_orders = [k for k in sorted(TABLE) if lookup("baseline", k, "--kind").orders]
+            kinds = sorted(plugin_table("baseline"))
+            with_orders = [k for k in kinds if lookup("baseline", k, "--kind").orders]
             raise TextgenError(
                 "--order",
                 found=f"{order}, with --kind {kind}",

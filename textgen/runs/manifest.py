@@ -14,7 +14,7 @@ import textgen
 from textgen.core import Experiment, processor
 from textgen.data import Corpus
 
-PACKAGES = ("tensorflow", "keras", "numpy", "spacy", "gensim")
+PACKAGES = ("keras", "numpy", "spacy", "gensim")
 
 
 def repeat_command(folder: Path) -> str:
@@ -27,6 +27,9 @@ def describe_run(
     experiment: Experiment, loaded: Corpus, threads: int, kernel: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """The content of ``manifest.json``; ``kernel`` is a ``training.kernels.Kernel``."""
+    import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
+
+    versions = {name: metadata.version(name) for name in PACKAGES}
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -39,7 +42,7 @@ def describe_run(
             for part in ("train", "validation", "test")
         },
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {"tensorflow": tf.__version__, **versions},
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),

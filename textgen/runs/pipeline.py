@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgen import __version__
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, trained
 from textgen.runs.saved import MEMORY_FILE, SCHEMA, Run, fitted_state, save_network
@@ -194,8 +195,6 @@ def _score(
 
 def _about(experiment: Experiment, loaded: Corpus, prepared: Prepared) -> dict[str, str]:
     """What all workers of a training must have alike, as hashes."""
-    from importlib import metadata
-
     own = ("name", "corpus", "sampling")
     settings = {key: table for key, table in experiment.resolved.items() if key not in own}
     settings["training"] = {**settings["training"], "threads": 0}
@@ -203,7 +202,7 @@ def _about(experiment: Experiment, loaded: Corpus, prepared: Prepared) -> dict[s
         "settings": settings,
         "text": loaded.description["sha256"] + loaded.description["split_sha256"],
         "tokens": fitted_state(experiment, prepared.tokenizer),
-        "versions": [metadata.version("tensorflow")],
+        "versions": [__version__],
     }
     return {
         name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]

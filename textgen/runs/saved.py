@@ -82,9 +82,9 @@ def load_light(folder: Path) -> Light:
     """A finished run without its network, hence without TensorFlow."""
     check_finished(folder)
     try:
+        metrics = read_metrics(folder)  # first: it tells what another version has written
         state = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         state.pop("kind")  # for people: the experiment names it
-        metrics = read_metrics(folder)
         experiment = stored_experiment(folder)
         tokenizer = experiment.tokenizer.load(state)
     except UNREADABLE as error:
@@ -102,7 +102,13 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if metrics["schema"] != SCHEMA:
-            raise ValueError(f"schema {metrics['schema']}, this textgen: {SCHEMA}")
+            age = "an older" if metrics["schema"] < SCHEMA else "a newer"
+            raise TextgenError(
+                str(folder),
+                found=f"a run made by {age} textgen (schema {metrics['schema']} of metrics.json)",
+                expected=f"a run of this version (schema {SCHEMA})",
+                hint="train it again, or read it with that version",
+            )
     except UNREADABLE as error:
         raise damaged(path, error) from None
     return metrics

@@ -7,10 +7,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 import textgen
@@ -123,7 +123,7 @@ def _times(experiment: Experiment, network: Any, windows: Any, threads: int) -> 
 def _key(experiment: Experiment, network: Any, threads: int) -> str:
     sizes = [list(weight.shape) for weight in network.weights]
     objective, batch = experiment.resolved["objective"], experiment.training.batch
-    versions = [textgen.__version__, metadata.version("tensorflow"), metadata.version("keras")]
+    versions = [textgen.__version__, tf.__version__, keras.__version__]
     backbone = experiment.resolved["backbone"]
     work = [sizes, objective, batch, backbone, experiment.training.optimizer]
     data = json.dumps([processor(), threads, versions, work], sort_keys=True)

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textgen.core import lookup
-from textgen.evaluation.metrics import TABLE
+from textgen.core import lookup, plugin_table
 from textgen.evaluation.metrics.base import Human, Label, Metric, Sample
 
 LEVEL = 0.95
@@ -23,8 +22,8 @@ class Figure(NamedTuple):
 
 
 def every_metric() -> list[Metric]:
-    """One of each entry of the table, with its default settings."""
-    return [lookup("metric", kind, "metrics")() for kind in TABLE]
+    """One of each kind, those of other packages last, with its default settings."""
+    return [lookup("metric", kind, "metrics")() for kind in plugin_table("metric")]
 
 
 def metric_labels() -> dict[str, Label]:

@@ -1,0 +1,214 @@
+"""What a user gets without a checkout: files by name, plug-ins of other packages, the schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import jsonschema
+import pytest
+from conftest import ROOT
+from packaging.requirements import Requirement
+
+import textgen
+from textgen import cli
+from textgen.core import cache, registry, toml
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import PARTS, load_experiment
+from textgen.core.study import load_study
+from textgen.evaluation.metrics.measuring import every_metric
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FILES = [
+    *(ROOT / "experiments").glob("*.toml"),
+    *(ROOT / "experiments" / "article").glob("*.toml"),
+]
+PLUGIN = '''
+from dataclasses import dataclass
+from textgen.evaluation.metrics.letters import Letters
+from textgen.tokenizers.words.rare_words.unk import Unk
+
+@dataclass(frozen=True)
+class Hashed(Unk):
+    """One of so many tokens."""
+    buckets: int = 7
+
+class Shouting(Letters):
+    """Capital letters."""
+'''
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package with plug-ins, as pip would install it; a function that adds entry points."""
+    (tmp_path / "brought.py").write_text(PLUGIN)
+    folder = tmp_path / "brought-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def add(**groups):
+        lines = [f"[textgen.{group}]\n{entry}\n" for group, entry in groups.items()]
+        (folder / "entry_points.txt").write_text("\n".join(lines))
+
+    return add
+
+
+def test_plugins_of_other_packages_are_known_everywhere(installed, capsys):
+    installed(
+        rare_words="hashed = brought:Hashed", metric="shouting = brought:Shouting",
+        corpus="mine = textgen.data.corpora.folder:Folder",
+        baseline="mine = textgen.evaluation.baselines.unigram:Unigram",
+    )  # fmt: skip
+    changes = ["tokenizer.rare_words={kind='hashed', buckets=3}", "corpus.kind=mine"]
+    made = load_experiment("word_rare_unk", [*changes, "corpus.path=texts"])
+    assert made.tokenizer.rare_words.buckets == 3
+    assert made.resolved["tokenizer"]["rare_words"]["kind"] == "hashed"
+    assert type(every_metric()[-1]).__name__ == "Shouting"
+    assert cli.main(["corpus"]) == 0
+    assert "mine " in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["baseline", "--help"])
+    assert "mine" in capsys.readouterr().out
+    assert cli.main(["schema"]) == 0
+    assert "buckets" in capsys.readouterr().out
+
+
+def test_an_unknown_kind_may_be_that_of_a_missing_package(installed):
+    installed(rare_words="hashed = brought:Hashed")
+    with pytest.raises(TextgenError) as caught:
+        load_experiment("word_rare_unk", ["tokenizer.rare_words.kind=hashd"])
+    for part in ("did you mean 'hashed'", "cluster, drop, hashed", "package that brings it"):
+        assert part in str(caught.value)
+
+
+def test_no_package_may_replace_a_kind_and_a_broken_one_is_named(installed):
+    installed(rare_words="unk = brought:Hashed\nlost = brought:Lost")
+    assert registry.lookup("rare_words", "unk", "").__module__.startswith("textgen.")
+    with pytest.raises(TextgenError, match=r"unk = 'brought:Hashed'[\s\S]*uninstall, brought"):
+        registry.plugin_table("rare_words")
+    installed(rare_words="lost = brought:Lost")
+    with pytest.raises(TextgenError, match=r"brought:Lost, cannot be imported"):
+        registry.lookup("rare_words", "lost", "kind")
+
+
+def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
+    monkeypatch.setattr(metadata, "entry_points", None)
+    assert load_experiment("char").name == "char"
+
+
+def test_experiments_are_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(toml, "FOLDERS", (tmp_path / "no checkout", ROOT / "experiments"))
+    (tmp_path / "char").mkdir()
+    for name in ("char", "char.toml", "experiments/char.toml", "article/shift_3"):
+        assert load_experiment(name).name == Path(name).stem
+    study = load_study("study_small")
+    assert (study.name, len(study.arms)) == ("study_small", 2)
+    (tmp_path / "own.toml").write_text(
+        '[budget]\nupdates = 5\n[arms.a]\nexperiment = "char.toml"\nseeds = 1\n'
+    )
+    assert load_study("own.toml").experiment("a").training.updates == 5
+    with pytest.raises(TextgenError, match=r"chr\n(.|\n)*did you mean 'char'"):
+        load_experiment("chr")
+    with pytest.raises(TextgenError, match="did you mean 'article/shift_3'"):
+        load_experiment("article/shift3")
+
+
+@pytest.fixture(scope="module")
+def schemas():
+    def printed(*options):
+        command = [sys.executable, "-m", "textgen.schema", *options]
+        text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        jsonschema.Draft202012Validator.check_schema(json.loads(text))
+        return jsonschema.Draft202012Validator(json.loads(text))
+
+    return {False: printed(), True: printed("--study")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_files_that_come_with_textgen_match_the_schema(path, schemas):
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    schemas["arms" in data].validate(data)
+    if "arms" not in data and "objective" in data and "include" not in data:
+        schemas[False].validate(load_experiment(path).resolved)
+
+
+@pytest.mark.parametrize(
+    ("text", "study"),
+    [
+        ("trainign = {}", False),
+        ("training.batch = 0", False),
+        ("training.batch = 'x'", False),
+        ("tokenizer.kind = 'wrods'", False),
+        ("tokenizer = 'wrods'", False),
+        ("tokenizer = { kind = 'characters', case = 'lower' }", False),
+        ("tokenizer.rare_words = { kind = 'unk', tags = 'fine' }", False),
+        ("corpus.fallback = 3", False),
+        ("backbone.adaptive_softmax.hed = 3", False),
+        ("arms.char = { experiment = 'char.toml', seeds = 0 }", True),
+        ("arms.char = { experiment = 'char.toml', sets = [] }", True),
+        ("threads = 0", True),
+    ],
+)
+def test_a_wrong_file_does_not_match_the_schema(text, study, schemas):
+    assert not schemas[study].is_valid(tomllib.loads(text))
+
+
+def test_the_schema_offers_every_kind_once(schemas):
+    choices = schemas[False].schema["properties"]["embedding"]["oneOf"]
+    names = [choice["$ref"].split("/")[-1] for choice in choices if "$ref" in choice]
+    kinds = [schemas[False].schema["$defs"][n]["properties"].get("kind") for n in names]
+    found = sorted(kind["const"] for kind in kinds if kind)
+    assert found == sorted(registry.plugin_table("embedding"))
+    assert {"include", "name", "seed", *PARTS} == set(schemas[False].schema["properties"])
+
+
+@pytest.mark.parametrize("command", [["--version"], ["run", "--version"], ["schema", "--version"]])
+def test_the_version_is_printed(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        sys.exit(cli.main(command))
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"textgen {textgen.__version__}\n"
+
+
+def test_the_cache_is_where_the_system_keeps_caches(tmp_path, monkeypatch):
+    monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.cache_folder() == tmp_path / "textgen"
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "own"))
+    assert cache.cache_folder() == tmp_path / "own"
+
+
+def test_every_flavour_of_tensorflow_will_do():
+    wrong = re.compile(r"""version\(\s*["']tensorflow""")
+    for path in (ROOT / "textgen").rglob("*.py"):
+        assert not wrong.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-cpu.lock"])
+def test_a_lock_has_every_dependency_and_no_address(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+    assert not re.search(r"https?:|file:|^-|/", text.replace(" \\\n", ""), re.MULTILINE)
+    if "cpu" in name:
+        assert "tensorflow" not in pinned
+        pinned["tensorflow"] = pinned["tensorflow-cpu"]
+    for line in PROJECT["project"]["dependencies"]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pinned[wanted.name.lower()]), line
+
+
+def test_the_wheel_carries_experiments_and_sources(tmp_path):
+    builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(ROOT))
+    paths = {each.distribution_path for each in builder.recurse_included_files()}
+    for path in FILES:
+        assert f"textgen/{path.relative_to(ROOT)}" in paths
+    assert {"textgen/data/SOURCES.toml", "textgen/py.typed", "textgen/core/__init__.pyi"} <= paths
+    assert all(path.startswith("textgen/") for path in paths)
+    assert not [path for path in paths if "results" in path or path.endswith((".sh", ".md"))]
