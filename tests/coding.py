@@ -11,11 +11,11 @@ import numpy as np
 
 from textgen.evaluation.likelihood import Stepper
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument
+from textgen.tokenizers.words.rare_words.classes import FittedClasses
 from textgen.tokenizers.words.rare_words.drop import Dropped
 from textgen.tokenizers.words.rare_words.neighbour import Substituted
-from textgen.tokenizers.words.rare_words.placeholders import Placeholders
 from textgen.tokenizers.words.rare_words.unk import NAME
-from textgen.tokenizers.words.spelling import DocumentCounts
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.tokenizer import WordTokenizer
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, UPPER
 
@@ -84,34 +84,34 @@ def spelled(coder, speller, name, known, earlier):
 
 def surface(coder, tokenizer, token, known, earlier):
     """What a token leaves open, or None if it leaves nothing."""
-    replacer = getattr(tokenizer, "replacer", None)
+    policy = getattr(tokenizer, "policy", None)
     if token == ESCAPE:
         return character(coder, known)
-    if isinstance(replacer, Placeholders) and FIRST_OWN <= token < replacer.first_word:
-        name = replacer.classes[token - FIRST_OWN]
-        return spelled(coder, replacer.speller, name, known, earlier)
-    if isinstance(replacer, Substituted) and token in replacer._able:
-        literal = replacer._able[token]
-        p = replacer._chances[literal]
+    if isinstance(policy, FittedClasses) and FIRST_OWN <= token < policy.first_word:
+        name = policy.classes[token - FIRST_OWN]
+        return spelled(coder, policy.speller, name, known, earlier)
+    if isinstance(policy, Substituted) and token in policy._able:
+        literal = policy._able[token]
+        p = policy._chances[literal]
         index = None if known is None else int(known != literal)
         if coder.choose(np.array([1 - p, p]), index):
-            return spelled(coder, replacer.speller, literal, known, earlier)
+            return spelled(coder, policy.speller, literal, known, earlier)
         return literal
     return None
 
 
-def gap(coder, replacer, known, earlier):
+def gap(coder, policy, known, earlier):
     """The words dropped in one gap, ``known`` as a list of pieces when encoding."""
     found = []
     while True:
         more = None if known is None else int(len(found) < len(known))
-        if not coder.choose(np.array([1 - replacer.missing, replacer.missing]), more):
+        if not coder.choose(np.array([1 - policy.missing, policy.missing]), more):
             return found
         piece = None if known is None else known[len(found)]
         core = None if piece is None else piece.removeprefix(" ")
         spaced = None if piece is None else int(piece != core)
-        spaced = coder.choose(np.array([1 - replacer.spaced, replacer.spaced]), spaced)
-        found.append(" " * spaced + spelled(coder, replacer.speller, NAME, core, earlier))
+        spaced = coder.choose(np.array([1 - policy.spaced, policy.spaced]), spaced)
+        found.append(" " * spaced + spelled(coder, policy.speller, NAME, core, earlier))
 
 
 def walk(coder, tokenizer, stepper, encoded, gaps):
@@ -119,11 +119,11 @@ def walk(coder, tokenizer, stepper, encoded, gaps):
     tokens, surfaces, earlier = [], [], DocumentCounts()
     known = None if encoded is None else [*encoded.tokens.tolist(), BOUNDARY]
     given = iter(()) if encoded is None else iter(encoded.surfaces)
-    dropped = isinstance(getattr(tokenizer, "replacer", None), Dropped)
+    dropped = isinstance(getattr(tokenizer, "policy", None), Dropped)
     while True:
         if dropped:
             pieces = None if encoded is None else gaps[len(surfaces)]
-            surfaces.append("".join(gap(coder, tokenizer.replacer, pieces, earlier)))
+            surfaces.append("".join(gap(coder, tokenizer.policy, pieces, earlier)))
         index = None if known is None else known[len(tokens)]
         token = coder.choose(stepper.probabilities(), index)
         stepper.append(token)
@@ -138,20 +138,20 @@ def walk(coder, tokenizer, stepper, encoded, gaps):
 
 
 def leaves_open(tokenizer, token, before):
-    replacer = getattr(tokenizer, "replacer", None)
+    policy = getattr(tokenizer, "policy", None)
     if token == ESCAPE:
         return True
-    if isinstance(replacer, Placeholders):
-        return FIRST_OWN <= token < replacer.first_word
+    if isinstance(policy, FittedClasses):
+        return FIRST_OWN <= token < policy.first_word
     cased = before in (CAPITAL, UPPER)
-    return isinstance(replacer, Substituted) and token in replacer._able and not cased
+    return isinstance(policy, Substituted) and token in policy._able and not cased
 
 
 def dropped_tokens(tokenizer, text):
     """The pieces missing in each gap of a text that lost its rare words."""
     from textgen.tokenizers.words.tokenizer import pretokenize
 
-    if not (isinstance(tokenizer, WordTokenizer) and isinstance(tokenizer.replacer, Dropped)):
+    if not (isinstance(tokenizer, WordTokenizer) and isinstance(tokenizer.policy, Dropped)):
         return []
     gaps = [[]]
     for piece in pretokenize(text):

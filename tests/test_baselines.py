@@ -12,11 +12,12 @@ from textgen.core import registry
 from textgen.data.loading import load_corpus
 from textgen.evaluation import likelihood
 from textgen.evaluation.baselines import TABLE
-from textgen.evaluation.baselines.kneser_ney import FALLBACK, KneserNey, discounts
+from textgen.evaluation.baselines.kneser_ney import KneserNey
 from textgen.evaluation.baselines.unigram import Unigram
 from textgen.evaluation.counting import baseline
 from textgen.evaluation.memory import tuned
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
+from textgen.tokenizers.kneser_ney import FALLBACK, discounts
 from textgen.tokenizers.tokens import BOUNDARY
 
 A, B = 2, 3
@@ -43,9 +44,9 @@ class Slow:
         self.order, self.size = order, size
         counts = [Counter() for _ in range(order + 1)]
         for text in texts:
-            padded = [BOUNDARY] * (order - 1) + [*map(int, text), BOUNDARY]
-            for end in range(order, len(padded) + 1):
-                for n in range(1, order + 1):
+            padded = [BOUNDARY, *map(int, text), BOUNDARY]
+            for end in range(2, len(padded) + 1):
+                for n in range(1, min(order, end) + 1):
                     counts[n][tuple(padded[end - n : end])] += 1
         self.counts = [Counter(), *({} for _ in range(order - 1)), counts[order]]
         for n in range(1, order):
@@ -78,11 +79,11 @@ class Slow:
         return (own - (d[min(own, 3) - 1] if own else 0)) / total + left / total * below
 
     def bits(self, text):
-        padded = [BOUNDARY] * (self.order - 1) + [*map(int, text), BOUNDARY]
-        width = self.order - 1
+        padded = [BOUNDARY, *map(int, text), BOUNDARY]
         return [
-            -np.log2(self.probability(tuple(padded[end - width : end]), padded[end]))
-            for end in range(width, len(padded))
+            -np.log2(self.probability(tuple(padded[max(0, end - self.order + 1) : end]), token))
+            for end, token in enumerate(padded)
+            if end
         ]
 
 
@@ -106,11 +107,18 @@ def test_worked_by_hand():
 
 
 def test_grams_at_the_start_of_a_document_keep_their_plain_counts():
-    # ^a 8 and ^b 2 times, not once each as continuations of ^^; all discounts fall back
+    # ^a 8 and ^b 2 times, though nothing stands before them; all discounts fall back
     model = KneserNey(3).fit([tokens("ab")] * 8 + [tokens("ba")] * 2, 4)
     single = 1 / 6 + 0.5 / 4
-    double = (8 - 1.5) / 10 + 0.25 * single
-    assert model.distribution([])[A] == pytest.approx((8 - 1.5) / 10 + 0.25 * double)
+    assert model.distribution([])[A] == pytest.approx((8 - 1.5) / 10 + 0.25 * single)
+
+
+def test_no_context_reaches_back_beyond_the_start_of_its_document():
+    # what follows ^ is counted once, however high the order
+    texts = documents(8, 150, 5, 0)
+    starts = [KneserNey(order).fit(texts, 7).distribution([]) for order in (3, 4, 9)]
+    np.testing.assert_allclose(starts[0], starts[1], rtol=0.05)
+    np.testing.assert_allclose(starts[1], starts[2], rtol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
+import json
+import math
 import sys
 import types
 
+import numpy as np
 import pytest
 from conftest import POLICIES, made_up
 
@@ -14,8 +18,7 @@ from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.words.rare_words.base import fitted_speller, loaded_speller
-from textgen.tokenizers.words.rare_words.placeholders import Placeholders
+from textgen.tokenizers.words.fitting import Words
 
 ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.plugin_table(point)]
 METHODS = {
@@ -77,41 +80,91 @@ def test_every_rare_word_policy_is_among_those_that_are_tested():
     }
 
 
-def test_a_policy_defined_elsewhere_is_one_line(monkeypatch):
-    """Rare words by their length, in one class, charged and brought back like all others."""
+POLICY = '''"""Rare words by their shape, a policy of another package."""
 
-    class ByLength(Placeholders):
-        def classify(self, pieces, rare):
-            return [self.classes[min(len(word.core), 4) // 3] for word in rare]
+from dataclasses import dataclass
 
-    @dataclasses.dataclass(frozen=True)
-    class Length:
-        """Short and long rare words."""
+from textgen.tokenizers import ClassPolicy
 
-        def fit(self, data):
-            names = ("short", "long")
-            speller = fitted_speller(data, ByLength(names, None).classify)
-            return ByLength(names, speller)
 
-        def load(self, state, vocabulary):
-            return ByLength(("short", "long"), loaded_speller(state["speller"], vocabulary))
+@dataclass(frozen=True)
+class Shape(ClassPolicy):
+    """One token for each shape: with digits, capitalised, or neither."""
+    digits: bool = True
+    classes = ("digits", "capital", "plain")
 
+    def classify(self, pieces, rare):
+        return [
+            "digits" if self.digits and word.core.isdigit()
+            else "capital" if word.core[:1].isupper()
+            else "plain"
+            for word in rare
+        ]
+'''
+
+
+@pytest.fixture
+def shape(monkeypatch):
+    """The policy in the table, as an installed package would have it."""
     module = types.ModuleType("policy_of_a_test")
-    module.Length = Length
     monkeypatch.setitem(sys.modules, "policy_of_a_test", module)
-    monkeypatch.setitem(registry.plugin_table("rare_words"), "length", "policy_of_a_test:Length")
+    exec(POLICY, module.__dict__)
+    monkeypatch.setitem(registry.plugin_table("rare_words"), "shape", "policy_of_a_test:Shape")
+    return module.Shape
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
+    """Charged, saved, decoded and generated like those that come with textgen, memory included."""
+    assert len(POLICY.splitlines()) <= 20
+    settings = {"kind": "shape", "digits": True, "memory": memory}
     experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
-            "tokenizer": {"kind": "words", "rare_words": "length"},
+            "tokenizer": {"kind": "words", "rare_words": settings},
             "objective": "next_token",
             "training": {"updates": 1},
         }
     )
-    assert experiment.resolved["tokenizer"]["rare_words"] == {"kind": "length"}
-    tokenizer = experiment.tokenizer.fit([made_up(40, 1)], [made_up(10, 2)], 1)
-    encoded = tokenizer.encode("the keeper watched unfathomable ox.")
-    assert encoded.replaced == 2
-    assert list(tokenizer.names[5:7]) == ["<short>", "<long>"]
+    assert experiment.resolved["tokenizer"]["rare_words"] == settings
+    texts = [made_up(40, 1) + " Akeley met 17 owls, 23 gulls and Wilmarth."]
+    tokenizer = experiment.tokenizer.fit(texts, [made_up(10, 2) + " Zadok Zadok 99."], 1)
+    text = "the keeper watched Cthulhu unfathomable 1928 Cthulhu."
+    encoded = tokenizer.encode(text)
+    assert encoded.replaced == 4
+    assert list(tokenizer.names[5:8]) == ["<digits>", "<capital>", "<plain>"]
+    shapes = [tokenizer.names[token] for token in encoded.tokens if 5 <= token < 8]
+    assert shapes == ["<capital>", "<plain>", "<digits>", "<capital>"]
     assert encoded.spelling_bits.min() > 0
-    assert tokenizer.decode(encoded) == "the keeper watched unfathomable ox."
+    first, *_, again = encoded.spelling_bits.tolist()
+    assert (again < first - 1) is memory
+    assert tokenizer.decode(encoded) == text
+    loaded = experiment.tokenizer.load(json.loads(json.dumps(tokenizer.state())))
+    np.testing.assert_array_equal(loaded.encode(text).tokens, encoded.tokens)
+    np.testing.assert_allclose(loaded.encode(text).spelling_bits, encoded.spelling_bits)
+    rendered = tokenizer.render(encoded.tokens, seed=2)
+    assert {name for _, _, name in rendered.filled} == {"digits", "capital", "plain"}
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_class_policy_of_another_package_keeps_the_sums_honest(shape, memory):
+    """Σ P(text) ≤ 1 over all short texts, under a uniform distribution over tokens."""
+    policy = shape(memory=memory)
+    tokenizer = Words(policy).fit(["a aA 1 A b abb 1a ab b A1b", "a A b"], ["a bA 1 bA 1"], 1)
+    token = math.log2(tokenizer.size)
+    total = hidden = 0.0
+    for length in range(6):
+        for characters in itertools.product("aA1 ", repeat=length):
+            encoded = tokenizer.encode("".join(characters))
+            bits = token * (len(encoded.tokens) + 1)
+            hidden += 2.0**-bits
+            total += 2.0 ** -(bits + encoded.spelling_bits.sum())
+    assert 0.05 < total <= 1
+    assert hidden > total
+
+
+@pytest.mark.parametrize("wrong", [["plain", "large"], ["plain"]])
+def test_a_class_policy_with_a_wrong_class_is_refused(shape, monkeypatch, wrong):
+    monkeypatch.setattr(shape, "classify", lambda self, pieces, rare: wrong)
+    with pytest.raises(ValueError, match=r"Shape.classify: 2 of .*'capital'.* received .*plain"):
+        Words(shape()).fit(["so so so owl gull"], [], 1)

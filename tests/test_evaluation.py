@@ -72,7 +72,7 @@ def test_a_token_tells_its_own_words(config):
     tokenizer = fitted(config)
     text = "The tide left one gull. THE KEEPER\n\nanswered: a zymurgical bell! "
     tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.layout(text).ends.tolist()
-    first_word = tokenizer.replacer.first_word if isinstance(config, Words) else ESCAPE + 1
+    first_word = tokenizer.policy.first_word if isinstance(config, Words) else ESCAPE + 1
     told = 0
     for token, (start, end) in zip(tokens, itertools.pairwise([0, *ends]), strict=True):
         if token >= first_word and "Neighbour" not in repr(config):

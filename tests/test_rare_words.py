@@ -22,6 +22,7 @@ from textgen.tokenizers.words.rare_words.pos import Pos
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form
 from textgen.tokenizers.words.rare_words.spell import Spell
 from textgen.tokenizers.words.rare_words.unk import Unk
+from textgen.tokenizers.words.recurrence import WordMemory
 from textgen.tokenizers.words.tokenizer import pretokenize
 from textgen.tokenizers.words.vocabulary import FIRST_OWN
 
@@ -48,11 +49,11 @@ def render(tokenizer, *names, before="", **options):
 
 
 def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
-    pool = tagged.replacer.pool("VBG")
+    pool = tagged.policy.pool("VBG")
     assert set(pool) == {"sleeping", "hooting"}
     drawn = {render(tagged, " was", "<VBG>", seed=s).text for s in range(20)}
     assert drawn == {" was sleeping", " was hooting"}
-    plural = tagged.replacer.pool("NNS")
+    plural = tagged.policy.pool("NNS")
     assert "owls" in plural
     assert "owl" not in plural
 
@@ -73,7 +74,7 @@ def test_a_or_an_fits_the_word_that_follows(tagged):
 
 
 def test_sentences_begin_with_a_capital_and_ordinary_words_with_none_elsewhere(tagged):
-    assert set(tagged.replacer.pool("JJ")) == {"Strange", "strange", "Babylonian"}
+    assert set(tagged.policy.pool("JJ")) == {"Strange", "strange", "Babylonian"}
     for seed in range(10):
         inside = render(tagged, " the", "<JJ>", " house", seed=seed).text
         assert inside in (" the strange house", " the Babylonian house")
@@ -95,7 +96,7 @@ def test_one_name_serves_a_passage(tagged):
 
 def test_with_a_cache_the_names_of_the_prompt_come_back_and_none_beside_itself():
     tokenizer = Words(Pos(memory=True)).fit([TEXT + RARE], [made_up(5, 2)], 1)
-    tokenizer.replacer.speller.memory = (0.5, 2.0)
+    tokenizer.policy.speller.memory = WordMemory(0.5, 2.0)
     before, together, heroes = "Zadok saw Zadok, and Zadok saw Zadok.", 0, 0
     for seed in range(40):
         text = render(tokenizer, " The", " man", "<NNP>", "<NNP>", before=before, seed=seed).text
@@ -143,7 +144,7 @@ def test_all_nouns_can_be_the_same_one():
     tokenizer = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
     own = [name for name in tokenizer.names[5:] if name.startswith("<")]
     assert own == ["<NOUN>", "<other>"]
-    assert {"owl", "owls", "Akeley", "unicorn"} <= set(tokenizer.replacer.pool("NOUN"))
+    assert {"owl", "owls", "Akeley", "unicorn"} <= set(tokenizer.policy.pool("NOUN"))
 
 
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():
@@ -151,13 +152,13 @@ def test_a_stand_in_is_realised_as_often_as_it_stands_in():
     tokenizer = Words(Neighbour(epochs=1)).fit([text], [RARE], 1)
     drawn = [render(tokenizer, " the", " house", seed=s) for s in range(300)]
     shares = sum(bool(r.filled) for r in drawn) / 300
-    the, house = (tokenizer.replacer._chances[word] for word in ("the", "house"))
+    the, house = (tokenizer.policy._chances[word] for word in ("the", "house"))
     assert shares == pytest.approx(1 - (1 - the) * (1 - house), abs=0.1)
 
 
 def test_a_neighbour_of_the_same_tag_has_it():
     tokenizer = Words(Neighbour(epochs=1, same_tag=True)).fit([TEXT + RARE], [RARE], 1)
-    stand_ins = tokenizer.replacer.stand_ins
+    stand_ins = tokenizer.policy.stand_ins
     assert stand_ins["owl"] in {"man", "dog", "house"}
     assert stand_ins["sleeping"] != "house"
 
@@ -170,7 +171,7 @@ def test_words_without_a_vector_are_guessed_by_their_ending():
 
 def test_clusters_hold_every_rare_training_word_once():
     tokenizer = Words(Cluster(clusters=4, epochs=1)).fit([TEXT + RARE], [RARE], 1)
-    members = [w for c in tokenizer.replacer.classes for w in tokenizer.replacer.pool(c)]
+    members = [w for c in tokenizer.policy.classes for w in tokenizer.policy.pool(c)]
     assert len(members) == len(set(members))
     assert {"owl", "Akeley", "hooting"} <= set(members)
 
@@ -198,8 +199,8 @@ def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
         return (far, aside) if word in NAMES else (aside, far)
 
     monkeypatch.setattr(cluster, "word_vectors", planted(place))
-    replacer = Words(Cluster(clusters=2)).fit([TEXT + RARE], [], 1).replacer
-    names, others = sorted((set(replacer.pool(c)) for c in replacer.classes), key=len)
+    policy = Words(Cluster(clusters=2)).fit([TEXT + RARE], [], 1).policy
+    names, others = sorted((set(policy.pool(c)) for c in policy.classes), key=len)
     assert names == NAMES
     assert {"owl", "hooting", "unicorn"} <= others
 
@@ -212,14 +213,14 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
         return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
 
     monkeypatch.setattr(neighbour, "word_vectors", planted(place))
-    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).replacer.stand_ins
+    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).policy.stand_ins
     assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
 
 
 def test_recall_is_what_makes_a_known_rare_word_cheap():
     text, tuning = TEXT + RARE, [TEXT + RARE]
-    with_it = Words(Unk()).fit([text], tuning, 1).replacer.speller
-    without = Words(Unk(recall=False)).fit([text], tuning, 1).replacer.speller
+    with_it = Words(Unk()).fit([text], tuning, 1).policy.speller
+    without = Words(Unk(recall=False)).fit([text], tuning, 1).policy.speller
     assert with_it.bits("Wilmarth", "unk") < without.bits("Wilmarth", "unk")
 
 

@@ -13,9 +13,9 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from textgen.tokenizers.tokens import CHARACTER_BITS
-from textgen.tokenizers.words import spelling
-from textgen.tokenizers.words.character_ngram import CharacterNgram
-from textgen.tokenizers.words.spelling import MEMORY, DocumentCounts, Speller
+from textgen.tokenizers.words.components import fit_characters, mixture_weights
+from textgen.tokenizers.words.recurrence import MEMORY, DocumentCounts
+from textgen.tokenizers.words.spelling import Speller
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
 VOCABULARY = ("aa", "aab", "b")
@@ -95,20 +95,20 @@ def test_mixture_weights_are_the_most_likely_under_their_prior():
         return -np.log(masses[5:] @ weights).sum() - strength * prior @ np.log(weights)
 
     expected = softmax([*minimize(cost, [0.0, 0.0], tol=1e-10).x, 0.0])
-    found = spelling._maximise(masses.tolist(), tuple(prior), strength)
+    found = mixture_weights(masses, tuple(prior), strength)
     assert found == pytest.approx(expected, abs=1e-3)
     assert abs(found[0] - prior[0]) > 0.01
 
 
-def test_kneser_ney_by_hand():
-    """Words ab, ac, order 2; codes a = 3, b = 4, c = 5. Pairs: begin–a twice, a–b, a–c, b–end and
-    c–end once, so D = 4 / (4 + 2). Below, different characters before a, b, c: 1, before the end:
-    2, so D = 3 / (3 + 2); below that 1/5 for each of a, b, c, the end and what was never seen."""
-    model = CharacterNgram(["\3\4", "\3\5"], 6, 2)
-    below = (1 - 3 / 5) / 5 + 3 / 5 * 4 / 5 * 1 / 5
-    expected = (1 - 4 / 6) / 2 + 4 / 6 * 2 / 2 * below
-    assert model.following("\3")[4] == pytest.approx(expected)
-    assert model.following("\3").sum() == pytest.approx(1)
+def test_character_n_grams_by_hand():
+    """Words ab, ac, order 2; codes a = 2, b = 3, c = 4, the end 0, one never seen 1. Pairs: begin–a
+    twice, a–b, a–c, b–end and c–end once. Below, different characters before a, b, c: 1, before the
+    end: 2; below that 1/5 for each code. All discounts are 0.5 for a count of 1, 1 for one of 2."""
+    model = fit_characters(["\2\3", "\2\4"], 2, 5)
+    below = (1 - 0.5) / 5 + (3 * 0.5 + 1) / 5 * 1 / 5
+    expected = (1 - 0.5) / 2 + 2 * 0.5 / 2 * below
+    assert model.distribution([2])[3] == pytest.approx(expected)
+    assert model.distribution([2]).sum() == pytest.approx(1)
 
 
 def test_saved_and_read_back_it_charges_the_same():
@@ -116,15 +116,22 @@ def test_saved_and_read_back_it_charges_the_same():
     model.tune({"A": ["ab", "bab"], "B": ["bbb"]})
     model.tune_memory([[("ab", "A"), ("bab", "A"), ("ab", "A")]])
     state = model.state()
-    again = Speller(
-        state["examples"], state["alphabet"], lambda: VOCABULARY,
-        pooled=state["pooled"], order=state["order"], weights=state["weights"],
-        memory=state["memory"],
-    )  # fmt: skip
+    again = Speller(alphabet="ab", vocabulary=lambda: VOCABULARY, **state)
     earlier = after(model, ["ab", "b☃"])
     for word in ("ab", "bbb", "abba", "☃"):
         assert again.bits(word, "A") == model.bits(word, "A")
         assert again.bits(word, "A", earlier) == model.bits(word, "A", earlier)
+
+
+def test_a_document_at_once_costs_what_its_words_cost_one_after_another():
+    words = [("ab", "A"), ("bbb", "B"), ("a☃", "A"), ("ab", "A"), ("ab", "B"), ("ab", "A")]
+    for memory in (None, (0.5, 2.0)):
+        at_once = speller(order=3, memory=memory).document_bits(words)
+        model, earlier = speller(order=3, memory=memory), DocumentCounts()
+        for (word, name), bits in zip(words, at_once, strict=True):
+            assert model.bits(word, name, earlier) == pytest.approx(bits)
+            model.remember(word, name, earlier)
+        assert (at_once[3] < at_once[0]) is (memory is not None)
 
 
 def after(model, words, name="A"):

@@ -155,7 +155,7 @@ def test_rare_words_of_the_prompt_come_back_in_what_is_written():
 
 def test_the_space_that_ends_a_prompt_is_no_rare_word_of_it():
     tokenizer = Words(Unk(memory=True)).fit([TEXT], [TEXT])
-    opened = tokenizer._opened("dog Nyarlathotep")
+    opened = tokenizer._placeholders("dog Nyarlathotep")
     assert [surface for _, surface in opened] == ["Nyarlathotep"]
-    assert tokenizer._opened("dog Nyarlathotep ") == opened
-    assert tokenizer._opened(" ") == []
+    assert tokenizer._placeholders("dog Nyarlathotep ") == opened
+    assert tokenizer._placeholders(" ") == []

@@ -1,17 +1,30 @@
 from .base import FILL as FILL
 from .base import Tokenizer as Tokenizer
+from .base import TokenizerConfig as TokenizerConfig
 from .characters import Characters as Characters
 from .encoding import encode_training as encode_training
 from .encoding import fit_tokenizer as fit_tokenizer
+from .kneser_ney import KneserNeyModel as KneserNeyModel
+from .kneser_ney import fit_kneser_ney as fit_kneser_ney
 from .stored import Stored as Stored
 from .tokens import BOUNDARY as BOUNDARY
 from .tokens import ESCAPE as ESCAPE
 from .tokens import EncodedDocument as EncodedDocument
+from .tokens import Layout as Layout
 from .tokens import Rendered as Rendered
 from .words.filling import SENTENCE_END as SENTENCE_END
 from .words.fitting import Words as Words
+from .words.rare_words.base import EncodedWords as EncodedWords
+from .words.rare_words.base import FillCallback as FillCallback
+from .words.rare_words.base import FittedPolicy as FittedPolicy
+from .words.rare_words.base import Placeholder as Placeholder
+from .words.rare_words.base import PolicyTrainingData as PolicyTrainingData
+from .words.rare_words.base import RareWord as RareWord
+from .words.rare_words.base import RareWordPolicy as RareWordPolicy
+from .words.rare_words.classes import ClassPolicy as ClassPolicy
 from .words.rare_words.unk import Unk as Unk
 from .words.tokenizer import pretokenize as pretokenize
+from .words.vocabulary import Vocabulary as Vocabulary
 from .words.vocabulary import split_space as split_space
 
 TABLE: dict[str, str]

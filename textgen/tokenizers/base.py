@@ -1,4 +1,4 @@
-"""What every tokenizer gives: a tokenizer fitted on the training split."""
+"""The interface of a tokenizer: settings that are fitted on the training split, and the result."""
 
 from __future__ import annotations
 
@@ -11,48 +11,55 @@ import numpy as np
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Layout, Rendered
 
 FILL = ("pool", "spell", "mark")
-"""How a generated placeholder becomes a word: drawn from the training words it stood for, newly
-spelled, or left standing as a mark."""
+"""How a generated placeholder is filled: by one of the training words it stood for, by a newly
+spelled one, or by a mark such as ``<unk>``."""
 
 
 class Tokenizer(ABC):
     """A fitted tokenizer. ``decode(encode(text)) == text`` for every string."""
 
     charged: bool = True
-    """Whether every bit of a text is paid for. If not, no figure of it may be printed."""
+    """Whether every bit of a text is charged. If not, there is no normalised distribution over the
+    raw text, and no figure of it may be printed."""
     extra_data: tuple[str, ...] = ()
-    """What it knows from elsewhere than the training split, in words for the reports."""
+    """Data from outside the training split that it uses, in words for the reports."""
     spaces_lead: bool = False
     """Whether the space before a word belongs to the word's own token."""
     unwritable: tuple[int, ...] = (BOUNDARY, ESCAPE)
-    """Tokens that generation never draws, since they stand for no text of their own."""
+    """Token ids that are never drawn in generation, since they stand for no text of their own."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """Number of tokens, the two reserved ones included."""
+        """Number of tokens in the vocabulary, V, the two reserved ones included."""
 
     @property
     @abstractmethod
     def characters_per_token(self) -> float:
-        """Average over some training text: how far a sample of so many tokens goes."""
+        """Average over some training text: how long a sample of so many tokens is."""
 
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """The text each token stands for, or its name where it stands for none; (size,)."""
+        """(V,): the text each token stands for, or its name where it stands for none."""
 
     @abstractmethod
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
-        """A text as tokens. ``training`` leaves out the charges, and may show the network tokens
-        that it would otherwise never see."""
+        """A text as token ids.
+
+        Args:
+            text: any string.
+            training: nothing is charged, and some known words may be encoded as rare ones, which
+                the network would otherwise never see.
+        """
 
     @abstractmethod
     def layout(self, text: str) -> Layout:
-        """Where in the text the tokens and surfaces of ``encode(text)`` stand."""
+        """Where in the text the tokens and placeholders of ``encode(text)`` stand."""
 
     @abstractmethod
-    def decode(self, encoded: EncodedDocument) -> str: ...
+    def decode(self, encoded: EncodedDocument) -> str:
+        """The text again, exactly."""
 
     @abstractmethod
     def render(
@@ -61,14 +68,14 @@ class Tokenizer(ABC):
         """Generated tokens as text.
 
         Args:
-            tokens: (n,) integers; reserved ones are left out.
+            tokens: (n,) integers, token ids; reserved ones are left out.
             before: the text that they continue.
             fill: one of :data:`FILL`.
-            seed: repeats the words that are drawn.
+            seed: of the words that fill placeholders.
         """
 
     def unknown(self, text: str) -> list[str]:
-        """The parts of a prompt that the model has no token for."""
+        """The parts of a prompt for which there is no token."""
         return []
 
     @abstractmethod
@@ -77,17 +84,21 @@ class Tokenizer(ABC):
 
 
 class TokenizerConfig(Protocol):
-    """The settings of a tokenizer; fitting and loading give its tokenizer."""
+    """The settings of a tokenizer: fitting and loading give the fitted one."""
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str], seed: int, alphabet: str = ""
     ) -> Tokenizer:
-        """Args:
-        texts: the training split, from which everything is learnt.
-        tuning: the validation split, on which a few numbers may be chosen.
-        seed: of whatever is random.
-        alphabet: characters of the training split that ``texts``, a sample of it, may lack.
+        """Learn everything from the training split.
+
+        Args:
+            texts: the training split, or a sample of a large one.
+            tuning: the validation split, on which a few numbers may be chosen.
+            seed: of whatever is random.
+            alphabet: characters of the training split that a sample of it may lack.
         """
         ...
 
-    def load(self, state: dict[str, Any]) -> Tokenizer: ...
+    def load(self, state: dict[str, Any]) -> Tokenizer:
+        """The fitted tokenizer from its ``state()``."""
+        ...

@@ -33,15 +33,17 @@ class Characters:
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
     ) -> CharacterTokenizer:
+        """A token for each character; arguments as in ``TokenizerConfig``."""
         return CharacterTokenizer(tuple(sorted(set(alphabet).union(*texts))))
 
     def load(self, state: dict[str, Any]) -> CharacterTokenizer:
+        """The fitted tokenizer from its ``state()``."""
         return CharacterTokenizer(tuple(state["characters"]))
 
 
 @dataclass(frozen=True)
 class CharacterTokenizer(Tokenizer):
-    """Token ``2 + i`` is the i-th character in code-point order."""
+    """Token id ``2 + i`` is the i-th character in code-point order."""
 
     alphabet: tuple[str, ...]
 
@@ -59,7 +61,8 @@ class CharacterTokenizer(Tokenizer):
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """The token of each code point up to the highest of the alphabet, and one for the rest."""
+        """Token ids of all code points up to the highest of the alphabet; the last entry stands for
+        all others."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
         size = int(points.max(initial=-1)) + 2
         table = np.full(size, ESCAPE, dtype=smallest_dtype(self.size))
@@ -71,7 +74,7 @@ class CharacterTokenizer(Tokenizer):
         for start in range(0, len(text), CHUNK):
             part = text[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
             points = np.frombuffer(part, dtype="<u4")
-            # whatever lies beyond the table has its last entry
+            # code points beyond the table get its last entry
             self._table.take(points, mode="clip", out=tokens[start : start + CHUNK])
         surfaces = tuple(text[i] for i in np.flatnonzero(tokens == ESCAPE))
         bits = np.full(len(surfaces), CHARACTER_BITS)
@@ -82,9 +85,9 @@ class CharacterTokenizer(Tokenizer):
         return Layout(np.arange(1, len(text) + 1), places)
 
     def decode(self, encoded: EncodedDocument) -> str:
-        hidden = iter(encoded.surfaces)
+        surfaces = iter(encoded.surfaces)
         return "".join(
-            next(hidden) if token == ESCAPE else self.alphabet[token - RESERVED]
+            next(surfaces) if token == ESCAPE else self.alphabet[token - RESERVED]
             for token in encoded.tokens.tolist()
         )
 

@@ -1,7 +1,10 @@
-"""The tokens that every tokenizer shares, and a text as tokens.
+"""The token ids that every tokenizer shares, and a document as token ids.
 
-``BOUNDARY`` (0) stands before the first and after the last token of a document, and for the
-padding before it. ``ESCAPE`` (1) stands for a character that the training text did not hold.
+A text is cut into *pieces*: characters, words with their leading space, numbers, runs of
+punctuation, or subwords. A *token* is an entry of the vocabulary, its number, the *token id*, is
+what a model reads. ``BOUNDARY`` (0) stands before the first and after the last token of a document,
+and for the padding before it. ``ESCAPE`` (1) stands for a character that the training text did not
+hold.
 """
 
 from __future__ import annotations
@@ -21,16 +24,18 @@ CHARACTER_BITS = math.log2(0x110000)
 
 @dataclass(frozen=True)
 class EncodedDocument:
-    """A text as tokens, and what the tokens do not say.
+    """A document as token ids, with the surface forms of its placeholders.
+
+    A placeholder is a token from which the text cannot be told, such as that of all rare words.
 
     Attributes:
-        tokens: (n,) unsigned integers, without boundaries.
-        surfaces: what each token that leaves something open stands for, in order of occurrence.
-        spelling_bits: (len(surfaces),) float64, −log2 P(surface | token) of each. Empty where the
-            text was encoded for training: nobody is charged for training text.
+        tokens: (n,) unsigned integers, the token ids, without boundaries.
+        surfaces: the surface form of each placeholder, in order of occurrence.
+        spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
+            Empty where the text was encoded for training, for which nothing is charged.
         characters: length of the text in characters.
-        pieces: the characters, words or subwords it was cut into before any was replaced.
-        replaced: how many pieces something else stands for, or nothing at all.
+        pieces: number of pieces.
+        replaced: number of pieces that were replaced by something else, or left out.
     """
 
     tokens: np.ndarray
@@ -43,15 +48,16 @@ class EncodedDocument:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which stretch of a text each of its tokens tells.
+    """The span of text that each token of a document stands for.
 
     Attributes:
-        ends: (n,) int64, never falling: how much of the text, in characters, is told once a token
-            is read and what it leaves open is known. A token whose end is that of the one before
-            (a case modifier, the first byte of a character) tells nothing by itself.
-        places: (m,) int64, the token that each surface belongs to; n for the end of the text.
+        ends: (n,) int64, never falling: where the text of each token ends, in characters from the
+            beginning of the document. A token that ends where the one before does (a case modifier,
+            the first byte of a character) stands for no text by itself.
+        places: (m,) int64, the place of the token that each surface form belongs to; n for the end
+            of the text.
         starts: (n,) int64, where each token's own text begins, if words may have been left out
-            before it, which then belong to its surface; else None.
+            before it, which then belong to its surface form; else None.
     """
 
     ends: np.ndarray
@@ -64,8 +70,9 @@ class Rendered:
     """Generated tokens as text.
 
     Attributes:
-        text: what is read.
-        filled: (start, end, token) of every stretch of ``text`` that fills in a placeholder.
+        text: with all placeholders filled.
+        filled: (start, end, name of the placeholder) of every span of ``text`` that fills one, in
+            characters.
     """
 
     text: str
@@ -73,5 +80,5 @@ class Rendered:
 
 
 def smallest_dtype(size: int) -> np.dtype[Any]:
-    """The narrowest unsigned integer type that holds tokens 0 … size − 1."""
+    """The narrowest unsigned integer type that holds token ids 0 … size − 1."""
     return np.dtype(np.min_scalar_type(size - 1))

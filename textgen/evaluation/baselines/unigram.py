@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from textgen.evaluation.baselines.kneser_ney import KneserNey, KneserNeyModel
+from textgen.evaluation.baselines.kneser_ney import KneserNey
+from textgen.tokenizers import KneserNeyModel
 
 
 @dataclass(frozen=True)

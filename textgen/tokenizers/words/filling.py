@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from textgen.tokenizers.tokens import Rendered
-from textgen.tokenizers.words.rare_words.base import Placeholder, Replacer
+from textgen.tokenizers.words.rare_words.base import FittedPolicy, Placeholder
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
@@ -21,32 +21,32 @@ VOWEL_SOUND = re.compile(
 
 
 class Writer:
-    """Text that grows, with the words that fill placeholders in it.
+    """A text that grows, with words in the place of its placeholders.
 
     One name serves a passage: the first name that is drawn, or the first two that stand side by
-    side, come back whenever a name is called for. Under a policy that remembers a document names
-    come back as often as it says, as all its words do, and none beside itself. "a" and "an" are
-    made to fit. A filled word is capitalised where a sentence begins; elsewhere a capital goes if
-    the word is known to be no name and to have a form without. Words that the network wrote out
+    side, come back whenever a name is called for. Under a policy with a memory of the document,
+    names come back as often as it says, as all its words do, but never next to themselves. "a" and
+    "an" are corrected. A filled word is capitalised where a sentence begins; elsewhere it loses its
+    capital if it is known to be no name and to have a form without. Words that the network spelled
     itself are left as they are.
 
     Args:
-        replacer: knows what a token stands for.
-        fill: ``"pool"``, ``"spell"`` or ``"mark"``.
-        random: what is drawn.
+        policy: draws the surface forms of placeholders.
+        fill: one of :data:`textgen.tokenizers.FILL`.
+        random: the source of random numbers.
         before: the text that is continued.
-        opened: tokens in it that leave something open, each with what it stands for.
+        earlier: the placeholders in it, each with its surface form.
     """
 
     def __init__(
         self,
-        replacer: Replacer,
+        policy: FittedPolicy,
         fill: str,
         random: Random,
         before: str,
-        opened: Iterable[tuple[int, str]] = (),
+        earlier: Iterable[tuple[int, str]] = (),
     ) -> None:
-        self._replacer, self._mode, self._random = replacer, fill, random
+        self._policy, self._mode, self._random = policy, fill, random
         self._parts: list[str] = []
         self._length = 0
         self._tail = before[-40:]
@@ -54,20 +54,20 @@ class Writer:
         self._names: dict[int, list[str]] = {}
         self._beside: list[str] = []
         self._earlier: dict[int, Counter[str]] = {}
-        for token, surface in opened:
+        for token, surface in earlier:
             self._earlier.setdefault(token, Counter())[surface] += 1
         self._last = (-2, -1)
-        self._token = self._revealed = -1
+        self._token = -1
 
     def surface(self, token: int, place: int) -> str:
-        """A surface for a generated token at ``place``."""
+        """A surface form for a generated placeholder at ``place``."""
         self._token = token
-        if self._mode == "mark" or not self._replacer.proper(token):
+        if self._mode == "mark" or not self._policy.proper(token):
             return self._surface(token)
         adjacent = self._last[0] == place - 1
         rank = self._last[1] + 1 if adjacent else 0
         self._last = (place, rank)
-        if self._replacer.remembers:
+        if self._policy.remembers:
             self._beside = self._beside if rank else []
             self._beside.append(self._surface(token, self._beside))
             return self._beside[-1]
@@ -77,43 +77,45 @@ class Writer:
         return known[min(rank, len(known) - 1)]
 
     def _surface(self, token: int, beside: Sequence[str] = ()) -> str:
-        """A word for ``token``; of the earlier ones none of those ``beside`` it."""
+        """A surface form for ``token``; of the earlier ones none of those ``beside`` it."""
         earlier = self._earlier.setdefault(token, Counter())
         offered = earlier
         if beside:
             offered = Counter({w: n for w, n in earlier.items() if w not in beside})
-        word = self._replacer.draw_surface(token, self._mode, self._random, offered)
+        word = self._policy.draw_surface(token, self._mode, self._random, offered)
         earlier[word] += 1
         return word
 
     def write(self, text: str) -> None:
+        """Append a text as it is."""
         if text:
             self._parts.append(text)
             self._length += len(text)
             self._tail = (self._tail + text)[-40:]
 
     def place(self, item: Placeholder) -> None:
-        """Append a filled word, made to fit, and note where it stands."""
+        """Append a filled word, adapted to its place, and note where it stands."""
         if not item.word:
             return
-        own, self._revealed, self._token = self._token < 0, self._token, -1
-        word = item.word if own or self._mode == "mark" else self._fit(item.word)
+        token, self._token = self._token, -1
+        spelled = token < 0  # by the network
+        word = item.word if spelled or self._mode == "mark" else self._fit(item.word, token)
         if item.spaced:
-            if not own:
+            if not spelled:
                 self._article(word)
             self.write(" ")
         start = self._length
         self.write(word)
         self._marks.append((start, self._length, item.token))
 
-    def _fit(self, word: str) -> str:
-        proper = self._replacer.proper(self._revealed)
+    def _fit(self, word: str, token: int) -> str:
+        proper = self._policy.proper(token)
         if proper and word.isupper():
             word = word[:1] + word[1:].lower()  # from a title, as a rule
         if SENTENCE_END.search(self._tail):
             return word[:1].upper() + word[1:]
         lower = word[:1].lower() + word[1:]
-        if proper is False and self._replacer.known(lower):
+        if proper is False and self._policy.known(lower):
             return lower
         return word
 
@@ -132,4 +134,5 @@ class Writer:
         self.write(last[: len(last) - len(found.group())] + right)
 
     def rendered(self) -> Rendered:
+        """The text so far."""
         return Rendered("".join(self._parts), tuple(self._marks))

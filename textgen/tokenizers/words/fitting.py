@@ -2,8 +2,8 @@
 
 A piece is a word with its apostrophes, a number, a run of one punctuation mark, a run of line ends,
 or any other single character; a single space before it belongs to it. Joined together the pieces
-are the text. Scored on one canonical sequence of tokens (a word that is known is never written
-otherwise), so the bits are an upper bound.
+are the text. A text is scored on one canonical sequence of tokens (a known word is never spelled),
+so the bits are an upper bound.
 
 Does not handle: languages written without spaces, where a piece is a whole clause.
 """
@@ -13,11 +13,15 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.words.rare_words.base import PolicyTrainingData, Rare, RareWords
+from textgen.tokenizers.words.rare_words.base import (
+    PolicyTrainingData,
+    RareWord,
+    RareWordPolicy,
+)
 from textgen.tokenizers.words.tokenizer import WordTokenizer, pretokenize
 from textgen.tokenizers.words.vocabulary import Vocabulary, folded, split_space
 
@@ -28,19 +32,19 @@ class Words:
 
     Args:
         rare_words: the policy for words outside the vocabulary.
-        minimum_count: a word belongs to the vocabulary if it occurs so often in the training split.
-            With 1 every word does; each second word that occurs once is then shown to the network
-            as a rare one all the same, for else it would never have seen any.
-        size: or the vocabulary is the so many most frequent words.
-        case: ``"kept"`` leaves words as they are and writes a case modifier only before a word that
-            is known in lower case alone; ``"factored"`` writes all words in lower case, behind a
-            modifier where they are capitalised.
+        minimum_count: a word belongs to the vocabulary if it occurs at least so often in the
+            training split. With 1 every word does; half of those that occur once are then shown to
+            the network as rare ones all the same, which otherwise it would never see.
+        size: in place of a minimum count, the number of words, the most frequent ones.
+        case: ``"kept"`` leaves words as they are and puts a case modifier only before a word that
+            is known in lower case alone; ``"factored"`` lower-cases all words and puts a modifier
+            before those that were capitalised.
 
     Raises:
         ValueError: both a size and a minimum count other than its default.
     """
 
-    rare_words: RareWords
+    rare_words: RareWordPolicy
     minimum_count: Count = 2
     size: Count | None = None
     case: Literal["kept", "factored"] = "kept"
@@ -52,7 +56,12 @@ class Words:
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
     ) -> WordTokenizer:
-        once: dict[str, str] = {}  # a string a type, not one a piece
+        """The fitted tokenizer; arguments as in :class:`textgen.tokenizers.base.TokenizerConfig`.
+
+        Raises:
+            TextgenError: no word occurs often enough.
+        """
+        once: dict[str, str] = {}  # one string for each type, not for each piece
         documents = [[once.setdefault(t, t) for t in pretokenize(text)] for text in texts]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
@@ -66,11 +75,10 @@ class Words:
             pooled=not withheld,
             seed=seed,
         )
-        replacer = self.rare_words.fit(data)
-        tokenizer = WordTokenizer(vocabulary, replacer, withheld, 1.0)
-        tokens = sum(len(tokenizer.code(pieces, withheld).tokens) for pieces in documents[:50])
+        fitted = WordTokenizer(vocabulary, self.rare_words.fit(data), withheld, 1.0)
+        tokens = sum(len(fitted.encode_pieces(p, withheld).tokens) for p in documents[:50])
         characters = sum(len(text) for text in texts[:50])
-        return WordTokenizer(vocabulary, replacer, withheld, max(characters, 1) / max(tokens, 1))
+        return replace(fitted, average=max(characters, 1) / max(tokens, 1))
 
     def _vocabulary(self, documents: list[list[str]], characters: Set[str]) -> Vocabulary:
         counts: Counter[str] = Counter()
@@ -98,7 +106,7 @@ class Words:
         )
 
     def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
-        """Words that occur once, half of them, where the vocabulary holds all words."""
+        """Half of the words that occur once, where the vocabulary holds all words."""
         if self.size is not None or self.minimum_count > 1:
             return frozenset()
         return frozenset(
@@ -108,15 +116,16 @@ class Words:
         )
 
     def load(self, state: dict[str, Any]) -> WordTokenizer:
+        """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(
             tuple(state["words"]),
             tuple(state["counts"]),
             self.case == "factored",
             state["characters"],
         )
-        replacer = self.rare_words.load(state["rare_words"], vocabulary)
+        policy = self.rare_words.load(state["rare_words"], vocabulary)
         return WordTokenizer(
-            vocabulary, replacer, self._withheld(vocabulary), state["characters_per_token"]
+            vocabulary, policy, self._withheld(vocabulary), state["characters_per_token"]
         )
 
 
@@ -130,9 +139,9 @@ def _fold(counts: Counter[str]) -> Counter[str]:
 
 def _rare(
     pieces: Sequence[str], vocabulary: Vocabulary, withheld: frozenset[str] = frozenset()
-) -> list[Rare]:
+) -> list[RareWord]:
     return [
-        Rare(piece, place)
+        RareWord(piece, place)
         for place, piece in enumerate(pieces)
         if piece in withheld or vocabulary.parts(piece) is None
     ]

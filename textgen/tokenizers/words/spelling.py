@@ -1,27 +1,20 @@
-"""P(word | token): what a replaced word costs, and how a new one is spelled.
+"""The word-spelling model, P(word | class): what a replaced word costs, and how a new one is made.
 
-A word that a token stands for is drawn from a mixture of up to three distributions: the training
-words the token stood for (the pool), a character model of those of its own class, and a character
-model of all words, frequent ones included, for they are built alike. Words of the vocabulary are
-never spelled, so the character models are divided by the mass they leave to other strings. What
-remains open is small and on the safe side: strings that the word pattern would cut in two keep
-their mass.
-
-A rare word that stood in a document comes back there, above all a name. With a memory of the
-document (Kuhn & De Mori 1990) the mixture becomes the base of a Pitman-Yor process over its rare
-words so far, one table a word (Teh 2006):
-
-    P(w | class, before) = (n(w) − d) / (n + θ) + (θ + d t) / (n + θ) · P(w | class)
-
-after n rare words of the class, n(w) of them w and t different ones.
+The word model generates a placeholder, a character model the spelling of the word behind it, after
+Mielke & Eisner, "Spell Once, Summon Anywhere: A Two-Level Open-Vocabulary Language Model", AAAI
+2019. Here the spelling comes from counts: a mixture of up to three distributions, which are the
+training words of the placeholder's class (the pool), character n-grams over those words, and
+character n-grams over all words, frequent ones included, for they are built alike. Words of the
+vocabulary are never spelled, so the n-grams are divided by the mass they leave to other strings.
+What remains open is small and on the safe side: strings that would be cut into two pieces keep
+their mass. :mod:`textgen.tokenizers.words.recurrence` adds a memory of the document.
 
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
-A character that training never saw is paid in full each time, also in a word that comes back.
+A character that training never saw is charged in full each time, also in a word that comes back.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections import Counter
@@ -32,38 +25,22 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.tokens import CHARACTER_BITS
-from textgen.tokenizers.words.character_ngram import (
-    END,
+from textgen.tokenizers.words.components import (
     FIRST,
     OTHER,
-    CharacterNgram,
+    OutOfVocabulary,
     Pool,
-    Without,
+    as_arrays,
+    fit_characters,
+    mixture_weights,
 )
+from textgen.tokenizers.words.recurrence import DocumentCounts, WordMemory, tuned_word_memory
 
 ORDERS = (4, 5, 6, 7)
 OWN = 200
 """A class has its own character model from so many different words on."""
 PRIOR = 20.0
 """A class's mixture weights are drawn towards those of all classes as by so many words."""
-DISCOUNTS = tuple(i / 20 for i in range(1, 20))
-STRENGTHS = tuple(2.0**i for i in range(-2, 11))
-MEMORY = (0.8, 32.0)
-"""Discount d and strength θ where no validation words tell better."""
-MEMORY_PRIOR = 0.25
-"""Weight of the squared distance from MEMORY, in ln θ and in log-odds of d, against nats."""
-
-
-class DocumentCounts:
-    """The rare words of a document so far, by class."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, Counter[str]] = {}
-        self.totals: Counter[str] = Counter()
-
-    def add(self, word: str, name: str) -> None:
-        self.counts.setdefault(name, Counter())[word] += 1
-        self.totals[name] += 1
 
 
 class Speller:
@@ -72,13 +49,13 @@ class Speller:
     Args:
         examples: class → word → occurrences in the training split: the rare words.
         alphabet: every character of the training split.
-        vocabulary: tells the words that are never spelled, once it is asked for a probability.
+        vocabulary: gives the words that are never spelled; called at the first probability.
         related: known words from which to learn how words are built.
         pooled: whether the examples can be met again, that is, are not in the vocabulary.
-        order: of the character models.
-        weights: class → weights of (pool, own character model, shared character model); the key
-            ``""`` holds those of a class that is not listed.
-        memory: (discount d, strength θ) of the memory of a document; None for none.
+        order: of the character n-grams.
+        weights: class → weights of (pool, own n-grams, shared n-grams); the key ``""`` holds those
+            of a class that is not listed.
+        memory: (discount d, strength θ) of the memory of the document; None for none.
     """
 
     def __init__(
@@ -97,12 +74,12 @@ class Speller:
         self.alphabet = "".join(sorted(alphabet))
         self.pooled, self.order = pooled, order
         self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
-        self.memory = (memory[0], memory[1]) if memory else None
+        self.memory = WordMemory(*memory) if memory else None
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
         self._never_spelled, self._related = vocabulary, related
         self._components: dict[str, tuple[Any, Any, Any]] = {}
-        self._logs: dict[tuple[str, str], float] = {}
+        self._logs: dict[str, dict[str, float]] = {}
 
     def _encode(self, word: str) -> str:
         codes = self._codes
@@ -126,20 +103,19 @@ class Speller:
         codes = {self._encode(w) for w in self._never_spelled()}
         return sorted(code for code in codes if chr(OTHER) not in code)
 
+    def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
+        return OutOfVocabulary(fit_characters(words, self.order, self._size), self._vocabulary)
+
     @cached_property
-    def _shared(self) -> Without:
-        return Without(CharacterNgram(self._words, self._size, self.order), self._vocabulary)
+    def _shared(self) -> OutOfVocabulary:
+        return self._n_grams(self._words)
 
     def _of(self, name: str) -> tuple[Any, Any, Any]:
-        """The components of a class: pool, own, shared; None where there is no such."""
+        """The components of a class: pool, own n-grams, shared ones; None for one it lacks."""
         if name not in self._components:
             members = {self._encode(w): n for w, n in self.examples.get(name, {}).items()}
-            own = None
-            if len(members) >= OWN:
-                own = Without(
-                    CharacterNgram(sorted(members), self._size, self.order), self._vocabulary
-                )
             pool = Pool(members, self._size) if members and self.pooled else None
+            own = self._n_grams(sorted(members)) if len(members) >= OWN else None
             self._components[name] = (pool, own, self._shared)
         return self._components[name]
 
@@ -149,64 +125,69 @@ class Speller:
         total = sum(w for w, _ in pairs)
         return [(w / total, c) for w, c in pairs if w] if total else [(1.0, self._shared)]
 
+    def _log_masses(self, codes: Sequence[str], name: str) -> list[float]:
+        """ln P(word | class) of each word, whatever came earlier."""
+        known = self._logs.setdefault(name, {})
+        if new := [code for code in dict.fromkeys(codes) if code not in known]:
+            logs = [math.log(weight) + c.log_masses(new) for weight, c in self._mixture(name)]
+            known.update(zip(new, np.logaddexp.reduce(logs).tolist(), strict=True))
+        return [known[code] for code in codes]
+
     def bits(self, word: str, name: str, earlier: DocumentCounts | None = None) -> float:
         """−log2 P(word | class, what came earlier), a character never seen named outright."""
         code = self._encode(word)
-        log = self._log_mass(code, name)
+        (log,) = self._log_masses([code], name)
         if self.memory and earlier and earlier.totals[name]:
-            new, discount = self._share_of_new(name, earlier), self.memory[0]
-            log += math.log(new)
-            if count := earlier.counts[name][code]:
-                held = (count - discount) / (earlier.totals[name] + self.memory[1])
+            log += math.log(self.memory.share_of_new(name, earlier))
+            if held := self.memory.share_of(code, name, earlier):
                 log = float(np.logaddexp(log, math.log(held)))
         return CHARACTER_BITS * code.count(chr(OTHER)) - log / math.log(2)
-
-    def _log_mass(self, code: str, name: str) -> float:
-        """ln P(word | class), whatever came earlier."""
-        if (code, name) not in self._logs:
-            logs = [math.log(weight) + part.log_mass(code) for weight, part in self._mixture(name)]
-            self._logs[code, name] = float(np.logaddexp.reduce(logs))
-        return self._logs[code, name]
-
-    def _share_of_new(self, name: str, earlier: DocumentCounts) -> float:
-        """The mass that the words of a document leave to P(word | class); only with a memory."""
-        discount, strength = self.memory or MEMORY
-        left = strength + discount * len(earlier.counts.get(name, ()))
-        return left / (earlier.totals[name] + strength)
 
     def remember(self, word: str, name: str, earlier: DocumentCounts) -> None:
         """Add a word of a class to what came earlier."""
         earlier.add(self._encode(word), name)
 
-    def charge(self, word: str, name: str, earlier: DocumentCounts) -> float:
-        """The bits of the next rare word of a document, which from now on is an earlier one."""
-        bits = self.bits(word, name, earlier)
-        self.remember(word, name, earlier)
+    def document_bits(self, words: Sequence[tuple[str, str]]) -> list[float]:
+        """−log2 P of each rare word of a document, given with its class, after those before it."""
+        self._prepare((self._encode(word), name) for word, name in words)
+        earlier, bits = DocumentCounts(), []
+        for word, name in words:
+            bits.append(self.bits(word, name, earlier))
+            self.remember(word, name, earlier)
         return bits
+
+    def _prepare(self, words: Iterable[tuple[str, str]]) -> None:
+        """Compute masses of words as codes, each with its class: faster at once than one by one."""
+        by_class: dict[str, list[str]] = {}
+        for code, name in words:
+            by_class.setdefault(name, []).append(code)
+        for name, codes in by_class.items():
+            self._log_masses(codes, name)
 
     def following(
         self, prefix: str, name: str, *, recall: bool = True, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
-        """What comes after the beginning of a word of a class; without ``recall``, of a new one.
+        """What may follow the first characters of a word of a class; without ``recall``, of a new
+        one.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
-            their probabilities, which sum to 1. The product along a word is exactly what ``bits``
-            charges.
+            (A,) float64, their probabilities, which sum to 1. The product along a word is exactly
+            what :meth:`bits` charges.
         """
         code = self._encode(prefix)
         parts = self._mixture(name)
         if self.memory and earlier and earlier.totals[name]:
-            new = self._share_of_new(name, earlier)
-            held = {word: n - self.memory[0] for word, n in earlier.counts[name].items()}
+            new = self.memory.share_of_new(name, earlier)
+            held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
             parts = [(1 - new, Pool(held, self._size)), *((w * new, p) for w, p in parts)]
         mixture = [(w, p) for w, p in parts if recall or not isinstance(p, Pool)]
         scale = max(part.log_prefix_mass(code) for _, part in mixture)
         mass = sum(weight * part.continuations(code, scale) for weight, part in mixture)
-        options, total = ["", "\ufffd", *self.alphabet], mass[END:].sum()
+        options, total = ["", "\ufffd", *self.alphabet], mass.sum()
         if total <= 0:  # no word outside the vocabulary begins so
             return options, np.eye(1, len(options))[0]
-        return options, mass[END:] / total
+        return options, mass / total
 
     def pick(
         self, name: str, generator: random.Random, *, new: bool, earlier: Counter[str] | None = None
@@ -215,9 +196,8 @@ class Speller:
         training words, as often as it occurred there, or, if it is to be ``new`` or there are none,
         a newly spelled one."""
         if self.memory and earlier:
-            discount, strength = self.memory
-            held = [n - discount for n in earlier.values()]
-            if generator.random() * (earlier.total() + strength) < sum(held):
+            held = [n - self.memory.discount for n in earlier.values()]
+            if generator.random() * (earlier.total() + self.memory.strength) < sum(held):
                 (word,) = generator.choices(list(earlier), held)
                 return word
         examples = self.examples.get(name, {})
@@ -227,18 +207,16 @@ class Speller:
         return word
 
     def draw(self, name: str, generator: random.Random, longest: int = 30) -> str:
-        """A new word of a class, spelled character by character, without white space. After too
-        many tries that end in known words, or in none, the last one is given as it is."""
+        """A new word of a class, spelled character by character, without white space. After 20
+        tries that end in known words, or in none, the last one is given as it is."""
         for _ in range(20):
             word = ""
             while len(word) < longest:
                 options, chances = self.following(word, name, recall=False)
                 weights = [
-                    0.0 if o == "\ufffd" or o.isspace() else p
+                    0.0 if o == "\ufffd" or o.isspace() or not (o or word) else p
                     for o, p in zip(options, chances, strict=True)
                 ]
-                if not word:
-                    weights[0] = 0.0
                 if not sum(weights):
                     break
                 (choice,) = generator.choices(options, weights)
@@ -250,83 +228,47 @@ class Speller:
         return word
 
     def tune(self, words: Mapping[str, Sequence[str]]) -> None:
-        """Choose the order and the weights by the likelihood of validation words of each class.
-
-        The weights by expectation-maximisation (Jelinek & Mercer 1980).
-        """
-        everything = [self._encode(w) for each in words.values() for w in each]
-        if not everything:
+        """Choose the order and the weights by the likelihood of validation words of each class."""
+        codes = {name: [self._encode(w) for w in each] for name, each in words.items() if each}
+        if not codes:
             return
+        everything = as_arrays([code for each in codes.values() for code in each])
 
-        def cost(order: int) -> float:
-            model = CharacterNgram(self._words, self._size, order)
-            return -sum(map(model.log_mass, everything))
+        def likelihood(order: int) -> float:
+            return fit_characters(self._words, order, self._size).log_masses(everything).sum()
 
-        self.order = min(ORDERS, key=cost)
+        self.order = max(ORDERS, key=likelihood)
         self.__dict__.pop("_shared", None)
         self._components.clear()
         self._logs.clear()
         rows = {
-            name: [
-                [math.exp(p.log_mass(self._encode(w))) if p else 0.0 for p in self._of(name)]
-                for w in each
-            ]
-            for name, each in words.items()
+            name: np.stack(
+                [np.exp(c.log_masses(each)) if c else np.zeros(len(each)) for c in self._of(name)],
+                axis=1,
+            )
+            for name, each in codes.items()
         }
-        common = _maximise([row for each in rows.values() for row in each], (1 / 3,) * 3, 0.5)
+        common = mixture_weights(np.concatenate(list(rows.values())), (1 / 3,) * 3, 0.5)
         self.weights = {"": common}
-        self.weights |= {n: _maximise(r, common, PRIOR) for n, r in rows.items() if r}
+        self.weights |= {
+            name: mixture_weights(masses, common, PRIOR) for name, masses in rows.items()
+        }
 
-    def tune_memory(self, documents: Iterable[Iterable[tuple[str, str]]]) -> None:
-        """Choose discount and strength by the likelihood of the rare words, each with its class, of
-        whole validation documents; gives the speller a memory. To be called once it is tuned."""
-        rows = []
-        for document in documents:
-            earlier = DocumentCounts()
-            for word, name in document:
-                code, before = self._encode(word), earlier.counts.get(name, Counter())
-                new = math.exp(self._log_mass(code, name))
-                rows.append((before[code], len(before), earlier.totals[name], new))
-                earlier.add(code, name)
-        self.memory = MEMORY
-        if rows:
-            counts, types, totals, new = np.array(rows).T
-
-            def cost(setting: tuple[float, float]) -> float:
-                d, strength = setting
-                far = (
-                    math.log(strength / MEMORY[1]) ** 2 + (_log_odds(d) - _log_odds(MEMORY[0])) ** 2
-                )
-                mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
-                told = float(np.log(np.maximum(mass / (totals + strength), 1e-300)).sum())
-                return MEMORY_PRIOR * far - told
-
-            self.memory = min(itertools.product(DISCOUNTS, STRENGTHS), key=cost)
+    def tune_memory(self, documents: Iterable[Sequence[tuple[str, str]]]) -> None:
+        """Give the speller a memory, its settings chosen by the likelihood of the rare words, each
+        with its class, of whole validation documents. To be called once it is tuned."""
+        coded = [[(self._encode(word), name) for word, name in words] for words in documents]
+        self._prepare(word for words in coded for word in words)
+        self.memory = tuned_word_memory(
+            [[(c, name, math.exp(*self._log_masses([c], name))) for c, name in w] for w in coded]
+        )
 
     def state(self) -> dict[str, Any]:
+        """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
         return {
             "examples": self.examples,
-            "alphabet": self.alphabet,
             "pooled": self.pooled,
             "order": self.order,
             "weights": {name: list(weights) for name, weights in self.weights.items()},
-            **({"memory": list(self.memory)} if self.memory else {}),
+            "memory": list(self.memory) if self.memory else None,
         }
-
-
-def _log_odds(share: float) -> float:
-    return math.log(share / (1 - share))
-
-
-def _maximise(
-    rows: Sequence[Sequence[float]], prior: Sequence[float], strength: float
-) -> tuple[float, ...]:
-    """Mixture weights that make the rows of component masses likely, drawn towards a prior."""
-    masses, before = np.array(rows), np.array(prior)
-    masses = masses[masses.sum(axis=1) > 0]
-    weights = before
-    for _ in range(50):
-        shares = masses * weights
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
-    return tuple(float(w) for w in weights)

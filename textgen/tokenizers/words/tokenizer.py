@@ -1,4 +1,4 @@
-"""A text as words and back: pieces, their tokens, and what is written for them."""
+"""A text as words and back: pieces, their tokens, and the words that fill placeholders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ import numpy as np
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import EncodedDocument, Layout, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import Writer
-from textgen.tokenizers.words.rare_words.base import EncodedWords, Placeholder, Rare, Replacer
+from textgen.tokenizers.words.rare_words.base import (
+    EncodedWords,
+    FittedPolicy,
+    Placeholder,
+    RareWord,
+)
 from textgen.tokenizers.words.vocabulary import (
     FIRST_OWN,
     JOIN,
@@ -36,17 +41,25 @@ def pretokenize(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class WordTokenizer(Tokenizer):
-    """Tokens: the two reserved ones, the modifiers, the policy's own, the words by frequency."""
+    """Token ids in this order: the two reserved ones, the modifiers, those of the rare-word policy,
+    and the words, frequent ones first.
+
+    Args:
+        vocabulary: the words with tokens of their own.
+        policy: what becomes of the other words.
+        withheld: words of the vocabulary that are shown as rare ones in training.
+        average: characters per token over some training text.
+    """
 
     spaces_lead = True
     vocabulary: Vocabulary
-    replacer: Replacer
+    policy: FittedPolicy
     withheld: frozenset[str]
     average: float
 
     @property
     def size(self) -> int:
-        return self.replacer.first_word + len(self.vocabulary.words)
+        return self.policy.first_word + len(self.vocabulary.words)
 
     @property
     def characters_per_token(self) -> float:
@@ -54,41 +67,44 @@ class WordTokenizer(Tokenizer):
 
     @property
     def charged(self) -> bool:  # type: ignore[override]  # the policy decides
-        return self.replacer.charged
+        return self.policy.charged
 
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the policy knows
-        return self.replacer.extra_data
+        return self.policy.extra_data
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the policy adds some
-        return (*Tokenizer.unwritable, *self.replacer.unwritable)
+        return (*Tokenizer.unwritable, *self.policy.unwritable)
 
     @cached_property
     def names(self) -> Sequence[str]:
         words = self.vocabulary.words
-        return ("<boundary>", "<escape>", *MODIFIERS, *self.replacer.names, *words)
+        return ("<boundary>", "<escape>", *MODIFIERS, *self.policy.names, *words)
 
-    def code(
-        self, pieces: Sequence[str], withheld: frozenset[str], charge: bool = False
+    def encode_pieces(
+        self, pieces: Sequence[str], withheld: frozenset[str] = frozenset(), charge: bool = False
     ) -> EncodedWords:
-        """The pieces of a document as tokens; ``withheld`` words are treated as rare."""
+        """The pieces of a document as tokens; ``withheld`` words are treated as rare ones."""
         items = [item for each in self._items(pieces, withheld) for item in each]
-        return self.replacer.encode(items, pieces, charge)
+        return self.policy.encode(items, pieces, charge)
 
-    def _items(self, pieces: Sequence[str], withheld: frozenset[str]) -> Iterator[list[int | Rare]]:
-        """What the replacer is given for each piece: its tokens, or that it is rare."""
-        first = self.replacer.first_word
+    def _items(
+        self, pieces: Sequence[str], withheld: frozenset[str] = frozenset()
+    ) -> Iterator[list[int | RareWord]]:
+        """What the policy is given for each piece: its tokens, or that it is rare."""
+        first = self.policy.first_word
         for place, piece in enumerate(pieces):
             parts = self.vocabulary.parts(piece)
             if parts is None or piece in withheld:
-                yield [Rare(piece, place)]
+                yield [RareWord(piece, place)]
             else:
                 yield [*parts[0], first + parts[1]]
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text)
-        coded = self.code(pieces, self.withheld if training else frozenset(), not training)
+        withheld = self.withheld if training else frozenset()
+        coded = self.encode_pieces(pieces, withheld, charge=not training)
         return EncodedDocument(
             np.array(coded.tokens, dtype=smallest_dtype(self.size)),
             tuple(coded.surfaces),
@@ -100,31 +116,31 @@ class WordTokenizer(Tokenizer):
 
     def layout(self, text: str) -> Layout:
         pieces = pretokenize(text)
-        coded = self.code(pieces, frozenset())
-        ends, told = list[int](), 0
-        for piece, items in zip(pieces, self._items(pieces, frozenset()), strict=True):
-            ends += [told] * (len(items) - 1)  # modifiers tell nothing by themselves
-            told += len(piece)
-            ends.append(told)
+        coded = self.encode_pieces(pieces)
+        ends, position = list[int](), 0
+        for piece, items in zip(pieces, self._items(pieces), strict=True):
+            ends += [position] * (len(items) - 1)  # modifiers stand for no text by themselves
+            position += len(piece)
+            ends.append(position)
         sources = np.array(coded.sources, dtype=np.int64)
         before = np.array([0, *ends])[sources]
         last = np.append(sources[1:] != sources[:-1], True)[: len(sources)]
-        # of the tokens of one item the last tells it; between two there may be words left out
+        # of the tokens of one item the last ends it; between two items words may have been dropped
         ends_of = np.where(last, np.array([*ends, 0])[sources], before)
         return Layout(ends_of, np.array(coded.places, dtype=np.int64), before)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
-        items = self.replacer.decode(encoded.tokens.tolist(), lambda token, place: next(surfaces))
-        words = _Words(self.vocabulary, self.replacer.first_word)
+        items = self.policy.decode(encoded.tokens.tolist(), lambda token, place: next(surfaces))
+        words = _Words(self.vocabulary, self.policy.first_word)
         return "".join(words.text(item) for item in items)
 
     def render(
         self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
     ) -> Rendered:
-        writer = Writer(self.replacer, fill, Random(seed), before, self._opened(before))
-        words = _Words(self.vocabulary, self.replacer.first_word)
-        for item in self.replacer.decode([int(s) for s in tokens], writer.surface):
+        writer = Writer(self.policy, fill, Random(seed), before, self._placeholders(before))
+        words = _Words(self.vocabulary, self.policy.first_word)
+        for item in self.policy.decode([int(s) for s in tokens], writer.surface):
             if isinstance(item, Placeholder):
                 words.text(item)
                 writer.place(item)
@@ -132,13 +148,13 @@ class WordTokenizer(Tokenizer):
                 writer.write(words.text(item))
         return writer.rendered()
 
-    def _opened(self, prompt: str) -> list[tuple[int, str]]:
-        """The tokens of a prompt that leave something open, each with what it stands for, if the
-        policy has a use for them; its last space belongs to the word that comes next."""
+    def _placeholders(self, prompt: str) -> list[tuple[int, str]]:
+        """The placeholders of a prompt, each with its surface form, if the policy remembers them;
+        the last space of the prompt belongs to the word that comes next."""
         prompt = prompt.removesuffix(" ")
-        if not prompt or not self.replacer.remembers:
+        if not prompt or not self.policy.remembers:
             return []
-        coded = self.code(pretokenize(prompt), frozenset())
+        coded = self.encode_pieces(pretokenize(prompt))
         places = zip(coded.places, coded.surfaces, strict=True)
         return [(coded.tokens[place], surface) for place, surface in places]
 
@@ -148,7 +164,7 @@ class WordTokenizer(Tokenizer):
             "counts": list(self.vocabulary.counts),
             "characters": self.vocabulary.characters,
             "characters_per_token": self.average,
-            "rare_words": self.replacer.state(),
+            "rare_words": self.policy.state(),
         }
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from textgen.tokenizers.tokens import RESERVED
 
 JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
-"""Modifiers of the word behind them: without its leading space, with a capital, all capitals."""
-REMEMBERED = 500_000
-"""Pieces whose parts are kept."""
+"""Modifiers of the word that follows: without its leading space, capitalised, upper-cased."""
+CACHED = 500_000
+"""Most pieces whose parts are kept."""
 MODIFIERS = ("<join>", "<capital>", "<upper>")
 FIRST_OWN = RESERVED + len(MODIFIERS)
 
@@ -22,8 +22,8 @@ class Vocabulary:
     Attributes:
         words: pieces with their leading spaces, frequent ones first.
         counts: how often each occurs in the training split.
-        factored: case is always carried by a modifier; else only where a word is not known as it
-            stands.
+        factored: capitals are always encoded by a modifier; else only where a word is not known
+            with its capitals.
         characters: every character of the training split.
     """
 
@@ -43,7 +43,7 @@ class Vocabulary:
     def parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
         """Modifiers and index of the word that together are ``piece``; None if it is rare."""
         if piece not in self._known:
-            if len(self._known) > REMEMBERED:
+            if len(self._known) > CACHED:
                 self._known.clear()
             self._known[piece] = self._parts(piece)
         return self._known[piece]
@@ -62,12 +62,12 @@ class Vocabulary:
 
     @cached_property
     def cores(self) -> frozenset[str]:
-        """The words that are known behind a space, without it."""
+        """The words that are known with a leading space, without it."""
         return frozenset(w.removeprefix(" ") for w in self.words if w[:1] == " " and w != " ")
 
     @cached_property
     def never_spelled(self) -> frozenset[str]:
-        """The strings, without leading space, that are never rare whatever stands before them."""
+        """The strings, without leading space, that are never rare, with or without a space."""
         forms = self.cores | {
             form for w in self.cores for form in (w[:1].upper() + w[1:], w.upper())
         }
@@ -82,9 +82,9 @@ def split_space(piece: str) -> tuple[str, str]:
 
 
 def folded(word: str) -> list[tuple[tuple[int, ...], str]]:
-    """The modifier and lower-cased form of a capitalised or upper-cased word, if they give it back.
+    """The modifier and lower-cased form of a capitalised or upper-cased word, if they restore it.
 
-    One letter counts as capitalised, not as upper-cased.
+    A single letter counts as capitalised, not as upper-cased.
     """
     for modifier in (CAPITAL, UPPER):
         lower = word[:1].lower() + word[1:] if modifier == CAPITAL else word.lower()

@@ -1,4 +1,4 @@
-"""PLUG-IN: what stands in for a rare word."""
+"""PLUG-IN: what stands in for a rare word; by class, see ``ClassPolicy`` in ``classes.py``."""
 
 TABLE = {
     "unk": "textgen.tokenizers.words.rare_words.unk:Unk",

@@ -1,9 +1,12 @@
-"""What every rare-word policy gives: a replacer fitted on the training split.
+"""What every rare-word policy gives: a fitted policy, which stands in for rare words.
 
-The word tokenizer cuts a text into pieces, a leading space belonging to its piece. Pieces of the
-vocabulary become a token each, behind modifiers where only another form of the word is known. The
-rest are rare, and the replacer's business. It owns the tokens from ``FIRST_OWN`` on; those of the
-vocabulary's words follow, the frequent ones first.
+The word tokenizer cuts a text into pieces, a leading space belonging to its piece. A piece of the
+vocabulary becomes one token, behind modifiers where only another form of the word is known. The
+other pieces are rare, and the policy decides what becomes of them. Its own tokens have the ids from
+``FIRST_OWN`` on; those of the vocabulary's words follow, frequent ones first.
+
+A policy that sorts rare words into classes needs none of this: see
+:class:`textgen.tokenizers.words.rare_words.classes.ClassPolicy`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -21,18 +23,20 @@ from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary, spl
 
 
 @dataclass(frozen=True)
-class Rare:
-    """A piece that is not in the vocabulary: ``pieces[place]`` of its document."""
+class RareWord:
+    """A piece outside the vocabulary: ``pieces[place]`` of its document."""
 
     piece: str
     place: int
 
     @property
     def core(self) -> str:
+        """The piece without its leading space."""
         return split_space(self.piece)[1]
 
     @property
     def spaced(self) -> bool:
+        """Whether the piece has a leading space."""
         return self.piece != self.core
 
     @property
@@ -47,7 +51,7 @@ class PolicyTrainingData:
 
     Attributes:
         documents: the pieces of each training document.
-        rare: the rare pieces of each training document.
+        rare: the rare words of each training document.
         tuning, tuning_rare: the same of the validation documents, for tuning alone.
         vocabulary: the words with tokens of their own.
         pooled: whether the rare words of training are outside the vocabulary; where it holds every
@@ -56,9 +60,9 @@ class PolicyTrainingData:
     """
 
     documents: Sequence[Sequence[str]]
-    rare: Sequence[Sequence[Rare]]
+    rare: Sequence[Sequence[RareWord]]
     tuning: Sequence[Sequence[str]]
-    tuning_rare: Sequence[Sequence[Rare]]
+    tuning_rare: Sequence[Sequence[RareWord]]
     vocabulary: Vocabulary
     pooled: bool
     seed: int
@@ -66,10 +70,12 @@ class PolicyTrainingData:
 
 @dataclass
 class EncodedWords:
-    """A document as tokens, growing; the attributes are those of ``EncodedDocument``.
+    """A document as token ids, while it is being encoded.
 
-    ``sources`` holds the number of the item that each token came from, ``places`` the token that
-    each surface belongs to.
+    Attributes:
+        tokens, surfaces, bits, replaced: as those of ``EncodedDocument``.
+        sources: for each token, the number of the item it came from.
+        places: for each surface form, the place of its token in ``tokens``.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -80,41 +86,46 @@ class EncodedWords:
     places: list[int] = field(default_factory=list)
 
     def add(self, source: int, *tokens: int) -> None:
-        """Tokens of an item."""
+        """Append the tokens of one item."""
         self.tokens += tokens
         self.sources += [source] * len(tokens)
 
-    def leave_open(self, surface: str, *bits: float) -> None:
-        """What the last token stands for, and its charge if there is one."""
+    def add_surface(self, surface: str) -> None:
+        """Append the surface form of the last token, a placeholder."""
         self.surfaces.append(surface)
         self.places.append(len(self.tokens) - 1)
-        self.bits += bits
 
 
 @dataclass(frozen=True)
 class Placeholder:
-    """Text that a token stood for: ``word`` behind its leading space, if ``spaced``."""
+    """A placeholder that has been filled.
+
+    Attributes:
+        word: its surface form.
+        spaced: whether a space stands before it.
+        token: what it is called where filled words are marked.
+    """
 
     word: str
     spaced: bool
     token: str
 
 
-Fill = Callable[[int, int], str]
-"""(token, its place among the tokens) → the surface it stands for."""
+FillCallback = Callable[[int, int], str]
+"""(token id, its place in the document) → the surface form of a placeholder."""
 
 
-class Replacer(ABC):
-    """A fitted policy."""
+class FittedPolicy(ABC):
+    """A policy fitted on the training split."""
 
     charged: bool = True
-    """Whether it pays for everything it hides."""
+    """Whether every bit of what it hides is charged."""
     extra_data: tuple[str, ...] = ()
-    """What it knows from elsewhere than the training split."""
+    """Data from outside the training split that it uses, in words for the reports."""
     unwritable: tuple[int, ...] = ()
-    """Tokens of its own that generation never draws."""
+    """Tokens of its own that are never drawn in generation."""
     names: tuple[str, ...] = ()
-    """Its own tokens' names, ``FIRST_OWN`` and up."""
+    """The names of its own tokens, from ``FIRST_OWN`` on."""
 
     @property
     def remembers(self) -> bool:
@@ -128,29 +139,34 @@ class Replacer(ABC):
 
     @abstractmethod
     def encode(
-        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
     ) -> EncodedWords:
-        """A document as tokens.
+        """A document as token ids.
 
         Args:
             items: tokens of known words and modifiers, and the rare words between them.
-            pieces: the whole document, for those that look around.
-            charge: whether the bits are wanted; else they stay empty.
+            pieces: all pieces of the document, for policies that look at the context.
+            charge: whether to compute the bits of the surface forms; otherwise there are none.
         """
 
     @abstractmethod
-    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
-        """The tokens of known words and modifiers, and the text between them. ``fill`` is asked
-        once for each token that leaves something open, in order."""
+    def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
+        """The tokens of known words and modifiers, and the filled placeholders between them;
+        ``fill`` is called once for each placeholder, in order."""
 
     def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
-        """A surface for a generated token: what ``fill`` answers when there is no text.
-        ``earlier`` are the words that this token stood for in the passage. Every policy whose
-        tokens leave something open supplies it."""
+        """A surface form for a generated placeholder; to be defined wherever there are any.
+
+        Args:
+            token: its id.
+            mode: one of :data:`textgen.tokenizers.FILL`.
+            random: the source of random numbers.
+            earlier: the surface forms of this token so far in the passage, counted.
+        """
         raise NotImplementedError
 
     def known(self, word: str) -> bool:
-        """Whether the training split has this word as it stands."""
+        """Whether the training split has this word in exactly this form."""
         return False
 
     def proper(self, token: int) -> bool | None:
@@ -162,54 +178,55 @@ class Replacer(ABC):
         """Everything ``load`` needs, as JSON data."""
 
 
-class RareWords(Protocol):
-    """The settings of a policy."""
+class RareWordPolicy(Protocol):
+    """The settings of a policy: fitting and loading give the fitted one."""
 
-    def fit(self, data: PolicyTrainingData) -> Replacer: ...
-    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Replacer: ...
+    def fit(self, data: PolicyTrainingData) -> FittedPolicy: ...
+    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedPolicy: ...
 
 
-def fitted_speller(
-    data: PolicyTrainingData,
-    classes: Callable[[Sequence[str], Sequence[Rare]], Sequence[str]],
-    memory: bool = False,
-) -> Speller:
+Classify = Callable[[Sequence[str], Sequence[RareWord]], Sequence[str]]
+"""(pieces of a document, its rare words) → the class of each."""
+
+
+def fit_speller(data: PolicyTrainingData, classify: Classify, memory: bool) -> Speller:
     """The spelling model of the training split's rare words by class, tuned on validation."""
     examples: dict[str, Counter[str]] = {}
-    for pieces, rare in zip(data.documents, data.rare, strict=True):
-        for name, word in zip(classes(pieces, rare), rare, strict=True):
-            examples.setdefault(name, Counter())[word.core] += 1
-    speller = Speller(
-        examples,
-        data.vocabulary.characters,
-        partial(getattr, data.vocabulary, "never_spelled"),
-        data.vocabulary.cores,
-        pooled=data.pooled,
-    )
-    documents = [
-        list(zip((word.core for word in rare), classes(pieces, rare), strict=True))
-        for pieces, rare in zip(data.tuning, data.tuning_rare, strict=True)
-    ]
+    for document in _classified(data.documents, data.rare, classify):
+        for word, name in document:
+            examples.setdefault(name, Counter())[word] += 1
+    speller = _speller(data.vocabulary, examples=examples, pooled=data.pooled)
+    documents = _classified(data.tuning, data.tuning_rare, classify)
     words: dict[str, list[str]] = {}
     for document in documents:
-        # a memory tells what comes again
-        for core, name in dict.fromkeys(document) if memory else document:
-            words.setdefault(name, []).append(core)
+        # with a memory only the first occurrence in a document is new to it
+        for word, name in dict.fromkeys(document) if memory else document:
+            words.setdefault(name, []).append(word)
     speller.tune(words)
     if memory:
         speller.tune_memory(documents)
     return speller
 
 
-def loaded_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
-    """The spelling model as it was fitted."""
+def load_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
+    """The spelling model as it was fitted, from its ``state()``."""
+    return _speller(vocabulary, **state)
+
+
+def _speller(vocabulary: Vocabulary, **settings: Any) -> Speller:
     return Speller(
-        state["examples"],
-        state["alphabet"],
-        partial(getattr, vocabulary, "never_spelled"),
-        vocabulary.cores,
-        pooled=state["pooled"],
-        order=state["order"],
-        weights=state["weights"],
-        memory=state.get("memory"),
+        alphabet=vocabulary.characters,
+        vocabulary=lambda: vocabulary.never_spelled,
+        related=vocabulary.cores,
+        **settings,
     )
+
+
+def _classified(
+    documents: Sequence[Sequence[str]], rare: Sequence[Sequence[RareWord]], classify: Classify
+) -> list[list[tuple[str, str]]]:
+    """Each rare word of each document, without its leading space, and its class."""
+    return [
+        [(w.core, name) for w, name in zip(words, classify(pieces, words), strict=True)]
+        for pieces, words in zip(documents, rare, strict=True)
+    ]

@@ -1,7 +1,7 @@
 """Rare words are removed before training, as the article's author considered.
 
-What is gone must be told by something else, or the text is not described: how many words are
-missing in each gap between two tokens, whether a space stood before each, and their spelling.
+What is removed has to be described separately, or the text is not: how many words are missing in
+each gap between two tokens, whether a space stood before each, and their spelling.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
-    Fill,
+    FillCallback,
+    FittedPolicy,
     Placeholder,
     PolicyTrainingData,
-    Rare,
-    Replacer,
-    fitted_speller,
-    loaded_speller,
+    RareWord,
+    fit_speller,
+    load_speller,
 )
 from textgen.tokenizers.words.rare_words.unk import NAME
-from textgen.tokenizers.words.spelling import DocumentCounts, Speller
+from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.vocabulary import Vocabulary
 
 
@@ -33,8 +33,9 @@ class Drop:
     """Leave rare words out.
 
     Args:
-        charged: pay for what is left out. Without it, as when people compare perplexities of texts
-            they have filtered, there is no distribution over the text and no figure is printed.
+        charged: charge for what is left out. Without it, as when people compare perplexities of
+            texts they have filtered, there is no distribution over the text and no figure is
+            printed.
         memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
@@ -42,61 +43,61 @@ class Drop:
     memory: bool = False
 
     def fit(self, data: PolicyTrainingData) -> Dropped:
-        speller = fitted_speller(data, lambda pieces, rare: [NAME] * len(rare), self.memory)
+        """Count the gaps of the validation split, and learn to spell what is missing in them."""
+        speller = fit_speller(data, lambda pieces, rare: [NAME] * len(rare), self.memory)
         documents, rare = data.tuning, data.tuning_rare
         missing = sum(map(len, rare))
         spaced = sum(word.spaced for each in rare for word in each)
         kept = sum(map(len, documents)) - missing + len(documents)
-        return Dropped(
-            speller, (missing + 0.5) / (kept + missing + 1), (spaced + 0.5) / (missing + 1),
-            self.charged,
-        )  # fmt: skip
+        q, space = (missing + 0.5) / (kept + missing + 1), (spaced + 0.5) / (missing + 1)
+        return Dropped(speller, q, space, self.charged)
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Dropped:
-        speller = loaded_speller(state["speller"], vocabulary)
+        """The fitted policy from its ``state()``."""
+        speller = load_speller(state["speller"], vocabulary)
         return Dropped(speller, state["missing"], state["spaced"], self.charged)
 
 
-class Dropped(Replacer):
+class Dropped(FittedPolicy):
     """Words missing in a gap are geometrically distributed: P(k) = (1 − q) q^k.
 
     Args:
         speller: P(word).
         missing: q.
         spaced: the probability of a space before a missing word.
-        charged: whether all this is paid for.
+        charged: whether all this is charged.
     """
 
     def __init__(self, speller: Speller, missing: float, spaced: float, charged: bool) -> None:
         self.speller, self.missing, self.spaced, self.charged = speller, missing, spaced, charged
 
     def encode(
-        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
     ) -> EncodedWords:
-        coded, gap, earlier = EncodedWords(), list[Rare](), DocumentCounts()
-        for number, item in enumerate([*items, None]):
-            if isinstance(item, Rare):
-                gap.append(item)
+        coded, gaps = EncodedWords(), [list[RareWord]()]
+        for number, item in enumerate(items):
+            if isinstance(item, RareWord):
+                gaps[-1].append(item)
                 continue
-            if item is not None:
-                coded.add(number, item)
-            coded.surfaces.append("".join(word.piece for word in gap))
-            coded.places.append(len(coded.tokens) - (item is not None))  # the gap is before it
-            if charge:
-                coded.bits.append(self.gap_bits(gap, earlier) if self.charged else 0.0)
-            coded.replaced += len(gap)
-            gap.clear()
+            coded.places.append(len(coded.tokens))  # the gap is before the token
+            coded.add(number, item)
+            gaps.append([])
+        coded.places.append(len(coded.tokens))
+        coded.surfaces = ["".join(word.piece for word in gap) for gap in gaps]
+        coded.replaced = sum(map(len, gaps))
+        if charge:
+            coded.bits = self._bits(gaps) if self.charged else [0.0] * len(gaps)
         return coded
 
-    def gap_bits(self, words: Sequence[Rare], earlier: DocumentCounts) -> float:
-        """What the words missing in one gap cost, after those missing earlier in the document."""
-        bits = -math.log2(1 - self.missing) - len(words) * math.log2(self.missing)
-        for word in words:
-            bits -= math.log2(self.spaced if word.spaced else 1 - self.spaced)
-            bits += self.speller.charge(word.core, NAME, earlier)
-        return bits
+    def _bits(self, gaps: Sequence[Sequence[RareWord]]) -> list[float]:
+        """What the words missing in each gap of a document cost, their spelling included."""
+        words = [(word.core, NAME) for gap in gaps for word in gap]
+        spelling = iter(self.speller.document_bits(words))
+        stop, more = -math.log2(1 - self.missing), -math.log2(self.missing)
+        space = (-math.log2(1 - self.spaced), -math.log2(self.spaced))
+        return [stop + sum(more + space[w.spaced] + next(spelling) for w in gap) for gap in gaps]
 
-    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
+    def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
         for place, token in enumerate([*tokens, None]):
             gap = fill(-1, place)
             if gap:
@@ -105,7 +106,7 @@ class Dropped(Replacer):
                 yield token
 
     def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
-        return ""  # what was removed is not missed by the model
+        return ""  # the model writes text without gaps
 
     def state(self) -> dict[str, Any]:
         return {"speller": self.speller.state(), "missing": self.missing, "spaced": self.spaced}

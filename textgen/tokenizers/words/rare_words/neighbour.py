@@ -1,8 +1,8 @@
 """A rare word becomes the known word that is most like it.
 
-The stand-in is an ordinary word of the text, so every occurrence of a word that can stand in says
-whether it does, and which word it stands for: P(v | h) · P(substituted | v) · P(w | v), and a
-literal v pays 1 − P(substituted | v). Behind a case modifier a word never stands in.
+The stand-in is an ordinary word of the text, so every occurrence of a word that can stand in has to
+say whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while a literal v
+is charged 1 − P(substituted | v). Behind a case modifier a word never stands in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
@@ -20,22 +20,23 @@ import numpy as np
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
-    Fill,
+    FillCallback,
+    FittedPolicy,
     Placeholder,
     PolicyTrainingData,
-    Rare,
-    Replacer,
-    fitted_speller,
-    loaded_speller,
+    RareWord,
+    fit_speller,
+    load_speller,
 )
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
-from textgen.tokenizers.words.spelling import DocumentCounts, Speller
+from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)
 BLOCK = 1000
+"""Rare words compared with all known ones at once."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,25 @@ class Neighbour:
     memory: bool = False
 
     def fit(self, data: PolicyTrainingData) -> Substituted:
-        vocabulary = data.vocabulary
+        """Choose stand-ins by the training split, and how often they stand in by validation.
+
+        Raises:
+            TextgenError: no word of the vocabulary can stand in.
+        """
         stand_ins = self._stand_ins(data)
         guess = Guess(stand_ins)
-        speller = fitted_speller(
+        speller = fit_speller(
             data, lambda pieces, rare: [guess(word.core) for word in rare], self.memory
         )
-        uses = _uses(vocabulary, speller)
-        strength, excess = _tune(data, guess, uses)
+        strength, excess = _tune(data, guess, Rates(data.vocabulary, speller))
         extra = (describe_tagger(self.model),) if self.same_tag else ()
-        return Substituted(vocabulary, speller, stand_ins, strength, excess, extra)
+        return Substituted(data.vocabulary, speller, stand_ins, strength, excess, extra)
+
+    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Substituted:
+        """The fitted policy from its ``state()``."""
+        return Substituted(
+            vocabulary, **{**state, "speller": load_speller(state["speller"], vocabulary)}
+        )
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         """The known word for each rare word of the training split."""
@@ -100,32 +110,10 @@ class Neighbour:
                 result[word] = known[int(allowed.argmax())]
         return result
 
-    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Substituted:
-        return Substituted(
-            vocabulary,
-            loaded_speller(state["speller"], vocabulary),
-            state["stand_ins"],
-            state["strength"],
-            state["excess"],
-            tuple(state["extra_data"]),
-        )
-
 
 def candidates(vocabulary: Vocabulary) -> list[str]:
     """The words that may stand in: those known behind a space, without it."""
     return [word[1:] for word in vocabulary.words if word[:1] == " " and word != " "]
-
-
-def _literal(vocabulary: Vocabulary, word: str) -> int:
-    return vocabulary.counts[vocabulary.index[" " + word]]
-
-
-def _uses(vocabulary: Vocabulary, speller: Speller) -> dict[str, tuple[int, int]]:
-    """How often each stand-in of training was itself, and how often it stood in."""
-    return {
-        name: (_literal(vocabulary, name), sum(words.values()))
-        for name, words in speller.examples.items()
-    }
 
 
 def _directions(learnt: Any, words: Sequence[str]) -> np.ndarray:
@@ -143,10 +131,30 @@ def _usual_tags(data: PolicyTrainingData, model: str) -> dict[str, str]:
     return {word: min(c, key=lambda tag: (-c[tag], tag)) for word, c in counts.items()}
 
 
-def _tune(
-    data: PolicyTrainingData, guess: Guess, uses: Mapping[str, tuple[int, int]]
-) -> tuple[float, float]:
-    """The strength of the overall rate, and by how much new text exceeds it."""
+class Rates:
+    """P(substituted | v): a word's own rate in training, drawn towards the overall one, times the
+    excess of new text over training text.
+
+    Args:
+        vocabulary: the words and how often each was itself.
+        speller: its examples tell how often each stood in.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, speller: Speller) -> None:
+        self._vocabulary = vocabulary
+        self._substituted = {name: sum(w.values()) for name, w in speller.examples.items()}
+        total = sum(self._substituted.values())
+        self._overall = (total + 1) / (sum(vocabulary.counts) + total + 2)
+
+    def __call__(self, word: str, strength: float, excess: float) -> float:
+        literal = self._vocabulary.counts[self._vocabulary.index[" " + word]]
+        substituted = self._substituted.get(word, 0)
+        own = (substituted + strength * self._overall) / (literal + substituted + strength)
+        return min(excess * own, 0.99)
+
+
+def _tune(data: PolicyTrainingData, guess: Guess, rates: Rates) -> tuple[float, float]:
+    """Strength and excess of the rates by the likelihood of the validation split."""
     vocabulary = data.vocabulary
     able = set(candidates(vocabulary))
     literal: Counter[str] = Counter()
@@ -157,48 +165,25 @@ def _tune(
             if (parts := vocabulary.parts(piece)) is not None:
                 word = vocabulary.words[parts[1]].removeprefix(" ")
                 literal[word] += vocabulary.words[parts[1]] == " " + word
-    base = _rate(uses, vocabulary)
 
     def cost(setting: tuple[float, float]) -> float:
-        strength, excess = setting
         bits = 0.0
         for word in able & (literal.keys() | substituted.keys()):
-            p = _chance(word, uses, vocabulary, base, strength, excess)
+            p = rates(word, *setting)
             bits -= literal[word] * math.log2(1 - p) + substituted[word] * math.log2(p)
         return bits
 
     return min(itertools.product(STRENGTHS, EXCESSES), key=cost)
 
 
-def _rate(uses: Mapping[str, tuple[int, int]], vocabulary: Vocabulary) -> float:
-    substituted = sum(s for _, s in uses.values())
-    return (substituted + 1) / (sum(vocabulary.counts) + substituted + 2)
-
-
-def _chance(
-    word: str,
-    uses: Mapping[str, tuple[int, int]],
-    vocabulary: Vocabulary,
-    rate: float,
-    strength: float,
-    excess: float,
-) -> float:
-    """P(substituted | v): its own uses in training drawn towards the overall rate, times the excess
-    of new text."""
-    literal, substituted = uses.get(word, (0, 0))
-    literal = literal or _literal(vocabulary, word)
-    p = excess * (substituted + strength * rate) / (literal + substituted + strength)
-    return min(p, 0.99)
-
-
-class Substituted(Replacer):
+class Substituted(FittedPolicy):
     """Known words stand in for rare ones.
 
     Args:
         vocabulary: the known words.
         speller: P(rare word | stand-in), its classes named after the stand-ins.
         stand_ins: the stand-in of each rare training word.
-        strength, excess: of the overall rate in P(substituted | v).
+        strength, excess: of the :class:`Rates`.
         extra_data: where the tags came from, if any were used.
     """
 
@@ -209,50 +194,45 @@ class Substituted(Replacer):
         stand_ins: dict[str, str],
         strength: float,
         excess: float,
-        extra_data: tuple[str, ...] = (),
+        extra_data: Sequence[str] = (),
     ) -> None:
-        self.speller, self.stand_ins, self.extra_data = speller, stand_ins, extra_data
+        self.speller, self.stand_ins, self.extra_data = speller, stand_ins, tuple(extra_data)
         self.strength, self.excess = strength, excess
-        self._vocabulary, self._guess = vocabulary, Guess(stand_ins)
-        uses = _uses(vocabulary, speller)
-        rate = _rate(uses, vocabulary)
-        self._able = {
-            FIRST_OWN + vocabulary.index[" " + word]: word for word in candidates(vocabulary)
-        }
-        self._chances = {
-            word: _chance(word, uses, vocabulary, rate, strength, excess)
-            for word in self._able.values()
-        }
+        self._guess, rates = Guess(stand_ins), Rates(vocabulary, speller)
+        words = candidates(vocabulary)
+        self._tokens = {word: FIRST_OWN + vocabulary.index[" " + word] for word in words}
+        self._able = {token: word for word, token in self._tokens.items()}
+        self._chances = {word: rates(word, strength, excess) for word in words}
 
     @property
     def remembers(self) -> bool:
         return self.speller.memory is not None
 
     def encode(
-        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
     ) -> EncodedWords:
-        coded, cased, earlier = EncodedWords(), False, DocumentCounts()
+        rare = [item.core for item in items if isinstance(item, RareWord)]
+        stand_ins = [self._guess(word) for word in rare]
+        words = list(zip(rare, stand_ins, strict=True)) if charge else []
+        spelling = iter(self.speller.document_bits(words))
+        coded, cased, left = EncodedWords(replaced=len(rare)), False, iter(stand_ins)
         for number, item in enumerate(items):
-            if isinstance(item, Rare):
-                name = self._guess(item.core)
-                coded.replaced += 1
-                token = FIRST_OWN + self._vocabulary.index[" " + name]
-                coded.add(number, *item.joining, token)
-                coded.leave_open(item.core)
+            if isinstance(item, RareWord):
+                name = next(left)
+                coded.add(number, *item.joining, self._tokens[name])
+                coded.add_surface(item.core)
                 if charge:
-                    bits = self.speller.charge(item.core, name, earlier)
-                    coded.bits.append(bits - math.log2(self._chances[name]))
+                    coded.bits.append(next(spelling) - math.log2(self._chances[name]))
                 continue
             coded.add(number, item)
             if item in self._able and not cased:
-                word = self._able[item]
-                coded.leave_open(word)
+                coded.add_surface(word := self._able[item])
                 if charge:
                     coded.bits.append(-math.log2(1 - self._chances[word]))
             cased = item in (CAPITAL, UPPER)
         return coded
 
-    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
+    def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
         joined = cased = False
         for place, token in enumerate(tokens):
             literal = None if cased else self._able.get(token)

@@ -1,26 +1,19 @@
 """A rare word becomes its part of speech.
 
-The tag is a token of the text and is paid for like any other, so the tagger may look ahead. Only
+The tag is a token of the text and is charged like any other, so the tagger may look ahead. Only
 classes that new words join are told apart (nouns, verbs, adjectives, adverbs, numerals); the rest
-share one token, which generation never draws, for nothing sensible could fill it.
+share one token, which is never drawn in generation, for nothing sensible could fill it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from textgen.tokenizers.words.rare_words.base import (
-    PolicyTrainingData,
-    Rare,
-    fitted_speller,
-    loaded_speller,
-)
-from textgen.tokenizers.words.rare_words.placeholders import Placeholders
-from textgen.tokenizers.words.spelling import Speller
+from textgen.tokenizers.words.rare_words.base import RareWord
+from textgen.tokenizers.words.rare_words.classes import ClassPolicy
 from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
-from textgen.tokenizers.words.vocabulary import FIRST_OWN, Vocabulary
 
 COARSE = {
     "NN": "NOUN", "NNS": "NOUN", "NNP": "PROPN", "NNPS": "PROPN",
@@ -34,58 +27,37 @@ REST = "other"
 
 
 @dataclass(frozen=True)
-class Pos:
-    """One token a part of speech.
+class Pos(ClassPolicy):
+    """One token for each part of speech.
 
     Args:
         tags: ``"fine"`` for Penn Treebank tags, which carry the inflection; ``"coarse"`` for six
-            classes; ``"noun"`` replaces all nouns with the same one and tells nothing else apart.
+            classes; ``"noun"`` for one class of all nouns and one of everything else.
         model: a spaCy package, or ``"auto"``.
         memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     tags: Literal["fine", "coarse", "noun"] = "fine"
     model: str = "auto"
-    memory: bool = False
+    never_drawn = (REST,)
 
-    def classes(self) -> tuple[str, ...]:
+    @property
+    def _class_of_tag(self) -> dict[str, str]:
         if self.tags == "noun":
-            return ("NOUN", REST)
-        return (*dict.fromkeys(COARSE if self.tags == "fine" else COARSE.values()), REST)
+            return dict.fromkeys(NOUNS, "NOUN")
+        return dict(zip(COARSE, COARSE, strict=True)) if self.tags == "fine" else COARSE
 
-    def class_of(self, tag: str) -> str:
-        if self.tags == "noun":
-            return "NOUN" if tag in NOUNS else REST
-        if tag not in COARSE:
-            return REST
-        return tag if self.tags == "fine" else COARSE[tag]
+    @property
+    def classes(self) -> Sequence[str]:
+        return (*dict.fromkeys(self._class_of_tag.values()), REST)
 
-    def classify(self, pieces: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
-        """The class of each rare word of a document, from the whole of it."""
-        if not rare:
-            return []
-        (tags,) = tag_documents([pieces], self.model)
-        return [self.class_of(tags[word.place]) for word in rare]
+    @property
+    def extra_data(self) -> tuple[str, ...]:
+        return (describe_tagger(self.model),)
 
-    def fit(self, data: PolicyTrainingData) -> Placeholders:
-        return Tagged(self, fitted_speller(data, self.classify, self.memory))
+    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+        (tags,), known = tag_documents([pieces], self.model), self._class_of_tag
+        return [known.get(tags[word.place], REST) for word in rare]
 
-    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Placeholders:
-        return Tagged(self, loaded_speller(state["speller"], vocabulary))
-
-
-class Tagged(Placeholders):
-    """The class of a rare word is its part of speech."""
-
-    def __init__(self, settings: Pos, speller: Speller) -> None:
-        super().__init__(settings.classes(), speller)
-        self._settings = settings
-        self.extra_data = (describe_tagger(settings.model),)
-        self.unwritable = (FIRST_OWN + self.classes.index(REST),)
-
-    def classify(self, pieces: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
-        return self._settings.classify(pieces, rare)
-
-    def proper(self, token: int) -> bool | None:
-        name = self.classes[token - FIRST_OWN]
-        return None if name == "NOUN" and self._settings.tags == "noun" else name in NAMES
+    def proper(self, name: str) -> bool | None:
+        return None if self.tags == "noun" and name != REST else name in NAMES

@@ -1,4 +1,4 @@
-"""What rare words are like: vectors of all words, and a guess for a word without one."""
+"""Which words are alike: vectors of all words, and a guess by the ending for words without one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ from textgen.embeddings import train_vectors
 from textgen.tokenizers.words.rare_words.base import PolicyTrainingData
 from textgen.tokenizers.words.vocabulary import Vocabulary, split_space
 
-PIECE = 1000
+SENTENCE = 1000
+"""Pieces at once for gensim."""
 LONGEST = 6
+"""Characters of an ending."""
 
 
 def word_vectors(
     data: PolicyTrainingData, kind: Literal["word2vec", "fasttext"], size: int, epochs: int
 ) -> Any:
-    """gensim vectors of every word of the training split, in the form the vocabulary knows it."""
+    """gensim vectors of every word of the training split, rare ones included.
+
+    Args:
+        data: the training split.
+        kind: the algorithm.
+        size: of a vector.
+        epochs: passes over the training split.
+
+    Returns:
+        ``KeyedVectors``: word (as :func:`known_form` gives it) → (size,) float32.
+    """
     sentences = [
-        [known_form(piece, data.vocabulary) for piece in pieces[i : i + PIECE]]
+        [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE]]
         for pieces in data.documents
-        for i in range(0, len(pieces), PIECE)
+        for i in range(0, len(pieces), SENTENCE)
     ]
     return train_vectors(sentences, kind=kind, size=size, epochs=epochs, seed=data.seed)
 
@@ -34,10 +46,10 @@ def known_form(piece: str, vocabulary: Vocabulary) -> str:
 
 
 class Guess:
-    """What most words with the same ending have: for words the training split did not hold.
+    """The value of a word: its own, or the most frequent one among words with the same ending.
 
     Args:
-        known: word → what it has.
+        known: word → value.
     """
 
     def __init__(self, known: Mapping[str, str]) -> None:
@@ -54,4 +66,4 @@ class Guess:
             found = self._endings.get(word[len(word) - length :])
             if found:
                 return min(found, key=lambda value: (-found[value], value))
-        raise LookupError("nothing is known")
+        raise LookupError("no known words")

@@ -11,11 +11,11 @@ from typing import Any
 from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
-    Fill,
+    FillCallback,
+    FittedPolicy,
     Placeholder,
     PolicyTrainingData,
-    Rare,
-    Replacer,
+    RareWord,
 )
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary
 
@@ -28,13 +28,15 @@ class Spell:
     model but characters that were never seen. It has no settings."""
 
     def fit(self, data: PolicyTrainingData) -> Spelled:
+        """A token for each character of the training split."""
         return Spelled(data.vocabulary.characters)
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Spelled:
+        """The same again: the vocabulary has the characters."""
         return Spelled(vocabulary.characters)
 
 
-class Spelled(Replacer):
+class Spelled(FittedPolicy):
     """The first token is the end of a word, then come the characters."""
 
     def __init__(self, characters: str) -> None:
@@ -43,11 +45,11 @@ class Spelled(Replacer):
         self.names = ("<end>", *(f"<{c}>" for c in characters))
 
     def encode(
-        self, items: Sequence[int | Rare], pieces: Sequence[str], charge: bool
+        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
     ) -> EncodedWords:
         coded = EncodedWords()
         for number, item in enumerate(items):
-            if not isinstance(item, Rare):
+            if not isinstance(item, RareWord):
                 coded.add(number, item)
                 continue
             coded.replaced += 1
@@ -56,11 +58,12 @@ class Spelled(Replacer):
                 code = self._codes.get(character, ESCAPE)
                 coded.add(number, code)
                 if code == ESCAPE:
-                    coded.leave_open(character, *([CHARACTER_BITS] * charge))
+                    coded.add_surface(character)
             coded.add(number, FIRST_OWN)
+        coded.bits = [CHARACTER_BITS] * len(coded.surfaces) * charge
         return coded
 
-    def decode(self, tokens: Sequence[int], fill: Fill) -> Iterator[int | Placeholder]:
+    def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
         word, joined = "", False
         for place, token in enumerate(tokens):
             if FIRST_OWN < token < self.first_word:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from textgen.tokenizers.words.rare_words.base import (
-    PolicyTrainingData,
-    Rare,
-    fitted_speller,
-    loaded_speller,
-)
-from textgen.tokenizers.words.rare_words.placeholders import Placeholders
-from textgen.tokenizers.words.vocabulary import Vocabulary
+from textgen.tokenizers.words.rare_words.base import PolicyTrainingData, RareWord
+from textgen.tokenizers.words.rare_words.classes import ClassPolicy, FittedClasses
 
 NAME = "unk"
 
 
 @dataclass(frozen=True)
-class Unk:
+class Unk(ClassPolicy):
     """One token for every rare word, whose spelling is charged.
 
     Args:
@@ -29,19 +22,10 @@ class Unk:
     """
 
     recall: bool = True
-    memory: bool = False
+    classes = (NAME,)
 
-    def fit(self, data: PolicyTrainingData) -> Placeholders:
-        data = replace(data, pooled=data.pooled and self.recall)
-        speller = fitted_speller(data, lambda pieces, rare: [NAME] * len(rare), self.memory)
-        return OneClass((NAME,), speller)
+    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+        return [NAME] * len(rare)
 
-    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Placeholders:
-        return OneClass((NAME,), loaded_speller(state["speller"], vocabulary))
-
-
-class OneClass(Placeholders):
-    """Every rare word is of the same class."""
-
-    def classify(self, pieces: Sequence[str], rare: Sequence[Rare]) -> Sequence[str]:
-        return [self.classes[0]] * len(rare)
+    def fit(self, data: PolicyTrainingData) -> FittedClasses:
+        return super().fit(replace(data, pooled=data.pooled and self.recall))
