@@ -28,7 +28,8 @@ METHODS = {
     "embedding": ["frozen", "vectors"],
     "baseline": ["reads_bytes", "orders", "fit"],
     "metric": ["labels", "counts", "values"],
-    "objective": ["build", "logits", "begin", "next_logits", "append", "before", "length"],
+    "objective": ["build", "features", "begin", "next_features", "append", "before", "length"],
+    "backbone": ["build", "embedding_width", "label", "footprint"],
 }
 
 
