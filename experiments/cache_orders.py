@@ -13,14 +13,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
 from textgen.evaluation import memory
-from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_memory, with_memory
+from textgen.evaluation.likelihood import (
+    DocumentBits,
+    score_documents,
+    summarise,
+    tuned_memory,
+    with_memory,
+)
 from textgen.tokenizers.tokens import EncodedDocument
 
 RESULTS = Path(__file__).parent / "results" / "memory" / "orders.json"
@@ -31,12 +36,12 @@ OTHERS = ([1, 2], [1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 6, 8])
 def trials(folder: Path) -> list[dict[str, object]]:
     """Validation bits per character of a run, without a memory and with each list of orders."""
     from textgen.data.loading import load_text
-    from textgen.runs import saved as runs
-    from textgen.runs.evaluation import score_run
+    from textgen.runs import Run
 
-    run = runs.load_run(folder)
+    run = Run(folder)
+    parts = run.objective, run.network, run.tokenizer
     loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
-    plain = score_run(replace(run, memory=None), loaded.validation)
+    plain = score_documents(*parts, loaded.validation)
     encoded = [run.tokenizer.encode(document.text) for document in loaded.validation]
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     found = []

@@ -19,7 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen.evaluation.likelihood import DocumentBits, summarise, tuned_memory, with_memory
+from textgen.evaluation.likelihood import (
+    DocumentBits,
+    score_documents,
+    summarise,
+    tuned_memory,
+    with_memory,
+)
 from textgen.evaluation.memory import Counts, fitted
 from textgen.tokenizers.tokens import BOUNDARY
 
@@ -67,17 +73,17 @@ def measured(folder: Path) -> dict[str, float]:
     """Test bits per character of a run: its network alone, with counts of the training text, and
     either of them with a memory of the document."""
     from textgen.data.loading import load_text
-    from textgen.runs import saved as runs
-    from textgen.runs.evaluation import score_run
+    from textgen.runs import Run
 
-    run = runs.load_run(folder)
+    run = Run(folder)
+    model = run.objective, run.network, run.tokenizer
     loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
     characters = run.experiment.resolved["tokenizer"]["kind"] == "characters"
     orders = CHARACTERS if characters else OTHERS
     parts = [loaded.validation, loaded.test]
     encoded = [[run.tokenizer.encode(d.text) for d in part] for part in parts]
     training = [run.tokenizer.encode(d.text, training=True).tokens for d in loaded.train]
-    plain = [score_run(replace(run, memory=None), part) for part in parts]
+    plain = [score_documents(*model, part) for part in parts]
     counted = [counts(training, [e.tokens for e in part], orders) for part in encoded]
     chances = [np.exp2(-np.concatenate([d.model_bits for d in p]).astype(float)) for p in plain]
     mixture = fitted(orders, chances[0], counted[0])

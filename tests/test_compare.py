@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +22,7 @@ from textgen.evaluation.likelihood import Stepper
 from textgen.report import arms, breakdown, cross, data, rows, warnings
 from textgen.report.comparison import _joined
 from textgen.report.passage import passage
-from textgen.runs import evaluation
-from textgen.runs import saved as runs
+from textgen.runs import Run, evaluation
 
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
@@ -47,14 +47,14 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
 
 @pytest.fixture(scope="module")
 def report(trained, tmp_path_factory):
-    folder = package.compare(
-        [trained / name for name in ("char-1", "char-2", "words")],
+    compared = package.compare(
+        [trained / "char-1", Run(trained / "char-2"), str(trained / "words")],
         name="three",
         words=("lantern", "pandemonium"),
         reports_folder=tmp_path_factory.mktemp("reports"),
         quiet=True,
     )
-    return folder, json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return compared.folder, compared.report
 
 
 def metrics(folder):
@@ -82,6 +82,29 @@ def test_the_figures_are_those_of_the_runs(report, trained):
     assert contrast["scope"] == "these runs"
 
 
+def test_a_comparison_is_an_object(report):
+    from matplotlib.figure import Figure
+
+    folder, found = report
+    comparison = package.Comparison(folder)
+    assert os.fspath(comparison) == str(folder)
+    assert comparison.report == found
+    assert [arm["name"] for arm in comparison.arms] == ["char", "words"]
+    assert comparison.contrasts == found["contrasts"]
+    assert comparison.warnings == found["warnings"]
+    char, words = (f"{arm['test']['total']:.4f}" for arm in comparison.arms)
+    assert repr(comparison) == f"<Comparison 'three' in {folder}: char {char}, words {words}>"
+    axes = Figure().subplots()
+    assert comparison.plot(axes) is axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["words", "char"]
+    comparison.arms[0].update(name="<b>", test=None)
+    shown = comparison._repr_html_()
+    assert "<td>&lt;b&gt;</td><td>–</td>" in shown
+    assert "<b>" not in shown
+    with pytest.raises(TextgenError, match=r"no report\.json"):
+        package.Comparison(folder.parent)
+
+
 def test_bits_add_up_by_document_by_kind_and_by_place(report, trained):
     _, found = report
     for arm in found["arms"]:
@@ -97,9 +120,9 @@ def test_bits_add_up_by_document_by_kind_and_by_place(report, trained):
         bits = sum(row["tokens"] * row["bits"] for row in seen) / words
         assert sum(found["paid"]["by_place"][arm["name"]]) == pytest.approx(bits, rel=1e-3)
     for name in ("char-1", "words"):
-        run = arms.read_run(trained / name)
+        run = Run(trained / name)
         text = load_corpus(run.experiment).test
-        assert [d.characters for d in run.tokens] == [len(d.text) for d in text]
+        assert [d.characters for d in run.token_bits] == [len(d.text) for d in text]
 
 
 def test_a_word_in_its_context(report, trained):
@@ -111,7 +134,7 @@ def test_a_word_in_its_context(report, trained):
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert f"the first 20 of {found['words']['lantern']['occurrences']}" in page
     assert all(line["word"].strip().lower() == "lantern" for line in lines)
-    run = arms.read_run(trained / "words")
+    run = Run(trained / "words")
     (arm,) = arms.group([run])
     documents = load_corpus(run.experiment).test
     number, start, end = breakdown.occurrences(documents, "lantern")[0]
@@ -139,7 +162,7 @@ def test_the_words_of_a_text_are_counted_by_kind():
 def test_models_score_each_others_samples(report, trained):
     _, found = report
     assert set(found["cross"]) == {"char", "words"}
-    (char,) = arms.group([arms.read_run(trained / "char-1")])
+    (char,) = arms.group([Run(trained / "char-1")])
     stored = json.loads((trained / "char-1" / cross.FILE).read_text())
     assert sorted(found["cross"]["char"].values()) == sorted(stored.values())
     texts = cross.samples(char)
@@ -156,8 +179,8 @@ def test_models_score_each_others_samples(report, trained):
 def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
     """Against a sum over the scorer read one token at a time; samples have no end mark."""
     _, found = report
-    run = runs.load_run(trained / "char-1")
-    (writer,) = arms.group([arms.read_run(trained / "words")])
+    run = Run(trained / "char-1")
+    (writer,) = arms.group([Run(trained / "words")])
     bits = characters = 0.0
     for document in cross.samples(writer):
         stepper = Stepper(run.objective, run.network, run.memory)
@@ -171,7 +194,7 @@ def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
 
 
 def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
-    (arm,) = arms.group([arms.read_run(trained / "char-1")])
+    (arm,) = arms.group([Run(trained / "char-1")])
     plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
     planned, measured = rows.arm(arm, plan), rows.arm(arm, None)
     (curve,) = planned["curves"]
@@ -207,7 +230,7 @@ def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tm
     before = evaluation.read_token_bits(copy)
     (copy / evaluation.TOKENS).unlink()
     texts = json.loads((copy / evaluation.TEXTS).read_text())
-    assert evaluation.ensure_evaluation(copy)
+    assert evaluation.ensure_evaluation(Run(copy))
     for a, b in zip(before, evaluation.read_token_bits(copy), strict=True):
         assert a.name == b.name
         assert (a.ends == b.ends).all()
@@ -215,7 +238,7 @@ def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tm
         np.testing.assert_array_equal(a.spelling, b.spelling)
     again = json.loads((copy / evaluation.TEXTS).read_text())
     assert again["sweep"] == texts["sweep"]
-    assert not evaluation.ensure_evaluation(copy)
+    assert not evaluation.ensure_evaluation(Run(copy))
 
 
 def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):
@@ -223,7 +246,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     for name, harm in {
         "cut": lambda f: (f / "metrics.json").write_text("{"),
         "swapped": lambda f: shutil.copy(trained / "words" / "tokens.npz", f / "tokens.npz"),
-        "unfinished": lambda f: (f / "model.keras").unlink(),
+        "unfinished": lambda f: (f / "model.weights.h5").unlink(),
     }.items():
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
         harm(folders[name])
@@ -234,7 +257,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert [arm["name"] for arm in found["arms"]] == ["char"]
     left_out = {Path(each["folder"]).name: each["found"] for each in found["left_out"]}
     assert set(left_out) == {*folders, "none"}
-    assert "no model.keras" in left_out["unfinished"]
+    assert "no model.weights.h5" in left_out["unfinished"]
     assert "adds up to" in left_out["swapped"]
     assert "no such folder" in left_out["none"]
     said = done.err.replace("\n", "")  # a long path is cut at the edge of the terminal
@@ -306,14 +329,14 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
 
 
 def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):
-    folder = package.compare(
+    compared = package.compare(
         [trained / "char-1", trained / "words"],
         contrasts=[Contrast("words", "char"), Contrast("absent", "char", "Is nothing better?")],
         cross=False,
         reports_folder=tmp_path,
         quiet=True,
     )
-    found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    folder, found = compared.folder, compared.report
     assert (found["questions"], len(found["contrasts"])) == (2, 1)
     (contrast,) = found["contrasts"]
     assert contrast["p_adjusted"] == min(1.0, 2 * contrast["p"])

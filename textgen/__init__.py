@@ -1,12 +1,13 @@
 """textgen: character, word and subword text generators compared on one LSTM backbone.
 
-What runs in a terminal is also a call::
+Every command is also a function::
 
     import textgen
 
-    folder = textgen.run("experiments/char_small.toml")
-    for record in textgen.generate(folder, prompt="At night", samples=3):
+    run = textgen.run("experiments/char_small.toml")
+    for record in run.generate("At night", samples=3):
         print(record["text"])
+    textgen.compare([run, "runs/word_small"]).plot()
 
 Nothing heavy is imported before it is used.
 """

@@ -16,7 +16,7 @@ from textgen.core import FULL, TextgenError, write_failed
 COMMANDS = {
     "run": "train, score and sample one experiment",
     "study": "run arms × seeds under one budget, and compare them",
-    "compare": "turn run folders into one report",
+    "compare": "compare finished runs in one report",
     "generate": "write text with a finished run",
     "score": "what a passage costs under a run, token by token",
     "corpus": "list corpora, or print the statistics of one",

@@ -1,4 +1,4 @@
-"""python -m textgen.compare RUN RUN …: which is better, by how much, and is it real."""
+"""python -m textgen.compare RUN RUN …: which is better, by how much, with what certainty."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from textgen.report import WORDS, compare
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command_parser("compare", "Turn run folders into one report.")
+    parser = command_parser("compare", "Compare finished runs in one report.")
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. runs/char")
-    parser.add_argument("--name", default="", help="name of the report (default: the arms')")
+    parser.add_argument(
+        "--name", default="", help="name of the report (default: the names of the runs)"
+    )
     parser.add_argument("--title", default="", help="heading of the report")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports lie")
     parser.add_argument(
         "--word",
         action="append",
         default=[],
-        help=f"show what this word costs in its true context; {WORDS[0]} if not given",
+        help=f"show the bits of this word in its true context; {WORDS[0]} if not given",
     )
     parser.add_argument(
         "--no-cross", action="store_true", help="do not let models score each other's samples"

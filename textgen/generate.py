@@ -21,24 +21,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompt", default="", help="how the text begins")
     parser.add_argument("--length", type=int, default=500, help="characters to write")
     parser.add_argument("--temperature", type=float, default=Sampling.temperature)
-    parser.add_argument("--top-k", type=int, default=0, help="choose among so many; 0: all")
-    parser.add_argument("--top-p", type=float, default=1.0, help="choose among this much mass")
+    parser.add_argument(
+        "--top-k", type=int, default=0, help="sample from the k most probable tokens; 0: all"
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        default=1.0,
+        help="sample from the most probable tokens of this total mass",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1)
     parser.add_argument(
         "--method",
         choices=METHODS,
         default="sample",
-        help="article: guess every token of the real text given as --prompt, feeding nothing back",
+        help="article: the most probable token at every position of the real text in --prompt",
     )
     parser.add_argument(
         "--fill",
         choices=FILL,
         default="pool",
-        help="placeholders become words of the training text, newly spelled ones, or marks",
+        help="fill placeholders with words of the training text, newly spelled ones, or marks",
     )
-    parser.add_argument("--marked", action="store_true", help="mark the words that fill them")
-    parser.add_argument("--json", action="store_true", help="one JSON record a line")
+    parser.add_argument(
+        "--marked", action="store_true", help="mark the words that fill placeholders"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON record per line")
     return guarded(_command, parser.parse_args(arguments))
 
 

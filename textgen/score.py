@@ -1,4 +1,4 @@
-"""python -m textgen.score RUN --text …: what a run charges for any passage, stretch by stretch."""
+"""python -m textgen.score RUN --text …: bits of any passage under a run, stretch by stretch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textgen.runs import print_passage, score
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command_parser("score", "What a run charges for a passage, in bits.")
+    parser = command_parser("score", "The bits of a passage under a run.")
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--text", help="the passage")

@@ -20,19 +20,18 @@ from timing import Target, row, show
 
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.runs import saved as runs
-from textgen.runs.evaluation import score_run
+from textgen.runs import load_run
 
 CHARACTERS = 2000
 WANTED = Target(at_most=1.02)
 
 
 def coded(folder: str | Path) -> dict[str, Any]:
-    run = runs.load_run(folder)
+    run = load_run(folder)
     loaded = load_corpus(run.experiment)
     document = max(loaded.test, key=lambda d: len(d.text))
     text = document.text[:CHARACTERS]
-    (claimed,) = score_run(run, [Document(document.name, text)])
+    (claimed,) = run.score_documents([Document(document.name, text)])
     sent, received = there_and_back(run.tokenizer, run.objective, run.network, text, run.memory)
     bits = claimed.model + claimed.spelling_bits
     if received != text:

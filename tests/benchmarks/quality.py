@@ -17,7 +17,6 @@ weights by validation, PyTorch its last ones, with a learning rate that has come
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,8 +42,7 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
         overrides = [f"seed={seed}", f"training.seconds={seconds}", "sampling.every=0"]
         overrides.append("memory.orders=[]")  # PyTorch has none
         name = f"{Path(file).stem}_{seed}"
-        folder = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        metrics = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True).metrics
         return {
             **metrics["test"]["bits_per_character"],
             "seconds": metrics["training"]["seconds"],
@@ -60,7 +58,7 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
 
     from textgen.data.loading import load_corpus
     from textgen.models.batches import Windows
-    from textgen.runs import saved as folders
+    from textgen.runs import Run
 
     seed = 0
 
@@ -68,12 +66,13 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
         nonlocal seed
         seed += 1
         folder = Path(runs) / f"{Path(file).stem}_{seed}"
-        experiment, tokenizer, metrics = folders.load_light(folder)
+        run = Run(folder)
+        experiment, tokenizer = run.experiment, run.tokenizer
         loaded = load_corpus(experiment)
         tokens = [tokenizer.encode(d.text, training=True).tokens for d in loaded.train]
         trainer = Trainer(tokenizer.size, experiment.backbone, experiment.training, seed)
         windows = Windows(tokens, experiment.objective)
-        updates = trainer.train(windows, metrics["training"]["seconds"], seed)
+        updates = trainer.train(windows, run.metrics["training"]["seconds"], seed)
         tokenizer = without_cache(experiment, tokenizer, loaded)
         encoded = [tokenizer.encode(d.text) for d in loaded.test]
         characters = sum(e.characters + 1 for e in encoded)
@@ -91,11 +90,11 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
 
 def without_cache(experiment: Any, tokenizer: Any, loaded: Any) -> Any:
     """The tokenizer with a plain spelling model; its tokens are the same."""
-    tokenizer = experiment.tokenizer
-    policy = getattr(tokenizer, "rare_words", None)
+    settings = experiment.tokenizer
+    policy = getattr(settings, "rare_words", None)
     if not getattr(policy, "memory", False):
         return tokenizer
-    plain = replace(tokenizer, rare_words=replace(policy, memory=False))
+    plain = replace(settings, rare_words=replace(policy, memory=False))
     texts = [d.text for d in loaded.train]
     return plain.fit(texts, [d.text for d in loaded.validation], experiment.seed)
 

@@ -10,6 +10,7 @@ from .likelihood import by_position as by_position
 from .likelihood import format_bits as format_bits
 from .likelihood import rows_at_once as rows_at_once
 from .likelihood import score_documents as score_documents
+from .likelihood import score_encoded as score_encoded
 from .likelihood import score_step as score_step
 from .likelihood import summarise as summarise
 from .likelihood import tuned_memory as tuned_memory

@@ -160,6 +160,17 @@ def score_documents(
 ) -> list[DocumentBits]:
     """What each document costs under a model, with a memory of the document if there is one."""
     encoded = [tokenizer.encode(document.text) for document in documents]
+    return score_encoded(objective, network, documents, encoded, memory)
+
+
+def score_encoded(
+    objective: Objective,
+    network: Any,
+    documents: Sequence[Document],
+    encoded: Sequence[EncodedDocument],
+    memory: Memory | None = None,
+) -> list[DocumentBits]:
+    """The same for documents that are encoded already."""
     bits = token_bits(objective, network, [e.tokens for e in encoded])
     return costs(documents, encoded, bits, memory)
 

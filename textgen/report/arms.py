@@ -1,6 +1,6 @@
-"""Finished runs put together into arms.
+"""Finished runs grouped into arms. An arm is one experiment under several seeds.
 
-An arm is one experiment under several seeds. Nothing here needs TensorFlow.
+Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from textgen.core import TextgenError
 from textgen.data import Corpus
-from textgen.runs import Finished
+from textgen.runs import Run
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Arm:
     """One experiment under one or more seeds, all scored on the same documents."""
 
     name: str
-    runs: tuple[Finished, ...]
+    runs: tuple[Run, ...]
 
     @property
-    def first(self) -> Finished:
+    def first(self) -> Run:
         return self.runs[0]
 
     @property
@@ -41,28 +41,28 @@ class Arm:
     def bits(self) -> np.ndarray:
         """(seeds, documents) float64: total bits of each held-out document."""
         return np.array(
-            [[float(d.model.sum() + d.spelling.sum()) for d in run.tokens] for run in self.runs]
+            [[float(d.model.sum() + d.spelling.sum()) for d in run.token_bits] for run in self.runs]
         )
 
     @cached_property
     def units(self) -> np.ndarray:
         """(documents,) int64: characters and one end mark."""
-        return np.array([d.characters + 1 for d in self.first.tokens])
+        return np.array([d.characters + 1 for d in self.first.token_bits])
 
     @cached_property
     def per_character(self) -> list[np.ndarray]:
-        """(characters + 1,) float64 a document: mean over seeds of what each character costs."""
-        documents = zip(*(run.tokens for run in self.runs), strict=True)
+        """(characters + 1,) float64 per document: bits of each character, mean over seeds."""
+        documents = zip(*(run.token_bits for run in self.runs), strict=True)
         return [np.mean([d.per_character() for d in each], axis=0) for each in documents]
 
 
-def group(runs: Sequence[Finished]) -> list[Arm]:
-    """Runs of the same experiment, but for name and seed, in the order in which they come.
+def group(runs: Sequence[Run]) -> list[Arm]:
+    """Arms of runs that differ in name and seed only, in the order of their first runs.
 
     Raises:
         TextgenError: the same experiment and seed twice.
     """
-    arms: dict[str, list[Finished]] = {}
+    arms: dict[str, list[Run]] = {}
     for run in runs:
         arms.setdefault(
             json.dumps([run.experiment.arm, run.metrics["corpus"]["sha256"]]), []
@@ -84,7 +84,7 @@ def group(runs: Sequence[Finished]) -> list[Arm]:
 
 
 def _free(name: str, folder: Path, taken: set[str]) -> str:
-    """The name, or with so much of where it lies that no other arm is called so."""
+    """The name, followed by as much of the path as makes it different from those taken."""
     above = folder.absolute().parent.parts
     for depth in range(1, len(above) + 1):
         if name in taken:
@@ -94,7 +94,7 @@ def _free(name: str, folder: Path, taken: set[str]) -> str:
     return name
 
 
-def _common_name(members: Sequence[Finished]) -> str:
+def _common_name(members: Sequence[Run]) -> str:
     """``char`` for the runs of a study char-1 and char-2; else the first run's name."""
     stems = {run.experiment.name.removesuffix(f"-{run.experiment.seed}") for run in members}
     return stems.pop() if len(stems) == 1 else members[0].experiment.name
@@ -107,7 +107,7 @@ def is_on(arm: Arm, loaded: Corpus) -> bool:
 
 
 def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
-    """Arms on different texts or splits are not compared.
+    """Check that all arms are on the same text and split.
 
     Args:
         anyway: only warn.

@@ -135,7 +135,7 @@ def by_place(arm: Arm, tokens: Tokens) -> list[float]:
     bits = np.zeros(len(tokens.place))
     offsets = np.cumsum([0, *arm.units])
     for run in arm.runs:
-        for document, offset in zip(run.tokens, offsets[:-1], strict=True):
+        for document, offset in zip(run.token_bits, offsets[:-1], strict=True):
             starts, _, model, spelling = document.cells()
             bits[offset + starts] += (model + spelling)[:-1] / len(arm.runs)
     inside = tokens.place >= 0

@@ -1,27 +1,29 @@
-"""Run folders turned into one report: which is better, by how much, and is it real."""
+"""Finished runs compared in one report: which is better, by how much, and with what certainty."""
 
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import UNREADABLE, TextgenError
+from textgen.core import TextgenError
+from textgen.report.result import Comparison
 
 if TYPE_CHECKING:
     from textgen.core import Contrast
     from textgen.data import Corpus
-    from textgen.runs import Finished
+    from textgen.runs import Run, Screen
 
 
 WORDS = ("pandemonium",)
-"""The article wondered whether its network would ever write this word."""
+"""The article asks whether its network would ever write this word."""
 
 
 def compare(
-    folders: Sequence[str | Path],
+    runs: Sequence[str | Path | Run],
     *,
     name: str = "",
     title: str = "",
@@ -33,27 +35,28 @@ def compare(
     different_texts: bool = False,
     reports_folder: str | Path = "reports",
     quiet: bool = False,
-) -> Path:
-    """Turn run folders into one report.
+) -> Comparison:
+    """Compare finished runs and write a report.
 
     Args:
-        folders: of finished runs; runs that differ only in seed and name are one arm.
+        runs: finished runs or their folders; those that differ only in seed and name are one arm.
         name: of the report; the arms' names joined if empty.
         title: its heading.
         contrasts: what is tested, declared before the runs; if empty, each arm against the first.
-        plan: of a study: arm → what it planned for it.
-        command: repeats the report; put together if empty.
-        words: whose cost in context is shown.
-        cross: whether the models score each other's samples, which loads them all once.
-        different_texts: put runs on different texts or splits into one report, flagged.
+        plan: of a study, for each arm.
+        command: that repeats the report; made from the other arguments if empty.
+        words: whose bits in context are shown.
+        cross: let the models score each other's samples, which loads every network once.
+        different_texts: accept runs on different texts or splits, and flag them.
         reports_folder: where reports lie.
         quiet: print only warnings.
 
     Returns:
-        The report's folder: ``index.html``, ``report.md``, ``report.json``, ``texts.json``.
+        The figures, and the folder of ``index.html``, ``report.md``, ``report.json`` and
+        ``texts.json``.
 
     Raises:
-        TextgenError: no run that can be read, different texts, or a text that is not at hand.
+        TextgenError: no run can be read, the texts differ, or a text is not available.
     """
     from textgen.evaluation import compute_references
     from textgen.report import arms as arms_
@@ -62,83 +65,71 @@ def compare(
     from textgen.runs import Screen
 
     screen = Screen(quiet)
-    runs, loaded, left_out = _read([Path(folder) for folder in folders], screen)
-    arms = arms_.group(runs)
+    found, loaded, left_out = _read(runs, screen)
+    arms = arms_.group(found)
     warnings = arms_.check_comparable(arms, different_texts)
     if loaded.warning:
         warnings.append(loaded.warning)
     same = [arm for arm in arms if arms_.is_on(arm, loaded)]
     names = [arm.name for arm in arms]
-    comparison = data.Comparison(
+    content = data.ReportInput(
         name=name or _joined(names),
         title=title or " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
         arms=arms,
         loaded=loaded,
-        references=compute_references(loaded, screen.say, str(runs[0].folder / "experiment.toml")),
+        references=compute_references(loaded, screen.say, str(found[0].folder / "experiment.toml")),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
         declared=bool(contrasts),
-        command=command or _command_line(folders, name),
+        command=command or _command_line(runs, name),
         words=words,
         plan=plan or {},
         cross=cross_scores(same, loaded.test, screen.say) if cross else {},
         left_out=left_out,
         warnings=warnings,
     )
-    folder = Path(reports_folder) / comparison.name
-    report = writing.write_report(folder, comparison)
-    _show(screen, folder, report)
-    return folder
+    folder = Path(reports_folder) / content.name
+    _show(screen, folder, writing.write_report(folder, content))
+    return Comparison(folder)
 
 
 def _read(
-    folders: Sequence[Path], screen: Any
-) -> tuple[list[Finished], Corpus, list[dict[str, str]]]:
-    """The runs that can be read, the text of the first, and what was left out and why."""
-    from textgen.core import load_experiment
+    given: Sequence[str | Path | Run], screen: Screen
+) -> tuple[list[Run], Corpus, list[dict[str, str]]]:
+    """The runs that can be read, the text of the first, and those left out with the reason."""
     from textgen.data import load_text
-    from textgen.runs import ensure_evaluation, read_run
+    from textgen.runs import ensure_evaluation, load_run, reading
 
-    runs, left_out = list[Any](), list[dict[str, str]]()
-    loaded, texts = None, dict[str, Any]()
-    for folder in folders:
+    runs: list[Run] = []
+    texts: dict[str, Corpus] = {}
+    left_out: list[dict[str, str]] = []
+    loaded = None
+    for each in given:
         try:
-            sha256, experiment = _corpus_of(folder), load_experiment(folder / "experiment.toml")
-            key = sha256 + experiment.text_key
-            text = texts[key] = texts.get(key) or load_text(experiment, sha256)
-            if ensure_evaluation(folder, text):
-                screen.say(f"{folder}: bits by token and samples made from the saved network")
-            runs.append(read_run(folder))
+            run = load_run(each)
+            with reading(run.folder / "metrics.json"):
+                sha256 = str(run.metrics["corpus"]["sha256"])
+            key = sha256 + run.experiment.text_key
+            text = texts[key] = texts.get(key) or load_text(run.experiment, sha256)
+            if ensure_evaluation(run, text):
+                screen.say(f"{run.folder}: bits of tokens and samples made from the saved network")
+            run.check()
+            runs.append(run)
             loaded = loaded or text
         except TextgenError as error:
-            left_out.append({"folder": str(folder), "found": error.found})
+            left_out.append({"folder": os.fspath(each), "found": error.found})
             screen.warn(f"LEFT OUT: {error}")
     if loaded is None:
         raise TextgenError(
             "compare",
-            found=f"no run that can be read among {len(folders)}",
+            found=f"no run that can be read among {len(given)}",
             expected="folders of finished runs, e.g. runs/char",
             hint="train one: python -m textgen.run experiments/char.toml",
         )
     return runs, loaded, left_out
 
 
-def _corpus_of(folder: Path) -> str:
-    """sha256 of the text that a finished run was trained on.
-
-    Raises:
-        TextgenError: it is no finished run.
-    """
-    from textgen.runs import check_finished, damaged, read_metrics
-
-    check_finished(folder)
-    try:
-        return str(read_metrics(folder)["corpus"]["sha256"])
-    except UNREADABLE as error:
-        raise damaged(folder / "metrics.json", error) from None
-
-
 def _joined(names: Sequence[str]) -> str:
-    """The name of a report's folder; where a run lies may be a part of an arm's name."""
+    """The name of a report's folder; an arm's name may contain a part of a path."""
     joined = "-".join(names[:4]) + ("-and-others" if len(names) > 4 else "")
     return joined.replace("/", "_")
 
@@ -151,8 +142,8 @@ def _against_first(names: Sequence[str]) -> list[Contrast]:
     return [Contrast(other, names[0], f"Is {other} better than {names[0]}?") for other in names[1:]]
 
 
-def _command_line(folders: Sequence[str | Path], name: str) -> str:
-    parts = ["python", "-m", "textgen.compare", *map(str, folders)]
+def _command_line(runs: Sequence[str | Path | Run], name: str) -> str:
+    parts = ["python", "-m", "textgen.compare", *(os.fspath(run) for run in runs)]
     return shlex.join([*parts, *(["--name", name] if name else [])])
 
 
@@ -183,9 +174,9 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
 
 
 def _figures(test: dict[str, Any] | None) -> tuple[str, str, str]:
-    """Total, interval and the part of spelling."""
+    """Total, interval, and the bits of spelling."""
     if test is None:
-        return "–", "does not pay", "–"
+        return "–", "not charged", "–"
     known = math.isfinite(test["low"]) and math.isfinite(test["high"])
     interval = f"{test['low']:.3f}–{test['high']:.3f}" if known else "unbounded"
     return f"{test['total']:.3f}", interval, f"{test['spelling']:.3f}"

@@ -1,7 +1,7 @@
-"""What each model thinks of the others' samples: bits per character it would charge for them.
+"""Bits per character of each model's samples under every other model.
 
-A sample stands for the beginning of a document that goes on, so no end mark is charged, and it is
-cut at its last space, for half a word at the end would cost word models dearly.
+A sample is the beginning of a document that goes on, so no end mark is charged, and it is cut at
+its last space, since half a word at the end would cost word models many bits.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from textgen.core import UNREADABLE, TextgenError, write_json
 from textgen.data import Document
 from textgen.report.arms import Arm
-from textgen.runs import Evaluation, load_run, score_run
+from textgen.runs import Evaluation, Run
 
 FILE = "cross.json"
-"""In the folder of the run that scores: sha256 of some samples → bits per character."""
+"""In the folder of the run that scores: sha256 of a group of samples → bits per character."""
 HUMAN = "human text"
 SAMPLES = 10
-"""So many of an arm's samples are scored by the others."""
+"""Of an arm that the others score."""
 
 
 def samples(arm: Arm) -> list[Document]:
@@ -50,13 +50,13 @@ def cross_scores(
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, dict[str, float]]:
     """Scorer → writer → bits per character of the writer's samples, :data:`HUMAN` among the
-    writers. Arms that do not pay for what they leave out score nothing. What was scored before is
-    read from the scorer's run folder.
+    writers. Arms whose bits are not those of a distribution over the text score nothing. What was
+    scored before is read from the scorer's run folder.
 
     Args:
         arms: scorers and writers.
         documents: held-out ones.
-        say: is told what takes time.
+        say: called with a line before whatever takes time.
     """
     texts = {HUMAN: openings(documents), **{arm.name: samples(arm) for arm in arms}}
     keys = {name: _key(documents) for name, documents in texts.items()}
@@ -68,9 +68,9 @@ def cross_scores(
         missing = [name for name, key in keys.items() if key not in known]
         if missing:
             say(f"{arm.name} reads the samples of {len(missing)} writers …")
-            found = _score(arm.first.folder, [texts[name] for name in missing])
+            found = _score(arm.first, [texts[name] for name in missing])
             known |= {keys[name]: bits for name, bits in zip(missing, found, strict=True)}
-            with contextlib.suppress(TextgenError):  # a memory is no reason to stop
+            with contextlib.suppress(TextgenError):  # a read-only folder is no reason to stop
                 write_json(arm.first.folder / FILE, known)
         result[arm.name] = {name: known[key] for name, key in keys.items()}
     return result
@@ -89,10 +89,10 @@ def _read(folder: Path) -> dict[str, float]:
         return {}
 
 
-def _score(folder: Path, texts: Sequence[Sequence[Document]]) -> list[float]:
+def _score(run: Run, texts: Sequence[Sequence[Document]]) -> list[float]:
     """Bits per character of some groups of texts under a run."""
     everything = [document for group in texts for document in group]
-    costs = iter(score_run(load_run(folder), everything))
+    costs = iter(Run(run.folder).score_documents(everything))  # its network is freed afterwards
     result = []
     for group in texts:
         each = [next(costs) for _ in group]

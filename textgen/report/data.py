@@ -28,7 +28,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ReportInput:
     """What a report is made of.
 
     Attributes:
@@ -37,7 +37,7 @@ class Comparison:
         loaded: the corpus of the first arm.
         references: lines beside the arms, scored on the same split.
         contrasts: what is tested, Holm over all of them.
-        declared: whether the contrasts were put down before the runs.
+        declared: whether the contrasts were declared before the runs.
         plan: arm → what a study has planned for it: seconds on a quiet machine.
         cross: scorer → writer → bits per character of the writer's samples.
         words: whose cost in context is shown.
@@ -71,7 +71,7 @@ class Comparison:
         return [arm for arm in self.same_text if arm.charged]
 
 
-def build(comparison: Comparison) -> dict[str, Any]:
+def build(comparison: ReportInput) -> dict[str, Any]:
     """The content of ``report.json``, but for the measures of generated text."""
     arms = comparison.alike
     tokens = breakdown.cut_tokens(comparison.loaded.test, comparison.loaded.sample)
@@ -109,8 +109,8 @@ def build(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _contrasts(comparison: Comparison, arms: dict[str, Arm]) -> list[dict[str, Any]]:
-    """All contrasts whose arms are there, with Holm's correction over all that were put down."""
+def _contrasts(comparison: ReportInput, arms: dict[str, Arm]) -> list[dict[str, Any]]:
+    """All contrasts whose arms are there, with Holm's correction over all that were declared."""
     wanted = [c for c in comparison.contrasts if c.first in arms and c.second in arms]
     count = len(comparison.contrasts)
     found = [
@@ -148,5 +148,5 @@ def _documents(arms: Sequence[Arm]) -> list[dict[str, Any]]:
             "characters": document.characters,
             "bits": {arm.name: float(arm.bits[:, i].mean() / arm.units[i]) for arm in arms},
         }
-        for i, document in enumerate(arms[0].first.tokens)
+        for i, document in enumerate(arms[0].first.token_bits)
     ]

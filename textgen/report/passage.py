@@ -38,7 +38,7 @@ def passage(
 
 
 def _stretches(arm: Arm, number: int, start: int, end: int) -> list[list[float]]:
-    starts, ends, model, spelling = arm.first.tokens[number].cells()
+    starts, ends, model, spelling = arm.first.token_bits[number].cells()
     inside = np.flatnonzero((ends > start) & (starts < end))
     return [
         [

@@ -9,7 +9,7 @@ from typing import Any
 from textgen.core import write_file, write_json
 from textgen.evaluation import Human
 from textgen.report import breakdown, generated
-from textgen.report.data import Comparison, build
+from textgen.report.data import ReportInput, build
 from textgen.report.markdown import markdown
 from textgen.report.page import page
 from textgen.report.passage import passage
@@ -18,7 +18,7 @@ SHOWN = 20
 """Places of a word that are shown; its mean cost is over all."""
 
 
-def write_report(folder: Path, comparison: Comparison) -> dict[str, Any]:
+def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
     """Write ``report.json``, ``texts.json``, ``index.html`` and ``report.md``.
 
     Returns:

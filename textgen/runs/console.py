@@ -1,4 +1,4 @@
-"""What a run shows in the terminal: progress with bits, speed and time left; the result."""
+"""Terminal output of a run: progress with bits, speed and time left; the result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """However a training ended, the terminal has its cursor back."""
+        """Give the terminal its cursor back, however the training ended."""
         if self.bar is not None:
             self.bar.stop()
 
@@ -65,15 +65,15 @@ class Screen:
         self.say(f"  {parts}")
         if "fitted_on" in d:
             self.say(
-                f"  a large corpus: everything before the network is fitted on "
+                f"  a large corpus: tokenizer and vectors are fitted on "
                 f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
-                "written as tokens into the cache, then trained on"
+                "encoded into the cache and trained on"
             )
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
         self.say(
             f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
-            f"{experiment.backbone.label}, {parameters:,} parameters; a prediction looks back on "
+            f"{experiment.backbone.label}, {parameters:,} parameters; context: "
             f"{experiment.objective.context}"
         )
 
@@ -92,12 +92,12 @@ class Screen:
         sampler: Sampler,
         training: Sequence[EncodedDocument],
     ) -> list[Any]:
-        """Keras callbacks for a training that is about to start."""
+        """Keras callbacks that show a training; none when quiet."""
         if self.quiet:
             return []
         text = sum(e.characters + 1 for e in training) / sum(len(e.tokens) + 1 for e in training)
         if progress.updates:
-            self.say(f"  going on from update {progress.updates:,}")
+            self.say(f"  resuming from update {progress.updates:,}")
         part = " (model)" if any(e.replaced for e in training) else ""
         return [_progress(self, progress, text, part, experiment, tokenizer, sampler)]
 
@@ -148,7 +148,7 @@ def _progress(
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from textgen.runs.generation import generate
+    from textgen.runs.generation import sample_texts
 
     peek = replace(experiment.sampling, prompts=("",), samples=1, length=PEEK)
     unit = "bpc" if tokenizer.charged else "bits per character kept"
@@ -189,7 +189,7 @@ def _progress(
             )
             every = experiment.sampling.every
             if every and (epoch + 1) % every == 0:
-                text = generate(sampler, tokenizer, peek, experiment.seed)[0]["text"]
+                text = sample_texts(sampler, tokenizer, peek, experiment.seed)[0]["text"]
                 screen.console.print(
                     Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim")
                 )

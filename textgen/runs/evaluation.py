@@ -1,11 +1,11 @@
-"""What a comparison needs of a run, beside its figures: bits of every token, and sampled texts.
+"""What a comparison needs of a run beside its figures: bits of every token, and sampled texts.
 
-The same settings for all runs, whatever their experiment says about sampling: the same
-temperatures, prompts, lengths and seed. A run writes both files when it ends; for one that has
-none, or other settings, they are made from its saved network.
+Temperatures, prompts, lengths and seed are the same for all runs, whatever their experiments say
+about sampling. A run writes both files when it ends; if they are missing, or were written with
+other settings, they are made from the saved network.
 
-tokens.npz   for every test document: where each token's stretch of text ends, what the model
-              charges for it, and what the spelling of what it leaves open costs
+tokens.npz    for every test document: where the text of each token ends, the model's bits, and the
+              spelling bits of its surface form
 texts.json    samples over a sweep of temperatures, and samples after the same prompts
 """
 
@@ -23,10 +23,10 @@ import numpy as np
 
 from textgen.core import UNREADABLE, Sampling, TextgenError, write_file, write_json
 from textgen.data import Corpus, Document, load_corpus
-from textgen.evaluation import DocumentBits, score_documents
+from textgen.evaluation import DocumentBits
 from textgen.models import Sampler
-from textgen.runs.generation import generate
-from textgen.runs.saved import Run, load_run
+from textgen.runs.finished import Run
+from textgen.runs.generation import sample_texts
 from textgen.tokenizers import Tokenizer
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
@@ -34,9 +34,9 @@ TOKENS, TEXTS = "tokens.npz", "texts.json"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How the texts of a comparison are drawn: ``samples`` of ``length`` characters from the start
-    of a document at each of the ``temperatures``, and one of ``prompted`` characters at
-    ``temperature`` after each of the ``prompts`` that the model can read."""
+    """How the texts of a comparison are sampled: ``samples`` of ``length`` characters from the
+    start of a document at each of the ``temperatures``, and one of ``prompted`` characters at
+    ``temperature`` after each of the ``prompts`` that the model has tokens for."""
 
     temperatures: tuple[float, ...] = (0.5, 0.8, 1.0, 1.2)
     temperature: float = 0.8
@@ -53,9 +53,9 @@ class TokenBits:
 
     Attributes:
         name: the document's.
-        ends: (n + 1,) int64, how many characters of the document are told by then.
+        ends: (n + 1,) int64, where the text of each token ends, in characters.
         model: (n + 1,) float64, −log2 P(token | earlier tokens).
-        spelling: (n + 1,) float64, −log2 P(what the token leaves open | token).
+        spelling: (n + 1,) float64, −log2 P(surface form | token).
     """
 
     name: str
@@ -68,22 +68,23 @@ class TokenBits:
         return int(self.ends[-1])
 
     def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The document in stretches that are told at once, the end mark apart.
+        """The document in stretches of at least one character, the end mark apart.
 
-        A token that tells no text by itself is counted with the next that does. Words left out
-        behind the last token are a stretch of their own, for their spelling.
+        A token without text of its own (a case modifier, the first byte of a character) is counted
+        with the next token that has some. Words dropped after the last token are a stretch of their
+        own, for their spelling.
 
         Returns:
             Starts and ends of m stretches (m,), and bits of model and spelling (m + 1,) float64,
             the end mark's last.
         """
         before = np.concatenate([[0], self.ends[:-2]])
-        telling = np.append(self.ends[:-1] > before, True)
-        group = np.concatenate([[0], np.cumsum(telling)[:-1]])
+        with_text = np.append(self.ends[:-1] > before, True)
+        group = np.concatenate([[0], np.cumsum(with_text)[:-1]])
         count = int(group[-1]) + 1
         model = np.bincount(group, weights=self.model, minlength=count)
         spelling = np.bincount(group, weights=self.spelling, minlength=count)
-        ends = self.ends[:-1][telling[:-1]]
+        ends = self.ends[:-1][with_text[:-1]]
         if self.characters > (ends[-1] if len(ends) else 0):
             ends = np.append(ends, self.characters)
             model, spelling = np.insert(model, -1, 0.0), np.append(spelling, 0.0)
@@ -97,16 +98,11 @@ class TokenBits:
         return np.repeat(bits / lengths, lengths)
 
 
-def score_run(run: Run, documents: Sequence[Document]) -> list[DocumentBits]:
-    """What documents cost under a finished run."""
-    return score_documents(run.objective, run.network, run.tokenizer, documents, run.memory)
-
-
 def token_table(
     tokenizer: Tokenizer, documents: Sequence[Document], costs: Sequence[DocumentBits]
 ) -> list[TokenBits]:
-    """Bits of every token of scored documents, beside where its text ends; words that were left
-    out are an entry of their own, without model bits."""
+    """Bits of every token of scored documents, and where its text ends; dropped words are an entry
+    of their own, without model bits."""
     result = []
     for document, bits in zip(documents, costs, strict=True):
         layout = tokenizer.layout(document.text)
@@ -125,10 +121,14 @@ def token_table(
 
 
 def write_evaluation(
-    folder: Path, run: Run, loaded: Corpus, costs: Sequence[DocumentBits], sampler: Sampler
+    folder: Path,
+    tokenizer: Tokenizer,
+    sampler: Sampler,
+    test: Sequence[Document],
+    costs: Sequence[DocumentBits],
 ) -> None:
     """Write both files of a run whose test documents have been scored."""
-    table = token_table(run.tokenizer, loaded.test, costs)
+    table = token_table(tokenizer, test, costs)
     sizes = [len(each.ends) for each in table]
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -140,7 +140,7 @@ def write_evaluation(
         spelling=np.concatenate([each.spelling for each in table]).astype(np.float32),
     )
     write_file(folder / TOKENS, buffer.getvalue())
-    write_json(folder / TEXTS, draw_texts(sampler, run.tokenizer, Evaluation()))
+    write_json(folder / TEXTS, draw_texts(sampler, tokenizer, Evaluation()))
 
 
 def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> dict[str, Any]:
@@ -148,27 +148,21 @@ def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> 
     sweep, seconds = list[dict[str, Any]](), 0.0
     for temperature in settings.temperatures:
         start = time.perf_counter()
-        records = generate(
-            sampler,
-            tokenizer,
-            Sampling(("",), settings.length, settings.samples, temperature),
-            settings.seed,
-        )
+        wanted = Sampling(("",), settings.length, settings.samples, temperature)
+        records = sample_texts(sampler, tokenizer, wanted, settings.seed)
         if sweep:  # the first one compiles the loop
             seconds += time.perf_counter() - start
         texts = [{"text": r["text"], "filled": r["filled"]} for r in records]
         sweep.append({"temperature": temperature, "texts": texts})
     drawn = (len(sweep) - 1) * settings.samples * settings.length
     prompts = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
-    prompted = Sampling(prompts, settings.prompted, 1, settings.temperature)
+    wanted = Sampling(prompts, settings.prompted, 1, settings.temperature)
+    prompted = sample_texts(sampler, tokenizer, wanted, settings.seed) if prompts else []
     return {
         "settings": _plain(settings),
         "characters_per_second": drawn / seconds if seconds else None,
         "sweep": sweep,
-        "prompted": [
-            {key: record[key] for key in ("prompt", "text", "filled")}
-            for record in (generate(sampler, tokenizer, prompted, settings.seed) if prompts else [])
-        ],
+        "prompted": [{key: r[key] for key in ("prompt", "text", "filled")} for r in prompted],
     }
 
 
@@ -176,22 +170,21 @@ def _plain(settings: Evaluation) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(settings)))
 
 
-def ensure_evaluation(folder: Path, loaded: Corpus | None = None) -> bool:
-    """Make the files of a finished run that are missing, or were drawn with other settings.
+def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
+    """Write the files of a finished run that are missing, or have samples of other settings.
 
     Args:
-        folder: the run folder.
-        loaded: its corpus, if it is at hand.
+        run: a finished run.
+        loaded: its corpus, if it is loaded already.
 
     Returns:
-        Whether there was anything to do.
+        Whether anything was written.
     """
-    if (folder / TOKENS).exists() and _settings(folder) == _plain(Evaluation()):
+    if (run.folder / TOKENS).exists() and _settings(run.folder) == _plain(Evaluation()):
         return False
-    run = load_run(folder)
-    loaded = loaded or load_corpus(run.experiment)
-    sampler = Sampler(run.objective, run.network, run.tokenizer.unwritable)
-    write_evaluation(folder, run, loaded, score_run(run, loaded.test), sampler)
+    run = Run(run.folder)  # its network is freed afterwards
+    test = (loaded or load_corpus(run.experiment)).test
+    write_evaluation(run.folder, run.tokenizer, run.sampler, test, run.score_documents(test))
     return True
 
 

@@ -1,79 +1,285 @@
-"""A finished run read back for a comparison: everything but the network, without TensorFlow."""
+"""A finished run as one object: its figures, its learning curve, its network, its texts."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from textgen.core import UNREADABLE, Experiment, TextgenError, load_experiment
-from textgen.evaluation import Memory
-from textgen.runs.evaluation import TEXTS, TOKENS, TokenBits, read_texts, read_token_bits
-from textgen.runs.saved import NEEDED, check_finished, load_memory, read_metrics
+from textgen.core import Sampling, TextgenError, build, load_experiment
+from textgen.runs.folder import NEEDED, check_finished, damaged, read_metrics, reading
+from textgen.runs.saved import load_memory, load_network, load_tokenizer
 
-FILES = (*NEEDED, "history.csv", TOKENS, TEXTS)
+if TYPE_CHECKING:  # NumPy and more: not needed for --help
+    from matplotlib.axes import Axes
+
+    from textgen.data import Document
+    from textgen.evaluation import DocumentBits, Memory
+    from textgen.models import Objective, Sampler
+    from textgen.runs.evaluation import TokenBits
+    from textgen.runs.scoring import Tokens
+    from textgen.tokenizers import Tokenizer
+
+METHODS = ("sample", "article")
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A finished run: its settings, figures, memory, curve, bits by token and texts."""
+class Run:
+    """A finished run.
 
-    folder: Path
-    experiment: Experiment
-    metrics: dict[str, Any]
-    memory: Memory | None
-    history: list[dict[str, float]]
-    tokens: list[TokenBits]
-    texts: dict[str, Any]
+    Opening one checks its folder and reads its settings and figures. Everything else is read when
+    it is first used, and kept; TensorFlow is only loaded for the network.
+
+    Args:
+        folder: the run folder, e.g. ``"runs/char"``.
+
+    Attributes:
+        folder: the run folder.
+        experiment: its settings.
+        metrics: its figures, the content of ``metrics.json``.
+
+    Raises:
+        TextgenError: no such folder, an unfinished or a damaged run.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        check_finished(self.folder)
+        self.metrics = read_metrics(self.folder)
+        self.experiment = load_experiment(self.folder / "experiment.toml")
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.experiment.name!r} in {self.folder}: {self._result}>"
+
+    def _repr_html_(self) -> str:
+        from textgen.runs.scoring import html_table
+
+        training, corpus = self.metrics["training"], self.metrics["corpus"]
+        rows = {
+            "folder": self.folder,
+            "test": self._result,
+            "corpus": f"{corpus['kind']} ({corpus['origin']})",
+            "vocabulary": f"{self.metrics['vocabulary_size']:,} tokens",
+            "parameters": f"{training['parameters']:,}",
+            "training": f"{training['updates']:,} updates in {training['seconds']:.0f} seconds",
+        }
+        return html_table(("run", self.experiment.name), list(rows.items()))
+
+    @property
+    def _result(self) -> str:
+        from textgen.evaluation import UNCHARGED
+
+        bits = self.metrics["test"]["bits_per_character"]
+        return f"{bits['total']:.4f} bits per character" if bits else UNCHARGED
 
     @property
     def charged(self) -> bool:
         """Whether its bits are those of a distribution over the text."""
         return self.metrics["test"]["bits_per_character"] is not None
 
+    @property
+    def objective(self) -> Objective:
+        return self.experiment.objective
 
-def read_run(folder: Path) -> Finished:
-    """Read a run folder whose evaluation is there.
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """One row per round of training: updates, seconds, loss, bits per character, …"""
+        path = self.folder / "history.csv"
+        with reading(path), path.open(encoding="utf-8", newline="") as file:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The fitted tokenizer."""
+        return load_tokenizer(self.folder, self.experiment)
+
+    @cached_property
+    def network(self) -> Any:
+        """The trained Keras network."""
+        return load_network(self.folder, self.experiment, self.tokenizer)
+
+    @cached_property
+    def memory(self) -> Memory | None:
+        """The tuned memory of the document; None if the experiment has none."""
+        return load_memory(self.folder, self.experiment)
+
+    @cached_property
+    def token_bits(self) -> list[TokenBits]:
+        """Bits of every token of the test documents.
+
+        Raises:
+            TextgenError: the file is missing or damaged, or its sum is not that of the metrics.
+        """
+        from textgen.runs.evaluation import TOKENS, read_token_bits
+
+        table = read_token_bits(self.folder)
+        if self.charged:
+            bits = sum(float(d.model.sum() + d.spelling.sum()) for d in table)
+            unit = sum(d.characters + 1 for d in table)
+            total = self.metrics["test"]["bits_per_character"]["total"]
+            if abs(bits / unit - total) > 1e-3:
+                found = f"{TOKENS} adds up to {bits / unit:.4f}, not {total:.4f}"
+                raise damaged(self.folder, ValueError(found))
+        return table
+
+    @cached_property
+    def texts(self) -> dict[str, Any]:
+        """Samples over a sweep of temperatures and after fixed prompts, as in ``texts.json``."""
+        from textgen.runs.evaluation import read_texts
+
+        return read_texts(self.folder)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Draws from the network; keeps what it has compiled."""
+        from textgen.models import Sampler
+
+        return Sampler(self.objective, self.network, self.tokenizer.unwritable)
+
+    def check(self) -> None:
+        """Read everything but tokenizer and network: what a comparison needs.
+
+        Raises:
+            TextgenError: something is missing, damaged, or does not add up.
+        """
+        from textgen.runs.evaluation import TEXTS, TOKENS
+
+        check_finished(self.folder, (*NEEDED, "history.csv", TOKENS, TEXTS))
+        for name in ("history", "memory", "token_bits", "texts"):
+            getattr(self, name)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1,
+        samples: int = 1,
+        fill: str = "pool",
+        method: str = "sample",
+    ) -> list[dict[str, Any]]:
+        """Write text.
+
+        Args:
+            prompt: how the text begins. With ``method="article"``: the real text that is read.
+            length: characters to write.
+            temperature: 0 takes the most probable token; higher is more varied.
+            top_k, top_p: restrict the choice; 0 and 1.0 do not.
+            seed: repeats a sample.
+            samples: how many.
+            fill: what takes the place of a generated placeholder: a word from the training text
+                (``"pool"``), a newly spelled one (``"spell"``), or a mark (``"mark"``).
+            method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
+                :func:`textgen.runs.generation.article_readout`).
+
+        Returns:
+            Records with ``prompt``, ``text`` and the settings.
+
+        Raises:
+            TextgenError: a prompt with unknown characters, or a setting out of range.
+        """
+        from textgen.runs.generation import article_readout, encode_prompt, sample_texts
+
+        given = {"prompts": [prompt], "length": length, "samples": samples, "fill": fill}
+        given |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        settings: Sampling = build(Sampling, given, "generate")
+        if method not in METHODS:
+            raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
+        if not 0 <= seed < 2**31:
+            raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
+        tokens = encode_prompt(self.tokenizer, prompt)  # before TensorFlow is loaded
+        if method == "sample":
+            return sample_texts(self.sampler, self.tokenizer, settings, seed)
+        if not len(tokens):
+            raise TextgenError(
+                "--prompt",
+                found=f"{prompt!r}, which is no token of this run" if prompt else "nothing",
+                expected="the real text that --method article reads",
+                hint='give some, e.g. --prompt "The tide was out."',
+            )
+        return article_readout(self.sampler, self.tokenizer, [prompt])
+
+    def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
+        """Bits of every token of some documents, with the memory of the document if it has one."""
+        from textgen.evaluation import score_documents
+
+        return score_documents(self.objective, self.network, self.tokenizer, documents, self.memory)
+
+    def score(self, text: str) -> dict[str, Any]:
+        """Bits of a passage, read as a document of its own.
+
+        Args:
+            text: any text; characters never seen in training cost an escape and their code point.
+
+        Returns:
+            ``run``, the folder; ``characters``; bits of ``model`` and ``spelling``, ``total`` and
+            ``end``, those of the end mark, which the others include; ``bits_per_character``, like
+            ``total`` None if the run's bits are not those of a distribution over the text;
+            ``stretches``: (text, model bits, spelling bits) in order.
+        """
+        from textgen.runs.scoring import score_passage
+
+        return score_passage(self, text)
+
+    def tokens(self, text: str) -> Tokens:
+        """Bits of every token of a passage, read as a document of its own.
+
+        Returns:
+            A list of dictionaries, the end mark's last, with ``text``, ``start`` and ``end``
+            (characters of the passage), ``model`` and ``spelling`` (bits); ``.bits`` has their
+            sums as an array. ``pandas.DataFrame(run.tokens(text))`` is a table.
+        """
+        from textgen.runs.scoring import tokens_of
+
+        return tokens_of(self, text)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the learning curve with Matplotlib.
+
+        Args:
+            axes: where to draw; new axes if None.
+        """
+        from matplotlib import pyplot
+
+        axes = pyplot.subplots()[1] if axes is None else axes
+        updates = [row["updates"] for row in self.history]
+        bits = [row["validation_bits_per_character"] for row in self.history]
+        axes.plot(updates, bits, marker=".", label=self.experiment.name)
+        axes.set_xlabel("updates")
+        axes.set_ylabel("bits per character, validation")
+        axes.legend()
+        return axes
+
+
+def load_run(run: str | Path | Run) -> Run:
+    """A finished run, given by its folder; a :class:`Run` is returned as it is.
 
     Raises:
-        TextgenError: something is missing, damaged, or does not add up.
+        TextgenError: no such folder, an unfinished or a damaged run.
     """
-    check_finished(folder, FILES)
-    try:
-        metrics = read_metrics(folder)
-        with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
-            history = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-        experiment = load_experiment(folder / "experiment.toml")
-        run = Finished(
-            folder,
-            experiment,
-            metrics,
-            load_memory(folder, experiment),
-            history,
-            read_token_bits(folder),
-            read_texts(folder),
-        )
-        _check_sum(run)
-    except UNREADABLE as error:
-        raise TextgenError(
-            str(folder), found=f"a damaged run ({type(error).__name__}: {error})",
-            expected="the files as textgen wrote them",
-            hint="train it again with --overwrite; it is left out here",
-        ) from None  # fmt: skip
-    return run
+    return run if isinstance(run, Run) else Run(run)
 
 
-def _check_sum(run: Finished) -> None:
-    """The bits of all tokens are those of ``metrics.json``.
+def generate(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[dict[str, Any]]:
+    """Texts written by a run or the run of a folder; settings as for :meth:`Run.generate`.
 
     Raises:
-        ValueError: they are not.
+        TextgenError: no such run, or as :meth:`Run.generate`.
     """
-    if not run.charged:
-        return
-    bits = sum(float(d.model.sum() + d.spelling.sum()) for d in run.tokens)
-    unit = sum(d.characters + 1 for d in run.tokens)
-    told = run.metrics["test"]["bits_per_character"]["total"]
-    if abs(bits / unit - told) > 1e-3:
-        raise ValueError(f"{TOKENS} adds up to {bits / unit:.4f}, not {told:.4f}")
+    return load_run(run).generate(prompt, **settings)
+
+
+def score(run: str | Path | Run, text: str) -> dict[str, Any]:
+    """Bits of a passage under a run or the run of a folder, as :meth:`Run.score` returns them.
+
+    Raises:
+        TextgenError: no such run.
+    """
+    return load_run(run).score(text)

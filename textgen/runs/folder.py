@@ -1,10 +1,30 @@
-"""The folder of a run: taken for one process, gone on with, or begun anew."""
+"""The folder of a run: locked by one process, resumed, started afresh; checked when it is read.
+
+experiment.toml   the experiment with every default written out; repeats the run
+manifest.json     seeds, versions, hardware, corpus and split hashes, the command
+tokenizer.json    the fitted tokenizer
+memory.json       the parameters of the memory of the document, if there is one
+model.weights.h5  the best weights, in Keras' own format
+history.csv       one row per round of training
+metrics.json      the interface other programs read (experiments/notes/metrics.md)
+bits.csv          bits of every held-out document
+tokens.npz        bits of every token of the test documents
+texts.json        samples over a sweep of temperatures, the same settings for all runs
+samples.json      generated texts with their settings; samples.txt the same for people
+summary.md        the results, for people
+cross.json        bits per character of other models' samples (kept by textgen.compare)
+log/              TensorBoard
+checkpoint/       only while training is unfinished
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import filelock
 import tomli_w
@@ -19,6 +39,11 @@ from textgen.core import (
 )
 
 LOCK = ".lock"
+SCHEMA = 3
+"""Of ``metrics.json``."""
+WEIGHTS = "model.weights.h5"
+NEEDED = ("experiment.toml", "tokenizer.json", WEIGHTS, "metrics.json")
+"""What every finished run has."""
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
@@ -26,13 +51,13 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
 
 
 def take_folder(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock:
-    """A folder for this process alone: the held lock, released when the process ends.
+    """Lock a folder for this process; the lock is released when the process ends.
 
     Args:
-        found, hint: what is told where another process has it.
+        found, hint: of the error if another process has locked it.
 
     Raises:
-        TextgenError: another process has it, or the folder cannot be written.
+        TextgenError: another process has locked it, or the folder cannot be written.
     """
     lock = filelock.FileLock(folder / LOCK)
     try:
@@ -46,13 +71,13 @@ def take_folder(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock
 
 
 def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
-    """Take the run folder for this process; what it holds stays there until :func:`begin`.
+    """Lock the run folder for this process; nothing in it changes before :func:`begin_folder`.
 
-    An unfinished run of the same experiment is gone on with; any other that has been trained at all
-    is refused unless ``overwrite``.
+    An unfinished run of the same experiment will be resumed; any other run that has a checkpoint is
+    refused unless ``overwrite``.
 
     Returns:
-        The held lock; the system releases it when the process ends, however it ends.
+        The lock; the system releases it when the process ends, however it ends.
 
     Raises:
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
@@ -68,11 +93,14 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
 
 
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
-    """Make a prepared folder that of this experiment: what another run has left goes."""
+    """Make a prepared folder that of this experiment; files of another run are removed."""
     stored = folder / "experiment.toml"
     if stored.exists() and (overwrite or stored_experiment(folder).resolved != experiment.resolved):
         for path in folder.iterdir():
-            if path not in (folder / LOCK, stored):  # a folder without it would be no run
+            if path not in (
+                folder / LOCK,
+                stored,
+            ):  # else it would be no run's folder
                 _remove(path)
     write_experiment(stored, experiment)
 
@@ -84,14 +112,14 @@ def _remove(path: Path) -> None:
         raise TextgenError(
             str(path),
             found=f"it could not be removed: {error.strerror or error}",
-            expected="permission to replace what this run has left",
+            expected="permission to replace the files of this run",
             hint="remove it yourself, or use another --name",
         ) from None
 
 
 def trained(folder: Path) -> bool:
-    """Whether a run has a checkpoint to go on from."""
-    # the second is all there is where a process died between two renames
+    """Whether a run has a checkpoint to resume from."""
+    # only the second is left if a process died between two renames
     return any((folder / name).exists() for name in ("checkpoint", "checkpoint.old"))
 
 
@@ -118,7 +146,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
-            expected="the experiment it was started with, to go on with it",
+            expected="the experiment it was started with, to resume it",
             hint="use --name OTHER to keep both, or --overwrite to begin anew",
         )
 
@@ -134,20 +162,18 @@ def text_of(folder: Path) -> dict[str, str] | None:
         TextgenError: the manifest is damaged.
     """
     manifest = folder / "manifest.json"
-    try:
+    if not manifest.exists():
+        return None
+    with reading(manifest):
         corpus = json.loads(manifest.read_text(encoding="utf-8"))["corpus"]
         return {key: corpus[key] for key in ("kind", "sha256")}
-    except FileNotFoundError:
-        return None
-    except UNREADABLE as error:
-        raise damaged(manifest, error) from None
 
 
 def check_same_text(folder: Path, sha256: str) -> None:
-    """A run that is gone on with reads the text it was started on.
+    """Check that a run is resumed on the text it was started on.
 
     Raises:
-        TextgenError: the corpus is another one now, for example no longer the fallback.
+        TextgenError: the corpus has changed, for example it is no longer the fallback.
     """
     before = text_of(folder)
     if trained(folder) and before and before["sha256"] != sha256:
@@ -159,8 +185,67 @@ def check_same_text(folder: Path, sha256: str) -> None:
         )
 
 
+def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
+    """Check that a folder holds a finished run.
+
+    Raises:
+        TextgenError: there is no such folder, or a file that is needed is missing.
+    """
+    if not folder.is_dir():
+        raise TextgenError(
+            str(folder),
+            found="a file" if folder.exists() else "no such folder",
+            expected="the folder of a finished run, e.g. runs/char",
+            hint="train one: python -m textgen.run experiments/char.toml",
+        )
+    missing = [name for name in needed if not (folder / name).exists()]
+    if missing == list(needed):
+        raise TextgenError(
+            str(folder),
+            found="a folder that is no run",
+            expected="the folder of a finished run, e.g. runs/char",
+            hint="give the folder that textgen.run has named",
+        )
+    if missing:
+        raise TextgenError(
+            str(folder),
+            found=f"no {', no '.join(missing)}",
+            expected="a finished run",
+            hint="repeat the command that started it to resume it",
+        )
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """``metrics.json``.
+
+    Raises:
+        TextgenError: it is damaged, or was written by another version of textgen.
+    """
+    path = folder / "metrics.json"
+    with reading(path):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["schema"] != SCHEMA:
+            age = "an older" if metrics["schema"] < SCHEMA else "a newer"
+            raise TextgenError(
+                str(folder),
+                found=f"a run made by {age} textgen (schema {metrics['schema']} of metrics.json)",
+                expected=f"a run of this version (schema {SCHEMA})",
+                hint="train it again, or read it with that version",
+            )
+    return metrics
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever a damaged file of a run raises inside becomes one :class:`TextgenError`."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise damaged(path, error) from None
+
+
 def damaged(path: Path, error: Exception) -> TextgenError:
-    """The message for a file of a run that cannot be read."""
+    """The error for a file of a run that cannot be read."""
     told = str(error).partition("\n")[0][:200]
     return TextgenError(
         str(path),

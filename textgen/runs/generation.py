@@ -1,4 +1,4 @@
-"""Text from a run: prompts in, samples out; and the article's read-out."""
+"""Text from a model: samples that continue a prompt, and the article's read-out."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from textgen.core import Sampling, TextgenError
-from textgen.models import FREE, Objective, Sampler
+from textgen.models import FREE, Sampler
 from textgen.tokenizers import Rendered, Tokenizer
 
 MARGIN = 1.1
-"""Tokens drawn beyond what the average length of a token says is needed."""
+"""So many more tokens are drawn than the average length of a token calls for."""
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
-    """(n,) int32 tokens of a prompt, given at ``where``.
+    """The tokens of a prompt, (n,) int32; ``where`` names the setting it comes from.
 
     Raises:
-        TextgenError: it holds something the training text did not.
+        TextgenError: it has characters that are not in the training text.
     """
     unknown = tokenizer.unknown(prompt)
     if unknown:
@@ -28,7 +28,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
         raise TextgenError(
             where,
             found=f"not in the training text: {shown}",
-            expected="only what the model has seen",
+            expected="only characters the model has seen",
             hint="replace or leave out these characters",
         )
     if tokenizer.spaces_lead:
@@ -36,14 +36,14 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
     return tokenizer.encode(prompt).tokens.astype(np.int32)
 
 
-def generate(
+def sample_texts(
     sampler: Sampler, tokenizer: Tokenizer, settings: Sampling, seed: int
 ) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
 
     Returns:
-        One record a text: prompt, text (without the prompt), ``filled``: [start, end, token] of
-        the stretches of text that fill in placeholders, and the settings that repeat it.
+        One record per text: ``prompt``, ``text`` (without the prompt), ``filled``: [start, end,
+        token] of the parts of the text that fill placeholders, and the settings that repeat it.
     """
     prompts = [encode_prompt(tokenizer, prompt) for prompt in settings.prompts]
     numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
@@ -57,7 +57,7 @@ def generate(
         ]
         if steps >= most or all(len(r.text) >= settings.length for r in rendered):
             break
-        steps *= 2  # the same seed draws the same text again, and goes on
+        steps *= 2  # the same seed draws the same text again and continues it
     return [
         {
             "prompt": settings.prompts[i],
@@ -82,7 +82,7 @@ def generate(
 def _render(
     tokenizer: Tokenizer, tokens: np.ndarray, prompt: str, fill: str, seed: int
 ) -> Rendered:
-    """The text behind a prompt; a space that ends the prompt is not written twice."""
+    """The text that follows a prompt; a space that ends the prompt is not repeated."""
     found = tokenizer.render(tokens, before=prompt, fill=fill, seed=seed)
     if not (tokenizer.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
         return found
@@ -93,7 +93,7 @@ def _render(
 def _draw(
     sampler: Sampler, prompts: Sequence[np.ndarray], steps: int, settings: Sampling, seed: int
 ) -> list[np.ndarray]:
-    """``steps`` tokens behind each prompt."""
+    """``steps`` tokens after each prompt."""
     forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)
     for row, prompt in zip(forced, prompts, strict=True):
         row[: len(prompt)] = prompt
@@ -110,8 +110,8 @@ def _draw(
 
 
 def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
-    """A sample with the words that fill in placeholders marked: ``[Nahum NNP]``, or in the ``form``
-    of a word and its token."""
+    """A sample with the words that fill placeholders marked: ``[Nahum NNP]``, or in another
+    ``form`` of a word and its token."""
     text, parts, end = record["text"], [], 0
     for start, stop, token in record.get("filled", ()):
         parts += [text[end:start], form.format(text[start:stop], token)]
@@ -120,24 +120,21 @@ def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
 
 
 def article_readout(
-    objective: Objective,
-    network: Any,
-    tokenizer: Tokenizer,
-    texts: Sequence[str],
+    sampler: Sampler, tokenizer: Tokenizer, texts: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The most probable token at every place of a real text, which is then fed in regardless.
+    """The most probable token at every position of a real text (teacher forcing).
 
     The output of the network is never fed back: what reads like a sample is a list of guesses, each
     made with the true text before it in view. Our reading of how the article got its samples.
 
     Returns:
-        One record a text: the real ``prompt`` and as many guesses, of tokens, as ``text``.
+        One record per text: the real ``prompt``, and as ``text`` one guess per token of it.
     """
     encoded = [encode_prompt(tokenizer, text) for text in texts]
     forced = np.full((len(encoded), max(map(len, encoded))), FREE, dtype=np.int32)
     for row, tokens in zip(forced, encoded, strict=True):
         row[: len(tokens)] = tokens
-    _, choices = Sampler(objective, network, tokenizer.unwritable).draw(forced, temperature=0.0)
+    _, choices = sampler.draw(forced, temperature=0.0)
     return [
         {"prompt": text, "text": tokenizer.render(row[: len(tokens)]).text, "method": "article"}
         for text, row, tokens in zip(texts, choices, encoded, strict=True)

@@ -1,4 +1,4 @@
-"""One run from its experiment to a finished folder: train, score, sample, write."""
+"""One run from its experiment to a finished folder: prepare, train, evaluate, write."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen import __version__
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
-from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, trained
-from textgen.runs.saved import MEMORY_FILE, SCHEMA, Run, fitted_state, save_network
+from textgen.runs.finished import Run
+from textgen.runs.folder import SCHEMA, begin_folder, check_same_text, prepare_folder, trained
+from textgen.runs.saved import MEMORY_FILE, fitted_state, save_network
 from textgen.training import WAIT, Cluster, find_cluster, meet
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
+    from textgen.core import Training
     from textgen.data import Corpus
     from textgen.evaluation import DocumentBits, Memory
-    from textgen.tokenizers import EncodedDocument, Tokenizer
+    from textgen.models import Sampler
+    from textgen.runs.console import Screen
     from textgen.training import Prepared, Progress
 
 
@@ -33,8 +36,8 @@ def run(
     runs_folder: str | Path = "runs",
     overwrite: bool = False,
     quiet: bool = False,
-) -> Path:
-    """Run one experiment from its file to a finished run folder.
+) -> Run:
+    """Train, score and sample one experiment.
 
     Args:
         experiment: a TOML file, or an Experiment.
@@ -45,7 +48,7 @@ def run(
         quiet: no progress on the terminal.
 
     Returns:
-        The run folder. A run cut short goes on where it stood. Of several workers
+        The finished run. A run that was interrupted is resumed. Of several workers
         (``training.strategy = "multi_worker"``) only the chief writes it.
 
     Raises:
@@ -62,7 +65,34 @@ def run(
         if cluster.chief:
             stack.callback(prepare_folder(folder, experiment, overwrite).release)
         _go(folder, experiment, load_corpus(experiment), quiet, cluster, overwrite)
-    return folder
+    return Run(folder)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a training starts from; the time of preparation is subtracted in ``settings``."""
+
+    folder: Path
+    experiment: Experiment
+    loaded: Corpus
+    prepared: Prepared
+    settings: Training
+    screen: Screen
+
+
+@dataclass(frozen=True)
+class _Trained:
+    network: Any
+    sampler: Sampler
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class _Results:
+    memory: Memory | None
+    scored: dict[str, list[DocumentBits]]
+    samples: list[dict[str, Any]]
+    metrics: dict[str, Any]
 
 
 def _go(
@@ -73,6 +103,21 @@ def _go(
     cluster: Cluster,
     overwrite: bool,
 ) -> None:
+    inputs = _prepare(folder, experiment, loaded, quiet, cluster, overwrite)
+    model = _train(inputs, cluster, overwrite)
+    if model is not None:
+        _write(inputs, model, _evaluate(inputs, model))
+
+
+def _prepare(
+    folder: Path,
+    experiment: Experiment,
+    loaded: Corpus,
+    quiet: bool,
+    cluster: Cluster,
+    overwrite: bool,
+) -> _Inputs:
+    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     from textgen.runs.console import Screen
     from textgen.runs.generation import encode_prompt
     from textgen.training import prepare, subtract_preparation_time
@@ -80,26 +125,28 @@ def _go(
     screen = Screen(quiet)
     screen.corpus(experiment.name, loaded)
     prepared = prepare(experiment, loaded)
-    tokenizer, encoded = prepared.tokenizer, prepared.encoded
     for prompt in experiment.sampling.prompts:
-        encode_prompt(tokenizer, prompt, "sampling.prompts")
-
-    from textgen.core import start_tensorflow
-
+        encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     settings = experiment.training
-    if overwrite or not trained(folder):  # else its updates are settled
+    if overwrite or not trained(folder):  # a resumed run keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     if cluster.chief and not overwrite:
         check_same_text(folder, loaded.sha256)
     about = _about(experiment, loaded, prepared)
     meet(cluster, about, WAIT + 2 * prepared.seconds, screen.say)
+    return _Inputs(folder, experiment, loaded, prepared, settings, screen)
+
+
+def _train(inputs: _Inputs, cluster: Cluster, overwrite: bool) -> _Trained | None:
+    """Train the network and begin the folder; None in a worker that does not write the run."""
+    from textgen.core import start_tensorflow
+
+    experiment, settings, screen = inputs.experiment, inputs.settings, inputs.screen
+    tokenizer, encoded = inputs.prepared.tokenizer, inputs.prepared.encoded
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
     import keras
 
     from textgen.models import Sampler
-    from textgen.runs.evaluation import write_evaluation
-    from textgen.runs.manifest import describe_run
-    from textgen.runs.summary import draw_samples, samples_text, summary_markdown
     from textgen.training import (
         Kernel,
         check_trainable,
@@ -111,86 +158,88 @@ def _go(
     )
 
     share = start_strategy(settings, cluster)
-    network = new_network(experiment, prepared)
+    network = new_network(experiment, inputs.prepared)
     kernel = Kernel("fused", {})  # the chief's is taken
     check_trainable(network, settings.loss, share.replicas)
     if share.chief:
         windows_of(encoded[0], experiment.objective)
-        begin_folder(folder, experiment, overwrite)  # nothing can be refused any more
-        write_json(folder / "tokenizer.json", fitted_state(experiment, tokenizer))
+        begin_folder(inputs.folder, experiment, overwrite)  # no check can fail any more
+        write_json(inputs.folder / "tokenizer.json", fitted_state(experiment, tokenizer))
         kernel = choose_kernel(experiment, settings, network, encoded[0], threads)
-        content = describe_run(experiment, loaded, threads, asdict(kernel), folder)
-        write_json(folder / "manifest.json", {**content, "distribution": share.describe()})
+        _write_manifest(inputs, threads, kernel, share)
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
-    screen.prepared(prepared.seconds, prepared.extra_data, prepared.vectors)
+    screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data, inputs.prepared.vectors)
     with share.together(), screen:
         progress = train(
-            folder,
-            network,
-            experiment.objective,
-            experiment.backbone,
-            settings,
-            encoded,
+            inputs.folder, network, experiment.objective, experiment.backbone, settings, encoded,
             experiment.seed,
             lambda trainer, progress: (
                 screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
                 if share.chief
                 else []
             ),
-            kernel=kernel.name,
-            threads=threads,
-            share=share,
-        )
+            kernel=kernel.name, threads=threads, share=share,
+        )  # fmt: skip
     if not share.chief:
         screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
-        return
-    screen.say("scoring every held-out document, every character …")
-    scored, memory, seconds = _score(folder, experiment, network, tokenizer, loaded, encoded[1])
-    samples = draw_samples(experiment, network, tokenizer, sampler, loaded)
-    metrics = _metrics(experiment, loaded, network, progress, scored, prepared, samples)
-    metrics["training"]["memory_seconds"] = seconds
-    save_network(folder, network)
-    screen.say("sampling over a sweep of temperatures …")
-    finished = Run(folder, experiment, tokenizer, metrics, network, memory)
-    write_evaluation(folder, finished, loaded, scored["test"], sampler)
-    write_csv(folder / "history.csv", progress.history)
-    write_csv(folder / "bits.csv", _bits(scored))
-    write_json(folder / "samples.json", samples)
-    write_file(folder / "samples.txt", samples_text(samples))
-    write_file(
-        folder / "summary.md", summary_markdown(experiment, loaded, metrics, samples, folder)
-    )
-    write_json(folder / "metrics.json", metrics)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-    screen.result(folder, loaded, metrics, samples)
+        return None
+    return _Trained(network, sampler, progress)
 
 
-def _score(
-    folder: Path,
-    experiment: Experiment,
-    network: Any,
-    tokenizer: Tokenizer,
-    loaded: Corpus,
-    encoded: Sequence[EncodedDocument],
-) -> tuple[dict[str, list[DocumentBits]], Memory | None, float]:
-    """What every held-out document costs, the memory that was tuned on those of validation, which
-    are ``encoded`` already, and the seconds that tuning took."""
-    from textgen.evaluation import score_documents, tuned_memory, with_memory
+def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> None:
+    from textgen.runs.manifest import describe_run
 
-    parts = experiment.objective, network, tokenizer
-    validation = score_documents(*parts, loaded.validation)
+    content = describe_run(inputs.experiment, inputs.loaded, threads, asdict(kernel), inputs.folder)
+    write_json(inputs.folder / "manifest.json", {**content, "distribution": share.describe()})
+
+
+def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
+    """Score the held-out documents, with the memory tuned on those of validation, and sample."""
+    from textgen.evaluation import score_documents, score_encoded, tuned_memory, with_memory
+    from textgen.runs.summary import draw_samples
+
+    experiment, loaded, tokenizer = inputs.experiment, inputs.loaded, inputs.prepared.tokenizer
+    parts = experiment.objective, model.network
+    encoded = inputs.prepared.encoded[1]
+    inputs.screen.say("scoring every held-out document, every character …")
+    validation = score_encoded(*parts, loaded.validation, encoded)
     start = time.perf_counter()
     memory = tuned_memory(experiment.memory.orders, validation, encoded)
     seconds = time.perf_counter() - start
-    if memory is not None:
-        write_json(folder / MEMORY_FILE, memory.state())
     scored = {
         "validation": with_memory(memory, validation, encoded),
-        "test": score_documents(*parts, loaded.test, memory),
+        "test": score_documents(*parts, tokenizer, loaded.test, memory),
     }
-    return scored, memory, seconds
+    samples = draw_samples(experiment, tokenizer, model.sampler, loaded)
+    metrics = _metrics(inputs, model, scored, samples)
+    metrics["training"]["memory_seconds"] = seconds
+    return _Results(memory, scored, samples, metrics)
+
+
+def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
+    """Write everything but the manifest; ``metrics.json``, the last, makes the run a finished
+    one."""
+    from textgen.runs.evaluation import write_evaluation
+    from textgen.runs.summary import samples_text, summary_markdown
+
+    folder, experiment, loaded = inputs.folder, inputs.experiment, inputs.loaded
+    tokenizer, metrics, samples = inputs.prepared.tokenizer, results.metrics, results.samples
+    if results.memory is not None:
+        write_json(folder / MEMORY_FILE, results.memory.state())
+    save_network(folder, model.network)
+    inputs.screen.say("sampling over a sweep of temperatures …")
+    write_evaluation(folder, tokenizer, model.sampler, loaded.test, results.scored["test"])
+    write_csv(folder / "history.csv", model.progress.history)
+    write_csv(folder / "bits.csv", _bits(results.scored))
+    write_json(folder / "samples.json", samples)
+    write_file(folder / "samples.txt", samples_text(samples))
+    summary = summary_markdown(experiment, loaded, metrics, samples, folder)
+    write_file(folder / "summary.md", summary)
+    write_json(folder / "metrics.json", metrics)
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    inputs.screen.result(folder, loaded, metrics, samples)
 
 
 def _about(experiment: Experiment, loaded: Corpus, prepared: Prepared) -> dict[str, str]:
@@ -211,18 +260,17 @@ def _about(experiment: Experiment, loaded: Corpus, prepared: Prepared) -> dict[s
 
 
 def _metrics(
-    experiment: Experiment,
-    loaded: Corpus,
-    network: Any,
-    progress: Progress,
+    inputs: _Inputs,
+    model: _Trained,
     scored: dict[str, list[DocumentBits]],
-    prepared: Prepared,
     samples: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    """The content of ``metrics.json``."""
     from textgen.evaluation import UNIT, by_position, summarise
     from textgen.runs.summary import word_shares
 
-    tokenizer, training = prepared.tokenizer, prepared.encoded[0]
+    experiment, loaded, prepared = inputs.experiment, inputs.loaded, inputs.prepared
+    tokenizer, training, progress = prepared.tokenizer, prepared.encoded[0], model.progress
     per_epoch = sum(e.characters + 1 for e in training)
     metrics: dict[str, Any] = {
         "schema": SCHEMA,
@@ -243,7 +291,7 @@ def _metrics(
             "characters_of_training_text": per_epoch,
             "updates": progress.updates,
             "updates_planned": progress.updates_planned,
-            "parameters": network.count_params(),
+            "parameters": model.network.count_params(),
             "kernel": progress.kernel,
             "best_round": progress.best_round,
             "rounds": progress.rounds,
@@ -260,6 +308,7 @@ def _metrics(
 
 
 def _bits(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
+    """The rows of ``bits.csv``."""
     return [
         {
             "split": part,

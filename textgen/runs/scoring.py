@@ -1,43 +1,70 @@
-"""What a run charges for any passage, stretch by stretch."""
+"""What a passage costs under a run: token by token, stretch by stretch, printed."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import itertools
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    import numpy as np
+
+    from textgen.runs.evaluation import TokenBits
+    from textgen.runs.finished import Run
 
 COLOURS = ("grey50", "default", "cyan", "green", "yellow", "dark_orange", "red")
 """Of stretches of up to 0.5, 1, 2, 3, 4, 6 and more bits per character."""
-
-
 LIMITS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+SHOWN = 200
+"""Rows of a table of tokens that a notebook shows."""
 
 
-def score(folder: str | Path, text: str) -> dict[str, Any]:
-    """Bits of a passage under a run, read from the beginning of a document.
+class Tokens(list[dict[str, Any]]):
+    """The tokens of a passage with their bits, see :meth:`Run.tokens`; a table in a notebook."""
 
-    Args:
-        folder: a run folder.
-        text: any text; characters never seen in training cost an escape and their code point.
+    @property
+    def bits(self) -> np.ndarray:
+        """(n,) float64, model and spelling bits of each token."""
+        import numpy as np
 
-    Returns:
-        ``characters``; ``model``, ``spelling`` and ``total`` bits, the end mark's ``end`` bits
-        included; ``bits_per_character``, like the total None where the arm does not pay for what it
-        throws away; ``stretches``: (text, model bits, spelling bits) in order.
+        return np.array([token["model"] + token["spelling"] for token in self])
 
-    Raises:
-        TextgenError: no such run.
-    """
-    from textgen.data import Document
-    from textgen.runs.evaluation import score_run, token_table
-    from textgen.runs.saved import load_run
+    def _repr_html_(self) -> str:
+        rows = [
+            (repr(t["text"]), t["start"], t["end"], f"{t['model']:.2f}", f"{t['spelling']:.2f}")
+            for t in self[:SHOWN]
+        ]
+        rows += [("…", "", "", "", "")] * (len(self) > SHOWN)
+        return html_table(("text", "start", "end", "model bits", "spelling bits"), rows)
 
-    run = load_run(folder)
-    document = Document("passage", text)
-    table = token_table(run.tokenizer, [document], score_run(run, [document]))
-    starts, ends, model, spelling = table[0].cells()
+
+def html_table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table for a notebook; everything in it is escaped."""
+    lines = [
+        "<tr>" + "".join(f"<{cell}>{escape(str(value))}</{cell}>" for value in row) + "</tr>"
+        for cell, row in [("th", head), *(("td", row) for row in rows)]
+    ]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def tokens_of(run: Run, text: str) -> Tokens:
+    """Bits of every token of a passage."""
+    table = _table(run, text)
+    spans = itertools.pairwise([0, *table.ends.tolist()])
+    bits = zip(table.model.tolist(), table.spelling.tolist(), strict=True)
+    return Tokens(
+        {"text": text[start:end], "start": start, "end": end, "model": model, "spelling": spelling}
+        for (start, end), (model, spelling) in zip(spans, bits, strict=True)
+    )
+
+
+def score_passage(run: Run, text: str) -> dict[str, Any]:
+    """Bits of a passage as :meth:`Run.score` returns them."""
+    starts, ends, model, spelling = _table(run, text).cells()
     total = float(model.sum() + spelling.sum()) if run.tokenizer.charged else None
     return {
-        "run": str(folder),
+        "run": str(run.folder),
         "characters": len(text),
         "model": float(model.sum()),
         "spelling": float(spelling.sum()),
@@ -51,6 +78,14 @@ def score(folder: str | Path, text: str) -> dict[str, Any]:
     }
 
 
+def _table(run: Run, text: str) -> TokenBits:
+    from textgen.data import Document
+    from textgen.runs.evaluation import token_table
+
+    document = Document("passage", text)
+    return token_table(run.tokenizer, [document], run.score_documents([document]))[0]
+
+
 def print_passage(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -60,7 +95,7 @@ def print_passage(found: dict[str, Any]) -> None:
 
     characters, bits = f"{found['characters']:,} characters", found["bits_per_character"]
     if bits is None:
-        print(f"{characters}: {UNCHARGED}: this arm throws text away and does not pay for it")
+        print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
         return
     console = Console(highlight=False)
     shown = Text()

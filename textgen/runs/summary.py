@@ -1,4 +1,4 @@
-"""What a run has to say for itself: samples, real words, the page for people."""
+"""Samples of a finished training, their real words, and ``summary.md``."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from textgen.core import Experiment
 from textgen.data import Corpus, Document
 from textgen.evaluation import UNCHARGED, real_words, training_words
 from textgen.models import Sampler
-from textgen.runs.generation import annotated, article_readout, encode_prompt, generate
+from textgen.runs.generation import annotated, article_readout, encode_prompt, sample_texts
 from textgen.runs.manifest import repeat_command
 from textgen.tokenizers import Tokenizer
 
 READOUT = 400
 HUMAN = 50_000
-"""Characters of held-out human text whose share of real words stands beside the samples'."""
+"""Characters of held-out human text whose share of real words is given for comparison."""
 
 
 def draw_samples(
-    experiment: Experiment, network: Any, tokenizer: Tokenizer, sampler: Sampler, loaded: Corpus
+    experiment: Experiment, tokenizer: Tokenizer, sampler: Sampler, loaded: Corpus
 ) -> list[dict[str, Any]]:
-    """Samples at the experiment's settings, then the article's read-out of a validation text, where
-    that opens with anything known."""
-    drawn = generate(sampler, tokenizer, experiment.sampling, experiment.seed)
+    """Samples at the experiment's settings, then the article's read-out of a validation text, if
+    its beginning has any known characters."""
+    drawn = sample_texts(sampler, tokenizer, experiment.sampling, experiment.seed)
     real = max(loaded.validation, key=lambda d: d.characters).text
     known = "".join(c for c in real[: 2 * READOUT] if not tokenizer.unknown(c))[:READOUT]
     if not len(encode_prompt(tokenizer, known)):
         return drawn
-    return drawn + article_readout(experiment.objective, network, tokenizer, [known])
+    return drawn + article_readout(sampler, tokenizer, [known])
 
 
 def word_shares(
@@ -48,7 +48,7 @@ def word_shares(
 
 
 def _opening(documents: list[Document]) -> str:
-    """Some of every document, about HUMAN characters in all."""
+    """The beginning of every document, about HUMAN characters in all."""
     each = HUMAN // len(documents)
     return "\n".join(document.text[:each] for document in documents)
 
@@ -122,7 +122,7 @@ def _figures(metrics: dict[str, Any]) -> str:
 
 
 def memory_line(metrics: dict[str, Any]) -> str:
-    """What the memory of the document does; "" where there is none, or no figure."""
+    """The effect of the memory of the document; "" if there is none, or no figure."""
     saved = metrics["test"]["memory_saves"]
     if not saved:
         return ""
@@ -137,7 +137,7 @@ def _training(metrics: dict[str, Any]) -> str:
         f"({t['characters'] / t['characters_of_training_text']:.1f} times the training text) in "
         f"{t['seconds']:.0f} seconds after {t['preparation_seconds']:.0f} of preparation, and "
         f"{t['validation_seconds']:.0f} of validation. Best round "
-        f"{t['best_round']} of {t['rounds']}. Looks back: {metrics['context']}.\n"
+        f"{t['best_round']} of {t['rounds']}. Context: {metrics['context']}.\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from textgen.studies.progress import FAILED, StudyProgress, figure
 from textgen.studies.workers import Job, locally
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.report import Comparison
     from textgen.studies.planning import ArmPlan
 
 
@@ -43,7 +45,7 @@ def study(
     address: str | None = None,
     overwrite: bool = False,
     quiet: bool = False,
-) -> Path:
+) -> Comparison:
     """Plan a study, make the runs that are missing, and write its report.
 
     Args:
@@ -56,7 +58,8 @@ def study(
         quiet: no progress on the terminal.
 
     Returns:
-        The report. A study cut short goes on where it stood, with the same figures in the end.
+        The comparison in its report. A study that was interrupted is resumed, with the same figures
+        in the end.
 
     Raises:
         TextgenError: anything wrong with the files or the folder; and, when all else is done and
@@ -222,7 +225,7 @@ def _write_logs(folder: Path, failures: Mapping[str, str], names: Sequence[str])
         write_file(_log(folder, name), log)
 
 
-def _failed(folder: Path, failures: Mapping[str, str], report: Path | None) -> TextgenError:
+def _failed(folder: Path, failures: Mapping[str, str], report: Comparison | None) -> TextgenError:
     found = [f"{len(failures)} failed"]
     for name, log in list(failures.items())[:SHOWN]:
         found += [f"{name}, whole log in {_log(folder, name)}:"]
@@ -232,7 +235,8 @@ def _failed(folder: Path, failures: Mapping[str, str], report: Path | None) -> T
     return TextgenError(
         str(folder),
         found="\n            ".join(found),
-        expected="every run to finish" + (f"; the report of the others: {report}" * bool(report)),
+        expected="every run to finish"
+        + (f"; the report of the others: {os.fspath(report)}" if report else ""),
         hint="correct the cause and repeat the command: finished runs are left alone",
     )
 
@@ -243,8 +247,8 @@ def _report(
     finished: Mapping[str, Sequence[Path]],
     reports_folder: Path,
     board: StudyProgress,
-) -> Path | None:
-    """The report on what has been finished; None if nothing has."""
+) -> Comparison | None:
+    """Compare the finished runs; None if there are none."""
     from textgen.report import compare
 
     folders = [folder for arm in finished.values() for folder in arm]

@@ -1,0 +1,139 @@
+"""A finished run as an object: read lazily, loaded once, shown in one line or as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import write_experiment
+
+import textgen
+from textgen.core.errors import TextgenError
+from textgen.runs import Run, finished
+from textgen.runs.scoring import SHOWN, Tokens, html_table
+
+OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
+TEXT = "The tide left a zymurgical ☃ bell."
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, corpus_folder) -> Run:
+    home = tmp_path_factory.mktemp("finished")
+    path = write_experiment(home / "tiny.toml", corpus_folder)
+    return textgen.run(path, overrides=OVERRIDES, runs_folder=home / "runs", quiet=True)
+
+
+def test_everything_but_the_network_is_read_without_tensorflow(trained):
+    code = (
+        "import sys, textgen\n"
+        f"run = textgen.load_run({str(trained.folder)!r})\n"
+        "run.check()\n"
+        "parts = run.history, run.tokenizer, run.memory, run.token_bits, run.texts\n"
+        "assert all(parts) and run.charged and run.token_bits is run.token_bits\n"
+        "print(repr(run), run._repr_html_())\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_run_returns_is_the_run_of_its_folder(trained):
+    assert isinstance(trained, Run)
+    assert os.fspath(trained) == str(trained.folder)
+    assert textgen.load_run(trained) is trained
+    again = textgen.load_run(str(trained.folder))
+    assert again.metrics == trained.metrics
+    assert again.experiment.resolved == trained.experiment.resolved
+    assert [row["updates"] for row in again.history] == [20, 40, 60]
+    assert again.network.count_params() == again.metrics["training"]["parameters"]
+
+
+def test_the_network_is_loaded_once_and_its_loop_compiled_once(trained, monkeypatch):
+    loaded = []
+    load_network = finished.load_network
+
+    def counted(*arguments):
+        loaded.append(arguments)
+        return load_network(*arguments)
+
+    monkeypatch.setattr(finished, "load_network", counted)
+    run = Run(trained.folder)
+    first = run.generate("The tide", length=40, seed=3)
+    assert run.generate("The tide", length=40, seed=3) == first
+    assert run.generate("The keeper left", length=30, temperature=1.3)
+    assert run.sampler._loop.cache_info().misses == 1
+    assert run.score(TEXT) == run.score(TEXT)
+    assert run.tokens(TEXT)
+    assert run.generate("The tide", method="article")[0]["method"] == "article"
+    assert len(loaded) == 1
+
+
+def test_functions_take_a_run_or_its_folder(trained):
+    for given in (trained, trained.folder, str(trained.folder)):
+        assert textgen.score(given, TEXT) == trained.score(TEXT)
+        assert textgen.generate(given, "The tide", length=40) == trained.generate(
+            "The tide", length=40
+        )
+
+
+@pytest.mark.parametrize("text", [TEXT, "", "☃", " the\n\ntide  "])
+def test_the_bits_of_tokens_add_up_to_the_score(trained, text):
+    tokens = trained.tokens(text)
+    assert "".join(token["text"] for token in tokens) == text
+    assert [text[token["start"] : token["end"]] for token in tokens] == [t["text"] for t in tokens]
+    score = trained.score(text)
+    assert tokens.bits.shape == (len(tokens),)
+    assert tokens.bits.sum() == pytest.approx(score["total"])
+    assert sum(token["spelling"] for token in tokens) == pytest.approx(score["spelling"])
+    assert tokens.bits[-1] == pytest.approx(score["end"])
+    assert tokens[-1]["text"] == ""
+
+
+def test_tokens_are_a_table_for_pandas(trained):
+    pandas = pytest.importorskip("pandas")
+    tokens = trained.tokens(TEXT)
+    table = pandas.DataFrame(tokens)
+    assert list(table) == ["text", "start", "end", "model", "spelling"]
+    np.testing.assert_allclose(table["model"] + table["spelling"], tokens.bits)
+
+
+def test_a_run_is_shown_in_one_line_and_as_an_escaped_table(trained):
+    run = Run(trained.folder)
+    total = run.metrics["test"]["bits_per_character"]["total"]
+    assert repr(run) == f"<Run 'tiny' in {run.folder}: {total:.4f} bits per character>"
+    run.experiment = dataclasses.replace(run.experiment, name="<b>&")
+    run.metrics = {**run.metrics, "test": {"bits_per_character": None}}
+    shown = run._repr_html_()
+    assert "<th>&lt;b&gt;&amp;</th>" in shown
+    assert "not a distribution over the text" in shown
+    assert "<b>" not in shown
+    assert not run.charged
+
+
+def test_tables_of_tokens_are_cut_and_escaped():
+    token = {"text": "<", "start": 0, "end": 1, "model": 1.0, "spelling": 0.5}
+    shown = Tokens([token] * (SHOWN + 1))._repr_html_()
+    assert shown.count("<tr>") == 1 + SHOWN + 1
+    assert shown.count("&#x27;&lt;&#x27;") == SHOWN
+    assert html_table(("a",), []) == "<table><tr><th>a</th></tr></table>"
+
+
+def test_a_learning_curve_is_drawn(trained):
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    assert trained.plot(axes) is axes
+    (line,) = axes.lines
+    assert line.get_xdata().tolist() == [20, 40, 60]
+    expected = [row["validation_bits_per_character"] for row in trained.history]
+    np.testing.assert_allclose(line.get_ydata(), expected)
+
+
+def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
+    run = Run(trained.folder)
+    run.metrics = {**run.metrics, "test": {"bits_per_character": {"total": 1.0}}}
+    with pytest.raises(TextgenError, match=r"damaged run(.|\n)*adds up to"):
+        _ = run.token_bits

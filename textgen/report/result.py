@@ -1,0 +1,108 @@
+"""A finished comparison as one object, read from the folder of its report."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen.core import TextgenError
+from textgen.runs import reading
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Comparison:
+    """What :func:`textgen.compare` and :func:`textgen.study` have found.
+
+    Args:
+        folder: of the report: ``index.html``, ``report.md``, ``report.json``, ``texts.json``.
+
+    Attributes:
+        folder: the same.
+
+    Raises:
+        TextgenError: there is no report in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "report.json").exists():
+            raise TextgenError(
+                str(self.folder),
+                found="no report.json",
+                expected="the folder of a report, e.g. reports/char-words",
+                hint="write one: python -m textgen.compare runs/char runs/words",
+            )
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The content of ``report.json``: all figures of the report."""
+        path = self.folder / "report.json"
+        with reading(path):
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    @property
+    def arms(self) -> list[dict[str, Any]]:
+        """The compared models, each trained with one or more seeds: ``name``, ``seeds``,
+        ``parameters``, ``seconds``, …, and in ``test`` the bits per character (``total``, ``low``
+        and ``high`` of its interval, ``model``, ``spelling``), None if they are not those of a
+        distribution over the text."""
+        return list(self.report["arms"])
+
+    @property
+    def contrasts(self) -> list[dict[str, Any]]:
+        """The tested differences: ``first``, ``second``, ``difference`` in bits per character,
+        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict``, ``sentence``."""
+        return list(self.report["contrasts"])
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self.report["warnings"])
+
+    def __repr__(self) -> str:
+        arms = ", ".join(f"{arm['name']} {_total(arm)}" for arm in self.arms)
+        return f"<Comparison {self.report['name']!r} in {self.folder}: {arms}>"
+
+    def _repr_html_(self) -> str:
+        from textgen.runs import html_table
+
+        head = ("model", "bits per character", "seeds", "parameters", "seconds")
+        rows = [
+            (a["name"], _total(a), len(a["seeds"]), f"{a['parameters']:,}", f"{a['seconds']:.0f}")
+            for a in self.arms
+        ]
+        tested = [(contrast["sentence"],) for contrast in self.contrasts]
+        return html_table(head, rows) + html_table(("tested differences",), tested) * bool(tested)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the bits per character of each model, and their 95 % intervals, with Matplotlib.
+
+        Args:
+            axes: where to draw; new axes if None.
+        """
+        from matplotlib import pyplot
+
+        axes = pyplot.subplots()[1] if axes is None else axes
+        arms = [arm for arm in reversed(self.arms) if arm["test"]]
+        names, tests = [arm["name"] for arm in arms], [arm["test"] for arm in arms]
+        axes.barh(names, [t["model"] for t in tests], label="model")
+        axes.barh(
+            names, [t["spelling"] for t in tests], left=[t["model"] for t in tests],
+            label="spelling",
+        )  # fmt: skip
+        for name, test in zip(names, tests, strict=True):
+            if test["low"] is not None and test["high"] is not None:
+                axes.plot([test["low"], test["high"]], [name, name], color="black")
+        axes.set_xlabel("bits per character of held-out text")
+        axes.legend()
+        return axes
+
+
+def _total(arm: dict[str, Any]) -> str:
+    return f"{arm['test']['total']:.4f}" if arm["test"] else "–"
