@@ -12,7 +12,7 @@ import types
 
 import numpy as np
 import pytest
-from conftest import POLICIES, made_up
+from conftest import POLICIES, ROOT, made_up
 
 from textgen.core import registry
 from textgen.core.errors import TextgenError
@@ -61,7 +61,7 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
     module = types.ModuleType("letters_of_a_test")
     module.Letters = Letters
     monkeypatch.setitem(sys.modules, "letters_of_a_test", module)
-    monkeypatch.setitem(registry.plugin_table("tokenizer"), "letters", "letters_of_a_test:Letters")
+    monkeypatch.setitem(registry._own("tokenizer"), "letters", "letters_of_a_test:Letters")
     experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
@@ -81,27 +81,7 @@ def test_every_rare_word_policy_is_among_those_that_are_tested():
     }
 
 
-POLICY = '''"""Rare words by their shape, a policy of another package."""
-
-from dataclasses import dataclass
-
-from textgen.tokenizers import ClassPolicy
-
-
-@dataclass(frozen=True)
-class Shape(ClassPolicy):
-    """One token for each shape: with digits, capitalised, or neither."""
-    digits: bool = True
-    classes = ("digits", "capital", "plain")
-
-    def classify(self, pieces, rare):
-        return [
-            "digits" if self.digits and word.core.isdigit()
-            else "capital" if word.core[:1].isupper()
-            else "plain"
-            for word in rare
-        ]
-'''
+POLICY = ROOT / "tests/outside_package/src/textgen_outside/shape.py"
 
 
 @pytest.fixture
@@ -109,16 +89,15 @@ def shape(monkeypatch):
     """The policy in the table, as an installed package would have it."""
     module = types.ModuleType("policy_of_a_test")
     monkeypatch.setitem(sys.modules, "policy_of_a_test", module)
-    exec(POLICY, module.__dict__)
-    monkeypatch.setitem(registry.plugin_table("rare_words"), "shape", "policy_of_a_test:Shape")
+    exec(POLICY.read_text(encoding="utf-8"), module.__dict__)
+    monkeypatch.setitem(registry._own("rare_words"), "shape", "policy_of_a_test:Shape")
     return module.Shape
 
 
 @pytest.mark.parametrize("memory", [False, True])
 def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
     """Charged, saved, decoded and generated like those that come with textgen, memory included."""
-    assert len(POLICY.splitlines()) <= 20
-    settings = {"kind": "shape", "digits": True, "memory": memory}
+    settings = {"kind": "shape", "memory": memory}
     experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
@@ -133,9 +112,9 @@ def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
     text = "the keeper watched Cthulhu unfathomable 1928 Cthulhu."
     encoded = tokenizer.encode(text)
     assert encoded.replaced == 4
-    assert list(tokenizer.names[5:8]) == ["<digits>", "<capital>", "<plain>"]
+    assert list(tokenizer.names[5:8]) == ["<number>", "<capitalised>", "<other>"]
     shapes = [tokenizer.names[token] for token in encoded.tokens if 5 <= token < 8]
-    assert shapes == ["<capital>", "<plain>", "<digits>", "<capital>"]
+    assert shapes == ["<capitalised>", "<other>", "<number>", "<capitalised>"]
     assert encoded.spelling_bits.min() > 0
     first, *_, again = encoded.spelling_bits.tolist()
     assert (again < first - 1) is memory
@@ -144,7 +123,7 @@ def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
     np.testing.assert_array_equal(loaded.encode(text).tokens, encoded.tokens)
     np.testing.assert_allclose(loaded.encode(text).spelling_bits, encoded.spelling_bits)
     rendered = tokenizer.render(encoded.tokens, seed=2)
-    assert {name for _, _, name in rendered.filled} == {"digits", "capital", "plain"}
+    assert {name for _, _, name in rendered.filled} == {"number", "capitalised", "other"}
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -164,8 +143,8 @@ def test_a_class_policy_of_another_package_keeps_the_sums_honest(shape, memory):
     assert hidden > total
 
 
-@pytest.mark.parametrize("wrong", [["plain", "large"], ["plain"]])
+@pytest.mark.parametrize("wrong", [["other", "large"], ["other"]])
 def test_a_class_policy_with_a_wrong_class_is_refused(shape, monkeypatch, wrong):
     monkeypatch.setattr(shape, "classify", lambda self, pieces, rare: wrong)
-    with pytest.raises(ValueError, match=r"Shape.classify: 2 of .*'capital'.* received .*plain"):
+    with pytest.raises(ValueError, match=r"Shape.classify: 2 of .*'capitalised'.* received .*other"):
         Words(shape()).fit(["so so so owl gull"], [], 1)

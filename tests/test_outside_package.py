@@ -22,7 +22,7 @@ validation = 0.2
 test = 0.2
 [tokenizer]
 kind = "words"
-minimum_count = 30
+minimum_count = 75
 rare_words = "shape"
 [objective]
 kind = "next_token"
@@ -110,6 +110,9 @@ def test_its_plug_ins_keep_to_the_contracts(installed):
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-def test_a_policy_fits_in_twenty_lines():
-    text = (SOURCE / "src" / "textgen_outside" / "shape.py").read_text(encoding="utf-8")
-    assert len(text.strip().splitlines()) <= 20
+def test_a_policy_fits_in_twenty_lines_and_the_readme_shows_it_whole():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("shape.py", "exclamations.py"):
+        text = (SOURCE / "src" / "textgen_outside" / name).read_text(encoding="utf-8").strip()
+        assert len(text.splitlines()) <= 20
+        assert f"```python\n{text}\n```" in readme

@@ -1,7 +1,6 @@
 """How excited is a text?"""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textgen.evaluation import Label, ratio, table
 
@@ -10,9 +9,7 @@ from textgen.evaluation import Label, ratio, table
 class Exclamations:
     """Exclamation marks for every 1,000 words."""
 
-    labels: ClassVar[dict[str, Label]] = {
-        "exclamations": Label("exclamation marks", "per 1,000 words", ".1f", "human")
-    }
+    labels = {"exclamations": Label("exclamation marks", "per 1,000 words", ".1f", "human")}
 
     def counts(self, samples, human):
         return table([[len(s.words), s.text.count("!")] for s in samples], 2)
