@@ -22,6 +22,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import PARTS, load_experiment
 from textgen.core.study import load_study
 from textgen.evaluation.metrics.measuring import every_metric
+from textgen.runs import load_run
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = [
@@ -98,8 +99,10 @@ def test_no_package_may_replace_a_kind_and_a_broken_one_is_named(installed):
 
 
 def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
-    monkeypatch.setattr(metadata, "entry_points", None)
+    asked, inner = [], metadata.entry_points
+    monkeypatch.setattr(metadata, "entry_points", lambda **g: asked.append(g) or inner(**g))
     assert load_experiment("char").name == "char"
+    assert not [given for given in asked if given.get("group", "").startswith("textgen.")]
 
 
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):
@@ -175,6 +178,33 @@ def test_the_version_is_printed(command, capsys):
         sys.exit(cli.main(command))
     assert end.value.code == 0
     assert capsys.readouterr().out == f"textgen {textgen.__version__}\n"
+
+
+def test_a_run_of_an_older_version_is_refused_as_such(tmp_path):
+    for name in ("experiment.toml", "tokenizer.json", "model.keras"):
+        (tmp_path / name).touch()
+    (tmp_path / "metrics.json").write_text('{"schema": 2}')
+    with pytest.raises(
+        TextgenError, match=r"made by an older textgen[\s\S]*train it again, or read"
+    ):
+        load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "new"),
+    [
+        ("document_cache.orders=[1]", r"\[memory\]"),
+        ("tokenizer.rare_words.document_cache=true", "memory"),
+        ("training.averaging=0.9", "ema_decay"),
+        ("sampling.realise=pool", "fill"),
+        ("backbone.output=adaptive", "adaptive_softmax = { head = …, tail_size = … }"),
+        ("backbone.head=2000", "adaptive_softmax"),
+        ("backbone.tail_size=64", "adaptive_softmax"),
+    ],
+)
+def test_an_old_name_is_refused_with_the_new_one(setting, new):
+    with pytest.raises(TextgenError, match=f"the old name '.*'\n.*its new name: .*{new}"):
+        load_experiment("word_rare_unk", [setting])
 
 
 def test_the_cache_is_where_the_system_keeps_caches(tmp_path, monkeypatch):

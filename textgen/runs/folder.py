@@ -206,6 +206,8 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
             expected="the folder of a finished run, e.g. runs/char",
             hint="give the folder that textgen.run has named",
         )
+    if missing and "metrics.json" not in missing:
+        read_metrics(folder)  # another version may have written other files
     if missing:
         raise TextgenError(
             str(folder),
