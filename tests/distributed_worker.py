@@ -1,46 +1,40 @@
-"""One process of a training on several devices, for test_distributed.py.
+"""A training on several devices, for test_distributed.py: a tiny network, once at a stretch and
+once cut short. Its weights and figures are left in a folder.
 
-python distributed_worker.py STRATEGY FOLDER: trains a tiny network, once at a stretch and once
-cut short, and leaves the weights and the figures in FOLDER.
+python distributed_worker.py FOLDER: on one device, then on two devices of this machine.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from textgen.core import backend
-from textgen.core.errors import TextgenError
-from textgen.core.settings import Training
-from textgen.training import meeting
+from textgen.core import TextgenError, Training, start_tensorflow
 
 STOP = 1
+REFUSED = "nothing is wrong with it, but all has been seen"
 
 
-def main(strategy: str, folder: Path) -> None:
-    backend.start_tensorflow(1, parts=True)
+def train(strategy: str, folder: Path, stop) -> None:
+    """Train without and with an interruption by ``stop``, a function, before round STOP."""
     import keras
     import numpy as np
-    import tensorflow as tf
     from conftest import made_up, tiny_model
 
     from textgen.models.backbones.recurrent import Adaptive
     from textgen.models.objectives.stepwise import NextToken
     from textgen.tokenizers.characters import Characters
-    from textgen.training import loop, strategy
+    from textgen.training import loop, start_strategy
 
-    if strategy == "mirrored":
-        processor = tf.config.list_physical_devices("CPU")[0]
-        two = [tf.config.LogicalDeviceConfiguration()] * 2
-        tf.config.set_logical_device_configuration(processor, two)
     settings = Training(
-        updates=20, batch=4, learning_rate=2e-2, validations=2, clip_norm=0.05, strategy=strategy
-    )
-    cluster = meeting.find_cluster(settings)
-    meeting.meet(cluster, {"test": "the same"}, wait=60)
-    share = strategy.start_strategy(settings, cluster)
+        updates=20, batch=4, learning_rate=2e-2, validations=2, clip_norm=0.05, strategy=strategy,
+        workers=2 if strategy == "ray" else 1,
+    )  # fmt: skip
+    share = start_strategy(settings)
     tokenizer = Characters().fit([made_up(50, 0)])
     encoded = (
         [tokenizer.encode(made_up(30, i)) for i in range(6)],
@@ -48,10 +42,10 @@ def main(strategy: str, folder: Path) -> None:
     )
     model = {"input": "embedding", "embedding_size": 6, "adaptive_softmax": Adaptive(9)}
 
-    class Killed(keras.callbacks.Callback):
+    class Stop(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == STOP:
-                raise KeyboardInterrupt
+                stop(share)
 
     def fit(name, *callbacks, seed=share.first):
         """Networks differ from worker to worker: the chief's weights are the ones."""
@@ -64,17 +58,47 @@ def main(strategy: str, folder: Path) -> None:
         path = folder / f"{name}{share.first}.json"
         path.write_text(json.dumps(asdict(progress) | {"replicas": share.replicas}))
 
-    with share.together():
+    if not (folder / f"whole{share.first}.json").exists():
         fit("whole")
-        if strategy != "one":
-            try:
-                fit("cut", Killed())
-            except KeyboardInterrupt:
-                fit("cut", seed=7)
+    if strategy != "one":
+        begun = (folder / "cut").exists()
+        try:
+            fit("cut", *[] if begun else [Stop()], seed=share.first + 7 * begun)
+        except KeyboardInterrupt:
+            fit("cut", seed=7)
+
+
+def on_ray(folder: Path, rank: int) -> None:
+    """One worker's part. The second is killed before the chief's last round; when all is done the
+    first is refused, and the workers must not be started again for that."""
+    start_tensorflow(1, parts=True)
+    with (folder / f"starts{rank}").open("a") as file:
+        file.write("x")
+
+    def stop(share):
+        if not share.chief:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train("ray", folder, stop)
+    if rank == 0:
+        raise TextgenError("training", found=REFUSED)
+
+
+def main(folder: Path) -> None:
+    start_tensorflow(1, parts=True)
+    import tensorflow as tf
+
+    processor = tf.config.list_physical_devices("CPU")[0]
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(processor, two)
+
+    def stop(share):
+        raise KeyboardInterrupt
+
+    for strategy in ("one", "mirrored"):
+        (folder / strategy).mkdir()
+        train(strategy, folder / strategy, stop)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1], Path(sys.argv[2]))
-    except TextgenError as error:
-        sys.exit(str(error))
+    main(Path(sys.argv[1]))

@@ -2,83 +2,57 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-import socket
 import subprocess
 import sys
-import threading
-import time
-from importlib import metadata
-from pathlib import Path
 
+import distributed_worker
 import numpy as np
 import pytest
-from conftest import tiny_model, write_experiment
-from tensorflow import errors
+from conftest import ROOT, tiny_model, write_experiment
 
+from textgen import cli
 from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.data.loading import load_corpus
 from textgen.models.batches import Windows
 from textgen.models.objectives.stepwise import NextToken
-from textgen.run import _about
-from textgen.training import meeting, preparation
+from textgen.runs import distributed
+from textgen.training import ray as cluster
 from textgen.training.loop import compiled
-from textgen.training.meeting import Cluster, meet
 from textgen.training.strategy import ALONE, Share
 
-WORKER = Path(__file__).parent / "distributed_worker.py"
-
-
-def free_ports(number):
-    with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in with_ports]
-    for each in with_ports:
-        each.close()
-    return ports
-
-
-def addresses(number):
-    return tuple(f"127.0.0.1:{port}" for port in free_ports(number))
-
-
-def tf_config(workers, index):
-    return json.dumps(
-        {"cluster": {"worker": list(workers)}, "task": {"type": "worker", "index": index}}
-    )
+ON_RAY = ["--set", "training.strategy=ray", "--set", "training.workers=2"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Folders of trainings by strategy, all at work at once."""
-    workers = addresses(2)
-    plan = {
-        "one": ["one"],
-        "mirrored": ["mirrored"],
-        "multi_worker": ["multi_worker", "multi_worker"],
-    }
-    folders, started = {}, []
-    for name, strategies in plan.items():
-        folders[name] = tmp_path_factory.mktemp(name)
-        for index, strategy in enumerate(strategies):
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, str(WORKER), strategy, str(folders[name])],
-                    env={**os.environ, "TF_CONFIG": tf_config(workers, index)},
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-    try:
-        for process in started:
-            _, told = process.communicate(timeout=600)
-            assert process.returncode == 0, told
-    finally:
-        for process in started:
-            process.kill()
-    return folders
+def ray():
+    """A cluster of two cores, without what the tests do not need; commands use it, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ENABLE_PREEMPTION_WATCHER", "METRICS_ENABLED"):
+            patch.setenv(f"RAY_TRAIN_{name}", "0")
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("PYTHONPATH", f"{ROOT / 'tests'}:{ROOT}")
+        with cluster.connected("local", 2) as ray:
+            yield ray
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, ray):
+    """The folder of each strategy's trainings. On Ray a worker was killed, and all were started
+    again; at the very end the first one was refused."""
+    place = tmp_path_factory.mktemp("trained")
+    (place / "ray").mkdir()
+    script = [sys.executable, distributed_worker.__file__, str(place)]
+    with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
+        work = functools.partial(distributed_worker.on_ray, place / "ray")
+        with pytest.raises(TextgenError, match=distributed_worker.REFUSED):
+            cluster.train_on_ray(ray, work, 2, 1, place / ".ray" / "test")
+        _, told = process.communicate(timeout=600)
+    assert process.returncode == 0, told
+    return {path.name: path for path in place.iterdir()}
 
 
 def weights(folder, name):
@@ -90,7 +64,7 @@ def figures(folder, name):
     return json.loads((folder / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("strategy", ["mirrored", "multi_worker"])
+@pytest.mark.parametrize("strategy", ["mirrored", "ray"])
 def test_a_divided_training_equals_that_of_one_device(trained, strategy):
     """With carried states, an output on two levels, and gradients that are clipped together."""
     expected, found = (figures(trained[name], "whole0") for name in ("one", strategy))
@@ -108,7 +82,7 @@ def test_a_divided_training_equals_that_of_one_device(trained, strategy):
 
 
 def test_all_workers_end_with_the_same_weights_and_decisions(trained):
-    folder = trained["multi_worker"]
+    folder = trained["ray"]
     for name in ("whole", "cut"):
         for a, b in zip(weights(folder, f"{name}0"), weights(folder, f"{name}1"), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -117,7 +91,7 @@ def test_all_workers_end_with_the_same_weights_and_decisions(trained):
             assert chief[key] == other[key], (name, key)
 
 
-@pytest.mark.parametrize("strategy", ["mirrored", "multi_worker"])
+@pytest.mark.parametrize("strategy", ["mirrored", "ray"])
 def test_a_divided_training_cut_short_goes_on_bit_for_bit(trained, strategy):
     """The states of all rows, and the optimizer; the chief alone has a checkpoint."""
     folder = trained[strategy]
@@ -126,9 +100,14 @@ def test_a_divided_training_cut_short_goes_on_bit_for_bit(trained, strategy):
     assert len(figures(folder, "cut0")["history"]) == 2
 
 
+def test_workers_are_started_again_when_one_is_killed_but_not_for_an_error_of_the_user(trained):
+    assert [(trained["ray"] / f"starts{rank}").read_text() for rank in (0, 1)] == ["xx", "xx"]
+    assert ".ray" not in trained
+
+
 def test_replicas_drop_different_units_and_keep_their_rows():
     """What is stored is the same for all; the second of two takes its part of it."""
-    objective, share = NextToken(4), Share(None, Cluster(("a:1", "b:2"), 1), ("",))
+    objective, share = NextToken(4), Share(None, ("",), 2, 1)
     settings = Training(updates=1, batch=4)
     windows = Windows([np.arange(9)], objective)
     network = tiny_model(objective, 9, dropout=0.5)
@@ -151,210 +130,76 @@ def test_replicas_drop_different_units_and_keep_their_rows():
     assert layers
 
 
-def test_a_command_of_two_workers_and_a_budget_in_seconds(textgen, experiment_file, tmp_path):
+def test_a_command_of_two_workers_and_a_budget_in_seconds(
+    ray, experiment_file, tmp_path, capfd, monkeypatch
+):
     """They agree how many updates that makes: else one would wait for the other without end."""
-    workers = addresses(2)
-    settings = ['training.strategy="multi_worker"', "training.seconds=1", "training.validations=2"]
-    chosen = [word for setting in settings for word in ("--set", setting)]
-    done = {}
-
-    def work(index):
-        done[index] = textgen("run", experiment_file, *chosen, TF_CONFIG=tf_config(workers, index))
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [done[0].code, done[1].code] == [0, 0], done[0].err + done[1].err
-    assert done[0].err == done[1].err == ""
-    assert f"worker 0 ({workers[0]}) writes the run" in done[1].out
-    manifest = json.loads((tmp_path / "runs" / "tiny" / "manifest.json").read_text())
-    assert manifest["distribution"]["replicas"] == 2
-    assert manifest["distribution"]["workers"] == list(workers)
-    metrics = json.loads((tmp_path / "runs" / "tiny" / "metrics.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    settings = ["--set", "training.seconds=1", "--set", "training.validations=2"]
+    given = ["run", str(experiment_file), *ON_RAY, *settings, "--address", "local"]
+    assert cli.main(given) == 0
+    shown = capfd.readouterr()
+    assert (shown.out.count("round 1/"), shown.err) == (1, "")  # of one worker
+    folder = tmp_path / "runs" / "tiny"
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["distribution"] == {"replicas": 2, "workers": 2}
+    metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["training"]["updates"] == metrics["training"]["updates_planned"] > 0
+    assert cli.main(given) == 2
+    assert "a finished run" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("given", "parts"),
     [
-        (None, "nothing"),
-        ("{", "JSONDecodeError"),
-        ("[]", "TypeError"),
-        ('{"cluster": {"worker": ["a:1"]}}', "'task'"),
-        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "may be called chief"),
-        (tf_config(["a:1", "b:2"], 2), "there is no worker 2"),
-        (tf_config(["a:1", "a:1"], 0), "two workers have one address"),
-        (tf_config(["a", "b:2"], 0), "'a' is not host:port"),
-        (tf_config(["a:70000", "b:2"], 0), "'a:70000' is not host:port"),
+        (ON_RAY, ["training.strategy", "--address local starts one"]),
+        ([*ON_RAY, "--address", "127.0.0.1:1"], ["127.0.0.1:1", "ray start --head"]),
+        ([*ON_RAY, "--address", "local", "--set", "training.batch=7"], ["training.batch = 8"]),
+        (["--address", "local"], ['training.strategy = "one"', "training.strategy=ray"]),
+        (["--set", "training.workers=2"], ["training", 'workers needs strategy = "ray"']),
+        (["--set", "training.strategy=multi_worker"], ["training.strategy", '"ray"', "--address"]),
     ],
 )
-def test_a_wrong_tf_config_is_told(monkeypatch, given, found):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    if given:
-        monkeypatch.setenv("TF_CONFIG", given)
-    with pytest.raises(TextgenError, match="TF_CONFIG") as told:
-        meeting.find_cluster(Training(updates=1, batch=4, strategy="multi_worker"))
-    assert found in told.value.found
-    assert meeting.find_cluster(Training(updates=1)) == Cluster()
+def test_what_cannot_be_trained_on_several_machines_is_told_at_once(
+    experiment_file, tmp_path, capsys, given, parts
+):
+    runs = tmp_path / "runs"
+    assert cli.main(["run", str(experiment_file), "--runs", str(runs), *given]) == 2
+    message = capsys.readouterr().err
+    for part in parts:
+        assert part in message
+    assert not runs.exists()
 
 
-def test_a_chief_by_name_is_the_first(monkeypatch):
-    jobs = {"worker": ["a:1", "b:2"], "chief": ["c:3"]}
-    told = {"cluster": jobs, "task": {"type": "worker", "index": 1}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
-    found = meeting.find_cluster(Training(updates=1, batch=6, strategy="multi_worker"))
-    assert found == Cluster(("c:3", "a:1", "b:2"), 2)
+def test_too_few_cores_are_told(ray, tmp_path):
+    with pytest.raises(TextgenError, match=r"training\.workers\n.*3 with 1 cores .* has 2"):
+        cluster.train_on_ray(ray, print, 3, 1, tmp_path / "storage")
 
 
-def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", tf_config(["a:1", "b:2"], 1))
-    with pytest.raises(TextgenError, match=r"training\.batch") as told:
-        meeting.find_cluster(Training(updates=1, batch=7, strategy="multi_worker"))
-    assert told.value.hint == "set training.batch = 8"
+def test_ray_that_is_not_installed_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(TextgenError, match=r"pip install \"textgen-compare\[cluster\]\""):
+        cluster.check_cluster("local")
 
 
-def meeting_of(workers, abouts, wait=20.0):
-    """What each worker that comes is told, by index; nothing where all is well."""
-    told = {}
-
-    def come(index):
-        try:
-            meet(Cluster(workers, index), abouts[index], wait)
-            told[index] = ""
-        except TextgenError as error:
-            told[index] = error.found
-
-    threads = [threading.Thread(target=come, args=(index,)) for index in abouts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return told
-
-
-def test_workers_that_say_the_same_meet():
-    workers = addresses(3)
-    told = meeting_of(workers, {index: {"text": "a"} for index in range(3)})
-    assert told == {0: "", 1: "", 2: ""}
-    meet(Cluster(), {})  # alone
-
-
-def test_a_worker_with_another_text_ends_it_for_all():
-    abouts = {0: {"text": "a", "settings": "s"}, 1: {"text": "b", "settings": "s"}}
-    expected = "worker 1 has other text than the chief"
-    assert meeting_of(addresses(2), abouts) == {0: expected, 1: expected}
-
-
-def test_workers_that_come_after_a_difference_are_told_of_it_too():
-    abouts = {0: {"text": "a"}, 1: {"text": "b"}, 2: {"text": "a"}}
-    told, workers = {}, addresses(3)
-    first = threading.Thread(
-        target=lambda: told.update(meeting_of(workers, {i: abouts[i] for i in (0, 1)}))
-    )
-    first.start()
-    time.sleep(1.0)  # by now the chief has heard what worker 1 trains
-    told |= meeting_of(workers, {2: abouts[2]})
-    first.join()
-    assert told == dict.fromkeys(range(3), "worker 1 has other text than the chief")
-
-
-def test_a_difference_is_told_though_a_worker_never_comes(monkeypatch):
-    monkeypatch.setattr(meeting, "GRACE", 0.5)
-    expected = "worker 1 has other text than the chief"
-    told = meeting_of(addresses(3), {0: {"text": "a"}, 1: {"text": "b"}}, wait=60.0)
-    assert told == {0: expected, 1: expected}
-
-
-def test_what_workers_must_have_alike(tmp_path, corpus_folder, monkeypatch):
+def test_a_worker_with_other_text_or_versions_or_tokens_is_refused(
+    tmp_path, corpus_folder, monkeypatch
+):
     path = write_experiment(tmp_path / "tiny.toml", corpus_folder)
-
-    def about(*overrides):
-        experiment = config.load_experiment(path, overrides)
-        loaded = load_corpus(experiment)
-        return _about(experiment, loaded, preparation.prepare(experiment, loaded))
-
-    def differing(*overrides):
-        return {key for key, found in about(*overrides).items() if found != chief[key]}
-
-    chief = about()
-    assert differing("name='other'", "training.threads=1") == set()
-    assert differing("backbone.units=[7]") == {"settings"}
-    assert "text" in differing("split.seed=9")
-    assert "tokens" in differing("tokenizer={kind='subwords', size=300}")
-    monkeypatch.setattr(metadata, "version", lambda name: "0")
-    assert differing() == {"versions"}
-
-
-def test_a_worker_that_is_lost_ends_it_for_the_others_with_a_message():
-    lost = errors.UnavailableError(None, None, "gone")
-    two = Share(None, Cluster(("a:1", "b:2")), ["CPU:0"])
-    told = r"another worker has gone[\s\S]*last checkpoint"
-    with pytest.raises(TextgenError, match=told), two.together():
-        raise lost
-    with pytest.raises(errors.UnavailableError), ALONE.together():
-        raise lost
-
-
-@pytest.mark.parametrize(("came", "absent"), [((0, 1), 2), ((1, 2), 0)])
-def test_a_worker_that_does_not_come_is_named_after_a_while(came, absent):
-    workers, begin = addresses(3), time.monotonic()
-    told = meeting_of(workers, {index: {"text": "a"} for index in came}, wait=1.0)
-    assert time.monotonic() - begin < 10
-    for found in told.values():
-        assert f"{absent} ({workers[absent]})" in found
-
-
-def test_workers_of_another_cluster_are_told_or_sent_away():
-    chief, one, other = addresses(3)
-    told = {}
-
-    def come(index, workers):
-        try:
-            meet(Cluster(workers, index), {"text": "a"}, 20.0)
-        except TextgenError as error:
-            told[index] = error.found
-
-    clusters = [(0, (chief, one)), (1, (chief, other))]  # its port is another one for the chief
-    threads = [threading.Thread(target=come, args=each) for each in clusters]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert told == dict.fromkeys((0, 1), "worker 1 has other workers in TF_CONFIG than the chief")
-
-
-def test_a_stranger_at_the_door_is_sent_away():
-    workers, told = addresses(2), {}
-    thread = threading.Thread(
-        target=lambda: told.update(meeting_of(workers, {0: {"text": "a"}})), daemon=True
-    )
-    thread.start()
-    host, port = workers[0].split(":")
-    for _ in range(100):
-        try:
-            with socket.create_connection((host, int(port))) as line:
-                line.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            with socket.create_connection((host, int(port))) as line:  # of a larger cluster
-                line.sendall(b'{"worker": 2, "about": {"text": "b"}}\n')
-            break
-        except ConnectionError:
-            time.sleep(0.05)
-    told |= meeting_of(workers, {1: {"text": "a"}})
-    thread.join()
-    assert told == {0: "", 1: ""}
-
-
-def test_a_port_that_is_taken_is_told():
-    workers = addresses(2)
-    with socket.create_server(("", int(workers[0].split(":")[1]))):
-        told = meeting_of(workers, {0: {}}, wait=1.0)
-    assert "cannot listen" in told[0]
-
-
-def test_a_worker_alone_ends_with_one_message(textgen, experiment_file):
-    done = textgen("run", experiment_file, "--set", 'training.strategy="multi_worker"')
-    assert done.code == 2
-    assert "TF_CONFIG" in done.err
-    assert "Traceback" not in done.err
+    experiment = config.load_experiment(path)
+    given = {
+        "folder": tmp_path / "tiny",
+        "resolved": experiment.resolved,
+        "sha256": load_corpus(experiment).sha256,
+        "versions": distributed._versions(),
+        "quiet": True,
+    }
+    with pytest.raises(TextgenError, match=r"worker 1\n.*other text"):
+        distributed._work(given | {"sha256": "0" * 64}, 1)
+    with pytest.raises(TextgenError, match=r"worker 1\n.*'textgen': '0'"):
+        distributed._work(given | {"versions": {"textgen": "0"}}, 1)
+    distributed.check_alike(ALONE, {"a": 1})
+    monkeypatch.setattr(Share, "agree", lambda share, value: "another")
+    with pytest.raises(TextgenError, match=r"fitted tokenizer"):
+        distributed.check_alike(ALONE, {"a": 1})

@@ -18,8 +18,8 @@ from textgen import cli, report
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
-from textgen.runs import write_experiment
-from textgen.studies import calibration, cluster, planning, workers
+from textgen.runs import LOCK, write_experiment
+from textgen.studies import calibration, planning, workers
 from textgen.studies import execution as study
 from textgen.studies.progress import StudyProgress
 from textgen.training import loop
@@ -245,13 +245,13 @@ def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folde
 
 def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_folder, capsys):
     text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "3")
-    with StudyProgress(studies.load_study(write(tmp_path, corpus_folder, text))) as board:
-        board.expect("char-1", resumed=True)
-        board.expect("char-2")
-        board.expect("char-3")
+    with StudyProgress(studies.load_study(write(tmp_path, corpus_folder, text))) as progress:
+        progress.expect("char-1", resumed=True)
+        progress.expect("char-2")
+        progress.expect("char-3")
         for number, seconds in enumerate([30, 480, 480], start=1):
-            board.begin(f"char-{number}")
-            board.end(f"char-{number}", seconds, "2.000")
+            progress.start(f"char-{number}")
+            progress.end(f"char-{number}", seconds, "2.000")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("; ")[1] for line in lines] == [
         "1 of 3 runs, about 21 min left",  # two of 600 s and what comes after training
@@ -365,8 +365,8 @@ def test_a_damaged_run_is_told_of_or_replaced(copied, tmp_path, corpus_folder, n
 
 def test_what_ended_a_process_is_told(tmp_path):
     (tmp_path / "log.txt").write_text("so far")
-    assert workers.told(tmp_path / "log.txt", -signal.SIGKILL) == "so far\nended by SIGKILL"
-    assert workers.told(tmp_path / "log.txt", 2) == "so far"
+    assert workers.printed(tmp_path / "log.txt", -signal.SIGKILL) == "so far\nended by SIGKILL"
+    assert workers.printed(tmp_path / "log.txt", 2) == "so far"
 
 
 def test_finished_runs_on_other_text_are_refused_or_replaced(copied, tmp_path, corpus_folder):
@@ -393,7 +393,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, c
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with filelock.FileLock(folder / folder.LOCK, timeout=60):
+    with filelock.FileLock(folder / LOCK, timeout=60):
         assert not (folder / "metrics.json").exists()
         assert json.loads((folder / "checkpoint" / "progress.json").read_text())["updates"] >= 30
     with recorded():
@@ -453,13 +453,8 @@ def test_a_local_ray_cluster_gives_the_same_figures_and_the_same_failures(
     assert shown.err.startswith(f"textgen: {folder}")  # none of Ray's chatter
 
 
-def test_a_cluster_that_cannot_be_reached_is_told_before_arms_are_timed(
-    tmp_path, corpus_folder, monkeypatch
-):
+def test_a_cluster_that_cannot_be_reached_is_told_before_arms_are_timed(tmp_path, corpus_folder):
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
         study.study(path, runs_folder=tmp_path / "runs", address="127.0.0.1:1", quiet=True)
     assert not (tmp_path / "runs").exists()
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(TextgenError, match=r"pip install \"textgen\[cluster\]\""):
-        cluster.check_cluster("local")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 Count = Annotated[int, Field(gt=0)]
 """A whole number of at least one."""
@@ -18,6 +19,17 @@ Keep = Annotated[str, Field(min_length=1, description='"article", or the charact
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0, le=10)]
+
+
+def _refuse_old_name(value: Any) -> Any:
+    if value == "multi_worker":
+        raise PydanticCustomError(
+            "renamed", '"ray", with training.workers and --address; TF_CONFIG is not read any more'
+        )
+    return value
+
+
+Strategy = Annotated[Literal["one", "mirrored", "ray"], BeforeValidator(_refuse_old_name)]
 
 
 @dataclass(frozen=True)
@@ -62,11 +74,14 @@ class Training:
 
     ``kernel`` is how an update is computed; ``"auto"`` takes the fastest on this machine where a
     training is long enough for it to matter, and ``deterministic`` the first. ``strategy`` divides
-    every batch among the GPUs of this machine (``"mirrored"``) or among the processes that
-    ``TF_CONFIG`` names (``"multi_worker"``); the same updates are made as on one device.
+    every batch among the GPUs of this machine (``"mirrored"``) or among ``workers`` processes of a
+    Ray cluster (``"ray"``); the same updates are made as on one device.
 
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
+
+    Raises:
+        ValueError: workers without a strategy for them.
     """
 
     seconds: Positive | None = None
@@ -86,8 +101,13 @@ class Training:
     patience: Annotated[int, Field(ge=0)] = 0
     kernel: Literal["auto", "fused", "unrolled", "unrolled_bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
-    strategy: Literal["one", "mirrored", "multi_worker"] = "one"
+    strategy: Strategy = "one"
+    workers: Count = 1
     deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers > 1 and self.strategy != "ray":
+            raise ValueError('workers needs strategy = "ray"')
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ from textgen.core.settings import NAME, NAMES, Count, Name, Positive, Seed
 from textgen.core.toml import BUDGETS, find_experiment, read_toml
 
 REGIMES = ("seconds", "characters", "updates")
-DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", "strategy", *BUDGETS))]
+DECIDED_TRAINING = ("threads", "strategy", "workers", *BUDGETS)
+DECIDED = ["name", "seed", *(f"training.{key}" for key in DECIDED_TRAINING)]
 """Settings that a study decides for all its arms."""
 
 
@@ -152,7 +153,8 @@ class Study:
         """
         made = self.arms[arm]
         seed = made.numbers[0] if seed is None else seed
-        own = [f"training.threads={self.threads}", "training.strategy=one", self.budget.override]
+        alone = ["training.strategy=one", "training.workers=1"]
+        own = [f"training.threads={self.threads}", *alone, self.budget.override]
         named = [f"seed={seed}", f'name="{arm}-{seed}"']
         file = find_experiment(made.experiment, self.path.parent)
         try:

@@ -17,10 +17,11 @@ from textgen.data import Corpus
 PACKAGES = ("keras", "numpy", "spacy", "gensim")
 
 
-def repeat_command(folder: Path) -> str:
+def repeat_command(folder: Path, experiment: Experiment) -> str:
     """Trains the run of a folder again."""
+    cluster = ["--address", "local"] * (experiment.training.strategy == "ray")
     parts = ["python", "-m", "textgen.run", str(folder / "experiment.toml")]
-    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
+    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite", *cluster])
 
 
 def describe_run(
@@ -33,7 +34,7 @@ def describe_run(
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": repeat_command(folder),
+        "command": repeat_command(folder, experiment),
         "experiment": experiment.resolved,
         "seed": experiment.seed,
         "corpus": loaded.description,

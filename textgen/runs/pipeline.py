@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,12 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen import __version__
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
+from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
 from textgen.runs.folder import SCHEMA, begin_folder, check_same_text, prepare_folder, trained
 from textgen.runs.saved import MEMORY_FILE, fitted_state, save_network
-from textgen.training import WAIT, Cluster, find_cluster, meet
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.core import Training
@@ -36,6 +32,7 @@ def run(
     runs_folder: str | Path = "runs",
     overwrite: bool = False,
     quiet: bool = False,
+    address: str | None = None,
 ) -> Run:
     """Train, score and sample one experiment.
 
@@ -46,10 +43,11 @@ def run(
         runs_folder: where run folders lie.
         overwrite: replace a run of that name.
         quiet: no progress on the terminal.
+        address: of the Ray cluster that ``training.strategy = "ray"`` trains on; ``"local"`` starts
+            one here. All its machines must see the corpus and ``runs_folder`` under the same paths.
 
     Returns:
-        The finished run. A run that was interrupted is resumed. Of several workers
-        (``training.strategy = "multi_worker"``) only the chief writes it.
+        The finished run. A run that was interrupted is resumed.
 
     Raises:
         TextgenError: anything wrong with the settings, the text or the folder.
@@ -59,12 +57,17 @@ def run(
     if not isinstance(experiment, Experiment):
         named = [f'name="{name}"'] if name else []
         experiment = load_experiment(experiment, [*overrides, *named])
+    check_address(experiment.training, address)
     folder = Path(runs_folder) / experiment.name
-    cluster = find_cluster(experiment.training)
-    with contextlib.ExitStack() as stack:
-        if cluster.chief:
-            stack.callback(prepare_folder(folder, experiment, overwrite).release)
-        _go(folder, experiment, load_corpus(experiment), quiet, cluster, overwrite)
+    lock = prepare_folder(folder, experiment, overwrite)
+    try:
+        loaded = load_corpus(experiment)
+        if address is None:
+            make_run(folder, experiment, loaded, quiet, overwrite)
+        else:
+            run_on_ray(folder, experiment, loaded, quiet, overwrite, address)
+    finally:
+        lock.release()
     return Run(folder)
 
 
@@ -95,27 +98,19 @@ class _Results:
     metrics: dict[str, Any]
 
 
-def _go(
-    folder: Path,
-    experiment: Experiment,
-    loaded: Corpus,
-    quiet: bool,
-    cluster: Cluster,
-    overwrite: bool,
+def make_run(
+    folder: Path, experiment: Experiment, loaded: Corpus, quiet: bool, overwrite: bool
 ) -> None:
-    inputs = _prepare(folder, experiment, loaded, quiet, cluster, overwrite)
-    model = _train(inputs, cluster, overwrite)
+    """Make a run in a folder that has been prepared. Of several workers the chief alone writes it;
+    the others return when the network is trained."""
+    inputs = _prepare(folder, experiment, loaded, quiet, overwrite)
+    model = _train(inputs, overwrite)
     if model is not None:
         _write(inputs, model, _evaluate(inputs, model))
 
 
 def _prepare(
-    folder: Path,
-    experiment: Experiment,
-    loaded: Corpus,
-    quiet: bool,
-    cluster: Cluster,
-    overwrite: bool,
+    folder: Path, experiment: Experiment, loaded: Corpus, quiet: bool, overwrite: bool
 ) -> _Inputs:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     from textgen.runs.console import Screen
@@ -130,14 +125,12 @@ def _prepare(
     settings = experiment.training
     if overwrite or not trained(folder):  # a resumed run keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
-    if cluster.chief and not overwrite:
+    if not overwrite:
         check_same_text(folder, loaded.sha256)
-    about = _about(experiment, loaded, prepared)
-    meet(cluster, about, WAIT + 2 * prepared.seconds, screen.say)
     return _Inputs(folder, experiment, loaded, prepared, settings, screen)
 
 
-def _train(inputs: _Inputs, cluster: Cluster, overwrite: bool) -> _Trained | None:
+def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
     """Train the network and begin the folder; None in a worker that does not write the run."""
     from textgen.core import start_tensorflow
 
@@ -157,7 +150,8 @@ def _train(inputs: _Inputs, cluster: Cluster, overwrite: bool) -> _Trained | Non
         windows_of,
     )
 
-    share = start_strategy(settings, cluster)
+    share = start_strategy(settings)
+    check_alike(share, fitted_state(experiment, tokenizer))
     network = new_network(experiment, inputs.prepared)
     kernel = Kernel("fused", {})  # the chief's is taken
     check_trainable(network, settings.loss, share.replicas)
@@ -171,7 +165,7 @@ def _train(inputs: _Inputs, cluster: Cluster, overwrite: bool) -> _Trained | Non
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
     screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data, inputs.prepared.vectors)
-    with share.together(), screen:
+    with screen:
         progress = train(
             inputs.folder, network, experiment.objective, experiment.backbone, settings, encoded,
             experiment.seed,
@@ -183,7 +177,6 @@ def _train(inputs: _Inputs, cluster: Cluster, overwrite: bool) -> _Trained | Non
             kernel=kernel.name, threads=threads, share=share,
         )  # fmt: skip
     if not share.chief:
-        screen.say(f"trained along; worker 0 ({cluster.addresses[0]}) writes the run")
         return None
     return _Trained(network, sampler, progress)
 
@@ -192,7 +185,8 @@ def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> N
     from textgen.runs.manifest import describe_run
 
     content = describe_run(inputs.experiment, inputs.loaded, threads, asdict(kernel), inputs.folder)
-    write_json(inputs.folder / "manifest.json", {**content, "distribution": share.describe()})
+    distribution = {"replicas": share.replicas, "workers": share.workers}
+    write_json(inputs.folder / "manifest.json", {**content, "distribution": distribution})
 
 
 def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
@@ -240,23 +234,6 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     inputs.screen.result(folder, loaded, metrics, samples)
-
-
-def _about(experiment: Experiment, loaded: Corpus, prepared: Prepared) -> dict[str, str]:
-    """What all workers of a training must have alike, as hashes."""
-    own = ("name", "corpus", "sampling")
-    settings = {key: table for key, table in experiment.resolved.items() if key not in own}
-    settings["training"] = {**settings["training"], "threads": 0}
-    parts = {
-        "settings": settings,
-        "text": loaded.description["sha256"] + loaded.description["split_sha256"],
-        "tokens": fitted_state(experiment, prepared.tokenizer),
-        "versions": [__version__],
-    }
-    return {
-        name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
-        for name, part in parts.items()
-    }
 
 
 def _metrics(

@@ -94,7 +94,7 @@ def summary_markdown(
     lines.append(
         f"Corpus: {description['kind']} ({description['origin']}; {description['licence']}), "
         f"sha256 {description['sha256'][:16]}, split {description['split_sha256'][:16]}, "
-        f"seed {experiment.seed}. Repeat with `{repeat_command(folder)}`.\n"
+        f"seed {experiment.seed}. Repeat with `{repeat_command(folder, experiment)}`.\n"
     )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""A study file: planned, made, reported."""
+"""Studies: a file of arms and seeds is planned, run and reported."""
 
 import lazy_loader
 

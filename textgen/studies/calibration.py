@@ -1,7 +1,7 @@
-"""What an arm takes: seconds of preparation, seconds an update, units for a number of parameters.
+"""What an arm needs: seconds of preparation, seconds an update, units for a number of parameters.
 
-``python -m textgen.studies.calibration EXPERIMENT.toml`` measures one experiment; a study does it
-for every arm, each in a fresh process of its own.
+``python -m textgen.studies.calibration EXPERIMENT.toml`` measures one experiment; a study measures
+every arm like this, in a fresh process each.
 """
 
 from __future__ import annotations
@@ -9,21 +9,47 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core import Experiment, TextgenError, load_experiment
+from textgen.core import (
+    Experiment,
+    TextgenError,
+    finish_process,
+    load_experiment,
+    start_process,
+)
 from textgen.data import load_corpus
+from textgen.runs import write_experiment
+from textgen.studies.workers import printed
 from textgen.training import prepare
 
 SECONDS = 10.0
-"""Of timed updates, at least."""
+"""Timed updates take at least so long."""
 CALLS = 3
-"""Calls that are timed however long they take."""
+"""Calls that are timed, however long they take."""
 TOLERANCE = 0.02
-"""Of a wanted number of parameters."""
+"""How far a number of parameters may be from the wanted one, as a share of it."""
+
+
+def measure_apart(
+    experiment: Experiment, *, seconds: float, parameters: int | None
+) -> dict[str, Any] | str:
+    """:func:`measure` in a process of its own; if it fails, what that process printed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        settings, output, log = (
+            Path(scratch) / name for name in ("experiment.toml", "found.json", "log.txt")
+        )
+        write_experiment(settings, experiment)
+        arguments = [str(settings), "--output", str(output), "--seconds", str(seconds)]
+        if parameters is not None:
+            arguments += ["--parameters", str(parameters)]
+        if code := finish_process(start_process(["studies.calibration", *arguments], log)):
+            return printed(log, code)
+        return json.loads(output.read_text(encoding="utf-8"))
 
 
 def measure(
@@ -32,17 +58,17 @@ def measure(
     """Prepare an experiment, build its network, and time updates that change no weight.
 
     Args:
-        experiment: its threads are those of the runs to come.
-        seconds: of timed updates; 0 times none.
-        parameters: units are solved for until the network has about as many; None keeps them.
+        experiment: with as many threads as the runs will have.
+        seconds: how long updates are timed, at least; 0 times none.
+        parameters: change the units until the network has about as many; None keeps the units.
 
     Returns:
-        ``units``, ``parameters``, ``preparation_seconds``, and where updates were timed
+        ``units``, ``parameters``, ``preparation_seconds``, and if updates were timed
         ``seconds_per_update`` (the median over ``calls`` calls of several updates each) with
         ``kernel``.
 
     Raises:
-        TextgenError: the corpus, the vocabulary or the number of parameters does not work out.
+        TextgenError: an unusable corpus, or a number of parameters that cannot be reached.
     """
     prepared = prepare(experiment, load_corpus(experiment))
     from textgen.core import start_tensorflow
@@ -89,12 +115,12 @@ def solve_units(
     """Units with which a network has about ``wanted`` parameters, all layers scaled alike.
 
     Args:
-        settings: whose ``units`` give the proportions.
-        count: parameters in all with so many units.
-        wanted: met within TOLERANCE.
+        settings: its ``units`` give the proportions of the layers.
+        count: the number of parameters with given units.
+        wanted: reached within TOLERANCE.
 
     Raises:
-        TextgenError: what does not depend on the units is too large, or the steps are too coarse.
+        TextgenError: embedding and output alone are too large, or no whole units come near enough.
     """
     largest = max(settings.units)
 
@@ -106,10 +132,10 @@ def solve_units(
     if tried[low] > wanted * (1 + TOLERANCE):
         raise TextgenError(
             "budget.parameters",
-            found=f"{wanted:,}, but this arm has {tried[low]:,} with a single unit a layer: its "
-            "tokens take them",
-            expected="more than embedding and output have by themselves",
-            hint=f"raise budget.parameters, or lower {_movable(settings)}",
+            found=f"{wanted:,}, but this arm has {tried[low]:,} with a single unit in each layer: "
+            "its vocabulary takes them",
+            expected="more than the embedding and the output alone have",
+            hint=f"raise budget.parameters, or lower {_reducible(settings)}",
         )
     while tried[high] < wanted:
         low, high = high, high * 2
@@ -123,14 +149,14 @@ def solve_units(
         raise TextgenError(
             "budget.parameters",
             found=f"{wanted:,}; the nearest is {tried[best]:,}, with units = {list(scaled(best))}",
-            expected=f"a number that whole units meet within {TOLERANCE:.0%}",
+            expected=f"a number that whole units reach within {TOLERANCE:.0%}",
             hint=f"set budget.parameters = {tried[best]}, or change backbone.units",
         )
     return scaled(best)
 
 
-def _movable(settings: Any) -> str:
-    """What makes an embedding and an output smaller."""
+def _reducible(settings: Any) -> str:
+    """The settings that make the embedding and the output smaller."""
     parts = ["backbone.embedding_size"] if settings.input == "embedding" else []
     if settings.adaptive_softmax:
         parts.append("backbone.adaptive_softmax.tail_size")
@@ -140,9 +166,9 @@ def _movable(settings: Any) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Time the preparation and the updates of one run.")
     parser.add_argument("experiment", type=Path, help="a TOML file, e.g. experiments/char.toml")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of timed updates")
-    parser.add_argument("--parameters", type=int, help="find units that give so many in all")
-    parser.add_argument("--output", type=Path, help="a JSON file, in place of the terminal")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long updates are timed")
+    parser.add_argument("--parameters", type=int, help="find units for this number")
+    parser.add_argument("--output", type=Path, help="a JSON file instead of the terminal")
     given = parser.parse_args(arguments)
     try:
         experiment = load_experiment(given.experiment)

@@ -1,36 +1,24 @@
 """Runs as tasks of a Ray cluster: the same process elsewhere, its run folder sent back.
 
-Does not handle: going on with what a machine of the cluster had begun. A task that is cut short
-begins again where the run folder on this machine stands.
+Does not handle: going on with a run that a machine of the cluster had begun. A task that is cut
+short starts again from the run folder on this machine.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import os
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from textgen.core import (
-    TextgenError,
-    finish_process,
-    resolve_experiment,
-    silenced_stderr,
-    write_file,
-)
+from textgen.core import TextgenError, finish_process, resolve_experiment, write_file
 from textgen.runs import LOCK, begin_folder, prepare_folder
-from textgen.studies.workers import CRASHES, POLL_SECONDS, Job, Outcome, start_run, told
+from textgen.studies.workers import CRASHES, POLL_SECONDS, Job, Outcome, printed, start_run
+from textgen.training import connected, environment
 
-PREFIX = "TEXTGEN_"
-"""Of the environment variables that a task gets from here."""
-CONNECT_SECONDS = 10.0
 Files = dict[str, bytes]
 
 
@@ -46,109 +34,46 @@ def on_ray(
         threads: cores of a task.
 
     Yields:
-        Each job when it is handed over, and its outcome when it has ended.
+        Each job when it is sent, and its outcome when it has ended.
 
     Raises:
         TextgenError: no cluster answers.
     """
-    ray = _connect(address, at_once * threads)
+    with connected(address, at_once * threads) as ray:
+        task, sent = ray.remote(num_cpus=threads)(_task), {}
+        try:
+            for job in jobs:
+                files = {} if job.replace else read_files(folder / job.name)
+                given = (job.experiment.resolved, files, environment(), str(Path.cwd()))
+                sent[task.remote(*given)] = job
+                yield job
+            while sent:
+                done, _ = ray.wait(list(sent), timeout=POLL_SECONDS)
+                for reference in done:
+                    yield _outcome(ray, reference, sent.pop(reference), folder)
+        finally:
+            for reference in sent:
+                ray.cancel(reference, force=True)
+
+
+def _outcome(ray: Any, reference: Any, job: Job, folder: Path) -> Outcome:
+    """How a task ended; the run folder that it sent back is written."""
+    code, log, seconds = 1, "", 0.0
     try:
-        task, handed = ray.remote(num_cpus=threads)(_task), {}
-        for job in jobs:
-            files = {} if job.replace else read_files(folder / job.name)
-            given = (job.experiment.resolved, files, _variables(), str(Path.cwd()))
-            handed[task.remote(*given)] = job
-            yield job
-        while handed:
-            done, _ = ray.wait(list(handed), timeout=POLL_SECONDS)
-            for reference in done:
-                job = handed.pop(reference)
-                code, log, seconds = 1, "", 0.0
-                try:
-                    code, log, files, seconds = ray.get(reference)
-                    if code == 0:
-                        write_files(folder / job.name, job, files)
-                except (ray.exceptions.RayError, TextgenError) as error:
-                    code, log = 1, f"{log}{error}"
-                yield Outcome(job, code, log, seconds)
-    finally:
-        with silenced_stderr():
-            ray.shutdown()
-
-
-def check_cluster(address: str) -> None:
-    """Raises:
-    TextgenError: Ray is not installed, or nobody answers at ``address``.
-    """
-    if importlib.util.find_spec("ray") is None:
-        raise TextgenError(
-            f"--address {address}",
-            found="Ray is not installed",
-            expected="the package that sends runs to other machines",
-            hint='pip install "textgen-compare[cluster]", or leave --address out to run here',
-        )
-    try:
-        _check_reachable(address)
-    except (OSError, ValueError) as error:
-        raise _unreachable(address, error) from None
-
-
-def _connect(address: str, cores: int) -> Any:
-    """Ray, connected: quietly, without its dashboard, and nothing reported to its makers."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    import ray
-
-    local: dict[str, Any] = {
-        "num_cpus": cores,
-        "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
-    }
-    try:
-        with silenced_stderr():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **(local if address == "local" else {}),
-            )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unreachable(address, error) from None
-    return ray
-
-
-def _unreachable(address: str, error: Exception) -> TextgenError:
-    return TextgenError(
-        f"--address {address}",
-        found=str(error).splitlines()[0][:200],
-        expected='the address of a Ray cluster that is up, or "local"',
-        hint="start one with: ray start --head",
-    )
-
-
-def _check_reachable(address: str) -> None:
-    """Ray itself asks for minutes whether nobody is there.
-
-    Raises:
-        OSError: nobody is.
-    """
-    place = urlsplit("//" + address.rpartition("//")[2])
-    if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
-
-
-def _variables() -> dict[str, str]:
-    """What a task's process must find in its environment as it is here."""
-    kept = {key: value for key, value in os.environ.items() if key.startswith(PREFIX)}
-    # Ray sets this one for its tasks; sums of floats must not depend on where they are made
-    return {**kept, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "")}
+        code, log, files, seconds = ray.get(reference)
+        if code == 0:
+            write_files(folder / job.name, job, files)
+    except (ray.exceptions.RayError, TextgenError) as error:
+        code, log = 1, f"{log}{error}"
+    return Outcome(job, code, log, seconds)
 
 
 def _task(
     resolved: Mapping[str, Any], files: Files, variables: Mapping[str, str], place: str
 ) -> tuple[int, str, Files, float]:
-    """One run, wherever this is called: exit code, what was printed, its folder, seconds."""
+    """One run, wherever this is called: exit code, what it printed, its folder, seconds."""
     job = Job(resolve_experiment(resolved))
-    environment = {key: v for key, v in {**os.environ, **variables}.items() if v}
+    env = {key: value for key, value in {**os.environ, **variables}.items() if value}
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "runs"
@@ -159,13 +84,13 @@ def _task(
                 job,
                 folder,
                 Path(scratch),
-                env=environment,
+                env=env,
                 cwd=place if Path(place).is_dir() else None,  # relative paths in [corpus]
             )
             code = finish_process(process)
             if code not in CRASHES:
                 break
-        log = told(Path(scratch) / f"{job.name}.txt", code)
+        log = printed(Path(scratch) / f"{job.name}.txt", code)
         made = {} if code else read_files(folder / job.name)
     return code, log, made, time.perf_counter() - begin
 
@@ -180,7 +105,8 @@ def read_files(folder: Path) -> Files:
 
 
 def write_files(folder: Path, job: Job, files: Files) -> None:
-    """A run folder out of its files: it counts as finished only when all of them are there.
+    """Write a run folder from its files, metrics.json last: it counts as finished only when all of
+    them are there.
 
     Raises:
         TextgenError: another process works in it, or the disk is full.

@@ -20,20 +20,17 @@ from textgen.core import (
     write_file,
 )
 from textgen.runs import take_folder, text_of
-from textgen.studies.progress import FAILED, StudyProgress, figure
+from textgen.studies.progress import FAILED, StudyProgress, result_of
 from textgen.studies.workers import Job, locally
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.report import Comparison
     from textgen.studies.planning import ArmPlan
 
-
 LAST_LINES = 4
-"""Of what a failed run printed, repeated at the end."""
-
-
+"""How much of a failed run's output is repeated at the end."""
 SHOWN = 4
-"""Failed runs told of at the end; all have their logs."""
+"""How many failed runs are shown at the end; all of them have log files."""
 
 
 def study(
@@ -50,55 +47,57 @@ def study(
 
     Args:
         path: a study file, see :mod:`textgen.core.study`.
-        runs_folder: the runs go into a folder in it that is named after the file.
-        reports_folder: where reports lie.
+        runs_folder: the runs go into a subfolder that is named after the file.
+        reports_folder: the folder for reports.
         workers: runs at once.
-        address: of a Ray cluster to send them to; ``"local"`` starts one here.
-        overwrite: plan and run anew where an experiment is another one now.
+        address: of a Ray cluster to run them on; ``"local"`` starts one here.
+        overwrite: plan and run again whatever has changed.
         quiet: no progress on the terminal.
 
     Returns:
-        The comparison in its report. A study that was interrupted is resumed, with the same figures
-        in the end.
+        The comparison in its report. A study that was interrupted is resumed, and ends with the
+        same results.
 
     Raises:
-        TextgenError: anything wrong with the files or the folder; and, when all else is done and
-            the report written, that some runs have failed.
+        TextgenError: anything wrong with the files or the folder; or, after everything else is
+            done and the report is written, that some runs have failed.
     """
     from textgen.studies.planning import plan_study
 
     made = load_study(path)
-    if workers < 1:
-        raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
-    if address is not None:
-        from textgen.studies.cluster import check_cluster
-
-        check_cluster(address)
+    _check_workers(workers, address)
     folder = Path(runs_folder) / made.name
-    board = StudyProgress(made, workers, quiet)
-    with _alone_in(folder):
-        plans, failures = plan_study(made, folder, overwrite=overwrite, tell=board.planned)
-        # units that were solved for may have made two arms the same
-        planned = {a: made.experiment(a, overrides=p.overrides).arm for a, p in plans.items()}
-        check_different(made, planned)
+    progress = StudyProgress(made, workers, quiet)
+    with _only_process_in(folder):
+        plans, failures = plan_study(made, folder, overwrite=overwrite, report=progress.planned)
         experiments = _experiments(made, plans)
-        text = _texts()
-        jobs = [j for e in experiments if (j := _job(folder / e.name, e, overwrite, board, text))]
-        with board:
-            failures |= _run(jobs, made, folder, board, workers, address)
+        jobs = _jobs(experiments, folder, overwrite, progress)
+        with progress:
+            failures |= _run(jobs, made, folder, progress, workers, address)
         _write_logs(folder, failures, [*made.arms, *(e.name for e in experiments)])
         finished = {arm: _finished_runs(made, arm, folder, failures) for arm in plans}
-        board.results(finished)
-        report = _report(made, plans, finished, Path(reports_folder), board)
+        progress.results(finished)
+        report = _report(made, plans, finished, Path(reports_folder), quiet)
     if failures:
         raise _failed(folder, failures, report)
     assert report is not None  # no failure, hence runs
     return report
 
 
+def _check_workers(workers: int, address: str | None) -> None:
+    if workers < 1:
+        raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
+    if address is not None:
+        from textgen.training import check_cluster
+
+        check_cluster(address)
+
+
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    lock = take_folder(folder, found="another process is at work on this study", hint="wait for it")
+def _only_process_in(folder: Path) -> Iterator[None]:
+    lock = take_folder(
+        folder, found="another process is working on this study", hint="wait until it has ended"
+    )
     try:
         yield
     finally:
@@ -106,8 +105,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _experiments(made: Study, plans: Mapping[str, ArmPlan]) -> list[Experiment]:
-    """Every run of the planned arms; the first seeds of all arms come first, so that a study cut
-    short is balanced."""
+    """All runs of the planned arms: first the first seed of every arm, and so on, so that a study
+    that is interrupted is balanced.
+
+    Raises:
+        TextgenError: the solved units have made two arms the same.
+    """
+    planned = {a: made.experiment(a, overrides=p.overrides).arm for a, p in plans.items()}
+    check_different(made, planned)
     places = max(len(arm.numbers) for arm in made.arms.values())
     return [
         made.experiment(arm, made.arms[arm].numbers[place], plan.overrides)
@@ -121,8 +126,65 @@ def _finished(folder: Path) -> bool:
     return (folder / "metrics.json").exists()
 
 
+def _jobs(
+    experiments: Sequence[Experiment], folder: Path, overwrite: bool, progress: StudyProgress
+) -> list[Job]:
+    """The runs that are not finished yet.
+
+    Raises:
+        TextgenError: a folder holds another run, which may not be overwritten.
+    """
+    text, jobs = _texts(), []
+    for experiment in experiments:
+        run = folder / experiment.name
+        if not (run / "experiment.toml").exists():
+            progress.expect(experiment.name)
+            jobs.append(Job(experiment))
+            continue
+        changes, result = _stored_run(run, experiment, overwrite, text)
+        if changes and not overwrite:
+            raise TextgenError(
+                str(run),
+                found=f"a run of another experiment: {'; '.join(changes)}",
+                expected="the run that the study has planned",
+                hint="use --overwrite to replace it, or another --runs; TEXTGEN_DATA and "
+                "TEXTGEN_MIRROR say where texts are",
+            )
+        if changes or result is None:
+            progress.expect(experiment.name, resumed=not changes)
+            jobs.append(Job(experiment, replace=bool(changes)))
+        else:
+            progress.expect(experiment.name, result)
+    return jobs
+
+
+def _stored_run(
+    folder: Path, experiment: Experiment, overwrite: bool, text: Callable[[Experiment], str]
+) -> tuple[list[str], str | None]:
+    """How the run in a folder differs from the planned one, and its result if it is finished.
+
+    Raises:
+        TextgenError: it is damaged and may not be overwritten.
+    """
+    from textgen.studies.planning import differences
+
+    try:
+        stored = load_experiment(folder / "experiment.toml")
+        changes = differences(stored.resolved, experiment.resolved)
+        before = text_of(folder)
+        result = result_of(folder) if not changes and _finished(folder) else None
+    except TextgenError as error:
+        if not overwrite:
+            raise
+        return [error.found], None
+    if before and before["sha256"] != text(experiment):
+        changes.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
+    return changes, result
+
+
 def _texts() -> Callable[[Experiment], str]:
-    """The sha256 of the text an experiment would read now; a text that arms share is read once."""
+    """A function that gives the sha256 of an experiment's text as it is now; a text that arms share
+    is read once."""
     from textgen.data import load_corpus
 
     known = dict[str, str]()
@@ -136,59 +198,15 @@ def _texts() -> Callable[[Experiment], str]:
     return sha256
 
 
-def _job(
-    folder: Path,
-    experiment: Experiment,
-    overwrite: bool,
-    board: StudyProgress,
-    text: Callable[[Experiment], str],
-) -> Job | None:
-    """What there is to do for a run; None if it is finished.
-
-    Raises:
-        TextgenError: its folder holds another experiment, or one on other text, which is not to be
-            replaced.
-    """
-    from textgen.studies.planning import differences
-
-    stored = folder / "experiment.toml"
-    if stored.exists():
-        try:
-            other = differences(load_experiment(stored).resolved, experiment.resolved)
-            before = text_of(folder)
-            told = figure(folder) if not other and _finished(folder) else None
-        except TextgenError as error:  # damaged
-            if not overwrite:
-                raise
-            other, before, told = [error.found], None, None
-        if before and before["sha256"] != text(experiment):
-            other.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
-        if other and not overwrite:
-            raise TextgenError(
-                str(folder),
-                found=f"a run of another experiment: {'; '.join(other)}",
-                expected="the run that the study has planned",
-                hint="use --overwrite to replace it, or another --runs; text can be named by "
-                "TEXTGEN_DATA or TEXTGEN_MIRROR",
-            )
-        if not other and told is not None:
-            board.expect(experiment.name, told)
-            return None
-        board.expect(experiment.name, resumed=not other)
-        return Job(experiment, replace=bool(other))
-    board.expect(experiment.name)
-    return Job(experiment)
-
-
 def _run(
     jobs: Sequence[Job],
     made: Study,
     folder: Path,
-    board: StudyProgress,
+    progress: StudyProgress,
     workers: int,
     address: str | None,
 ) -> dict[str, str]:
-    """Make the runs; of those that failed, what they printed."""
+    """Make the runs. Returns the output of those that failed."""
     if jobs and address is not None:
         from textgen.studies.cluster import on_ray
 
@@ -199,12 +217,12 @@ def _run(
     with contextlib.closing(events):
         for event in events:
             if isinstance(event, Job):
-                board.begin(event.name)
+                progress.start(event.name)
             elif event.code:
                 failures[event.job.name] = event.log
-                board.end(event.job.name, event.seconds, FAILED)
+                progress.end(event.job.name, event.seconds, FAILED)
             else:
-                board.end(event.job.name, event.seconds, figure(folder / event.job.name))
+                progress.end(event.job.name, event.seconds, result_of(folder / event.job.name))
     return failures
 
 
@@ -218,7 +236,7 @@ def _log(folder: Path, name: str) -> Path:
 
 
 def _write_logs(folder: Path, failures: Mapping[str, str], names: Sequence[str]) -> None:
-    """The logs of what failed this time, and no older ones of these arms and runs."""
+    """Write the logs of this time's failures; older logs of these arms and runs are deleted."""
     for name in names:
         _log(folder, name).unlink(missing_ok=True)
     for name, log in failures.items():
@@ -237,7 +255,7 @@ def _failed(folder: Path, failures: Mapping[str, str], report: Comparison | None
         found="\n            ".join(found),
         expected="every run to finish"
         + (f"; the report of the others: {os.fspath(report)}" if report else ""),
-        hint="correct the cause and repeat the command: finished runs are left alone",
+        hint="correct the cause and repeat the command: finished runs are kept",
     )
 
 
@@ -246,7 +264,7 @@ def _report(
     plans: Mapping[str, ArmPlan],
     finished: Mapping[str, Sequence[Path]],
     reports_folder: Path,
-    board: StudyProgress,
+    quiet: bool,
 ) -> Comparison | None:
     """Compare the finished runs; None if there are none."""
     from textgen.report import compare
@@ -262,5 +280,5 @@ def _report(
         plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
         command=shlex.join(["python", "-m", "textgen.study", str(made.path)]),
         reports_folder=reports_folder,
-        quiet=board.screen.quiet,
+        quiet=quiet,
     )

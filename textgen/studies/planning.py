@@ -1,15 +1,14 @@
-"""A study's plan: how many updates every arm is given, measured once and kept in ``plan.json``.
+"""A study's plan: how many updates each arm trains for, measured once and kept in ``plan.json``.
 
-All seeds of an arm train the same number of updates, the planned one rounded to whole rounds. That
-makes them comparable, and what they compute does not depend on what else the machine was doing, nor
-on whether the study was cut short and started again.
+All seeds of an arm train for the same number of updates: the planned one, rounded to whole
+validation intervals. So the seeds are comparable, and the results depend neither on what else the
+machine was doing nor on whether the study was interrupted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,15 +19,11 @@ from textgen.core import (
     UNREADABLE,
     Study,
     TextgenError,
-    finish_process,
     processor,
     resolve_experiment,
-    start_process,
     write_json,
 )
-from textgen.runs import write_experiment
-from textgen.studies.calibration import SECONDS
-from textgen.studies.workers import told
+from textgen.studies import calibration
 
 FILE = "plan.json"
 SCHEMA = 1
@@ -36,17 +31,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What was planned for an arm, and from what.
+    """An arm's plan, and the measurements behind it.
 
     Attributes:
         experiment: resolved, under the study's budget, without name and seed.
-        updates: of each run; None where the budget is in characters.
-        preparation_seconds, seconds_per_update, calls: as ``calibration.measure`` has found them;
-            None where nothing had to be measured. So is ``parameters``.
-        threads, kernel: they were measured with; all seeds are computed alike.
+        updates: of each run; None if the budget is in characters.
+        preparation_seconds, seconds_per_update, calls, parameters: the results of
+            ``calibration.measure``; None if nothing had to be measured.
+        threads, kernel: used for the measurement and by all runs.
         units: of each layer.
-        parameters_wanted: those that ``units`` were solved for.
-        processor, textgen: what it was measured on and with.
+        parameters_wanted: the number of parameters that ``units`` were solved for.
+        processor, textgen: the machine and the version that measured.
     """
 
     experiment: dict[str, Any]
@@ -74,21 +69,22 @@ def plan_study(
     folder: Path,
     *,
     overwrite: bool = False,
-    tell: Callable[[str, ArmPlan | None], None] = lambda arm, plan: None,
+    report: Callable[[str, ArmPlan | None], None] = lambda arm, plan: None,
 ) -> tuple[dict[str, ArmPlan], dict[str, str]]:
-    """Every arm's plan: the one kept in ``folder``, or a new one, which is kept from then on.
+    """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
 
     Args:
-        study: its arms.
         folder: of the study's runs.
-        overwrite: plan arms anew whose experiment is another one now.
-        tell: called with each arm that is planned, without its plan before and with it after.
+        overwrite: make a new plan for an arm whose experiment has changed.
+        report: called before an arm is planned, with None, and afterwards with its plan.
 
     Returns:
-        The plans of the arms that could be planned; of the others, what was printed meanwhile.
+        The plans of the arms that could be planned, and for each other arm what its measurement
+        printed.
 
     Raises:
-        TextgenError: an experiment has changed, a damaged plan, or another machine.
+        TextgenError: an experiment has changed, the stored plan is damaged, or it was measured on
+            another kind of machine.
     """
     kept = read(folder / FILE)
     changed = {arm: d for arm in kept if arm in study.arms if (d := _changes(study, arm, kept))}
@@ -106,19 +102,19 @@ def plan_study(
     for arm in study.arms:
         if arm in kept:
             continue
-        tell(arm, None)
+        report(arm, None)
         made = _plan_arm(study, arm)
         if isinstance(made, str):
             failed[arm] = made
             continue
         kept[arm] = made
         write(folder / FILE, study.name, kept)
-        tell(arm, made)
+        report(arm, made)
     return {arm: kept[arm] for arm in study.arms if arm in kept}, failed
 
 
 def read(path: Path) -> dict[str, ArmPlan]:
-    """The plans in a file; none if it is not there.
+    """The plans in a file; none if there is no file.
 
     Raises:
         TextgenError: the file is damaged.
@@ -135,7 +131,7 @@ def read(path: Path) -> dict[str, ArmPlan]:
             str(path),
             found=f"a damaged plan ({type(error).__name__}: {error})",
             expected="the file as textgen wrote it",
-            hint="put it back, or move the folder away and start the study again",
+            hint="restore it, or move the folder away and start the study again",
         ) from None
 
 
@@ -145,10 +141,10 @@ def write(path: Path, name: str, plans: Mapping[str, ArmPlan]) -> None:
 
 
 def updates_within(seconds: float, preparation: float, per_update: float) -> int:
-    """Updates that a budget leaves time for.
+    """How many updates a budget leaves time for.
 
     Raises:
-        TextgenError: not even for one.
+        TextgenError: not even one.
     """
     count = int((seconds - preparation) / per_update)
     if count < 1:
@@ -162,7 +158,7 @@ def updates_within(seconds: float, preparation: float, per_update: float) -> int
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """``table.key: old → new`` of every setting that is not the same."""
+    """``table.key: old → new`` for every setting that differs."""
     before, after = dict(_flat(old)), dict(_flat(new))
     return [
         f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}"
@@ -181,8 +177,8 @@ def _flat(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _changes(study: Study, arm: str, kept: Mapping[str, ArmPlan]) -> list[str]:
     old = kept[arm].experiment
-    # a setting that is new in this textgen has its default in older plans; one that it does not
-    # know any more shows as a difference
+    # older plans lack the settings that are new in this version: they have their defaults; a
+    # setting that no longer exists counts as a difference
     with contextlib.suppress(TextgenError):
         old = resolve_experiment({**old, "name": arm, "seed": 1}).arm
     wanted = [kept[arm].parameters_wanted, study.budget.parameters]
@@ -191,7 +187,7 @@ def _changes(study: Study, arm: str, kept: Mapping[str, ArmPlan]) -> list[str]:
 
 
 def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path) -> None:
-    """Seconds mean something on one kind of processor only."""
+    """Seconds are comparable on one kind of processor only."""
     here = processor()
     others = {made.processor for made in kept.values()} - {here}
     missing = [arm for arm in study.arms if arm not in kept]
@@ -205,21 +201,17 @@ def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path)
 
 
 def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
-    """One arm's plan, or what was printed when it failed."""
+    """One arm's plan or, if it cannot be made, why not."""
     experiment, budget = study.experiment(arm), study.budget
-    found: dict[str, Any] = {}
+    found: dict[str, Any] | str = {}
     if budget.seconds is not None or budget.parameters is not None:
-        seconds = SECONDS if budget.seconds is not None else 0.0
-        with tempfile.TemporaryDirectory() as scratch:
-            settings, output = Path(scratch) / f"{arm}.toml", Path(scratch) / "found.json"
-            log = Path(scratch) / "log.txt"
-            write_experiment(settings, experiment)
-            arguments = [str(settings), "--output", str(output), "--seconds", str(seconds)]
-            if budget.parameters is not None:
-                arguments += ["--parameters", str(budget.parameters)]
-            if code := finish_process(start_process(["studies.calibration", *arguments], log)):
-                return told(log, code)
-            found = json.loads(output.read_text(encoding="utf-8"))
+        found = calibration.measure_apart(
+            experiment,
+            seconds=calibration.SECONDS if budget.seconds is not None else 0.0,
+            parameters=budget.parameters,
+        )
+    if isinstance(found, str):
+        return found
     count = budget.updates
     if budget.seconds is not None:
         try:

@@ -1,4 +1,4 @@
-"""What a study shows in the terminal: arms × seeds, the time left, the figures at the end."""
+"""A study in the terminal: arms × seeds, the time left, the results at the end."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.studies.planning import ArmPlan
 
 WAITING, RUNNING, FAILED = "·", "running", "failed"
-NEVER = "–"
+NOT_PLANNED = "–"
 AFTER_TRAINING = 20.0
-"""Seconds that a run takes beside its budget, until one has been seen to end."""
+"""Seconds that a run is assumed to need on top of its budget, until the first one has ended."""
 
 
 class StudyProgress:
-    """The state of every run of a study; a live table on a terminal, else a line an event.
+    """The state of every run of a study: a live table on a terminal, otherwise a line per event.
 
     Args:
-        study: its arms and seeds.
-        workers: runs at once, for the time left.
+        study: gives the arms and seeds.
+        workers: runs at once, to estimate the time left.
         quiet: show nothing.
     """
 
@@ -39,7 +39,7 @@ class StudyProgress:
         self.screen = Screen(quiet)
         self.states: dict[str, str] = {}
         self._resumed = set[str]()
-        self._begun: dict[str, float] = {}
+        self._started: dict[str, float] = {}
         self._took: list[float] = []
         self._live = Live(
             get_renderable=self._render, console=self.screen.console, refresh_per_second=2
@@ -55,7 +55,7 @@ class StudyProgress:
             self._live.stop()
 
     def planned(self, arm: str, plan: ArmPlan | None) -> None:
-        """Say what is about to be measured, or what has been."""
+        """Show that an arm is about to be planned (without a plan), or the plan it has got."""
         if plan is None:
             self.screen.say(f"planning {arm} …")
             return
@@ -73,20 +73,20 @@ class StudyProgress:
             self.screen.say(f"  {', '.join(parts)}")
 
     def expect(self, name: str, state: str = WAITING, *, resumed: bool = False) -> None:
-        """A run of the study: to come, or finished before. One that is resumed says nothing about
-        how long the others will take."""
+        """Add a run: still to come, or already finished (``state`` is its result). A resumed run is
+        left out of the estimate of the time left."""
         self.states[name] = state
         if resumed:
             self._resumed.add(name)
 
-    def begin(self, name: str) -> None:
+    def start(self, name: str) -> None:
         self.states[name] = RUNNING
-        self._begun[name] = time.perf_counter()
+        self._started[name] = time.perf_counter()
 
     def end(self, name: str, seconds: float, result: str) -> None:
-        """A run has ended with a figure, or FAILED."""
+        """A run has ended, with its result or FAILED."""
         self.states[name] = result
-        self._begun.pop(name, None)
+        self._started.pop(name, None)
         if result != FAILED and name not in self._resumed:
             self._took.append(seconds)
         if not self._live.is_started:
@@ -94,15 +94,15 @@ class StudyProgress:
 
     def _left(self) -> str:
         states = list(self.states.values())
-        open_runs = states.count(WAITING) + states.count(RUNNING)
-        done = f"{len(states) - open_runs} of {len(states)} runs"
+        unfinished = states.count(WAITING) + states.count(RUNNING)
+        done = f"{len(states) - unfinished} of {len(states)} runs"
         budget = self.study.budget.seconds
-        if not open_runs or not (self._took or budget):
+        if not unfinished or not (self._took or budget):
             return done
         each = statistics.mean(self._took) if self._took else (budget or 0.0) + AFTER_TRAINING
         now = time.perf_counter()
-        spent = sum(min(each, now - begun) for begun in list(self._begun.values()))
-        return f"{done}, about {_duration((open_runs * each - spent) / self.workers)} left"
+        spent = sum(min(each, now - start) for start in list(self._started.values()))
+        return f"{done}, about {_duration((unfinished * each - spent) / self.workers)} left"
 
     def _render(self) -> Table:
         arms = self.study.arms
@@ -116,15 +116,17 @@ class StudyProgress:
             caption_justify="left",
         )
         for name, arm in arms.items():
-            cells = (f"{seed}: {self.states.get(f'{name}-{seed}', NEVER)}" for seed in arm.numbers)
+            cells = (
+                f"{seed}: {self.states.get(f'{name}-{seed}', NOT_PLANNED)}" for seed in arm.numbers
+            )
             table.add_row(name, *cells)
         return table
 
     def results(self, finished: Mapping[str, Sequence[Path]]) -> None:
-        """The final table; loud if a run did not use the corpus that was meant.
+        """The final table, with a warning if a run used the fallback corpus.
 
         Args:
-            finished: the run folders of each arm.
+            finished: the folders of the finished runs of each arm.
         """
         rows = {
             arm: [read_metrics(folder) for folder in folders]
@@ -132,18 +134,20 @@ class StudyProgress:
             if folders
         }
         columns = ("arm", "seeds", "bpc", "model + spelling", "parameters", "updates")
-        title = "bits per character of the test part"
+        title = "bits per character of the test split"
         table = Table(*columns, title=title, title_justify="left")
         for arm, found in rows.items():
             table.add_row(arm, str(len(found)), *_figures(found))
         self.screen.console.print(table)
         fallbacks = [a for a, found in rows.items() if any(m["corpus"]["fallback"] for m in found)]
         if fallbacks:
-            self.screen.warn(f"FALLBACK CORPUS, not the one that was meant: {', '.join(fallbacks)}")
+            self.screen.warn(
+                f"FALLBACK CORPUS used instead of the intended one: {', '.join(fallbacks)}"
+            )
 
 
-def figure(folder: Path) -> str:
-    """A finished run in one word: its bits per character on the test split."""
+def result_of(folder: Path) -> str:
+    """The result of a finished run: its bits per character on the test split."""
     bits = read_metrics(folder)["test"]["bits_per_character"]
     return f"{bits['total']:.3f}" if bits else "not charged"
 

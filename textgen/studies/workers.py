@@ -1,4 +1,4 @@
-"""Runs in processes of their own, some at once."""
+"""Runs in processes of their own, several at once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from textgen.runs import LOCK, write_experiment
 
 POLL_SECONDS = 0.2
 CRASHES = {-s for s in signal.Signals if s.name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")}
-"""Exit codes of a process that was ended by a fault in a library, not by the run or by anyone."""
+"""Exit codes of a process that crashed in a library; the run did not end it, nor did a person."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a study; ``replace`` what its folder holds now."""
+    """One run of a study. With ``replace``, whatever its folder holds now is replaced."""
 
     experiment: Experiment
     replace: bool = False
@@ -47,45 +47,45 @@ class Outcome:
 def locally(
     jobs: Sequence[Job], folder: Path, workers: int
 ) -> Generator[Job | Outcome, None, None]:
-    """Run jobs on this machine; one whose process crashes is started again, once:
-    from its last checkpoint, or from the beginning where it is to replace a run.
+    """Run jobs on this machine. One whose process crashes is started again, once: from its last
+    checkpoint, or from the beginning if it replaces a run.
 
     Args:
-        jobs: begun in this order.
-        folder: where their run folders lie.
+        jobs: started in this order.
+        folder: the folder of the run folders.
         workers: processes at once.
 
     Yields:
-        Each job when it is begun or begun again, and its outcome when it has ended.
+        Each job when it is started or started again, and its outcome when it has ended.
     """
     waiting = list(jobs)
     running: dict[str, subprocess.Popen[bytes]] = {}
-    begun: dict[str, tuple[Job, float]] = {}
+    started: dict[str, tuple[Job, float]] = {}
     crashed = set[str]()
     with tempfile.TemporaryDirectory() as place, stopped_after(running):
         scratch = Path(place)
         while waiting or running:
             if waiting and len(running) < workers:
                 job = waiting.pop(0)
-                begun[job.name] = job, time.perf_counter()
+                started[job.name] = job, time.perf_counter()
                 running[job.name] = start_run(job, folder, scratch)
                 yield job
                 continue
             time.sleep(POLL_SECONDS)
             for name in [n for n, process in running.items() if process.poll() is not None]:
                 code = running.pop(name).returncode
-                job, since = begun[name]
+                job, since = started[name]
                 if code in CRASHES and name not in crashed:
                     crashed.add(name)
                     running[name] = start_run(job, folder, scratch)
                     yield job
                     continue
-                log = told(scratch / f"{name}.txt", code)
+                log = printed(scratch / f"{name}.txt", code)
                 yield Outcome(job, code, log, time.perf_counter() - since)
 
 
-def told(log: Path, code: int) -> str:
-    """What a process printed, and which signal ended it if one did."""
+def printed(log: Path, code: int) -> str:
+    """What a process printed, and the signal that ended it, if one did."""
     ending = f"\nended by {signal.Signals(-code).name}" if code < 0 else ""
     return read_log(log) + ending
 
@@ -94,20 +94,20 @@ def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subproce
     """Start ``textgen.run`` for a job; what it prints goes to ``scratch/NAME.txt``.
 
     Args:
-        folder: where run folders lie.
+        folder: the folder of the run folders.
         scratch: for the settings and the log.
         options: of ``subprocess.Popen``.
     """
     settings = scratch / f"{job.name}.toml"
     write_experiment(settings, job.experiment)
-    _wait_for_orphan(folder / job.name)
+    _wait_for_other_process(folder / job.name)
     arguments = ["run", str(settings), "--runs", str(folder), "--quiet"]
     arguments += ["--overwrite"] * job.replace
     return start_process(arguments, scratch / f"{job.name}.txt", **options)
 
 
-def _wait_for_orphan(folder: Path) -> None:
-    """A process whose study was killed a moment ago may need another to notice it."""
+def _wait_for_other_process(folder: Path) -> None:
+    """A run of a study that was killed a moment ago ends by itself, but may not have ended yet."""
     if (folder / LOCK).exists():
         with (
             contextlib.suppress(filelock.Timeout),

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from textgen.core import TextgenError, Training, silenced_stderr
-from textgen.training.meeting import Cluster, divided
 
 
 class Share:
@@ -24,24 +23,34 @@ class Share:
 
     Args:
         strategy: of ``tf.distribute``, or None for one device and no other process.
-        cluster: the processes.
         devices: of this process, a replica each.
+        workers: processes in all.
+        rank: the number of this process; 0 is the chief.
     """
 
-    def __init__(self, strategy: Any, cluster: Cluster, devices: Sequence[str]) -> None:
-        self._strategy, self.cluster, self.devices = strategy, cluster, tuple(devices)
-        self.chief = cluster.chief
-        self.replicas = cluster.workers * len(self.devices)
-        self.first = cluster.index * len(self.devices)
+    def __init__(
+        self, strategy: Any, devices: Sequence[str], workers: int = 1, rank: int = 0
+    ) -> None:
+        self._strategy, self.devices = strategy, tuple(devices)
+        self.workers, self.chief = workers, rank == 0
+        self.replicas = workers * len(self.devices)
+        self.first = rank * len(self.devices)
         """Number of this process's first replica."""
 
     def rows(self, batch: int) -> list[slice]:
         """The rows of a batch that each replica of this process reads.
 
         Raises:
-            TextgenError: the batch cannot be divided.
+            TextgenError: the batch cannot be divided evenly.
         """
-        each = divided(batch, self.replicas)
+        if batch % self.replicas:
+            raise TextgenError(
+                "training.batch",
+                found=f"{batch}, for {self.replicas} replicas",
+                expected=f"a multiple of {self.replicas}: every replica takes as many rows",
+                hint=f"set training.batch = {-(-batch // self.replicas) * self.replicas}",
+            )
+        each = batch // self.replicas
         numbers = range(self.first, self.first + len(self.devices))
         return [slice(i * each, (i + 1) * each) for i in numbers]
 
@@ -52,7 +61,7 @@ class Share:
         return tf.device(self.devices[replica]) if self._strategy else contextlib.nullcontext()
 
     def sum(self, parts: list[list[list[Any]]]) -> list[list[list[Any]]]:
-        """Add up what the replicas have found.
+        """Add up the parts of all replicas.
 
         Args:
             parts: for each replica of this process, for each tensor, what adds up to it.
@@ -88,22 +97,22 @@ class Share:
 
     def agree(self, value: Any) -> Any:
         """The chief's value, JSON, for everybody; all workers call it at once."""
-        if self.cluster.workers == 1:
-            return value
-        return json.loads(self._broadcast(json.dumps(value).encode()))
+        return json.loads(self._from_chief(json.dumps(value).encode()))
 
     def agree_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The chief's arrays for everybody; all workers call it at once."""
-        if self.cluster.workers == 1:
+        if self.workers == 1:
             return arrays
         buffer = io.BytesIO()
         if self.chief:
             np.savez(buffer, **arrays)  # type: ignore[arg-type]  # not allow_pickle
-        with np.load(io.BytesIO(self._broadcast(buffer.getvalue())), allow_pickle=False) as stored:
+        with np.load(io.BytesIO(self._from_chief(buffer.getvalue())), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
 
-    def _broadcast(self, data: bytes) -> bytes:
-        """The others add nothing to the chief's numbers."""
+    def _from_chief(self, data: bytes) -> bytes:
+        """The chief's bytes, as numbers to which the others add nothing."""
+        if self.workers == 1:
+            return data
         size = int(self._total(np.array([len(data) * self.chief], np.int32))[0])
         words = np.zeros(-(-size // 4), np.int32)
         if self.chief:
@@ -111,59 +120,32 @@ class Share:
         return self._total(words).tobytes()[:size]
 
     def _total(self, array: np.ndarray) -> np.ndarray:
-        if self.cluster.workers == 1:
+        if self.workers == 1:
             return array
         import tensorflow as tf
 
         mine = [tf.constant(array), *[tf.zeros_like(array)] * (len(self.devices) - 1)]
         return self.sum([[[part]] for part in mine])[0][0][0].numpy()
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Raises:
-        TextgenError: a worker has gone while others were waiting for it.
-        """
-        from tensorflow import errors
 
-        try:
-            yield
-        except (errors.UnavailableError, errors.AbortedError, errors.CancelledError) as error:
-            if self.cluster.workers == 1:
-                raise
-            raise TextgenError(
-                "training",
-                found=f"another worker has gone ({type(error).__name__})",
-                expected=f"all {self.cluster.workers} workers until the end",
-                hint="see what it printed, then start all of them again: they go on from the "
-                "chief's last checkpoint",
-            ) from error
-
-    def describe(self) -> dict[str, Any]:
-        """What the manifest says."""
-        return {
-            "strategy": type(self._strategy).__name__ if self._strategy else None,
-            "replicas": self.replicas,
-            "workers": list(self.cluster.addresses),
-            "devices": list(self.devices) if self._strategy else [],
-        }
+ALONE = Share(None, ("",))
 
 
-ALONE = Share(None, Cluster(), ("",))
-
-
-def start_strategy(settings: Training, cluster: Cluster) -> Share:
-    """The share of this process, before TensorFlow's first operation; all workers have met.
+def start_strategy(settings: Training) -> Share:
+    """The share of this process, before TensorFlow's first operation. Workers of
+    ``strategy = "ray"`` wait for each other here.
 
     Raises:
         TextgenError: a single device to mirror on, or a batch that cannot be divided.
     """
-    if settings.strategy == "one":
+    if settings.strategy == "one" or (settings.strategy == "ray" and settings.workers == 1):
         return ALONE
     import tensorflow as tf
 
-    if settings.strategy == "multi_worker":
+    if settings.strategy == "ray":
         with silenced_stderr():
-            strategy: Any = tf.distribute.MultiWorkerMirroredStrategy()
+            strategy: Any = tf.distribute.MultiWorkerMirroredStrategy()  # of TF_CONFIG
+        workers, rank = settings.workers, strategy.cluster_resolver.task_id
     else:
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         if len(devices) == 1:
@@ -174,6 +156,7 @@ def start_strategy(settings: Training, cluster: Cluster) -> Share:
                 hint='take strategy = "one"',
             )
         strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
-    share = Share(strategy, cluster, strategy.extended.worker_devices)
+        workers, rank = 1, 0
+    share = Share(strategy, strategy.extended.worker_devices, workers, rank)
     share.rows(settings.batch)
     return share
