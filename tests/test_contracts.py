@@ -146,5 +146,7 @@ def test_a_class_policy_of_another_package_keeps_the_sums_honest(shape, memory):
 @pytest.mark.parametrize("wrong", [["other", "large"], ["other"]])
 def test_a_class_policy_with_a_wrong_class_is_refused(shape, monkeypatch, wrong):
     monkeypatch.setattr(shape, "classify", lambda self, pieces, rare: wrong)
-    with pytest.raises(ValueError, match=r"Shape.classify: 2 of .*'capitalised'.* received .*other"):
+    with pytest.raises(
+        ValueError, match=r"Shape.classify: 2 of .*'capitalised'.* received .*other"
+    ):
         Words(shape()).fit(["so so so owl gull"], [], 1)
