@@ -18,19 +18,14 @@ from textgen.evaluation import metrics
 from textgen.evaluation.metrics.article import Article, capitals
 from textgen.evaluation.metrics.base import Human, Label, Sample, ratio
 from textgen.evaluation.metrics.copying import copied_spans
-from textgen.evaluation.metrics.distinct import Distinct
-from textgen.evaluation.metrics.heaps import Heaps
-from textgen.evaluation.metrics.known_words import KnownWords
+from textgen.evaluation.metrics.lengths import WordLengths, sentence_ends
 from textgen.evaluation.metrics.letters import Letters
-from textgen.evaluation.metrics.loops import looped
 from textgen.evaluation.metrics.matching import Matcher
 from textgen.evaluation.metrics.measuring import every_metric, measure, metric_labels
 from textgen.evaluation.metrics.real_words import real_words, training_words, words
+from textgen.evaluation.metrics.repetition import Distinct, SelfBleu, looped
 from textgen.evaluation.metrics.scale import human_passages, shuffled_text, unigram_text
-from textgen.evaluation.metrics.self_bleu import SelfBleu
-from textgen.evaluation.metrics.sentences import sentence_ends
-from textgen.evaluation.metrics.word_lengths import WordLengths
-from textgen.evaluation.metrics.zipf import Zipf
+from textgen.evaluation.metrics.vocabulary import Heaps, KnownWords, Zipf
 
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
 ODD = [

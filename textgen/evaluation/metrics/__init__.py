@@ -1,17 +1,17 @@
-"""PLUG-IN: what generated text looks like next to human text."""
+"""PLUG-IN: how generated text compares with human text."""
 
 TABLE = {
     "letters": "textgen.evaluation.metrics.letters:Letters",
-    "word_lengths": "textgen.evaluation.metrics.word_lengths:WordLengths",
-    "known_words": "textgen.evaluation.metrics.known_words:KnownWords",
+    "word_lengths": "textgen.evaluation.metrics.lengths:WordLengths",
+    "known_words": "textgen.evaluation.metrics.vocabulary:KnownWords",
     "article": "textgen.evaluation.metrics.article:Article",
-    "sentences": "textgen.evaluation.metrics.sentences:Sentences",
-    "zipf": "textgen.evaluation.metrics.zipf:Zipf",
-    "heaps": "textgen.evaluation.metrics.heaps:Heaps",
-    "distinct": "textgen.evaluation.metrics.distinct:Distinct",
-    "self_bleu": "textgen.evaluation.metrics.self_bleu:SelfBleu",
-    "loops": "textgen.evaluation.metrics.loops:Loops",
+    "sentences": "textgen.evaluation.metrics.lengths:Sentences",
+    "zipf": "textgen.evaluation.metrics.vocabulary:Zipf",
+    "heaps": "textgen.evaluation.metrics.vocabulary:Heaps",
+    "distinct": "textgen.evaluation.metrics.repetition:Distinct",
+    "self_bleu": "textgen.evaluation.metrics.repetition:SelfBleu",
+    "loops": "textgen.evaluation.metrics.repetition:Loops",
     "copying": "textgen.evaluation.metrics.copying:Copying",
-    "novelty": "textgen.evaluation.metrics.novelty:Novelty",
-    "refilled": "textgen.evaluation.metrics.refilled:Refilled",
+    "novelty": "textgen.evaluation.metrics.copying:Novelty",
+    "refilled": "textgen.evaluation.metrics.copying:Refilled",
 }

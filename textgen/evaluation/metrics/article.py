@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from textgen.evaluation.metrics.base import Human, Label, Sample, ratio, table
+from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample
 
 WORDS = ("the", "and", "than", "that")
 ENDINGS = ("ing", "ed", "tion")
@@ -32,45 +30,33 @@ FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*(
 
 
 @dataclass(frozen=True)
-class Article:
+class Article(Ratios):
     """Frequent words, endings, prepositions and pronouns, capitals in the right place.
 
-    A form counts whatever its use: "like" and "to" are prepositions, "her" a pronoun, "thing" ends
-    in -ing. No tagger is asked. A pronoun may carry a clitic ("I'm", "they'd"). A capital is in its
+    A form counts whatever its use, without a tagger: "like" and "to" are prepositions, "her" a
+    pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd"). A capital is in
     place where a word starts: at the start of the text or after white space, an opening bracket, a
     dash, an asterisk or an underscore, with or without an opening quote between; the inner capitals
     of "NASA" and "McCoy" are not, nor the second initial of "H.P.".
     """
 
     labels: ClassVar[dict[str, Label]] = {
-        **{f"word_{w}": Label(f"“{w}”", "of words", ".2%", "human") for w in WORDS},
-        **{
-            f"ending_{e}": Label(f"words that end in -{e}", "of words", ".2%", "human")
-            for e in ENDINGS
-        },
-        "prepositions": Label("prepositions", "of words", ".1%", "human"),
-        "pronouns": Label("pronouns", "of words", ".1%", "human"),
-        "capitals_in_place": Label(
-            "capitals that start a word", "of capital letters", ".1%", "human"
-        ),
+        **{f"word_{word}": Label(f"“{word}”", "of words", ".2%") for word in WORDS},
+        **{f"ending_{e}": Label(f"words ending in -{e}", "of words", ".2%") for e in ENDINGS},
+        "prepositions": Label("prepositions", "of words"),
+        "pronouns": Label("pronouns", "of words"),
+        "capitals_in_place": Label("capitals that start a word", "of capital letters"),
     }
 
-    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        rows = []
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
         for sample in samples:
-            counts = sample.counts
-            row = [len(sample.words)]
-            row += [counts[word] for word in WORDS]
-            row += [sum(n for w, n in counts.items() if w.endswith(e)) for e in ENDINGS]
-            row.append(sum(n for w, n in counts.items() if w in PREPOSITIONS))
-            row.append(sum(n for w, n in counts.items() if w.split("'")[0] in PRONOUNS))
-            rows.append([*row, *capitals(sample.text)])
-        return table(rows, len(self.labels) + 2)
-
-    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
-        words, *parts, capital, placed = np.moveaxis(total, -1, 0)
-        shares = [ratio(part, words) for part in parts] + [ratio(placed, capital)]
-        return dict(zip(self.labels, shares, strict=True))
+            counts, total = sample.counts, len(sample.words)
+            found = [counts[word] for word in WORDS]
+            found += [sum(n for w, n in counts.items() if w.endswith(e)) for e in ENDINGS]
+            found.append(sum(n for w, n in counts.items() if w in PREPOSITIONS))
+            found.append(sum(n for w, n in counts.items() if w.split("'")[0] in PRONOUNS))
+            capital, placed = capitals(sample.text)
+            yield [*((n, total) for n in found), (placed, capital)]
 
 
 def capitals(text: str) -> tuple[int, int]:

@@ -1,23 +1,25 @@
-"""What every metric is given and gives back.
+"""The interface of a metric.
 
 A metric turns each sample into a row of counts that may be added up, and sums of rows into figures.
-So a bootstrap over samples is one product of matrices. What cannot be added up over samples (types,
+So a bootstrap over samples is one matrix product. What cannot be added up over samples (types,
 distinct n-grams, BLEU) is computed for each sample and enters as a sum beside a count.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from textgen.evaluation.metrics.real_words import words
 
 T = TypeVar("T")
+Pairs: TypeAlias = "Iterable[Sequence[tuple[float, float]]]"
+"""For each sample the (part, whole) of every label."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Sample:
 
 
 class Human:
-    """What is known of human text: the documents of the training split, and nothing else.
+    """Human text to compare with: the documents of the training split, and nothing else.
 
     Args:
         documents: raw texts.
@@ -63,7 +65,7 @@ class Human:
         return counts
 
     def once(self, make: Callable[[Human], T]) -> T:
-        """``make(self)``, computed the first time it is asked for: what only one metric needs."""
+        """``make(self)``, computed once and kept: for what only one metric needs."""
         if make not in self._made:
             self._made[make] = make(self)
         return self._made[make]
@@ -76,26 +78,26 @@ class Label(NamedTuple):
         meaning: what it is, in plain words.
         unit: what it is counted in.
         form: its format specification, such as ``.1%``.
-        better: where better lies: ``"human"`` is closer to the figure of human text.
+        better: which direction is better; ``"human"`` is closer to the figure of human text.
     """
 
     meaning: str
     unit: str
-    form: str
-    better: Literal["higher", "lower", "human"]
+    form: str = ".1%"
+    better: Literal["higher", "lower", "human"] = "human"
 
 
 class Metric(Protocol):
-    """A family of measures. ``labels`` has one entry for every figure, in the order shown."""
+    """A family of figures; ``labels`` has one entry for each, in the order shown."""
 
     labels: ClassVar[Mapping[str, Label]]
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        """(P, K) float64, a row a sample; rows may be added up."""
+        """(P, K) float64, one row per sample; rows may be added up."""
         ...
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
-        """Figures of added rows.
+        """Figures of summed rows.
 
         Args:
             total: (…, K) float64 sums of rows, each row taken any number of times.
@@ -106,12 +108,32 @@ class Metric(Protocol):
         ...
 
 
+class Ratios:
+    """A metric whose figures are each a part over a whole, summed over samples."""
+
+    labels: ClassVar[Mapping[str, Label]]
+
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
+        """For each sample (part, whole) of every label, in the order of ``labels``."""
+        raise NotImplementedError
+
+    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
+        rows = [[n for pair in row for n in pair] for row in self.pairs(samples, human)]
+        return table(rows, 2 * len(self.labels))
+
+    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
+        return {
+            name: ratio(total[..., 2 * i], total[..., 2 * i + 1])
+            for i, name in enumerate(self.labels)
+        }
+
+
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """``part / whole``, NaN where the whole is nothing."""
+    """``part / whole``, NaN where the whole is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def table(rows: Sequence[Sequence[float]], columns: int) -> np.ndarray:
-    """(P, ``columns``) float64, also of no rows."""
+    """(P, ``columns``) float64, also without rows."""
     return np.array(rows, dtype=float).reshape(len(rows), columns)

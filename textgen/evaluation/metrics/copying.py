@@ -1,4 +1,4 @@
-"""How much is copied from the training text, character by character?"""
+"""How much of a text is not the model's own: copied, recombined or filled in afterwards?"""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from typing import ClassVar
 
 import numpy as np
 
-from textgen.evaluation.metrics.base import Human, Label, Sample, ratio
+from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample, ratio
 from textgen.evaluation.metrics.matching import Matcher
 
 AT_LEAST = 30
-"""Characters: a stretch of so many that stands in the training text is called copied."""
+"""Characters: a stretch of the training text of at least this length is called copied."""
+ORDERS = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
 class Copying:
-    """Stretches that stand in the training text character by character, capitals and white space
+    """Stretches that occur in the training text character by character, capitals and white space
     included.
 
-    Human text has some too: set phrases, names, what an author likes to say. The bootstrap interval
-    of the longest stretch of all can only end at what was seen.
+    Human text has some too: set phrases, names, an author's favourite expressions. The bootstrap
+    interval of the longest stretch of all can never exceed what was observed.
     """
 
     labels: ClassVar[dict[str, Label]] = {
         "copied": Label(
-            f"characters in stretches of {AT_LEAST} or more that stand in the training text",
+            f"characters in stretches of {AT_LEAST} or more copied from the training text",
             "of characters",
-            ".1%",
-            "human",
         ),
         "longest_copy": Label(
-            "longest stretch of a sample that stands in the training text, mean",
-            "characters",
-            ".1f",
-            "human",
+            "longest stretch of a sample copied from the training text, mean", "characters", ".1f"
         ),
         "longest_copy_of_all": Label(
-            "longest stretch that stands in the training text", "characters", ".0f", "human"
+            "longest stretch copied from the training text", "characters", ".0f"
         ),
     }
 
@@ -61,6 +57,43 @@ class Copying:
             "longest_copy": ratio(longest @ size, longest.sum(-1)),
             "longest_copy_of_all": np.max((longest > 0) * size, axis=-1).astype(float),
         }
+
+
+@dataclass(frozen=True)
+class Novelty(Ratios):
+    """Share of n-grams of words that do not occur in the training text (McCoy et al., "How much do
+    language models copy from their training data?", TACL 11, 2023).
+
+    Words are lower-cased and without punctuation. Fewer than in human text indicates copying, more
+    indicates words in random order.
+    """
+
+    labels: ClassVar[dict[str, Label]] = {
+        f"novel_{n}": Label(f"new sequences of {n} words", "of them") for n in ORDERS
+    }
+
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
+        numbers, matcher = human.once(_training_words)
+        coded = [
+            np.array([numbers.get(word, matcher.size) for word in sample.words], dtype=np.int64)
+            for sample in samples
+        ]
+        for lengths in matcher.longest(coded):
+            whole = [lengths[: max(0, len(lengths) - n + 1)] for n in ORDERS]
+            yield [(int((w < n).sum()), len(w)) for n, w in zip(ORDERS, whole, strict=True)]
+
+
+@dataclass(frozen=True)
+class Refilled(Ratios):
+    """Placeholders of rare words that were filled in, for every 1,000 words."""
+
+    labels: ClassVar[dict[str, Label]] = {
+        "refilled": Label("placeholders filled in", "per 1,000 words", ".1f"),
+    }
+
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
+        for sample in samples:
+            yield [(1000 * len(sample.filled), len(sample.words))]
 
 
 def copied_spans(text: str, human: Human, at_least: int = AT_LEAST) -> list[tuple[int, int]]:
@@ -102,3 +135,12 @@ def _training_text(human: Human) -> tuple[np.ndarray, Matcher]:
 
 def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _training_words(human: Human) -> tuple[dict[str, int], Matcher]:
+    """A code for every word, and the training documents in these codes."""
+    numbers = {word: i for i, word in enumerate(human.counts, start=1)}
+    documents = [
+        np.array([numbers[word] for word in words], dtype=np.int64) for words in human.words
+    ]
+    return numbers, Matcher(documents, len(numbers) + 1)

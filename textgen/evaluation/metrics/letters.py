@@ -19,8 +19,8 @@ class Letters:
     Jensen–Shannon divergence (Lin, "Divergence measures based on the Shannon entropy", IEEE
     Transactions on Information Theory 37, 1991, equation 4.1 with logarithms to base 2): with p and
     q the two distributions and m = (p + q) / 2, H(m) − (H(p) + H(q)) / 2. From 0, the same, to 1
-    bit, no letter in common. Every letter of any script counts; letters that the training text has
-    not are alike at a distance and share a column.
+    bit, no letter in common. Every letter of any script counts; letters that do not occur
+    in the training text share a column.
     """
 
     labels: ClassVar[dict[str, Label]] = {

@@ -1,7 +1,8 @@
-"""Are words as long as in human text?"""
+"""Are words and sentences as long as in human text?"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from textgen.evaluation.metrics.base import Human, Label, Sample, ratio
+from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample, ratio
+
+END = re.compile(
+    r"""(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bProf)(?<!\b[A-HJ-Z])
+    [.!?…]+["'”’)\]_*]*(?=\s|--|—|$)(?:\s*\n\s*\n)?
+    | (?<=\S)\s*\n\s*\n""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
 class WordLengths:
-    """Letters in a word, apostrophes left aside: the mean, and the distance of the distribution.
+    """Letters in a word, apostrophes not counted: the mean, and the distance of the distribution.
 
     Wasserstein-1 distance on the line: Σ |F(n) − G(n)| over the two cumulative distributions
     (Vallender, "Calculation of the Wasserstein distance between probability distributions on the
@@ -23,7 +31,7 @@ class WordLengths:
     """
 
     labels: ClassVar[dict[str, Label]] = {
-        "word_length": Label("mean length of a word", "letters", ".2f", "human"),
+        "word_length": Label("mean length of a word", "letters", ".2f"),
         "word_length_distance": Label(
             "distance of the word lengths from the training text's", "letters", ".3f", "lower"
         ),
@@ -55,3 +63,30 @@ def lengths(counts: Counter[str]) -> np.ndarray:
 def training_lengths(human: Human) -> np.ndarray:
     """How many words of the training text have each length."""
     return lengths(human.counts)
+
+
+@dataclass(frozen=True)
+class Sentences(Ratios):
+    """Words for each end of a sentence.
+
+    An end is a run of . ! ? … with closing quotes and brackets, before white space, a dash or the
+    end of the text, or the blank line after a paragraph that ends otherwise. The full stops of Mr.,
+    Mrs., Dr., St., Prof. and of initials are none. Samples are cut from longer texts: all words
+    over all ends has no bias from truncated sentences, whereas the mean over whole sentences
+    favours short ones.
+
+    Does not handle: other abbreviations; scripts with full stops of their own.
+    """
+
+    labels: ClassVar[dict[str, Label]] = {
+        "sentence_length": Label("mean length of a sentence", "words", ".1f"),
+    }
+
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
+        for sample in samples:
+            yield [(len(sample.words), sentence_ends(sample.text))]
+
+
+def sentence_ends(text: str) -> int:
+    """How many sentences end in a text."""
+    return sum(1 for _ in END.finditer(text.strip()))
