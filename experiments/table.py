@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from textgen.evaluation import format_bits, format_number, markdown_table
 from textgen.report import figures
 from textgen.report.drawing import write_svg
 from textgen.runs.generation import annotated
@@ -46,9 +47,27 @@ def bits(metrics: dict[str, Any], part: str = "test") -> float:
     return metrics[part]["bits_per_character"]["total"]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+def table(head: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table whose head has its columns separated by bars."""
+    return markdown_table(head.split("|"), rows) + "\n"
+
+
+def three(figures: dict[str, Any]) -> list[str]:
+    return list(format_bits(figures["bits_per_character"]))
+
+
+def split(bits: dict[str, Any]) -> str:
+    model, spelling, _ = format_bits(bits)
+    return f"{model} + {spelling}"
+
+
+def real_words(metrics: dict[str, Any]) -> str:
+    shares = metrics["generation"]["real_words"]
+    return f"{shares['samples']['strict']:.1%} ({shares['human']['strict']:.1%})"
+
+
+def millions(number: float, digits: int = 1) -> str:
+    return f"{number / 1e6:.{digits}f} M"
 
 
 NO_CACHE = " --set memory.orders=[]"
@@ -74,20 +93,20 @@ def two_cores_table(folder: str) -> str:
     rows = []
     for path in sorted((RESULTS / folder).glob("*.json")):
         m = result(f"{folder}/{path.stem}")
-        words, training = m["generation"]["real_words"], m["training"]
+        training = m["training"]
         settings = SETTINGS_OF.get(path.stem, f"{path.stem}.toml{NO_CACHE}")
         rows.append(
             [
                 f"`python -m textgen.run experiments/{settings}`",
                 *three(m["test"]),
-                f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
-                f"{training['parameters'] / 1e6:.2f} M",
-                f"{training['characters'] / 1e6:.1f} M",
+                real_words(m),
+                millions(training["parameters"], 2),
+                millions(training["characters"]),
                 f"{training['seconds']:.0f}",
             ]
         )
     head = "command|model|+ spelling|= bpc|real words (human)|parameters|characters seen|seconds"
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def search_table(name: str) -> str:
@@ -100,32 +119,31 @@ def search_table(name: str) -> str:
             f"{found['validation']:.4f}",
             f"{found['updates']:,}",
             f"{found['milliseconds_per_update']:.1f}",
-            f"{found['parameters'] / 1e6:.2f} M",
+            millions(found["parameters"], 2),
             f"`{found['kernel']}`",
         ]
         for trial, found in sorted(trials.items(), key=lambda item: item[1]["validation"])
     ]
     head = "trial|settings|validation bpc|updates planned|ms an update|parameters|kernel"
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def arms_table() -> str:
     """Arms by their total, best first."""
     rows = []
     for m in sorted(map(result, ARMS), key=bits):
-        words, training = m["generation"]["real_words"], m["training"]
-        model = m["test"]["bits_per_character"]
+        training, bits_ = m["training"], m["test"]["bits_per_character"]
         rows.append(
             [
                 f"`{m['name']}`",
-                f"**{model['total']:.3f}**",
-                f"{model['model']:.3f} + {model['spelling']:.3f}",
-                f"{m['test']['mean_over_documents']:.3f}",
+                f"**{format_number(bits_['total'])}**",
+                split(bits_),
+                format_number(m["test"]["mean_over_documents"]),
                 f"{m['test']['replacement_rate']:.1%}",
                 f"{m['test']['tokens_per_character']:.3f}",
-                f"{words['samples']['strict']:.1%} ({words['human']['strict']:.1%})",
-                f"{training['parameters'] / 1e6:.2f} M",
-                f"{training['characters'] / 1e6:.1f} M",
+                real_words(m),
+                millions(training["parameters"], 2),
+                millions(training["characters"]),
                 f"{training['preparation_seconds']:.0f} + {training['seconds']:.0f}",
             ]
         )
@@ -134,7 +152,7 @@ def arms_table() -> str:
         "tokens a character|real words (human)|parameters|characters seen|"
         "preparation + training, s"
     )
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def reversal_table() -> str:
@@ -143,6 +161,7 @@ def reversal_table() -> str:
     for count in COUNTS:
         m = result({1: "word_full", 2: "word_rare_unk"}.get(count, f"word_rare_unk_{count}"))
         gram, plain = (ngram(f"unk_{count}{end}") for end in ("", "_no_recall"))
+        spelling = plain["test"]["bits_per_character"]["spelling"]
         parts = [each["test"]["bits_per_character"]["model"] for each in (m, gram)]
         rows.append(
             [
@@ -151,11 +170,8 @@ def reversal_table() -> str:
                 f"{m['test']['replacement_rate']:.1%}",
                 *three(m["test"]),
                 *three(gram["test"]),
-                f"{plain['test']['bits_per_character']['spelling']:.3f}",
-                *(
-                    f"{part + plain['test']['bits_per_character']['spelling']:.3f}"
-                    for part in parts
-                ),
+                format_number(spelling),
+                *(format_number(part + spelling) for part in parts),
             ]
         )
     head = (
@@ -163,12 +179,7 @@ def reversal_table() -> str:
         "4-gram: model|+ spelling|= total|"
         "without recall: + spelling|LSTM = total|4-gram = total"
     )
-    return table(head.split("|"), rows)
-
-
-def three(figures: dict[str, Any]) -> list[str]:
-    found = figures["bits_per_character"]
-    return [f"{found[key]:.3f}" for key in ("model", "spelling", "total")]
+    return table(head, rows)
 
 
 def ngram(name: str) -> dict[str, Any]:
@@ -181,7 +192,7 @@ def ngrams_table() -> str:
         m = ngram(path.stem)
         if not path.stem.startswith("unk_") and not path.stem.endswith("_memory"):
             rows.append([f"`{m['experiment']}`", str(m["order"]), *three(m["test"])])
-    return table(["tokens of", "order", "model", "+ spelling", "= total"], rows)
+    return table("tokens of|order|model|+ spelling|= total", rows)
 
 
 def cache_table() -> str:
@@ -198,7 +209,7 @@ def cache_table() -> str:
     head = (
         "arm|minimum count|spelling without|with a memory|saved|4-gram, total without|with a memory"
     )
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def samples_list() -> str:
@@ -229,7 +240,7 @@ def readings_table() -> str:
                 m["training"]["loss"],
                 f"{m['training']['final_loss']:.4f}",
                 f"{bits(m):.3f}",
-                f"{m['training']['characters'] / 1e6:.1f} M",
+                millions(m["training"]["characters"]),
                 f"{words['samples']['in_training']:.0%}",
                 f"{words['article_readout']['in_training']:.0%} "
                 f"of {words['article_readout']['words']}",
@@ -239,7 +250,7 @@ def readings_table() -> str:
         "run|loss|its value at the end|bpc|"
         "characters seen|known words, sampled|known words, read out"
     )
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def sweep_table() -> str:
@@ -247,16 +258,9 @@ def sweep_table() -> str:
     for shift, predicted in PREDICTED.items():
         measured = bits(result(f"shift_{shift}"))
         within = "yes" if abs(measured - predicted) <= 0.15 else "no"
-        rows.append(
-            [
-                str(shift),
-                f"{predicted:.3f}",
-                f"{measured:.3f}",
-                f"{measured - predicted:+.3f}",
-                within,
-            ]
-        )
-    return table(["shift", "predicted", "measured", "difference", "within 0.15"], rows)
+        shown = format_number(predicted), format_number(measured)
+        rows.append([str(shift), *shown, f"{measured - predicted:+.3f}", within])
+    return table("shift|predicted|measured|difference|within 0.15", rows)
 
 
 def positions_table() -> str:
@@ -266,7 +270,7 @@ def positions_table() -> str:
         by = m["test"]["model_bits_by_position"]
         figures = [f"{by[p - 1]:.2f}" if p <= len(by) else "" for p in PLACES]
         rows.append([f"`{name}`", f"{bits(m):.3f}", *figures])
-    return table(["run", "bpc", *(f"place {p}" for p in PLACES)], rows)
+    return table("|".join(["run", "bpc", *(f"place {p}" for p in PLACES)]), rows)
 
 
 def study_table(name: str) -> str:
@@ -274,45 +278,40 @@ def study_table(name: str) -> str:
     report = result(f"reports/{name}")
     with_memory = any("memory_saves" in arm["test"] for arm in report["arms"])
 
-    def cached(test: dict[str, Any]) -> list[str]:
+    def costs(test: dict[str, Any]) -> list[str]:
+        """Interval, model + spelling, and what a memory saves if any arm of the study has one."""
         saved = test.get("memory_saves")
-        return [f"{saved:.3f}" if saved else ""] if with_memory else []
+        shown = [f"{test['low']:.3f} to {test['high']:.3f}", split(test)]
+        return [*shown, *[format_number(saved) if saved else ""] * with_memory]
 
     rows = []
     for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
         test = arm["test"]
-        deviation = "–" if test["deviation"] is None else f"{test['deviation']:.4f}"
         rows.append(
             [
                 f"`{arm['name']}`",
-                f"**{test['total']:.3f}**",
-                f"{test['low']:.3f} to {test['high']:.3f}",
-                f"{test['model']:.3f} + {test['spelling']:.3f}",
-                *cached(test),
-                f"{deviation} ({len(arm['seeds'])})",
+                f"**{format_number(test['total'])}**",
+                *costs(test),
+                f"{format_number(test['deviation'], 4)} ({len(arm['seeds'])})",
                 f"{arm['replacement_rate']:.1%}",
-                f"{arm['parameters'] / 1e6:.2f} M",
-                f"{arm['characters'] / 1e6:.1f} M",
+                millions(arm["parameters"], 2),
+                millions(arm["characters"]),
                 f"{arm['seconds']:.0f}",
             ]
         )
     for line in sorted(report["references"], key=lambda line: line["test"]["total"]):
         test = line["test"]
-        split = f"{test['model']:.3f} + {test['spelling']:.3f}"
-        interval = f"{test['low']:.3f} to {test['high']:.3f}"
-        rows.append(
-            [line["label"], f"{test['total']:.3f}", interval, split, *cached(test), *[""] * 5]
-        )
+        rows.append([line["label"], format_number(test["total"]), *costs(test), *[""] * 5])
     head = (
         "arm|bpc|95 % interval|model + spelling|"
         + "memory saves|" * with_memory
         + "deviation over seeds (number)|replaced|parameters|characters seen|seconds"
     )
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def cache_orders_table() -> str:
-    """Validation figures of some runs by how far a memory of the document looks back, and by
+    """Validation figures of some runs by the orders of a memory of the document, and by
     whether it tells kinds of context apart."""
     rows = [
         [
@@ -324,7 +323,7 @@ def cache_orders_table() -> str:
         for run, trials in result("memory/orders").items()
         for trial in trials
     ]
-    return table("run of the study|orders|one kind|six kinds of context".split("|"), rows)
+    return table("run of the study|orders|one kind|six kinds of context", rows)
 
 
 def training_counts_table() -> str:
@@ -335,7 +334,7 @@ def training_counts_table() -> str:
         for run, found in result("memory/training").items()
     ]
     head = "run|network|with the document|with the training text|with both"
-    return table(head.split("|"), rows)
+    return table(head, rows)
 
 
 def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
@@ -351,7 +350,7 @@ def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
         for c in result(f"reports/{name}")["contrasts"]
         if not arms or c["first"] in arms
     ]
-    return table(["question", "answer", "difference, bpc", "95 % interval", "p (Holm)"], rows)
+    return table("question|answer|difference, bpc|95 % interval|p (Holm)", rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

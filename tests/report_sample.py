@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 from conftest import made_up
 
-KINDS = {
-    "frequent": "words seen 100 times or more",
-    "rare": "words seen 2 to 9 times",
-    "unseen": "words never seen",
+CLASSES = {
+    "frequent": "words that occur 100 times or more",
+    "rare": "words that occur 2 to 9 times",
+    "unseen": "words that do not occur",
     "punctuation": "punctuation and other signs",
     "end": "end marks of documents",
 }
@@ -58,7 +58,7 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "tokenizer": {"kind": "words", "rare_words": {"kind": "unk"}},
         "backbone": {"units": [256, 256]},
         "memory": [0, 1, 2],
-        "document_cache_by_kind": True,
+        "memory_by_kind": True,
         "context": "the whole document so far",
         "vocabulary_size": 15_400,
         "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
@@ -104,7 +104,7 @@ def reference(key: str, label: str, total: float) -> dict:
             "mean_over_documents": total,
             "memory_saves": 0.0,
         },
-        "validation": costs | {"without_cache": total},
+        "validation": costs | {"without_memory": total},
     }
 
 
@@ -122,7 +122,7 @@ def contrast(first: str, second: str, verdict: str, difference: float, question:
         "documents": 5,
         "seeds": [2, 2],
         "verdict": verdict,
-        "sentence": f"{first} is {verdict} when held against {second}: {difference:+.3f} bits.",
+        "sentence": f"{first} is {verdict} compared with {second}: {difference:+.3f} bits.",
     }
 
 
@@ -197,16 +197,16 @@ def sample(
             for i, n in enumerate(names[1:])
         ],
         "documents": documents if names else [],
-        "paid": {
-            "kinds": {**KINDS, "names": "names: also counted above"},
-            "by_kind": {
+        "breakdown": {
+            "classes": {**CLASSES, "names": "names: also counted above"},
+            "by_class": {
                 n: {
-                    kind: {"tokens": 900 // i, "bits": 3.0 * i + draw.random(), "share": 0.8 / i}
-                    for i, kind in enumerate([*KINDS, "names"], 1)
+                    kind: {"count": 900 // i, "bits": 3.0 * i + draw.random(), "share": 0.8 / i}
+                    for i, kind in enumerate([*CLASSES, "names"], 1)
                 }
                 for n in names
             },
-            "by_place": {n: [3.0, 1.2, *(1 / np.arange(2, 11)).tolist()] for n in names},
+            "by_position": {n: [3.0, 1.2, *(1 / np.arange(2, 11)).tolist()] for n in names},
         },
         "cross": {
             n: {w: t + 0.3 * draw.normal() for w in ("human text", *totals)}

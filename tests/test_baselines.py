@@ -10,11 +10,11 @@ from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import registry
 from textgen.data.loading import load_corpus
-from textgen.evaluation import likelihood
+from textgen.evaluation import UNCHARGED
 from textgen.evaluation.baselines import TABLE
 from textgen.evaluation.baselines.kneser_ney import KneserNey
+from textgen.evaluation.baselines.scoring import baseline
 from textgen.evaluation.baselines.unigram import Unigram
-from textgen.evaluation.counting import baseline
 from textgen.evaluation.memory import tuned
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.kneser_ney import FALLBACK, discounts
@@ -222,7 +222,8 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     assert cli.main(["baseline", str(experiment_file), "--kind", kind, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert list(record) == (
-        "baseline order experiment tokenizer seed tokens extra_data unit corpus seconds test"
+        "baseline order experiment tokenizer seed vocabulary_size extra_data unit corpus seconds "
+        "test"
     ).split(" ")
     assert record["baseline"] == kind
     assert record["order"] == {"kneser_ney": 4, "ppmd": 8}.get(kind)
@@ -230,7 +231,7 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
     on_tokens = kind in ("kneser_ney", "unigram")
-    assert (record["tokenizer"] is not None) is (record["tokens"] is not None) is on_tokens
+    assert (record["tokenizer"] is not None) is (record["vocabulary_size"] is not None) is on_tokens
     assert (record["test"]["tokens_per_character"] is not None) is on_tokens
 
 
@@ -309,7 +310,7 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
     assert record["test"]["bits_per_character"] is None
     monkeypatch.setenv("COLUMNS", "160")
     assert cli.main(["baseline", str(experiment_file)]) == 0
-    assert likelihood.UNCHARGED in capsys.readouterr().out
+    assert UNCHARGED in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

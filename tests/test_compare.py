@@ -19,9 +19,9 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.evaluation.likelihood import Stepper
-from textgen.report import arms, breakdown, cross, data, rows, warnings
+from textgen.report import arms, breakdown, caveats, data, generated
 from textgen.report.comparison import _joined
-from textgen.report.passage import passage
+from textgen.report.marking import passage
 from textgen.runs import Run, evaluation
 
 WORDS = [
@@ -105,20 +105,20 @@ def test_a_comparison_is_an_object(report):
         package.Comparison(folder.parent)
 
 
-def test_bits_add_up_by_document_by_kind_and_by_place(report, trained):
+def test_bits_add_up_by_document_by_class_and_by_position(report, trained):
     _, found = report
     for arm in found["arms"]:
         total = arm["test"]["total"]
         weights = [d["characters"] + 1 for d in found["documents"]]
         each = [d["bits"][arm["name"]] for d in found["documents"]]
         assert np.average(each, weights=weights) == pytest.approx(total, abs=1e-4)
-        kinds = found["paid"]["by_kind"][arm["name"]]
+        kinds = found["breakdown"]["by_class"][arm["name"]]
         shares = [row["share"] for kind, row in kinds.items() if kind != "names"]
         assert sum(shares) == pytest.approx(total, abs=1e-4)
         seen = [kinds[k] for k in ("frequent", "common", "rare", "once", "unseen")]
-        words = sum(row["tokens"] for row in seen)
-        bits = sum(row["tokens"] * row["bits"] for row in seen) / words
-        assert sum(found["paid"]["by_place"][arm["name"]]) == pytest.approx(bits, rel=1e-3)
+        words = sum(row["count"] for row in seen)
+        bits = sum(row["count"] * row["bits"] for row in seen) / words
+        assert sum(found["breakdown"]["by_position"][arm["name"]]) == pytest.approx(bits, rel=1e-3)
     for name in ("char-1", "words"):
         run = Run(trained / name)
         text = load_corpus(run.experiment).test
@@ -148,31 +148,31 @@ def test_the_words_of_a_text_are_counted_by_kind():
 
     training = [Document("t", "sea " * 120 + "gull " * 12 + "tide tide " + "bell")]
     held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
-    tokens = breakdown.cut_tokens(held_out, training)
-    found = [breakdown.ORDER[kind] for kind in tokens.kind]
+    words = breakdown.cut_words(held_out, training)
+    found = [breakdown.ORDER[kind] for kind in words.word_class]
     assert (
         found
         == ("unseen frequent punctuation common rare space once unseen numbers punctuation").split()
     )
-    assert tokens.name.tolist() == [False] * 7 + [True] + [False] * 2
-    assert tokens.place.tolist()[:8] == [1, 0, 1, 2, 3, -1, 0, 1]
-    assert len(tokens.place) == len(held_out[0].text) + 1
+    assert words.name.tolist() == [False] * 7 + [True] + [False] * 2
+    assert words.position.tolist()[:8] == [1, 0, 1, 2, 3, -1, 0, 1]
+    assert len(words.position) == len(held_out[0].text) + 1
 
 
 def test_models_score_each_others_samples(report, trained):
     _, found = report
     assert set(found["cross"]) == {"char", "words"}
     (char,) = arms.group([Run(trained / "char-1")])
-    stored = json.loads((trained / "char-1" / cross.FILE).read_text())
+    stored = json.loads((trained / "char-1" / generated.CROSS_FILE).read_text())
     assert sorted(found["cross"]["char"].values()) == sorted(stored.values())
-    texts = cross.samples(char)
-    assert len(texts) == cross.SAMPLES
+    texts = generated.scored_samples(char)
+    assert len(texts) == generated.SCORED
     assert not any(d.text.endswith(" ") for d in texts)
     documents = load_corpus(char.first.experiment).test
-    again = cross.cross_scores([char], documents)  # from the file: nothing is loaded
-    assert set(again["char"]) == {cross.HUMAN, "char"}
+    again = generated.cross_scores([char], documents)  # from the file: nothing is loaded
+    assert set(again["char"]) == {generated.HUMAN, "char"}
     texts = {document.name: document.text for document in documents}
-    assert all(texts[each.name].startswith(each.text) for each in cross.openings(documents))
+    assert all(texts[each.name].startswith(each.text) for each in generated.openings(documents))
     assert again["char"]["char"] == found["cross"]["char"]["char"]
 
 
@@ -182,7 +182,7 @@ def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
     run = Run(trained / "char-1")
     (writer,) = arms.group([Run(trained / "words")])
     bits = characters = 0.0
-    for document in cross.samples(writer):
+    for document in generated.scored_samples(writer):
         stepper = Stepper(run.objective, run.network, run.memory)
         encoded = run.tokenizer.encode(document.text)
         for token in encoded.tokens.tolist():
@@ -196,7 +196,7 @@ def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
 def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (arm,) = arms.group([Run(trained / "char-1")])
     plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
-    planned, measured = rows.arm(arm, plan), rows.arm(arm, None)
+    planned, measured = data.arm_row(arm, plan), data.arm_row(arm, None)
     (curve,) = planned["curves"]
     assert curve["seconds"] == [7.0 + 0.25 * updates for updates in curve["updates"]]
     training = arm.first.metrics["training"]
@@ -321,7 +321,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
-        (found,) = data._contrasts(SimpleNamespace(contrasts=asked), there)
+        (found,) = data.tested(asked, there)
         assert found["verdict"] == verdict
         assert found["p_adjusted"] == pytest.approx(p)
         assert (found["low"], found["high"]) == (expected.low, expected.high)
@@ -341,7 +341,7 @@ def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_pat
     (contrast,) = found["contrasts"]
     assert contrast["p_adjusted"] == min(1.0, 2 * contrast["p"])
     assert "Holm over 2 contrasts" in contrast["sentence"]
-    assert any("Is nothing better? There is no figure of absent" in w for w in found["warnings"])
+    assert any("Is nothing better? There is no result for absent" in w for w in found["warnings"])
     assert "corrected for 2 questions" in (folder / "index.html").read_text(encoding="utf-8")
 
 
@@ -352,23 +352,23 @@ def test_arms_of_one_name_give_a_report_one_folder():
 
 def test_some_arms_without_a_cache_is_a_warning():
     def row(name, *orders, by_kind=True):
-        memory = {"memory": list(orders), "document_cache_by_kind": by_kind}
+        memory = {"memory": list(orders), "memory_by_kind": by_kind}
         return {"name": name, **memory}
 
-    assert warnings.memories([row("a"), row("b")]) == []
-    assert warnings.memories([row("a", 1), row("b", 2)]) == []
-    (told,) = warnings.memories([row("a", 1), row("b"), row("c")])
+    assert caveats.memories([row("a"), row("b")]) == []
+    assert caveats.memories([row("a", 1), row("b", 2)]) == []
+    (told,) = caveats.memories([row("a", 1), row("b"), row("c")])
     assert "b, c none" in told
-    assert warnings.memories([row("a", 1, by_kind=False), row("b", 2, by_kind=False)]) == []
-    (told,) = warnings.memories([row("a", 1, by_kind=False), row("b", 2)])
+    assert caveats.memories([row("a", 1, by_kind=False), row("b", 2, by_kind=False)]) == []
+    (told,) = caveats.memories([row("a", 1, by_kind=False), row("b", 2)])
     assert "of a is that of an older textgen" in told
-    assert len(warnings.memories([row("a", 1, by_kind=False), row("b", 2), row("c")])) == 2
+    assert len(caveats.memories([row("a", 1, by_kind=False), row("b", 2), row("c")])) == 2
 
 
 def test_questions_without_an_answer_are_warnings():
     asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
-    found = warnings.unanswered(asked, {"a", "b"})
-    assert [told.partition("no figure of ")[2] for told in found] == ["lost.", "gone and lost."]
+    found = caveats.unanswered(asked, {"a", "b"})
+    assert [told.partition("no result for ")[2] for told in found] == ["lost.", "gone and lost."]
 
 
 def test_a_passage_stands_around_its_word_or_in_the_middle():

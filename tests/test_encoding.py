@@ -27,7 +27,7 @@ from textgen.data.decoding import measured, read_text
 from textgen.data.documents import Document, TextFile
 from textgen.data.loading import load_corpus
 from textgen.evaluation import references
-from textgen.evaluation.counting import baseline
+from textgen.evaluation.baselines.scoring import baseline
 from textgen.models import batches as windows_module
 from textgen.models.batches import Windows, permutation
 from textgen.models.objectives.stepwise import NextToken, Shifted

@@ -1,4 +1,4 @@
-"""The lines beside the arms are what the commands print, and are computed once. A few seconds."""
+"""References are what the commands print, and are computed once. A few seconds."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def loaded(experiment_file):
 
 
 @pytest.fixture
-def memory(tmp_path, monkeypatch):
+def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "memory" / "references"
+    return tmp_path / "cache" / "references"
 
 
 def refuse(*given):
@@ -87,10 +87,10 @@ def test_only_words_are_spelled_and_context_helps(loaded):
     assert all(found[key]["replaced"] == 0 for key in KEYS if key != "word_ngram")
 
 
-def test_references_are_computed_once(loaded, memory, monkeypatch):
+def test_references_are_computed_once(loaded, cache, monkeypatch):
     said = []
     first = references.compute_references(loaded, said.append)
-    assert len(said) == len(list(memory.iterdir())) == len(KEYS)
+    assert len(said) == len(list(cache.iterdir())) == len(KEYS)
     monkeypatch.setattr(references, "_compute", refuse)
     assert plain(references.compute_references(loaded, said.append)) == plain(first)
     assert len(said) == len(KEYS)
@@ -125,9 +125,9 @@ def test_another_split_or_setting_or_version_is_computed_anew(loaded, experiment
         lambda text: text.replace("0.0", "null"),
     ],
 )
-def test_a_damaged_cache_file_is_replaced(loaded, memory, damage):
+def test_a_damaged_cache_file_is_replaced(loaded, cache, damage):
     first = plain(references.compute_references(loaded))
-    for path in memory.iterdir():
+    for path in cache.iterdir():
         text = path.read_text(encoding="utf-8")
         path.write_bytes(damage(text).encode("utf-8", "surrogateescape"))
     said = []
@@ -142,10 +142,12 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(loaded, tmp_path, m
     assert len(references.compute_references(loaded)) == len(KEYS)
 
 
-def test_test_text_steers_nothing(loaded, memory):
+def test_test_text_steers_nothing(loaded, cache):
     changed = [dataclasses.replace(d, content=d.text[::-1]) for d in loaded.test]
     other = dataclasses.replace(loaded, test=changed, sha256="0" * 64)
-    pairs = zip(references.compute_references(loaded), references.references(other), strict=True)
+    pairs = zip(
+        references.compute_references(loaded), references.compute_references(other), strict=True
+    )
     for one, two in pairs:
         np.testing.assert_allclose(
             [d.model for d in one.validation], [d.model for d in two.validation], rtol=1e-6
@@ -153,7 +155,7 @@ def test_test_text_steers_nothing(loaded, memory):
         assert one.test[0].model < two.test[0].model or one.key == "unigram"
 
 
-def test_what_a_text_is_too_long_for_is_left_out_and_told(loaded, memory, monkeypatch):
+def test_what_a_text_is_too_long_for_is_left_out_with_a_message(loaded, cache, monkeypatch):
     monkeypatch.setattr(references, "COMPRESSED", 1000)
     said = []
     assert [each.key for each in references.compute_references(loaded, said.append)] == KEYS[:3]
@@ -161,13 +163,13 @@ def test_what_a_text_is_too_long_for_is_left_out_and_told(loaded, memory, monkey
     monkeypatch.setattr(references, "CHARACTERS", 1000)
     monkeypatch.setattr(references, "COMPRESSED", 1 << 30)
     kept = [each.key for each in references.compute_references(loaded, said.append)]
-    assert kept == KEYS  # the n-grams lie in the memory
-    for path in memory.iterdir():
+    assert kept == KEYS  # the n-grams lie in the cache
+    for path in cache.iterdir():
         path.unlink()
     assert [each.key for each in references.compute_references(loaded, said.append)] == KEYS[3:]
 
 
-def test_references_look_back_as_far_as_the_arms_that_come_with_textgen():
+def test_references_have_the_memory_of_the_experiments_that_come_with_textgen():
     for key, file in (("character_ngram", "char.toml"), ("word_ngram", "words.toml")):
         (line,) = (line for line in references.LINES if line.key == key)
         table = tomllib.loads((ROOT / "experiments" / file).read_text(encoding="utf-8"))

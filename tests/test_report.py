@@ -10,19 +10,24 @@ from html.parser import HTMLParser
 import pytest
 from report_sample import SCRIPT, hostile, sample
 
-from textgen.evaluation.likelihood import UNCHARGED
-from textgen.report import drawing, figures, generated_tables
+from textgen.evaluation import UNCHARGED
+from textgen.report import drawing, figures, text_tables
 from textgen.report.cells import cleaned
+from textgen.report.data import numbers
+from textgen.report.drawing import HEAT, THEMES, variables
 from textgen.report.markdown import markdown
 from textgen.report.marking import coloured, heat, pieces
 from textgen.report.page import page
-from textgen.report.palette import HEAT, THEMES, variables
-from textgen.report.ranking import numbers
 
 
 @pytest.fixture(scope="module")
 def shown():
     return page(*hostile())
+
+
+def squeezed(text):
+    """Without the spaces that align columns."""
+    return re.sub(" +", " ", text)
 
 
 class Elements(HTMLParser):
@@ -79,7 +84,7 @@ def test_every_table_and_figure_is_signed(shown):
 
 def test_the_markdown_holds_the_figures_of_the_data():
     report, texts = sample({"char": 1.906, "word_unk": 1.718, "word_drop": None})
-    text = markdown(report, texts)
+    text = squeezed(markdown(report, texts))
     rows = [line for line in text.split("\n") if line.startswith("|")]
     for arm in report["arms"]:
         row = next(
@@ -94,7 +99,7 @@ def test_the_markdown_holds_the_figures_of_the_data():
     for document in report["documents"]:
         row = next(line for line in rows if document["name"].replace("_", r"\_") in line)
         assert all(f"{value:.3f}" in row for value in document["bits"].values())
-    at = generated_tables.at_headline(report)
+    at = text_tables.at_headline(report)
     for name, label in report["generated"]["labels"].items():
         row = next(
             line for line in rows if line.startswith(f"| {label['meaning']}, {label['unit']} ")
@@ -165,11 +170,11 @@ def test_intervals_may_be_unbounded_and_texts_different():
     report, texts = sample({"char": 1.906, "word_unk": 1.718, "elsewhere": 1.5})
     report["arms"][0]["test"] |= {"low": -math.inf, "high": math.inf}
     report["contrasts"][0] |= {"low": -math.inf, "high": math.inf}
-    paid, documents = report["paid"], [d["bits"] for d in report["documents"]]
-    alike = paid["by_kind"], paid["by_place"], texts["passage"]["arms"], report["cross"]
+    parts, documents = report["breakdown"], [d["bits"] for d in report["documents"]]
+    alike = parts["by_class"], parts["by_position"], texts["passage"]["arms"], report["cross"]
     for held in (*documents, *alike):
         del held["elsewhere"]
-    shown, told = page(report, texts), markdown(report, texts)
+    shown, told = page(report, texts), squeezed(markdown(report, texts))
     figures.overview(report)
     assert "−0.188 (unbounded)" in shown
     assert "“Unbounded”: too few documents" in shown
@@ -209,7 +214,7 @@ def test_figures_on_a_page_follow_its_theme_and_name_themselves():
 def test_references_near_each_other_share_a_place():
     report, _ = sample({"char": 1.906, "word_unk": 1.718})
     for reference, total in zip(report["references"], (9.0, 1.901, 1.898, 1.83), strict=True):
-        reference["validation"]["without_cache"] = total
+        reference["validation"]["without_memory"] = total
     text = drawing.inline(figures.curves(report, "seconds"), "one", "t", "d")
     assert ">character 8-gram, character 6-gram<" in text
     assert ">PPMd<" in text
@@ -251,11 +256,11 @@ def test_filled_and_copied_stretches_may_overlap():
 
 def test_shading_says_where_the_interval_excludes_the_human_figure():
     report, _ = sample({"char": 1.906, "word_unk": 1.718})
-    at, arms = generated_tables.at_headline(report), report["generated"]["arms"]
+    at, arms = text_tables.at_headline(report), report["generated"]["arms"]
     report["generated"]["rows"]["human"]["real_words"] = [0.9, 0.88, 0.92]
     for name, value in (("char", [0.91, 0.89, 0.93]), ("word_unk", [0.5, 0.49, 0.51])):
         arms[name][at]["real_words"] = value
-    rows = [row for group in generated_tables.metrics(report).groups for row in group.rows]
+    rows = [row for group in text_tables.metrics(report).groups for row in group.rows]
     human, unk, char, _, _ = next(r for r in rows if "English" in r.head.text).cells
     assert (human.tone, unk.tone, char.tone) == ("", "below3", "")
     assert human.bar.mark == char.bar.mark == human.bar.value

@@ -9,10 +9,10 @@ import shutil
 import pytest
 from report_sample import RANKED, hostile
 
-from textgen.evaluation.likelihood import UNCHARGED
+from textgen.evaluation import UNCHARGED
 from textgen.report.cells import cleaned
+from textgen.report.drawing import THEMES
 from textgen.report.page import page
-from textgen.report.palette import THEMES
 
 NEEDED = (
     "The page of a report is tested in a browser: install Chromium or Chrome and its driver "

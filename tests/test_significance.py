@@ -196,7 +196,7 @@ def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     assert (found.low, found.high) == (-np.inf, np.inf)
     assert found.p >= 2 ** (1 - documents)
     assert verdict(found, found.p) == "can't tell"
-    assert "no 95 % interval, which takes 6 documents" in verdict_sentence(
+    assert "no 95 % interval, which needs 6 documents" in verdict_sentence(
         "a", "b", found, found.p, 1
     )
     assert bootstrap_interval(first, units) == (-np.inf, np.inf)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from textgen.cli import add_set_option, command_parser, guarded
 from textgen.core import load_experiment, lookup, plugin_table
-from textgen.evaluation import baseline, check_orders, print_records
+from textgen.evaluation import baseline, check_orders
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def _command(given: argparse.Namespace) -> None:
         for record in found:
             print(json.dumps(record, ensure_ascii=False), flush=True)
     else:
-        print_records(screen.console, loaded, found)
+        screen.baselines(loaded, list(found))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,6 @@ ROWS = 32
 FLOATS = 2**25
 """Size of the largest array of logits while scoring: 134 MB."""
 UNIT = "bits per character of raw text, one end mark a document included"
-UNCHARGED = "not a distribution over the text"
-"""What is printed in place of a figure for an arm that throws something away and does not pay."""
 
 
 @dataclass(frozen=True)
@@ -239,13 +237,6 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
         "replaced": sum(d.replaced for d in documents),
         "replacement_rate": sum(d.replaced for d in documents) / max(pieces, 1),
     }
-
-
-def format_bits(bits: dict[str, float] | None) -> tuple[str, str, str]:
-    """Model, spelling and total in bits per character, or why there are none."""
-    if bits is None:
-        return ("–", "–", UNCHARGED)
-    return (f"{bits['model']:.4f}", f"{bits['spelling']:.4f}", f"{bits['total']:.4f}")
 
 
 def by_position(documents: Sequence[DocumentBits], block: int) -> list[float]:

@@ -1,9 +1,9 @@
-"""The lines that every report draws beside the arms: n-grams and compressors on the same split.
+"""The references of every report: n-grams and compressors on the same split as the arms.
 
-Each model is fitted once to the training part and scores validation and test. What it found is kept
-in the cache folder, under a name that tells corpus, split and settings apart.
+Each model is fitted once to the training part and scores validation and test. Its figures are kept
+in the cache folder, under a name that depends on corpus, split and settings.
 
-Does not handle: bits of single tokens; a document's bits are kept as two sums.
+Does not handle: bits of single tokens; the bits of a document are kept as two sums.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from textgen.evaluation.likelihood import DocumentBits, tuned_memory, with_memor
 from textgen.tokenizers import Characters, Unk, Words, fit_tokenizer
 
 VERSION = 4
-"""To be raised when the same settings give other figures; older memory files are then ignored."""
+"""Raise it when the same settings give other figures; older cache files are then ignored."""
 CHARACTERS = 20_000_000
-"""Longest training text for n-grams, which take about 150 bytes of memory a character of it."""
+"""Longest training text for n-grams, which take about 150 bytes of memory per character."""
 COMPRESSED = 500_000_000
-"""Most bytes for a compressor, which reads the training text once a document: five minutes."""
+"""Most bytes for a compressor, which reads the training text once per document: five minutes."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a model that is no network reaches.
+    """The bits of a model that is not a network.
 
     Attributes:
-        key: names it in files.
-        label: names it for people.
+        key: its name in files.
+        label: its name for people.
         meaning: what it is, in plain words.
         command: repeats its figure on the test part.
-        validation: what each document costs, ``model_bits`` and ``surface_bits`` being (1,) sums.
+        validation: bits of each document, ``model_bits`` and ``surface_bits`` being (1,) sums.
         test: the same.
     """
 
@@ -60,7 +60,7 @@ class Reference:
 @dataclass(frozen=True)
 class Line:
     """How a reference is made; without a tokenizer it reads the bytes of the text. ``orders`` are
-    those of a memory of the document."""
+    those of its memory of the document."""
 
     key: str
     label: str
@@ -75,7 +75,7 @@ LINES = (
     Line(
         "unigram",
         "characters, no context",
-        "how often each character occurs, whatever stands before it",
+        "how often each character occurs, without context",
         Unigram(),
         Characters(),
         "--kind unigram --set tokenizer=characters",
@@ -93,9 +93,9 @@ LINES = (
     Line(
         "word_ngram",
         "4-gram of words",
-        "each word from the three before it, by counts (modified Kneser-Ney); words seen less than "
-        "twice are spelled, with weights chosen on validation text; words and spelling have a "
-        "memory of the document",
+        "each word from the three before it, by counts (modified Kneser-Ney); words that occur "
+        "less than twice are spelled, with weights chosen on validation text; words and spelling "
+        "have a memory of the document",
         KneserNey(order=4),
         Words(Unk(memory=True), minimum_count=2),
         "--order 4 --set tokenizer=words --set tokenizer.kind=words "
@@ -106,7 +106,7 @@ LINES = (
         "ppmd",
         "PPMd",
         "a compressor that predicts each byte from up to eight before it; it has read the training "
-        "text and goes on learning within each document",
+        "text and keeps learning within each document",
         PPMd(order=8),
         None,
         "--kind ppmd",
@@ -114,7 +114,7 @@ LINES = (
     Line(
         "xz",
         "xz",
-        "a compressor that copies what occurred before; it has read the training text and goes on "
+        "a compressor that copies what occurred before; it has read the training text and keeps "
         "learning within each document",
         XZ(),
         None,
@@ -128,11 +128,11 @@ def compute_references(
     say: Callable[[str], object] = lambda text: None,
     experiment: str = "experiments/char.toml",
 ) -> list[Reference]:
-    """The references of a corpus and its split, each from the memory or newly computed.
+    """The references of a corpus and its split, each from the cache folder or newly computed.
 
     Args:
         loaded: the corpus.
-        say: is told what takes time, and what is left out because it would take too much.
+        say: called with a message before anything slow, and for what is left out as too slow.
         experiment: an experiment file with this corpus and split, for the commands.
 
     Returns:
@@ -153,7 +153,9 @@ def compute_references(
                 say(f"  reference {line.label} left out: {error.found}")
                 continue
             parts = [[_document(*row) for row in part] for part in rows]
-            with contextlib.suppress(TextgenError, OSError):  # a memory is no reason to stop
+            with contextlib.suppress(
+                TextgenError, OSError
+            ):  # an unwritable cache is no reason to stop
                 kept = {"settings": _settings(line, loaded), "documents": rows}
                 write_file(path, json.dumps(kept, indent=1))
         command = f"python -m textgen.baseline {experiment} {line.options}"
@@ -164,7 +166,7 @@ def compute_references(
 
 
 def _settings(line: Line, loaded: Corpus) -> list[str]:
-    """Everything that a line's figures depend on."""
+    """Everything that the figures of a reference depend on."""
     split = loaded.description["split_sha256"]
     return [
         str(VERSION),
@@ -187,7 +189,7 @@ def too_much(reads_bytes: bool, loaded: Corpus) -> str:
     documents = len(loaded.validation) + len(loaded.test)
     if reads_bytes:
         if characters * (documents + 1) > COMPRESSED:
-            return f"{documents} documents, each with {characters:,} characters before it"
+            return f"{documents} documents, each after {characters:,} characters of training text"
     elif characters > CHARACTERS:
         return f"{characters:,} characters, more than {CHARACTERS:,}"
     return ""
@@ -236,7 +238,7 @@ def _document(
 
 
 def _read(path: Path, loaded: Corpus) -> list[list[DocumentBits]] | None:
-    """What was kept of validation and test, or None: no such file, or a damaged one."""
+    """The stored bits of validation and test, or None: no such file, or a damaged one."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["documents"]
         parts = [[_document(*row) for row in part] for part in stored]

@@ -1,4 +1,4 @@
-"""Is the difference between two arms real, or the luck of a few documents and seeds?
+"""Is the difference between two arms real, or due to the choice of documents and seeds?
 
 All arms score the same D documents, each arm under S seeds of its own. The figure of an arm is the
 micro average, the mean over seeds of Σ bits / Σ units, so a document counts by its length: the two
@@ -35,12 +35,12 @@ from typing import Literal
 import numpy as np
 
 MARGIN = 0.01
-"""Arms that differ by less, in bits per character, are called equal."""
+"""Bits per character: less counts as no difference."""
 LEVEL = 0.05
-"""Of false claims that are accepted; intervals hold as often as not that."""
+"""Accepted rate of false claims; intervals cover with the complementary probability."""
 RESAMPLES = 2**14
 FEWEST = 6
-"""Documents that a 95 % interval takes: 2^(1 − 6) is below 0.05."""
+"""Documents that a 95 % interval needs: 2^(1 − 6) is below 0.05."""
 BLOCK = 2**21
 """Numbers in the largest array of random subsets: 17 MB."""
 CAUTION = 4.0
@@ -71,7 +71,7 @@ class Difference:
 
     @property
     def scope(self) -> Literal["arms", "these runs"]:
-        """What low, high and p speak of: one seed does not show what others would give."""
+        """What low, high and p hold for: one seed does not show what others would give."""
         return "arms" if min(self.seeds) > 1 else "these runs"
 
 
@@ -105,7 +105,7 @@ def compare_arms(
         first: (S1, D) float64, total bits of each document under each seed. An arm without chance,
             such as n-grams, is its one row given twice.
         second: (S2, D), of the other arm; row s has nothing to do with row s of ``first``.
-        units, resamples: as for :func:`interval`.
+        units, resamples: as for :func:`bootstrap_interval`.
 
     Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
@@ -159,7 +159,7 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
 def verdict_sentence(
     first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
 ) -> str:
-    """The verdict on a contrast in plain words, with everything it rests on.
+    """The verdict on a contrast in plain words, with the figures it is based on.
 
     Args:
         first, second: names of the arms.
@@ -183,7 +183,7 @@ def verdict_sentence(
     if np.isfinite(low):
         facts.append(f"95 % interval {_number(low)} to {_number(high)}")
     else:
-        facts.append(f"no 95 % interval, which takes {FEWEST} documents")
+        facts.append(f"no 95 % interval, which needs {FEWEST} documents")
     p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
     facts.append(p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else ""))
     facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
@@ -206,7 +206,7 @@ def _resample(
         if not (np.isfinite(bits).all() and np.isfinite(units).all() and (units > 0).all()):
             raise ValueError("bits must be finite, and units finite and above 0")
     total = sum(sign * bits.mean(axis=0) for sign, bits in zip(signs, arms, strict=True))
-    order = np.lexsort((np.abs(total), units))  # chance must not depend on how they were listed
+    order = np.lexsort((np.abs(total), units))  # resampling must not depend on their order
     arms, total, units = [bits[:, order] for bits in arms], total[order], units[order]
 
     rng = np.random.default_rng(0)
@@ -230,7 +230,7 @@ def _resample(
 def _bounds(draws: np.ndarray, nowhere: int) -> tuple[float, float, float]:
     """Percentile interval and two-sided p of 0.
 
-    ``nowhere`` draws, of the empty subset, might lie anywhere: they count against every claim.
+    ``nowhere`` draws, of the empty subset, have no value: they count against every claim.
     """
     count = len(draws) + nowhere
     p = 2 * (min(np.sum(draws <= 0), np.sum(draws >= 0)) + nowhere) / count

@@ -1,14 +1,17 @@
-"""Tables as plain data, which page and Markdown both print, and numbers as text."""
+"""Tables as plain data, which page and Markdown both print, and what is printed in them."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-NOTHING = "–"
+import textgen
+from textgen.report.data import numbers, ranked
+
 UNBOUNDED = "unbounded"
 """In place of an interval that too few documents leave open."""
 UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -18,7 +21,7 @@ class Bar(NamedTuple):
     """A value and its interval as fractions of a scale that a column or a row shares.
 
     Attributes:
-        low, value, high: 0 to 1, cut off there.
+        low, value, high: 0 to 1, clipped.
         beyond: −1 or 1 where the value itself lies below or above the scale.
         mark: where a reference value stands.
     """
@@ -40,7 +43,7 @@ class Cell:
         bar: the same as a drawing.
         fill: 0 to 1, how much of the cell a bar takes.
         tone: names how it is shaded or set.
-        note: said where one points at it.
+        note: its tooltip.
         span: columns it takes.
     """
 
@@ -61,7 +64,7 @@ class Head:
         text: the name.
         note: what it means.
         arm: the number of an arm, which gives it its colour.
-        parts: for a word in its context, what stands before it, the word, and what follows.
+        parts: for a word in its context, the text before it, the word, and the text after it.
     """
 
     text: str
@@ -78,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows under a common heading; ``quiet`` ones are there to be compared with."""
+    """Rows under a common heading; ``quiet`` ones are only there for comparison."""
 
     title: str
     rows: Sequence[Row]
@@ -98,12 +101,12 @@ class Table:
 
     @property
     def notes_shown(self) -> bool:
-        """Whether the notes of its rows are printed, not only said where one points at them."""
+        """Whether the notes of its rows are printed, instead of being tooltips."""
         return self.key != "main"
 
     @property
     def left(self) -> set[int]:
-        """Numbers of the columns that are set from the left."""
+        """Numbers of the columns that are aligned left."""
         rows = [row.cells for group in self.groups for row in group.rows]
         return {
             place
@@ -114,31 +117,37 @@ class Table:
         }
 
 
-def cleaned(data: Any) -> Any:
-    """Nested plain data in which every string can be shown and written as UTF-8.
-
-    Control characters become their pictures, lone surrogates the replacement character; no string
-    changes its length, so places in it stay right.
-    """
-    if isinstance(data, str):
-        return UNREADABLE.sub(_picture, data)
-    if isinstance(data, dict):
-        return {cleaned(key): cleaned(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [cleaned(value) for value in data]
-    return data
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code >= 0xD800:
-        return "\ufffd"
-    return "\u2421" if code == 0x7F else chr(0x2400 + code)
+def simple_table(
+    report: dict[str, Any],
+    key: str,
+    caption: str,
+    corner: str,
+    columns: Iterable[Head | str],
+    rows: Iterable[Row],
+    **signed: Any,
+) -> Table:
+    """A table of one group; what it is ``signed`` with goes to :func:`signature`."""
+    heads = [Head(column) if isinstance(column, str) else column for column in columns]
+    return Table(key, caption, corner, heads, [Group("", list(rows))], signature(report, **signed))
 
 
-def bits(value: float | None, digits: int = 3) -> str:
-    """A number of bits; a dash where there is none."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+def arm_heads(report: dict[str, Any], names: Iterable[str]) -> list[Head]:
+    """Heads for the arms of ``names``, best first."""
+    wanted = set(names)
+    return [Head(name, arm=number) for name, number in numbers(report).items() if name in wanted]
+
+
+def bar(
+    low: float, value: float, high: float, scale: Sequence[float], mark: float | None = None
+) -> Bar:
+    """Where an interval lies on a scale (its two ends)."""
+    start, end = scale[0], max(scale[1], scale[0] + 1e-12)
+
+    def place(v: float) -> float:
+        return min(1.0, max(0.0, (v - start) / (end - start)))
+
+    beyond = (value > end) - (value < start)
+    return Bar(place(low), place(value), place(high), beyond, None if mark is None else place(mark))
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -164,18 +173,70 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def bar(
-    low: float, value: float, high: float, scale: Sequence[float], mark: float | None = None
-) -> Bar:
-    """Where an interval lies on a scale (its two ends)."""
-    start, end = scale[0], max(scale[1], scale[0] + 1e-12)
-    low, middle, high = (
-        min(1.0, max(0.0, (v - start) / (end - start))) for v in (low, value, high)
-    )
-    told = None if mark is None else min(1.0, max(0.0, (mark - start) / (end - start)))
-    return Bar(low, middle, high, (value > end) - (value < start), told)
+def cleaned(data: Any) -> Any:
+    """Nested plain data in which every string can be shown and written as UTF-8.
+
+    Control characters become their pictures, lone surrogates the replacement character; no string
+    changes its length, so offsets into it stay valid.
+    """
+    if isinstance(data, str):
+        return UNREADABLE.sub(_picture, data)
+    if isinstance(data, dict):
+        return {cleaned(key): cleaned(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [cleaned(value) for value in data]
+    return data
 
 
-def one_group(rows: Iterable[Row]) -> list[Group]:
-    """Rows without a heading."""
-    return [Group("", list(rows))]
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code >= 0xD800:
+        return "\ufffd"
+    return "\u2421" if code == 0x7F else chr(0x2400 + code)
+
+
+def signature(
+    report: dict[str, Any], *, unit: str = "", test: str = "", shown: str = "", drawn: bool = False
+) -> str:
+    """The line under a table or figure that says what it was computed from, after sacrebleu's
+    (Post, A Call for Clarity in Reporting BLEU Scores, 2018).
+
+    Args:
+        unit: of its figures; bits per character if empty.
+        test: how intervals or p-values were computed.
+        shown: which part of the data is shown, if not all.
+        drawn: whether it is about generated text.
+    """
+    corpus, made = report["corpus"], report["generated"]["settings"]
+    parts = {
+        "corpus": corpus["kind"] + (" (fallback)" if corpus["fallback"] else ""),
+        "text": corpus["sha256"][:12],
+        "split": corpus["split_sha256"][:12],
+        "unit": unit or report["unit"],
+        "seeds": _seeds(report),
+        "shown": shown,
+        "test": test,
+        "samples": f"{made['samples']} × {made['length']} characters, seed {made['seed']}" * drawn,
+        "textgen": textgen.__version__,
+    }
+    return " | ".join(f"{key}:{value}" for key, value in parts.items() if value)
+
+
+def prompted(report: dict[str, Any]) -> str:
+    """The signature of samples side by side."""
+    made = report["generated"]["settings"]
+    shown = f"one sample per prompt, first seed of each arm, temperature {made['temperature']}"
+    return signature(report, unit="none", shown=f"{shown}, seed {made['seed']}")
+
+
+def _seeds(report: dict[str, Any]) -> str:
+    """``1–5`` or, where arms differ, ``1–5 (3 arms), 1–3 (9 arms)``."""
+    groups = Counter(_span(row["seeds"]) for row in ranked(report))
+    if len(groups) == 1:
+        return next(iter(groups))
+    return ", ".join(f"{text} ({n} arm{'s' * (n > 1)})" for text, n in groups.items())
+
+
+def _span(given: Sequence[int]) -> str:
+    whole = len(given) > 2 and list(given) == list(range(given[0], given[-1] + 1))
+    return f"{given[0]}–{given[-1]}" if whole else ",".join(map(str, given))

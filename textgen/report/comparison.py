@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -61,7 +60,7 @@ def compare(
     from textgen.evaluation import compute_references
     from textgen.report import arms as arms_
     from textgen.report import data, writing
-    from textgen.report.cross import cross_scores
+    from textgen.report.generated import cross_scores
     from textgen.runs import Screen
 
     screen = Screen(quiet)
@@ -158,7 +157,8 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
         padding=(0, 1, 0, 0),
     )
     for column in ("arm", "bpc", "95 %", "spelling", "seeds", "size", "seconds"):
-        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
+        side: Any = "left" if column == "arm" else "right"
+        table.add_column(column, justify=side, no_wrap=column != "bpc")
     for row in sorted(report["arms"], key=lambda row: row["test"]["total"] if row["test"] else 9):
         ends = str(len(row["seeds"])), f"{row['parameters'] / 1e6:.2f} M", f"{row['seconds']:.0f}"
         table.add_row(Text(row["name"]), *_figures(row["test"]), *ends)
@@ -175,8 +175,8 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
 
 def _figures(test: dict[str, Any] | None) -> tuple[str, str, str]:
     """Total, interval, and the bits of spelling."""
-    if test is None:
-        return "–", "not charged", "–"
-    known = math.isfinite(test["low"]) and math.isfinite(test["high"])
-    interval = f"{test['low']:.3f}–{test['high']:.3f}" if known else "unbounded"
-    return f"{test['total']:.3f}", interval, f"{test['spelling']:.3f}"
+    from textgen.evaluation import NOTHING, format_bits
+    from textgen.report.cells import between
+
+    _, spelling, total = format_bits(test)
+    return total, between(test["low"], test["high"]) if test else NOTHING, spelling

@@ -1,4 +1,4 @@
-"""The figures of a report: each takes the content of ``report.json``, gives a Matplotlib figure."""
+"""The figures of a report, each drawn by Matplotlib from the content of ``report.json``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.report.drawing import HALO, INK, MUTED, PAPER, RULE, arm_colour, axes, in_style
-from textgen.report.palette import style
-from textgen.report.ranking import NEAR, hardest_first, numbers, ranked
+from textgen.evaluation import format_number
+from textgen.report.data import hardest_first, numbers, ranked
+from textgen.report.drawing import (
+    HALO,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    arm_colour,
+    axes,
+    in_style,
+    style,
+)
+from textgen.report.tables import NEAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,9 +82,9 @@ def curves(report: dict[str, Any], budget: str) -> Figure:
 
 
 def _reference_lines(plot: Axes, references: Sequence[dict[str, Any]]) -> None:
-    """Lines within the axes, named at their left end; names that would overlap share a place."""
+    """Lines within the axes, named at their left end; names that would overlap are joined."""
     low, high = plot.get_ylim()
-    shown = sorted((r["validation"]["without_cache"], r["label"]) for r in references)
+    shown = sorted((r["validation"]["without_memory"], r["label"]) for r in references)
     shown = [(value, label) for value, label in shown if low < value < high]
     for value, _ in shown:
         plot.axhline(value, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
@@ -97,22 +108,26 @@ def _halo(plot: Axes, x: float, y: float, text: str, **options: Any) -> None:
 def documents(report: dict[str, Any]) -> Figure:
     """Bits per character of every held-out document under every arm: a dot plot."""
     rows = hardest_first(report)[::-1]
-    longest = max((len(d["name"]) for d in rows), default=0)
-    left = min(260, 24 + round(5.8 * longest))
-    figure, plot = axes(WIDE, 56 + 22 * max(1, len(rows)), BITS, left=left)
+    figure, plot = _dot_rows([row["name"] for row in rows], BITS)
     for place, row in enumerate(rows):
-        found = list(row["bits"].values())
-        if found:
-            plot.plot([min(found), max(found)], [place] * 2, color=RULE, lw=1.2, zorder=1)
+        if bits := row["bits"].values():
+            plot.plot([min(bits), max(bits)], [place] * 2, color=RULE, lw=1.2, zorder=1)
     for name, number in numbers(report).items():
-        told = [(row["bits"][name], place) for place, row in enumerate(rows) if name in row["bits"]]
-        if told:
-            plot.plot(*zip(*told, strict=True), zorder=2, **_look(number, size=6, line=False))
-    plot.set_yticks(range(len(rows)), [_short(row["name"], 42) for row in rows])
-    plot.set_ylim(-0.7, len(rows) - 0.3)
+        dots = [(row["bits"][name], y) for y, row in enumerate(rows) if name in row["bits"]]
+        if dots:
+            plot.plot(*zip(*dots, strict=True), zorder=2, **_look(number, size=6, line=False))
+    return figure
+
+
+def _dot_rows(names: Sequence[str], across: str, right: int = 8) -> tuple[Figure, Axes]:
+    """Axes with a named row for each dot."""
+    left = min(276, 24 + round(6 * max(map(len, names), default=0)))
+    figure, plot = axes(WIDE, 56 + 22 * max(1, len(names)), across, left=left, right=right)
+    plot.set_yticks(range(len(names)), [_short(name, 42) for name in names])
+    plot.set_ylim(-0.7, max(len(names), 1) - 0.3)
     plot.grid(axis="y", visible=False)
     plot.grid(axis="x", visible=True)
-    return figure
+    return figure, plot
 
 
 def _short(name: str, most: int) -> str:
@@ -120,13 +135,13 @@ def _short(name: str, most: int) -> str:
 
 
 @in_style
-def places(report: dict[str, Any]) -> Figure:
-    """Bits of a word of letters by the place in it where they are paid."""
-    across = "place in the word: the space before it, its first letter, its second …"
-    figure, plot = axes(WIDE, 300, across, "bits a word")
+def positions(report: dict[str, Any]) -> Figure:
+    """Bits of a word of letters by position in it."""
+    across = "position in the word: the space before it, its first letter, its second …"
+    figure, plot = axes(WIDE, 300, across, "bits per word")
     length = 0
     for name, number in numbers(report).items():
-        found = report["paid"]["by_place"].get(name)
+        found = report["breakdown"]["by_position"].get(name)
         if found:
             plot.plot(range(len(found)), found, lw=1.5, zorder=2, **_look(number))
             length = max(length, len(found))
@@ -142,7 +157,7 @@ def places(report: dict[str, Any]) -> Figure:
 def sweep(report: dict[str, Any], across: str, up: str) -> Figure:
     """One measure of the samples against another, or against the ``"temperature"``.
 
-    An arm is a path through the temperatures, its markers growing with them.
+    An arm is a path through the temperatures; markers grow with temperature.
     """
     made = report["generated"]
     warm = made["settings"]["temperatures"]
@@ -206,10 +221,8 @@ def overview(report: dict[str, Any]) -> Figure:
     rows = [(row["test"], row["name"], number) for number, row in enumerate(arms)]
     rows += [(row["test"], row["label"], None) for row in near]
     rows.sort(key=lambda row: -row[0]["total"])
-    longest = max((len(name) for _, name, _ in rows), default=0)
     across = f"{BITS} of held-out text, 95 % intervals"
-    height = 56 + 22 * max(1, len(rows))
-    figure, plot = axes(WIDE, height, across, left=24 + round(6 * longest), right=56)
+    figure, plot = _dot_rows([name for _, name, _ in rows], across, right=56)
     for place, (test, _, number) in enumerate(rows):
         quiet = {"color": MUTED, "marker": "|", "markersize": 9}
         look = quiet if number is None else _look(number, size=7, line=False)
@@ -217,15 +230,11 @@ def overview(report: dict[str, Any]) -> Figure:
             width = 1.0 if number is None else 2.0
             plot.plot([test["low"], test["high"]], [place] * 2, color=look["color"], lw=width)
         plot.plot([test["total"]], [place], **look)
-        plot.text(1.01, place, f"{test['total']:.3f}", va="center", fontsize=10,
+        plot.text(1.01, place, format_number(test["total"]), va="center", fontsize=10,
                   color=MUTED if number is None else INK,
                   transform=plot.get_yaxis_transform())  # fmt: skip
-    plot.set_yticks(range(len(rows)), [_short(name, 42) for _, name, _ in rows])
     for (_, _, number), label in zip(rows, plot.get_yticklabels(), strict=True):
         label.set_color(MUTED if number is None else INK)
-    plot.set_ylim(-0.7, max(len(rows), 1) - 0.3)
-    plot.grid(axis="y", visible=False)
-    plot.grid(axis="x", visible=True)
     return figure
 
 

@@ -1,12 +1,17 @@
-"""What the arms write: measured next to human text, and laid side by side."""
+"""What the arms write: measured next to human text, laid side by side, scored by each other."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from textgen.data import Corpus
+from textgen.core import UNREADABLE, TextgenError, write_json
+from textgen.data import Corpus, Document
 from textgen.evaluation import (
     Figure,
     Human,
@@ -19,33 +24,37 @@ from textgen.evaluation import (
     unigram_text,
 )
 from textgen.report.arms import Arm
-from textgen.runs import Evaluation
+from textgen.runs import Evaluation, Run
 
 SEED = 1
+CROSS_FILE = "cross.json"
+"""In the folder of the run that scores: sha256 of some samples → bits per character."""
+HUMAN = "human text"
+SCORED = 10
+"""How many of an arm's samples the others score."""
 
 
 def samples(arm: Arm, temperature: float) -> list[Sample]:
-    """An arm's samples at a temperature: as many as one run drew, by turns from its seeds."""
-    drawn = [
-        next(s["texts"] for s in run.texts["sweep"] if s["temperature"] == temperature)
-        for run in arm.runs
-    ]
-    return [_sample(drawn[number % len(drawn)][number]) for number in range(min(map(len, drawn)))]
+    """An arm's samples at a temperature: as many as one run drew, its seeds taking turns."""
+    drawn = [_drawn(run, temperature) for run in arm.runs]
+    records = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
+    return [Sample(r["text"], tuple((a, b, token) for a, b, token in r["filled"])) for r in records]
 
 
-def _sample(record: Mapping[str, Any]) -> Sample:
-    return Sample(record["text"], tuple((a, b, token) for a, b, token in record["filled"]))
+def _drawn(run: Any, temperature: float) -> list[dict[str, Any]]:
+    return next(s["texts"] for s in run.texts["sweep"] if s["temperature"] == temperature)
 
 
 def measures(
     arms: Sequence[Arm], loaded: Corpus, human: Human, say: Callable[[str], object]
 ) -> dict[str, Any]:
-    """All metrics over the sweep of temperatures, beside human text of equal size; ``say`` is told
-    where there is too little of that.
+    """All metrics over the sweep of temperatures, beside human text of equal size; ``say`` reports
+    where there is too little human text.
 
     Returns:
-        ``labels``: metric → meaning, unit, format, where better lies; ``rows``: human, shuffled and
-        unigram text → metric → [value, low, high]; ``arms``: arm → one such row a temperature.
+        ``labels``: metric → meaning, unit, format, which direction is better; ``rows``: human,
+        shuffled and unigram text → metric → [value, low, high]; ``arms``: arm → one such row per
+        temperature.
     """
     settings = Evaluation()
     passages = human_passages(
@@ -53,9 +62,9 @@ def measures(
     )
     if len(passages) < settings.samples:
         say(
-            f"Held-out text for only {len(passages)} passages of {settings.length} characters, in "
-            f"place of {settings.samples}: measures that grow with the size of a text (self-BLEU, "
-            "Zipf, the longest copy) are not comparable with those of human text."
+            f"The held-out text is enough for only {len(passages)} passages of {settings.length} "
+            f"characters instead of {settings.samples}: measures that grow with the size of a text "
+            "(self-BLEU, Zipf, the longest copy) are not comparable with those of human text."
         )
     rows = {
         "human": passages,
@@ -77,7 +86,7 @@ def measures(
 
 
 def _plain(figures: Mapping[str, Figure]) -> dict[str, list[float | None]]:
-    """NaN is not JSON: where there was nothing to count there is None."""
+    """None in place of NaN, which is not JSON, where there was nothing to count."""
     return {
         name: [None if value != value else round(value, 6) for value in figure]
         for name, figure in figures.items()
@@ -85,7 +94,7 @@ def _plain(figures: Mapping[str, Figure]) -> dict[str, list[float | None]]:
 
 
 def side_by_side(arms: Sequence[Arm], human: Human) -> list[dict[str, Any]]:
-    """Samples after the same prompts with the same seed: one record a prompt, arm → ``text``,
+    """Samples after the same prompts with the same seed: one record per prompt, arm → ``text``,
     ``filled`` (start, end, token) and ``copied`` (start, end) stretches of it."""
     found: dict[str, dict[str, Any]] = {}
     for arm in arms:
@@ -96,3 +105,82 @@ def side_by_side(arms: Sequence[Arm], human: Human) -> list[dict[str, Any]]:
                 "copied": [list(span) for span in copied_spans(record["text"], human)],
             }
     return [{"prompt": prompt, "arms": texts} for prompt, texts in found.items()]
+
+
+def cross_scores(
+    arms: Sequence[Arm],
+    documents: Sequence[Document],
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, dict[str, float]]:
+    """What each model charges for the others' samples.
+
+    A sample stands for the beginning of a document that goes on, so no end mark is charged, and it
+    is cut at its last space, because half a word at the end would be expensive for word models.
+    What was scored before is read from the scorer's run folder.
+
+    Args:
+        arms: scorers and writers.
+        documents: held-out ones.
+        say: called with a message before anything slow.
+
+    Returns:
+        Scorer → writer → bits per character of the writer's samples, :data:`HUMAN` among the
+        writers. Arms without a distribution over the text score nothing.
+    """
+    texts = {HUMAN: openings(documents), **{arm.name: scored_samples(arm) for arm in arms}}
+    keys = {name: _key(documents) for name, documents in texts.items()}
+    result = {}
+    for arm in arms:
+        if not arm.charged:
+            continue
+        known = _read(arm.first.folder)
+        missing = [name for name, key in keys.items() if key not in known]
+        if missing:
+            say(f"{arm.name} scores the samples of {len(missing)} arms …")
+            found = _score(arm.first, [texts[name] for name in missing])
+            known |= {keys[name]: bits for name, bits in zip(missing, found, strict=True)}
+            with contextlib.suppress(TextgenError):  # an unwritable cache is no reason to stop
+                write_json(arm.first.folder / CROSS_FILE, known)
+        result[arm.name] = {name: known[key] for name, key in keys.items()}
+    return result
+
+
+def scored_samples(arm: Arm) -> list[Document]:
+    """Some samples of an arm's first seed at the headline temperature, cut at white space."""
+    texts = _drawn(arm.first, Evaluation().temperature)[:SCORED]
+    return [Document(f"sample {i}", _whole_words(r["text"])) for i, r in enumerate(texts)]
+
+
+def openings(documents: Sequence[Document]) -> list[Document]:
+    """As many beginnings of held-out documents, no longer than a sample."""
+    longest = sorted(documents, key=lambda document: -len(document.text))[:SCORED]
+    return [Document(d.name, _whole_words(d.text[: Evaluation().length])) for d in longest]
+
+
+def _whole_words(text: str) -> str:
+    return (text if text[-1:].isspace() else text.rpartition(" ")[0] or text).rstrip()
+
+
+def _key(documents: Sequence[Document]) -> str:
+    return hashlib.sha256(
+        "\x00".join(d.text for d in documents).encode("utf-8", "surrogatepass")
+    ).hexdigest()
+
+
+def _read(folder: Path) -> dict[str, float]:
+    try:
+        return dict(json.loads((folder / CROSS_FILE).read_text(encoding="utf-8")))
+    except UNREADABLE:
+        return {}
+
+
+def _score(run: Run, texts: Sequence[Sequence[Document]]) -> list[float]:
+    """Bits per character of some groups of texts under a run."""
+    everything = [document for group in texts for document in group]
+    costs = iter(Run(run.folder).score_documents(everything))  # its network is freed afterwards
+    result = []
+    for group in texts:
+        each = [next(costs) for _ in group]
+        bits = sum(d.model - float(d.model_bits[-1]) + d.spelling_bits for d in each)
+        result.append(bits / max(1, sum(d.characters for d in each)))
+    return result

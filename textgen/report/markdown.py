@@ -1,4 +1,4 @@
-"""A report as Markdown: everything of the page that makes sense without colours and figures."""
+"""A report as Markdown: everything on the page that works without colours and figures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from textgen.report import cost_tables, generated_tables, tables
-from textgen.report.cells import Cell, Head, Row, Table, cleaned, one_group
+from textgen.evaluation import format_number, markdown_table
+from textgen.report import tables, text_tables
+from textgen.report.cells import (
+    Cell,
+    Head,
+    Row,
+    Table,
+    arm_heads,
+    cleaned,
+    prompted,
+    simple_table,
+)
 from textgen.report.marking import mean_bits, pieces
-from textgen.report.ranking import arm_heads
-from textgen.report.signature import prompted, signature
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 LINE_START = re.compile(r"^[ \t]*(?:([-+=])|(\d+)([.)]))?", re.MULTILINE)
@@ -23,18 +31,18 @@ def markdown(report: dict[str, Any], texts: dict[str, Any]) -> str:
         *_head(report),
         *_answers(report),
         "## By document",
-        _table(report, cost_tables.documents(report)),
-        "## Where the bits are paid",
-        _table(report, cost_tables.kinds(report)),
-        _table(report, cost_tables.places(report)),
+        _table(report, text_tables.documents(report)),
+        "## Breakdown by word class and position",
+        _table(report, text_tables.classes(report)),
+        _table(report, text_tables.positions(report)),
         *_words(report, texts["words"]),
         *_passage(report, texts["passage"]),
         "## What the arms write",
-        _table(report, generated_tables.metrics(report)),
-        _table(report, generated_tables.cross(report)) if report["cross"] else "",
+        _table(report, text_tables.metrics(report)),
+        _table(report, text_tables.cross(report)) if report["cross"] else "",
         *_samples(report, texts["samples"]),
         "## Repeat it",
-        f"This command makes this report again:\n\n    {_one_line(report['command'])}",
+        f"This command repeats the report:\n\n    {_one_line(report['command'])}",
         _table(report, tables.contrasts(report)) if report["contrasts"] else "",
         _table(report, tables.details(report)),
         _table(report, tables.runs(report)),
@@ -47,7 +55,7 @@ def markdown(report: dict[str, Any], texts: dict[str, Any]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text on one line that Markdown shows as it is."""
+    """Text on one line that Markdown shows unchanged."""
     return _escaped(_one_line(text))
 
 
@@ -95,15 +103,11 @@ def _head(report: dict[str, Any]) -> Iterator[str]:
 
 def _answers(report: dict[str, Any]) -> Iterator[str]:
     yield "## Answers"
-    found = report["contrasts"]
-    if not found:
-        yield "Nothing is compared: there are no two arms with a figure."
-    else:
-        yield tables.declared(report)
-        yield "\n".join(
-            f"- **{plain(c['verdict'])}**: {plain(c['question'])} {plain(c['sentence'])}"
-            for c in found
-        )
+    yield tables.lead(report)
+    yield "\n".join(
+        f"- **{plain(c['verdict'])}**: {plain(c['question'])} {plain(c['sentence'])}"
+        for c in report["contrasts"]
+    )
     yield _table(report, tables.main_table(report))
     yield "\n".join(f"- {plain(note)}" for note in tables.notes(report))
 
@@ -112,41 +116,42 @@ def _words(report: dict[str, Any], words: Mapping[str, Sequence[dict[str, Any]]]
     for word, lines in words.items():
         yield f"### “{plain(word)}”"
         if lines:
-            yield _table(report, cost_tables.word(report, word, lines))
+            yield _table(report, text_tables.word(report, word, lines))
         else:
-            yield f"“{plain(word)}” does not stand in the held-out text."
+            yield f"“{plain(word)}” does not occur in the held-out text."
 
 
 def _passage(report: dict[str, Any], passage: dict[str, Any]) -> Iterator[str]:
-    heads = arm_heads(report, list(passage["arms"]))
-    if heads:
+    arms = passage["arms"]
+    if arms:
         yield "### A held-out passage"
-        table = Table(
-            "passage", f"Bits per character of {len(passage['text'])} characters of "
-            f"{passage['document']}; the page shows them stretch by stretch", "arm",
-            [Head("bits per character")],
-            one_group(
-                Row(head, [Cell(f"{mean_bits(passage['arms'][head.text]):.3f}")]) for head in heads
-            ),
-            signature(report, shown="first seed of each arm"),
-        )  # fmt: skip
+        caption = (
+            f"Bits per character of {len(passage['text'])} characters of {passage['document']}; "
+            "the page shows them stretch by stretch"
+        )
+        rows = [
+            Row(head, [Cell(format_number(mean_bits(arms[head.text])))])
+            for head in arm_heads(report, arms)
+        ]
+        columns, shown = ["bits per character"], "first seed of each arm"
+        table = simple_table(report, "passage", caption, "arm", columns, rows, shown=shown)
         yield _table(report, table)
 
 
 def _samples(report: dict[str, Any], samples: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "## Samples side by side"
     if not samples:
-        yield "No samples after prompts: no arm can read them."
+        yield "No samples after prompts: no arm can encode them."
         return
     yield (
         f"The same prompts and the same seed for all, temperature "
-        f"{report['generated']['settings']['temperature']}; nothing was picked. **Bold** is a word "
-        "that fills in a placeholder, which stands behind it in brackets. ⟦So marked⟧ is a long "
-        "stretch that stands in the training text, character by character."
+        f"{report['generated']['settings']['temperature']}; nothing was selected. **Bold** is a "
+        "word filled in for a placeholder, which follows in brackets. ⟦Double brackets⟧ mark a "
+        "long stretch copied from the training text, character by character."
     )
     for record in samples:
         yield f"### After “{plain(record['prompt'])}”"
-        for head in arm_heads(report, list(record["arms"])):
+        for head in arm_heads(report, record["arms"]):
             sample = record["arms"][head.text]
             text = _escaped(record["prompt"]) + "".join(_marked(sample))
             yield f"{plain(head.text)}:\n\n{_quoted(text)}"
@@ -163,19 +168,16 @@ def _marked(sample: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(report: dict[str, Any], table: Table) -> str:
-    width = len(table.columns)
-    lines = [
-        [plain(table.corner), *(plain(column.text) for column in table.columns)],
-        ["---", *("---" if place in table.left else "---:" for place in range(width))],
-    ]
+    rows = []
     for group in table.groups:
         if group.title:
-            lines.append([f"*{plain(group.title)}*", *[""] * width])
+            rows.append([f"*{plain(group.title)}*"])
         for row in group.rows:
             cells = [text for cell in row.cells for text in _cell(cell, group.quiet)]
-            lines.append([_row_head(row.head, table.notes_shown), *cells])
-    rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"**{plain(table.caption)}**\n\n{rows}\n\n{_signed(report, table.signature)}"
+            rows.append([_row_head(row.head, table.notes_shown), *cells])
+    head = [plain(table.corner), *(plain(column.text) for column in table.columns)]
+    shown = markdown_table(head, rows, {0, *(1 + place for place in table.left)})
+    return f"**{plain(table.caption)}**\n\n{shown}\n\n{_signed(report, table.signature)}"
 
 
 def _row_head(head: Head, note: bool) -> str:

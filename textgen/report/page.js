@@ -9,7 +9,7 @@
   prefers.addEventListener("change", name);
   name();
 
-  const told = (it) => {
+  const about = (it) => {
     if (it.dataset.t) return it.dataset.t;
     const [model, spelling, length] = it.dataset.b.split(" ").map(Number), sum = model + spelling;
     const each = (sum / length).toFixed(2), plural = length > 1 ? "s" : "";
@@ -27,7 +27,7 @@
   const show = (it) => {
     hide();
     shown = it;
-    tip.textContent = told(it);
+    tip.textContent = about(it);
     tip.hidden = false;
     it.setAttribute("aria-describedby", "tip");
     place(it);

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from textgen.report import cost_tables, figures, generated_tables, tables
-from textgen.report.cells import between, cleaned, signed
-from textgen.report.drawing import inline
+from textgen.evaluation import format_number
+from textgen.report import figures, tables, text_tables
+from textgen.report.cells import arm_heads, between, cleaned, prompted, signature, signed
+from textgen.report.data import numbers
+from textgen.report.drawing import HUES, inline, style, variables
 from textgen.report.marking import coloured, legend, mean_bits, pieces
-from textgen.report.palette import HUES, style, variables
-from textgen.report.ranking import arm_heads, numbers
-from textgen.report.signature import prompted, signature
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,24 +46,31 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
     )
     return environment.get_template("page.html").render(
         report=report,
-        declared=tables.declared(report),
+        lead=tables.lead(report),
         corpus=tables.corpus_line(report),
         verdicts=_verdicts(report),
         notes=tables.notes(report),
         main=tables.main_table(report),
         contrasts=tables.contrasts(report),
-        curves=_curves(report),
+        curves=list(_curves(report)),
         documents=_documents(report),
-        kinds=cost_tables.kinds(report),
-        places=_places(report),
-        words=[
-            (word, cost_tables.word(report, word, lines)) for word, lines in texts["words"].items()
-        ],
+        classes=text_tables.classes(report),
+        positions=_positions(report),
+        words=[(word, text_tables.word(report, word, at)) for word, at in texts["words"].items()],
         passage=_passage(report, texts["passage"]),
-        metrics=generated_tables.metrics(report),
-        sweeps=_sweeps(report),
-        cross=generated_tables.cross(report) if report["cross"] else None,
-        samples=_samples(report, texts["samples"]),
+        metrics=text_tables.metrics(report),
+        sweeps=list(_sweeps(report)),
+        cross=text_tables.cross(report) if report["cross"] else None,
+        samples=[
+            {
+                "prompt": record["prompt"],
+                "arms": [
+                    {"head": head, "pieces": list(pieces(record["arms"][head.text]))}
+                    for head in arm_heads(report, record["arms"])
+                ],
+            }
+            for record in texts["samples"]
+        ],
         samples_signature=prompted(report),
         details=tables.details(report),
         runs=tables.runs(report),
@@ -77,7 +85,7 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
 
 
 def _verdicts(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Contrasts with the drawing of their difference: zero, the margin, the interval."""
+    """Contrasts with what draws their difference: zero, the margin, the interval."""
     found, margin = report["contrasts"], report["margin"]
     ends = [abs(c[key]) for c in found for key in ("low", "difference", "high")]
     reach = max([3 * margin, *filter(math.isfinite, ends)])
@@ -105,108 +113,88 @@ def _figure(
     key: str,
     title: str,
     about: str,
+    *,
     unit: str = "",
     drawn: bool = False,
+    far: Sequence[str] = (),
 ) -> dict[str, Any]:
     return {
         "svg": inline(figure, key, title, about),
         "caption": title,
-        "far": (),
+        "far": far,
         "signature": signature(report, unit=unit, drawn=drawn),
     }
 
 
-def _curves(report: dict[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    for budget, name in figures.BUDGETS.items():
-        figure = figures.curves(report, budget)
-        highest = figure.axes[0].get_ylim()[1]
-        reached = [(r["label"], r["validation"]["without_cache"]) for r in report["references"]]
-        far = [label for label, bits in reached if bits > highest]
-        title = f"By {name.partition(',')[0]}"
-        about = f"Validation bits per character, one line an arm. {_finals(report)}"
-        found.append(_figure(report, figure, f"curve-{budget}", title, about) | {"far": far})
-    return found
-
-
-def _finals(report: dict[str, Any]) -> str:
+def _curves(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     last = {
         row["name"]: [c["validation"][-1] for c in row["curves"] if c["validation"]]
         for row in report["arms"]
         if row["test"]
     }
-    return "At the end: " + ", ".join(
-        f"{name} {sum(values) / len(values):.3f}" for name, values in last.items() if values
+    about = "Validation bits per character, one line per arm. At the end: " + ", ".join(
+        f"{name} {format_number(mean(values))}" for name, values in last.items() if values
     )
+    for budget, name in figures.BUDGETS.items():
+        figure = figures.curves(report, budget)
+        highest = figure.axes[0].get_ylim()[1]
+        reached = [(r["label"], r["validation"]["without_memory"]) for r in report["references"]]
+        far = [label for label, bits in reached if bits > highest]
+        title = f"By {name.partition(',')[0]}"
+        yield _figure(report, figure, f"curve-{budget}", title, about, far=far)
 
 
 def _documents(report: dict[str, Any]) -> dict[str, Any] | None:
     if not report["documents"]:
         return None
     title = "Bits per character by held-out document"
-    about = "One row a document, hardest first, one mark an arm; the table below has the figures."
+    about = "One row per document, hardest first, one mark per arm; the table has the figures."
     figure = _figure(report, figures.documents(report), "documents", title, about)
-    return {"figure": figure, "table": cost_tables.documents(report)}
+    return {"figure": figure, "table": text_tables.documents(report)}
 
 
-def _places(report: dict[str, Any]) -> dict[str, Any] | None:
-    found = report["paid"]["by_place"]
+def _positions(report: dict[str, Any]) -> dict[str, Any] | None:
+    found = report["breakdown"]["by_position"]
     if not found:
         return None
     about = "; ".join(
-        f"{name}: " + ", ".join(f"{bits:.2f}" for bits in values) for name, values in found.items()
+        f"{name}: {', '.join(format_number(v, 2) for v in values)}"
+        for name, values in found.items()
     )
-    title = "Bits of a word by the place in it where they are paid, mean over words"
-    return _figure(report, figures.places(report), "places", title, about, "bits a word")
+    title = "Bits of a word by position in it, mean over words"
+    figure = figures.positions(report)
+    return _figure(report, figure, "positions", title, about, unit="bits per word")
 
 
 def _passage(report: dict[str, Any], passage: dict[str, Any]) -> dict[str, Any] | None:
-    heads = arm_heads(report, list(passage["arms"]))
-    if not heads or not passage["text"]:
+    stretches, text = passage["arms"], passage["text"]
+    if not stretches or not text:
         return None
     arms = [
         {
             "name": head.text,
             "number": head.arm,
-            "mean": f"{mean_bits(passage['arms'][head.text]):.2f}",
-            "text": coloured(passage["text"], passage["arms"][head.text]),
+            "mean": format_number(mean_bits(stretches[head.text]), 2),
+            "text": coloured(text, stretches[head.text]),
         }
-        for head in heads
+        for head in arm_heads(report, stretches)
     ]
-    end = passage["start"] + len(passage["text"])
+    start, end = passage["start"], passage["start"] + len(text)
     return {
-        "where": f"{passage['document']}, characters {passage['start']:,} to {end:,}",
+        "where": f"{passage['document']}, characters {start:,} to {end:,}",
         "arms": arms,
         "signature": signature(report, shown="first seed of each arm"),
     }
 
 
-def _sweeps(report: dict[str, Any]) -> list[dict[str, Any]]:
+def _sweeps(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     labels = report["generated"]["labels"]
-    found = []
-    for across, up, title in generated_tables.swept(report):
-        about = (
-            f"{labels[up]['meaning']}, {labels[up]['unit']}, against "
-            f"{labels[across]['meaning'] if across in labels else across}: "
-            "one path an arm through the temperatures, its markers growing with them."
-        )
-        figure = figures.sweep(report, across, up)
+    for across, up, title in text_tables.swept(report):
         unit = labels[up]["unit"]
-        found.append(_figure(report, figure, f"sweep-{across}-{up}", title, about, unit, True))
-    return found
-
-
-def _samples(report: dict[str, Any], samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Prompts, and under each the arms' samples in the order of the main table."""
-    named = numbers(report)
-    return [
-        {
-            "prompt": record["prompt"],
-            "arms": [
-                {"name": name, "number": number, "pieces": list(pieces(record["arms"][name]))}
-                for name, number in named.items()
-                if name in record["arms"]
-            ],
-        }
-        for record in samples
-    ]
+        about = (
+            f"{labels[up]['meaning']}, {unit}, against "
+            f"{labels[across]['meaning'] if across in labels else across}: "
+            "one path per arm through the temperatures; markers grow with temperature."
+        )
+        figure, key = figures.sweep(report, across, up), f"sweep-{across}-{up}"
+        yield _figure(report, figure, key, title, about, unit=unit, drawn=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import TextgenError
+from textgen.evaluation import format_number
 from textgen.runs import reading
 
 if TYPE_CHECKING:
@@ -105,4 +106,4 @@ class Comparison:
 
 
 def _total(arm: dict[str, Any]) -> str:
-    return f"{arm['test']['total']:.4f}" if arm["test"] else "–"
+    return format_number(arm["test"] and arm["test"]["total"], 4)

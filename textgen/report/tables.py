@@ -1,14 +1,12 @@
-"""Tables of the arms: what the held-out text costs them, what was tested, how they were trained."""
+"""Tables and sentences about the arms: what the held-out text costs, what was tested, training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-from textgen.evaluation import UNCHARGED
+from textgen.evaluation import NOTHING, UNCHARGED, format_bits, format_number
 from textgen.report.cells import (
-    NOTHING,
     UNBOUNDED,
     Cell,
     Group,
@@ -17,14 +15,15 @@ from textgen.report.cells import (
     Table,
     bar,
     between,
-    bits,
     count,
-    one_group,
+    signature,
     signed,
+    simple_table,
 )
-from textgen.report.ranking import NEAR, ranked
-from textgen.report.signature import signature
+from textgen.report.data import ranked
 
+NEAR = 0.3
+"""Bits per character: references this far above the worst arm do not stretch a drawing."""
 BOOTSTRAP = (
     "95 % intervals by resampling documents (subsets, Hartigan 1969) and, where an arm has two or "
     "more, seeds"
@@ -33,24 +32,23 @@ BOOTSTRAP = (
 
 def main_table(report: dict[str, Any]) -> Table:
     """Arms, best first, then references."""
-    rows = ranked(report)
-    scale = _scale(report)
-    planned = any(row["seconds"] != row["seconds_measured"] for row in rows)
+    rows, scale = ranked(report), _scale(report)
+    how = "planned for an idle machine" if _planned(report) else "elapsed"
     columns = (
-        Head("bits per character", "of raw held-out text, an end mark a document; lower is better"),
-        Head("95 % interval", "for other such documents and, where an arm has two or more, seeds; "
-             "of a single seed, for this run"),
-        Head("model + spelling", "what network and memory of the document pay for tokens, and what "
-             "is paid for the words that a token leaves open; the two add up to the bits per "
-             "character"),
+        Head("bits per character", "of raw held-out text, one end mark per document included; "
+             "lower is better"),
+        Head("95 % interval", "for other documents of this kind and, with two or more seeds, for "
+             "other seeds; with a single seed, for this run"),
+        Head("model + spelling", "the cost of the tokens under the network and the memory of the "
+             "document + the cost of spelling what a token leaves open, such as a rare word; "
+             "together the bits per character"),
         Head("memory saves", "how much higher the model part is without a memory of the document"),
-        Head("mean over documents", "every document weighs the same, however long"),
-        Head("deviation (seeds)", "standard deviation over seeds, and how many seeds"),
+        Head("mean over documents", "every document has the same weight, whatever its length"),
+        Head("deviation (seeds)", "standard deviation over seeds, and the number of seeds"),
         Head("parameters"),
-        Head("seconds", "preparation and training, as planned on a quiet machine" if planned
-             else "preparation and training, as they passed"),
-        Head("characters seen", "in training, repeats included"),
-        Head("replaced", "share of held-out tokens that something else stands for"),
+        Head("seconds", f"preparation and training, {how}"),
+        Head("characters seen", "in training, repetitions included"),
+        Head("replaced", "share of held-out tokens that a placeholder or another token replaces"),
     )  # fmt: skip
     found = [(row["alike"], _arm(row, number, scale)) for number, row in enumerate(rows)]
     groups = [Group("", [row for alike, row in found if alike])]
@@ -67,6 +65,10 @@ def main_table(report: dict[str, Any]) -> Table:
     )  # fmt: skip
 
 
+def _planned(report: dict[str, Any]) -> bool:
+    return any(row["seconds"] != row["seconds_measured"] for row in report["arms"])
+
+
 def _scale(report: dict[str, Any]) -> tuple[float, float]:
     """Ends of the drawing of intervals: all arms, and references not far above them."""
     arms = [row["test"] for row in report["arms"] if row["test"]]
@@ -79,33 +81,34 @@ def _scale(report: dict[str, Any]) -> tuple[float, float]:
 
 
 def _arm(row: dict[str, Any], number: int, scale: tuple[float, float]) -> Row:
-    test = row["test"]
+    test, notes = row["test"], []
     cells = _costs(test, scale)
     if test:
-        cells.append(Cell(f"{bits(test['deviation'])} ({len(row['seeds'])})"))
-    measured = f"{row['seconds_measured']:.0f} s passed, " * (
-        row["seconds"] != row["seconds_measured"]
-    )
+        cells.append(Cell(f"{format_number(test['deviation'])} ({len(row['seeds'])})"))
+    if row["seconds"] != row["seconds_measured"]:
+        notes.append(f"{row['seconds_measured']:.0f} s elapsed")
+    if row["preparation_seconds"]:
+        notes.append(f"{row['preparation_seconds']:.0f} s of them preparation")
     cells += [
         Cell(count(row["parameters"])),
-        Cell(f"{row['seconds']:.0f}", note=f"{measured}{row['preparation_seconds']:.0f} s of them "
-             "preparation" if row["preparation_seconds"] else measured.removesuffix(", ")),
+        Cell(f"{row['seconds']:.0f}", note=", ".join(notes)),
         Cell(count(row["characters"]), note=f"{row['passes']:.1f} times the training text"),
         Cell(f"{row['replacement_rate']:.1%}"),
-    ]  # fmt: skip
+    ]
     return Row(Head(row["name"] + " †" * bool(row["extra_data"]), arm=number), cells)
 
 
 def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell]:
+    model, spelling, total = format_bits(test)
     if not test:
-        return [Cell(UNCHARGED, tone="words", span=6)]
+        return [Cell(total, tone="words", span=6)]
     return [
-        Cell(bits(test["total"]), tone="strong"),
+        Cell(total, tone="strong"),
         Cell("", between(test["low"], test["high"]),
              bar(test["low"], test["total"], test["high"], scale), tone="left"),
-        Cell(f"{test['model']:.3f} + {test['spelling']:.3f}"),
-        Cell(bits(test["memory_saves"] or None)),
-        Cell(bits(test["mean_over_documents"])),
+        Cell(f"{model} + {spelling}"),
+        Cell(format_number(test["memory_saves"] or None)),
+        Cell(format_number(test["mean_over_documents"])),
     ]  # fmt: skip
 
 
@@ -123,8 +126,10 @@ def contrasts(report: dict[str, Any]) -> Table:
                 Cell(f"{c['first']} − {c['second']}", tone="words"),
                 Cell(signed(c["difference"])),
                 Cell(between(c["low"], c["high"])),
-                Cell(_chance(c["p"])),
-                Cell(_chance(c["p_adjusted"])),
+                *(
+                    Cell(f"{p:.3f}" if p >= 0.0005 else "< 0.001")
+                    for p in (c["p"], c["p_adjusted"])
+                ),
                 Cell(f"{c['documents']}"),
                 Cell(" and ".join(map(str, c["seeds"]))),
                 Cell(c["scope"], tone="words"),
@@ -133,42 +138,34 @@ def contrasts(report: dict[str, Any]) -> Table:
         for c in report["contrasts"]
     ]
     columns = ["answer", "difference of", "bits per character", "95 % interval", "p", "p, adjusted",
-               "documents", "seeds", "said of"]  # fmt: skip
-    return Table(
-        "contrasts", "The contrasts in figures", "question", [Head(c) for c in columns],
-        one_group(rows), signature(report, test=how_tested(report)),
-    )  # fmt: skip
-
-
-def _chance(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
-
-
-def how_tested(report: dict[str, Any]) -> str:
-    """How differences were tested."""
-    return (
-        f"sign-flip permutation over documents, {BOOTSTRAP}, Holm over "
-        f"{report['questions']}, margin {report['margin']} bits"
+               "documents", "seeds", "holds for"]  # fmt: skip
+    how = (
+        f"sign-flip permutation over documents, {BOOTSTRAP}, Holm over {report['questions']}, "
+        f"margin {report['margin']} bits"
     )
+    caption = "The contrasts in figures"
+    return simple_table(report, "contrasts", caption, "question", columns, rows, test=how)
 
 
 def details(report: dict[str, Any]) -> Table:
-    """How each arm cuts the text and was trained."""
-    columns = ["tokenizer", "vocabulary", "tokens a character", "looks back", "memory looks back",
-               "units", "updates", "samples a second, of 1,000 characters",
-               "passes over the text", "preparation, s", "measured, s"]  # fmt: skip
+    """How each arm tokenizes the text and was trained."""
+    columns = ["tokenizer", "vocabulary", "tokens per character", "context", "orders of the memory",
+               "units", "updates", "samples of 1,000 characters per second",
+               "passes over the text", "preparation, s", "elapsed, s"]  # fmt: skip
     rows = [
         Row(
             Head(row["name"], arm=number),
             [
                 Cell(_tokenizer(row["tokenizer"]), tone="words"),
                 Cell(f"{row['vocabulary_size']:,}"),
-                Cell(bits(row["tokens_per_character"])),
+                Cell(format_number(row["tokens_per_character"])),
                 Cell(str(row["context"]), tone="words"),
                 Cell(", ".join(map(str, row["memory"])) or NOTHING),
                 Cell(" + ".join(map(str, row["backbone"].get("units", [])))),
-                Cell(_range(row["updates"])),
-                Cell(NOTHING if (speed := row["samples_per_second"]) is None else f"{speed:.1f}"),
+                Cell(
+                    "–".join(f"{n:,}" for n in sorted({min(row["updates"]), max(row["updates"])}))
+                ),
+                Cell(format_number(row["samples_per_second"], 1)),
                 Cell(f"{row['passes']:.1f}"),
                 Cell(f"{row['preparation_seconds']:.0f}"),
                 Cell(f"{row['seconds_measured']:.0f}"),
@@ -176,10 +173,8 @@ def details(report: dict[str, Any]) -> Table:
         )
         for number, row in enumerate(ranked(report))
     ]
-    return Table(
-        "details", "How each arm cuts the text and was trained", "arm", [Head(c) for c in columns],
-        one_group(rows), signature(report, unit="as stated in each column"),
-    )  # fmt: skip
+    caption, unit = "How each arm tokenizes the text and was trained", "as stated in each column"
+    return simple_table(report, "details", caption, "arm", columns, rows, unit=unit)
 
 
 def _tokenizer(plain: dict[str, Any]) -> str:
@@ -188,89 +183,89 @@ def _tokenizer(plain: dict[str, Any]) -> str:
     return ", ".join(filter(None, [str(plain.get("kind", "")), f"rare: {kind}" if kind else ""]))
 
 
-def _range(updates: Sequence[int]) -> str:
-    low, high = min(updates), max(updates)
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
-
-
 def runs(report: dict[str, Any]) -> Table:
-    """Every run folder, its seed and its figure."""
+    """Every run folder, its seed and its bits per character."""
     rows = [
         Row(
             Head(row["name"], arm=number),
-            [Cell(f"{run['seed']}"), Cell(run["folder"], tone="words"), Cell(bits(run["total"]))],
+            [
+                Cell(f"{r['seed']}"),
+                Cell(r["folder"], tone="words"),
+                Cell(format_number(r["total"])),
+            ],
         )
         for number, row in enumerate(ranked(report))
-        for run in row["runs"]
+        for r in row["runs"]
     ]
-    columns = [Head("seed"), Head("run folder"), Head("bits per character")]
-    return Table("runs", "Every run", "arm", columns, one_group(rows), signature(report))
+    columns = ["seed", "run folder", "bits per character"]
+    return simple_table(report, "runs", "Every run", "arm", columns, rows)
 
 
-def declared(report: dict[str, Any]) -> str:
-    """Whether the contrasts were declared, and how they are to be read."""
+def lead(report: dict[str, Any]) -> str:
+    """What is compared, whether the contrasts were declared, and how they are to be read."""
+    arm = "An arm is one experiment, trained with one or more seeds."
+    if not report["contrasts"]:
+        return f"{arm} Nothing is compared: fewer than two arms have bits per character."
     many = report["questions"]
-    before = (
-        "These questions were put down before the runs."
+    declared = (
+        "These questions were declared before the runs."
         if report["declared"]
-        else "Each arm is held against the first; this was not declared before the runs."
+        else "Each arm is compared with the first; this was not declared before the runs."
     )
     corrected = f" p-values are corrected for {many} questions (Holm)." if many > 1 else ""
     return (
-        f"{before} A difference below {report['margin']} bits per character is of no interest."
-        f"{corrected}"
+        f"{arm} {declared} Less than {report['margin']} bits per character counts as no "
+        f"difference.{corrected}"
     )
 
 
 def notes(report: dict[str, Any]) -> list[str]:
-    """What in the main table may be compared, and what may not."""
-    planned = any(row["seconds"] != row["seconds_measured"] for row in report["arms"])
-    other = "" if all(row["alike"] for row in report["arms"]) else " on the same text and split"
+    """What in the main table is comparable, and what is not."""
+    arms = report["arms"]
+    other = "" if all(row["alike"] for row in arms) else " on the same text and split"
     lines = [
-        f"Bits per character may be compared between all rows{other}: everyone is charged for "
-        "every character of the same raw text and for one end mark a document. Lower is better.",
-        "Losses and perplexities of a model's own tokens are not comparable across vocabularies; "
-        "none is shown. Model + spelling says where an arm's bits go: the spelling is what it "
-        "pays for words that its tokens leave open.",
-        "Words and subwords are scored on one way of cutting the text: an upper bound on bits.",
-        "Whether two intervals overlap says little about a difference; the contrasts test it.",
-        "Seconds are those that were planned, as measured on a quiet machine; other work on it "
-        "does not change them." if planned else
-        "Seconds are those that passed: they depend on the machine and on other work on it.",
-        "Samples a second were timed once, when the samples were drawn, whatever else the machine "
-        "did then.",
-        "Dashes: nothing to compute it from, such as a deviation over one seed.",
+        f"Bits per character are comparable between all rows{other}: every model is charged for "
+        "every character of the same raw text and for one end mark per document. Lower is better.",
+        "Losses and perplexities over a model's own tokens are not comparable across vocabularies; "
+        "none is shown. Model + spelling splits the bits of an arm: the spelling is the cost of "
+        "words that its tokens leave open.",
+        "Words and subwords are scored on one segmentation of the text, which gives an upper bound "
+        "on the bits.",
+        "Overlapping intervals say little about a difference; the contrasts test it.",
+        "Seconds are planned values, measured on an idle machine; other load does not affect them."
+        if _planned(report) else
+        "Seconds are elapsed time: they depend on the machine and on its other load.",
+        "Samples per second were timed once, when the samples were drawn, under whatever other "
+        "load the machine had.",
+        "A dash stands for what cannot be computed, such as a deviation over one seed.",
     ]  # fmt: skip
-    if any(row["memory"] for row in report["arms"]):
+    if any(row["memory"] for row in arms):
         lines.append(
-            "A memory mixes what has followed the last few tokens in the document so far into what "
-            "the network says; learning curves and generated text are the network's alone."
+            "A memory of the document (a cache language model) mixes what followed the last few "
+            "tokens earlier in the document into the network's predictions; learning curves and "
+            "generated text are those of the network alone."
         )
-    if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in report["arms"]):
+    if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in arms):
         lines.append(f"“{UNBOUNDED.capitalize()}”: too few documents for a 95 % interval.")
-    if any(not row["test"] for row in report["arms"]):
+    if any(not row["test"] for row in arms):
         lines.append(
-            f"“{UNCHARGED.capitalize()}”: the arm throws text away and does not pay for it, so it "
-            "has no bits per character."
+            f"“{UNCHARGED.capitalize()}”: the arm discards text without being charged for it. It "
+            "has no normalised distribution over the raw text, hence no bits per character."
         )
-    for row in report["arms"]:
-        if row["extra_data"]:
-            lines.append(
-                f"† {row['name']} knows more than the training text: "
-                f"{'; '.join(row['extra_data'])}."
-            )
+    lines += [
+        f"† {row['name']} uses external resources: {'; '.join(row['extra_data'])}."
+        for row in arms
+        if row["extra_data"]
+    ]
     return lines
 
 
 def corpus_line(report: dict[str, Any]) -> str:
     """The corpus in one line."""
     corpus = report["corpus"]
+    names = {"train": "training", "validation": "validation", "test": "held out"}
     parts = ", ".join(
         f"{name} {corpus[part]['documents']} documents, {corpus[part]['characters']:,} characters"
-        for part, name in (
-            ("train", "training"),
-            ("validation", "validation"),
-            ("test", "held out"),
-        )
+        for part, name in names.items()
     )
     return f"Corpus {corpus['kind']}: {parts}. Licence: {corpus['licence']}"

@@ -1,4 +1,4 @@
-"""A report as files: for machines, for browsers, for a terminal."""
+"""A report as files: JSON, a page for browsers, Markdown."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from textgen.evaluation import Human
 from textgen.report import breakdown, generated
 from textgen.report.data import ReportInput, build
 from textgen.report.markdown import markdown
+from textgen.report.marking import passage
 from textgen.report.page import page
-from textgen.report.passage import passage
 
 SHOWN = 20
-"""Places of a word that are shown; its mean cost is over all."""
+"""Occurrences of a word that are shown; its mean cost is over all."""
 
 
 def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
         comparison.same_text, comparison.loaded, human, report["warnings"].append
     )
     words = {
-        word: breakdown.word_line(comparison.alike, comparison.loaded.test, word)
+        word: breakdown.in_context(comparison.alike, comparison.loaded.test, word)
         for word in comparison.words
     }
     report["words"] = {word: _costs(lines) for word, lines in words.items()}
@@ -54,8 +54,8 @@ def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
 
 
 def _finite(data: Any) -> Any:
-    """The same with None for infinity, the bounds of an interval over too few documents, which is
-    not JSON."""
+    """The same with None for infinity, which is not JSON: a bound that too few documents leave
+    open."""
     if isinstance(data, dict):
         return {key: _finite(value) for key, value in data.items()}
     if isinstance(data, list):
@@ -64,7 +64,7 @@ def _finite(data: Any) -> Any:
 
 
 def _costs(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """How often a word stands in the held-out text, and its mean cost in bits by arm."""
+    """How often a word occurs in the held-out text, and its mean cost in bits by arm."""
     if not lines:
         return {"occurrences": 0, "bits": {}}
     return {

@@ -16,7 +16,7 @@ from rich.text import Text
 from textgen.core import Experiment
 from textgen.data import Corpus
 from textgen.embeddings import Vectors
-from textgen.evaluation import format_bits
+from textgen.evaluation import NOTHING, format_bits, format_number
 from textgen.runs.generation import annotated
 from textgen.runs.summary import memory_line
 from textgen.tokenizers import EncodedDocument, Tokenizer
@@ -110,7 +110,7 @@ class Screen:
             m = metrics[part]
             table.add_row(
                 part,
-                *format_bits(m["bits_per_character"]),
+                *format_bits(m["bits_per_character"], 4),
                 f"{m['tokens_per_character']:.3f}",
                 f"{m['replacement_rate']:.1%}",
             )
@@ -133,6 +133,25 @@ class Screen:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
         self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
         self.say(f"more text: python -m textgen.generate {folder} --prompt …")
+
+    def baselines(self, loaded: Corpus, records: Sequence[dict[str, Any]]) -> None:
+        """The records of :func:`textgen.evaluation.baseline`, all of one kind."""
+        d, first = loaded.description, records[0]
+        self.say(f"  corpus sha256 {d['sha256'][:16]}…  split sha256 {d['split_sha256'][:16]}…")
+        reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
+        self.say(f"  {first['baseline']}{reads} on the test part, {first['unit']}")
+        for data in first["extra_data"]:
+            self.say(f"  uses external resources: {data}")
+        table = Table("order", "model", "+ spelling", "= total", "tokens/character", "replaced")
+        for record in records:
+            test = record["test"]
+            table.add_row(
+                str(record["order"] or NOTHING),
+                *format_bits(test["bits_per_character"], 4),
+                format_number(test["tokens_per_character"]),
+                f"{test['replacement_rate']:.1%}",
+            )
+        self.console.print(table)
 
 
 def _progress(

@@ -7,7 +7,13 @@ from typing import Any
 
 from textgen.core import Experiment
 from textgen.data import Corpus, Document
-from textgen.evaluation import UNCHARGED, real_words, training_words
+from textgen.evaluation import (
+    format_bits,
+    format_number,
+    markdown_table,
+    real_words,
+    training_words,
+)
 from textgen.models import Sampler
 from textgen.runs.generation import annotated, article_readout, encode_prompt, sample_texts
 from textgen.runs.manifest import repeat_command
@@ -101,24 +107,27 @@ def summary_markdown(
 
 def _figures(metrics: dict[str, Any]) -> str:
     names = ("split", "model", "+ spelling", "= total", "mean over documents", "tokens/character")
-    head = f"| {' | '.join(names)} | replaced | documents | characters |"
-    rows = [head, "|---" + "|---:" * 8 + "|"]
+    columns = (*names, "replaced", "documents", "characters")
+    rows = []
     for part in ("validation", "test"):
         m = metrics[part]
-        bits = m["bits_per_character"]
-        figures = (
-            f"{bits['model']:.4f} | {bits['spelling']:.4f} | **{bits['total']:.4f}** | "
-            f"{m['mean_over_documents']:.4f}"
-            if bits
-            else f"– | – | {UNCHARGED} | –"
-        )
+        model, spelling, total = format_bits(m["bits_per_character"], 4)
         rows.append(
-            f"| {part} | {figures} | {m['tokens_per_character']:.3f} "
-            f"| {m['replacement_rate']:.2%} | {m['documents']} | {m['characters']:,} |"
+            [
+                part,
+                model,
+                spelling,
+                f"**{total}**" if m["bits_per_character"] else total,
+                format_number(m["mean_over_documents"], 4),
+                format_number(m["tokens_per_character"]),
+                f"{m['replacement_rate']:.2%}",
+                str(m["documents"]),
+                f"{m['characters']:,}",
+            ]
         )
-    if memory := memory_line(metrics):
-        rows.append(f"\n{memory}")
-    return f"In {metrics['unit']}; lower is better.\n\n" + "\n".join(rows) + "\n"
+    table = markdown_table(columns, rows)
+    parts = (f"In {metrics['unit']}; lower is better.", table, memory_line(metrics))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def memory_line(metrics: dict[str, Any]) -> str:

@@ -153,16 +153,17 @@ def result_of(folder: Path) -> str:
 
 
 def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    from textgen.evaluation import UNCHARGED
+    from textgen.evaluation import NOTHING, UNCHARGED, format_bits
 
     bits = [m["test"]["bits_per_character"] for m in found]
     counts = tuple(_range([m["training"][key] for m in found]) for key in ("parameters", "updates"))
     if not all(bits):
-        return (UNCHARGED, "–", *counts)
+        return (UNCHARGED, NOTHING, *counts)
     totals = [b["total"] for b in bits]
     spread = f" ± {statistics.stdev(totals):.4f}" if len(totals) > 1 else ""
-    model, spelling = (statistics.mean(b[key] for b in bits) for key in ("model", "spelling"))
-    return (f"{statistics.mean(totals):.4f}{spread}", f"{model:.4f} + {spelling:.4f}", *counts)
+    means = {key: statistics.mean(b[key] for b in bits) for key in ("model", "spelling", "total")}
+    model, spelling, total = format_bits(means, 4)
+    return (f"{total}{spread}", f"{model} + {spelling}", *counts)
 
 
 def _range(values: Sequence[int]) -> str:

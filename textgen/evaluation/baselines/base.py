@@ -1,4 +1,4 @@
-"""What every baseline gives: bits of documents, read as an experiment's tokens or as bytes."""
+"""The interface of a baseline: bits of documents, read as an experiment's tokens or as bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Model(Protocol):
     """A fitted baseline."""
 
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """What each document costs, its end mark included, whatever stands beside it.
+        """What each document costs, its end mark included, independently of the others.
 
         Args:
             documents: (n,) integers each.

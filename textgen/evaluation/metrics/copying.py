@@ -97,7 +97,7 @@ class Refilled(Ratios):
 
 
 def copied_spans(text: str, human: Human, at_least: int = AT_LEAST) -> list[tuple[int, int]]:
-    """(start, end) of the stretches of a text that stand in the training text.
+    """(start, end) of the stretches of a text copied from the training text.
 
     Each is as long as can be; where two overlap, the later one starts where the earlier ends.
     """

@@ -1,4 +1,4 @@
-"""The longest stretch, from every place of a text, that also stands somewhere in another text.
+"""The longest match, from every position of a text, with any part of another text.
 
 A suffix array (Manber & Myers, "Suffix arrays: a new method for on-line string searches", SIAM
 Journal on Computing 22, 1993), searched for all places at once, several codes at a step: as many

@@ -1,4 +1,4 @@
-"""All metrics of a set of samples, each with how far it may be off."""
+"""All metrics of a set of samples, each with its confidence interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts to set the scale: human passages, shuffled words, words drawn one by one."""
+"""Texts to compare with: human passages, shuffled words, words drawn one by one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _from_word_start(document: str, place: int, length: int) -> str:
 
 
 def shuffled_text(samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """The words of each sample in random order; what stands between the words stays in place."""
+    """The words of each sample in random order; what is between the words stays in place."""
     random = np.random.default_rng(seed)
     result = []
     for sample in samples:
