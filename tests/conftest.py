@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
+import io
 import os
 import random
 import subprocess
@@ -12,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from textgen import cli
 from textgen.core import backend
 from textgen.evaluation.memory import CONTEXTS, Memory
 from textgen.tokenizers.words.rare_words.cluster import Cluster
@@ -43,7 +48,7 @@ ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment(tmp_path_factory):
-    """No user's data folder or memory is read; TensorFlow is started the way the commands do."""
+    """No user's data or cache folder is used; TensorFlow is started the way the commands do."""
     os.environ.pop("TEXTGEN_DATA", None)
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     backend.start_tensorflow()
@@ -121,21 +126,51 @@ def experiment_file(tmp_path, corpus_folder) -> Path:
 
 
 @pytest.fixture
-def textgen(tmp_path):
-    """Runs ``python -m textgen.COMMAND …`` in ``tmp_path``."""
+def textgen(tmp_path, monkeypatch):
+    """Runs ``textgen COMMAND …`` in ``tmp_path``, in this process: TensorFlow is loaded once. With
+    ``process=True`` it is ``python -m textgen.COMMAND …``, as a user gives it."""
 
-    def command(name: str, *arguments, timeout: float = 240, **variables) -> SimpleNamespace:
-        done = subprocess.run(
-            [sys.executable, "-m", f"textgen.{name}", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+    def command(name: str, *arguments, process: bool = False, **variables) -> SimpleNamespace:
+        if process:
+            return in_a_process(tmp_path, name, *arguments, **variables)
+        out, err = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as here:
+            here.chdir(tmp_path)
+            for key, value in variables.items():
+                here.setenv(key, value)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    code = cli.main([name, *map(str, arguments)])
+                except SystemExit as end:  # of argparse
+                    code = end.code
+        return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
     return command
+
+
+def in_a_process(folder: Path, name: str, *arguments, **variables) -> SimpleNamespace:
+    """``python -m textgen.NAME …`` in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"textgen.{name}", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_is_given_back():
+    """What a file of tests has compiled and loaded does not stay for the next."""
+    yield
+    import keras
+
+    keras.utils.clear_session()
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):

@@ -31,7 +31,7 @@ metrics.json bits.csv tokens.npz texts.json samples.json samples.txt summary.md"
 
 
 def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
-    done = textgen("run", experiment_file)
+    done = textgen("run", experiment_file, process=True)
     assert done.code == 0, done.err
     folder = tmp_path / "runs" / "tiny"
     for name in FILES:
@@ -285,7 +285,8 @@ def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
 )
 def test_bad_input_is_told_in_one_screen_at_once(textgen, experiment_file, arguments, parts):
     begin = time.perf_counter()
-    done = textgen(arguments[0], *(a.format(file=experiment_file) for a in arguments[1:]))
+    given = (a.format(file=experiment_file) for a in arguments[1:])
+    done = textgen(arguments[0], *given, process=True)
     assert time.perf_counter() - begin < 5  # TensorFlow alone takes longer on a busy machine
     assert done.code == 2
     for part in parts:
@@ -343,7 +344,7 @@ def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, t
 
 @pytest.mark.parametrize("command", ["run", "generate", "corpus"])
 def test_help_names_every_option(textgen, command):
-    done = textgen(command, "--help")
+    done = textgen(command, "--help", process=True)
     assert done.code == 0
     assert "usage: python -m textgen." in done.out
 
