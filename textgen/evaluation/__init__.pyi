@@ -20,6 +20,7 @@ from .likelihood import with_memory as with_memory
 from .memory import Memory as Memory
 from .metrics.base import Human as Human
 from .metrics.base import Label as Label
+from .metrics.base import Ratios as Ratios
 from .metrics.base import Sample as Sample
 from .metrics.base import ratio as ratio
 from .metrics.base import table as table
