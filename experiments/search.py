@@ -67,8 +67,8 @@ def trained(experiment: Experiment, updates: int, kernel: str) -> dict[str, Any]
     keras.utils.set_random_seed(experiment.seed)
     with tempfile.TemporaryDirectory() as scratch:
         progress = loop.train(
-            Path(scratch), network, experiment.objective, experiment.backbone, fixed,
-            prepared.encoded, experiment.seed, kernel=kernel, threads=threads,
+            Path(scratch), network, replace(experiment, training=fixed), prepared.encoded,
+            loop.Engine(kernel, threads),
         )  # fmt: skip
     history = asdict(progress)["history"]
     return {

@@ -173,6 +173,12 @@ def _memory_is_given_back():
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def tiny_experiment(objective, network, training) -> SimpleNamespace:
+    """What a training knows of an experiment."""
+    backbone = network.parts()[0].config
+    return SimpleNamespace(objective=objective, backbone=backbone, training=training, seed=3)
+
+
 def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
     """A random network far from uniform."""
     import keras

@@ -23,7 +23,7 @@ def train(strategy: str, folder: Path, stop) -> None:
     """Train without and with an interruption by ``stop``, a function, before round STOP."""
     import keras
     import numpy as np
-    from conftest import made_up, tiny_model
+    from conftest import made_up, tiny_experiment, tiny_model
 
     from textgen.models.backbones.recurrent import Adaptive
     from textgen.models.objectives.stepwise import NextToken
@@ -51,8 +51,8 @@ def train(strategy: str, folder: Path, stop) -> None:
         """Networks differ from worker to worker: the chief's weights are the ones."""
         network = tiny_model(NextToken(8), tokenizer.size, seed=seed, **model)
         progress = loop.train(
-            folder / name, network, NextToken(8), network.parts()[0].config, settings, encoded, 3,
-            lambda *_: list(callbacks), share=share,
+            folder / name, network, tiny_experiment(NextToken(8), network, settings), encoded,
+            loop.Engine(share=share), lambda *_: list(callbacks),
         )  # fmt: skip
         np.savez(folder / f"{name}{share.first}.npz", *network.get_weights())
         path = folder / f"{name}{share.first}.json"

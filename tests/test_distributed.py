@@ -10,7 +10,7 @@ import sys
 import distributed_worker
 import numpy as np
 import pytest
-from conftest import ROOT, tiny_model, write_experiment
+from conftest import ROOT, tiny_experiment, tiny_model, write_experiment
 
 from textgen import cli
 from textgen.core import experiment as config
@@ -21,7 +21,7 @@ from textgen.models.batches import Windows
 from textgen.models.objectives.stepwise import NextToken
 from textgen.runs import distributed
 from textgen.training import ray as cluster
-from textgen.training.loop import compiled
+from textgen.training.loop import Engine, compiled
 from textgen.training.strategy import ALONE, Share
 
 ON_RAY = ["--set", "training.strategy=ray", "--set", "training.workers=2"]
@@ -112,7 +112,7 @@ def test_replicas_drop_different_units_and_keep_their_rows():
     windows = Windows([np.arange(9)], objective)
     network = tiny_model(objective, 9, dropout=0.5)
     trainer, _ = compiled(
-        network, objective, network.parts()[0].config, settings, windows, "fused", 1, share=share
+        network, tiny_experiment(objective, network, settings), windows, Engine(share=share)
     )  # fmt: skip
     stored = trainer.arrays()
     assert [state.shape[0] for state in trainer.states] == [2, 2]

@@ -19,7 +19,7 @@ HEAVY = {
     "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
     "matplotlib", "jinja2", "pydivsufsort", "pyppmd", "pandas", "nbformat",
 }  # fmt: skip
-FLOORS = 11
+FILE_LINES, FUNCTION_LINES, FLOORS = 300, 60, 11
 
 
 def sources():
@@ -88,6 +88,20 @@ def test_what_a_door_names_is_there():
         "for name in textgen.__all__: assert callable(getattr(textgen, name)), name\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_file_and_no_function_has_outgrown_its_room():
+    long = []
+    for path, _ in sources():
+        text = path.read_text(encoding="utf-8")
+        if (lines := text.count("\n")) > FILE_LINES:
+            long.append(f"{path}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                size = node.end_lineno - node.lineno + 1
+                if size > FUNCTION_LINES:
+                    long.append(f"{path}: {node.name} has {size} lines")
+    assert not long, "\n".join(long)
 
 
 @pytest.mark.parametrize("door", DOORS)

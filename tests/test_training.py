@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made_up, tiny_model
+from conftest import made_up, tiny_experiment, tiny_model
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
@@ -46,9 +46,8 @@ def fit(folder, objective, settings, *, stop_after=None, kernel="fused", threads
                 raise Stop
 
     progress = train(
-        folder, network, objective, network.parts()[0].config, settings, ENCODED, 3,
-        lambda *_: [Killed()],
-        kernel=kernel, threads=threads,
+        folder, network, tiny_experiment(objective, network, settings), ENCODED,
+        loop.Engine(kernel, threads), lambda *_: [Killed()],
     )  # fmt: skip
     return network, progress
 
@@ -173,7 +172,7 @@ def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
     set_embedding(network, matrix, frozen=True)
     before = network.get_weights()
-    train(tmp_path, network, objective, network.parts()[0].config, settings, ENCODED, 3)
+    train(tmp_path, network, tiny_experiment(objective, network, settings), ENCODED)
     for weight, old in zip(network.weights, before, strict=True):
         assert np.array_equal(weight, old) == ("embedding" in weight.path), weight.path
 
@@ -257,11 +256,8 @@ def test_a_text_shorter_than_a_window_is_refused(tmp_path):
         train(
             tmp_path,
             network,
-            NextToken(64),
-            network.parts()[0].config,
-            Training(updates=1),
+            tiny_experiment(NextToken(64), network, Training(updates=1)),
             short,
-            1,
         )
 
 

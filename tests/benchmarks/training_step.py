@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,9 @@ def textgen(units: str, kernel: str) -> Callable[[], float]:
 
     backbone, settings, objective, windows = setting(int(units))
     network = objective.build(backbone, VOCABULARY)
-    trainer, _ = loop.compiled(
-        network, objective, backbone, settings, windows, kernel, THREADS, UPDATES
-    )
+    experiment = SimpleNamespace(objective=objective, backbone=backbone, training=settings, seed=0)
+    engine = loop.Engine(kernel, THREADS)
+    trainer, _ = loop.compiled(network, experiment, windows, engine, UPDATES)
     batches = iter(loop.dataset(windows, BATCH, 0, 0))
     step = trainer.make_train_function() or trainer.train_function
 

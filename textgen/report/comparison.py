@@ -14,6 +14,7 @@ from textgen.report.result import Comparison
 if TYPE_CHECKING:
     from textgen.core import Contrast
     from textgen.data import Corpus
+    from textgen.report.arms import Arm
     from textgen.runs import Run, Screen
 
 
@@ -51,32 +52,27 @@ def compare(
         quiet: print only warnings.
 
     Returns:
-        The figures, and the folder of ``index.html``, ``report.md``, ``report.json`` and
-        ``texts.json``.
+        The figures, and the folder of the page, its data and texts.
 
     Raises:
         TextgenError: no run can be read, the texts differ, or a text is not available.
     """
     from textgen.evaluation import compute_references
-    from textgen.report import arms as arms_
     from textgen.report import data, writing
     from textgen.report.generated import cross_scores
     from textgen.runs import Screen
 
     screen = Screen(quiet)
     found, loaded, left_out = _read(runs, screen)
-    arms = arms_.group(found)
-    warnings = arms_.check_comparable(arms, different_texts)
-    if loaded.warning:
-        warnings.append(loaded.warning)
-    same = [arm for arm in arms if arms_.is_on(arm, loaded)]
+    arms, same, warnings = _grouped(found, loaded, different_texts)
     names = [arm.name for arm in arms]
+    first = str(found[0].folder / "experiment.toml")
     content = data.ReportInput(
         name=name or _joined(names),
-        title=title or " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
+        title=title or _listed(names),
         arms=arms,
         loaded=loaded,
-        references=compute_references(loaded, screen.say, str(found[0].folder / "experiment.toml")),
+        references=compute_references(loaded, screen.say, first),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
         declared=bool(contrasts),
         command=command or _command_line(runs, name),
@@ -131,6 +127,24 @@ def _joined(names: Sequence[str]) -> str:
     """The name of a report's folder; an arm's name may contain a part of a path."""
     joined = "-".join(names[:4]) + ("-and-others" if len(names) > 4 else "")
     return joined.replace("/", "_")
+
+
+def _grouped(
+    runs: Sequence[Run], loaded: Corpus, different_texts: bool
+) -> tuple[list[Arm], list[Arm], list[str]]:
+    """All arms, those on this text, and warnings."""
+    from textgen.report import arms as arms_
+
+    arms = arms_.group(runs)
+    warnings = arms_.check_comparable(arms, different_texts)
+    if loaded.warning:
+        warnings.append(loaded.warning)
+    return arms, [arm for arm in arms if arms_.is_on(arm, loaded)], warnings
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _against_first(names: Sequence[str]) -> list[Contrast]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
 from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
-from textgen.runs.folder import SCHEMA, begin_folder, check_same_text, prepare_folder, trained
+from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, trained
+from textgen.runs.metrics import document_rows, run_metrics
 from textgen.runs.saved import MEMORY_FILE, fitted_state, save_network
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
@@ -141,6 +142,7 @@ def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
 
     from textgen.models import Sampler
     from textgen.training import (
+        Engine,
         Kernel,
         check_trainable,
         choose_kernel,
@@ -167,14 +169,13 @@ def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
     screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data, inputs.prepared.vectors)
     with screen:
         progress = train(
-            inputs.folder, network, experiment.objective, experiment.backbone, settings, encoded,
-            experiment.seed,
+            inputs.folder, network, replace(experiment, training=settings), encoded,
+            Engine(kernel.name, threads, share),
             lambda trainer, progress: (
                 screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
                 if share.chief
                 else []
             ),
-            kernel=kernel.name, threads=threads, share=share,
         )  # fmt: skip
     if not share.chief:
         return None
@@ -207,7 +208,10 @@ def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
         "test": score_documents(*parts, tokenizer, loaded.test, memory),
     }
     samples = draw_samples(experiment, tokenizer, model.sampler, loaded)
-    metrics = _metrics(inputs, model, scored, samples)
+    metrics = run_metrics(
+        experiment, loaded, inputs.prepared, model.progress, model.network.count_params(), scored,
+        samples,
+    )  # fmt: skip
     metrics["training"]["memory_seconds"] = seconds
     return _Results(memory, scored, samples, metrics)
 
@@ -226,7 +230,7 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     inputs.screen.say("sampling over a sweep of temperatures …")
     write_evaluation(folder, tokenizer, model.sampler, loaded.test, results.scored["test"])
     write_csv(folder / "history.csv", model.progress.history)
-    write_csv(folder / "bits.csv", _bits(results.scored))
+    write_csv(folder / "bits.csv", document_rows(results.scored))
     write_json(folder / "samples.json", samples)
     write_file(folder / "samples.txt", samples_text(samples))
     summary = summary_markdown(experiment, loaded, metrics, samples, folder)
@@ -234,69 +238,3 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     inputs.screen.result(folder, loaded, metrics, samples)
-
-
-def _metrics(
-    inputs: _Inputs,
-    model: _Trained,
-    scored: dict[str, list[DocumentBits]],
-    samples: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """The content of ``metrics.json``."""
-    from textgen.evaluation import UNIT, by_position, summarise
-    from textgen.runs.summary import word_shares
-
-    experiment, loaded, prepared = inputs.experiment, inputs.loaded, inputs.prepared
-    tokenizer, training, progress = prepared.tokenizer, prepared.encoded[0], model.progress
-    per_epoch = sum(e.characters + 1 for e in training)
-    metrics: dict[str, Any] = {
-        "schema": SCHEMA,
-        "name": experiment.name,
-        "unit": UNIT,
-        "corpus": loaded.description,
-        "context": experiment.objective.context,
-        "vocabulary_size": tokenizer.size,
-        "extra_data": prepared.extra_data,
-        "neighbours": prepared.vectors.neighbours or {},
-        **{part: summarise(d, tokenizer.charged) for part, d in scored.items()},
-        "training": {
-            "preparation_seconds": prepared.seconds,
-            "seconds": progress.seconds,
-            "validation_seconds": progress.validation_seconds,
-            "calibration_seconds_per_update": progress.calibration_seconds_per_update,
-            "characters": round(progress.updates * progress.characters_per_update),
-            "characters_of_training_text": per_epoch,
-            "updates": progress.updates,
-            "updates_planned": progress.updates_planned,
-            "parameters": model.network.count_params(),
-            "kernel": progress.kernel,
-            "best_round": progress.best_round,
-            "rounds": progress.rounds,
-            "final_loss": progress.history[-1]["loss"],
-            "loss": experiment.training.loss,
-        },
-        "generation": word_shares(experiment, loaded, samples),
-    }
-    if not experiment.objective.carries_state:
-        metrics["test"]["model_bits_by_position"] = by_position(
-            scored["test"], experiment.objective.length
-        )
-    return metrics
-
-
-def _bits(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
-    """The rows of ``bits.csv``."""
-    return [
-        {
-            "split": part,
-            "document": d.name,
-            "characters": d.characters,
-            "model_bits": d.model,
-            "spelling_bits": d.spelling_bits,
-            "bits_per_character": d.bits_per_character,
-            "tokens": len(d.model_bits) - 1,
-            "replaced": d.replaced,
-        }
-        for part, documents in scored.items()
-        for d in documents
-    ]

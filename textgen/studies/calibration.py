@@ -76,7 +76,7 @@ def measure(
     threads = start_tensorflow(
         experiment.training.threads, experiment.training.deterministic, parts=True
     )
-    from textgen.training import compiled, dataset, new_network, time_updates, windows_of
+    from textgen.training import Engine, compiled, dataset, new_network, time_updates, windows_of
 
     settings, size = experiment.backbone, prepared.tokenizer.size
     if parameters is not None:
@@ -96,11 +96,11 @@ def measure(
     if seconds:
         from textgen.training import choose_kernel
 
-        documents, own, objective = prepared.encoded[0], experiment.training, experiment.objective
+        documents, own = prepared.encoded[0], experiment.training
         kernel = choose_kernel(experiment, own, network, documents, threads)
-        windows = windows_of(documents, objective)
+        windows = windows_of(documents, experiment.objective)
         each, calls = time_updates(
-            *compiled(network, objective, settings, own, windows, kernel.name, threads),
+            *compiled(network, experiment, windows, Engine(kernel.name, threads)),
             dataset(windows, own.batch, experiment.seed, 0),
             seconds,
             CALLS,

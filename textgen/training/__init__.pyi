@@ -1,5 +1,6 @@
 from .kernels import Kernel as Kernel
 from .kernels import choose_kernel as choose_kernel
+from .loop import Engine as Engine
 from .loop import compiled as compiled
 from .loop import dataset as dataset
 from .loop import new_network as new_network

@@ -24,7 +24,7 @@ from textgen.core import (
     write_file,
 )
 from textgen.tokenizers import EncodedDocument
-from textgen.training.loop import compiled, dataset, time_updates, updates_of, windows_of
+from textgen.training.loop import Engine, compiled, dataset, time_updates, updates_of, windows_of
 
 LONG_SECONDS, LONG_UPDATES = 60, 2000
 """Trainings below this take the first kernel: timing all would cost more than it gains."""
@@ -110,10 +110,8 @@ def _times(experiment: Experiment, network: Any, windows: Any, threads: int) -> 
     trainers: dict[str, tuple[Any, Any]] = {}
     for name in candidates(network.kernels) * ROUNDS:
         if name not in trainers:  # and traced below, before another one is made of this network
-            trainers[name] = compiled(
-                network, experiment.objective, experiment.backbone, settings, windows, name,
-                threads, UPDATES_PER_CALL,
-            )  # fmt: skip
+            engine = Engine(name, threads)
+            trainers[name] = compiled(network, experiment, windows, engine, UPDATES_PER_CALL)
         data = dataset(windows, settings.batch, experiment.seed, 0)
         each, _ = time_updates(*trainers[name], data, SECONDS, CALLS)
         tried[name] = min(each, tried.get(name, each))

@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core import Experiment, TextgenError, Training, keep_freed_memory
-from textgen.models import BackboneConfig, Objective, Windows, check_memory, set_embedding
+from textgen.models import Objective, Windows, check_memory, set_embedding
 from textgen.tokenizers import EncodedDocument
 from textgen.training.checkpoint import load_checkpoint
 from textgen.training.optimizer import Schedule, optimizer_of
@@ -30,81 +30,94 @@ UPDATES_PER_CALL = 10
 """Updates between two returns to Python: progress, the check for NaN."""
 
 
+@dataclass(frozen=True)
+class Engine:
+    """How updates are computed.
+
+    Attributes:
+        kernel: one of the ``kernels`` of the backbone.
+        threads: rows of a batch are dealt out to so many.
+        share: what this process does of the training; only the chief's writes files.
+    """
+
+    kernel: str = "fused"
+    threads: int = 1
+    share: Share = ALONE
+
+
 def train(
     run: Path,
     network: Any,
-    objective: Objective,
-    backbone: BackboneConfig,
-    settings: Training,
+    experiment: Experiment,
     encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
-    seed: int,
+    engine: Engine = Engine(),
     callbacks: Callable[[Trainer, Progress], list[Any]] = lambda trainer, progress: [],
-    *,
-    kernel: str = "fused",
-    threads: int = 1,
-    share: Share = ALONE,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
     Args:
         run: the run folder: checkpoints, the TensorBoard log.
+        network: as :func:`new_network` makes it.
+        experiment: its objective, backbone, training settings and seed.
         encoded: the training and the validation documents.
+        engine: how updates are computed; a training that is resumed keeps its kernel.
         callbacks: more Keras callbacks (progress, samples), given the trainer and the progress.
-        kernel: one of ``models.KERNELS``; a training that goes on keeps the one it had.
-        threads: rows of a batch are dealt out to so many.
-        share: what this process does of the training; only the chief's writes to ``run``.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
         Diverged: the loss is no longer a number. The last checkpoint stays.
     """
-    training, validation = encoded
-    windows = windows_of(training, objective)
+    (training, validation), share, settings = encoded, engine.share, experiment.training
+    windows = windows_of(training, experiment.objective)
     stored = load_checkpoint(run) if share.chief else None
     if stored:
         progress = Progress(**stored[1])
     else:
-        progress = Progress(kernel=kernel)
+        progress = Progress(kernel=engine.kernel)
         _divide(progress, updates_of(settings, windows, training), settings)
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     progress = Progress(**share.agree(asdict(progress)))
-    goes_on = share.agree(stored is not None)
+    resumed = share.agree(stored is not None)
     trainer, schedule = compiled(
-        network, objective, backbone, settings, windows, progress.kernel, threads,
-        min(UPDATES_PER_CALL, progress.updates_per_round), share,
+        network, experiment, windows, replace(engine, kernel=progress.kernel),
+        min(UPDATES_PER_CALL, progress.updates_per_round),
     )  # fmt: skip
-    if not goes_on and settings.seconds:
-        data = dataset(windows, settings.batch, seed, 0)
-        each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
-        progress.calibration_seconds_per_update = each
-        updates = share.agree(max(UPDATES_PER_CALL, int(settings.seconds / each)))
-        _divide(progress, updates, settings)
+    if not resumed and settings.seconds:
+        _calibrate(progress, trainer, schedule, windows, experiment)
     schedule.set(updates=progress.updates_planned)
     arrays = dict[str, np.ndarray]()
-    if goes_on or share.replicas > 1:
-        arrays = stored[0] if stored else {} if goes_on else trainer.arrays()
+    if resumed or share.replicas > 1:
+        arrays = stored[0] if stored else {} if resumed else trainer.arrays()
         arrays = share.agree_arrays(arrays)
         trainer.restore(arrays)
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(run, trainer, progress, settings, validation, best)
-    log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)] if share.chief else []
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        data = dataset(windows, settings.batch, seed, progress.updates)
+        log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)]
         trainer.fit(
-            data,
+            dataset(windows, settings.batch, experiment.seed, progress.updates),
             epochs=progress.rounds,
             initial_epoch=len(progress.history),
             steps_per_epoch=progress.updates_per_round,
             verbose=0,
             shuffle=False,
-            callbacks=[
-                monitor,
-                *callbacks(trainer, progress),
-                *log,
-            ],
+            callbacks=[monitor, *callbacks(trainer, progress), *log[: share.chief]],
         )
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress
+
+
+def _calibrate(
+    progress: Progress, trainer: Trainer, schedule: Schedule, windows: Windows,
+    experiment: Experiment,
+) -> None:  # fmt: skip
+    """Turn a budget in seconds into updates."""
+    settings = experiment.training
+    data = dataset(windows, settings.batch, experiment.seed, 0)
+    each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
+    progress.calibration_seconds_per_update = each
+    updates = max(UPDATES_PER_CALL, int((settings.seconds or 0) / each))
+    _divide(progress, trainer.share.agree(updates), settings)
 
 
 def new_network(experiment: Experiment, prepared: Prepared) -> Any:
@@ -139,25 +152,21 @@ def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Win
 
 def compiled(
     network: Any,
-    objective: Objective,
-    backbone: BackboneConfig,
-    settings: Training,
+    experiment: Experiment,
     windows: Windows,
-    kernel: str,
-    threads: int,
+    engine: Engine,
     updates_per_call: int = UPDATES_PER_CALL,
-    share: Share = ALONE,
 ) -> tuple[Trainer, Schedule]:
     """A trainer with its optimizer, and the schedule of its learning rate."""
-    output = network.output_layer
+    output, settings, share = network.output_layer, experiment.training, engine.share
     tail = windows.share(output.head_size) if output.adaptive else 0.0
     trainers, schedules = list[Trainer](), list[Schedule]()
     for replica in range(len(share.devices)):
         with share.on(replica):
-            own = copied(network, objective, backbone) if replica else network
+            own = copied(network, experiment) if replica else network
             trainer = Trainer(
-                own, objective, settings.batch, settings.loss, tail, kernel, threads,
-                share, replica,
+                own, experiment.objective, settings.batch, settings.loss, tail, engine.kernel,
+                engine.threads, share, replica,
             )  # fmt: skip
             schedules.append(Schedule(settings))
             trainer.compile(
@@ -172,9 +181,9 @@ def compiled(
     return trainers[0], schedules[0]
 
 
-def copied(network: Any, objective: Objective, backbone: BackboneConfig) -> Any:
+def copied(network: Any, experiment: Experiment) -> Any:
     """A network of the same layers; its weights are still to be set."""
-    made = objective.build(backbone, network.output_layer.size)
+    made = experiment.objective.build(experiment.backbone, network.output_layer.size)
     for copy, part in zip(made.parts(), network.parts(), strict=True):
         if part.embedding is not None:
             copy.embedding.trainable = part.embedding.trainable

@@ -125,14 +125,7 @@ def train_on_ray(
         from ray.train.tensorflow import TensorflowTrainer
 
     there = ray.cluster_resources()
-    if (cores := int(there.get("CPU", 0))) < workers * threads:
-        raise TextgenError(
-            "training.workers",
-            found=f"{workers} with {threads} cores each, on a cluster that has {cores}",
-            expected="as many cores as all workers take",
-            hint="lower training.workers or training.threads, or add machines: "
-            "ray start --address=…",
-        )
+    _check_cores(int(there.get("CPU", 0)), workers, threads)
     refusal = ray.remote(num_cpus=0)(_Refusal).remote()
     trainer = TensorflowTrainer(
         functools.partial(_on_worker, work, refusal, environment(), str(Path.cwd()), storage / LOG),
@@ -166,6 +159,17 @@ def train_on_ray(
             storage.parent.rmdir()  # if no other training has its folder there
     if found := ray.get(refusal.read.remote()):
         raise TextgenError(**found)
+
+
+def _check_cores(cores: int, workers: int, threads: int) -> None:
+    if cores < workers * threads:
+        raise TextgenError(
+            "training.workers",
+            found=f"{workers} with {threads} cores each, on a cluster that has {cores}",
+            expected="as many cores as all workers take",
+            hint="lower training.workers or training.threads, or add machines: "
+            "ray start --address=…",
+        )
 
 
 class _Refusal:

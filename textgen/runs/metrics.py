@@ -1,0 +1,89 @@
+"""The figures of a run: ``metrics.json``, and ``bits.csv`` document by document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textgen.core import Experiment
+from textgen.runs.folder import SCHEMA
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.data import Corpus
+    from textgen.evaluation import DocumentBits
+    from textgen.training import Prepared, Progress
+
+
+def run_metrics(
+    experiment: Experiment,
+    loaded: Corpus,
+    prepared: Prepared,
+    progress: Progress,
+    parameters: int,
+    scored: dict[str, list[DocumentBits]],
+    samples: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The content of ``metrics.json``.
+
+    Args:
+        experiment, loaded, prepared: what the training started from.
+        progress: where it ended.
+        parameters: of the network.
+        scored: the documents of validation and of test.
+        samples: as ``samples.json`` holds them.
+    """
+    from textgen.evaluation import UNIT, by_position, summarise
+    from textgen.runs.summary import word_shares
+
+    tokenizer, training = prepared.tokenizer, prepared.encoded[0]
+    per_epoch = sum(e.characters + 1 for e in training)
+    metrics: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": experiment.name,
+        "unit": UNIT,
+        "corpus": loaded.description,
+        "context": experiment.objective.context,
+        "vocabulary_size": tokenizer.size,
+        "extra_data": prepared.extra_data,
+        "neighbours": prepared.vectors.neighbours or {},
+        **{part: summarise(d, tokenizer.charged) for part, d in scored.items()},
+        "training": {
+            "preparation_seconds": prepared.seconds,
+            "seconds": progress.seconds,
+            "validation_seconds": progress.validation_seconds,
+            "calibration_seconds_per_update": progress.calibration_seconds_per_update,
+            "characters": round(progress.updates * progress.characters_per_update),
+            "characters_of_training_text": per_epoch,
+            "updates": progress.updates,
+            "updates_planned": progress.updates_planned,
+            "parameters": parameters,
+            "kernel": progress.kernel,
+            "best_round": progress.best_round,
+            "rounds": progress.rounds,
+            "final_loss": progress.history[-1]["loss"],
+            "loss": experiment.training.loss,
+        },
+        "generation": word_shares(experiment, loaded, samples),
+    }
+    if not experiment.objective.carries_state:
+        metrics["test"]["model_bits_by_position"] = by_position(
+            scored["test"], experiment.objective.length
+        )
+    return metrics
+
+
+def document_rows(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
+    """The rows of ``bits.csv``."""
+    return [
+        {
+            "split": part,
+            "document": d.name,
+            "characters": d.characters,
+            "model_bits": d.model,
+            "spelling_bits": d.spelling_bits,
+            "bits_per_character": d.bits_per_character,
+            "tokens": len(d.model_bits) - 1,
+            "replaced": d.replaced,
+        }
+        for part, documents in scored.items()
+        for d in documents
+    ]
