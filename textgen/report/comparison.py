@@ -36,7 +36,7 @@ def compare(
     reports_folder: str | Path = "reports",
     quiet: bool = False,
 ) -> Comparison:
-    """Compare finished runs and write a report.
+    """Compare finished runs: write a report, and return its figures and folder.
 
     Args:
         runs: finished runs or their folders; those that differ only in seed and name are one arm.
@@ -50,9 +50,6 @@ def compare(
         different_texts: accept runs on different texts or splits, and flag them.
         reports_folder: where reports lie.
         quiet: print only warnings.
-
-    Returns:
-        The figures, and the folder of the page, its data and texts.
 
     Raises:
         TextgenError: no run can be read, the texts differ, or a text is not available.
