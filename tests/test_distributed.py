@@ -87,7 +87,7 @@ def test_all_workers_end_with_the_same_weights_and_decisions(trained):
         for a, b in zip(weights(folder, f"{name}0"), weights(folder, f"{name}1"), strict=True):
             np.testing.assert_array_equal(a, b)
         chief, other = figures(folder, f"{name}0"), figures(folder, f"{name}1")
-        for key in ("updates", "rounds", "best", "best_round"):
+        for key in ("updates", "intervals", "best", "best_interval"):
             assert chief[key] == other[key], (name, key)
 
 
@@ -139,7 +139,7 @@ def test_a_command_of_two_workers_and_a_budget_in_seconds(
     given = ["run", str(experiment_file), *ON_RAY, *settings, "--address", "local"]
     assert cli.main(given) == 0
     shown = capfd.readouterr()
-    assert (shown.out.count("round 1/"), shown.err) == (1, "")  # of one worker
+    assert (shown.out.count("validation 1/"), shown.err) == (1, "")  # of one worker
     folder = tmp_path / "runs" / "tiny"
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -39,7 +39,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert not (folder / "checkpoint").exists()
     assert list((folder / "log").rglob("events*"))
     assert done.err == ""  # none of TensorFlow's start-up chatter
-    assert "round 3/3" in done.out
+    assert "validation 3/3" in done.out
     command = "python -m textgen.run runs/tiny/experiment.toml --runs runs --overwrite"
     assert json.loads((folder / "manifest.json").read_text())["command"] == command
     assert command in (folder / "summary.md").read_text()

@@ -150,7 +150,7 @@ def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     assert np.concatenate(exact).mean() == pytest.approx(progress.best, abs=0.1)
 
 
-def test_the_weights_of_the_best_round_are_left_not_the_last(tmp_path, monkeypatch):
+def test_the_weights_of_the_best_interval_are_left_not_the_last(tmp_path, monkeypatch):
     figures, weights = iter([3.0, 1.0, 2.0]), []
 
     def validate(monitor):
@@ -159,7 +159,7 @@ def test_the_weights_of_the_best_round_are_left_not_the_last(tmp_path, monkeypat
 
     monkeypatch.setattr(Monitor, "validate", validate)
     network, _, progress = fit(tmp_path, NextToken(8), Training(**SETTINGS))
-    assert (progress.best, progress.best_round) == (1.0, 2)
+    assert (progress.best, progress.best_interval) == (1.0, 2)
     for kept, best, last in zip(network.get_weights(), *weights[1:], strict=True):
         np.testing.assert_array_equal(kept, best)
         assert not np.array_equal(kept, last)
@@ -219,7 +219,7 @@ def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned
     planned = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())
     monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
     *_, progress = fit(tmp_path, NextToken(8), settings)
-    assert progress.updates == planned["rounds"] * planned["updates_per_round"]
+    assert progress.updates == planned["intervals"] * planned["updates_per_interval"]
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path):
@@ -228,7 +228,7 @@ def test_patience_ends_a_training_that_gets_no_better(tmp_path):
     )
     *_, progress = fit(tmp_path, NextToken(8), settings)
     assert len(progress.history) < 20
-    assert len(progress.history) - progress.best_round == 2
+    assert len(progress.history) - progress.best_interval == 2
 
 
 def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(tmp_path):

@@ -9,7 +9,7 @@ base is the network:
     P_0(x) = the network's P(x | all tokens before)
     P_j(x) = max(n_j(x) − d_j, 0) / (n_j + θ_j) + (θ_j + d_j t_j) / (n_j + θ_j) · P_{j−1}(x)
 
-Level j looks back on ``orders[j]`` tokens; behind them n_j tokens have been counted, n_j(x) of
+Level j has a context of ``orders[j]`` tokens; after it n_j tokens have been counted, n_j(x) of
 them x, t_j different ones. The highest level counts every token, each lower one a token that was
 new to the level above it (Kneser & Ney 1995). What has followed a context tells how far to trust
 it, so d_j and θ_j depend on which of CONTEXTS kinds of context it is (:func:`kind`), much as the

@@ -200,11 +200,11 @@ def _progress(
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             row = progress.history[-1]
             screen.console.print(
-                f"  round {epoch + 1}/{progress.rounds}  update {progress.updates:,}  "
+                f"  validation {epoch + 1}/{progress.intervals}  update {progress.updates:,}  "
                 f"{row['seconds']:.0f} s  training "
                 f"{row['training_bits_per_token'] / characters_per_token:.3f}{part}  validation "
                 f"{row['validation_bits_per_character']:.3f} {unit}"
-                + ("  best" if progress.best_round == epoch + 1 else "")
+                + ("  best" if progress.best_interval == epoch + 1 else "")
             )
             every = experiment.sampling.every
             if every and (epoch + 1) % every == 0:

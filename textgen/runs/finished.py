@@ -87,7 +87,7 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One row per round of training: updates, seconds, loss, bits per character, …"""
+        """One row per validation interval: updates, seconds, loss, bits per character, …"""
         path = self.folder / "history.csv"
         with reading(path), path.open(encoding="utf-8", newline="") as file:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]

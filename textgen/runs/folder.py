@@ -5,7 +5,7 @@ manifest.json     seeds, versions, hardware, corpus and split hashes, the comman
 tokenizer.json    the fitted tokenizer
 memory.json       the parameters of the memory of the document, if there is one
 model.weights.h5  the best weights, in Keras' own format
-history.csv       one row per round of training
+history.csv       one row per validation interval
 metrics.json      the interface other programs read (experiments/notes/metrics.md)
 bits.csv          bits of every held-out document
 tokens.npz        bits of every token of the test documents

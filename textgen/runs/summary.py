@@ -145,8 +145,8 @@ def _training(metrics: dict[str, Any]) -> str:
         f"{t['parameters']:,} parameters; {t['updates']:,} updates, {t['characters']:,} characters "
         f"({t['characters'] / t['characters_of_training_text']:.1f} times the training text) in "
         f"{t['seconds']:.0f} seconds after {t['preparation_seconds']:.0f} of preparation, and "
-        f"{t['validation_seconds']:.0f} of validation. Best round "
-        f"{t['best_round']} of {t['rounds']}. Context: {metrics['context']}.\n"
+        f"{t['validation_seconds']:.0f} of validation. Best validation "
+        f"{t['best_interval']} of {t['intervals']}. Context: {metrics['context']}.\n"
     )
 
 

@@ -80,7 +80,7 @@ def train(
     resumed = share.agree(stored is not None)
     trainer, schedule = compiled(
         network, experiment, windows, replace(engine, kernel=progress.kernel),
-        min(UPDATES_PER_CALL, progress.updates_per_round),
+        min(UPDATES_PER_CALL, progress.updates_per_interval),
     )  # fmt: skip
     if not resumed and settings.seconds:
         _calibrate(progress, trainer, schedule, windows, experiment)
@@ -96,9 +96,9 @@ def train(
         log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)]
         trainer.fit(
             dataset(windows, settings.batch, experiment.seed, progress.updates),
-            epochs=progress.rounds,
+            epochs=progress.intervals,
             initial_epoch=len(progress.history),
-            steps_per_epoch=progress.updates_per_round,
+            steps_per_epoch=progress.updates_per_interval,
             verbose=0,
             shuffle=False,
             callbacks=[monitor, *callbacks(trainer, progress), *log[: share.chief]],
@@ -242,14 +242,14 @@ def characters_per_update(
 
 
 def _divide(progress: Progress, updates: int, settings: Training) -> None:
-    """Rounds of whole calls, as near to ``updates`` in all as that allows."""
+    """Validation intervals of whole calls, as near to ``updates`` in all as that allows."""
     if updates < UPDATES_PER_CALL:
-        progress.rounds, progress.updates_per_round = 1, max(1, updates)
+        progress.intervals, progress.updates_per_interval = 1, max(1, updates)
         return
     calls = round(updates / UPDATES_PER_CALL)
     each = math.ceil(calls / settings.validations)
-    progress.rounds = round(calls / each)
-    progress.updates_per_round = each * UPDATES_PER_CALL
+    progress.intervals = round(calls / each)
+    progress.updates_per_interval = each * UPDATES_PER_CALL
 
 
 def dataset(windows: Windows, batch: int, seed: int, start: int) -> Any:

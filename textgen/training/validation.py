@@ -1,4 +1,4 @@
-"""What happens after each round of a training: validation, checkpoint, patience."""
+"""What ends each validation interval of a training: validation, checkpoint, patience."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ ROWS, STREAM = 64, 2000
 @dataclass
 class Progress:
     """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
-    in bits per character; ``history`` has one row a round, that is between two validations."""
+    in bits per character; ``history`` has one row a validation interval."""
 
     kernel: str = "fused"
-    updates_per_round: int = 0
-    rounds: int = 0
+    updates_per_interval: int = 0
+    intervals: int = 0
     updates: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
     characters_per_update: float = 0.0
     calibration_seconds_per_update: float | None = None
     best: float = math.inf
-    best_round: int = 0
+    best_interval: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def updates_planned(self) -> int:
-        return self.updates_per_round * self.rounds
+        return self.updates_per_interval * self.intervals
 
 
 class Monitor(keras.callbacks.Callback):
-    """After each round: validation, best weights, checkpoint, patience; NaN at any update."""
+    """After each interval: validation, best weights, checkpoint, patience; NaN at any update."""
 
     def __init__(
         self,
@@ -73,7 +73,9 @@ class Monitor(keras.callbacks.Callback):
 
     def out_of_patience(self) -> bool:
         patience = self.settings.patience
-        return bool(patience) and len(self.progress.history) - self.progress.best_round >= patience
+        return (
+            bool(patience) and len(self.progress.history) - self.progress.best_interval >= patience
+        )
 
     def validate(self) -> float:
         """Bits per character of the validation split, in parallel streams that each begin with an
@@ -106,21 +108,21 @@ class Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         assert logs is not None
         progress, now = self.progress, time.perf_counter
-        progress.updates += progress.updates_per_round
+        progress.updates += progress.updates_per_interval
         progress.seconds += now() - self._start
         start = now()
         share = self.trainer.share
         with self.trainer.averaged():
             validation = share.agree(self.validate() if share.chief else None)
             if validation < progress.best or not self.best:
-                progress.best, progress.best_round = validation, epoch + 1
+                progress.best, progress.best_interval = validation, epoch + 1
                 weights = self.trainer.network.get_weights()
                 self.best = {f"best{i}": w for i, w in enumerate(weights)}
         progress.validation_seconds += now() - start
         logs["validation_bits_per_character"] = validation
         progress.history.append(
             {
-                "round": epoch + 1,
+                "interval": epoch + 1,
                 "updates": progress.updates,
                 "seconds": progress.seconds,
                 "loss": float(logs["loss"]),
