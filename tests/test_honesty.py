@@ -222,7 +222,8 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, object
     (scored,) = score_documents(objective, network, tokenizer, [Document("d", text)])
     sent, received = there_and_back(tokenizer, objective, network, text)
     assert received == text
-    assert sent == pytest.approx(scored.model + scored.spelling_bits, rel=0.01)
+    beyond = sent - (scored.model + scored.spelling_bits)
+    assert -1 < beyond <= 64  # whole words of 32 bits, and one to end with
     assert scored.spelling_bits > 0
 
 

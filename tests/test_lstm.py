@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textgen.models.backbones.lstm import unrolled
 from textgen.models.backbones.lstm.layer import FusedLSTM
 
 SHAPE = (5, 13, 7)
@@ -79,17 +78,3 @@ def test_a_kernel_is_for_training_only():
     fused.kernel = "fused"
     expected, *_ = fused(inputs, initial_state=states)
     np.testing.assert_array_equal(scored, expected)
-
-
-def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
-    shapes = [(6, 5), (5, 9), (9,)]
-    values = [tf.random.stateless_normal(shape, [4, i]) for i, shape in enumerate(shapes)]
-    weights = tf.random.stateless_normal((6, 9), [5, 5])
-    found = []
-    for product in (unrolled.product, lambda x, w, b: x @ w + b):
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            loss = tf.reduce_sum(tf.cast(product(*values), tf.float32) * weights)
-        found.append(tape.gradient(loss, values))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, atol=0.02 * float(tf.reduce_max(tf.abs(b))))

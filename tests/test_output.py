@@ -9,6 +9,7 @@ from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
 from textgen.evaluation.likelihood import Stepper, rows_at_once, score_step, token_bits
+from textgen.models import output
 from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
@@ -178,3 +179,17 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
         np.testing.assert_allclose(a, b, atol=1e-5)
     monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 1)
     assert rows_at_once(network, 6, 32) == 1
+
+
+def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
+    shapes = [(6, 5), (5, 9), (9,)]
+    values = [tf.random.stateless_normal(shape, [4, i]) for i, shape in enumerate(shapes)]
+    weights = tf.random.stateless_normal((6, 9), [5, 5])
+    found = []
+    for product in (output._low_product, lambda x, w, b: x @ w + b):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            loss = tf.reduce_sum(tf.cast(product(*values), tf.float32) * weights)
+        found.append(tape.gradient(loss, values))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.02 * float(tf.reduce_max(tf.abs(b))))

@@ -270,7 +270,7 @@ def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
         networks.append([before, inner(trainer, *rest), trainer.arrays()])
         return networks[0][1]
 
-    monkeypatch.setattr(loop, "time_updates", watched)
+    monkeypatch.setattr("textgen.training.time_updates", watched)
     found = calibration.measure(config.load_experiment(tmp_path / "char.toml"), seconds=0.1)
     assert found["seconds_per_update"] > 0
     before, _, after = networks[0]

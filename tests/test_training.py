@@ -72,10 +72,10 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
     """With dropout, optimizer moments, averages, carried states and the order of the data."""
     settings = Training(**SETTINGS, ema_decay=0.9)
     model = {**model, "dropout": 0.3, "units": (10, 8)}
-    whole, *_, progress = fit(tmp_path / "a", objective, settings, **model)
+    whole, progress = fit(tmp_path / "a", objective, settings, **model)
     with pytest.raises(Stop):
         fit(tmp_path / "b", objective, settings, stop_after=1, **model)
-    again, *_, resumed = fit(tmp_path / "b", objective, settings, seed=7, **model)
+    again, resumed = fit(tmp_path / "b", objective, settings, seed=7, **model)
     for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -89,8 +89,8 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
 @pytest.mark.parametrize("model", [{}, ADAPTIVE, TIED], ids=["softmax", "adaptive", "tied"])
 def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel, closeness, model):
     settings = Training(updates=20, batch=4, validations=1)
-    plain, _, expected = fit(tmp_path / "plain", NextToken(8), settings, **model)
-    network, _, progress = fit(
+    plain, expected = fit(tmp_path / "plain", NextToken(8), settings, **model)
+    network, progress = fit(
         tmp_path / "other", NextToken(8), settings, kernel=kernel, threads=2, **model
     )
     assert progress.best == pytest.approx(expected.best, abs=closeness)
@@ -102,7 +102,7 @@ def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel,
 def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
     settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
     model = {**ADAPTIVE, "dropout": 0.4, "units": (12, 8)}
-    *_, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
+    _, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
     assert progress.best < np.log2(CODEC.size)
 
 
@@ -111,7 +111,7 @@ def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
 def test_every_kernel_trains_with_normalisation(tmp_path, kernel, normalisation):
     settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
     model = {"normalisation": normalisation, "units": (12, 8)}
-    network, _, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
+    network, progress = fit(tmp_path, NextToken(8), settings, kernel=kernel, threads=2, **model)
     assert progress.best < np.log2(CODEC.size)
     for weight in network.non_trainable_weights:
         assert not np.array_equal(weight, np.full(weight.shape, weight.name == "moving_variance"))
@@ -119,10 +119,10 @@ def test_every_kernel_trains_with_normalisation(tmp_path, kernel, normalisation)
 
 def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
     settings = Training(updates=3, batch=4, validations=1, schedule="constant", warmup=0.0)
-    last, *_ = fit(tmp_path / "last", NextToken(8), settings)
-    first, *_ = fit(tmp_path / "first", NextToken(8), replace(settings, updates=1))
-    second, *_ = fit(tmp_path / "second", NextToken(8), replace(settings, updates=2))
-    kept, _, progress = fit(tmp_path / "kept", NextToken(8), replace(settings, ema_decay=0.75))
+    last, _ = fit(tmp_path / "last", NextToken(8), settings)
+    first, _ = fit(tmp_path / "first", NextToken(8), replace(settings, updates=1))
+    second, _ = fit(tmp_path / "second", NextToken(8), replace(settings, updates=2))
+    kept, progress = fit(tmp_path / "kept", NextToken(8), replace(settings, ema_decay=0.75))
     weights = (each.get_weights() for each in (first, second, last, kept))
     for one, two, three, average in zip(*weights, strict=True):
         expected = 0.75 * (0.75 * one + 0.25 * two) + 0.25 * three
@@ -134,7 +134,7 @@ def test_a_training_that_goes_on_keeps_its_kernel(tmp_path):
     settings = Training(updates=20, batch=4, validations=2)
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1, kernel="unrolled_bfloat16")
-    *_, progress = fit(tmp_path, NextToken(8), settings, kernel="fused")
+    _, progress = fit(tmp_path, NextToken(8), settings, kernel="fused")
     assert progress.kernel == "unrolled_bfloat16"
     assert progress.updates == 20
 
@@ -158,7 +158,7 @@ def test_the_weights_of_the_best_interval_are_left_not_the_last(tmp_path, monkey
         return next(figures)
 
     monkeypatch.setattr(Monitor, "validate", validate)
-    network, _, progress = fit(tmp_path, NextToken(8), Training(**SETTINGS))
+    network, progress = fit(tmp_path, NextToken(8), Training(**SETTINGS))
     assert (progress.best, progress.best_interval) == (1.0, 2)
     for kept, best, last in zip(network.get_weights(), *weights[1:], strict=True):
         np.testing.assert_array_equal(kept, best)
@@ -187,14 +187,14 @@ def test_a_repeated_token_counts_once_in_the_norm_of_the_gradient():
     [({"updates": 47}, 50), ({"characters": 4 * 8 * 30}, 30), ({"updates": 3}, 3)],
 )
 def test_a_budget_becomes_updates(tmp_path, budget, updates):
-    *_, progress = fit(tmp_path, NextToken(8), Training(batch=4, validations=5, **budget))
+    _, progress = fit(tmp_path, NextToken(8), Training(batch=4, validations=5, **budget))
     assert progress.updates == progress.updates_planned
     assert progress.updates == pytest.approx(updates, rel=0.12)
 
 
 def test_seconds_become_a_fixed_number_of_updates(tmp_path):
     settings = Training(seconds=1.0, batch=4, validations=2)
-    *_, progress = fit(tmp_path, NextToken(8), settings)
+    _, progress = fit(tmp_path, NextToken(8), settings)
     per_update = progress.calibration_seconds_per_update
     assert per_update > 0
     assert progress.updates == pytest.approx(1.0 / per_update, rel=0.2, abs=20)
@@ -218,7 +218,7 @@ def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned
         fit(tmp_path, NextToken(8), settings, stop_after=1)
     planned = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())
     monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
-    *_, progress = fit(tmp_path, NextToken(8), settings)
+    _, progress = fit(tmp_path, NextToken(8), settings)
     assert progress.updates == planned["intervals"] * planned["updates_per_interval"]
 
 
@@ -226,7 +226,7 @@ def test_patience_ends_a_training_that_gets_no_better(tmp_path):
     settings = Training(
         updates=200, batch=4, validations=20, patience=2, optimizer="sgd", learning_rate=1e-9
     )
-    *_, progress = fit(tmp_path, NextToken(8), settings)
+    _, progress = fit(tmp_path, NextToken(8), settings)
     assert len(progress.history) < 20
     assert len(progress.history) - progress.best_interval == 2
 

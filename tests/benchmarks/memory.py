@@ -49,7 +49,7 @@ length = 100
 """
 RUN = """
 import resource
-from textgen.run import run
+from textgen.runs import run
 run({file!r}, runs_folder={runs!r}, quiet=True)
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

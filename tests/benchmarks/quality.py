@@ -32,7 +32,7 @@ WANTED = Target(at_most=-0.03)
 
 
 def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
-    from textgen.run import run
+    from textgen.runs import run
 
     seed = 0
 
