@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import io
+import itertools
 import os
 import random
 import subprocess
@@ -171,6 +172,23 @@ def _memory_is_given_back():
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def in_turn(**axes: list) -> pytest.MarkDecorator:
+    """Parametrize a test by two axes: every value of the longer one with one of the shorter one, in
+    turn. All other pairs are marked ``full``."""
+    shorter = min(map(len, axes.values()))
+    return pytest.mark.parametrize(
+        tuple(axes),
+        [
+            pytest.param(
+                *(value for _, value in pair),
+                id="-".join(repr(value) for _, value in pair),
+                marks=() if pair[0][0] % shorter == pair[1][0] % shorter else pytest.mark.full,
+            )
+            for pair in itertools.product(*map(enumerate, axes.values()))
+        ],
+    )
 
 
 def tiny_experiment(objective, network, training) -> SimpleNamespace:

@@ -9,7 +9,7 @@ import constriction
 import numpy as np
 import pytest
 from coding import there_and_back
-from conftest import POLICIES, made_up, made_up_memory, tiny_model
+from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import (
@@ -39,11 +39,12 @@ OBJECTIVES = [
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+each_objective_and_normalisation = in_turn(
+    objective=OBJECTIVES, normalisation=["none", "layer", "batch"]
+)
 
 
-@each_normalisation
-@each_objective
+@each_objective_and_normalisation
 def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisation):
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     size, n = 4, 4
@@ -61,8 +62,7 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisatio
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
-@each_normalisation
-@each_objective
+@each_objective_and_normalisation
 def test_later_tokens_do_not_change_earlier_probabilities(objective, normalisation):
     network = tiny_model(objective, 9, normalisation=normalisation)
     random = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_documents_are_scored_independently_of_each_other(objective):
 
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5, 6)], ids=repr)
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
-    text = made_up(60, 3)[:2000]
+    text = made_up(60, 3)[:800]
     tokenizer = Characters().fit([made_up(100, 4)])
     assert not tokenizer.unknown(text)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
@@ -112,7 +112,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
         encoder.encode(token, _categorical(stepper))
         stepper.append(token)
     compressed = encoder.get_compressed()
-    assert 32 * len(compressed) == pytest.approx(float(bits.sum()), rel=0.01)
+    assert -1 < 32 * len(compressed) - bits.sum() <= 64  # whole words of 32 bits, and one more
 
     decoder, stepper = constriction.stream.queue.RangeDecoder(compressed), Stepper(
         objective, network
@@ -174,11 +174,9 @@ TOKENIZERS = [
     Words(Unk(), case="factored"),
 ]
 CACHE = made_up_memory(0, 1, 3)
-each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 
 
-@each_tokenizer
-@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (0, 4, 5)], ids=repr)
+@in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (0, 4, 5)])
 def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     """Of texts, not of tokens: whatever a token hides has been paid for."""
     tokenizer = config.fit(["a ab  b abb a ab b bab a a ab", "ab a b"], ["a ba ab aab"], 1)
@@ -211,12 +209,11 @@ def favour_short(network):
     dense.set_weights([kernel, bias])
 
 
-@each_tokenizer
-@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
+@in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (1, 3, 5)])
 def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, objective):
     training = made_up(150, 4)
     tokenizer = config.fit([training], [made_up(60, 5).replace("gull", "puffin")], 1)
-    text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:2000]
+    text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:800]
     text = text.replace("e", "é", 1)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
     (scored,) = score_documents(objective, network, tokenizer, [Document("d", text)])
@@ -227,8 +224,7 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, object
     assert scored.spelling_bits > 0
 
 
-@each_tokenizer
-@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5)], ids=repr)
+@in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (1, 3, 5)])
 def test_a_uniform_model_costs_log2_of_the_vocabulary_a_token(config, objective):
     tokenizer = config.fit([made_up(40, 4)], [made_up(10, 5)], 1)
     network = tiny_model(objective, tokenizer.size, scale=0.0)

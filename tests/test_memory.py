@@ -228,7 +228,7 @@ def test_nothing_to_tune_on_leaves_the_start():
     ids=repr,
 )  # fmt: skip
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
-    text = made_up(60, 3)[:1500]
+    text = made_up(60, 3)[:600]
     tokenizer = Characters().fit([made_up(100, 4)])
     network = tiny_model(objective, tokenizer.size)
     memory = made_up_memory(1, 3, 5)
@@ -238,7 +238,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     assert cached.saved == pytest.approx(plain.model - cached.model, rel=1e-5)
     sent, received = there_and_back(tokenizer, objective, network, text, memory)
     assert received == text
-    assert sent == pytest.approx(cached.model, rel=0.01)
+    assert -1 < sent - cached.model <= 64  # whole words of 32 bits, and one more
 
 
 @pytest.mark.parametrize("orders", [(2, 1), (1, 1), (-1,), (65,)])
