@@ -63,7 +63,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     assert metrics["training"]["preparation_seconds"] > 0
     assert any("spaCy" in data for data in metrics["extra_data"])
     assert "Extra data" in summary
-    assert "EXTRA DATA" in done.out
+    assert "uses external resources" in done.out
 
     again = [
         textgen("generate", folder, "--length", 300, "--seed", 3, "--temperature", 1.2, *options)

@@ -80,7 +80,7 @@ class Screen:
     def prepared(self, seconds: float, extra_data: Sequence[str], vectors: Vectors) -> None:
         self.say(f"  preparation {seconds:.1f} s, counted in a budget of seconds")
         for data in extra_data:
-            self.say(f"  EXTRA DATA: {data}")
+            self.say(f"  uses external resources: {data}")
         for word, near in (vectors.neighbours or {}).items():
             self.say(f"  nearest to {word}: {', '.join(near)}")
 
