@@ -23,18 +23,21 @@ CODE_POINTS = 0x110000
 
 
 class Writing:
-    """Encodes what it is told."""
+    """Encodes what it is told; ``bits`` is what that takes without rounding to whole words."""
 
     def __init__(self):
         self._coder = constriction.stream.queue.RangeEncoder()
+        self.bits = 0.0
 
     def choose(self, probabilities, index):
+        self.bits -= np.log2(probabilities[index] / np.sum(probabilities))
         self._coder.encode(
             index, constriction.stream.model.Categorical(probabilities, perfect=False)
         )
         return index
 
     def code_point(self, point):
+        self.bits += np.log2(CODE_POINTS)
         self._coder.encode(point, constriction.stream.model.Uniform(CODE_POINTS))
         return point
 
@@ -164,7 +167,8 @@ def dropped_tokens(tokenizer, text):
 
 
 def there_and_back(tokenizer, objective, network, text, memory=None):
-    """(bits on the wire, decoded text) of ``text`` under a model, perhaps with a memory of it."""
+    """(bits on the wire, those without rounding, decoded text) of ``text`` under a model, perhaps
+    with a memory of it."""
     encoded = tokenizer.encode(text)
     writing = Writing()
     stepper = Stepper(objective, network, memory)
@@ -173,4 +177,4 @@ def there_and_back(tokenizer, objective, network, text, memory=None):
     stepper = Stepper(objective, network, memory)
     tokens, surfaces = walk(Reading(compressed), tokenizer, stepper, None, [])
     again = EncodedDocument(np.array(tokens), tuple(surfaces), np.zeros(0), 0, 0, 0)
-    return 32 * len(compressed), tokenizer.decode(again)
+    return 32 * len(compressed), writing.bits, tokenizer.decode(again)

@@ -32,7 +32,7 @@ def coded(folder: str | Path) -> dict[str, Any]:
     document = max(loaded.test, key=lambda d: len(d.text))
     text = document.text[:CHARACTERS]
     (claimed,) = run.score_documents([Document(document.name, text)])
-    sent, received = there_and_back(run.tokenizer, run.objective, run.network, text, run.memory)
+    sent, _, received = there_and_back(run.tokenizer, run.objective, run.network, text, run.memory)
     bits = claimed.model + claimed.spelling_bits
     if received != text:
         raise SystemExit(f"{folder}: the decoder gave another text")
