@@ -203,3 +203,18 @@ def test_a_worker_with_other_text_or_versions_or_tokens_is_refused(
     monkeypatch.setattr(Share, "agree", lambda share, value: "another")
     with pytest.raises(TextgenError, match=r"fitted tokenizer"):
         distributed.check_alike(ALONE, {"a": 1})
+
+
+def test_workers_compare_versions_under_every_flavour_of_tensorflow(monkeypatch):
+    """tensorflow-cpu has the same module under another name of a distribution."""
+    expected, inner = distributed._versions(), distributed.metadata.version
+
+    def version(name):
+        if name == "tensorflow":
+            raise distributed.metadata.PackageNotFoundError(name)
+        return expected["tensorflow"] if name == "tensorflow-cpu" else inner(name)
+
+    there = {"tensorflow": ["tensorflow-cpu"]}
+    monkeypatch.setattr(distributed.metadata, "packages_distributions", lambda: there)
+    monkeypatch.setattr(distributed.metadata, "version", version)
+    assert distributed._versions() == expected

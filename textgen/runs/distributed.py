@@ -117,6 +117,9 @@ def _different(rank: int, found: str) -> TextgenError:
 
 
 def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("tensorflow", "keras")} | {
-        "textgen": textgen.__version__
+    tensorflow = metadata.packages_distributions()["tensorflow"][0]  # tensorflow-cpu, …
+    return {
+        "tensorflow": metadata.version(tensorflow),
+        "keras": metadata.version("keras"),
+        "textgen": textgen.__version__,
     }
