@@ -97,10 +97,7 @@ def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     stored = folder / "experiment.toml"
     if stored.exists() and (overwrite or stored_experiment(folder).resolved != experiment.resolved):
         for path in folder.iterdir():
-            if path not in (
-                folder / LOCK,
-                stored,
-            ):  # else it would be no run's folder
+            if path not in (folder / LOCK, stored):  # without the latter it is no run's folder
                 _remove(path)
     write_experiment(stored, experiment)
 

@@ -53,7 +53,8 @@ def load_memory(folder: Path, experiment: Experiment) -> Memory | None:
 
 
 def load_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer) -> Any:
-    """The trained network of a run; starts TensorFlow.
+    """The trained network of a run, built from the experiment, with the saved weights: nothing
+    else is read. Starts TensorFlow.
 
     Raises:
         TextgenError: it is damaged.
@@ -61,11 +62,6 @@ def load_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer) -> 
     from textgen.core import start_tensorflow
 
     start_tensorflow(experiment.training.threads, experiment.training.deterministic)
-    return _load_network(folder, experiment, tokenizer)
-
-
-def _load_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer) -> Any:
-    """A network built from the experiment, with the saved weights: nothing else is read."""
     network = experiment.objective.build(experiment.backbone, tokenizer.size)
     try:
         network.load_weights(folder / WEIGHTS)

@@ -13,11 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core import TextgenError
-from textgen.models import (
-    Objective,
-    cross_entropy,
-    restarted,
-)
+from textgen.models import Objective, cross_entropy, restarted
 from textgen.training.strategy import ALONE, Share
 
 LOG2E = 1 / math.log(2)
@@ -52,11 +48,13 @@ class Trainer(keras.Model):
         network, objective: the model.
         batch: rows of a batch.
         loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
-        tail_share: of a two-level output, how much of the training text is in the tail.
+        tail_share: of an adaptive softmax, how much of the training text is in the tail.
+        kernel: one of the network's ``kernels``.
+        threads: rows of a batch are dealt out to so many.
         share, replica: what this process does of the training, and which of its devices this is.
 
     Raises:
-        TextgenError: settings that :func:`check` refuses.
+        TextgenError: settings that :func:`check_trainable` refuses.
     """
 
     def __init__(
