@@ -53,6 +53,42 @@ def _environment(tmp_path_factory):
     os.environ.pop("TEXTGEN_DATA", None)
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     backend.start_tensorflow()
+    compile_where_it_is_tested()
+
+
+COMPILE = [False]
+"""Whether graphs made from now on are compiled by XLA."""
+
+
+def compile_where_it_is_tested() -> None:
+    """Compiling a tiny network takes far longer than running it. Of what the tests run in this
+    process, only what has the mark ``xla`` is compiled; elsewhere the same graphs run plain."""
+    import tensorflow as tf
+
+    from textgen.models import dropout, output  # noqa: F401 - decorated when imported
+    from textgen.models.backbones.lstm import unrolled  # noqa: F401
+
+    function = tf.function
+
+    def plain(*arguments, jit_compile=None, **settings):
+        return function(*arguments, jit_compile=jit_compile and COMPILE[0], **settings)
+
+    tf.function = plain
+
+
+SLOWEST = "distributed study training compare run_words run outside_package honesty".split()
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first, so that no worker is left alone with one."""
+    names = [f"test_{name}" for name in SLOWEST]
+    items.sort(key=lambda item: (*names, item.path.stem).index(item.path.stem))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    COMPILE[0] = item.get_closest_marker("xla") is not None
+    return (yield)
 
 
 def made_up(sentences: int, seed: int) -> str:

@@ -13,6 +13,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from conftest import compile_where_it_is_tested, made_up, tiny_experiment, tiny_model
+
 from textgen.core import TextgenError, Training, start_tensorflow
 
 STOP = 1
@@ -23,7 +25,6 @@ def train(strategy: str, folder: Path, stop) -> None:
     """Train without and with an interruption by ``stop``, a function, before round STOP."""
     import keras
     import numpy as np
-    from conftest import made_up, tiny_experiment, tiny_model
 
     from textgen.models.backbones.recurrent import Adaptive
     from textgen.models.objectives.stepwise import NextToken
@@ -72,6 +73,7 @@ def on_ray(folder: Path, rank: int) -> None:
     """One worker's part. The second is killed before the chief's last round; when all is done the
     first is refused, and the workers must not be started again for that."""
     start_tensorflow(1, parts=True)
+    compile_where_it_is_tested()
     with (folder / f"starts{rank}").open("a") as file:
         file.write("x")
 
@@ -86,6 +88,7 @@ def on_ray(folder: Path, rank: int) -> None:
 
 def main(folder: Path) -> None:
     start_tensorflow(1, parts=True)
+    compile_where_it_is_tested()
     import tensorflow as tf
 
     processor = tf.config.list_physical_devices("CPU")[0]

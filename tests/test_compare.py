@@ -31,6 +31,13 @@ WORDS = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_samples_are_scored():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generated, "SCORED", 3)
+        yield
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, corpus_folder) -> Path:
     """Two seeds of a character arm and one of a word arm, finished."""

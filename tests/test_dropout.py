@@ -7,6 +7,8 @@ import tensorflow as tf
 from textgen.models.backbones.lstm.layer import FusedLSTM
 from textgen.models.dropout import HashedDropout
 
+pytestmark = pytest.mark.xla
+
 
 def mask(layer, shape=(200, 300), jit=True):
     run = tf.function(lambda x: layer(x, training=True), jit_compile=jit)

@@ -95,6 +95,7 @@ def test_documents_are_scored_independently_of_each_other(objective):
         np.testing.assert_allclose(alone, bits, atol=1e-5)
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5, 6)], ids=repr)
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     text = made_up(60, 3)[:800]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from textgen.models.backbones.lstm.layer import FusedLSTM
 
+pytestmark = pytest.mark.xla
 SHAPE = (5, 13, 7)
 UNITS = 11
 

@@ -151,6 +151,7 @@ def _scoring_uses_the_cache(folder, metrics, without=0.0):
     assert bits / unit == pytest.approx(told + without, abs=1e-5)
 
 
+@pytest.mark.xla
 def test_a_killed_run_goes_on_and_ends_with_the_same_figures(textgen, experiment_file, tmp_path):
     """SIGKILL after the first checkpoint, then the same command again."""
     command = [sys.executable, "-m", "textgen.run", str(experiment_file)]

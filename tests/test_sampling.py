@@ -9,7 +9,7 @@ from textgen.models import sampler as sampling
 from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
-from textgen.models.sampler import CHUNK, FREE, Sampler
+from textgen.models.sampler import FREE, Sampler
 
 SIZE = 9
 OBJECTIVES = [
@@ -22,7 +22,16 @@ OBJECTIVES = [
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 
 
-@pytest.fixture(params=[0, sampling.SHORT], ids=["compiled", "plain"])
+@pytest.fixture(autouse=True)
+def _short_chunks(monkeypatch):
+    """A loop always goes through a whole chunk."""
+    monkeypatch.setattr(sampling, "CHUNK", 16)
+
+
+@pytest.fixture(
+    params=[pytest.param(0, marks=pytest.mark.xla, id="compiled"),
+            pytest.param(sampling.SHORT, id="plain")]
+)  # fmt: skip
 def both_loops(request, monkeypatch):
     monkeypatch.setattr(sampling, "SHORT", request.param)
 
@@ -52,7 +61,7 @@ def test_a_seed_repeats_a_sample_and_another_does_not(objective):
 def test_zero_temperature_follows_the_scored_distribution(objective):
     """Greedy choices, across block ends and chunk ends, are those of the step-by-step model."""
     network = tiny_model(objective, SIZE)
-    length = CHUNK + 9
+    length = sampling.CHUNK + 9
     (greedy,), _ = Sampler(objective, network).draw(free(1, length), temperature=0.0)
     stepper = Stepper(objective, network)
     for token in greedy:

@@ -39,7 +39,7 @@ def test_all_words_outside_the_vocabulary_sum_to_one(name, pooled):
     model = speller(pooled=pooled, order=3)
     never = "☃"  # its class of characters is summed over through the escape
     total = 0.0
-    for word in strings("ab" + never, 9):
+    for word in strings("ab" + never, 8):
         if word not in VOCABULARY:
             total += 2 ** -(model.bits(word, name) - CHARACTER_BITS * word.count(never))
     assert total <= 1 + 1e-9
@@ -145,7 +145,7 @@ def after(model, words, name="A"):
 def test_whatever_came_earlier_the_words_sum_to_one(before):
     model = speller(order=3, memory=(0.6, 2.0))
     earlier, total = after(model, before), 0.0
-    for word in strings("ab☃", 9):
+    for word in strings("ab☃", 8):
         if word not in VOCABULARY:
             bits = model.bits(word, "A", earlier) - CHARACTER_BITS * word.count("☃")
             total += 2**-bits

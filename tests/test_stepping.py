@@ -11,6 +11,7 @@ from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 
+pytestmark = pytest.mark.xla
 SIZE, ROWS, STEPS = 11, 2, 5
 EMBEDDED = {"input": "embedding", "embedding_size": 5}
 CASES = {
