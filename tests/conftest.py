@@ -76,7 +76,7 @@ def compile_where_it_is_tested() -> None:
     tf.function = plain
 
 
-SLOWEST = "distributed study training compare run_words run outside_package honesty".split()
+SLOWEST = "distributed training study run honesty compare run_words outside_package".split()
 
 
 def pytest_collection_modifyitems(items):

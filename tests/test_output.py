@@ -23,9 +23,9 @@ EMBEDDED = {"input": "embedding", "embedding_size": 7, "dropout": 0.25}
 each_objective = pytest.mark.parametrize(
     "objective",
     [
-        NextToken(window=6),
+        pytest.param(NextToken(window=6), marks=pytest.mark.xla),
         Shifted(window=5, shift=3),
-        EncoderDecoder(read=4, write=6),
+        pytest.param(EncoderDecoder(read=4, write=6), marks=pytest.mark.xla),
         EncoderDecoder(read=4, write=6, feedback=False),
     ],
     ids=repr,
@@ -70,7 +70,6 @@ def test_the_logits_are_log_probabilities_of_a_distribution(objective, output):
     assert Stepper(objective, network).probabilities().shape == (SIZE,)
 
 
-@pytest.mark.xla
 @each_objective
 @pytest.mark.parametrize(
     "model",
@@ -103,7 +102,6 @@ def test_a_batch_without_a_token_of_the_tail_is_scored_too():
     np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
 
 
-@pytest.mark.xla
 @each_output
 @each_objective
 def test_the_gradient_is_that_of_the_full_logits(objective, output):

@@ -61,10 +61,14 @@ def run_folder(installed, corpus_folder, tmp_path_factory):
     return home / "runs" / "elman"
 
 
-def command(home, installed, *arguments):
+def command(home, installed, name, *arguments):
+    return python(home, installed, "-m", f"textgen.{name}", *arguments)
+
+
+def python(home, installed, *arguments):
     path = os.pathsep.join(filter(None, [installed and str(installed), PYTHONPATH]))
     return subprocess.run(
-        [sys.executable, "-m", f"textgen.{arguments[0]}", *map(str, arguments[1:])],
+        [sys.executable, *map(str, arguments)],
         cwd=home, env={**os.environ, "PYTHONPATH": path},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
@@ -75,12 +79,17 @@ def test_every_command_uses_what_the_package_brings(run_folder, installed):
     metrics = json.loads((run_folder / "metrics.json").read_text())
     bits = metrics["test"]["bits_per_character"]
     assert 0 < bits["spelling"] < bits["total"] < 6
-    written = command(home, installed, "generate", run_folder, "--length", "60", "--marked")
-    assert written.returncode == 0, written.stderr
-    scored = command(home, installed, "score", run_folder, "--text", "The tide left.", "--json")
-    assert json.loads(scored.stdout)["total"] > 0
-    compared = command(home, installed, "compare", run_folder, "--quiet")
-    assert compared.returncode == 0, compared.stderr
+    code = (  # as the console script does, one after another: TensorFlow is loaded once
+        "from textgen.cli import main\n"
+        f"folder = {str(run_folder)!r}\n"
+        "assert main(['generate', folder, '--length', '60', '--marked']) == 0\n"
+        "assert main(['compare', folder, '--quiet']) == 0\n"
+        "print()\n"
+        "assert main(['score', folder, '--text', 'The tide left.', '--json']) == 0\n"
+    )
+    done = python(home, installed, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["total"] > 0
     (report,) = (home / "reports").iterdir()
     assert "exclamation marks" in (report / "index.html").read_text(encoding="utf-8")
 

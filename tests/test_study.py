@@ -45,6 +45,7 @@ seconds = 77
 batch = 8
 learning_rate = 1e-2
 validations = 10
+kernel = "fused"
 [sampling]
 length = 60
 samples = 1

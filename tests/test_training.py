@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made_up, tiny_experiment, tiny_model
+from conftest import in_turn, made_up, tiny_experiment, tiny_model
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
@@ -68,9 +68,9 @@ TIED = {**ADAPTIVE, "tied_output": True}
     ("objective", "model"),
     [
         pytest.param(NextToken(8), {}, marks=pytest.mark.xla),
-        (NextToken(8), ADAPTIVE),
+        pytest.param(NextToken(8), ADAPTIVE, marks=pytest.mark.full),
         (Shifted(6, 2), {}),
-        (EncoderDecoder(4, 6), {}),
+        pytest.param(EncoderDecoder(4, 6), {}, marks=pytest.mark.full),
         (EncoderDecoder(4, 6), ADAPTIVE),
         pytest.param(
             NextToken(8),
@@ -96,12 +96,24 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
     assert figures(progress.history) == figures(resumed.history)
 
 
+PLAIN = {}
+
+
+def plainly(folders, key, settings, **model):
+    """The same training on one thread, made once."""
+    if key not in PLAIN:
+        PLAIN[key] = fit(folders.mktemp("plain"), NextToken(8), settings, **model)
+    return PLAIN[key]
+
+
 @pytest.mark.xla
 @pytest.mark.parametrize(("kernel", "closeness"), [("fused", 1e-4), ("unrolled", 1e-4)])
 @pytest.mark.parametrize("model", [{}, ADAPTIVE, TIED], ids=["softmax", "adaptive", "tied"])
-def test_every_kernel_and_any_number_of_threads_learn_the_same(tmp_path, kernel, closeness, model):
+def test_every_kernel_and_any_number_of_threads_learn_the_same(
+    tmp_path, tmp_path_factory, kernel, closeness, model
+):
     settings = Training(updates=20, batch=4, validations=1)
-    plain, expected = fit(tmp_path / "plain", NextToken(8), settings, **model)
+    plain, expected = plainly(tmp_path_factory, repr(model), settings, **model)
     network, progress = fit(
         tmp_path / "other", NextToken(8), settings, kernel=kernel, threads=2, **model
     )
@@ -120,8 +132,7 @@ def test_every_kernel_trains_with_dropout_and_two_levels(tmp_path, kernel):
 
 
 @pytest.mark.xla
-@pytest.mark.parametrize("kernel", LSTM.kernels)
-@pytest.mark.parametrize("normalisation", ["layer", "batch"])
+@in_turn(kernel=LSTM.kernels, normalisation=["layer", "batch"])
 def test_every_kernel_trains_with_normalisation(tmp_path, kernel, normalisation):
     settings = Training(updates=80, batch=4, validations=1, learning_rate=2e-2)
     model = {"normalisation": normalisation, "units": (12, 8)}
@@ -206,7 +217,8 @@ def test_a_budget_becomes_updates(tmp_path, budget, updates):
     assert progress.updates == pytest.approx(updates, rel=0.12)
 
 
-def test_seconds_become_a_fixed_number_of_updates(tmp_path):
+def test_seconds_become_a_fixed_number_of_updates(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.5)
     settings = Training(seconds=1.0, batch=4, validations=2)
     _, progress = fit(tmp_path, NextToken(8), settings)
     per_update = progress.calibration_seconds_per_update
@@ -227,6 +239,7 @@ def test_a_budget_in_characters_knows_how_long_tokens_are():
 def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned(
     tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.5)
     settings = Training(seconds=1.0, batch=4, validations=4)
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1)
