@@ -71,9 +71,11 @@ def millions(number: float, digits: int = 1) -> str:
 
 
 NO_CACHE = " --set memory.orders=[]"
+GONE = ("tokenizer.rare_words.memory=false",)
+"""Settings that runs were made with and that say what always holds today."""
 ON_ONE_CORE = f"{NO_CACHE} --set training.threads=1 --set training.seconds=2000"
 SETTINGS_OF = {
-    "word_count_5": f"word_count_5.toml{NO_CACHE} --set tokenizer.rare_words.memory=false",
+    "word_count_5": f"word_count_5.toml{NO_CACHE}",
     "char_hour": "char_hour.toml",
     "char_hour_dropout": "char_hour.toml --set backbone.dropout=0.3 --name char_hour_dropout",
     "char_hour_weight_drop": "char_hour.toml --set backbone.weight_drop=0.25 "
@@ -115,7 +117,8 @@ def search_table(name: str) -> str:
     rows = [
         [
             f"`{trial}`",
-            ", ".join(f"`{setting}`" for setting in found["settings"]) or "as in the file",
+            ", ".join(f"`{setting}`" for setting in found["settings"] if setting not in GONE)
+            or "as in the file",
             f"{found['validation']:.4f}",
             f"{found['updates']:,}",
             f"{found['milliseconds_per_update']:.1f}",
@@ -276,13 +279,16 @@ def positions_table() -> str:
 def study_table(name: str) -> str:
     """The arms of a study, best first, and the lines beside them."""
     report = result(f"reports/{name}")
-    with_memory = any("memory_saves" in arm["test"] for arm in report["arms"])
+    older = any("memory_saves" in arm["test"] for arm in report["arms"])
+    both = any(arm["test"].get("with_memory") for arm in report["arms"])
 
     def costs(test: dict[str, Any]) -> list[str]:
-        """Interval, model + spelling, and what a memory saves if any arm of the study has one."""
-        saved = test.get("memory_saves")
+        """Interval, model + spelling, and the total with a memory if any arm of the study has one;
+        in older reports, whose totals are with it, what it saves."""
+        saved, remembered = test.get("memory_saves"), test.get("with_memory")
         shown = [f"{test['low']:.3f} to {test['high']:.3f}", split(test)]
-        return [*shown, *[format_number(saved) if saved else ""] * with_memory]
+        shown += [format_number(saved) if saved else ""] * older
+        return shown + [format_number(remembered["total"]) if remembered else ""] * both
 
     rows = []
     for arm in sorted(report["arms"], key=lambda arm: arm["test"]["total"]):
@@ -304,7 +310,8 @@ def study_table(name: str) -> str:
         rows.append([line["label"], format_number(test["total"]), *costs(test), *[""] * 5])
     head = (
         "arm|bpc|95 % interval|model + spelling|"
-        + "memory saves|" * with_memory
+        + "memory saves|" * older
+        + "with memory|" * both
         + "deviation over seeds (number)|replaced|parameters|characters seen|seconds"
     )
     return table(head, rows)
@@ -339,6 +346,8 @@ def training_counts_table() -> str:
 
 def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
     """What a study was asked, and the answers: of all contrasts, or of those of some arms."""
+    asked = [c for c in result(f"reports/{name}")["contrasts"] if not arms or c["first"] in arms]
+    both = any(c.get("with_memory") for c in asked)
     rows = [
         [
             c["question"],
@@ -347,10 +356,11 @@ def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
             f"{c['low']:+.3f} to {c['high']:+.3f}",
             f"{c['p_adjusted']:.3f}",
         ]
-        for c in result(f"reports/{name}")["contrasts"]
-        if not arms or c["first"] in arms
+        + [f"{c['with_memory']['verdict']}, {c['with_memory']['difference']:+.3f}"] * both
+        for c in asked
     ]
-    return table("question|answer|difference, bpc|95 % interval|p (Holm)", rows)
+    head = "question|answer|difference, bpc|95 % interval|p (Holm)" + "|with memory" * both
+    return table(head, rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

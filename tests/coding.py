@@ -9,7 +9,7 @@ from __future__ import annotations
 import constriction
 import numpy as np
 
-from textgen.evaluation.likelihood import Stepper
+from textgen.evaluation.mixture import Stepper
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument
 from textgen.tokenizers.words.rare_words.classes import FittedClasses
 from textgen.tokenizers.words.rare_words.drop import Dropped
@@ -76,7 +76,8 @@ def spelled(coder, speller, name, known, earlier):
             index = 1 if index < 2 and at else index
         index = coder.choose(probabilities, index)
         if index == 0:
-            speller.remember(word, name, earlier)
+            if earlier is not None:
+                speller.remember(word, name, earlier)
             return word
         if index == 1:
             at = known[len(word)] if known is not None else None
@@ -117,9 +118,9 @@ def gap(coder, policy, known, earlier):
         found.append(" " * spaced + spelled(coder, policy.speller, NAME, core, earlier))
 
 
-def walk(coder, tokenizer, stepper, encoded, gaps):
+def walk(coder, tokenizer, stepper, encoded, gaps, memory):
     """All of a document, in the order in which a reader needs it."""
-    tokens, surfaces, earlier = [], [], DocumentCounts()
+    tokens, surfaces, earlier = [], [], DocumentCounts() if memory else None
     known = None if encoded is None else [*encoded.tokens.tolist(), BOUNDARY]
     given = iter(()) if encoded is None else iter(encoded.surfaces)
     dropped = isinstance(getattr(tokenizer, "policy", None), Dropped)
@@ -152,7 +153,7 @@ def leaves_open(tokenizer, token, before):
 
 def dropped_tokens(tokenizer, text):
     """The pieces missing in each gap of a text that lost its rare words."""
-    from textgen.tokenizers.words.tokenizer import pretokenize
+    from textgen.tokenizers.words.pieces import pretokenize
 
     if not (isinstance(tokenizer, WordTokenizer) and isinstance(tokenizer.policy, Dropped)):
         return []
@@ -172,9 +173,9 @@ def there_and_back(tokenizer, objective, network, text, memory=None):
     encoded = tokenizer.encode(text)
     writing = Writing()
     stepper = Stepper(objective, network, memory)
-    walk(writing, tokenizer, stepper, encoded, dropped_tokens(tokenizer, text))
+    walk(writing, tokenizer, stepper, encoded, dropped_tokens(tokenizer, text), memory)
     compressed = writing.words()
     stepper = Stepper(objective, network, memory)
-    tokens, surfaces = walk(Reading(compressed), tokenizer, stepper, None, [])
+    tokens, surfaces = walk(Reading(compressed), tokenizer, stepper, None, [], memory)
     again = EncodedDocument(np.array(tokens), tuple(surfaces), np.zeros(0), 0, 0, 0)
     return 32 * len(compressed), writing.bits, tokenizer.decode(again)

@@ -30,14 +30,12 @@ from textgen.tokenizers.words.rare_words.unk import Unk
 POLICIES = [
     Unk(),
     Unk(recall=False),
-    Unk(memory=True),
     Pos(),
     Pos(tags="noun"),
-    Cluster(clusters=3, epochs=1, memory=True),
+    Cluster(clusters=3, epochs=1),
     Neighbour(epochs=1),
-    Neighbour(epochs=1, same_tag=True, memory=True),
+    Neighbour(epochs=1, same_tag=True),
     Drop(),
-    Drop(memory=True),
     Spell(),
 ]
 """Every rare-word policy; a contract test checks that none is missing."""

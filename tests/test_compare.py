@@ -18,8 +18,8 @@ from textgen.core.study import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
-from textgen.evaluation.likelihood import Stepper
-from textgen.report import arms, breakdown, caveats, data, generated
+from textgen.evaluation.mixture import Stepper
+from textgen.report import arms, breakdown, caveats, data, generated, rows
 from textgen.report.comparison import _joined
 from textgen.report.marking import passage
 from textgen.runs import Run, evaluation
@@ -190,7 +190,7 @@ def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
     (writer,) = arms.group([Run(trained / "words")])
     bits = characters = 0.0
     for document in generated.scored_samples(writer):
-        stepper = Stepper(run.objective, run.network, run.memory)
+        stepper = Stepper(run.objective, run.network)
         encoded = run.tokenizer.encode(document.text)
         for token in encoded.tokens.tolist():
             bits -= np.log2(stepper.probabilities()[token])
@@ -203,7 +203,7 @@ def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
 def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (arm,) = arms.group([Run(trained / "char-1")])
     plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
-    planned, measured = data.arm_row(arm, plan), data.arm_row(arm, None)
+    planned, measured = rows.arm_row(arm, plan), data.arm_row(arm, None)
     (curve,) = planned["curves"]
     assert curve["seconds"] == [7.0 + 0.25 * updates for updates in curve["updates"]]
     training = arm.first.metrics["training"]
@@ -321,8 +321,8 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     plain = units * draw.normal(1.9, 0.1, 11)
     first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
     there = {
-        "a": SimpleNamespace(bits=first, units=units),
-        "b": SimpleNamespace(bits=np.stack([plain] * 3), units=units),
+        "a": SimpleNamespace(bits=first, units=units, remembered=-first),
+        "b": SimpleNamespace(bits=(other := np.stack([plain] * 3)), units=units, remembered=-other),
     }
     expected = significance.compare_arms(first, there["b"].bits, units)
     assert 0.05 / 12 < expected.p < 0.05
@@ -333,6 +333,10 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert found["p_adjusted"] == pytest.approx(p)
         assert (found["low"], found["high"]) == (expected.low, expected.high)
         assert found["difference"] == expected.difference
+        both = found["with_memory"]
+        assert both["difference"] == -expected.difference
+        assert both["verdict"] == ("worse" if others == 0 else "can't tell")
+        assert len(caveats.disagreements([found])) == (others == 0)
 
 
 def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):
@@ -358,18 +362,13 @@ def test_arms_of_one_name_give_a_report_one_folder():
 
 
 def test_some_arms_without_a_cache_is_a_warning():
-    def row(name, *orders, by_kind=True):
-        memory = {"memory": list(orders), "memory_by_kind": by_kind}
-        return {"name": name, **memory}
+    def row(name, *orders):
+        return {"name": name, "memory": list(orders)}
 
     assert caveats.memories([row("a"), row("b")]) == []
     assert caveats.memories([row("a", 1), row("b", 2)]) == []
     (told,) = caveats.memories([row("a", 1), row("b"), row("c")])
     assert "b, c none" in told
-    assert caveats.memories([row("a", 1, by_kind=False), row("b", 2, by_kind=False)]) == []
-    (told,) = caveats.memories([row("a", 1, by_kind=False), row("b", 2)])
-    assert "of a is that of an older textgen" in told
-    assert len(caveats.memories([row("a", 1, by_kind=False), row("b", 2), row("c")])) == 2
 
 
 def test_questions_without_an_answer_are_warnings():

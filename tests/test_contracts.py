@@ -94,10 +94,9 @@ def shape(monkeypatch):
     return module.Shape
 
 
-@pytest.mark.parametrize("memory", [False, True])
-def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
+def test_a_class_policy_of_another_package_is_twenty_lines(shape):
     """Charged, saved, decoded and generated like those that come with textgen, memory included."""
-    settings = {"kind": "shape", "memory": memory}
+    settings = {"kind": "shape"}
     experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
@@ -116,8 +115,9 @@ def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
     shapes = [tokenizer.names[token] for token in encoded.tokens if 5 <= token < 8]
     assert shapes == ["<capitalised>", "<other>", "<number>", "<capitalised>"]
     assert encoded.spelling_bits.min() > 0
-    first, *_, again = encoded.spelling_bits.tolist()
-    assert (again < first - 1) is memory
+    for bits, cheaper in ((encoded.spelling_bits, False), (encoded.remembered_bits, True)):
+        first, *_, again = bits.tolist()
+        assert (again < first - 1) is cheaper
     assert tokenizer.decode(encoded) == text
     loaded = experiment.tokenizer.load(json.loads(json.dumps(tokenizer.state())))
     np.testing.assert_array_equal(loaded.encode(text).tokens, encoded.tokens)
@@ -126,20 +126,22 @@ def test_a_class_policy_of_another_package_is_twenty_lines(shape, memory):
     assert {name for _, _, name in rendered.filled} == {"number", "capitalised", "other"}
 
 
-@pytest.mark.parametrize("memory", [False, True])
-def test_a_class_policy_of_another_package_keeps_the_sums_honest(shape, memory):
+def test_a_class_policy_of_another_package_keeps_the_sums_honest(shape):
     """Σ P(text) ≤ 1 over all short texts, under a uniform distribution over tokens."""
-    policy = shape(memory=memory)
+    policy = shape()
     tokenizer = Words(policy).fit(["a aA 1 A b abb 1a ab b A1b", "a A b"], ["a bA 1 bA 1"], 1)
     token = math.log2(tokenizer.size)
-    total = hidden = 0.0
+    total = remembered = hidden = 0.0
     for length in range(6):
         for characters in itertools.product("aA1 ", repeat=length):
             encoded = tokenizer.encode("".join(characters))
             bits = token * (len(encoded.tokens) + 1)
             hidden += 2.0**-bits
             total += 2.0 ** -(bits + encoded.spelling_bits.sum())
+            remembered += 2.0 ** -(bits + encoded.remembered_bits.sum())
     assert 0.05 < total <= 1
+    assert 0.05 < remembered <= 1
+    assert remembered != total
     assert hidden > total
 
 

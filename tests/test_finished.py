@@ -96,7 +96,7 @@ def test_tokens_are_a_table_for_pandas(trained):
     pandas = pytest.importorskip("pandas")
     tokens = trained.tokens(TEXT)
     table = pandas.DataFrame(tokens)
-    assert list(table) == ["text", "start", "end", "model", "spelling"]
+    assert list(table) == ["text", "start", "end", "model", "spelling", "with_memory"]
     np.testing.assert_allclose(table["model"] + table["spelling"], tokens.bits)
 
 

@@ -13,12 +13,12 @@ from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import (
-    Stepper,
     by_position,
     score_documents,
     summarise,
     token_bits,
 )
+from textgen.evaluation.mixture import Stepper
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
@@ -196,10 +196,11 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
         assert unpaid > total
     if isinstance(tokenizer, Words) and isinstance(tokenizer.rare_words, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
-    cached = score_documents(objective, network, tokenizer, documents, CACHE)
-    total = sum(2.0 ** -(d.model + d.spelling_bits) for d in cached)
+    remembered = score_documents(objective, network, tokenizer, documents, CACHE)
+    assert [d.model for d in remembered] == [d.model for d in scored]
+    total = sum(2.0 ** -(d.remembered.model + d.remembered.spelling_bits) for d in remembered)
     assert 0.1 < total <= 1 + 1e-6
-    assert any(abs(d.saved) > 0.1 for d in cached)
+    assert any(abs(d.remembered.model - d.model) > 0.1 for d in remembered)
 
 
 def favour_short(network):
@@ -217,13 +218,15 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, object
     text = made_up(70, 3).replace("lantern", "candle").replace("left", "abandoned")[:800]
     text = text.replace("e", "é", 1)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
-    (scored,) = score_documents(objective, network, tokenizer, [Document("d", text)])
-    sent, exact, received = there_and_back(tokenizer, objective, network, text)
-    assert received == text
-    assert exact == pytest.approx(scored.model + scored.spelling_bits, rel=1e-5)
-    # whole words of 32 bits, and one more; k bits less come about with a probability of 2^-k
-    assert -16 < sent - exact <= 64
+    (scored,) = score_documents(objective, network, tokenizer, [Document("d", text)], CACHE)
+    for memory, claimed in ((None, scored), (CACHE, scored.remembered)):
+        sent, exact, received = there_and_back(tokenizer, objective, network, text, memory)
+        assert received == text
+        assert exact == pytest.approx(claimed.model + claimed.spelling_bits, rel=1e-5)
+        # whole words of 32 bits, and one more; k bits less come about with a probability of 2^-k
+        assert -16 < sent - exact <= 64
     assert scored.spelling_bits > 0
+    assert scored.remembered.model != scored.model
 
 
 @in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (1, 3, 5)])
@@ -243,4 +246,4 @@ def test_what_is_not_charged_for_has_no_figure():
     figures = summarise(scored, tokenizer.charged)
     assert figures["bits_per_character"] is None
     assert figures["mean_over_documents"] is None
-    assert figures["memory_saves"] is None
+    assert figures["with_memory"] is None

@@ -8,7 +8,8 @@ import tensorflow as tf
 from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
-from textgen.evaluation.likelihood import Stepper, rows_at_once, score_step, token_bits
+from textgen.evaluation.likelihood import rows_at_once, score_step, token_bits
+from textgen.evaluation.mixture import Stepper
 from textgen.models import output
 from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder

@@ -109,7 +109,6 @@ def test_its_plug_ins_keep_to_the_contracts(installed):
         "from textgen_outside.exclamations import Exclamations\n"
         "from textgen_outside.shape import Shape\n"
         "check_plugin('rare_words', Shape())\n"
-        "check_plugin('rare_words', Shape(memory=True))\n"
         "check_plugin('metric', Exclamations())\n"
         "check_plugin('backbone', Elman(units=(5, 4)))\n"
         "check_plugin('backbone', Elman(units=(5,), input='embedding', tied_output=True))\n"

@@ -194,7 +194,8 @@ def test_a_run_of_an_older_version_is_refused_as_such(tmp_path):
     ("setting", "new"),
     [
         ("document_cache.orders=[1]", r"\[memory\]"),
-        ("tokenizer.rare_words.document_cache=true", "memory"),
+        ("tokenizer.rare_words.document_cache=true", r"\[memory\] orders"),
+        ("tokenizer.rare_words.memory=true", r"\[memory\] orders"),
         ("training.averaging=0.9", "ema_decay"),
         ("sampling.realise=pool", "fill"),
         ("backbone.output=adaptive", "adaptive_softmax = { head = …, tail_size = … }"),

@@ -11,9 +11,11 @@ from gensim.models import KeyedVectors
 
 from textgen.core import cache
 from textgen.core.errors import TextgenError
+from textgen.core.settings import Sampling
 from textgen.runs.generation import _render, encode_prompt
 from textgen.tokenizers.words import tagging
 from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words import cluster, neighbour
 from textgen.tokenizers.words.rare_words.cluster import Cluster
 from textgen.tokenizers.words.rare_words.drop import Drop
@@ -22,8 +24,6 @@ from textgen.tokenizers.words.rare_words.pos import Pos
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form
 from textgen.tokenizers.words.rare_words.spell import Spell
 from textgen.tokenizers.words.rare_words.unk import Unk
-from textgen.tokenizers.words.recurrence import WordMemory
-from textgen.tokenizers.words.tokenizer import pretokenize
 from textgen.tokenizers.words.vocabulary import FIRST_OWN
 
 TEXT = (
@@ -45,7 +45,7 @@ def tagged():
 def render(tokenizer, *names, before="", **options):
     known = list(tokenizer.names)
     tokens = np.array([known.index(name) for name in names])
-    return tokenizer.render(tokens, before=before, **options)
+    return tokenizer.render(tokens, before=before, **{"fill": "pool", **options})
 
 
 def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
@@ -92,20 +92,6 @@ def test_one_name_serves_a_passage(tagged):
         words = text.split()
         assert words[0] == words[2] == words[4] == words[7]
         assert words[5] == words[8]
-
-
-def test_with_a_cache_the_names_of_the_prompt_come_back_and_none_beside_itself():
-    tokenizer = Words(Pos(memory=True)).fit([TEXT + RARE], [made_up(5, 2)], 1)
-    tokenizer.policy.speller.memory = WordMemory(0.5, 2.0)
-    before, together, heroes = "Zadok saw Zadok, and Zadok saw Zadok.", 0, 0
-    for seed in range(40):
-        text = render(tokenizer, " The", " man", "<NNP>", "<NNP>", before=before, seed=seed).text
-        first, second = text.split()[2:]
-        heroes += "Zadok" in (first, second)
-        together += first == second
-    assert heroes > 20  # (4 − d) / (4 + θ) = 0.58 of the first alone
-    assert together < 8
-    assert "Zadok" not in render(tokenizer, " The", " man", "<NNP>", seed=1).text
 
 
 def test_a_name_may_follow_one_of_another_kind(tagged):
@@ -262,7 +248,7 @@ def test_a_space_that_ends_a_prompt_is_not_written_twice():
         == encode_prompt(tokenizer, "the old").tolist()
     )
     tokens = tokenizer.encode(" man owl.").tokens
-    rendered = _render(tokenizer, tokens, "the old ", "mark", 1)
+    rendered = _render(tokenizer, tokens, "the old ", Sampling(fill="mark"), 1)
     assert rendered.text == "man <unk>."
     assert rendered.filled == ((4, 9, "unk"),)
 

@@ -39,7 +39,8 @@ def plain(found):
     """References as data that can be compared."""
     return [
         [
-            [d.name, d.characters, d.model, d.spelling_bits, d.pieces, d.replaced, d.saved]
+            [d.name, d.characters, d.model, d.spelling_bits, d.pieces, d.replaced]
+            + ([d.remembered.model, d.remembered.spelling_bits] if d.remembered else [])
             for d in (*reference.validation, *reference.test)
         ]
         for reference in found

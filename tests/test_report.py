@@ -214,7 +214,7 @@ def test_figures_on_a_page_follow_its_theme_and_name_themselves():
 def test_references_near_each_other_share_a_place():
     report, _ = sample({"char": 1.906, "word_unk": 1.718})
     for reference, total in zip(report["references"], (9.0, 1.901, 1.898, 1.83), strict=True):
-        reference["validation"]["without_memory"] = total
+        reference["validation"]["total"] = total
     text = drawing.inline(figures.curves(report, "seconds"), "one", "t", "d")
     assert ">character 8-gram, character 6-gram<" in text
     assert ">PPMd<" in text

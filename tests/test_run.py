@@ -45,7 +45,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert command in (folder / "summary.md").read_text()
 
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["schema"] == 3
+    assert metrics["schema"] == 4
     for part in ("validation", "test"):
         bits = metrics[part]["bits_per_character"]
         assert bits["total"] == bits["model"] + bits["spelling"]
@@ -54,10 +54,11 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
         assert metrics[part]["characters"] > 100
         assert f"{bits['total']:.4f}" in done.out
         assert f"{bits['total']:.4f}" in (folder / "summary.md").read_text()
-        saved = metrics[part]["memory_saves"]
-        assert saved > 0.1  # after 60 updates a network knows less than a document tells
+        both = metrics[part]["with_memory"]["bits_per_character"]
+        assert both["total"] < bits["total"] - 0.1  # a document tells more than 60 updates
     for shown in (done.out, (folder / "summary.md").read_text()):
-        assert f"the test figure is {saved:.4f} higher" in " ".join(shown.split())
+        assert "with memory" in " ".join(shown.split())
+        assert f"{both['total']:.4f}" in shown
     assert metrics["training"]["memory_seconds"] > 0
     training = metrics["training"]
     assert training["updates"] == 60
@@ -114,7 +115,10 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     in_python = package.generate(folder, "The tide", length=60, seed=9)
     assert in_python[0]["text"] == record["text"]
 
-    _scoring_uses_the_cache(folder, metrics)
+    remembered = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--memory")
+    assert (remembered.code, remembered.err) == (0, "")
+    assert remembered.out != first.out
+    _scores_are_those_of_the_run(folder, metrics)
     (folder / "memory.json").write_text('{"orders": [1, 2]}')
     other = textgen("score", folder, "--text", "The tide")
     assert (other.code, "memory.json" in other.err) == (2, True)
@@ -122,11 +126,11 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     gone = textgen("score", folder, "--text", "The tide")
     assert (gone.code, "memory.json" in gone.err) == (2, True)
     settings = folder / "experiment.toml"
-    before_there_were_caches = re.sub(
-        r"\[memory\]\norders = \[.*?\]\n", "", settings.read_text(), flags=re.DOTALL
-    )
-    settings.write_text(before_there_were_caches)
-    _scoring_uses_the_cache(folder, metrics, metrics["test"]["memory_saves"])
+    orders = re.search(r"\[memory\]\norders = \[.*?\]\n", settings.read_text(), flags=re.DOTALL)
+    settings.write_text(settings.read_text().replace(orders[0], ""))
+    assert package.score(folder, "The tide")["with_memory"] is None
+    none = textgen("generate", folder, "--memory")
+    assert (none.code, "no memory of the document" in none.err) == (2, True)
     for name in ("tokenizer.json", "metrics.json"):
         content = (folder / name).read_bytes()
         for damage in ("null", "[]", "{", '{"schema": 1}'):
@@ -143,12 +147,16 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert (unfinished.code, "no metrics.json" in unfinished.err) == (2, True)
 
 
-def _scoring_uses_the_cache(folder, metrics, without=0.0):
+def _scores_are_those_of_the_run(folder, metrics):
     loaded = load_corpus(package.load_experiment(folder / "experiment.toml"))
-    bits = sum(package.score(folder, document.text)["total"] for document in loaded.test)
+    scores = [package.score(folder, document.text) for document in loaded.test]
     unit = sum(len(document.text) + 1 for document in loaded.test)
-    told = metrics["test"]["bits_per_character"]["total"]
-    assert bits / unit == pytest.approx(told + without, abs=1e-5)
+    for found, told in (
+        (scores, metrics["test"]),
+        ([each["with_memory"] for each in scores], metrics["test"]["with_memory"]),
+    ):
+        bits = sum(each["total"] for each in found) / unit
+        assert bits == pytest.approx(told["bits_per_character"]["total"], abs=1e-5)
 
 
 @pytest.mark.xla

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
-from textgen.evaluation.likelihood import Stepper
+from textgen.evaluation.mixture import Stepper
 from textgen.models import sampler as sampling
 from textgen.models.backbones.recurrent import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder

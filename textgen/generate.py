@@ -41,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--fill",
         choices=FILL,
-        default="pool",
-        help="fill placeholders with words of the training text, newly spelled ones, or marks",
+        default="scored",
+        help="fill placeholders with words drawn as they are scored, words of the training text "
+        "that read well, newly spelled ones, or marks",
+    )
+    parser.add_argument(
+        "--memory", action="store_true", help="write with the memory of the document"
     )
     parser.add_argument(
         "--marked", action="store_true", help="mark the words that fill placeholders"

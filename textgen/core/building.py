@@ -23,7 +23,8 @@ from textgen.core.registry import POINTS, lookup, plugin_table, suggestion
 ADAPTIVE = "[backbone] adaptive_softmax = { head = …, tail_size = … }, or false"
 RENAMED = {
     "document_cache": "[memory]",
-    "tokenizer.rare_words.document_cache": "memory",
+    "tokenizer.rare_words.document_cache": "[memory] orders, one switch for tokens and words",
+    "tokenizer.rare_words.memory": "[memory] orders, one switch for tokens and words",
     "training.averaging": "ema_decay",
     "sampling.realise": "fill",
     "backbone.output": ADAPTIVE,

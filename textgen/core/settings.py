@@ -47,9 +47,11 @@ class Split:
 
 @dataclass(frozen=True)
 class MemorySettings:
-    """A memory of the document: when text is scored, the network's predictions are mixed with those
-    of counts of the document so far (see :mod:`textgen.evaluation.memory`), one level for each of
-    the ``orders``, which are lengths of context in tokens, rising. Without orders there is none.
+    """A memory of the document: beside the network alone, a second distribution is scored, in which
+    the network's predictions are mixed with those of counts of the document so far (see
+    :mod:`textgen.evaluation.memory`), one level for each of the ``orders``, which are lengths of
+    context in tokens, rising. Rare words that stood in the document before are then cheaper, too.
+    Without orders there is no memory of either kind.
 
     Raises:
         ValueError: orders that do not rise.
@@ -115,7 +117,12 @@ class Sampling:
     """How samples are drawn, after training and at every ``every``-th validation.
 
     ``length`` is in characters, in all arms. ``fill`` says what replaces a generated placeholder: a
-    training word that it stood for, a newly spelled word, or a mark.
+    word drawn with the probability that is charged for it, a training word that reads well there, a
+    newly spelled word, or a mark. With ``memory`` the samples after training are drawn from the
+    network with its memory of the document.
+
+    Raises:
+        ValueError: a memory with another fill than ``"scored"``.
     """
 
     prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
@@ -124,5 +131,10 @@ class Sampling:
     temperature: Temperature = 0.8
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    fill: Literal["pool", "spell", "mark"] = "pool"
+    fill: Literal["scored", "pool", "spell", "mark"] = "scored"
+    memory: bool = False
     every: Annotated[int, Field(ge=0)] = 5
+
+    def __post_init__(self) -> None:
+        if self.memory and self.fill != "scored":
+            raise ValueError('memory needs fill = "scored": another fill is not what is scored')

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from textgen.data import Document
-from textgen.evaluation.memory import Memory, MemoryState, tuned
+from textgen.evaluation.memory import Memory, tuned
 from textgen.models import Objective, Windows
 from textgen.tokenizers import EncodedDocument, Tokenizer
 
@@ -26,7 +26,7 @@ UNIT = "bits per character of raw text, one end mark a document included"
 
 @dataclass(frozen=True)
 class DocumentBits:
-    """What one document costs.
+    """What one document costs under the network alone, without any memory.
 
     Attributes:
         name: the document's.
@@ -35,7 +35,8 @@ class DocumentBits:
         surface_bits: float64, −log2 P(surface | token) of each token that leaves something open.
         pieces: characters, words or subwords it was cut into.
         replaced: how many of them something else stands for.
-        saved: bits that a memory of the document has taken off the model's.
+        remembered: what it costs with a memory of the document, of its tokens and of its rare
+            words; None without one.
     """
 
     name: str
@@ -44,7 +45,7 @@ class DocumentBits:
     surface_bits: np.ndarray
     pieces: int
     replaced: int
-    saved: float = 0.0
+    remembered: DocumentBits | None = None
 
     @property
     def spelling_bits(self) -> float:
@@ -194,10 +195,11 @@ def with_memory(
     if memory is None:
         return scored
     result = []
-    for document, tokens in zip(scored, (e.tokens for e in encoded), strict=True):
-        bits = memory.bits(tokens, document.model_bits)
-        saved = document.model - float(bits.sum(dtype=np.float64))
-        result.append(replace(document, model_bits=bits, saved=saved))
+    for document, e in zip(scored, encoded, strict=True):
+        spelling = e.spelling_bits if e.remembered_bits is None else e.remembered_bits
+        bits = memory.bits(e.tokens, document.model_bits)
+        remembered = replace(document, model_bits=bits, surface_bits=spelling, remembered=None)
+        result.append(replace(document, remembered=remembered))
     return result
 
 
@@ -214,21 +216,17 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
     """The figures of one split as ``metrics.json`` holds them, all in bits per character.
 
     ``total`` is the micro average and always ``model + spelling``; ``mean_over_documents`` gives
-    every document the same weight; ``memory_saves`` is what the total would be higher
-    without a memory of the document. Where not everything is ``charged`` for there is no figure.
+    every document the same weight. These are of the network alone; ``with_memory`` has the same
+    figures of the network with a memory of the document, or None. Where not everything is
+    ``charged`` for there is no figure.
     """
     characters = sum(d.characters for d in documents)
-    unit = characters + len(documents)
-    model = sum(d.model for d in documents) / unit
-    spelling = sum(d.spelling_bits for d in documents) / unit
     tokens = sum(len(d.model_bits) - 1 for d in documents)
     pieces = sum(d.pieces for d in documents)
-    bits = {"model": model, "spelling": spelling, "total": model + spelling}
-    mean = float(np.mean([d.bits_per_character for d in documents]))
+    remembered = [d.remembered for d in documents if d.remembered is not None]
     return {
-        "bits_per_character": bits if charged else None,
-        "mean_over_documents": mean if charged else None,
-        "memory_saves": sum(d.saved for d in documents) / unit if charged else None,
+        **_average(documents, charged),
+        "with_memory": _average(remembered, charged) if remembered else None,
         "documents": len(documents),
         "characters": characters,
         "tokens": tokens,
@@ -236,6 +234,18 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
         "pieces": pieces,
         "replaced": sum(d.replaced for d in documents),
         "replacement_rate": sum(d.replaced for d in documents) / max(pieces, 1),
+    }
+
+
+def _average(documents: Sequence[DocumentBits], charged: bool) -> dict[str, Any]:
+    if not charged:
+        return {"bits_per_character": None, "mean_over_documents": None}
+    unit = sum(d.characters + 1 for d in documents)
+    model = sum(d.model for d in documents) / unit
+    spelling = sum(d.spelling_bits for d in documents) / unit
+    return {
+        "bits_per_character": {"model": model, "spelling": spelling, "total": model + spelling},
+        "mean_over_documents": float(np.mean([d.bits_per_character for d in documents])),
     }
 
 
@@ -247,44 +257,3 @@ def by_position(documents: Sequence[DocumentBits], block: int) -> list[float]:
         total += np.bincount(place, weights=document.model_bits, minlength=block)
         count += np.bincount(place, minlength=block)
     return (total / np.maximum(count, 1)).tolist()
-
-
-class Stepper:
-    """A model read one token at a time: what an arithmetic coder, or a curious person, needs.
-
-    ``probabilities`` gives P(next token | what was appended) as (V,) float64 that sum to 1; it may
-    be called once between two appends. Encoder and decoder see the very same floats.
-    """
-
-    def __init__(self, objective: Objective, network: Any, memory: Memory | None = None) -> None:
-        self._read = MemoryState(memory) if memory else None
-        self._carry = objective.begin(network, 1)
-        self._next, self._append = _next_logits(objective, network), objective.append
-
-    def probabilities(self) -> np.ndarray:
-        logits, self._carry = self._next(self._carry)
-        values = logits.numpy()[0].astype(np.float64)
-        values = np.exp(values - values.max())
-        values /= values.sum()
-        return values if self._read is None else self._read.mixed(values)
-
-    def append(self, token: int) -> None:
-        if self._read is not None:
-            self._read.add(token)
-        self._carry = self._append(self._carry, np.array([token], dtype=np.int32))
-
-
-def _next_logits(objective: Objective, network: Any) -> Callable[..., Any]:
-    """A compiled carry → (logits (B, V), carry), kept with the network."""
-    import tensorflow as tf
-
-    kept = vars(network).setdefault("_next_steps", {})
-    if objective not in kept:
-
-        @tf.function(jit_compile=True)
-        def next_logits(carry: Any) -> Any:
-            features, carry = objective.next_features(network, carry)
-            return network.output_layer(features), carry
-
-        kept[objective] = next_logits
-    return kept[objective]

@@ -39,10 +39,14 @@ class Arm:
 
     @cached_property
     def bits(self) -> np.ndarray:
-        """(seeds, documents) float64: total bits of each held-out document."""
-        return np.array(
-            [[float(d.model.sum() + d.spelling.sum()) for d in run.token_bits] for run in self.runs]
-        )
+        """(seeds, documents) float64: bits of each held-out document under the network alone."""
+        return np.array([[d.total for d in run.token_bits] for run in self.runs])
+
+    @cached_property
+    def remembered(self) -> np.ndarray | None:
+        """The same with a memory of the document; None if the arm has none."""
+        rows = [[d.remembered and d.remembered.total for d in run.token_bits] for run in self.runs]
+        return None if any(bits is None for row in rows for bits in row) else np.array(rows)
 
     @cached_property
     def units(self) -> np.ndarray:

@@ -42,18 +42,22 @@ def unmatched(arms: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def memories(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A warning where only some arms have a memory of the document, or one of an older textgen."""
+    """A warning where only some arms have a memory of the document."""
     without = [row["name"] for row in rows if not row["memory"]]
-    older = [row["name"] for row in rows if row["memory"] and not row["memory_by_kind"]]
-    found = []
-    if 0 < len(without) < len(rows):
-        found.append(
-            f"Some arms have a memory of the document, {', '.join(without)} none: part of the "
-            "difference is due to the memory, see “memory saves”."
-        )
-    if 0 < len(older) < len(rows) - len(without):
-        found.append(
-            f"The memory of the document of {', '.join(older)} is that of an older textgen, which "
-            "saves less: train again with --overwrite before comparing with the others."
-        )
-    return found
+    if not 0 < len(without) < len(rows):
+        return []
+    return [
+        f"Some arms have a memory of the document, {', '.join(without)} none: compare the figures "
+        "of the networks alone."
+    ]
+
+
+def disagreements(contrasts: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning for each contrast that is answered differently with a memory of the document."""
+    return [
+        f"The answer depends on the memory: {c['question'] or c['first'] + ' − ' + c['second']} "
+        f"{c['verdict']} of the networks alone ({c['difference']:+.3f}), {both['verdict']} with a "
+        f"memory of the document ({both['difference']:+.3f})."
+        for c in contrasts
+        if (both := c["with_memory"]) and both["verdict"] != c["verdict"]
+    ]

@@ -17,6 +17,15 @@ UNBOUNDED = "unbounded"
 UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
+def with_memory(contrast: dict[str, Any]) -> str:
+    """The answer to a contrast with a memory of the document, in words; "" without one."""
+    both = contrast["with_memory"]
+    if not both:
+        return ""
+    same = "also " if both["verdict"] == contrast["verdict"] else ""
+    return f"With a memory of the document {same}{both['verdict']} ({both['difference']:+.3f})."
+
+
 class Bar(NamedTuple):
     """A value and its interval as fractions of a scale that a column or a row shares.
 

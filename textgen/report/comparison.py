@@ -162,12 +162,12 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     from rich.text import Text
 
     table = Table(
-        title="bits per character of held-out text",
+        title="bits per character of held-out text, the network alone and with memory",
         title_justify="left",
         box=None,
         padding=(0, 1, 0, 0),
     )
-    for column in ("arm", "bpc", "95 %", "spelling", "seeds", "size", "seconds"):
+    for column in ("arm", "bpc", "95 %", "spelling", "memory", "seeds", "size", "seconds"):
         side: Any = "left" if column == "arm" else "right"
         table.add_column(column, justify=side, no_wrap=column != "bpc")
     for row in sorted(report["arms"], key=lambda row: row["test"]["total"] if row["test"] else 9):
@@ -184,10 +184,12 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     screen.say(f"written to {folder}/ (index.html, report.md, report.json)")
 
 
-def _figures(test: dict[str, Any] | None) -> tuple[str, str, str]:
-    """Total, interval, and the bits of spelling."""
-    from textgen.evaluation import NOTHING, format_bits
+def _figures(test: dict[str, Any] | None) -> tuple[str, str, str, str]:
+    """Total, interval, the bits of spelling, and the total with a memory of the document."""
+    from textgen.evaluation import NOTHING, format_bits, format_number
     from textgen.report.cells import between
 
     _, spelling, total = format_bits(test)
-    return total, between(test["low"], test["high"]) if test else NOTHING, spelling
+    remembered = (test or {}).get("with_memory")
+    both = format_number(remembered["total"] if remembered else None)
+    return total, between(test["low"], test["high"]) if test else NOTHING, spelling, both

@@ -84,7 +84,7 @@ def curves(report: dict[str, Any], budget: str) -> Figure:
 def _reference_lines(plot: Axes, references: Sequence[dict[str, Any]]) -> None:
     """Lines within the axes, named at their left end; names that would overlap are joined."""
     low, high = plot.get_ylim()
-    shown = sorted((r["validation"]["without_memory"], r["label"]) for r in references)
+    shown = sorted((r["validation"]["total"], r["label"]) for r in references)
     shown = [(value, label) for value, label in shown if low < value < high]
     for value, _ in shown:
         plot.axhline(value, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)

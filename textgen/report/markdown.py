@@ -17,6 +17,7 @@ from textgen.report.cells import (
     cleaned,
     prompted,
     simple_table,
+    with_memory,
 )
 from textgen.report.marking import mean_bits, pieces
 
@@ -105,7 +106,8 @@ def _answers(report: dict[str, Any]) -> Iterator[str]:
     yield "## Answers"
     yield tables.lead(report)
     yield "\n".join(
-        f"- **{plain(c['verdict'])}**: {plain(c['question'])} {plain(c['sentence'])}"
+        f"- **{plain(c['verdict'])}**: {plain(c['question'])} {plain(c['sentence'])} "
+        f"{plain(with_memory(c))}".rstrip()
         for c in report["contrasts"]
     )
     yield _table(report, tables.main_table(report))
@@ -145,7 +147,8 @@ def _samples(report: dict[str, Any], samples: Sequence[dict[str, Any]]) -> Itera
         return
     yield (
         f"The same prompts and the same seed for all, temperature "
-        f"{report['generated']['settings']['temperature']}; nothing was selected. **Bold** is a "
+        f"{report['generated']['settings']['temperature']}; the network writes alone, without a "
+        "memory of the document; nothing was selected. **Bold** is a "
         "word filled in for a placeholder, which follows in brackets. ⟦Double brackets⟧ mark a "
         "long stretch copied from the training text, character by character."
     )

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.evaluation import format_number
 from textgen.report import figures, tables, text_tables
-from textgen.report.cells import arm_heads, between, cleaned, prompted, signature, signed
+from textgen.report.cells import (
+    arm_heads,
+    between,
+    cleaned,
+    prompted,
+    signature,
+    signed,
+    with_memory,
+)
 from textgen.report.data import numbers
 from textgen.report.drawing import HUES, inline, style, variables
 from textgen.report.marking import coloured, legend, mean_bits, pieces
@@ -102,6 +110,7 @@ def _verdicts(report: dict[str, Any]) -> list[dict[str, Any]]:
                 "tone": VERDICTS.get(contrast["verdict"], "open"),
                 "place": place | {"margin": round(48 * margin / reach, 2)},
                 "shown": f"{signed(contrast['difference'])} ({shown})",
+                "remembered": with_memory(contrast),
             }
         )
     return rows
@@ -138,7 +147,7 @@ def _curves(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for budget, name in figures.BUDGETS.items():
         figure = figures.curves(report, budget)
         highest = figure.axes[0].get_ylim()[1]
-        reached = [(r["label"], r["validation"]["without_memory"]) for r in report["references"]]
+        reached = [(r["label"], r["validation"]["total"]) for r in report["references"]]
         far = [label for label, bits in reached if bits > highest]
         title = f"By {name.partition(',')[0]}"
         yield _figure(report, figure, f"curve-{budget}", title, about, far=far)

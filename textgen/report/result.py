@@ -52,14 +52,16 @@ class Comparison:
     def arms(self) -> list[dict[str, Any]]:
         """The compared models, each trained with one or more seeds: ``name``, ``seeds``,
         ``parameters``, ``seconds``, …, and in ``test`` the bits per character (``total``, ``low``
-        and ``high`` of its interval, ``model``, ``spelling``), None if they are not those of a
+        and ``high`` of its interval, ``model``, ``spelling``) of the network alone, under
+        ``with_memory`` those with a memory of the document; None if they are not those of a
         distribution over the text."""
         return list(self.report["arms"])
 
     @property
     def contrasts(self) -> list[dict[str, Any]]:
         """The tested differences: ``first``, ``second``, ``difference`` in bits per character,
-        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict``, ``sentence``."""
+        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict``, ``sentence``, of the networks
+        alone; ``with_memory`` has the same with a memory of the document."""
         return list(self.report["contrasts"])
 
     @property

@@ -35,14 +35,14 @@ def main_table(report: dict[str, Any]) -> Table:
     rows, scale = ranked(report), _scale(report)
     how = "planned for an idle machine" if _planned(report) else "elapsed"
     columns = (
-        Head("bits per character", "of raw held-out text, one end mark per document included; "
-             "lower is better"),
+        Head("bits per character", "of raw held-out text under the network alone, one end mark per "
+             "document included; lower is better"),
         Head("95 % interval", "for other documents of this kind and, with two or more seeds, for "
              "other seeds; with a single seed, for this run"),
-        Head("model + spelling", "the cost of the tokens under the network and the memory of the "
-             "document + the cost of spelling what a token leaves open, such as a rare word; "
-             "together the bits per character"),
-        Head("memory saves", "how much higher the model part is without a memory of the document"),
+        Head("model + spelling", "the cost of the tokens under the network + the cost of spelling "
+             "what a token leaves open, such as a rare word; together the bits per character"),
+        Head("with memory", "bits per character of another distribution: the network with a memory "
+             "of the document, of its tokens and of its rare words"),
         Head("mean over documents", "every document has the same weight, whatever its length"),
         Head("deviation (seeds)", "standard deviation over seeds, and the number of seeds"),
         Head("parameters"),
@@ -107,7 +107,7 @@ def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell
         Cell("", between(test["low"], test["high"]),
              bar(test["low"], test["total"], test["high"], scale), tone="left"),
         Cell(f"{model} + {spelling}"),
-        Cell(format_number(test["memory_saves"] or None)),
+        Cell(format_number(test["with_memory"] and test["with_memory"]["total"])),
         Cell(format_number(test["mean_over_documents"])),
     ]  # fmt: skip
 
@@ -126,10 +126,8 @@ def contrasts(report: dict[str, Any]) -> Table:
                 Cell(f"{c['first']} − {c['second']}", tone="words"),
                 Cell(signed(c["difference"])),
                 Cell(between(c["low"], c["high"])),
-                *(
-                    Cell(f"{p:.3f}" if p >= 0.0005 else "< 0.001")
-                    for p in (c["p"], c["p_adjusted"])
-                ),
+                *(Cell(_p(p)) for p in (c["p"], c["p_adjusted"])),
+                Cell(_remembered(c["with_memory"]), tone="words"),
                 Cell(f"{c['documents']}"),
                 Cell(" and ".join(map(str, c["seeds"]))),
                 Cell(c["scope"], tone="words"),
@@ -138,13 +136,25 @@ def contrasts(report: dict[str, Any]) -> Table:
         for c in report["contrasts"]
     ]
     columns = ["answer", "difference of", "bits per character", "95 % interval", "p", "p, adjusted",
-               "documents", "seeds", "holds for"]  # fmt: skip
+               "with memory", "documents", "seeds", "holds for"]  # fmt: skip
     how = (
         f"sign-flip permutation over documents, {BOOTSTRAP}, Holm over {report['questions']}, "
         f"margin {report['margin']} bits"
     )
     caption = "The contrasts in figures"
     return simple_table(report, "contrasts", caption, "question", columns, rows, test=how)
+
+
+def _p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
+def _remembered(contrast: dict[str, Any] | None) -> str:
+    """The answer with a memory of the document."""
+    if contrast is None:
+        return NOTHING
+    shown = f"{signed(contrast['difference'])} ({between(contrast['low'], contrast['high'])})"
+    return f"{contrast['verdict']}, {shown}, p, adjusted {_p(contrast['p_adjusted'])}"
 
 
 def details(report: dict[str, Any]) -> Table:
@@ -241,9 +251,10 @@ def notes(report: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     if any(row["memory"] for row in arms):
         lines.append(
-            "A memory of the document (a cache language model) mixes what followed the last few "
-            "tokens earlier in the document into the network's predictions; learning curves and "
-            "generated text are those of the network alone."
+            "Figures, answers, learning curves and samples are those of the network alone, where "
+            "nothing else is said. A memory of the document (a cache language model) mixes what "
+            "followed the last few tokens earlier in the document, and its rare words, into the "
+            "network's predictions: another distribution, which can be sampled, too."
         )
     if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in arms):
         lines.append(f"“{UNBOUNDED.capitalize()}”: too few documents for a 95 % interval.")

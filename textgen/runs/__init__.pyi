@@ -3,9 +3,6 @@ from .evaluation import Evaluation as Evaluation
 from .evaluation import ensure_evaluation as ensure_evaluation
 from .finished import METHODS as METHODS
 from .finished import Run as Run
-from .finished import generate as generate
-from .finished import load_run as load_run
-from .finished import score as score
 from .folder import LOCK as LOCK
 from .folder import begin_folder as begin_folder
 from .folder import prepare_folder as prepare_folder
@@ -15,6 +12,9 @@ from .folder import take_folder as take_folder
 from .folder import text_of as text_of
 from .folder import write_experiment as write_experiment
 from .generation import annotated as annotated
+from .opening import generate as generate
+from .opening import load_run as load_run
+from .opening import score as score
 from .pipeline import run as run
 from .scoring import html_table as html_table
 from .scoring import print_passage as print_passage

@@ -18,7 +18,7 @@ from textgen.data import Corpus
 from textgen.embeddings import Vectors
 from textgen.evaluation import NOTHING, format_bits, format_number
 from textgen.runs.generation import annotated
-from textgen.runs.summary import memory_line
+from textgen.runs.summary import remembered
 from textgen.tokenizers import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
@@ -104,19 +104,26 @@ class Screen:
     def result(
         self, folder: Path, loaded: Corpus, metrics: dict[str, Any], samples: list[dict[str, Any]]
     ) -> None:
-        columns = ("bpc", "model", "+ spelling", "= total", "tokens/char.", "replaced")
+        columns = (
+            "bpc",
+            "model",
+            "+ spelling",
+            "= total",
+            "with memory",
+            "tokens/char.",
+            "replaced",
+        )
         table = Table(*columns, title="bits per character of raw text", title_justify="left")
         for part in ("validation", "test"):
             m = metrics[part]
             table.add_row(
                 part,
                 *format_bits(m["bits_per_character"], 4),
+                remembered(m),
                 f"{m['tokens_per_character']:.3f}",
                 f"{m['replacement_rate']:.1%}",
             )
         self.console.print(table)
-        if memory := memory_line(metrics):
-            self.say(memory)
         shares = metrics["generation"]["real_words"]
         self.say(
             f"real words: samples {shares['samples']['strict']:.1%}, "

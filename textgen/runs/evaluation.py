@@ -4,9 +4,9 @@ Temperatures, prompts, lengths and seed are the same for all runs, whatever thei
 about sampling. A run writes both files when it ends; if they are missing, or were written with
 other settings, they are made from the saved network.
 
-tokens.npz    for every test document: where the text of each token ends, the model's bits, and the
-              spelling bits of its surface form
-texts.json    samples over a sweep of temperatures, and samples after the same prompts
+tokens.npz    for every test document: where the text of each token ends, the network's bits, and
+              the spelling bits of its surface form; both also with a memory of the document
+texts.json    samples of the network alone: over a sweep of temperatures, and after the same prompts
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import io
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ from textgen.evaluation import DocumentBits
 from textgen.models import Sampler
 from textgen.runs.finished import Run
 from textgen.runs.generation import sample_texts
-from textgen.tokenizers import Tokenizer
+from textgen.tokenizers import Layout, Tokenizer
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
+REMEMBERED = ("model_with_memory", "spelling_with_memory")
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,19 @@ class TokenBits:
         ends: (n + 1,) int64, where the text of each token ends, in characters.
         model: (n + 1,) float64, −log2 P(token | earlier tokens).
         spelling: (n + 1,) float64, −log2 P(surface form | token).
+        remembered: the same with a memory of the document; None without one.
     """
 
     name: str
     ends: np.ndarray
     model: np.ndarray
     spelling: np.ndarray
+    remembered: TokenBits | None = None
+
+    @property
+    def total(self) -> float:
+        """Bits of the whole document."""
+        return float(self.model.sum() + self.spelling.sum())
 
     @property
     def characters(self) -> int:
@@ -105,19 +113,27 @@ def token_table(
     of their own, without model bits."""
     result = []
     for document, bits in zip(documents, costs, strict=True):
-        layout = tokenizer.layout(document.text)
-        model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
-        np.add.at(spelling, layout.places, bits.surface_bits)
-        ends = np.append(layout.ends, len(document.text))
-        if layout.starts is not None:
-            before = np.concatenate([[0], layout.ends])[: len(layout.starts)]
-            gaps = np.flatnonzero(layout.starts > before)
-            moved = spelling[gaps]
-            spelling[gaps] = 0.0
-            ends = np.insert(ends, gaps, layout.starts[gaps])
-            model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
-        result.append(TokenBits(bits.name, ends, model, spelling))
+        layout, size = tokenizer.layout(document.text), document.characters
+        alone = _token_bits(layout, size, bits)
+        if bits.remembered is not None:
+            alone = replace(alone, remembered=_token_bits(layout, size, bits.remembered))
+        result.append(alone)
     return result
+
+
+def _token_bits(layout: Layout, size: int, bits: DocumentBits) -> TokenBits:
+    """Bits of every token of a document of ``size`` characters."""
+    model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
+    np.add.at(spelling, layout.places, bits.surface_bits)
+    ends = np.append(layout.ends, size)
+    if layout.starts is not None:
+        before = np.concatenate([[0], layout.ends])[: len(layout.starts)]
+        gaps = np.flatnonzero(layout.starts > before)
+        moved = spelling[gaps]
+        spelling[gaps] = 0.0
+        ends = np.insert(ends, gaps, layout.starts[gaps])
+        model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
+    return TokenBits(bits.name, ends, model, spelling)
 
 
 def write_evaluation(
@@ -130,17 +146,26 @@ def write_evaluation(
     """Write both files of a run whose test documents have been scored."""
     table = token_table(tokenizer, test, costs)
     sizes = [len(each.ends) for each in table]
+    remembered = [each.remembered for each in table if each.remembered is not None]
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        names=np.array([each.name for each in table]),
-        sizes=np.array(sizes),
-        ends=np.concatenate([each.ends for each in table]).astype(np.int32),
-        model=np.concatenate([each.model for each in table]).astype(np.float32),
-        spelling=np.concatenate([each.spelling for each in table]).astype(np.float32),
-    )
+    arrays: dict[str, Any] = {
+        "names": np.array([each.name for each in table]),
+        "sizes": np.array(sizes),
+        "ends": np.concatenate([each.ends for each in table]).astype(np.int32),
+        **_columns(table, ("model", "spelling")),
+        **(_columns(remembered, REMEMBERED) if remembered else {}),
+    }
+    np.savez_compressed(buffer, **arrays)
     write_file(folder / TOKENS, buffer.getvalue())
     write_json(folder / TEXTS, draw_texts(sampler, tokenizer, Evaluation()))
+
+
+def _columns(table: Sequence[TokenBits], names: Sequence[str]) -> dict[str, np.ndarray]:
+    columns = ([each.model for each in table], [each.spelling for each in table])
+    return {
+        name: np.concatenate(column).astype(np.float32)
+        for name, column in zip(names, columns, strict=True)
+    }
 
 
 def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> dict[str, Any]:
@@ -204,13 +229,19 @@ def read_token_bits(folder: Path) -> list[TokenBits]:
     try:
         with np.load(folder / TOKENS, allow_pickle=False) as data:
             names, cuts = data["names"].tolist(), np.cumsum(data["sizes"])[:-1]
-            columns = [
-                np.split(data[key].astype(kind), cuts)
-                for key, kind in (("ends", np.int64), ("model", float), ("spelling", float))
-            ]
+            ends = np.split(data["ends"].astype(np.int64), cuts)
+
+            def table(*keys: str) -> list[TokenBits]:
+                columns = [np.split(data[key].astype(np.float64), cuts) for key in keys]
+                return [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
+
+            alone = table("model", "spelling")
+            if REMEMBERED[0] not in data:
+                return alone
+            pairs = zip(alone, table(*REMEMBERED), strict=True)
+            return [replace(each, remembered=other) for each, other in pairs]
     except UNREADABLE as error:
         raise _unreadable(folder / TOKENS, error) from None
-    return [TokenBits(*row) for row in zip(names, *columns, strict=True)]
 
 
 def read_texts(folder: Path) -> dict[str, Any]:

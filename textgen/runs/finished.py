@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from matplotlib.axes import Axes
 
     from textgen.data import Document
-    from textgen.evaluation import DocumentBits, Memory
+    from textgen.evaluation import DocumentBits, Memory, MixtureSampler
     from textgen.models import Objective, Sampler
     from textgen.runs.evaluation import TokenBits
     from textgen.runs.scoring import Tokens
@@ -109,7 +109,8 @@ class Run:
 
     @cached_property
     def token_bits(self) -> list[TokenBits]:
-        """Bits of every token of the test documents.
+        """Bits of every token of the test documents under the network alone; ``remembered`` in each
+        has those with a memory of the document.
 
         Raises:
             TextgenError: the file is missing or damaged, or its sum is not that of the metrics.
@@ -118,7 +119,7 @@ class Run:
 
         table = read_token_bits(self.folder)
         if self.charged:
-            bits = sum(float(d.model.sum() + d.spelling.sum()) for d in table)
+            bits = sum(d.total for d in table)
             unit = sum(d.characters + 1 for d in table)
             total = self.metrics["test"]["bits_per_character"]["total"]
             if abs(bits / unit - total) > 1e-3:
@@ -139,6 +140,21 @@ class Run:
         from textgen.models import Sampler
 
         return Sampler(self.objective, self.network, self.tokenizer.unwritable)
+
+    @cached_property
+    def mixture_sampler(self) -> MixtureSampler:
+        """Draws from the network with its memory of the document.
+
+        Raises:
+            TextgenError: the run has none.
+        """
+        from textgen.evaluation import MixtureSampler
+        from textgen.runs.generation import no_memory
+
+        if self.memory is None:
+            raise no_memory("--memory", str(self.folder))
+        parts = self.objective, self.network, self.memory
+        return MixtureSampler(*parts, self.tokenizer.unwritable)
 
     def check(self) -> None:
         """Read everything but tokenizer and network: what a comparison needs.
@@ -162,7 +178,8 @@ class Run:
         top_p: float = 1.0,
         seed: int = 1,
         samples: int = 1,
-        fill: str = "pool",
+        fill: str = "scored",
+        memory: bool = False,
         method: str = "sample",
     ) -> list[dict[str, Any]]:
         """Write text.
@@ -174,8 +191,11 @@ class Run:
             top_k, top_p: restrict the choice; 0 and 1.0 do not.
             seed: repeats a sample.
             samples: how many.
-            fill: what takes the place of a generated placeholder: a word from the training text
-                (``"pool"``), a newly spelled one (``"spell"``), or a mark (``"mark"``).
+            fill: what takes the place of a generated placeholder: a word drawn as it is scored
+                (``"scored"``), one from the training text that reads well there (``"pool"``), a
+                newly spelled one (``"spell"``), or a mark (``"mark"``).
+            memory: write with the memory of the document, from exactly the distribution of the
+                figures with memory; otherwise the network writes alone.
             method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
                 :func:`textgen.runs.generation.article_readout`).
 
@@ -183,12 +203,13 @@ class Run:
             Records with ``prompt``, ``text`` and the settings.
 
         Raises:
-            TextgenError: a prompt with unknown characters, or a setting out of range.
+            TextgenError: a prompt with unknown characters, a setting out of range, or a memory
+                that the run does not have.
         """
         from textgen.runs.generation import article_readout, encode_prompt, sample_texts
 
         given = {"prompts": [prompt], "length": length, "samples": samples, "fill": fill}
-        given |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        given |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "memory": memory}
         settings: Sampling = build(Sampling, given, "generate")
         if method not in METHODS:
             raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
@@ -196,7 +217,8 @@ class Run:
             raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
         tokens = encode_prompt(self.tokenizer, prompt)  # before TensorFlow is loaded
         if method == "sample":
-            return sample_texts(self.sampler, self.tokenizer, settings, seed)
+            sampler = self.mixture_sampler if memory else self.sampler
+            return sample_texts(sampler, self.tokenizer, settings, seed)
         if not len(tokens):
             raise TextgenError(
                 "--prompt",
@@ -207,7 +229,8 @@ class Run:
         return article_readout(self.sampler, self.tokenizer, [prompt])
 
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
-        """Bits of every token of some documents, with the memory of the document if it has one."""
+        """Bits of every token of some documents under the network alone, and, in ``remembered``,
+        with the memory of the document if the run has one."""
         from textgen.evaluation import score_documents
 
         return score_documents(self.objective, self.network, self.tokenizer, documents, self.memory)
@@ -222,7 +245,8 @@ class Run:
             ``run``, the folder; ``characters``; bits of ``model`` and ``spelling``, ``total`` and
             ``end``, those of the end mark, which the others include; ``bits_per_character``, like
             ``total`` None if the run's bits are not those of a distribution over the text;
-            ``stretches``: (text, model bits, spelling bits) in order.
+            ``stretches``: (text, model bits, spelling bits) in order. All this is of the network
+            alone; ``with_memory`` has the same with a memory of the document, or is None.
         """
         from textgen.runs.scoring import score_passage
 
@@ -233,8 +257,9 @@ class Run:
 
         Returns:
             A list of dictionaries, the end mark's last, with ``text``, ``start`` and ``end``
-            (characters of the passage), ``model`` and ``spelling`` (bits); ``.bits`` has their
-            sums as an array. ``pandas.DataFrame(run.tokens(text))`` is a table.
+            (characters of the passage), ``model`` and ``spelling`` (bits of the network alone), and
+            ``with_memory``, their sum with a memory of the document, or None; ``.bits`` has the
+            sums of the first two as an array. ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
         from textgen.runs.scoring import tokens_of
 
@@ -256,30 +281,3 @@ class Run:
         axes.set_ylabel("bits per character, validation")
         axes.legend()
         return axes
-
-
-def load_run(run: str | Path | Run) -> Run:
-    """A finished run, given by its folder; a :class:`Run` is returned as it is.
-
-    Raises:
-        TextgenError: no such folder, an unfinished or a damaged run.
-    """
-    return run if isinstance(run, Run) else Run(run)
-
-
-def generate(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[dict[str, Any]]:
-    """Texts written by a run or the run of a folder; settings as for :meth:`Run.generate`.
-
-    Raises:
-        TextgenError: no such run, or as :meth:`Run.generate`.
-    """
-    return load_run(run).generate(prompt, **settings)
-
-
-def score(run: str | Path | Run, text: str) -> dict[str, Any]:
-    """Bits of a passage under a run or the run of a folder, as :meth:`Run.score` returns them.
-
-    Raises:
-        TextgenError: no such run.
-    """
-    return load_run(run).score(text)

@@ -39,7 +39,7 @@ from textgen.core import (
 )
 
 LOCK = ".lock"
-SCHEMA = 3
+SCHEMA = 4
 """Of ``metrics.json``."""
 WEIGHTS = "model.weights.h5"
 NEEDED = ("experiment.toml", "tokenizer.json", WEIGHTS, "metrics.json")

@@ -9,11 +9,22 @@ from typing import Any
 import numpy as np
 
 from textgen.core import Sampling, TextgenError
+from textgen.evaluation import MixtureSampler
 from textgen.models import FREE, Sampler
 from textgen.tokenizers import Rendered, Tokenizer
 
 MARGIN = 1.1
 """So many more tokens are drawn than the average length of a token calls for."""
+
+
+def no_memory(where: str, found: str) -> TextgenError:
+    """The message where text is to be written with a memory that there is not."""
+    return TextgenError(
+        where,
+        found=f"{found} has no memory of the document: [memory] orders is empty",
+        expected="a run with a memory, or the network alone",
+        hint="leave it out, or train with [memory] orders, e.g. [3, 4, 5]",
+    )
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
@@ -37,7 +48,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
 
 
 def sample_texts(
-    sampler: Sampler, tokenizer: Tokenizer, settings: Sampling, seed: int
+    sampler: Sampler | MixtureSampler, tokenizer: Tokenizer, settings: Sampling, seed: int
 ) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
 
@@ -52,7 +63,7 @@ def sample_texts(
     while True:
         drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
         rendered = [
-            _render(tokenizer, tokens, settings.prompts[i], settings.fill, seed * 1000 + row)
+            _render(tokenizer, tokens, settings.prompts[i], settings, seed * 1000 + row)
             for row, (tokens, i) in enumerate(zip(drawn, numbers, strict=True))
         ]
         if steps >= most or all(len(r.text) >= settings.length for r in rendered):
@@ -73,6 +84,7 @@ def sample_texts(
             "top_k": settings.top_k,
             "top_p": settings.top_p,
             "fill": settings.fill,
+            "memory": settings.memory,
             "seed": seed,
         }
         for row, (r, i) in enumerate(zip(rendered, numbers, strict=True))
@@ -80,10 +92,12 @@ def sample_texts(
 
 
 def _render(
-    tokenizer: Tokenizer, tokens: np.ndarray, prompt: str, fill: str, seed: int
+    tokenizer: Tokenizer, tokens: np.ndarray, prompt: str, settings: Sampling, seed: int
 ) -> Rendered:
     """The text that follows a prompt; a space that ends the prompt is not repeated."""
-    found = tokenizer.render(tokens, before=prompt, fill=fill, seed=seed)
+    found = tokenizer.render(
+        tokens, before=prompt, fill=settings.fill, seed=seed, memory=settings.memory
+    )
     if not (tokenizer.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
         return found
     marks = tuple((max(0, start - 1), end - 1, token) for start, end, token in found.filled)
@@ -91,7 +105,11 @@ def _render(
 
 
 def _draw(
-    sampler: Sampler, prompts: Sequence[np.ndarray], steps: int, settings: Sampling, seed: int
+    sampler: Sampler | MixtureSampler,
+    prompts: Sequence[np.ndarray],
+    steps: int,
+    settings: Sampling,
+    seed: int,
 ) -> list[np.ndarray]:
     """``steps`` tokens after each prompt."""
     forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)

@@ -81,6 +81,7 @@ def document_rows(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]
             "model_bits": d.model,
             "spelling_bits": d.spelling_bits,
             "bits_per_character": d.bits_per_character,
+            "with_memory": d.remembered and d.remembered.bits_per_character,
             "tokens": len(d.model_bits) - 1,
             "replaced": d.replaced,
         }

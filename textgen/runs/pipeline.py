@@ -192,7 +192,13 @@ def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> N
 
 def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
     """Score the held-out documents, with the memory tuned on those of validation, and sample."""
-    from textgen.evaluation import score_documents, score_encoded, tuned_memory, with_memory
+    from textgen.evaluation import (
+        MixtureSampler,
+        score_documents,
+        score_encoded,
+        tuned_memory,
+        with_memory,
+    )
     from textgen.runs.summary import draw_samples
 
     experiment, loaded, tokenizer = inputs.experiment, inputs.loaded, inputs.prepared.tokenizer
@@ -207,7 +213,8 @@ def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
         "validation": with_memory(memory, validation, encoded),
         "test": score_documents(*parts, tokenizer, loaded.test, memory),
     }
-    samples = draw_samples(experiment, tokenizer, model.sampler, loaded)
+    mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None
+    samples = draw_samples(experiment, tokenizer, model.sampler, mixture, loaded)
     metrics = run_metrics(
         experiment, loaded, inputs.prepared, model.progress, model.network.count_params(), scored,
         samples,

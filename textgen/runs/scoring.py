@@ -53,19 +53,30 @@ def tokens_of(run: Run, text: str) -> Tokens:
     table = _table(run, text)
     spans = itertools.pairwise([0, *table.ends.tolist()])
     bits = zip(table.model.tolist(), table.spelling.tolist(), strict=True)
+    both = table.remembered
+    others = [None] * len(table.ends) if both is None else (both.model + both.spelling).tolist()
     return Tokens(
-        {"text": text[start:end], "start": start, "end": end, "model": model, "spelling": spelling}
-        for (start, end), (model, spelling) in zip(spans, bits, strict=True)
-    )
+        {
+            "text": text[start:end], "start": start, "end": end, "model": model,
+            "spelling": spelling, "with_memory": other,
+        }
+        for (start, end), (model, spelling), other in zip(spans, bits, others, strict=True)
+    )  # fmt: skip
 
 
 def score_passage(run: Run, text: str) -> dict[str, Any]:
     """Bits of a passage as :meth:`Run.score` returns them."""
-    starts, ends, model, spelling = _table(run, text).cells()
-    total = float(model.sum() + spelling.sum()) if run.tokenizer.charged else None
+    table = _table(run, text)
+    found = {"run": str(run.folder), "characters": len(text)}
+    found |= _passage(table, text, run.tokenizer.charged)
+    both = table.remembered and _passage(table.remembered, text, run.tokenizer.charged)
+    return {**found, "with_memory": both}
+
+
+def _passage(table: TokenBits, text: str, charged: bool) -> dict[str, Any]:
+    starts, ends, model, spelling = table.cells()
+    total = float(model.sum() + spelling.sum()) if charged else None
     return {
-        "run": str(run.folder),
-        "characters": len(text),
         "model": float(model.sum()),
         "spelling": float(spelling.sum()),
         "total": total,
@@ -120,3 +131,5 @@ def print_passage(found: dict[str, Any]) -> None:
         f"{found['model']:,.1f} + spelling {found['spelling']:,.1f} = {found['total']:,.1f} bits; "
         f"{bits:.4f} bits per character"
     )
+    if found["with_memory"]:
+        print(f"with a memory of the passage: {found['with_memory']['bits_per_character']:.4f}")

@@ -8,6 +8,8 @@ from typing import Any
 from textgen.core import Experiment
 from textgen.data import Corpus, Document
 from textgen.evaluation import (
+    NOTHING,
+    MixtureSampler,
     format_bits,
     format_number,
     markdown_table,
@@ -25,11 +27,17 @@ HUMAN = 50_000
 
 
 def draw_samples(
-    experiment: Experiment, tokenizer: Tokenizer, sampler: Sampler, loaded: Corpus
+    experiment: Experiment,
+    tokenizer: Tokenizer,
+    sampler: Sampler,
+    mixture: MixtureSampler | None,
+    loaded: Corpus,
 ) -> list[dict[str, Any]]:
-    """Samples at the experiment's settings, then the article's read-out of a validation text, if
-    its beginning has any known characters."""
-    drawn = sample_texts(sampler, tokenizer, experiment.sampling, experiment.seed)
+    """Samples at the experiment's settings, by the network alone or by its ``mixture`` with a
+    memory, then the article's read-out of a validation text, if its beginning has any known
+    characters."""
+    writer = mixture if mixture and experiment.sampling.memory else sampler
+    drawn = sample_texts(writer, tokenizer, experiment.sampling, experiment.seed)
     real = max(loaded.validation, key=lambda d: d.characters).text
     known = "".join(c for c in real[: 2 * READOUT] if not tokenizer.unknown(c))[:READOUT]
     if not len(encode_prompt(tokenizer, known)):
@@ -106,7 +114,8 @@ def summary_markdown(
 
 
 def _figures(metrics: dict[str, Any]) -> str:
-    names = ("split", "model", "+ spelling", "= total", "mean over documents", "tokens/character")
+    names = ("split", "model", "+ spelling", "= total", "with memory", "mean over documents",
+             "tokens/character")  # fmt: skip
     columns = (*names, "replaced", "documents", "characters")
     rows = []
     for part in ("validation", "test"):
@@ -118,6 +127,7 @@ def _figures(metrics: dict[str, Any]) -> str:
                 model,
                 spelling,
                 f"**{total}**" if m["bits_per_character"] else total,
+                remembered(m),
                 format_number(m["mean_over_documents"], 4),
                 format_number(m["tokens_per_character"]),
                 f"{m['replacement_rate']:.2%}",
@@ -126,17 +136,20 @@ def _figures(metrics: dict[str, Any]) -> str:
             ]
         )
     table = markdown_table(columns, rows)
-    parts = (f"In {metrics['unit']}; lower is better.", table, memory_line(metrics))
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return f"In {metrics['unit']}; lower is better. {MEANING}\n\n{table}\n"
 
 
-def memory_line(metrics: dict[str, Any]) -> str:
-    """The effect of the memory of the document; "" if there is none, or no figure."""
-    saved = metrics["test"]["memory_saves"]
-    if not saved:
-        return ""
-    apart = f"{abs(saved):.4f} {'higher' if saved > 0 else 'lower'}"
-    return f"Without the memory of the document the test figure is {apart}."
+MEANING = (
+    "Model + spelling = total is what the network charges alone. A memory of the document, of its "
+    "tokens and of its rare words, is another distribution; samples are of the network alone "
+    "unless they say otherwise."
+)
+
+
+def remembered(figures: dict[str, Any]) -> str:
+    """Bits per character of a split with a memory of the document."""
+    both = figures["with_memory"] and figures["with_memory"]["bits_per_character"]
+    return format_bits(both, 4)[2] if both else NOTHING
 
 
 def _training(metrics: dict[str, Any]) -> str:

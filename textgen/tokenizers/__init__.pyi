@@ -14,6 +14,7 @@ from .tokens import Layout as Layout
 from .tokens import Rendered as Rendered
 from .words.filling import SENTENCE_END as SENTENCE_END
 from .words.fitting import Words as Words
+from .words.pieces import pretokenize as pretokenize
 from .words.rare_words.base import EncodedWords as EncodedWords
 from .words.rare_words.base import FillCallback as FillCallback
 from .words.rare_words.base import FittedPolicy as FittedPolicy
@@ -23,7 +24,6 @@ from .words.rare_words.base import RareWord as RareWord
 from .words.rare_words.base import RareWordPolicy as RareWordPolicy
 from .words.rare_words.classes import ClassPolicy as ClassPolicy
 from .words.rare_words.unk import Unk as Unk
-from .words.tokenizer import pretokenize as pretokenize
 from .words.vocabulary import Vocabulary as Vocabulary
 from .words.vocabulary import split_space as split_space
 

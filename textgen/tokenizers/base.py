@@ -10,9 +10,10 @@ import numpy as np
 
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Layout, Rendered
 
-FILL = ("pool", "spell", "mark")
-"""How a generated placeholder is filled: by one of the training words it stood for, by a newly
-spelled one, or by a mark such as ``<unk>``."""
+FILL = ("scored", "pool", "spell", "mark")
+"""How a generated placeholder is filled: by a word drawn with the probability that is charged for
+it, by one of the training words it stood for, by a newly spelled one, or by a mark such as
+``<unk>``. Only the first writes text with the distribution that is scored."""
 
 
 class Tokenizer(ABC):
@@ -63,8 +64,9 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
-    ) -> Rendered:
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        memory: bool = False,
+    ) -> Rendered:  # fmt: skip
         """Generated tokens as text.
 
         Args:
@@ -72,6 +74,8 @@ class Tokenizer(ABC):
             before: the text that they continue.
             fill: one of :data:`FILL`.
             seed: of the words that fill placeholders.
+            memory: with the fill ``"scored"``, rare words that stood in the text before come back
+                as often as a memory of the document has it.
         """
 
     def unknown(self, text: str) -> list[str]:

@@ -92,8 +92,9 @@ class CharacterTokenizer(Tokenizer):
         )
 
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
-    ) -> Rendered:
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        memory: bool = False,
+    ) -> Rendered:  # fmt: skip
         shown = (self.alphabet[s - RESERVED] for s in map(int, tokens) if s >= RESERVED)
         return Rendered("".join(shown))
 

@@ -184,8 +184,9 @@ class SubwordTokenizer(Tokenizer):
         return first + "".join(chain(*zip(encoded.surfaces, rest, strict=True)))
 
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
-    ) -> Rendered:
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        memory: bool = False,
+    ) -> Rendered:  # fmt: skip
         # decoded behind the text before, since some decoders drop the space of the first subword
         known = self.encode(before).tokens
         lead = _numbers(np.split(known, np.flatnonzero(known == ESCAPE))[-1])

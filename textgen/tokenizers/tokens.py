@@ -33,6 +33,8 @@ class EncodedDocument:
         surfaces: the surface form of each placeholder, in order of occurrence.
         spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
             Empty where the text was encoded for training, for which nothing is charged.
+        remembered_bits: the same where a surface form is cheaper for having stood in the document
+            before; None where nothing is remembered.
         characters: length of the text in characters.
         pieces: number of pieces.
         replaced: number of pieces that were replaced by something else, or left out.
@@ -44,6 +46,7 @@ class EncodedDocument:
     characters: int
     pieces: int
     replaced: int
+    remembered_bits: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from random import Random
 
 from textgen.tokenizers.tokens import Rendered
 from textgen.tokenizers.words.rare_words.base import FittedPolicy, Placeholder
+from textgen.tokenizers.words.recurrence import DocumentCounts
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
@@ -20,70 +19,30 @@ VOWEL_SOUND = re.compile(
 """A word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one."""
 
 
-class Writer:
-    """A text that grows, with words in the place of its placeholders.
-
-    One name serves a passage: the first name that is drawn, or the first two that stand side by
-    side, come back whenever a name is called for. Under a policy with a memory of the document,
-    names come back as often as it says, as all its words do, but never next to themselves. "a" and
-    "an" are corrected. A filled word is capitalised where a sentence begins; elsewhere it loses its
-    capital if it is known to be no name and to have a form without. Words that the network spelled
-    itself are left as they are.
+class ScoredWriter:
+    """A text that grows, the surface form of each placeholder drawn with exactly the probability
+    that is charged for it.
 
     Args:
-        policy: draws the surface forms of placeholders.
-        fill: one of :data:`textgen.tokenizers.FILL`.
+        policy: draws surface forms.
         random: the source of random numbers.
-        before: the text that is continued.
-        earlier: the placeholders in it, each with its surface form.
+        earlier: the rare words of the text that is continued, where those of the document so far
+            matter; None without a memory.
     """
 
     def __init__(
-        self,
-        policy: FittedPolicy,
-        fill: str,
-        random: Random,
-        before: str,
-        earlier: Iterable[tuple[int, str]] = (),
+        self, policy: FittedPolicy, random: Random, earlier: DocumentCounts | None = None
     ) -> None:
-        self._policy, self._mode, self._random = policy, fill, random
+        self._policy, self._random, self._counts = policy, random, earlier
         self._parts: list[str] = []
         self._length = 0
-        self._tail = before[-40:]
         self._marks: list[tuple[int, int, str]] = []
-        self._names: dict[int, list[str]] = {}
-        self._beside: list[str] = []
-        self._earlier: dict[int, Counter[str]] = {}
-        for token, surface in earlier:
-            self._earlier.setdefault(token, Counter())[surface] += 1
-        self._last = (-2, -1)
-        self._token = -1
 
     def surface(self, token: int, place: int) -> str:
         """A surface form for a generated placeholder at ``place``."""
-        self._token = token
-        if self._mode == "mark" or not self._policy.proper(token):
-            return self._surface(token)
-        adjacent = self._last[0] == place - 1
-        rank = self._last[1] + 1 if adjacent else 0
-        self._last = (place, rank)
-        if self._policy.remembers:
-            self._beside = self._beside if rank else []
-            self._beside.append(self._surface(token, self._beside))
-            return self._beside[-1]
-        known = self._names.setdefault(token, [])
-        if rank >= len(known):  # also the first of its kind behind a name of another
-            known.append(self._surface(token))
-        return known[min(rank, len(known) - 1)]
-
-    def _surface(self, token: int, beside: Sequence[str] = ()) -> str:
-        """A surface form for ``token``; of the earlier ones none of those ``beside`` it."""
-        earlier = self._earlier.setdefault(token, Counter())
-        offered = earlier
-        if beside:
-            offered = Counter({w: n for w, n in earlier.items() if w not in beside})
-        word = self._policy.draw_surface(token, self._mode, self._random, offered)
-        earlier[word] += 1
+        word = self._policy.sample_surface(token, self._random, self._counts)
+        if self._counts is not None:
+            self._policy.remember(token, word, self._counts)
         return word
 
     def write(self, text: str) -> None:
@@ -91,7 +50,59 @@ class Writer:
         if text:
             self._parts.append(text)
             self._length += len(text)
-            self._tail = (self._tail + text)[-40:]
+
+    def place(self, item: Placeholder) -> None:
+        """Append a filled word, and note where it stands."""
+        if item.word:
+            self.write(" " * item.spaced)
+            self._marks.append((self._length, self._length + len(item.word), item.token))
+            self.write(item.word)
+
+    def rendered(self) -> Rendered:
+        """The text so far."""
+        return Rendered("".join(self._parts), tuple(self._marks))
+
+
+class Writer(ScoredWriter):
+    """A text that grows, with words in the place of its placeholders that read well there, whatever
+    is charged for them.
+
+    One name serves a passage: the first name that is drawn, or the first two that stand side by
+    side, come back whenever a name is called for. "a" and "an" are corrected. A filled word is
+    capitalised where a sentence begins; elsewhere it loses its capital if it is known to be no name
+    and to have a form without. Words that the network spelled itself are left as they are.
+
+    Args:
+        policy: draws the surface forms of placeholders.
+        fill: one of :data:`textgen.tokenizers.FILL` but ``"scored"``.
+        random: the source of random numbers.
+        before: the text that is continued.
+    """
+
+    def __init__(self, policy: FittedPolicy, fill: str, random: Random, before: str) -> None:
+        super().__init__(policy, random)
+        self._mode, self._tail = fill, before[-40:]
+        self._names: dict[int, list[str]] = {}
+        self._last = (-2, -1)
+        self._token = -1
+
+    def surface(self, token: int, place: int) -> str:
+        self._token = token
+        if self._mode == "mark" or not self._policy.proper(token):
+            return self._surface(token)
+        rank = self._last[1] + 1 if self._last[0] == place - 1 else 0
+        self._last = (place, rank)
+        known = self._names.setdefault(token, [])
+        if rank >= len(known):  # also the first of its kind behind a name of another
+            known.append(self._surface(token))
+        return known[min(rank, len(known) - 1)]
+
+    def _surface(self, token: int) -> str:
+        return self._policy.draw_surface(token, self._mode, self._random)
+
+    def write(self, text: str) -> None:
+        super().write(text)
+        self._tail = (self._tail + text)[-40:]
 
     def place(self, item: Placeholder) -> None:
         """Append a filled word, adapted to its place, and note where it stands."""
@@ -132,7 +143,3 @@ class Writer:
         self._length -= len(last)
         self._tail = self._tail[: -len(last)] if len(last) <= len(self._tail) else ""
         self.write(last[: len(last) - len(found.group())] + right)
-
-    def rendered(self) -> Rendered:
-        """The text so far."""
-        return Rendered("".join(self._parts), tuple(self._marks))

@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from textgen.core import Count, TextgenError
+from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     PolicyTrainingData,
     RareWord,
     RareWordPolicy,
 )
-from textgen.tokenizers.words.tokenizer import WordTokenizer, pretokenize
+from textgen.tokenizers.words.tokenizer import WordTokenizer
 from textgen.tokenizers.words.vocabulary import Vocabulary, folded, split_space
 
 

@@ -16,8 +16,6 @@ A character that training never saw is charged in full each time, also in a word
 from __future__ import annotations
 
 import math
-import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -34,7 +32,12 @@ from textgen.tokenizers.words.components import (
     fit_characters,
     mixture_weights,
 )
-from textgen.tokenizers.words.recurrence import DocumentCounts, WordMemory, tuned_word_memory
+from textgen.tokenizers.words.recurrence import (
+    MEMORY,
+    DocumentCounts,
+    WordMemory,
+    tuned_word_memory,
+)
 
 ORDERS = (4, 5, 6, 7)
 OWN = 200
@@ -55,7 +58,8 @@ class Speller:
         order: of the character n-grams.
         weights: class → weights of (pool, own n-grams, shared n-grams); the key ``""`` holds those
             of a class that is not listed.
-        memory: (discount d, strength θ) of the memory of the document; None for none.
+        memory: (discount d, strength θ) of the memory of the document.
+        memory_weights: the weights behind that memory, where a word is new to its document.
     """
 
     def __init__(
@@ -68,18 +72,19 @@ class Speller:
         pooled: bool = True,
         order: int = 5,
         weights: Mapping[str, Sequence[float]] | None = None,
-        memory: Sequence[float] | None = None,
+        memory: Sequence[float] = MEMORY,
+        memory_weights: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self.examples = {key: dict(words) for key, words in examples.items()}
         self.alphabet = "".join(sorted(alphabet))
         self.pooled, self.order = pooled, order
         self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
-        self.memory = WordMemory(*memory) if memory else None
+        self.memory, self.memory_weights = WordMemory(*memory), dict(memory_weights or self.weights)
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
         self._never_spelled, self._related = vocabulary, related
         self._components: dict[str, tuple[Any, Any, Any]] = {}
-        self._logs: dict[str, dict[str, float]] = {}
+        self._logs: dict[tuple[str, bool], dict[str, float]] = {}
 
     def _encode(self, word: str) -> str:
         codes = self._codes
@@ -119,25 +124,29 @@ class Speller:
             self._components[name] = (pool, own, self._shared)
         return self._components[name]
 
-    def _mixture(self, name: str) -> list[tuple[float, Any]]:
-        weights = self.weights.get(name, self.weights[""])
+    def _mixture(self, name: str, remembering: bool) -> list[tuple[float, Any]]:
+        of_class = self.memory_weights if remembering else self.weights
+        weights = of_class.get(name, of_class[""])
         pairs = [(w, c) for w, c in zip(weights, self._of(name), strict=True) if c is not None]
         total = sum(w for w, _ in pairs)
         return [(w / total, c) for w, c in pairs if w] if total else [(1.0, self._shared)]
 
-    def _log_masses(self, codes: Sequence[str], name: str) -> list[float]:
-        """ln P(word | class) of each word, whatever came earlier."""
-        known = self._logs.setdefault(name, {})
+    def _log_masses(self, codes: Sequence[str], name: str, remembering: bool) -> list[float]:
+        """ln P(word | class) of each word, whatever came earlier; ``remembering``, of a word that
+        is new to its document."""
+        known = self._logs.setdefault((name, remembering), {})
         if new := [code for code in dict.fromkeys(codes) if code not in known]:
-            logs = [math.log(weight) + c.log_masses(new) for weight, c in self._mixture(name)]
+            mixture = self._mixture(name, remembering)
+            logs = [math.log(weight) + c.log_masses(new) for weight, c in mixture]
             known.update(zip(new, np.logaddexp.reduce(logs).tolist(), strict=True))
         return [known[code] for code in codes]
 
     def bits(self, word: str, name: str, earlier: DocumentCounts | None = None) -> float:
-        """−log2 P(word | class, what came earlier), a character never seen named outright."""
+        """−log2 P(word | class), a character never seen named outright; given what came ``earlier``
+        in the document, with the memory of it."""
         code = self._encode(word)
-        (log,) = self._log_masses([code], name)
-        if self.memory and earlier and earlier.totals[name]:
+        (log,) = self._log_masses([code], name, earlier is not None)
+        if earlier is not None and earlier.totals[name]:
             log += math.log(self.memory.share_of_new(name, earlier))
             if held := self.memory.share_of(code, name, earlier):
                 log = float(np.logaddexp(log, math.log(held)))
@@ -147,28 +156,31 @@ class Speller:
         """Add a word of a class to what came earlier."""
         earlier.add(self._encode(word), name)
 
-    def document_bits(self, words: Sequence[tuple[str, str]]) -> list[float]:
-        """−log2 P of each rare word of a document, given with its class, after those before it."""
-        self._prepare((self._encode(word), name) for word, name in words)
-        earlier, bits = DocumentCounts(), []
+    def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
+        """−log2 P of each rare word of a document, given with its class: alone, and with a memory
+        of those before it."""
+        for remembering in (False, True):
+            self._prepare(((self._encode(word), name) for word, name in words), remembering)
+        alone = [self.bits(word, name) for word, name in words]
+        earlier, remembered = DocumentCounts(), []
         for word, name in words:
-            bits.append(self.bits(word, name, earlier))
+            remembered.append(self.bits(word, name, earlier))
             self.remember(word, name, earlier)
-        return bits
+        return alone, remembered
 
-    def _prepare(self, words: Iterable[tuple[str, str]]) -> None:
+    def _prepare(self, words: Iterable[tuple[str, str]], remembering: bool) -> None:
         """Compute masses of words as codes, each with its class: faster at once than one by one."""
         by_class: dict[str, list[str]] = {}
         for code, name in words:
             by_class.setdefault(name, []).append(code)
         for name, codes in by_class.items():
-            self._log_masses(codes, name)
+            self._log_masses(codes, name, remembering)
 
     def following(
         self, prefix: str, name: str, *, recall: bool = True, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
         """What may follow the first characters of a word of a class; without ``recall``, of a new
-        one.
+        one; given what came ``earlier`` in the document, with the memory of it.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
@@ -176,8 +188,8 @@ class Speller:
             what :meth:`bits` charges.
         """
         code = self._encode(prefix)
-        parts = self._mixture(name)
-        if self.memory and earlier and earlier.totals[name]:
+        parts = self._mixture(name, earlier is not None)
+        if earlier is not None and earlier.totals[name]:
             new = self.memory.share_of_new(name, earlier)
             held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
             parts = [(1 - new, Pool(held, self._size)), *((w * new, p) for w, p in parts)]
@@ -188,44 +200,6 @@ class Speller:
         if total <= 0:  # no word outside the vocabulary begins so
             return options, np.eye(1, len(options))[0]
         return options, mass / total
-
-    def pick(
-        self, name: str, generator: random.Random, *, new: bool, earlier: Counter[str] | None = None
-    ) -> str:
-        """A word of a class: with a memory perhaps an earlier one of the passage, else one of its
-        training words, as often as it occurred there, or, if it is to be ``new`` or there are none,
-        a newly spelled one."""
-        if self.memory and earlier:
-            held = [n - self.memory.discount for n in earlier.values()]
-            if generator.random() * (earlier.total() + self.memory.strength) < sum(held):
-                (word,) = generator.choices(list(earlier), held)
-                return word
-        examples = self.examples.get(name, {})
-        if new or not examples:
-            return self.draw(name, generator)
-        (word,) = generator.choices(list(examples), list(examples.values()))
-        return word
-
-    def draw(self, name: str, generator: random.Random, longest: int = 30) -> str:
-        """A new word of a class, spelled character by character, without white space. After 20
-        tries that end in known words, or in none, the last one is given as it is."""
-        for _ in range(20):
-            word = ""
-            while len(word) < longest:
-                options, chances = self.following(word, name, recall=False)
-                weights = [
-                    0.0 if o == "\ufffd" or o.isspace() or not (o or word) else p
-                    for o, p in zip(options, chances, strict=True)
-                ]
-                if not sum(weights):
-                    break
-                (choice,) = generator.choices(options, weights)
-                if not choice:
-                    break
-                word += choice
-            if word and word not in self.known:
-                return word
-        return word
 
     def tune(self, words: Mapping[str, Sequence[str]]) -> None:
         """Choose the order and the weights by the likelihood of validation words of each class."""
@@ -241,6 +215,10 @@ class Speller:
         self.__dict__.pop("_shared", None)
         self._components.clear()
         self._logs.clear()
+        self.weights = self.memory_weights = self._likeliest(codes)
+
+    def _likeliest(self, codes: Mapping[str, Sequence[str]]) -> dict[str, Sequence[float]]:
+        """The weights of each class that make its words, as codes, most likely."""
         rows = {
             name: np.stack(
                 [np.exp(c.log_masses(each)) if c else np.zeros(len(each)) for c in self._of(name)],
@@ -249,18 +227,27 @@ class Speller:
             for name, each in codes.items()
         }
         common = mixture_weights(np.concatenate(list(rows.values())), (1 / 3,) * 3, 0.5)
-        self.weights = {"": common}
-        self.weights |= {
-            name: mixture_weights(masses, common, PRIOR) for name, masses in rows.items()
-        }
+        of_class = {n: mixture_weights(masses, common, PRIOR) for n, masses in rows.items()}
+        return {"": common, **of_class}
 
     def tune_memory(self, documents: Iterable[Sequence[tuple[str, str]]]) -> None:
-        """Give the speller a memory, its settings chosen by the likelihood of the rare words, each
-        with its class, of whole validation documents. To be called once it is tuned."""
+        """Choose the settings of the memory, and the weights behind it, by the likelihood of the
+        rare words, each with its class, of whole validation documents. To be called after
+        :meth:`tune`."""
         coded = [[(self._encode(word), name) for word, name in words] for words in documents]
-        self._prepare(word for words in coded for word in words)
+        first: dict[str, list[str]] = {}  # only the first occurrence in a document is new to it
+        for words in coded:
+            for code, name in dict.fromkeys(words):
+                first.setdefault(name, []).append(code)
+        if first:
+            self.memory_weights = self._likeliest(first)
+        self._logs = {key: logs for key, logs in self._logs.items() if not key[1]}
+        self._prepare((word for words in coded for word in words), True)
         self.memory = tuned_word_memory(
-            [[(c, name, math.exp(*self._log_masses([c], name))) for c, name in w] for w in coded]
+            [
+                [(c, name, math.exp(*self._log_masses([c], name, True))) for c, name in words]
+                for words in coded
+            ]
         )
 
     def state(self) -> dict[str, Any]:
@@ -270,5 +257,6 @@ class Speller:
             "pooled": self.pooled,
             "order": self.order,
             "weights": {name: list(weights) for name, weights in self.weights.items()},
-            "memory": list(self.memory) if self.memory else None,
+            "memory": list(self.memory),
+            "memory_weights": {name: list(w) for name, w in self.memory_weights.items()},
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +12,15 @@ import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import EncodedDocument, Layout, Rendered, smallest_dtype
-from textgen.tokenizers.words.filling import Writer
+from textgen.tokenizers.words.filling import ScoredWriter, Writer
+from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FittedPolicy,
     Placeholder,
     RareWord,
 )
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.vocabulary import (
     FIRST_OWN,
     JOIN,
@@ -28,15 +29,6 @@ from textgen.tokenizers.words.vocabulary import (
     recase,
     split_space,
 )
-
-PIECE = re.compile(
-    r"\n+| ?(?:[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|_+|([^\w\s])\1*)|\s",
-)
-
-
-def pretokenize(text: str) -> list[str]:
-    """The pieces of a text; joined together they are the text."""
-    return [match.group() for match in PIECE.finditer(text)]
 
 
 @dataclass(frozen=True)
@@ -112,6 +104,7 @@ class WordTokenizer(Tokenizer):
             len(text),
             len(pieces),
             coded.replaced,
+            None if coded.remembered_bits is None else np.array(coded.remembered_bits),
         )
 
     def layout(self, text: str) -> Layout:
@@ -136,9 +129,13 @@ class WordTokenizer(Tokenizer):
         return "".join(words.text(item) for item in items)
 
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
-    ) -> Rendered:
-        writer = Writer(self.policy, fill, Random(seed), before, self._placeholders(before))
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        memory: bool = False,
+    ) -> Rendered:  # fmt: skip
+        writer: Writer | ScoredWriter = Writer(self.policy, fill, Random(seed), before)
+        if fill == "scored":
+            earlier = self._placeholders(before) if memory else None
+            writer = ScoredWriter(self.policy, Random(seed), earlier)
         words = _Words(self.vocabulary, self.policy.first_word)
         for item in self.policy.decode([int(s) for s in tokens], writer.surface):
             if isinstance(item, Placeholder):
@@ -148,15 +145,14 @@ class WordTokenizer(Tokenizer):
                 writer.write(words.text(item))
         return writer.rendered()
 
-    def _placeholders(self, prompt: str) -> list[tuple[int, str]]:
-        """The placeholders of a prompt, each with its surface form, if the policy remembers them;
-        the last space of the prompt belongs to the word that comes next."""
-        prompt = prompt.removesuffix(" ")
-        if not prompt or not self.policy.remembers:
-            return []
-        coded = self.encode_pieces(pretokenize(prompt))
-        places = zip(coded.places, coded.surfaces, strict=True)
-        return [(coded.tokens[place], surface) for place, surface in places]
+    def _placeholders(self, prompt: str) -> DocumentCounts:
+        """The rare words of a prompt, whose last space belongs to the word that comes next."""
+        earlier = DocumentCounts()
+        coded = self.encode_pieces(pretokenize(prompt.removesuffix(" ")))
+        tokens = [*coded.tokens, -1]
+        for place, surface in zip(coded.places, coded.surfaces, strict=True):
+            self.policy.remember(tokens[place], surface, earlier)
+        return earlier
 
     def state(self) -> dict[str, Any]:
         return {

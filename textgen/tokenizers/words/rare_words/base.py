@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary, split_space
 
@@ -73,7 +74,7 @@ class EncodedWords:
     """A document as token ids, while it is being encoded.
 
     Attributes:
-        tokens, surfaces, bits, replaced: as those of ``EncodedDocument``.
+        tokens, surfaces, bits, remembered_bits, replaced: as those of ``EncodedDocument``.
         sources: for each token, the number of the item it came from.
         places: for each surface form, the place of its token in ``tokens``.
     """
@@ -81,6 +82,7 @@ class EncodedWords:
     tokens: list[int] = field(default_factory=list)
     surfaces: list[str] = field(default_factory=list)
     bits: list[float] = field(default_factory=list)
+    remembered_bits: list[float] | None = None
     replaced: int = 0
     sources: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
@@ -128,11 +130,6 @@ class FittedPolicy(ABC):
     """The names of its own tokens, from ``FIRST_OWN`` on."""
 
     @property
-    def remembers(self) -> bool:
-        """Whether the rare words of a text matter to those that come later in it."""
-        return False
-
-    @property
     def first_word(self) -> int:
         """The token of the vocabulary's first word."""
         return FIRST_OWN + len(self.names)
@@ -154,16 +151,31 @@ class FittedPolicy(ABC):
         """The tokens of known words and modifiers, and the filled placeholders between them;
         ``fill`` is called once for each placeholder, in order."""
 
-    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+    def draw_surface(self, token: int, mode: str, random: Random) -> str:
         """A surface form for a generated placeholder; to be defined wherever there are any.
 
         Args:
             token: its id.
-            mode: one of :data:`textgen.tokenizers.FILL`.
+            mode: one of :data:`textgen.tokenizers.FILL` but ``"scored"``.
             random: the source of random numbers.
-            earlier: the surface forms of this token so far in the passage, counted.
         """
         raise NotImplementedError
+
+    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
+        """A surface form with exactly the probability that is charged for it; to be defined
+        wherever there are any.
+
+        Args:
+            token: the placeholder's id; −1 for a gap, where words may have been left out.
+            random: the source of random numbers.
+            earlier: the rare words so far; None without a memory of the document.
+        """
+        raise NotImplementedError
+
+    def remember(  # noqa: B027 - most tokens leave nothing open
+        self, token: int, surface: str, earlier: DocumentCounts
+    ) -> None:
+        """Add the surface form of a placeholder to the rare words so far; nothing by default."""
 
     def known(self, word: str) -> bool:
         """Whether the training split has this word in exactly this form."""
@@ -189,8 +201,9 @@ Classify = Callable[[Sequence[str], Sequence[RareWord]], Sequence[str]]
 """(pieces of a document, its rare words) → the class of each."""
 
 
-def fit_speller(data: PolicyTrainingData, classify: Classify, memory: bool) -> Speller:
-    """The spelling model of the training split's rare words by class, tuned on validation."""
+def fit_speller(data: PolicyTrainingData, classify: Classify) -> Speller:
+    """The spelling model of the training split's rare words by class, tuned on validation: alone,
+    and with a memory of the document."""
     examples: dict[str, Counter[str]] = {}
     for document in _classified(data.documents, data.rare, classify):
         for word, name in document:
@@ -199,12 +212,10 @@ def fit_speller(data: PolicyTrainingData, classify: Classify, memory: bool) -> S
     documents = _classified(data.tuning, data.tuning_rare, classify)
     words: dict[str, list[str]] = {}
     for document in documents:
-        # with a memory only the first occurrence in a document is new to it
-        for word, name in dict.fromkeys(document) if memory else document:
+        for word, name in document:
             words.setdefault(name, []).append(word)
     speller.tune(words)
-    if memory:
-        speller.tune_memory(documents)
+    speller.tune_memory(documents)
     return speller
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Self
 
+from textgen.tokenizers.words.drawing import picked_word, scored_word
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -20,6 +20,7 @@ from textgen.tokenizers.words.rare_words.base import (
     fit_speller,
     load_speller,
 )
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 
@@ -31,12 +32,8 @@ class ClassPolicy(ABC):
     A subclass gives :attr:`classes` and :meth:`classify`; it is a frozen dataclass, whose fields
     are its settings. Fitting, charging, generation, saving and loading are done here: a rare word
     costs −log2 P(class | history) − log2 P(word | class), the latter by the word-spelling model.
-
-    Args:
-        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
-    memory: bool = field(default=False, kw_only=True)
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
     """What :meth:`learn` returned, once the policy is fitted or loaded."""
 
@@ -78,7 +75,7 @@ class ClassPolicy(ABC):
     def fit(self, data: PolicyTrainingData) -> FittedClasses:
         """Learn the classes and the spelling model of the rare words of each."""
         policy = self._with(self.learn(data))
-        return FittedClasses(policy, fit_speller(data, policy.classes_of, self.memory))
+        return FittedClasses(policy, fit_speller(data, policy.classes_of))
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedClasses:
         """The fitted policy from its ``state()``."""
@@ -122,10 +119,6 @@ class FittedClasses(FittedPolicy):
         self._tokens = {name: FIRST_OWN + i for i, name in enumerate(self.classes)}
         self.unwritable = tuple(self._tokens[name] for name in policy.never_drawn)
 
-    @property
-    def remembers(self) -> bool:
-        return self.speller.memory is not None
-
     def encode(
         self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
     ) -> EncodedWords:
@@ -139,7 +132,8 @@ class FittedClasses(FittedPolicy):
             else:
                 coded.add(number, item)
         if charge:
-            coded.bits = self.speller.document_bits(list(zip(coded.surfaces, names, strict=True)))
+            words = list(zip(coded.surfaces, names, strict=True))
+            coded.bits, coded.remembered_bits = self.speller.document_bits(words)
         return coded
 
     def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
@@ -151,10 +145,16 @@ class FittedClasses(FittedPolicy):
                 yield token
             joined = token == JOIN or (joined and token in (CAPITAL, UPPER))
 
-    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+    def draw_surface(self, token: int, mode: str, random: Random) -> str:
         if mode == "mark":
             return f"<{self._name(token)}>"
-        return self.speller.pick(self._name(token), random, new=mode == "spell", earlier=earlier)
+        return picked_word(self.speller, self._name(token), random, new=mode == "spell")
+
+    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
+        return scored_word(self.speller, self._name(token), random, earlier)
+
+    def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
+        self.speller.remember(surface, self._name(token), earlier)
 
     def known(self, word: str) -> bool:
         return word in self.speller.known

@@ -33,7 +33,6 @@ class Cluster(ClassPolicy):
         vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
         size: of a vector.
         epochs: passes over the training split.
-        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     clusters: Annotated[int, Field(gt=1)] = 50

@@ -6,13 +6,15 @@ each gap between two tokens, whether a space stood before each, and their spelli
 
 from __future__ import annotations
 
+import copy
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from textgen.tokenizers.words.drawing import scored_word
+from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -24,8 +26,9 @@ from textgen.tokenizers.words.rare_words.base import (
     load_speller,
 )
 from textgen.tokenizers.words.rare_words.unk import NAME
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
-from textgen.tokenizers.words.vocabulary import Vocabulary
+from textgen.tokenizers.words.vocabulary import Vocabulary, split_space
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,13 @@ class Drop:
         charged: charge for what is left out. Without it, as when people compare perplexities of
             texts they have filtered, there is no distribution over the text and no figure is
             printed.
-        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     charged: bool = True
-    memory: bool = False
 
     def fit(self, data: PolicyTrainingData) -> Dropped:
         """Count the gaps of the validation split, and learn to spell what is missing in them."""
-        speller = fit_speller(data, lambda pieces, rare: [NAME] * len(rare), self.memory)
+        speller = fit_speller(data, lambda pieces, rare: [NAME] * len(rare))
         documents, rare = data.tuning, data.tuning_rare
         missing = sum(map(len, rare))
         spaced = sum(word.spaced for each in rare for word in each)
@@ -86,16 +87,23 @@ class Dropped(FittedPolicy):
         coded.surfaces = ["".join(word.piece for word in gap) for gap in gaps]
         coded.replaced = sum(map(len, gaps))
         if charge:
-            coded.bits = self._bits(gaps) if self.charged else [0.0] * len(gaps)
+            coded.bits, coded.remembered_bits = self._bits(gaps)
         return coded
 
-    def _bits(self, gaps: Sequence[Sequence[RareWord]]) -> list[float]:
-        """What the words missing in each gap of a document cost, their spelling included."""
+    def _bits(self, gaps: Sequence[Sequence[RareWord]]) -> tuple[list[float], list[float]]:
+        """What the words missing in each gap of a document cost, their spelling included: alone,
+        and with a memory of the document."""
+        if not self.charged:
+            return [0.0] * len(gaps), [0.0] * len(gaps)
         words = [(word.core, NAME) for gap in gaps for word in gap]
-        spelling = iter(self.speller.document_bits(words))
         stop, more = -math.log2(1 - self.missing), -math.log2(self.missing)
         space = (-math.log2(1 - self.spaced), -math.log2(self.spaced))
-        return [stop + sum(more + space[w.spaced] + next(spelling) for w in gap) for gap in gaps]
+
+        def paid(spelling: Iterator[float]) -> list[float]:
+            return [stop + sum(more + space[w.spaced] + next(spelling) for w in g) for g in gaps]
+
+        alone, remembered = self.speller.document_bits(words)
+        return paid(iter(alone)), paid(iter(remembered))
 
     def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
         for place, token in enumerate([*tokens, None]):
@@ -105,8 +113,22 @@ class Dropped(FittedPolicy):
             if token is not None:
                 yield token
 
-    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+    def draw_surface(self, token: int, mode: str, random: Random) -> str:
         return ""  # the model writes text without gaps
+
+    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
+        gap, before = "", copy.deepcopy(earlier)  # as it will be after those before in the gap
+        while random.random() < self.missing:
+            space = " " * (random.random() < self.spaced)
+            word = scored_word(self.speller, NAME, random, before)
+            if before is not None:
+                self.speller.remember(word, NAME, before)
+            gap += space + word
+        return gap
+
+    def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
+        for piece in pretokenize(surface):
+            self.speller.remember(split_space(piece)[1], NAME, earlier)
 
     def state(self) -> dict[str, Any]:
         return {"speller": self.speller.state(), "missing": self.missing, "spaced": self.spaced}

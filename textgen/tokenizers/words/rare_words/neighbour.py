@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from textgen.core import Count, TextgenError
+from textgen.tokenizers.words.drawing import picked_word, scored_word
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -29,6 +30,7 @@ from textgen.tokenizers.words.rare_words.base import (
     load_speller,
 )
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
@@ -49,7 +51,6 @@ class Neighbour:
         size: of a vector.
         epochs: passes over the training split.
         model: the spaCy package for ``same_tag``, or ``"auto"``.
-        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     same_tag: bool = False
@@ -57,7 +58,6 @@ class Neighbour:
     size: Count = 64
     epochs: Count = 5
     model: str = "auto"
-    memory: bool = False
 
     def fit(self, data: PolicyTrainingData) -> Substituted:
         """Choose stand-ins by the training split, and how often they stand in by validation.
@@ -67,9 +67,7 @@ class Neighbour:
         """
         stand_ins = self._stand_ins(data)
         guess = Guess(stand_ins)
-        speller = fit_speller(
-            data, lambda pieces, rare: [guess(word.core) for word in rare], self.memory
-        )
+        speller = fit_speller(data, lambda pieces, rare: [guess(word.core) for word in rare])
         strength, excess = _tune(data, guess, Rates(data.vocabulary, speller))
         extra = (describe_tagger(self.model),) if self.same_tag else ()
         return Substituted(data.vocabulary, speller, stand_ins, strength, excess, extra)
@@ -204,31 +202,34 @@ class Substituted(FittedPolicy):
         self._able = {token: word for word, token in self._tokens.items()}
         self._chances = {word: rates(word, strength, excess) for word in words}
 
-    @property
-    def remembers(self) -> bool:
-        return self.speller.memory is not None
-
     def encode(
         self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
     ) -> EncodedWords:
         rare = [item.core for item in items if isinstance(item, RareWord)]
         stand_ins = [self._guess(word) for word in rare]
         words = list(zip(rare, stand_ins, strict=True)) if charge else []
-        spelling = iter(self.speller.document_bits(words))
+        spelling = zip(*self.speller.document_bits(words), strict=True)
         coded, cased, left = EncodedWords(replaced=len(rare)), False, iter(stand_ins)
+        coded.remembered_bits = [] if charge else None
+
+        def pay(alone: float, remembered: float, chance: float) -> None:
+            assert coded.remembered_bits is not None
+            coded.bits.append(alone - math.log2(chance))
+            coded.remembered_bits.append(remembered - math.log2(chance))
+
         for number, item in enumerate(items):
             if isinstance(item, RareWord):
                 name = next(left)
                 coded.add(number, *item.joining, self._tokens[name])
                 coded.add_surface(item.core)
                 if charge:
-                    coded.bits.append(next(spelling) - math.log2(self._chances[name]))
+                    pay(*next(spelling), self._chances[name])
                 continue
             coded.add(number, item)
             if item in self._able and not cased:
                 coded.add_surface(word := self._able[item])
                 if charge:
-                    coded.bits.append(-math.log2(1 - self._chances[word]))
+                    pay(0.0, 0.0, 1 - self._chances[word])
             cased = item in (CAPITAL, UPPER)
         return coded
 
@@ -244,12 +245,21 @@ class Substituted(FittedPolicy):
             cased = token in (CAPITAL, UPPER)
             joined = token == JOIN
 
-    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+    def draw_surface(self, token: int, mode: str, random: Random) -> str:
         word = self._able[token]
         if mode == "mark" or random.random() >= self._chances[word]:
             return word
-        substituted = Counter({w: n for w, n in earlier.items() if w != word})
-        return self.speller.pick(word, random, new=mode == "spell", earlier=substituted)
+        return picked_word(self.speller, word, random, new=mode == "spell")
+
+    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
+        name = self._able[token]
+        if random.random() >= self._chances[name]:
+            return name
+        return scored_word(self.speller, name, random, earlier)
+
+    def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
+        if surface != (name := self._able[token]):
+            self.speller.remember(surface, name, earlier)
 
     def state(self) -> dict[str, Any]:
         return {

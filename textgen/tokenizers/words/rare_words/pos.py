@@ -34,7 +34,6 @@ class Pos(ClassPolicy):
         tags: ``"fine"`` for Penn Treebank tags, which carry the inflection; ``"coarse"`` for six
             classes; ``"noun"`` for one class of all nouns and one of everything else.
         model: a spaCy package, or ``"auto"``.
-        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     tags: Literal["fine", "coarse", "noun"] = "fine"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -17,6 +16,7 @@ from textgen.tokenizers.words.rare_words.base import (
     PolicyTrainingData,
     RareWord,
 )
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary
 
 NAME = "spelled"
@@ -80,8 +80,11 @@ class Spelled(FittedPolicy):
         if word:
             yield Placeholder(word, not joined, NAME)
 
-    def draw_surface(self, token: int, mode: str, random: Random, earlier: Counter[str]) -> str:
+    def draw_surface(self, token: int, mode: str, random: Random) -> str:
         return "\ufffd"
+
+    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
+        return "\ufffd"  # of an escape, which is never drawn
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -18,7 +18,6 @@ class Unk(ClassPolicy):
     Args:
         recall: a rare word of the training split may come back whole, which is cheaper than
             spelling it. Without, every rare word is spelled as if it were new.
-        memory: a rare word that stood in the document before is cheaper than a new one.
     """
 
     recall: bool = True

@@ -1,0 +1,201 @@
+"""The distribution that is scored, token by token: the network, and a memory of the document if
+there is one. What is written with it is drawn from it exactly."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from textgen.evaluation.memory import SMALLEST, Memory, kind
+from textgen.models import FREE, Objective
+from textgen.tokenizers import BOUNDARY, ESCAPE
+
+COLDEST = 1e-6
+"""Temperature at which only the most probable token has any mass left."""
+Choose = Callable[[np.ndarray, int], np.ndarray]
+"""((V,) float64 probabilities, n) → the tokens of n rows, (n,) integers."""
+
+
+class MemoryState:
+    """A document that is read token by token under a memory."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in memory.orders]
+        self._last = [BOUNDARY] * max(memory.orders)
+
+    def _contexts(self) -> list[tuple[int, ...]]:
+        return [tuple(self._last[len(self._last) - order :]) for order in self._memory.orders]
+
+    def copy(self) -> MemoryState:
+        """The same document, that may go on differently."""
+        other = MemoryState(self._memory)
+        other._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
+        other._last = self._last
+        return other
+
+    def mixed(self, chances: np.ndarray) -> np.ndarray:
+        """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
+        levels = zip(
+            self._tables, self._contexts(), self._memory.discounts, self._memory.strengths,
+            strict=True,
+        )  # fmt: skip
+        chances = np.maximum(chances, SMALLEST)
+        for table, context, discounts, strengths in levels:
+            if counted := table.get(context):
+                which = int(kind(counted.total(), len(counted)))
+                discount, strength = discounts[which], strengths[which]
+                total = counted.total() + strength
+                chances = chances * ((strength + discount * len(counted)) / total)
+                chances[list(counted)] += (np.array(list(counted.values())) - discount) / total
+        return chances
+
+    def add(self, token: int) -> None:
+        """The token that came."""
+        for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
+            counted = table.setdefault(context, Counter())
+            counted[token] += 1
+            if counted[token] > 1:
+                break
+        self._last = [*self._last[1:], token]
+
+
+class Stepper:
+    """A model read one token at a time: what an arithmetic coder, or a curious person, needs.
+
+    ``probabilities`` gives P(next token | what was appended) as (V,) float64 that sum to 1; it may
+    be called once between two appends. Encoder and decoder see the very same floats.
+    """
+
+    def __init__(self, objective: Objective, network: Any, memory: Memory | None = None) -> None:
+        self._read = MemoryState(memory) if memory else None
+        self._carry = objective.begin(network, 1)
+        self._next, self._append = _next_logits(objective, network), objective.append
+
+    def probabilities(self) -> np.ndarray:
+        logits, self._carry = self._next(self._carry)
+        values = _softmax(logits.numpy()[0])
+        return values if self._read is None else self._read.mixed(values)
+
+    def append(self, token: int) -> None:
+        if self._read is not None:
+            self._read.add(token)
+        self._carry = self._append(self._carry, np.array([token], dtype=np.int32))
+
+
+class MixtureSampler:
+    """Draws from a network with a memory of the document.
+
+    A text is written token by token from exactly the distribution that is scored, but for the
+    tokens that are never drawn. Rows that have the same tokens so far share one memory.
+
+    Args:
+        objective, network, memory: the model.
+        unwritable: tokens that are never drawn.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        network: Any,
+        memory: Memory,
+        unwritable: Sequence[int] = (BOUNDARY, ESCAPE),
+    ) -> None:
+        self._objective, self._network, self._memory = objective, network, memory
+        self._unwritable = list(unwritable)
+
+    def draw(
+        self,
+        forced: np.ndarray,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        choose: Choose | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fill in the free places of a batch; arguments and result are those of
+        :meth:`textgen.models.Sampler.draw`.
+
+        Args:
+            choose: takes the place of drawing; temperature, top-k and top-p are then not used.
+        """
+        random = np.random.default_rng(seed)
+
+        def drawn(chances: np.ndarray, rows: int) -> np.ndarray:
+            shaped = _shaped(chances, self._unwritable, temperature, top_k, top_p)
+            return random.choice(len(shaped), rows, p=shaped)
+
+        choose = choose or drawn
+        step, carry = _next_logits(self._objective, self._network), None
+        carry = self._objective.begin(self._network, len(forced))
+        tokens, choices = np.zeros((2, *forced.shape), dtype=np.int32)
+        groups = [(MemoryState(self._memory), np.arange(len(forced)))]
+        for place in range(forced.shape[1]):
+            logits, carry = step(carry)
+            values = logits.numpy()
+            for state, rows in groups:
+                chances = state.mixed(_softmax(values[rows[0]]))
+                choices[rows, place] = choose(chances, len(rows))
+            given = forced[:, place]
+            tokens[:, place] = np.where(given == FREE, choices[:, place], given)
+            groups = [part for group in groups for part in _divided(*group, tokens[:, place])]
+            carry = self._objective.append(carry, tokens[:, place])
+        return tokens, choices
+
+
+def _divided(
+    state: MemoryState, rows: np.ndarray, tokens: np.ndarray
+) -> list[tuple[MemoryState, np.ndarray]]:
+    """The rows of a group by the token that came, each with the memory after it."""
+    members = defaultdict[int, list[int]](list)
+    for row, token in zip(rows.tolist(), tokens[rows].tolist(), strict=True):
+        members[token].append(row)
+    states = [state, *(state.copy() for _ in range(len(members) - 1))]
+    for each, token in zip(states, members, strict=True):
+        each.add(token)
+    return [(each, np.array(part)) for each, part in zip(states, members.values(), strict=True)]
+
+
+def _shaped(
+    chances: np.ndarray, unwritable: list[int], temperature: float, top_k: int, top_p: float
+) -> np.ndarray:
+    """The distribution (V,) that is drawn from."""
+    chances = chances.copy()
+    chances[unwritable] = 0.0
+    with np.errstate(divide="ignore"):
+        logs = np.log(chances) / max(temperature, COLDEST)
+    if 0 < top_k < len(logs):
+        logs[np.argsort(-logs, kind="stable")[top_k:]] = -np.inf
+    shaped = _softmax(logs)
+    if top_p < 1:
+        order = np.argsort(-shaped, kind="stable")
+        enough = int(np.searchsorted(np.cumsum(shaped[order]), top_p)) + 1
+        shaped[order[enough:]] = 0.0
+    return shaped / shaped.sum()
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """(V,) of any precision → (V,) float64."""
+    values = logits.astype(np.float64)
+    values = np.exp(values - values.max())
+    return values / values.sum()
+
+
+def _next_logits(objective: Objective, network: Any) -> Callable[..., Any]:
+    """A compiled carry → (logits (B, V), carry), kept with the network."""
+    import tensorflow as tf
+
+    kept = vars(network).setdefault("_next_steps", {})
+    if objective not in kept:
+
+        @tf.function(jit_compile=True)
+        def next_logits(carry: Any) -> Any:
+            features, carry = objective.next_features(network, carry)
+            return network.output_layer(features), carry
+
+        kept[objective] = next_logits
+    return kept[objective]
