@@ -63,7 +63,8 @@ def judged(
     for half in (0, 1):
         memory = tuned_memory(orders, plain[half::2], encoded[half::2])
         documents += with_memory(memory, list(plain[1 - half :: 2]), encoded[1 - half :: 2])
-    return float(summarise(documents)["bits_per_character"]["total"])
+    found = summarise(documents)
+    return float((found["with_memory"] or found)["bits_per_character"]["total"])
 
 
 if __name__ == "__main__":

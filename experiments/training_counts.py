@@ -98,7 +98,8 @@ def measured(folder: Path) -> dict[str, float]:
             (name, test),
             (f"{name} and document", with_memory(memory, test, encoded[1])),
         ):
-            result[key] = summarise(documents)["bits_per_character"]["total"]
+            found = summarise(documents)
+            result[key] = (found["with_memory"] or found)["bits_per_character"]["total"]
     return result
 
 
