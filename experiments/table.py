@@ -279,7 +279,7 @@ def positions_table() -> str:
 def study_table(name: str) -> str:
     """The arms of a study, best first, and the lines beside them."""
     report = result(f"reports/{name}")
-    older = any("memory_saves" in arm["test"] for arm in report["arms"])
+    older = any(arm["test"].get("memory_saves") for arm in report["arms"])
     both = any(arm["test"].get("with_memory") for arm in report["arms"])
 
     def costs(test: dict[str, Any]) -> list[str]:
@@ -309,7 +309,9 @@ def study_table(name: str) -> str:
         test = line["test"]
         rows.append([line["label"], format_number(test["total"]), *costs(test), *[""] * 5])
     head = (
-        "arm|bpc|95 % interval|model + spelling|"
+        "arm|bpc"
+        + ", with memory" * older
+        + "|95 % interval|model + spelling|"
         + "memory saves|" * older
         + "with memory|" * both
         + "deviation over seeds (number)|replaced|parameters|characters seen|seconds"
@@ -346,7 +348,9 @@ def training_counts_table() -> str:
 
 def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
     """What a study was asked, and the answers: of all contrasts, or of those of some arms."""
-    asked = [c for c in result(f"reports/{name}")["contrasts"] if not arms or c["first"] in arms]
+    report = result(f"reports/{name}")
+    older = any(arm["test"].get("memory_saves") for arm in report["arms"])
+    asked = [c for c in report["contrasts"] if not arms or c["first"] in arms]
     both = any(c.get("with_memory") for c in asked)
     rows = [
         [
@@ -356,10 +360,11 @@ def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
             f"{c['low']:+.3f} to {c['high']:+.3f}",
             f"{c['p_adjusted']:.3f}",
         ]
-        + [f"{c['with_memory']['verdict']}, {c['with_memory']['difference']:+.3f}"] * both
+        + [f"{m['verdict']}, {m['difference']:+.3f}" for m in [c.get("with_memory")] if m]
         for c in asked
     ]
-    head = "question|answer|difference, bpc|95 % interval|p (Holm)" + "|with memory" * both
+    head = "question|answer|difference, bpc" + ", with memory" * older
+    head += "|95 % interval|p (Holm)" + "|with memory" * both
     return table(head, rows)
 
 

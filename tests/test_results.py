@@ -71,6 +71,23 @@ def test_the_first_page_stays_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
+def test_no_table_mixes_networks_alone_with_those_that_have_a_memory():
+    """Reports from before both were told apart have figures with memory: their tables say so."""
+    seen = set()
+    for path in sorted((TABLE.RESULTS / "reports").glob("*.json")):
+        report = TABLE.result(f"reports/{path.stem}")
+        tests = [arm["test"] for arm in report["arms"] if arm["test"]]
+        older = report["schema"] < 3 and any(test.get("memory_saves") for test in tests)
+        seen.add(older)
+        for made in (TABLE.study_table, TABLE.verdicts_table):
+            head = made(path.stem).splitlines()[0]
+            first = "difference, bpc" if made is TABLE.verdicts_table else " bpc"
+            assert (f"{first}, with memory" in head) == older
+        if report["schema"] >= 3:
+            assert all("with_memory" in each for each in (*tests, *report["contrasts"]))
+    assert True in seen
+
+
 @pytest.mark.parametrize("path", sorted(TABLE.RESULTS.glob("*.json")), ids=lambda p: p.stem)
 def test_a_result_adds_up_and_is_of_the_tales(path):
     metrics = TABLE.result(path.stem)
