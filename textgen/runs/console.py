@@ -113,7 +113,8 @@ class Screen:
             "tokens/char.",
             "replaced",
         )
-        table = Table(*columns, title="bits per character of raw text", title_justify="left")
+        title = "bits per character of raw text, of the network alone and with memory"
+        table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for part in ("validation", "test"):
             m = metrics[part]
             table.add_row(
