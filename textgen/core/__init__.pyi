@@ -42,3 +42,5 @@ from .study import Study as Study
 from .study import check_different as check_different
 from .study import load_study as load_study
 from .toml import BUDGETS as BUDGETS
+from .toml import apply_override as apply_override
+from .toml import find_experiment as find_experiment

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from textgen.core.building import SettingsError
+
 Count = Annotated[int, Field(gt=0)]
 """A whole number of at least one."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -32,17 +34,76 @@ def _refuse_old_name(value: Any) -> Any:
 Strategy = Annotated[Literal["one", "mirrored", "ray"], BeforeValidator(_refuse_old_name)]
 
 
+Documents = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(min_length=1, description='a list of documents, e.g. ["test.txt"] or ["test/*"]'),
+]
+"""Names of documents, or patterns of names."""
+HeldOut = Annotated[
+    Annotated[float, Field(gt=0, lt=0.5)] | Documents,
+    Field(description='a fraction below 0.5, or a list of documents, e.g. ["test.txt"]'),
+]
+"""A held-out part: a fraction of all characters, or its documents."""
+Group = Annotated[
+    tuple[str, ...], Field(min_length=1, description="names of documents that share text")
+]
+
+
 @dataclass(frozen=True)
 class Split:
-    """How documents are divided; ``validation`` and ``test`` are fractions of all characters.
+    """How the text is divided into training, validation and test part.
 
-    ``groups`` name documents that share text and must go to the same part.
+    ``validation`` and ``test`` are fractions of all characters, drawn by document, or lists of
+    documents, by name or pattern (``*``, ``?``, ``[…]``). ``train`` is such a list; without it all
+    that no list names is trained on, with it such a document is refused. ``method`` says how what
+    is not listed is drawn: by a ``"hash"`` of names and ``seed``, or ``"contiguous"``: training
+    text first, then validation, then test; one text is then cut, at line ends or, if ``exact``, at
+    the very character. ``fold`` of ``folds`` is cross-validation: each document is in the test part
+    of exactly one fold. ``groups`` name documents that share text and must go to the same part.
+
+    Raises:
+        SettingsError: settings that do not go together.
     """
 
-    validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.08
-    test: Annotated[float, Field(gt=0, lt=0.5)] = 0.12
+    validation: HeldOut = 0.08
+    test: HeldOut = 0.12
     seed: int = 0
-    groups: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[Group, ...] = ()
+    train: Documents | None = None
+    method: Literal["hash", "contiguous"] | None = None
+    exact: bool | None = None
+    fold: Count | None = None
+    folds: Annotated[int, Field(ge=2)] | None = None
+
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """The lists that are given, by part."""
+        given = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {part: names for part, names in given.items() if isinstance(names, tuple)}
+
+    def __post_init__(self) -> None:
+        if self.exact and self.method != "contiguous":
+            raise SettingsError("exact = true", 'method = "contiguous" with it', at="exact")
+        seen: dict[str, str] = {}
+        for part, names in self.lists.items():
+            for name in names:
+                if name in seen:
+                    raise SettingsError(
+                        f"{name!r}, which {seen[name]} names too", "each once", at=part
+                    )
+                seen[name] = part
+        if self.fold is None and self.folds is None:
+            return
+        if self.fold is None or self.folds is None:
+            at = "folds" if self.fold is None else "fold"
+            raise SettingsError(f"{at} alone", "both, e.g. fold = 1, folds = 5", at=at)
+        if self.fold > self.folds:
+            raise SettingsError(f"{self.fold}", f"a number from 1 to {self.folds}", at="fold")
+        other = next(iter(self.lists), "method" if self.method == "contiguous" else "")
+        if other:
+            raise SettingsError(
+                f"folds, and {other} which says otherwise", "one of them", at="folds"
+            )
 
 
 @dataclass(frozen=True)

@@ -7,3 +7,4 @@ from .loading import load_text as load_text
 from .statistics import WORD as WORD
 from .statistics import corpus_statistics as corpus_statistics
 from .statistics import print_statistics as print_statistics
+from .warnings import corpus_warnings as corpus_warnings

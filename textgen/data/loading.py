@@ -9,7 +9,7 @@ from typing import Any
 
 from textgen.core import CorpusUnavailable, Experiment, TextgenError
 from textgen.data.documents import Document, check_not_empty, corpus_hash, keep_characters
-from textgen.data.splits import check_groups, hash_of, split
+from textgen.data.splits import check_groups, divide, given_parts, hash_of
 
 FITTED = 16_000_000
 """Characters of training text, at most, on which everything before the network is fitted."""
@@ -24,6 +24,7 @@ class Corpus:
         sha256: of names and texts of all documents.
         warning: says so if the fallback was used; else empty.
         train, validation, test: the documents of each part.
+        division: in words, how they were divided; empty if by a hash of the documents' names.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Corpus:
     train: list[Document]
     validation: list[Document]
     test: list[Document]
+    division: str = ""
 
     @cached_property
     def sample(self) -> list[Document]:
@@ -67,6 +69,7 @@ class Corpus:
                 key: {"documents": len(part), "characters": sum(d.characters for d in part)}
                 for key, part in parts.items()
             },
+            **({"division": self.division} if self.division else {}),
         }
 
 
@@ -92,20 +95,29 @@ def load_corpus(experiment: Experiment) -> Corpus:
             f"{error.hint}"
         )
         documents = config.documents()
-    check_groups(experiment.split, {d.name for d in documents})
+    names = [d.name for d in documents]
+    check_groups(experiment.split, set(names))
+    given = given_parts(names, experiment.split)
     if experiment.keep:
         documents = keep_characters(documents, experiment.keep)
-    documents = check_not_empty(documents, f"corpus {kind}")
-    train, validation, test = split(documents, experiment.split)
+    filled = check_not_empty(documents, f"corpus {kind}")
+    one_text = experiment.split.method == "contiguous" and getattr(config, "one_text", False)
+    if not one_text:
+        documents = filled
+    divided = divide(documents, experiment.split, *given, one_text=one_text)
+    everything = divided.train + divided.validation + divided.test
+    if set(everything) != set(documents):  # some were cut
+        documents = everything
     return Corpus(
         kind=kind,
         origin=config.origin,
         licence=config.licence,
         sha256=corpus_hash(documents),
         warning=warning,
-        train=train,
-        validation=validation,
-        test=test,
+        train=divided.train,
+        validation=divided.validation,
+        test=divided.test,
+        division=divided.how,
     )
 
 

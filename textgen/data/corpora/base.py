@@ -14,7 +14,11 @@ from textgen.data.documents import Document
 
 
 class CorpusConfig(Protocol):
-    """The settings of a corpus. ``origin`` and ``licence`` are shown wherever results are."""
+    """The settings of a corpus. ``origin`` and ``licence`` are shown wherever results are.
+
+    A corpus that cuts one text into documents may say so by an attribute ``one_text = True``; in
+    contiguous shares the text is then cut where the shares begin.
+    """
 
     @property
     def origin(self) -> str: ...

@@ -20,7 +20,8 @@ class File(CorpusConfig):
     It is divided at every ``separator``. If none is given, it is cut into ``pieces`` of about
     equal size, each at the first blank line (else the line end, else the space) within half a
     piece from its ideal end on. Pieces of one work are not independent documents: differences
-    measured on them hold for this text only. In a file too large for memory, a document above
+    measured on them hold for this text only. Where ``[split]`` divides the text in contiguous
+    shares, each share is cut into pieces of this size, or into none if ``pieces`` is 1. In a file too large for memory, a document above
     :data:`textgen.data.conversion.LONGEST` characters is cut further.
 
     Args:
@@ -40,6 +41,11 @@ class File(CorpusConfig):
     @property
     def origin(self) -> str:
         return str(self.path)
+
+    @property
+    def one_text(self) -> bool:
+        """Joined together, the documents are the text."""
+        return not self.separator
 
     def documents(self) -> list[Document]:
         with opened(self.path) as file:

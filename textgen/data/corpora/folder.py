@@ -46,6 +46,8 @@ class Folder(CorpusConfig):
                 hint="paths are relative to where the command is run",
             )
         try:
+            if ".." in Path(self.pattern).parts:
+                raise ValueError("it leads out of the folder")
             files = sorted(p for p in self.path.rglob(self.pattern) if p.is_file())
         except (ValueError, NotImplementedError) as error:
             raise TextgenError(
