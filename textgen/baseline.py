@@ -42,7 +42,7 @@ def _command(given: argparse.Namespace) -> None:
     experiment = load_experiment(given.experiment, given.set)
     loaded = load_corpus(experiment)
     screen = Screen(quiet=given.json)
-    screen.corpus(experiment.name, loaded)
+    screen.corpus(experiment, loaded)
     found = baseline(experiment, loaded, given.order, kind=given.kind)
     if given.json:
         for record in found:

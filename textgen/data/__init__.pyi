@@ -5,6 +5,8 @@ from .loading import Corpus as Corpus
 from .loading import load_corpus as load_corpus
 from .loading import load_text as load_text
 from .statistics import WORD as WORD
+from .statistics import corpus_only as corpus_only
 from .statistics import corpus_statistics as corpus_statistics
 from .statistics import print_statistics as print_statistics
+from .statistics import split_lines as split_lines
 from .warnings import corpus_warnings as corpus_warnings

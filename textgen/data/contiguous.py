@@ -11,8 +11,7 @@ from textgen.data.documents import Document
 from textgen.data.given import PIECE
 
 FEWEST = 6
-"""Test documents that a 95 % interval of a difference needs (Wilcoxon's signed ranks and the sign
-test alike: 2^(1 − 6) is below 0.05)."""
+"""Test documents that a 95 % interval of a difference needs: 2^(1 − 6) is below 0.05."""
 REACH = 5_000
 """How far beyond its exact place a boundary may fall, in characters."""
 MARKS = ("\n\n", "\n", " ")
@@ -60,28 +59,30 @@ def of_one_text(pieces: Sequence[Document], shares: Mapping[str, float], exact: 
     """One text, cut where the parts begin. Joined together, the parts are the text.
 
     A boundary falls on the first blank line (else line end, else space) at most REACH characters
-    and half a part beyond its exact place. If the text comes whole, each part is one document. If
-    it comes in pieces, every part is cut into pieces of about that size, shorter where there would
-    be fewer than FEWEST in the last part; of a text that is not in memory, only the held-out parts
-    are, and only if they have fewer.
+    and a quarter of a part beyond its exact place. If the text comes whole, each part is one
+    document. If it comes in pieces, every part is cut into pieces of about that size, shorter where
+    there would be fewer than FEWEST in the last part; of a text that is not in memory, only the
+    held-out parts are, and only if they have fewer.
 
     Args:
         pieces: the text.
         shares: of the held-out parts, in this order.
         exact: cut at the very character.
     """
-    total = sum(d.characters for d in pieces)
-    *_, (last, share) = shares.items()
-    size = min(total / len(pieces), float(share) * total / FEWEST)
-    if len(pieces) == 1:
-        return _sliced(pieces, shares, exact)
-    if not all(isinstance(d.content, str) for d in pieces):
-        parts = _sliced(pieces, shares, exact)
-        few = len(parts[last]) < FEWEST
-        return parts | {part: _sections(parts[part], size) for part in shares if few}
+    *_, last = shares
+    pieces = [d for d in pieces if d.characters]
     name = PIECE.sub("", pieces[0].name)
-    parts = _sliced([Document(name, "".join(d.text for d in pieces))], shares, exact)
-    return _renumbered(name, {part: _sections(found, size) for part, found in parts.items()})
+    if len(pieces) == 1:
+        return _sliced([Document(name, pieces[0].content)], shares, exact)
+    size = sum(d.characters for d in pieces) / len(pieces)
+    in_memory = all(isinstance(d.content, str) for d in pieces)
+    whole = [Document(name, "".join(d.text for d in pieces))] if in_memory else pieces
+    parts = _sliced(whole, shares, exact)
+    size = min(size, sum(d.characters for d in parts[last]) / FEWEST)
+    if in_memory:
+        return _renumbered(name, {part: _sections(found, size) for part, found in parts.items()})
+    few = len(parts[last]) < FEWEST
+    return parts | {part: _sections(parts[part], size) for part in shares if few}
 
 
 def _sliced(pieces: Sequence[Document], shares: Mapping[str, float], exact: bool) -> Parts:
@@ -91,7 +92,7 @@ def _sliced(pieces: Sequence[Document], shares: Mapping[str, float], exact: bool
     starts = boundaries(total, shares)
     if not exact:
         parts = pairwise([*starts, total])
-        starts = [_moved(pieces, a, min(REACH, (b - a) // 2)) for a, b in parts]
+        starts = [_moved(pieces, a, min(REACH, (b - a) // 4)) for a, b in parts]
     found: Parts = {}
     fragments: dict[str, int] = {}
     for part, (a, b) in zip(("train", *shares), pairwise([0, *starts, total]), strict=True):

@@ -37,6 +37,12 @@ class Corpus:
     test: list[Document]
     division: str = ""
 
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Those of the documents of each part."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {part: [d.name for d in documents] for part, documents in parts.items()}
+
     @cached_property
     def sample(self) -> list[Document]:
         """The training documents on which vocabulary, merges, spelling and vectors are fitted: all,
@@ -55,7 +61,7 @@ class Corpus:
     def description(self) -> dict[str, Any]:
         """What manifest, metrics and every report say about the corpus."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        names = [(key, [d.name for d in part]) for key, part in parts.items()]
+        names = list(self.names.items())
         if self.sample is not self.train:
             parts["fitted_on"] = self.sample
         return {

@@ -15,6 +15,8 @@ HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 """Characters of a part, at most, whatever its share of a large corpus would be: all that is held
 out is scored, token by token. The rest is trained on. Parts that are given, contiguous or a fold
 are as large as they are."""
+GIVEN = "as"
+"""What the words for a division begin with, where it is given."""
 Groups = dict[tuple[str, ...], list[Document]]
 Parts = dict[str, list[Document]]
 
@@ -42,11 +44,11 @@ def given_parts(names: Sequence[str], settings: Split) -> tuple[dict[str, str], 
             :func:`textgen.data.given.customary_parts`.
     """
     if settings.lists:
-        return listed_parts(names, settings), "as [split] names the documents"
+        return listed_parts(names, settings), f"{GIVEN} [split] names the documents"
     if settings.method is not None or settings.folds is not None:
         return {}, ""
     found = customary_parts(names)
-    by = "as the names of the files say"
+    by = f"{GIVEN} the names of the files say"
     if found and "test" not in found.values():
         found = {n: "test" if part == "validation" else part for n, part in found.items()}
         by += ", what is held out being the test, for test text steers nothing"
@@ -76,17 +78,19 @@ def divide(
         how = by + how
     elif settings.method == "contiguous":
         shares = _shares(settings, ("validation", "test"))
-        parts, how = _in_order(documents, settings, shares, one_text or len(documents) == 1)
+        parts, where = _in_order(documents, settings, shares, one_text or len(documents) == 1)
+        how = f"in contiguous shares, {where}"
     elif settings.folds is not None and settings.fold is not None:
         parts = _fold(documents, settings, settings.fold, settings.folds)
-        how = f"fold {settings.fold} of {settings.folds}, by document"
+        how = f"by document into {settings.folds} folds, of which {settings.fold} is the test"
     else:
-        return Division(*split(documents, settings))
+        train, validation, test = split(documents, settings)
+        return Division(train, validation, test)
     for part in ("train", "validation", "test"):
         if not any(d.text.strip() for d in parts[part]):
             raise TextgenError(
                 f"split: {part} part",
-                found=f"no text, dividing {len(documents)} documents {how}",
+                found=f"no text, with {len(documents)} documents divided {how}",
                 expected="text in each part",
                 hint="correct the settings in [split]",
             )
@@ -113,30 +117,28 @@ def _as_given(
     parts: Parts = {"train": [], "validation": [], "test": []}
     for document in documents:
         parts[given.get(document.name, "train")].append(document)
-    named = set(given.values())
-    missing = {
-        part: share
-        for part, share in _shares(settings, ("test", "validation")).items()
-        if part not in named
-    }
+    shares = _shares(settings, ("test", "validation"))
+    missing = {part: share for part, share in shares.items() if part not in given.values()}
     if not missing or not parts["train"]:
         return parts, ""
+    named = f"; {' and '.join(reversed(missing))}"
     if settings.method == "contiguous" or len(parts["train"]) == 1:
-        shares = {part: share for part, share in reversed(missing.items())}
-        drawn, how = _in_order(parts["train"], settings, shares, len(parts["train"]) == 1)
-    else:
-        drawn, how = _by_hash(parts["train"], settings, missing), "drawn from the training text"
-    return parts | drawn, f"; {' and '.join(reversed(missing))} {how}"
+        shares = dict(reversed(missing.items()))
+        drawn, where = _in_order(parts["train"], settings, shares, len(parts["train"]) == 1)
+        return parts | drawn, f"{named} from the end of the training text, {where}"
+    drawn = _by_hash(parts["train"], settings, missing)
+    return parts | drawn, f"{named} from the training text, by a hash of the names"
 
 
 def _in_order(
     documents: list[Document], settings: Split, shares: Mapping[str, float], one_text: bool
 ) -> tuple[Parts, str]:
-    """Contiguous shares; the training part first."""
+    """Contiguous shares, the training part first, and where it was cut."""
     if one_text:
-        at = "at the very character" if settings.exact else "at the ends of lines"
-        parts = contiguous.of_one_text(documents, shares, bool(settings.exact))
-        return parts, f"in contiguous shares of the text, cut {at}"
+        at = (
+            "at the very character" if settings.exact else "at the end of a line where there is one"
+        )
+        return contiguous.of_one_text(documents, shares, bool(settings.exact)), f"cut {at}"
     if settings.exact:
         raise TextgenError(
             "split.exact",
@@ -146,7 +148,7 @@ def _in_order(
         )
     if len(documents) <= len(shares):
         raise _too_few("test", documents, len(documents))
-    return contiguous.of_documents(documents, shares), "in contiguous shares, in their order"
+    return contiguous.of_documents(documents, shares), "whole documents in their order"
 
 
 def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
@@ -184,7 +186,8 @@ def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, fl
 def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> Parts:
     """One fold of a cross-validation is the test; the validation is drawn from the rest.
 
-    Groups, in the order of the hash, are dealt to the fold with the fewest characters so far.
+    Groups, in the order of the hash but large ones before the others, are dealt to the fold with
+    the fewest characters so far.
     """
     groups = _grouped(documents, settings.groups)
     if len(groups) < max(folds, 3):
@@ -195,7 +198,9 @@ def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> 
             hint="use fewer folds",
         )
     dealt: list[list[Document]] = [[] for _ in range(folds)]
-    for key in _in_hash_order(groups, settings.seed):
+    large = sum(d.characters for d in documents) / (4 * folds)
+    order = _in_hash_order(groups, settings.seed)
+    for key in sorted(order, key=lambda key: _size(groups[key]) < large):
         min(dealt, key=_size).extend(groups[key])
     rest = [d for i, part in enumerate(dealt, start=1) if i != fold for d in part]
     total = sum(d.characters for d in documents) / sum(d.characters for d in rest)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import resolve_experiment
+from textgen.core import Experiment, resolve_experiment
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data.documents import Document
@@ -19,24 +20,26 @@ COUNTINGS = {
     "letters and inner apostrophes, lower-cased": lambda text: WORD.findall(text.lower()),
     "split at white space, cased": str.split,
 }
-
-
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
+PARTS = ("train", "validation", "test")
+FEW = 12
+"""Documents of a part, at most, that are named on the terminal."""
 
 
-def corpus_statistics(settings: dict[str, Any]) -> dict[str, Any]:
-    """Sizes, characters, types and hapaxes of a corpus by several definitions of a word, and the
-    share of held-out words outside the vocabulary for several minimum counts.
+def corpus_statistics(settings: dict[str, Any] | Experiment) -> dict[str, Any]:
+    """Sizes, characters, types and hapaxes of a corpus by several definitions of a word, the share
+    of held-out words outside the vocabulary for several minimum counts, the names of the documents
+    of each part, and warnings.
 
     Args:
-        settings: a ``[corpus]`` table as a dictionary, which may contain a ``split`` table.
+        settings: an experiment, or a ``[corpus]`` table as a dictionary, which may contain a
+            ``split`` table.
     """
     from textgen.data.loading import load_corpus
+    from textgen.data.warnings import corpus_warnings
 
-    plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
-    table = {k: v for k, v in settings.items() if k != "split"}
-    split = {"split": settings["split"]} if "split" in settings else {}
-    corpus = load_corpus(resolve_experiment({**plain, "corpus": table, **split}, "corpus"))
+    experiment = settings if isinstance(settings, Experiment) else corpus_only(settings)
+    corpus = load_corpus(experiment)
     everything = corpus.train + corpus.validation + corpus.test
     characters: Counter[str] = Counter()
     for document in everything:
@@ -49,7 +52,29 @@ def corpus_statistics(settings: dict[str, Any]) -> dict[str, Any]:
         "alphabet": "".join(sorted(characters)),
         "words": {name: _types(everything, split) for name, split in COUNTINGS.items()},
         "outside_vocabulary": _outside(corpus.train, corpus.validation + corpus.test),
+        "names": corpus.names,
+        "warnings": corpus_warnings(experiment, corpus),
     }
+
+
+def corpus_only(settings: dict[str, Any]) -> Experiment:
+    """An experiment of which only corpus and split matter."""
+    plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
+    table = {k: v for k, v in settings.items() if k != "split"}
+    split = {"split": settings["split"]} if "split" in settings else {}
+    return resolve_experiment({**plain, "corpus": table, **split}, "corpus")
+
+
+def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
+    """How a text was divided, and the documents of the parts that have few.
+
+    Args:
+        names: part → names of its documents.
+        division: of :class:`textgen.data.loading.Corpus`.
+    """
+    how = division or "by document, by a hash of their names"
+    few = {part: found for part, found in names.items() if len(found) <= FEW}
+    return [f"divided {how}", *(f"{part}: {', '.join(found)}" for part, found in few.items())]
 
 
 def _types(documents: list[Document], words: Any) -> dict[str, float]:
@@ -76,6 +101,7 @@ def _outside(train: list[Document], held_out: list[Document]) -> dict[str, float
 def print_statistics(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     print(f"{found['kind']}  {found['origin']}\nlicence: {found['licence']}")
@@ -85,10 +111,14 @@ def print_statistics(found: dict[str, Any]) -> None:
         f"{found['distinct_characters']} distinct"
     )
     parts = Table("part", "documents", "characters")
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         sizes = found[part]
         parts.add_row(part, f"{sizes['documents']}", f"{sizes['characters']:,}")
     console.print(parts)
+    for line in split_lines(found["names"], found.get("division", "")):
+        console.print(Text(line))
+    for warning in found["warnings"]:
+        console.print(Text(f"warning: {warning}", style="bold yellow"))
     counting = Table("counting of words", "tokens", "types", "once: of types", "once: of tokens")
     for name, row in found["words"].items():
         counting.add_row(

@@ -9,11 +9,14 @@ from textgen.core import Experiment
 from textgen.data.contiguous import FEWEST
 from textgen.data.given import few
 from textgen.data.loading import Corpus
+from textgen.data.splits import GIVEN
 
 SMALL = {"train": 50_000, "validation": 10_000, "test": 10_000}
 """Characters below which a part is tiny."""
 SMALL_SHARE, LARGE_ENOUGH = 0.01, 100_000
 """A held-out part below this share of the text is tiny, unless it has so many characters."""
+ENOUGH = 500_000
+"""Characters of a text in which no part has to be tiny."""
 RARE, RARE_SHARE = 20, 0.1
 """Characters that occur once: so many, and such a share of the alphabet, are reported."""
 
@@ -33,13 +36,12 @@ def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]
     count = len(corpus.test)
     if count >= FEWEST:
         return
-    cuts = experiment.resolved["corpus"].get("pieces") is not None
-    if corpus.division and not cuts:
+    if corpus.division.startswith(GIVEN):
         cure = (
             "The split is given: figures can stand beside published ones, but claim no difference "
-            "between arms on them"
+            "between arms, or divide the test text into more documents"
         )
-    elif cuts:
+    elif "pieces" in experiment.resolved["corpus"]:
         cure = "Raise [corpus] pieces or [split] test"
     else:
         cure = "Raise [split] test, or divide the text into more documents"
@@ -61,14 +63,15 @@ def _tiny_parts(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
         if part != "train":
             tiny |= size < min(SMALL_SHARE * total, LARGE_ENOUGH)
         if tiny or (part == "train" and size < total / 2):
-            cure = (
-                "Use more text"
-                if total < 10 * SMALL["train"]
-                else "Try another [split] seed, or divide the longest documents"
-            )
+            if total < ENOUGH:
+                cure = "Use more text"
+            elif corpus.division.startswith(GIVEN):
+                cure = "List more documents for it in [split]"
+            else:
+                cure = "Change its share or the seed in [split], or divide the longest documents"
             yield (
                 f"The {part} part is small: {size:,} of {total:,} characters ({size / total:.1%}). "
-                f"{cure}, or change the shares in [split]."
+                f"{cure}."
             )
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.core import Experiment
-from textgen.data import Corpus
+from textgen.data import Corpus, corpus_warnings, split_lines
 from textgen.embeddings import Vectors
 from textgen.evaluation import NOTHING, format_bits, format_number
 from textgen.runs.generation import annotated
@@ -53,7 +53,8 @@ class Screen:
     def warn(self, text: str) -> None:
         self.loud.print(Text(text, style="bold red"))
 
-    def corpus(self, name: str, loaded: Corpus) -> None:
+    def corpus(self, experiment: Experiment, loaded: Corpus) -> None:
+        """The text, its parts, and what to be warned of."""
         if loaded.warning:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
         d = loaded.description
@@ -61,14 +62,19 @@ class Screen:
             f"{part} {d[part]['documents']} documents {d[part]['characters']:,} characters"
             for part in ("train", "validation", "test")
         )
-        self.say(f"{name}: corpus {loaded.kind} ({loaded.origin})\n  licence: {loaded.licence}")
+        self.say(f"{experiment.name}: corpus {loaded.kind} ({loaded.origin})")
+        self.say(f"  licence: {loaded.licence}")
         self.say(f"  {parts}")
+        for line in split_lines(loaded.names, loaded.division):
+            self.say(f"  {line}")
         if "fitted_on" in d:
             self.say(
                 f"  a large corpus: tokenizer and vectors are fitted on "
                 f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
                 "encoded into the cache and trained on"
             )
+        for warning in [] if self.quiet else corpus_warnings(experiment, loaded):
+            self.console.print(Text(f"warning: {warning}", style="bold yellow"))
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
         self.say(

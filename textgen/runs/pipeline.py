@@ -119,7 +119,7 @@ def _prepare(
     from textgen.training import prepare, subtract_preparation_time
 
     screen = Screen(quiet)
-    screen.corpus(experiment.name, loaded)
+    screen.corpus(experiment, loaded)
     prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")

@@ -21,8 +21,9 @@ class File(CorpusConfig):
     equal size, each at the first blank line (else the line end, else the space) within half a
     piece from its ideal end on. Pieces of one work are not independent documents: differences
     measured on them hold for this text only. Where ``[split]`` divides the text in contiguous
-    shares, each share is cut into pieces of this size, or into none if ``pieces`` is 1. In a file too large for memory, a document above
-    :data:`textgen.data.conversion.LONGEST` characters is cut further.
+    shares, each share is cut into pieces of this size, or into none if ``pieces`` is 1. In a file
+    too large for memory, a document above :data:`textgen.data.conversion.LONGEST` characters is cut
+    further.
 
     Args:
         path: the file, relative to where the command is run.
