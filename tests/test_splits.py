@@ -17,9 +17,10 @@ from textgen.data.documents import Document
 from textgen.data.given import customary_parts
 from textgen.data.loading import load_corpus
 from textgen.data.splits import divide, given_parts, split
-from textgen.data.statistics import corpus_only
+from textgen.data.statistics import FEW, corpus_only
 from textgen.data.warnings import corpus_warnings
 from textgen.evaluation.significance import FEWEST
+from textgen.runs.console import Screen
 
 NOVEL = made_up(600, 5)
 
@@ -451,3 +452,33 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
     assert found["names"] != corpus.names
     assert found["warnings"]
     assert found["split_sha256"] != corpus.description["split_sha256"]
+
+
+def test_a_run_names_its_held_out_documents_and_warns(tmp_path, capsys):
+    folder = folder_of(tmp_path / "ptb", **BENCHMARK)
+    experiment = corpus_only({"kind": "folder", "path": str(folder)})
+    Screen().corpus(experiment, load_corpus(experiment))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "divided as the names of the files say" in shown
+    assert "test: ptb.test.txt" in shown
+    assert "warning: The test part has 1 document" in shown
+    Screen(quiet=True).corpus(experiment, load_corpus(experiment))
+    assert capsys.readouterr().out == ""
+    many = folder_of(tmp_path / "many", **{f"tale{i}": 5 for i in range(60)})
+    experiment = corpus_only({"kind": "folder", "path": str(many), "split": {"test": 0.4}})
+    Screen().corpus(experiment, load_corpus(experiment))
+    assert "test: " not in capsys.readouterr().out
+    assert len(load_corpus(experiment).test) > FEW
+
+
+def test_corpus_takes_kinds_and_experiments_and_says_what_else_there_is(textgen, experiment_file):
+    for name, parts in {
+        "foldr": ["neither a kind of corpus nor an experiment", "did you mean 'folder'?"],
+        "nowhere.toml": ["no such file"],
+    }.items():
+        refused = textgen("corpus", name)
+        assert refused.code == 2
+        assert all(part in refused.err for part in parts)
+    refused = textgen("corpus", experiment_file, "--path", "elsewhere")
+    assert refused.code == 2
+    assert "--set corpus.path" in refused.err

@@ -19,7 +19,7 @@ COMMANDS = {
     "compare": "compare finished runs in one report",
     "generate": "write text with a finished run",
     "score": "what a passage costs under a run, token by token",
-    "corpus": "list corpora, or print the statistics of one",
+    "corpus": "list corpora, or show the statistics and split of one",
     "baseline": "score n-grams or compressors on an experiment's text",
     "schema": "write the JSON schema of experiment files, for editors",
 }
