@@ -232,7 +232,7 @@ def _expectation(error: Any, hint: Any) -> str:
     if error["type"] == "missing":
         return "a value: this setting has no default"
     described = _description(hint)
-    if described and error["type"].endswith((*WRONG_TYPE, "_mismatch", "_too_short")):
+    if described and error["type"].endswith((*WRONG_TYPE, "_mismatch", "too_short")):
         return described
     if error["type"] == "dataclass_type":
         return "a table"

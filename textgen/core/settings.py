@@ -44,8 +44,9 @@ HeldOut = Annotated[
     Field(description='a fraction below 0.5, or a list of documents, e.g. ["test.txt"]'),
 ]
 """A held-out part: a fraction of all characters, or its documents."""
-Group = Annotated[
-    tuple[str, ...], Field(min_length=1, description="names of documents that share text")
+Groups = Annotated[
+    tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...],
+    Field(description='lists of documents that share text, e.g. [["one.txt", "two.txt"]]'),
 ]
 
 
@@ -68,7 +69,7 @@ class Split:
     validation: HeldOut = 0.08
     test: HeldOut = 0.12
     seed: int = 0
-    groups: tuple[Group, ...] = ()
+    groups: Groups = ()
     train: Documents | None = None
     method: Literal["hash", "contiguous"] | None = None
     exact: bool | None = None

@@ -92,7 +92,7 @@ def divide(
                 f"split: {part} part",
                 found=f"no text, with {len(documents)} documents divided {how}",
                 expected="text in each part",
-                hint="correct the settings in [split]",
+                hint="change [split] or the texts; one of white space alone is left out",
             )
     _check_whole_groups(parts, settings)
     return Division(parts["train"], parts["validation"], parts["test"], how)
