@@ -484,3 +484,15 @@ def test_corpus_takes_kinds_and_experiments_and_says_what_else_there_is(textgen,
     refused = textgen("corpus", experiment_file, "--path", "elsewhere")
     assert refused.code == 2
     assert "--set corpus.path" in refused.err
+
+
+def test_a_given_split_is_scored_as_it_is(tmp_path, textgen, experiment_file):
+    folder = folder_of(tmp_path / "ptb", **BENCHMARK)
+    done = textgen(
+        "baseline", experiment_file, "--order", 2, "--json", "--set", f'corpus.path="{folder}"'
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    characters = len((folder / "ptb.test.txt").read_text())
+    assert (found["test"]["documents"], found["test"]["characters"]) == (1, characters)
+    assert found["corpus"]["division"] == "as the names of the files say"
