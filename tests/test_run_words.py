@@ -117,9 +117,11 @@ def test_first_vectors_are_used_and_their_neighbours_shown(textgen, rare_corpus,
 def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
     done = textgen(
         "run", rare_corpus, "--name", "bpe",
-        *settings('tokenizer={kind="subwords", size=300}'),
+        *settings('tokenizer={kind="subwords", size=300}', "sampling.memory=true"),
     )  # fmt: skip
     assert done.code == 0, done.err
+    records = json.loads((tmp_path / "runs" / "bpe" / "samples.json").read_text())
+    assert [r["memory"] for r in records if r["method"] == "sample"] == [True, True]
     metrics = json.loads((tmp_path / "runs" / "bpe" / "metrics.json").read_text())
     assert metrics["test"]["tokens_per_character"] < 1
     generated = textgen("generate", tmp_path / "runs" / "bpe", "--prompt", "The tide")

@@ -152,6 +152,13 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     keep = build(CorpusOptions, options, f"{where}: corpus").keep
     resolved["corpus"] |= {} if keep is None else {"keep": keep}
     check_one_budget(made["training"], BUDGETS, f"{where}: training")
+    if made["sampling"].memory and not made["memory"].orders:
+        raise TextgenError(
+            f"{where}: sampling.memory",
+            found="true, without a memory: [memory] orders is empty",
+            expected="false, or orders of a memory of the document",
+            hint="for example: [memory] orders = [3, 4, 5]",
+        )
     return Experiment(**made, fallback=fallback, keep=keep, resolved=resolved)
 
 
