@@ -324,6 +324,7 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
     assert [contrast.first for contrast in calls[0].contrasts] == ["twin", "bad"]
     shown = capsys.readouterr()
     assert "± 0.0000" in shown.out
+    assert "warning: The test part has 2 documents" in shown.out
     made = studies.load_study(path)
     plans, _ = planning.plan_study(made, copied.folder)
     order = study._experiments(made, plans)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.table import Table
 
-from textgen.core import Study
+from textgen.core import Experiment, Study
 from textgen.runs import read_metrics
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
@@ -53,6 +53,12 @@ class StudyProgress:
     def __exit__(self, *_: object) -> None:
         if self._live.is_started:
             self._live.stop()
+
+    def corpus(self, experiment: Experiment) -> None:
+        """Show the text that all arms share, and warnings about it, before any work is done."""
+        from textgen.data import load_corpus
+
+        self.screen.corpus(experiment, load_corpus(experiment))
 
     def planned(self, arm: str, plan: ArmPlan | None) -> None:
         """Show that an arm is about to be planned (without a plan), or the plan it has got."""
