@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core import POINTS
+from textgen.tokenizers import FILL
 
 TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)
@@ -61,26 +62,34 @@ def check_tokenizer(config: Any) -> None:
         assert encoded.characters == len(text), f"{text!r} has another number of characters"
         bits, tokens = encoded.spelling_bits, encoded.tokens
         assert not len(tokens) or int(tokens.max()) < tokenizer.size, "a token beyond the size"
-        assert ((bits > -1e-9) & np.isfinite(bits)).all(), f"{text!r}: odd spelling bits"
+        for each in (bits, encoded.spelling_bits_with_memory):
+            assert len(each) == len(encoded.surfaces), f"{text!r}: some surface forms are free"
+            assert ((each > -1e-9) & np.isfinite(each)).all(), f"{text!r}: odd spelling bits"
         other = again.encode(text)
         assert other.tokens.tolist() == tokens.tolist(), "a loaded one encodes otherwise"
         np.testing.assert_allclose(other.spelling_bits, bits, rtol=1e-9)
         layout = tokenizer.layout(text)
         assert len(layout.ends) == len(tokens), "its layout has another number of tokens"
+    writable = [t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3
+    for fill, memory in (*((fill, False) for fill in FILL), ("scored", True)):
+        options = {"before": "A ab", "fill": fill, "seed": 1, "memory": memory}
+        texts = [tokenizer.render(np.array(writable), **options).text for _ in range(2)]
+        assert texts[0] == texts[1], f"the same seed fills in other words ({fill})"
     if tokenizer.charged:
-        mass = _mass_of_short_texts(tokenizer)
-        assert mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}"
+        for mass in _masses_of_short_texts(tokenizer):
+            assert mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}"
 
 
-def _mass_of_short_texts(tokenizer: Any) -> float:
-    """Σ P(text) over all texts of ``ALPHABET`` up to LONGEST characters under a uniform model."""
-    each, mass = math.log2(tokenizer.size), 0.0
+def _masses_of_short_texts(tokenizer: Any) -> np.ndarray:
+    """Σ P(text) over all texts of ``ALPHABET`` up to LONGEST characters under a uniform model:
+    (2,), without a memory of the document and with it."""
+    each, masses = math.log2(tokenizer.size), np.zeros(2)
     for length in range(LONGEST + 1):
         for letters in itertools.product(ALPHABET, repeat=length):
             encoded = tokenizer.encode("".join(letters))
-            bits = each * (len(encoded.tokens) + 1) + float(encoded.spelling_bits.sum())
-            mass += 2.0**-bits
-    return mass
+            bits = [encoded.spelling_bits.sum(), encoded.spelling_bits_with_memory.sum()]
+            masses += 2.0 ** -(each * (len(encoded.tokens) + 1) + np.array(bits))
+    return masses
 
 
 def check_rare_words(policy: Any) -> None:

@@ -196,8 +196,7 @@ def with_memory(
         return scored
     result = []
     for document, e in zip(scored, encoded, strict=True):
-        spelling = e.spelling_bits if e.remembered_bits is None else e.remembered_bits
-        bits = memory.bits(e.tokens, document.model_bits)
+        bits, spelling = memory.bits(e.tokens, document.model_bits), e.spelling_bits_with_memory
         remembered = replace(document, model_bits=bits, surface_bits=spelling, remembered=None)
         result.append(replace(document, remembered=remembered))
     return result

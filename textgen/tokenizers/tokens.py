@@ -48,6 +48,12 @@ class EncodedDocument:
     replaced: int
     remembered_bits: np.ndarray | None = None
 
+    @property
+    def spelling_bits_with_memory(self) -> np.ndarray:
+        """(len(surfaces),) float64: ``remembered_bits``, or where nothing is remembered the same as
+        ``spelling_bits``."""
+        return self.spelling_bits if self.remembered_bits is None else self.remembered_bits
+
 
 @dataclass(frozen=True)
 class Layout:
