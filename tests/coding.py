@@ -11,6 +11,7 @@ import numpy as np
 
 from textgen.evaluation.mixture import Stepper
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument
+from textgen.tokenizers.whitespace import CLASSES, WhitespaceTokenizer
 from textgen.tokenizers.words.rare_words.classes import FittedClasses
 from textgen.tokenizers.words.rare_words.drop import Dropped
 from textgen.tokenizers.words.rare_words.neighbour import Substituted
@@ -91,6 +92,8 @@ def surface(coder, tokenizer, token, known, earlier):
     policy = getattr(tokenizer, "policy", None)
     if token == ESCAPE:
         return character(coder, known)
+    if isinstance(tokenizer, WhitespaceTokenizer):
+        return spelled(coder, tokenizer.speller, CLASSES[token], known, earlier)
     if isinstance(policy, FittedClasses) and FIRST_OWN <= token < policy.first_word:
         name = policy.classes[token - FIRST_OWN]
         return spelled(coder, policy.speller, name, known, earlier)
@@ -145,6 +148,8 @@ def leaves_open(tokenizer, token, before):
     policy = getattr(tokenizer, "policy", None)
     if token == ESCAPE:
         return True
+    if isinstance(tokenizer, WhitespaceTokenizer):
+        return token in CLASSES
     if isinstance(policy, FittedClasses):
         return FIRST_OWN <= token < policy.first_word
     cased = before in (CAPITAL, UPPER)

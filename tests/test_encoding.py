@@ -43,6 +43,7 @@ TOKENIZERS = [
     {"kind": "words", "case": "factored", "rare_words": "spell"},
     {"kind": "words", "rare_words": {"kind": "neighbour", "epochs": 1}},
     {"kind": "subwords", "size": 300},
+    {"kind": "whitespace"},
 ]
 
 

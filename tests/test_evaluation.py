@@ -19,6 +19,7 @@ from textgen.runs.evaluation import TokenBits, token_table
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import ESCAPE
+from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words.fitting import Words
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.spell import Spell
@@ -30,6 +31,7 @@ TOKENIZERS = [
     Subwords(model="unigram", size=300),
     *(Words(policy, minimum_count=2) for policy in POLICIES),
     Words(POLICIES[0], case="factored"),
+    Whitespace(),
 ]
 each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 FITTED = {}

@@ -24,6 +24,7 @@ from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import CHARACTER_BITS
+from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words.fitting import Words
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.spell import Spell
@@ -173,6 +174,7 @@ TOKENIZERS = [
     *(Words(policy) for policy in POLICIES),
     Words(Unk(), minimum_count=1),
     Words(Unk(), case="factored"),
+    Whitespace(),
 ]
 CACHE = made_up_memory(0, 1, 3)
 

@@ -5,6 +5,7 @@ import lazy_loader
 TABLE = {
     "characters": "textgen.tokenizers.characters:Characters",
     "subwords": "textgen.tokenizers.subwords:Subwords",
+    "whitespace": "textgen.tokenizers.whitespace:Whitespace",
     "words": "textgen.tokenizers.words.fitting:Words",
 }
 

@@ -24,6 +24,9 @@ class Tokenizer(ABC):
     raw text, and no figure of it may be printed."""
     extra_data: tuple[str, ...] = ()
     """Data from outside the training split that it uses, in words for the reports."""
+    closed_vocabulary: bool = False
+    """Whether the vocabulary belongs to one file of tokens: its perplexity is then comparable with
+    that of other models of the same file, and with nothing else."""
     spaces_lead: bool = False
     """Whether the space before a word belongs to the word's own token."""
     unwritable: tuple[int, ...] = (BOUNDARY, ESCAPE)

@@ -1,0 +1,123 @@
+"""Pre-tokenised text: counted as benchmarks count it, and given back to the last space."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textgen.testing import check_plugin
+from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace, pieces_of
+
+ODD = st.text(st.one_of(st.sampled_from(" \n\tab"), st.characters()))
+PTB = "".join(f" {line} \n" for line in ["the <unk> fell N points", "no one knew why", "the tide"])
+"""Every line begins and ends with a space."""
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return Whitespace().fit([PTB])
+
+
+def test_it_keeps_to_the_contract():
+    check_plugin("tokenizer", Whitespace())
+
+
+def test_tokens_are_words_and_line_ends_and_nothing_else(fitted):
+    text = " the tide fell \n no one knew <unk> \n"
+    encoded = fitted.encode(text)
+    names = [fitted.names[token] for token in encoded.tokens]
+    assert names == ["the", "tide", "fell", "\n", "no", "one", "knew", "<unk>", "\n"]
+    assert (encoded.pieces, encoded.replaced) == (9, 0)
+    assert encoded.surfaces == ()
+    assert sorted(fitted.names[4:]) == sorted({"\n", *PTB.split()})
+    assert fitted.closed_vocabulary
+
+
+@pytest.mark.parametrize("outer", ["", " "])
+@pytest.mark.parametrize("empty", ["\n", " \n"])
+def test_white_space_that_is_always_the_same_has_no_token(outer, empty):
+    """As in PTB (a space at both ends of a line) and in WikiText (which has empty lines, too)."""
+    draw = random.Random(0)
+    some = (draw.choices(["a", "b", "<unk>", "="], k=draw.randint(1, 9)) for _ in range(18))
+    lines = [" ".join(words) for words in some]
+    text = "".join(f"{outer}{line}{outer}\n" if line[0] != "=" else empty for line in lines)
+    tokenizer = Whitespace().fit([text])
+    tokens = tokenizer.encode(text).tokens
+    assert len(tokens) == len(text.split()) + text.count("\n")
+    assert SPACING not in tokens
+    assert SPACING in tokenizer.unwritable
+    assert tokenizer.render(tokens).text == text
+
+
+def test_other_white_space_is_a_token_and_is_charged(fitted):
+    plain = fitted.encode(" the tide \n")
+    for text in (" the  tide \n", "the tide \n", " the tide\n", " the\ttide \n", " the tide \n "):
+        encoded = fitted.encode(text)
+        assert encoded.tokens.tolist().count(SPACING) == 1
+        assert encoded.replaced == 1
+        assert encoded.spelling_bits[0] > 0
+        assert len(encoded.tokens) == len(plain.tokens) + 1
+        assert fitted.decode(encoded) == text
+
+
+def test_a_word_outside_the_vocabulary_is_spelled_and_charged(fitted):
+    encoded = fitted.encode(" the walrus fell \n")
+    assert encoded.surfaces == ("walrus",)
+    assert encoded.tokens.tolist()[1] == SPELLED
+    short = fitted.encode(" the wal fell \n").spelling_bits[0]
+    assert encoded.spelling_bits[0] > short > 5
+
+
+@given(ODD)
+def test_every_text_comes_back(text):
+    for training in (PTB, "a b\n\tb  a\n\n", ""):
+        tokenizer = Whitespace().fit([training])
+        encoded = tokenizer.encode(text)
+        assert tokenizer.decode(encoded) == text
+        layout = tokenizer.layout(text)
+        assert len(layout.ends) == len(encoded.tokens)
+        assert len(layout.places) == len(encoded.surfaces)
+        assert (np.diff(layout.ends) >= 0).all()
+        if len(layout.ends):
+            assert layout.ends[-1] == len(text)
+        assert "".join(space + piece for space, piece in pieces_of(text)) == text
+
+
+def test_a_loaded_one_is_the_same():
+    tokenizer = Whitespace().fit([PTB, "a  b\n"], [" one walrus \n the  tide \n"])
+    loaded = Whitespace().load(json.loads(json.dumps(tokenizer.state())))
+    text = "the walrus   fell \n"
+    np.testing.assert_array_equal(loaded.encode(text).tokens, tokenizer.encode(text).tokens)
+    np.testing.assert_allclose(
+        loaded.encode(text).spelling_bits, tokenizer.encode(text).spelling_bits
+    )
+    assert loaded == tokenizer
+
+
+def test_unusual_white_space_of_the_training_text_is_cheaper_and_is_written_again():
+    code = "if a :\n    b\n        c\n    d\n" * 30
+    tokenizer = Whitespace().fit([code], ["if b :\n        c\n"])
+    known, new = (tokenizer.encode(f"{space}c\n") for space in (" " * 8, "   "))
+    assert tokenizer.encode("    c\n").surfaces == ()  # the usual one
+    assert known.spelling_bits[0] < 2 < 5 < new.spelling_bits[0]
+    assert SPACING not in tokenizer.unwritable
+    drawn = tokenizer.render(np.array([SPACING, known.tokens[1]])).text
+    assert drawn in ("c", " " * 8 + "c")
+
+
+def test_generated_tokens_continue_a_prompt(fitted):
+    tokens = fitted.encode(" the tide \n no").tokens
+    assert fitted.render(tokens[1:], before=" the").text == " tide \n no"
+    assert fitted.render(tokens[1:], before=" the ").text == " tide \n no"
+    assert fitted.render(tokens, before="why \n").text == " the tide \n no"
+    word = np.array([SPELLED])
+    made = fitted.render(word, before=" the", seed=3)
+    assert made.text[0] == " "
+    assert [made.text[a:b] for a, b, _ in made.filled] == [made.text[1:]]
+    assert made.text[1:] not in fitted.names
+    assert fitted.render(word, before=" the", fill="mark").text == " <spelled>"
