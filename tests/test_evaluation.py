@@ -19,7 +19,7 @@ from textgen.runs.evaluation import TokenBits, token_table
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import ESCAPE
-from textgen.tokenizers.whitespace import Whitespace
+from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words.fitting import Words
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.spell import Spell
@@ -75,6 +75,7 @@ def test_a_token_tells_its_own_words(config):
     text = "The tide left one gull. THE KEEPER\n\nanswered: a zymurgical bell! "
     tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.layout(text).ends.tolist()
     first_word = tokenizer.policy.first_word if isinstance(config, Words) else ESCAPE + 1
+    first_word = FIRST if isinstance(config, Whitespace) else first_word
     told = 0
     for token, (start, end) in zip(tokens, itertools.pairwise([0, *ends]), strict=True):
         if token >= first_word and "Neighbour" not in repr(config):
