@@ -17,7 +17,13 @@ from textgen.data.corpora.folder import Folder
 from textgen.data.corpora.lovecraft import Lovecraft
 from textgen.data.corpora.wikipedia import Wikipedia, prose
 from textgen.data.cutting import cut_text
-from textgen.data.documents import ARTICLE, Document, corpus_hash, keep_characters
+from textgen.data.documents import (
+    ARTICLE,
+    Document,
+    corpus_hash,
+    keep_characters,
+    strip_lines,
+)
 from textgen.data.loading import load_corpus, load_text
 from textgen.data.splits import split
 
@@ -203,6 +209,35 @@ def test_the_article_keeps_75_characters_for_every_arm():
     assert len(set(ARTICLE)) == len(ARTICLE) == 75
     (kept,) = keep_characters([Document("d", "Naïve—“no”; (yes)\n\t!")], "article")
     assert kept.text == "Naveno; (yes)\n!"
+
+
+def test_lines_lose_their_outer_spaces_and_nothing_else():
+    (bare,) = strip_lines([Document("d", "  the cat \n\n \tsat  on\u2003\n")])
+    assert bare.text == "the cat\n\nsat  on\n"
+
+
+def test_every_arm_reads_the_stripped_text(corpus_folder):
+    def read(**options):
+        corpus = {"kind": "folder", "path": str(corpus_folder), **options}
+        found = resolve_experiment(
+            {
+                "corpus": corpus,
+                "tokenizer": "characters",
+                "objective": "next_token",
+                "training": {"updates": 1},
+            }
+        )
+        return found, load_corpus(found)
+
+    letters = "abcdefghijklmnopqrstuvwxyz \n"
+    (kept, some), (both, fewer) = read(keep=letters), read(keep=letters, strip="lines")
+    assert both.resolved["corpus"]["strip"] == "lines"
+    assert "strip" not in kept.resolved["corpus"]
+    assert fewer.sha256 != some.sha256
+    for before, after in zip(some.test, fewer.test, strict=True):
+        assert after.text == "\n".join(map(str.strip, before.text.split("\n")))
+    with pytest.raises(TextgenError, match=r"corpus.strip[\s\S]*'words'[\s\S]*lines"):
+        read(strip="words")
 
 
 def test_the_hash_sees_names_and_texts():

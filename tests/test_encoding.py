@@ -91,11 +91,14 @@ def test_a_large_file_is_divided_at_a_separator(
     assert [d.text for d in made] == [part for part in TEXT.split(separator) if part]
 
 
+ALTERED = {"keep": "article", "strip": "lines"}
+
+
 def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch):
     """Names, texts, hash and split do not depend on where the text is kept."""
     (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
     (tmp_path / "b.txt").write_text(" \n" * 9, encoding="utf-8")
-    for folder, keep in ((corpus_folder, {}), (tmp_path, {"keep": "article"})):
+    for folder, keep in ((corpus_folder, {}), (tmp_path, ALTERED)):
         corpus = {"kind": "folder", "path": str(folder), **keep}
         if folder == tmp_path:
             corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}

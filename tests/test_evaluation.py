@@ -81,7 +81,8 @@ def test_a_token_tells_its_own_words(config):
         if token >= first_word and "Neighbour" not in repr(config):
             assert text[start:end].lower().endswith(tokenizer.names[token].strip(" ").lower())
             told += end - start
-    assert told > len(text) / 2 or "Neighbour" in repr(config)
+    least = len(text) / (8 if isinstance(config, Whitespace) else 2)  # where "gull." is unknown
+    assert told > least or "Neighbour" in repr(config)
 
 
 @each_tokenizer

@@ -22,6 +22,7 @@ from textgen.core.settings import (
     Sampling,
     Seed,
     Split,
+    Strip,
     Training,
 )
 from textgen.core.toml import BUDGETS, apply_override, find_experiment, read_toml
@@ -62,9 +63,10 @@ class Identity:
 @dataclass(frozen=True)
 class CorpusOptions:
     """What any corpus may have besides its own settings and ``fallback``, the corpus to use where
-    this one cannot be fetched."""
+    this one cannot be fetched. First ``keep``, then ``strip`` changes its text."""
 
     keep: Keep | None = None
+    strip: Strip | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Experiment:
     corpus: Any
     fallback: Any | None
     keep: str | None
+    strip: str | None
     split: Split
     tokenizer: Any
     embedding: Any
@@ -149,8 +152,8 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     if fallback is not None:
         label = f"{where}: corpus.fallback"
         fallback, resolved["corpus"]["fallback"] = plugin("corpus", fallback, label)
-    keep = build(CorpusOptions, options, f"{where}: corpus").keep
-    resolved["corpus"] |= {} if keep is None else {"keep": keep}
+    given = build(CorpusOptions, options, f"{where}: corpus")
+    resolved["corpus"] |= plain(given)
     check_one_budget(made["training"], BUDGETS, f"{where}: training")
     if made["sampling"].memory and not made["memory"].orders:
         raise TextgenError(
@@ -159,14 +162,16 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             expected="false, or orders of a memory of the document",
             hint="for example: [memory] orders = [3, 4, 5]",
         )
-    return Experiment(**made, fallback=fallback, keep=keep, resolved=resolved)
+    return Experiment(
+        **made, fallback=fallback, keep=given.keep, strip=given.strip, resolved=resolved
+    )
 
 
 def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:
     """The table of a corpus without the options that every corpus has, and these."""
     if not isinstance(corpus, Mapping):
         return corpus, {}
-    options = {key: corpus[key] for key in ("keep", "fallback") if key in corpus}
+    options = {key: corpus[key] for key in ("keep", "strip", "fallback") if key in corpus}
     return {key: corpus[key] for key in corpus if key not in options}, options
 
 

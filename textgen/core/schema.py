@@ -29,8 +29,9 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
             name: (_choice(name) if part.fixed is None else part.fixed, {})
             for name, part in PARTS.items()
         }
-        keep = settings_model(CorpusOptions).model_fields["keep"]
-        options = {"keep": (keep.annotation, keep), "fallback": parts["corpus"]}
+        fields = settings_model(CorpusOptions).model_fields
+        options = {name: (field.annotation, field) for name, field in fields.items()}
+        options["fallback"] = parts["corpus"]
         parts["corpus"] = (_choice("corpus", "Corpus", **options), {})
         model = settings_model(Identity, name="Experiment", include=INCLUDE, **parts)
     return {"$schema": DRAFT, **_partial(model.model_json_schema())}

@@ -24,11 +24,13 @@ class TextFile:
         path: the file.
         characters: length of the text.
         kept: the only characters that are kept; empty if all are.
+        stripped: whether lines are without white space at their ends.
     """
 
     path: Path
     characters: int
     kept: str = ""
+    stripped: bool = False
 
     def read(self) -> str:
         """The text.
@@ -40,6 +42,7 @@ class TextFile:
             text = filtered(self.path.read_bytes().decode("utf-8", "surrogatepass"), self.kept)
         except (OSError, UnicodeDecodeError):
             raise changed(self.path) from None
+        text = stripped(text) if self.stripped else text
         if len(text) != self.characters:
             raise changed(self.path)
         return text
@@ -47,6 +50,10 @@ class TextFile:
     def keeping(self, kept: str) -> TextFile:
         """The same text with all other characters deleted."""
         return replace(self, kept=kept, characters=len(filtered(self.read(), kept)))
+
+    def stripping(self) -> TextFile:
+        """The same text without white space at the ends of its lines."""
+        return replace(self, stripped=True, characters=len(stripped(self.read())))
 
 
 def changed(path: Path) -> TextgenError:
@@ -108,6 +115,19 @@ def keep_characters(documents: list[Document], keep: str) -> list[Document]:
 def filtered(text: str, kept: str) -> str:
     """``text`` without all characters but ``kept``; unchanged if ``kept`` is empty."""
     return text.translate(dict.fromkeys(map(ord, set(text) - _set(kept)))) if kept else text
+
+
+def strip_lines(documents: list[Document]) -> list[Document]:
+    """The documents without white space at both ends of every line; line ends stay."""
+    return [
+        Document(d.name, stripped(c) if isinstance(c := d.content, str) else c.stripping())
+        for d in documents
+    ]
+
+
+def stripped(text: str) -> str:
+    """``text`` without white space at both ends of every line."""
+    return "\n".join(line.strip() for line in text.split("\n"))
 
 
 @cache

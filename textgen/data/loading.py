@@ -8,7 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from textgen.core import CorpusUnavailable, Experiment, TextgenError
-from textgen.data.documents import Document, check_not_empty, corpus_hash, keep_characters
+from textgen.data.documents import (
+    Document,
+    check_not_empty,
+    corpus_hash,
+    keep_characters,
+    strip_lines,
+)
 from textgen.data.splits import check_groups, divide, given_parts, hash_of
 
 FITTED = 16_000_000
@@ -106,6 +112,8 @@ def load_corpus(experiment: Experiment) -> Corpus:
     given = given_parts(names, experiment.split)
     if experiment.keep:
         documents = keep_characters(documents, experiment.keep)
+    if experiment.strip:
+        documents = strip_lines(documents)
     filled = check_not_empty(documents, f"corpus {kind}")
     one_text = experiment.split.method == "contiguous" and getattr(config, "one_text", False)
     if not one_text:
