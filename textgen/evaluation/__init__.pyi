@@ -42,3 +42,8 @@ from .significance import compare_arms as compare_arms
 from .significance import holm as holm
 from .significance import verdict as verdict
 from .significance import verdict_sentence as verdict_sentence
+from .units import ACROSS as ACROSS
+from .units import UNIT_COLUMNS as UNIT_COLUMNS
+from .units import published_units as published_units
+from .units import unit_line as unit_line
+from .units import unit_rows as unit_rows

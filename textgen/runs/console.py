@@ -16,7 +16,7 @@ from rich.text import Text
 from textgen.core import Experiment
 from textgen.data import Corpus, corpus_warnings, split_lines
 from textgen.embeddings import Vectors
-from textgen.evaluation import NOTHING, format_bits, format_number
+from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
 from textgen.runs.summary import remembered
 from textgen.tokenizers import EncodedDocument, Tokenizer
@@ -131,6 +131,8 @@ class Screen:
                 f"{m['replacement_rate']:.1%}",
             )
         self.console.print(table)
+        if published := metrics["test"]["published"]:
+            self.say(f"test, network alone: {unit_line(published)} ({published['comparable']})")
         shares = metrics["generation"]["real_words"]
         self.say(
             f"real words: samples {shares['samples']['strict']:.1%}, "

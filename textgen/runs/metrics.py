@@ -31,7 +31,7 @@ def run_metrics(
         scored: the documents of validation and of test.
         samples: as ``samples.json`` holds them.
     """
-    from textgen.evaluation import UNIT, by_position, summarise
+    from textgen.evaluation import UNIT, by_position, published_units, summarise
     from textgen.runs.summary import word_shares
 
     tokenizer, training = prepared.tokenizer, prepared.encoded[0]
@@ -64,6 +64,10 @@ def run_metrics(
         },
         "generation": word_shares(experiment, loaded, samples),
     }
+    for part, documents in (("validation", loaded.validation), ("test", loaded.test)):
+        metrics[part]["published"] = published_units(
+            metrics[part], documents, closed=tokenizer.closed_vocabulary
+        )
     if not experiment.objective.carries_state:
         metrics["test"]["model_bits_by_position"] = by_position(
             scored["test"], experiment.objective.length

@@ -9,12 +9,14 @@ from textgen.core import Experiment
 from textgen.data import Corpus, Document
 from textgen.evaluation import (
     NOTHING,
+    UNIT_COLUMNS,
     MixtureSampler,
     format_bits,
     format_number,
     markdown_table,
     real_words,
     training_words,
+    unit_rows,
 )
 from textgen.models import Sampler
 from textgen.runs.generation import annotated, article_readout, encode_prompt, sample_texts
@@ -93,7 +95,8 @@ def summary_markdown(
 ) -> str:
     """``summary.md`` of a run folder."""
     warning = f"> **{loaded.warning}**\n\n".replace("\n", "\n> ", 2) if loaded.warning else ""
-    lines = [f"# {experiment.name}\n", warning + _figures(metrics), _training(metrics)]
+    lines = [f"# {experiment.name}\n", warning + _figures(metrics), _published(metrics)]
+    lines += [_training(metrics)]
     lines.append(_words(metrics))
     lines += [f"**Extra data:** {data}.\n" for data in metrics["extra_data"]]
     lines += [f"Nearest to {w}: {', '.join(n)}.\n" for w, n in metrics["neighbours"].items()]
@@ -150,6 +153,18 @@ def remembered(figures: dict[str, Any]) -> str:
     """Bits per character of a split with a memory of the document."""
     both = figures["with_memory"] and figures["with_memory"]["bits_per_character"]
     return format_bits(both, 4)[2] if both else NOTHING
+
+
+def _published(metrics: dict[str, Any]) -> str:
+    """The test figures in the units of published ones."""
+    found = metrics["test"]["published"]
+    if found is None:
+        return ""
+    return (
+        "The test part in the units of published figures. End marks of documents are paid for and, "
+        f"as elsewhere, not counted. {found['comparable'].capitalize()}.\n\n"
+        f"{markdown_table(UNIT_COLUMNS, unit_rows(found), (0, 3))}\n"
+    )
 
 
 def _training(metrics: dict[str, Any]) -> str:

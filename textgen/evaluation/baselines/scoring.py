@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textgen.core import Experiment, TextgenError, lookup, plugin_table
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
-    from textgen.data import Corpus
+    from textgen.data import Corpus, Document
 
 
 def baseline(
@@ -30,8 +30,8 @@ def baseline(
 
     Yields:
         One record per model: order, seconds to fit and score, what was measured, and ``test``, the
-        figures of :func:`textgen.evaluation.likelihood.summarise`. What a baseline does not have
-        (an order, a tokenizer, tokens) is None.
+        figures of :func:`textgen.evaluation.likelihood.summarise` and the same in published units.
+        What a baseline does not have (an order, a tokenizer, tokens) is None.
 
     Raises:
         TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
@@ -63,7 +63,7 @@ def baseline(
             "order": getattr(settings, "order", None),
             **_described(experiment, loaded, tokenizer),
             "seconds": time.perf_counter() - start,
-            "test": _figures(bits, tokenizer),
+            "test": _figures(bits, tokenizer, loaded.test),
         }
 
 
@@ -82,12 +82,15 @@ def _described(experiment: Experiment, loaded: Corpus, tokenizer: Any) -> dict[s
     }
 
 
-def _figures(bits: Sequence[Any], tokenizer: Any) -> dict[str, Any]:
+def _figures(bits: Sequence[Any], tokenizer: Any, documents: Sequence[Document]) -> dict[str, Any]:
     from textgen.evaluation.likelihood import summarise
+    from textgen.evaluation.units import published_units
 
-    if tokenizer is not None:
-        return summarise(bits, tokenizer.charged)
-    return summarise(bits) | dict.fromkeys(("tokens", "tokens_per_character"))  # one piece each
+    found = summarise(bits, tokenizer is None or tokenizer.charged)
+    if tokenizer is None:
+        found |= dict.fromkeys(("tokens", "tokens_per_character"))  # one piece each
+    closed = tokenizer is not None and tokenizer.closed_vocabulary
+    return found | {"published": published_units(found, documents, closed=closed)}
 
 
 def _check_size(kind: str, entry: Any, loaded: Corpus) -> None:

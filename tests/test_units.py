@@ -1,0 +1,197 @@
+"""Bits in the units of published figures, each divided by exactly what is said."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from conftest import made_up
+
+from textgen.core.experiment import resolve_experiment
+from textgen.data.documents import Document
+from textgen.data.loading import load_corpus
+from textgen.evaluation.baselines.scoring import baseline
+from textgen.evaluation.units import (
+    ACROSS,
+    CLOSED,
+    UNITS,
+    Counts,
+    count,
+    published_units,
+    unit_line,
+    unit_rows,
+    units,
+)
+from textgen.tokenizers.whitespace import Whitespace
+
+
+def test_everything_is_counted():
+    documents = [
+        Document("a", " the <unk> fell \n N é \n"),
+        Document("b", "a last\nline"),
+        Document("c", "\n"),
+    ]
+    assert count(documents, 7) == Counts(
+        characters=23 + 11 + 1, utf8_bytes=36, words=5 + 3, lines=2 + 2 + 1, tokens=7, end_marks=3
+    )
+    assert count([Document("d", "")]) == Counts(0, 0, 0, 0, None, 1)
+
+
+def test_every_unit_is_the_same_bits_over_what_it_says():
+    found = units(1000.0, Counts(500, 510, 90, 10, 125, 2))
+    assert found["bits_per_character"] == {"as_published": 2.0, "end_marks_counted": 1000 / 502}
+    assert found["nats_per_character"]["as_published"] == pytest.approx(2 * math.log(2))
+    assert found["bits_per_byte"]["as_published"] == pytest.approx(1000 / 510)
+    assert found["perplexity_per_token"]["as_published"] == 2.0**8
+    assert found["perplexity_per_token"]["end_marks_counted"] == 2.0 ** (1000 / 127)
+    assert found["perplexity_per_word"]["as_published"] == 2.0**10
+    for each in found.values():
+        assert each["as_published"] > each["end_marks_counted"]
+
+
+def test_what_cannot_be_divided_or_held_is_none():
+    found = units(9e6, Counts(100, 100, 1, 0, None, 1))
+    assert found["perplexity_per_token"] == {"as_published": None, "end_marks_counted": None}
+    assert found["perplexity_per_word"]["as_published"] is None
+    assert found["bits_per_character"]["as_published"] == 9e4
+
+
+def test_published_figures_of_ptb_agree_with_each_other():
+    """57.3 a token over 82,430 tokens is 1.088 bits for each of the 442,423 characters."""
+    ptb = Counts(442_423, 442_423, 78_669, 3_761, 82_430, 1)
+    assert (ptb.words + ptb.lines, ptb.tokens) == (82_430, 82_430)
+    found = units(82_430 * math.log2(57.3), ptb)
+    assert found["perplexity_per_token"]["as_published"] == pytest.approx(57.3)
+    assert found["perplexity_per_word"]["as_published"] == pytest.approx(57.3)
+    assert found["bits_per_character"]["as_published"] == pytest.approx(1.088, abs=5e-4)
+
+
+FIGURES = {
+    "bits_per_character": {"model": 1.5, "spelling": 0.5, "total": 2.0},
+    "with_memory": {"bits_per_character": {"model": 1.0, "spelling": 0.5, "total": 1.5}},
+    "tokens": 4,
+}
+
+
+def test_a_split_has_the_network_alone_and_with_memory():
+    documents = [Document("a", "ab cd\n"), Document("b", "e")]
+    found = published_units(FIGURES, documents, closed=True)
+    assert found["alone"] == units(2.0 * 9, count(documents, 4))
+    assert found["with_memory"] == units(1.5 * 9, count(documents, 4))
+    assert found["alone"]["bits_per_character"]["end_marks_counted"] == 2.0  # the headline
+    assert found["denominators"]["perplexity_per_word"] == "3 words + 2 lines"
+    assert found["comparable"] == CLOSED
+    rows = unit_rows(found)
+    assert [row[0] for row in rows] == [unit.label for unit in UNITS.values()]
+    assert rows[0] == ["bits per character", "2.5714", "1.9286", "7 characters", "2.0000"]
+    assert "22.63 perplexity per token, 12.13 perplexity per word" in unit_line(found)
+    json.dumps(found, allow_nan=False)
+
+
+def test_without_memory_or_figure_there_is_none():
+    alone = published_units({**FIGURES, "with_memory": None}, [Document("a", "b")], closed=False)
+    assert alone["with_memory"] is None
+    assert alone["comparable"] == ACROSS
+    assert unit_rows(alone)[0][2] == "–"
+    assert published_units({"bits_per_character": None}, [], closed=False) is None
+
+
+def ptb_like(lines, seed):
+    """Lower case, without punctuation, a space at both ends of every line, rare words replaced."""
+    found = []
+    for line in made_up(3 * lines, seed).replace("\n\n", " ").split(". ")[:lines]:
+        words = "".join(c if c.isalpha() or c == " " else "" for c in line.lower()).split()
+        found.append([("<unk>" if word == "grey" else word) for word in words])
+    return "".join(f" {' '.join(words)} \n" for words in found), found
+
+
+@pytest.fixture(scope="module")
+def ptb(tmp_path_factory):
+    """A folder as PTB's, and the words of each line of its three files."""
+    folder, words = tmp_path_factory.mktemp("ptb"), {}
+    for seed, (part, lines) in enumerate((("train", 60), ("valid", 12), ("test", 9))):
+        text, words[part] = ptb_like(lines, seed)
+        (folder / f"ptb.{part}.txt").write_text(text, encoding="utf-8")
+    return folder, words
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_a_folder_of_ptb_is_counted_as_published(ptb, strip):
+    """By the rule that gives 82,430 tokens and 442,423 characters for PTB's own test part."""
+    folder, words = ptb
+    corpus = {"kind": "folder", "path": str(folder)} | ({"strip": "lines"} if strip else {})
+    experiment = resolve_experiment(
+        {
+            "corpus": corpus,
+            "tokenizer": "whitespace",
+            "objective": "next_token",
+            "training": {"updates": 1},
+        }
+    )
+    loaded = load_corpus(experiment)
+    documents = {d.name: d for d in [*loaded.train, *loaded.validation, *loaded.test]}
+    test, lines = documents["ptb.test.txt"], words["test"]
+    tokenizer = Whitespace().fit([documents["ptb.train.txt"].text])
+    encoded = tokenizer.encode(test.text)
+    known = {word for line in words["train"] for word in line}
+    assert all(word in known for line in lines for word in line)
+    assert "<unk>" in known
+    number = sum(map(len, lines)) + len(lines)
+    counts = count([test], len(encoded.tokens))
+    assert (counts.tokens, counts.words + counts.lines) == (number, number)
+    assert encoded.surfaces == ()
+    bare = sum(len(" ".join(line)) + 1 for line in lines)
+    assert counts.characters == counts.utf8_bytes == bare + (0 if strip else 2 * len(lines))
+
+
+def test_a_baseline_has_them_too(ptb):
+    """Also a compressor, which has no tokens."""
+    folder, _ = ptb
+    experiment = resolve_experiment(
+        {
+            "corpus": {"kind": "folder", "path": str(folder), "strip": "lines"},
+            "tokenizer": "whitespace",
+            "objective": "next_token",
+            "training": {"updates": 1},
+        }
+    )
+    loaded = load_corpus(experiment)
+    (record,) = baseline(experiment, loaded, [2])
+    published = record["test"]["published"]
+    assert published["comparable"] == CLOSED
+    assert published["counts"]["tokens"] == record["test"]["tokens"]
+    word, token = (published["alone"][f"perplexity_per_{x}"] for x in ("word", "token"))
+    assert word["as_published"] == pytest.approx(token["as_published"])
+    assert 2 < word["as_published"] < 40
+    (record,) = baseline(experiment, loaded, kind="xz")
+    published = record["test"]["published"]
+    assert published["counts"]["tokens"] is None
+    assert published["alone"]["perplexity_per_token"]["as_published"] is None
+    assert published["alone"]["bits_per_byte"]["as_published"] > 0.1
+
+
+def test_a_run_says_them_wherever_its_figures_are(ptb, textgen, experiment_file, tmp_path):
+    folder, _ = ptb
+    changes = (
+        "corpus.kind=folder", f"corpus.path={folder}", "corpus.strip=lines",
+        "tokenizer={kind='whitespace'}", "objective.window=8", "training.updates=40",
+        "sampling.every=0", "memory.orders=[0, 1]",
+    )  # fmt: skip
+    done = textgen("run", experiment_file, *(x for c in changes for x in ("--set", c)))
+    assert done.code == 0, done.err
+    folder = tmp_path / "runs" / "tiny"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for part in ("validation", "test"):
+        figures, published = metrics[part], metrics[part]["published"]
+        counts = published["counts"]
+        assert counts["words"] + counts["lines"] == counts["tokens"] == figures["tokens"]
+        bits = published["alone"]["bits_per_character"]["end_marks_counted"]
+        assert bits == pytest.approx(figures["bits_per_character"]["total"])
+    told = " ".join(done.out.split())
+    assert unit_line(published) in told
+    assert CLOSED in told
+    summary = (folder / "summary.md").read_text()
+    assert "| perplexity per word " in summary
+    assert published["denominators"]["perplexity_per_word"] in summary
+    assert CLOSED.capitalize() in summary

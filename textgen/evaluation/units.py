@@ -1,0 +1,184 @@
+"""Bits of a text in the units of published figures: nats per character, perplexity and others.
+
+All come from the same number, the bits that a text costs in all, of model, spelling and end marks.
+What they are divided by is counted on the raw text, and said beside each. Here every document pays
+for an end mark and :data:`textgen.evaluation.likelihood.UNIT` counts it as a character; published
+figures count none. So each unit is given twice: ``as_published`` pays for the end marks and does
+not count them, which is never the lower of the two, and ``end_marks_counted`` counts them.
+
+A word is what stands between white space, and every line adds one, its end: 82,430 for the test
+part of PTB, whose 3,761 lines have 78,669 words. A last line without a line end counts as a line.
+
+Does not handle: benchmarks that count another text than the one that is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from textgen.data import Document
+from textgen.evaluation.formatting import NOTHING
+
+CLOSED = "closed vocabulary: comparable only with the same token file"
+"""Said beside every figure of a tokenizer whose vocabulary belongs to one file of tokens."""
+ACROSS = "perplexity per token is not comparable across vocabularies"
+"""Said beside the figures of all other tokenizers."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What bits may be divided by.
+
+    Attributes:
+        characters: Unicode code points, line ends included.
+        utf8_bytes: bytes of UTF-8, line ends included.
+        words: what stands between white space.
+        lines: line ends, and last lines without one.
+        tokens: what the tokenizer made of the text, without end marks; None where there is no
+            tokenizer.
+        end_marks: documents.
+    """
+
+    characters: int
+    utf8_bytes: int
+    words: int
+    lines: int
+    tokens: int | None
+    end_marks: int
+
+
+class Unit(NamedTuple):
+    """A unit, its denominator (the names of one or more counts, added up), and its scale."""
+
+    label: str
+    per: tuple[str, ...]
+    scale: str
+
+
+UNITS = {
+    "bits_per_character": Unit("bits per character", ("characters",), "bits"),
+    "nats_per_character": Unit("nats per character", ("characters",), "nats"),
+    "bits_per_byte": Unit("bits per byte of UTF-8", ("utf8_bytes",), "bits"),
+    "perplexity_per_token": Unit("perplexity per token", ("tokens",), "perplexity"),
+    "perplexity_per_word": Unit("perplexity per word", ("words", "lines"), "perplexity"),
+}
+
+
+def count(documents: Iterable[Document], tokens: int | None = None) -> Counts:
+    """Everything that is counted in some documents; ``tokens`` is taken as it is."""
+    characters = utf8_bytes = words = lines = end_marks = 0
+    for document in documents:
+        text = document.text
+        characters += len(text)
+        utf8_bytes += len(text.encode("utf-8", "surrogatepass"))
+        words += len(text.split())
+        lines += text.count("\n") + (text[-1:] not in ("", "\n"))
+        end_marks += 1
+    return Counts(characters, utf8_bytes, words, lines, tokens, end_marks)
+
+
+def units(bits: float, counts: Counts) -> dict[str, dict[str, float | None]]:
+    """A number of bits in every unit.
+
+    Args:
+        bits: what the whole text costs, end marks included.
+        counts: of the same text.
+
+    Returns:
+        Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``.
+        None stands for a count that there is not, or a perplexity beyond all floats.
+    """
+    found = {}
+    for name, unit in UNITS.items():
+        parts: list[int | None] = [getattr(counts, part) for part in unit.per]
+        per = sum(part or 0 for part in parts) if None not in parts else 0
+        found[name] = {
+            "as_published": _value(bits, per, unit.scale),
+            "end_marks_counted": _value(bits, per and per + counts.end_marks, unit.scale),
+        }
+    return found
+
+
+def _value(bits: float, per: int, scale: str) -> float | None:
+    if not per:
+        return None
+    if scale == "perplexity":
+        return 2.0 ** (bits / per) if bits / per < 1024 else None
+    return bits / per * (math.log(2) if scale == "nats" else 1.0)
+
+
+def published_units(
+    figures: Mapping[str, Any], documents: Sequence[Document], *, closed: bool
+) -> dict[str, Any] | None:
+    """The figures of one split in the units of published ones, as ``metrics.json`` holds them.
+
+    Args:
+        figures: as :func:`textgen.evaluation.likelihood.summarise` gives them.
+        documents: the same split.
+        closed: whether the tokenizer has a closed vocabulary.
+
+    Returns:
+        ``counts``; ``alone``: :func:`units` without a memory of the document; ``with_memory``: the
+        same with one, or None; ``denominators`` and ``comparable`` in words. None where
+        there is no figure.
+    """
+    if figures["bits_per_character"] is None:
+        return None
+    counts = count(documents, figures["tokens"])
+
+    def in_units(of: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+        bits = of["bits_per_character"]["total"] * (counts.characters + counts.end_marks)
+        return units(bits, counts)
+
+    remembered = figures.get("with_memory")
+    return {
+        "counts": asdict(counts),
+        "alone": in_units(figures),
+        "with_memory": in_units(remembered) if remembered else None,
+        "denominators": {name: denominator(unit, counts) for name, unit in UNITS.items()},
+        "comparable": CLOSED if closed else ACROSS,
+    }
+
+
+def denominator(unit: Unit, counts: Counts) -> str:
+    """What a unit is divided by, in words: ``78,669 words + 3,761 lines``."""
+    names = {"utf8_bytes": "bytes of UTF-8"}
+    numbers = ((getattr(counts, part), names.get(part, part)) for part in unit.per)
+    return " + ".join(NOTHING if n is None else f"{n:,} {name}" for n, name in numbers)
+
+
+def unit_rows(published: Mapping[str, Any]) -> list[list[str]]:
+    """The rows of a table: unit, network alone, with memory, per what, and the network's figure
+    with end marks counted."""
+    both = published["with_memory"] or {}
+    return [
+        [
+            unit.label,
+            _text(published["alone"][name]["as_published"]),
+            _text(both[name]["as_published"]) if both else NOTHING,
+            published["denominators"][name],
+            _text(published["alone"][name]["end_marks_counted"]),
+        ]
+        for name, unit in UNITS.items()
+    ]
+
+
+UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are counted")
+
+
+def unit_line(published: Mapping[str, Any]) -> str:
+    """The network's figures in one line for the terminal."""
+    shown = [f"{_text(published['alone'][n]['as_published'])} {UNITS[n].label}" for n in SHORT]
+    return ", ".join(shown)
+
+
+SHORT = ("nats_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:.4f}" if value < 10 else f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
