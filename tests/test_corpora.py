@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 
 import pytest
@@ -245,6 +246,21 @@ def test_the_hash_sees_names_and_texts():
     assert one == corpus_hash([Document("a", "bc"), Document("d", "e")])
     assert one != corpus_hash([Document("ab", "c"), Document("d", "e")])
     assert one != corpus_hash([Document("a", "bc"), Document("d", "f")])
+
+
+def test_a_file_says_where_it_comes_from_and_has_the_sha256_that_is_given(tmp_path):
+    path, address = tmp_path / "a.txt", "https://example.org/a.txt"
+    path.write_text("The tide. " * 50, encoding="utf-8")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    right = File(path, source=address, sha256=digest)
+    assert right.origin == f"{address}; sha256 {digest[:12]}… checked"
+    assert right.documents()
+    assert File(path).origin == str(path)
+    assert Folder(tmp_path, source=address).origin == address
+    with pytest.raises(
+        TextgenError, match=f"another file .sha256 {digest}.*[\\s\\S]*get it from https"
+    ):
+        File(path, source=address, sha256="0" * 64).documents()
 
 
 def test_sources_name_67_tales_with_a_hash_each():

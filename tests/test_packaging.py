@@ -28,6 +28,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = [
     *(ROOT / "experiments").glob("*.toml"),
     *(ROOT / "experiments" / "article").glob("*.toml"),
+    *(ROOT / "experiments" / "benchmarks").glob("*.toml"),
 ]
 PLUGIN = '''
 from dataclasses import dataclass
@@ -121,6 +122,8 @@ def test_experiments_are_found_by_name(tmp_path, monkeypatch):
         load_experiment("chr")
     with pytest.raises(TextgenError, match="did you mean 'article/shift_3'"):
         load_experiment("article/shift3")
+    with pytest.raises(TextgenError, match="did you mean 'benchmarks/ptb_word'"):
+        load_experiment("benchmarks/ptb_words")
 
 
 @pytest.fixture(scope="module")

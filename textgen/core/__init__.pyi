@@ -35,6 +35,7 @@ from .schema import json_schema as json_schema
 from .settings import Count as Count
 from .settings import Fraction as Fraction
 from .settings import Sampling as Sampling
+from .settings import Sha256 as Sha256
 from .settings import Split as Split
 from .settings import Training as Training
 from .study import Contrast as Contrast

@@ -18,6 +18,7 @@ NAMES = "letters, digits, '.', '_' and '-': it names a folder"
 Name = Annotated[str, Field(pattern=NAME, description=NAMES)]
 Keep = Annotated[str, Field(min_length=1, description='"article", or the characters to keep')]
 """The characters that a corpus is cut down to; ``"article"`` names the article's own 75."""
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 Strip = Annotated[Literal["lines"], Field(description='"lines": no white space at their ends')]
 """White space that a corpus is read without: that at both ends of every line."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

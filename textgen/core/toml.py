@@ -18,6 +18,8 @@ FOLDERS = tuple(
     if (folder / "base.toml").is_file()
 )
 """Where the files that come with textgen lie: in a checkout, or in the installed package."""
+INSIDE = ("article", "benchmarks")
+"""The folders inside them whose files come with textgen, too."""
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
@@ -39,8 +41,9 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
 
 def experiment_names(beside: Path) -> list[str]:
     """The names of the files that come with textgen, those in the same folder as this one."""
-    part = "article/" if beside.parts[:-1][-1:] == ("article",) else ""
-    files = [file for folder in FOLDERS for file in folder.glob(f"{part}*.toml")]
+    folder = beside.parent.name
+    part = f"{folder}/" if folder in INSIDE else ""
+    files = [file for place in FOLDERS for file in place.glob(f"{part}*.toml")]
     return sorted({part + file.stem for file in files} - {"base", "article/base"})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import Count, TextgenError
+from textgen.core import Count, Sha256, TextgenError
 from textgen.data import conversion
 from textgen.data.corpora.base import CorpusConfig
 from textgen.data.cutting import cut_text, numbered
@@ -31,6 +32,8 @@ class File(CorpusConfig):
         pieces: number of documents if there is no separator.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
+        source: where the file comes from, shown likewise; its path if it is not given.
+        sha256: that of the file, which is refused if it has another one.
     """
 
     path: Path
@@ -38,10 +41,26 @@ class File(CorpusConfig):
     pieces: Count = 40
     encoding: str = "auto"
     licence: str = "the user's own"
+    source: str | None = None
+    sha256: Sha256 | None = None
 
     @property
     def origin(self) -> str:
-        return str(self.path)
+        checked = f"; sha256 {self.sha256[:12]}… checked" if self.sha256 else ""
+        return (self.source or str(self.path)) + checked
+
+    def _check(self) -> None:
+        """Refuse a file with another sha256 than the one that is given."""
+        with opened(self.path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self.sha256:
+            raise TextgenError(
+                f"corpus.path: {self.path}",
+                found=f"another file (sha256 {found})",
+                expected=f"sha256 {self.sha256}",
+                hint=f"get it from {self.source or 'where it is published'}, or leave "
+                "corpus.sha256 out to use this one",
+            )
 
     @property
     def one_text(self) -> bool:
@@ -49,6 +68,8 @@ class File(CorpusConfig):
         return not self.separator
 
     def documents(self) -> list[Document]:
+        if self.sha256:
+            self._check()
         with opened(self.path) as file:
             large = file.seek(0, 2) > conversion.LARGE
         name = self.path.name

@@ -26,16 +26,18 @@ class Folder(CorpusConfig):
         pattern: which files, as a glob.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
+        source: where the texts come from, shown likewise; the path if it is not given.
     """
 
     path: Path
     pattern: str = "*.txt"
     encoding: str = "auto"
     licence: str = "the user's own"
+    source: str | None = None
 
     @property
     def origin(self) -> str:
-        return str(self.path)
+        return self.source or str(self.path)
 
     def documents(self) -> list[Document]:
         if not self.path.is_dir():

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Three arms and nanoGPT's recipe for a CPU on the same text, five minutes each on two cores, one after another.
+# Usage: sh experiments/benchmarks/tiny_shakespeare.sh tiny_shakespeare/input.txt
+# What is finished is kept: the command can be repeated after an interruption.
+set -eu
+text="$1"
+for arm in char subword word; do
+    python -m textgen.run "experiments/benchmarks/tiny_shakespeare_$arm.toml" \
+        --set "corpus.path=$text" --set training.threads=2
+done
+python experiments/benchmarks/nanogpt_cpu.py "$text" --seconds 300 --threads 2
