@@ -5,7 +5,8 @@
 set -eu
 text="$1"
 for arm in char subword word; do
-    python -m textgen.run "experiments/benchmarks/tiny_shakespeare_$arm.toml" \
+    name="tiny_shakespeare_$arm"
+    [ -e "runs/$name/metrics.json" ] || python -m textgen.run "experiments/benchmarks/$name.toml" \
         --set "corpus.path=$text" --set training.threads=2
 done
 python experiments/benchmarks/nanogpt_cpu.py "$text" --seconds 300 --threads 2
