@@ -85,7 +85,7 @@ def test_a_split_has_the_network_alone_and_with_memory():
     rows = unit_rows(found)
     assert [row[0] for row in rows] == [unit.label for unit in UNITS.values()]
     assert rows[0] == ["bits per character", "2.5714", "1.9286", "7 characters", "2.0000"]
-    assert "22.63 perplexity per token, 12.13 perplexity per word" in unit_line(found)
+    assert "22.63 perplexity per token, 12.13 perplexity per word" in unit_line(found["alone"])
     json.dumps(found, allow_nan=False)
 
 
@@ -189,7 +189,8 @@ def test_a_run_says_them_wherever_its_figures_are(ptb, textgen, experiment_file,
         bits = published["alone"]["bits_per_character"]["end_marks_counted"]
         assert bits == pytest.approx(figures["bits_per_character"]["total"])
     told = " ".join(done.out.split())
-    assert unit_line(published) in told
+    assert unit_line(published["alone"]) in told
+    assert unit_line(published["with_memory"]) in told
     assert CLOSED in told
     summary = (folder / "summary.md").read_text()
     assert "| perplexity per word " in summary

@@ -169,10 +169,9 @@ def unit_rows(published: Mapping[str, Any]) -> list[list[str]]:
 UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are counted")
 
 
-def unit_line(published: Mapping[str, Any]) -> str:
-    """The network's figures in one line for the terminal."""
-    shown = [f"{_text(published['alone'][n]['as_published'])} {UNITS[n].label}" for n in SHORT]
-    return ", ".join(shown)
+def unit_line(found: Mapping[str, Mapping[str, float | None]]) -> str:
+    """What :func:`units` gave, in one line for the terminal."""
+    return ", ".join(f"{_text(found[n]['as_published'])} {UNITS[n].label}" for n in SHORT)
 
 
 SHORT = ("nats_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")

@@ -132,7 +132,10 @@ class Screen:
             )
         self.console.print(table)
         if published := metrics["test"]["published"]:
-            self.say(f"test, network alone: {unit_line(published)} ({published['comparable']})")
+            self.say(f"test, network alone: {unit_line(published['alone'])}")
+            if both := published["with_memory"]:
+                self.say(f"test, with memory: {unit_line(both)}")
+            self.say(f"  {published['comparable']}; summary.md says what each is divided by")
         shares = metrics["generation"]["real_words"]
         self.say(
             f"real words: samples {shares['samples']['strict']:.1%}, "
