@@ -93,7 +93,7 @@ def surface(coder, tokenizer, token, known, earlier):
     if token == ESCAPE:
         return character(coder, known)
     if isinstance(tokenizer, WhitespaceTokenizer):
-        return spelled(coder, tokenizer.speller, CLASSES[token], known, earlier)
+        return spelled(coder, tokenizer.spellers[token], CLASSES[token], known, earlier)
     if isinstance(policy, FittedClasses) and FIRST_OWN <= token < policy.first_word:
         name = policy.classes[token - FIRST_OWN]
         return spelled(coder, policy.speller, name, known, earlier)

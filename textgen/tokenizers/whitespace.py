@@ -37,6 +37,8 @@ from textgen.tokenizers.tokens import (
     Rendered,
     smallest_dtype,
 )
+from textgen.tokenizers.words.drawing import new_word, picked_word, scored_word
+from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 
 PIECE = re.compile(r"\n|\S+")
@@ -87,12 +89,12 @@ class Whitespace:
         words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
         usual = tuple(_most_common(between[place], place) for place in BETWEEN)
         characters = "".join(sorted(set(alphabet).union(*texts)))
-        fitted = WhitespaceTokenizer(words, usual, characters, {"examples": {}}, 1.0)
+        fitted = WhitespaceTokenizer(words, usual, characters, {}, 1.0)
         encoded = [fitted.encode(text, training=True) for text in texts]
         tokens = sum(len(document.tokens) for document in encoded)
         return replace(
             fitted,
-            spelling=_fit_speller(fitted, encoded, tuning).state(),
+            spelling=_fit_spellers(fitted, encoded, tuning),
             pace=sum(map(len, texts)) / tokens if tokens else 1.0,
         )
 
@@ -113,30 +115,27 @@ def _most_common(found: Counter[str], place: tuple[bool, bool]) -> str:
     return min(found, key=lambda space: (-found[space], space))
 
 
-def _fit_speller(
+def _fit_spellers(
     fitted: WhitespaceTokenizer, training: Sequence[EncodedDocument], tuning: Sequence[str]
-) -> Speller:
-    """The spelling model with the unusual white space of the training text, tuned on validation."""
-    examples = _surfaces(training)
-    speller = fitted.new_speller({"examples": {n: Counter(e) for n, e in examples.items()}})
-    speller.tune(_surfaces([fitted.encode(text, training=True) for text in tuning]))
-    return speller
+) -> dict[str, Any]:
+    """The states of both spelling models: with the unusual white space of the training text, and
+    tuned on validation, alone and with a memory of the document."""
+    validation = [fitted.encode(text, training=True) for text in tuning]
+    states = {}
+    for token, name in CLASSES.items():
+        examples = Counter(s for document in training for s in opened_by(token, document))
+        speller = fitted.new_speller(token, {"examples": {name: examples} if examples else {}})
+        documents = [[(s, name) for s in opened_by(token, document)] for document in validation]
+        speller.tune({name: [surface for document in documents for surface, _ in document]})
+        speller.tune_memory(documents)
+        states[name] = speller.state()
+    return states
 
 
-def _surfaces(documents: Sequence[EncodedDocument]) -> dict[str, list[str]]:
-    """The surface forms of some documents by class."""
-    found: dict[str, list[str]] = {}
-    for encoded in documents:
-        for surface, name in classed(encoded):
-            found.setdefault(name, []).append(surface)
-    return found
-
-
-def classed(encoded: EncodedDocument) -> list[tuple[str, str]]:
-    """Each surface form of a document, and its class."""
-    tokens = encoded.tokens
-    opened = tokens[(tokens == SPACING) | (tokens == SPELLED)].tolist()
-    return [(surface, CLASSES[t]) for t, surface in zip(opened, encoded.surfaces, strict=True)]
+def opened_by(token: int, encoded: EncodedDocument) -> list[str]:
+    """The surface forms of one placeholder in a document."""
+    opened = encoded.tokens[np.isin(encoded.tokens, list(CLASSES))].tolist()
+    return [s for t, s in zip(opened, encoded.surfaces, strict=True) if t == token]
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class WhitespaceTokenizer(Tokenizer):
         words: the vocabulary.
         usual: white space at the places :data:`BETWEEN`; at the end of a text it is ``""``.
         characters: every character of the training split.
-        spelling: what the spelling model was fitted to, as its ``state()`` gives it.
+        spelling: class of :data:`CLASSES` → what its spelling model's ``state()`` gives.
         pace: characters per token over the training text.
     """
 
@@ -165,14 +164,20 @@ class WhitespaceTokenizer(Tokenizer):
         return {word: FIRST + i for i, word in enumerate(self.words)}
 
     @cached_property
-    def speller(self) -> Speller:
-        """P(word | outside the vocabulary) and P(white space | not the usual one)."""
-        return self.new_speller(self.spelling)
+    def spellers(self) -> dict[int, Speller]:
+        """P(white space | not the usual one) and P(word | outside the vocabulary)."""
+        return {
+            token: self.new_speller(token, self.spelling.get(name, {"examples": {}}))
+            for token, name in CLASSES.items()
+        }
 
-    def new_speller(self, state: dict[str, Any]) -> Speller:
-        """A spelling model that never spells a word of the vocabulary."""
-        words = [word for word in self.words if is_word(word)]
-        return Speller(alphabet=self.characters, vocabulary=lambda: words, related=words, **state)
+    def new_speller(self, token: int, state: dict[str, Any]) -> Speller:
+        """A spelling model: of words, without those of the vocabulary, or of white space within a
+        line."""
+        spacing = token == SPACING
+        words = [] if spacing else [word for word in self.words if is_word(word)]
+        alphabet = [c for c in self.characters if c.isspace() == spacing and c != "\n"]
+        return Speller(alphabet=alphabet, vocabulary=lambda: words, related=words, **state)
 
     @property
     def size(self) -> int:
@@ -188,7 +193,7 @@ class WhitespaceTokenizer(Tokenizer):
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the training text decides
-        known = self.spelling["examples"].get(CLASSES[SPACING])
+        known = self.spellers[SPACING].examples
         return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
 
     def _usual(self, after_word: bool, piece: str) -> str:
@@ -221,8 +226,13 @@ class WhitespaceTokenizer(Tokenizer):
         )
         if training:
             return encoded
-        bits = self.speller.document_bits(classed(encoded))
-        return replace(encoded, spelling_bits=np.array(bits, dtype=np.float64))
+        alone, remembered = np.zeros(len(surfaces)), np.zeros(len(surfaces))
+        opened = encoded.tokens[np.isin(encoded.tokens, list(CLASSES))]
+        for token, name in CLASSES.items():
+            forms = [(surface, name) for surface in opened_by(token, encoded)]
+            places = opened == token
+            alone[places], remembered[places] = self.spellers[token].document_bits(forms)
+        return replace(encoded, spelling_bits=alone, remembered_bits=remembered)
 
     def layout(self, text: str) -> Layout:
         walked = list(self._walk(text))
@@ -238,27 +248,40 @@ class WhitespaceTokenizer(Tokenizer):
         return "".join(writer.parts)
 
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "pool", seed: int = 0
-    ) -> Rendered:
+        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        memory: bool = False,
+    ) -> Rendered:  # fmt: skip
         random, filled = Random(seed), list[tuple[int, int, str]]()
-        writer = _Writer(self, before.removesuffix(" "))  # the next token brings its own space
+        before = before.removesuffix(" ")  # the next token brings its own space
+        writer, earlier = _Writer(self, before), self._remembered(before) if memory else None
         for token in map(int, tokens):
             if token in (BOUNDARY, ESCAPE):
                 continue
-            surface = self._drawn(token, fill, random) if token in CLASSES else ""
+            surface = self._drawn(token, fill, random, earlier) if token in CLASSES else ""
             writer.write(token, surface)
             if token == SPELLED and surface:
                 filled.append((writer.length - len(surface), writer.length, "spelled"))
         return Rendered("".join(writer.parts), tuple(filled))
 
-    def _drawn(self, token: int, fill: str, random: Random) -> str:
-        """A surface form for a generated token; white space is drawn from the training text."""
-        if token == SPELLED:
-            new = self.speller.draw(CLASSES[SPELLED], random) if fill != "mark" else ""
-            return new or "<spelled>"
-        known = self.speller.examples.get(CLASSES[SPACING]) or {" ": 1}
-        (space,) = random.choices(list(known), list(known.values()))
-        return space
+    def _remembered(self, text: str) -> DocumentCounts:
+        """What a memory of the document holds after a text."""
+        earlier, encoded = DocumentCounts(), self.encode(text, training=True)
+        for token, name in CLASSES.items():
+            for surface in opened_by(token, encoded):
+                self.spellers[token].remember(surface, name, earlier)
+        return earlier
+
+    def _drawn(self, token: int, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+        """A surface form for a generated token; only the fill ``"scored"`` has a memory."""
+        speller, name = self.spellers[token], CLASSES[token]
+        if fill == "scored":
+            surface = scored_word(speller, name, random, earlier)
+            if earlier is not None:
+                speller.remember(surface, name, earlier)
+            return surface
+        if token == SPACING:  # of the training text, whatever words are filled with
+            return picked_word(speller, name, random, new=False) if speller.examples else " "
+        return "<spelled>" if fill == "mark" else new_word(speller, name, random)
 
     def state(self) -> dict[str, Any]:
         return {
