@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.testing import check_plugin
-from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace, pieces_of
+from textgen.tokenizers.spaced import pieces_of
+from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace
 
 ODD = st.text(st.one_of(st.sampled_from(" \n\tab"), st.characters()))
 PTB = "".join(f" {line} \n" for line in ["the <unk> fell N points", "no one knew why", "the tide"])
@@ -139,8 +140,8 @@ def test_a_memory_makes_what_stood_there_before_cheaper(fitted):
 
 
 def test_words_come_back_when_they_are_drawn_with_a_memory(fitted):
-    before, word = " the walrus fell \n" * 30, np.array([SPELLED])
+    before, word = " the thistle fell \n" * 30, np.array([SPELLED])
     drawn = [fitted.render(word, before=before, seed=s, memory=True).text for s in range(40)]
-    assert drawn.count(" walrus") > 8
+    assert drawn.count(" thistle") > 8
     drawn = [fitted.render(word, before=before, seed=s).text for s in range(40)]
-    assert drawn.count(" walrus") == 0
+    assert drawn.count(" thistle") == 0

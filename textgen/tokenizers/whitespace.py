@@ -12,12 +12,12 @@ the vocabulary is ``<spelled>``, and its spelling is charged.
 
 Does not handle: text that is not tokenised yet ("end." is a word here, and so is "end"). A training
 text without a word outside the vocabulary teaches the network that there are none, so one in a
-held-out text is dear.
+held-out text is dear. Of a corpus so large that tokenizers are fitted on a sample of it, the
+vocabulary is that of the sample.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.spaced import BETWEEN, count_pieces, is_word, pieces_of
 from textgen.tokenizers.tokens import (
     BOUNDARY,
     ESCAPE,
@@ -41,31 +42,12 @@ from textgen.tokenizers.words.drawing import new_word, picked_word, scored_word
 from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 
-PIECE = re.compile(r"\n|\S+")
 SPACING, SPELLED = RESERVED, RESERVED + 1
 """White space that is not the usual one; a word outside the vocabulary."""
 CLASSES = {SPACING: "spacing", SPELLED: "word"}
 """What the spelling model calls them."""
 FIRST = RESERVED + len(CLASSES)
 """The token of the vocabulary's first word."""
-BETWEEN = ((False, False), (False, True), (True, False), (True, True))
-"""The places between two pieces, (after a word, before a word), in the order of ``usual``; what is
-no word is a line end, or the beginning."""
-
-
-def pieces_of(text: str) -> Iterator[tuple[str, str]]:
-    """Every word and line end, each with the white space before it, and last ``""`` with that at
-    the end of the text. Joined together they are the text."""
-    end = 0
-    for found in PIECE.finditer(text):
-        yield text[end : found.start()], found.group()
-        end = found.end()
-    yield text[end:], ""
-
-
-def is_word(piece: str) -> bool:
-    """Whether a piece is a word, and not a line end or an end of the text."""
-    return piece not in ("", "\n")
 
 
 @dataclass(frozen=True)
@@ -77,17 +59,8 @@ class Whitespace:
     ) -> WhitespaceTokenizer:
         """The vocabulary and the usual white space of the training text; arguments as in
         ``TokenizerConfig``."""
-        counts: Counter[str] = Counter({"\n": 0})
-        between: dict[tuple[bool, bool], Counter[str]] = {place: Counter() for place in BETWEEN}
-        for text in texts:
-            after = False
-            for space, piece in pieces_of(text):
-                if piece:
-                    counts[piece] += 1
-                    between[after, is_word(piece)][space] += 1
-                after = is_word(piece)
+        counts, usual = count_pieces(texts)
         words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
-        usual = tuple(_most_common(between[place], place) for place in BETWEEN)
         characters = "".join(sorted(set(alphabet).union(*texts)))
         fitted = WhitespaceTokenizer(words, usual, characters, {}, 1.0)
         encoded = [fitted.encode(text, training=True) for text in texts]
@@ -107,12 +80,6 @@ class Whitespace:
             state["spelling"],
             state["characters_per_token"],
         )
-
-
-def _most_common(found: Counter[str], place: tuple[bool, bool]) -> str:
-    if not found:
-        return " " if all(place) else ""
-    return min(found, key=lambda space: (-found[space], space))
 
 
 def _fit_spellers(
@@ -145,7 +112,8 @@ class WhitespaceTokenizer(Tokenizer):
 
     Args:
         words: the vocabulary.
-        usual: white space at the places :data:`BETWEEN`; at the end of a text it is ``""``.
+        usual: white space at the places :data:`textgen.tokenizers.spaced.BETWEEN`; that at the end
+            of a text is ``""``.
         characters: every character of the training split.
         spelling: class of :data:`CLASSES` → what its spelling model's ``state()`` gives.
         pace: characters per token over the training text.
