@@ -25,6 +25,7 @@ METHODS = {
     "corpus": ["documents", "origin", "licence"],
     "tokenizer": ["fit", "load"],
     "rare_words": ["fit", "load"],
+    "segmenter": ["segment", "extra_data"],
     "embedding": ["frozen", "vectors"],
     "baseline": ["reads_bytes", "orders", "fit"],
     "metric": ["labels", "counts", "values"],

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import sys
+from dataclasses import dataclass
+
 import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from uniseg.wordbreak import words as segments
 
+from textgen.core import TextgenError, resolve_experiment
+from textgen.testing import check_plugin
+from textgen.tokenizers import Segmenter, Unk, Words
 from textgen.tokenizers.words.pieces import only_letters, pretokenize, unsegmented_share
 
 SENTENCES = {
@@ -89,7 +97,7 @@ def test_cuts_are_word_boundaries_but_beside_connectors_and_between_spaces(text)
 @settings(max_examples=300)
 def test_a_mark_is_never_cut_off(text):
     pieces = pretokenize(text)
-    for before, piece in zip(pieces, pieces[1:], strict=False):
+    for before, piece in itertools.pairwise(pieces):
         if regex.match(r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]", piece):
             assert regex.search(r"[\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}]$", before), pieces
 
@@ -119,8 +127,74 @@ def test_scripts_without_spaces_are_recognised():
 
 
 def test_marks_belong_to_a_word_of_letters():
-    assert only_letters("हिन्दी") and only_letters("cafe\u0301")
+    assert all(map(only_letters, ("हिन्दी", "cafe\u0301")))
     assert not any(map(only_letters, ("don't", "12th", "", "-", "a b")))
+
+
+@dataclass(frozen=True)
+class EveryTwo(Segmenter):
+    """Words of two characters."""
+
+    def segment(self, stretch):
+        return [stretch[i : i + 2] for i in range(0, len(stretch), 2)]
+
+
+def test_a_segmenter_cuts_stretches_without_spaces_and_nothing_else():
+    text = "abc 日本語の字 (漢) x_カナ12 ไทย"
+    expected = "abc| 日本|語の|字| (|漢|)| x|_|カナ|12| ไท|ย"
+    assert pretokenize(text, EveryTwo()) == expected.split("|")
+    assert pretokenize("がかき\u3099", EveryTwo()) == ["がか", "き\u3099"]
+    assert pretokenize("かき\u3099か", EveryTwo()) == ["かき\u3099か"]  # cut before a mark
+
+
+@given(st.one_of(anything, hard))
+def test_pieces_of_a_segmenter_are_the_text(text):
+    assert "".join(pretokenize(text, EveryTwo())) == text
+    tokenizer = Words(Unk(), 1, segmenter=EveryTwo()).fit(["a 日本語の字 ไทย"])
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize("wrong", [["日"], ["日本", "", "語"], []])
+def test_a_segmenter_that_loses_text_is_refused(wrong, monkeypatch):
+    monkeypatch.setattr(EveryTwo, "segment", lambda self, stretch: wrong)
+    with pytest.raises(ValueError, match=r"EveryTwo\.segment: words that join to '日本語'"):
+        pretokenize("日本語", EveryTwo())
+
+
+def experiment(segmenter):
+    words = {"kind": "words", "rare_words": "unk", "minimum_count": 1, "segmenter": segmenter}
+    settings = {"corpus": "wikipedia", "objective": "next_token", "training": {"updates": 1}}
+    return resolve_experiment({**settings, "tokenizer": words})
+
+
+def test_japanese_and_thai_are_cut_into_words_by_budoux():
+    wanted = {
+        "ja": ("吾輩は猫である。名前はまだ無い。", "吾輩|は|猫|で|ある|。|名前|は|まだ|無い|。"),
+        "th": ("สวัสดีครับ ผมเรียนภาษาไทย", "สวัสดี|ครับ| ผม|เรียน|ภาษาไทย"),
+    }
+    for model, (text, pieces) in wanted.items():
+        made = experiment({"kind": "budoux", "model": model})
+        assert made.resolved["tokenizer"]["segmenter"] == {"kind": "budoux", "model": model}
+        config = made.tokenizer
+        assert pretokenize(text, config.segmenter) == pieces.split("|")
+        tokenizer = config.fit([text], [text], 1)
+        loaded = config.load(json.loads(json.dumps(tokenizer.state())))
+        for each in (tokenizer, loaded):
+            assert set(pieces.split("|")) <= set(each.names)
+            assert len(each.encode(text).tokens) == len(pieces.split("|"))
+        assert any("BudouX" in data for data in tokenizer.extra_data)
+    check_plugin("segmenter", config.segmenter)
+
+
+def test_a_missing_library_is_told_before_any_work(monkeypatch):
+    from textgen.tokenizers.words.segmenters import budoux
+
+    budoux._parser.cache_clear()
+    monkeypatch.setitem(sys.modules, "budoux", None)
+    with pytest.raises(TextgenError, match=r"pip install .textgen-compare\[segment\]"):
+        experiment({"kind": "budoux", "model": "ja"})
+    with pytest.raises(TextgenError, match=r"segmenter.model"):
+        experiment("budoux")
 
 
 def _ends(parts) -> set[int]:

@@ -116,7 +116,9 @@ def plugin(
     cls = lookup(point, kind, f"{where}.kind")
     made, inner = {}, {}
     for name, parameter in inspect.signature(cls).parameters.items():
-        if name in POINTS:
+        if name in POINTS and name not in values and parameter.default is None:
+            made[name] = None  # a plug-in that may be left out
+        elif name in POINTS:
             default = {} if parameter.default is parameter.empty else parameter.default
             made[name], inner[name] = plugin(name, values.pop(name, default), f"{where}.{name}")
     built = build(cls, values, where, **made)

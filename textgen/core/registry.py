@@ -23,6 +23,7 @@ POINTS = {
     "corpus": "textgen.data.corpora",
     "tokenizer": "textgen.tokenizers",
     "rare_words": "textgen.tokenizers.words.rare_words",
+    "segmenter": "textgen.tokenizers.words.segmenters",
     "embedding": "textgen.embeddings",
     "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",

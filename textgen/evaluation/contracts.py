@@ -22,8 +22,19 @@ TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)
 TEXTS = (
     "", " ", "a", "ab a  b", "A ab. AB abba", "b\n\nab\na", "a é☃ ab\u0301", "\ufffd<NN> <unk> \0",
-    "baab aab abba bbbb", "I'm 1984-ish ... -- “ab”",
+    "baab aab abba bbbb", "I'm 1984-ish ... -- “ab”", "हिन्दी शब्द 今日は  晴れ, สวัสดี",
 )  # fmt: skip
+STRETCHES = (
+    "今日は",
+    "カタカナーの字",
+    "漢",
+    "我们今天去学校",
+    "สวัสดีครับผม",
+    "ໂຮງຮຽນ",
+    "ខ្ញុំ",
+    "မြန်မာ",
+    "が\u3099き",
+)
 ALPHABET, LONGEST = "ab ", 6
 SIZE = 7
 """Tokens of the tiny networks that are looked at."""
@@ -97,6 +108,19 @@ def check_rare_words(policy: Any) -> None:
     from textgen.tokenizers import Words
 
     check_tokenizer(Words(policy, minimum_count=3))
+
+
+def check_segmenter(segmenter: Any) -> None:
+    """A segmenter's words join to the text, and a tokenizer with it keeps to the contract."""
+    from textgen.tokenizers import Unk, Words
+
+    for stretch in STRETCHES:
+        words = segmenter.segment(stretch)
+        assert "".join(words) == stretch, f"the words of {stretch!r} join to another text"
+        assert all(words), f"an empty word in {stretch!r}"
+        assert list(segmenter.segment(stretch)) == list(words), f"{stretch!r} is cut in two ways"
+    assert all(isinstance(each, str) for each in segmenter.extra_data), "odd extra_data"
+    check_tokenizer(Words(Unk(), minimum_count=3, segmenter=segmenter))
 
 
 def check_backbone(config: Any) -> None:
@@ -213,5 +237,6 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "metric": check_metric,
     "objective": check_objective,
     "rare_words": check_rare_words,
+    "segmenter": check_segmenter,
     "tokenizer": check_tokenizer,
 }

@@ -24,6 +24,7 @@ from .words.rare_words.base import RareWord as RareWord
 from .words.rare_words.base import RareWordPolicy as RareWordPolicy
 from .words.rare_words.classes import ClassPolicy as ClassPolicy
 from .words.rare_words.unk import Unk as Unk
+from .words.segmenters.base import Segmenter as Segmenter
 from .words.vocabulary import Vocabulary as Vocabulary
 from .words.vocabulary import split_space as split_space
 

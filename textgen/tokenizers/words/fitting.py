@@ -1,11 +1,11 @@
 """Words: pieces that keep their leading space, and a policy for those that are rare.
 
-A piece is a word with its apostrophes, a number, a run of one punctuation mark, a run of line ends,
-or any other single character; a single space before it belongs to it. Joined together the pieces
-are the text. A text is scored on one canonical sequence of tokens (a known word is never spelled),
-so the bits are an upper bound.
+A piece is a word as Unicode cuts them, with its marks and apostrophes, a number, a run of one
+punctuation mark, a run of line ends, or any other character; a single space before it belongs to
+it. Joined together the pieces are the text. A text is scored on one canonical sequence of tokens (a
+known word is never spelled), so the bits are an upper bound.
 
-Does not handle: languages written without spaces, where a piece is a whole clause.
+Languages written without spaces need a segmenter; without one their words are single characters.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from textgen.tokenizers.words.rare_words.base import (
     RareWord,
     RareWordPolicy,
 )
+from textgen.tokenizers.words.segmenters.base import Segmenter
 from textgen.tokenizers.words.tokenizer import WordTokenizer
 from textgen.tokenizers.words.vocabulary import Vocabulary, folded, split_space
 
@@ -40,6 +41,8 @@ class Words:
         case: ``"kept"`` leaves words as they are and puts a case modifier only before a word that
             is known in lower case alone; ``"factored"`` lower-cases all words and puts a modifier
             before those that were capitalised.
+        segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
+            Unicode's rules cut between any two characters.
 
     Raises:
         ValueError: both a size and a minimum count other than its default.
@@ -49,6 +52,7 @@ class Words:
     minimum_count: Count = 2
     size: Count | None = None
     case: Literal["kept", "factored"] = "kept"
+    segmenter: Segmenter | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and self.minimum_count != 2:
@@ -63,10 +67,12 @@ class Words:
             TextgenError: no word occurs often enough.
         """
         once: dict[str, str] = {}  # one string for each type, not for each piece
-        documents = [[once.setdefault(t, t) for t in pretokenize(text)] for text in texts]
+        documents = [
+            [once.setdefault(t, t) for t in pretokenize(text, self.segmenter)] for text in texts
+        ]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
-        others = [pretokenize(text) for text in tuning]
+        others = [pretokenize(text, self.segmenter) for text in tuning]
         data = PolicyTrainingData(
             documents=documents,
             rare=[_rare(pieces, vocabulary, withheld) for pieces in documents],
@@ -76,7 +82,8 @@ class Words:
             pooled=not withheld,
             seed=seed,
         )
-        fitted = WordTokenizer(vocabulary, self.rare_words.fit(data), withheld, 1.0)
+        policy = self.rare_words.fit(data)
+        fitted = WordTokenizer(vocabulary, policy, withheld, 1.0, self.segmenter)
         tokens = sum(len(fitted.encode_pieces(p, withheld).tokens) for p in documents[:50])
         characters = sum(len(text) for text in texts[:50])
         return replace(fitted, average=max(characters, 1) / max(tokens, 1))
@@ -126,7 +133,11 @@ class Words:
         )
         policy = self.rare_words.load(state["rare_words"], vocabulary)
         return WordTokenizer(
-            vocabulary, policy, self._withheld(vocabulary), state["characters_per_token"]
+            vocabulary,
+            policy,
+            self._withheld(vocabulary),
+            state["characters_per_token"],
+            self.segmenter,
         )
 
 

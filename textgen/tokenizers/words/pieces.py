@@ -14,7 +14,12 @@ character is a piece, but for Katakana; see :mod:`textgen.tokenizers.words.segme
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import regex
+
+if TYPE_CHECKING:
+    from textgen.tokenizers.words.segmenters.base import Segmenter
 
 MARKS = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}\p{GCB=SpacingMark}]*"
 """What belongs to the character before it. Two vowels of Thai and Lao are letters to Annex #29's
@@ -39,11 +44,46 @@ Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khme
 _letter = regex.compile(r"\p{L}")
 _unsegmented = regex.compile(UNSEGMENTED)
 _letters = regex.compile(r"[\p{L}\p{M}]+")
+_stretches = regex.compile(f"({UNSEGMENTED}(?:{UNSEGMENTED}|{MARKS[:-1]})*)", regex.VERSION1)
+_mark = regex.compile(MARKS[:-1], regex.VERSION1)
 
 
-def pretokenize(text: str) -> list[str]:
-    """The pieces of a text; joined together they are the text."""
-    return [match.group() for match in PIECE.finditer(text)]
+def pretokenize(text: str, segmenter: Segmenter | None = None) -> list[str]:
+    """The pieces of a text; joined together they are the text.
+
+    Args:
+        text: any string.
+        segmenter: cuts stretches of :data:`UNSEGMENTED` characters; without one, Unicode's rules
+            do.
+    """
+    if segmenter is None:
+        return [match.group() for match in PIECE.finditer(text)]
+    pieces: list[str] = []
+    for number, part in enumerate(_stretches.split(text)):  # every second one is a stretch
+        found = _words(part, segmenter) if number % 2 else pretokenize(part)
+        if number % 2 and pieces and pieces[-1] == " ":
+            found[0] = pieces.pop() + found[0]
+        pieces += found
+    return pieces
+
+
+def _words(stretch: str, segmenter: Segmenter) -> list[str]:
+    """Raises:
+    ValueError: the segmenter's words are not the stretch.
+    """
+    found = segmenter.segment(stretch)
+    if "".join(found) != stretch or not all(found):
+        raise ValueError(
+            f"{type(segmenter).__name__}.segment: words that join to {stretch!r} expected, "
+            f"received {list(found)}"
+        )
+    words: list[str] = []
+    for word in found:
+        if words and _mark.match(word):
+            words[-1] += word
+        else:
+            words.append(word)
+    return words
 
 
 def only_letters(word: str) -> bool:

@@ -21,6 +21,7 @@ from textgen.tokenizers.words.rare_words.base import (
     RareWord,
 )
 from textgen.tokenizers.words.recurrence import DocumentCounts
+from textgen.tokenizers.words.segmenters.base import Segmenter
 from textgen.tokenizers.words.vocabulary import (
     FIRST_OWN,
     JOIN,
@@ -41,6 +42,7 @@ class WordTokenizer(Tokenizer):
         policy: what becomes of the other words.
         withheld: words of the vocabulary that are shown as rare ones in training.
         average: characters per token over some training text.
+        segmenter: cuts words of scripts without spaces.
     """
 
     spaces_lead = True
@@ -48,6 +50,7 @@ class WordTokenizer(Tokenizer):
     policy: FittedPolicy
     withheld: frozenset[str]
     average: float
+    segmenter: Segmenter | None = None
 
     @property
     def size(self) -> int:
@@ -63,7 +66,7 @@ class WordTokenizer(Tokenizer):
 
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the policy knows
-        return self.policy.extra_data
+        return (*self.policy.extra_data, *(self.segmenter.extra_data if self.segmenter else ()))
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the policy adds some
@@ -94,7 +97,7 @@ class WordTokenizer(Tokenizer):
                 yield [*parts[0], first + parts[1]]
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
-        pieces = pretokenize(text)
+        pieces = pretokenize(text, self.segmenter)
         withheld = self.withheld if training else frozenset()
         coded = self.encode_pieces(pieces, withheld, charge=not training)
         return EncodedDocument(
@@ -108,7 +111,7 @@ class WordTokenizer(Tokenizer):
         )
 
     def layout(self, text: str) -> Layout:
-        pieces = pretokenize(text)
+        pieces = pretokenize(text, self.segmenter)
         coded = self.encode_pieces(pieces)
         ends, position = list[int](), 0
         for piece, items in zip(pieces, self._items(pieces), strict=True):
@@ -148,7 +151,7 @@ class WordTokenizer(Tokenizer):
     def _placeholders(self, prompt: str) -> DocumentCounts:
         """The rare words of a prompt, whose last space belongs to the word that comes next."""
         earlier = DocumentCounts()
-        coded = self.encode_pieces(pretokenize(prompt.removesuffix(" ")))
+        coded = self.encode_pieces(pretokenize(prompt.removesuffix(" "), self.segmenter))
         tokens = [*coded.tokens, -1]
         for place, surface in zip(coded.places, coded.surfaces, strict=True):
             self.policy.remember(tokens[place], surface, earlier)

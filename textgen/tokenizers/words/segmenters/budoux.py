@@ -1,0 +1,62 @@
+"""Words of Japanese, Chinese and Thai by BudouX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from textgen.core import TextgenError
+from textgen.tokenizers.words.segmenters.base import Segmenter
+
+FILES = {
+    "ja": "ja_word.json",
+    "ja-phrases": "ja.json",
+    "zh-hans": "zh-hans.json",
+    "zh-hant": "zh-hant.json",
+    "th": "th.json",
+}
+
+
+@dataclass(frozen=True)
+class BudouX(Segmenter):
+    """Words by BudouX, boosted decision stumps over the characters around each place, in pure
+    Python (github.com/google/budoux). Needs ``pip install "textgen-compare[segment]"``.
+
+    Args:
+        model: ``"ja"`` for words of Japanese, ``"ja-phrases"`` for words with their particles,
+            ``"zh-hans"`` and ``"zh-hant"`` for phrases of simplified and traditional Chinese,
+            ``"th"`` for words of Thai.
+    """
+
+    model: Literal["ja", "ja-phrases", "zh-hans", "zh-hant", "th"]
+
+    def __post_init__(self) -> None:
+        _parser(self.model)  # a missing library is told before any work
+
+    def segment(self, stretch: str) -> Sequence[str]:
+        return _parser(self.model).parse(stretch)
+
+    @property
+    def extra_data(self) -> tuple[str, ...]:
+        return (f"words cut by the pretrained BudouX {metadata.version('budoux')}, {self.model}",)
+
+
+@cache
+def _parser(model: str) -> Any:
+    try:
+        import budoux
+    except ImportError:
+        raise TextgenError(
+            "tokenizer.segmenter",
+            found='kind = "budoux", but the library budoux is not installed',
+            expected="the library",
+            hint='pip install "textgen-compare[segment]", or take characters or subwords: '
+            '[tokenizer] kind = "subwords"',
+        ) from None
+    path = Path(budoux.__file__).parent / "models" / FILES[model]
+    return budoux.Parser(json.loads(path.read_text(encoding="utf-8")))
