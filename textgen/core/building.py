@@ -114,7 +114,7 @@ def plugin(
             hint=f'name one: [{point}] kind = "…"',
         )
     cls = lookup(point, kind, f"{where}.kind")
-    made, inner = {}, {}
+    made, inner = dict[str, Any](), dict[str, Any]()
     for name, parameter in inspect.signature(cls).parameters.items():
         if name in POINTS and name not in values and parameter.default is None:
             made[name] = None  # a plug-in that may be left out

@@ -17,6 +17,7 @@ from textgen.core.building import build, plain, plugin, unknown_setting
 from textgen.core.errors import TextgenError
 from textgen.core.settings import (
     Keep,
+    LanguageCode,
     MemorySettings,
     Name,
     Sampling,
@@ -61,6 +62,13 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class TextOptions:
+    """What is known of the text: its language, detected where it is not stated."""
+
+    language: LanguageCode | None = None
+
+
+@dataclass(frozen=True)
 class CorpusOptions:
     """What any corpus may have besides its own settings and ``fallback``, the corpus to use where
     this one cannot be fetched. First ``keep``, then ``strip`` changes its text."""
@@ -83,6 +91,7 @@ class Experiment:
     fallback: Any | None
     keep: str | None
     strip: str | None
+    language: str | None
     split: Split
     tokenizer: Any
     embedding: Any
@@ -101,7 +110,7 @@ class Experiment:
     @property
     def text_key(self) -> str:
         """Equal for experiments that read the same text and divide it alike."""
-        return json.dumps([self.resolved[table] for table in ("corpus", "split")])
+        return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -132,13 +141,14 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             expected="one experiment",
             hint="run all of it with: python -m textgen.study",
         )
-    known = ["name", "seed", *PARTS]
+    known = ["name", "seed", "language", *PARTS]
     for key in data:
         if key not in known:
             raise unknown_setting(f"{where}: {key}", key, known)
     about = {key: data[key] for key in ("name", "seed") if key in data}
     made: dict[str, Any] = asdict(build(Identity, about, f"{where}:"))
-    resolved, tables = dict(made), dict(data)
+    text = build(TextOptions, {k: data[k] for k in ("language",) if k in data}, f"{where}:")
+    resolved, tables = made | plain(text), dict(data)
     own, options = _divided(data.get("corpus"))
     tables["corpus"] = own
     for name, part in PARTS.items():
@@ -163,7 +173,12 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             hint="for example: [memory] orders = [3, 4, 5]",
         )
     return Experiment(
-        **made, fallback=fallback, keep=given.keep, strip=given.strip, resolved=resolved
+        **made,
+        language=text.language,
+        fallback=fallback,
+        keep=given.keep,
+        strip=given.strip,
+        resolved=resolved,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
 
 from textgen.core.building import settings_model
-from textgen.core.experiment import PARTS, CorpusOptions, Identity
+from textgen.core.experiment import PARTS, CorpusOptions, Identity, TextOptions
 from textgen.core.registry import POINTS, lookup, plugin_table
 from textgen.core.study import Study
 
@@ -33,7 +33,9 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
         options = {name: (field.annotation, field) for name, field in fields.items()}
         options["fallback"] = parts["corpus"]
         parts["corpus"] = (_choice("corpus", "Corpus", **options), {})
-        model = settings_model(Identity, name="Experiment", include=INCLUDE, **parts)
+        language = settings_model(TextOptions).model_fields["language"]
+        about = {"language": (language.annotation, language)}
+        model = settings_model(Identity, name="Experiment", include=INCLUDE, **about, **parts)
     return {"$schema": DRAFT, **_partial(model.model_json_schema())}
 
 

@@ -21,6 +21,9 @@ Keep = Annotated[str, Field(min_length=1, description='"article", or the charact
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 Strip = Annotated[Literal["lines"], Field(description='"lines": no white space at their ends')]
 """White space that a corpus is read without: that at both ends of every line."""
+LanguageCode = Annotated[
+    str, Field(pattern=r"^[a-z]{2,3}$", description='a code of ISO 639, such as "de"')
+]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0, le=10)]

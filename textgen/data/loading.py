@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from textgen.data.documents import (
     keep_characters,
     strip_lines,
 )
+from textgen.data.language import Language, find_language
 from textgen.data.splits import check_groups, divide, given_parts, hash_of
 
 FITTED = 16_000_000
@@ -31,6 +32,7 @@ class Corpus:
         warning: says so if the fallback was used; else empty.
         train, validation, test: the documents of each part.
         division: in words, how they were divided; empty if by a hash of the documents' names.
+        stated_language: its code, if the experiment says so.
     """
 
     kind: str
@@ -42,12 +44,18 @@ class Corpus:
     validation: list[Document]
     test: list[Document]
     division: str = ""
+    stated_language: str | None = None
 
     @property
     def names(self) -> dict[str, list[str]]:
         """Those of the documents of each part."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {part: [d.name for d in documents] for part, documents in parts.items()}
+
+    @cached_property
+    def language(self) -> Language:
+        """That of the training split, stated or detected."""
+        return find_language(self.sample, self.stated_language)
 
     @cached_property
     def sample(self) -> list[Document]:
@@ -77,6 +85,7 @@ class Corpus:
             "sha256": self.sha256,
             "split_sha256": hashlib.sha256(repr(names).encode()).hexdigest(),
             "fallback": bool(self.warning),
+            "language": asdict(self.language),
             **{
                 key: {"documents": len(part), "characters": sum(d.characters for d in part)}
                 for key, part in parts.items()
@@ -132,6 +141,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
         validation=divided.validation,
         test=divided.test,
         division=divided.how,
+        stated_language=experiment.language,
     )
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, resolve_experiment
+from textgen.data.words import WORD
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data.documents import Document
 
 
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-"""A word: letters and inner apostrophes."""
 COUNTINGS = {
     "letters and inner apostrophes, cased": lambda text: WORD.findall(text),
     "letters and inner apostrophes, lower-cased": lambda text: WORD.findall(text.lower()),

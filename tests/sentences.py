@@ -1,0 +1,35 @@
+"""A sentence or two in many languages, with what is hard to cut: marks, apostrophes, numbers."""
+
+from __future__ import annotations
+
+SENTENCES = {
+    "Amharic": "ሰላም፣ ዛሬ ጥሩ ቀን ነው። ነገ 12 ሰዎች ይመጣሉ።",
+    "Arabic": "السَّلامُ عَلَيْكُم، وصل القطار في الساعة ٨:٣٠ صباحًا.",
+    "Armenian": "Բարեւ ձեզ, այսօր շատ գեղեցիկ օր է։",
+    "Basque": "Kaixo, lagunok! Gaur 3.500 liburu heldu dira etxera.",
+    "Bengali": "আমি বাংলায় গান গাই, তুমি কি শুনছ?",
+    "Cherokee": "ᎣᏏᏲ, ᏙᎯᏧ? ᎠᏂᏴᏫ ᎠᏁᎲ.",
+    "Czech": "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl p. Novák.",
+    "English": "She didn't know the o’clock; at 3.30 p.m. 1,500 well-read people left -- gone...",
+    "Estonian": "Täna sõi õpetaja öösel 12,5 õuna; kas sa tead?",
+    "Finnish": "Hän sanoi: ”Äiti lähti yöllä!” Kello oli 4.15.",
+    "French": "L'été dernier, aujourd’hui encore, qu'est-ce qu’il a dit ? « Rien », dit-elle.",
+    "Georgian": "გამარჯობა, დღეს კარგი ამინდია.",
+    "German": "Die Ära endete; u\u0308ber 1.000 Bücher blieben (z.B. Müllers “Größe”).",
+    "Greek": "Καλημέρα· πώς είσαι; Ήρθαν 20 άνθρωποι.",
+    "Gujarati": "આજે હવામાન સારું છે, ક્ષમા કરશો.",
+    "Hebrew": "שָׁלוֹם לְכֻלָּם! צה\"ל וג'ירפה הלכו הביתה.",
+    "Hindi": "नमस्ते, मैं हिन्दी पढ़ता हूँ। क्या आप ठीक हैं?",
+    "Hungarian": "Árvíztűrő tükörfúrógép, mondta az őr 7-kor.",
+    "Icelandic": "Þetta er ágæt bók, sagði Æsa við Óðin.",
+    "Korean": "안녕하세요, 오늘은 3시에 만나요.",
+    "Persian": "می‌خواهم کتاب‌ها را بخوانم؛ نمی‌دانم.",
+    "Polish": "Zażółć gęślą jaźń – powiedział prof. Wójcik.",
+    "Russian": "Он сказал: «Ещё бы!», и всё-таки ушёл в 18.30.",
+    "Spanish": "¿Cómo estás, señor? ¡Qué niño más pequeño!",
+    "Swahili": "Habari ya asubuhi? Watoto ng'ombe wanakunywa maji.",
+    "Tamil": "வணக்கம், நான் தமிழ் படிக்கிறேன்.",
+    "Turkish": "İstanbul'da ışık söndü; Ağrı'ya gittik.",
+    "Ukrainian": "Сьогодні п'ять м’ячів, а вчора їх було 10.",
+    "Vietnamese": "Tôi đang học tiếng Việt, rất khó nhưng vui.",
+}

@@ -1,0 +1,195 @@
+"""Which language is a text in? By its script, and by the frequency lists of wordfreq.
+
+A script that only one widely used language is written in gives the language away. Of the languages
+that share a script, those with a list in wordfreq (Speer 2022, zenodo.org/records/7199437) are told
+apart: the text is in the language whose list makes its words most likely, unless even there most of
+them are missing.
+
+Does not handle: languages without a list that share their script with others (Basque, Estonian,
+Swahili, Marathi, Amharic, Serbian in Cyrillic …), for which the answer is :data:`UNKNOWN` with the
+script; texts in several languages, of which one is named.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from textgen.data.documents import Document
+from textgen.data.words import WORD
+
+UNKNOWN = "und"
+"""The code of ISO 639 for a language that is not known."""
+LISTS = {
+    "Latin": "ca cs da de en es fi fil fr hu id is it lt lv ms nb nl pl pt ro sh sk sl sv tr vi",
+    "Cyrillic": "bg mk ru uk",
+    "Arabic": "ar fa ur",
+    "Hebrew": "he",
+    "Devanagari": "hi",
+    "Bengali": "bn",
+    "Tamil": "ta",
+    "Greek": "el",
+}
+"""Script → the languages whose words wordfreq lists."""
+ONLY = {
+    "Armenian": "hy", "Cherokee": "chr", "Georgian": "ka", "Gujarati": "gu", "Gurmukhi": "pa",
+    "Han": "zh", "Hangul": "ko", "Kannada": "kn", "Khmer": "km", "Lao": "lo", "Malayalam": "ml",
+    "Myanmar": "my", "Oriya": "or", "Sinhala": "si", "Telugu": "te", "Thai": "th", "Tibetan": "bo",
+}  # fmt: skip
+"""Script → the one widely used language that is written in it."""
+NAMES = dict(
+    pair.split("=")
+    for pair in """am=Amharic ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan bs=Bosnian ca=Catalan
+    chr=Cherokee cs=Czech da=Danish de=German el=Greek en=English es=Spanish et=Estonian eu=Basque
+    fa=Persian fi=Finnish fil=Filipino fr=French ga=Irish gu=Gujarati he=Hebrew hi=Hindi hr=Croatian
+    hu=Hungarian hy=Armenian id=Indonesian is=Icelandic it=Italian ja=Japanese ka=Georgian km=Khmer
+    kn=Kannada ko=Korean la=Latin lo=Lao lt=Lithuanian lv=Latvian mk=Macedonian ml=Malayalam
+    mr=Marathi ms=Malay my=Burmese nb=Norwegian nl=Dutch no=Norwegian or=Odia pa=Punjabi pl=Polish
+    pt=Portuguese ro=Romanian ru=Russian sh=Serbo-Croatian si=Sinhala sk=Slovak sl=Slovenian
+    sr=Serbian sv=Swedish sw=Swahili ta=Tamil te=Telugu th=Thai tr=Turkish uk=Ukrainian ur=Urdu
+    vi=Vietnamese zh=Chinese""".split()
+)
+SAME = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
+"""Codes of languages whose words wordfreq lists under another one."""
+KANA = 0.1
+"""From this share of kana on, a text in Han characters and kana is Japanese."""
+MISSING = -8.0
+"""log10 frequency of a word that is not in a list: below that of the rarest ones in it, −6.5."""
+LIKELY, SURE = -5.5, -4.5
+"""Mean log10 frequency of a text's words: below the first no list fits it, and a text whose words
+are as frequent in English as the second needs no other list. Forty languages by their own lists lie
+between −3.0 (Urdu) and −5.3 (Turkish), Lovecraft's tales at −3.4, at −4.8 by the list of Filipino,
+which borrows from English; languages without a list at −5.5 (Tswana by the list of Malay) or below,
+Estonian at −6.5 by that of Finnish."""
+DOCUMENTS, CHARACTERS = 24, 6000
+"""How much of a text is looked at: so many documents, so many characters from inside each."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """The language of a text.
+
+    Attributes:
+        code: of ISO 639, or :data:`UNKNOWN`.
+        script: that of most letters, in Unicode's name; empty without letters.
+        stated: whether the experiment says so; else it was detected.
+    """
+
+    code: str
+    script: str
+    stated: bool = False
+
+    @property
+    def name(self) -> str:
+        """In English, or the code where there is no name; "an unknown language"."""
+        return language_name(self.code)
+
+    def __str__(self) -> str:
+        script = f"{self.script} script" if self.script else "no letters"
+        if self.code == UNKNOWN:
+            return f'not recognised ({script}); say which: language = "…", an ISO 639 code'
+        return f"{self.name} ({self.code}, {script}), {'stated' if self.stated else 'detected'}"
+
+
+def language_name(code: str) -> str:
+    """A language in English; its code where there is no name for it."""
+    return "an unknown language" if code == UNKNOWN else NAMES.get(code, code)
+
+
+def word_list(code: str) -> str | None:
+    """The code under which wordfreq lists the words of a language; None if it has no list, or one
+    that takes a segmenter."""
+    code = SAME.get(code, code)
+    return code if any(code in codes.split() for codes in LISTS.values()) else None
+
+
+def find_language(documents: Sequence[Document], stated: str | None = None) -> Language:
+    """The language of some documents.
+
+    Args:
+        documents: of the training split.
+        stated: its code, if the experiment says so.
+    """
+    step = max(1, len(documents) // DOCUMENTS)
+    parts = []
+    for document in documents[::step][:DOCUMENTS]:
+        text = document.text
+        start = max(0, min(len(text) // 3, len(text) - CHARACTERS))
+        parts.append(text[start : start + CHARACTERS])
+    text = "\n".join(parts)
+    if stated is not None:
+        return Language(stated, script_of(text), stated=True)
+    return detect_language(text)
+
+
+def detect_language(text: str) -> Language:
+    """The language of a text by its letters and words alone."""
+    shares, script = _scripts(text), script_of(text)
+    if shares.get("Hiragana", 0) + shares.get("Katakana", 0) > KANA:
+        return Language("ja", script)
+    if script in ONLY:
+        return Language(ONLY[script], script)
+    return Language(_by_words(text, script) if script in LISTS else UNKNOWN, script)
+
+
+def script_of(text: str) -> str:
+    """The script of most letters of a text; empty if it has none."""
+    shares = _scripts(text)
+    return max(shares, key=lambda script: (shares[script], script)) if shares else ""
+
+
+def _scripts(text: str) -> dict[str, float]:
+    """The share of each script in the letters of a text."""
+    counts: Counter[str] = Counter()
+    for letter, count in Counter(text).items():
+        if letter.isalpha():
+            counts[_script(letter)] += count
+    return {script: count / counts.total() for script, count in counts.items()}
+
+
+@cache
+def _script(letter: str) -> str:
+    """As the first word of its name in Unicode says."""
+    first = unicodedata.name(letter, "other").replace("-", " ").partition(" ")[0]
+    return "Han" if first == "CJK" else first.title()
+
+
+def _by_words(text: str, script: str) -> str:
+    counts = Counter(_plain(word, script) for word in WORD.findall(text))
+    if not counts:
+        return UNKNOWN
+    codes = LISTS[script].split()
+    if "en" in codes and _likelihood(counts, "en") >= SURE:
+        return "en"
+    found = {code: _likelihood(counts, code) for code in codes}
+    best = max(found, key=lambda code: found[code])
+    return best if found[best] >= LIKELY else UNKNOWN
+
+
+def _plain(word: str, script: str) -> str:
+    """A word as wordfreq's lists have it: lower-cased, Hebrew and Arabic without points."""
+    word = unicodedata.normalize("NFC", word).lower().replace("’", "'")
+    if script in ("Arabic", "Hebrew"):
+        word = "".join(c for c in word if not unicodedata.combining(c))
+    return word
+
+
+def _likelihood(counts: Mapping[str, int], code: str) -> float:
+    """Mean log10 frequency in a language of words with their counts. A word with an apostrophe that
+    is not listed is taken for its longer part."""
+    frequencies = _frequencies(code)
+    total = 0.0
+    for word, count in counts.items():
+        known = frequencies.get(word) or frequencies.get(max(word.split("'"), key=len))
+        total += count * (math.log10(known) if known else MISSING)
+    return total / sum(counts.values())
+
+
+def _frequencies(code: str) -> Mapping[str, float]:
+    from wordfreq import get_frequency_dict
+
+    return get_frequency_dict(code, "small")  # kept by wordfreq
