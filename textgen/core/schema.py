@@ -34,7 +34,7 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
         options["fallback"] = parts["corpus"]
         parts["corpus"] = (_choice("corpus", "Corpus", **options), {})
         language = settings_model(TextOptions).model_fields["language"]
-        about = {"language": (language.annotation, language)}
+        about: dict[str, Any] = {"language": (language.annotation, language)}
         model = settings_model(Identity, name="Experiment", include=INCLUDE, **about, **parts)
     return {"$schema": DRAFT, **_partial(model.model_json_schema())}
 

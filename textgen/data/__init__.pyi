@@ -5,6 +5,7 @@ from .language import UNKNOWN as UNKNOWN
 from .language import Language as Language
 from .language import detect_language as detect_language
 from .language import language_name as language_name
+from .language import usual_scripts as usual_scripts
 from .language import word_list as word_list
 from .loading import Corpus as Corpus
 from .loading import load_corpus as load_corpus

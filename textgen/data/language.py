@@ -55,6 +55,8 @@ NAMES = dict(
 )
 SAME = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
 """Codes of languages whose words wordfreq lists under another one."""
+SEVERAL = {"ja": "Han Hiragana Katakana", "sr": "Cyrillic Latin", "pa": "Gurmukhi Arabic"}
+"""Languages that are written in several scripts."""
 KANA = 0.1
 """From this share of kana on, a text in Han characters and kana is Japanese."""
 MISSING = -8.0
@@ -105,6 +107,15 @@ def word_list(code: str) -> str | None:
     that takes a segmenter."""
     code = SAME.get(code, code)
     return code if any(code in codes.split() for codes in LISTS.values()) else None
+
+
+def usual_scripts(code: str) -> list[str]:
+    """The scripts in which a language is known to be written; none if nothing is known of it."""
+    if code in SEVERAL:
+        return SEVERAL[code].split()
+    code = SAME.get(code, code)
+    listed = [script for script, codes in LISTS.items() if code in codes.split()]
+    return listed + [script for script, only in ONLY.items() if only == code]
 
 
 def find_language(documents: Sequence[Document], stated: str | None = None) -> Language:

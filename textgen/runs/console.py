@@ -67,6 +67,7 @@ class Screen:
         self.say(f"  {parts}")
         for line in split_lines(loaded.names, loaded.division):
             self.say(f"  {line}")
+        self.say(f"  language: {loaded.language}")
         if "fitted_on" in d:
             self.say(
                 f"  a large corpus: tokenizer and vectors are fitted on "

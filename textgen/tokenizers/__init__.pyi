@@ -12,6 +12,7 @@ from .tokens import ESCAPE as ESCAPE
 from .tokens import EncodedDocument as EncodedDocument
 from .tokens import Layout as Layout
 from .tokens import Rendered as Rendered
+from .warnings import language_warnings as language_warnings
 from .words.filling import SENTENCE_END as SENTENCE_END
 from .words.fitting import Words as Words
 from .words.pieces import pretokenize as pretokenize

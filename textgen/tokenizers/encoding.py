@@ -55,7 +55,10 @@ def alphabet_of(documents: Iterable[Document]) -> str:
 
 def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
     """A tokenizer fitted on the training split; if that is large, on a sample of it and on the
-    alphabet of all of it."""
+    alphabet of all of it. Settings that depend on the language are those of the text's."""
+    in_language = getattr(config, "in_language", None)
+    if in_language:
+        config = in_language(corpus.language.code)
     texts = [d.text for d in corpus.sample]
     characters = alphabet_of(corpus.train) if corpus.sample is not corpus.train else ""
     return config.fit(texts, [d.text for d in corpus.validation], seed, characters)

@@ -77,11 +77,14 @@ class Writer(ScoredWriter):
         fill: one of :data:`textgen.tokenizers.FILL` but ``"scored"``.
         random: the source of random numbers.
         before: the text that is continued.
+        articles: whether "a" and "an" are corrected, as in English.
     """
 
-    def __init__(self, policy: FittedPolicy, fill: str, random: Random, before: str) -> None:
+    def __init__(
+        self, policy: FittedPolicy, fill: str, random: Random, before: str, articles: bool = True
+    ) -> None:
         super().__init__(policy, random)
-        self._mode, self._tail = fill, before[-40:]
+        self._mode, self._tail, self._articles = fill, before[-40:], articles
         self._names: dict[int, list[str]] = {}
         self._last = (-2, -1)
         self._token = -1
@@ -112,7 +115,7 @@ class Writer(ScoredWriter):
         spelled = token < 0  # by the network
         word = item.word if spelled or self._mode == "mark" else self._fit(item.word, token)
         if item.spaced:
-            if not spelled:
+            if self._articles and not spelled:
                 self._article(word)
             self.write(" ")
         start = self._length

