@@ -15,7 +15,7 @@ import pytest
 from conftest import made_up
 
 from textgen.evaluation import metrics
-from textgen.evaluation.metrics.article import Article, capitals
+from textgen.evaluation.metrics.article import Article, Capitals, capitals
 from textgen.evaluation.metrics.base import Human, Label, Sample, ratio
 from textgen.evaluation.metrics.copying import copied_spans
 from textgen.evaluation.metrics.lengths import WordLengths, sentence_ends
@@ -25,7 +25,7 @@ from textgen.evaluation.metrics.measuring import every_metric, measure, metric_l
 from textgen.evaluation.metrics.real_words import real_words, training_words, words
 from textgen.evaluation.metrics.repetition import Distinct, SelfBleu, looped
 from textgen.evaluation.metrics.scale import human_passages, shuffled_text, unigram_text
-from textgen.evaluation.metrics.vocabulary import Heaps, KnownWords, Zipf
+from textgen.evaluation.metrics.vocabulary import Heaps, KnownWords, RealWords, Zipf
 
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
 ODD = [
@@ -53,7 +53,8 @@ def values(texts, human, *chosen):
 
 
 def test_words_keep_apostrophes_and_leave_out_digits():
-    assert words("Don't—stop, 3 O’Brien's x2!") == ["don't", "stop", "o'brien's", "x"]
+    assert words("Don't—stop, 3 O’Brien's x2!") == ["don't", "stop", "o'brien's", "x2"]
+    assert words("12th हिन्दी cafe\u0301 _so_ 語") == ["th", "हिन्दी", "cafe\u0301", "so", "語"]
 
 
 def test_shares_of_real_words():
@@ -176,7 +177,9 @@ def test_word_lengths_by_hand():
 
 def test_known_words_by_hand():
     human = Human(["the cat and the dog and Yog-Sothoth"])
-    found = values(["The dog, the pandemonium; sreun Sothoth sothoth!"], human, KnownWords())
+    found = values(
+        ["The dog, the pandemonium; sreun Sothoth sothoth!"], human, RealWords(), KnownWords()
+    )
     expected = {
         "real_words": 6 / 7,
         "words_in_training": 5 / 7,
@@ -189,7 +192,7 @@ def test_known_words_by_hand():
 
 def test_what_the_article_counts_by_hand():
     text = "The king and I walked to that station, and they'd seen more than the usual in it."
-    found = values([text], Human(["a"]), Article())
+    found = values([text], Human(["a"]), Article(), Capitals())
     expected = {
         "word_the": 2,
         "word_and": 2,
@@ -400,3 +403,62 @@ def test_words_drawn_one_by_one_have_their_frequencies_and_no_order(human):
     assert found["novel_4"].value > 0.95
     assert drawn == unigram_text(human, 4, 2000, seed=1)
     assert unigram_text(Human([]), 1, 10, seed=1) == [Sample("")]
+
+
+ENGLISH_ONLY = {*Article.labels}
+
+
+def test_what_is_counted_in_english_is_not_shown_in_another_language():
+    assert set(metric_labels("en")) - set(metric_labels("de")) == ENGLISH_ONLY
+    assert {name: label.meaning for name, label in metric_labels("de").items()}["real_words"] == (
+        "in the training text, or a word of German"
+    )
+    assert set(metric_labels("de")) - set(metric_labels("eu")) == set(RealWords.labels)
+    assert metric_labels("und").keys() == metric_labels("eu").keys()
+    for code in ("en", "de", "eu", "ja", "und"):
+        assert all("{" not in label.meaning for label in metric_labels(code).values())
+        human = Human(DOCUMENTS, code)
+        found = measure([Sample(DOCUMENTS[0])], human, resamples=0)
+        assert list(found) == list(metric_labels(code))
+
+
+def test_real_words_are_those_of_the_text_s_language():
+    training = training_words(["Der Wal und das Meer"])
+    text = "Der Wal Apfelbaum thoroughfare apple's sdfgh"
+    assert real_words(text, training, "de")["strict"] == pytest.approx(3 / 6)
+    assert real_words(text, training, "en")["strict"] == pytest.approx(4 / 6)
+    for code in ("eu", "und", "ja"):
+        found = real_words(text, training, code)
+        assert found["strict"] == found["in_training"] == pytest.approx(2 / 6)
+    human = Human(["Der Wal und das Meer"], "de")
+    assert values([text], human, RealWords()) == pytest.approx(
+        {"real_words": 3 / 6, "unseen_real_words": 1 / 6}
+    )
+
+
+def test_marks_are_counted_with_letters_but_make_no_word_longer():
+    human = Human(["नमस्ते"], "hi")
+    assert values(["नमस्ते"], human, Letters(), WordLengths()) == pytest.approx(
+        {"letters_divergence": 0, "word_length": 4, "word_length_distance": 0}
+    )
+    assert values(["नमसत"], human, Letters())["letters_divergence"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("今日は晴れ。明日は？「行く。」はい！", 4),
+        ("मैं पढ़ता हूँ। आप ठीक हैं? हाँ।", 3),
+        ("ذهبت إلى البيت. هل أنت هنا؟ نعم.", 3),
+        ("ሰላም። ደህና ነህ።", 2),
+        ("He left. Why? Mr. Olney knew!", 3),
+    ],
+)
+def test_sentences_end_in_other_scripts_too(text, sentences):
+    assert sentence_ends(text) == sentences
+
+
+def test_words_drawn_one_by_one_have_spaces_where_the_language_has():
+    human = Human(["今日は晴れ"], "ja")
+    assert " " not in unigram_text(human, 1, 100, seed=1)[0].text
+    assert " " in unigram_text(Human(["a b"], "de"), 1, 100, seed=1)[0].text

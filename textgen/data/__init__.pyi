@@ -2,6 +2,7 @@ from .corpora.base import CorpusConfig as CorpusConfig
 from .decoding import read_text as read_text
 from .documents import Document as Document
 from .language import UNKNOWN as UNKNOWN
+from .language import UNSPACED as UNSPACED
 from .language import Language as Language
 from .language import detect_language as detect_language
 from .language import language_name as language_name

@@ -55,6 +55,8 @@ NAMES = dict(
 )
 SAME = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
 """Codes of languages whose words wordfreq lists under another one."""
+UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
+"""Languages without spaces between words."""
 SEVERAL = {"ja": "Han Hiragana Katakana", "sr": "Cyrillic Latin", "pa": "Gurmukhi Arabic"}
 """Languages that are written in several scripts."""
 KANA = 0.1

@@ -195,6 +195,8 @@ def check_metric(metric: Any) -> None:
     empty = metric.values(np.zeros((1, rows.shape[1])), human)
     for name, values in empty.items():
         assert np.isnan(values).all() or np.isfinite(values).all(), f"{name} of nothing"
+    applies = getattr(metric, "applies", lambda language: True)
+    assert all(isinstance(applies(code), bool) for code in ("en", "und")), "applies is no bool"
 
 
 def check_corpus(config: Any) -> None:

@@ -72,7 +72,7 @@ def measures(
         "unigram": unigram_text(human, settings.samples, settings.length, SEED),
     }
     return {
-        "labels": {name: label._asdict() for name, label in metric_labels().items()},
+        "labels": {name: label._asdict() for name, label in metric_labels(human.language).items()},
         "settings": asdict(settings),
         "rows": {name: _plain(measure(texts, human)) for name, texts in rows.items()},
         "arms": {

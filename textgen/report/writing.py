@@ -27,7 +27,9 @@ def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    human = Human([document.text for document in comparison.loaded.sample])
+    human = Human(
+        [document.text for document in comparison.loaded.sample], comparison.loaded.language.code
+    )
     report = build(comparison)
     report["generated"] = generated.measures(
         comparison.same_text, comparison.loaded, human, report["warnings"].append

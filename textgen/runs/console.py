@@ -18,7 +18,7 @@ from textgen.data import Corpus, corpus_warnings, split_lines
 from textgen.embeddings import Vectors
 from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
-from textgen.runs.summary import remembered
+from textgen.runs.summary import real_words_title, remembered
 from textgen.tokenizers import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Screen:
             self.say(f"  {published['comparable']}; summary.md says what each is divided by")
         shares = metrics["generation"]["real_words"]
         self.say(
-            f"real words: samples {shares['samples']['strict']:.1%}, "
+            f"{real_words_title(metrics)}: samples {shares['samples']['strict']:.1%}, "
             f"human text {shares['human']['strict']:.1%}"
         )
         title = f"sample at temperature {metrics['generation']['temperature']}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core import Experiment
-from textgen.data import Corpus, Document
+from textgen.data import Corpus, Document, language_name, word_list
 from textgen.evaluation import (
     NOTHING,
     UNIT_COLUMNS,
@@ -57,9 +57,11 @@ def word_shares(
         "article_readout": "\n".join(r["text"] for r in records if r["method"] == "article"),
         "human": _opening(loaded.test),
     }
+    language = loaded.language.code
     return {
         "temperature": experiment.sampling.temperature,
-        "real_words": {name: real_words(text, training) for name, text in texts.items()},
+        "word_list": word_list(language),
+        "real_words": {name: real_words(text, training, language) for name, text in texts.items()},
     }
 
 
@@ -185,7 +187,15 @@ def _words(metrics: dict[str, Any]) -> str:
         "training)"
         for name, share in shares.items()
     )
-    return f"Real words: {texts}.\n"
+    return f"{real_words_title(metrics)}: {texts}.\n"
+
+
+def real_words_title(metrics: dict[str, Any]) -> str:
+    """What "real words" are: without a list of the language's words, those of the training text."""
+    language = metrics["corpus"]["language"]["code"]
+    if metrics["generation"]["word_list"]:
+        return "Real words" if language == "en" else f"Real words of {language_name(language)}"
+    return f"Words of the training text (there is no list of words of {language_name(language)})"
 
 
 def _quote(text: str) -> str:

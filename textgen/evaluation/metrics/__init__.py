@@ -3,8 +3,10 @@
 TABLE = {
     "letters": "textgen.evaluation.metrics.letters:Letters",
     "word_lengths": "textgen.evaluation.metrics.lengths:WordLengths",
+    "real_words": "textgen.evaluation.metrics.vocabulary:RealWords",
     "known_words": "textgen.evaluation.metrics.vocabulary:KnownWords",
     "article": "textgen.evaluation.metrics.article:Article",
+    "capitals": "textgen.evaluation.metrics.article:Capitals",
     "sentences": "textgen.evaluation.metrics.lengths:Sentences",
     "zipf": "textgen.evaluation.metrics.vocabulary:Zipf",
     "heaps": "textgen.evaluation.metrics.vocabulary:Heaps",

@@ -1,4 +1,4 @@
-"""What the article's author counted by hand."""
+"""What the article's author counted by hand: most of it is about English."""
 
 from __future__ import annotations
 
@@ -31,13 +31,11 @@ FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*(
 
 @dataclass(frozen=True)
 class Article(Ratios):
-    """Frequent words, endings, prepositions and pronouns, capitals in the right place.
+    """Frequent words, endings, prepositions and pronouns of English; it applies to no other
+    language.
 
     A form counts whatever its use, without a tagger: "like" and "to" are prepositions, "her" a
-    pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd"). A capital is in
-    place where a word starts: at the start of the text or after white space, an opening bracket, a
-    dash, an asterisk or an underscore, with or without an opening quote between; the inner capitals
-    of "NASA" and "McCoy" are not, nor the second initial of "H.P.".
+    pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd").
     """
 
     labels: ClassVar[dict[str, Label]] = {
@@ -45,8 +43,10 @@ class Article(Ratios):
         **{f"ending_{e}": Label(f"words ending in -{e}", "of words", ".2%") for e in ENDINGS},
         "prepositions": Label("prepositions", "of words"),
         "pronouns": Label("pronouns", "of words"),
-        "capitals_in_place": Label("capitals that start a word", "of capital letters"),
     }
+
+    def applies(self, language: str) -> bool:
+        return language == "en"
 
     def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
         for sample in samples:
@@ -55,8 +55,26 @@ class Article(Ratios):
             found += [sum(n for w, n in counts.items() if w.endswith(e)) for e in ENDINGS]
             found.append(sum(n for w, n in counts.items() if w in PREPOSITIONS))
             found.append(sum(n for w, n in counts.items() if w.split("'")[0] in PRONOUNS))
+            yield [(n, total) for n in found]
+
+
+@dataclass(frozen=True)
+class Capitals(Ratios):
+    """Capitals in the right place, in any script that has some.
+
+    A capital is in place where a word starts: at the start of the text or after white space, an
+    opening bracket, a dash, an asterisk or an underscore, with or without an opening quote between;
+    the inner capitals of "NASA" and "McCoy" are not, nor the second initial of "H.P.".
+    """
+
+    labels: ClassVar[dict[str, Label]] = {
+        "capitals_in_place": Label("capitals that start a word", "of capital letters"),
+    }
+
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
+        for sample in samples:
             capital, placed = capitals(sample.text)
-            yield [*((n, total) for n in found), (placed, capital)]
+            yield [(placed, capital)]
 
 
 def capitals(text: str) -> tuple[int, int]:

@@ -45,10 +45,11 @@ class Human:
 
     Args:
         documents: raw texts.
+        language: their code of ISO 639.
     """
 
-    def __init__(self, documents: Sequence[str]) -> None:
-        self.documents = tuple(documents)
+    def __init__(self, documents: Sequence[str], language: str = "en") -> None:
+        self.documents, self.language = tuple(documents), language
         self._made: dict[Callable[[Human], Any], Any] = {}
 
     @cached_property
@@ -75,7 +76,7 @@ class Label(NamedTuple):
     """How a figure is shown.
 
     Attributes:
-        meaning: what it is, in plain words.
+        meaning: what it is, in plain words; ``{language}`` stands for that of the text.
         unit: what it is counted in.
         form: its format specification, such as ``.1%``.
         better: which direction is better; ``"human"`` is closer to the figure of human text.
@@ -88,7 +89,11 @@ class Label(NamedTuple):
 
 
 class Metric(Protocol):
-    """A family of figures; ``labels`` has one entry for each, in the order shown."""
+    """A family of figures; ``labels`` has one entry for each, in the order shown.
+
+    One that means something in certain languages alone also has ``applies(language) -> bool``; in
+    others it is neither computed nor shown.
+    """
 
     labels: ClassVar[Mapping[str, Label]]
 

@@ -15,6 +15,7 @@ from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample,
 END = re.compile(
     r"""(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bProf)(?<!\b[A-HJ-Z])
     [.!?…]+["'”’)\]_*]*(?=\s|--|—|$)(?:\s*\n\s*\n)?
+    | [。！？｡।॥؟۔\u0589\u104b\u1362\u17d4]+["'”’」』）)\]]*
     | (?<=\S)\s*\n\s*\n""",
     re.VERBOSE,
 )
@@ -22,7 +23,8 @@ END = re.compile(
 
 @dataclass(frozen=True)
 class WordLengths:
-    """Letters in a word, apostrophes not counted: the mean, and the distance of the distribution.
+    """Letters in a word, without marks and apostrophes: the mean, and the distance of the
+    distribution.
 
     Wasserstein-1 distance on the line: Σ |F(n) − G(n)| over the two cumulative distributions
     (Vallender, "Calculation of the Wasserstein distance between probability distributions on the
@@ -56,7 +58,7 @@ class WordLengths:
 
 def lengths(counts: Counter[str]) -> np.ndarray:
     """(longest + 1,) float64: how many words have each length in letters."""
-    letters = [len(word) - word.count("'") for word in counts]
+    letters = [sum(map(str.isalpha, word)) for word in counts]
     return np.bincount(letters or [0], list(counts.values()) or [0])
 
 
@@ -71,11 +73,12 @@ class Sentences(Ratios):
 
     An end is a run of . ! ? … with closing quotes and brackets, before white space, a dash or the
     end of the text, or the blank line after a paragraph that ends otherwise. The full stops of Mr.,
-    Mrs., Dr., St., Prof. and of initials are none. Samples are cut from longer texts: all words
-    over all ends has no bias from truncated sentences, whereas the mean over whole sentences
-    favours short ones.
+    Mrs., Dr., St., Prof. and of initials are none. Those of Chinese, Japanese, Arabic, Urdu, the
+    scripts of India, Burmese, Khmer, Ethiopic and Armenian count wherever they stand. Samples are
+    cut from longer texts: all words over all ends has no bias from truncated sentences, whereas the
+    mean over whole sentences favours short ones.
 
-    Does not handle: other abbreviations; scripts with full stops of their own.
+    Does not handle: other abbreviations; Thai, which has no full stop.
     """
 
     labels: ClassVar[dict[str, Label]] = {

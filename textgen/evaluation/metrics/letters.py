@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ class Letters:
     Jensen–Shannon divergence (Lin, "Divergence measures based on the Shannon entropy", IEEE
     Transactions on Information Theory 37, 1991, equation 4.1 with logarithms to base 2): with p and
     q the two distributions and m = (p + q) / 2, H(m) − (H(p) + H(q)) / 2. From 0, the same, to 1
-    bit, no letter in common. Every letter of any script counts; letters that do not occur
-    in the training text share a column.
+    bit, no letter in common. Every letter of any script counts, and every combining mark; letters
+    that do not occur in the training text share a column.
     """
 
     labels: ClassVar[dict[str, Label]] = {
@@ -48,8 +49,13 @@ class Letters:
 
 
 def letters(text: str) -> Counter[str]:
-    """How often each letter occurs, lower-cased."""
-    return Counter({c: n for c, n in Counter(text.lower()).items() if c.isalpha()})
+    """How often each letter or combining mark occurs, lower-cased."""
+    return Counter({c: n for c, n in Counter(text.lower()).items() if c.isalpha() or is_mark(c)})
+
+
+def is_mark(character: str) -> bool:
+    """Whether it combines with the letter before it: an accent, a vowel sign."""
+    return unicodedata.category(character).startswith("M")
 
 
 def training_letters(human: Human) -> Counter[str]:

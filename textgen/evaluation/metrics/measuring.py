@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.core import lookup, plugin_table
+from textgen.data import language_name
 from textgen.evaluation.metrics.base import Human, Label, Metric, Sample
 
 LEVEL = 0.95
@@ -21,14 +22,20 @@ class Figure(NamedTuple):
     high: float
 
 
-def every_metric() -> list[Metric]:
-    """One of each kind, those of other packages last, with its default settings."""
-    return [lookup("metric", kind, "metrics")() for kind in plugin_table("metric")]
+def every_metric(language: str = "en") -> list[Metric]:
+    """One of each kind that says something about texts in a language, those of other packages last,
+    with its default settings."""
+    metrics = [lookup("metric", kind, "metrics")() for kind in plugin_table("metric")]
+    return [m for m in metrics if not hasattr(m, "applies") or m.applies(language)]
 
 
-def metric_labels() -> dict[str, Label]:
-    """What each figure of :func:`measure` is, in the same order."""
-    return {name: label for metric in every_metric() for name, label in metric.labels.items()}
+def metric_labels(language: str = "en") -> dict[str, Label]:
+    """What each figure of :func:`measure` is for texts in a language, in the same order."""
+    return {
+        name: label._replace(meaning=label.meaning.replace("{language}", language_name(language)))
+        for metric in every_metric(language)
+        for name, label in metric.labels.items()
+    }
 
 
 def measure(
@@ -50,7 +57,7 @@ def measure(
         samples: at least one; of equal length, if sets are to be compared.
         human: the training text.
         resamples: 0 leaves the intervals at NaN.
-        metrics: all, unless given.
+        metrics: all that apply to the language of ``human``, unless given.
 
     Raises:
         ValueError: no samples.
@@ -61,7 +68,7 @@ def measure(
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
     weights = np.concatenate([np.ones((1, count)), drawn])
     figures: dict[str, Figure] = {}
-    for metric in every_metric() if metrics is None else metrics:
+    for metric in every_metric(human.language) if metrics is None else metrics:
         values = metric.values(weights @ metric.counts(samples, human), human)
         figures |= {name: _figure(values[name]) for name in metric.labels}
     return figures

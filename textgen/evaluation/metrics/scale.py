@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from textgen.data import WORD
+from textgen.data import UNSPACED, WORD
 from textgen.evaluation.metrics.base import Human, Sample
 
 MARGIN = 40
@@ -68,17 +68,19 @@ def shuffled_text(samples: Sequence[Sample], seed: int) -> list[Sample]:
 
 
 def unigram_text(human: Human, count: int, length: int, seed: int) -> list[Sample]:
-    """Words drawn one by one by their frequency in the training text, spaces between them."""
+    """Words drawn one by one by their frequency in the training text, spaces between them where the
+    language has some."""
     random = np.random.default_rng(seed)
     words = list(human.counts)
     if not words:
         return [Sample("")] * count
     share = np.array(list(human.counts.values())) / human.counts.total()
+    between = "" if human.language in UNSPACED else " "
     result = []
     for _ in range(count):
         text = ""
         while len(text) < length:
             drawn = random.choice(len(words), size=length // 5 + 1, p=share)
-            text += " ".join(words[i] for i in drawn) + " "
+            text += between.join([*(words[i] for i in drawn), ""])
         result.append(Sample(text[:length]))
     return result

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from textgen.data import word_list
 from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample, ratio
 from textgen.evaluation.metrics.real_words import is_real
 
@@ -23,39 +24,57 @@ FEWEST = 5
 
 @dataclass(frozen=True)
 class KnownWords(Ratios):
-    """Shares of words that occur in the training text, in English, in neither.
-
-    English is the frequency list of wordfreq (Speer 2022, zenodo.org/records/7199437), under the
-    rule of ``real_words.is_real``. The last share is the article's question: would the network ever
-    write a word like "pandemonium"?
-
-    Does not handle: languages other than English, beyond the words of the training text.
-    """
+    """Shares of words that occur in the training text, once in it, not in it."""
 
     labels: ClassVar[dict[str, Label]] = {
-        "real_words": Label("in the training text, or a word of English", "of words"),
         "words_in_training": Label("in the training text", "of words"),
         "words_once_in_training": Label("once in the training text", "of words"),
         "unseen_words": Label("not in the training text", "of words"),
-        "unseen_real_words": Label(
-            "not in the training text, but a word of English", "of words", ".2%"
-        ),
     }
 
     def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
         training = human.counts
         for sample in samples:
-            once = unseen = new = 0
+            once = unseen = 0
             for word, n in sample.counts.items():
                 seen = training.get(word, 0)
-                if seen == 1:
-                    once += n
-                elif not seen:
-                    unseen += n
-                    new += n * is_real(word, training.keys())
+                once += n * (seen == 1)
+                unseen += n * (seen == 0)
             total = len(sample.words)
-            found = (total - unseen + new, total - unseen, once, unseen, new)
-            yield [(n, total) for n in found]
+            yield [(n, total) for n in (total - unseen, once, unseen)]
+
+
+@dataclass(frozen=True)
+class RealWords(Ratios):
+    """Shares of words of the language, and of new ones among them.
+
+    A word of the language stands in the training text or in the frequency list of wordfreq (Speer
+    2022, zenodo.org/records/7199437), under the rule of ``real_words.is_real``. The last share is
+    the article's question: would the network ever write a word like "pandemonium"?
+
+    Applies to some forty languages with a list.
+    """
+
+    labels: ClassVar[dict[str, Label]] = {
+        "real_words": Label("in the training text, or a word of {language}", "of words"),
+        "unseen_real_words": Label(
+            "not in the training text, but a word of {language}", "of words", ".2%"
+        ),
+    }
+
+    def applies(self, language: str) -> bool:
+        return word_list(language) is not None
+
+    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
+        training = human.counts
+        for sample in samples:
+            unseen = new = 0
+            for word, n in sample.counts.items():
+                if word not in training:
+                    unseen += n
+                    new += n * is_real(word, training.keys(), human.language)
+            total = len(sample.words)
+            yield [(total - unseen + new, total), (new, total)]
 
 
 @dataclass(frozen=True)
