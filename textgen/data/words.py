@@ -6,7 +6,7 @@ import regex
 
 WORD = regex.compile(
     r"""
-    [A-Za-z]++(?=[ \n,;!?"()-]|\.[ \n])  # the common case, without the slower \b
+    \p{WB=ALetter}++(?=[ \n,;!?"()-]|\.[ \n])  # the common case, without the slower \b
     | \p{L}\P{WB=ExtendNumLet}*?(?:\b(?!\p{GCB=SpacingMark})|(?=\p{WB=ExtendNumLet}))
     """,
     regex.VERSION1 | regex.VERBOSE | regex.DOTALL | regex.WORD,

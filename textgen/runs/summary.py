@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core import Experiment
-from textgen.data import Corpus, Document, language_name, word_list
+from textgen.data import UNKNOWN, Corpus, Document, language_name, word_list
 from textgen.evaluation import (
     NOTHING,
     UNIT_COLUMNS,
@@ -195,7 +195,10 @@ def real_words_title(metrics: dict[str, Any]) -> str:
     language = metrics["corpus"]["language"]["code"]
     if metrics["generation"]["word_list"]:
         return "Real words" if language == "en" else f"Real words of {language_name(language)}"
-    return f"Words of the training text (there is no list of words of {language_name(language)})"
+    missing = f"there is no list of words of {language_name(language)}"
+    if language == UNKNOWN:
+        missing = "the language is not known"
+    return f"Words of the training text ({missing})"
 
 
 def _quote(text: str) -> str:

@@ -29,7 +29,7 @@ PIECE = regex.compile(
     rf"""
     (?:\r?\n)+
     | [ ]?(?:
-        [A-Za-z]++(?=[ \n,;!?"()-]|\.[ \n])  # the common case, without the slower \b
+        \p{{WB=ALetter}}++(?=[ \n,;!?"()-]|\.[ \n])  # the common case, without the slower \b
         | ([^\w\s])\1*+\b(?!\p{{GCB=SpacingMark}})
         | (?:{CONNECTOR}{MARKS})+
         | [^\s{CONNECTOR}]{NO_CONNECTOR}*?(?:\b(?!\p{{GCB=SpacingMark}})|(?={CONNECTOR}))
