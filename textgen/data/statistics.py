@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, resolve_experiment
+from textgen.data.language import Language
 from textgen.data.words import WORD
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
@@ -108,6 +109,7 @@ def print_statistics(found: dict[str, Any]) -> None:
         f"{found['documents']} documents, {found['characters']:,} characters, "
         f"{found['distinct_characters']} distinct"
     )
+    print(f"language: {Language(**found['language'])}")
     parts = Table("part", "documents", "characters")
     for part in PARTS:
         sizes = found[part]
