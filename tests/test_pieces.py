@@ -17,7 +17,7 @@ from uniseg.wordbreak import words as segments
 from textgen.core import TextgenError, resolve_experiment
 from textgen.testing import check_plugin
 from textgen.tokenizers import Segmenter, Unk, Words
-from textgen.tokenizers.words.pieces import only_letters, pretokenize, unsegmented_share
+from textgen.tokenizers.words.pieces import only_letters, pretokenize
 
 anything = st.text(st.characters())
 hard = st.text(
@@ -85,15 +85,6 @@ def test_cuts_that_are_tailored():
     }
     for text, pieces in cases.items():
         assert pretokenize(text) == pieces.split("|")
-
-
-def test_scripts_without_spaces_are_recognised():
-    assert unsegmented_share("ภาษาไทยไม่มีช่องว่าง") > 0.9
-    assert unsegmented_share("日本語の文章です。カタカナー") == 1
-    assert unsegmented_share("ភាសាខ្មែរ") > 0.9
-    assert unsegmented_share("Only English, and one 漢.") < 0.1
-    assert unsegmented_share("한국어는 띄어 쓴다") == unsegmented_share("हिन्दी") == 0
-    assert unsegmented_share("123 ...") == 0
 
 
 def test_marks_belong_to_a_word_of_letters():

@@ -43,7 +43,12 @@ def _command(given: argparse.Namespace) -> None:
             doc = lookup("corpus", kind, "corpus").__doc__ or ""
             print(f"{kind:<12}{doc.partition(chr(10))[0]}")
         return
-    found = corpus_statistics(_experiment(given))
+    from textgen.data import Language
+    from textgen.tokenizers import language_warnings
+
+    experiment = _experiment(given)
+    found = corpus_statistics(experiment)
+    found["warnings"] += language_warnings(experiment.tokenizer, Language(**found["language"]))
     if given.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:

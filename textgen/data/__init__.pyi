@@ -3,6 +3,7 @@ from .decoding import read_text as read_text
 from .documents import Document as Document
 from .language import UNKNOWN as UNKNOWN
 from .language import UNSPACED as UNSPACED
+from .language import UNSPACED_SCRIPTS as UNSPACED_SCRIPTS
 from .language import Language as Language
 from .language import detect_language as detect_language
 from .language import language_name as language_name

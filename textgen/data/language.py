@@ -57,6 +57,10 @@ SAME = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
 """Codes of languages whose words wordfreq lists under another one."""
 UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
 """Languages without spaces between words."""
+UNSPACED_SCRIPTS = frozenset(
+    {"Han", "Hiragana", "Katakana", "Khmer", "Lao", "Myanmar", "Tai", "Thai"}
+)
+"""Scripts in which Unicode's rules find no words; Tibetan marks its syllables."""
 SEVERAL = {"ja": "Han Hiragana Katakana", "sr": "Cyrillic Latin", "pa": "Gurmukhi Arabic"}
 """Languages that are written in several scripts."""
 KANA = 0.1

@@ -32,7 +32,7 @@ def corpus_statistics(settings: dict[str, Any] | Experiment) -> dict[str, Any]:
 
     Args:
         settings: an experiment, or a ``[corpus]`` table as a dictionary, which may contain a
-            ``split`` table.
+            ``split`` table and a ``language``.
     """
     from textgen.data.loading import load_corpus
     from textgen.data.warnings import corpus_warnings
@@ -59,9 +59,9 @@ def corpus_statistics(settings: dict[str, Any] | Experiment) -> dict[str, Any]:
 def corpus_only(settings: dict[str, Any]) -> Experiment:
     """An experiment of which only corpus and split matter."""
     plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
-    table = {k: v for k, v in settings.items() if k != "split"}
-    split = {"split": settings["split"]} if "split" in settings else {}
-    return resolve_experiment({**plain, "corpus": table, **split}, "corpus")
+    own: dict[str, Any] = {key: settings[key] for key in ("split", "language") if key in settings}
+    table = {key: value for key, value in settings.items() if key not in own}
+    return resolve_experiment({**plain, "corpus": table, **own}, "corpus")
 
 
 def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:

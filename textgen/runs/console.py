@@ -19,7 +19,7 @@ from textgen.embeddings import Vectors
 from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
 from textgen.runs.summary import real_words_title, remembered
-from textgen.tokenizers import EncodedDocument, Tokenizer
+from textgen.tokenizers import EncodedDocument, Tokenizer, language_warnings
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -74,7 +74,10 @@ class Screen:
                 f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
                 "encoded into the cache and trained on"
             )
-        for warning in [] if self.quiet else corpus_warnings(experiment, loaded):
+        if self.quiet:
+            return
+        of_language = language_warnings(experiment.tokenizer, loaded.language)
+        for warning in (*corpus_warnings(experiment, loaded), *of_language):
             self.console.print(Text(f"warning: {warning}", style="bold yellow"))
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:

@@ -72,10 +72,6 @@ def run(
     return Run(folder)
 
 
-SEEN = 20
-"""Training documents that are looked at for what a tokenizer cannot do in their language."""
-
-
 @dataclass(frozen=True)
 class _Inputs:
     """What a training starts from; the time of preparation is subtracted in ``settings``."""
@@ -120,14 +116,10 @@ def _prepare(
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     from textgen.runs.console import Screen
     from textgen.runs.generation import encode_prompt
-    from textgen.tokenizers import language_warnings
     from textgen.training import prepare, subtract_preparation_time
 
     screen = Screen(quiet)
     screen.corpus(experiment, loaded)
-    texts = [document.text for document in loaded.sample[:SEEN]]
-    for sentence in language_warnings(experiment.tokenizer, loaded.language, texts):
-        screen.warn(sentence)
     prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from textgen.data import UNKNOWN, Language, language_name, usual_scripts
+from textgen.data import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.words.fitting import Words
-from textgen.tokenizers.words.pieces import unsegmented_share
 from textgen.tokenizers.words.tagging import model_language
 
-UNSEGMENTED = 0.3
-"""From this share of letters on, a text counts as written without spaces."""
-ENOUGH = 200_000
-"""Characters that are looked at."""
 
-
-def language_warnings(config: Any, language: Language, texts: Sequence[str]) -> list[str]:
+def language_warnings(config: Any, language: Language) -> list[str]:
     """Sentences, each with what to do; none where nothing is wrong.
 
     Args:
         config: the settings of any tokenizer.
-        language: of the text.
-        texts: of the training split.
+        language: of the training split.
 
     Raises:
         TextgenError: a tagger that is named is not installed.
@@ -35,19 +27,18 @@ def language_warnings(config: Any, language: Language, texts: Sequence[str]) -> 
             f"{language.script}: correct the setting language, or the corpus."
         )
     if isinstance(config, Words):
-        found += _unsegmented(config, language, texts) + _foreign(config, language)
+        found += _unsegmented(config, language) + _foreign(config, language)
     return found
 
 
-def _unsegmented(config: Words, language: Language, texts: Sequence[str]) -> list[str]:
-    share = unsegmented_share("".join(text[: ENOUGH // len(texts)] for text in texts))
-    if share < UNSEGMENTED or config.segmenter is not None:
+def _unsegmented(config: Words, language: Language) -> list[str]:
+    if language.script not in UNSPACED_SCRIPTS or config.segmenter is not None:
         return []
     return [
-        f"{share:.0%} of the letters are of a script without spaces between words "
-        f"({language.script}): without a segmenter almost every character is a word of its own. "
-        'Take [tokenizer] kind = "subwords" or "characters", or a segmenter: [tokenizer.segmenter] '
-        'kind = "budoux" (pip install "textgen-compare[segment]") cuts Japanese, Chinese and Thai.'
+        f"Most letters are of a script without spaces between words ({language.script}): without a "
+        'segmenter almost every character is a word of its own. Take [tokenizer] kind = "subwords" '
+        'or "characters", or a segmenter: [tokenizer.segmenter] kind = "budoux" (pip install '
+        '"textgen-compare[segment]") cuts Japanese, Chinese and Thai.'
     ]
 
 

@@ -41,8 +41,6 @@ PIECE = regex.compile(
 UNSEGMENTED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Line_Break=SA}]"
 """Characters of scripts without spaces between words: those of Chinese and Japanese, and those that
 Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khmer, Burmese …"""
-_letter = regex.compile(r"\p{L}")
-_unsegmented = regex.compile(UNSEGMENTED)
 _letters = regex.compile(r"[\p{L}\p{M}]+")
 _stretches = regex.compile(f"({UNSEGMENTED}(?:{UNSEGMENTED}|{MARKS[:-1]})*)", regex.VERSION1)
 _mark = regex.compile(MARKS[:-1], regex.VERSION1)
@@ -89,9 +87,3 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
 def only_letters(word: str) -> bool:
     """Whether a word consists of letters and their combining marks."""
     return _letters.fullmatch(word) is not None
-
-
-def unsegmented_share(text: str) -> float:
-    """The share of a text's letters that belong to scripts without spaces between words."""
-    letters = len(_letter.findall(text))
-    return min(1.0, len(_unsegmented.findall(text)) / letters) if letters else 0.0
