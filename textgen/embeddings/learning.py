@@ -11,7 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import regex
 
+LETTERS = regex.compile(r"[\p{L}\p{M}]+")
+"""A word of letters and their combining marks."""
 SCALE = 0.1
 """Root mean square of the components of a network's first vectors. Learnt vectors come in every
 size, and a network that starts from large ones saturates."""
@@ -168,7 +171,7 @@ def nearest_words(
     for token in known[np.argsort(-occurrences[known], kind="stable")].tolist():
         if occurrences[token] and (bare := names[token].strip().lower()):
             tokens.setdefault(bare, token)
-    chosen = [s for bare, s in tokens.items() if len(bare) >= 5 and bare.isalpha()][:words]
+    chosen = [s for bare, s in tokens.items() if len(bare) >= 5 and LETTERS.fullmatch(bare)][:words]
     among = np.array(list(tokens.values()), dtype=np.int64)
     near = among[nearest(matrix[chosen], matrix[among], count + 1)] if chosen else among
     return {
