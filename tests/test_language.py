@@ -14,6 +14,7 @@ from sentences import SENTENCES
 from textgen.core import TextgenError, json_schema, load_experiment, resolve_experiment
 from textgen.data import Document, detect_language, load_corpus, word_list
 from textgen.data.language import LISTS, NAMES, ONLY, SAME, UNKNOWN, Language, find_language
+from textgen.runs import Screen
 from textgen.tokenizers import Characters, language_warnings
 from textgen.tokenizers.words import tagging
 
@@ -236,3 +237,19 @@ def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_pat
     assert "says that the text is in Finnish" in found["warnings"][-1]
     assert "spacy download ja_core_news_sm" in " ".join(done.err.split())
     assert not (tmp_path / "runs" / "tiny" / "metrics.json").exists()
+
+
+def test_warnings_of_several_arms_are_said_once(tmp_path, capsys):
+    for number in range(8):
+        (tmp_path / f"{number}.txt").write_text(MORE["th"] * (number + 3), encoding="utf-8")
+    settings = {
+        "corpus": {"kind": "folder", "path": str(tmp_path)},
+        "objective": "next_token",
+        "training": {"updates": 1},
+    }
+    tokenizers = ["characters", *2 * [{"kind": "words", "rare_words": "unk"}]]
+    arms = [resolve_experiment({**settings, "tokenizer": kind}) for kind in tokenizers]
+    Screen().corpus(arms[0], load_corpus(arms[0]), *arms[1:])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "language: Thai (th, Thai script), detected" in shown
+    assert shown.count("almost every character is a word") == 1

@@ -53,8 +53,8 @@ class Screen:
     def warn(self, text: str) -> None:
         self.loud.print(Text(text, style="bold red"))
 
-    def corpus(self, experiment: Experiment, loaded: Corpus) -> None:
-        """The text, its parts, and what to be warned of."""
+    def corpus(self, experiment: Experiment, loaded: Corpus, *others: Experiment) -> None:
+        """The text, its parts, and what to be warned of; ``others`` read the same text."""
         if loaded.warning:
             self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
         d = loaded.description
@@ -76,8 +76,10 @@ class Screen:
             )
         if self.quiet:
             return
-        of_language = language_warnings(experiment.tokenizer, loaded.language)
-        for warning in (*corpus_warnings(experiment, loaded), *of_language):
+        warnings = corpus_warnings(experiment, loaded)
+        for each in (experiment, *others):
+            warnings += language_warnings(each.tokenizer, loaded.language)
+        for warning in dict.fromkeys(warnings):
             self.console.print(Text(f"warning: {warning}", style="bold yellow"))
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:

@@ -69,7 +69,7 @@ def study(
     folder = Path(runs_folder) / made.name
     progress = StudyProgress(made, workers, quiet)
     with _only_process_in(folder):
-        progress.corpus(made.experiment(next(iter(made.arms))))
+        progress.corpus([made.experiment(arm) for arm in made.arms])
         plans, failures = plan_study(made, folder, overwrite=overwrite, report=progress.planned)
         experiments = _experiments(made, plans)
         jobs = _jobs(experiments, folder, overwrite, progress)

@@ -54,11 +54,12 @@ class StudyProgress:
         if self._live.is_started:
             self._live.stop()
 
-    def corpus(self, experiment: Experiment) -> None:
+    def corpus(self, experiments: Sequence[Experiment]) -> None:
         """Show the text that all arms share, and warnings about it, before any work is done."""
         from textgen.data import load_corpus
 
-        self.screen.corpus(experiment, load_corpus(experiment))
+        first, *others = experiments
+        self.screen.corpus(first, load_corpus(first), *others)
 
     def planned(self, arm: str, plan: ArmPlan | None) -> None:
         """Show that an arm is about to be planned (without a plan), or the plan it has got."""
