@@ -66,7 +66,11 @@ def test_cuts_are_word_boundaries_but_beside_connectors_and_between_spaces(text)
 @given(st.one_of(anything, hard))
 @settings(max_examples=300)
 def test_a_mark_is_never_cut_off(text):
-    pieces = pretokenize(text)
+    for segmenter in (None, EveryTwo()):
+        check_marks(pretokenize(text, segmenter))
+
+
+def check_marks(pieces):
     for before, piece in itertools.pairwise(pieces):
         if regex.match(r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]", piece):
             assert regex.search(r"[\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}]$", before), pieces

@@ -69,10 +69,10 @@ MISSING = -8.0
 """log10 frequency of a word that is not in a list: below that of the rarest ones in it, −6.5."""
 LIKELY, SURE = -5.5, -4.5
 """Mean log10 frequency of a text's words: below the first no list fits it, and a text whose words
-are as frequent in English as the second needs no other list. Forty languages by their own lists lie
-between −3.0 (Urdu) and −5.3 (Turkish), Lovecraft's tales at −3.4, at −4.8 by the list of Filipino,
-which borrows from English; languages without a list at −5.5 (Tswana by the list of Malay) or below,
-Estonian at −6.5 by that of Finnish."""
+are as frequent in English as the second needs no other list. spaCy's example sentences in thirty
+languages lie between −3.0 (Urdu) and −5.3 (Turkish) by their own lists, Lovecraft's tales at −3.4,
+and at −4.9 by the list of Filipino, which borrows from English; languages without a list at −5.5
+(Tswana by the list of Malay) or below, the Estonian New Testament at −6.5 by that of Finnish."""
 DOCUMENTS, CHARACTERS = 24, 6000
 """How much of a text is looked at: so many documents, so many characters from inside each."""
 

@@ -42,8 +42,9 @@ UNSEGMENTED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Line_Break=SA}]"
 """Characters of scripts without spaces between words: those of Chinese and Japanese, and those that
 Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khmer, Burmese …"""
 _letters = regex.compile(r"[\p{L}\p{M}]+")
-_stretches = regex.compile(f"({UNSEGMENTED}(?:{UNSEGMENTED}|{MARKS[:-1]})*)", regex.VERSION1)
-_mark = regex.compile(MARKS[:-1], regex.VERSION1)
+MARK = MARKS[:-1]
+_mark = regex.compile(MARK, regex.VERSION1)
+_stretches = regex.compile(f"((?!{MARK}){UNSEGMENTED}(?:{UNSEGMENTED}|{MARK})*)", regex.VERSION1)
 
 
 def pretokenize(text: str, segmenter: Segmenter | None = None) -> list[str]:
