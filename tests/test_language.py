@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sentences import SENTENCES
 from textgen.core import TextgenError, json_schema, load_experiment, resolve_experiment
 from textgen.data import Document, detect_language, load_corpus, word_list
 from textgen.data.language import LISTS, NAMES, ONLY, SAME, UNKNOWN, Language, find_language
-from textgen.runs import Screen
+from textgen.runs import Evaluation, Screen, evaluation_for
 from textgen.tokenizers import Characters, language_warnings
 from textgen.tokenizers.words import tagging
 
@@ -253,3 +254,15 @@ def test_warnings_of_several_arms_are_said_once(tmp_path, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "language: Thai (th, Thai script), detected" in shown
     assert shown.count("almost every character is a word") == 1
+
+
+def test_outside_english_prompts_are_how_validation_documents_begin():
+    def corpus(language, *texts):
+        documents = [Document(f"{n}", text) for n, text in enumerate(texts)]
+        return SimpleNamespace(language=Language(language, ""), validation=documents)
+
+    german = corpus("de", "Der Wal\nkam.", "  ", "Der  Wal ging.", "Ein Igel", "Am Meer", "Im Wald")
+    assert evaluation_for(german).prompts == ("Der Wal", "Ein Igel", "Am Meer")
+    assert evaluation_for(corpus("ja", "\u3000今日は晴れです。")).prompts == ("今日は晴",)
+    assert evaluation_for(corpus("en", "Der Wal")) == Evaluation()
+    assert evaluation_for(corpus("de", " ")).prompts == ()

@@ -24,7 +24,7 @@ from textgen.evaluation import (
     unigram_text,
 )
 from textgen.report.arms import Arm
-from textgen.runs import Evaluation, Run
+from textgen.runs import Evaluation, Run, evaluation_for
 
 SEED = 1
 CROSS_FILE = "cross.json"
@@ -56,7 +56,7 @@ def measures(
         shuffled and unigram text → metric → [value, low, high]; ``arms``: arm → one such row per
         temperature.
     """
-    settings = Evaluation()
+    settings = evaluation_for(loaded)
     passages = human_passages(
         [d.text for d in loaded.test], settings.samples, settings.length, SEED
     )

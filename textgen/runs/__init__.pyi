@@ -1,6 +1,7 @@
 from .console import Screen as Screen
 from .evaluation import Evaluation as Evaluation
 from .evaluation import ensure_evaluation as ensure_evaluation
+from .evaluation import evaluation_for as evaluation_for
 from .finished import METHODS as METHODS
 from .finished import Run as Run
 from .folder import LOCK as LOCK

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core import UNREADABLE, Sampling, TextgenError, write_file, write_json
-from textgen.data import Corpus, Document, load_corpus
+from textgen.data import UNSPACED, Corpus, Document, load_corpus
 from textgen.evaluation import DocumentBits
 from textgen.models import Sampler
 from textgen.runs.finished import Run
@@ -30,6 +30,8 @@ from textgen.runs.generation import sample_texts
 from textgen.tokenizers import Layout, Tokenizer
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
+PROMPT = 40
+"""Characters of a document in which the words of a prompt are looked for."""
 REMEMBERED = ("model_with_memory", "spelling_with_memory")
 
 
@@ -46,6 +48,20 @@ class Evaluation:
     prompts: tuple[str, ...] = ("At night", "The old man", "It was")
     prompted: int = 600
     seed: int = 1
+
+
+def evaluation_for(loaded: Corpus) -> Evaluation:
+    """The settings for a text. Where it is not in English the prompts are the first words of
+    validation documents, or their first characters in a language without spaces."""
+    settings, language = Evaluation(), loaded.language.code
+    if language == "en":
+        return settings
+    beginnings = (document.text.lstrip()[:PROMPT] for document in loaded.validation)
+    openings = [
+        text[:4] if language in UNSPACED else " ".join(text.split()[:2]) for text in beginnings
+    ]
+    prompts = tuple(dict.fromkeys(filter(None, openings)))
+    return replace(settings, prompts=prompts[: len(settings.prompts)])
 
 
 @dataclass(frozen=True)
@@ -140,11 +156,11 @@ def write_evaluation(
     folder: Path,
     tokenizer: Tokenizer,
     sampler: Sampler,
-    test: Sequence[Document],
+    loaded: Corpus,
     costs: Sequence[DocumentBits],
 ) -> None:
     """Write both files of a run whose test documents have been scored."""
-    table = token_table(tokenizer, test, costs)
+    table = token_table(tokenizer, loaded.test, costs)
     sizes = [len(each.ends) for each in table]
     remembered = [each.remembered for each in table if each.remembered is not None]
     buffer = io.BytesIO()
@@ -157,7 +173,7 @@ def write_evaluation(
     }
     np.savez_compressed(buffer, **arrays)
     write_file(folder / TOKENS, buffer.getvalue())
-    write_json(folder / TEXTS, draw_texts(sampler, tokenizer, Evaluation()))
+    write_json(folder / TEXTS, draw_texts(sampler, tokenizer, evaluation_for(loaded)))
 
 
 def _columns(table: Sequence[TokenBits], names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -205,11 +221,12 @@ def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
     Returns:
         Whether anything was written.
     """
-    if (run.folder / TOKENS).exists() and _settings(run.folder) == _plain(Evaluation()):
+    loaded = loaded or load_corpus(run.experiment)
+    if (run.folder / TOKENS).exists() and _settings(run.folder) == _plain(evaluation_for(loaded)):
         return False
     run = Run(run.folder)  # its network is freed afterwards
-    test = (loaded or load_corpus(run.experiment)).test
-    write_evaluation(run.folder, run.tokenizer, run.sampler, test, run.score_documents(test))
+    costs = run.score_documents(loaded.test)
+    write_evaluation(run.folder, run.tokenizer, run.sampler, loaded, costs)
     return True
 
 

@@ -235,7 +235,7 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
         write_json(folder / MEMORY_FILE, results.memory.state())
     save_network(folder, model.network)
     inputs.screen.say("sampling over a sweep of temperatures …")
-    write_evaluation(folder, tokenizer, model.sampler, loaded.test, results.scored["test"])
+    write_evaluation(folder, tokenizer, model.sampler, loaded, results.scored["test"])
     write_csv(folder / "history.csv", model.progress.history)
     write_csv(folder / "bits.csv", document_rows(results.scored))
     write_json(folder / "samples.json", samples)
