@@ -16,7 +16,7 @@ side by side   the text in windows of 64, each predicted from what stands before
                32 characters on average. What nanoGPT prints is an estimate of this, from 20 random
                batches. It understates the network.
 strided        a window every 8 characters, of which only the last 8 are scored: each character has
-               at least 56 before it (all there is, in the first window). Neither uses any character
+               at least 57 before it (all there is, in the first window). Neither uses any character
                twice.
 
 There is no end mark here; textgen's figures pay for one. Needs PyTorch: pip install ".[bench]".
