@@ -15,6 +15,7 @@ from .errors import CorpusUnavailable as CorpusUnavailable
 from .errors import Diverged as Diverged
 from .errors import TextgenError as TextgenError
 from .errors import write_failed as write_failed
+from .experiment import CorpusOptions as CorpusOptions
 from .experiment import Experiment as Experiment
 from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from textgen.core.building import build, plain, plugin, unknown_setting
+from pydantic import Field
+
+from textgen.core.building import SettingsError, build, plain, plugin, unknown_setting
 from textgen.core.errors import TextgenError
 from textgen.core.settings import (
+    Character,
+    Fraction,
     Keep,
     LanguageCode,
     MemorySettings,
@@ -71,10 +75,34 @@ class TextOptions:
 @dataclass(frozen=True)
 class CorpusOptions:
     """What any corpus may have besides its own settings and ``fallback``, the corpus to use where
-    this one cannot be fetched. First ``keep``, then ``strip`` changes its text."""
+    this one cannot be fetched: how its text is changed, in the same way for all arms.
+
+    Characters are replaced first (``replace``, what takes the place of each), then some are left
+    out (``drop``) or all but some (``keep``), then white space at both ends of every line
+    (``strip = "lines"``). ``share`` takes the first documents only, up to that
+    share of all characters.
+
+    Raises:
+        SettingsError: a character that is to be kept and left out.
+    """
 
     keep: Keep | None = None
     strip: Strip | None = None
+    drop: Annotated[str, Field(description="characters to leave out")] = ""
+    replace: Annotated[
+        dict[Character, str], Field(description="what takes the place of some characters")
+    ] = field(default_factory=dict)
+    share: Annotated[
+        Fraction | None, Field(description="only the first documents, up to this share")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.keep and self.keep != "article" and (both := set(self.keep) & set(self.drop)):
+            raise SettingsError(
+                found=f"characters that are in both keep and drop: {''.join(sorted(both))!r}",
+                expected="each in one of them",
+                at="drop",
+            )
 
 
 @dataclass(frozen=True)
@@ -89,8 +117,7 @@ class Experiment:
     seed: int
     corpus: Any
     fallback: Any | None
-    keep: str | None
-    strip: str | None
+    options: CorpusOptions
     language: str | None
     split: Split
     tokenizer: Any
@@ -162,8 +189,8 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     if fallback is not None:
         label = f"{where}: corpus.fallback"
         fallback, resolved["corpus"]["fallback"] = plugin("corpus", fallback, label)
-    given = build(CorpusOptions, options, f"{where}: corpus")
-    resolved["corpus"] |= plain(given)
+    changes = build(CorpusOptions, options, f"{where}: corpus")
+    resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
     check_one_budget(made["training"], BUDGETS, f"{where}: training")
     if made["sampling"].memory and not made["memory"].orders:
         raise TextgenError(
@@ -173,12 +200,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             hint="for example: [memory] orders = [3, 4, 5]",
         )
     return Experiment(
-        **made,
-        language=text.language,
-        fallback=fallback,
-        keep=given.keep,
-        strip=given.strip,
-        resolved=resolved,
+        **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
     )
 
 
@@ -186,7 +208,8 @@ def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:
     """The table of a corpus without the options that every corpus has, and these."""
     if not isinstance(corpus, Mapping):
         return corpus, {}
-    options = {key: corpus[key] for key in ("keep", "strip", "fallback") if key in corpus}
+    names = ("fallback", *(option.name for option in fields(CorpusOptions)))
+    options = {key: corpus[key] for key in names if key in corpus}
     return {key: corpus[key] for key in corpus if key not in options}, options
 
 

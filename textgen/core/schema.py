@@ -29,8 +29,8 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
             name: (_choice(name) if part.fixed is None else part.fixed, {})
             for name, part in PARTS.items()
         }
-        fields = settings_model(CorpusOptions).model_fields
-        options = {name: (field.annotation, field) for name, field in fields.items()}
+        shared = settings_model(CorpusOptions).model_fields
+        options = {name: (option.annotation, option) for name, option in shared.items()}
         options["fallback"] = parts["corpus"]
         parts["corpus"] = (_choice("corpus", "Corpus", **options), {})
         language = settings_model(TextOptions).model_fields["language"]

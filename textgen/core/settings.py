@@ -24,6 +24,7 @@ Strip = Annotated[Literal["lines"], Field(description='"lines": no white space a
 LanguageCode = Annotated[
     str, Field(pattern=r"^[a-z]{2,3}$", description='a code of ISO 639, such as "de"')
 ]
+Character = Annotated[str, Field(min_length=1, max_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0, le=10)]
@@ -138,7 +139,9 @@ class Training:
 
     ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
     counts characters seen, repeats included. ``validations`` is how often within the budget the
-    model is validated, a checkpoint written and the best weights kept. These intervals have equal
+    model is validated, a checkpoint written and the best weights kept; ``patience`` ends a training
+    after so many of them without a better figure. ``watch`` says which figure that is: the bits per
+    character of the validation text, or the loss on the training text. These intervals have equal
     numbers of updates, in tens, so the updates are the nearest such number to the budget (a few per
     cent off where there are only hundreds).
 
@@ -151,7 +154,8 @@ class Training:
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
 
     Raises:
-        ValueError: workers without a strategy for them.
+        ValueError: workers without a strategy for them; weights that are averaged, while the loss
+            on the training text, which is that of others, is watched.
     """
 
     seconds: Positive | None = None
@@ -169,6 +173,7 @@ class Training:
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
     patience: Annotated[int, Field(ge=0)] = 0
+    watch: Literal["validation", "training"] = "validation"
     kernel: Literal["auto", "fused", "unrolled", "unrolled_bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     strategy: Strategy = "one"
@@ -178,6 +183,8 @@ class Training:
     def __post_init__(self) -> None:
         if self.workers > 1 and self.strategy != "ray":
             raise ValueError('workers needs strategy = "ray"')
+        if self.ema_decay and self.watch == "training":
+            raise ValueError('ema_decay needs watch = "validation"')
 
 
 @dataclass(frozen=True)

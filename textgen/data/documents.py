@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from textgen.core import TextgenError
+from textgen.core import CorpusOptions, TextgenError
 
 ARTICLE = "".join(
     chr(c) for c in range(128) if chr(c).isalnum()
 ) + " \n.,;:!?'\"-()"  # fmt: skip
 """The article's "alphanumerics and a few punctuation marks", 75 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done to every text of a corpus, the same for all arms.
+
+    Attributes:
+        replaced: characters, and the text that takes the place of each.
+        dropped: characters that are left out then.
+        kept: the only ones that are kept; empty if all are.
+        stripped: whether lines are without white space at their ends.
+    """
+
+    replaced: tuple[tuple[str, str], ...] = ()
+    dropped: str = ""
+    kept: str = ""
+    stripped: bool = False
+
+    def __call__(self, text: str) -> str:
+        if self.replaced:
+            text = text.translate({ord(old): new for old, new in self.replaced})
+        if self.dropped:
+            text = text.translate(dict.fromkeys(map(ord, self.dropped)))
+        text = filtered(text, self.kept)
+        return stripped(text) if self.stripped else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +49,12 @@ class TextFile:
     Attributes:
         path: the file.
         characters: length of the text.
-        kept: the only characters that are kept; empty if all are.
-        stripped: whether lines are without white space at their ends.
+        change: what is done to it when it is read.
     """
 
     path: Path
     characters: int
-    kept: str = ""
-    stripped: bool = False
+    change: Change = Change()
 
     def read(self) -> str:
         """The text.
@@ -39,21 +63,16 @@ class TextFile:
             TextgenError: the file is no longer what it was.
         """
         try:
-            text = filtered(self.path.read_bytes().decode("utf-8", "surrogatepass"), self.kept)
+            text = self.change(self.path.read_bytes().decode("utf-8", "surrogatepass"))
         except (OSError, UnicodeDecodeError):
             raise changed(self.path) from None
-        text = stripped(text) if self.stripped else text
         if len(text) != self.characters:
             raise changed(self.path)
         return text
 
-    def keeping(self, kept: str) -> TextFile:
-        """The same text with all other characters deleted."""
-        return replace(self, kept=kept, characters=len(filtered(self.read(), kept)))
-
-    def stripping(self) -> TextFile:
-        """The same text without white space at the ends of its lines."""
-        return replace(self, stripped=True, characters=len(stripped(self.read())))
+    def changed(self, change: Change) -> TextFile:
+        """The same text, changed."""
+        return replace(self, change=change, characters=len(change(self.read())))
 
 
 def changed(path: Path) -> TextgenError:
@@ -98,31 +117,36 @@ def corpus_hash(documents: Iterable[Document]) -> str:
     return digest.hexdigest()
 
 
-def keep_characters(documents: list[Document], keep: str) -> list[Document]:
-    """The documents without all other characters; ``"article"`` is :data:`ARTICLE`."""
-    kept = ARTICLE if keep == "article" else keep
+def changed_documents(documents: list[Document], options: CorpusOptions) -> list[Document]:
+    """The documents with the changes that an experiment makes to its corpus; ``keep = "article"``
+    is :data:`ARTICLE`."""
+    if options.share is not None:
+        documents = first_documents(documents, options.share)
+    kept = ARTICLE if options.keep == "article" else options.keep or ""
+    change = Change(tuple(options.replace.items()), options.drop, kept, bool(options.strip))
+    if change == Change():
+        return documents
     return [
         Document(
             document.name,
-            filtered(document.content, kept)
+            change(document.content)
             if isinstance(document.content, str)
-            else document.content.keeping(kept),
+            else document.content.changed(change),
         )
         for document in documents
     ]
 
 
+def first_documents(documents: list[Document], share: float) -> list[Document]:
+    """As many documents from the first one on as have no more than ``share`` of all characters."""
+    room = share * sum(document.characters for document in documents)
+    ends = itertools.accumulate(document.characters for document in documents)
+    return [d for d, end in zip(documents, ends, strict=True) if end <= room]
+
+
 def filtered(text: str, kept: str) -> str:
     """``text`` without all characters but ``kept``; unchanged if ``kept`` is empty."""
     return text.translate(dict.fromkeys(map(ord, set(text) - _set(kept)))) if kept else text
-
-
-def strip_lines(documents: list[Document]) -> list[Document]:
-    """The documents without white space at both ends of every line; line ends stay."""
-    return [
-        Document(d.name, stripped(c) if isinstance(c := d.content, str) else c.stripping())
-        for d in documents
-    ]
 
 
 def stripped(text: str) -> str:

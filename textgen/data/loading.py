@@ -8,13 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from textgen.core import CorpusUnavailable, Experiment, TextgenError
-from textgen.data.documents import (
-    Document,
-    check_not_empty,
-    corpus_hash,
-    keep_characters,
-    strip_lines,
-)
+from textgen.data.documents import Document, changed_documents, check_not_empty, corpus_hash
 from textgen.data.language import Language, find_language
 from textgen.data.splits import check_groups, divide, given_parts, hash_of
 
@@ -119,10 +113,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     names = [d.name for d in documents]
     check_groups(experiment.split, set(names))
     given = given_parts(names, experiment.split)
-    if experiment.keep:
-        documents = keep_characters(documents, experiment.keep)
-    if experiment.strip:
-        documents = strip_lines(documents)
+    documents = changed_documents(documents, experiment.options)
     filled = check_not_empty(documents, f"corpus {kind}")
     one_text = experiment.split.method == "contiguous" and getattr(config, "one_text", False)
     if not one_text:

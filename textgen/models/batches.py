@@ -38,6 +38,7 @@ class Windows:
     def __init__(self, documents: Sequence[np.ndarray] | Stored, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
         self.carries_state = objective.carries_state
+        self._fixed = getattr(objective, "fixed_windows", False)
         self._stored = documents if isinstance(documents, Stored) else None
         if isinstance(documents, Stored):
             self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
@@ -98,7 +99,8 @@ class Windows:
 
         ``fresh`` marks rows whose states begin at zero. With carried states each row reads on in
         its own stream of the shuffled documents; without, windows are shuffled and their phase in
-        the text is drawn anew each epoch. The order depends on (seed, epoch) alone.
+        the text is drawn anew each epoch, unless they are fixed. The order depends on (seed, epoch)
+        alone.
         """
         updates = self.updates_per_epoch(batch)
         often = max(1, HELD // (batch * TOUCHED))
@@ -127,7 +129,7 @@ class Windows:
     def _shuffled(
         self, batch: int, random: np.random.Generator, updates: int, first: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        phase = int(random.integers(self.length))
+        phase = 0 if self._fixed else int(random.integers(self.length))
         ends = np.cumsum(self.per_document(phase))
         order = permutation(int(ends[-1]), random)
         for step in range(first, updates):

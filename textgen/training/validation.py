@@ -27,7 +27,8 @@ ROWS, STREAM = 64, 2000
 @dataclass
 class Progress:
     """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
-    in bits per character; ``history`` has one row a validation interval."""
+    in bits per character; ``history`` has one row a validation interval; ``best`` is the lowest of
+    the figure that ``[training] watch`` names."""
 
     kernel: str = "fused"
     updates_per_interval: int = 0
@@ -114,8 +115,9 @@ class Monitor(keras.callbacks.Callback):
         share = self.trainer.share
         with self.trainer.averaged():
             validation = share.agree(self.validate() if share.chief else None)
-            if validation < progress.best or not self.best:
-                progress.best, progress.best_interval = validation, epoch + 1
+            watched = validation if self.settings.watch == "validation" else float(logs["loss"])
+            if watched < progress.best or not self.best:
+                progress.best, progress.best_interval = watched, epoch + 1
                 weights = self.trainer.network.get_weights()
                 self.best = {f"best{i}": w for i, w in enumerate(weights)}
         progress.validation_seconds += now() - start

@@ -39,13 +39,17 @@ class Recurrent:
         dropout: share of the units dropped between layers, before the output, and of the vectors of
             an embedding.
         locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
-        normalisation: of what each layer puts out.
+        normalisation: of what layers put out.
+        normalised: which layers, ``"all"`` or the ``"inner"`` ones: all but the last.
+        projection: a dense layer without activation before the output layer, of so many units or,
+            as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
         tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
         adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
             hardly larger than its head has a plain softmax all the same.
 
     Raises:
-        ValueError: an output tied to an embedding that is not there.
+        ValueError: an output tied to an embedding that is not there, or that has a projection of
+            its own; inner layers to normalise where there are none.
     """
 
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
@@ -54,6 +58,8 @@ class Recurrent:
     dropout: Fraction = 0.0
     locked_dropout: bool = False
     normalisation: Literal["none", "layer", "batch"] = "none"
+    normalised: Literal["all", "inner"] = "all"
+    projection: Count | Literal["vocabulary", False] = False
     tied_output: bool = False
     adaptive_softmax: Adaptive | Literal[False] = False
 
@@ -69,6 +75,10 @@ class Recurrent:
     def __post_init__(self) -> None:
         if self.tied_output and self.input != "embedding":
             raise ValueError('tied_output needs input = "embedding"')
+        if self.tied_output and self.projection:
+            raise ValueError("tied_output has a projection of its own: projection must be false")
+        if self.normalised == "inner" and (self.normalisation == "none" or len(self.units) < 2):
+            raise ValueError('normalised = "inner" needs a normalisation and two layers at least')
 
     def layer(self, units: int, name: str) -> Any:
         """One recurrent Keras layer: (B, T, n), states → (B, T, units), states."""
@@ -104,6 +114,13 @@ class Recurrent:
 
         return RecurrentStack(self, vocabulary_size, source=source, output=output, name=name)
 
+    def projection_size(self, vocabulary_size: int, width: int) -> int | None:
+        """Units of the dense layer between ``width`` units and the output layer, if there is one:
+        an output that is tied to an embedding of another size needs one."""
+        if self.tied_output:
+            return None if width == self.embedding_size else self.embedding_size
+        return vocabulary_size if self.projection == "vocabulary" else self.projection or None
+
     def adaptive(self, vocabulary_size: int) -> Adaptive | None:
         """The adaptive softmax of a vocabulary of this size, if it has one."""
         found = self.adaptive_softmax or None
@@ -121,9 +138,12 @@ class Recurrent:
             weights += units * (self.gates * (below + units) + (self.biases or self.gates))
             weights += NORMALISATION[self.normalisation] * units
             below = units
+        if self.normalised == "inner":
+            weights -= NORMALISATION[self.normalisation] * below
         row = size
-        if self.tied_output and below != width:
-            weights += (below + 1) * width
+        if projection := self.projection_size(size, below):
+            weights += (below + 1) * projection
+            below = projection
         if adaptive := self.adaptive(size):
             head, tail = adaptive.head, size - adaptive.head
             row = head + 1 + tail // 4

@@ -49,15 +49,15 @@ class RecurrentStack(keras.Model):
             layer = config.layer(units, f"recurrent{number}")
             layer.build((None, None, below))
             self.recurrent.append(layer)
-            self.normalisations.append(self._normalisation(units, f"normalisation{number}"))
+            self.normalisations.append(self._normalisation(units, number))
             below = units
         if output:
             self.dropout_out = self._dropout("dropout_out")
             tied = self.embedding if config.tied_output else None
-            if tied is not None and below != config.embedding_size:
-                self.projection = keras.layers.Dense(config.embedding_size, name="projection")
+            if size := config.projection_size(vocabulary_size, below):
+                self.projection = keras.layers.Dense(size, name="projection")
                 self.projection.build((None, None, below))
-                below = config.embedding_size
+                below = size
             self.output_layer = output_layer(
                 vocabulary_size, below, tied, config.adaptive(vocabulary_size)
             )
@@ -78,16 +78,17 @@ class RecurrentStack(keras.Model):
         shape = (None, 1, None) if config.locked_dropout else None
         return config.dropout_layer()(config.dropout, noise_shape=shape, name=name)
 
-    def _normalisation(self, units: int, name: str) -> Any:
+    def _normalisation(self, units: int, number: int) -> Any:
         """Over the units of each position (Ba, Kiros & Hinton 2016), or each unit over the batch's
         positions and, once trained, by running averages (Ioffe & Szegedy 2015)."""
         kinds = {
             "layer": keras.layers.LayerNormalization,
             "batch": keras.layers.BatchNormalization,
         }
-        if self.config.normalisation == "none":
+        last = number == len(self.config.units)
+        if self.config.normalisation == "none" or (last and self.config.normalised == "inner"):
             return None
-        layer = kinds[self.config.normalisation](name=name)
+        layer = kinds[self.config.normalisation](name=f"normalisation{number}")
         layer.build((None, None, units))
         return layer
 

@@ -79,6 +79,8 @@ class Shifted(NextToken):
     Args:
         window: N.
         shift: s, from 1 to N. The first s tokens of a document are predicted from padding.
+        fixed_windows: in training, too, windows begin at multiples of N in a document, the same
+            ones in every epoch, as in the article; otherwise each epoch draws where they begin.
 
     Raises:
         ValueError: a shift larger than the window.
@@ -86,6 +88,7 @@ class Shifted(NextToken):
 
     window: Count = 50
     shift: Count = 50
+    fixed_windows: bool = False
 
     def __post_init__(self) -> None:
         if self.shift > self.window:

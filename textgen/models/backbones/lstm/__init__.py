@@ -17,9 +17,13 @@ class LSTM(Recurrent):
     Args:
         weight_drop: share of the recurrent weights that an update goes without (DropConnect of the
             hidden-to-hidden matrix, Merity, Keskar & Socher 2018).
+        forget_bias: whether the forget gates begin with a bias of one (Jozefowicz, Zaremba &
+            Sutskever 2015), as they do in Keras by default. With carried states it lets cells run
+            away early.
     """
 
     weight_drop: Fraction = 0.0
+    forget_bias: bool = False
 
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
@@ -32,7 +36,7 @@ class LSTM(Recurrent):
             units,
             return_sequences=True,
             return_state=True,
-            unit_forget_bias=False,  # with carried states a bias of 1 lets cells run away early
+            unit_forget_bias=self.forget_bias,
             name=name,
         )
         if self.weight_drop:
