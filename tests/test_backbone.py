@@ -35,6 +35,7 @@ TIED_ADAPTIVE = {
         GRU(units=(8, 6), input="embedding", embedding_size=5),
         GRU(units=(8,), adaptive_softmax=Adaptive(6, 3)),
         LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
+        LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         LSTM(
             units=(8,),
             input="embedding",
@@ -161,6 +162,8 @@ def test_vectors_that_do_not_fit_are_refused():
         LSTM(units=(8, 6), normalisation="layer"),
         GRU(units=(8, 6), normalisation="layer"),
         LSTM(units=(8, 6), normalisation="batch"),
+        LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
+        GRU(units=(8,), projection=5, adaptive_softmax=Adaptive(6, 3)),
     ],
     ids=str,
 )
@@ -186,3 +189,27 @@ def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
 def test_free_memory_is_known_here_or_nothing_is_claimed():
     free = _free_memory()
     assert free is None or free > 0
+
+
+def test_the_articles_network_is_that_of_keras():
+    """Two LSTM layers, a dense layer without activation, a dense layer; Keras' first weights."""
+    settings = LSTM(units=(8, 6), projection="vocabulary", forget_bias=True)
+    network = NextToken(4).build(settings, SIZE)
+    model = keras.Sequential(
+        [
+            keras.Input((5, SIZE)),
+            keras.layers.LSTM(8, return_sequences=True),
+            keras.layers.LSTM(6, return_sequences=True),
+            keras.layers.TimeDistributed(keras.layers.Dense(SIZE)),
+            keras.layers.Dense(SIZE),
+        ]
+    )
+    for ours, theirs in zip(network.get_weights(), model.get_weights(), strict=True):
+        assert ours.shape == theirs.shape
+        if ours.ndim == 1:  # biases begin alike, those of the forget gates at one
+            np.testing.assert_array_equal(ours, theirs)
+    model.set_weights(network.get_weights())
+    tokens = np.random.default_rng(0).integers(0, SIZE, (3, 5))
+    logits, _ = network(tokens, network.initial_state(3))
+    expected = model(keras.ops.one_hot(tokens, SIZE))
+    np.testing.assert_allclose(logits, expected, atol=1e-5)

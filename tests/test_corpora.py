@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.experiment import resolve_experiment
+from textgen.core.experiment import CorpusOptions, resolve_experiment
 from textgen.core.settings import Split
 from textgen.data import cutting, decoding
 from textgen.data.corpora.base import source
@@ -18,13 +18,7 @@ from textgen.data.corpora.folder import Folder
 from textgen.data.corpora.lovecraft import Lovecraft
 from textgen.data.corpora.wikipedia import Wikipedia, prose
 from textgen.data.cutting import cut_text
-from textgen.data.documents import (
-    ARTICLE,
-    Document,
-    corpus_hash,
-    keep_characters,
-    strip_lines,
-)
+from textgen.data.documents import ARTICLE, Document, changed_documents, corpus_hash
 from textgen.data.loading import load_corpus, load_text
 from textgen.data.splits import split
 
@@ -208,12 +202,14 @@ def test_too_few_documents_are_refused():
 
 def test_the_article_keeps_75_characters_for_every_arm():
     assert len(set(ARTICLE)) == len(ARTICLE) == 75
-    (kept,) = keep_characters([Document("d", "Naïve—“no”; (yes)\n\t!")], "article")
+    options = CorpusOptions(keep="article")
+    (kept,) = changed_documents([Document("d", "Naïve—“no”; (yes)\n\t!")], options)
     assert kept.text == "Naveno; (yes)\n!"
 
 
 def test_lines_lose_their_outer_spaces_and_nothing_else():
-    (bare,) = strip_lines([Document("d", "  the cat \n\n \tsat  on\u2003\n")])
+    text, options = "  the cat \n\n \tsat  on\u2003\n", CorpusOptions(strip="lines")
+    (bare,) = changed_documents([Document("d", text)], options)
     assert bare.text == "the cat\n\nsat  on\n"
 
 
@@ -239,6 +235,23 @@ def test_every_arm_reads_the_stripped_text(corpus_folder):
         assert after.text == "\n".join(map(str.strip, before.text.split("\n")))
     with pytest.raises(TextgenError, match=r"corpus.strip[\s\S]*'words'[\s\S]*lines"):
         read(strip="words")
+
+
+def test_characters_are_replaced_then_left_out():
+    options = CorpusOptions(drop="\ne", replace={"æ": "ae", "ö": "o"})
+    (made,) = changed_documents([Document("d", "Æon æther\nNoël\tö")], options)
+    assert made.text == "Æon athrNoël\to"
+    kept = changed_documents([Document("d", "æther xyz")], CorpusOptions("ax", replace={"æ": "ab"}))
+    assert kept[0].text == "ax"
+    documents = [Document("d", "as it is")]
+    assert changed_documents(documents, CorpusOptions()) is documents
+
+
+def test_a_share_of_a_corpus_is_its_first_documents():
+    documents = [Document(name, "x" * size) for name, size in (("a", 3), ("b", 2), ("c", 5))]
+    for share, names in ((0.5, "ab"), (0.49, "a"), (0.2, "")):
+        found = changed_documents(documents, CorpusOptions(share=share))
+        assert "".join(d.name for d in found) == names
 
 
 def test_the_hash_sees_names_and_texts():

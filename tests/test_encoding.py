@@ -98,8 +98,9 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
     """Names, texts, hash and split do not depend on where the text is kept."""
     (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
     (tmp_path / "b.txt").write_text(" \n" * 9, encoding="utf-8")
-    for folder, keep in ((corpus_folder, {}), (tmp_path, ALTERED)):
-        corpus = {"kind": "folder", "path": str(folder), **keep}
+    changes = {**ALTERED, "drop": "tT", "replace": {"o": "oo"}, "share": 0.8}
+    for folder, options in ((corpus_folder, {}), (tmp_path, changes)):
+        corpus = {"kind": "folder", "path": str(folder), **options}
         if folder == tmp_path:
             corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}
         plain = load_corpus(settings(folder, "characters", corpus=corpus))

@@ -27,7 +27,7 @@ from textgen.runs import load_run
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = [
     *(ROOT / "experiments").glob("*.toml"),
-    *(ROOT / "experiments" / "article").glob("*.toml"),
+    *(ROOT / "experiments" / "article").rglob("*.toml"),
     *(ROOT / "experiments" / "benchmarks").glob("*.toml"),
 ]
 PLUGIN = '''

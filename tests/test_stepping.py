@@ -38,6 +38,10 @@ CASES = {
         LSTM(units=(7, 6), normalisation="layer", **EMBEDDED),
     ),
     "batch normalisation": (NextToken(4), LSTM(units=(7, 6), normalisation="batch")),
+    "batch normalisation inside, projection": (
+        Shifted(4, 1),
+        LSTM(units=(7, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
+    ),
     "decoder": (EncoderDecoder(3, 2), LSTM(units=(6,), **EMBEDDED)),
     "one-shot decoder": (EncoderDecoder(3, 2, feedback=False), LSTM(units=(6, 6))),
 }

@@ -190,6 +190,17 @@ def test_the_weights_of_the_best_interval_are_left_not_the_last(tmp_path, monkey
         assert not np.array_equal(kept, last)
 
 
+def test_the_loss_on_the_training_text_can_be_what_is_watched(tmp_path, monkeypatch):
+    """Validation gets worse and worse; the loss gets better, and decides."""
+    figures = itertools.count()
+    monkeypatch.setattr(Monitor, "validate", lambda monitor: next(figures))
+    settings = Training(**SETTINGS, patience=1, watch="training")
+    _, progress = fit(tmp_path, NextToken(8), settings)
+    losses = [row["loss"] for row in progress.history]
+    assert (progress.best, progress.best_interval) == (min(losses), 3)
+    assert losses == sorted(losses, reverse=True)
+
+
 @pytest.mark.parametrize("objective", [NextToken(8), EncoderDecoder(4, 6)], ids=repr)
 def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
     settings = Training(**SETTINGS)
