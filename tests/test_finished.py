@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from conftest import write_experiment
 import textgen
 from textgen.core.errors import TextgenError
 from textgen.runs import Run, finished
-from textgen.runs.scoring import SHOWN, Tokens, html_table
+from textgen.runs.scoring import SHOWN, Tokens, html_table, score_part
+from textgen.score import main
 
 OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
 TEXT = "The tide left a zymurgical ☃ bell."
@@ -137,3 +139,18 @@ def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
     run.metrics = {**run.metrics, "test": {"bits_per_character": {"total": 1.0}}}
     with pytest.raises(TextgenError, match=r"damaged run(.|\n)*adds up to"):
         _ = run.token_bits
+
+
+def test_every_part_of_the_text_can_be_scored(trained, capsys):
+    for part in ("validation", "test"):
+        assert main([str(trained.folder), "--part", part, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        total = trained.metrics[part]["bits_per_character"]["total"]
+        assert found["bits_per_character"]["total"] == pytest.approx(total)
+        assert found["documents"] == trained.metrics["corpus"][part]["documents"]
+    assert main([str(trained.folder), "--part", "train"]) == 0
+    printed = capsys.readouterr().out
+    found = score_part(trained, "train")
+    assert found["characters"] == trained.metrics["corpus"]["train"]["characters"]
+    assert f"= {found['bits_per_character']['total']:.4f} bits per character" in printed
+    assert "not a figure for text it has not seen" in printed

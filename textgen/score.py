@@ -1,4 +1,5 @@
-"""python -m textgen.score RUN --text …: bits of any passage under a run, stretch by stretch."""
+"""python -m textgen.score RUN --text …: bits of any passage under a run, stretch by stretch; or,
+with --part, of a part of the text that the run was made with."""
 
 from __future__ import annotations
 
@@ -9,20 +10,29 @@ from pathlib import Path
 
 from textgen.cli import command_parser, guarded, leave
 from textgen.core import TextgenError
-from textgen.runs import print_passage, score
+from textgen.runs import load_run, print_part, print_passage, score, score_part
+
+PARTS = ("train", "validation", "test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command_parser("score", "The bits of a passage under a run.")
+    parser = command_parser(
+        "score", "The bits of a passage or a part of the text under a run."
+    )
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--text", help="the passage")
     given.add_argument("--file", type=Path, help="a UTF-8 file that holds it")
+    given.add_argument("--part", choices=PARTS, help="of the run's own text, in place of a passage")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return guarded(_command, parser.parse_args(arguments))
 
 
 def _command(given: argparse.Namespace) -> None:
+    if given.part is not None:
+        part = score_part(load_run(given.run), given.part)
+        print(json.dumps(part)) if given.json else print_part(part)
+        return
     text = given.text
     if given.file is not None:
         from textgen.data import read_text

@@ -18,4 +18,6 @@ from .opening import load_run as load_run
 from .opening import score as score
 from .pipeline import run as run
 from .scoring import html_table as html_table
+from .scoring import print_part as print_part
 from .scoring import print_passage as print_passage
+from .scoring import score_part as score_part

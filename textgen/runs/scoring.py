@@ -89,6 +89,43 @@ def _passage(table: TokenBits, text: str, charged: bool) -> dict[str, Any]:
     }
 
 
+def score_part(run: Run, part: str) -> dict[str, Any]:
+    """Bits of a part of the text that a run was made with.
+
+    Args:
+        run: a finished run.
+        part: ``"train"``, ``"validation"`` or ``"test"``.
+
+    Returns:
+        ``run``, ``part``, and what ``metrics.json`` has about the held-out parts.
+
+    Raises:
+        TextgenError: the text is not at hand.
+    """
+    from textgen.data import load_text
+    from textgen.evaluation import summarise
+
+    loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
+    bits = run.score_documents(getattr(loaded, part))
+    return {"run": str(run.folder), "part": part, **summarise(bits, run.tokenizer.charged)}
+
+
+def print_part(found: dict[str, Any]) -> None:
+    from textgen.evaluation import UNCHARGED
+
+    text = f"{found['part']}, {found['documents']} documents, {found['characters']:,} characters"
+    bits = found["bits_per_character"]
+    if bits is None:
+        print(f"{text}: {UNCHARGED}: this model drops text without being charged for it")
+        return
+    print(
+        f"{text}: model {bits['model']:.4f} + spelling {bits['spelling']:.4f} = "
+        f"{bits['total']:.4f} bits per character"
+    )
+    if found["part"] == "train":
+        print("the network was trained on this text: not a figure for text it has not seen")
+
+
 def _table(run: Run, text: str) -> TokenBits:
     from textgen.data import Document
     from textgen.runs.evaluation import token_table

@@ -1,0 +1,86 @@
+"""What is known of the article's stored weights, measured on runs.
+
+    python experiments/article/measure.py runs/50_to_50_125_units …
+
+For each run: bits on its training text (as ``textgen score RUN --part train`` prints them), and how
+many of the words it writes occur in any of the tales, those held out included, as they stand before
+anything is left out: read out as in the article, and with its own output fed back. Everything goes
+to ``article.json`` in the run folder, from where experiments/table.py takes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textgen.core import Sampling, resolve_experiment, start_tensorflow, write_json
+from textgen.data import load_text
+from textgen.evaluation import real_words, training_words
+from textgen.models import Sampler
+from textgen.runs import Run, score_part
+from textgen.runs.generation import article_readout, sample_texts
+
+WINDOWS = 1000
+"""The first so many of the training text are read out, as the author did."""
+ROWS = 20
+"""Of a batch that they are dealt to."""
+TEMPERATURES = (0.5, 0.8)
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """The content of ``article.json``."""
+    loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
+    tales = training_words(document.text for document in run.experiment.corpus.documents())
+    length = WINDOWS // ROWS * run.objective.length
+    text = "".join(document.text for document in loaded.train)
+    real = [text[i * length : (i + 1) * length] for i in range(ROWS)]
+    guesses = article_readout(run.sampler, run.tokenizer, real)
+    samplers = {"fed_back": run.sampler}
+    if run.experiment.resolved["objective"].get("shift") == 1:
+        samplers["fed_back_and_carried_on"] = carried(run)
+    return {
+        "training_text": score_part(run, "train"),
+        "characters_written": length * ROWS,
+        "known_words": {
+            "human": share(real, tales),
+            "read_out": share([guess["text"] for guess in guesses], tales),
+            **{
+                way: {str(t): share(drawn(run, sampler, t, length), tales) for t in TEMPERATURES}
+                for way, sampler in samplers.items()
+            },
+        },
+    }
+
+
+def carried(run: Run) -> Sampler:
+    """The same network, its state never reset: what it writes is not cut into windows."""
+    resolved = {**run.experiment.resolved, "objective": {"kind": "next_token"}}
+    objective = resolve_experiment(resolved).objective
+    return Sampler(objective, run.network, run.tokenizer.unwritable)
+
+
+def drawn(run: Run, sampler: Sampler, temperature: float, length: int) -> list[str]:
+    settings = replace(Sampling(), length=length, samples=ROWS, temperature=temperature)
+    return [record["text"] for record in sample_texts(sampler, run.tokenizer, settings, seed=1)]
+
+
+def share(texts: list[str], tales: Set[str]) -> float:
+    """How many of the words occur in the tales, as a share of all."""
+    return real_words("\n".join(texts), tales)["in_training"]
+
+
+def main(folders: list[str]) -> None:
+    start_tensorflow()
+    for folder in folders:
+        found = measure(Run(folder))
+        write_json(Path(folder) / "article.json", found)
+        bits = found["training_text"]["bits_per_character"]["total"]
+        print(f"{folder}: {bits:.4f} bits per character of the training text")
+        print(f"known words: {found['known_words']}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
