@@ -16,9 +16,7 @@ PARTS = ("train", "validation", "test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command_parser(
-        "score", "The bits of a passage or a part of the text under a run."
-    )
+    parser = command_parser("score", "The bits of a passage or a part of the text under a run.")
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--text", help="the passage")
