@@ -1,15 +1,16 @@
 """Fills the tables of README.md and of the pages under experiments/ from the results of runs.
 
     python experiments/table.py [FOLDER]   copies what FOLDER holds into experiments/results
-                                           first: metrics.json of runs, or the report.json and
-                                           the figures of a report; then writes every table
-                                           between its two marks
+                                           first: metrics.json (and article.json) of runs, or
+                                           the report.json and the figures of a report; then
+                                           writes every table between its two marks
 
 A test fails when a table differs from the results it stands for.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -256,6 +257,74 @@ def readings_table() -> str:
     return table(head, rows)
 
 
+AUTHOR = "the author's stored weights|2,420|0.0306|2.76 to 2.78||25%|57%|71%||"
+"""As measured on them; see the page."""
+
+
+def known_words(measured: dict[str, Any], way: str, temperature: str = "") -> str:
+    """Share of known words, and of how many where they are few; empty where it was not measured."""
+    found = measured["known_words"].get(way)
+    if found is None:
+        return ""
+    found = found[temperature] if temperature else found
+    few = f" of {found['words']}" if found["words"] < 1000 else ""
+    return f"{found['known']:.0%}{few}"
+
+
+def measured(name: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """metrics.json and article.json of a run, and updates, loss, bits on its training text and on
+    the tales held out."""
+    metrics, found = result(f"article/{name}"), result(f"article/{name}_measured")
+    training = metrics["training"]
+    figures = [f"{training['updates']:,}", f"{training['final_loss']:.4f}"]
+    train = found["training_text"]["bits_per_character"]["total"]
+    return metrics, found, [*figures, f"{train:.3f}", f"{bits(metrics):.3f}"]
+
+
+def exact_table() -> str:
+    """The article's 50 → 50 run repeated, and what is known of the author's own."""
+    rows = [AUTHOR.split("|")]
+    for path in sorted((RESULTS / "article").glob("50_to_50_125_units*_measured.json")):
+        name = path.stem.removesuffix("_measured")
+        _, found, figures = measured(name)
+        shares = [
+            known_words(found, way, temperature)
+            for way in ("fed_back", "fed_back_and_carried_on")
+            for temperature in ("0.8", "0.5")
+        ]
+        rows.append([f"`{name}`", *figures, known_words(found, "read_out"), *shares])
+    head = (
+        "run|updates|binary cross-entropy|bpc, training text|bpc, tales held out|"
+        "known words: read out|fed back at 0.8|at 0.5|fed back, state carried on, at 0.8|at 0.5"
+    )
+    return table(head, rows)
+
+
+def ablation_table() -> str:
+    """Read-out (columns), optimiser settings and target (rows)."""
+    rows = []
+    for batches, target in itertools.product(("large", "small"), ("next", "block")):
+        name = f"{batches}_batches_{target}"
+        metrics, found, figures = measured(name)
+        rows.append(
+            [
+                f"`{name}`",
+                "4,096 at 5e-4" if batches == "large" else "64 at 1e-3",
+                "one character on" if target == "next" else "the next block",
+                millions(metrics["training"]["characters"]),
+                *figures,
+                known_words(found, "read_out"),
+                known_words(found, "fed_back", "0.8"),
+            ]
+        )
+    head = (
+        "run|batch and learning rate|target|characters seen|updates|binary cross-entropy|"
+        "bpc, training text|bpc, tales held out|"
+        "known words: read out, not fed back|sampled at 0.8, fed back"
+    )
+    return table(head, rows)
+
+
 def sweep_table() -> str:
     rows = []
     for shift, predicted in PREDICTED.items():
@@ -390,6 +459,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts_precision": lambda: verdicts_table("precision"),
     "samples": samples_list,
     "readings": readings_table,
+    "exact": exact_table,
+    "ablation": ablation_table,
     "sweep": sweep_table,
     "positions": positions_table,
 }
@@ -425,6 +496,9 @@ def main(runs: str | None) -> None:
             copy = RESULTS / path.parent.relative_to(runs).with_suffix(".json")
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
+            if (path.parent / "article.json").exists():
+                copy = copy.with_name(f"{copy.stem}_measured.json")
+                copy.write_bytes((path.parent / "article.json").read_bytes())
         drawn = Path(runs) / "word_rare_pos_samples.json"
         if drawn.exists():
             records = [json.loads(line) for line in drawn.read_text("utf-8").splitlines()]

@@ -45,10 +45,10 @@ def measure(run: Run) -> dict[str, Any]:
         "training_text": score_part(run, "train"),
         "characters_written": length * ROWS,
         "known_words": {
-            "human": share(real, tales),
-            "read_out": share([guess["text"] for guess in guesses], tales),
+            "human": known(real, tales),
+            "read_out": known([guess["text"] for guess in guesses], tales),
             **{
-                way: {str(t): share(drawn(run, sampler, t, length), tales) for t in TEMPERATURES}
+                way: {str(t): known(drawn(run, sampler, t, length), tales) for t in TEMPERATURES}
                 for way, sampler in samplers.items()
             },
         },
@@ -67,9 +67,10 @@ def drawn(run: Run, sampler: Sampler, temperature: float, length: int) -> list[s
     return [record["text"] for record in sample_texts(sampler, run.tokenizer, settings, seed=1)]
 
 
-def share(texts: list[str], tales: Set[str]) -> float:
-    """How many of the words occur in the tales, as a share of all."""
-    return real_words("\n".join(texts), tales)["in_training"]
+def known(texts: list[str], tales: Set[str]) -> dict[str, float]:
+    """How many words there are, and the share of them that occurs in the tales."""
+    found = real_words("\n".join(texts), tales)
+    return {"words": found["words"], "known": found["in_training"]}
 
 
 def main(folders: list[str]) -> None:
