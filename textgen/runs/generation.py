@@ -143,7 +143,8 @@ def article_readout(
     """The most probable token at every position of a real text (teacher forcing).
 
     The output of the network is never fed back: what reads like a sample is a list of guesses, each
-    made with the true text before it in view. Our reading of how the article got its samples.
+    made with the true text before it in view. This is how the article got its samples, as its
+    author's own code shows (windows of the training text, one after another).
 
     Returns:
         One record per text: the real ``prompt``, and as ``text`` one guess per token of it.

@@ -1,8 +1,9 @@
 """One prediction for every token read: the next one, or the one s further on.
 
-``shifted`` with shift s reads x[t−s] last when it predicts x[t]. With s equal to the window this
-is the article's "50 in, the next 50 out", position by position without feedback; with s = 1 it is
-next-token prediction in windows that know nothing of each other.
+``shifted`` with shift s reads x[t−s] last when it predicts x[t]. With s equal to the window the
+target is the next window, position by position without feedback: the article's 10 → 10 run. With
+s = 1 it is next-token prediction in windows that know nothing of each other: what the article's
+50 → 50 and 30 → 30 runs were, as its author's code shows.
 """
 
 from __future__ import annotations
