@@ -211,7 +211,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
 
 
 def test_arms_on_other_text_or_another_split_are_refused_before_any_run(tmp_path, corpus_folder):
-    for setting in ("split.seed=5", 'corpus.keep="article"'):
+    for setting in ("split.seed=5", 'corpus.keep="article"', 'corpus.drop="x"'):
         text = BUDGET + CHAR + TWIN.replace("sampling.length=61", setting.replace('"', "'"))
         with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
             studies.load_study(write(tmp_path, corpus_folder, text))
