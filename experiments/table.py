@@ -262,13 +262,14 @@ AUTHOR = "the author's stored weights|2,420|0.0306|2.76 to 2.78||25%|57%|71%||"
 
 
 def known_words(measured: dict[str, Any], way: str, temperature: str = "") -> str:
-    """Share of known words, and of how many where they are few; empty where it was not measured."""
+    """Share of known words, that of words of two letters or more, and of how many words where they
+    are few; empty where it was not measured."""
     found = measured["known_words"].get(way)
     if found is None:
         return ""
     found = found[temperature] if temperature else found
     few = f" of {found['words']}" if found["words"] < 1000 else ""
-    return f"{found['known']:.0%}{few}"
+    return f"{found['known']:.0%}{few} ({found['longer_known']:.0%})"
 
 
 def measured(name: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:

@@ -18,7 +18,8 @@ from typing import Any
 
 from textgen.core import Sampling, resolve_experiment, start_tensorflow, write_json
 from textgen.data import load_text
-from textgen.evaluation import real_words, training_words
+from textgen.evaluation import training_words
+from textgen.evaluation.metrics.real_words import words
 from textgen.models import Sampler
 from textgen.runs import Run, score_part
 from textgen.runs.generation import article_readout, sample_texts
@@ -68,9 +69,16 @@ def drawn(run: Run, sampler: Sampler, temperature: float, length: int) -> list[s
 
 
 def known(texts: list[str], tales: Set[str]) -> dict[str, float]:
-    """How many words there are, and the share of them that occurs in the tales."""
-    found = real_words("\n".join(texts), tales)
-    return {"words": found["words"], "known": found["in_training"]}
+    """How many words there are and the share of them that occurs in the tales; the same without
+    words of one letter, of which a read-out has many and the tales have some ("t", "d")."""
+    found = words("\n".join(texts))
+    longer = [word for word in found if len(word) > 1]
+    return {
+        "words": len(found),
+        "known": sum(word in tales for word in found) / max(len(found), 1),
+        "longer_words": len(longer),
+        "longer_known": sum(word in tales for word in longer) / max(len(longer), 1),
+    }
 
 
 def main(folders: list[str]) -> None:
