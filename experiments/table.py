@@ -262,14 +262,14 @@ AUTHOR = "the author's stored weights|2,420|0.0306|2.76 to 2.78||25%|57%|71%||"
 
 
 def known_words(measured: dict[str, Any], way: str, temperature: str = "") -> str:
-    """Share of known words, that of words of two letters or more, and of how many words where they
-    are few; empty where it was not measured."""
+    """Share of known words among those of two letters or more, of how many where they are few, and
+    among all; empty where it was not measured."""
     found = measured["known_words"].get(way)
     if found is None:
         return ""
     found = found[temperature] if temperature else found
-    few = f" of {found['words']}" if found["words"] < 1000 else ""
-    return f"{found['known']:.0%}{few} ({found['longer_known']:.0%})"
+    few = f" of {found['longer_words']}" if found["longer_words"] < 1000 else ""
+    return f"{found['longer_known']:.0%}{few} ({found['known']:.0%})"
 
 
 def measured(name: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
@@ -283,10 +283,9 @@ def measured(name: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
 
 
 def exact_table() -> str:
-    """The article's 50 → 50 run repeated, and what is known of the author's own."""
+    """The article's runs repeated, as far as they were, and the author's own weights."""
     rows = [AUTHOR.split("|")]
-    for path in sorted((RESULTS / "article").glob("50_to_50_125_units*_measured.json")):
-        name = path.stem.removesuffix("_measured")
+    for name in ("50_to_50_125_units_batch_256", "10_to_10_short"):
         _, found, figures = measured(name)
         shares = [
             known_words(found, way, temperature)
