@@ -13,10 +13,10 @@ import pytest
 from conftest import write_experiment
 
 import textgen
+from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.runs import Run, finished
 from textgen.runs.scoring import SHOWN, Tokens, html_table, score_part
-from textgen.score import main
 
 OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
 TEXT = "The tide left a zymurgical ☃ bell."
@@ -143,12 +143,12 @@ def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
 
 def test_every_part_of_the_text_can_be_scored(trained, capsys):
     for part in ("validation", "test"):
-        assert main([str(trained.folder), "--part", part, "--json"]) == 0
+        assert cli.main(["score", str(trained.folder), "--part", part, "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         total = trained.metrics[part]["bits_per_character"]["total"]
         assert found["bits_per_character"]["total"] == pytest.approx(total)
         assert found["documents"] == trained.metrics["corpus"][part]["documents"]
-    assert main([str(trained.folder), "--part", "train"]) == 0
+    assert cli.main(["score", str(trained.folder), "--part", "train"]) == 0
     printed = capsys.readouterr().out
     found = score_part(trained, "train")
     assert found["characters"] == trained.metrics["corpus"]["train"]["characters"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
@@ -90,8 +90,8 @@ class CorpusOptions:
     strip: Strip | None = None
     drop: Annotated[str, Field(description="characters to leave out")] = ""
     replace: Annotated[
-        dict[Character, str], Field(description="what takes the place of some characters")
-    ] = field(default_factory=dict)
+        dict[Character, str] | None, Field(description="what takes the place of some characters")
+    ] = None
     share: Annotated[
         Fraction | None, Field(description="only the first documents, up to this share")
     ] = None

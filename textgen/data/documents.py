@@ -123,7 +123,7 @@ def changed_documents(documents: list[Document], options: CorpusOptions) -> list
     if options.share is not None:
         documents = first_documents(documents, options.share)
     kept = ARTICLE if options.keep == "article" else options.keep or ""
-    change = Change(tuple(options.replace.items()), options.drop, kept, bool(options.strip))
+    change = Change(tuple((options.replace or {}).items()), options.drop, kept, bool(options.strip))
     if change == Change():
         return documents
     return [
