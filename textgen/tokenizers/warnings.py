@@ -50,9 +50,9 @@ def _foreign(config: Words, language: Language) -> list[str]:
     tagger = model_language(model)
     if tagger == language.code:
         return []
+    other = "" if language.stated else f', or say that it is: language = "{tagger}"'
     text = "not recognised" if language.code == UNKNOWN else language.name
     return [
         f"The tagger {model} is for {language_name(tagger)}, the language of the text is {text}: "
-        "its tags mean little. Leave out tokenizer.rare_words.model, or say which language it is: "
-        f'language = "{tagger}".'
+        f"its tags mean little. Take a pipeline of that language or another policy{other}."
     ]
