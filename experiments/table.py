@@ -285,7 +285,7 @@ def measured(name: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
 def exact_table() -> str:
     """The article's runs repeated, as far as they were, and the author's own weights."""
     rows = [AUTHOR.split("|")]
-    for name in ("50_to_50_125_units_batch_256", "small_batches_next"):
+    for name in ("50_to_50_125_units_batch_256", "small_batches_next", "10_to_10_short"):
         _, found, figures = measured(name)
         shares = [
             known_words(found, way, temperature)
