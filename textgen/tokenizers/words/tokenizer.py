@@ -137,12 +137,12 @@ class WordTokenizer(Tokenizer):
         self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
         memory: bool = False,
     ) -> Rendered:  # fmt: skip
-        writer: Writer | ScoredWriter = Writer(
-            self.policy, fill, Random(seed), before, articles=self.language == "en"
-        )
+        random = Random(seed)
         if fill == "scored":
             earlier = self._placeholders(before) if memory else None
-            writer = ScoredWriter(self.policy, Random(seed), earlier)
+            writer = ScoredWriter(self.policy, random, earlier)
+        else:
+            writer = Writer(self.policy, fill, random, before, articles=self.language == "en")
         words = _Words(self.vocabulary, self.policy.first_word)
         for item in self.policy.decode([int(s) for s in tokens], writer.surface):
             if isinstance(item, Placeholder):
