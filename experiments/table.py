@@ -186,6 +186,30 @@ def reversal_table() -> str:
     return table(head, rows)
 
 
+def alone_table() -> str:
+    """Runs by their network alone, best first, and what they reach with a memory."""
+    found = [result(f"alone/{path.stem}") for path in (RESULTS / "alone").glob("*.json")]
+    rows = []
+    for m in sorted(found, key=bits):
+        training, both = m["training"], m["test"]["with_memory"]["bits_per_character"]
+        rows.append(
+            [
+                f"`python -m textgen.run experiments/{m['name']}.toml`",
+                *three(m["test"]),
+                format_number(both["total"]),
+                format_number(both["total"] - bits(m)),
+                millions(training["parameters"], 2),
+                f"{training['updates']:,}",
+                f"{training['preparation_seconds']:.0f} + {training['seconds']:.0f}",
+            ]
+        )
+    return table(
+        "command|model|+ spelling|= bpc, network alone|with memory|the memory's part|parameters|"
+        "updates|preparation + training, s",
+        rows,
+    )
+
+
 def ngram(name: str) -> dict[str, Any]:
     return result(f"ngrams/{name}")
 
@@ -445,6 +469,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),
     "arms": arms_table,
+    "alone": alone_table,
     "two_cores": lambda: two_cores_table("two_cores"),
     "hour": lambda: two_cores_table("hour"),
     "search_char": lambda: search_table("char"),
