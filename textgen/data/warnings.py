@@ -53,10 +53,7 @@ def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]
 
 
 def _tiny_parts(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
-    sizes = {
-        part: sum(d.characters for d in getattr(corpus, part))
-        for part in ("train", "validation", "test")
-    }
+    sizes = {part: sum(d.characters for d in getattr(corpus, part)) for part in SMALL}
     total = sum(sizes.values())
     for part, size in sizes.items():
         tiny = size < SMALL[part]

@@ -130,7 +130,7 @@ class MixtureSampler:
             return random.choice(len(shaped), rows, p=shaped)
 
         choose = choose or drawn
-        step, carry = _next_logits(self._objective, self._network), None
+        step = _next_logits(self._objective, self._network)
         carry = self._objective.begin(self._network, len(forced))
         tokens, choices = np.zeros((2, *forced.shape), dtype=np.int32)
         groups = [(MemoryState(self._memory), np.arange(len(forced)))]

@@ -117,8 +117,10 @@ class Dropped(FittedPolicy):
         return ""  # the model writes text without gaps
 
     def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
-        gap, before = "", copy.deepcopy(earlier)  # as it will be after those before in the gap
+        gap, before = "", earlier
         while random.random() < self.missing:
+            if before is earlier:  # as it will be after those before in the gap
+                before = copy.deepcopy(earlier)
             space = " " * (random.random() < self.spaced)
             word = scored_word(self.speller, NAME, random, before)
             if before is not None:
