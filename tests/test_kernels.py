@@ -88,7 +88,16 @@ def test_a_kernel_can_be_asked_for(work):
 
 
 def test_bfloat16_needs_a_processor_that_has_it(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
     monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : fpu avx2")
     assert kernels.candidates(LSTM.kernels) == ["fused", "unrolled"]
     monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : fpu amx_bf16")
     assert kernels.candidates(LSTM.kernels) == list(LSTM.kernels)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX")
+    assert kernels.candidates(LSTM.kernels) == list(LSTM.kernels)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")  # oneDNN aborts where it is asked for more
+    assert kernels.candidates(LSTM.kernels) == ["fused", "unrolled"]
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX2 --xla_cpu_enable_fast_math=false")
+    assert kernels.candidates(LSTM.kernels) == ["fused", "unrolled"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
+
+BFLOAT16 = ("amx_bf16", "avx512_bf16")
+"""Processor features without which bfloat16 is emulated."""
 
 
 def cores() -> int:
@@ -15,7 +19,30 @@ def cores() -> int:
 
 
 def processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
+    """Its name, and the instructions that this process is limited to, if it is."""
+    lines = _information().splitlines()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    limit = instruction_limit()
+    return next(names, platform.processor()) + (f", limited to {limit}" if limit else "")
+
+
+def has_bfloat16() -> bool:
+    """Whether this process has instructions for bfloat16: the processor's own, unless oneDNN,
+    which aborts where it is asked for more than it may use, or XLA is limited to lesser ones."""
+    limit = instruction_limit()
+    allowed = not limit or any(name in limit for name in ("BF16", "AMX", "FP16"))
+    return allowed and not {*BFLOAT16}.isdisjoint(_information().split())
+
+
+def instruction_limit() -> str:
+    """The instructions that oneDNN (``ONEDNN_MAX_CPU_ISA``) or else XLA (``--xla_cpu_max_isa`` in
+    ``XLA_FLAGS``) is limited to by the environment, such as ``"AVX2"``; empty if they are not."""
+    flags = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
+    limits = os.environ.get("ONEDNN_MAX_CPU_ISA", ""), flags[1] if flags else ""
+    named = (limit.upper() for limit in limits)
+    return next((limit for limit in named if limit not in ("", "ALL", "DEFAULT")), "")
+
+
+def _information() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -20,6 +20,7 @@ from textgen.core import (
     TextgenError,
     Training,
     cache_folder,
+    has_bfloat16,
     processor,
     write_file,
 )
@@ -29,8 +30,6 @@ from textgen.training.loop import Engine, compiled, dataset, time_updates, updat
 LONG_SECONDS, LONG_UPDATES = 60, 2000
 """Trainings below this take the first kernel: timing all would cost more than it gains."""
 ROUNDS, SECONDS, CALLS, UPDATES_PER_CALL = 2, 0.6, 2, 2
-BFLOAT16 = ("amx_bf16", "avx512_bf16")
-"""Processor features without which bfloat16 is emulated."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,8 @@ def _check_known(kernel: str, network: Any) -> None:
 
 
 def candidates(kernels: Sequence[str]) -> list[str]:
-    """Those of some kernels that this processor has instructions for."""
-    information = Path("/proc/cpuinfo")
-    flags = information.read_text(encoding="utf-8").split() if information.exists() else []
-    able = not {*BFLOAT16}.isdisjoint(flags)
+    """Those of some kernels that this process has instructions for."""
+    able = has_bfloat16()
     return [name for name in kernels if able or "bfloat16" not in name]
 
 
