@@ -145,10 +145,10 @@ def check_backbone(config: Any) -> None:
     np.testing.assert_allclose(np.concatenate([first, second], 1), whole, atol=1e-4)
     for a, b in zip(tf.nest.flatten(end), tf.nest.flatten(last), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
-    state, writer = begin, network.writer(2)
+    state = begin
     for place in range(8):
-        features, state = writer.features(tokens[:, place : place + 1], state)
-        np.testing.assert_allclose(writer.output_layer(features[:, 0]), whole[:, place], atol=1e-4)
+        features, state = network.features(tokens[:, place : place + 1], state)
+        np.testing.assert_allclose(network.output_layer(features[:, 0]), whole[:, place], atol=1e-4)
     other = tokens.copy()
     other[:, 6:] = (other[:, 6:] + 1) % SIZE
     np.testing.assert_allclose(network(other, begin)[0][:, :6], whole[:, :6], atol=1e-5)

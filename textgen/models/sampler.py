@@ -15,7 +15,7 @@ CHUNK = 128
 SHORT = 2048
 """Up to so many tokens a row, a loop is not compiled: that would take longer than it saves."""
 FEW_ROWS = 4
-"""Up to so many rows, threads share the columns of a product; beyond, the rows keep them busy."""
+"""Up to so many rows, a two-level output is drawn level by level; beyond, some row needs both."""
 LARGEST_NUCLEUS = 512
 """top-p looks at this many of the most probable tokens; the vocabulary is never sorted whole."""
 FREE = -1
@@ -95,15 +95,12 @@ class Sampler:
     ) -> Callable[..., Any]:
         import tensorflow as tf
 
-        objective, unwritable = self._objective, self._unwritable
+        objective, network, unwritable = self._objective, self._network, self._unwritable
+        output = network.output_layer
         by_level = batch <= FEW_ROWS and not top_k and not nucleus
-        threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
 
         @tf.function(jit_compile=compiled, autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
-            network = self._network.writer(threads if batch <= FEW_ROWS else 1)
-            output = network.output_layer
-
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 features, carry = objective.next_features(network, carry)
                 noise_seed = tf.stack([seed[0], seed[1] + i])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -35,10 +34,3 @@ class SequenceToSequence(keras.Model):
 
     def initial_state(self, batch: int) -> State:
         return self.encoder.initial_state(batch)
-
-    def writer(self, threads: int) -> Any:
-        """Both, the decoder one token at a time."""
-        decoder = self.decoder.writer(threads)
-        return SimpleNamespace(
-            encoder=self.encoder, decoder=decoder, output_layer=decoder.output_layer
-        )

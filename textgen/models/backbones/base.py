@@ -56,15 +56,6 @@ class Network(Protocol):
         """(B, n) float32: what an encoder hands to a decoder that reads vectors."""
         ...
 
-    def writer(self, threads: int) -> Any:
-        """The same network for one token at a time: something with ``features`` and
-        ``output_layer``, to be made in the graph that calls it.
-
-        Args:
-            threads: that may share the work of few rows.
-        """
-        ...
-
 
 class BackboneConfig(Protocol):
     """The settings of a backbone."""

@@ -90,10 +90,6 @@ class Recurrent:
 
         return keras.layers.Dropout
 
-    def writer(self, network: Any, threads: int) -> Any:
-        """The network one token at a time; see :class:`textgen.models.backbones.base.Network`."""
-        return network
-
     @property
     def embedding_width(self) -> int | None:
         return self.embedding_size if self.input == "embedding" else None

@@ -139,9 +139,6 @@ class RecurrentStack(keras.Model):
         """The output of the last layer at the last position."""
         return state[-1][0]
 
-    def writer(self, threads: int) -> Any:
-        return self.config.writer(self, threads)
-
 
 def _maybe(layer: Any, x: Any, training: bool) -> Any:
     return x if layer is None else layer(x, training=training)

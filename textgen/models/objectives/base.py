@@ -53,7 +53,7 @@ class Objective(Protocol):
 
     def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
         """What the output layer reads for the next token, (B, n), and the carry with what was
-        computed; ``network`` may be its ``writer``."""
+        computed."""
         ...
 
     def append(self, carry: Any, tokens: Any) -> Any:

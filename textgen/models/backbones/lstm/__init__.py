@@ -1,5 +1,5 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997): the default backbone, with kernels of its
-own for training on a CPU and for writing one token at a time."""
+own for training on a CPU."""
 
 from __future__ import annotations
 
@@ -47,8 +47,3 @@ class LSTM(Recurrent):
         from textgen.models.dropout import HashedDropout
 
         return HashedDropout
-
-    def writer(self, network: Any, threads: int) -> Any:
-        from textgen.models.backbones.lstm.stepping import Step
-
-        return Step(network, threads)
