@@ -153,4 +153,6 @@ def test_every_part_of_the_text_can_be_scored(trained, capsys):
     found = score_part(trained, "train")
     assert found["characters"] == trained.metrics["corpus"]["train"]["characters"]
     assert f"= {found['bits_per_character']['total']:.4f} bits per character" in printed
+    remembered = found["with_memory"]["bits_per_character"]["total"]
+    assert f"with a memory of each document: {remembered:.4f}" in printed
     assert "not a figure for text it has not seen" in printed

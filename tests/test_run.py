@@ -102,6 +102,9 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     article = textgen("generate", folder, "--method", "article", "--prompt", "The tide watched")
     assert len(article.out.rstrip("\n")) == len("The tide watched")
 
+    both = textgen("generate", folder, "--method", "article", "--memory", "--prompt", "The tide")
+    assert (both.code, "found:    --method article" in both.err) == (2, True)
+
     unknown = textgen("generate", folder, "--prompt", "The ☃ tide")
     assert unknown.code == 2
     assert "'☃' (U+2603)" in unknown.err

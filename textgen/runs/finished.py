@@ -219,6 +219,11 @@ class Run:
         if method == "sample":
             sampler = self.mixture_sampler if memory else self.sampler
             return sample_texts(sampler, self.tokenizer, settings, seed)
+        if memory:
+            raise TextgenError(
+                "--memory", found="--method article, whose guesses are the network's alone",
+                expected="--method sample", hint="leave out one of the two",
+            )  # fmt: skip
         if not len(tokens):
             raise TextgenError(
                 "--prompt",
@@ -226,7 +231,7 @@ class Run:
                 expected="the real text that --method article reads",
                 hint='give some, e.g. --prompt "The tide was out."',
             )
-        return article_readout(self.sampler, self.tokenizer, [prompt])
+        return article_readout(self.sampler, self.tokenizer, [prompt], fill, seed)
 
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
         """Bits of every token of some documents under the network alone, and, in ``remembered``,

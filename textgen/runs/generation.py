@@ -138,13 +138,20 @@ def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
 
 
 def article_readout(
-    sampler: Sampler, tokenizer: Tokenizer, texts: Sequence[str]
+    sampler: Sampler,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    fill: str = "scored",
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """The most probable token at every position of a real text (teacher forcing).
 
     The output of the network is never fed back: what reads like a sample is a list of guesses, each
     made with the true text before it in view. This is how the article got its samples, as its
     author's own code shows (windows of the training text, one after another).
+
+    Args:
+        fill, seed: how placeholders among the guesses are filled.
 
     Returns:
         One record per text: the real ``prompt``, and as ``text`` one guess per token of it.
@@ -155,6 +162,10 @@ def article_readout(
         row[: len(tokens)] = tokens
     _, choices = sampler.draw(forced, temperature=0.0)
     return [
-        {"prompt": text, "text": tokenizer.render(row[: len(tokens)]).text, "method": "article"}
+        {
+            "prompt": text,
+            "text": tokenizer.render(row[: len(tokens)], fill=fill, seed=seed).text,
+            "method": "article",
+        }
         for text, row, tokens in zip(texts, choices, encoded, strict=True)
     ]

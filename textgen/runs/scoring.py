@@ -122,6 +122,9 @@ def print_part(found: dict[str, Any]) -> None:
         f"{text}: model {bits['model']:.4f} + spelling {bits['spelling']:.4f} = "
         f"{bits['total']:.4f} bits per character"
     )
+    if found["with_memory"]:
+        total = found["with_memory"]["bits_per_character"]["total"]
+        print(f"with a memory of each document: {total:.4f}")
     if found["part"] == "train":
         print("the network was trained on this text: not a figure for text it has not seen")
 
