@@ -461,7 +461,50 @@ def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
     return table(head, rows)
 
 
+def tiny_shakespeare_table() -> str:
+    """nanoGPT's recipe and the arms on the held-out tenth of tiny Shakespeare, best first."""
+    rows, recipe = [], RESULTS.parent / "benchmarks" / "nanogpt_cpu.json"
+    for found in json.loads(recipe.read_text(encoding="utf-8")):
+        asked = "iterations" if found["asked"]["iterations"] else "seconds"
+        trained = f"{found['iterations']:,} iterations, {found['seconds']:.0f} s"
+        command = f"nanogpt_cpu.py INPUT --{asked} {found['asked'][asked]:.0f}"
+        for way in ("strided", "side_by_side"):
+            nats = found[way]["nats_per_character"]
+            shown = [f"**{nats:.4f}**", f"{found[way]['bits_per_character']:.3f}", "", "", ""]
+            trained_on = f"{trained}, {found['threads']} thread{'s' * (found['threads'] > 1)}"
+            rows.append((nats, [f"`{command}`, {way.replace('_', ' ')}", trained_on, *shown]))
+    for level in ("char", "subword", "word"):
+        m = result(f"benchmarks/tiny_shakespeare_{level}")
+        alone, both = m["test"]["published"]["alone"], m["test"]["published"]["with_memory"]
+        nats, bits_, token, word = (
+            alone[f"{unit}"]["as_published"]
+            for unit in (
+                "nats_per_character", "bits_per_character", "perplexity_per_token",
+                "perplexity_per_word",
+            )
+        )  # fmt: skip
+        training = m["training"]
+        seconds = training["preparation_seconds"] + training["seconds"]
+        rows.append(
+            (
+                nats,
+                [
+                    f"`{m['name']}`",
+                    f"{training['updates']:,} updates, {seconds:.0f} s, 2 threads",
+                    f"**{nats:.4f}**",
+                    f"{bits_:.3f}",
+                    f"{token:.1f}",
+                    f"{word:,.0f}",
+                    f"{both['nats_per_character']['as_published']:.4f}",
+                ],
+            )
+        )
+    head = "model|training|nats|bits|perplexity per token|perplexity per word|nats, with memory"
+    return table(head, [row for _, row in sorted(rows)])
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "tiny_shakespeare": tiny_shakespeare_table,
     "study": lambda: study_table("study"),
     "verdicts": lambda: verdicts_table("study"),
     "verdicts_main": lambda: verdicts_table("study", MAIN),

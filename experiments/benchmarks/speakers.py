@@ -1,0 +1,40 @@
+"""What the names of the speakers cost in tiny Shakespeare, and what everything else does.
+
+python experiments/benchmarks/speakers.py tiny_shakespeare/input.txt RUN …
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import textgen
+
+NAME = re.compile(r"(?m)^[A-Z][A-Za-z ]+:\n")
+"""A line that says who speaks."""
+
+
+def main(path: str, *runs: str) -> None:
+    text = Path(path).read_text(encoding="utf-8")
+    held_out = text[int(0.9 * len(text)) :]
+    names = np.zeros(len(held_out), dtype=bool)
+    for found in NAME.finditer(held_out):
+        names[slice(*found.span())] = True
+    for folder in runs:
+        documents = textgen.load_run(folder).token_bits
+        both = [d.remembered for d in documents if d.remembered is not None]
+        alone, memory = (
+            np.concatenate([d.per_character()[:-1] for d in ds]) for ds in (documents, both)
+        )
+        for what, where in (("names of speakers", names), ("all else", ~names)):
+            bits = (
+                f"{alone[where].mean():.3f} bits each alone, {memory[where].mean():.3f} with memory"
+            )
+            print(f"{folder}, {what}: {where.sum():,} characters, {bits}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
