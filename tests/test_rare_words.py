@@ -253,6 +253,19 @@ def test_a_space_that_ends_a_prompt_is_not_written_twice():
     assert rendered.filled == ((4, 9, "unk"),)
 
 
+def test_invented_words_are_those_of_one_text():
+    """The same rare word at the same place of two texts is filled in anew; a longer one goes on."""
+    tokenizer = Words(Unk()).fit([TEXT + RARE], [], 1)
+    texts = [" The owl" * 40, " He owl" * 40, " The owl" * 50]
+    found = [_render(tokenizer, tokenizer.encode(text).tokens, "", Sampling(), 1) for text in texts]
+    first, other, longer = (
+        [text.text[start:end] for start, end, _ in text.filled] for text in found
+    )
+    assert len(first) > 30
+    assert first != other
+    assert longer[: len(first)] == first
+
+
 def test_written_out_words_are_marked_too_and_left_as_they_are():
     tokenizer = Words(Spell()).fit([TEXT + RARE], [], 1)
     assert tokenizer.render(tokenizer.encode(". owl a owl").tokens).text == ". owl a owl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from textgen.evaluation import MixtureSampler
 from textgen.models import FREE, Sampler
 from textgen.tokenizers import Rendered, Tokenizer
 
+SEEDING = 32
+"""So many first tokens: a text that goes on longer begins as it did."""
 MARGIN = 1.1
 """So many more tokens are drawn than the average length of a token calls for."""
 
@@ -94,7 +97,12 @@ def sample_texts(
 def _render(
     tokenizer: Tokenizer, tokens: np.ndarray, prompt: str, settings: Sampling, seed: int
 ) -> Rendered:
-    """The text that follows a prompt; a space that ends the prompt is not repeated."""
+    """The text that follows a prompt; a space that ends the prompt is not repeated.
+
+    What fills placeholders depends on the first tokens too, so that texts of other temperatures or
+    models do not share their invented words.
+    """
+    seed = seed << 32 | zlib.crc32(tokens[:SEEDING].tobytes())
     found = tokenizer.render(
         tokens, before=prompt, fill=settings.fill, seed=seed, memory=settings.memory
     )
