@@ -11,7 +11,9 @@ from textgen.core.errors import TextgenError
 from textgen.evaluation.likelihood import rows_at_once, score_step, token_bits
 from textgen.evaluation.mixture import Stepper
 from textgen.models import output
+from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.networks import set_output_bias
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.training.step import Trainer
@@ -200,3 +202,30 @@ def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
         found.append(tape.gradient(loss, values))
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, atol=0.02 * float(tf.reduce_max(tf.abs(b))))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{}, EMBEDDED, {**TIED, "adaptive_softmax": False}, ADAPTIVE, TIED],
+    ids=["full", "embedding", "tied", "two levels", "two levels, tied"],
+)
+@pytest.mark.parametrize("objective", [NextToken(window=6), EncoderDecoder(read=4, write=6)])
+def test_an_output_can_start_at_the_frequencies_of_the_tokens(objective, model):
+    network = objective.build(LSTM(units=(7,), **model), SIZE)
+    counts = np.random.default_rng(0).integers(0, 1000, SIZE) * np.arange(SIZE)
+    set_output_bias(network, counts)
+    layer, expected = network.output_layer, np.log((counts + 0.5) / (counts + 0.5).sum())
+    nothing = np.zeros((SIZE, 7), dtype=np.float32)
+    logits = tf.nn.log_softmax(layer(nothing))
+    np.testing.assert_allclose(logits, np.tile(expected, (SIZE, 1)), atol=1e-5)
+    if layer.adaptive:
+        nats = layer.nats(nothing[None], np.arange(SIZE, dtype=np.int32)[None], SIZE)
+        np.testing.assert_allclose(nats[0], -expected, atol=1e-5)
+
+
+def test_an_output_that_is_told_nothing_starts_level():
+    network = NextToken(window=6).build(LSTM(units=(7,), frequency_bias=False, **ADAPTIVE), SIZE)
+    before = network.get_weights()
+    set_output_bias(network, np.arange(SIZE))
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

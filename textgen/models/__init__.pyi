@@ -6,6 +6,7 @@ from .batches import Windows as Windows
 from .footprint import check_memory as check_memory
 from .networks import restarted as restarted
 from .networks import set_embedding as set_embedding
+from .networks import set_output_bias as set_output_bias
 from .objectives.base import Objective as Objective
 from .output import cross_entropy as cross_entropy
 from .sampler import FREE as FREE

@@ -1,4 +1,4 @@
-"""What is done with any network: its state begun anew, its embedding set."""
+"""What is done with any network: its state begun anew, its embedding and its output's bias set."""
 
 from __future__ import annotations
 
@@ -47,3 +47,18 @@ def set_embedding(network: Any, matrix: np.ndarray | None, frozen: bool) -> None
         if matrix is not None:
             layer.embeddings.assign(matrix)
         layer.trainable = not frozen
+
+
+def set_output_bias(network: Any, counts: np.ndarray) -> None:
+    """Have a network expect every token as often as it was counted, before it has learnt anything.
+
+    Args:
+        network: as an objective has built it; without ``frequency_bias`` in its settings it is left
+            as it is.
+        counts: (V,) of the tokens. Each counts half an occurrence more (Krichevsky & Trofimov
+            1981), so that none is impossible.
+    """
+    settings = (getattr(part, "config", None) for part in network.parts())
+    if any(getattr(each, "frequency_bias", False) for each in settings):
+        smoothed = counts + 0.5
+        network.output_layer.start_at(np.log(smoothed / smoothed.sum()))

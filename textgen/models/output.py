@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from textgen.models.backbones.recurrent import Adaptive
@@ -37,11 +38,18 @@ class Softmax(keras.layers.Layer):
         if embedding is None:
             self.dense = keras.layers.Dense(size, name="logits")
             self.dense.build((None, None, width))
+        else:
+            self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
         self.built = True
 
     def call(self, features: Any) -> Any:
-        return self._tied(features) if self.dense is None else self.dense(features)
+        return self.dense(features) if self.dense is not None else self._tied(features) + self.bias
+
+    def start_at(self, logits: np.ndarray) -> None:
+        """Have the bias give these logits, (V,) float, before any feature counts."""
+        bias = self.bias if self.dense is None else self.dense.bias
+        bias.assign(logits - logits.mean())
 
 
 class AdaptiveSoftmax(keras.layers.Layer):
@@ -68,6 +76,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
         self.vectors = embedding and (lambda: embedding.embeddings)
         if embedding is not None:
             self.beyond = keras.layers.Dense(1, name="beyond")  # the logit of the tail as a whole
+            self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
             made = {self.beyond: width}
         else:
             self.head = keras.layers.Dense(settings.head + 1, name="head")
@@ -85,7 +94,8 @@ class AdaptiveSoftmax(keras.layers.Layer):
     def call(self, features: Any) -> Any:
         """(…, n) float32 → log-probabilities (…, V)."""
         if self._tied:
-            frequent, tail = keras.ops.split(self._tied(features), [self.head_size], axis=-1)
+            logits = self._tied(features) + self.bias
+            frequent, tail = keras.ops.split(logits, [self.head_size], axis=-1)
             head = keras.ops.concatenate([frequent, self.beyond(features)], axis=-1)
         else:
             head, tail = self.head(features), self.tail(self.tail_projection(features))
@@ -98,7 +108,9 @@ class AdaptiveSoftmax(keras.layers.Layer):
             return self.head.kernel, self.head.bias
         frequent = tf.transpose(self.vectors()[: self.head_size])
         kernel = tf.concat([frequent, self.beyond.kernel], axis=1)
-        return kernel, tf.concat([tf.zeros([self.head_size]), self.beyond.bias], axis=0)
+        return kernel, tf.concat(
+            [tf.convert_to_tensor(self.bias)[: self.head_size], self.beyond.bias], axis=0
+        )
 
     def head_logits(self, features: Any, low: bool = False) -> Any:
         """Features (N, n) → (N, head + 1); ``low``: products in bfloat16."""
@@ -110,7 +122,19 @@ class AdaptiveSoftmax(keras.layers.Layer):
             narrow = self.tail_projection(features)
             return _product(narrow, self.tail.kernel, self.tail.bias, low)
         kernel = tf.transpose(self.vectors()[self.head_size :])
-        return _product(features, kernel, tf.zeros([kernel.shape[1]]), low)
+        return _product(features, kernel, tf.convert_to_tensor(self.bias)[self.head_size :], low)
+
+    def start_at(self, logits: np.ndarray) -> None:
+        """Have the biases give these logits, (V,) float, before any feature counts."""
+        frequent, rare = np.split(logits, [self.head_size])
+        head = np.append(frequent, np.logaddexp.reduce(rare))
+        head, tail = head - head.mean(), rare - rare.mean()
+        if self.vectors:
+            self.bias.assign(np.append(head[:-1], tail))
+            self.beyond.bias.assign(head[-1:])
+        else:
+            self.head.bias.assign(head)
+            self.tail.bias.assign(tail)
 
     @property
     def tail_size(self) -> int:

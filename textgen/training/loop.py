@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core import Experiment, TextgenError, Training, keep_freed_memory
-from textgen.models import Objective, Windows, check_memory, set_embedding
+from textgen.models import Objective, Windows, check_memory, set_embedding, set_output_bias
 from textgen.tokenizers import EncodedDocument
 from textgen.training.checkpoint import load_checkpoint
 from textgen.training.optimizer import Schedule, optimizer_of
@@ -132,6 +132,7 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     keras.utils.set_random_seed(experiment.seed)
     network = objective.build(backbone, size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
+    set_output_bias(network, prepared.counts)
     return network
 
 

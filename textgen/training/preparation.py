@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from textgen.core import Experiment, TextgenError, Training, seconds_saved
 from textgen.data import Corpus
 from textgen.embeddings import Vectors
-from textgen.tokenizers import EncodedDocument, Tokenizer, encode_training, fit_tokenizer
+from textgen.tokenizers import BOUNDARY, EncodedDocument, Tokenizer, encode_training, fit_tokenizer
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,14 @@ class Prepared:
         tokenizer: the fitted tokenizer.
         encoded: the training and the validation documents.
         vectors: what the embedding layer starts from.
+        counts: (V,) int64 occurrences of every token in the text that the tokenizer was fitted on.
         seconds: what all this took, or once took where a cache saved it.
     """
 
     tokenizer: Tokenizer
     encoded: tuple[Sequence[EncodedDocument], list[EncodedDocument]]
     vectors: Vectors
+    counts: np.ndarray
     seconds: float
 
     @property
@@ -61,8 +65,12 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         if not partly or d.name in fitted_on
     ]
     vectors = experiment.embedding.vectors(tokenizer.names, tokens, width or 0, experiment.seed)
+    counts = np.zeros(tokenizer.size, dtype=np.int64)
+    counts[BOUNDARY] = len(tokens)  # every document's end
+    for each in tokens:
+        counts += np.bincount(each, minlength=tokenizer.size)
     seconds = time.perf_counter() - start + seconds_saved() - cached
-    return Prepared(tokenizer, encoded, vectors, seconds)
+    return Prepared(tokenizer, encoded, vectors, counts, seconds)
 
 
 def subtract_preparation_time(settings: Training, preparation: float) -> Training:

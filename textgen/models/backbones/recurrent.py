@@ -46,6 +46,8 @@ class Recurrent:
         tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
         adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
             hardly larger than its head has a plain softmax all the same.
+        frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
+            that the first updates need not learn them; false: at zero.
 
     Raises:
         ValueError: an output tied to an embedding that is not there, or that has a projection of
@@ -62,6 +64,7 @@ class Recurrent:
     projection: Count | Literal["vocabulary", False] = False
     tied_output: bool = False
     adaptive_softmax: Adaptive | Literal[False] = False
+    frequency_bias: bool = True
 
     gates: ClassVar[int]
     """Products of matrices a unit."""
@@ -144,7 +147,8 @@ class Recurrent:
             head, tail = adaptive.head, size - adaptive.head
             row = head + 1 + tail // 4
             narrow = (below + tail) * adaptive.tail_size + tail
-            weights += width + 1 if self.tied_output else (below + 1) * (head + 1) + narrow
-        elif not self.tied_output:
-            weights += (below + 1) * size
+            tied = width + 1 + size
+            weights += tied if self.tied_output else (below + 1) * (head + 1) + narrow
+        else:
+            weights += size if self.tied_output else (below + 1) * size
         return weights, targets * (3 * row + one_hot * size)
