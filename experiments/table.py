@@ -37,6 +37,7 @@ ARMS = (
 MAIN = "word_rare_unk subword_bpe word_count_5 word_rare_pos word_rare_drop word_fasttext".split()
 """The arms whose contrasts the README shows."""
 COUNTS = (1, 2, 3, 5, 10)
+LANGUAGES = "basque cherokee estonian gujarati swahili ukrainian japanese".split()
 SETTINGS = ("100_units_50", "125_units_30", "150_units_50", "100_units_10")
 
 
@@ -461,6 +462,35 @@ def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
     return table(head, rows)
 
 
+def languages_table() -> str:
+    """Bits per character of languages (rows) by level (columns), and what the same books cost."""
+    rows = []
+    for language in LANGUAGES:
+        found = [result(f"languages/{language}_{level}") for level in ("char", "subword", "word")]
+        alone, words = [bits(m) for m in found], found[2]["test"]
+        both = [m["test"]["with_memory"]["bits_per_character"]["total"] for m in found]
+        best = min(alone)
+        published = found[alone.index(best)]["test"]["published"]["alone"]
+        kilobits = best * (words["characters"] + words["documents"]) / 1000
+        rows.append(
+            [
+                language.capitalize(),
+                f"{words['characters']:,}",
+                *(f"**{b:.3f}**" if b == best else format_number(b) for b in alone),
+                *map(format_number, both),
+                f"{words['replacement_rate']:.1%}",
+                format_number(published["bits_per_byte"]["as_published"]),
+                f"{kilobits:,.0f}",
+            ]
+        )
+    head = (
+        "language|test characters|characters|subwords|words|characters, with memory|"
+        "subwords, with memory|words, with memory|words replaced|best, bits per byte|"
+        "best, kilobits"
+    )
+    return table(head, rows)
+
+
 def tiny_shakespeare_table() -> str:
     """nanoGPT's recipe and the arms on the held-out tenth of tiny Shakespeare, best first."""
     rows, recipe = [], RESULTS.parent / "benchmarks" / "nanogpt_cpu.json"
@@ -505,6 +535,7 @@ def tiny_shakespeare_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "tiny_shakespeare": tiny_shakespeare_table,
+    "languages": languages_table,
     "study": lambda: study_table("study"),
     "verdicts": lambda: verdicts_table("study"),
     "verdicts_main": lambda: verdicts_table("study", MAIN),
