@@ -206,7 +206,12 @@ class Run:
             TextgenError: a prompt with unknown characters, a setting out of range, or a memory
                 that the run does not have.
         """
-        from textgen.runs.generation import article_readout, encode_prompt, sample_texts
+        from textgen.runs.generation import (
+            article_readout,
+            check_article,
+            encode_prompt,
+            sample_texts,
+        )
 
         given = {"prompts": [prompt], "length": length, "samples": samples, "fill": fill}
         given |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "memory": memory}
@@ -219,18 +224,7 @@ class Run:
         if method == "sample":
             sampler = self.mixture_sampler if memory else self.sampler
             return sample_texts(sampler, self.tokenizer, settings, seed)
-        if memory:
-            raise TextgenError(
-                "--memory", found="--method article, whose guesses are the network's alone",
-                expected="--method sample", hint="leave out one of the two",
-            )  # fmt: skip
-        if not len(tokens):
-            raise TextgenError(
-                "--prompt",
-                found=f"{prompt!r}, which is no token of this run" if prompt else "nothing",
-                expected="the real text that --method article reads",
-                hint='give some, e.g. --prompt "The tide was out."',
-            )
+        check_article(prompt, tokens, memory)
         return article_readout(self.sampler, self.tokenizer, [prompt], fill, seed)
 
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:

@@ -145,6 +145,26 @@ def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
     return "".join([*parts, text[end:]])
 
 
+def check_article(prompt: str, tokens: np.ndarray, memory: bool) -> None:
+    """Raises:
+    TextgenError: nothing to read out, or a memory, which the article's read-out has not.
+    """
+    if memory:
+        raise TextgenError(
+            "--memory",
+            found="--method article, whose guesses are the network's alone",
+            expected="--method sample",
+            hint="leave out one of the two",
+        )
+    if not len(tokens):
+        raise TextgenError(
+            "--prompt",
+            found=f"{prompt!r}, which is no token of this run" if prompt else "nothing",
+            expected="the real text that --method article reads",
+            hint='give some, e.g. --prompt "The tide was out."',
+        )
+
+
 def article_readout(
     sampler: Sampler,
     tokenizer: Tokenizer,
