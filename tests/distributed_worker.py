@@ -26,7 +26,7 @@ def train(strategy: str, folder: Path, stop) -> None:
     import keras
     import numpy as np
 
-    from textgen.models.backbones.recurrent import Adaptive
+    from textgen.models.backbones.stacked import Adaptive
     from textgen.models.objectives.stepwise import NextToken
     from textgen.tokenizers.characters import Characters
     from textgen.training import loop, start_strategy

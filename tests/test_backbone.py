@@ -8,7 +8,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.backbones.stacked import Adaptive
 from textgen.models.footprint import _free_memory, check_memory, memory_needed
 from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder

@@ -12,7 +12,7 @@ from textgen.evaluation.likelihood import rows_at_once, score_step, token_bits
 from textgen.evaluation.mixture import Stepper
 from textgen.models import output
 from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_output_bias
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted

@@ -6,7 +6,7 @@ from conftest import tiny_model
 
 from textgen.evaluation.mixture import Stepper
 from textgen.models import sampler as sampling
-from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.backbones.stacked import Adaptive
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.models.sampler import FREE, Sampler

@@ -18,7 +18,7 @@ from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted

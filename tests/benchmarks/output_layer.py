@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 from timing import Target, Worker, divided, row, serve, show
 
-from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.backbones.stacked import Adaptive
 
 SIZE, BATCH, WINDOW = 20_000, 16, 32
 UPDATES, THREADS = 10, 2

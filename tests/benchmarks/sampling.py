@@ -32,7 +32,7 @@ WANTED = {
 
 def backbone(size: int, output: str) -> Any:
     from textgen.models.backbones.lstm import LSTM
-    from textgen.models.backbones.recurrent import Adaptive
+    from textgen.models.backbones.stacked import Adaptive
 
     width = 64 if size < 1000 else 128
     levels = Adaptive() if output == "adaptive" else False

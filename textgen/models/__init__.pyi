@@ -1,7 +1,7 @@
 from .backbones.base import BackboneConfig as BackboneConfig
 from .backbones.lstm import LSTM as LSTM
-from .backbones.recurrent import Adaptive as Adaptive
 from .backbones.recurrent import Recurrent as Recurrent
+from .backbones.stacked import Adaptive as Adaptive
 from .batches import Windows as Windows
 from .footprint import check_memory as check_memory
 from .networks import restarted as restarted

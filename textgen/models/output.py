@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones.recurrent import Adaptive
+from textgen.models.backbones.stacked import Adaptive
 
 
 def output_layer(size: int, width: int, embedding: Any, adaptive: Adaptive | None) -> Any:

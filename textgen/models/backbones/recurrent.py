@@ -1,70 +1,32 @@
-"""Settings that recurrent backbones share: layers of units between an embedding and an output."""
+"""Settings that recurrent backbones share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
-
-from textgen.core import Count, Fraction
+from textgen.models.backbones.stacked import Stacked
 
 NORMALISATION = {"none": 0, "layer": 2, "batch": 4}
 """Weights a unit."""
 
 
 @dataclass(frozen=True)
-class Adaptive:
-    """An adaptive softmax: the ``head`` most frequent tokens, and all others through ``tail_size``
-    dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    head: Count = 2000
-    tail_size: Count = 64
-
-    def applies(self, vocabulary_size: int) -> bool:
-        """A tail of a single token would save nothing."""
-        return vocabulary_size > self.head + 1
-
-
-@dataclass(frozen=True)
-class Recurrent:
+class Recurrent(Stacked):
     """Layers of recurrent units.
 
     Args:
-        units: of each layer.
-        input: ``"one_hot"`` vectors of the vocabulary's size, or an ``"embedding"``.
-        embedding_size: of the vectors of an embedding.
-        dropout: share of the units dropped between layers, before the output, and of the vectors of
-            an embedding.
-        locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
-        normalisation: of what layers put out.
+        normalisation: of what layers put out: each position over its units (Ba, Kiros & Hinton
+            2016), or each unit over the batch's positions and, once trained, by running averages
+            (Ioffe & Szegedy 2015).
         normalised: which layers, ``"all"`` or the ``"inner"`` ones: all but the last.
-        projection: a dense layer without activation before the output layer, of so many units or,
-            as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
-        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
-        adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
-            hardly larger than its head has a plain softmax all the same.
-        frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
-            that the first updates need not learn them; false: at zero.
 
     Raises:
-        ValueError: an output tied to an embedding that is not there, or that has a projection of
-            its own; inner layers to normalise where there are none.
+        ValueError: inner layers to normalise where there are none.
     """
 
-    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
-    input: Literal["one_hot", "embedding"] = "one_hot"
-    embedding_size: Count = 64
-    dropout: Fraction = 0.0
-    locked_dropout: bool = False
     normalisation: Literal["none", "layer", "batch"] = "none"
     normalised: Literal["all", "inner"] = "all"
-    projection: Count | Literal["vocabulary", False] = False
-    tied_output: bool = False
-    adaptive_softmax: Adaptive | Literal[False] = False
-    frequency_bias: bool = True
 
     gates: ClassVar[int]
     """Products of matrices a unit."""
@@ -72,83 +34,29 @@ class Recurrent:
     """Of a unit, if they are not as many as its gates."""
     states: ClassVar[int]
     """Vectors that a layer carries from token to token."""
-    kernels: ClassVar[tuple[str, ...]] = ("fused",)
-    """See :class:`textgen.models.backbones.base.Network`."""
 
     def __post_init__(self) -> None:
-        if self.tied_output and self.input != "embedding":
-            raise ValueError('tied_output needs input = "embedding"')
-        if self.tied_output and self.projection:
-            raise ValueError("tied_output has a projection of its own: projection must be false")
+        super().__post_init__()
         if self.normalised == "inner" and (self.normalisation == "none" or len(self.units) < 2):
             raise ValueError('normalised = "inner" needs a normalisation and two layers at least')
 
-    def layer(self, units: int, name: str) -> Any:
-        """One recurrent Keras layer: (B, T, n), states → (B, T, units), states."""
-        raise NotImplementedError
+    def layer_weights(self, below: int, units: int) -> int:
+        return units * (self.gates * (below + units) + (self.biases or self.gates))
 
-    def dropout_layer(self) -> Any:
-        """The class of the dropout layers."""
+    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
+        return ((units,),) * self.states
+
+    def normalisation_layer(self, number: int) -> Any:
         import keras
 
-        return keras.layers.Dropout
+        if not self.normalisation_weights(number):
+            return None
+        name = f"normalisation{number}"
+        if self.normalisation == "layer":
+            return keras.layers.LayerNormalization(name=name)
+        return keras.layers.BatchNormalization(name=name)
 
-    @property
-    def embedding_width(self) -> int | None:
-        return self.embedding_size if self.input == "embedding" else None
-
-    @property
-    def label(self) -> str:
-        return f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
-
-    def build(
-        self,
-        vocabulary_size: int,
-        *,
-        source: str = "tokens",
-        output: bool = True,
-        name: str = "backbone",
-    ) -> Any:
-        from textgen.models.backbones.stack import RecurrentStack
-
-        return RecurrentStack(self, vocabulary_size, source=source, output=output, name=name)
-
-    def projection_size(self, vocabulary_size: int, width: int) -> int | None:
-        """Units of the dense layer between ``width`` units and the output layer, if there is one:
-        an output that is tied to an embedding of another size needs one."""
-        if self.tied_output:
-            return None if width == self.embedding_size else self.embedding_size
-        return vocabulary_size if self.projection == "vocabulary" else self.projection or None
-
-    def adaptive(self, vocabulary_size: int) -> Adaptive | None:
-        """The adaptive softmax of a vocabulary of this size, if it has one."""
-        found = self.adaptive_softmax or None
-        return found if found and found.applies(vocabulary_size) else None
-
-    def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
-        """Logits count three times (value, exponential, gradient), those of an adaptive softmax
-        with the whole head and a quarter of the tail; one-hot inputs are as large as logits once.
-        """
-        size, width = vocabulary_size, self.embedding_size
-        one_hot = self.input == "one_hot"
-        weights = 0 if one_hot else size * width
-        below = size if one_hot else width
-        for units in self.units:
-            weights += units * (self.gates * (below + units) + (self.biases or self.gates))
-            weights += NORMALISATION[self.normalisation] * units
-            below = units
-        if self.normalised == "inner":
-            weights -= NORMALISATION[self.normalisation] * below
-        row = size
-        if projection := self.projection_size(size, below):
-            weights += (below + 1) * projection
-            below = projection
-        if adaptive := self.adaptive(size):
-            head, tail = adaptive.head, size - adaptive.head
-            row = head + 1 + tail // 4
-            narrow = (below + tail) * adaptive.tail_size + tail
-            tied = width + 1 + size
-            weights += tied if self.tied_output else (below + 1) * (head + 1) + narrow
-        else:
-            weights += size if self.tied_output else (below + 1) * size
-        return weights, targets * (3 * row + one_hot * size)
+    def normalisation_weights(self, number: int) -> int:
+        if self.normalised == "inner" and number == len(self.units):
+            return 0
+        return NORMALISATION[self.normalisation]

@@ -1,22 +1,21 @@
-"""The network of a recurrent backbone: embedding, layers, output."""
+"""The network of a backbone of layers: embedding, layers, output."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import keras
 
 from textgen.models.backbones.base import State
-from textgen.models.backbones.recurrent import Recurrent
+from textgen.models.backbones.stacked import Stacked
 from textgen.models.output import output_layer
 
 
-class RecurrentStack(keras.Model):
-    """Recurrent layers between an embedding (or one-hot vectors) and an output layer.
+class LayerStack(keras.Model):
+    """Layers between an embedding (or one-hot vectors) and an output layer.
 
-    It is the :class:`textgen.models.backbones.base.Network` of all recurrent backbones. Its state
-    is a list with a tuple of (batch, units) float32 for every layer.
+    It is the :class:`textgen.models.backbones.base.Network` of all backbones here. Its state is a
+    list with a tuple of (batch, …) float32 for every layer, of the shapes that the settings say.
 
     Args:
         config: the settings, which know the layer.
@@ -27,7 +26,7 @@ class RecurrentStack(keras.Model):
     """
 
     def __init__(
-        self, config: Recurrent, vocabulary_size: int, *, source: str, output: bool, name: str
+        self, config: Stacked, vocabulary_size: int, *, source: str, output: bool, name: str
     ) -> None:
         super().__init__(name=name)
         self.config, self.kernels, self._kernel = config, config.kernels, config.kernels[0]
@@ -45,7 +44,8 @@ class RecurrentStack(keras.Model):
             self.dropout_in = self._dropout("dropout_in")
         self.dropouts, self.recurrent, self.normalisations = [], [], []
         for number, units in enumerate(config.units, start=1):
-            self.dropouts.append(self._dropout(f"dropout{number}") if number > 1 else None)
+            between = number > 1 and config.dropout_between
+            self.dropouts.append(self._dropout(f"dropout{number}") if between else None)
             layer = config.layer(units, f"recurrent{number}")
             layer.build((None, None, below))
             self.recurrent.append(layer)
@@ -79,17 +79,9 @@ class RecurrentStack(keras.Model):
         return config.dropout_layer()(config.dropout, noise_shape=shape, name=name)
 
     def _normalisation(self, units: int, number: int) -> Any:
-        """Over the units of each position (Ba, Kiros & Hinton 2016), or each unit over the batch's
-        positions and, once trained, by running averages (Ioffe & Szegedy 2015)."""
-        kinds = {
-            "layer": keras.layers.LayerNormalization,
-            "batch": keras.layers.BatchNormalization,
-        }
-        last = number == len(self.config.units)
-        if self.config.normalisation == "none" or (last and self.config.normalised == "inner"):
-            return None
-        layer = kinds[self.config.normalisation](name=f"normalisation{number}")
-        layer.build((None, None, units))
+        layer = self.config.normalisation_layer(number)
+        if layer is not None:
+            layer.build((None, None, units))
         return layer
 
     def parts(self) -> tuple[Any, ...]:
@@ -107,9 +99,11 @@ class RecurrentStack(keras.Model):
                 layer.kernel = name
 
     def initial_state(self, batch: int) -> State:
-        zeros = functools.partial(keras.ops.zeros, dtype="float32")
         return [
-            tuple(zeros((batch, units)) for _ in range(self.config.states))
+            tuple(
+                keras.ops.zeros((batch, *shape), "float32")
+                for shape in self.config.state_shapes(units)
+            )
             for units in self.config.units
         ]
 

@@ -1,0 +1,156 @@
+"""Settings that backbones of several layers share: what stands before and behind the layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from textgen.core import Count, Fraction
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """An adaptive softmax: the ``head`` most frequent tokens, and all others through ``tail_size``
+    dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    head: Count = 2000
+    tail_size: Count = 64
+
+    def applies(self, vocabulary_size: int) -> bool:
+        """A tail of a single token would save nothing."""
+        return vocabulary_size > self.head + 1
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Layers of units between an embedding and an output.
+
+    Args:
+        units: of each layer.
+        input: ``"one_hot"`` vectors of the vocabulary's size, or an ``"embedding"``.
+        embedding_size: of the vectors of an embedding.
+        dropout: share of the units dropped between layers, before the output, and of the vectors of
+            an embedding.
+        locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
+        projection: a dense layer without activation before the output layer, of so many units or,
+            as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
+        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
+        adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
+            hardly larger than its head has a plain softmax all the same.
+        frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
+            that the first updates need not learn them; false: at zero.
+
+    Raises:
+        ValueError: an output tied to an embedding that is not there, or that has a projection of
+            its own.
+    """
+
+    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
+    input: Literal["one_hot", "embedding"] = "one_hot"
+    embedding_size: Count = 64
+    dropout: Fraction = 0.0
+    locked_dropout: bool = False
+    projection: Count | Literal["vocabulary", False] = False
+    tied_output: bool = False
+    adaptive_softmax: Adaptive | Literal[False] = False
+    frequency_bias: bool = True
+
+    kernels: ClassVar[tuple[str, ...]] = ("fused",)
+    """See :class:`textgen.models.backbones.base.Network`."""
+    dropout_between: ClassVar[bool] = True
+    """Whether units are dropped between layers, or by the layers themselves."""
+
+    def __post_init__(self) -> None:
+        if self.tied_output and self.input != "embedding":
+            raise ValueError('tied_output needs input = "embedding"')
+        if self.tied_output and self.projection:
+            raise ValueError("tied_output has a projection of its own: projection must be false")
+
+    def layer(self, units: int, name: str) -> Any:
+        """One Keras layer: (B, T, n), states → (B, T, units), states."""
+        raise NotImplementedError
+
+    def layer_weights(self, below: int, units: int) -> int:
+        """Weights of a layer that reads ``below`` units."""
+        raise NotImplementedError
+
+    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
+        """Of what a layer carries from token to token, without the batch; the first is its output
+        at the last position."""
+        raise NotImplementedError
+
+    def normalisation_layer(self, number: int) -> Any:
+        """The Keras layer behind a layer, counted from 1, that normalises its output, or None."""
+        return None
+
+    def normalisation_weights(self, number: int) -> int:
+        """Of that, for each unit."""
+        return 0
+
+    def dropout_layer(self) -> Any:
+        """The class of the dropout layers."""
+        import keras
+
+        return keras.layers.Dropout
+
+    @property
+    def embedding_width(self) -> int | None:
+        return self.embedding_size if self.input == "embedding" else None
+
+    @property
+    def label(self) -> str:
+        return f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+
+    def build(
+        self,
+        vocabulary_size: int,
+        *,
+        source: str = "tokens",
+        output: bool = True,
+        name: str = "backbone",
+    ) -> Any:
+        from textgen.models.backbones.stack import LayerStack
+
+        return LayerStack(self, vocabulary_size, source=source, output=output, name=name)
+
+    def projection_size(self, vocabulary_size: int, width: int) -> int | None:
+        """Units of the dense layer between ``width`` units and the output layer, if there is one:
+        an output that is tied to an embedding of another size needs one."""
+        if self.tied_output:
+            return None if width == self.embedding_size else self.embedding_size
+        return vocabulary_size if self.projection == "vocabulary" else self.projection or None
+
+    def adaptive(self, vocabulary_size: int) -> Adaptive | None:
+        """The adaptive softmax of a vocabulary of this size, if it has one."""
+        found = self.adaptive_softmax or None
+        return found if found and found.applies(vocabulary_size) else None
+
+    def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
+        """Logits count three times (value, exponential, gradient), those of an adaptive softmax
+        with the whole head and a quarter of the tail; one-hot inputs are as large as logits once.
+        """
+        size, width = vocabulary_size, self.embedding_size
+        one_hot = self.input == "one_hot"
+        weights = 0 if one_hot else size * width
+        below = size if one_hot else width
+        for number, units in enumerate(self.units, start=1):
+            weights += self.layer_weights(below, units)
+            weights += self.normalisation_weights(number) * units
+            below = units
+        row = size
+        if projection := self.projection_size(size, below):
+            weights += (below + 1) * projection
+            below = projection
+        if adaptive := self.adaptive(size):
+            head, tail = adaptive.head, size - adaptive.head
+            row = head + 1 + tail // 4
+            narrow = (below + tail) * adaptive.tail_size + tail
+            tied = width + 1 + size
+            weights += tied if self.tied_output else (below + 1) * (head + 1) + narrow
+        else:
+            weights += size if self.tied_output else (below + 1) * size
+        return weights, targets * (3 * row + one_hot * size)
