@@ -9,6 +9,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
+from textgen.models.backbones.transformer import Transformer
 from textgen.models.footprint import _free_memory, check_memory, memory_needed
 from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
@@ -34,6 +35,7 @@ TIED_ADAPTIVE = {
         LSTM(units=(8, 6), normalisation="layer"),
         GRU(units=(8, 6), input="embedding", embedding_size=5),
         GRU(units=(8,), adaptive_softmax=Adaptive(6, 3)),
+        Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
         LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         LSTM(
@@ -164,6 +166,7 @@ def test_vectors_that_do_not_fit_are_refused():
         LSTM(units=(8, 6), normalisation="batch"),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         GRU(units=(8,), projection=5, adaptive_softmax=Adaptive(6, 3)),
+        Transformer(units=(9, 9, 6), input="embedding", embedding_size=9, head_size=4),
     ],
     ids=str,
 )

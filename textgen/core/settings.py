@@ -174,7 +174,7 @@ class Training:
     validations: Count = 20
     patience: Annotated[int, Field(ge=0)] = 0
     watch: Literal["validation", "training"] = "validation"
-    kernel: Literal["auto", "fused", "unrolled", "unrolled_bfloat16"] = "auto"
+    kernel: Literal["auto", "fused", "plain", "unrolled", "unrolled_bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     strategy: Strategy = "one"
     workers: Count = 1

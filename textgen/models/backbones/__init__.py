@@ -3,4 +3,5 @@
 TABLE = {
     "lstm": "textgen.models.backbones.lstm:LSTM",
     "gru": "textgen.models.backbones.gru:GRU",
+    "transformer": "textgen.models.backbones.transformer:Transformer",
 }
