@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from test_compressors import PROGRAM
 
 from textgen import cli
 from textgen.core import experiment as config
@@ -219,14 +220,16 @@ def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
 
 @pytest.mark.parametrize("kind", sorted(TABLE))
 def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
-    assert cli.main(["baseline", str(experiment_file), "--kind", kind, "--json"]) == 0
+    program = ["--command", PROGRAM] if kind == "command" else []
+    assert cli.main(["baseline", str(experiment_file), "--kind", kind, "--json", *program]) == 0
     record = json.loads(capsys.readouterr().out)
     assert list(record) == (
-        "baseline order experiment tokenizer seed vocabulary_size extra_data unit corpus seconds "
-        "test"
+        "baseline order command experiment tokenizer seed vocabulary_size extra_data unit corpus "
+        "seconds test"
     ).split(" ")
     assert record["baseline"] == kind
     assert record["order"] == {"kneser_ney": 4, "ppmd": 8}.get(kind)
+    assert record["command"] == (PROGRAM if kind == "command" else None)
     bits = record["test"]["bits_per_character"]
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
@@ -333,3 +336,11 @@ def test_a_missing_experiment(textgen):
     assert done.code == 2
     assert "nowhere.toml" in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_program_is_named_for_no_other_kind(experiment_file, capsys):
+    given = ["baseline", str(experiment_file), "--kind", "xz", "--command", PROGRAM]
+    assert cli.main(given) == 2
+    assert "with --kind xz" in capsys.readouterr().err
+    assert cli.main(["baseline", str(experiment_file), "--command", PROGRAM]) == 0
+    assert "lzma" in capsys.readouterr().out

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import lzma
+import sys
 
 import numpy as np
 import pytest
 from conftest import made_up
 
+from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation.baselines import compressors
 from textgen.evaluation.baselines.base import Bytes, fit_baseline, score_baseline
-from textgen.evaluation.baselines.compressors import XZ, PPMd
+from textgen.evaluation.baselines.compressors import XZ, Command, PPMd
 
-COMPRESSORS = pytest.mark.parametrize("made", [PPMd(), XZ()], ids=["ppmd", "xz"])
+LZMA = (
+    "import lzma, sys; open(sys.argv[2], 'wb').write("
+    "lzma.compress(open(sys.argv[1], 'rb').read(), preset=9))"
+)
+PROGRAM = f'{sys.executable} -S -c "{LZMA}" {{input}} {{output}}'
+LIBRARIES = pytest.mark.parametrize("made", [PPMd(), XZ()], ids=["ppmd", "xz"])
+COMPRESSORS = pytest.mark.parametrize(
+    "made", [PPMd(), XZ(), Command(PROGRAM)], ids=["ppmd", "xz", "command"]
+)
 
 
 def noise(length, seed, alphabet=256):
@@ -69,7 +79,7 @@ def test_a_compressor_reads_any_text(made):
         assert (found.spelling_bits, found.replaced) == (0.0, 0)
 
 
-@COMPRESSORS
+@LIBRARIES
 def test_the_whole_training_text_stays_in_reach(made, monkeypatch):
     monkeypatch.setattr(compressors, "DICTIONARY", (1 << 12, 1 << 30))
     monkeypatch.setattr(compressors, "MEMORY", (1 << 14, 1 << 30))
@@ -96,3 +106,28 @@ def test_the_order_of_ppmd_counts():
     training, texts = [made_up(60, seed) for seed in range(4)], [made_up(40, 9)]
     two, eight = (costs(PPMd(order), training, texts)[0].model for order in (2, 8))
     assert eight < 0.8 * two
+
+
+def test_every_file_that_a_program_leaves_is_paid_for():
+    write = "import sys; [open(f'part{i}', 'wb').write(bytes(%d)) for i in range(2)]"
+    made = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')
+    assert made.fit([])._before == 100
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("no-such-program {input}", "No such file"),
+        (f"{sys.executable} -S -c \"raise SystemExit('out of order')\" {{input}}", "out of order"),
+        (f"{sys.executable} -S -c 'pass' {{input}}", "no file beside the input"),
+    ],
+)
+def test_a_program_that_does_not_compress_is_told_in_one_message(command, found):
+    with pytest.raises(TextgenError, match=found) as caught:
+        Command(command).fit([]).token_bits([noise(10, 0)])
+    assert command in str(caught.value)
+
+
+def test_a_program_has_to_be_given_the_file():
+    with pytest.raises(TextgenError, match=r"--command(.|\n)*\{input\}"):
+        Command("xz -9")

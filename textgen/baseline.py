@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("experiment", type=Path, help="a TOML file or a name, e.g. char")
     kinds = ", ".join(sorted(plugin_table("baseline")))
-    parser.add_argument("--kind", default="kneser_ney", metavar="KIND", help=f"one of {kinds}")
+    parser.add_argument("--kind", metavar="KIND", help=f"one of {kinds}; kneser_ney if not given")
     parser.add_argument(
         "--order",
         action="append",
@@ -28,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help="tokens of the longest n-gram (4 if not given), or bytes of context of ppmd (8); may "
         "be repeated",
+    )
+    parser.add_argument(
+        "--command",
+        help="of --kind command: a compressor that is a program, with {input} for the file, e.g. "
+        '"paq8px -8 {input}"; zpaq -m5 if not given',
     )
     add_set_option(parser, "split.seed=1")
     parser.add_argument("--json", action="store_true", help="one JSON record a model")
@@ -38,12 +43,13 @@ def _command(given: argparse.Namespace) -> None:
     from textgen.data import load_corpus
     from textgen.runs import Screen
 
-    check_orders(given.order, given.kind, lookup("baseline", given.kind, "--kind"))
+    kind = given.kind or ("kneser_ney" if given.command is None else "command")
+    check_orders(given.order, kind, lookup("baseline", kind, "--kind"))
     experiment = load_experiment(given.experiment, given.set)
     loaded = load_corpus(experiment)
     screen = Screen(quiet=given.json)
     screen.corpus(experiment, loaded)
-    found = baseline(experiment, loaded, given.order, kind=given.kind)
+    found = baseline(experiment, loaded, given.order, kind=kind, command=given.command)
     if given.json:
         for record in found:
             print(json.dumps(record, ensure_ascii=False), flush=True)

@@ -164,7 +164,8 @@ class Screen:
         d, first = loaded.description, records[0]
         self.say(f"  corpus sha256 {d['sha256'][:16]}…  split sha256 {d['split_sha256'][:16]}…")
         reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
-        self.say(f"  {first['baseline']}{reads} on the test part, {first['unit']}")
+        name = first["command"] or first["baseline"]
+        self.say(f"  {name}{reads} on the test part, {first['unit']}")
         for data in first["extra_data"]:
             self.say(f"  uses external resources: {data}")
         table = Table("order", "model", "+ spelling", "= total", "tokens/character", "replaced")

@@ -1,6 +1,7 @@
 """PLUG-IN: models without a network, whose bits per character a network has to beat."""
 
 TABLE = {
+    "command": "textgen.evaluation.baselines.compressors:Command",
     "kneser_ney": "textgen.evaluation.baselines.kneser_ney:KneserNey",
     "ppmd": "textgen.evaluation.baselines.compressors:PPMd",
     "unigram": "textgen.evaluation.baselines.unigram:Unigram",

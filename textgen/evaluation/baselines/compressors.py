@@ -16,14 +16,18 @@ some 250 MB, which no longer fit into PPMd's memory.
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from textgen.core import Count
+from textgen.core import Count, TextgenError
 
 END = b"\xff"
 DICTIONARY = (1 << 22, 1536 << 20)
@@ -90,6 +94,68 @@ class XZ:
             return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=[chain]))
 
         return Primed(compressed, training)
+
+
+@dataclass(frozen=True)
+class Command:
+    """Any compressor that is a program: ``zpaq`` at its strongest, if no other is named.
+
+    Mahoney, "The ZPAQ compression algorithm" (2015). Of what a program writes beside the data, such
+    as names, as much is in the size of the compressed training text, so that it cancels out.
+
+    Args:
+        command: how the program is called: ``{input}`` is the file to compress, ``{output}`` a name
+            for the result. All files that the program leaves in their folder, but the input, count.
+
+    Raises:
+        TextgenError: a command without ``{input}``.
+    """
+
+    reads_bytes: ClassVar[bool] = True
+    orders: ClassVar[range] = range(0)
+    command: str = "zpaq add {output}.zpaq {input} -m5 -t1"
+
+    def __post_init__(self) -> None:
+        if "{input}" not in self.command:
+            raise TextgenError(
+                "--command", found=repr(self.command), expected="{input} in place of the file",
+                hint='e.g. --command "zpaq add {output}.zpaq {input} -m5"',
+            )  # fmt: skip
+
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Primed:
+        """Args:
+            documents: (n,) uint8 each, the UTF-8 of the training split.
+
+        Raises:
+            TextgenError: when it compresses: no such program, or one that fails or leaves no file.
+        """
+        return Primed(self._compressed, _joined(documents))
+
+    def _compressed(self, data: bytes) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "text"), Path(folder, "compressed")
+            source.write_bytes(data)
+            call = [
+                part.replace("{input}", str(source)).replace("{output}", str(target))
+                for part in shlex.split(self.command)
+            ]
+            try:
+                done = subprocess.run(call, cwd=folder, capture_output=True, check=False)
+            except OSError as error:
+                raise self._failed(error.strerror or str(error)) from None
+            if done.returncode:
+                said = (done.stderr or done.stdout).decode(errors="replace").split("\n")
+                raise self._failed(f"exit code {done.returncode}: {' '.join(said[-3:]).strip()}")
+            left = [path for path in Path(folder).rglob("*") if path.is_file() and path != source]
+            if not left:
+                raise self._failed("no file beside the input when it had ended")
+            return sum(path.stat().st_size for path in left)
+
+    def _failed(self, found: str) -> TextgenError:
+        return TextgenError(
+            f"--command {self.command}", found=found, expected="a program that compresses a file",
+            hint="install it, or name another one as --command",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ def baseline(
     orders: Sequence[int] = (),
     *,
     kind: str = "kneser_ney",
+    command: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Fit baselines to the training split of an experiment, and score the test split.
 
@@ -27,6 +28,7 @@ def baseline(
         loaded: its corpus.
         orders: one model for each; if empty, one model of the default order.
         kind: one of the plug-in point ``baseline``.
+        command: of ``kind="command"``, the program that compresses.
 
     Yields:
         One record per model: order, seconds to fit and score, what was measured, and ``test``, the
@@ -42,6 +44,8 @@ def baseline(
 
     entry = lookup("baseline", kind, "--kind")
     check_orders(orders, kind, entry)
+    fixed = _fixed(command, kind, entry)
+    models = [entry(order=order, **fixed) for order in orders] or [entry(**fixed)]
     _check_size(kind, entry, loaded)
     tokenizer = None
     if not entry.reads_bytes:
@@ -51,7 +55,7 @@ def baseline(
     test = [reader.encode(d.text) for d in loaded.test]
     levels = experiment.memory.orders if tokenizer else ()
     validation = [reader.encode(d.text) for d in loaded.validation] if levels else []
-    for settings in [entry(order=order) for order in orders] or [entry()]:
+    for settings in models:
         start = time.perf_counter()
         model, memory = settings.fit(training, reader.size), None
         if levels:
@@ -61,10 +65,23 @@ def baseline(
         yield {
             "baseline": kind,
             "order": getattr(settings, "order", None),
+            "command": getattr(settings, "command", None),
             **_described(experiment, loaded, tokenizer),
             "seconds": time.perf_counter() - start,
             "test": _figures(bits, tokenizer, loaded.test),
         }
+
+
+def _fixed(command: str | None, kind: str, entry: Any) -> dict[str, str]:
+    """The settings of a baseline but its order."""
+    if command is None:
+        return {}
+    if not hasattr(entry, "command"):
+        raise TextgenError(
+            "--command", found=f"{command!r}, with --kind {kind}", expected="--kind command",
+            hint="leave one of the two out",
+        )  # fmt: skip
+    return {"command": command}
 
 
 def _described(experiment: Experiment, loaded: Corpus, tokenizer: Any) -> dict[str, Any]:

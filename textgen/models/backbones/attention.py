@@ -39,7 +39,7 @@ class Block(keras.layers.Layer):
             return keras.layers.Dense(width, use_bias=False, kernel_initializer=start, name=name)
 
         inner = self.heads * self.size
-        self.fitted = None
+        self.fitted: Any = None
         self.before_attention = keras.layers.RMSNormalization(name="before_attention")
         self.before_forward = keras.layers.RMSNormalization(name="before_forward")
         self.queries_keys_values = dense(3 * inner, "queries_keys_values")
