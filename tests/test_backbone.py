@@ -8,12 +8,15 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
+from textgen.models.backbones.mingru import MinGRU
+from textgen.models.backbones.scan import linear_recurrence
 from textgen.models.backbones.stacked import Adaptive
 from textgen.models.backbones.transformer import Transformer
 from textgen.models.footprint import _free_memory, check_memory, memory_needed
 from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.testing import check_plugin
 
 SIZE = 20
 TIED_ADAPTIVE = {
@@ -35,6 +38,7 @@ TIED_ADAPTIVE = {
         LSTM(units=(8, 6), normalisation="layer"),
         GRU(units=(8, 6), input="embedding", embedding_size=5),
         GRU(units=(8,), adaptive_softmax=Adaptive(6, 3)),
+        MinGRU(units=(8, 6), normalisation="layer", normalised="inner"),
         Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
         LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
@@ -166,6 +170,7 @@ def test_vectors_that_do_not_fit_are_refused():
         LSTM(units=(8, 6), normalisation="batch"),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         GRU(units=(8,), projection=5, adaptive_softmax=Adaptive(6, 3)),
+        MinGRU(units=(8, 6), normalisation="layer", input="embedding", embedding_size=5),
         Transformer(units=(9, 9, 6), input="embedding", embedding_size=9, head_size=4),
     ],
     ids=str,
@@ -216,3 +221,20 @@ def test_the_articles_network_is_that_of_keras():
     logits, _ = network(tokens, network.initial_state(3))
     expected = model(keras.ops.one_hot(tokens, SIZE))
     np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 64])
+def test_a_linear_recurrence_at_once_is_that_step_by_step(steps):
+    random = np.random.default_rng(steps)
+    decay, added = random.uniform(0, 1, (2, 3, steps, 4)).astype(np.float32)
+    state = initial = random.normal(size=(3, 4)).astype(np.float32)
+    found = linear_recurrence(decay, added, initial)
+    assert found.shape == (3, steps, 4)
+    for t in range(steps):
+        state = decay[:, t] * state + added[:, t]
+        np.testing.assert_allclose(found[:, t], state, atol=1e-5)
+
+
+def test_minimal_units_keep_to_the_contract():
+    check_plugin("backbone", MinGRU(units=(6, 5)))
+    check_plugin("backbone", MinGRU(units=(6,), input="embedding", embedding_size=4, dropout=0.2))

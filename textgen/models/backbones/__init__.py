@@ -3,5 +3,6 @@
 TABLE = {
     "lstm": "textgen.models.backbones.lstm:LSTM",
     "gru": "textgen.models.backbones.gru:GRU",
+    "mingru": "textgen.models.backbones.mingru:MinGRU",
     "transformer": "textgen.models.backbones.transformer:Transformer",
 }
