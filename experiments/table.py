@@ -539,6 +539,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "study": lambda: study_table("study"),
     "verdicts": lambda: verdicts_table("study"),
     "verdicts_main": lambda: verdicts_table("study", MAIN),
+    "study_levels": lambda: study_table("study_levels"),
+    "verdicts_levels": lambda: verdicts_table("study_levels"),
     "study_slow": lambda: study_table("study_slow"),
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),

@@ -27,7 +27,7 @@ from textgen.training import checkpoint, loop
 from textgen.training.loop import characters_per_update, train, updates_of, windows_of
 from textgen.training.optimizer import Schedule
 from textgen.training.step import _dense, binary_cross_entropy
-from textgen.training.validation import Monitor
+from textgen.training.validation import FEWEST, Monitor
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -236,6 +236,33 @@ def test_seconds_become_a_fixed_number_of_updates(tmp_path, monkeypatch):
     assert per_update > 0
     assert progress.updates == pytest.approx(1.0 / per_update, rel=0.2, abs=20)
     assert progress.history[0]["loss"] < np.log(CODEC.size) + 0.5
+
+
+@pytest.mark.parametrize(("allowed", "whole"), [(1e-9, False), (1e9, True)])
+def test_a_validation_takes_no_more_than_its_share_of_the_seconds(
+    tmp_path, monkeypatch, allowed, whole
+):
+    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "VALIDATION", allowed)
+    looked_at, original = [], Monitor._bits_per_token
+
+    def bits_per_token(monitor, batches):
+        looked_at.append(batches)
+        return original(monitor, batches)
+
+    monkeypatch.setattr(Monitor, "_bits_per_token", bits_per_token)
+    settings = Training(seconds=0.2, batch=4, validations=3)
+    with pytest.raises(Stop):
+        fit(tmp_path, NextToken(8), settings, stop_after=1)
+    _, progress = fit(tmp_path, NextToken(8), settings)
+    compiles, _, *validations = looked_at
+    assert compiles == 1
+    assert len({*validations}) == 1
+    assert len(validations) == progress.intervals
+    batches = validations[0] / progress.validation_share
+    assert (validations[0] == FEWEST) is not whole
+    assert batches > 2 * FEWEST
+    assert (progress.validation_share == 1) is whole
 
 
 def test_a_budget_in_characters_knows_how_long_tokens_are():

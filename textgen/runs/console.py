@@ -110,6 +110,14 @@ class Screen:
         text = sum(e.characters + 1 for e in training) / sum(len(e.tokens) + 1 for e in training)
         if progress.updates:
             self.say(f"  resuming from update {progress.updates:,}")
+        if each := progress.calibration_seconds_per_update:
+            left = (progress.updates_planned - progress.updates) * each
+            end = time.strftime("%H:%M", time.localtime(time.time() + left))
+            self.say(
+                f"  {progress.updates_planned:,} updates until about {end}, "
+                f"each validation on {progress.validation_share:.0%} of the validation text; then "
+                "all of it and the test text are scored, and samples drawn"
+            )
         part = " (model)" if any(e.replaced for e in training) else ""
         return [_progress(self, progress, text, part, experiment, tokenizer, sampler)]
 

@@ -50,6 +50,7 @@ def run_metrics(
             "preparation_seconds": prepared.seconds,
             "seconds": progress.seconds,
             "validation_seconds": progress.validation_seconds,
+            "validation_share": progress.validation_share,
             "calibration_seconds_per_update": progress.calibration_seconds_per_update,
             "characters": round(progress.updates * progress.characters_per_update),
             "characters_of_training_text": per_epoch,

@@ -171,11 +171,13 @@ def _published(metrics: dict[str, Any]) -> str:
 
 def _training(metrics: dict[str, Any]) -> str:
     t = metrics["training"]
+    share = t["validation_share"]
+    part = f" (of {share:.0%} of its text each time)" if share < 1 else ""
     return (
         f"{t['parameters']:,} parameters; {t['updates']:,} updates, {t['characters']:,} characters "
         f"({t['characters'] / t['characters_of_training_text']:.1f} times the training text) in "
         f"{t['seconds']:.0f} seconds after {t['preparation_seconds']:.0f} of preparation, and "
-        f"{t['validation_seconds']:.0f} of validation. Best validation "
+        f"{t['validation_seconds']:.0f} of validation{part}. Best validation "
         f"{t['best_interval']} of {t['intervals']}. Context: {metrics['context']}.\n"
     )
 

@@ -22,13 +22,16 @@ from textgen.training.checkpoint import save_checkpoint
 
 ROWS, STREAM = 64, 2000
 """Validation while training: at most so many parallel rows, of at least so many tokens each."""
+TIMED, FEWEST = 3, 4
+"""Batches that are timed, and the fewest of a validation."""
 
 
 @dataclass
 class Progress:
     """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
     in bits per character; ``history`` has one row a validation interval; ``best`` is the lowest of
-    the figure that ``[training] watch`` names."""
+    the figure that ``[training] watch`` names; ``validation_share`` is how much of the validation
+    split a validation looks at, the beginning of each of its parallel streams."""
 
     kernel: str = "fused"
     updates_per_interval: int = 0
@@ -36,6 +39,7 @@ class Progress:
     updates: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
+    validation_share: float = 1.0
     characters_per_update: float = 0.0
     calibration_seconds_per_update: float | None = None
     best: float = math.inf
@@ -79,17 +83,33 @@ class Monitor(keras.callbacks.Callback):
         )
 
     def validate(self) -> float:
-        """Bits per character of the validation split, in parallel streams that each begin with an
-        empty state: a little above the exact figure, which is computed once at the end."""
-        rows = self._rows
-        state = self.trainer.network.initial_state(rows)
+        """Bits per character of the validation split, or of a share of it, in parallel streams
+        that each begin with an empty state: a little above the exact figure of all of it, which is
+        computed once at the end."""
+        share = self.progress.validation_share
+        batches = self._windows.updates_per_epoch(self._rows)
+        bits = self._bits_per_token(math.ceil(share * batches))
+        return bits * self._tokens_per_character + self._spelling
+
+    def _bits_per_token(self, batches: int) -> float:
+        """Of the first so many batches."""
+        state = self.trainer.network.initial_state(self._rows)
         total, count = 0.0, 0
-        updates = self._windows.updates_per_epoch(rows)
-        for spans, fresh in itertools.islice(self._windows.training(rows, 0), updates):
+        for spans, fresh in itertools.islice(self._windows.training(self._rows, 0), batches):
             bits, state = self._step(spans, fresh, state)
             total += float(tf.reduce_sum(bits))
             count += int((spans[:, self._windows.before :] >= 0).sum())
-        return total / count * self._tokens_per_character + self._spelling
+        return total / count
+
+    def shorten(self, seconds: float) -> None:
+        """Have a validation look at no more of its split than takes about ``seconds``."""
+        batches = self._windows.updates_per_epoch(self._rows)
+        self._bits_per_token(1)  # compiles
+        start = time.perf_counter()
+        self._bits_per_token(min(TIMED, batches))
+        each = (time.perf_counter() - start) / min(TIMED, batches)
+        wanted = max(FEWEST, int(seconds / each))
+        self.progress.validation_share = min(1.0, wanted / batches)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._start = time.perf_counter()

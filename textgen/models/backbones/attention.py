@@ -104,7 +104,7 @@ class Block(keras.layers.Layer):
 
 def rotate(vectors: Any, places: np.ndarray) -> Any:
     """Vectors (…, T, d) whose pairs of units are turned by angles that grow with their places
-    (T,), the fewer the later the pair: a product of two depends on their distance alone."""
+    (T,), by the less the later the pair: a product of two depends on their distance alone."""
     half = vectors.shape[-1] // 2
     angles = places[:, None] * LONGEST ** (-np.arange(half) / half)
     cosine, sine = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
