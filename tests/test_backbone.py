@@ -116,6 +116,12 @@ def test_a_tied_output_shares_the_embedding():
     tied = NextToken(4).build(LSTM(**sizes, tied_output=True), SIZE)
     free = NextToken(4).build(LSTM(**sizes), SIZE)
     assert free.count_params() - tied.count_params() == SIZE * 8  # each has a bias
+    plain = NextToken(4).build(LSTM(**sizes, tied_output=True, frequency_bias=False), SIZE)
+    assert tied.count_params() - plain.count_params() == SIZE
+    plain.set_weights([w for w in tied.get_weights() if w.shape != (SIZE,)])
+    tokens = np.random.default_rng(0).integers(0, SIZE, (2, 5))
+    both = [network(tokens, network.initial_state(2))[0] for network in (tied, plain)]
+    np.testing.assert_array_equal(*both)  # the bias begins at zero
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -170,6 +176,8 @@ def test_vectors_that_do_not_fit_are_refused():
         LSTM(units=(8, 6), normalisation="batch"),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         GRU(units=(8,), projection=5, adaptive_softmax=Adaptive(6, 3)),
+        LSTM(**TIED_ADAPTIVE | {"frequency_bias": False}),
+        LSTM(units=(8,), input="embedding", tied_output=True, frequency_bias=False),
         MinGRU(units=(8, 6), normalisation="layer", input="embedding", embedding_size=5),
         Transformer(units=(9, 9, 6), input="embedding", embedding_size=9, head_size=4),
     ],

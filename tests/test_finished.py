@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -156,3 +157,14 @@ def test_every_part_of_the_text_can_be_scored(trained, capsys):
     remembered = found["with_memory"]["bits_per_character"]["total"]
     assert f"with a memory of each document: {remembered:.4f}" in printed
     assert "not a figure for text it has not seen" in printed
+
+
+def test_a_run_from_before_a_setting_did_what_held_then(trained, tmp_path):
+    assert trained.experiment.backbone.frequency_bias
+    folder = tmp_path / "older"
+    shutil.copytree(trained.folder, folder)
+    stored = folder / "experiment.toml"
+    stored.write_text(stored.read_text().replace("frequency_bias = true\n", ""))
+    older = Run(folder)
+    assert not older.experiment.backbone.frequency_bias
+    assert older.score(TEXT)["total"] == trained.score(TEXT)["total"]

@@ -76,8 +76,14 @@ def test_the_logits_are_log_probabilities_of_a_distribution(objective, output):
 @each_objective
 @pytest.mark.parametrize(
     "model",
-    [ADAPTIVE, {**ADAPTIVE, **EMBEDDED}, TIED, {**TIED, "embedding_size": 8}],
-    ids=["one_hot", "embedding", "tied", "tied_unprojected"],
+    [
+        ADAPTIVE,
+        {**ADAPTIVE, **EMBEDDED},
+        TIED,
+        {**TIED, "embedding_size": 8},
+        {**TIED, "frequency_bias": False},
+    ],
+    ids=["one_hot", "embedding", "tied", "tied_unprojected", "tied_without_bias"],
 )
 def test_bits_of_the_targets_alone_are_those_of_the_full_logits(objective, model):
     if refused(objective, model):

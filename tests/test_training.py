@@ -23,7 +23,7 @@ from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
-from textgen.training import checkpoint, loop
+from textgen.training import checkpoint, loop, validation
 from textgen.training.loop import characters_per_update, train, updates_of, windows_of
 from textgen.training.optimizer import Schedule
 from textgen.training.step import _dense, binary_cross_entropy
@@ -243,7 +243,7 @@ def test_a_validation_takes_no_more_than_its_share_of_the_seconds(
     tmp_path, monkeypatch, allowed, whole
 ):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
-    monkeypatch.setattr(loop, "VALIDATION", allowed)
+    monkeypatch.setattr(validation, "SHARE", allowed)
     looked_at, original = [], Monitor._bits_per_token
 
     def bits_per_token(monitor, batches):

@@ -47,3 +47,4 @@ from .study import load_study as load_study
 from .toml import BUDGETS as BUDGETS
 from .toml import apply_override as apply_override
 from .toml import find_experiment as find_experiment
+from .toml import read_toml as read_toml

@@ -11,7 +11,9 @@ import tensorflow as tf
 from textgen.models.backbones.stacked import Adaptive
 
 
-def output_layer(size: int, width: int, embedding: Any, adaptive: Adaptive | None) -> Any:
+def output_layer(
+    size: int, width: int, embedding: Any, adaptive: Adaptive | None, bias: bool
+) -> Any:
     """The output layer over ``size`` tokens.
 
     Args:
@@ -19,10 +21,11 @@ def output_layer(size: int, width: int, embedding: Any, adaptive: Adaptive | Non
         width: n, of the features.
         embedding: the embedding layer that it is tied to, or None.
         adaptive: the settings of an adaptive softmax, or None for a plain one.
+        bias: whether a tied output has one; others always do.
     """
     if adaptive is not None:
-        return AdaptiveSoftmax(size, width, embedding, adaptive)
-    return Softmax(size, width, embedding)
+        return AdaptiveSoftmax(size, width, embedding, adaptive, bias)
+    return Softmax(size, width, embedding, bias)
 
 
 class Softmax(keras.layers.Layer):
@@ -31,20 +34,23 @@ class Softmax(keras.layers.Layer):
 
     adaptive = False
 
-    def __init__(self, size: int, width: int, embedding: Any = None) -> None:
+    def __init__(self, size: int, width: int, embedding: Any, bias: bool) -> None:
         super().__init__(name="output")
         self.size = size
-        self.dense = None
+        self.dense: Any = None
+        self.bias: Any = None
         if embedding is None:
             self.dense = keras.layers.Dense(size, name="logits")
             self.dense.build((None, None, width))
-        else:
+        elif bias:
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
         self.built = True
 
     def call(self, features: Any) -> Any:
-        return self.dense(features) if self.dense is not None else self._tied(features) + self.bias
+        if self.dense is not None:
+            return self.dense(features)
+        return _plus(self._tied(features), self.bias)
 
     def start_at(self, logits: np.ndarray) -> None:
         """Have the bias give these logits, (V,) float, before any feature counts."""
@@ -65,18 +71,23 @@ class AdaptiveSoftmax(keras.layers.Layer):
         width: n, of the features.
         embedding: that it is tied to, or None.
         settings: of the two levels.
+        bias: whether a tied output has one.
     """
 
     adaptive = True
 
-    def __init__(self, size: int, width: int, embedding: Any, settings: Adaptive) -> None:
+    def __init__(
+        self, size: int, width: int, embedding: Any, settings: Adaptive, bias: bool
+    ) -> None:
         super().__init__(name="output")
         self.size, self.head_size = size, settings.head
         self._tied = embedding and (lambda features: embedding(features, reverse=True))
+        self.bias: Any = None
         self.vectors = embedding and (lambda: embedding.embeddings)
         if embedding is not None:
             self.beyond = keras.layers.Dense(1, name="beyond")  # the logit of the tail as a whole
-            self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
+            if bias:
+                self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
             made = {self.beyond: width}
         else:
             self.head = keras.layers.Dense(settings.head + 1, name="head")
@@ -94,7 +105,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
     def call(self, features: Any) -> Any:
         """(…, n) float32 → log-probabilities (…, V)."""
         if self._tied:
-            logits = self._tied(features) + self.bias
+            logits = _plus(self._tied(features), self.bias)
             frequent, tail = keras.ops.split(logits, [self.head_size], axis=-1)
             head = keras.ops.concatenate([frequent, self.beyond(features)], axis=-1)
         else:
@@ -108,9 +119,11 @@ class AdaptiveSoftmax(keras.layers.Layer):
             return self.head.kernel, self.head.bias
         frequent = tf.transpose(self.vectors()[: self.head_size])
         kernel = tf.concat([frequent, self.beyond.kernel], axis=1)
-        return kernel, tf.concat(
-            [tf.convert_to_tensor(self.bias)[: self.head_size], self.beyond.bias], axis=0
-        )
+        return kernel, tf.concat([self._bias()[: self.head_size], self.beyond.bias], axis=0)
+
+    def _bias(self) -> Any:
+        """(V,) of a tied output."""
+        return tf.zeros([self.size]) if self.bias is None else tf.convert_to_tensor(self.bias)
 
     def head_logits(self, features: Any, low: bool = False) -> Any:
         """Features (N, n) → (N, head + 1); ``low``: products in bfloat16."""
@@ -122,7 +135,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
             narrow = self.tail_projection(features)
             return _product(narrow, self.tail.kernel, self.tail.bias, low)
         kernel = tf.transpose(self.vectors()[self.head_size :])
-        return _product(features, kernel, tf.convert_to_tensor(self.bias)[self.head_size :], low)
+        return _product(features, kernel, self._bias()[self.head_size :], low)
 
     def start_at(self, logits: np.ndarray) -> None:
         """Have the biases give these logits, (V,) float, before any feature counts."""
@@ -200,6 +213,10 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=labels, logits=tf.cast(logits, tf.float32)
     )
+
+
+def _plus(logits: Any, bias: Any) -> Any:
+    return logits if bias is None else logits + bias
 
 
 def _product(features: Any, kernel: Any, bias: Any, low: bool) -> Any:

@@ -9,6 +9,7 @@ from .folder import begin_folder as begin_folder
 from .folder import prepare_folder as prepare_folder
 from .folder import read_metrics as read_metrics
 from .folder import reading as reading
+from .folder import stored_experiment as stored_experiment
 from .folder import take_folder as take_folder
 from .folder import text_of as text_of
 from .folder import write_experiment as write_experiment

@@ -8,8 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Sampling, TextgenError, build, load_experiment
-from textgen.runs.folder import NEEDED, check_finished, damaged, read_metrics, reading
+from textgen.core import Sampling, TextgenError, build
+from textgen.runs.folder import (
+    NEEDED,
+    check_finished,
+    damaged,
+    read_metrics,
+    reading,
+    stored_experiment,
+)
 from textgen.runs.saved import load_memory, load_network, load_tokenizer
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
@@ -47,7 +54,7 @@ class Run:
         self.folder = Path(folder)
         check_finished(self.folder)
         self.metrics = read_metrics(self.folder)
-        self.experiment = load_experiment(self.folder / "experiment.toml")
+        self.experiment = stored_experiment(self.folder)
 
     def __fspath__(self) -> str:
         return str(self.folder)

@@ -34,6 +34,7 @@ from textgen.core import (
     Experiment,
     TextgenError,
     load_experiment,
+    read_toml,
     write_failed,
     write_file,
 )
@@ -149,7 +150,17 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
 
 
 def stored_experiment(folder: Path) -> Experiment:
-    return load_experiment(folder / "experiment.toml")
+    """The experiment of a run; what a setting does that came later was not done in older runs.
+
+    Raises:
+        TextgenError: it is missing or damaged, or names a plug-in that is not installed.
+    """
+    path = folder / "experiment.toml"
+    experiment = load_experiment(path)
+    backbone = read_toml(path).get("backbone", {})
+    if "frequency_bias" in backbone or not hasattr(experiment.backbone, "frequency_bias"):
+        return experiment
+    return load_experiment(path, ["backbone.frequency_bias=false"])
 
 
 def text_of(folder: Path) -> dict[str, str] | None:

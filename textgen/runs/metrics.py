@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.training import Prepared, Progress
 
 
+TIMES = "seconds validation_seconds validation_share calibration_seconds_per_update".split()
+"""What is kept of how long a training took."""
+
+
 def run_metrics(
     experiment: Experiment,
     loaded: Corpus,
@@ -48,10 +52,7 @@ def run_metrics(
         **{part: summarise(d, tokenizer.charged) for part, d in scored.items()},
         "training": {
             "preparation_seconds": prepared.seconds,
-            "seconds": progress.seconds,
-            "validation_seconds": progress.validation_seconds,
-            "validation_share": progress.validation_share,
-            "calibration_seconds_per_update": progress.calibration_seconds_per_update,
+            **{name: getattr(progress, name) for name in TIMES},
             "characters": round(progress.updates * progress.characters_per_update),
             "characters_of_training_text": per_epoch,
             "updates": progress.updates,

@@ -15,11 +15,10 @@ from textgen.core import (
     Study,
     TextgenError,
     check_different,
-    load_experiment,
     load_study,
     write_file,
 )
-from textgen.runs import take_folder, text_of
+from textgen.runs import stored_experiment, take_folder, text_of
 from textgen.studies.progress import FAILED, StudyProgress, result_of
 from textgen.studies.workers import Job, locally
 
@@ -170,7 +169,7 @@ def _stored_run(
     from textgen.studies.planning import differences
 
     try:
-        stored = load_experiment(folder / "experiment.toml")
+        stored = stored_experiment(folder)
         changes = differences(stored.resolved, experiment.resolved)
         before = text_of(folder)
         result = result_of(folder) if not changes and _finished(folder) else None

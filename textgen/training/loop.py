@@ -26,8 +26,6 @@ from textgen.training.validation import Monitor
 from textgen.training.validation import Progress as Progress
 
 CALIBRATION_SECONDS = 4.0
-VALIDATION = 0.04
-"""Share of a budget in seconds that its validations take on top of it, about and at most."""
 UPDATES_PER_CALL = 10
 """Updates between two returns to Python: progress, the check for NaN."""
 
@@ -94,8 +92,6 @@ def train(
         trainer.restore(arrays)
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(run, trainer, progress, settings, validation, best)
-    if not resumed and settings.seconds and share.chief:
-        monitor.shorten(VALIDATION * settings.seconds / progress.intervals)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
         log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)]
         trainer.fit(

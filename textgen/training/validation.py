@@ -22,6 +22,8 @@ from textgen.training.checkpoint import save_checkpoint
 
 ROWS, STREAM = 64, 2000
 """Validation while training: at most so many parallel rows, of at least so many tokens each."""
+SHARE = 0.04
+"""Of a budget in seconds that its validations may take on top of it, about."""
 TIMED, FEWEST = 3, 4
 """Batches that are timed, and the fewest of a validation."""
 
@@ -75,6 +77,8 @@ class Monitor(keras.callbacks.Callback):
         self._tokens_per_character = len(self._windows.flat) / unit
         self._spelling = sum(float(e.spelling_bits.sum()) for e in validation) / unit
         self._start = time.perf_counter()
+        if settings.seconds and not progress.updates and trainer.share.chief:
+            self._shorten(SHARE * settings.seconds / progress.intervals)
 
     def out_of_patience(self) -> bool:
         patience = self.settings.patience
@@ -101,15 +105,15 @@ class Monitor(keras.callbacks.Callback):
             count += int((spans[:, self._windows.before :] >= 0).sum())
         return total / count
 
-    def shorten(self, seconds: float) -> None:
-        """Have a validation look at no more of its split than takes about ``seconds``."""
+    def _shorten(self, seconds: float) -> None:
+        """Have a validation look at no more of its split than takes about so many seconds; a
+        training that goes on looks at what it looked at before."""
         batches = self._windows.updates_per_epoch(self._rows)
         self._bits_per_token(1)  # compiles
         start = time.perf_counter()
         self._bits_per_token(min(TIMED, batches))
         each = (time.perf_counter() - start) / min(TIMED, batches)
-        wanted = max(FEWEST, int(seconds / each))
-        self.progress.validation_share = min(1.0, wanted / batches)
+        self.progress.validation_share = min(1.0, max(FEWEST, int(seconds / each)) / batches)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._start = time.perf_counter()

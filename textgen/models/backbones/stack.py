@@ -59,7 +59,11 @@ class LayerStack(keras.Model):
                 self.projection.build((None, None, below))
                 below = size
             self.output_layer = output_layer(
-                vocabulary_size, below, tied, config.adaptive(vocabulary_size)
+                vocabulary_size,
+                below,
+                tied,
+                config.adaptive(vocabulary_size),
+                config.frequency_bias,
             )
         self.built = True
 

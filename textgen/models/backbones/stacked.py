@@ -42,7 +42,7 @@ class Stacked:
         adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
             hardly larger than its head has a plain softmax all the same.
         frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
-            that the first updates need not learn them; false: at zero.
+            that the first updates need not learn them; false: at zero, and a tied output has none.
 
     Raises:
         ValueError: an output tied to an embedding that is not there, or that has a projection of
@@ -149,8 +149,8 @@ class Stacked:
             head, tail = adaptive.head, size - adaptive.head
             row = head + 1 + tail // 4
             narrow = (below + tail) * adaptive.tail_size + tail
-            tied = width + 1 + size
+            tied = width + 1 + size * self.frequency_bias
             weights += tied if self.tied_output else (below + 1) * (head + 1) + narrow
         else:
-            weights += size if self.tied_output else (below + 1) * size
+            weights += size * self.frequency_bias if self.tied_output else (below + 1) * size
         return weights, targets * (3 * row + one_hot * size)
