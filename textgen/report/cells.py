@@ -23,7 +23,7 @@ def with_memory(contrast: dict[str, Any]) -> str:
     if not both:
         return ""
     same = "also " if both["verdict"] == contrast["verdict"] else ""
-    return f"With a memory of the document: {same}{both['verdict']} ({both['difference']:+.3f})."
+    return f"With a memory of the document: {same}{both['verdict']} ({signed(both['difference'])})."
 
 
 class Bar(NamedTuple):
