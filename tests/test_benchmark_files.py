@@ -80,7 +80,7 @@ def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it(tmp_path):
     path.write_text(text, encoding="utf-8")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     changes = [f"corpus.path={path}", f"corpus.sha256={digest}"]
-    for name in ("char", "subword", "word"):
+    for name in ("char", "transformer", "subword", "word"):
         experiment = load_experiment(f"benchmarks/tiny_shakespeare_{name}", changes)
         loaded = load_corpus(experiment)
         assert "".join(d.text for d in loaded.test) == text[int(0.9 * len(text)) :]
@@ -91,7 +91,10 @@ def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it(tmp_path):
 
 
 def test_all_arms_on_tiny_shakespeare_read_the_same_text():
-    keys = {load_experiment(f"benchmarks/tiny_shakespeare_{n}").text_key for n in ("char", "word")}
+    keys = {
+        load_experiment(f"benchmarks/tiny_shakespeare_{n}").text_key
+        for n in ("char", "transformer", "word")
+    }
     assert len(keys) == 1
     (key,) = keys
     assert json.loads(key)[0]["sha256"].startswith("86c4e6aa")
