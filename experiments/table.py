@@ -34,8 +34,6 @@ ARMS = (
     "char subword_bpe word_full word_rare_unk word_rare_pos word_rare_noun word_rare_cluster "
     "word_rare_neighbour word_rare_drop word_spell word_word2vec word_fasttext"
 ).split()
-MAIN = "word_rare_unk subword_bpe word_count_5 word_rare_pos word_rare_drop word_fasttext".split()
-"""The arms whose contrasts the README shows."""
 COUNTS = (1, 2, 3, 5, 10)
 LANGUAGES = "basque cherokee estonian gujarati swahili ukrainian japanese".split()
 SETTINGS = ("100_units_50", "125_units_30", "150_units_50", "100_units_10")
@@ -440,11 +438,11 @@ def training_counts_table() -> str:
     return table(head, rows)
 
 
-def verdicts_table(name: str, arms: Sequence[str] = ()) -> str:
-    """What a study was asked, and the answers: of all contrasts, or of those of some arms."""
+def verdicts_table(name: str) -> str:
+    """What a study was asked, and the answers."""
     report = result(f"reports/{name}")
     older = any(arm["test"].get("memory_saves") for arm in report["arms"])
-    asked = [c for c in report["contrasts"] if not arms or c["first"] in arms]
+    asked = report["contrasts"]
     both = any(c.get("with_memory") for c in asked)
     rows = [
         [
@@ -498,6 +496,7 @@ def tiny_shakespeare_table() -> str:
         asked = "iterations" if found["asked"]["iterations"] else "seconds"
         trained = f"{found['iterations']:,} iterations, {found['seconds']:.0f} s"
         command = f"nanogpt_cpu.py INPUT --{asked} {found['asked'][asked]:.0f}"
+        command += f" --train {found['train']}" * (found["train"] != 0.9)
         for way in ("strided", "side_by_side"):
             nats = found[way]["nats_per_character"]
             shown = [f"**{nats:.4f}**", f"{found[way]['bits_per_character']:.3f}", "", "", ""]
@@ -538,7 +537,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "languages": languages_table,
     "study": lambda: study_table("study"),
     "verdicts": lambda: verdicts_table("study"),
-    "verdicts_main": lambda: verdicts_table("study", MAIN),
     "study_levels": lambda: study_table("study_levels"),
     "verdicts_levels": lambda: verdicts_table("study_levels"),
     "study_slow": lambda: study_table("study_slow"),

@@ -1,4 +1,4 @@
-"""What the names of the speakers cost in tiny Shakespeare, and what everything else does.
+"""Who speaks in tiny Shakespeare: how many names are new, and what they and all else cost.
 
 python experiments/benchmarks/speakers.py tiny_shakespeare/input.txt RUN …
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 import textgen
 
-NAME = re.compile(r"(?m)^[A-Z][A-Za-z ]+:\n")
+NAME = re.compile(r"(?m)^([A-Z][A-Za-z ]+):\n")
 """A line that says who speaks."""
 
 
@@ -23,6 +23,11 @@ def main(path: str, *runs: str) -> None:
     names = np.zeros(len(held_out), dtype=bool)
     for found in NAME.finditer(held_out):
         names[slice(*found.span())] = True
+    spoken = NAME.findall(held_out)
+    for share in (0.85, 0.9):
+        known = set(NAME.findall(text[: int(share * len(text))]))
+        old = sum(name in known for name in spoken) / len(spoken)
+        print(f"{old:.1%} of {len(spoken):,} name a speaker of the first {share:.0%} of the text")
     for folder in runs:
         documents = textgen.load_run(folder).token_bits
         both = [d.remembered for d in documents if d.remembered is not None]

@@ -9,4 +9,6 @@ for arm in char transformer subword word; do
     [ -e "runs/$name/metrics.json" ] || python -m textgen.run "experiments/benchmarks/$name.toml" \
         --set "corpus.path=$text" --set training.threads=2
 done
-python experiments/benchmarks/nanogpt_cpu.py "$text" --seconds 300 --threads 2
+for share in 0.9 0.85; do
+    python experiments/benchmarks/nanogpt_cpu.py "$text" --seconds 300 --threads 2 --train "$share"
+done
