@@ -10,7 +10,7 @@ from conftest import tiny_model
 from textgen.core.errors import TextgenError
 from textgen.evaluation.likelihood import rows_at_once, score_step, token_bits
 from textgen.evaluation.mixture import Stepper
-from textgen.models import output
+from textgen.models import FREE, Sampler, output
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_output_bias
@@ -235,3 +235,31 @@ def test_an_output_that_is_told_nothing_starts_level():
     set_output_bias(network, np.arange(SIZE))
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {},
+        EMBEDDED,
+        {**TIED, "adaptive_softmax": False},
+        {**TIED, "adaptive_softmax": False, "frequency_bias": False},
+    ],
+    ids=["one_hot", "embedding", "tied", "tied_without_bias"],
+)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_columns_that_are_dealt_out_to_threads_give_the_same_logits(model, threads):
+    layer = tiny_model(NextToken(window=6), SIZE, **model).output_layer
+    width = 7 if layer.dense is None else layer.dense.kernel.shape[0]
+    features = np.random.default_rng(0).normal(size=(2, width)).astype(np.float32)
+    np.testing.assert_allclose(layer.dealt(threads)(features), layer(features), atol=1e-5)
+
+
+def test_a_wide_output_is_sampled_alike_however_it_is_computed(monkeypatch):
+    network = tiny_model(NextToken(window=6), SIZE)
+    free = np.full((2, 12), FREE)
+    expected, _ = Sampler(NextToken(window=6), network).draw(free, seed=3)
+    monkeypatch.setattr("textgen.models.sampler.WIDE", 1)
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 2)
+    found, _ = Sampler(NextToken(window=6), network).draw(free, seed=3)
+    np.testing.assert_array_equal(found, expected)

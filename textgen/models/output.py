@@ -45,12 +45,28 @@ class Softmax(keras.layers.Layer):
         elif bias:
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
+        self._kernel = lambda: tf.transpose(embedding.embeddings)
         self.built = True
 
     def call(self, features: Any) -> Any:
         if self.dense is not None:
             return self.dense(features)
         return _plus(self._tied(features), self.bias)
+
+    def dealt(self, threads: int) -> Any:
+        """The same as a function for few rows, in the graph that calls it: the columns of the
+        product are dealt out to threads, which rows alone would not keep busy."""
+        kernel = self._kernel() if self.dense is None else self.dense.kernel
+        bias = self.bias if self.dense is None else self.dense.bias
+        each = -(-self.size // threads)
+        padded = tf.pad(tf.convert_to_tensor(kernel), [[0, 0], [0, each * threads - self.size]])
+        parts = tf.stack(tf.split(padded, threads, axis=1))
+
+        def logits(features: Any) -> Any:
+            found = tf.matmul(tf.tile(features[None], [threads, 1, 1]), parts)
+            return _plus(tf.concat(tf.unstack(found), axis=-1)[:, : self.size], bias)
+
+        return logits
 
     def start_at(self, logits: np.ndarray) -> None:
         """Have the bias give these logits, (V,) float, before any feature counts."""

@@ -15,7 +15,10 @@ CHUNK = 128
 SHORT = 2048
 """Up to so many tokens a row, a loop is not compiled: that would take longer than it saves."""
 FEW_ROWS = 4
-"""Up to so many rows, a two-level output is drawn level by level; beyond, some row needs both."""
+"""Up to so many rows, a two-level output is drawn level by level, since beyond some row needs both,
+and threads share the columns of a wide one, since beyond the rows keep them busy."""
+WIDE = 2048
+"""Columns that are worth sharing."""
 LARGEST_NUCLEUS = 512
 """top-p looks at this many of the most probable tokens; the vocabulary is never sorted whole."""
 FREE = -1
@@ -99,8 +102,13 @@ class Sampler:
         output = network.output_layer
         by_level = batch <= FEW_ROWS and not top_k and not nucleus
 
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
+        dealt = batch <= FEW_ROWS and threads > 1 and not output.adaptive and output.size > WIDE
+
         @tf.function(jit_compile=compiled, autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
+            logits = output.dealt(threads) if dealt else output
+
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 features, carry = objective.next_features(network, carry)
                 noise_seed = tf.stack([seed[0], seed[1] + i])
@@ -112,7 +120,7 @@ class Sampler:
                     )  # fmt: skip
                 else:
                     choice = _choose(
-                        _without(output(features), unwritable), temperature, top_k,
+                        _without(logits(features), unwritable), temperature, top_k,
                         top_p if nucleus else None, noise_seed,
                     )  # fmt: skip
                 token = tf.where(forced[:, i] >= 0, forced[:, i], choice)
