@@ -594,7 +594,12 @@ def main(runs: str | None) -> None:
         for path in sorted(Path(runs).rglob("metrics.json")):
             copy = RESULTS / path.parent.relative_to(runs).with_suffix(".json")
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
+            metrics = json.loads(path.read_text(encoding="utf-8"))
+            origin = metrics["corpus"]["origin"]
+            if Path(origin).is_absolute():  # where a text lay on this machine is nobody's business
+                metrics["corpus"]["origin"] = Path(origin).name
+            text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
+            copy.write_text(text, encoding="utf-8")
             if (path.parent / "article.json").exists():
                 copy = copy.with_name(f"{copy.stem}_measured.json")
                 copy.write_bytes((path.parent / "article.json").read_bytes())

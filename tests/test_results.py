@@ -96,3 +96,8 @@ def test_a_result_adds_up_and_is_of_the_tales(path):
         assert found["total"] == found["model"] + found["spelling"]
     assert metrics["corpus"]["kind"] == "lovecraft"
     assert not metrics["corpus"]["fallback"]
+
+
+def test_no_result_says_where_a_text_lay_on_a_machine():
+    for path in TABLE.RESULTS.rglob("*.json"):
+        assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
