@@ -45,7 +45,7 @@ class Softmax(keras.layers.Layer):
         elif bias:
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
-        self._kernel = lambda: tf.transpose(embedding.embeddings)
+        self._vectors = lambda: tf.transpose(embedding.embeddings)
         self.built = True
 
     def call(self, features: Any) -> Any:
@@ -56,8 +56,7 @@ class Softmax(keras.layers.Layer):
     def dealt(self, threads: int) -> Any:
         """The same as a function for few rows, in the graph that calls it: the columns of the
         product are dealt out to threads, which rows alone would not keep busy."""
-        kernel = self._kernel() if self.dense is None else self.dense.kernel
-        bias = self.bias if self.dense is None else self.dense.bias
+        kernel, bias = self._weights()
         each = -(-self.size // threads)
         padded = tf.pad(tf.convert_to_tensor(kernel), [[0, 0], [0, each * threads - self.size]])
         parts = tf.stack(tf.split(padded, threads, axis=1))
@@ -70,8 +69,14 @@ class Softmax(keras.layers.Layer):
 
     def start_at(self, logits: np.ndarray) -> None:
         """Have the bias give these logits, (V,) float, before any feature counts."""
-        bias = self.bias if self.dense is None else self.dense.bias
+        _, bias = self._weights()
         bias.assign(logits - logits.mean())
+
+    def _weights(self) -> tuple[Any, Any]:
+        """Kernel (n, V) and bias (V,), or None for no bias."""
+        if self.dense is not None:
+            return self.dense.kernel, self.dense.bias
+        return self._vectors(), self.bias
 
 
 class AdaptiveSoftmax(keras.layers.Layer):
