@@ -10,7 +10,7 @@ from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.mingru import MinGRU
 from textgen.models.backbones.scan import linear_recurrence
-from textgen.models.backbones.stacked import Adaptive
+from textgen.models.backbones.stacked import Adaptive, NGrams
 from textgen.models.backbones.transformer import Transformer
 from textgen.models.footprint import _free_memory, check_memory, memory_needed
 from textgen.models.networks import set_embedding
@@ -40,6 +40,7 @@ TIED_ADAPTIVE = {
         GRU(units=(8,), adaptive_softmax=Adaptive(6, 3)),
         MinGRU(units=(8, 6), normalisation="layer", normalised="inner"),
         Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
+        LSTM(units=(8,), input="embedding", embedding_size=5, ngrams=NGrams((2, 3), 30, 0.5)),
         LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         LSTM(
@@ -179,6 +180,7 @@ def test_vectors_that_do_not_fit_are_refused():
         LSTM(**TIED_ADAPTIVE | {"frequency_bias": False}),
         LSTM(units=(8,), input="embedding", tied_output=True, frequency_bias=False),
         MinGRU(units=(8, 6), normalisation="layer", input="embedding", embedding_size=5),
+        LSTM(units=(8,), input="embedding", ngrams=NGrams((2, 5), 100)),
         Transformer(units=(9, 9, 6), input="embedding", embedding_size=9, head_size=4),
     ],
     ids=str,

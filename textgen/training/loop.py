@@ -176,7 +176,7 @@ def compiled(
                 # not in Keras' loop: its conditionals do not go together with all-reduce
                 steps_per_execution=updates_per_call if share.replicas == 1 else 1,
             )
-            trainer.optimizer.build(own.trainable_variables)
+            trainer.optimizer.build(trainer.trained)
             trainers.append(trainer)
     trainers[0].copies, schedules[0].copies = trainers[1:], schedules[1:]
     return trainers[0], schedules[0]

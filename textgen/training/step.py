@@ -15,6 +15,7 @@ import tensorflow as tf
 from textgen.core import TextgenError
 from textgen.models import Objective, cross_entropy, restarted
 from textgen.training.strategy import ALONE, Share
+from textgen.training.tables import RowAdagrad
 
 LOG2E = 1 / math.log(2)
 
@@ -86,6 +87,8 @@ class Trainer(keras.Model):
             keras.Variable(initial, trainable=False, name=f"state{i}")
             for i, initial in enumerate(tf.nest.flatten(self._initial))
         ]
+        tables = (getattr(part, "tables", ()) for part in network.parts())
+        self.tables = [RowAdagrad(table) for table in itertools.chain(*tables)]
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.bits_mean = keras.metrics.Mean(name="bits_per_token")
         self.built = True
@@ -115,7 +118,7 @@ class Trainer(keras.Model):
         sums = self.share.sum(found)
         for replica, (trainer, (_, _, *gradients)) in enumerate(zip(trainers, sums, strict=True)):
             with self.share.on(replica):
-                trainer.update(gradients)
+                trainer.step(gradients)
         self.loss_mean.update_state(tf.add_n(sums[0][0]), count)
         self.bits_mean.update_state(tf.add_n(sums[0][1]) * LOG2E, count)
         return {metric.name: metric.result() for metric in self.metrics}
@@ -143,14 +146,37 @@ class Trainer(keras.Model):
         with tf.GradientTape() as tape:
             each, nats, after = self._charge(spans, tf.maximum(targets, 0), begun)
             loss = tf.reduce_sum(each * weights) / count
-        gradients = tape.gradient(loss, self.network.trainable_variables)
+        rows = [rows.table.value for rows in self.tables]
+        gradients, sparse = tape.gradient(loss, (self.trained, rows))
         nats = tf.reduce_sum(nats * weights) / count
-        return loss, nats, [_dense(gradient) for gradient in gradients], tf.nest.flatten(after)
+        found = [_dense(gradient) for gradient in gradients]
+        for gradient in sparse:
+            apart = self.share.replicas == 1  # an all-reduce adds up whole tables
+            found += [gradient.indices, gradient.values] if apart else [_dense(gradient)]
+        return loss, nats, found, tf.nest.flatten(after)
+
+    @property
+    def trained(self) -> list[Any]:
+        """The weights that the optimizer updates: all but the tables."""
+        apart = [id(rows.table) for rows in self.tables]
+        return [w for w in self.network.trainable_variables if id(w) not in apart]
+
+    def step(self, gradients: Any) -> None:
+        """One update with every weight's gradients of all parts."""
+        rate, number = self.optimizer.learning_rate, len(self.trained)
+        parts = iter(gradients[number:])
+        for rows in self.tables:
+            if self.share.replicas > 1:
+                rows.apply_dense(tf.add_n(next(parts)), rate)
+            else:
+                places, values = next(parts), next(parts)
+                rows.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
+        self.update(gradients[:number])
 
     def _apply(self, gradients: Any) -> None:
         """The optimizer's step with every weight's gradients of all parts."""
         summed = [tf.add_n(parts) for parts in gradients]
-        self.optimizer.apply(summed, self.network.trainable_variables)
+        self.optimizer.apply(summed, self.trained)
 
     def _charge(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), and the state after the span."""
@@ -190,13 +216,14 @@ class Trainer(keras.Model):
             yield
             return
         kept = self.network.get_weights()
-        self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        self.optimizer.finalize_variable_values(self.trained)
         yield
         self.network.set_weights(kept)
 
     def _alike(self) -> list[Any]:
         """What is the same in all replicas."""
-        return [*self.network.weights, *self.optimizer.variables]
+        squares = [rows.squares for rows in self.tables]
+        return [*self.network.weights, *self.optimizer.variables, *squares]
 
     def _seeds(self) -> list[Any]:
         generators = (getattr(g, "seed_generator", None) for g in self.network._flatten_layers())

@@ -21,6 +21,7 @@ class Network(Protocol):
         output_layer: from features to logits (:mod:`textgen.models.output`); None for an encoder.
         kernels: ways of computing an update, the first one being that of scoring and sampling, too.
         kernel: the one that training uses.
+        tables: weights (rows, size) of which an update reads few rows; a network may do without.
     """
 
     embedding: Any

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from textgen.models.backbones.base import State
+from textgen.models.backbones.ngrams import NGramEmbedding
 from textgen.models.backbones.stacked import Stacked
 from textgen.models.output import output_layer
 
@@ -15,7 +16,8 @@ class LayerStack(keras.Model):
     """Layers between an embedding (or one-hot vectors) and an output layer.
 
     It is the :class:`textgen.models.backbones.base.Network` of all backbones here. Its state is a
-    list with a tuple of (batch, …) float32 for every layer, of the shapes that the settings say.
+    list with a tuple of (batch, …) float32 for every layer, of the shapes that the settings say,
+    and one more, the last tokens, where there are n-grams.
 
     Args:
         config: the settings, which know the layer.
@@ -33,7 +35,7 @@ class LayerStack(keras.Model):
         # layers are made in the order in which they are passed: a seed gives the same weights
         self.reads_tokens = source == "tokens"
         self._one_hot = vocabulary_size if self.reads_tokens else 0
-        self.embedding = self.dropout_in = self.dropout_out = None
+        self.embedding = self.ngrams = self.dropout_in = self.dropout_out = None
         self.projection = self.output_layer = None
         below = vocabulary_size
         if source == "vectors":
@@ -41,6 +43,10 @@ class LayerStack(keras.Model):
         elif config.input == "embedding":
             self._one_hot, below = 0, config.embedding_size
             self.embedding = self._embedding(vocabulary_size)
+            if found := config.ngrams:
+                self.ngrams = NGramEmbedding(
+                    found.orders, found.rows, below, found.dropout, "ngrams"
+                )
             self.dropout_in = self._dropout("dropout_in")
         self.dropouts, self.recurrent, self.normalisations = [], [], []
         for number, units in enumerate(config.units, start=1):
@@ -92,6 +98,10 @@ class LayerStack(keras.Model):
         return (self,)
 
     @property
+    def tables(self) -> tuple[Any, ...]:
+        return () if self.ngrams is None else (self.ngrams.table,)
+
+    @property
     def kernel(self) -> str:
         return self._kernel
 
@@ -103,20 +113,24 @@ class LayerStack(keras.Model):
                 layer.kernel = name
 
     def initial_state(self, batch: int) -> State:
+        shapes = [self.config.state_shapes(units) for units in self.config.units]
+        if self.ngrams is not None:
+            shapes.append(((self.ngrams.context,),))
         return [
-            tuple(
-                keras.ops.zeros((batch, *shape), "float32")
-                for shape in self.config.state_shapes(units)
-            )
-            for units in self.config.units
+            tuple(keras.ops.zeros((batch, *shape), "float32") for shape in each) for each in shapes
         ]
 
     def features(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
-        x, after = inputs, []
+        x, after = inputs, list[Any]()
+        state, read = state[: len(self.recurrent)], state[len(self.recurrent) :]
         if self._one_hot:
             x = keras.ops.one_hot(inputs, self._one_hot)
         elif self.embedding is not None:
-            x = _maybe(self.dropout_in, self.embedding(inputs), training)
+            x = self.embedding(inputs)
+            if self.ngrams is not None:
+                vectors, before = self.ngrams(inputs, *read[0], training=training)
+                x, read = x + vectors, [(before,)]
+            x = _maybe(self.dropout_in, x, training)
         layers = zip(self.dropouts, self.recurrent, self.normalisations, state, strict=True)
         for dropout, recurrent, normalisation, before in layers:
             x = _maybe(dropout, x, training)
@@ -126,7 +140,7 @@ class LayerStack(keras.Model):
         x = _maybe(self.dropout_out, x, training)
         if self.projection is not None:
             x = self.projection(x)
-        return x, after
+        return x, after + read
 
     def call(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
         features, state = self.features(inputs, state, training)
@@ -135,7 +149,7 @@ class LayerStack(keras.Model):
 
     def state_vector(self, state: State) -> Any:
         """The output of the last layer at the last position."""
-        return state[-1][0]
+        return state[len(self.recurrent) - 1][0]
 
 
 def _maybe(layer: Any, x: Any, training: bool) -> Any:

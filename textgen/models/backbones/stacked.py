@@ -26,6 +26,21 @@ class Adaptive:
 
 
 @dataclass(frozen=True)
+class NGrams:
+    """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
+    share ``dropout`` of them is left out while training (see
+    :class:`textgen.models.backbones.ngrams.NGramEmbedding`)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    orders: Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)] = (
+        2, 3, 4, 5, 6,
+    )  # fmt: skip
+    rows: Count = 131_072
+    dropout: Fraction = 0.0
+
+
+@dataclass(frozen=True)
 class Stacked:
     """Layers of units between an embedding and an output.
 
@@ -43,10 +58,12 @@ class Stacked:
             hardly larger than its head has a plain softmax all the same.
         frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
             that the first updates need not learn them; false: at zero, and a tied output has none.
+        ngrams: ``{ orders, rows, dropout }`` of vectors of the last few tokens together, which are
+            added to those of the embedding, or false.
 
     Raises:
-        ValueError: an output tied to an embedding that is not there, or that has a projection of
-            its own.
+        ValueError: n-grams or a tied output without an embedding, or a projection of the tied
+            output's own.
     """
 
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
@@ -58,6 +75,7 @@ class Stacked:
     tied_output: bool = False
     adaptive_softmax: Adaptive | Literal[False] = False
     frequency_bias: bool = True
+    ngrams: NGrams | Literal[False] = False
 
     kernels: ClassVar[tuple[str, ...]] = ("fused",)
     """See :class:`textgen.models.backbones.base.Network`."""
@@ -65,8 +83,9 @@ class Stacked:
     """Whether units are dropped between layers, or by the layers themselves."""
 
     def __post_init__(self) -> None:
-        if self.tied_output and self.input != "embedding":
-            raise ValueError('tied_output needs input = "embedding"')
+        for name in ("tied_output", "ngrams"):
+            if getattr(self, name) and self.input != "embedding":
+                raise ValueError(f'{name} needs input = "embedding"')
         if self.tied_output and self.projection:
             raise ValueError("tied_output has a projection of its own: projection must be false")
 
@@ -136,6 +155,7 @@ class Stacked:
         size, width = vocabulary_size, self.embedding_size
         one_hot = self.input == "one_hot"
         weights = 0 if one_hot else size * width
+        weights += self.ngrams.rows * width if self.ngrams else 0
         below = size if one_hot else width
         for number, units in enumerate(self.units, start=1):
             weights += self.layer_weights(below, units)

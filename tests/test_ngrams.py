@@ -1,0 +1,177 @@
+"""Vectors of the last few tokens: looked up in a table, and trained row by row."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import tiny_experiment
+from test_honesty import OBJECTIVES
+
+from textgen.core.settings import Training
+from textgen.evaluation.likelihood import token_bits
+from textgen.evaluation.mixture import Stepper
+from textgen.models.backbones.gru import GRU
+from textgen.models.backbones.lstm import LSTM
+from textgen.models.backbones.mingru import MinGRU
+from textgen.models.backbones.ngrams import NGramEmbedding
+from textgen.models.backbones.stacked import Adaptive, NGrams
+from textgen.models.backbones.transformer import Transformer
+from textgen.models.batches import Windows
+from textgen.models.objectives.stepwise import NextToken
+from textgen.testing import check_plugin
+from textgen.training.loop import Engine, compiled, dataset
+from textgen.training.tables import FACTOR, RowAdagrad
+
+SIZE = 7
+EMBEDDED = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}
+EVERY = [
+    LSTM(units=(8, 6), **EMBEDDED, dropout=0.2),
+    GRU(units=(8,), **EMBEDDED, adaptive_softmax=Adaptive(4, 3)),
+    MinGRU(units=(8,), **EMBEDDED, tied_output=True),
+    Transformer(units=(8, 6), **EMBEDDED, head_size=4, context=3),
+]
+
+
+def random_network(objective, settings=EVERY[0], size=SIZE):
+    network = objective.build(settings, size)
+    random = np.random.default_rng(0)
+    network.set_weights([random.normal(0, 0.7, w.shape) for w in network.get_weights()])
+    return network
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=lambda settings: type(settings).__name__)
+def test_every_backbone_may_have_them(settings):
+    check_plugin("backbone", settings)
+
+
+def looked_up(orders, tokens, before=None, rows=10_000):
+    keras.utils.set_random_seed(1)
+    layer = NGramEmbedding(orders, rows, 3, 0.0, "ngrams")
+    layer.table.assign(np.random.default_rng(2).normal(size=(rows, 3)))
+    start = np.zeros((len(tokens), layer.context), np.float32) if before is None else before
+    return (*map(np.array, layer(np.array(tokens), start)), layer)
+
+
+def test_a_vector_is_that_of_the_last_tokens_and_of_no_others():
+    text = np.random.default_rng(0).integers(0, 5, (1, 400))
+    vectors, _, _ = looked_up((3,), text)
+    seen = {}
+    for place, vector in enumerate(vectors[0]):
+        last = tuple(np.append([0, 0], text[0])[place : place + 3].tolist())
+        np.testing.assert_array_equal(seen.setdefault(last, vector), vector)
+    assert len(seen) > 100
+    assert len(np.unique(np.array(list(seen.values())), axis=0)) == len(seen)
+
+
+def test_the_vectors_of_all_orders_are_added_up_and_share_a_table():
+    text = np.random.default_rng(0).integers(0, 5, (2, 30))
+    together, after, _ = looked_up((2, 4), text)
+    apart = [looked_up((order,), text)[0] for order in (2, 4)]
+    np.testing.assert_allclose(together, sum(apart), atol=1e-6)
+    np.testing.assert_array_equal(after, text[:, -3:])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7, 29])
+def test_a_text_may_be_cut_anywhere(cut):
+    text = np.random.default_rng(0).integers(0, 5, (2, 30))
+    whole, last, _ = looked_up((2, 5), text)
+    first, between, _ = looked_up((2, 5), text[:, :cut])
+    second, after, _ = looked_up((2, 5), text[:, cut:], between)
+    np.testing.assert_array_equal(whole, np.concatenate([first, second], axis=1))
+    np.testing.assert_array_equal(last, after)
+
+
+def test_a_network_begins_as_one_without_them():
+    keras.utils.set_random_seed(3)
+    settings = EMBEDDED | {"ngrams": NGrams((2, 3), 50)}
+    with_table = NextToken(4).build(LSTM(units=(6,), **settings), SIZE)
+    keras.utils.set_random_seed(3)
+    without = NextToken(4).build(LSTM(units=(6,), input="embedding", embedding_size=6), SIZE)
+    document = [np.arange(1, SIZE)]
+    found = [token_bits(NextToken(4), network, document) for network in (with_table, without)]
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_probabilities_of_all_short_documents_sum_to_one(objective):
+    size, n = 3, 4
+    network = random_network(objective, size=size)
+    documents = [
+        np.array(tokens, dtype=np.uint8)
+        for length in range(n + 1)
+        for tokens in itertools.product(range(1, size), repeat=length)
+    ]
+    bits = token_bits(objective, network, documents)
+    mass = sum(
+        2.0 ** -float(b.sum() if len(d) < n else b[:n].sum())
+        for d, b in zip(documents, bits, strict=True)
+    )
+    assert mass == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_what_is_written_token_by_token_is_what_is_scored_in_windows(objective):
+    network = random_network(objective)
+    document = np.random.default_rng(5).integers(1, SIZE, 23).astype(np.uint8)
+    (bits,) = token_bits(objective, network, [document])
+    stepper, found = Stepper(objective, network), []
+    for token in [*document.tolist(), 0]:
+        found.append(-np.log2(stepper.probabilities()[token]))
+        stepper.append(token)
+    np.testing.assert_allclose(found, bits, atol=1e-4)
+
+
+def by_hand(table, squares, places, gradients, rate):
+    for row in np.unique(places):
+        total = gradients[places == row].sum(axis=0)
+        squares[row] += (total**2).mean()
+        table[row] -= FACTOR * rate * total / np.sqrt(squares[row])
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone(dense):
+    random = np.random.default_rng(0)
+    table, squares = random.normal(size=(20, 4)).astype(np.float32), np.zeros(20, np.float32)
+    variable = keras.Variable(table.copy())
+    rows = RowAdagrad(variable)
+    for _ in range(3):
+        places, gradients = random.integers(0, 12, 9), random.normal(size=(9, 4))
+        given = gradients.astype(np.float32)
+        if dense:
+            whole = np.zeros((20, 4), np.float32)
+            np.add.at(whole, places, given)
+            rows.apply_dense(tf.constant(whole), 0.01)
+        else:
+            rows.apply(tf.constant(places.astype(np.int32)), tf.constant(given), 0.01)
+        by_hand(table, squares, places, gradients, 0.01)
+    np.testing.assert_allclose(variable, table, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rows.squares, squares, rtol=1e-4)
+    assert not squares[12:].any()
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=lambda settings: type(settings).__name__)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_training_put_back_makes_the_same_updates_again(settings, threads):
+    """The table, and what its optimizer has added up; the kernels of the LSTM in turn."""
+    objective = NextToken(5)
+    windows = Windows([np.random.default_rng(1).integers(1, SIZE, 90)], objective)
+    network = random_network(objective, settings)
+    experiment = tiny_experiment(objective, network, Training(updates=9, batch=4))
+    kernel = network.kernels[threads - 1 if len(network.kernels) > 1 else 0]
+    trainer, _ = compiled(network, experiment, windows, Engine(kernel, threads), 1)
+    step, found = trainer.make_train_function() or trainer.train_function, []
+    begun, batches = trainer.arrays(), list(dataset(windows, 4, 1, 0).take(3))
+    for _ in range(2):
+        trainer.restore(begun)
+        step(iter(batches))
+        step(iter(batches[1:]))
+        found.append([np.array(w) for w in network.weights])
+    for first, second, before in zip(
+        *found, random_network(objective, settings).weights, strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+        assert np.abs(first - np.array(before)).max() > 0

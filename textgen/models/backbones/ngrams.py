@@ -1,0 +1,78 @@
+"""Vectors of the last few tokens together, added to the vector of the last one.
+
+A recurrent layer has to work out by products of matrices which tokens came just before; a table
+looks it up. Every context of n tokens is hashed to a row of one table, and the rows of all n are
+added to the embedding of the token. Bojanowski et al. (2017) hash the character n-grams of a word
+like that; Pagnoni et al. (2024, "Byte Latent Transformer", section 3.2.1) those that end at each
+byte of a text. Contexts that fall on the same row are not told apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from textgen.models.dropout import drop, mix
+
+SPREAD = np.uint32(0x9E3779B1)
+"""2^32 over the golden ratio (Knuth 1973, section 6.4)."""
+
+
+class NGramEmbedding(keras.layers.Layer):
+    """The sum of the vectors of the n-grams that end at each token; all begin at zero.
+
+    Args:
+        orders: n, from 2 on.
+        rows: of the table that all orders share.
+        size: of the vectors.
+        dropout: share of the n-grams that are left out while training, each with all of its
+            vector. What a text repeats is in the table from the first time on; without this, a
+            network that reads the text again trusts the table more than it may on another one.
+        name: of the layer.
+    """
+
+    def __init__(
+        self, orders: tuple[int, ...], rows: int, size: int, dropout: float, name: str
+    ) -> None:
+        super().__init__(name=name)
+        self.dropout = dropout
+        self.seed_generator = keras.random.SeedGenerator() if dropout else None
+        self.orders, self.rows, self.context = orders, rows, max(orders) - 1
+        self.table = self.add_weight(shape=(rows, size), initializer="zeros", name="table")
+        self.built = True
+
+    def call(self, tokens: Any, before: Any, training: bool = False) -> tuple[Any, Any]:
+        """Vectors of every position.
+
+        Args:
+            tokens: (B, T) int32.
+            before: (B, context) float32, the tokens ahead of them; 0 stands for the boundary.
+
+        Returns:
+            (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
+        """
+        text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
+        vectors = [self._vectors(places, training) for places in self._places(text)]
+        return tf.add_n(vectors), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
+
+    def _vectors(self, places: Any, training: bool) -> Any:
+        vectors = tf.gather(self.table.value, places)
+        if not training or not self.dropout:
+            return vectors
+        kept = tf.ones_like(vectors[..., :1])
+        return vectors * drop(kept, self.seed_generator, self.dropout)
+
+    def _places(self, text: Any) -> list[Any]:
+        """For each order, the row of the n-gram that ends at each token: (B, T) int32."""
+        length = tf.shape(text)[1] - self.context
+        numbers = tf.cast(text, tf.uint32) + np.uint32(1)
+        hashed, found = tf.zeros([1, 1], tf.uint32), []
+        for back in range(self.context + 1):
+            start = self.context - back
+            hashed = mix(hashed * SPREAD + numbers[:, start : start + length])
+            if back + 1 in self.orders:
+                found.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
+        return found
