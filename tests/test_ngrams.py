@@ -24,7 +24,7 @@ from textgen.models.batches import Windows
 from textgen.models.objectives.stepwise import NextToken
 from textgen.testing import check_plugin
 from textgen.training.loop import Engine, compiled, dataset
-from textgen.training.tables import FACTOR, RowAdagrad
+from textgen.training.tables import RowAdagrad
 
 SIZE = 7
 EMBEDDED = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}
@@ -129,7 +129,7 @@ def by_hand(table, squares, places, gradients, rate):
     for row in np.unique(places):
         total = gradients[places == row].sum(axis=0)
         squares[row] += (total**2).mean()
-        table[row] -= FACTOR * rate * total / np.sqrt(squares[row])
+        table[row] -= rate * total / np.sqrt(squares[row])
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -144,10 +144,10 @@ def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone(dense):
         if dense:
             whole = np.zeros((20, 4), np.float32)
             np.add.at(whole, places, given)
-            rows.apply_dense(tf.constant(whole), 0.01)
+            rows.apply_dense(tf.constant(whole), 0.3)
         else:
-            rows.apply(tf.constant(places.astype(np.int32)), tf.constant(given), 0.01)
-        by_hand(table, squares, places, gradients, 0.01)
+            rows.apply(tf.constant(places.astype(np.int32)), tf.constant(given), 0.3)
+        by_hand(table, squares, places, gradients, 0.3)
     np.testing.assert_allclose(variable, table, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(rows.squares, squares, rtol=1e-4)
     assert not squares[12:].any()

@@ -25,7 +25,7 @@ from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.training import checkpoint, loop, validation
 from textgen.training.loop import characters_per_update, train, updates_of, windows_of
-from textgen.training.optimizer import Schedule
+from textgen.training.optimizer import Schedule, optimizer_of
 from textgen.training.step import _dense, binary_cross_entropy
 from textgen.training.validation import FEWEST, Monitor
 
@@ -285,6 +285,48 @@ def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned
     monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
     _, progress = fit(tmp_path, NextToken(8), settings)
     assert progress.updates == planned["intervals"] * planned["updates_per_interval"]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"])
+def test_every_optimizer_learns_and_goes_on_bit_for_bit(tmp_path, optimizer):
+    rate = {"sgd": 1.0, "adafactor": 2e-3}.get(optimizer, 1e-2)
+    settings = Training(**SETTINGS | {"learning_rate": rate}, optimizer=optimizer, schedule="wsd")
+    whole, progress = fit(tmp_path / "a", NextToken(8), settings, copy=tmp_path / "b", **TIED)
+    again, _ = fit(tmp_path / "b", NextToken(8), settings, seed=7, **TIED)
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert progress.history[-1]["loss"] < np.log(CODEC.size) - 0.3
+
+
+def test_muon_makes_updates_between_layers_orthogonal_and_no_others():
+    network = tiny_model(
+        NextToken(8), 30, units=(16, 16), input="embedding", embedding_size=8, scale=1.0
+    )
+    weights = network.trainable_variables
+    optimizer = optimizer_of(
+        Training(optimizer="muon", weight_decay=0.0, clip_norm=0.0, schedule="constant"),
+        Schedule(Training(learning_rate=1.0, warmup=0.0, schedule="constant")),
+    )
+    before, draw = network.get_weights(), np.random.default_rng(0)
+    steep = [3 + draw.normal(size=w.shape) for w in before]  # nearly all in one direction
+    optimizer.apply([tf.constant(g, tf.float32) for g in steep], weights)
+    for weight, start in zip(weights, before, strict=True):
+        update = np.array(weight) - start
+        if update.ndim == 1:
+            continue
+        values = np.linalg.svd(update, compute_uv=False)
+        even = values.min() > 0.4 * values.max()
+        assert even == ("kernel" in weight.path and "output" not in weight.path), weight.path
+    assert len(weights) == 9
+
+
+def test_a_schedule_that_cools_is_constant_until_its_last_part():
+    schedule = Schedule(Training(warmup=0.1, learning_rate=0.5, schedule="wsd"))
+    schedule.set(updates=100.0)
+    rates = [float(schedule(step)) for step in range(101)]
+    np.testing.assert_allclose(rates[:10], np.arange(1, 11) * 0.05, rtol=1e-5)
+    np.testing.assert_allclose(rates[10:61], 0.5)
+    np.testing.assert_allclose(rates[60:], 0.5 * np.arange(40, -1, -1) / 40, atol=1e-6)
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path):

@@ -150,6 +150,14 @@ class Training:
     every batch among the GPUs of this machine (``"mirrored"``) or among ``workers`` processes of a
     Ray cluster (``"ray"``); the same updates are made as on one device.
 
+    ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
+    2024) and leaves all other weights to AdamW; ``"adafactor"`` keeps of a matrix' second moments
+    those of its rows and columns (Shazeer & Stern 2018).
+
+    ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
+    weights; they have an optimizer of their own (see :mod:`textgen.training.tables`), without
+    decay, clipping or average.
+
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
 
@@ -163,9 +171,10 @@ class Training:
     updates: Count | None = None
     epochs: Positive | None = None
     batch: Count = 16
-    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"] = "adamw"
     learning_rate: Positive = 4e-3
-    schedule: Literal["cosine", "constant"] = "cosine"
+    table_rate: Positive = 30.0
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
     warmup: Fraction = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(ge=0)] = 1.0

@@ -166,8 +166,8 @@ def compiled(
         with share.on(replica):
             own = copied(network, experiment) if replica else network
             trainer = Trainer(
-                own, experiment.objective, settings.batch, settings.loss, tail, engine.kernel,
-                engine.threads, share, replica,
+                own, experiment.objective, settings.batch, settings.loss, tail,
+                settings.table_rate, engine.kernel, engine.threads, share, replica,
             )  # fmt: skip
             schedules.append(Schedule(settings))
             trainer.compile(

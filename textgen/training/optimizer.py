@@ -10,9 +10,17 @@ import tensorflow as tf
 
 from textgen.core import Training
 
+COOLING = 0.4
+"""Last part of a training in which the rate of ``"wsd"`` falls."""
+DECAYING = ("adamw", "muon", "adafactor")
+"""Optimizers with a weight decay of their own (Loshchilov & Hutter 2019)."""
+OUTPUTS = ("output", "projection")
+"""Paths of weights that are not updated by Muon but, like the embedding's, by AdamW."""
+
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017) or a constant.
+    """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
+    constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
 
     The number of updates may be set after the training step has been compiled.
     """
@@ -36,6 +44,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         rate = self._settings.learning_rate * self.scale * rise
         if self._settings.schedule == "constant":
             return rate
+        if self._settings.schedule == "wsd":
+            cooled = (self.updates - step) / tf.maximum(COOLING * self.updates, 1.0)
+            return rate * tf.clip_by_value(cooled, 0.0, 1.0)
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
 
@@ -46,15 +57,23 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
         options["global_clipnorm"] = settings.clip_norm
     if settings.ema_decay:
         options |= {"use_ema": True, "ema_momentum": settings.ema_decay}
-    if settings.optimizer != "sgd":
+    if settings.optimizer not in ("sgd", "adafactor"):
         options["epsilon"] = 1e-8  # gradients of rare tokens are below Keras' 1e-7
-    if settings.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=settings.weight_decay, **options)
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
-        return optimizer
     kinds = {
+        "adamw": keras.optimizers.AdamW,
         "adam": keras.optimizers.Adam,
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": keras.optimizers.SGD,
+        "muon": keras.optimizers.Muon,
+        "adafactor": keras.optimizers.Adafactor,
     }
-    return kinds[settings.optimizer](**options)
+    if settings.optimizer in DECAYING:
+        options["weight_decay"] = settings.weight_decay
+    if settings.optimizer == "muon":
+        options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": list(OUTPUTS)}
+    if settings.optimizer == "adafactor":
+        options["relative_step"] = False  # the schedule says how large a step is
+    optimizer = kinds[settings.optimizer](**options)
+    if settings.optimizer in DECAYING:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer

@@ -50,6 +50,7 @@ class Trainer(keras.Model):
         batch: rows of a batch.
         loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
         tail_share: of an adaptive softmax, how much of the training text is in the tail.
+        table_rate: the learning rate of tables over that of the other weights.
         kernel: one of the network's ``kernels``.
         threads: rows of a batch are dealt out to so many.
         share, replica: what this process does of the training, and which of its devices this is.
@@ -65,6 +66,7 @@ class Trainer(keras.Model):
         batch: int,
         loss: str,
         tail_share: float = 0.25,
+        table_rate: float = 30.0,
         kernel: str = "fused",
         threads: int = 1,
         share: Share = ALONE,
@@ -88,6 +90,7 @@ class Trainer(keras.Model):
             for i, initial in enumerate(tf.nest.flatten(self._initial))
         ]
         tables = (getattr(part, "tables", ()) for part in network.parts())
+        self._table_rate = table_rate
         self.tables = [RowAdagrad(table) for table in itertools.chain(*tables)]
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.bits_mean = keras.metrics.Mean(name="bits_per_token")
@@ -163,7 +166,7 @@ class Trainer(keras.Model):
 
     def step(self, gradients: Any) -> None:
         """One update with every weight's gradients of all parts."""
-        rate, number = self.optimizer.learning_rate, len(self.trained)
+        rate, number = self.optimizer.learning_rate * self._table_rate, len(self.trained)
         parts = iter(gradients[number:])
         for rows in self.tables:
             if self.share.replicas > 1:

@@ -12,8 +12,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-FACTOR = 30.0
-"""A table's learning rate over that of the other weights."""
 TINY = 1e-16
 """Mean square of a gradient that is as good as none."""
 
@@ -37,13 +35,13 @@ class RowAdagrad:
         Args:
             places: (n,) int32, rows of the table; a row may come several times.
             gradients: (n, size) float32.
-            rate: the learning rate of the other weights.
+            rate: the learning rate.
         """
         rows, which = tf.unique(places)
         summed = tf.math.unsorted_segment_sum(gradients, which, tf.size(rows))
         squares = tf.gather(self.squares.value, rows) + tf.reduce_mean(summed * summed, axis=-1)
         self.squares.value.scatter_update(tf.IndexedSlices(squares, rows))
-        step = FACTOR * rate * summed * tf.math.rsqrt(squares + TINY)[:, None]
+        step = rate * summed * tf.math.rsqrt(squares + TINY)[:, None]
         self.table.value.scatter_sub(tf.IndexedSlices(step, rows))
 
     def apply_dense(self, gradient: Any, rate: Any) -> None:
