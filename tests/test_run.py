@@ -161,10 +161,18 @@ def _scores_are_those_of_the_run(folder, metrics):
         assert bits == pytest.approx(told["bits_per_character"]["total"], abs=1e-5)
 
 
+DETERMINISTIC = ("training.deterministic=true", "training.threads=2")
+
+
 @pytest.mark.xla
-def test_a_killed_run_goes_on_and_ends_with_the_same_figures(textgen, experiment_file, tmp_path):
-    """SIGKILL after the first checkpoint, then the same command again."""
+@pytest.mark.parametrize("settings", [(), DETERMINISTIC], ids=["", "deterministic"])
+def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
+    textgen, experiment_file, tmp_path, settings
+):
+    """SIGKILL after the first checkpoint, then the same command again. Were a step compiled anew at
+    every update, which deterministic operations once led to, a process would take minutes."""
     command = [sys.executable, "-m", "textgen.run", str(experiment_file)]
+    command += [part for each in settings for part in ("--set", each)]
     command += ["--set", "training.updates=300", "--set", "training.validations=10"]
     folder = tmp_path / "runs" / "tiny"
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
@@ -177,10 +185,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(textgen, experiment
     assert not (folder / "metrics.json").exists()
     stranger = textgen("run", experiment_file, "--set", "seed=5")
     assert (stranger.code, "different experiment" in stranger.err) == (2, True)
-    resumed = textgen("run", *command[3:])
+    apart = bool(settings)  # deterministic operations hold for a whole process
+    resumed = textgen("run", *command[3:], process=apart)
     assert resumed.code == 0
     assert "resuming from update" in resumed.out
-    whole = textgen("run", *command[3:], "--runs", "others")
+    whole = textgen("run", *command[3:], "--runs", "others", process=apart)
     assert whole.code == 0
     first, second = (
         json.loads((tmp_path / place / "tiny" / "metrics.json").read_text())

@@ -152,8 +152,8 @@ class Training:
 
     ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
     2024) and leaves all other weights to AdamW; ``"adafactor"`` keeps of a matrix' second moments
-    those of its rows and columns (Shazeer & Stern 2018), and its learning rate is a share of the size
-    of the weights: 0.1 rather than 0.004.
+    those of its rows and columns (Shazeer & Stern 2018), and its learning rate is a share of the
+    size of the weights: 0.1 rather than 0.004.
 
     ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
     weights; they have an optimizer of their own (see :mod:`textgen.training.tables`), without

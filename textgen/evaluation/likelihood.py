@@ -75,16 +75,14 @@ def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
 def _plain_step(objective: Objective, network: Any) -> Callable[..., Any]:
     import tensorflow as tf
 
-    from textgen.models import restarted
+    from textgen.models import cross_entropy, restarted
 
     @tf.function(jit_compile=True)
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)
         targets = spans[:, objective.before :]
-        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=tf.maximum(targets, 0), logits=network.output_layer(features)
-        )
+        nats = cross_entropy(network.output_layer(features), tf.maximum(targets, 0))
         return tf.where(targets >= 0, nats / np.log(2), 0.0), state
 
     return step

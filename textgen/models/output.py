@@ -230,10 +230,16 @@ class AdaptiveSoftmax(keras.layers.Layer):
 
 @tf.function(autograph=False, jit_compile=True)
 def cross_entropy(logits: Any, labels: Any) -> Any:
-    """−ln softmax(logits)[label]: (…, V) of any precision, (…) int32 → (…) nats, float32."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=labels, logits=tf.cast(logits, tf.float32)
+    """−ln softmax(logits)[label]: (…, V) of any precision, (…) int32 → (…) nats, float32.
+
+    Where operations are to be deterministic, TensorFlow's own function takes a detour that XLA
+    compiles anew for every batch; compiled, the operation itself is deterministic, too.
+    """
+    flat = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])
+    nats, _ = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+        features=flat, labels=tf.reshape(labels, [-1])
     )
+    return tf.reshape(nats, tf.shape(labels))
 
 
 def _plus(logits: Any, bias: Any) -> Any:
