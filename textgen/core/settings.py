@@ -122,15 +122,22 @@ class MemorySettings:
     context in tokens, rising. Rare words that stood in the document before are then cheaper, too.
     Without orders there is no memory of either kind.
 
+    ``learning_rate``: under that second distribution the network, too, goes on learning from the
+    document, by steps of that many root mean squares of a gradient (dynamic evaluation, see
+    :mod:`textgen.evaluation.dynamic`); 0: it does not.
+
     Raises:
-        ValueError: orders that do not rise.
+        ValueError: orders that do not rise, or a network that goes on learning without orders.
     """
 
     orders: tuple[Annotated[int, Field(ge=0, le=64)], ...] = ()
+    learning_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
         if list(self.orders) != sorted(set(self.orders)):
             raise ValueError(f"orders that do not rise: {list(self.orders)}")
+        if self.learning_rate and not self.orders:
+            raise ValueError("learning_rate needs orders, e.g. [3, 4, 5]")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from textgen.data import Document
+from textgen.evaluation.dynamic import learnt_bits
 from textgen.evaluation.memory import Memory, tuned
 from textgen.models import Objective, Windows
 from textgen.tokenizers import EncodedDocument, Tokenizer
@@ -168,8 +169,11 @@ def score_encoded(
     memory: Memory | None = None,
 ) -> list[DocumentBits]:
     """The same for documents that are encoded already."""
-    bits = token_bits(objective, network, [e.tokens for e in encoded])
-    return costs(documents, encoded, bits, memory)
+    tokens = [e.tokens for e in encoded]
+    bits, learnt = token_bits(objective, network, tokens), None
+    if memory is not None and memory.learning is not None:
+        learnt = learnt_bits(objective, network, tokens, memory.learning)
+    return costs(documents, encoded, bits, memory, learnt)
 
 
 def costs(
@@ -177,36 +181,53 @@ def costs(
     encoded: Sequence[EncodedDocument],
     bits: Sequence[np.ndarray],
     memory: Memory | None,
+    learnt: Sequence[np.ndarray] | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs, from what a model without a memory charges for its tokens."""
+    """What each document costs, from what a model without a memory charges for its tokens, and
+    from what one does that goes on ``learnt``."""
     scored = [
         DocumentBits(d.name, e.characters, b, e.spelling_bits, e.pieces, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]
-    return with_memory(memory, scored, encoded)
+    return with_memory(memory, scored, encoded, learnt)
 
 
 def with_memory(
-    memory: Memory | None, scored: list[DocumentBits], encoded: Sequence[EncodedDocument]
+    memory: Memory | None,
+    scored: list[DocumentBits],
+    encoded: Sequence[EncodedDocument],
+    learnt: Sequence[np.ndarray] | None = None,
 ) -> list[DocumentBits]:
-    """Documents that were scored without a memory, with it if there is one."""
+    """Documents that were scored without a memory, with it if there is one.
+
+    Args:
+        learnt: bits of the network that goes on learning, where the memory is over that.
+    """
     if memory is None:
         return scored
-    result = []
-    for document, e in zip(scored, encoded, strict=True):
-        bits, spelling = memory.bits(e.tokens, document.model_bits), e.spelling_bits_with_memory
+    result, below = [], learnt or [document.model_bits for document in scored]
+    for document, e, alone in zip(scored, encoded, below, strict=True):
+        bits, spelling = memory.bits(e.tokens, alone), e.spelling_bits_with_memory
         remembered = replace(document, model_bits=bits, surface_bits=spelling, remembered=None)
         result.append(replace(document, remembered=remembered))
     return result
 
 
 def tuned_memory(
-    orders: Sequence[int], scored: Sequence[DocumentBits], encoded: Sequence[EncodedDocument]
+    orders: Sequence[int],
+    scored: Sequence[DocumentBits],
+    encoded: Sequence[EncodedDocument],
+    learnt: Sequence[np.ndarray] | None = None,
 ) -> Memory | None:
-    """The memory for validation documents that were scored without one; None without orders."""
+    """The memory for validation documents that were scored without one; None without orders.
+
+    Args:
+        learnt: as for :func:`with_memory`.
+    """
     if not orders:
         return None
-    return tuned(orders, [(e.tokens, d.model_bits) for d, e in zip(scored, encoded, strict=True)])
+    below = learnt or [document.model_bits for document in scored]
+    return tuned(orders, [(e.tokens, bits) for e, bits in zip(encoded, below, strict=True)])
 
 
 def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:

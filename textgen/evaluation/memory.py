@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from textgen.evaluation.dynamic import Learning
 from textgen.tokenizers import BOUNDARY
 
 START = (0.8, 8.0)
@@ -66,11 +67,14 @@ class Memory:
     Attributes:
         orders: tokens of context of each level, rising.
         discounts, strengths: d and θ of each level, for each kind of context.
+        learning: how the network goes on learning from the document, if it does: P_0 is then what
+            it says after that.
     """
 
     orders: tuple[int, ...]
     discounts: tuple[tuple[float, ...], ...]
     strengths: tuple[tuple[float, ...], ...]
+    learning: Learning | None = None
 
     def bits(self, tokens: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """What the tokens of a document cost with the memory.
@@ -114,7 +118,11 @@ class Memory:
             table = np.array(values, dtype=np.float64).reshape(len(orders), -1)
             return tuple(map(tuple, np.broadcast_to(table, (len(orders), CONTEXTS)).tolist()))
 
-        return cls(orders, rows(state["discounts"]), rows(state["strengths"]))
+        learning = state.get("learning")
+        return cls(
+            orders, rows(state["discounts"]), rows(state["strengths"]),
+            learning and Learning(*(tuple(map(float, learning[k])) for k in ("rates", "scales"))),
+        )  # fmt: skip
 
 
 def kind(total: ArrayLike, kinds: ArrayLike) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from textgen.evaluation.dynamic import Learner
 from textgen.evaluation.memory import SMALLEST, Memory, kind
 from textgen.models import FREE, Objective
 from textgen.tokenizers import BOUNDARY, ESCAPE
@@ -67,11 +68,13 @@ class Stepper:
     """A model read one token at a time: what an arithmetic coder, or a curious person, needs.
 
     ``probabilities`` gives P(next token | what was appended) as (V,) float64 that sum to 1; it may
-    be called once between two appends. Encoder and decoder see the very same floats.
+    be called once between two appends. Encoder and decoder see the very same floats. Under a memory
+    with which the network goes on learning, its weights change until :meth:`close`.
     """
 
     def __init__(self, objective: Objective, network: Any, memory: Memory | None = None) -> None:
         self._read = MemoryState(memory) if memory else None
+        self._learner = Learner(objective, network, memory.learning if memory else None)
         self._carry = objective.begin(network, 1)
         self._next, self._append = _next_logits(objective, network), objective.append
 
@@ -83,7 +86,12 @@ class Stepper:
     def append(self, token: int) -> None:
         if self._read is not None:
             self._read.add(token)
+        self._learner.append(token)
         self._carry = self._append(self._carry, np.array([token], dtype=np.int32))
+
+    def close(self) -> None:
+        """Put back what the network was."""
+        self._learner.restart()
 
 
 class MixtureSampler:
@@ -118,7 +126,8 @@ class MixtureSampler:
         choose: Choose | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fill in the free places of a batch; arguments and result are those of
-        :meth:`textgen.models.Sampler.draw`.
+        :meth:`textgen.models.Sampler.draw`. Where the network goes on learning from what it writes,
+        texts are written one after another.
 
         Args:
             choose: takes the place of drawing; temperature, top-k and top-p are then not used.
@@ -130,6 +139,19 @@ class MixtureSampler:
             return random.choice(len(shaped), rows, p=shaped)
 
         choose = choose or drawn
+        if self._memory.learning is None:
+            return self._write(forced, choose, None)
+        learner = Learner(self._objective, self._network, self._memory.learning)
+        rows = [self._write(row[None], choose, learner) for row in forced]
+        learner.restart()
+        return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
+
+    def _write(
+        self, forced: np.ndarray, choose: Choose, learner: Learner | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of a batch side by side; with a learner, a single one."""
+        if learner is not None:
+            learner.restart()
         step = _next_logits(self._objective, self._network)
         carry = self._objective.begin(self._network, len(forced))
         tokens, choices = np.zeros((2, *forced.shape), dtype=np.int32)
@@ -144,6 +166,8 @@ class MixtureSampler:
             tokens[:, place] = np.where(given == FREE, choices[:, place], given)
             groups = [part for group in groups for part in _divided(*group, tokens[:, place])]
             carry = self._objective.append(carry, tokens[:, place])
+            if learner is not None:
+                learner.append(int(tokens[0, place]))
         return tokens, choices
 
 

@@ -194,6 +194,8 @@ def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
     """Score the held-out documents, with the memory tuned on those of validation, and sample."""
     from textgen.evaluation import (
         MixtureSampler,
+        learnt_bits,
+        measured,
         score_documents,
         score_encoded,
         tuned_memory,
@@ -207,10 +209,17 @@ def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
     inputs.screen.say("scoring every held-out document, every character …")
     validation = score_encoded(*parts, loaded.validation, encoded)
     start = time.perf_counter()
-    memory = tuned_memory(experiment.memory.orders, validation, encoded)
+    learning, learnt = None, None
+    if rate := experiment.memory.learning_rate:
+        inputs.screen.say("reading the validation text while learning from it …")
+        training = inputs.prepared.encoded[0]
+        learning = measured(*parts, training, rate, experiment.training.table_rate)
+        learnt = learnt_bits(*parts, [e.tokens for e in encoded], learning)
+    memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
+    memory = memory and replace(memory, learning=learning)
     seconds = time.perf_counter() - start
     scored = {
-        "validation": with_memory(memory, validation, encoded),
+        "validation": with_memory(memory, validation, encoded, learnt),
         "test": score_documents(*parts, tokenizer, loaded.test, memory),
     }
     mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None

@@ -49,6 +49,8 @@ def load_memory(folder: Path, experiment: Experiment) -> Memory | None:
         memory = Memory.load(json.loads(path.read_text(encoding="utf-8")))
         if memory.orders != experiment.memory.orders:
             raise ValueError(f"orders {list(memory.orders)}")
+        if (memory.learning is not None) != bool(experiment.memory.learning_rate):
+            raise ValueError("learning")
     return memory
 
 

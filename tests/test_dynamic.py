@@ -1,0 +1,206 @@
+"""A network that goes on learning as it reads: still a distribution, and what is scored is what
+is written."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import constriction
+import numpy as np
+import pytest
+from conftest import made_up, made_up_memory, tiny_model
+from test_honesty import OBJECTIVES, _categorical
+
+from textgen.evaluation.dynamic import Learner, Learning, learnt_bits, measured
+from textgen.evaluation.likelihood import token_bits
+from textgen.evaluation.mixture import MixtureSampler, Stepper
+from textgen.models import FREE
+from textgen.models.backbones.stacked import Adaptive, NGrams
+from textgen.models.objectives.stepwise import NextToken
+from textgen.tokenizers.characters import Characters
+
+EMBEDDED = {"input": "embedding", "embedding_size": 6}
+EVERY = [
+    {},
+    {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
+    {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
+    {"adaptive_softmax": Adaptive(2, 3), "normalisation": "batch"},
+]
+each_model = pytest.mark.parametrize("model", EVERY, ids=["", "ngrams", "tied", "adaptive"])
+
+
+def follows(objective, size, **model):
+    """A network, and how it learns: in large steps."""
+    network = tiny_model(objective, size, scale=2.0, **model)
+    number = len(network.trainable_variables)
+    return network, Learning((0.1,) * number, (0.3,) * number)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("model", EVERY[:2], ids=["", "ngrams"])
+def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
+    size, n = 3, 4
+    network, learning = follows(objective, size, **model)
+    documents = [
+        np.array(tokens, dtype=np.uint8)
+        for length in range(n + 1)
+        for tokens in itertools.product(range(1, size), repeat=length)
+    ]
+    bits = learnt_bits(objective, network, documents, learning)
+    mass = sum(
+        2.0 ** -float(b.sum() if len(d) < n else b[:n].sum())
+        for d, b in zip(documents, bits, strict=True)
+    )
+    assert mass == pytest.approx(1.0, abs=1e-5)
+
+
+@each_model
+def test_nothing_is_read_ahead_and_the_weights_are_put_back(model):
+    objective = NextToken(4)
+    network, learning = follows(objective, 9, **model)
+    before = network.get_weights()
+    random = np.random.default_rng(0)
+    first = random.integers(1, 9, 30).astype(np.uint8)
+    whole = learnt_bits(objective, network, [first], learning)[0]
+    plain = token_bits(objective, network, [first])[0]
+    np.testing.assert_allclose(whole[:4], plain[:4], atol=1e-5)
+    assert np.abs(whole[4:] - plain[4:]).max() > 0.05
+    for place in (1, 4, 5, 17):
+        second = first.copy()
+        second[place:] = random.integers(1, 9, 30 - place)
+        found = learnt_bits(objective, network, [second, first], learning)
+        np.testing.assert_allclose(found[0][:place], whole[:place], atol=1e-5)
+        np.testing.assert_allclose(found[1], whole, atol=1e-5)
+    for a, b in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each_model
+def test_it_learns_what_a_document_repeats(model):
+    objective = NextToken(8)
+    network = tiny_model(objective, 9, scale=1.0, **model)
+    training = [Characters().fit(["abcdefgh"]).encode("abc" * 20 + "h" * k) for k in range(9)]
+    learning = measured(objective, network, training, 0.01, 3.0)
+    document = np.tile(np.random.default_rng(1).integers(1, 9, 12), 30).astype(np.uint8)
+    (learnt,) = learnt_bits(objective, network, [document], learning)
+    (plain,) = token_bits(objective, network, [document])
+    assert learnt[-100:-1].mean() < 0.8 * plain[-100:-1].mean()
+
+
+def test_scales_are_root_mean_squares_and_tables_learn_faster():
+    objective = NextToken(8)
+    network = tiny_model(objective, 9, scale=1.0, **EMBEDDED, ngrams=NGrams((2,), 50))
+    training = [Characters().fit(["abcdefgh"]).encode("abcabdabc")]
+    once, faster = (measured(objective, network, training, 0.1, rate) for rate in (1.0, 10.0))
+    paths = [w.path for w in network.trainable_variables]
+    assert len(once.scales) == len(paths)
+    assert once.scales == faster.scales
+    for path, a, b in zip(paths, once.rates, faster.rates, strict=True):
+        assert b / a == pytest.approx(10.0 if "ngrams" in path else 1.0)
+    start = network.get_weights()
+    Learner(objective, network, once).append(1)  # no window is full
+    for a, b in zip(start, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each_model
+@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5, 6)], ids=repr)
+def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
+    if "tied_output" in model and not getattr(objective, "feedback", True):
+        model = EVERY[0]
+    network, learning = follows(objective, 9, **model)
+    memory = replace(made_up_memory(1, 2), learning=learning)
+    document = np.random.default_rng(5).integers(1, 9, 23).astype(np.uint8)
+    (below,) = learnt_bits(objective, network, [document], learning)
+    bits = memory.bits(document, below)
+    stepper, found = Stepper(objective, network, memory), []
+    for token in [*document.tolist(), 0]:
+        found.append(-np.log2(stepper.probabilities()[token]))
+        stepper.append(token)
+    stepper.close()
+    np.testing.assert_allclose(found, bits, atol=1e-3)
+    (again,) = learnt_bits(objective, network, [document], learning)
+    np.testing.assert_allclose(again, below, atol=1e-5)
+
+
+def test_samples_are_drawn_from_it_each_from_the_trained_weights():
+    objective = NextToken(4)
+    network, learning = follows(objective, 9, **EVERY[1])
+    memory = replace(made_up_memory(1, 2), learning=learning)
+    forced = np.full((3, 14), FREE)
+    forced[:, :2] = [[1, 2], [3, 4], [1, 2]]
+    seen = []
+
+    def choose(chances, rows):
+        seen.append(chances)
+        return np.full(rows, int(np.argsort(chances)[-1 - len(seen) % 2]))
+
+    tokens, _ = MixtureSampler(objective, network, memory).draw(forced, choose=choose)
+    np.testing.assert_array_equal(tokens[0], tokens[2])
+    stepper = Stepper(objective, network, memory)
+    for token, chances in zip(tokens[0].tolist(), seen[:14], strict=True):
+        np.testing.assert_allclose(stepper.probabilities(), chances, atol=1e-4)
+        stepper.append(token)
+    stepper.close()
+
+
+@pytest.mark.xla
+def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes():
+    objective, text = NextToken(16), made_up(60, 3)[:800]
+    tokenizer = Characters().fit([made_up(100, 4)])
+    network = tiny_model(objective, tokenizer.size, scale=1.0, **EVERY[1])
+    encoded = tokenizer.encode(text)
+    learning = measured(objective, network, [tokenizer.encode(made_up(40, 5))], 0.002, 30.0)
+    memory = replace(made_up_memory(1, 3), learning=learning)
+    bits = memory.bits(
+        encoded.tokens, learnt_bits(objective, network, [encoded.tokens], learning)[0]
+    )
+    message = [*encoded.tokens.tolist(), 0]
+    encoder, stepper = constriction.stream.queue.RangeEncoder(), Stepper(objective, network, memory)
+    for token in message:
+        encoder.encode(token, _categorical(stepper))
+        stepper.append(token)
+    stepper.close()
+    compressed = encoder.get_compressed()
+    assert abs(32 * len(compressed) - bits.sum()) <= 64 + 0.01 * bits.sum()
+    decoder, stepper = constriction.stream.queue.RangeDecoder(compressed), Stepper(
+        objective, network, memory
+    )  # fmt: skip
+    decoded = []
+    for _ in message:
+        decoded.append(decoder.decode(_categorical(stepper)))
+        stepper.append(decoded[-1])
+    assert decoded == message
+
+
+def test_a_run_with_it_is_scored_and_writes_as_it_says(textgen, experiment_file, tmp_path):
+    given = ("--set", "memory.learning_rate=0.003", "--set", "sampling.memory=true")
+    assert textgen("run", experiment_file, *given).code == 0
+    folder = tmp_path / "runs" / "tiny"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    scored = textgen("score", folder, "--part", "test")
+    assert scored.code == 0
+    total = metrics["test"]["with_memory"]["bits_per_character"]["total"]
+    assert f"with a memory of each document: {total:.4f}" in scored.out
+    plain = textgen("run", experiment_file, "--name", "plain")
+    assert plain.code == 0
+    other = json.loads((tmp_path / "runs" / "plain" / "metrics.json").read_text())
+    assert other["test"]["bits_per_character"] == metrics["test"]["bits_per_character"]
+    assert other["test"]["with_memory"] != metrics["test"]["with_memory"]
+    written = json.loads((folder / "samples.json").read_text())
+    again = textgen("generate", folder, "--memory", "--length", "120", "--seed", "1")
+    assert again.code == 0
+    assert written[0]["text"][:60].split()[0] in again.out
+    state = json.loads((folder / "memory.json").read_text())
+    state["learning"] = None
+    (folder / "memory.json").write_text(json.dumps(state))
+    damaged = textgen("generate", folder, "--memory")
+    assert (damaged.code, "memory.json" in damaged.err) == (2, True)
+
+
+def test_learning_without_orders_is_refused(textgen, experiment_file):
+    found = textgen("run", experiment_file, "--set", "memory={orders=[],learning_rate=0.1}")
+    assert found.code == 2
+    assert "learning_rate needs orders" in found.err
