@@ -128,7 +128,11 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     gone = textgen("score", folder, "--text", "The tide")
     assert (gone.code, "memory.json" in gone.err) == (2, True)
     settings = folder / "experiment.toml"
-    orders = re.search(r"\[memory\]\norders = \[.*?\]\n", settings.read_text(), flags=re.DOTALL)
+    orders = re.search(
+        r"\[memory\]\norders = \[.*?\]\nlearning_rate = .*?\n",
+        settings.read_text(),
+        flags=re.DOTALL,
+    )
     settings.write_text(settings.read_text().replace(orders[0], ""))
     assert package.score(folder, "The tide")["with_memory"] is None
     none = textgen("generate", folder, "--memory")

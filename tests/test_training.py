@@ -243,7 +243,7 @@ def test_a_validation_takes_no_more_than_its_share_of_the_seconds(
     tmp_path, monkeypatch, allowed, whole
 ):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
-    monkeypatch.setattr(validation, "SHARE", allowed)
+    monkeypatch.setattr(validation, "VALIDATION_SHARE", allowed)
     looked_at, original = [], Monitor._bits_per_token
 
     def bits_per_token(monitor, batches):

@@ -16,6 +16,7 @@ from .likelihood import rows_at_once as rows_at_once
 from .likelihood import score_documents as score_documents
 from .likelihood import score_encoded as score_encoded
 from .likelihood import score_step as score_step
+from .likelihood import scoring_seconds as scoring_seconds
 from .likelihood import summarise as summarise
 from .likelihood import tuned_memory as tuned_memory
 from .likelihood import with_memory as with_memory

@@ -6,7 +6,9 @@ token hides (an unseen character, a rare word) is charged as spelling bits besid
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -133,11 +135,7 @@ def token_bits(
     The state is the initial one at the beginning of a document and nothing is read before it but
     the boundary token: no token goes uncharged.
     """
-    windows = Windows(documents, objective)
-    spans = windows.per_document()
-    rows = rows_at_once(network, objective.length, min(ROWS, int(spans.sum())))
-    if objective.carries_state:  # more rows than the longest document lets end sooner would idle
-        rows = min(rows, len(documents), math.ceil(spans.sum() / spans.max()))
+    windows, rows = _to_score(objective, network, documents)
     step, state = score_step(objective, network), network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
     for batch, fresh, places, starts in windows.scoring(rows):
@@ -147,6 +145,30 @@ def token_bits(
                 part = result[document][start : start + objective.length]
                 part[:] = bits[row, : len(part)].numpy()
     return result
+
+
+def _to_score(
+    objective: Objective, network: Any, documents: Sequence[np.ndarray]
+) -> tuple[Windows, int]:
+    """The windows of some documents, and how many of them are scored at once."""
+    windows = Windows(documents, objective)
+    spans = windows.per_document()
+    rows = rows_at_once(network, objective.length, min(ROWS, int(spans.sum())))
+    if objective.carries_state:  # more rows than the longest document lets end sooner would idle
+        rows = min(rows, len(documents), math.ceil(spans.sum() / spans.max()))
+    return windows, rows
+
+
+def scoring_seconds(objective: Objective, network: Any, documents: Sequence[np.ndarray]) -> float:
+    """How long :func:`token_bits` will take, about, from a few batches; what they need is kept."""
+    windows, rows = _to_score(objective, network, documents)
+    step, state, times = score_step(objective, network), network.initial_state(rows), list[float]()
+    for batch, fresh, _, _ in itertools.islice(windows.scoring(rows), 5):
+        start = time.perf_counter()
+        bits, state = step(batch, fresh, state)
+        bits.numpy()
+        times.append(time.perf_counter() - start)
+    return min(times) * math.ceil(int(windows.per_document().sum()) / rows)
 
 
 def score_documents(

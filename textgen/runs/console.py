@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from textgen.models import Sampler
+    from textgen.runs.plan import Plan
     from textgen.training import Progress
 
 PEEK = 200
+SHOWN = 2
+"""Prompts whose first sample is printed."""
 
 
 class Screen:
@@ -49,6 +54,34 @@ class Screen:
 
     def say(self, text: str) -> None:
         self.console.print(Text(text))
+
+    @contextlib.contextmanager
+    def phase(self, text: str, seconds: float | None = None) -> Iterator[None]:
+        """A part of the run without steps to count: its name, and on a terminal the time it has
+        taken, as a bar where it is known how long it will take."""
+        self.say(f"{text} …")
+        if not self.console.is_terminal or self.quiet:
+            yield
+            return
+        from rich.progress import BarColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        ended, start = threading.Event(), time.perf_counter()
+        with Bar(BarColumn(), TimeElapsedColumn(), console=self.console, transient=True) as bar:
+            task = bar.add_task("", total=seconds)
+
+            def move() -> None:
+                while not ended.wait(0.2):
+                    passed = time.perf_counter() - start
+                    bar.update(task, completed=min(passed, 0.99 * seconds) if seconds else 0)
+
+            thread = threading.Thread(target=move, daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
 
     def warn(self, text: str) -> None:
         self.loud.print(Text(text, style="bold red"))
@@ -96,6 +129,16 @@ class Screen:
         for word, near in (vectors.neighbours or {}).items():
             self.say(f"  nearest to {word}: {', '.join(near)}")
 
+    def planned(self, progress: Progress, plan: Plan | None) -> None:
+        """What is to come, before the first update."""
+        if progress.updates:
+            self.say(f"  resuming from update {progress.updates:,}")
+        if plan is not None:
+            self.say(
+                f"  {progress.updates_planned:,} updates, each validation on "
+                f"{progress.validation_share:.0%} of the validation text\n  plan: {plan}"
+            )
+
     def callbacks(
         self,
         progress: Progress,
@@ -108,16 +151,6 @@ class Screen:
         if self.quiet:
             return []
         text = sum(e.characters + 1 for e in training) / sum(len(e.tokens) + 1 for e in training)
-        if progress.updates:
-            self.say(f"  resuming from update {progress.updates:,}")
-        if each := progress.calibration_seconds_per_update:
-            left = (progress.updates_planned - progress.updates) * each
-            end = time.strftime("%H:%M", time.localtime(time.time() + left))
-            self.say(
-                f"  {progress.updates_planned:,} updates until about {end}, "
-                f"each validation on {progress.validation_share:.0%} of the validation text; then "
-                "all of it and the test text are scored, and samples drawn"
-            )
         part = " (model)" if any(e.replaced for e in training) else ""
         return [_progress(self, progress, text, part, experiment, tokenizer, sampler)]
 
@@ -156,9 +189,9 @@ class Screen:
             f"human text {shares['human']['strict']:.1%}"
         )
         title = f"sample at temperature {metrics['generation']['temperature']}"
-        self.console.print(
-            Panel(Text(samples[0]["prompt"] + samples[0]["text"][:600]), title=title)
-        )
+        firsts = {each["prompt"]: each for each in reversed(samples) if each["method"] == "sample"}
+        for prompt, each in reversed(list(firsts.items())[-SHOWN:]):
+            self.console.print(Panel(Text(prompt + each["text"][:600]), title=title))
         if samples[0]["filled"]:
             marked = f"{title}, filled placeholders marked"
             self.console.print(Panel(Text(annotated(samples[0])[:600]), title=marked))

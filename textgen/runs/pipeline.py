@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.evaluation import DocumentBits, Memory
     from textgen.models import Sampler
     from textgen.runs.console import Screen
+    from textgen.runs.plan import Plan
     from textgen.training import Prepared, Progress
 
 
@@ -89,6 +90,7 @@ class _Trained:
     network: Any
     sampler: Sampler
     progress: Progress
+    plan: Plan | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
     import keras
 
     from textgen.models import Sampler
+    from textgen.runs.plan import planned
     from textgen.training import (
         Engine,
         Kernel,
@@ -167,19 +170,24 @@ def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
     screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data, inputs.prepared.vectors)
+    plans = list["Plan | None"]()
+
+    def callbacks(trainer: Any, progress: Progress) -> list[Any]:
+        if not share.chief:
+            return []
+        given = experiment, inputs.loaded, inputs.prepared, network, sampler, progress
+        plans.append(None if screen.quiet or share.workers > 1 else planned(*given))
+        screen.planned(progress, plans[-1])
+        return screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
+
     with screen:
         progress = train(
             inputs.folder, network, replace(experiment, training=settings), encoded,
-            Engine(kernel.name, threads, share),
-            lambda trainer, progress: (
-                screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
-                if share.chief
-                else []
-            ),
+            Engine(kernel.name, threads, share), callbacks,
         )  # fmt: skip
     if not share.chief:
         return None
-    return _Trained(network, sampler, progress)
+    return _Trained(network, sampler, progress, plans[-1] if plans else None)
 
 
 def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> None:
@@ -192,44 +200,49 @@ def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> N
 
 def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
     """Score the held-out documents, with the memory tuned on those of validation, and sample."""
-    from textgen.evaluation import (
-        MixtureSampler,
-        learnt_bits,
-        measured,
-        score_documents,
-        score_encoded,
-        tuned_memory,
-        with_memory,
-    )
+    from textgen.evaluation import MixtureSampler, score_documents, score_encoded, with_memory
     from textgen.runs.summary import draw_samples
 
     experiment, loaded, tokenizer = inputs.experiment, inputs.loaded, inputs.prepared.tokenizer
     parts = experiment.objective, model.network
-    encoded = inputs.prepared.encoded[1]
-    inputs.screen.say("scoring every held-out document, every character …")
-    validation = score_encoded(*parts, loaded.validation, encoded)
-    start = time.perf_counter()
-    learning, learnt = None, None
-    if rate := experiment.memory.learning_rate:
-        inputs.screen.say("reading the validation text while learning from it …")
-        training = inputs.prepared.encoded[0]
-        learning = measured(*parts, training, rate, experiment.training.table_rate)
-        learnt = learnt_bits(*parts, [e.tokens for e in encoded], learning)
-    memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
-    memory = memory and replace(memory, learning=learning)
-    seconds = time.perf_counter() - start
-    scored = {
-        "validation": with_memory(memory, validation, encoded, learnt),
-        "test": score_documents(*parts, tokenizer, loaded.test, memory),
-    }
+    encoded, plan = inputs.prepared.encoded[1], model.plan
+    known = plan if not experiment.memory.learning_rate else None
+    with inputs.screen.phase(
+        "scoring every held-out document, every character", known.scoring if known else None
+    ):
+        validation = score_encoded(*parts, loaded.validation, encoded)
+        start = time.perf_counter()
+        memory, learnt = _memory(inputs, model, validation)
+        seconds = time.perf_counter() - start
+        scored = {
+            "validation": with_memory(memory, validation, encoded, learnt),
+            "test": score_documents(*parts, tokenizer, loaded.test, memory),
+        }
     mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None
-    samples = draw_samples(experiment, tokenizer, model.sampler, mixture, loaded)
+    with inputs.screen.phase("writing samples"):
+        samples = draw_samples(experiment, tokenizer, model.sampler, mixture, loaded)
     metrics = run_metrics(
         experiment, loaded, inputs.prepared, model.progress, model.network.count_params(), scored,
         samples,
     )  # fmt: skip
     metrics["training"]["memory_seconds"] = seconds
     return _Results(memory, scored, samples, metrics)
+
+
+def _memory(
+    inputs: _Inputs, model: _Trained, validation: list[DocumentBits]
+) -> tuple[Memory | None, list[Any] | None]:
+    """The memory tuned on the validation documents, and what these cost below it, where the network
+    goes on learning."""
+    from textgen.evaluation import learnt_bits, measured, tuned_memory
+
+    experiment, (training, encoded) = inputs.experiment, inputs.prepared.encoded
+    parts, learning, learnt = (experiment.objective, model.network), None, None
+    if rate := experiment.memory.learning_rate:
+        learning = measured(*parts, training, rate, experiment.training.table_rate)
+        learnt = learnt_bits(*parts, [e.tokens for e in encoded], learning)
+    memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
+    return memory and replace(memory, learning=learning), learnt
 
 
 def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
@@ -243,8 +256,13 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     if results.memory is not None:
         write_json(folder / MEMORY_FILE, results.memory.state())
     save_network(folder, model.network)
-    inputs.screen.say("sampling over a sweep of temperatures …")
-    write_evaluation(folder, tokenizer, model.sampler, loaded, results.scored["test"])
+    plan = model.plan
+    with inputs.screen.phase(
+        "sampling over a sweep of temperatures", plan.samples if plan else None
+    ):
+        write_evaluation(folder, tokenizer, model.sampler, loaded, results.scored["test"])
+    if plan is not None:
+        metrics["plan"] = plan.told()
     write_csv(folder / "history.csv", model.progress.history)
     write_csv(folder / "bits.csv", document_rows(results.scored))
     write_json(folder / "samples.json", samples)

@@ -17,4 +17,5 @@ from .ray import train_on_ray as train_on_ray
 from .step import check_trainable as check_trainable
 from .strategy import Share as Share
 from .strategy import start_strategy as start_strategy
+from .validation import VALIDATION_SHARE as VALIDATION_SHARE
 from .validation import Progress as Progress

@@ -22,7 +22,7 @@ from textgen.training.checkpoint import save_checkpoint
 
 ROWS, STREAM = 64, 2000
 """Validation while training: at most so many parallel rows, of at least so many tokens each."""
-SHARE = 0.04
+VALIDATION_SHARE = 0.04
 """Of a budget in seconds that its validations may take on top of it, about."""
 TIMED, FEWEST = 3, 4
 """Batches that are timed, and the fewest of a validation."""
@@ -78,7 +78,7 @@ class Monitor(keras.callbacks.Callback):
         self._spelling = sum(float(e.spelling_bits.sum()) for e in validation) / unit
         self._start = time.perf_counter()
         if settings.seconds and not progress.updates and trainer.share.chief:
-            self._shorten(SHARE * settings.seconds / progress.intervals)
+            self._shorten(VALIDATION_SHARE * settings.seconds / progress.intervals)
 
     def out_of_patience(self) -> bool:
         patience = self.settings.patience

@@ -1,0 +1,44 @@
+"""What a run with a budget in seconds says beforehand that it will take."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from textgen.runs.plan import Plan, minutes
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.2, "0:01"), (59.2, "1:00"), (245, "4:05")])
+def test_seconds_are_told_in_minutes(seconds, told):
+    assert minutes(seconds) == told
+
+
+def test_a_plan_adds_up_and_says_when_it_ends():
+    plan = Plan(300.0, 40.0, 20.0)
+    assert plan.total == 360.0
+    assert re.fullmatch(
+        r"training 5:00, scoring about 0:40, samples about 0:20; done at about \d\d:\d\d", str(plan)
+    )
+    assert plan.told()["total"] == 360.0
+    assert 0 <= plan.told()["taken"] < 100
+
+
+@pytest.mark.xla
+def test_a_run_with_a_budget_in_seconds_tells_its_plan_and_keeps_it(
+    textgen, experiment_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("textgen.training.loop.CALIBRATION_SECONDS", 0.3)
+    settings = ("--set", "training.updates=false", "--set", "training.seconds=6")
+    done = textgen("run", experiment_file, *settings)
+    assert done.code == 0
+    assert re.search(r"plan: training 0:0\d, scoring about 0:\d\d, samples about \d:\d\d", done.out)
+    plan = json.loads((tmp_path / "runs" / "tiny" / "metrics.json").read_text())["plan"]
+    parts = plan["training"] + plan["scoring"] + plan["samples"]
+    assert plan["total"] == pytest.approx(parts)
+    assert 5 < plan["training"] < 7  # a machine that does other things takes longer
+    assert plan["taken"] > 0
+    quiet = textgen("run", experiment_file, *settings, "--quiet", "--name", "quiet")
+    assert (quiet.code, quiet.out) == (0, "")
+    assert "plan" not in json.loads((tmp_path / "runs" / "quiet" / "metrics.json").read_text())

@@ -1,0 +1,102 @@
+"""What a run with a budget in seconds will take in all, told before it trains."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textgen.evaluation import scoring_seconds
+from textgen.models import FREE, Sampler
+from textgen.runs.evaluation import Evaluation
+from textgen.runs.generation import MARGIN
+from textgen.training import VALIDATION_SHARE
+
+if TYPE_CHECKING:
+    from textgen.core import Experiment
+    from textgen.data import Corpus
+    from textgen.tokenizers import Tokenizer
+    from textgen.training import Prepared, Progress
+
+STEPS = 128
+"""Tokens a row that are drawn to see how long that takes: as many as one call of the loop draws."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Seconds from the end of the preparation, about.
+
+    Attributes:
+        training: with its validations.
+        scoring: all of the validation and the test text, by the network alone.
+        samples: those of the experiment, and a sweep of temperatures.
+        start: when it was made, on the clock of ``time.perf_counter``.
+    """
+
+    training: float
+    scoring: float
+    samples: float
+    start: float = field(default_factory=time.perf_counter)
+
+    def told(self) -> dict[str, float]:
+        """What ``metrics.json`` has of it: the seconds of each part, of all, and those it took."""
+        parts = {name: getattr(self, name) for name in ("training", "scoring", "samples", "total")}
+        return {**parts, "taken": time.perf_counter() - self.start}
+
+    @property
+    def total(self) -> float:
+        return self.training + self.scoring + self.samples
+
+    def __str__(self) -> str:
+        end = time.strftime("%H:%M", time.localtime(time.time() + self.total))
+        return (
+            f"training {minutes(self.training)}, scoring about {minutes(self.scoring)}, samples "
+            f"about {minutes(self.samples)}; done at about {end}"
+        )
+
+
+def minutes(seconds: float) -> str:
+    """``"4:05"``."""
+    whole = math.ceil(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def planned(
+    experiment: Experiment,
+    loaded: Corpus,
+    prepared: Prepared,
+    network: Any,
+    sampler: Sampler,
+    progress: Progress,
+) -> Plan | None:
+    """The plan of a training that has been calibrated; None of one that was not. What is compiled
+    for it is used later."""
+    each, tokenizer = progress.calibration_seconds_per_update, prepared.tokenizer
+    if not each:
+        return None
+    left = progress.updates_planned - progress.updates
+    training = (1 + VALIDATION_SHARE) * left * each
+    tokens = [encoded.tokens for encoded in prepared.encoded[1]]
+    scoring = scoring_seconds(experiment.objective, network, tokens)
+    validation, test = (sum(d.characters for d in x) for x in (loaded.validation, loaded.test))
+    settings, own = Evaluation(), experiment.sampling
+    drawn = (
+        (settings.samples, len(settings.temperatures) * settings.length),
+        (len(settings.prompts), settings.prompted),
+        (own.samples * len(own.prompts), own.length),
+    )
+    samples = sum(_draw_seconds(sampler, tokenizer, *each) for each in drawn)
+    return Plan(training, scoring * (1 + test / validation), samples)
+
+
+def _draw_seconds(sampler: Sampler, tokenizer: Tokenizer, rows: int, characters: int) -> float:
+    """To write so many characters in each of some rows; what is compiled for it is kept."""
+    free = np.full((rows, STEPS), FREE)
+    sampler.draw(free)
+    start = time.perf_counter()
+    sampler.draw(free)
+    each = (time.perf_counter() - start) / STEPS
+    return each * MARGIN * characters / tokenizer.characters_per_token
