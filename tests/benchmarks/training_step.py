@@ -1,55 +1,83 @@
-"""The training step against PyTorch's: two layers, 90 tokens, batches of 64 × 100.
+"""The training step against PyTorch's, in the sizes of the experiments and in some larger ones.
 
     python tests/benchmarks/training_step.py
 
 Both sides: an embedding of 64, AdamW, gradients clipped, states carried from update to update, two
 threads, the same made-up batches, the making of a batch included. One side is PyTorch's ``nn.LSTM``
-in float32; the other every way in which textgen can compute an update.
+in float32; the other every way in which textgen can compute an update on this processor. Where it
+has more than AVX2, ``XLA_FLAGS=--xla_cpu_max_isa=AVX2``, ``ONEDNN_MAX_CPU_ISA=AVX2``,
+``ATEN_CPU_CAPABILITY=avx2`` and ``MKL_ENABLE_INSTRUCTIONS=AVX2`` limit both sides to that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from timing import Target, Worker, divided, interleaved, row, serve, show
 
-VOCABULARY, BATCH, WINDOW, THREADS = 90, 64, 100, 2
-SIZES = (128, 256, 512)
-UPDATES = 3
-WANTED = {"float32": Target(at_least=1.0), 512: Target(at_least=1.3)}
+THREADS, UPDATES = 2, 3
 
 
-def setting(units: int) -> tuple[Any, Any, Any, Any]:
+@dataclass(frozen=True)
+class Work:
+    """An update: units of the layers, rows and tokens of a batch, tokens of the vocabulary, of
+    which those beyond ``head`` are in the tail of an adaptive softmax."""
+
+    units: tuple[int, ...]
+    batch: int = 64
+    window: int = 100
+    vocabulary: int = 90
+    head: int = 0
+
+
+SIZES = {
+    "2 × 128 units": Work((128, 128)),
+    "2 × 256 units": Work((256, 256)),
+    "2 × 512 units": Work((512, 512)),
+    "1 × 320 units, 16 × 64": Work((320,), 16, 64),
+    "1 × 512 units, 16 × 64": Work((512,), 16, 64),
+    "1 × 256 units, 16 × 32 of 5,000 words": Work((256,), 16, 32, 5_000, 2_000),
+}
+WANTED = {"float32": Target(at_least=1.0), "2 × 512 units": Target(at_least=1.3)}
+
+
+def setting(work: Work) -> tuple[Any, Any, Any, Any]:
     """Backbone, training settings, objective and windows, the same for both sides."""
     from textgen.core.settings import Training
     from textgen.models.backbones.lstm import LSTM
+    from textgen.models.backbones.stacked import Adaptive
     from textgen.models.batches import Windows
     from textgen.models.objectives.stepwise import NextToken
 
-    backbone = LSTM(units=(units, units), input="embedding", embedding_size=64)
+    levels = Adaptive(work.head) if work.head else False
+    backbone = LSTM(units=work.units, input="embedding", embedding_size=64, adaptive_softmax=levels)
     random = np.random.default_rng(0)
-    documents = [random.integers(2, VOCABULARY, 20_000).astype(np.uint8) for _ in range(40)]
-    objective = NextToken(WINDOW)
-    return backbone, Training(updates=1, batch=BATCH), objective, Windows(documents, objective)
+    type_ = np.uint8 if work.vocabulary < 256 else np.uint16
+    documents = [random.integers(2, work.vocabulary, 20_000).astype(type_) for _ in range(40)]
+    objective = NextToken(work.window)
+    return backbone, Training(updates=1, batch=work.batch), objective, Windows(documents, objective)
 
 
-def textgen(units: str, kernel: str) -> Callable[[], float]:
+def textgen(size: str, kernel: str) -> Callable[[], float]:
     from textgen.core import backend
 
     backend.start_tensorflow(THREADS, parts=True)
     from textgen.training import loop
 
-    backbone, settings, objective, windows = setting(int(units))
-    network = objective.build(backbone, VOCABULARY)
+    work = SIZES[size]
+    backbone, settings, objective, windows = setting(work)
+    network = objective.build(backbone, work.vocabulary)
     experiment = SimpleNamespace(objective=objective, backbone=backbone, training=settings, seed=0)
     engine = loop.Engine(kernel, THREADS)
     trainer, _ = loop.compiled(network, experiment, windows, engine, UPDATES)
-    batches = iter(loop.dataset(windows, BATCH, 0, 0))
+    batches = iter(loop.dataset(windows, work.batch, 0, 0))
     step = trainer.make_train_function() or trainer.train_function
 
     def measure() -> float:
@@ -62,12 +90,13 @@ def textgen(units: str, kernel: str) -> Callable[[], float]:
     return measure
 
 
-def pytorch(units: str) -> Callable[[], float]:
+def pytorch(size: str) -> Callable[[], float]:
     from torch_side import Trainer
 
-    backbone, settings, _, windows = setting(int(units))
-    trainer = Trainer(VOCABULARY, backbone, settings)
-    batches = windows.training(BATCH, 0)
+    work = SIZES[size]
+    backbone, settings, _, windows = setting(work)
+    trainer = Trainer(work.vocabulary, backbone, settings)
+    batches = windows.training(work.batch, 0)
 
     def measure() -> float:
         begin = time.perf_counter()
@@ -84,31 +113,31 @@ WORKERS = {"textgen": textgen, "pytorch": pytorch}
 
 
 def measure(repeats: int) -> list[dict[str, Any]]:
+    from textgen.models.backbones.lstm import LSTM
+    from textgen.training.kernels import candidates
+
     rows = []
-    for units in SIZES:
-        with (
-            Worker(__file__, "pytorch", units) as reference,
-            Worker(__file__, "textgen", units, "fused") as fused,
-            Worker(__file__, "textgen", units, "unrolled") as unrolled,
-            Worker(__file__, "textgen", units, "unrolled_bfloat16") as low,
-        ):
+    for size in SIZES:
+        with contextlib.ExitStack() as stack:
             sides = {
-                "PyTorch": reference, "fused": fused, "unrolled": unrolled,
-                "unrolled_bfloat16": low,
-            }  # fmt: skip
+                kernel: stack.enter_context(Worker(__file__, "textgen", size, kernel))
+                for kernel in candidates(LSTM.kernels)
+            }
+            sides["PyTorch"] = stack.enter_context(Worker(__file__, "pytorch", size))
             times = interleaved(sides, repeats)
         middle = {name: statistics.median(values) for name, values in times.items()}
         exact = min(("fused", "unrolled"), key=middle.__getitem__)
-        ways = {exact: WANTED["float32"], "unrolled_bfloat16": WANTED.get(units)}
+        ways = {exact: WANTED["float32"], "unrolled_bfloat16": WANTED.get(size)}
         rows += [
             row(
-                f"training step, 2 × {units} units, `{kernel}`",
+                f"training step, {size}, `{kernel}`",
                 "PyTorch float32",
                 divided(times["PyTorch"], times[kernel]),
                 target,
                 milliseconds=round(1e3 * middle[kernel], 2),
             )
             for kernel, target in ways.items()
+            if kernel in middle
         ]
     return rows
 
