@@ -134,6 +134,7 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path):
         ),
         ({"method": "contigous"}, ["split.method", "contiguous"]),
         ({"exact": True}, ["split.exact", 'method = "contiguous"']),
+        ({"first": "validation"}, ["split.first", 'method = "contiguous"']),
         ({"exact": True, "method": "contiguous"}, ["split.exact", "9 documents", "no separator"]),
         ({"fold": 1}, ["split.fold", "fold alone"]),
         ({"folds": 3}, ["split.folds", "folds alone"]),
@@ -279,6 +280,27 @@ def test_nanogpts_split_is_the_last_tenth_to_the_character(tmp_path):
     assert joined(found.test) == text[int(0.9 * len(text)) :]
     assert joined(found.train) + joined(found.validation) == text[: int(0.9 * len(text))]
     assert list(map(len, found.names.values())) == [1, 1, 1]
+
+
+def test_validation_text_may_come_first_and_nanogpts_test_part_stays_what_it_is(tmp_path):
+    text = NOVEL[:11_154]
+    (tmp_path / "input.txt").write_text(text)
+    shares = {"validation": 0.05, "test": 0.1, "method": "contiguous", "first": "validation"}
+    found = load(tmp_path / "input.txt", kind="file", corpus={"pieces": 1}, exact=True, **shares)
+    assert joined(found.test) == text[int(0.9 * len(text)) :]
+    assert joined(found.validation) == text[: int(0.05 * len(text))]
+    assert joined(found.validation) + joined(found.train) + joined(found.test) == text
+    names = load(tmp_path / "input.txt", kind="file", **shares).names
+    assert min(names["train"]) > max(names["validation"])
+    assert min(names["test"]) > max(names["train"])
+
+
+def test_whole_documents_may_begin_with_the_validation_text(tmp_path):
+    found = load(folder_of(tmp_path, **{f"t{i}": 900 for i in range(9)}), method="contiguous",
+                 first="validation", validation=0.2, test=0.3)  # fmt: skip
+    order = [found.names[part] for part in ("validation", "train", "test")]
+    assert [name for names in order for name in names] == [f"t{i}.txt" for i in range(9)]
+    assert list(map(len, order)) == [2, 4, 3]
 
 
 def test_shares_are_counted_as_they_are_written():

@@ -66,8 +66,9 @@ class Split:
     that no list names is trained on, with it such a document is refused. ``method`` says how what
     is not listed is drawn: by a ``"hash"`` of names and ``seed``, or ``"contiguous"``: training
     text first, then validation, then test; one text is then cut, at line ends or, if ``exact``, at
-    the very character. ``fold`` of ``folds`` is cross-validation: each document is in the test part
-    of exactly one fold. ``groups`` name documents that share text and must go to the same part.
+    the very character; ``first = "validation"`` has the text begin with that part. ``fold`` of
+    ``folds`` is cross-validation: each document is in the test part of exactly one fold. ``groups``
+    name documents that share text and must go to the same part.
 
     Raises:
         SettingsError: settings that do not go together.
@@ -80,6 +81,7 @@ class Split:
     train: Documents | None = None
     method: Literal["hash", "contiguous"] | None = None
     exact: bool | None = None
+    first: Literal["train", "validation"] | None = None
     fold: Count | None = None
     folds: Annotated[int, Field(ge=2)] | None = None
 
@@ -92,6 +94,10 @@ class Split:
     def __post_init__(self) -> None:
         if self.exact and self.method != "contiguous":
             raise SettingsError("exact = true", 'method = "contiguous" with it', at="exact")
+        if self.first == "validation" and (self.method != "contiguous" or self.lists):
+            raise SettingsError(
+                'first = "validation"', 'method = "contiguous" with it, and no lists', at="first"
+            )
         seen: dict[str, str] = {}
         for part, names in self.lists.items():
             for name in names:

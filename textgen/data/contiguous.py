@@ -1,4 +1,5 @@
-"""Contiguous shares of a text: training text first, then validation, then test."""
+"""Contiguous shares of a text: training text first, then validation, then test; or validation
+first."""
 
 from __future__ import annotations
 
@@ -18,7 +19,17 @@ MARKS = ("\n\n", "\n", " ")
 Parts = dict[str, list[Document]]
 
 
-def boundaries(total: int, shares: Mapping[str, float]) -> list[int]:
+def in_order(shares: Mapping[str, float], first: str) -> list[str]:
+    """The parts in the order of the text.
+
+    Args:
+        shares: of the held-out parts, in that order but for the ``first``.
+        first: the part that the text begins with: ``"train"``, or one of those.
+    """
+    return [first, *(part for part in ("train", *shares) if part != first)]
+
+
+def boundaries(total: int, shares: Mapping[str, float], first: str = "train") -> list[int]:
     """Where each part but the first begins.
 
     Shares count as the decimals that they are written as, so a test share of 0.1 leaves
@@ -26,21 +37,25 @@ def boundaries(total: int, shares: Mapping[str, float]) -> list[int]:
 
     Args:
         total: characters.
-        shares: of the held-out parts, in the order of the text.
+        shares, first: as for :func:`in_order`.
     """
-    exact = [Fraction(str(share)) for share in shares.values()]
-    return [int(total * (1 - sum(exact[i:]))) for i in range(len(exact))]
+    exact = {part: Fraction(str(share)) for part, share in shares.items()}
+    exact["train"] = Fraction(1) - sum(exact.values())
+    order = in_order(shares, first)
+    return [int(total * (1 - sum(exact[part] for part in order[i:]))) for i in range(1, len(order))]
 
 
-def of_documents(documents: Sequence[Document], shares: Mapping[str, float]) -> Parts:
+def of_documents(
+    documents: Sequence[Document], shares: Mapping[str, float], first: str = "train"
+) -> Parts:
     """Documents in their order, none of them cut: each goes where its middle lies. Every part gets
     one at least, if there are enough.
 
     Args:
         documents: in the order of the text.
-        shares: of the held-out parts, in this order.
+        shares, first: as for :func:`in_order`.
     """
-    starts = boundaries(sum(d.characters for d in documents), shares)
+    starts = boundaries(sum(d.characters for d in documents), shares, first)
     middles, before = list[float](), 0
     for document in documents:
         middles.append(before + document.characters / 2)
@@ -50,12 +65,13 @@ def of_documents(documents: Sequence[Document], shares: Mapping[str, float]) -> 
         ideal = sum(middle < start for middle in middles)
         last = len(documents) - (len(starts) - i)  # leaves one for each of the parts behind
         cuts.append(max(cuts[-1] + 1, min(ideal, last)))
-    names = ("train", *shares)
-    ends = pairwise([*cuts, len(documents)])
-    return {part: list(documents[a:b]) for part, (a, b) in zip(names, ends, strict=True)}
+    parts = zip(in_order(shares, first), pairwise([*cuts, len(documents)]), strict=True)
+    return {part: list(documents[a:b]) for part, (a, b) in parts}
 
 
-def of_one_text(pieces: Sequence[Document], shares: Mapping[str, float], exact: bool) -> Parts:
+def of_one_text(
+    pieces: Sequence[Document], shares: Mapping[str, float], exact: bool, first: str = "train"
+) -> Parts:
     """One text, cut where the parts begin. Joined together, the parts are the text.
 
     A boundary falls on the first blank line (else line end, else space) at most REACH characters
@@ -66,18 +82,18 @@ def of_one_text(pieces: Sequence[Document], shares: Mapping[str, float], exact: 
 
     Args:
         pieces: the text.
-        shares: of the held-out parts, in this order.
+        shares, first: as for :func:`in_order`.
         exact: cut at the very character.
     """
     *_, last = shares
     pieces = [d for d in pieces if d.characters]
     name = PIECE.sub("", pieces[0].name)
     if len(pieces) == 1:
-        return _sliced([Document(name, pieces[0].content)], shares, exact)
+        return _sliced([Document(name, pieces[0].content)], shares, exact, first)
     size = sum(d.characters for d in pieces) / len(pieces)
     in_memory = all(isinstance(d.content, str) for d in pieces)
     whole = [Document(name, "".join(d.text for d in pieces))] if in_memory else pieces
-    parts = _sliced(whole, shares, exact)
+    parts = _sliced(whole, shares, exact, first)
     size = min(size, sum(d.characters for d in parts[last]) / FEWEST)
     if in_memory:
         return _renumbered(name, {part: _sections(found, size) for part, found in parts.items()})
@@ -85,26 +101,29 @@ def of_one_text(pieces: Sequence[Document], shares: Mapping[str, float], exact: 
     return parts | {part: _sections(parts[part], size) for part in shares if few}
 
 
-def _sliced(pieces: Sequence[Document], shares: Mapping[str, float], exact: bool) -> Parts:
+def _sliced(
+    pieces: Sequence[Document], shares: Mapping[str, float], exact: bool, first: str
+) -> Parts:
     """The pieces of each part. Those in which a boundary falls are cut there; the texts of others
     are not read."""
     total = sum(d.characters for d in pieces)
-    starts = boundaries(total, shares)
+    starts = boundaries(total, shares, first)
     if not exact:
         parts = pairwise([*starts, total])
         starts = [_moved(pieces, a, min(REACH, (b - a) // 4)) for a, b in parts]
     found: Parts = {}
     fragments: dict[str, int] = {}
-    for part, (a, b) in zip(("train", *shares), pairwise([0, *starts, total]), strict=True):
+    cuts = pairwise([0, *starts, total])
+    for part, (a, b) in zip(in_order(shares, first), cuts, strict=True):
         found[part], before = [], 0
         for piece in pieces:
-            first, end = max(a - before, 0), min(b - before, piece.characters)
+            begin, end = max(a - before, 0), min(b - before, piece.characters)
             before += piece.characters
-            if (first, end) == (0, piece.characters):
+            if (begin, end) == (0, piece.characters):
                 found[part].append(piece)
-            elif first < end:
+            elif begin < end:
                 number = fragments[piece.name] = fragments.get(piece.name, 0) + 1
-                found[part].append(Document(f"{piece.name}#{number}", piece.text[first:end]))
+                found[part].append(Document(f"{piece.name}#{number}", piece.text[begin:end]))
     return found
 
 

@@ -79,7 +79,8 @@ def divide(
     elif settings.method == "contiguous":
         shares = _shares(settings, ("validation", "test"))
         parts, where = _in_order(documents, settings, shares, one_text or len(documents) == 1)
-        how = f"in contiguous shares, {where}"
+        begins = "validation text first, " if settings.first == "validation" else ""
+        how = f"in contiguous shares, {begins}{where}"
     elif settings.folds is not None and settings.fold is not None:
         parts = _fold(documents, settings, settings.fold, settings.folds)
         how = f"by document into {settings.folds} folds, of which {settings.fold} is the test"
@@ -133,12 +134,15 @@ def _as_given(
 def _in_order(
     documents: list[Document], settings: Split, shares: Mapping[str, float], one_text: bool
 ) -> tuple[Parts, str]:
-    """Contiguous shares, the training part first, and where it was cut."""
+    """Contiguous shares, and where the text was cut."""
     if one_text:
         at = (
             "at the very character" if settings.exact else "at the end of a line where there is one"
         )
-        return contiguous.of_one_text(documents, shares, bool(settings.exact)), f"cut {at}"
+        exact = bool(settings.exact)
+        return contiguous.of_one_text(
+            documents, shares, exact, settings.first or "train"
+        ), f"cut {at}"
     if settings.exact:
         raise TextgenError(
             "split.exact",
@@ -148,7 +152,8 @@ def _in_order(
         )
     if len(documents) <= len(shares):
         raise _too_few("test", documents, len(documents))
-    return contiguous.of_documents(documents, shares), "whole documents in their order"
+    parts = contiguous.of_documents(documents, shares, settings.first or "train")
+    return parts, "whole documents in their order"
 
 
 def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
