@@ -6,8 +6,10 @@ A search file names an experiment, a budget and trials, each a list of settings:
 
     experiment = "../char.toml"
     seconds = 300
+    threads = 1                     # of a trial, where not what --workers says
     [trials]
     wider = ["backbone.units=[512]"]
+    longer = ["training.seconds=false", "training.updates=9000"]
 
 All new trials are timed first, each alone on all cores; then each makes as many updates as the
 budget leaves time for, so that its figure does not depend on what else the machine does meanwhile.
@@ -42,9 +44,10 @@ def timed(experiment: Experiment) -> dict[str, Any]:
 
     found = calibration.measure(experiment, seconds=SECONDS)
     each = found["seconds_per_update"]
-    budget = experiment.training.seconds or 0.0
+    budget, updates = experiment.training.seconds, experiment.training.updates
     return {
-        "updates": planning.updates_within(budget, found["preparation_seconds"], each),
+        "updates": updates
+        or planning.updates_within(budget or 0.0, found["preparation_seconds"], each),
         "milliseconds_per_update": 1000 * each,
         "kernel": found["kernel"],
         "threads": backend.start_tensorflow(),
@@ -103,7 +106,9 @@ def main() -> None:
         known, seconds = results().get(given.trial, {}), search["seconds"]
         settings = [*search.get("settings", []), *search["trials"][given.trial]]
         threads = 1 if given.step == "train" and given.workers > 1 else 0
-        budget = [f"training.seconds={seconds}", f"training.threads={threads}"]
+        budget = [f"training.threads={search.get('threads', threads)}"]
+        if "training.seconds=false" not in settings:
+            budget.append(f"training.seconds={seconds}")
         experiment = config.load_experiment(
             given.search.parent / search["experiment"], [*settings, *budget]
         )

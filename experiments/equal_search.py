@@ -1,0 +1,143 @@
+"""The same search for every arm: one space, one number of trials, one budget for each trial.
+
+    python experiments/equal_search.py experiments/search/levels.toml [--workers 2] [--trials 16]
+
+A search file names the arms and the space, lists of values for settings of experiment files:
+
+    seconds = 240                                  # of training, on one thread
+    [arms]
+    char = "../char.toml"
+    [space]                                        # in an order in which neighbours are alike
+    "backbone.units" = [[256], [320], [384]]
+    [start]                                        # a value of each, for all arms
+    "backbone.units" = [320]
+    [starts.char]                                  # or for one
+    "backbone.units" = [384]
+
+The first trial of an arm is the start; each further one takes the best so far and moves a few of
+its settings to a neighbouring value. A trial calibrates itself and makes as many updates as its
+seconds leave time for. Only the validation split is looked at, only the network is scored.
+Results are kept in ``experiments/results/search/``; what is there is not run again, and the same
+seed draws the same trials from the same results, whichever arm a worker comes to first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import threading
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from search import RESULTS, timed, trained
+
+CHANGES = (1, 1, 2, 3)
+"""How many settings a trial moves, one of these at random."""
+
+
+def proposed(
+    space: dict[str, list[Any]], start: dict[str, Any], done: list[dict[str, Any]], seed: str
+) -> dict[str, Any]:
+    """The settings of the next trial of an arm, a value of each.
+
+    Args:
+        space: values of each setting, in order.
+        start: the first trial.
+        done: the arm's trials so far, each with ``settings`` and ``validation``.
+        seed: of the search and the arm.
+    """
+    if not done:
+        return start
+    draw = random.Random(f"{seed} {len(done)}")
+    best = min(done, key=lambda trial: trial["validation"])["settings"]
+    tried = [trial["settings"] for trial in done]
+    while True:
+        found = dict(best)
+        for name in draw.sample(sorted(space), draw.choice(CHANGES)):
+            values = space[name]
+            place = values.index(best[name]) + draw.choice((-1, 1))
+            found[name] = values[min(max(place, 0), len(values) - 1)]
+        if found not in tried:
+            return found
+
+
+def run_trial(search: dict[str, Any], folder: Path, arm: str, settings: dict[str, Any]) -> None:
+    """Time and train one trial in this process and print its record."""
+    from textgen.core import experiment as config
+
+    given = [f"{name}={toml(value)}" for name, value in settings.items()]
+    given += [f"training.seconds={search['seconds']}", "training.threads=1"]
+    given.append("training.validations=5")
+    experiment = config.load_experiment(folder / search["arms"][arm], given)
+    speed = timed(experiment)
+    print(json.dumps({**speed, **trained(experiment, speed["updates"], speed["kernel"])}))
+
+
+def toml(value: Any) -> str:
+    """A value as an inline TOML value; tables as their keys and values."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
+    return json.dumps(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("search", type=Path)
+    parser.add_argument("--workers", type=int, default=1, help="trials at a time, a thread each")
+    parser.add_argument("--trials", type=int, help="of each arm; the file's own number if missing")
+    parser.add_argument("--trial", nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    search = tomllib.loads(asked.search.read_text(encoding="utf-8"))
+    if asked.trial:  # a process of its own: threads are chosen once in each
+        run_trial(search, asked.search.parent, asked.trial[0], json.loads(asked.trial[1]))
+        return
+    path, wanted = RESULTS / f"{asked.search.stem}.json", asked.trials or search["trials"]
+    done = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    done = {arm: done.get(arm, []) for arm in search["arms"]}
+    lock, busy, failed = threading.Lock(), set[str](), set[str]()
+
+    def work(_: int) -> None:
+        while True:
+            with lock:
+                open_arms = [
+                    arm
+                    for arm in done
+                    if len(done[arm]) < wanted and arm not in busy and arm not in failed
+                ]
+                if not open_arms:
+                    return
+                arm = min(open_arms, key=lambda name: len(done[name]))
+                busy.add(arm)
+            start = {**search["start"], **search.get("starts", {}).get(arm, {})}
+            seed = f"{search['seed']} {arm}"
+            settings = proposed(search["space"], start, done[arm], seed)
+            command = [sys.executable, __file__, str(asked.search), "--trial", arm]
+            ended = subprocess.run(
+                [*command, json.dumps(settings)], stdout=subprocess.PIPE, text=True
+            )
+            with lock:
+                busy.discard(arm)
+                if ended.returncode > 0 and not done[arm]:
+                    failed.add(arm)
+                    continue
+                if ended.returncode < 0:  # stopped from outside: it is run again the next time
+                    return
+                found = {"validation": float("inf"), "failed": True}
+                if not ended.returncode:
+                    found = json.loads(ended.stdout.splitlines()[-1])
+                changed = {k: v for k, v in settings.items() if v != start[k]}
+                done[arm].append({"settings": settings, **found})
+                path.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+                print(f"{arm} {len(done[arm])}: {found['validation']:.4f} {changed}", flush=True)
+
+    with ThreadPoolExecutor(asked.workers) as pool:
+        list(pool.map(work, range(asked.workers)))
+
+
+if __name__ == "__main__":
+    main()
