@@ -502,7 +502,7 @@ def tiny_shakespeare_table() -> str:
             shown = [f"**{nats:.4f}**", f"{found[way]['bits_per_character']:.3f}", "", "", ""]
             trained_on = f"{trained}, {found['threads']} thread{'s' * (found['threads'] > 1)}"
             rows.append((nats, [f"`{command}`, {way.replace('_', ' ')}", trained_on, *shown]))
-    for arm in ("char", "transformer", "subword", "word"):
+    for arm in ("char", "transformer", "subword", "word", "char_tuned", "word_tuned"):
         m = result(f"benchmarks/tiny_shakespeare_{arm}")
         alone, both = m["test"]["published"]["alone"], m["test"]["published"]["with_memory"]
         nats, bits_, token, word = (
