@@ -549,6 +549,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_char": lambda: search_table("char"),
     "search_words": lambda: search_table("words"),
     "search_subwords": lambda: search_table("subwords"),
+    "search_ngrams": lambda: search_table("ngrams"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,
     "memory": cache_table,

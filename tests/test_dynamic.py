@@ -13,7 +13,13 @@ import pytest
 from conftest import made_up, made_up_memory, tiny_model
 from test_honesty import OBJECTIVES, _categorical
 
-from textgen.evaluation.dynamic import Learner, Learning, learnt_bits, measured
+from textgen.evaluation.dynamic import (
+    Learner,
+    Learning,
+    learning_seconds,
+    learnt_bits,
+    measured,
+)
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.mixture import MixtureSampler, Stepper
 from textgen.models import FREE
@@ -87,6 +93,18 @@ def test_it_learns_what_a_document_repeats(model):
     (learnt,) = learnt_bits(objective, network, [document], learning)
     (plain,) = token_bits(objective, network, [document])
     assert learnt[-100:-1].mean() < 0.8 * plain[-100:-1].mean()
+
+
+def test_how_long_it_takes_is_found_out_without_learning_anything():
+    objective = NextToken(8)
+    network = tiny_model(objective, 9, scale=1.0, **EVERY[1])
+    before = network.get_weights()
+    documents = [np.ones(size, np.uint8) for size in (3, 80)]
+    few, many = (learning_seconds(objective, network, documents * n) for n in (1, 50))
+    assert 0 < few < 5
+    assert many > 10 * few
+    for a, b in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_scales_are_root_mean_squares_and_tables_learn_faster():

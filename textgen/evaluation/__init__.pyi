@@ -2,6 +2,7 @@ from .baselines import TABLE as TABLE
 from .baselines.scoring import baseline as baseline
 from .baselines.scoring import check_orders as check_orders
 from .contracts import check_plugin as check_plugin
+from .dynamic import learning_seconds as learning_seconds
 from .dynamic import learnt_bits as learnt_bits
 from .dynamic import measured as measured
 from .formatting import NOTHING as NOTHING

@@ -12,6 +12,8 @@ of its elements. There is no pull back towards the trained weights.
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +116,18 @@ def learnt_bits(
         found.append(np.concatenate(bits)[: len(document) + 1])
     learner.restart()
     return found
+
+
+def learning_seconds(objective: Objective, network: Any, documents: Sequence[np.ndarray]) -> float:
+    """How long :func:`learnt_bits` will take, about, from a few windows; what they need is kept."""
+    number, times = len(network.trainable_variables), list[float]()
+    learner = Learner(objective, network, Learning((0.0,) * number, (1.0,) * number))
+    for start, span in itertools.islice(_in_order(objective, max(documents, key=len)), 5):
+        begin = time.perf_counter()
+        learner.read(span, start == 0)
+        times.append(time.perf_counter() - begin)
+    learner.restart()
+    return min(times) * sum(len(document) // objective.length + 1 for document in documents)
 
 
 def measured(

@@ -206,9 +206,8 @@ def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
     experiment, loaded, tokenizer = inputs.experiment, inputs.loaded, inputs.prepared.tokenizer
     parts = experiment.objective, model.network
     encoded, plan = inputs.prepared.encoded[1], model.plan
-    known = plan if not experiment.memory.learning_rate else None
     with inputs.screen.phase(
-        "scoring every held-out document, every character", known.scoring if known else None
+        "scoring every held-out document, every character", plan.scoring if plan else None
     ):
         validation = score_encoded(*parts, loaded.validation, encoded)
         start = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.evaluation import scoring_seconds
+from textgen.evaluation import learning_seconds, scoring_seconds
 from textgen.models import FREE, Sampler
 from textgen.runs.evaluation import Evaluation
 from textgen.runs.generation import MARGIN
@@ -31,7 +31,7 @@ class Plan:
 
     Attributes:
         training: with its validations.
-        scoring: all of the validation and the test text, by the network alone.
+        scoring: all of the validation and the test text; where the network goes on learning, again.
         samples: those of the experiment, and a sweep of temperatures.
         start: when it was made, on the clock of ``time.perf_counter``.
     """
@@ -81,6 +81,8 @@ def planned(
     training = (1 + VALIDATION_SHARE) * left * each
     tokens = [encoded.tokens for encoded in prepared.encoded[1]]
     scoring = scoring_seconds(experiment.objective, network, tokens)
+    if experiment.memory.learning_rate:
+        scoring += learning_seconds(experiment.objective, network, tokens)
     validation, test = (sum(d.characters for d in x) for x in (loaded.validation, loaded.test))
     settings, own = Evaluation(), experiment.sampling
     drawn = (
