@@ -24,6 +24,7 @@ from textgen.models.batches import Windows
 from textgen.models.objectives.stepwise import NextToken
 from textgen.testing import check_plugin
 from textgen.training.loop import Engine, compiled, dataset
+from textgen.training.strategy import ALONE, Share
 from textgen.training.tables import RowAdagrad
 
 SIZE = 7
@@ -175,3 +176,24 @@ def test_a_training_put_back_makes_the_same_updates_again(settings, threads):
     ):
         np.testing.assert_array_equal(first, second)
         assert np.abs(first - np.array(before)).max() > 0
+
+
+def test_a_replica_adds_up_whole_tables():
+    """Its share of an update is that of its rows, whichever way the table's gradient travels."""
+    objective = NextToken(5)
+    settings = LSTM(units=(8,), **EMBEDDED | {"ngrams": NGrams((2, 3), 50)})  # nothing is dropped
+    windows = Windows([np.random.default_rng(1).integers(1, SIZE, 90)], objective)
+    found = []
+    for share, rows in ((Share(None, ("",), 2, 0), slice(0, 4)), (ALONE, slice(0, 2))):
+        network = random_network(objective, settings)
+        batch = 4 if share is not ALONE else 2
+        experiment = tiny_experiment(objective, network, Training(updates=9, batch=batch))
+        trainer, _ = compiled(network, experiment, windows, Engine(share=share), 1)
+        spans, fresh = next(windows.training(4, 1))
+        count = tf.constant(9.0)
+        trainer.step(
+            trainer.contribution(count, tf.constant(spans[rows]), tf.constant(fresh[rows]))[2:]
+        )
+        found.append(np.array(network.tables[0]))
+    np.testing.assert_allclose(*found, atol=1e-5)
+    assert np.abs(found[0] - np.array(random_network(objective, settings).tables[0])).max() > 0.01

@@ -14,7 +14,7 @@ COOLING = 0.4
 """Last part of a training in which the rate of ``"wsd"`` falls."""
 DECAYING = ("adamw", "muon", "adafactor")
 """Optimizers with a weight decay of their own (Loshchilov & Hutter 2019)."""
-OUTPUTS = ("output", "projection")
+OUTPUTS = ("^logits/", "^head/", "^tail", "^beyond/", "^projection/")
 """Paths of weights that are not updated by Muon but, like the embedding's, by AdamW."""
 
 
