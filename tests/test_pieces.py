@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sentences import SENTENCES
 from uniseg.wordbreak import words as segments
@@ -48,6 +48,7 @@ def test_what_stands_between_words_is_cut_no_finer(language):
 
 
 @given(st.one_of(anything, hard))
+@example("\r\u200d\U0001f5fa")
 @settings(max_examples=300)
 def test_cuts_are_word_boundaries_but_beside_connectors_and_between_spaces(text):
     pieces = pretokenize(text)
@@ -59,6 +60,7 @@ def test_cuts_are_word_boundaries_but_beside_connectors_and_between_spaces(text)
             (before.isspace() and after.isspace())
             or regex.search(r"\p{WB=ExtendNumLet}[\p{M}\p{Cf}]*$", text[:cut])
             or regex.match(r"\p{WB=ExtendNumLet}", after)
+            or regex.search(r"\s[\p{M}\p{Cf}]*\p{WB=ZWJ}$", text[:cut])
         )
         assert tailored, (pieces, cut)
 

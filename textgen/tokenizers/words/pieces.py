@@ -2,11 +2,11 @@
 
 The cuts are the default word boundaries of Unicode Standard Annex #29, "Unicode Text Segmentation",
 section 4, as the library ``regex`` finds them: a combining mark stays with its letter, an inner
-apostrophe or point with its word, the points and commas of a number with the number. Four things
-are cut otherwise. A single space belongs to the word that it stands before. A run of the same
-punctuation mark is one piece, and so is a run of line ends. Connectors (the underscore, the narrow
-no-break space of French typesetting) stand by themselves, where Unicode has them join words: in
-plain text an underscore marks emphasis.
+apostrophe or point with its word, the points and commas of a number with the number. Five things
+are cut otherwise. A single space belongs to the word that it stands before. A joiner behind white
+space stays with that. A run of the same punctuation mark is one piece, and so is a run of line
+ends. Connectors (the underscore, the narrow no-break space of French typesetting) stand by
+themselves, where Unicode has them join words: in plain text an underscore marks emphasis.
 
 Does not handle: scripts whose words no spaces divide (:data:`UNSEGMENTED`). In these every
 character is a piece, but for Katakana; see :mod:`textgen.tokenizers.words.segmenters`.
