@@ -11,8 +11,9 @@ A search file names an experiment, a budget and trials, each a list of settings:
     wider = ["backbone.units=[512]"]
     longer = ["training.seconds=false", "training.updates=9000"]
 
-All new trials are timed first, each alone on all cores; then each makes as many updates as the
-budget leaves time for, so that its figure does not depend on what else the machine does meanwhile.
+All new trials are timed first, each alone on all cores, or on its ``threads``; then each makes as
+many updates as the budget leaves time for, so that its figure does not depend on what else the
+machine does meanwhile.
 With several workers, trials train side by side, a thread each. Nothing is scored on the test split.
 Results are kept in ``experiments/results/search/``; what is there is not run again.
 """

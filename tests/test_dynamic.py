@@ -164,6 +164,22 @@ def test_samples_are_drawn_from_it_each_from_the_trained_weights():
     stepper.close()
 
 
+def test_an_interruption_leaves_the_trained_weights():
+    objective = NextToken(4)
+    network, learning = follows(objective, 9)
+    before, left = network.get_weights(), iter(range(9))
+
+    def choose(chances, rows):
+        next(left)  # StopIteration after nine tokens: two windows have been learnt from
+        return np.full(rows, 1)
+
+    memory = replace(made_up_memory(1, 2), learning=learning)
+    with pytest.raises(StopIteration):
+        MixtureSampler(objective, network, memory).draw(np.full((1, 14), FREE), choose=choose)
+    for a, b in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.xla
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes():
     objective, text = NextToken(16), made_up(60, 3)[:800]

@@ -110,11 +110,14 @@ def learnt_bits(
     """Bits of every token of every document and of its end mark, (n + 1,) float32 each, of a
     network that goes on learning. Its weights are put back."""
     learner, found = Learner(objective, network, learning), list[np.ndarray]()
-    for document in documents:
+    try:
+        for document in documents:
+            learner.restart()
+            windows = _in_order(objective, document)
+            bits = [learner.read(span, start == 0) for start, span in windows]
+            found.append(np.concatenate(bits)[: len(document) + 1])
+    finally:
         learner.restart()
-        bits = [learner.read(span, start == 0) for start, span in _in_order(objective, document)]
-        found.append(np.concatenate(bits)[: len(document) + 1])
-    learner.restart()
     return found
 
 

@@ -142,8 +142,10 @@ class MixtureSampler:
         if self._memory.learning is None:
             return self._write(forced, choose, None)
         learner = Learner(self._objective, self._network, self._memory.learning)
-        rows = [self._write(row[None], choose, learner) for row in forced]
-        learner.restart()
+        try:
+            rows = [self._write(row[None], choose, learner) for row in forced]
+        finally:
+            learner.restart()
         return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
 
     def _write(

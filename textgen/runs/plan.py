@@ -90,7 +90,7 @@ def planned(
         (len(settings.prompts), settings.prompted),
         (own.samples * len(own.prompts), own.length),
     )
-    samples = sum(_draw_seconds(sampler, tokenizer, *each) for each in drawn)
+    samples = sum(_draw_seconds(sampler, tokenizer, rows, characters) for rows, characters in drawn)
     return Plan(training, scoring * (1 + test / validation), samples)
 
 
