@@ -1,4 +1,4 @@
-"""Gated recurrent units (Cho et al. 2014), as Keras computes them."""
+"""Gated recurrent units (Cho et al. 2014)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ class GRU(Recurrent):
     states: ClassVar[int] = 1
 
     def layer(self, units: int, name: str) -> Any:
-        import keras
+        from textgen.models.backbones.gru_layer import FusedGRU
 
-        return keras.layers.GRU(units, return_sequences=True, return_state=True, name=name)
+        return FusedGRU(units, return_sequences=True, return_state=True, name=name)
