@@ -46,6 +46,7 @@ def updates(
     import keras
     import tensorflow as tf
 
+    from textgen.models.backbones import stack
     from textgen.models.backbones.lstm import LSTM
     from textgen.models.dropout import HashedDropout
     from textgen.models.networks import set_embedding
@@ -55,7 +56,7 @@ def updates(
     backbone = LSTM(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
     dropout = keras.layers.Dropout if plain_dropout else HashedDropout
-    with mock.patch.object(LSTM, "dropout_layer", return_value=dropout):
+    with mock.patch.object(stack, "HashedDropout", dropout):
         network = objective.build(backbone, size)
     set_embedding(network, None, frozen)
     law = 1 / (np.arange(size) + 2.7)

@@ -1,7 +1,7 @@
 """Dropout that costs next to nothing on a CPU.
 
 Keras draws its masks from a counter-based generator of cryptographic descent, on which a CPU spends
-longer than on the LSTM that it regularises. A mask needs no such quality: here the place of each
+longer than on the network that it regularises. A mask needs no such quality: here the place of each
 element and a seed go through the 32-bit finaliser of MurmurHash3 (Appleby 2011).
 """
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.models.backbones.transformer import WIDER
+from textgen.models.dropout import HashedDropout
 
 if TYPE_CHECKING:
     from textgen.models.backbones.transformer import Transformer
@@ -46,8 +47,7 @@ class Block(keras.layers.Layer):
         # what a block adds begins at zero: the first updates see through all layers
         self.attended = dense(units, "attended", "zeros")
         self.wide, self.narrow = dense(WIDER * units, "wide"), dense(units, "narrow", "zeros")
-        dropped = config.dropout_layer()
-        self.drops = [dropped(config.dropout) for _ in range(2)] if config.dropout else []
+        self.drops = [HashedDropout(config.dropout) for _ in range(2)] if config.dropout else []
 
     def build(self, shape: Any) -> None:
         if shape[-1] != self.units:

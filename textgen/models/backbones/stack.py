@@ -9,6 +9,7 @@ import keras
 from textgen.models.backbones.base import State
 from textgen.models.backbones.ngrams import NGramEmbedding
 from textgen.models.backbones.stacked import Stacked
+from textgen.models.dropout import HashedDropout
 from textgen.models.output import output_layer
 
 
@@ -86,7 +87,7 @@ class LayerStack(keras.Model):
         if not config.dropout:
             return None
         shape = (None, 1, None) if config.locked_dropout else None
-        return config.dropout_layer()(config.dropout, noise_shape=shape, name=name)
+        return HashedDropout(config.dropout, noise_shape=shape, name=name)
 
     def _normalisation(self, units: int, number: int) -> Any:
         layer = self.config.normalisation_layer(number)

@@ -110,12 +110,6 @@ class Stacked:
         """Of that, for each unit."""
         return 0
 
-    def dropout_layer(self) -> Any:
-        """The class of the dropout layers."""
-        import keras
-
-        return keras.layers.Dropout
-
     @property
     def embedding_width(self) -> int | None:
         return self.embedding_size if self.input == "embedding" else None

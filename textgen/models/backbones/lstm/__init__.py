@@ -42,8 +42,3 @@ class LSTM(Recurrent):
         if self.weight_drop:
             made.drop_weights(self.weight_drop)
         return made
-
-    def dropout_layer(self) -> Any:
-        from textgen.models.dropout import HashedDropout
-
-        return HashedDropout
