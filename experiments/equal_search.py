@@ -1,17 +1,20 @@
 """The same search for every arm: one space, one number of trials, one budget for each trial.
 
-    python experiments/equal_search.py experiments/search/levels.toml [--workers 2] [--trials 16]
+    python experiments/equal_search.py experiments/search/architectures.toml [--workers 2]
 
-A search file names the arms and the space, lists of values for settings of experiment files:
+A search file names architectures, levels and the space, lists of values for settings of experiment
+files; an arm is an architecture at a level, such as ``gru char``:
 
-    seconds = 240                                  # of training, on one thread
-    [arms]
-    char = "../char.toml"
+    seconds = 100                                  # of training, on one thread
+    [levels]
+    char = { file = "../char.toml" }
+    [architectures]                                # kinds of backbones
+    gru = { "backbone.weight_drop" = [] }          # values of its own; none: no such setting
     [space]                                        # in an order in which neighbours are alike
     "backbone.units" = [[256], [320], [384]]
     [start]                                        # a value of each, for all arms
     "backbone.units" = [320]
-    [starts.char]                                  # or for one
+    [starts.char]                                  # for a level, an architecture or an arm
     "backbone.units" = [384]
 
 The first trial of an arm is the start; each further one takes the best so far and moves a few of
@@ -31,6 +34,7 @@ import sys
 import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,40 @@ from search import RESULTS, timed, trained
 
 CHANGES = (1, 1, 2, 3)
 """How many settings a trial moves, one of these at random."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is searched: ``settings`` that stay as they are, a space and where it begins."""
+
+    file: Path
+    settings: dict[str, Any]
+    space: dict[str, list[Any]]
+    start: dict[str, Any]
+
+    def given(self, settings: dict[str, Any]) -> list[str]:
+        """As ``--set`` takes them; what the start leaves out is left to the file."""
+        return [f"{name}={toml(value)}" for name, value in {**self.settings, **settings}.items()]
+
+
+def arms(path: Path) -> dict[str, Arm]:
+    """Those of a search file, by name."""
+    search, found = tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Arm]()
+    starts = search.get("starts", {})
+    for level, narrowed in search["levels"].items():
+        file = path.parent / narrowed.pop("file")
+        for kind, own in search["architectures"].items():
+            name = f"{kind} {level}"
+            start = dict(search["start"])
+            for part in (level, kind, name):
+                start |= starts.get(part, {})
+            values_of = {**search["space"], **narrowed, **own}
+            space = {each: values for each, values in values_of.items() if values}
+            start = {each: value for each, value in start.items() if each in space}
+            found[name] = Arm(
+                file, {"backbone.kind": kind, "backbone.input": "embedding"}, space, start
+            )
+    return found
 
 
 def proposed(
@@ -66,14 +104,12 @@ def proposed(
             return found
 
 
-def run_trial(search: dict[str, Any], folder: Path, arm: str, settings: dict[str, Any]) -> None:
+def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> None:
     """Time and train one trial in this process and print its record."""
     from textgen.core import experiment as config
 
-    given = [f"{name}={toml(value)}" for name, value in settings.items()]
-    given += [f"training.seconds={search['seconds']}", "training.threads=1"]
-    given.append("training.validations=5")
-    experiment = config.load_experiment(folder / search["arms"][arm], given)
+    budget = [f"training.seconds={seconds}", "training.threads=1", "training.validations=4"]
+    experiment = config.load_experiment(arm.file, [*arm.given(settings), *budget])
     speed = timed(experiment)
     print(json.dumps({**speed, **trained(experiment, speed["updates"], speed["kernel"])}))
 
@@ -92,13 +128,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="of each arm; the file's own number if missing")
     parser.add_argument("--trial", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    search = tomllib.loads(asked.search.read_text(encoding="utf-8"))
+    search, arm_of = tomllib.loads(asked.search.read_text(encoding="utf-8")), arms(asked.search)
     if asked.trial:  # a process of its own: threads are chosen once in each
-        run_trial(search, asked.search.parent, asked.trial[0], json.loads(asked.trial[1]))
+        run_trial(arm_of[asked.trial[0]], json.loads(asked.trial[1]), search["seconds"])
         return
     path, wanted = RESULTS / f"{asked.search.stem}.json", asked.trials or search["trials"]
     done = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    done = {arm: done.get(arm, []) for arm in search["arms"]}
+    done = {arm: done.get(arm, []) for arm in arm_of}
     lock, busy, failed = threading.Lock(), set[str](), set[str]()
 
     def work(_: int) -> None:
@@ -113,9 +149,9 @@ def main() -> None:
                     return
                 arm = min(open_arms, key=lambda name: len(done[name]))
                 busy.add(arm)
-            start = {**search["start"], **search.get("starts", {}).get(arm, {})}
+            start = arm_of[arm].start
             seed = f"{search['seed']} {arm}"
-            settings = proposed(search["space"], start, done[arm], seed)
+            settings = proposed(arm_of[arm].space, start, done[arm], seed)
             command = [sys.executable, __file__, str(asked.search), "--trial", arm]
             ended = subprocess.run(
                 [*command, json.dumps(settings)], stdout=subprocess.PIPE, text=True

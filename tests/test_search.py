@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 
 import pytest
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "experiments"))
-from equal_search import proposed, toml
+from equal_search import arms, proposed
 
 from textgen.core import load_experiment
 
-SEARCH = ROOT / "experiments" / "search" / "levels.toml"
+ARMS = arms(ROOT / "experiments" / "search" / "architectures.toml")
 SPACE = {"a": [1, 2, 3], "b": [False, True], "c": ["x"]}
 START = {"a": 2, "b": False, "c": "x"}
 
@@ -33,15 +32,14 @@ def test_the_first_trial_is_the_start_and_others_are_next_to_the_best():
         assert found.keys() == SPACE.keys()
 
 
-@pytest.mark.parametrize("arm", tomllib.loads(SEARCH.read_text())["arms"])
-def test_every_value_of_the_space_is_a_setting_of_every_arm(arm):
-    search = tomllib.loads(SEARCH.read_text())
-    start = {**search["start"], **search.get("starts", {}).get(arm, {})}
-    assert start.keys() == search["space"].keys()
-    assert all(value in search["space"][name] for name, value in start.items())
-    for i in range(max(map(len, search["space"].values()))):
-        chosen = {name: values[min(i, len(values) - 1)] for name, values in search["space"].items()}
-        given = [f"{name}={toml(value)}" for name, value in chosen.items()]
-        found = load_experiment(SEARCH.parent / search["arms"][arm], given)
+@pytest.mark.parametrize("name", ARMS)
+def test_every_value_of_the_space_is_a_setting_of_every_arm(name):
+    arm = ARMS[name]
+    assert arm.start.keys() == arm.space.keys()
+    assert all(value in arm.space[setting] for setting, value in arm.start.items())
+    for i in range(max(map(len, arm.space.values()))):
+        chosen = {key: values[min(i, len(values) - 1)] for key, values in arm.space.items()}
+        found = load_experiment(arm.file, arm.given(chosen))
+        assert type(found.backbone).__name__.lower() == name.split()[0]
         assert found.backbone.units == tuple(chosen["backbone.units"])
         assert found.training.optimizer == chosen["training.optimizer"]
