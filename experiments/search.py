@@ -9,7 +9,8 @@ A search file names an experiment, a budget and trials, each a list of settings:
     threads = 1                     # of a trial, where not what --workers says
     [trials]
     wider = ["backbone.units=[512]"]
-    longer = ["training.seconds=false", "training.updates=9000"]
+    longer = ["training.seconds=600"]
+    known = ["training.seconds=false", "training.updates=9000"]
 
 All new trials are timed first, each alone on all cores, or on its ``threads``; then each makes as
 many updates as the budget leaves time for, so that its figure does not depend on what else the
@@ -53,6 +54,26 @@ def timed(experiment: Experiment) -> dict[str, Any]:
         "kernel": found["kernel"],
         "threads": backend.start_tensorflow(),
         "parameters": found["parameters"],
+        **scale(experiment),
+    }
+
+
+def scale(experiment: Experiment) -> dict[str, Any]:
+    """What a law of scaling is fitted to (``experiments/scaling.py``), measured in this process."""
+    from textgen.data.loading import load_corpus
+    from textgen.training import preparation, sizing
+
+    prepared = preparation.prepare(experiment, load_corpus(experiment))
+    tokenizer, backbone = prepared.tokenizer, experiment.backbone
+    rows, length = experiment.training.batch, experiment.objective.length
+    each = sizing.multiplication_seconds(max(backbone.units), rows, backbone.kernels)
+    return {
+        "weights": sizing.recurrent_weights(backbone),
+        "multiplications": backbone.multiplications(tokenizer.size) * rows * length,
+        "multiplication_seconds": each,
+        "characters_per_token": tokenizer.characters_per_token,
+        "at_once": rows * length * tokenizer.characters_per_token,
+        "distinct": sum(encoded.characters for encoded in prepared.encoded[0]),
     }
 
 
@@ -108,7 +129,7 @@ def main() -> None:
         settings = [*search.get("settings", []), *search["trials"][given.trial]]
         threads = 1 if given.step == "train" and given.workers > 1 else 0
         budget = [f"training.threads={search.get('threads', threads)}"]
-        if "training.seconds=false" not in settings:
+        if not any(setting.startswith("training.seconds=") for setting in settings):
             budget.append(f"training.seconds={seconds}")
         experiment = config.load_experiment(
             given.search.parent / search["experiment"], [*settings, *budget]

@@ -57,6 +57,11 @@ PARTS = {
 }
 
 
+AUTOMATIC = {"backbone": "units", "training": "batch"}
+"""Settings by their tables that may be ``"auto"``: chosen for the machine before it trains
+(:mod:`textgen.training.sizing`)."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """What the runs of an arm differ in."""
@@ -135,6 +140,27 @@ class Experiment:
         return {key: value for key, value in self.resolved.items() if key not in ("name", "seed")}
 
     @property
+    def automatic(self) -> dict[str, str]:
+        """Those of AUTOMATIC that are still to be chosen; until then their plug-ins have the
+        default."""
+        return {
+            table: name
+            for table, name in AUTOMATIC.items()
+            if self.resolved[table].get(name) == "auto"
+        }
+
+    def settled(self, values: Mapping[str, Any]) -> Experiment:
+        """The same with what is automatic as ``values`` has it.
+
+        Args:
+            values: ``{table: {setting: value}}``, or the ``resolved`` of another experiment.
+        """
+        data = dict(self.resolved)
+        for table, name in self.automatic.items():
+            data[table] = {**data[table], name: values[table][name]}
+        return resolve_experiment(data)
+
+    @property
     def text_key(self) -> str:
         """Equal for experiments that read the same text and divide it alike."""
         return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
@@ -178,6 +204,13 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     resolved, tables = made | plain(text), dict(data)
     own, options = _divided(data.get("corpus"))
     tables["corpus"] = own
+    automatic = {
+        table: name
+        for table, name in AUTOMATIC.items()
+        if isinstance(tables.get(table), Mapping) and tables[table].get(name) == "auto"
+    }
+    for table, name in automatic.items():
+        tables[table] = {key: value for key, value in tables[table].items() if key != name}
     for name, part in PARTS.items():
         label, value = f"{where}: {name}", tables.get(name, part.default)
         if part.fixed is not None:
@@ -199,9 +232,31 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             expected="false, or orders of a memory of the document",
             hint="for example: [memory] orders = [3, 4, 5]",
         )
+    for table, name in automatic.items():
+        _check_automatic(resolved, f"{where}: {table}.{name}")
+        resolved[table][name] = "auto"
     return Experiment(
         **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
     )
+
+
+def _check_automatic(resolved: Mapping[str, Any], where: str) -> None:
+    """Refuse to choose a size where nothing says what is lost by a larger one, or where machines
+    would choose differently."""
+    training = resolved["training"]
+    for found, expected in (
+        (training.get("seconds") is None and "a budget that is not in seconds", "training.seconds"),
+        (resolved["backbone"]["kind"] != "lstm" and "another backbone", 'backbone.kind = "lstm"'),
+        (training["strategy"] != "one" and "several devices", 'training.strategy = "one"'),
+    ):
+        if found:
+            raise TextgenError(
+                where,
+                found=f'"auto" with {found}',
+                expected=f"{expected}: it weighs a network's size against the updates that the "
+                "seconds leave time for, as it was fitted",
+                hint="give a number",
+            )
 
 
 def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:

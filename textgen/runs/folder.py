@@ -140,13 +140,20 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
             expected="a new name, or permission to replace it",
             hint="use --name OTHER to keep both, or --overwrite to train again",
         )
-    if trained(folder) and stored_experiment(folder).resolved != experiment.resolved:
+    if trained(folder) and not _same(stored_experiment(folder), experiment):
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
             expected="the experiment it was started with, to resume it",
             hint="use --name OTHER to keep both, or --overwrite to begin anew",
         )
+
+
+def _same(stored: Experiment, asked: Experiment) -> bool:
+    """Whether an experiment is the stored one, which has numbers for what is ``"auto"``."""
+    if not asked.automatic:
+        return stored.resolved == asked.resolved
+    return stored.resolved == asked.settled(stored.resolved).resolved
 
 
 def stored_experiment(folder: Path) -> Experiment:

@@ -15,6 +15,7 @@ from textgen.runs.finished import Run
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, trained
 from textgen.runs.metrics import document_rows, run_metrics
 from textgen.runs.saved import MEMORY_FILE, fitted_state, save_network
+from textgen.runs.sizing import settled
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.core import Training
@@ -82,6 +83,7 @@ class _Inputs:
     loaded: Corpus
     prepared: Prepared
     settings: Training
+    chosen: dict[str, Any] | None
     screen: Screen
 
 
@@ -125,12 +127,15 @@ def _prepare(
     prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
+    resumed = trained(folder) and not overwrite
+    experiment, chosen = settled(folder, experiment, prepared, resumed)
+    screen.chosen(chosen)
     settings = experiment.training
-    if overwrite or not trained(folder):  # a resumed run keeps its number of updates
+    if not resumed:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     if not overwrite:
         check_same_text(folder, loaded.sha256)
-    return _Inputs(folder, experiment, loaded, prepared, settings, screen)
+    return _Inputs(folder, experiment, loaded, prepared, settings, chosen, screen)
 
 
 def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
@@ -195,7 +200,10 @@ def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> N
 
     content = describe_run(inputs.experiment, inputs.loaded, threads, asdict(kernel), inputs.folder)
     distribution = {"replicas": share.replicas, "workers": share.workers}
-    write_json(inputs.folder / "manifest.json", {**content, "distribution": distribution})
+    content["distribution"] = distribution
+    if inputs.chosen:
+        content["chosen"] = inputs.chosen
+    write_json(inputs.folder / "manifest.json", content)
 
 
 def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:

@@ -25,7 +25,7 @@ from textgen.core import (
 from textgen.data import load_corpus
 from textgen.runs import write_experiment
 from textgen.studies.workers import printed
-from textgen.training import prepare
+from textgen.training import prepare, settle
 
 SECONDS = 10.0
 """Timed updates take at least so long."""
@@ -63,7 +63,7 @@ def measure(
         parameters: change the units until the network has about as many; None keeps the units.
 
     Returns:
-        ``units``, ``parameters``, ``preparation_seconds``, and if updates were timed
+        ``units``, ``batch``, ``parameters``, ``preparation_seconds``, and if updates were timed
         ``seconds_per_update`` (the median over ``calls`` calls of several updates each) with
         ``kernel``.
 
@@ -71,6 +71,8 @@ def measure(
         TextgenError: an unusable corpus, or a number of parameters that cannot be reached.
     """
     prepared = prepare(experiment, load_corpus(experiment))
+    if experiment.automatic:
+        experiment, _ = settle(experiment, prepared)
     from textgen.core import start_tensorflow
 
     threads = start_tensorflow(
@@ -90,6 +92,7 @@ def measure(
     network = new_network(experiment, prepared)
     found = {
         "units": list(settings.units),
+        "batch": experiment.training.batch,
         "parameters": network.count_params(),
         "preparation_seconds": prepared.seconds,
     }

@@ -40,6 +40,7 @@ class ArmPlan:
             ``calibration.measure``; None if nothing had to be measured.
         threads, kernel: used for the measurement and by all runs.
         units: of each layer.
+        batch: rows of an update, where that was left to the machine.
         parameters_wanted: the number of parameters that ``units`` were solved for.
         processor, textgen: the machine and the version that measured.
     """
@@ -56,12 +57,15 @@ class ArmPlan:
     processor: str
     textgen: str
     kernel: str = "fused"
+    batch: int | None = None
 
     @property
     def overrides(self) -> list[str]:
         """The plan as settings of a run."""
         budget = [f"training.updates={self.updates}"] if self.updates is not None else []
-        return [*budget, f"backbone.units={self.units}", f'training.kernel="{self.kernel}"']
+        rows = [f"training.batch={self.batch}"] if self.batch else []
+        units = f"backbone.units={self.units}"
+        return [*budget, *rows, units, f'training.kernel="{self.kernel}"']
 
 
 def plan_study(
@@ -232,4 +236,5 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         processor=processor(),
         textgen=textgen.__version__,
         kernel=found.get("kernel", experiment.training.kernel),
+        batch=found.get("batch") if "training" in experiment.automatic else None,
     )

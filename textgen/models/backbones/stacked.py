@@ -142,6 +142,22 @@ class Stacked:
         found = self.adaptive_softmax or None
         return found if found and found.applies(vocabulary_size) else None
 
+    def multiplications(self, vocabulary_size: int) -> int:
+        """Of a prediction, in layers and output: of an adaptive softmax, its head and a quarter of
+        its tail."""
+        below = self.embedding_size if self.input == "embedding" else 1
+        found, size = 0, vocabulary_size
+        for units in self.units:
+            found += self.layer_weights(below, units)
+            below = units
+        if projection := self.projection_size(size, below):
+            found += below * projection
+            below = projection
+        if adaptive := self.adaptive(size):
+            tail = (size - adaptive.head) * adaptive.tail_size
+            return found + below * (adaptive.head + 1) + (below * adaptive.tail_size + tail) // 4
+        return found + below * size
+
     def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
         """Logits count three times (value, exponential, gradient), those of an adaptive softmax
         with the whole head and a quarter of the tail; one-hot inputs are as large as logits once.

@@ -1,0 +1,192 @@
+"""How many units and rows: ``"auto"`` chosen for a budget in seconds, this machine and this text.
+
+The rule says what a network will have learnt: bits per character as a function of its size and of
+the characters that it sees, in the form of Hoffmann et al. (2022, "Training compute-optimal large
+language models", eq. 2), where characters that are seen again count for less (Muennighoff et al.
+2023, "Scaling data-constrained language models", eq. 5), and so do those of an update that has
+more of them at once (McCandlish et al. 2018, "An empirical model of large-batch training", eq.
+2.11). Its constants are fitted by ``experiments/scaling.py`` to runs that are recorded there. How
+many updates the seconds leave time for follows from one product of matrices, timed here in the
+shape that each candidate has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from textgen.core import Experiment, TextgenError, has_bfloat16, start_tensorflow
+from textgen.training.preparation import Prepared, subtract_preparation_time
+
+UNITS = (128, 192, 256, 320, 384, 512, 640, 768, 1024)
+ROWS = (16, 32)
+REPEATED = 15.4
+"""After so many repetitions a text has nearly given what it can (Muennighoff et al. 2023)."""
+PASSES = 3
+"""Products of an update for each of a prediction: forward, and backward twice."""
+STEPS, ROUNDS = 64, 5
+FILE = Path(__file__).with_name("scaling.json")
+
+
+@dataclass(frozen=True)
+class Law:
+    """Bits per character on held-out text after training, and what training costs.
+
+    Attributes:
+        characters_per_token: of the tokens that it was fitted to.
+        floor, size, text: bits per character = floor + size / weights^size_power + text /
+            characters^text_power, of the recurrent layers' weights.
+        size_power, text_power: see there.
+        at_once: characters of an update with which one of them counts for half.
+        overhead: an update's time over that of its products.
+    """
+
+    characters_per_token: float
+    floor: float
+    size: float
+    text: float
+    size_power: float
+    text_power: float
+    at_once: float
+    overhead: float
+
+    def bits(self, weights: float, characters: float, distinct: float, at_once: float) -> float:
+        """Bits per character.
+
+        Args:
+            weights: of the recurrent layers.
+            characters: seen in all.
+            distinct: characters of the training text.
+            at_once: characters of an update.
+        """
+        seen = worth(characters, distinct) / (1 + at_once / self.at_once)
+        parts = self.size / weights**self.size_power, self.text / seen**self.text_power
+        return self.floor + sum(parts)
+
+    def seconds(self, multiplications: float, each: float) -> float:
+        """Of an update with so many multiplications a prediction, each of so many seconds."""
+        return self.overhead * PASSES * multiplications * each
+
+
+def worth(characters: float, distinct: float) -> float:
+    """Characters that were seen, in characters that were seen once: (Muennighoff et al. 2023)."""
+    repeated = max(0.0, characters / distinct - 1)
+    once = min(characters, distinct)
+    return once * (1 + REPEATED * (1 - math.exp(-repeated / REPEATED)))
+
+
+def law_for(characters_per_token: float) -> Law:
+    """The law of the tokens that are most nearly as long."""
+    laws = [Law(**values) for values in json.loads(FILE.read_text(encoding="utf-8")).values()]
+    return min(laws, key=lambda law: abs(math.log(law.characters_per_token / characters_per_token)))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A size, and what is expected of it.
+
+    Attributes:
+        units, batch: of each layer; rows.
+        updates: that the seconds leave time for.
+        characters: that these see.
+        bits: per character afterwards, on held-out text.
+    """
+
+    units: tuple[int, ...]
+    batch: int
+    updates: int
+    characters: float
+    bits: float
+
+    def __str__(self) -> str:
+        units = " + ".join(map(str, self.units))
+        return f"{units} units, {self.batch} rows: about {self.updates:,} updates"
+
+
+def settle(experiment: Experiment, prepared: Prepared) -> tuple[Experiment, list[Candidate]]:
+    """Choose what is ``"auto"``.
+
+    Returns:
+        The experiment with numbers, and all candidates, best first.
+
+    Raises:
+        TextgenError: no time is left for a single update of any candidate.
+    """
+    settings = subtract_preparation_time(experiment.training, prepared.seconds)
+    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+    tokenizer, length = prepared.tokenizer, experiment.objective.length
+    law = law_for(tokenizer.characters_per_token)
+    distinct = sum(encoded.characters for encoded in prepared.encoded[0])
+    own, found = experiment.backbone, list[Candidate]()
+    for units in [(n,) for n in UNITS] if "backbone" in experiment.automatic else [own.units]:
+        backbone = replace(own, units=units)
+        for batch in ROWS if "training" in experiment.automatic else [settings.batch]:
+            parts = math.gcd(batch, threads)
+            each = multiplication_seconds(max(units), batch // parts, backbone.kernels) / parts
+            products = backbone.multiplications(tokenizer.size) * batch * length
+            updates = int((settings.seconds or 0) / law.seconds(products, each))
+            at_once = batch * length * tokenizer.characters_per_token
+            if updates:
+                seen = updates * at_once
+                bits = law.bits(recurrent_weights(backbone), seen, distinct, at_once)
+                found.append(Candidate(units, batch, updates, seen, bits))
+    if not found:
+        raise TextgenError(
+            "training.seconds",
+            found=f"{settings.seconds:g}: too few for an update of the smallest network",
+            expected="time to train",
+            hint="give more, e.g. --set training.seconds=60",
+        )
+    found.sort(key=lambda candidate: candidate.bits)
+    best = {"backbone": {"units": list(found[0].units)}, "training": {"batch": found[0].batch}}
+    return experiment.settled(best), found
+
+
+def described(candidates: Iterable[Candidate]) -> dict[str, Any]:
+    """What the manifest has of a choice: the chosen size, and what was expected of each."""
+    rows = [asdict(each) for each in candidates]
+    return {"units": rows[0]["units"], "batch": rows[0]["batch"], "candidates": rows}
+
+
+def recurrent_weights(backbone: Any) -> int:
+    """Weights between the embedding and the output, which the law is of."""
+    below, found = backbone.embedding_width or 1, 0
+    for units in backbone.units:
+        found += backbone.layer_weights(below, units)
+        below = units
+    return found
+
+
+def multiplication_seconds(units: int, rows: int, kernels: tuple[str, ...]) -> float:
+    """Seconds of one multiplication in products of (rows, units) and (units, 4 units) on one
+    thread, the quickest of some rounds in the quickest precision that kernels have."""
+    precisions = ["float32"]
+    if has_bfloat16() and any("bfloat16" in name for name in kernels):
+        precisions.append("bfloat16")
+    return min(_timed(units, rows, each) for each in precisions) / (4 * units * units * rows)
+
+
+def _timed(units: int, rows: int, precision: str) -> float:
+    """Seconds of one product; each reads what the one before it wrote, as in a recurrence."""
+    import tensorflow as tf
+
+    weights = tf.cast(tf.random.stateless_normal([units, 4 * units], [1, 2]) / units, precision)
+
+    @tf.function(autograph=False, jit_compile=precision == "float32")
+    def chain(h: Any) -> Any:
+        def step(t: Any, h: Any) -> tuple[Any, Any]:
+            return t + 1, tf.tanh(tf.matmul(h, weights)[:, :units])
+
+        return tf.while_loop(lambda t, h: t < STEPS, step, (0, h))[1]
+
+    h, took = tf.ones([rows, units], precision), []
+    for _ in range(ROUNDS + 1):  # the first compiles
+        start = time.perf_counter()
+        chain(h).numpy()
+        took.append(time.perf_counter() - start)
+    return min(took[1:]) / STEPS
