@@ -5,7 +5,7 @@
 A search file names architectures, levels and the space, lists of values for settings of experiment
 files; an arm is an architecture at a level, such as ``gru char``:
 
-    seconds = 100                                  # of training, on one thread
+    seconds = 80                                   # of one thread, of training
     [levels]
     char = { file = "../char.toml" }
     [architectures]                                # kinds of backbones

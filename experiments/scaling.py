@@ -42,9 +42,9 @@ def overhead(records: list[dict[str, Any]]) -> float:
 
 
 def laws(records: dict[str, list[dict[str, Any]]], logs: np.ndarray) -> dict[str, Law]:
-    """The laws with constants given by their logarithms: three of each level, then three of all."""
-    values = np.exp(logs)
-    shared = dict(zip(("size_power", "text_power", "at_once"), map(float, values[-3:]), strict=True))
+    """The laws with constants given by their logarithms: three of each level, three of all."""
+    values, names = np.exp(logs), ("size_power", "text_power", "at_once")
+    shared = dict(zip(names, map(float, values[-3:]), strict=True))
     found = dict[str, Law]()
     for i, (level, rows) in enumerate(records.items()):
         floor, size, text = map(float, values[3 * i : 3 * i + 3])
@@ -64,9 +64,8 @@ def fitted(records: dict[str, list[dict[str, Any]]]) -> dict[str, Law]:
 
     def residuals(logs: np.ndarray) -> np.ndarray:
         made = laws(records, logs)
-        return np.array(
-            [predicted(made[level], r) - r["validation"] for level in records for r in records[level]]
-        )
+        pairs = ((made[level], row) for level, rows in records.items() for row in rows)
+        return np.array([predicted(law, row) - row["validation"] for law, row in pairs])
 
     start = np.concatenate([*[STARTS[0]] * len(records), STARTS[1]])
     best = least_squares(residuals, start, loss="huber", f_scale=RELIABLE, max_nfev=20_000)

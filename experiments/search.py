@@ -26,6 +26,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -40,11 +41,13 @@ SECONDS = 5.0
 
 
 def timed(experiment: Experiment) -> dict[str, Any]:
-    """The updates that the experiment's seconds leave time for, with the fastest kernel."""
+    """The updates that the experiment's seconds leave time for, with the fastest kernel. On one
+    thread seconds are the processor's: what else the machine does meanwhile does not count."""
     from textgen.core import backend
     from textgen.studies import calibration, planning
 
-    found = calibration.measure(experiment, seconds=SECONDS)
+    clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
+    found = calibration.measure(experiment, seconds=SECONDS, clock=clock)
     each = found["seconds_per_update"]
     budget, updates = experiment.training.seconds, experiment.training.updates
     return {

@@ -42,6 +42,8 @@ TIED_ADAPTIVE = {
         Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
         LSTM(units=(8,), input="embedding", embedding_size=5, ngrams=NGrams((2, 3), 30, 0.5)),
         LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
+        LSTM(units=(8,), input="embedding", embedding_size=5, members=3),
+        GRU(**TIED_ADAPTIVE, members=2),
         LSTM(units=(8, 6), normalisation="batch", normalised="inner", projection="vocabulary"),
         LSTM(
             units=(8,),

@@ -1,4 +1,5 @@
 from .backbones.base import BackboneConfig as BackboneConfig
+from .backbones.ensemble import MeanOutput as MeanOutput
 from .backbones.lstm import LSTM as LSTM
 from .backbones.recurrent import Recurrent as Recurrent
 from .backbones.stacked import Adaptive as Adaptive

@@ -53,6 +53,20 @@ class Softmax(keras.layers.Layer):
             return self.dense(features)
         return _plus(self._tied(features), self.bias)
 
+    @property
+    def head_size(self) -> int:
+        """All tokens: there is no tail."""
+        return self.size
+
+    def capacity(self, targets: int, share: float) -> int:
+        """No tail, no places for it."""
+        return 0
+
+    def nats(self, features: Any, labels: Any, capacity: int = 0, low: bool = False) -> Any:
+        """−ln P(label): (B, T, n) float32, (B, T) int32 → (B, T) float32; a plain softmax is
+        computed whole and in float32."""
+        return cross_entropy(self(features), labels)
+
     def dealt(self, threads: int) -> Any:
         """The same as a function for few rows, in the graph that calls it: the columns of the
         product are dealt out to threads, which rows alone would not keep busy."""

@@ -22,7 +22,7 @@ class SequenceToSequence(keras.Model):
         self.built = True
 
     def parts(self) -> tuple[Any, ...]:
-        return self.encoder, self.decoder
+        return *self.encoder.parts(), *self.decoder.parts()
 
     @property
     def kernel(self) -> str:

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +54,11 @@ def measure_apart(
 
 
 def measure(
-    experiment: Experiment, *, seconds: float = SECONDS, parameters: int | None = None
+    experiment: Experiment,
+    *,
+    seconds: float = SECONDS,
+    parameters: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
     """Prepare an experiment, build its network, and time updates that change no weight.
 
@@ -61,6 +66,7 @@ def measure(
         experiment: with as many threads as the runs will have.
         seconds: how long updates are timed, at least; 0 times none.
         parameters: change the units until the network has about as many; None keeps the units.
+        clock: as for :func:`textgen.training.time_updates`.
 
     Returns:
         ``units``, ``batch``, ``parameters``, ``preparation_seconds``, and if updates were timed
@@ -80,18 +86,11 @@ def measure(
     )
     from textgen.training import Engine, compiled, dataset, new_network, time_updates, windows_of
 
-    settings, size = experiment.backbone, prepared.tokenizer.size
     if parameters is not None:
-
-        def count(units: tuple[int, ...]) -> int:
-            changed = replace(settings, units=units)
-            return experiment.objective.build(changed, size).count_params()
-
-        settings = replace(settings, units=solve_units(settings, count, parameters))
-    experiment = replace(experiment, backbone=settings)
+        experiment = _of_size(experiment, prepared.tokenizer.size, parameters)
     network = new_network(experiment, prepared)
     found = {
-        "units": list(settings.units),
+        "units": list(experiment.backbone.units),
         "batch": experiment.training.batch,
         "parameters": network.count_params(),
         "preparation_seconds": prepared.seconds,
@@ -107,9 +106,22 @@ def measure(
             dataset(windows, own.batch, experiment.seed, 0),
             seconds,
             CALLS,
+            clock,
         )
         found |= {"seconds_per_update": each, "calls": calls, "kernel": kernel.name}
     return found
+
+
+def _of_size(experiment: Experiment, vocabulary_size: int, parameters: int) -> Experiment:
+    """With as many units as give its network about so many parameters."""
+    settings = experiment.backbone
+
+    def count(units: tuple[int, ...]) -> int:
+        changed = replace(settings, units=units)
+        return experiment.objective.build(changed, vocabulary_size).count_params()
+
+    units = solve_units(settings, count, parameters)
+    return replace(experiment, backbone=replace(settings, units=units))
 
 
 def solve_units(

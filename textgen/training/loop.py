@@ -160,7 +160,7 @@ def compiled(
 ) -> tuple[Trainer, Schedule]:
     """A trainer with its optimizer, and the schedule of its learning rate."""
     output, settings, share = network.output_layer, experiment.training, engine.share
-    tail = windows.share(output.head_size) if output.adaptive else 0.0
+    tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
     trainers, schedules = list[Trainer](), list[Schedule]()
     for replica in range(len(share.devices)):
         with share.on(replica):
@@ -192,7 +192,12 @@ def copied(network: Any, experiment: Experiment) -> Any:
 
 
 def time_updates(
-    trainer: Trainer, schedule: Schedule, data: Any, seconds: float, least: int = 1
+    trainer: Trainer,
+    schedule: Schedule,
+    data: Any,
+    seconds: float,
+    least: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, int]:
     """Seconds an update, the median over calls of several: one that something else on the machine
     has held up does not count. Everything is put back afterwards.
@@ -200,6 +205,8 @@ def time_updates(
     Args:
         seconds: of timed calls, at least.
         least: calls, however long they take.
+        clock: what tells the seconds of a call; the processor's own time (``time.process_time``)
+            where a single thread shares a busy machine.
 
     Returns:
         Seconds an update, and how many calls were timed.
@@ -213,9 +220,9 @@ def time_updates(
     keep_freed_memory()  # the iterator has undone it
     end = time.perf_counter() + seconds
     while trainer.share.agree(len(calls) < least or time.perf_counter() < end):
-        begin = time.perf_counter()
+        begin = clock()
         float(step(iterator)["loss"])
-        calls.append(time.perf_counter() - begin)
+        calls.append(clock() - begin)
     schedule.set(scale=1.0)
     trainer.restore(before)
     trainer.reset_metrics()

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core import TextgenError
-from textgen.models import Objective, cross_entropy, restarted
+from textgen.models import MeanOutput, Objective, restarted
 from textgen.training.strategy import ALONE, Share
 from textgen.training.tables import RowAdagrad
 
@@ -27,7 +27,14 @@ def check_trainable(network: Any, loss: str, replicas: int) -> None:
         TextgenError: the binary loss of an adaptive softmax, which has no row of V logits; batch
             normalisation on several replicas.
     """
-    if loss == "binary" and network.output_layer.adaptive:
+    output = network.output_layer
+    if loss == "binary" and isinstance(output, MeanOutput):
+        raise TextgenError(
+            "training.loss",
+            found='"binary", with several members in [backbone]',
+            expected='"categorical": each member learns by its own predictions',
+        )
+    if loss == "binary" and output.adaptive:
         raise TextgenError(
             "training.loss",
             found='"binary", with adaptive_softmax in [backbone]',
@@ -80,10 +87,8 @@ class Trainer(keras.Model):
         self.network, self.objective, self._loss = network, objective, loss
         self._parts = math.gcd(batch, threads)
         self._output = network.output_layer
-        if self._output.adaptive:
-            self._capacity = self._output.capacity(
-                batch * objective.length // self._parts, tail_share
-            )
+        targets = batch * objective.length // self._parts
+        self._capacity = self._output.capacity(targets, tail_share)
         self._initial = network.initial_state(batch)
         self.states = [
             keras.Variable(initial, trainable=False, name=f"state{i}")
@@ -184,13 +189,10 @@ class Trainer(keras.Model):
     def _charge(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), and the state after the span."""
         features, state = self.objective.features(self.network, spans, state, training=True)
-        if self._output.adaptive:
-            nats = self._output.nats(features, labels, self._capacity, self._low)
+        nats = self._output.nats(features, labels, self._capacity, self._low)
+        if self._loss == "categorical":
             return nats, nats, state
-        logits = self._output(features)
-        nats = cross_entropy(logits, labels)
-        each = nats if self._loss == "categorical" else binary_cross_entropy(labels, logits)
-        return each, nats, state
+        return binary_cross_entropy(labels, self._output(features)), nats, state
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, the states of all rows,

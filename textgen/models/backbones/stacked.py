@@ -60,6 +60,8 @@ class Stacked:
             that the first updates need not learn them; false: at zero, and a tied output has none.
         ngrams: ``{ orders, rows, dropout }`` of vectors of the last few tokens together, which are
             added to those of the embedding, or false.
+        members: so many networks are trained at once, and the mean of their predictions is scored
+            (see :class:`textgen.models.backbones.ensemble.Ensemble`).
 
     Raises:
         ValueError: n-grams or a tied output without an embedding, or a projection of the tied
@@ -76,6 +78,7 @@ class Stacked:
     adaptive_softmax: Adaptive | Literal[False] = False
     frequency_bias: bool = True
     ngrams: NGrams | Literal[False] = False
+    members: Count = 1
 
     kernels: ClassVar[tuple[str, ...]] = ("fused",)
     """See :class:`textgen.models.backbones.base.Network`."""
@@ -116,7 +119,8 @@ class Stacked:
 
     @property
     def label(self) -> str:
-        return f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+        one = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+        return one if self.members == 1 else f"ensemble of {self.members}, each {one}"
 
     def build(
         self,
@@ -126,9 +130,15 @@ class Stacked:
         output: bool = True,
         name: str = "backbone",
     ) -> Any:
+        from textgen.models.backbones.ensemble import Ensemble
         from textgen.models.backbones.stack import LayerStack
 
-        return LayerStack(self, vocabulary_size, source=source, output=output, name=name)
+        def one(name: str) -> Any:
+            return LayerStack(self, vocabulary_size, source=source, output=output, name=name)
+
+        if self.members == 1:
+            return one(name)
+        return Ensemble([one(f"member{i + 1}") for i in range(self.members)], name=name)
 
     def projection_size(self, vocabulary_size: int, width: int) -> int | None:
         """Units of the dense layer between ``width`` units and the output layer, if there is one:
@@ -155,8 +165,10 @@ class Stacked:
             below = projection
         if adaptive := self.adaptive(size):
             tail = (size - adaptive.head) * adaptive.tail_size
-            return found + below * (adaptive.head + 1) + (below * adaptive.tail_size + tail) // 4
-        return found + below * size
+            found += below * (adaptive.head + 1) + (below * adaptive.tail_size + tail) // 4
+        else:
+            found += below * size
+        return self.members * found
 
     def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
         """Logits count three times (value, exponential, gradient), those of an adaptive softmax
@@ -183,4 +195,5 @@ class Stacked:
             weights += tied if self.tied_output else (below + 1) * (head + 1) + narrow
         else:
             weights += size * self.frequency_bias if self.tied_output else (below + 1) * size
-        return weights, targets * (3 * row + one_hot * size)
+        activations = targets * (3 * row + one_hot * size)
+        return self.members * weights, self.members * activations

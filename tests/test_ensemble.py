@@ -1,0 +1,76 @@
+"""The mean of several networks' predictions: what is charged, what learns, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from textgen.core.errors import TextgenError
+from textgen.evaluation.likelihood import token_bits
+from textgen.models.backbones.gru import GRU
+from textgen.models.backbones.lstm import LSTM
+from textgen.models.backbones.stacked import Adaptive
+from textgen.models.objectives.stepwise import NextToken
+from textgen.training.step import Trainer, check_trainable
+
+SIZE = 12
+PLAIN = {"units": (7,), "input": "embedding", "embedding_size": 5}
+KINDS = [
+    LSTM(**PLAIN, members=3),
+    GRU(**PLAIN, members=2, tied_output=True),
+    LSTM(**PLAIN, members=2, adaptive_softmax=Adaptive(5, 3)),
+]
+
+
+def made(settings, scale=3.0):
+    """An ensemble whose members have something to disagree on."""
+    network = NextToken(4).build(settings, SIZE)
+    network.set_weights([w * scale + 0.1 for w in network.get_weights()])
+    return network
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+def test_what_is_charged_is_the_mean_of_the_members_probabilities(settings):
+    network = made(settings)
+    document = np.random.default_rng(0).integers(1, SIZE, 11)
+    (bits,) = token_bits(NextToken(4), network, [document])
+    alone = [token_bits(NextToken(4), member, [document])[0] for member in network.members]
+    assert np.abs(alone[0] - alone[1]).max() > 0.1
+    np.testing.assert_allclose(2.0**-bits, np.mean(2.0 ** -np.array(alone), axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+def test_each_member_learns_as_it_would_alone(settings):
+    """Gradients of an ensemble are those of its members, divided by their number."""
+    network, objective = made(settings), NextToken(4)
+    spans = np.random.default_rng(1).integers(1, SIZE, (6, 5)).astype(np.int32)
+    fresh = np.ones(6, bool)
+
+    def gradients(network):
+        trainer = Trainer(network, objective, 6, "categorical", 0.9)
+        _, _, *found = trainer.contribution(tf.constant(24.0), spans, fresh)
+        return [parts[0].numpy() for parts in found]
+
+    together = gradients(network)
+    apart = [gradient for member in network.members for gradient in gradients(member)]
+    assert len(together) == len(apart)
+    for a, b in zip(together, apart, strict=True):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b / len(network.members), atol=1e-6)
+
+
+def test_members_begin_apart_and_every_output_knows_the_letters():
+    network = NextToken(4).build(KINDS[0], SIZE)
+    first, second, _ = (member.get_weights() for member in network.members)
+    assert any(np.abs(a - b).max() > 0.01 for a, b in zip(first, second, strict=True))
+    wanted = np.log(np.arange(1, SIZE + 1) / np.arange(1, SIZE + 1).sum())
+    network.output_layer.start_at(wanted)
+    for member in network.members:
+        bias = member.output_layer.dense.bias.numpy()
+        np.testing.assert_allclose(bias, wanted - wanted.mean(), atol=1e-6)
+
+
+def test_a_loss_of_the_mean_is_refused():
+    with pytest.raises(TextgenError, match=r"training\.loss.*\n.*members"):
+        check_trainable(NextToken(4).build(KINDS[0], SIZE), "binary", 1)
