@@ -47,9 +47,9 @@ def _fixed(name: str, cls: type[Any]) -> Any:
 
 def _with_auto(table: str, cls: type[Any]) -> dict[str, Any]:
     """The field of a table that may be ``"auto"``, if it has one."""
-    name = AUTOMATIC.get(table, "")
-    field = settings_model(cls).model_fields.get(name)
-    if field is None:
+    name = AUTOMATIC.get(table)
+    field = settings_model(cls).model_fields.get(name) if name else None
+    if name is None or field is None:
         return {}
     own: Any = Annotated[field.annotation, None, *field.metadata]
     return {name: (own | Literal["auto"], field.default)}
