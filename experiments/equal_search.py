@@ -1,6 +1,7 @@
 """The same search for every arm: one space, one number of trials, one budget for each trial.
 
     python experiments/equal_search.py experiments/search/architectures.toml [--workers 2]
+        [--study experiments/study_architectures.toml]
 
 A search file names architectures, levels and the space, lists of values for settings of experiment
 files; an arm is an architecture at a level, such as ``gru char``:
@@ -22,6 +23,9 @@ its settings to a neighbouring value. A trial calibrates itself and makes as man
 seconds leave time for. Only the validation split is looked at, only the network is scored.
 Results are kept in ``experiments/results/search/``; what is there is not run again, and the same
 seed draws the same trials from the same results, whichever arm a worker comes to first.
+
+``--study`` writes a study of the best settings of every arm, each architecture against the first
+one at its level.
 """
 
 from __future__ import annotations
@@ -38,8 +42,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from search import RESULTS, timed, trained
 
+WRITTEN = "# The best settings of each arm of a search; written by experiments/equal_search.py.\n\n"
 CHANGES = (1, 1, 2, 3)
 """How many settings a trial moves, one of these at random."""
 
@@ -114,6 +120,35 @@ def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> None:
     print(json.dumps({**speed, **trained(experiment, speed["updates"], speed["kernel"])}))
 
 
+def finalists(path: Path, done: dict[str, list[dict[str, Any]]], seconds: float) -> dict[str, Any]:
+    """The content of a study of the best trial of each arm, on one thread.
+
+    Args:
+        path: of the search file.
+        done: trials by arm.
+        seconds: of each run.
+    """
+    search, found, asked = tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Any](), []
+    first, *others = search["architectures"]
+    for name, arm in arms(path).items():
+        best = min(done[name], key=lambda trial: trial["validation"])["settings"]
+        found[name.replace(" ", "_")] = {
+            "experiment": arm.file.name, "seeds": 1, "set": arm.given(best),
+        }  # fmt: skip
+    for level in search["levels"]:
+        for kind in others:
+            question = f"Would {kind} have done better than {first}, by {level}s?"
+            pair = {"first": f"{kind}_{level}", "second": f"{first}_{level}"}
+            asked.append({**pair, "question": question})
+    return {
+        "title": "Would it have worked better with a different architecture?",
+        "threads": 1,
+        "budget": {"seconds": seconds},
+        "arms": found,
+        "contrasts": asked,
+    }
+
+
 def toml(value: Any) -> str:
     """A value as an inline TOML value; tables as their keys and values."""
     if isinstance(value, dict):
@@ -126,6 +161,8 @@ def main() -> None:
     parser.add_argument("search", type=Path)
     parser.add_argument("--workers", type=int, default=1, help="trials at a time, a thread each")
     parser.add_argument("--trials", type=int, help="of each arm; the file's own number if missing")
+    parser.add_argument("--study", type=Path, help="write one of the best settings to this file")
+    parser.add_argument("--seconds", type=float, default=180, help="of its runs")
     parser.add_argument("--trial", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     search, arm_of = tomllib.loads(asked.search.read_text(encoding="utf-8")), arms(asked.search)
@@ -173,6 +210,9 @@ def main() -> None:
 
     with ThreadPoolExecutor(asked.workers) as pool:
         list(pool.map(work, range(asked.workers)))
+    if asked.study:
+        content = finalists(asked.search, done, asked.seconds)
+        asked.study.write_text(WRITTEN + tomli_w.dumps(content), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ ARMS = (
 ).split()
 COUNTS = (1, 2, 3, 5, 10)
 LANGUAGES = "basque cherokee estonian gujarati swahili ukrainian japanese".split()
+ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
+LEVELS = ("char", "subword", "word")
 SETTINGS = ("100_units_50", "125_units_30", "150_units_50", "100_units_10")
 
 
@@ -411,6 +413,54 @@ def study_table(name: str) -> str:
     return table(head, rows)
 
 
+def architectures_table() -> str:
+    """Bits per character of architectures (rows) by level (columns), with intervals."""
+    arms = {arm["name"]: arm for arm in result("reports/study_architectures")["arms"]}
+    best = {
+        level: min(arms[f"{kind}_{level}"]["test"]["total"] for kind in ARCHITECTURES)
+        for level in LEVELS
+    }
+    rows = []
+    for kind, name in ARCHITECTURES.items():
+        cells = []
+        for level in LEVELS:
+            arm = arms[f"{kind}_{level}"]
+            test = arm["test"]
+            total = format_number(test["total"])
+            total = f"**{total}**" if test["total"] == best[level] else total
+            cells.append(f"{total} ({test['low']:.3f} to {test['high']:.3f})")
+            cells.append(millions(arm["parameters"]))
+        rows.append([name, *cells])
+    head = "|".join(f"{level}s (95 % interval)|parameters" for level in LEVELS)
+    return table(f"architecture|{head}", rows)
+
+
+def equal_search_table(name: str) -> str:
+    """The arms of an equal search: the first and the best trial, and what changed between."""
+    rows = []
+    for arm, trials in result(f"search/{name}").items():
+        first, best = trials[0], min(trials, key=lambda trial: trial["validation"])
+        changed = [
+            f"`{key}` = {json.dumps(value)}"
+            for key, value in best["settings"].items()
+            if value != first["settings"][key]
+        ]
+        rows.append(
+            [
+                arm,
+                str(len(trials)),
+                format_number(first["validation"]),
+                format_number(best["validation"]),
+                ", ".join(changed) or "the first",
+                f"{best['updates']:,}",
+                f"{best['milliseconds_per_update']:.1f}",
+                millions(best["parameters"], 2),
+            ]
+        )
+    head = "arm|trials|first, validation bpc|best|changed in the best|its updates|ms an update"
+    return table(f"{head}|parameters", rows)
+
+
 def cache_orders_table() -> str:
     """Validation figures of some runs by the orders of a memory of the document, and by
     whether it tells kinds of context apart."""
@@ -549,6 +599,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_char": lambda: search_table("char"),
     "search_words": lambda: search_table("words"),
     "search_subwords": lambda: search_table("subwords"),
+    "architectures": architectures_table,
+    "verdicts_architectures": lambda: verdicts_table("study_architectures"),
+    "search_architectures": lambda: equal_search_table("architectures"),
+    "search_scaling_char": lambda: search_table("scaling_char"),
+    "search_scaling_subword": lambda: search_table("scaling_subword"),
+    "search_scaling_word": lambda: search_table("scaling_word"),
     "search_ngrams": lambda: search_table("ngrams"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,

@@ -8,11 +8,12 @@ import pytest
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "experiments"))
-from equal_search import arms, proposed
+from equal_search import arms, finalists, proposed
 
-from textgen.core import load_experiment
+from textgen.core import Study, build, load_experiment
 
-ARMS = arms(ROOT / "experiments" / "search" / "architectures.toml")
+SEARCH = ROOT / "experiments" / "search" / "architectures.toml"
+ARMS = arms(SEARCH)
 SPACE = {"a": [1, 2, 3], "b": [False, True], "c": ["x"]}
 START = {"a": 2, "b": False, "c": "x"}
 
@@ -43,3 +44,22 @@ def test_every_value_of_the_space_is_a_setting_of_every_arm(name):
         assert type(found.backbone).__name__.lower() == name.split()[0]
         assert found.backbone.units == tuple(chosen["backbone.units"])
         assert found.training.optimizer == chosen["training.optimizer"]
+
+
+def test_the_finalists_are_the_best_trials_and_each_meets_the_first_architecture(tmp_path):
+    done = {
+        name: [trial({**arm.start, "training.batch": rows}, rows) for rows in (32, 8, 16)]
+        for name, arm in ARMS.items()
+    }
+    content = finalists(SEARCH, done, 60)
+    path = ROOT / "experiments" / "x.toml"
+    study = build(Study, content, "x", name="x", path=path)
+    assert len(study.arms) == len(ARMS)
+    for name in ARMS:
+        experiment = study.experiment(name.replace(" ", "_"))
+        assert experiment.training.batch == 8
+        assert type(experiment.backbone).__name__.lower() == name.split()[0]
+        assert (experiment.training.seconds, experiment.training.threads) == (60, 1)
+    pairs = [(c.first, c.second) for c in study.contrasts]
+    assert ("gru_word", "lstm_word") in pairs
+    assert len(pairs) == len(ARMS) - 3
