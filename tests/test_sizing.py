@@ -107,18 +107,20 @@ def test_a_product_is_timed_in_the_shape_it_will_have():
     assert 0 < large < small < 1e-3  # calls cost more than products of so few numbers
 
 
-@pytest.mark.parametrize(
-    ("table", "change", "found"),
-    [
-        ("training", {"seconds": None, "updates": 100}, "not in seconds"),
-        ("training", {"strategy": "mirrored"}, "several devices"),
-        ("backbone", {"kind": "gru"}, "another backbone"),
-    ],
-)
-def test_where_there_is_no_law_auto_is_refused(table, change, found):
-    values = {k: v for k, v in {**PLAIN[table], **change}.items() if v is not None}
-    with pytest.raises(TextgenError, match=found):
-        resolve_experiment({**PLAIN, table: values})
+@pytest.mark.parametrize("change", [{"seconds": None, "updates": 9}, {"strategy": "mirrored"}])
+def test_without_seconds_and_on_several_devices_it_is_the_default(change):
+    training = {k: v for k, v in {**PLAIN["training"], **change}.items() if v is not None}
+    found = resolve_experiment({**PLAIN, "training": training})
+    assert not found.automatic
+    assert (found.backbone.units, found.training.batch) == ((320,), 16)
+    assert found.resolved["backbone"]["units"] == [320]
+
+
+def test_other_backbones_are_refused():
+    with pytest.raises(TextgenError, match=r"backbone\.units.*\n.*another backbone"):
+        resolve_experiment({**PLAIN, "backbone": {"kind": "gru", "units": "auto"}})
+    with pytest.raises(TextgenError, match="another backbone"):
+        resolve_experiment({**PLAIN, "backbone": {"kind": "gru"}})
 
 
 def test_auto_is_kept_in_the_settings_until_it_is_settled():

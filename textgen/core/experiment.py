@@ -59,7 +59,8 @@ PARTS = {
 
 AUTOMATIC = {"backbone": "units", "training": "batch"}
 """Settings by their tables that may be ``"auto"``: chosen for the machine before it trains
-(:mod:`textgen.training.sizing`)."""
+(:mod:`textgen.training.sizing`), and else, without a budget in seconds or on several devices, what
+they are by default."""
 
 
 @dataclass(frozen=True)
@@ -232,31 +233,18 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             expected="false, or orders of a memory of the document",
             hint="for example: [memory] orders = [3, 4, 5]",
         )
-    for table, name in automatic.items():
-        _check_automatic(resolved, f"{where}: {table}.{name}")
-        resolved[table][name] = "auto"
+    if automatic and resolved["backbone"]["kind"] != "lstm":
+        raise TextgenError(
+            f"{where}: backbone.units",
+            found='"auto" with another backbone than an LSTM',
+            expected='numbers, or backbone.kind = "lstm": the law was fitted to that',
+        )
+    if made["training"].seconds is not None and made["training"].strategy == "one":
+        for table, name in automatic.items():
+            resolved[table][name] = "auto"
     return Experiment(
         **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
     )
-
-
-def _check_automatic(resolved: Mapping[str, Any], where: str) -> None:
-    """Refuse to choose a size where nothing says what is lost by a larger one, or where machines
-    would choose differently."""
-    training = resolved["training"]
-    for found, expected in (
-        (training.get("seconds") is None and "a budget that is not in seconds", "training.seconds"),
-        (resolved["backbone"]["kind"] != "lstm" and "another backbone", 'backbone.kind = "lstm"'),
-        (training["strategy"] != "one" and "several devices", 'training.strategy = "one"'),
-    ):
-        if found:
-            raise TextgenError(
-                where,
-                found=f'"auto" with {found}',
-                expected=f"{expected}: it weighs a network's size against the updates that the "
-                "seconds leave time for, as it was fitted",
-                hint="give a number",
-            )
 
 
 def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:
