@@ -12,9 +12,9 @@ A search file names an experiment, a budget and trials, each a list of settings:
     longer = ["training.seconds=600"]
     known = ["training.seconds=false", "training.updates=9000"]
 
-All new trials are timed first, each alone on all cores, or on its ``threads``; then each makes as
-many updates as the budget leaves time for, so that its figure does not depend on what else the
-machine does meanwhile.
+All new trials are timed first, each alone on all cores, or on one thread by the processor's own
+clock; then each makes as many updates as the budget leaves time for, so that its figure does not
+depend on what else the machine does meanwhile.
 With several workers, trials train side by side, a thread each. Nothing is scored on the test split.
 Results are kept in ``experiments/results/search/``; what is there is not run again.
 """
@@ -26,6 +26,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -122,10 +123,13 @@ def main() -> None:
     def results() -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
+    lock = threading.Lock()
+
     def keep(name: str, found: dict[str, Any]) -> None:
-        content = results()
-        content[name] = {**content.get(name, {}), **found}
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        with lock:
+            content = results()
+            content[name] = {**content.get(name, {}), **found}
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     if given.step:  # a process of its own: threads are chosen once in each
         known, seconds = results().get(given.trial, {}), search["seconds"]
@@ -156,9 +160,10 @@ def main() -> None:
         told = "validation" if kind == "train" else "milliseconds_per_update"
         print(f"{name}: {told} {found[told]:.4f}", flush=True)
 
-    for name in search["trials"]:
-        if "updates" not in results().get(name, {}):
-            step("time", name)
+    untimed = [name for name in search["trials"] if "updates" not in results().get(name, {})]
+    alone = search.get("threads") != 1  # one thread is timed by the processor's own clock
+    with ThreadPoolExecutor(1 if alone else max(1, given.workers)) as pool:
+        list(pool.map(lambda name: step("time", name), untimed))
     todo = [n for n in search["trials"] if "validation" not in results().get(n, {"validation": 0})]
     if given.workers:
         with ThreadPoolExecutor(given.workers) as pool:
