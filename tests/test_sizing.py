@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import jsonschema
 import pytest
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "experiments"))
+import scaling
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment, resolve_experiment
@@ -57,6 +62,18 @@ def test_each_level_has_a_law_of_its_own():
     lengths = [sizing.law_for(n).characters_per_token for n in (0.5, 1.0, 3.0, 4.9, 20.0)]
     assert lengths == sorted(lengths)
     assert len(set(lengths)) == 3
+
+
+def test_the_laws_are_those_that_the_recorded_trials_follow():
+    records = {level: scaling.trials(level) for level in scaling.LEVELS}
+    found, kept = scaling.fitted(records), json.loads(sizing.FILE.read_text())
+    assert kept.keys() == records.keys()
+    for level, rows in records.items():
+        law = sizing.Law(**kept[level])
+        for row in rows:
+            again = scaling.predicted(found[level], row)
+            assert scaling.predicted(law, row) == pytest.approx(again, abs=0.005)
+            assert again == pytest.approx(row["validation"], abs=0.05)
 
 
 def test_a_quicker_machine_and_a_longer_training_take_a_larger_network(machine):
