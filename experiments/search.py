@@ -51,6 +51,7 @@ def timed(experiment: Experiment) -> dict[str, Any]:
     found = calibration.measure(experiment, seconds=SECONDS, clock=clock)
     each = found["seconds_per_update"]
     budget, updates = experiment.training.seconds, experiment.training.updates
+    chosen = {"backbone": {"units": found["units"]}, "training": {"batch": found["batch"]}}
     return {
         "updates": updates
         or planning.updates_within(budget or 0.0, found["preparation_seconds"], each),
@@ -58,7 +59,9 @@ def timed(experiment: Experiment) -> dict[str, Any]:
         "kernel": found["kernel"],
         "threads": backend.start_tensorflow(),
         "parameters": found["parameters"],
-        **scale(experiment),
+        "units": found["units"],
+        "batch": found["batch"],
+        **scale(experiment.settled(chosen)),
     }
 
 
@@ -138,6 +141,8 @@ def main() -> None:
         budget = [f"training.threads={search.get('threads', threads)}"]
         if not any(setting.startswith("training.seconds=") for setting in settings):
             budget.append(f"training.seconds={seconds}")
+        if given.step == "train":  # with what was chosen where it was timed
+            budget += [f"backbone.units={known['units']}", f"training.batch={known['batch']}"]
         experiment = config.load_experiment(
             given.search.parent / search["experiment"], [*settings, *budget]
         )

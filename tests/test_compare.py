@@ -371,6 +371,17 @@ def test_some_arms_without_a_cache_is_a_warning():
     assert "b, c none" in told
 
 
+def test_an_ensemble_beside_a_single_network_is_a_warning():
+    def arm(name, **settings):
+        experiment = SimpleNamespace(backbone=SimpleNamespace(**settings))
+        return SimpleNamespace(name=name, first=SimpleNamespace(experiment=experiment))
+
+    assert caveats.ensembles([arm("a"), arm("b", members=1)]) == []
+    assert caveats.ensembles([arm("a", members=2), arm("b", members=2)]) == []
+    (told,) = caveats.ensembles([arm("a", members=3), arm("b")])
+    assert "a is an ensemble of 3 networks" in told
+
+
 def test_questions_without_an_answer_are_warnings():
     asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
     found = caveats.unanswered(asked, {"a", "b"})

@@ -52,6 +52,15 @@ def memories(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
+def ensembles(arms: Sequence[Arm]) -> list[str]:
+    """A warning where some arms are several networks and others are one."""
+    sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
+    if len(set(sizes.values())) < 2:
+        return []
+    told = [f"{name} is an ensemble of {n} networks" for name, n in sizes.items() if n > 1]
+    return [f"Not every arm is a single network: {', '.join(told)}."]
+
+
 def disagreements(contrasts: Sequence[dict[str, Any]]) -> list[str]:
     """A warning for each contrast that is answered differently with a memory of the document."""
     return [

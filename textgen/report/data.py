@@ -94,6 +94,7 @@ def build(comparison: ReportInput) -> Record:
             *comparison.warnings,
             *caveats.unmatched(comparison.arms, rows),
             *caveats.memories(rows),
+            *caveats.ensembles(comparison.arms),
             *caveats.unanswered(comparison.contrasts, set(arms)),
             *caveats.disagreements(contrasts),
         ],
