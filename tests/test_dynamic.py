@@ -20,8 +20,8 @@ from textgen.evaluation.dynamic import (
     learnt_bits,
     measured,
 )
-from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.mixture import MixtureSampler, Stepper
+from textgen.evaluation.token_bits import token_bits
 from textgen.models import FREE
 from textgen.models.backbones.stacked import Adaptive, NGrams
 from textgen.models.objectives.stepwise import NextToken

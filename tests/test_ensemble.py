@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from textgen.core.errors import TextgenError
-from textgen.evaluation.likelihood import token_bits
+from textgen.evaluation.token_bits import token_bits
 from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive

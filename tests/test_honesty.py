@@ -12,13 +12,9 @@ from coding import there_and_back
 from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
-from textgen.evaluation.likelihood import (
-    by_position,
-    score_documents,
-    summarise,
-    token_bits,
-)
+from textgen.evaluation.likelihood import by_position, score_documents, summarise
 from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.token_bits import token_bits
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters

@@ -12,8 +12,8 @@ from conftest import tiny_experiment
 from test_honesty import OBJECTIVES
 
 from textgen.core.settings import Training
-from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.token_bits import token_bits
 from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.mingru import MinGRU

@@ -8,8 +8,8 @@ import tensorflow as tf
 from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
-from textgen.evaluation.likelihood import rows_at_once, score_step, token_bits
 from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.token_bits import rows_at_once, score_step, token_bits
 from textgen.models import FREE, Sampler, output
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
@@ -188,11 +188,11 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
     assert rows_at_once(network, 6, 32) == 32
     expected = token_bits(objective, network, documents)
-    monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 2 * 6 * SIZE)
+    monkeypatch.setattr("textgen.evaluation.token_bits.FLOATS", 2 * 6 * SIZE)
     assert rows_at_once(network, 6, 32) in (2, 4)
     for a, b in zip(token_bits(objective, network, documents), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    monkeypatch.setattr("textgen.evaluation.likelihood.FLOATS", 1)
+    monkeypatch.setattr("textgen.evaluation.token_bits.FLOATS", 1)
     assert rows_at_once(network, 6, 32) == 1
 
 

@@ -16,7 +16,7 @@ from conftest import in_turn, made_up, tiny_experiment, tiny_model
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
-from textgen.evaluation.likelihood import token_bits
+from textgen.evaluation.token_bits import token_bits
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_embedding

@@ -13,11 +13,8 @@ from .formatting import markdown_table as markdown_table
 from .likelihood import UNIT as UNIT
 from .likelihood import DocumentBits as DocumentBits
 from .likelihood import by_position as by_position
-from .likelihood import rows_at_once as rows_at_once
 from .likelihood import score_documents as score_documents
 from .likelihood import score_encoded as score_encoded
-from .likelihood import score_step as score_step
-from .likelihood import scoring_seconds as scoring_seconds
 from .likelihood import summarise as summarise
 from .likelihood import tuned_memory as tuned_memory
 from .likelihood import with_memory as with_memory
@@ -46,6 +43,9 @@ from .significance import compare_arms as compare_arms
 from .significance import holm as holm
 from .significance import verdict as verdict
 from .significance import verdict_sentence as verdict_sentence
+from .token_bits import rows_at_once as rows_at_once
+from .token_bits import score_step as score_step
+from .token_bits import scoring_seconds as scoring_seconds
 from .units import ACROSS as ACROSS
 from .units import UNIT_COLUMNS as UNIT_COLUMNS
 from .units import published_units as published_units
