@@ -162,6 +162,14 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     assert few != tuned((0, 1), [(tokens, bits)])
 
 
+def test_how_long_a_memory_takes_grows_with_the_text():
+    documents = [np.random.default_rng(i).integers(1, SIZE, 2000) for i in range(2)]
+    (few, read), (many, read_all) = (memory.memory_seconds((1, 2), documents * n) for n in (1, 50))
+    assert 0 < few < 5
+    assert many > 10 * few
+    assert read_all > 10 * read > 0
+
+
 def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
     tokens = np.random.default_rng(5).integers(1, 6, 300)
     chances, counted = np.random.default_rng(6).random(301), counts(tokens, (0, 2))

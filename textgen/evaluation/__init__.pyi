@@ -19,6 +19,7 @@ from .likelihood import summarise as summarise
 from .likelihood import tuned_memory as tuned_memory
 from .likelihood import with_memory as with_memory
 from .memory import Memory as Memory
+from .memory import memory_seconds as memory_seconds
 from .metrics.base import Human as Human
 from .metrics.base import Label as Label
 from .metrics.base import Ratios as Ratios

@@ -22,6 +22,7 @@ them: most likely, but for a weak pull towards START. A memory begins empty with
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ PRIOR = 0.25
 """Weight of the squared distance from START, in log-odds of d and in ln θ, against nats."""
 SMALLEST = 2.0**-1000
 """Chance that a network is taken to leave to any token, for a double may make none of it."""
+TIMED = 10_000
+"""Tokens of a document that tell how long a memory takes."""
 TUNED = 500_000
 """Tokens that settle some hundred numbers well enough."""
 CONTEXTS = 6
@@ -207,6 +210,19 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
         *(np.concatenate(rows, axis=1) for rows in zip(*(c for c, _ in parts), strict=True))
     )
     return fitted(orders, _chances(np.concatenate([bits for _, bits in parts])), together)
+
+
+def memory_seconds(orders: Sequence[int], documents: Sequence[np.ndarray]) -> tuple[float, float]:
+    """How long :func:`tuned` and reading documents with the memory will take, about, from one."""
+    long = [tokens for tokens in documents if len(tokens) >= TIMED]
+    tokens = min(long, key=len) if long else max(documents, key=len)
+    bits, start = np.full(len(tokens) + 1, 2.0), time.perf_counter()
+    memory = tuned(orders, [(tokens, bits)])
+    middle = time.perf_counter()
+    memory.bits(tokens, bits)
+    end, number = time.perf_counter(), sum(len(each) + 1 for each in documents)
+    share = min(number, TUNED) / len(bits), number / len(bits)
+    return (middle - start) * share[0], (end - middle) * share[1]
 
 
 def fitted(orders: Sequence[int], chances: np.ndarray, counted: Counts) -> Memory:

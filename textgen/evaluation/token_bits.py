@@ -113,8 +113,11 @@ def _to_score(
     return windows, rows
 
 
-def scoring_seconds(objective: Objective, network: Any, documents: Sequence[np.ndarray]) -> float:
-    """How long :func:`token_bits` will take, about, from a few batches; what they need is kept."""
+def scoring_seconds(
+    objective: Objective, network: Any, documents: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """How long :func:`token_bits` will take, about, from a few batches, and what it takes once more
+    where a batch has another number of rows, which is compiled anew; what is needed is kept."""
     windows, rows = _to_score(objective, network, documents)
     step, state, times = score_step(objective, network), network.initial_state(rows), list[float]()
     for batch, fresh, _, _ in itertools.islice(windows.scoring(rows), 5):
@@ -122,4 +125,5 @@ def scoring_seconds(objective: Objective, network: Any, documents: Sequence[np.n
         bits, state = step(batch, fresh, state)
         bits.numpy()
         times.append(time.perf_counter() - start)
-    return min(times) * math.ceil(int(windows.per_document().sum()) / rows)
+    each = min(times)
+    return each * math.ceil(int(windows.per_document().sum()) / rows), times[0] - each

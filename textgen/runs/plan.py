@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.evaluation import learning_seconds, scoring_seconds
+from textgen.evaluation import learning_seconds, memory_seconds, scoring_seconds
 from textgen.models import FREE, Sampler
 from textgen.runs.evaluation import Evaluation
 from textgen.runs.generation import MARGIN
@@ -80,7 +80,10 @@ def planned(
     left = progress.updates_planned - progress.updates
     training = (1 + VALIDATION_SHARE) * left * each
     tokens = [encoded.tokens for encoded in prepared.encoded[1]]
-    scoring = scoring_seconds(experiment.objective, network, tokens)
+    scoring, once = scoring_seconds(experiment.objective, network, tokens)
+    if orders := experiment.memory.orders:
+        tuning, reading = memory_seconds(orders, tokens)
+        scoring, once = scoring + reading, once + tuning
     if experiment.memory.learning_rate:
         scoring += learning_seconds(experiment.objective, network, tokens)
     validation, test = (sum(d.characters for d in x) for x in (loaded.validation, loaded.test))
@@ -91,7 +94,7 @@ def planned(
         (own.samples * len(own.prompts), own.length),
     )
     samples = sum(_draw_seconds(sampler, tokenizer, rows, characters) for rows, characters in drawn)
-    return Plan(training, scoring * (1 + test / validation), samples)
+    return Plan(training, scoring * (1 + test / validation) + once, samples)
 
 
 def _draw_seconds(sampler: Sampler, tokenizer: Tokenizer, rows: int, characters: int) -> float:
