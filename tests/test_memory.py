@@ -164,10 +164,11 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
 
 def test_how_long_a_memory_takes_grows_with_the_text():
     documents = [np.random.default_rng(i).integers(1, SIZE, 2000) for i in range(2)]
-    (few, read), (many, read_all) = (memory.memory_seconds((1, 2), documents * n) for n in (1, 50))
-    assert 0 < few < 5
-    assert many > 10 * few
-    assert read_all > 10 * read > 0
+    memory.memory_seconds((1, 2), documents)  # what is imported for it takes long once
+    few, many = (memory.memory_seconds((1, 2), documents * n) for n in (1, 200))
+    for little, much in zip(few, many, strict=True):
+        assert 0 < little < 5
+        assert much > 5 * little
 
 
 def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
