@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tomllib
 
 import pytest
 from conftest import ROOT
@@ -63,3 +65,10 @@ def test_the_finalists_are_the_best_trials_and_each_meets_the_first_architecture
     pairs = [(c.first, c.second) for c in study.contrasts]
     assert ("gru_word", "lstm_word") in pairs
     assert len(pairs) == len(ARMS) - 3
+
+
+def test_the_study_of_architectures_is_of_the_recorded_search():
+    done = json.loads((SEARCH.parents[1] / "results" / "search" / "architectures.json").read_text())
+    study = tomllib.loads((SEARCH.parents[1] / "study_architectures.toml").read_text())
+    assert study == finalists(SEARCH, done, study["budget"]["seconds"])
+    assert len({len(trials) for trials in done.values()}) == 1  # an equal search
