@@ -27,7 +27,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -42,13 +41,11 @@ SECONDS = 5.0
 
 
 def timed(experiment: Experiment) -> dict[str, Any]:
-    """The updates that the experiment's seconds leave time for, with the fastest kernel. On one
-    thread seconds are the processor's: what else the machine does meanwhile does not count."""
+    """The updates that the experiment's seconds leave time for, with the fastest kernel."""
     from textgen.core import backend
     from textgen.studies import calibration, planning
 
-    clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
-    found = calibration.measure(experiment, seconds=SECONDS, clock=clock)
+    found = calibration.measure(experiment, seconds=SECONDS)
     each = found["seconds_per_update"]
     budget, updates = experiment.training.seconds, experiment.training.updates
     chosen = {"backbone": {"units": found["units"]}, "training": {"batch": found["batch"]}}

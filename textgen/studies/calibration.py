@@ -58,15 +58,14 @@ def measure(
     *,
     seconds: float = SECONDS,
     parameters: int | None = None,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
-    """Prepare an experiment, build its network, and time updates that change no weight.
+    """Prepare an experiment, build its network, and time updates that change no weight: on one
+    thread by the processor's own clock, for which other work on the machine does not count.
 
     Args:
         experiment: with as many threads as the runs will have.
         seconds: how long updates are timed, at least; 0 times none.
         parameters: change the units until the network has about as many; None keeps the units.
-        clock: as for :func:`textgen.training.time_updates`.
 
     Returns:
         ``units``, ``batch``, ``parameters``, ``preparation_seconds``, and if updates were timed
@@ -106,7 +105,7 @@ def measure(
             dataset(windows, own.batch, experiment.seed, 0),
             seconds,
             CALLS,
-            clock,
+            time.process_time if threads == 1 else time.perf_counter,
         )
         found |= {"seconds_per_update": each, "calls": calls, "kernel": kernel.name}
     return found
