@@ -136,7 +136,7 @@ def test_without_seconds_and_on_several_devices_it_is_the_default(change):
 def test_other_backbones_are_refused():
     with pytest.raises(TextgenError, match=r"backbone\.units.*\n.*another backbone"):
         resolve_experiment({**PLAIN, "backbone": {"kind": "gru", "units": "auto"}})
-    with pytest.raises(TextgenError, match="another backbone"):
+    with pytest.raises(TextgenError, match=r"training\.batch.*\n.*another backbone"):
         resolve_experiment({**PLAIN, "backbone": {"kind": "gru"}})
 
 

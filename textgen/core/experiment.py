@@ -235,7 +235,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
         )
     if automatic and resolved["backbone"]["kind"] != "lstm":
         raise TextgenError(
-            f"{where}: backbone.units",
+            f"{where}: {'.'.join(next(iter(automatic.items())))}",
             found='"auto" with another backbone than an LSTM',
             expected='numbers, or backbone.kind = "lstm": the law was fitted to that',
         )
