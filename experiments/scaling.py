@@ -30,6 +30,8 @@ PUBLISHED = (0.34, 0.28)
 """The powers of size and text (Hoffmann et al. 2022, eq. 10)."""
 SPREAD = 0.3
 """Of the logarithm of a power around the published one: so much counts as RELIABLE bits."""
+LONG = 180.0
+"""Seconds of a trial that counts in full."""
 START = np.log([1.2, 10.0, 20.0, *PUBLISHED])
 AT_ONCE = 4000.0
 
@@ -64,13 +66,18 @@ def predicted(law: Law, record: dict[str, Any]) -> float:
     return law.bits(record["weights"], seen, record["distinct"], record["at_once"])
 
 
+def trust(record: dict[str, Any]) -> float:
+    """How much a trial counts: as its seconds, for the law is asked about longer ones."""
+    return min(1.0, record["updates"] * record["milliseconds_per_update"] / 1000 / LONG)
+
+
 def fitted(records: dict[str, list[dict[str, Any]]]) -> dict[str, Law]:
     """The laws that trials follow most nearly."""
 
     def residuals(logs: np.ndarray) -> np.ndarray:
         made = laws(records, logs)
         pairs = ((made[level], row) for level, rows in records.items() for row in rows)
-        bits = [predicted(law, row) - row["validation"] for law, row in pairs]
+        bits = [(predicted(law, row) - row["validation"]) * trust(row) for law, row in pairs]
         powers = logs[:-1].reshape(-1, 5)[:, 3:] - np.log(PUBLISHED)
         return np.concatenate([bits, RELIABLE / SPREAD * powers.ravel()])
 
