@@ -4,11 +4,11 @@
     (the same for scaling_subword.toml and scaling_word.toml)
     python experiments/scaling.py
 
-Floor, amounts, powers and overhead are those of each kind of token, the size of an update that
-counts for half is common to all. Residuals of the bits count linearly beyond RELIABLE, as in
-Hoffmann et al. (2022), whose powers are where the powers here are drawn to: so few trials, all of
-them short, hardly tell them. The constants are written to ``textgen/training/scaling.json``; how
-well they fit is printed.
+Floor, amounts, powers and overhead are those of each kind of token; the size of an update that
+counts for half, and how soon a text that is seen again has told all, are common to them. Residuals
+of the bits count linearly beyond RELIABLE, as in Hoffmann et al. (2022), whose powers are where the
+powers here are drawn to: so few trials, all of them short, hardly tell them. The constants are
+written to ``textgen/training/scaling.json``; how well they fit is printed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ SPREAD = 0.3
 LONG = 180.0
 """Seconds of a trial that counts in full."""
 START = np.log([1.2, 10.0, 20.0, *PUBLISHED])
-AT_ONCE = 4000.0
+SHARED = np.log([4000.0, 4.0])
+"""Where ``at_once`` and ``repeated`` start."""
 
 
 def trials(level: str) -> list[dict[str, Any]]:
@@ -50,13 +51,14 @@ def overhead(records: list[dict[str, Any]]) -> float:
 
 
 def laws(records: dict[str, list[dict[str, Any]]], logs: np.ndarray) -> dict[str, Law]:
-    """The laws with constants given by their logarithms: five of each level, one of all."""
+    """The laws with constants given by their logarithms: five of each level, two of all."""
     values, found = list(map(float, np.exp(logs))), dict[str, Law]()
     names = ("floor", "size", "text", "size_power", "text_power")
     for i, (level, rows) in enumerate(records.items()):
         own = dict(zip(names, values[5 * i : 5 * i + 5], strict=True))
         length = float(np.median([row["characters_per_token"] for row in rows]))
-        found[level] = Law(length, **own, at_once=values[-1], overhead=overhead(rows))
+        shared = {"at_once": values[-2], "repeated": values[-1]}
+        found[level] = Law(length, **own, **shared, overhead=overhead(rows))
     return found
 
 
@@ -78,10 +80,10 @@ def fitted(records: dict[str, list[dict[str, Any]]]) -> dict[str, Law]:
         made = laws(records, logs)
         pairs = ((made[level], row) for level, rows in records.items() for row in rows)
         bits = [(predicted(law, row) - row["validation"]) * trust(row) for law, row in pairs]
-        powers = logs[:-1].reshape(-1, 5)[:, 3:] - np.log(PUBLISHED)
+        powers = logs[:-2].reshape(-1, 5)[:, 3:] - np.log(PUBLISHED)
         return np.concatenate([bits, RELIABLE / SPREAD * powers.ravel()])
 
-    start = np.append(np.tile(START, len(records)), np.log(AT_ONCE))
+    start = np.append(np.tile(START, len(records)), SHARED)
     best = least_squares(residuals, start, loss="huber", f_scale=RELIABLE, max_nfev=20_000)
     return laws(records, best.x)
 

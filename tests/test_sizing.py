@@ -48,9 +48,9 @@ def machine(monkeypatch):
 
 
 def test_the_law_says_what_is_known_of_learning():
-    assert sizing.worth(1e6, 2e6) == 1e6
-    assert 2e6 < sizing.worth(4e6, 2e6) < 4e6  # what is seen again is worth less
-    assert sizing.worth(1e12, 2e6) <= 2e6 * (1 + sizing.REPEATED)
+    assert LAW.worth(1e6, 2e6) == 1e6
+    assert 2e6 < LAW.worth(4e6, 2e6) < 4e6  # what is seen again is worth less
+    assert LAW.worth(1e12, 2e6) <= 2e6 * (1 + LAW.repeated)
     bits = LAW.bits(4e5, 5e6, 2e6, 1024)
     assert 1 < bits < 3
     assert LAW.bits(8e5, 5e6, 2e6, 1024) < bits
@@ -73,7 +73,8 @@ def test_the_laws_are_those_that_the_recorded_trials_follow():
         for row in rows:
             again = scaling.predicted(found[level], row)
             assert scaling.predicted(law, row) == pytest.approx(again, abs=0.005)
-            assert again == pytest.approx(row["validation"], abs=0.05)
+            close = 0.005 if scaling.trust(row) == 1 else 0.06
+            assert again == pytest.approx(row["validation"], abs=close)
 
 
 def test_a_quicker_machine_and_a_longer_training_take_a_larger_network(machine):

@@ -25,8 +25,6 @@ from textgen.training.preparation import Prepared, subtract_preparation_time
 
 UNITS = (128, 192, 256, 320, 384, 512, 640, 768, 1024)
 ROWS = (16, 32)
-REPEATED = 15.4
-"""After so many repetitions a text has nearly given what it can (Muennighoff et al. 2023)."""
 PASSES = 3
 """Products of an update for each of a prediction: forward, and backward twice."""
 STEPS, ROUNDS = 64, 5
@@ -43,6 +41,7 @@ class Law:
             characters^text_power, of the recurrent layers' weights.
         size_power, text_power: see there.
         at_once: characters of an update with which one of them counts for half.
+        repeated: repetitions after which a text has given most of what they can.
         overhead: an update's time over that of its products.
     """
 
@@ -53,6 +52,7 @@ class Law:
     size_power: float
     text_power: float
     at_once: float
+    repeated: float
     overhead: float
 
     def bits(self, weights: float, characters: float, distinct: float, at_once: float) -> float:
@@ -64,20 +64,20 @@ class Law:
             distinct: characters of the training text.
             at_once: characters of an update.
         """
-        seen = worth(characters, distinct) / (1 + at_once / self.at_once)
+        seen = self.worth(characters, distinct) / (1 + at_once / self.at_once)
         parts = self.size / weights**self.size_power, self.text / seen**self.text_power
         return self.floor + sum(parts)
+
+    def worth(self, characters: float, distinct: float) -> float:
+        """Characters that were seen, in characters seen for the first time: what is seen again
+        tells less (Muennighoff et al. 2023)."""
+        again = max(0.0, characters / distinct - 1)
+        once = min(characters, distinct)
+        return once * (1 + self.repeated * (1 - math.exp(-again / self.repeated)))
 
     def seconds(self, multiplications: float, each: float) -> float:
         """Of an update with so many multiplications a prediction, each of so many seconds."""
         return self.overhead * PASSES * multiplications * each
-
-
-def worth(characters: float, distinct: float) -> float:
-    """Characters that were seen, in characters that were seen once: (Muennighoff et al. 2023)."""
-    repeated = max(0.0, characters / distinct - 1)
-    once = min(characters, distinct)
-    return once * (1 + REPEATED * (1 - math.exp(-repeated / REPEATED)))
 
 
 def law_for(characters_per_token: float) -> Law:
