@@ -4,11 +4,10 @@
     (the same for scaling_subword.toml and scaling_word.toml)
     python experiments/scaling.py
 
-Floor, amounts, powers and overhead are those of each kind of token; the size of an update that
-counts for half, and how soon a text that is seen again has told all, are common to them. Residuals
-of the bits count linearly beyond RELIABLE, as in Hoffmann et al. (2022), whose powers are where the
-powers here are drawn to: so few trials, all of them short, hardly tell them. The constants are
-written to ``textgen/training/scaling.json``; how well they fit is printed.
+How soon a text that is seen again has told all is common to all kinds of token; the rest is
+theirs. Residuals of the bits count linearly beyond RELIABLE, as in Hoffmann et al. (2022), whose
+powers are where the powers here are drawn to: so few trials, all of them short, hardly tell them.
+The constants are written to ``textgen/training/scaling.json``; how well they fit is printed.
 """
 
 from __future__ import annotations
@@ -26,15 +25,13 @@ RESULTS = Path(__file__).parent / "results" / "search"
 LEVELS = ("char", "subword", "word")
 RELIABLE = 0.01
 """Bits per character."""
-PUBLISHED = (0.34, 0.28)
-"""The powers of size and text (Hoffmann et al. 2022, eq. 10)."""
-SPREAD = 0.3
-"""Of the logarithm of a power around the published one: so much counts as RELIABLE bits."""
+NAMES = ("floor", "size", "text", "size_power", "text_power", "at_once")
+DRAWN = {"size_power": (0.34, 0.3), "text_power": (0.28, 0.3), "at_once": (10_000.0, 1.0)}
+"""Where a constant is drawn to, and how far its logarithm is from there where that counts as much
+as RELIABLE bits; the powers are those of Hoffmann et al. (2022, eq. 10)."""
 LONG = 180.0
 """Seconds of a trial that counts in full."""
-START = np.log([1.2, 10.0, 20.0, *PUBLISHED])
-SHARED = np.log([4000.0, 4.0])
-"""Where ``at_once`` and ``repeated`` start."""
+START, REPEATED = np.log([1.2, 10.0, 20.0, *(value for value, _ in DRAWN.values())]), np.log(4.0)
 
 
 def trials(level: str) -> list[dict[str, Any]]:
@@ -51,14 +48,14 @@ def overhead(records: list[dict[str, Any]]) -> float:
 
 
 def laws(records: dict[str, list[dict[str, Any]]], logs: np.ndarray) -> dict[str, Law]:
-    """The laws with constants given by their logarithms: five of each level, two of all."""
-    values, found = list(map(float, np.exp(logs))), dict[str, Law]()
-    names = ("floor", "size", "text", "size_power", "text_power")
-    for i, (level, rows) in enumerate(records.items()):
-        own = dict(zip(names, values[5 * i : 5 * i + 5], strict=True))
+    """The laws with constants given by their logarithms: NAMES of each level, one of all."""
+    values, found = np.exp(logs), dict[str, Law]()
+    for (level, rows), own in zip(
+        records.items(), values[:-1].reshape(-1, len(NAMES)), strict=True
+    ):
+        constants = dict(zip(NAMES, map(float, own), strict=True))
         length = float(np.median([row["characters_per_token"] for row in rows]))
-        shared = {"at_once": values[-2], "repeated": values[-1]}
-        found[level] = Law(length, **own, **shared, overhead=overhead(rows))
+        found[level] = Law(length, **constants, repeated=float(values[-1]), overhead=overhead(rows))
     return found
 
 
@@ -80,10 +77,14 @@ def fitted(records: dict[str, list[dict[str, Any]]]) -> dict[str, Law]:
         made = laws(records, logs)
         pairs = ((made[level], row) for level, rows in records.items() for row in rows)
         bits = [(predicted(law, row) - row["validation"]) * trust(row) for law, row in pairs]
-        powers = logs[:-2].reshape(-1, 5)[:, 3:] - np.log(PUBLISHED)
-        return np.concatenate([bits, RELIABLE / SPREAD * powers.ravel()])
+        drawn = [
+            RELIABLE / spread * np.log(getattr(law, name) / value)
+            for law in made.values()
+            for name, (value, spread) in DRAWN.items()
+        ]
+        return np.array([*bits, *drawn])
 
-    start = np.append(np.tile(START, len(records)), SHARED)
+    start = np.append(np.tile(START, len(records)), REPEATED)
     best = least_squares(residuals, start, loss="huber", f_scale=RELIABLE, max_nfev=20_000)
     return laws(records, best.x)
 
