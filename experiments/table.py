@@ -414,24 +414,16 @@ def study_table(name: str) -> str:
 
 
 def architectures_table() -> str:
-    """Bits per character of architectures (rows) by level (columns), with intervals."""
-    arms = {arm["name"]: arm for arm in result("reports/study_architectures")["arms"]}
-    best = {
-        level: min(arms[f"{kind}_{level}"]["test"]["total"] for kind in ARCHITECTURES)
-        for level in LEVELS
-    }
+    """The best validation figure of each arm of the equal search: architectures (rows) by level."""
+    found = result("search/architectures")
     rows = []
     for kind, name in ARCHITECTURES.items():
-        cells = []
-        for level in LEVELS:
-            arm = arms[f"{kind}_{level}"]
-            test = arm["test"]
-            total = format_number(test["total"])
-            total = f"**{total}**" if test["total"] == best[level] else total
-            cells.append(f"{total} ({test['low']:.3f} to {test['high']:.3f})")
-            cells.append(millions(arm["parameters"]))
-        rows.append([name, *cells])
-    head = "|".join(f"{level}s (95 % interval)|parameters" for level in LEVELS)
+        best = (
+            min(found[f"{kind} {level}"], key=lambda trial: trial["validation"]) for level in LEVELS
+        )
+        shown = [[format_number(t["validation"]), f"{t['updates']:,}"] for t in best]
+        rows.append([name, *itertools.chain(*shown)])
+    head = "|".join(f"{level}s, validation bpc|updates" for level in LEVELS)
     return table(f"architecture|{head}", rows)
 
 
@@ -589,8 +581,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts": lambda: verdicts_table("study"),
     "study_levels": lambda: study_table("study_levels"),
     "verdicts_levels": lambda: verdicts_table("study_levels"),
-    "study_laptop": lambda: study_table("study_laptop"),
-    "verdicts_laptop": lambda: verdicts_table("study_laptop"),
     "study_slow": lambda: study_table("study_slow"),
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),
@@ -602,13 +592,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_words": lambda: search_table("words"),
     "search_subwords": lambda: search_table("subwords"),
     "architectures": architectures_table,
-    "verdicts_architectures": lambda: verdicts_table("study_architectures"),
     "search_architectures": lambda: equal_search_table("architectures"),
     "search_scaling_char": lambda: search_table("scaling_char"),
     "search_scaling_subword": lambda: search_table("scaling_subword"),
     "search_scaling_word": lambda: search_table("scaling_word"),
-    "search_auto_1": lambda: search_table("auto_1"),
-    "search_auto_2": lambda: search_table("auto_2"),
     "search_ngrams": lambda: search_table("ngrams"),
     "reversal": reversal_table,
     "ngrams": ngrams_table,
