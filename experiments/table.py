@@ -581,6 +581,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts": lambda: verdicts_table("study"),
     "study_levels": lambda: study_table("study_levels"),
     "verdicts_levels": lambda: verdicts_table("study_levels"),
+    "study_laptop": lambda: study_table("study_laptop"),
+    "verdicts_laptop": lambda: verdicts_table("study_laptop"),
     "study_slow": lambda: study_table("study_slow"),
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),
