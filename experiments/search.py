@@ -72,7 +72,7 @@ def scale(experiment: Experiment) -> dict[str, Any]:
     rows, length = experiment.training.batch, experiment.objective.length
     each = sizing.multiplication_seconds(max(backbone.units), rows, backbone.kernels)
     return {
-        "weights": sizing.recurrent_weights(backbone),
+        "weights": backbone.recurrent_weights,
         "multiplications": backbone.multiplications(tokenizer.size) * rows * length,
         "multiplication_seconds": each,
         "characters_per_token": tokenizer.characters_per_token,

@@ -144,11 +144,7 @@ class Experiment:
     def automatic(self) -> dict[str, str]:
         """Those of AUTOMATIC that are still to be chosen; until then their plug-ins have the
         default."""
-        return {
-            table: name
-            for table, name in AUTOMATIC.items()
-            if self.resolved[table].get(name) == "auto"
-        }
+        return _automatic(self.resolved)
 
     def settled(self, values: Mapping[str, Any]) -> Experiment:
         """The same with what is automatic as ``values`` has it.
@@ -205,11 +201,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     resolved, tables = made | plain(text), dict(data)
     own, options = _divided(data.get("corpus"))
     tables["corpus"] = own
-    automatic = {
-        table: name
-        for table, name in AUTOMATIC.items()
-        if isinstance(tables.get(table), Mapping) and tables[table].get(name) == "auto"
-    }
+    automatic = _automatic(tables)
     for table, name in automatic.items():
         tables[table] = {key: value for key, value in tables[table].items() if key != name}
     for name, part in PARTS.items():
@@ -245,6 +237,15 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     return Experiment(
         **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
     )
+
+
+def _automatic(tables: Mapping[str, Any]) -> dict[str, str]:
+    """Those of AUTOMATIC that are ``"auto"`` in plain data."""
+    return {
+        table: name
+        for table, name in AUTOMATIC.items()
+        if isinstance(tables.get(table), Mapping) and tables[table].get(name) == "auto"
+    }
 
 
 def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:

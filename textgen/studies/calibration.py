@@ -54,10 +54,7 @@ def measure_apart(
 
 
 def measure(
-    experiment: Experiment,
-    *,
-    seconds: float = SECONDS,
-    parameters: int | None = None,
+    experiment: Experiment, *, seconds: float = SECONDS, parameters: int | None = None
 ) -> dict[str, Any]:
     """Prepare an experiment, build its network, and time updates that change no weight: on one
     thread by the processor's own clock, for which other work on the machine does not count.

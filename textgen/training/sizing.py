@@ -103,10 +103,6 @@ class Candidate:
     characters: float
     bits: float
 
-    def __str__(self) -> str:
-        units = " + ".join(map(str, self.units))
-        return f"{units} units, {self.batch} rows: about {self.updates:,} updates"
-
 
 def settle(experiment: Experiment, prepared: Prepared) -> tuple[Experiment, list[Candidate]]:
     """Choose what is ``"auto"``.
@@ -133,7 +129,7 @@ def settle(experiment: Experiment, prepared: Prepared) -> tuple[Experiment, list
             at_once = batch * length * tokenizer.characters_per_token
             if updates:
                 seen = updates * at_once
-                bits = law.bits(recurrent_weights(backbone), seen, distinct, at_once)
+                bits = law.bits(backbone.recurrent_weights, seen, distinct, at_once)
                 found.append(Candidate(units, batch, updates, seen, bits))
     if not found:
         raise TextgenError(
@@ -151,15 +147,6 @@ def described(candidates: Iterable[Candidate]) -> dict[str, Any]:
     """What the manifest has of a choice: the chosen size, and what was expected of each."""
     rows = [asdict(each) for each in candidates]
     return {"units": rows[0]["units"], "batch": rows[0]["batch"], "candidates": rows}
-
-
-def recurrent_weights(backbone: Any) -> int:
-    """Weights between the embedding and the output, which the law is of."""
-    below, found = backbone.embedding_width or 1, 0
-    for units in backbone.units:
-        found += backbone.layer_weights(below, units)
-        below = units
-    return found
 
 
 def multiplication_seconds(units: int, rows: int, kernels: tuple[str, ...]) -> float:

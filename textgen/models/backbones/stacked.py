@@ -152,14 +152,16 @@ class Stacked:
         found = self.adaptive_softmax or None
         return found if found and found.applies(vocabulary_size) else None
 
+    @property
+    def recurrent_weights(self) -> int:
+        """Of the layers between the embedding and the output; a one-hot input is looked up."""
+        below = (self.embedding_width or 1, *self.units)
+        return sum(map(self.layer_weights, below, self.units))
+
     def multiplications(self, vocabulary_size: int) -> int:
         """Of a prediction, in layers and output: of an adaptive softmax, its head and a quarter of
         its tail."""
-        below = self.embedding_size if self.input == "embedding" else 1
-        found, size = 0, vocabulary_size
-        for units in self.units:
-            found += self.layer_weights(below, units)
-            below = units
+        found, below, size = self.recurrent_weights, self.units[-1], vocabulary_size
         if projection := self.projection_size(size, below):
             found += below * projection
             below = projection
