@@ -1,14 +1,16 @@
 """Time to quality: bits per character on the held-out tales after as long a training.
 
-    python tests/benchmarks/quality.py [--seconds 300] [--experiments char.toml word_rare_unk.toml]
+    python tests/benchmarks/quality.py [--seconds 300] [--experiments char.toml …] [--runs FOLDER]
 
-textgen trains an experiment file as a user would; PyTorch trains a network of the same sizes on the
-same tokens, with the same batches, optimizer, learning rate and dropout, for as many seconds as
-that training took, its calibration not counted on either side. Both are scored alike: the state is
-carried through each held-out document, every token and end mark is charged, and what the spelling
-of replaced words costs comes on top. Neither has a memory of the document over its tokens. What
-PyTorch pays for spelling is the plain model's, without a memory of spelled words: that one is
-textgen's own. Model and spelling stand apart in the JSON file.
+textgen trains an experiment file as a user would, and has so many seconds from the command to its
+last update: reading, preparation, choosing sizes and kernels and compiling are among them. PyTorch
+trains a network of the same sizes on the same tokens, with the same batches, optimizer, learning
+rate and dropout, for as long as all of that took, though its tokens are there from the start. What
+the network here has beyond ``nn.LSTM`` (vectors of n-grams, an output that starts at the
+frequencies of the tokens) PyTorch's has not. Both are scored alike: the state is carried through
+each held-out document, every token and end mark is charged, and what the spelling of replaced words
+costs comes on top. Neither has a memory of the document, of tokens or of spelled words. Model and
+spelling stand apart in the JSON file.
 
 What is reported is the difference in bits per character. A repeat is a seed. textgen keeps its best
 weights by validation, PyTorch its last ones, with a learning rate that has come down to zero.
@@ -18,42 +20,55 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from timing import Target, Worker, interleaved, row, serve, show
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-FILES = ("char.toml", "subword_bpe.toml", "word_rare_unk.toml")
+WANTED = {"char.toml": -0.08, "subword_bpe.toml": -0.08, "word_count_5.toml": -0.06}
+"""Experiment files, and the difference that is wanted."""
 SECONDS = 300.0
-WANTED = Target(at_most=-0.03)
+BEFORE = 30.0
+"""Seconds of these that are left for all that comes before the first update."""
 
 
 def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
+    import textgen.training
     from textgen.runs import run
 
-    seed = 0
+    seed, ended, train = 0, [0.0], textgen.training.train
+
+    def until_trained(*given: Any) -> Any:
+        progress = train(*given)
+        ended.append(time.perf_counter())
+        return progress
+
+    textgen.training.train = until_trained  # type: ignore[attr-defined]
 
     def measure() -> dict[str, Any]:
         nonlocal seed
         seed += 1
-        overrides = [f"seed={seed}", f"training.seconds={seconds}", "sampling.every=0"]
-        overrides.append("memory.orders=[]")  # PyTorch has none
+        overrides = [f"seed={seed}", f"training.seconds={float(seconds) - BEFORE}"]
         name = f"{Path(file).stem}_{seed}"
-        metrics = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True).metrics
+        began = time.perf_counter()
+        found = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
+        training, passed = found.metrics["training"], ended[-1] - began
+        Path(runs, f"{name}.seconds").write_text(str(passed), encoding="utf-8")
         return {
-            **metrics["test"]["bits_per_character"],
-            "seconds": metrics["training"]["seconds"],
-            "updates": metrics["training"]["updates"],
-            "kernel": metrics["training"].get("kernel"),
+            **found.metrics["test"]["bits_per_character"],
+            "seconds": passed,
+            "updates": training["updates"],
+            "kernel": training.get("kernel"),
         }
 
     return measure
 
 
-def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
+def pytorch(file: str, runs: str) -> Callable[..., dict[str, Any]]:
     from torch_side import Trainer
 
     from textgen.data.loading import load_corpus
@@ -65,15 +80,15 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
     def measure() -> dict[str, Any]:
         nonlocal seed
         seed += 1
-        folder = Path(runs) / f"{Path(file).stem}_{seed}"
-        run = Run(folder)
+        name = f"{Path(file).stem}_{seed}"
+        run = Run(Path(runs, name))
+        seconds = float(Path(runs, f"{name}.seconds").read_text(encoding="utf-8"))
         experiment, tokenizer = run.experiment, run.tokenizer
         loaded = load_corpus(experiment)
         tokens = [tokenizer.encode(d.text, training=True).tokens for d in loaded.train]
         trainer = Trainer(tokenizer.size, experiment.backbone, experiment.training, seed)
         windows = Windows(tokens, experiment.objective)
-        updates = trainer.train(windows, run.metrics["training"]["seconds"], seed)
-        tokenizer = without_cache(experiment, tokenizer, loaded)
+        updates = trainer.train(windows, seconds, seed)
         encoded = [tokenizer.encode(d.text) for d in loaded.test]
         characters = sum(e.characters + 1 for e in encoded)
         model = trainer.bits([e.tokens for e in encoded], experiment.objective) / characters
@@ -88,31 +103,22 @@ def pytorch(file: str, runs: str) -> Callable[[], dict[str, Any]]:
     return measure
 
 
-def without_cache(experiment: Any, tokenizer: Any, loaded: Any) -> Any:
-    """The tokenizer with a plain spelling model; its tokens are the same."""
-    settings = experiment.tokenizer
-    policy = getattr(settings, "rare_words", None)
-    if not getattr(policy, "memory", False):
-        return tokenizer
-    plain = replace(settings, rare_words=replace(policy, memory=False))
-    texts = [d.text for d in loaded.train]
-    return plain.fit(texts, [d.text for d in loaded.validation], experiment.seed)
-
-
 WORKERS = {"textgen": textgen, "pytorch": pytorch}
 
 
 def measure(
-    repeats: int, seconds: float = SECONDS, files: Sequence[str] = FILES
+    repeats: int,
+    seconds: float = SECONDS,
+    runs: Path | None = None,
+    files: Sequence[str] = tuple(WANTED),
 ) -> list[dict[str, Any]]:
     rows = []
     for file in files:
         path = EXPERIMENTS / file
-        with (
-            tempfile.TemporaryDirectory() as runs,
-            Worker(__file__, "textgen", path, seconds, runs) as ours,
-            Worker(__file__, "pytorch", path, runs) as other,
-        ):
+        with ExitStack() as stack:
+            folder = runs or stack.enter_context(tempfile.TemporaryDirectory())
+            ours = stack.enter_context(Worker(__file__, "textgen", path, seconds, folder))
+            other = stack.enter_context(Worker(__file__, "pytorch", path, folder))
             found = interleaved({"textgen": ours, "PyTorch": other}, repeats)
         pairs = zip(found["textgen"], found["PyTorch"], strict=True)
         rows.append(
@@ -120,7 +126,7 @@ def measure(
                 f"bits per character of `{path.stem}` after {seconds:g} s",
                 "PyTorch float32, as long",
                 [ours["total"] - other["total"] for ours, other in pairs],
-                WANTED,
+                Target(at_most=WANTED.get(file, 0.0)),
                 unit="bpc",
                 found=found,
             )
@@ -132,9 +138,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--experiments", nargs="+", default=FILES)
+    parser.add_argument("--experiments", nargs="+", default=list(WANTED))
+    parser.add_argument("--runs", type=Path, help="where textgen's runs are kept")
     given = parser.parse_args()
-    show(measure(given.repeats, given.seconds, given.experiments))
+    show(measure(given.repeats, given.seconds, given.runs, given.experiments))
 
 
 if __name__ == "__main__" and not serve(WORKERS):

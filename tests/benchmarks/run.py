@@ -71,7 +71,7 @@ def tokenising(given: argparse.Namespace) -> Rows:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "training_step": module("training_step"),
-    "quality": module("quality", "seconds"),
+    "quality": module("quality", "seconds", "keep"),
     "sampling": module("sampling"),
     "output_layer": module("output_layer"),
     "memory": memory,
@@ -168,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help=", ".join(PARTS))  # fmt: skip
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=300.0, help="of training, for quality")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where quality keeps its runs")
     parser.add_argument("--megabytes", type=int, nargs="+", default=[300, 3000], help="for memory")
     parser.add_argument("--runs", type=Path, nargs="+", default=[],
                         help=f"for {', '.join(NEED_RUNS)}; else two small ones")  # fmt: skip
