@@ -35,7 +35,11 @@ from .metrics.real_words import training_words as training_words
 from .metrics.scale import human_passages as human_passages
 from .metrics.scale import shuffled_text as shuffled_text
 from .metrics.scale import unigram_text as unigram_text
+from .mixture import MemoryState as MemoryState
 from .mixture import MixtureSampler as MixtureSampler
+from .mixture import next_logits_step as next_logits_step
+from .mixture import shaped as shaped
+from .mixture import softmax as softmax
 from .references import Reference as Reference
 from .references import compute_references as compute_references
 from .significance import MARGIN as MARGIN

@@ -76,11 +76,11 @@ class Stepper:
         self._read = MemoryState(memory) if memory else None
         self._learner = Learner(objective, network, memory.learning if memory else None)
         self._carry = objective.begin(network, 1)
-        self._next, self._append = _next_logits(objective, network), objective.append
+        self._next, self._append = next_logits_step(objective, network), objective.append
 
     def probabilities(self) -> np.ndarray:
         logits, self._carry = self._next(self._carry)
-        values = _softmax(logits.numpy()[0])
+        values = softmax(logits.numpy()[0])
         return values if self._read is None else self._read.mixed(values)
 
     def append(self, token: int) -> None:
@@ -135,8 +135,8 @@ class MixtureSampler:
         random = np.random.default_rng(seed)
 
         def drawn(chances: np.ndarray, rows: int) -> np.ndarray:
-            shaped = _shaped(chances, self._unwritable, temperature, top_k, top_p)
-            return random.choice(len(shaped), rows, p=shaped)
+            drawn_from = shaped(chances, self._unwritable, temperature, top_k, top_p)
+            return random.choice(len(drawn_from), rows, p=drawn_from)
 
         choose = choose or drawn
         if self._memory.learning is None:
@@ -154,7 +154,7 @@ class MixtureSampler:
         """The rows of a batch side by side; with a learner, a single one."""
         if learner is not None:
             learner.restart()
-        step = _next_logits(self._objective, self._network)
+        step = next_logits_step(self._objective, self._network)
         carry = self._objective.begin(self._network, len(forced))
         tokens, choices = np.zeros((2, *forced.shape), dtype=np.int32)
         groups = [(MemoryState(self._memory), np.arange(len(forced)))]
@@ -162,7 +162,7 @@ class MixtureSampler:
             logits, carry = step(carry)
             values = logits.numpy()
             for state, rows in groups:
-                chances = state.mixed(_softmax(values[rows[0]]))
+                chances = state.mixed(softmax(values[rows[0]]))
                 choices[rows, place] = choose(chances, len(rows))
             given = forced[:, place]
             tokens[:, place] = np.where(given == FREE, choices[:, place], given)
@@ -186,32 +186,32 @@ def _divided(
     return [(each, np.array(part)) for each, part in zip(states, members.values(), strict=True)]
 
 
-def _shaped(
-    chances: np.ndarray, unwritable: list[int], temperature: float, top_k: int, top_p: float
+def shaped(
+    chances: np.ndarray, unwritable: Sequence[int], temperature: float, top_k: int, top_p: float
 ) -> np.ndarray:
     """The distribution (V,) that is drawn from."""
     chances = chances.copy()
-    chances[unwritable] = 0.0
+    chances[list(unwritable)] = 0.0
     with np.errstate(divide="ignore"):
         logs = np.log(chances) / max(temperature, COLDEST)
     if 0 < top_k < len(logs):
         logs[np.argsort(-logs, kind="stable")[top_k:]] = -np.inf
-    shaped = _softmax(logs)
+    found = softmax(logs)
     if top_p < 1:
-        order = np.argsort(-shaped, kind="stable")
-        enough = int(np.searchsorted(np.cumsum(shaped[order]), top_p)) + 1
-        shaped[order[enough:]] = 0.0
-    return shaped / shaped.sum()
+        order = np.argsort(-found, kind="stable")
+        enough = int(np.searchsorted(np.cumsum(found[order]), top_p)) + 1
+        found[order[enough:]] = 0.0
+    return found / found.sum()
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """(V,) of any precision → (V,) float64."""
     values = logits.astype(np.float64)
     values = np.exp(values - values.max())
     return values / values.sum()
 
 
-def _next_logits(objective: Objective, network: Any) -> Callable[..., Any]:
+def next_logits_step(objective: Objective, network: Any) -> Callable[..., Any]:
     """A compiled carry → (logits (B, V), carry), kept with the network."""
     import tensorflow as tf
 
