@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from textgen.evaluation.significance import (
     compare_arms,
     holm,
     verdict,
-    verdict_sentence,
 )
+from textgen.evaluation.verdicts import verdict_sentence, what_would_tell
 
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
 """Characters and end mark of the test tales."""
@@ -244,8 +245,45 @@ def test_sentences_say_what_a_claim_rests_on():
     found = Difference(-0.002, -0.03, 0.02, 0.4, 11, (5, 5))
     assert verdict_sentence("a", "b", found, 1, 2) == (
         "Can't tell whether a or b is better (difference −0.002, 95 % interval −0.030 to 0.020, "
-        "p = 1.000 after Holm over 2 contrasts, 11 documents, 5 + 5 seeds)."
+        "p = 1.000 after Holm over 2 contrasts, 11 documents, 5 + 5 seeds). "
+        "If it is as small as it looks, about 220 documents such as these would tell."
     )
+
+
+@pytest.mark.parametrize(("difference", "wanted"), [(0.015, "worse"), (0.001, "equal")])
+def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
+    rng = np.random.default_rng(1)
+
+    def found(documents):
+        bits = rng.normal(difference, 0.03, (2, documents)).mean(axis=0, keepdims=True)
+        both = np.repeat(bits, 2, axis=0)  # of two runs that agree
+        return compare_arms(1000 * both, np.zeros_like(both), np.full(documents, 1000.0))
+
+    few = Difference(difference, difference - 0.0156, difference + 0.0156, 0.3, 7, (2, 2))
+    told = re.search(r"about (\d+) documents", what_would_tell(few))
+    needed = int(told.group(1))
+    times = [verdict(each, each.p) for each in (found(needed) for _ in range(100))]
+    assert 60 <= times.count(wanted) <= 97
+    assert [verdict(each, each.p) for each in (found(7) for _ in range(100))].count(wanted) < 60
+
+
+@pytest.mark.parametrize(
+    ("found", "contrasts", "said"),
+    [
+        (Difference(-0.05, -np.inf, np.inf, 0.3, 4, (2, 2)), 1, "Hold out 6 documents or more"),
+        (Difference(-0.05, -0.06, 0.06, 0.3, 10, (1, 2)), 1, "and two seeds an arm or more,"),
+        (Difference(-0.0099, -0.3, 0.3, 0.3, 10, (2, 2)), 1, "more than 10,000 documents"),
+        (Difference(-0.05, -0.051, -0.049, 0.06, 10, (2, 2)), 2, "Make more runs"),
+    ],
+)
+def test_what_would_tell(found, contrasts, said):
+    assert said in what_would_tell(found, contrasts)
+
+
+def test_more_contrasts_need_more_documents():
+    found = Difference(-0.05, -0.06, 0.06, 0.3, 10, (2, 2))
+    one, many = (int(re.search(r"about (\d+)", what_would_tell(found, n)).group(1)) for n in (1, 9))
+    assert many > one > 10
 
 
 def test_what_does_not_fit_is_refused():

@@ -47,7 +47,6 @@ from .significance import bootstrap_interval as bootstrap_interval
 from .significance import compare_arms as compare_arms
 from .significance import holm as holm
 from .significance import verdict as verdict
-from .significance import verdict_sentence as verdict_sentence
 from .token_bits import rows_at_once as rows_at_once
 from .token_bits import score_step as score_step
 from .token_bits import scoring_seconds as scoring_seconds
@@ -56,3 +55,4 @@ from .units import UNIT_COLUMNS as UNIT_COLUMNS
 from .units import published_units as published_units
 from .units import unit_line as unit_line
 from .units import unit_rows as unit_rows
+from .verdicts import verdict_sentence as verdict_sentence

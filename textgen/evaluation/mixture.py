@@ -38,6 +38,14 @@ class MemoryState:
         other._last = self._last
         return other
 
+    def beyond(self, token: int) -> MemoryState:
+        """The place after a token that is read but not counted; the tables are shared, so that many
+        continuations can be looked at."""
+        other = MemoryState.__new__(MemoryState)
+        other._memory, other._tables = self._memory, self._tables
+        other._last = [*self._last[1:], token]
+        return other
+
     def mixed(self, chances: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
         levels = zip(

@@ -156,45 +156,6 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
     return "can't tell"
 
 
-def verdict_sentence(
-    first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
-) -> str:
-    """The verdict on a contrast in plain words, with the figures it is based on.
-
-    Args:
-        first, second: names of the arms.
-        adjusted_p: from :func:`holm` over all declared contrasts.
-        contrasts: how many those are.
-    """
-    found = verdict(difference, adjusted_p)
-    low, high = difference.low, difference.high
-    facts = [f"difference {_number(difference.difference)}"]
-    if found in ("better", "worse"):
-        low, high = sorted((abs(low), abs(high)))
-        by = abs(difference.difference)
-        facts, claim = [], f"{first} is {found} than {second} by {by:.3f} bits per character"
-    elif found == "equal":
-        claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-    else:
-        claim = f"Can't tell whether {first} or {second} is better"
-    if difference.scope == "these runs":
-        runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
-        claim += f" between {runs}; what other seeds would give was not measured"
-    if np.isfinite(low):
-        facts.append(f"95 % interval {_number(low)} to {_number(high)}")
-    else:
-        facts.append(f"no 95 % interval, which needs {FEWEST} documents")
-    p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
-    facts.append(p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else ""))
-    facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
-    facts.append(f"{difference.seeds[0]} + {difference.seeds[1]} seeds")
-    return f"{claim} ({', '.join(facts)})."
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
-
-
 def _resample(
     arms: Sequence[np.ndarray], signs: Sequence[int], units: np.ndarray, resamples: int
 ) -> tuple[float, float, float, float]:

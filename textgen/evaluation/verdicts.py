@@ -1,0 +1,85 @@
+"""Verdicts on differences in plain words."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+from textgen.evaluation.significance import FEWEST, LEVEL, MARGIN, Difference, verdict
+
+MANY = 10_000
+"""Documents that nobody holds out."""
+POWER = 0.8
+"""How probable an answer is to be with as many documents as are named."""
+
+
+def verdict_sentence(
+    first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
+) -> str:
+    """The verdict on a contrast in plain words, with the figures it is based on.
+
+    Args:
+        first, second: names of the arms.
+        adjusted_p: from :func:`holm` over all declared contrasts.
+        contrasts: how many those are.
+    """
+    found = verdict(difference, adjusted_p)
+    low, high = difference.low, difference.high
+    facts = [f"difference {_number(difference.difference)}"]
+    if found in ("better", "worse"):
+        low, high = sorted((abs(low), abs(high)))
+        by = abs(difference.difference)
+        facts, claim = [], f"{first} is {found} than {second} by {by:.3f} bits per character"
+    elif found == "equal":
+        claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
+    else:
+        claim = f"Can't tell whether {first} or {second} is better"
+    if difference.scope == "these runs":
+        runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
+        claim += f" between {runs}; what other seeds would give was not measured"
+    if np.isfinite(low):
+        facts.append(f"95 % interval {_number(low)} to {_number(high)}")
+    else:
+        facts.append(f"no 95 % interval, which needs {FEWEST} documents")
+    p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
+    facts.append(p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else ""))
+    facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
+    facts.append(f"{difference.seeds[0]} + {difference.seeds[1]} seeds")
+    told = f"{claim} ({', '.join(facts)})."
+    return told if found != "can't tell" else f"{told} {what_would_tell(difference, contrasts)}"
+
+
+def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
+    """What to do about a difference of which nothing can be said.
+
+    The interval shrinks with the root of the number of documents. It has to leave out 0, by more
+    where several contrasts are declared (Bonferroni's factor, the first of Holm's), if the
+    difference is what it looks like; or, if that is less than the margin, to come to lie within it:
+    with a probability of 0.8.
+
+    Args:
+        difference: that could not be told from 0.
+        contrasts: how many are declared.
+    """
+    if not np.isfinite(difference.high - difference.low):
+        return f"Hold out {FEWEST} documents or more: fewer give no interval."
+    quantile = NormalDist().inv_cdf
+    error = (difference.high - difference.low) / 2 / quantile(1 - LEVEL / 2)
+    by = abs(difference.difference)
+    if by >= MARGIN:
+        level, room, claim = LEVEL / contrasts, by, "as large as it looks"
+    else:
+        level, room, claim = LEVEL, MARGIN - by, "as small as it looks"
+    needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
+    documents = math.ceil(max(1.0, needed) * difference.documents)
+    if documents <= difference.documents:
+        return "Make more runs, with other seeds: the documents are enough."
+    many = f"about {documents:,}" if documents < MANY else f"more than {MANY:,}"
+    seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
+    return f"If it is {claim}, {many} documents such as these{seeds} would tell."
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
