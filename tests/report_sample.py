@@ -242,6 +242,24 @@ def sample(
             }
             for prompt in ("At night", "It was")
         ],
+        "passages": [
+            {
+                "document": f"tale_{i}",
+                "start": 0,
+                "text": made_up(30, i)[:500],
+                "arms": {n: stretches(made_up(30, i)[:500], i, draw) for n in names},
+            }
+            for i in range(3)
+        ]
+        if names
+        else [],
+        "sweep": {
+            "temperatures": TEMPERATURES,
+            "arms": {
+                n: [[f"{n} {t} {k}: {made_up(4, k)}" for k in range(3)] for t in TEMPERATURES]
+                for n in totals
+            },
+        },
     }
     return report, texts
 
@@ -292,4 +310,7 @@ def hostile() -> tuple[dict, dict]:
         for made in record["arms"].values():
             made["text"] = f" the{SCRIPT}\n- {QUOTES}\n\n    {ODD}" + made["text"]
     texts["words"]["pandemonium"][0]["before"] = "a | b\n" + SCRIPT
+    texts["passages"][0]["document"] = SCRIPT
+    texts["passages"][0]["text"] = SCRIPT + texts["passages"][0]["text"][len(SCRIPT) :]
+    texts["sweep"]["arms"]["char"][0][0] = SCRIPT + ODD
     return report, texts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,6 +108,8 @@ def test_a_comparison_is_an_object(report):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["words", "char"]
     comparison.arms[0].update(name="<b>", test=None)
     shown = comparison._repr_html_()
+    picture = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
+    assert "<svg" in base64.b64decode(picture.group(1)).decode()
     assert "<td>&lt;b&gt;</td><td>–</td>" in shown
     assert "<b>" not in shown
     with pytest.raises(TextgenError, match=r"no report\.json"):

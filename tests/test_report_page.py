@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 
 import pytest
+from chromium import emulate, headless
 from report_sample import RANKED, hostile
 
 from textgen.evaluation import UNCHARGED
@@ -14,51 +14,15 @@ from textgen.report.cells import cleaned
 from textgen.report.drawing import THEMES
 from textgen.report.page import page
 
-NEEDED = (
-    "The page of a report is tested in a browser: install Chromium or Chrome and its driver "
-    "(Debian: apt-get install chromium chromium-driver)."
-)
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update"
-).split()
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A headless Chromium that shows the hostile report."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    service = shutil.which("chromedriver")
-    if not program or not service:
-        pytest.fail(NEEDED, pytrace=False)
-    from selenium import webdriver
-
     folder = tmp_path_factory.mktemp("page")
     path = folder / "index.html"
     path.write_text(page(*hostile()), encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(executable_path=service)
-    )
-    driver.get(path.as_uri())
-    yield driver
-    driver.quit()
-
-
-def emulate(driver, width=1280, theme="light", media=""):
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"media": media, "features": [{"name": "prefers-color-scheme", "value": theme}]},
-    )
+    with headless(folder, path.as_uri()) as driver:
+        yield driver
 
 
 def style(driver, selector, name="backgroundColor"):
@@ -186,3 +150,97 @@ def test_nothing_is_fetched_and_the_console_is_silent(browser):
     ]
     assert asked
     assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+def test_the_page_opens_with_the_answer_and_its_picture(browser):
+    emulate(browser)
+    said = browser.find_element("css selector", "header .opening")
+    first, picture = (
+        hostile()[0]["contrasts"][0],
+        browser.find_element("css selector", "header svg"),
+    )
+    assert cleaned(first["first"]) in said.text
+    assert f"{abs(first['difference']):.2f} bits per character" in said.text
+    assert picture.get_attribute("role") == "img"
+    assert said.location["y"] < picture.location["y"] < 500
+
+
+def shown_rows(driver):
+    return [row[0] for row in cells(driver, ".t-main tbody:not(.quiet) tr:not(.off)")]
+
+
+def test_arms_are_sorted_and_left_out_and_the_address_keeps_it(browser):
+    emulate(browser)
+    address = browser.current_url
+    first = shown_rows(browser)
+    buttons = browser.find_elements("css selector", ".t-main thead button")
+    browser.execute_script("arguments[0].click()", buttons[1])
+    browser.execute_script("arguments[0].click()", buttons[1])
+    figures = [row[1] for row in cells(browser, ".t-main tbody:not(.quiet) tr")]
+    assert figures[:4] == ["1.906", "1.825", "1.726", "1.707"]
+    assert figures[4] == UNCHARGED  # what has no figure is last, whatever the order
+    box = browser.find_element("css selector", "#arms input[data-name=word_pos]")
+    browser.execute_script("arguments[0].click()", box)
+    assert len(shown_rows(browser)) == len(first) - 1
+    assert "word_pos †" not in shown_rows(browser)
+    assert not browser.find_elements(
+        "css selector", f".drawing .arm[data-arm='{box.get_attribute('value')}']:not(.off)"
+    )
+    kept = browser.current_url
+    assert "sort=1d" in kept
+    browser.get("about:blank")
+    browser.get(kept)
+    assert shown_rows(browser)[0].startswith("char")
+    assert len(shown_rows(browser)) == len(first) - 1
+    browser.execute_script("document.querySelector('nav a').click()")
+    assert "#answers&sort=1d" in browser.current_url
+    browser.get("about:blank")
+    browser.get(address)
+    assert shown_rows(browser) == first
+
+
+def test_any_passage_is_seen_under_all_arms_at_one_place(browser):
+    from selenium.webdriver import Keys
+    from selenium.webdriver.support.ui import Select
+
+    emulate(browser)
+    texts = cleaned(hostile()[1])
+    assert browser.find_element("id", "aligned").is_displayed()
+    for number, passage in enumerate(texts["passages"]):
+        where = browser.find_element("id", "where")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", where)
+        Select(where).select_by_index(number)
+        box = browser.find_element("id", "paid")
+        assert box.get_property("textContent") == passage["text"]
+        box.send_keys(Keys.ARROW_RIGHT * 3)
+        start = browser.execute_script(
+            "let n = 0; for (const s of document.querySelectorAll('#paid span')) "
+            "{ if (s.classList.contains('on')) return n; n += [...s.textContent].length }"
+        )
+        rows = {row[0]: row for row in cells(browser, "#here tbody tr")}
+        assert rows.keys() == passage["arms"].keys()
+        for name, spans in passage["arms"].items():
+            a, b, model, spelling = next(s for s in spans if s[0] <= start < s[1])
+            assert [float(x) for x in rows[name][2:6]] == pytest.approx(
+                [model, spelling, model + spelling, (model + spelling) / (b - a)], abs=0.0051
+            )
+    shade = Select(browser.find_element("id", "shade"))
+    assert len(shade.options) == 4 + 4 * 3 // 2
+    shade.select_by_index(5)
+    assert browser.find_elements("css selector", "#paid span.less")
+
+
+def test_samples_of_any_temperature_stand_side_by_side(browser):
+    from selenium.webdriver.support.ui import Select
+
+    emulate(browser)
+    texts = cleaned(hostile()[1])["sweep"]
+    Select(browser.find_element("id", "warmth")).select_by_index(2)
+    Select(browser.find_element("id", "which")).select_by_index(1)
+    found = browser.execute_script(
+        "return [...document.querySelectorAll('#drawn-texts .sample')]"
+        ".map(each => [each.children[0].textContent, each.children[1].textContent])"
+    )
+    assert dict(found) == {name: made[2][1] for name, made in texts["arms"].items()}
+    assert "t=2" in browser.current_url
+    assert browser.title.startswith("<script>")  # hostile text is still text

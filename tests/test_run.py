@@ -6,8 +6,11 @@ import argparse
 import contextlib
 import errno
 import io
+import itertools
 import json
 import math
+import os
+import pty
 import re
 import shutil
 import signal
@@ -30,6 +33,20 @@ FILES = """experiment.toml manifest.json tokenizer.json memory.json model.weight
 metrics.json bits.csv tokens.npz texts.json samples.json samples.txt summary.md""".split()
 
 
+def logged(folder):
+    """Tag → (step, value) of all that a TensorBoard log holds."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util import tensor_util
+
+    found = {}
+    for path in sorted(folder.rglob("events*")):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                number = tensor_util.make_ndarray(value.tensor)
+                found.setdefault(value.tag, []).append((event.step, number.tolist()))
+    return found
+
+
 def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     done = textgen("run", experiment_file, process=True)
     assert done.code == 0, done.err
@@ -37,7 +54,15 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     for name in FILES:
         assert (folder / name).stat().st_size > 0
     assert not (folder / "checkpoint").exists()
-    assert list((folder / "log").rglob("events*"))
+    told = logged(folder / "log")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    bits = metrics["test"]["bits_per_character"]["total"]
+    assert told["test/bits_per_character"] == [(60, pytest.approx(bits, rel=1e-6))]
+    assert told["test/bits_per_character_with_memory"][0][1] < bits
+    rounds = told["epoch_validation_bits_per_character"]
+    assert [step for step, _ in rounds] == [20, 40, 60]
+    assert rounds[0][1] > rounds[-1][1]
+    assert {"settings", "sample/after nothing"} <= told.keys()
     assert done.err == ""  # none of TensorFlow's start-up chatter
     assert "validation 3/3" in done.out
     command = "python -m textgen.run runs/tiny/experiment.toml --runs runs --overwrite"
@@ -401,3 +426,33 @@ def test_the_public_calls_are_still_calls_after_the_first_one(tmp_path):
             package.run(tmp_path / "no.toml")
         with pytest.raises(TextgenError):
             package.generate(tmp_path / "no")
+
+
+def test_something_moves_all_the_time_in_a_terminal_and_a_pipe_gets_whole_lines(
+    experiment_file, tmp_path
+):
+    """Of a run, from its first line on, hardly any time passes without a sign of life."""
+    main, side = pty.openpty()
+    command = [sys.executable, "-m", "textgen.run", experiment_file, "--name", "moving"]
+    command += ["--set", "training.seconds=8", "--set", "training.updates=false"]
+    running = subprocess.Popen(
+        command, cwd=tmp_path, stdin=side, stdout=side, stderr=side,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    os.close(side)
+    seen, times = b"", list[float]()
+    with contextlib.suppress(OSError):  # the other side is closed: the end
+        while part := os.read(main, 4096):
+            seen += part
+            times.append(time.monotonic())
+    os.close(main)
+    assert running.wait() == 0, seen.decode(errors="replace")
+    still = [after - before for before, after in itertools.pairwise(times) if after - before > 3]
+    assert sum(still) < 0.03 * (times[-1] - times[0]), still
+    for text in ("preparing the text", "timing kernels", "scoring every", "measuring the samples"):
+        assert text in seen.decode()
+    again = subprocess.run(
+        [*command[:-4], "--name", "piped"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "\x1b" not in again.stdout
+    assert "preparing the text …\n" in again.stdout

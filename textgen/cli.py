@@ -18,6 +18,7 @@ COMMANDS = {
     "study": "run arms × seeds under one budget, and compare them",
     "compare": "compare finished runs in one report",
     "generate": "write text with a finished run",
+    "play": "ask trained models side by side, in a page or a terminal",
     "score": "what a passage costs under a run, token by token",
     "corpus": "list corpora, or show the statistics and split of one",
     "baseline": "score n-grams or compressors on an experiment's text",

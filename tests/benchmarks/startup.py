@@ -19,7 +19,7 @@ from small_runs import small_runs
 from timing import IMPORT, Target, divided, in_turns, row, show
 
 HELP, GENERATE = Target(at_most=0.3), Target(at_most=1.3)
-COMMANDS = ("run", "generate", "compare", "study", "score", "corpus", "baseline")
+COMMANDS = ("run", "generate", "play", "compare", "study", "score", "corpus", "baseline")
 
 
 def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:

@@ -188,3 +188,8 @@ def hardest_first(report: Record) -> list[Record]:
     return sorted(
         report["documents"], key=lambda d: -sum(d["bits"].values()) / max(1, len(d["bits"]))
     )
+
+
+def planned(report: Record) -> bool:
+    """Whether the seconds of the arms are planned ones, not those that passed."""
+    return any(row["seconds"] != row["seconds_measured"] for row in report["arms"])

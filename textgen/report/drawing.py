@@ -250,16 +250,21 @@ def inline(figure: Figure, key: str, title: str, description: str) -> Markup:
     return Markup(head + text[text.index(">") + 1 :].strip())
 
 
-def write_svg(path: Path, figure: Figure) -> None:
-    """Write a figure as a file of its own: the light theme's colours on white.
-
-    Raises:
-        TextgenError: the disk is full or cannot be written.
-    """
+def alone(figure: Figure) -> str:
+    """A figure as an SVG document of its own: the light theme's colours on white."""
     colours = {**THEMES["light"], **{f"arm{i}": c for i, c in enumerate(ARMS["light"])}}
     colours["paper"] = "#ffffff"
     text = _recoloured(_svg(figure), colours.__getitem__).replace('pt"', '"', 2)
     head = text.index(">", text.index("<svg")) + 1
     background = '<rect width="100%" height="100%" fill="#ffffff"/>'
     rules = f"* {{stroke-linejoin: round}} text {{font-family: {FONTS}}} #{HALO} text {{{EDGE}}}"
-    write_file(path, f"{text[:head]}<style>{rules}</style>{background}{text[head:]}")
+    return f"{text[:head]}<style>{rules}</style>{background}{text[head:]}"
+
+
+def write_svg(path: Path, figure: Figure) -> None:
+    """Write a figure as a file of its own.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    write_file(path, alone(figure))

@@ -30,6 +30,8 @@ SEED = 1
 CROSS_FILE = "cross.json"
 """In the folder of the run that scores: sha256 of some samples → bits per character."""
 HUMAN = "human text"
+FEW, SHOWN = 4, 500
+"""Samples a temperature that a page shows, and characters of each."""
 SCORED = 10
 """How many of an arm's samples the others score."""
 
@@ -43,6 +45,21 @@ def samples(arm: Arm, temperature: float) -> list[Sample]:
 
 def _drawn(run: Any, temperature: float) -> list[dict[str, Any]]:
     return next(s["texts"] for s in run.texts["sweep"] if s["temperature"] == temperature)
+
+
+def swept(arms: Sequence[Arm]) -> dict[str, Any]:
+    """The beginnings of a few samples of each arm at every temperature: ``temperatures``, and
+    ``arms``, the name of each → a list of texts a temperature."""
+    if not arms:
+        return {"temperatures": [], "arms": {}}
+    warmth = [each["temperature"] for each in arms[0].first.texts["sweep"]]
+    return {
+        "temperatures": warmth,
+        "arms": {
+            arm.name: [[s.text[:SHOWN] for s in samples(arm, t)[:FEW]] for t in warmth]
+            for arm in arms
+        },
+    }
 
 
 def measures(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textgen.evaluation import format_number, markdown_table
-from textgen.report import tables, text_tables
+from textgen.report import sentences, tables, text_tables
 from textgen.report.cells import (
     Cell,
     Head,
@@ -94,7 +94,7 @@ def _signed(report: dict[str, Any], text: str) -> str:
 
 def _head(report: dict[str, Any]) -> Iterator[str]:
     yield f"# {plain(report['title'])}"
-    yield plain(tables.corpus_line(report))
+    yield plain(sentences.corpus_line(report))
     warnings = [plain(warning) for warning in report["warnings"]]
     warnings += [
         f"Left out: {_code(run['folder'])}, {plain(run['found'])}" for run in report["left_out"]
@@ -104,14 +104,14 @@ def _head(report: dict[str, Any]) -> Iterator[str]:
 
 def _answers(report: dict[str, Any]) -> Iterator[str]:
     yield "## Answers"
-    yield tables.lead(report)
+    yield sentences.lead(report)
     yield "\n".join(
         f"- **{plain(c['verdict'])}**: {plain(c['question'])} {plain(c['sentence'])} "
         f"{plain(with_memory(c))}".rstrip()
         for c in report["contrasts"]
     )
     yield _table(report, tables.main_table(report))
-    yield "\n".join(f"- {plain(note)}" for note in tables.notes(report))
+    yield "\n".join(f"- {plain(note)}" for note in sentences.notes(report))
 
 
 def _words(report: dict[str, Any], words: Mapping[str, Sequence[dict[str, Any]]]) -> Iterator[str]:

@@ -18,6 +18,10 @@ EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
 """Bits per character at which the next colour begins."""
 
 
+MOST, OPENING = 12, 500
+"""Documents whose beginnings can be looked at, and characters of each."""
+
+
 class Piece(NamedTuple):
     """A stretch of a sample.
 
@@ -55,6 +59,20 @@ def passage(
         "text": text[start:end],
         "arms": {arm.name: _stretches(arm, number, start, end) for arm in arms},
     }
+
+
+def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """The beginnings of up to :data:`MOST` held-out documents, as :func:`passage` has one."""
+    found = list[dict[str, Any]]()
+    for number, document in enumerate(documents[:MOST]):
+        end = min(OPENING, len(document.text))
+        if end < len(document.text):
+            end = document.text.rfind(" ", OPENING // 2, end) + 1 or end
+        spans = {arm.name: _stretches(arm, number, 0, end) for arm in arms}
+        found.append(
+            {"document": document.name, "start": 0, "text": document.text[:end], "arms": spans}
+        )
+    return [each for each in found if each["text"]]
 
 
 def _stretches(arm: Arm, number: int, start: int, end: int) -> list[list[float]]:

@@ -8,8 +8,11 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from textgen.evaluation import format_number
-from textgen.report import figures, tables, text_tables
+from textgen.interactive import ALIGNED
+from textgen.report import figures, sentences, tables, text_tables
 from textgen.report.cells import (
     arm_heads,
     between,
@@ -19,7 +22,7 @@ from textgen.report.cells import (
     signed,
     with_memory,
 )
-from textgen.report.data import numbers
+from textgen.report.data import numbers, ranked
 from textgen.report.drawing import HUES, inline, style, variables
 from textgen.report.marking import coloured, legend, mean_bits, pieces
 
@@ -54,10 +57,12 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
     )
     return environment.get_template("page.html").render(
         report=report,
-        lead=tables.lead(report),
-        corpus=tables.corpus_line(report),
+        opening=sentences.opening(report),
+        overview=_overview(report),
+        lead=sentences.lead(report),
+        corpus=sentences.corpus_line(report),
         verdicts=_verdicts(report),
-        notes=tables.notes(report),
+        notes=sentences.notes(report),
         main=tables.main_table(report),
         contrasts=tables.contrasts(report),
         curves=list(_curves(report)),
@@ -89,6 +94,8 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
         hues=HUES,
         themes={theme: variables(theme) for theme in ("light", "dark")},
         heat=legend(),
+        data={key: texts[key] for key in ("passages", "sweep")},
+        aligned=Markup(ALIGNED.read_text(encoding="utf-8")),
     )
 
 
@@ -133,6 +140,15 @@ def _figure(
         "far": far,
         "signature": signature(report, unit=unit, drawn=drawn),
     }
+
+
+def _overview(report: dict[str, Any]) -> dict[str, Any] | None:
+    arms = [row for row in ranked(report) if row["test"]]
+    if not arms:
+        return None
+    title = "Bits per character of held-out text: lower is better"
+    about = "; ".join(f"{row['name']} {format_number(row['test']['total'])}" for row in arms)
+    return _figure(report, figures.overview(report), "overview", title, about)
 
 
 def _curves(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -73,6 +73,9 @@ class Comparison:
         return f"<Comparison {self.report['name']!r} in {self.folder}: {arms}>"
 
     def _repr_html_(self) -> str:
+        import base64
+
+        from textgen.report import drawing, figures
         from textgen.runs import html_table
 
         head = ("model", "bits per character", "seeds", "parameters", "seconds")
@@ -81,7 +84,11 @@ class Comparison:
             for a in self.arms
         ]
         tested = [(contrast["sentence"],) for contrast in self.contrasts]
-        return html_table(head, rows) + html_table(("tested differences",), tested) * bool(tested)
+        # as an image: its style is for itself, not for the notebook
+        drawn = base64.b64encode(drawing.alone(figures.overview(self.report)).encode()).decode()
+        picture = f'<img alt="bits per character" src="data:image/svg+xml;base64,{drawn}">'
+        differences = html_table(("tested differences",), tested) * bool(tested)
+        return picture + html_table(head, rows) + differences
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the bits per character of each model, and their 95 % intervals, with Matplotlib.

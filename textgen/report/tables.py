@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from textgen.evaluation import NOTHING, UNCHARGED, format_bits, format_number
+from textgen.evaluation import NOTHING, format_bits, format_number
 from textgen.report.cells import (
-    UNBOUNDED,
     Cell,
     Group,
     Head,
@@ -20,7 +19,7 @@ from textgen.report.cells import (
     signed,
     simple_table,
 )
-from textgen.report.data import ranked
+from textgen.report.data import planned, ranked
 
 NEAR = 0.3
 """Bits per character: references this far above the worst arm do not stretch a drawing."""
@@ -33,7 +32,7 @@ BOOTSTRAP = (
 def main_table(report: dict[str, Any]) -> Table:
     """Arms, best first, then references."""
     rows, scale = ranked(report), _scale(report)
-    how = "planned for an idle machine" if _planned(report) else "elapsed"
+    how = "planned for an idle machine" if planned(report) else "elapsed"
     columns = (
         Head("bits per character", "of raw held-out text under the network alone, one end mark per "
              "document included; lower is better"),
@@ -63,10 +62,6 @@ def main_table(report: dict[str, Any]) -> Table:
         "main", "Bits per character of the held-out text", "arm", columns, groups,
         signature(report, test=BOOTSTRAP),
     )  # fmt: skip
-
-
-def _planned(report: dict[str, Any]) -> bool:
-    return any(row["seconds"] != row["seconds_measured"] for row in report["arms"])
 
 
 def _scale(report: dict[str, Any]) -> tuple[float, float]:
@@ -209,74 +204,3 @@ def runs(report: dict[str, Any]) -> Table:
     ]
     columns = ["seed", "run folder", "bits per character"]
     return simple_table(report, "runs", "Every run", "arm", columns, rows)
-
-
-def lead(report: dict[str, Any]) -> str:
-    """What is compared, whether the contrasts were declared, and how they are to be read."""
-    arm = "An arm is one experiment, trained with one or more seeds."
-    if not report["contrasts"]:
-        return f"{arm} Nothing is compared: fewer than two arms have bits per character."
-    many = report["questions"]
-    declared = (
-        "These questions were declared before the runs."
-        if report["declared"]
-        else "Each arm is compared with the first; this was not declared before the runs."
-    )
-    corrected = f" p-values are corrected for {many} questions (Holm)." if many > 1 else ""
-    return (
-        f"{arm} {declared} Less than {report['margin']} bits per character counts as no "
-        f"difference.{corrected}"
-    )
-
-
-def notes(report: dict[str, Any]) -> list[str]:
-    """What in the main table is comparable, and what is not."""
-    arms = report["arms"]
-    other = "" if all(row["alike"] for row in arms) else " on the same text and split"
-    lines = [
-        f"Bits per character are comparable between all rows{other}: every model is charged for "
-        "every character of the same raw text and for one end mark per document. Lower is better.",
-        "Losses and perplexities over a model's own tokens are not comparable across vocabularies; "
-        "none is shown. Model + spelling splits the bits of an arm: the spelling is the cost of "
-        "words that its tokens leave open.",
-        "Words and subwords are scored on one segmentation of the text, which gives an upper bound "
-        "on the bits.",
-        "Overlapping intervals say little about a difference; the contrasts test it.",
-        "Seconds are planned values, measured on an idle machine; other load does not affect them."
-        if _planned(report) else
-        "Seconds are elapsed time: they depend on the machine and on its other load.",
-        "Samples per second were timed once, when the samples were drawn, under whatever other "
-        "load the machine had.",
-        "A dash stands for what cannot be computed, such as a deviation over one seed.",
-    ]  # fmt: skip
-    if any(row["memory"] for row in arms):
-        lines.append(
-            "Figures, answers, learning curves and samples are those of the network alone, where "
-            "nothing else is said. A memory of the document (a cache language model) mixes what "
-            "followed the last few tokens earlier in the document, and its rare words, into the "
-            "network's predictions: another distribution, which can be sampled, too."
-        )
-    if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in arms):
-        lines.append(f"“{UNBOUNDED.capitalize()}”: too few documents for a 95 % interval.")
-    if any(not row["test"] for row in arms):
-        lines.append(
-            f"“{UNCHARGED.capitalize()}”: the arm discards text without being charged for it. It "
-            "has no normalised distribution over the raw text, hence no bits per character."
-        )
-    lines += [
-        f"† {row['name']} uses external resources: {'; '.join(row['extra_data'])}."
-        for row in arms
-        if row["extra_data"]
-    ]
-    return lines
-
-
-def corpus_line(report: dict[str, Any]) -> str:
-    """The corpus in one line."""
-    corpus = report["corpus"]
-    names = {"train": "training", "validation": "validation", "test": "held out"}
-    parts = ", ".join(
-        f"{name} {corpus[part]['documents']} documents, {corpus[part]['characters']:,} characters"
-        for part, name in names.items()
-    )
-    return f"Corpus {corpus['kind']}: {parts}. Licence: {corpus['licence']}"

@@ -11,7 +11,7 @@ from textgen.evaluation import Human
 from textgen.report import breakdown, generated
 from textgen.report.data import ReportInput, build
 from textgen.report.markdown import markdown
-from textgen.report.marking import passage
+from textgen.report.marking import passage, passages
 from textgen.report.page import page
 
 SHOWN = 20
@@ -47,6 +47,8 @@ def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
         ),
         "words": {word: lines[:SHOWN] for word, lines in words.items()},
         "samples": generated.side_by_side(comparison.same_text, human),
+        "passages": passages(comparison.loaded.test, comparison.alike),
+        "sweep": generated.swept(comparison.same_text),
     }
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,11 +125,13 @@ def _prepare(
 
     screen = Screen(quiet)
     screen.corpus(experiment, loaded)
-    prepared = prepare(experiment, loaded)
+    with screen.phase("preparing the text"):
+        prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     resumed = trained(folder) and not overwrite
-    experiment, chosen = settled(folder, experiment, prepared, resumed)
+    with screen.phase("timing sizes on this machine") if experiment.automatic else nullcontext():
+        experiment, chosen = settled(folder, experiment, prepared, resumed)
     screen.chosen(chosen)
     settings = experiment.training
     if not resumed:  # which keeps its number of updates
@@ -140,6 +143,13 @@ def _prepare(
 
 def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
     """Train the network and begin the folder; None in a worker that does not write the run."""
+    with ExitStack() as starting:
+        starting.enter_context(inputs.screen.phase("loading TensorFlow, timing kernels, compiling"))
+        return _fit(inputs, overwrite, starting)
+
+
+def _fit(inputs: _Inputs, overwrite: bool, starting: ExitStack) -> _Trained | None:
+    """``starting`` is closed before the first update."""
     from textgen.core import start_tensorflow
 
     experiment, settings, screen = inputs.experiment, inputs.settings, inputs.screen
@@ -182,6 +192,7 @@ def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
             return []
         given = experiment, inputs.loaded, inputs.prepared, network, sampler, progress
         plans.append(None if screen.quiet or share.workers > 1 else planned(*given))
+        starting.close()
         screen.planned(progress, plans[-1])
         return screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
 
@@ -228,10 +239,11 @@ def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
     mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None
     with inputs.screen.phase("writing samples"):
         samples = draw_samples(experiment, tokenizer, model.sampler, mixture, loaded)
-    metrics = run_metrics(
-        experiment, loaded, inputs.prepared, model.progress, model.network.count_params(), scored,
-        samples,
-    )  # fmt: skip
+    with inputs.screen.phase("measuring the samples"):
+        metrics = run_metrics(
+            experiment, loaded, inputs.prepared, model.progress, model.network.count_params(),
+            scored, samples,
+        )  # fmt: skip
     metrics["training"]["memory_seconds"] = seconds
     return _Results(memory, scored, samples, metrics)
 
@@ -256,6 +268,7 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     """Write everything but the manifest; ``metrics.json``, the last, makes the run a finished
     one."""
     from textgen.runs.evaluation import write_evaluation
+    from textgen.runs.log import write_log
     from textgen.runs.summary import samples_text, summary_markdown
 
     folder, experiment, loaded = inputs.folder, inputs.experiment, inputs.loaded
@@ -274,6 +287,7 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     write_csv(folder / "bits.csv", document_rows(results.scored))
     write_json(folder / "samples.json", samples)
     write_file(folder / "samples.txt", samples_text(samples))
+    write_log(folder / "log", experiment, metrics, samples)
     summary = summary_markdown(experiment, loaded, metrics, samples, folder)
     write_file(folder / "summary.md", summary)
     write_json(folder / "metrics.json", metrics)

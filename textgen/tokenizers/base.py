@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -80,6 +80,21 @@ class Tokenizer(ABC):
             memory: with the fill ``"scored"``, rare words that stood in the text before come back
                 as often as a memory of the document has it.
         """
+
+    def placeholder_texts(
+        self, before: str = "", memory: bool = False
+    ) -> Callable[[int, str], dict[str, float]]:
+        """How the texts of placeholders go on.
+
+        Args:
+            before: the text that they continue.
+            memory: with a memory of its rare words.
+
+        Returns:
+            (token, first characters of its text) → P(next character), ``""`` for the end; empty for
+            tokens that are no placeholders, and where it is not known.
+        """
+        return lambda token, prefix: {}
 
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt for which there is no token."""

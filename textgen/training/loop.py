@@ -93,7 +93,7 @@ def train(
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(run, trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        log = [keras.callbacks.TensorBoard(str(run / "log"), write_graph=False)]
+        log = [_Log(str(run / "log"), progress, training)]
         trainer.fit(
             dataset(windows, settings.batch, experiment.seed, progress.updates),
             epochs=progress.intervals,
@@ -105,6 +105,26 @@ def train(
         )
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress
+
+
+class _Log(keras.callbacks.TensorBoard):
+    """The TensorBoard log: bits per character, which compare whatever the tokens are, by update."""
+
+    def __init__(
+        self, folder: str, progress: Progress, training: Sequence[EncodedDocument]
+    ) -> None:
+        super().__init__(folder, write_graph=False)
+        self._progress = progress
+        characters = sum(encoded.characters + 1 for encoded in training)
+        self._per_character = sum(len(e.tokens) + 1 for e in training) / characters
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        row = self._progress.history[-1]
+        told = {
+            "training_bits_per_character": row["training_bits_per_token"] * self._per_character,
+            "validation_bits_per_character": row["validation_bits_per_character"],
+        }
+        super().on_epoch_end(round(row["updates"]), {**(logs or {}), **told})
 
 
 def _calibrate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -151,6 +151,21 @@ class WordTokenizer(Tokenizer):
             else:
                 writer.write(words.text(item))
         return writer.rendered()
+
+    def placeholder_texts(
+        self, before: str = "", memory: bool = False
+    ) -> Callable[[int, str], dict[str, float]]:
+        earlier = self._placeholders(before) if memory else None
+        own = range(FIRST_OWN, self.policy.first_word)
+
+        def following(token: int, prefix: str) -> dict[str, float]:
+            if token not in own or (prefix and prefix[0] != " "):
+                return {}
+            if not prefix:  # whose words have a space before them, but for one behind a modifier
+                return {" ": 1.0} if self.policy.surface_following(token, "", earlier) else {}
+            return self.policy.surface_following(token, prefix[1:], earlier)
+
+        return following
 
     def _placeholders(self, prompt: str) -> DocumentCounts:
         """The rare words of a prompt, whose last space belongs to the word that comes next."""

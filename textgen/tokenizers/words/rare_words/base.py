@@ -172,6 +172,19 @@ class FittedPolicy(ABC):
         """
         raise NotImplementedError
 
+    def surface_following(
+        self, token: int, prefix: str, earlier: DocumentCounts | None
+    ) -> dict[str, float]:
+        """What may follow the first characters of a surface form, ``""`` for its end, as it is
+        charged; empty where that is not known by character.
+
+        Args:
+            token: the placeholder's id.
+            prefix: the first characters.
+            earlier: the rare words so far; None without a memory of the document.
+        """
+        return {}
+
     def remember(  # noqa: B027 - most tokens leave nothing open
         self, token: int, surface: str, earlier: DocumentCounts
     ) -> None:

@@ -157,6 +157,12 @@ class FittedClasses(FittedPolicy):
     def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
         return scored_word(self.speller, self._name(token), random, earlier)
 
+    def surface_following(
+        self, token: int, prefix: str, earlier: DocumentCounts | None
+    ) -> dict[str, float]:
+        options, chances = self.speller.following(prefix, self._name(token), earlier=earlier)
+        return dict(zip(options, chances.tolist(), strict=True))
+
     def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
         self.speller.remember(surface, self._name(token), earlier)
 

@@ -1,0 +1,53 @@
+"""A headless Chromium for pages."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+NEEDED = (
+    "Pages are tested in a browser: install Chromium or Chrome and its driver "
+    "(Debian: apt-get install chromium chromium-driver)."
+)
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+).split()
+
+
+@contextmanager
+def headless(folder, address):
+    """A browser that shows a page, with its profile in a folder."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    service = shutil.which("chromedriver")
+    if not program or not service:
+        pytest.fail(NEEDED, pytrace=False)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(executable_path=service)
+    )
+    try:
+        driver.get(address)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def emulate(driver, width=1280, theme="light", media=""):
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"media": media, "features": [{"name": "prefers-color-scheme", "value": theme}]},
+    )

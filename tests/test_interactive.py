@@ -1,0 +1,276 @@
+"""What models are asked: what comes next, against sums by hand; texts that grow; a terminal."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from asked import open_runs
+from conftest import POLICIES, made_up
+from rich.console import Console
+
+from textgen.core import Sampling, TextgenError
+from textgen.evaluation.mixture import Stepper
+from textgen.interactive.expectation import NEXT_WORD, expect
+from textgen.interactive.opening import open_models
+from textgen.interactive.paying import paid
+from textgen.interactive.reader import KEPT, Reader
+from textgen.interactive.terminal import Conversation, converse
+from textgen.interactive.writing import _Growing, sampling, write
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.words.fitting import Words
+
+TEXTS = ["", "The", "The ke", "The keeper watched the shore.", "The keeper wat", "our "]
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory, corpus_folder):
+    return open_runs(tmp_path_factory.mktemp("asked"), corpus_folder)
+
+
+def continuations(reader, tokens, target):
+    """P that the text after some tokens begins so, over all tokens whose text is known, and the
+    words that placeholders stand for, spelled; one token at a time."""
+    chances, total = reader.read(tokens).chances, 0.0
+    following = reader.tokenizer.placeholder_texts()
+    for token, text in enumerate(reader.texts):
+        if not text:
+            spelled = [following(token, target[:i]).get(c, 0.0) for i, c in enumerate(target)]
+            total += chances[token] * math.prod(spelled)
+        elif text text.startswith(target):
+            total += chances[token]
+        elif target.startswith(text):
+            total += chances[token] * continuations(reader, (*tokens, token), target[len(text) :])
+    return total
+
+
+def before_last_word(reader, text):
+    """Tokens and text to go, by hand: the same cut, by trying all."""
+    if reader.label == "char":
+        return reader.tokens(text), ""
+    cut = len(text.rstrip()) if text.endswith(" ") else max(0, text.rfind(" "))
+    if text.endswith("."):
+        cut = len(text) - 1
+    start = text[:cut]
+    return tuple(reader.tokenizer.encode(start).tokens.tolist()), text[cut:]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("name", ["char", "word", "subword"])
+def test_the_next_character_is_what_all_tokens_that_begin_so_sum_to(readers, name, text):
+    reader = readers[name]
+    found = expect(reader, text)
+    tokens, lacking = before_last_word(reader, text)
+    alphabet = [c for c, _ in found.characters]
+    sums = {c: continuations(reader, tokens, lacking + c) for c in alphabet}
+    total = sum(sums.values())
+    assert sum(p for _, p in found.characters) + found.open_characters == pytest.approx(1)
+    told = 1 - found.open_characters
+    for character, p in found.characters[:6]:
+        assert p / told == pytest.approx(sums[character] / total, abs=found.open_characters + 1e-4)
+    assert found.open_characters < (0.3 if name == "subword" else 0.15)
+    if name == "char":
+        assert found.open_characters < 1e-6 + reader.read(tokens).chances[:2].sum()
+
+
+@pytest.mark.parametrize("name", ["char", "subword"])
+def test_the_next_word_is_a_product_and_the_character_after_it_no_part_of_it(readers, name):
+    reader = readers[name]
+    found = expect(reader, "The keeper", words=5)
+    assert len(found.words) == 5
+    assert sum(p for _, p in found.words) + found.open_words == pytest.approx(1)
+    word, p = found.words[0]
+    after = set().union(*filter(None, reader.texts))
+    ends = [c for c in after if NEXT_WORD.match(word + c).end() == len(word)]
+    tokens, lacking = before_last_word(reader, "The keeper")
+    whole = sum(continuations(reader, tokens, lacking + c) for c in after)
+    byhand = sum(continuations(reader, tokens, lacking + word + c) for c in ends) / whole
+    assert p == pytest.approx(byhand, abs=found.open_words)
+    assert p <= byhand * 1.01
+
+
+def test_a_word_model_offers_its_tokens(readers):
+    reader = readers["word"]
+    found = expect(reader, "The keeper ", words=5)
+    chances = reader.read(reader.tokenizer.encode("The keeper").tokens.tolist()).chances
+    for word, p in found.words:
+        assert reader.texts.index(f" {word}") > 0
+        assert p > chances[reader.texts.index(f" {word}")] * 0.999
+
+
+def test_with_memory_it_is_the_distribution_that_is_scored_with_memory(readers):
+    reader, text = readers["char"], "The keeper watched the tide. The keeper "
+    stepper = Stepper(reader.run.objective, reader.run.network, reader.run.memory)
+    for token in reader.tokens(text):
+        stepper.probabilities()
+        stepper.append(token)
+    chances = stepper.probabilities()
+    np.testing.assert_allclose(reader.read(reader.tokens(text), True).chances, chances, atol=1e-9)
+    found = dict(expect(reader, text, memory=True).characters)
+    alone = dict(expect(reader, text).characters)
+    token = reader.tokens("w")[0]
+    assert found["w"] == pytest.approx(chances[token], rel=1e-6)
+    assert found["w"] != pytest.approx(alone["w"], rel=1e-3)
+
+
+def test_what_was_read_before_is_not_read_again_and_no_answer_depends_on_it(readers):
+    reader = readers["char"]
+    text = made_up(8, 3).replace("\n", " ")[:300]
+    reader._places.clear()
+    whole = reader.read(reader.tokens(text)).chances
+    reader._places.clear()
+    for end in range(0, 301, 7):
+        reader.read(reader.tokens(text[:end]))
+    np.testing.assert_allclose(reader.read(reader.tokens(text)).chances, whole, atol=1e-12)
+    assert len(reader._places) <= KEPT
+
+
+def test_a_seed_writes_the_same_text_and_settings_count(readers):
+    for reader in readers.values():
+        settings = sampling({"length": 60, "temperature": 0.9})
+        first, again = ("".join(write(reader, "The ", settings, 4)) for _ in range(2))
+        assert first == again
+        assert len(first) == 60
+        assert first != "".join(write(reader, "The ", settings, 5))
+        cold = sampling({"length": 30, "temperature": 0.0})
+        assert "".join(write(reader, "The", cold, 1)) == "".join(write(reader, "The", cold, 2))
+        narrow = sampling({"length": 30, "temperature": 1.5, "top_k": 1})
+        assert "".join(write(reader, "The", narrow, 3)) == "".join(write(reader, "The", cold, 1))
+
+
+def test_the_coldest_text_takes_the_most_probable_character_each_time(readers):
+    reader, text = readers["char"], "The"
+    cold = "".join(write(reader, text, sampling({"length": 12, "temperature": 0.0}), 1))
+    for character in cold:
+        assert expect(reader, text).characters[0][0] == character
+        text += character
+
+
+TOKENIZERS = [
+    Characters(),
+    Subwords(size=300),
+    *(Words(minimum_count=6, rare_words=p) for p in POLICIES),
+]
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
+def test_pieces_of_a_text_are_the_text(config, memory, monkeypatch):
+    """As it is rendered whole, when what fills placeholders is not random."""
+    texts = [made_up(60, seed).replace("lantern", f"lantern é{seed}x", 2) for seed in range(4)]
+    tokenizer = config.fit(texts, texts[:1], 1)
+    if policy := getattr(tokenizer, "policy", None):
+        monkeypatch.setattr(type(policy), "sample_surface", lambda *_: "zq")
+    known = SimpleNamespace(tokenizer=tokenizer)
+    reader = SimpleNamespace(tokenizer=tokenizer, texts=Reader.texts.func(known))
+    allowed = sorted({*range(tokenizer.size)} - {*tokenizer.unwritable})
+    random = np.random.default_rng(5)
+    for prompt in ("", "The ", "Our neighbour"):
+        tokens = np.array([*tokenizer.encode(texts[2][:80]).tokens, *random.choice(allowed, 60)])
+        tokens = np.array([token for token in tokens if token in set(allowed)])
+        growing = _Growing(reader, prompt, Sampling(memory=memory), 1)
+        grown = "".join(growing.add(int(token)) for token in tokens)
+        whole = tokenizer.render(tokens, before=prompt, memory=memory).text
+        if tokenizer.spaces_lead and prompt.endswith(" "):
+            whole = whole.removeprefix(" ")
+        assert whole.startswith(grown) if "\ufffd" not in whole else len(grown) > 20
+        assert len(grown) > 0.8 * len(whole)
+
+
+def test_what_a_text_costs_is_what_is_scored(readers):
+    text = "The keeper watched Zoë's lantern."
+    for reader in readers.values():
+        found, scored = paid(reader, text), reader.run.score(text)
+        bits = sum(model + spelling for _, _, model, spelling, _ in found["stretches"])
+        assert bits + found["end"] == pytest.approx(scored["total"])
+        assert found["stretches"][0][0] == 0
+        assert found["stretches"][-1][1] == len(text)
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(found["stretches"]))
+        remembered = sum(each[4] for each in found["stretches"])
+        assert remembered < scored["with_memory"]["total"] <= remembered + 40
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda r: paid(r, ""), "0 characters"),
+        (lambda r: paid(r, "x" * 20_001), "20,001 characters"),
+        (lambda r: expect(r, "日"), "U+65E5"),
+        (lambda r: next(write(r, "日", sampling({}), 1)), "U+65E5"),
+        (lambda r: sampling({"length": 10**9}), "at most 4,000"),
+        (lambda r: sampling({"temperature": float("nan")}), "temperature"),
+        (lambda r: sampling({"lenght": 3}), "lenght"),
+        (lambda r: open_models([r.run.folder] * 2), "twice"),
+        (lambda r: open_models([r.run.folder] * 9), "at most 8"),
+        (lambda r: open_models(["nowhere"]), "nowhere"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_one_message(readers, ask, message):
+    with pytest.raises(TextgenError) as error:
+        ask(readers["char"])
+    assert message in str(error.value)
+
+
+def conversation(readers):
+    shown = []
+    console = Console(record=True, width=100, file=io.StringIO())
+
+    def show(thing):
+        console.print(thing)
+        shown.append(console.export_text())
+
+    def live(draw, pieces):
+        for _ in pieces:
+            pass
+        show(draw())
+
+    return Conversation(list(readers.values()), show, live), shown
+
+
+def test_a_terminal_answers_side_by_side_and_a_word_can_be_chosen(readers):
+    talk, shown = conversation(readers)
+    assert talk.say("set length 40")
+    assert "length 40" in shown[-1]
+    assert talk.say("The keeper")
+    assert all(name in shown[-1] for name in readers)
+    assert talk.text == "The keeper"
+    assert talk.say("next")
+    assert "next word" in shown[-1]
+    word = talk._words[1]
+    assert talk.say("2")
+    assert talk.text == "The keeper" + word
+    talk.say("")
+    kept = talk.text + talk._written["char"]
+    talk.say("keep char")
+    assert talk.text == kept
+    for line, message in (("keep nobody", "nobody"), ("set length x", "length"),
+                          ("set colour red", "colour"), ("set a b c", "a b c")):  # fmt: skip
+        with pytest.raises(TextgenError, match=message):
+            talk.say(line)
+    assert talk.text == kept
+    assert talk.say("new")
+    assert talk.text == ""
+    assert not talk.say("quit")
+
+
+def test_control_characters_of_a_model_are_shown_not_obeyed(readers):
+    talk, shown = conversation(readers)
+    talk._written = {"char": "a\x1b[31mb\x9b2Jc\nd"}
+    talk._show(talk._answers())
+    assert "␛[31mb" in shown[-1]
+    assert "\x1b" not in shown[-1]
+    assert "\x9b" not in shown[-1]
+
+
+def test_a_conversation_ends_with_its_lines_and_an_error_does_not_end_it(readers, capsys):
+    lines = iter(["日", "help", "quit", "never read"])
+    converse([readers["char"]], lambda _: next(lines))
+    out = capsys.readouterr().out
+    assert "U+65E5" in out
+    assert "keep NAME" in out
+    assert next(lines) == "never read"

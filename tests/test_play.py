@@ -1,0 +1,378 @@
+"""The page on which models are asked: as a server that strangers try, and as a person sees it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+from asked import make_runs
+from chromium import emulate, headless
+from conftest import made_up
+
+from textgen.interactive import server
+from textgen.interactive.opening import open_models
+
+CLIENTS = 50
+HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, corpus_folder):
+    return make_runs(tmp_path_factory.mktemp("asked"), corpus_folder)
+
+
+@pytest.fixture(scope="module")
+def address(runs):
+    """Where a server answers, in a thread of this process."""
+    import uvicorn
+
+    readers = open_models(runs)
+    listening = socket.socket()
+    listening.bind((server.HOST, 0))
+    config = uvicorn.Config(
+        server.application(readers, "secret", 2), log_level="error", lifespan="off"
+    )
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield f"http://{server.HOST}:{listening.getsockname()[1]}/secret/"
+    running.should_exit = True
+    thread.join(20)
+    listening.close()
+    assert not thread.is_alive()
+
+
+def ask(address, what, question=None, headers=None, method="POST"):
+    """(status, body, headers) of one question."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
+    body = question if isinstance(question, bytes) else json.dumps(question or {}).encode()
+    connection.request(method, parts.path + what, body if method == "POST" else None, headers or {})
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode(), dict(answer.getheaders())
+    connection.close()
+    return found
+
+
+def texts(body):
+    """What each model wrote, and how it ended."""
+    written, ends = {}, {}
+    for line in map(json.loads, body.splitlines()):
+        name = line["model"]
+        written[name] = written.get(name, "") + line.get("text", "")
+        if line.keys() & {"done", "error"}:
+            ends[name] = line.get("error")
+    return written, ends
+
+
+def test_all_models_write_and_a_seed_repeats_it(address):
+    question = {"text": "The keeper", "settings": {"length": 60}, "seed": 3}
+    first, again = (texts(ask(address, "write", question)[1]) for _ in range(2))
+    assert first == again
+    assert {name: len(text) for name, text in first[0].items()} == dict.fromkeys(
+        ("char", "word", "subword"), 60
+    )
+    assert set(first[1].values()) == {None}
+
+
+def test_what_one_model_cannot_read_another_answers(address):
+    status, body, _ = ask(address, "expect", {"text": "日"})
+    found = json.loads(body)
+    assert status == 200
+    assert "U+65E5" in found["char"]["error"]
+    assert found["word"]["words"]
+    written, ends = texts(ask(address, "write", {"text": "日", "settings": {"length": 9}})[1])
+    assert "U+65E5" in ends["char"]
+    assert len(written["word"]) == 9
+
+
+@pytest.mark.parametrize(
+    ("what", "question", "message"),
+    [
+        ("write", b"not JSON", "a JSON object"),
+        ("write", b"[" * 100_000, "a JSON object"),
+        ("write", {"models": ["nobody"]}, "models that are open"),
+        ("write", {"models": [["char"]]}, "models that are open"),
+        ("write", {"text": 3}, "a JSON object"),
+        ("write", {"colour": "red"}, "a JSON object"),
+        ("write", b'{"text": "\\ud800"}', "a JSON object"),
+        ("write", {"settings": {"temperature": -1}}, "temperature"),
+        ("write", {"settings": {"length": 10**9}}, "at most 4,000"),
+        ("write", b'{"settings": {"temperature": NaN}}', "temperature"),
+        ("write", {"settings": {"prompts": [{}]}}, "prompts"),
+        ("write", {"seed": 2**40}, "seed"),
+        ("pay", b'{"text": "' + b"x" * 300_000 + b'"}', "a shorter text"),
+    ],
+)
+def test_a_bad_question_gets_one_message_and_harms_nothing(address, what, question, message):
+    status, body, _ = ask(address, what, question)
+    assert status == 400
+    assert message in json.loads(body)["error"]
+    assert ask(address, "models", method="GET")[0] == 200
+
+
+def test_nothing_is_answered_without_the_token_or_to_a_stranger(address):
+    base = address.removesuffix("secret/")
+    own = base.rstrip("/")
+    port = urlsplit(address).port
+    for path in ("", "models", "guess/", "guess/models", "secret/../models", "play.js"):
+        assert ask(base, path, method="GET")[0] == 404
+    for headers in (
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Host": "elsewhere.example"},
+        {"Host": f"elsewhere.example:{port}"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        for what, method in (("models", "GET"), ("write", "POST")):
+            assert ask(address, what, {}, headers, method)[0] == 403, headers
+    assert ask(address, "models", headers={"Origin": own}, method="GET")[0] == 200
+    status, _, headers = ask(address, "", method="GET")
+    assert status == 200
+    assert headers["content-security-policy"] == server.POLICY
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_fifty_clients_at_once_are_all_answered(address):
+    question = {"text": "The keeper ", "settings": {"length": 30}}
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        asked = [
+            pool.submit(ask, address, "write", {**question, "seed": seed})
+            for seed in range(CLIENTS)
+        ]
+        found = [texts(each.result()[1]) for each in asked]
+    assert all(set(ends.values()) == {None} and len(ends) == 3 for _, ends in found)
+    assert all(len(text) == 30 for written, _ in found for text in written.values())
+    assert len({written["char"] for written, _ in found}) > CLIENTS / 2
+    alone = texts(ask(address, "write", {**question, "seed": 7})[1])
+    assert alone == found[7]  # nobody's text depends on who else asks
+
+
+def test_a_client_that_goes_away_leaves_nothing_behind(address):
+    parts = urlsplit(address)
+    for _ in range(20):
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+            body = json.dumps({"text": "The ", "settings": {"length": 4000}}).encode()
+            head = f"POST {parts.path}write HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            line.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert line.recv(200).startswith(b"HTTP/1.1 200")
+    began = time.perf_counter()
+    assert ask(address, "expect", {"text": "The"})[0] == 200
+    assert time.perf_counter() - began < 20  # the texts that nobody waits for are not written
+
+
+def test_ctrl_c_ends_it_and_bad_input_is_told_before_anything_is_loaded(runs, tmp_path):
+    command = [sys.executable, "-m", "textgen.play"]
+    done = subprocess.run([*command, tmp_path / "no"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no" in done.stderr
+    assert len(done.stderr.splitlines()) < 8
+    playing = subprocess.Popen(
+        [*command, runs[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    page = next(line for line in playing.stdout if line.startswith("http")).strip()
+    assert re.fullmatch(rf"http://{server.HOST}:\d+/[\w-]{{22}}/", page)
+    assert ask(page, "models", method="GET")[0] == 200
+    with socket.create_connection((server.HOST, urlsplit(page).port)):  # somebody is there
+        playing.send_signal(signal.SIGINT)
+        _, err = playing.communicate(timeout=30)
+    assert playing.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_a_port_that_is_taken_is_told(address):
+    from textgen.core import TextgenError
+
+    with pytest.raises(TextgenError, match="--port"):
+        server.serve([], urlsplit(address).port)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory, address):
+    with headless(tmp_path_factory.mktemp("page"), address) as driver:
+        yield driver
+
+
+def wait(driver, script, *arguments, seconds=30):
+    """Until a script returns something true, which is returned."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(driver, seconds, 0.05).until(
+        lambda driver: driver.execute_script(f"return {script}", *arguments)
+    )
+
+
+def shown(driver):
+    """What the models have written, by name."""
+    script = """return Object.fromEntries([...document.querySelectorAll('.answer')].map(
+        box => [box.querySelector('h3').textContent, box.querySelector('p').textContent]))"""
+    return driver.execute_script(script)
+
+
+def say(driver, text):
+    field = driver.find_element("id", "text")
+    field.clear()
+    field.send_keys(text)
+
+
+def finished(driver):
+    wait(driver, "document.getElementById('state').textContent === 'done'")
+
+
+def test_three_models_answer_one_beginning_and_the_temperature_changes_it(browser):
+    from selenium.webdriver import Keys
+
+    wait(browser, "document.querySelectorAll('#models input').length === 3")
+    browser.execute_script("document.getElementById('length').value = 80")
+    say(browser, "The keeper")
+    browser.find_element("id", "text").send_keys(Keys.ENTER)
+    finished(browser)
+    first = shown(browser)
+    assert first.keys() == {"char", "word", "subword"}
+    assert all(len(text) == 90 and text.startswith("The keeper") for text in first.values())
+    slider = browser.find_element("id", "temperature")
+    slider.send_keys(Keys.HOME)
+    wait(browser, "document.getElementById('shown-temperature').value === '0.00'")
+    finished(browser)
+    wait(browser, "!document.querySelector('.answer.busy')")
+    cold = shown(browser)
+    assert cold != first
+    slider.send_keys(Keys.END)
+    wait(browser, "document.getElementById('shown-temperature').value === '2.00'")
+    finished(browser)
+    assert shown(browser) != cold
+
+
+def test_a_next_word_is_chosen_and_what_one_wrote_is_kept(browser):
+    say(browser, "The keeper")
+    wait(browser, "document.querySelectorAll('#words tbody button').length > 3")
+    time.sleep(0.6)  # of the last key
+    wait(browser, "document.querySelectorAll('#words tbody button').length > 3")
+    button = browser.find_element("css selector", "#words tbody button")
+    word = browser.execute_script("return JSON.parse('\"' + arguments[0].title.replaceAll('␣', ' ')"
+                                  ".replaceAll('\"', '\\\\\"') + '\"')", button)  # fmt: skip
+    button.click()
+    assert browser.find_element("id", "text").get_property("value") == "The keeper" + word
+    browser.find_element("id", "go").click()
+    finished(browser)
+    text = shown(browser)["word"]
+    browser.find_element("css selector", "[aria-label='Keep what word wrote']").click()
+    assert browser.find_element("id", "text").get_property("value") == text
+    browser.find_element("css selector", "[aria-label='Keep it, and let char go on']").click()
+    finished(browser)
+    assert shown(browser).keys() == {"char"}
+
+
+def test_stop_stops_and_another_beginning_takes_its_place(browser):
+    browser.execute_script("document.getElementById('length').value = 4000")
+    say(browser, "A lantern")
+    browser.find_element("id", "go").click()
+    wait(browser, "document.querySelector('.answer p span + span').textContent.length > 5")
+    browser.find_element("id", "stop").click()
+    wait(browser, "document.getElementById('state').textContent === 'stopped'")
+    stopped = shown(browser)
+    time.sleep(0.3)
+    assert shown(browser) == stopped
+    assert all(len(text) < 3900 for text in stopped.values())
+    browser.execute_script("document.getElementById('length').value = 30")
+    browser.find_element("id", "go").click()
+    finished(browser)
+    assert all(len(text) == 39 for text in shown(browser).values())
+
+
+def test_what_a_text_costs_is_shown_aligned_under_pointer_and_keys(browser):
+    from selenium.webdriver import ActionChains, Keys
+
+    field = browser.find_element("id", "passage")
+    field.clear()
+    field.send_keys("The keeper watched Zoe's lantern. " + HOSTILE)
+    browser.find_element("css selector", "#pay button").click()
+    wait(browser, "document.querySelectorAll('#paid span').length > 10")
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('#totals tbody tr')].map(row => row.innerText)"
+    )
+    assert [row.split("\t")[0] for row in rows] == ["char", "word", "subword"]
+    text = browser.find_element("id", "paid")
+    assert text.get_property("textContent").endswith(HOSTILE)
+    assert browser.execute_script("return document.querySelectorAll('#paid img').length") == 0
+    span = browser.find_elements("css selector", "#paid span")[2]
+    ActionChains(browser).scroll_to_element(span).move_to_element(span).perform()
+    here = browser.find_element("id", "here")
+    before = here.text
+    assert "char" in before
+    assert "subword" in before
+    text.send_keys(Keys.END)
+    assert browser.find_elements("css selector", "#paid span")[-1].get_attribute("class") == "on"
+    assert here.text != before
+    options = browser.execute_script(
+        "return [...document.getElementById('shade').options].map(each => each.textContent)"
+    )
+    assert options[-1] == "word − subword"
+    colours = "return [...document.querySelectorAll('#paid span')].map(s => s.style.cssText).join()"
+    alone = browser.execute_script(colours)
+    browser.execute_script(
+        "const s = document.getElementById('shade'); s.selectedIndex = 5; s.onchange()"
+    )
+    assert browser.execute_script(colours) != alone
+
+
+def test_the_keyboard_reaches_everything_and_the_skip_link_comes_first(browser):
+    from selenium.webdriver import ActionChains, Keys
+
+    browser.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
+    seen = []
+    for _ in range(80):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        element = browser.switch_to.active_element
+        seen.append(element.get_attribute("id") or element.get_attribute("class") or element.text)
+    controls = "temperature length top_k top_p seed memory go text shade passage paid".split()
+    assert seen.index("skip") < min(map(seen.index, controls))
+    assert {*controls, "model-0", "model-2"} <= {*seen}
+    words = [e.text for e in browser.find_elements("css selector", "#words button") if e.text]
+    assert {*words[:3]} <= {*seen}
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_cut_off(browser, width):
+    emulate(browser, width)
+    script = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
+    assert browser.execute_script(script) == 0
+
+
+def test_nothing_leaves_the_page_and_nothing_went_wrong(browser, address):
+    origin = address.removesuffix("secret/")
+    messages = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
+    sent = [
+        m["params"]["request"]["url"] for m in messages
+        if m["method"] == "Network.requestWillBeSent"
+    ]  # fmt: skip
+    assert sent
+    assert all(url.startswith((origin, "data:")) for url in sent)
+    assert not browser.get_log("browser")
+    assert browser.title == "textgen: ask the models"
+
+
+def test_the_first_character_comes_soon(address):
+    """A bound that a busy machine keeps, too: the benchmark has the figure."""
+    prompt = made_up(6, 1).replace("\n", " ")
+    ask(address, "expect", {"text": prompt})
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    began = time.perf_counter()
+    connection.request("POST", parts.path + "write", json.dumps({"text": prompt}).encode())
+    connection.getresponse().readline()
+    assert time.perf_counter() - began < 3
+    connection.close()

@@ -1,0 +1,214 @@
+"use strict"
+
+const $ = id => document.getElementById(id)
+const DELAY = 250 // milliseconds without a key before the models are asked what they expect
+let models = [], writing = null, expecting = null, written = false
+
+const percent = p => p >= 0.9995 ? "100%" : (100 * p).toFixed(p < 0.0995 ? 2 : 1) + "%"
+const chosen = () => models.filter((_, i) => $("model-" + i).checked).map(model => model.name)
+const settings = () => ({
+  temperature: +$("temperature").value, length: +$("length").value, top_k: +$("top_k").value,
+  top_p: +$("top_p").value, memory: $("memory").checked,
+})
+
+async function asked(what, question, signal) {
+  const answer = await fetch(what, { method: "POST", body: JSON.stringify(question), signal })
+  if (answer.ok) return answer
+  const body = await answer.text()
+  let message = body
+  try { message = JSON.parse(body).error } catch { /* plain text */ }
+  throw new Error(message)
+}
+
+// What they write
+
+function columns(names, text) {
+  const found = {}
+  $("answers").replaceChildren(...names.map(name => {
+    const box = made("article", undefined, "answer busy"), shown = made("p")
+    const before = made("span", text, "before"), after = made("span"), keep = made("button", "Keep this")
+    keep.type = "button"
+    keep.disabled = true
+    keep.setAttribute("aria-label", "Keep what " + name + " wrote")
+    keep.onclick = () => { take(text + after.textContent); $("text").focus() }
+    shown.append(before, after)
+    const more = made("button", "Let it go on")
+    more.type = "button"
+    more.disabled = true
+    more.setAttribute("aria-label", "Keep it, and let " + name + " go on")
+    more.onclick = () => { take(text + after.textContent); write([name]) }
+    const buttons = made("div", undefined, "actions")
+    buttons.append(keep, more)
+    box.append(made("h3", name), shown, buttons)
+    found[name] = { box, after, keep, more }
+    return box
+  }))
+  return found
+}
+
+async function write(names = chosen()) {
+  writing?.abort()
+  const mine = writing = new AbortController()
+  const text = $("text").value, found = columns(names, text)
+  written = true
+  $("stop").disabled = false
+  $("state").textContent = "writing …"
+  const ended = name => {
+    const { box, after, keep, more } = found[name]
+    box.classList.remove("busy")
+    keep.disabled = more.disabled = !after.textContent
+  }
+  const line = ({ model, text: piece, error, done }) => {
+    if (piece) found[model].after.textContent += piece
+    if (error) found[model].box.append(made("p", error, "wrong"))
+    if (done || error) ended(model)
+  }
+  try {
+    const question = { models: names, text, settings: settings(), seed: +$("seed").value }
+    const answer = await asked("write", question, mine.signal)
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (let left = ""; ;) {
+      const { value, done } = await reader.read()
+      if (done) break
+      const lines = (left + value).split("\n")
+      left = lines.pop()
+      lines.forEach(each => line(JSON.parse(each)))
+    }
+    $("state").textContent = "done"
+  } catch (error) {
+    if (mine === writing) {
+      $("state").textContent = error.name === "AbortError" ? "stopped" : error.message
+      if (error.name !== "AbortError") $("answers").replaceChildren()
+    }
+  }
+  if (mine !== writing) return
+  Object.keys(found).forEach(ended)
+  $("stop").disabled = true
+}
+
+function take(text) {
+  $("text").value = text
+  later()
+}
+
+// What they expect
+
+let timer = 0
+function later() {
+  clearTimeout(timer)
+  timer = setTimeout(expect, DELAY)
+}
+
+async function expect() {
+  expecting?.abort()
+  const mine = expecting = new AbortController()
+  const names = chosen(), text = $("text").value
+  try {
+    const question = { models: names, text, settings: { memory: $("memory").checked } }
+    const found = await (await asked("expect", question, mine.signal)).json()
+    if (mine !== expecting) return
+    const wrong = names.filter(name => found[name].error)
+    $("expecting").textContent = wrong.length
+      ? wrong.map(name => name + ": " + found[name].error).join("\n")
+      : "Of the text so far. A word is taken by pressing it."
+    const told = names.filter(name => !found[name].error)
+    fill($("words"), told, name => found[name].words, name => found[name].open_words, 10, word => {
+      const button = made("button", word.trim() || visible(word))
+      button.type = "button"
+      button.title = visible(word)
+      button.onclick = () => { take($("text").value + word); expect() }
+      return button
+    })
+    fill($("characters"), told, name => found[name].characters, name => found[name].open_characters,
+      10, character => made("code", visible(character)))
+  } catch (error) {
+    if (error.name !== "AbortError") $("expecting").textContent = error.message
+  }
+}
+
+function fill(table, names, listed, open, most, shown) {
+  head(table, ["", ...names])
+  const tables = Object.fromEntries(names.map(name => [name, new Map(listed(name))])), best = new Map()
+  for (const name of names) for (const [key, p] of listed(name)) best.set(key, Math.max(p, best.get(key) ?? 0))
+  const keys = [...best.keys()].sort((a, b) => best.get(b) - best.get(a)).slice(0, most)
+  const row = (title, value, cls) => {
+    const line = made("tr", undefined, cls), first = made("th")
+    first.scope = "row"
+    first.append(title)
+    line.append(first, ...names.map(name => {
+      const p = value(name), cell = made("td", p === undefined ? "" : percent(p))
+      if (p !== undefined && !cls) {
+        cell.className = "p"
+        cell.style.setProperty("--p", p.toFixed(4))
+      }
+      return cell
+    }))
+    return line
+  }
+  table.tBodies[0].replaceChildren(
+    ...keys.map(key => row(shown(key), name => tables[name].get(key))), row("not told apart", open, "rest"))
+}
+
+// What they pay
+
+async function pay() {
+  const names = chosen(), text = $("passage").value
+  $("paying").textContent = "reading …"
+  try {
+    const found = await (await asked("pay", { models: names, text }, undefined)).json()
+    const wrong = names.filter(name => found[name].error)
+    $("paying").textContent = wrong.map(name => name + ": " + found[name].error).join("\n")
+    const told = names.filter(name => !found[name].error)
+    $("cost").hidden = !told.length
+    if (!told.length) return
+    totals(told, found)
+    const stretches = Object.fromEntries(told.map(name => [name, found[name].stretches]))
+    aligned({ shade: $("shade"), box: $("paid"), table: $("here") }, text, stretches)
+  } catch (error) { $("paying").textContent = error.message }
+}
+
+function totals(names, found) {
+  const figure = x => x === null ? "–" : x.toFixed(3)
+  head($("totals"), ["", "network alone", "with memory"])
+  $("totals").tBodies[0].replaceChildren(...names.map(name => {
+    const line = made("tr"), first = made("th", name)
+    first.scope = "row"
+    line.append(first, made("td", figure(found[name].bits_per_character)), made("td", figure(found[name].with_memory)))
+    return line
+  }))
+}
+
+// What is pressed
+
+$("ask").onsubmit = event => { event.preventDefault(); write() }
+$("pay").onsubmit = event => { event.preventDefault(); pay() }
+$("text").onkeydown = event => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault()
+    write()
+  }
+}
+$("text").oninput = later
+$("stop").onclick = () => writing?.abort()
+$("temperature").oninput = () => { $("shown-temperature").value = (+$("temperature").value).toFixed(2) }
+for (const id of ["temperature", "length", "top_k", "top_p", "seed", "memory"])
+  $(id).addEventListener("change", () => {
+    if (id === "memory") expect()
+    if (written) write()
+  })
+fetch("models").then(answer => answer.json()).then(found => {
+  models = found
+  models.forEach((model, i) => {
+    const label = made("label"), box = made("input"), bits = model.bits_per_character
+    box.type = "checkbox"
+    box.checked = true
+    box.id = "model-" + i
+    box.onchange = expect
+    const told = `${model.tokens}, ${model.vocabulary.toLocaleString("en")} tokens` +
+      (bits === null ? "" : `, ${bits.toFixed(3)} bits per character`)
+    label.append(box, " ", made("b", model.name), " ", made("small", told))
+    $("models").append(label)
+  })
+  $("memory").disabled = !models.some(model => model.memory)
+  expect()
+})

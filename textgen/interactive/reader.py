@@ -1,0 +1,205 @@
+"""A trained model that reads a text token by token, and can go on from any place of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from textgen.core import TextgenError
+from textgen.evaluation import MemoryState, next_logits_step, softmax
+from textgen.runs import Run, encode_prompt
+
+KEPT = 64
+"""Places that are kept, so that a text that grows is not read again from its beginning."""
+ROWS = 16
+"""Continuations of a text that are looked at together."""
+
+
+class Place(NamedTuple):
+    """What a model knows after some tokens of a document. Nothing in it is ever changed.
+
+    Attributes:
+        carry: of the objective, a nest of tensors.
+        counts: the memory of the document so far; None for the network alone.
+        chances: (V,) float64, P(next token).
+    """
+
+    carry: Any
+    counts: MemoryState | None
+    chances: np.ndarray
+
+
+class Reader:
+    """A finished run that is asked.
+
+    Several threads may ask at once.
+
+    Args:
+        run: the run.
+        label: what it is called among others.
+
+    Raises:
+        TextgenError: a damaged run.
+    """
+
+    def __init__(self, run: Run, label: str) -> None:
+        self.run, self.label = Run(run.folder), label  # of its own: it may lose its memory
+        memory = self.run.memory
+        self._learns = memory is not None and memory.learning is not None
+        if self._learns:  # its weights would change under whoever else is reading
+            self.run.memory = None
+        self.tokenizer, self._objective = self.run.tokenizer, self.run.objective
+        self._step = next_logits_step(self.run.objective, self.run.network)
+        self._places: OrderedDict[tuple[bool, tuple[int, ...]], Place] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @cached_property
+    def texts(self) -> list[str | None]:
+        """(V,): the text that each token stands for wherever it stands, ``""`` for a modifier of
+        the token after it, None where the text cannot be told from the token."""
+        found = list[str | None]()
+        for token in range(self.tokenizer.size):
+            if token in self.tokenizer.unwritable:
+                found.append(None)
+                continue
+            shown = self.tokenizer.render(np.array([token]), before="a", fill="mark")
+            literal = not shown.filled and "\ufffd" not in shown.text
+            found.append(shown.text if literal else None)
+        return found
+
+    @cached_property
+    def first_characters(self) -> tuple[list[str], np.ndarray]:
+        """The characters that tokens begin with, and for every token the place of its own among
+        them, (V,) int64; one further for tokens without a text that is known."""
+        starts = sorted({text[0] for text in self.texts if text})
+        places = {c: i for i, c in enumerate(starts)}
+        numbers = [places[text[0]] if text else len(starts) for text in self.texts]
+        return starts, np.array(numbers, dtype=np.int64)
+
+    @cached_property
+    def open_tokens(self) -> list[int]:
+        """The tokens without a text that is known."""
+        return [token for token, text in enumerate(self.texts) if not text]
+
+    @cached_property
+    def by_text(self) -> tuple[list[str], list[int]]:
+        """Known texts in order, and their tokens."""
+        pairs = sorted((text, token) for token, text in enumerate(self.texts) if text)
+        return [text for text, _ in pairs], [token for _, token in pairs]
+
+    @cached_property
+    def whole_words(self) -> bool:
+        """Whether a token is a word, so that the text after it begins another."""
+        return self.tokenizer.spaces_lead
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a prompt.
+
+        Raises:
+            TextgenError: characters that the model has never seen.
+        """
+        return tuple(encode_prompt(self.tokenizer, text, f"the text, for {self.label}").tolist())
+
+    def check_memory(self) -> None:
+        """Raises:
+        TextgenError: there is no memory that could be used here.
+        """
+        if self.run.memory is None:
+            learns = "a network that goes on learning, which those who ask would share"
+            raise TextgenError(
+                f"memory, {self.label}", found=learns if self._learns else "none",
+                expected="a memory of the document that counts",
+                hint="leave the memory off; textgen generate --memory writes with any",
+            )  # fmt: skip
+
+    def read(self, tokens: Sequence[int], memory: bool = False) -> Place:
+        """The place after some tokens of a document.
+
+        Args:
+            tokens: those of the document so far.
+            memory: whether the memory of the document counts.
+
+        Raises:
+            TextgenError: a memory that there is not.
+        """
+        if memory:
+            self.check_memory()
+        given = tuple(tokens)
+        with self._lock:
+            kept = [key for key in self._places if key[0] == memory]
+            known = [key for key in kept if given[: len(key[1])] == key[1]]
+            best = max(known, key=lambda key: len(key[1]), default=None)
+            place = self._places[best] if best else None
+            if best:
+                self._places.move_to_end(best)
+        done = len(best[1]) if best else 0
+        if place is None:
+            place = self._begin(memory)
+        if done < len(given):
+            place = self._on(place, given[done:])
+        with self._lock:
+            self._places[memory, given] = place
+            while len(self._places) > KEPT:
+                self._places.popitem(last=False)
+        return place
+
+    def _begin(self, memory: bool) -> Place:
+        carry = self._objective.begin(self.run.network, 1)
+        counts = MemoryState(self.run.memory) if memory and self.run.memory else None
+        return self._look(carry, counts)
+
+    def _look(self, carry: Any, counts: MemoryState | None) -> Place:
+        logits, carry = self._step(carry)
+        chances = softmax(logits.numpy()[0])
+        return Place(carry, counts, chances if counts is None else counts.mixed(chances))
+
+    def _on(self, place: Place, tokens: Sequence[int]) -> Place:
+        carry, counts = place.carry, place.counts and place.counts.copy()
+        logits: Any = None
+        for token in tokens:
+            if counts is not None:
+                counts.add(token)
+            carry = self._objective.append(carry, np.array([token], dtype=np.int32))
+            logits, carry = self._step(carry)
+        chances = softmax(logits.numpy()[0])
+        return Place(carry, counts, chances if counts is None else counts.mixed(chances))
+
+    def after(self, place: Place, token: int) -> Place:
+        """The place one token on."""
+        return self._on(place, (token,))
+
+    def branch(
+        self, carry: Any, rows: Sequence[int], tokens: Sequence[int]
+    ) -> tuple[Any, np.ndarray]:
+        """Up to :data:`ROWS` continuations, all one token on.
+
+        Args:
+            carry: of one row, or of :data:`ROWS` as this function returned it.
+            rows: (n,) the row that each continues.
+            tokens: (n,) with which token.
+
+        Returns:
+            The carry of :data:`ROWS` rows, those beyond n without meaning, and (n, V) float64,
+            P(next token) of the network alone.
+        """
+        import tensorflow as tf
+
+        padded = [*rows, *([0] * (ROWS - len(rows)))]
+        # position in the document first, which all rows share; then tensors (rows, …)
+        position, *others = carry
+        gathered = tf.nest.map_structure(lambda leaf: tf.gather(leaf, padded), others)
+        written = np.array([*tokens, *([0] * (ROWS - len(tokens)))], dtype=np.int32)
+        carry = self._objective.append((position, *gathered), written)
+        logits, carry = self._step(carry)
+        return carry, np.stack([softmax(row) for row in logits.numpy()[: len(rows)]])
+
+    def warm(self) -> None:
+        """Compile what is compiled once, so that the first answer does not wait for it."""
+        place = self.read(())
+        self.branch(place.carry, [0], [self.by_text[1][0]])
+        self.first_characters  # noqa: B018

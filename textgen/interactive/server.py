@@ -1,0 +1,291 @@
+"""A page on this machine on which models answer: what they write comes piece by piece.
+
+Only this machine reaches it. Its address holds a token that nobody can guess; without it, from a
+page of another origin or under another host's name everything is refused. The page fetches nothing
+from anywhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen.core import TextgenError
+from textgen.interactive.expectation import as_json, expect
+from textgen.interactive.opening import description
+from textgen.interactive.paying import paid
+from textgen.interactive.reader import Reader
+from textgen.interactive.writing import sampling, write
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+FOLDER = Path(__file__).parent
+HOST = "127.0.0.1"
+LARGEST = 200_000
+"""Bytes of a question, at most."""
+TOGETHER = 8
+"""Pieces of a text that a model writes before others have their turn."""
+FIELDS = {"models", "text", "settings", "seed"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+}  # fmt: skip
+MISSING = TextgenError(
+    "textgen play", found="no Starlette or uvicorn", expected="both, for a page",
+    hint='pip install "textgen-compare[play]", or play in the terminal: --terminal',
+)  # fmt: skip
+
+
+def application(readers: Sequence[Reader], token: str, threads: int) -> Starlette:
+    """The page and the questions it asks, as an ASGI application.
+
+    ``POST write`` streams lines of JSON as the models write: ``{"model": …, "text": …}``, and one
+    with ``"done": true`` or ``"error": …`` for each at its end. ``POST expect`` and ``POST pay``
+    answer with one object, a key a model.
+
+    Args:
+        readers: the models.
+        token: the first part of every path.
+        threads: models that compute at a time.
+    """
+    import anyio
+    from starlette.applications import Starlette
+    from starlette.responses import FileResponse, JSONResponse
+    from starlette.routing import Mount, Route
+
+    by_name = {reader.label: reader for reader in readers}
+    turns = anyio.CapacityLimiter(threads)
+    told = [description(reader) for reader in readers]
+
+    def file(name: str) -> Any:
+        async def content(request: Request) -> Response:
+            return FileResponse(FOLDER / name, headers=HEADERS)
+
+        return content
+
+    async def models(request: Request) -> Response:
+        return JSONResponse(told, headers=HEADERS)
+
+    routes = [
+        Route("/", file("play.html")), Route("/play.js", file("play.js")),
+        Route("/aligned.js", file("aligned.js")),
+        Route("/play.css", file("play.css")), Route("/models", models),
+        Route("/write", _checked(by_name, partial(_writing, turns)), methods=["POST"]),
+        Route("/expect", _checked(by_name, partial(_answering, turns, _expected)),
+              methods=["POST"]),
+        Route("/pay", _checked(by_name, partial(_answering, turns, _paid)), methods=["POST"]),
+    ]  # fmt: skip
+    made = Starlette(routes=[Mount(f"/{token}", routes=routes)])
+    made.add_middleware(_Guard)
+    return made
+
+
+def _checked(by_name: dict[str, Reader], answer: Callable[..., Any]) -> Any:
+    """The endpoint that answers a question, once it has been checked."""
+    from starlette.responses import JSONResponse
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            question = await _question(request, by_name)
+            readers = {name: by_name[name] for name in question["models"]}
+            return await answer(readers, question)
+        except TextgenError as error:
+            return JSONResponse({"error": str(error)}, 400, headers=HEADERS)
+
+    return endpoint
+
+
+async def _answering(
+    turns: Any, answer: Callable[..., Any], readers: dict[str, Reader], question: dict[str, Any]
+) -> Response:
+    """One answer a model, or what is wrong."""
+    import anyio
+    from starlette.responses import JSONResponse
+
+    def told(reader: Reader) -> Any:
+        try:
+            return answer(reader, question)
+        except TextgenError as error:
+            return {"error": str(error)}
+
+    found: dict[str, Any] = {
+        name: await anyio.to_thread.run_sync(told, reader, limiter=turns)
+        for name, reader in readers.items()
+    }
+    return JSONResponse(found, headers=HEADERS)
+
+
+async def _writing(turns: Any, readers: dict[str, Reader], question: dict[str, Any]) -> Response:
+    """What all write, as an answer that ends with them, or when nobody listens any more."""
+    settings, prompt, seed = sampling(question["settings"]), question["text"], question["seed"]
+    texts = {name: _pieces(write(each, prompt, settings, seed)) for name, each in readers.items()}
+    return partial(_stream, turns, texts)  # type: ignore[return-value]  # an ASGI application
+
+
+async def _stream(
+    turns: Any, texts: dict[str, Iterator[dict[str, Any]]], scope: Any, receive: Any, send: Any
+) -> None:
+    """Send what models write, a line of JSON a piece, in the order in which the pieces come."""
+    import anyio
+
+    def body(data: str, more: bool) -> Any:
+        return send({"type": "http.response.body", "body": data.encode(), "more_body": more})
+
+    async def one(name: str, pieces: Iterator[dict[str, Any]]) -> None:
+        while piece := await anyio.to_thread.run_sync(partial(next, pieces, None), limiter=turns):
+            await body(json.dumps({"model": name, **piece}) + "\n", True)
+
+    async def all_of_them() -> None:
+        async with anyio.create_task_group() as writers:
+            for name, pieces in texts.items():
+                writers.start_soon(one, name, pieces)
+        await body("", False)
+        group.cancel_scope.cancel()
+
+    headers = {**HEADERS, "Content-Type": "application/x-ndjson"}
+    raw = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": raw})
+    async with anyio.create_task_group() as group:
+        group.start_soon(all_of_them)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        group.cancel_scope.cancel()
+
+
+class _Guard:
+    """Refuses what does not come from this machine's own page: another host's name (which a
+    foreign name that leads here would have) and another origin."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.responses import PlainTextResponse
+
+        if scope["type"] == "http":
+            headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+            host = headers.get("host", "")
+            origin = headers.get("origin", f"http://{host}")
+            site = headers.get("sec-fetch-site", "same-origin")
+            known = host.rpartition(":")[0] in (HOST, "localhost")
+            if not known or origin != f"http://{host}" or site not in ("same-origin", "none"):
+                refused = PlainTextResponse("only this machine's own page is answered", 403)
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any]:
+    """What is asked, checked.
+
+    Raises:
+        TextgenError: no question that can be answered.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST:
+            raise TextgenError("the question", found=f"more than {LARGEST:,} bytes",
+                               expected="a shorter text")  # fmt: skip
+    try:
+        given = json.loads(body)
+        if not isinstance(given, dict) or given.keys() - FIELDS:
+            raise ValueError
+        models, text = given.get("models", list(known)), given.get("text", "")
+        settings, seed = given.get("settings", {}), given.get("seed", 1)
+        right = isinstance(models, list) and isinstance(text, str) and isinstance(settings, dict)
+        if not right or not all(name in known for name in models):
+            raise ValueError
+        text.encode()  # no half of a surrogate pair
+    except (ValueError, RecursionError, TypeError):
+        expected = "a JSON object with models, text, settings and seed, of models that are open"
+        raise TextgenError("the question", found="something else", expected=expected) from None
+    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise TextgenError("seed", found=repr(seed), expected="a whole number from 0 to 2^31")
+    return {"models": models, "text": text, "settings": settings, "seed": seed}
+
+
+def _pieces(texts: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """A text in pieces of a few tokens, the first as soon as it is there, and how it ended."""
+    try:
+        parts = [next(texts, "")]
+        yield {"text": parts.pop()}
+        for piece in texts:
+            parts.append(piece)
+            if len(parts) == TOGETHER:
+                yield {"text": "".join(parts)}
+                parts.clear()
+        yield {"text": "".join(parts), "done": True}
+    except TextgenError as error:
+        yield {"error": str(error)}
+
+
+def _expected(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:
+    memory = question["settings"].get("memory") is True
+    return as_json(expect(reader, question["text"], memory))
+
+
+def _paid(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:
+    return paid(reader, question["text"])
+
+
+def serve(readers: Sequence[Reader], port: int = 0, ready: Callable[[str], None] = print) -> None:
+    """Answer until Ctrl-C.
+
+    Args:
+        readers: the models.
+        port: of this machine; 0 for any that is free.
+        ready: told the address of the page.
+
+    Raises:
+        TextgenError: Starlette or uvicorn is missing, or the port is taken.
+    """
+    check_server()
+    import os
+
+    import uvicorn
+
+    token = secrets.token_urlsafe(16)
+    made = application(readers, token, max(1, os.cpu_count() or 1))
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, port))
+        except OSError as error:
+            raise TextgenError(
+                f"--port {port}", found=str(error.strerror), expected="a port that is free",
+                hint="leave it out: any free one is taken",
+            ) from None  # fmt: skip
+        ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
+        config = uvicorn.Config(
+            made, log_level="error", timeout_graceful_shutdown=1, lifespan="off",
+            server_header=False,
+        )  # fmt: skip
+        stack.enter_context(suppress(KeyboardInterrupt))  # uvicorn has closed everything
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def check_server() -> None:
+    """Raises:
+    TextgenError: what serves a page is not installed.
+    """
+    from importlib.util import find_spec
+
+    if not find_spec("starlette") or not find_spec("uvicorn"):
+        raise MISSING

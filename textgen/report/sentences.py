@@ -1,0 +1,107 @@
+"""What a report says of its arms in sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from textgen.evaluation import UNCHARGED
+from textgen.report.cells import UNBOUNDED
+from textgen.report.data import planned, ranked
+
+ASKING = {"do", "does", "did", "is", "are", "was", "were", "has", "have", "can", "would", "will"}
+"""Words with which a question begins that is answered by yes or no."""
+
+
+def opening(report: dict[str, Any]) -> str:
+    """The answer to the first question in a sentence, or which arm is best; "" without arms."""
+    found = report["contrasts"]
+    if found and report["declared"]:
+        first = found[0]
+        asked = first["question"].split(" ")[0].lower() in ASKING
+        yes, no = ("Yes: ", "No: ") if asked else ("", "")
+        by = f"{abs(first['difference']):.2f} bits per character"
+        told = {
+            "better": f"{yes}{first['first']} is better than {first['second']}, by {by}.",
+            "worse": f"{no}{first['first']} is worse than {first['second']}, by {by}.",
+            "equal": f"{no}{first['first']} and {first['second']} are equal to within "
+            f"{report['margin']} bits per character.",
+        }
+        unknown = f"Nobody can tell yet whether {first['first']} or {first['second']} is better."
+        return told.get(first["verdict"], unknown)
+    arms = [row for row in ranked(report) if row["test"] and row["alike"]]
+    if not arms:
+        return ""
+    best = f"{arms[0]['name']} comes to {arms[0]['test']['total']:.3f} bits per character"
+    return f"Best of {len(arms)}: {best}." if len(arms) > 1 else f"{best}."
+
+
+def lead(report: dict[str, Any]) -> str:
+    """What is compared, whether the contrasts were declared, and how they are to be read."""
+    arm = "An arm is one experiment, trained with one or more seeds."
+    if not report["contrasts"]:
+        return f"{arm} Nothing is compared: fewer than two arms have bits per character."
+    many = report["questions"]
+    declared = (
+        "These questions were declared before the runs."
+        if report["declared"]
+        else "Each arm is compared with the first; this was not declared before the runs."
+    )
+    corrected = f" p-values are corrected for {many} questions (Holm)." if many > 1 else ""
+    return (
+        f"{arm} {declared} Less than {report['margin']} bits per character counts as no "
+        f"difference.{corrected}"
+    )
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """What in the main table is comparable, and what is not."""
+    arms = report["arms"]
+    other = "" if all(row["alike"] for row in arms) else " on the same text and split"
+    lines = [
+        f"Bits per character are comparable between all rows{other}: every model is charged for "
+        "every character of the same raw text and for one end mark per document. Lower is better.",
+        "Losses and perplexities over a model's own tokens are not comparable across vocabularies; "
+        "none is shown. Model + spelling splits the bits of an arm: the spelling is the cost of "
+        "words that its tokens leave open.",
+        "Words and subwords are scored on one segmentation of the text, which gives an upper bound "
+        "on the bits.",
+        "Overlapping intervals say little about a difference; the contrasts test it.",
+        "Seconds are planned values, measured on an idle machine; other load does not affect them."
+        if planned(report) else
+        "Seconds are elapsed time: they depend on the machine and on its other load.",
+        "Samples per second were timed once, when the samples were drawn, under whatever other "
+        "load the machine had.",
+        "A dash stands for what cannot be computed, such as a deviation over one seed.",
+    ]  # fmt: skip
+    if any(row["memory"] for row in arms):
+        lines.append(
+            "Figures, answers, learning curves and samples are those of the network alone, where "
+            "nothing else is said. A memory of the document (a cache language model) mixes what "
+            "followed the last few tokens earlier in the document, and its rare words, into the "
+            "network's predictions: another distribution, which can be sampled, too."
+        )
+    if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in arms):
+        lines.append(f"“{UNBOUNDED.capitalize()}”: too few documents for a 95 % interval.")
+    if any(not row["test"] for row in arms):
+        lines.append(
+            f"“{UNCHARGED.capitalize()}”: the arm discards text without being charged for it. It "
+            "has no normalised distribution over the raw text, hence no bits per character."
+        )
+    lines += [
+        f"† {row['name']} uses external resources: {'; '.join(row['extra_data'])}."
+        for row in arms
+        if row["extra_data"]
+    ]
+    return lines
+
+
+def corpus_line(report: dict[str, Any]) -> str:
+    """The corpus in one line."""
+    corpus = report["corpus"]
+    names = {"train": "training", "validation": "validation", "test": "held out"}
+    parts = ", ".join(
+        f"{name} {corpus[part]['documents']} documents, {corpus[part]['characters']:,} characters"
+        for part, name in names.items()
+    )
+    return f"Corpus {corpus['kind']}: {parts}. Licence: {corpus['licence']}"
