@@ -42,7 +42,7 @@ def continuations(reader, tokens, target):
         if not text:
             spelled = [following(token, target[:i]).get(c, 0.0) for i, c in enumerate(target)]
             total += chances[token] * math.prod(spelled)
-        elif text text.startswith(target):
+        elif text.startswith(target):
             total += chances[token]
         elif target.startswith(text):
             total += chances[token] * continuations(reader, (*tokens, token), target[len(text) :])
