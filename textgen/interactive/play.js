@@ -112,8 +112,9 @@ async function expect() {
       ? wrong.map(name => name + ": " + found[name].error).join("\n")
       : "Of the text so far. A word is taken by pressing it."
     const told = names.filter(name => !found[name].error)
+    const begun = /[\p{L}\p{N}_'’]*$/u.exec(text)[0], inside = /^[\p{L}\p{N}_'’]/u
     fill($("words"), told, name => found[name].words, name => found[name].open_words, 10, word => {
-      const button = made("button", word.trim() || visible(word))
+      const button = made("button", inside.test(word) ? begun + word : word.trim())
       button.type = "button"
       button.title = visible(word)
       button.onclick = () => { take($("text").value + word); expect() }
