@@ -9,7 +9,10 @@ from textgen.interactive.opening import open_models
 
 ARMS = {
     "char": [],
-    "word": ['tokenizer.kind="words"', "tokenizer.minimum_count=8", "memory.orders=[0, 1]"],
+    "word": [
+        'tokenizer={kind="words", rare_words="unk", minimum_count=60}',
+        "memory.orders=[0, 1]",
+    ],
     "subword": ['tokenizer.kind="subwords"', "tokenizer.size=280"],
 }
 

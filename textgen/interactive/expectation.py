@@ -3,7 +3,6 @@ compared."""
 
 from __future__ import annotations
 
-import bisect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import numpy as np
 
 from textgen.evaluation import MemoryState
 from textgen.interactive.reader import ROWS, Place, Reader
+from textgen.interactive.texts import BROKEN, TokenTexts
 
 LAST_WORD = re.compile(r"(?:\s?\w+|\s+|\s?[^\w\s]+)\Z")
 """What a token that is not yet complete may reach back to."""
@@ -56,6 +56,7 @@ class _Node(NamedTuple):
     mass: float
     lacking: str
     beyond: str
+    modifiers: tuple[int, ...]
     counts: MemoryState | None
 
 
@@ -77,7 +78,7 @@ def expect(reader: Reader, text: str, memory: bool = False, words: int = 10) -> 
     """
     place, lacking = _cut(reader, text, memory)
     found = _Found(reader, reader.tokenizer.placeholder_texts(text, memory))
-    level = found.expand(place.chances, _Node(0, -1, 1.0, lacking, "", place.counts))
+    level = found.expand(place.chances, _Node(0, -1, 1.0, lacking, "", (), place.counts))
     carry = place.carry
     for _ in range(DEPTH):
         level = found.worth_it(level, words)
@@ -101,16 +102,14 @@ def _mixed(node: _Node, chances: np.ndarray) -> np.ndarray:
 def _cut(reader: Reader, text: str, memory: bool) -> tuple[Place, str]:
     """The place before the last, perhaps unfinished, word of a text, and that word."""
     tokens = reader.tokens(text)
-    if max(len(each) for each in reader.texts if each) == 1:
+    if max(map(len, reader.table().sorted)) == 1:
         return reader.read(tokens, memory), ""
     last = LAST_WORD.search(text)
     ends = reader.tokenizer.layout(text).ends
-    before = last.start() if last else len(text)
-    kept = int(np.searchsorted(ends, before, side="right"))
+    kept = int(np.searchsorted(ends, last.start() if last else len(text), side="right"))
     start = int(ends[kept - 1]) if kept else 0
-    return reader.read(tuple(reader.tokenizer.encode(text[:start]).tokens.tolist()), memory), text[
-        start:
-    ]
+    before = reader.tokenizer.encode(text[:start]).tokens
+    return reader.read(before.tolist(), memory), text[start:]
 
 
 class _Found:
@@ -124,81 +123,65 @@ class _Found:
 
     def expand(self, chances: np.ndarray, node: _Node) -> list[_Node]:
         """Count what a node's next token decides, and return the continuations it does not."""
+        table, children = self._reader.table(node.modifiers), list[_Node]()
+
+        def child(token: int, lacking: str, beyond: str, modifiers: tuple[int, ...] = ()) -> None:
+            counts = node.counts and node.counts.beyond(token)
+            mass = node.mass * float(chances[token])
+            children.append(_Node(node.row, token, mass, lacking, beyond, modifiers, counts))
+
+        if not node.beyond:  # and what is lacking comes next, or the next character
+            for token in table.open:
+                self._open(table, token, node, float(chances[token]))
+        for token in table.modifiers:
+            child(token, node.lacking, node.beyond, (*node.modifiers, token))
         if node.lacking:
-            candidates = self._beginning(chances, node)
+            candidates = list(table.agreeing(node.lacking))
         else:
             if not node.beyond:
-                self._count_characters(chances, node.mass)
+                self._first_characters(table, chances, node.mass)
             best = np.argpartition(-chances, min(BREADTH, len(chances) - 1))[:BREADTH]
-            candidates = [
-                (int(token), self._reader.texts[token] or "", float(chances[token]))
-                for token in best
-                if self._reader.texts[token]
-            ]
-            known = sum(chance for _, _, chance in candidates)
+            candidates = [(int(token), text) for token in best if (text := table.texts[token])]
+            known = sum(float(chances[token]) for token, _ in candidates)
+            known += float(chances[table.modifiers].sum())
             self.open_words += node.mass * max(0.0, 1 - known)
-        children = list[_Node]()
-
-        def child(token: int, mass: float, lacking: str, beyond: str) -> None:
-            counts = node.counts and node.counts.beyond(token)
-            children.append(_Node(node.row, token, mass, lacking, beyond, counts))
-
-        for token, text, chance in candidates:
-            mass = node.mass * chance
-            if len(text) < len(node.lacking) or text == node.lacking:
-                child(token, mass, node.lacking[len(text) :], "")
+        for token, text in candidates:
+            if len(text) <= len(node.lacking):
+                child(token, node.lacking[len(text) :], "")
                 continue
-            beyond = node.beyond + text[len(node.lacking) :]
+            beyond, mass = node.beyond + text[len(node.lacking) :], node.mass * chances[token]
             if node.lacking:
                 self.characters[beyond[0]] += mass
             word = NEXT_WORD.match(beyond)
-            if word and (word.end() < len(beyond) or self._reader.whole_words):
+            if word and (word.end() < len(beyond) or self._reader.tokenizer.whole_words):
                 self.words[word.group()] += mass
             else:
-                child(token, mass, "", beyond)
+                child(token, "", beyond)
         return children
 
-    def _beginning(self, chances: np.ndarray, node: _Node) -> list[tuple[int, str, float]]:
-        """The tokens that agree with what is lacking; all others are impossible, but for those
-        whose text is open, which are counted."""
-        texts, tokens = self._reader.by_text
-        for token in self._reader.open_tokens:
-            self._placeholder(token, node.mass * float(chances[token]), node.lacking)
-        low = bisect.bisect_left(texts, node.lacking)
-        found = list[tuple[int, str, float]]()
-        while low < len(texts) and texts[low].startswith(node.lacking):
-            found.append((tokens[low], texts[low], float(chances[tokens[low]])))
-            low += 1
-        for end in range(1, len(node.lacking)):
-            part = node.lacking[:end]
-            at = bisect.bisect_left(texts, part)
-            while at < len(texts) and texts[at] == part:
-                found.append((tokens[at], part, float(chances[tokens[at]])))
-                at += 1
-        return found
-
-    def _count_characters(self, chances: np.ndarray, mass: float) -> None:
-        starts, numbers = self._reader.first_characters
-        sums = np.bincount(numbers, weights=chances, minlength=len(starts) + 1)
-        for character, share in zip(starts, sums, strict=False):
+    def _first_characters(self, table: TokenTexts, chances: np.ndarray, mass: float) -> None:
+        sums = np.bincount(table.numbers, weights=chances, minlength=len(table.starts) + 1)
+        for character, share in zip(table.starts, sums, strict=False):
             self.characters[character] += mass * float(share)
-        for token in self._reader.open_tokens:
-            self._placeholder(token, mass * float(chances[token]), "", words=False)
 
-    def _placeholder(self, token: int, mass: float, lacking: str, words: bool = True) -> None:
+    def _open(self, table: TokenTexts, token: int, node: _Node, chance: float) -> None:
         """Count a token whose text is open: what its text may be if it is a placeholder, which
         shrinks with every character that it has to agree with."""
-        for end in range(len(lacking)):
+        mass, lacking = node.mass * chance, node.lacking
+        following = {} if node.modifiers else self._following(token, "")
+        if not table.may_agree(token, lacking):
+            return
+        for end in range(len(lacking) if following else 0):
             if mass < SMALLEST:
-                break
-            following = self._following(token, lacking[:end])
-            mass *= following.get(lacking[end], 0.0) if following else 1.0
-        self.open_words += mass * words
-        following = self._following(token, lacking) if mass >= SMALLEST else {}
-        for character, share in following.items():
-            if len(character) == 1 and character != "\ufffd":
+                return
+            mass *= self._following(token, lacking[:end]).get(lacking[end], 0.0)
+        if lacking:  # elsewhere all that is no candidate is counted at once
+            self.open_words += mass
+        told = 0.0
+        for character, share in (self._following(token, lacking) if following else {}).items():
+            if len(character) == 1 and character != BROKEN:
                 self.characters[character] += mass * share
-        told = sum(p for c, p in following.items() if len(c) == 1 and c != "\ufffd")
+                told += share
         self.open_characters += mass * max(0.0, 1 - told)
 
     def worth_it(self, level: list[_Node], words: int) -> list[_Node]:

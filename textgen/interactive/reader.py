@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from textgen.core import TextgenError
 from textgen.evaluation import MemoryState, next_logits_step, softmax
+from textgen.interactive.texts import TokenTexts
 from textgen.runs import Run, encode_prompt
 
 KEPT = 64
@@ -56,46 +56,20 @@ class Reader:
         self.tokenizer, self._objective = self.run.tokenizer, self.run.objective
         self._step = next_logits_step(self.run.objective, self.run.network)
         self._places: OrderedDict[tuple[bool, tuple[int, ...]], Place] = OrderedDict()
+        self._tables: dict[tuple[int, ...], TokenTexts] = {}
         self._lock = threading.Lock()
 
-    @cached_property
+    def table(self, modifiers: tuple[int, ...] = ()) -> TokenTexts:
+        """What tokens stand for behind some modifiers (of case, or without a space)."""
+        with self._lock:
+            if modifiers not in self._tables:
+                self._tables[modifiers] = TokenTexts(self.tokenizer, modifiers)
+            return self._tables[modifiers]
+
+    @property
     def texts(self) -> list[str | None]:
-        """(V,): the text that each token stands for wherever it stands, ``""`` for a modifier of
-        the token after it, None where the text cannot be told from the token."""
-        found = list[str | None]()
-        for token in range(self.tokenizer.size):
-            if token in self.tokenizer.unwritable:
-                found.append(None)
-                continue
-            shown = self.tokenizer.render(np.array([token]), before="a", fill="mark")
-            literal = not shown.filled and "\ufffd" not in shown.text
-            found.append(shown.text if literal else None)
-        return found
-
-    @cached_property
-    def first_characters(self) -> tuple[list[str], np.ndarray]:
-        """The characters that tokens begin with, and for every token the place of its own among
-        them, (V,) int64; one further for tokens without a text that is known."""
-        starts = sorted({text[0] for text in self.texts if text})
-        places = {c: i for i, c in enumerate(starts)}
-        numbers = [places[text[0]] if text else len(starts) for text in self.texts]
-        return starts, np.array(numbers, dtype=np.int64)
-
-    @cached_property
-    def open_tokens(self) -> list[int]:
-        """The tokens without a text that is known."""
-        return [token for token, text in enumerate(self.texts) if not text]
-
-    @cached_property
-    def by_text(self) -> tuple[list[str], list[int]]:
-        """Known texts in order, and their tokens."""
-        pairs = sorted((text, token) for token, text in enumerate(self.texts) if text)
-        return [text for text, _ in pairs], [token for _, token in pairs]
-
-    @cached_property
-    def whole_words(self) -> bool:
-        """Whether a token is a word, so that the text after it begins another."""
-        return self.tokenizer.spaces_lead
+        """(V,): the text of each token, see :class:`TokenTexts`."""
+        return self.table().texts
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """The tokens of a prompt.
@@ -201,5 +175,4 @@ class Reader:
     def warm(self) -> None:
         """Compile what is compiled once, so that the first answer does not wait for it."""
         place = self.read(())
-        self.branch(place.carry, [0], [self.by_text[1][0]])
-        self.first_characters  # noqa: B018
+        self.branch(place.carry, [0], [self.table().tokens[0]])

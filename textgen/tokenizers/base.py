@@ -29,6 +29,8 @@ class Tokenizer(ABC):
     that of other models of the same file, and with nothing else."""
     spaces_lead: bool = False
     """Whether the space before a word belongs to the word's own token."""
+    whole_words: bool = False
+    """Whether a token with a text is a whole word, so that the next one begins another."""
     unwritable: tuple[int, ...] = (BOUNDARY, ESCAPE)
     """Token ids that are never drawn in generation, since they stand for no text of their own."""
 

@@ -47,6 +47,7 @@ class WordTokenizer(Tokenizer):
     """
 
     spaces_lead = True
+    whole_words = True
     vocabulary: Vocabulary
     policy: FittedPolicy
     withheld: frozenset[str]
