@@ -211,6 +211,8 @@ class _Found:
             found: Mapping[str, float], left: float
         ) -> tuple[list[tuple[str, float]], float]:
             total = sum(found.values()) + left
+            if not total:  # nothing agrees: a character that the model has never seen
+                return [], 1.0
             most = sorted(found.items(), key=lambda item: -item[1])
             return [(text, mass / total) for text, mass in most], left / total
 

@@ -272,6 +272,7 @@ def serve(readers: Sequence[Reader], port: int = 0, ready: Callable[[str], None]
                 f"--port {port}", found=str(error.strerror), expected="a port that is free",
                 hint="leave it out: any free one is taken",
             ) from None  # fmt: skip
+        listening.listen()  # who comes before the server is ready waits for it
         ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
         config = uvicorn.Config(
             made, log_level="error", timeout_graceful_shutdown=1, lifespan="off",
