@@ -363,7 +363,7 @@ def test_nothing_leaves_the_page_and_nothing_went_wrong(browser, address):
         if m["method"] == "Network.requestWillBeSent"
     ]  # fmt: skip
     assert sent
-    own = (origin, "data:", "chrome://")  # the last of the browser's first, empty tab
+    own = (origin, "data:", "chrome")  # the last of the browser's first, empty tab
     assert not [url for url in sent if not url.startswith(own)]
     assert not browser.get_log("browser")
     assert browser.title == "textgen: ask the models"

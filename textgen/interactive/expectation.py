@@ -22,6 +22,10 @@ DEPTH = 24
 """Tokens that a search goes on for."""
 SMALLEST = 1e-9
 """Probability below which it does not matter what a token's text is."""
+RARE = 1e-3
+"""Probability below which a modifier is not followed."""
+MODIFIERS = 2
+"""Modifiers of one word, at most."""
 BREADTH = 48
 """Tokens that are looked at after each place."""
 
@@ -134,7 +138,14 @@ class _Found:
             for token in table.open:
                 self._open(table, token, node, float(chances[token]))
         for token in table.modifiers:
-            child(token, node.lacking, node.beyond, (*node.modifiers, token))
+            after = (*node.modifiers, token)
+            mass = node.mass * float(chances[token])
+            if not self._may_agree(after, node.lacking):
+                continue
+            if mass < RARE * node.mass and not node.lacking:
+                self.drop([node._replace(mass=mass)])
+            else:
+                child(token, node.lacking, node.beyond, after)
         if node.lacking:
             candidates = list(table.agreeing(node.lacking))
         else:
@@ -158,6 +169,14 @@ class _Found:
             else:
                 child(token, "", beyond)
         return children
+
+    def _may_agree(self, modifiers: tuple[int, ...], lacking: str) -> bool:
+        """Whether the text behind some modifiers can begin so."""
+        if len(modifiers) > MODIFIERS or len({*modifiers}) < len(modifiers):
+            return False  # no text is encoded so
+        table = self._reader.table(modifiers)
+        further = ((*modifiers, token) for token in table.modifiers)
+        return any(table.agreeing(lacking)) or any(self._may_agree(m, lacking) for m in further)
 
     def _first_characters(self, table: TokenTexts, chances: np.ndarray, mass: float) -> None:
         sums = np.bincount(table.numbers, weights=chances, minlength=len(table.starts) + 1)

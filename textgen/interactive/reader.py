@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -176,3 +177,6 @@ class Reader:
         """Compile what is compiled once, so that the first answer does not wait for it."""
         place = self.read(())
         self.branch(place.carry, [0], [self.table().tokens[0]])
+        for pair in itertools.permutations(self.table().modifiers, 2):
+            self.table(pair[:1])
+            self.table(pair)
