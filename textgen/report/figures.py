@@ -226,7 +226,7 @@ def overview(report: dict[str, Any]) -> Figure:
     for place, (test, _, number) in enumerate(rows):
         quiet = {"color": MUTED, "marker": "|", "markersize": 9}
         look = quiet if number is None else _look(number, size=7, line=False)
-        if np.isfinite(test["high"] - test["low"]):
+        if test["low"] is not None and np.isfinite(test["high"] - test["low"]):
             width = 1.0 if number is None else 2.0
             plot.plot([test["low"], test["high"]], [place] * 2, color=look["color"], lw=width)
         plot.plot([test["total"]], [place], **look)

@@ -74,16 +74,7 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
         metrics=text_tables.metrics(report),
         sweeps=list(_sweeps(report)),
         cross=text_tables.cross(report) if report["cross"] else None,
-        samples=[
-            {
-                "prompt": record["prompt"],
-                "arms": [
-                    {"head": head, "pieces": list(pieces(record["arms"][head.text]))}
-                    for head in arm_heads(report, record["arms"])
-                ],
-            }
-            for record in texts["samples"]
-        ],
+        samples=[_prompted(report, record) for record in texts["samples"]],
         samples_signature=prompted(report),
         details=tables.details(report),
         runs=tables.runs(report),
@@ -97,6 +88,14 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
         data={key: texts[key] for key in ("passages", "sweep")},
         aligned=Markup(ALIGNED.read_text(encoding="utf-8")),
     )
+
+
+def _prompted(report: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    arms = [
+        {"head": head, "pieces": list(pieces(record["arms"][head.text]))}
+        for head in arm_heads(report, record["arms"])
+    ]
+    return {"prompt": record["prompt"], "arms": arms}
 
 
 def _verdicts(report: dict[str, Any]) -> list[dict[str, Any]]:
