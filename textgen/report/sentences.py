@@ -32,8 +32,9 @@ def opening(report: dict[str, Any]) -> str:
     arms = [row for row in ranked(report) if row["test"] and row["alike"]]
     if not arms:
         return ""
-    best = f"{arms[0]['name']} comes to {arms[0]['test']['total']:.3f} bits per character"
-    return f"Best of {len(arms)}: {best}." if len(arms) > 1 else f"{best}."
+    best, *others = (f"{a['name']} comes to {a['test']['total']:.3f}" for a in arms)
+    told = f"{best} bits per character"
+    return f"Best of {len(arms)}: {told}; next, {others[0]}." if others else f"{told}."
 
 
 def lead(report: dict[str, Any]) -> str:
