@@ -88,7 +88,7 @@ class Comparison:
         drawn = base64.b64encode(drawing.alone(figures.overview(self.report)).encode()).decode()
         picture = f'<img alt="bits per character" src="data:image/svg+xml;base64,{drawn}">'
         differences = html_table(("tested differences",), tested) * bool(tested)
-        return picture + html_table(head, rows) + differences
+        return html_table(head, rows) + differences + picture
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the bits per character of each model, and their 95 % intervals, with Matplotlib.
