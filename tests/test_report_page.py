@@ -53,6 +53,8 @@ def test_a_stretch_tells_its_bits_to_mouse_and_keyboard(browser):
     from selenium.webdriver import ActionChains, Keys
 
     emulate(browser)
+    ActionChains(browser).send_keys(Keys.TAB).perform()
+    assert browser.switch_to.active_element.get_attribute("class") == "skip"
     tip = browser.find_element("id", "tip")
     assert not tip.is_displayed()
     places = browser.find_elements("css selector", ".panel.p0 .text i")
