@@ -414,16 +414,20 @@ def study_table(name: str) -> str:
 
 
 def architectures_table() -> str:
-    """The best validation figure of each arm of the equal search: architectures (rows) by level."""
-    found = result("search/architectures")
+    """Held-out bits per character of architectures (rows) by level, with intervals."""
+    arms = {arm["name"]: arm for arm in result("reports/study_architectures")["arms"]}
     rows = []
     for kind, name in ARCHITECTURES.items():
-        best = (
-            min(found[f"{kind} {level}"], key=lambda trial: trial["validation"]) for level in LEVELS
-        )
-        shown = [[format_number(t["validation"]), f"{t['updates']:,}"] for t in best]
-        rows.append([name, *itertools.chain(*shown)])
-    head = "|".join(f"{level}s, validation bpc|updates" for level in LEVELS)
+        cells = []
+        for level in LEVELS:
+            arm, others = arms[f"{kind}_{level}"], (arms[f"{k}_{level}"] for k in ARCHITECTURES)
+            test, best = arm["test"], min(each["test"]["total"] for each in others)
+            total = format_number(test["total"])
+            total = f"**{total}**" if test["total"] == best else total
+            cells.append(f"{total} ({test['low']:.3f} to {test['high']:.3f})")
+            cells.append(millions(arm["parameters"]))
+        rows.append([name, *cells])
+    head = "|".join(f"{level}s (95 % interval)|parameters" for level in LEVELS)
     return table(f"architecture|{head}", rows)
 
 
@@ -595,6 +599,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_subwords": lambda: search_table("subwords"),
     "architectures": architectures_table,
     "search_architectures": lambda: equal_search_table("architectures"),
+    "verdicts_architectures": lambda: verdicts_table("study_architectures"),
+    "study_shakespeare": lambda: study_table("study_shakespeare"),
+    "verdicts_shakespeare": lambda: verdicts_table("study_shakespeare"),
+    "search_auto_1": lambda: search_table("auto_1"),
+    "search_auto_2": lambda: search_table("auto_2"),
     "search_scaling_char": lambda: search_table("scaling_char"),
     "search_scaling_subword": lambda: search_table("scaling_subword"),
     "search_scaling_word": lambda: search_table("scaling_word"),

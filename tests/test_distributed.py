@@ -139,7 +139,7 @@ def test_a_command_of_two_workers_and_a_budget_in_seconds(
     given = ["run", str(experiment_file), *ON_RAY, *settings, "--address", "local"]
     assert cli.main(given) == 0
     shown = capfd.readouterr()
-    assert (shown.out.count("validation 1/"), shown.err) == (1, "")  # of one worker
+    assert (shown.out.count("\n  1/"), shown.err) == (1, "")  # of one worker
     folder = tmp_path / "runs" / "tiny"
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+from collections import Counter
 from functools import cache
 from types import SimpleNamespace
 
@@ -157,6 +158,19 @@ def test_a_seed_writes_the_same_text_and_settings_count(readers):
         assert "".join(write(reader, "The", cold, 1)) == "".join(write(reader, "The", cold, 2))
         narrow = sampling({"length": 30, "temperature": 1.5, "top_k": 1})
         assert "".join(write(reader, "The", narrow, 3)) == "".join(write(reader, "The", cold, 1))
+
+
+@pytest.mark.parametrize("name", ["word", "subword"])
+@pytest.mark.parametrize("text", ["The keeper wat", "The", "Our neighbour left the ", "The keeper wl"])
+def test_an_unfinished_word_is_finished_as_it_is_expected(readers, name, text):
+    reader = readers[name]
+    found = expect(reader, text)
+    settings = sampling({"length": 1, "temperature": 1.0})
+    firsts = Counter("".join(write(reader, text, settings, seed)) for seed in range(300))
+    told = 1 - found.open_characters
+    for character, p in found.characters[:4]:
+        error = 4 * math.sqrt(p * (1 - p) / 300) + found.open_characters + 0.01
+        assert firsts[character] / 300 == pytest.approx(p / told, abs=error)
 
 
 def test_the_coldest_text_takes_the_most_probable_character_each_time(readers):

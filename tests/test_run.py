@@ -64,7 +64,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
     assert rounds[0][1] > rounds[-1][1]
     assert {"settings", "sample/after nothing"} <= told.keys()
     assert done.err == ""  # none of TensorFlow's start-up chatter
-    assert "validation 3/3" in done.out
+    assert re.search(r"\n  3/3  update 60  \d+ s  train \d.*  validation \d.* bpc", done.out)
     command = "python -m textgen.run runs/tiny/experiment.toml --runs runs --overwrite"
     assert json.loads((folder / "manifest.json").read_text())["command"] == command
     assert command in (folder / "summary.md").read_text()

@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textgen.evaluation import MemoryState
-from textgen.interactive.reader import ROWS, Place, Reader
+from textgen.interactive.reader import ROWS, Reader
 from textgen.interactive.texts import BROKEN, TokenTexts
 
-LAST_WORD = re.compile(r"(?:\s?\w+|\s+|\s?[^\w\s]+)\Z")
-"""What a token that is not yet complete may reach back to."""
 NEXT_WORD = re.compile(r"\W*[\w'’]+")
 DEPTH = 24
 """Tokens that a search goes on for."""
@@ -24,8 +22,6 @@ SMALLEST = 1e-9
 """Probability below which it does not matter what a token's text is."""
 RARE = 1e-3
 """Probability below which a modifier is not followed."""
-MODIFIERS = 2
-"""Modifiers of one word, at most."""
 BREADTH = 48
 """Tokens that are looked at after each place."""
 
@@ -80,7 +76,8 @@ def expect(reader: Reader, text: str, memory: bool = False, words: int = 10) -> 
     Raises:
         TextgenError: characters that the model has never seen, or a memory that there is not.
     """
-    place, lacking = _cut(reader, text, memory)
+    before, lacking = reader.cut(text)
+    place = reader.read(before, memory)
     found = _Found(reader, reader.tokenizer.placeholder_texts(text, memory))
     level = found.expand(place.chances, _Node(0, -1, 1.0, lacking, "", (), place.counts))
     carry = place.carry
@@ -101,19 +98,6 @@ def expect(reader: Reader, text: str, memory: bool = False, words: int = 10) -> 
 
 def _mixed(node: _Node, chances: np.ndarray) -> np.ndarray:
     return chances if node.counts is None else node.counts.mixed(chances)
-
-
-def _cut(reader: Reader, text: str, memory: bool) -> tuple[Place, str]:
-    """The place before the last, perhaps unfinished, word of a text, and that word."""
-    tokens = reader.tokens(text)
-    if max(map(len, reader.table().sorted)) == 1:
-        return reader.read(tokens, memory), ""
-    last = LAST_WORD.search(text)
-    ends = reader.tokenizer.layout(text).ends
-    kept = int(np.searchsorted(ends, last.start() if last else len(text), side="right"))
-    start = int(ends[kept - 1]) if kept else 0
-    before = reader.tokenizer.encode(text[:start]).tokens
-    return reader.read(before.tolist(), memory), text[start:]
 
 
 class _Found:
@@ -140,7 +124,7 @@ class _Found:
         for token in table.modifiers:
             after = (*node.modifiers, token)
             mass = node.mass * float(chances[token])
-            if not self._may_agree(after, node.lacking):
+            if not self._reader.may_agree(after, node.lacking):
                 continue
             if mass < RARE * node.mass and not node.lacking:
                 self.drop([node._replace(mass=mass)])
@@ -169,14 +153,6 @@ class _Found:
             else:
                 child(token, "", beyond)
         return children
-
-    def _may_agree(self, modifiers: tuple[int, ...], lacking: str) -> bool:
-        """Whether the text behind some modifiers can begin so."""
-        if len(modifiers) > MODIFIERS or len({*modifiers}) < len(modifiers):
-            return False  # no text is encoded so
-        table = self._reader.table(modifiers)
-        further = ((*modifiers, token) for token in table.modifiers)
-        return any(table.agreeing(lacking)) or any(self._may_agree(m, lacking) for m in further)
 
     def _first_characters(self, table: TokenTexts, chances: np.ndarray, mass: float) -> None:
         sums = np.bincount(table.numbers, weights=chances, minlength=len(table.starts) + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ from textgen.runs import Run, encode_prompt
 
 KEPT = 64
 """Places that are kept, so that a text that grows is not read again from its beginning."""
+LAST_WORD = re.compile(r"(?:\s?\w+|\s+|\s?[^\w\s]+)\Z")
+"""What a token that is not yet complete may reach back to."""
+MODIFIERS = 2
+"""Modifiers of one word, at most."""
 ROWS = 16
 """Continuations of a text that are looked at together."""
 
@@ -79,6 +84,30 @@ class Reader:
             TextgenError: characters that the model has never seen.
         """
         return tuple(encode_prompt(self.tokenizer, text, f"the text, for {self.label}").tolist())
+
+    def cut(self, text: str) -> tuple[tuple[int, ...], str]:
+        """The tokens of a text up to its last, perhaps unfinished, word, and that word as it
+        stands; of characters, all tokens and no word.
+
+        Raises:
+            TextgenError: characters that the model has never seen.
+        """
+        tokens = self.tokens(text)
+        if max(map(len, self.table().sorted)) == 1:
+            return tokens, ""
+        last = LAST_WORD.search(text)
+        ends = self.tokenizer.layout(text).ends
+        kept = int(np.searchsorted(ends, last.start() if last else len(text), side="right"))
+        start = int(ends[kept - 1]) if kept else 0
+        return tuple(self.tokenizer.encode(text[:start]).tokens.tolist()), text[start:]
+
+    def may_agree(self, modifiers: tuple[int, ...], lacking: str) -> bool:
+        """Whether the text behind some modifiers can begin so."""
+        if len(modifiers) > MODIFIERS or len({*modifiers}) < len(modifiers):
+            return False  # no text is encoded so
+        table = self.table(modifiers)
+        further = ((*modifiers, token) for token in table.modifiers)
+        return any(table.agreeing(lacking)) or any(self.may_agree(m, lacking) for m in further)
 
     def check_memory(self) -> None:
         """Raises:
@@ -177,6 +206,9 @@ class Reader:
         """Compile what is compiled once, so that the first answer does not wait for it."""
         place = self.read(())
         self.branch(place.carry, [0], [self.table().tokens[0]])
+        following = self.tokenizer.placeholder_texts()
+        for token in self.table().open:
+            following(token, " a")
         for pair in itertools.permutations(self.table().modifiers, 2):
             self.table(pair[:1])
             self.table(pair)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from textgen.core import Sampling, TextgenError, build
 from textgen.evaluation import shaped
 from textgen.interactive.reader import Reader
+from textgen.interactive.unfinished import rest_of_placeholder, ways
 
 TAIL = 64
 """Characters before that decide how a token is written, where no memory of rare words does."""
@@ -38,7 +39,7 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
 
     Each token is drawn from exactly the distribution that is scored (of the network alone, or with
     a memory of the document) at the settings' temperature, top-k and top-p; so is the surface form
-    of each placeholder.
+    of each placeholder. The prompt's last word may be unfinished.
 
     Args:
         reader: the model.
@@ -49,20 +50,47 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
     Raises:
         TextgenError: characters that the model has never seen, or a memory that there is not.
     """
-    random, grown = np.random.default_rng(seed), _Growing(reader, prompt, settings, seed)
-    place = reader.read(reader.tokens(prompt), settings.memory)
-    unwritable, left = reader.tokenizer.unwritable, settings.length
+    random, memory = np.random.default_rng(seed), settings.memory
+    tokens, begun = _begun(reader, prompt, settings, random)
+    grown = _Growing(reader, prompt + begun, settings, seed)
+    place, left = reader.read(tokens, memory), settings.length
+    if begun:
+        yield begun[:left]
+        left -= len(begun)
     while left > 0:
-        chances = shaped(
-            place.chances, unwritable, settings.temperature, settings.top_k, settings.top_p
-        )
-        token = int(random.choice(len(chances), p=chances))
+        token = _drawn(reader.tokenizer.unwritable, place.chances, settings, random)
         piece = grown.add(token)[:left]
         left -= len(piece)
         if piece:
             yield piece
         if left > 0:
             place = reader.after(place, token)
+
+
+def _drawn(
+    unwritable: Sequence[int], chances: np.ndarray, settings: Sampling, random: np.random.Generator
+) -> int:
+    chances = shaped(chances, unwritable, settings.temperature, settings.top_k, settings.top_p)
+    return int(random.choice(len(chances), p=chances))
+
+
+def _begun(
+    reader: Reader, prompt: str, settings: Sampling, random: np.random.Generator
+) -> tuple[tuple[int, ...], str]:
+    """The tokens of a prompt and of what finishes its last word, and the text of that beyond it.
+
+    The way is drawn among all that begin with the prompt, in proportion to their probability, with
+    the settings' temperature, top-k and top-p over ways."""
+    before, lacking = reader.cut(prompt)
+    found = ways(reader, before, lacking, settings.memory, prompt) if lacking else []
+    if not found:  # nothing unfinished, or nothing that a token begins with
+        return reader.tokens(prompt), ""
+    masses = np.array([way.mass for way in found])
+    way = found[_drawn((), masses / masses.sum(), settings, random)]
+    if way.beyond is not None:
+        return way.tokens, way.beyond
+    rest = rest_of_placeholder(reader, way.tokens[-1], lacking, prompt, settings.memory, random)
+    return way.tokens, rest
 
 
 @dataclass

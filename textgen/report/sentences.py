@@ -33,8 +33,8 @@ def opening(report: dict[str, Any]) -> str:
     if not arms:
         return ""
     best, *others = (f"{a['name']} comes to {a['test']['total']:.3f}" for a in arms)
-    told = f"{best} bits per character"
-    return f"Best of {len(arms)}: {told}; next, {others[0]}." if others else f"{told}."
+    best = f"{best} bits per character"
+    return f"Best of {len(arms)}: {best}; next, {others[0]}." if others else f"{best}."
 
 
 def lead(report: dict[str, Any]) -> str:

@@ -53,7 +53,8 @@ class Screen:
             self.bar.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(Text(text))
+        """A line, or lines; in a pipe they are not wrapped."""
+        self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
 
     @contextlib.contextmanager
     def phase(self, text: str, seconds: float | None = None) -> Iterator[None]:
@@ -84,7 +85,7 @@ class Screen:
                 thread.join()
 
     def warn(self, text: str) -> None:
-        self.loud.print(Text(text, style="bold red"))
+        self.loud.print(Text(text, style="bold red"), soft_wrap=not self.loud.is_terminal)
 
     def corpus(self, experiment: Experiment, loaded: Corpus, *others: Experiment) -> None:
         """The text, its parts, and what to be warned of; ``others`` read the same text."""
@@ -276,9 +277,9 @@ def _progress(
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             row = progress.history[-1]
-            screen.console.print(
-                f"  validation {epoch + 1}/{progress.intervals}  update {progress.updates:,}  "
-                f"{row['seconds']:.0f} s  training "
+            screen.say(
+                f"  {epoch + 1}/{progress.intervals}  update {progress.updates:,}  "
+                f"{row['seconds']:.0f} s  train "
                 f"{row['training_bits_per_token'] / characters_per_token:.3f}{part}  validation "
                 f"{row['validation_bits_per_character']:.3f} {unit}"
                 + ("  best" if progress.best_interval == epoch + 1 else "")
