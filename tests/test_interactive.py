@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import time
 from collections import Counter
 from functools import cache
 from types import SimpleNamespace
@@ -12,9 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from asked import open_runs
-from conftest import POLICIES, made_up
+from conftest import POLICIES, made_up, write_experiment
 from rich.console import Console
 
+import textgen
 from textgen.core import Sampling, TextgenError
 from textgen.evaluation.mixture import Stepper
 from textgen.interactive.expectation import NEXT_WORD, expect
@@ -53,8 +55,9 @@ def continuations(reader, tokens, target, modifiers=()):
     for token, chance in enumerate(chances_after(reader, (*tokens, *modifiers))[2:], start=2):
         shown = rendered(reader, (*modifiers, token))
         if shown.filled:
-            spelled = [following(token, target[:i]).get(c, 0.0) for i, c in enumerate(target)]
-            total += chance * math.prod(spelled) * (not modifiers)
+            own = (*modifiers, token)
+            spelled = [following(own, target[:i]).get(c, 0.0) for i, c in enumerate(target)]
+            total += chance * math.prod(spelled)
         elif not shown.text and len(modifiers) < 3:
             total += chance * continuations(reader, tokens, target, (*modifiers, token))
         elif shown.text.startswith(target):
@@ -161,7 +164,9 @@ def test_a_seed_writes_the_same_text_and_settings_count(readers):
 
 
 @pytest.mark.parametrize("name", ["word", "subword"])
-@pytest.mark.parametrize("text", ["The keeper wat", "The", "Our neighbour left the ", "The keeper wl"])
+@pytest.mark.parametrize(
+    "text", ["The keeper wat", "The", "Our neighbour left the ", "The keeper wl"]
+)
 def test_an_unfinished_word_is_finished_as_it_is_expected(readers, name, text):
     reader = readers[name]
     found = expect(reader, text)
@@ -263,28 +268,32 @@ def conversation(readers):
 
 def test_a_terminal_answers_side_by_side_and_a_word_can_be_chosen(readers):
     talk, shown = conversation(readers)
-    assert talk.say("set length 40")
+    assert talk.say("/set length 40")
     assert "length 40" in shown[-1]
     assert talk.say("The keeper")
     assert all(name in shown[-1] for name in readers)
     assert talk.text == "The keeper"
-    assert talk.say("next")
+    assert talk.say("/next")
     assert "next word" in shown[-1]
     word = talk._words[1]
     assert talk.say("2")
     assert talk.text == "The keeper" + word
     talk.say("")
     kept = talk.text + talk._written["char"]
-    talk.say("keep char")
+    talk.say("/keep char")
     assert talk.text == kept
-    for line, message in (("keep nobody", "nobody"), ("set length x", "length"),
-                          ("set colour red", "colour"), ("set a b c", "a b c")):  # fmt: skip
+    wrong = {
+        "/keep nobody": "nobody", "/keep char": "what a model wrote", "/set length x": "length",
+        "/set colour red": "colour", "/set a b c": "a b c", "/set seed ²": "²", "/set it's": "it's",
+        "/nx": "/nx",
+    }  # fmt: skip
+    for line, message in wrong.items():
         with pytest.raises(TextgenError, match=message):
             talk.say(line)
     assert talk.text == kept
-    assert talk.say("new")
+    assert talk.say("/new")
     assert talk.text == ""
-    assert not talk.say("quit")
+    assert not talk.say("/quit")
 
 
 def test_control_characters_of_a_model_are_shown_not_obeyed(readers):
@@ -297,9 +306,70 @@ def test_control_characters_of_a_model_are_shown_not_obeyed(readers):
 
 
 def test_a_conversation_ends_with_its_lines_and_an_error_does_not_end_it(readers, capsys):
-    lines = iter(["日", "help", "quit", "never read"])
+    lines = iter(["日", "/help", "/quit", "never read"])
     converse([readers["char"]], lambda _: next(lines))
     out = capsys.readouterr().out
     assert "U+65E5" in out
-    assert "keep NAME" in out
+    assert "/keep NAME" in out
     assert next(lines) == "never read"
+
+
+@pytest.fixture(scope="module")
+def quoting(tmp_path_factory):
+    """A word model, with a memory, of text with apostrophes, quotes and rare names."""
+    folder = tmp_path_factory.mktemp("quoting")
+    tales = folder / "tales"
+    tales.mkdir()
+    names = ["Zorbalon", "Zorbanet", "Quamish", "Quorrel", "Nebulet", "Nebbish"]
+    for i in range(12):
+        lines = [
+            f'"I don\'t know," said {names[(i + k) % 6]}.\n\n"It\'s late. {ENDING[k % 3]}"'
+            for k in range(60)
+        ]
+        (tales / f"{i:02d}.txt").write_text("\n\n".join(lines), encoding="utf-8")
+    file = write_experiment(folder / "tiny.toml", tales)
+    own = ['tokenizer={kind="words", rare_words="unk", minimum_count=100}', "sampling.every=0"]
+    own += ['backbone.input="embedding"', "memory.orders=[0, 1]", "training.updates=150"]
+    textgen.run(file, overrides=own, name="q", runs_folder=folder / "runs", quiet=True)
+    return open_models([folder / "runs" / "q"])[0]
+
+
+ENDING = ["The sea is calm.", "We can't stay.", "You won't see."]
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_characters_told_one_by_one_multiply_to_no_more_than_the_word(quoting, memory):
+    """Of words with apostrophes, behind quotes and line ends, and of rare ones."""
+    start = '"I don\'t know," said Quamish.\n\n"It\'s late. We can\'t stay."\n\n'
+    for text in ('"I don\'t know," said ', start + '"I', start, start + '"I don\'t know," said '):
+        for word in ("don't", "Zorbalon", "Quamish", "It's", "\"I don't"):
+            product, told = 1.0, text
+            for character in word:
+                found = expect(quoting, told, memory)
+                p = dict(found.characters).get(character, 0.0)
+                assert p > 0, (told, character)
+                product *= p + found.open_characters
+                told += character
+            assert 0 < product <= 1 + 1e-9
+    after = expect(quoting, '"I don', memory)
+    assert after.characters[0][0] == "'"
+    assert dict(expect(quoting, "\"I don'", memory).characters)["t"] > 0.9
+    rare = dict(expect(quoting, start + '"I don\'t know," said Zorba', memory).characters)
+    assert rare["l"] + rare["n"] > 0.5
+
+
+def test_an_unfinished_rare_word_is_none_that_was_seen(quoting):
+    text = '"I don\'t know," said Quam'
+    alone, both = (dict(expect(quoting, text, memory).characters) for memory in (False, True))
+    assert both["i"] == pytest.approx(alone["i"], abs=0.1)
+    assert alone["i"] > 0.5
+
+
+@pytest.mark.parametrize("text", ["-" * 60, "\n" * 300, "." * 200, "e" * 3000, "'" * 90])
+def test_repeated_characters_are_answered_soon(quoting, readers, text):
+    for reader in (quoting, readers["subword"]):
+        if not reader.tokenizer.unknown(text):
+            began = time.perf_counter()
+            next(write(reader, text, sampling({"length": 3, "memory": True}), 1))
+            expect(reader, text, memory=True)
+            assert time.perf_counter() - began < 20

@@ -95,6 +95,8 @@ def test_what_one_model_cannot_read_another_answers(address):
     assert found["word"]["words"]
     nothing = json.loads(ask(address, "expect", {"text": "日"})[1])["word"]
     assert nothing == {"characters": [], "open_characters": 1.0, "words": [], "open_words": 1.0}
+    ends = texts(ask(address, "write", {"text": "x" * 5000})[1])[1]
+    assert all("at most 4,000" in message for message in ends.values())
     written, ends = texts(ask(address, "write", {"text": "日", "settings": {"length": 9}})[1])
     assert "U+65E5" in ends["char"]
     assert len(written["word"]) == 9
@@ -115,6 +117,8 @@ def test_what_one_model_cannot_read_another_answers(address):
         ("write", b'{"settings": {"temperature": NaN}}', "temperature"),
         ("write", {"settings": {"prompts": [{}]}}, "prompts"),
         ("write", {"seed": 2**40}, "seed"),
+        ("write", {"seed": True}, "seed"),
+        ("write", {"settings": {"fill": "pool"}}, "fill"),
         ("pay", b'{"text": "' + b"x" * 300_000 + b'"}', "a shorter text"),
     ],
 )
@@ -142,10 +146,11 @@ def test_nothing_is_answered_without_the_token_or_to_a_stranger(address):
         for what, method in (("models", "GET"), ("write", "POST")):
             assert ask(address, what, {}, headers, method)[0] == 403, headers
     assert ask(address, "models", headers={"Origin": own}, method="GET")[0] == 200
-    status, _, headers = ask(address, "", method="GET")
-    assert status == 200
-    assert headers["content-security-policy"] == server.POLICY
-    assert headers["referrer-policy"] == "no-referrer"
+    for what, wanted in (("", 200), ("nothing", 404), ("write", 405)):
+        status, _, headers = ask(address, what, method="GET")
+        assert status == wanted
+        assert headers["content-security-policy"] == server.POLICY
+        assert headers["referrer-policy"] == "no-referrer"
 
 
 def test_fifty_clients_at_once_are_all_answered(address):
@@ -200,7 +205,7 @@ def test_a_port_that_is_taken_is_told(address):
     from textgen.core import TextgenError
 
     with pytest.raises(TextgenError, match="--port"):
-        server.serve([], urlsplit(address).port)
+        server.listen(urlsplit(address).port)
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +265,8 @@ def test_three_models_answer_one_beginning_and_the_temperature_changes_it(browse
 
 
 def test_a_next_word_is_chosen_and_what_one_wrote_is_kept(browser):
+    from selenium.webdriver import Keys
+
     say(browser, "The keeper")
     wait(browser, "document.querySelectorAll('#words tbody button').length > 3")
     time.sleep(0.6)  # of the last key
@@ -267,8 +274,9 @@ def test_a_next_word_is_chosen_and_what_one_wrote_is_kept(browser):
     button = browser.find_element("css selector", "#words tbody button")
     word = browser.execute_script("return JSON.parse('\"' + arguments[0].title.replaceAll('␣', ' ')"
                                   ".replaceAll('\"', '\\\\\"') + '\"')", button)  # fmt: skip
-    button.click()
+    button.send_keys(Keys.ENTER)
     assert browser.find_element("id", "text").get_property("value") == "The keeper" + word
+    wait(browser, "document.activeElement.closest('#words') !== null")  # for the next word
     browser.find_element("id", "go").click()
     finished(browser)
     text = shown(browser)["word"]
@@ -380,3 +388,38 @@ def test_the_first_character_comes_soon(address):
     connection.getresponse().readline()
     assert time.perf_counter() - began < 3
     connection.close()
+
+
+def test_a_page_may_be_asked_without_a_port_in_its_name(readers_app):
+    """As browsers do at port 80."""
+    assert readers_app({"host": "127.0.0.1"}) == 200
+    assert readers_app({"host": "localhost"}) == 200
+    assert readers_app({"host": "elsewhere"}) == 403
+
+
+@pytest.fixture
+def readers_app():
+    """The status of an answer to some headers, without a server."""
+    import anyio
+
+    made = server.application([], "secret", 1)
+
+    def status(headers):
+        found = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            found.append(message)
+
+        raw = [(k.encode(), v.encode()) for k, v in headers.items()]
+        scope = {
+            "type": "http", "method": "GET", "path": "/secret/models", "raw_path": b"",
+            "root_path": "", "scheme": "http", "query_string": b"", "headers": raw,
+            "client": None, "server": None,
+        }  # fmt: skip
+        anyio.run(made, scope, receive, send)
+        return found[0]["status"]
+
+    return status

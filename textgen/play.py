@@ -19,17 +19,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: argparse.Namespace) -> None:
-    from textgen.interactive import check_server, converse, open_models, serve
+    from textgen.interactive import converse, listen, open_models, serve
 
     if not 0 <= given.port < 2**16:
         raise TextgenError("--port", found=str(given.port), expected="0 to 65535")
-    if not given.terminal:
-        check_server()
+    listening = None if given.terminal else listen(given.port)
     readers = open_models(given.runs, lambda reader: print(f"{reader.label} is ready", flush=True))
-    if given.terminal:
+    if listening is None:
         converse(readers)
     else:
-        serve(readers, given.port, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
+        serve(readers, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
 
 
 if __name__ == "__main__":

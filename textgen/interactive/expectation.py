@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,12 +14,11 @@ import numpy as np
 from textgen.evaluation import MemoryState
 from textgen.interactive.reader import ROWS, Reader
 from textgen.interactive.texts import BROKEN, TokenTexts
+from textgen.interactive.unfinished import Following, beginning
 
 NEXT_WORD = re.compile(r"\W*[\w'’]+")
 DEPTH = 24
 """Tokens that a search goes on for."""
-SMALLEST = 1e-9
-"""Probability below which it does not matter what a token's text is."""
 RARE = 1e-3
 """Probability below which a modifier is not followed."""
 BREADTH = 48
@@ -78,7 +77,8 @@ def expect(reader: Reader, text: str, memory: bool = False, words: int = 10) -> 
     """
     before, lacking = reader.cut(text)
     place = reader.read(before, memory)
-    found = _Found(reader, reader.tokenizer.placeholder_texts(text, memory))
+    whole = text[: len(text) - len(lacking)]
+    found = _Found(reader, reader.tokenizer.placeholder_texts(whole, memory))
     level = found.expand(place.chances, _Node(0, -1, 1.0, lacking, "", (), place.counts))
     carry = place.carry
     for _ in range(DEPTH):
@@ -103,7 +103,7 @@ def _mixed(node: _Node, chances: np.ndarray) -> np.ndarray:
 class _Found:
     """What has been found so far."""
 
-    def __init__(self, reader: Reader, following: Callable[[int, str], dict[str, float]]) -> None:
+    def __init__(self, reader: Reader, following: Following) -> None:
         self._reader, self._following = reader, following
         self.characters = defaultdict[str, float](float)
         self.words = defaultdict[str, float](float)
@@ -162,18 +162,15 @@ class _Found:
     def _open(self, table: TokenTexts, token: int, node: _Node, chance: float) -> None:
         """Count a token whose text is open: what its text may be if it is a placeholder, which
         shrinks with every character that it has to agree with."""
-        mass, lacking = node.mass * chance, node.lacking
-        following = {} if node.modifiers else self._following(token, "")
+        lacking, own = node.lacking, (*node.modifiers, token)
         if not table.may_agree(token, lacking):
             return
-        for end in range(len(lacking) if following else 0):
-            if mass < SMALLEST:
-                return
-            mass *= self._following(token, lacking[:end]).get(lacking[end], 0.0)
+        following = self._following(own, "")
+        mass = node.mass * chance * (beginning(self._following, own, lacking) if following else 1.0)
         if lacking:  # elsewhere all that is no candidate is counted at once
             self.open_words += mass
         told = 0.0
-        for character, share in (self._following(token, lacking) if following else {}).items():
+        for character, share in (self._following(own, lacking) if following else {}).items():
             if len(character) == 1 and character != BROKEN:
                 self.characters[character] += mass * share
                 told += share

@@ -33,15 +33,14 @@ def open_models(
         )  # fmt: skip
     found = [load_run(run) for run in runs]  # all are checked before TensorFlow is loaded
     names = [run.experiment.name for run in found]
+    if len({run.folder.resolve() for run in found}) < len(found):
+        raise TextgenError(
+            "RUN", found="the same run twice", expected="every run once", hint="leave one out"
+        )
     labels = [
         name if names.count(name) == 1 else str(run.folder)
         for name, run in zip(names, found, strict=True)
     ]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise TextgenError(
-                "RUN", found=f"{label} twice", expected="every run once", hint="leave one out"
-            )
     readers = list[Reader]()
     for run, label in zip(found, labels, strict=True):
         readers.append(Reader(run, label))

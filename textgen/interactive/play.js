@@ -2,13 +2,13 @@
 
 const $ = id => document.getElementById(id)
 const DELAY = 250 // milliseconds without a key before the models are asked what they expect
-let models = [], writing = null, expecting = null, written = false
+let models = [], writing = null, expecting = null, paying = null, written = false, choosing = false
 
 const percent = p => p >= 0.9995 ? "100%" : (100 * p).toFixed(p < 0.0995 ? 2 : 1) + "%"
 const chosen = () => models.filter((_, i) => $("model-" + i).checked).map(model => model.name)
 const settings = () => ({
-  temperature: +$("temperature").value, length: +$("length").value, top_k: +$("top_k").value,
-  top_p: +$("top_p").value, memory: $("memory").checked,
+  temperature: +$("temperature").value, length: +$("length").value || 400, top_k: +$("top_k").value,
+  top_p: +$("top_p").value || 1, memory: $("memory").checked,
 })
 
 async function asked(what, question, signal) {
@@ -36,7 +36,7 @@ function columns(names, text) {
     more.type = "button"
     more.disabled = true
     more.setAttribute("aria-label", "Keep it, and let " + name + " go on")
-    more.onclick = () => { take(text + after.textContent); write([name]) }
+    more.onclick = () => { take(text + after.textContent); write([name]); $("stop").focus() }
     const buttons = made("div", undefined, "actions")
     buttons.append(keep, more)
     box.append(made("h3", name), shown, buttons)
@@ -48,6 +48,10 @@ function columns(names, text) {
 
 async function write(names = chosen()) {
   writing?.abort()
+  if (!names.length) {
+    $("state").textContent = "Nobody answers: tick a model above."
+    return
+  }
   const mine = writing = new AbortController()
   const text = $("text").value, found = columns(names, text)
   written = true
@@ -78,7 +82,7 @@ async function write(names = chosen()) {
   } catch (error) {
     if (mine === writing) {
       $("state").textContent = error.name === "AbortError" ? "stopped" : error.message
-      if (error.name !== "AbortError") $("answers").replaceChildren()
+      if (!names.some(name => found[name].after.textContent)) $("answers").replaceChildren()
     }
   }
   if (mine !== writing) return
@@ -102,7 +106,9 @@ function later() {
 async function expect() {
   expecting?.abort()
   const mine = expecting = new AbortController()
-  const names = chosen(), text = $("text").value
+  const names = chosen(), text = $("text").value, both = document.querySelector(".two")
+  both.classList.add("busy")
+  both.querySelectorAll("button").forEach(button => { button.disabled = true })
   try {
     const question = { models: names, text, settings: { memory: $("memory").checked } }
     const found = await (await asked("expect", question, mine.signal)).json()
@@ -117,13 +123,19 @@ async function expect() {
       const button = made("button", inside.test(word) ? begun + word : word.trim())
       button.type = "button"
       button.title = visible(word)
-      button.onclick = () => { take($("text").value + word); expect() }
+      button.onclick = () => { choosing = true; take(text + word); expect() }
       return button
     })
     fill($("characters"), told, name => found[name].characters, name => found[name].open_characters,
       10, character => made("code", visible(character)))
+    both.classList.remove("busy")
+    if (choosing) (both.querySelector("button") ?? $("text")).focus()
+    choosing = false
   } catch (error) {
-    if (error.name !== "AbortError") $("expecting").textContent = error.message
+    if (mine !== expecting) return
+    $("expecting").textContent = error.message
+    both.classList.remove("busy")
+    for (const table of [$("words"), $("characters")]) table.tBodies[0].replaceChildren()
   }
 }
 
@@ -153,10 +165,16 @@ function fill(table, names, listed, open, most, shown) {
 // What they pay
 
 async function pay() {
-  const names = chosen(), text = $("passage").value
+  paying?.abort()
+  const mine = paying = new AbortController(), names = chosen(), text = $("passage").value
+  if (!names.length) {
+    $("paying").textContent = "Nobody pays: tick a model above."
+    return
+  }
   $("paying").textContent = "reading …"
   try {
-    const found = await (await asked("pay", { models: names, text }, undefined)).json()
+    const found = await (await asked("pay", { models: names, text }, mine.signal)).json()
+    if (mine !== paying) return
     const wrong = names.filter(name => found[name].error)
     $("paying").textContent = wrong.map(name => name + ": " + found[name].error).join("\n")
     const told = names.filter(name => !found[name].error)
@@ -165,7 +183,7 @@ async function pay() {
     totals(told, found)
     const stretches = Object.fromEntries(told.map(name => [name, found[name].stretches]))
     aligned({ shade: $("shade"), box: $("paid"), table: $("here") }, text, stretches)
-  } catch (error) { $("paying").textContent = error.message }
+  } catch (error) { if (mine === paying) $("paying").textContent = error.message }
 }
 
 function totals(names, found) {

@@ -18,10 +18,12 @@ from textgen.runs import Run, encode_prompt
 
 KEPT = 64
 """Places that are kept, so that a text that grows is not read again from its beginning."""
-LAST_WORD = re.compile(r"(?:\s?\w+|\s+|\s?[^\w\s]+)\Z")
+LAST_WORD = re.compile(r"(?:\s?\S{1,40}|\s{1,40})\Z")
 """What a token that is not yet complete may reach back to."""
 MODIFIERS = 2
 """Modifiers of one word, at most."""
+LONGEST = 4000
+"""Characters of a text that is gone on from, at most: they are read one after another."""
 ROWS = 16
 """Continuations of a text that are looked at together."""
 
@@ -81,8 +83,13 @@ class Reader:
         """The tokens of a prompt.
 
         Raises:
-            TextgenError: characters that the model has never seen.
+            TextgenError: characters that the model has never seen, or too many.
         """
+        if len(text) > LONGEST:
+            raise TextgenError(
+                "the text", found=f"{len(text):,} characters", expected=f"at most {LONGEST:,}",
+                hint="leave out its beginning",
+            )  # fmt: skip
         return tuple(encode_prompt(self.tokenizer, text, f"the text, for {self.label}").tolist())
 
     def cut(self, text: str) -> tuple[tuple[int, ...], str]:
@@ -121,12 +128,13 @@ class Reader:
                 hint="leave the memory off; textgen generate --memory writes with any",
             )  # fmt: skip
 
-    def read(self, tokens: Sequence[int], memory: bool = False) -> Place:
+    def read(self, tokens: Sequence[int], memory: bool = False, keep: bool = True) -> Place:
         """The place after some tokens of a document.
 
         Args:
             tokens: those of the document so far.
             memory: whether the memory of the document counts.
+            keep: whether the place may be asked for again.
 
         Raises:
             TextgenError: a memory that there is not.
@@ -146,6 +154,8 @@ class Reader:
             place = self._begin(memory)
         if done < len(given):
             place = self._on(place, given[done:])
+        if not keep:
+            return place
         with self._lock:
             self._places[memory, given] = place
             while len(self._places) > KEPT:
@@ -208,7 +218,7 @@ class Reader:
         self.branch(place.carry, [0], [self.table().tokens[0]])
         following = self.tokenizer.placeholder_texts()
         for token in self.table().open:
-            following(token, " a")
+            following((token,), " a")
         for pair in itertools.permutations(self.table().modifiers, 2):
             self.table(pair[:1])
             self.table(pair)

@@ -11,7 +11,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,12 +74,12 @@ def application(readers: Sequence[Reader], token: str, threads: int) -> Starlett
 
     def file(name: str) -> Any:
         async def content(request: Request) -> Response:
-            return FileResponse(FOLDER / name, headers=HEADERS)
+            return FileResponse(FOLDER / name)
 
         return content
 
     async def models(request: Request) -> Response:
-        return JSONResponse(told, headers=HEADERS)
+        return JSONResponse(told)
 
     routes = [
         Route("/", file("play.html")), Route("/play.js", file("play.js")),
@@ -97,6 +97,7 @@ def application(readers: Sequence[Reader], token: str, threads: int) -> Starlett
 
 def _checked(by_name: dict[str, Reader], answer: Callable[..., Any]) -> Any:
     """The endpoint that answers a question, once it has been checked."""
+    from starlette.requests import ClientDisconnect
     from starlette.responses import JSONResponse
 
     async def endpoint(request: Request) -> Response:
@@ -104,8 +105,10 @@ def _checked(by_name: dict[str, Reader], answer: Callable[..., Any]) -> Any:
             question = await _question(request, by_name)
             readers = {name: by_name[name] for name in question["models"]}
             return await answer(readers, question)
+        except ClientDisconnect:
+            return JSONResponse({"error": "nobody is listening"}, 400)
         except TextgenError as error:
-            return JSONResponse({"error": str(error)}, 400, headers=HEADERS)
+            return JSONResponse({"error": str(error)}, 400)
 
     return endpoint
 
@@ -127,7 +130,7 @@ async def _answering(
         name: await anyio.to_thread.run_sync(told, reader, limiter=turns)
         for name, reader in readers.items()
     }
-    return JSONResponse(found, headers=HEADERS)
+    return JSONResponse(found)
 
 
 async def _writing(turns: Any, readers: dict[str, Reader], question: dict[str, Any]) -> Response:
@@ -157,9 +160,8 @@ async def _stream(
         await body("", False)
         group.cancel_scope.cancel()
 
-    headers = {**HEADERS, "Content-Type": "application/x-ndjson"}
-    raw = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
-    await send({"type": "http.response.start", "status": 200, "headers": raw})
+    kind = [(b"content-type", b"application/x-ndjson")]
+    await send({"type": "http.response.start", "status": 200, "headers": kind})
     async with anyio.create_task_group() as group:
         group.start_soon(all_of_them)
         while (await receive())["type"] != "http.disconnect":
@@ -169,7 +171,8 @@ async def _stream(
 
 class _Guard:
     """Refuses what does not come from this machine's own page: another host's name (which a
-    foreign name that leads here would have) and another origin."""
+    foreign name that leads here would have) and another origin. Every answer carries
+    :data:`HEADERS`."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -177,17 +180,27 @@ class _Guard:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         from starlette.responses import PlainTextResponse
 
+        async def guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                own = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *own]}
+            await send(message)
+
         if scope["type"] == "http":
             headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
             host = headers.get("host", "")
+            name = host.rpartition(":")[0] or host
             origin = headers.get("origin", f"http://{host}")
             site = headers.get("sec-fetch-site", "same-origin")
-            known = host.rpartition(":")[0] in (HOST, "localhost")
-            if not known or origin != f"http://{host}" or site not in ("same-origin", "none"):
+            if (
+                name not in (HOST, "localhost")
+                or origin != f"http://{host}"
+                or site not in ("same-origin", "none")
+            ):
                 refused = PlainTextResponse("only this machine's own page is answered", 403)
-                await refused(scope, receive, send)
+                await refused(scope, receive, guarded)
                 return
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, guarded)
 
 
 async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any]:
@@ -215,7 +228,7 @@ async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any
     except (ValueError, RecursionError, TypeError):
         expected = "a JSON object with models, text, settings and seed, of models that are open"
         raise TextgenError("the question", found="something else", expected=expected) from None
-    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+    if type(seed) is not int or not 0 <= seed < 2**31:
         raise TextgenError("seed", found=repr(seed), expected="a whole number from 0 to 2^31")
     return {"models": models, "text": text, "settings": settings, "seed": seed}
 
@@ -244,41 +257,52 @@ def _paid(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:
     return paid(reader, question["text"])
 
 
-def serve(readers: Sequence[Reader], port: int = 0, ready: Callable[[str], None] = print) -> None:
-    """Answer until Ctrl-C.
+def listen(port: int = 0) -> socket.socket:
+    """A socket of this machine alone, on which who comes waits until :func:`serve` answers.
 
     Args:
-        readers: the models.
-        port: of this machine; 0 for any that is free.
-        ready: told the address of the page.
+        port: 0 for any that is free.
 
     Raises:
         TextgenError: Starlette or uvicorn is missing, or the port is taken.
     """
     check_server()
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as error:
+        listening.close()
+        raise TextgenError(
+            f"--port {port}", found=str(error.strerror), expected="a port that is free",
+            hint="leave it out: any free one is taken",
+        ) from None  # fmt: skip
+    listening.listen()
+    return listening
+
+
+def serve(
+    readers: Sequence[Reader], listening: socket.socket, ready: Callable[[str], None] = print
+) -> None:
+    """Answer until Ctrl-C.
+
+    Args:
+        readers: the models.
+        listening: from :func:`listen`.
+        ready: told the address of the page.
+    """
     import os
 
     import uvicorn
 
     token = secrets.token_urlsafe(16)
     made = application(readers, token, max(1, os.cpu_count() or 1))
-    with ExitStack() as stack:
-        listening = stack.enter_context(socket.socket())
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((HOST, port))
-        except OSError as error:
-            raise TextgenError(
-                f"--port {port}", found=str(error.strerror), expected="a port that is free",
-                hint="leave it out: any free one is taken",
-            ) from None  # fmt: skip
-        listening.listen()  # who comes before the server is ready waits for it
+    with listening, suppress(KeyboardInterrupt):  # uvicorn has closed everything by then
         ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
         config = uvicorn.Config(
             made, log_level="error", timeout_graceful_shutdown=1, lifespan="off",
             server_header=False,
         )  # fmt: skip
-        stack.enter_context(suppress(KeyboardInterrupt))  # uvicorn has closed everything
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shlex
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from textgen.core import Sampling, TextgenError
 from textgen.interactive.expectation import Expectation, expect
 from textgen.interactive.reader import Reader
-from textgen.interactive.writing import sampling, write
+from textgen.interactive.writing import SETTINGS, sampling, write
 
 HELP = """\
-text            every model goes on from it
+text            every model goes on from it, behind the text so far
 (nothing)       every model goes on from the text so far
 1, 2, 3 …       take that word
-keep NAME       take what that model wrote; the others go on from there
-next            what each expects next
-new             begin again
-set             show the settings;  set temperature 0.7  changes one
+/keep NAME      take what that model wrote; the others go on from there
+/next           what each expects next
+/new            begin again
+/set            show the settings;  /set temperature 0.7  changes one
                 (length, temperature, top_k, top_p, seed, memory)
-quit            or Ctrl-D"""
+/quit           or Ctrl-D"""
 WORDS = 9
 """Words that can be chosen."""
 CONTROL = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\n\t"} | dict.fromkeys(
     range(0x7F, 0xA0), "\ufffd"
 )
 """Control characters → signs that a terminal only shows."""
-SETTINGS = ("length", "temperature", "top_k", "top_p", "memory")
+BOTH_WORDS = re.compile(r"[\w,.;:!?'’)]\w")
+"""An end and a beginning between which a space belongs."""
 
 
 class Conversation:
@@ -61,24 +62,40 @@ class Conversation:
             TextgenError: something that cannot be done; nothing has changed.
         """
         word, _, rest = line.strip().partition(" ")
-        if word == "quit" and not rest:
+        if not word.startswith("/"):
+            return self._text(line)
+        if word == "/quit":
             return False
-        if word == "help" and not rest:
+        if word == "/help":
             self._show(HELP)
-        elif word == "new" and not rest:
+        elif word == "/new":
             self.text, self._written, self._words = "", {}, []
-        elif word == "next" and not rest:
+        elif word == "/next":
             self._next()
-        elif word == "set":
-            self._set(shlex.split(rest))
-        elif word == "keep" and rest:
+        elif word == "/set":
+            self._set(rest.split())
+        elif word == "/keep":
             self._keep(rest)
-        elif word.isdigit() and not rest and 0 < int(word) <= len(self._words):
-            self.text += self._words[int(word) - 1]
+        else:
+            raise TextgenError("the line", found=word, expected="text, or a command",
+                               hint="/help lists them")  # fmt: skip
+        return True
+
+    def _text(self, line: str) -> bool:
+        number = line.strip()
+        if self._words and number.isascii() and number.isdigit():
+            if not 0 < int(number[:9]) <= len(self._words):
+                raise TextgenError(
+                    "the line", found=number[:9], expected=f"1 to {len(self._words)}"
+                )
+            self.text += self._words[int(number) - 1]
+            self._written = {}
             self._show(_plain(self.text))
             self._next()
-        else:
-            self._write(self.text + line if line.strip() else self.text)
+            return True
+        line = line if line.strip() else ""
+        between = " " if BOTH_WORDS.match(self.text[-1:] + line[:1]) else ""
+        self._write(self.text + between + line)
         return True
 
     def _write(self, text: str) -> None:
@@ -136,28 +153,30 @@ class Conversation:
 
     def _keep(self, name: str) -> None:
         if name not in self._written:
-            raise TextgenError("keep", found=name, expected=" or ".join(self._written) or "a text",
+            raise TextgenError("/keep", found=name or "no name",
+                               expected=" or ".join(self._written) or "what a model wrote",
                                hint="let the models write first")  # fmt: skip
         self.text += self._written[name]
+        self._written, self._words = {}, []
         self._show(_plain(self.text))
 
     def _set(self, given: Sequence[str]) -> None:
         if len(given) == 2:
             name, value = given
             if name == "seed":
-                if not value.isdigit() or int(value) >= 2**31:
+                if not re.fullmatch("[0-9]{1,10}", value) or int(value) >= 2**31:
                     raise TextgenError("seed", found=value, expected="a number from 0 to 2^31")
                 self._seed = int(value)
             elif name not in SETTINGS:
                 expected = ", ".join((*SETTINGS, "seed"))
-                raise TextgenError("set", found=name, expected=expected)
+                raise TextgenError("/set", found=name, expected=expected)
             else:
                 changed = {**self._settings, name: _value(value)}
                 sampling(changed)
                 self._settings = changed
         elif given:
-            raise TextgenError("set", found=" ".join(given), expected="a name and a value",
-                               hint="e.g. set temperature 0.7")  # fmt: skip
+            raise TextgenError("/set", found=" ".join(given), expected="a name and a value",
+                               hint="e.g. /set temperature 0.7")  # fmt: skip
         settings = sampling(self._settings)
         shown = {name: getattr(settings, name) for name in SETTINGS}
         self._show("   ".join(f"{k} {v}" for k, v in {**shown, "seed": self._seed}.items()))
@@ -207,15 +226,16 @@ def converse(readers: Sequence[Reader], lines: Callable[[str], str] | None = Non
                 pass
             console.print(draw())
             return
-        with Live(draw(), console=console, vertical_overflow="visible") as shown:
+        with Live(draw(), console=console, transient=True) as shown:
             for _ in pieces:
                 shown.update(draw())
+        console.print(draw())
 
     conversation = Conversation(readers, console.print, live)
     with contextlib.suppress(ImportError):  # lines that are edited, with a history
         import readline  # noqa: F401
     ask = lines or input
-    console.print("Type a beginning, or help.")
+    console.print("Type a beginning, or /help.")
     while True:
         try:
             if not conversation.say(ask("> ")):
@@ -225,4 +245,4 @@ def converse(readers: Sequence[Reader], lines: Callable[[str], str] | None = Non
         except TextgenError as error:
             console.print(str(error), style="red")
         except KeyboardInterrupt:
-            console.print("stopped; quit ends it")
+            console.print("stopped; /quit ends it")

@@ -17,6 +17,7 @@ TAIL = 64
 """Characters before that decide how a token is written, where no memory of rare words does."""
 LONGEST = 4000
 """Characters that are written at most."""
+SETTINGS = ("length", "temperature", "top_k", "top_p", "memory")
 
 
 def sampling(given: dict[str, Any]) -> Sampling:
@@ -25,6 +26,11 @@ def sampling(given: dict[str, Any]) -> Sampling:
     Raises:
         TextgenError: one that is out of range or unknown.
     """
+    if unknown := given.keys() - set(SETTINGS):
+        raise TextgenError(
+            "settings", found=", ".join(sorted(unknown)), expected=", ".join(SETTINGS),
+            hint="leave out the others",
+        )  # fmt: skip
     settings: Sampling = build(Sampling, {"samples": 1, **given}, "settings")
     if settings.length > LONGEST:
         raise TextgenError(
@@ -82,15 +88,16 @@ def _begun(
     The way is drawn among all that begin with the prompt, in proportion to their probability, with
     the settings' temperature, top-k and top-p over ways."""
     before, lacking = reader.cut(prompt)
-    found = ways(reader, before, lacking, settings.memory, prompt) if lacking else []
+    whole = prompt[: len(prompt) - len(lacking)]
+    following = reader.tokenizer.placeholder_texts(whole, settings.memory)
+    found = ways(reader, before, lacking, settings.memory, following) if lacking else []
     if not found:  # nothing unfinished, or nothing that a token begins with
         return reader.tokens(prompt), ""
     masses = np.array([way.mass for way in found])
     way = found[_drawn((), masses / masses.sum(), settings, random)]
     if way.beyond is not None:
         return way.tokens, way.beyond
-    rest = rest_of_placeholder(reader, way.tokens[-1], lacking, prompt, settings.memory, random)
-    return way.tokens, rest
+    return way.tokens, rest_of_placeholder(following, *way.placeholder, random)
 
 
 @dataclass

@@ -85,7 +85,7 @@ class Tokenizer(ABC):
 
     def placeholder_texts(
         self, before: str = "", memory: bool = False
-    ) -> Callable[[int, str], dict[str, float]]:
+    ) -> Callable[[Sequence[int], str], dict[str, float]]:
         """How the texts of placeholders go on.
 
         Args:
@@ -93,10 +93,10 @@ class Tokenizer(ABC):
             memory: with a memory of its rare words.
 
         Returns:
-            (token, first characters of its text) → P(next character), ``""`` for the end; empty for
-            tokens that are no placeholders, and where it is not known.
+            (a token behind its modifiers, first characters of its text) → P(next character), ``""``
+            for the end; empty for tokens that are no placeholders, and where it is not known.
         """
-        return lambda token, prefix: {}
+        return lambda tokens, prefix: {}
 
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt for which there is no token."""

@@ -155,16 +155,21 @@ class WordTokenizer(Tokenizer):
 
     def placeholder_texts(
         self, before: str = "", memory: bool = False
-    ) -> Callable[[int, str], dict[str, float]]:
+    ) -> Callable[[Sequence[int], str], dict[str, float]]:
         earlier = self._placeholders(before) if memory else None
         own = range(FIRST_OWN, self.policy.first_word)
 
-        def following(token: int, prefix: str) -> dict[str, float]:
-            if token not in own or (prefix and prefix[0] != " "):
+        def following(tokens: Sequence[int], prefix: str) -> dict[str, float]:
+            *modifiers, token = tokens
+            if token not in own:
                 return {}
-            if not prefix:  # whose words have a space before them, but for one behind a modifier
-                return {" ": 1.0} if self.policy.surface_following(token, "", earlier) else {}
-            return self.policy.surface_following(token, prefix[1:], earlier)
+            if JOIN not in modifiers:  # a space comes first
+                if not prefix:
+                    return {" ": 1.0} if self.policy.surface_following(token, "", earlier) else {}
+                if prefix[0] != " ":
+                    return {}
+                prefix = prefix[1:]
+            return self.policy.surface_following(token, prefix, earlier)
 
         return following
 
