@@ -108,13 +108,13 @@ def test_rows_are_drawn_as_if_each_had_a_memory_of_its_own():
 
 def test_the_distribution_is_shaped_as_that_of_a_network():
     chances = np.array([0.05, 0.4, 0.3, 0.15, 0.1])
-    plain = mixture._shaped(chances, [0], 1.0, 0, 1.0)
+    plain = mixture.shaped(chances, [0], 1.0, 0, 1.0)
     np.testing.assert_allclose(plain, np.array([0, 0.4, 0.3, 0.15, 0.1]) / 0.95)
-    cold = mixture._shaped(chances, [0], 0.5, 0, 1.0)
+    cold = mixture.shaped(chances, [0], 0.5, 0, 1.0)
     np.testing.assert_allclose(cold, plain**2 / (plain**2).sum())
-    top = mixture._shaped(chances, [0], 1.0, 2, 1.0)
+    top = mixture.shaped(chances, [0], 1.0, 2, 1.0)
     np.testing.assert_allclose(top, np.array([0, 4, 3, 0, 0]) / 7)
-    nucleus = mixture._shaped(chances, [0], 1.0, 0, 0.6)
+    nucleus = mixture.shaped(chances, [0], 1.0, 0, 0.6)
     np.testing.assert_allclose(nucleus, np.array([0, 4, 3, 0, 0]) / 7)
-    greedy = mixture._shaped(chances, [0], 0.0, 0, 1.0)
+    greedy = mixture.shaped(chances, [0], 0.0, 0, 1.0)
     np.testing.assert_allclose(greedy, [0, 1, 0, 0, 0], atol=1e-12)

@@ -20,7 +20,7 @@ from asked import make_runs
 from chromium import emulate, headless
 from conftest import made_up
 
-from textgen.interactive import server
+from textgen.interactive import guard, server
 from textgen.interactive.opening import open_models
 
 CLIENTS = 50
@@ -149,7 +149,7 @@ def test_nothing_is_answered_without_the_token_or_to_a_stranger(address):
     for what, wanted in (("", 200), ("nothing", 404), ("write", 405)):
         status, _, headers = ask(address, what, method="GET")
         assert status == wanted
-        assert headers["content-security-policy"] == server.POLICY
+        assert headers["content-security-policy"] == guard.POLICY
         assert headers["referrer-policy"] == "no-referrer"
 
 

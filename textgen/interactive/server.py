@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core import TextgenError
 from textgen.interactive.expectation import as_json, expect
+from textgen.interactive.guard import HOST, Guard
 from textgen.interactive.opening import description
 from textgen.interactive.paying import paid
 from textgen.interactive.reader import Reader
@@ -29,22 +30,11 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 FOLDER = Path(__file__).parent
-HOST = "127.0.0.1"
 LARGEST = 200_000
 """Bytes of a question, at most."""
 TOGETHER = 8
 """Pieces of a text that a model writes before others have their turn."""
 FIELDS = {"models", "text", "settings", "seed"}
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
-}  # fmt: skip
 MISSING = TextgenError(
     "textgen play", found="no Starlette or uvicorn", expected="both, for a page",
     hint='pip install "textgen-compare[play]", or play in the terminal: --terminal',
@@ -91,7 +81,7 @@ def application(readers: Sequence[Reader], token: str, threads: int) -> Starlett
         Route("/pay", _checked(by_name, partial(_answering, turns, _paid)), methods=["POST"]),
     ]  # fmt: skip
     made = Starlette(routes=[Mount(f"/{token}", routes=routes)])
-    made.add_middleware(_Guard)
+    made.add_middleware(Guard)
     return made
 
 
@@ -167,40 +157,6 @@ async def _stream(
         while (await receive())["type"] != "http.disconnect":
             pass
         group.cancel_scope.cancel()
-
-
-class _Guard:
-    """Refuses what does not come from this machine's own page: another host's name (which a
-    foreign name that leads here would have) and another origin. Every answer carries
-    :data:`HEADERS`."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        from starlette.responses import PlainTextResponse
-
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                own = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", ()), *own]}
-            await send(message)
-
-        if scope["type"] == "http":
-            headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-            host = headers.get("host", "")
-            name = host.rpartition(":")[0] or host
-            origin = headers.get("origin", f"http://{host}")
-            site = headers.get("sec-fetch-site", "same-origin")
-            if (
-                name not in (HOST, "localhost")
-                or origin != f"http://{host}"
-                or site not in ("same-origin", "none")
-            ):
-                refused = PlainTextResponse("only this machine's own page is answered", 403)
-                await refused(scope, receive, guarded)
-                return
-        await self._app(scope, receive, guarded)
 
 
 async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any]:
