@@ -57,7 +57,8 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     The interval shrinks with the root of the number of documents. It has to leave out 0, by more
     where several contrasts are declared (Bonferroni's factor, the first of Holm's), if the
     difference is what it looks like; or, if that is less than the margin, to come to lie within it:
-    with a probability of 0.8.
+    with a probability of 0.8. And of n documents that all agree p is still 2^(1 − n), times the number
+    of contrasts.
 
     Args:
         difference: that could not be told from 0.
@@ -73,7 +74,8 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     else:
         level, room, claim = LEVEL, MARGIN - by, "as small as it looks"
     needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
-    documents = math.ceil(max(1.0, needed) * difference.documents)
+    fewest = math.ceil(1 + math.log2(contrasts / LEVEL))  # of whose signs all are the same
+    documents = max(fewest, math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
     many = f"about {documents:,}" if documents < MANY else f"more than {MANY:,}"
