@@ -191,14 +191,17 @@ def test_ctrl_c_ends_it_and_bad_input_is_told_before_anything_is_loaded(runs, tm
         [*command, runs[0]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
-    page = next(line for line in playing.stdout if line.startswith("http")).strip()
-    assert re.fullmatch(rf"http://{server.HOST}:\d+/[\w-]{{22}}/", page)
-    assert ask(page, "models", method="GET")[0] == 200
-    with socket.create_connection((server.HOST, urlsplit(page).port)):  # somebody is there
-        playing.send_signal(signal.SIGINT)
-        _, err = playing.communicate(timeout=30)
-    assert playing.returncode == 0
-    assert "Traceback" not in err
+    try:
+        page = next(line for line in playing.stdout if line.startswith("http")).strip()
+        assert re.fullmatch(rf"http://{server.HOST}:\d+/[\w-]{{22}}/", page)
+        assert ask(page, "models", method="GET")[0] == 200
+        with socket.create_connection((server.HOST, urlsplit(page).port)):  # somebody is there
+            playing.send_signal(signal.SIGINT)
+            _, err = playing.communicate(timeout=30)
+        assert playing.returncode == 0
+        assert "Traceback" not in err
+    finally:
+        playing.kill()
 
 
 def test_a_port_that_is_taken_is_told(address):
