@@ -47,6 +47,7 @@ from search import RESULTS, timed, trained
 
 WRITTEN = "# The best settings of each arm of a search; written by experiments/equal_search.py.\n\n"
 CHANGES = (1, 1, 2, 3)
+SEEDS = 3  # of the leading level's arms in a study
 """How many settings a trial moves, one of these at random."""
 
 
@@ -121,7 +122,8 @@ def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> None:
 
 
 def finalists(path: Path, done: dict[str, list[dict[str, Any]]], seconds: float) -> dict[str, Any]:
-    """The content of a study of the best trial of each arm, on one thread.
+    """The content of a study of the best trial of each arm, on one thread: three seeds of the level
+    that the best of all trials is of, one of the others.
 
     Args:
         path: of the search file.
@@ -130,10 +132,13 @@ def finalists(path: Path, done: dict[str, list[dict[str, Any]]], seconds: float)
     """
     search, found, asked = tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Any](), []
     first, *others = search["architectures"]
+    bests = {name: min(done[name], key=lambda trial: trial["validation"]) for name in arms(path)}
+    leading = min(bests, key=lambda name: bests[name]["validation"]).split()[-1]
     for name, arm in arms(path).items():
-        best = min(done[name], key=lambda trial: trial["validation"])["settings"]
+        seeds = SEEDS if name.split()[-1] == leading else 1
+        given = arm.given(bests[name]["settings"])
         found[name.replace(" ", "_")] = {
-            "experiment": arm.file.name, "seeds": 1, "set": arm.given(best),
+            "experiment": arm.file.name, "seeds": seeds, "set": given,
         }  # fmt: skip
     for level in search["levels"]:
         for kind in others:
