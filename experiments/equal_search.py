@@ -47,8 +47,9 @@ from search import RESULTS, timed, trained
 
 WRITTEN = "# The best settings of each arm of a search; written by experiments/equal_search.py.\n\n"
 CHANGES = (1, 1, 2, 3)
-SEEDS = 3  # of the leading level's arms in a study
 """How many settings a trial moves, one of these at random."""
+SEEDS = 3
+"""Of the leading level's arms in a study of the best trials."""
 
 
 @dataclass(frozen=True)
