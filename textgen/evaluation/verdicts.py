@@ -57,8 +57,8 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     The interval shrinks with the root of the number of documents. It has to leave out 0, by more
     where several contrasts are declared (Bonferroni's factor, the first of Holm's), if the
     difference is what it looks like; or, if that is less than the margin, to come to lie within it:
-    with a probability of 0.8. And of n documents that all agree p is still 2^(1 − n), times the number
-    of contrasts.
+    with a probability of 0.8. And of n documents that all agree p is still 2^(1 − n), times the
+    number of contrasts.
 
     Args:
         difference: that could not be told from 0.
