@@ -133,9 +133,10 @@ def finalists(path: Path, done: dict[str, list[dict[str, Any]]], seconds: float)
     """
     search, found, asked = tomllib.loads(path.read_text(encoding="utf-8")), dict[str, Any](), []
     first, *others = search["architectures"]
-    bests = {name: min(done[name], key=lambda trial: trial["validation"]) for name in arms(path)}
+    all_arms = arms(path)
+    bests = {name: min(done[name], key=lambda trial: trial["validation"]) for name in all_arms}
     leading = min(bests, key=lambda name: bests[name]["validation"]).split()[-1]
-    for name, arm in arms(path).items():
+    for name, arm in all_arms.items():
         seeds = SEEDS if name.split()[-1] == leading else 1
         given = arm.given(bests[name]["settings"])
         found[name.replace(" ", "_")] = {

@@ -47,7 +47,7 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
         ended.append(time.perf_counter())
         return progress
 
-    textgen.training.train = until_trained  # type: ignore[attr-defined]
+    textgen.training.train = until_trained
 
     def measure() -> dict[str, Any]:
         nonlocal seed
