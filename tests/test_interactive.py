@@ -22,7 +22,7 @@ from textgen.evaluation.mixture import Stepper
 from textgen.interactive.expectation import NEXT_WORD, expect
 from textgen.interactive.opening import open_models
 from textgen.interactive.paying import paid
-from textgen.interactive.reader import KEPT
+from textgen.interactive.reader import KEPT, Reader
 from textgen.interactive.terminal import Conversation, converse
 from textgen.interactive.texts import TokenTexts
 from textgen.interactive.writing import _Growing, sampling, write
@@ -161,6 +161,15 @@ def test_a_seed_writes_the_same_text_and_settings_count(readers):
         assert "".join(write(reader, "The", cold, 1)) == "".join(write(reader, "The", cold, 2))
         narrow = sampling({"length": 30, "temperature": 1.5, "top_k": 1})
         assert "".join(write(reader, "The", narrow, 3)) == "".join(write(reader, "The", cold, 1))
+
+
+def test_writing_with_memory_leaves_the_place_it_began_at_as_it_was(readers):
+    settings = sampling({"length": 60, "memory": True})
+    reader, text = readers["char"], "The keeper"
+    first, again = ("".join(write(reader, text, settings, 4)) for _ in range(2))
+    assert first == again
+    fresh = Reader(reader.run, reader.label).read(reader.tokens(text), True)
+    assert reader.read(reader.tokens(text), True).counts._tables == fresh.counts._tables
 
 
 @pytest.mark.parametrize("name", ["word", "subword"])

@@ -393,15 +393,15 @@ def test_the_first_character_comes_soon(address):
     connection.close()
 
 
-def test_a_page_may_be_asked_without_a_port_in_its_name(readers_app):
+def test_a_page_may_be_asked_without_a_port_in_its_name(status_of):
     """As browsers do at port 80."""
-    assert readers_app({"host": "127.0.0.1"}) == 200
-    assert readers_app({"host": "localhost"}) == 200
-    assert readers_app({"host": "elsewhere"}) == 403
+    assert status_of({"host": "127.0.0.1"}) == 200
+    assert status_of({"host": "localhost"}) == 200
+    assert status_of({"host": "elsewhere"}) == 403
 
 
 @pytest.fixture
-def readers_app():
+def status_of():
     """The status of an answer to some headers, without a server."""
     import anyio
 

@@ -57,8 +57,6 @@ def description(reader: Reader) -> dict[str, Any]:
         "name": reader.label,
         "tokens": run.experiment.resolved["tokenizer"]["kind"],
         "vocabulary": run.metrics["vocabulary_size"],
-        "parameters": run.metrics["training"]["parameters"],
         "bits_per_character": bits and bits["total"],
         "memory": run.memory is not None,
-        "corpus": run.metrics["corpus"]["origin"],
     }

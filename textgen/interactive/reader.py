@@ -29,7 +29,7 @@ ROWS = 16
 
 
 class Place(NamedTuple):
-    """What a model knows after some tokens of a document. Nothing in it is ever changed.
+    """What a model knows after some tokens of a document.
 
     Attributes:
         carry: of the objective, a nest of tensors.
@@ -40,6 +40,10 @@ class Place(NamedTuple):
     carry: Any
     counts: MemoryState | None
     chances: np.ndarray
+
+    def owned(self) -> Place:
+        """The same with a memory of its own, to go on from with :meth:`Reader.after`."""
+        return self._replace(counts=self.counts and self.counts.copy())
 
 
 class Reader:
@@ -100,7 +104,7 @@ class Reader:
             TextgenError: characters that the model has never seen.
         """
         tokens = self.tokens(text)
-        if max(map(len, self.table().sorted)) == 1:
+        if self.table().single:
             return tokens, ""
         last = LAST_WORD.search(text)
         ends = self.tokenizer.layout(text).ends
@@ -153,7 +157,7 @@ class Reader:
         if place is None:
             place = self._begin(memory)
         if done < len(given):
-            place = self._on(place, given[done:])
+            place = self._on(place.owned(), given[done:])
         if not keep:
             return place
         with self._lock:
@@ -163,28 +167,23 @@ class Reader:
         return place
 
     def _begin(self, memory: bool) -> Place:
-        carry = self._objective.begin(self.run.network, 1)
         counts = MemoryState(self.run.memory) if memory and self.run.memory else None
-        return self._look(carry, counts)
-
-    def _look(self, carry: Any, counts: MemoryState | None) -> Place:
-        logits, carry = self._step(carry)
-        chances = softmax(logits.numpy()[0])
-        return Place(carry, counts, chances if counts is None else counts.mixed(chances))
+        logits, carry = self._step(self._objective.begin(self.run.network, 1))
+        return _place(logits, carry, counts)
 
     def _on(self, place: Place, tokens: Sequence[int]) -> Place:
-        carry, counts = place.carry, place.counts and place.counts.copy()
+        carry, counts, _ = place
         logits: Any = None
         for token in tokens:
             if counts is not None:
                 counts.add(token)
             carry = self._objective.append(carry, np.array([token], dtype=np.int32))
             logits, carry = self._step(carry)
-        chances = softmax(logits.numpy()[0])
-        return Place(carry, counts, chances if counts is None else counts.mixed(chances))
+        return _place(logits, carry, counts)
 
     def after(self, place: Place, token: int) -> Place:
-        """The place one token on."""
+        """The place one token on; it takes the memory of ``place`` with it, which has to be one
+        that is :meth:`Place.owned`."""
         return self._on(place, (token,))
 
     def branch(
@@ -222,3 +221,8 @@ class Reader:
         for pair in itertools.permutations(self.table().modifiers, 2):
             self.table(pair[:1])
             self.table(pair)
+
+
+def _place(logits: Any, carry: Any, counts: MemoryState | None) -> Place:
+    chances = softmax(logits.numpy()[0])
+    return Place(carry, counts, chances if counts is None else counts.mixed(chances))

@@ -35,10 +35,6 @@ LARGEST = 200_000
 TOGETHER = 8
 """Pieces of a text that a model writes before others have their turn."""
 FIELDS = {"models", "text", "settings", "seed"}
-MISSING = TextgenError(
-    "textgen play", found="no Starlette or uvicorn", expected="both, for a page",
-    hint='pip install "textgen-compare[play]", or play in the terminal: --terminal',
-)  # fmt: skip
 
 
 def application(readers: Sequence[Reader], token: str, threads: int) -> Starlette:
@@ -222,7 +218,13 @@ def listen(port: int = 0) -> socket.socket:
     Raises:
         TextgenError: Starlette or uvicorn is missing, or the port is taken.
     """
-    check_server()
+    from importlib.util import find_spec
+
+    if not find_spec("starlette") or not find_spec("uvicorn"):
+        raise TextgenError(
+            "textgen play", found="no Starlette or uvicorn", expected="both, for a page",
+            hint='pip install "textgen-compare[play]", or play in the terminal: --terminal',
+        )  # fmt: skip
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -260,13 +262,3 @@ def serve(
             server_header=False,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listening])
-
-
-def check_server() -> None:
-    """Raises:
-    TextgenError: what serves a page is not installed.
-    """
-    from importlib.util import find_spec
-
-    if not find_spec("starlette") or not find_spec("uvicorn"):
-        raise MISSING

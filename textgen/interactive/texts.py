@@ -23,6 +23,7 @@ class TokenTexts:
         texts: (V,) the text that each token stands for wherever it stands, ``""`` for a modifier of
             the token after it, None where the text cannot be told from the token.
         sorted, tokens: known texts in order, and their tokens.
+        single: whether each is of one character.
         modifiers: the tokens whose text is ``""``.
         open: the tokens whose text is None, but for those that are never written.
         starts, numbers: the characters that known texts begin with, and for every token the place
@@ -43,6 +44,7 @@ class TokenTexts:
             self.texts.append(text)
         pairs = sorted((text, token) for token, text in enumerate(self.texts) if text)
         self.sorted, self.tokens = [text for text, _ in pairs], [token for _, token in pairs]
+        self.single = max(map(len, self.sorted)) == 1
         self.modifiers = [token for token, text in enumerate(self.texts) if text == ""]
         self.open = [token for token, text in enumerate(self.texts) if text is None]
         self.starts = sorted({text[0] for text in self.sorted})

@@ -59,7 +59,7 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
     random, memory = np.random.default_rng(seed), settings.memory
     tokens, begun = _begun(reader, prompt, settings, random)
     grown = _Growing(reader, prompt + begun, settings, seed)
-    place, left = reader.read(tokens, memory), settings.length
+    place, left = reader.read(tokens, memory).owned(), settings.length
     if begun:
         yield begun[:left]
         left -= len(begun)
@@ -128,10 +128,9 @@ class _Growing:
             np.array(self._pending), before=before if self.settings.memory else before[-TAIL:],
             fill=self.settings.fill, seed=seed, memory=self.settings.memory,
         ).text  # fmt: skip
-        if self._strip and text:
-            text, cut = text.removeprefix(" "), text.startswith(" ")
-        else:
-            cut = False
+        begun = bool(text)
+        if self._strip:
+            text = text.removeprefix(" ")
         if text.endswith("\ufffd"):  # some bytes of a character are missing
             return ""
         gained, self._shown = text[self._shown :], max(self._shown, len(text))
@@ -139,5 +138,5 @@ class _Growing:
             self._settled += text
             self._pending.clear()
             self._shown, self._parts = 0, self._parts + 1
-            self._strip = self._strip and not (cut or text)
+            self._strip &= not begun
         return gained
