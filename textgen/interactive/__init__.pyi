@@ -1,4 +1,6 @@
 from .aligned import ALIGNED as ALIGNED
+from .portable import SCRIPTS as SCRIPTS
+from .portable import portable as portable
 from .opening import open_models as open_models
 from .server import listen as listen
 from .server import serve as serve

@@ -1,6 +1,8 @@
 from .backbones.base import BackboneConfig as BackboneConfig
 from .backbones.ensemble import MeanOutput as MeanOutput
+from .backbones.gru import GRU as GRU
 from .backbones.lstm import LSTM as LSTM
+from .backbones.mingru import MinGRU as MinGRU
 from .backbones.recurrent import Recurrent as Recurrent
 from .backbones.stacked import Adaptive as Adaptive
 from .batches import Windows as Windows
@@ -9,6 +11,7 @@ from .networks import restarted as restarted
 from .networks import set_embedding as set_embedding
 from .networks import set_output_bias as set_output_bias
 from .objectives.base import Objective as Objective
+from .objectives.stepwise import NextToken as NextToken
 from .output import cross_entropy as cross_entropy
 from .sampler import FREE as FREE
 from .sampler import Sampler as Sampler

@@ -106,6 +106,14 @@ class Tokenizer(ABC):
     def state(self) -> dict[str, Any]:
         """Everything ``load`` needs, as JSON data."""
 
+    def portable(self) -> dict[str, Any]:
+        """What ``textgen/interactive/tokenizers.js`` needs to do the same, as JSON data.
+
+        Raises:
+            ValueError: it cannot; says why.
+        """
+        raise ValueError(f"{type(self).__name__}, which only Python has")
+
 
 class TokenizerConfig(Protocol):
     """The settings of a tokenizer: fitting and loading give the fitted one."""

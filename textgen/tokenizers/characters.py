@@ -103,3 +103,6 @@ class CharacterTokenizer(Tokenizer):
 
     def state(self) -> dict[str, Any]:
         return {"characters": list(self.alphabet)}
+
+    def portable(self) -> dict[str, Any]:
+        return {"kind": "characters", **self.state()}

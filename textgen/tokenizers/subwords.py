@@ -203,6 +203,18 @@ class SubwordTokenizer(Tokenizer):
     def state(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "extra_data": list(self.extra_data)}
 
+    def portable(self) -> dict[str, Any]:
+        model = json.loads(self.tokenizer)["model"]
+        if self.file or model["type"] != "BPE":
+            raise ValueError(f"subwords from {self.file}" if self.file else "Unigram subwords")
+        vocabulary = sorted(model["vocab"], key=model["vocab"].__getitem__)
+        return {
+            "kind": "subwords",
+            "alphabet": list(self.alphabet),
+            "vocabulary": vocabulary,
+            "merges": model["merges"],
+        }
+
 
 def _split(text: str, known: frozenset[str]) -> list[str]:
     """Known text and single unknown characters alternately, known text (or "") at both ends."""

@@ -14,6 +14,8 @@ character is a piece, but for Katakana; see :mod:`textgen.tokenizers.words.segme
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import regex
@@ -88,3 +90,24 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
 def only_letters(word: str) -> bool:
     """Whether a word consists of letters and their combining marks."""
     return _letters.fullmatch(word) is not None
+
+
+@cache
+def word_break_ranges() -> dict[str, list[int]]:
+    """The classes of characters that :data:`PIECE` tells apart: for each the first code point of
+    every range, and the one behind its last."""
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    breaks = (
+        "ALetter CR LF Newline Double_Quote Single_Quote Extend ExtendNumLet Format Hebrew_Letter "
+        "Katakana MidLetter MidNum MidNumLet Numeric Regional_Indicator WSegSpace ZWJ"
+    ).split()
+    classes = {name: rf"\p{{WB={name}}}" for name in breaks} | {
+        "SpacingMark": r"\p{GCB=SpacingMark}",
+        "Pictographic": r"\p{Extended_Pictographic}",
+        "word": r"\w",
+        "space": r"\s",
+    }
+    return {
+        name: [end for found in regex.finditer(f"{one}+", everything) for end in found.span()]
+        for name, one in classes.items()
+    }

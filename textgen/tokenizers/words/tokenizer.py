@@ -13,7 +13,7 @@ import numpy as np
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import EncodedDocument, Layout, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import ScoredWriter, Writer
-from textgen.tokenizers.words.pieces import pretokenize
+from textgen.tokenizers.words.pieces import pretokenize, word_break_ranges
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FittedPolicy,
@@ -190,6 +190,20 @@ class WordTokenizer(Tokenizer):
             "characters_per_token": self.average,
             "rare_words": self.policy.state(),
             "language": self.language,
+        }
+
+    def portable(self) -> dict[str, Any]:
+        if self.segmenter is not None:
+            raise ValueError(f"words cut by {type(self.segmenter).__name__}")
+        return {
+            "kind": "words",
+            "words": self.vocabulary.words,
+            "factored": self.vocabulary.factored,
+            "characters": self.vocabulary.characters,
+            "own": self.policy.names,
+            "unwritable": self.unwritable,
+            "ranges": word_break_ranges(),
+            **self.policy.portable(),
         }
 
 

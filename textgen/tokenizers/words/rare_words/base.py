@@ -202,6 +202,15 @@ class FittedPolicy(ABC):
     def state(self) -> dict[str, Any]:
         """Everything ``load`` needs, as JSON data."""
 
+    def portable(self) -> dict[str, Any]:
+        """What ``textgen/interactive/tokenizers.js`` needs: ``speller``, the settings of a spelling
+        model or None, and ``only``, the class of all rare words, None where several are told apart.
+
+        Raises:
+            ValueError: it cannot do the same; says why.
+        """
+        raise ValueError(f"{type(self).__name__} rare words, which only Python has")
+
 
 class RareWordPolicy(Protocol):
     """The settings of a policy: fitting and loading give the fitted one."""

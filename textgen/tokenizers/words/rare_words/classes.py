@@ -179,5 +179,13 @@ class FittedClasses(FittedPolicy):
     def state(self) -> dict[str, Any]:
         return {"learnt": self.policy.learnt, "speller": self.speller.state()}
 
+    def portable(self) -> dict[str, Any]:
+        kept = ("examples", "pooled", "order", "weights")
+        speller = {key: value for key, value in self.speller.state().items() if key in kept}
+        return {
+            "speller": {"alphabet": self.speller.alphabet, **speller},
+            "only": self.classes[0] if len(self.classes) == 1 else None,
+        }
+
     def _name(self, token: int) -> str:
         return self.classes[token - FIRST_OWN]

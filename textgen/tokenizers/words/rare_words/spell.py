@@ -88,3 +88,6 @@ class Spelled(FittedPolicy):
 
     def state(self) -> dict[str, Any]:
         return {}
+
+    def portable(self) -> dict[str, Any]:
+        return {"speller": None, "only": None}
