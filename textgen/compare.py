@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.report import WORDS, compare
+from textgen.report import PRECISIONS, WORDS, compare
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="accept runs on different texts or splits, and flag them",
     )
+    parser.add_argument(
+        "--embed",
+        nargs="*",
+        metavar="ARM",
+        help="behind the runs: have the page hold the models of these arms, or of all, to be asked",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of the weights in the page: smaller files, or closer to the run's own figures",
+    )
     parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     given = parser.parse_args(arguments)
     line = sys.argv[1:] if arguments is None else arguments
@@ -50,6 +62,8 @@ def _command(given: argparse.Namespace) -> None:
         words=given.word or WORDS,
         cross=not given.no_cross,
         different_texts=given.different_texts,
+        embed=given.embed,
+        precision=given.precision,
         reports_folder=given.reports,
         quiet=given.quiet,
     )

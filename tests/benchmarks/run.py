@@ -78,12 +78,13 @@ PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "tokenising": tokenising,
     "startup": module("startup", "runs"),
     "playing": module("playing", "runs"),
+    "page_models": module("page_models", "runs"),
     "report": module("report", "runs"),
     "arithmetic_coding": module("arithmetic_coding", "runs"),
 }
 OWN_FILE = ("memory", "tokenising")
 """Parts whose scripts write their JSON themselves; ours lies beside it, as NAME.rows.json."""
-NEED_RUNS = ("startup", "playing", "report", "arithmetic_coding")
+NEED_RUNS = ("startup", "playing", "page_models", "report", "arithmetic_coding")
 
 
 def _script(name: str, *arguments: str) -> dict[str, Any]:

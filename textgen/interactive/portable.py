@@ -25,11 +25,10 @@ SCRIPTS = tuple(
     for name in ("network", "spelling", "tokenizers", "portable")
 )
 """What reads and runs it, in order."""
-PRECISIONS = ("int8", "float16", "float32")
 STEP, TABLE_STEP = 0.15, 0.3
-"""Width of the steps to which ``"int8"`` rounds, in standard deviations of a matrix's weights, and of
-those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so wide that
-the numbers compress to two thirds (``tests/benchmarks/portable.py``)."""
+"""Width of the steps to which ``"int8"`` rounds, in standard deviations of a matrix's weights, and
+of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so wide
+that the numbers compress to two thirds (``tests/benchmarks/page_models.py``)."""
 CELLS = {LSTM: "lstm", GRU: "gru", MinGRU: "mingru"}
 
 
@@ -38,7 +37,7 @@ def portable(run: Run, precision: str = "int8") -> str:
 
     Args:
         run: a finished run.
-        precision: of matrices, one of :data:`PRECISIONS`; vectors keep float32.
+        precision: of matrices, ``"int8"``, ``"float16"`` or ``"float32"``; vectors keep float32.
 
     Raises:
         TextgenError: a network, objective or tokenizer that has no counterpart in JavaScript.
@@ -49,8 +48,8 @@ def portable(run: Run, precision: str = "int8") -> str:
         raise TextgenError(
             f"{run.folder}: a model for the page",
             found=str(error),
-            expected="next-token networks of LSTM, GRU or minGRU layers; characters, subwords learnt "
-            "by byte-pair encoding, or words",
+            expected="next-token networks of LSTM, GRU or minGRU layers; characters, subwords "
+            "learnt by byte-pair encoding, or words",
             hint="leave this run out of --embed",
         ) from None
     tensors, parts = list[dict[str, Any]](), list[bytes]()

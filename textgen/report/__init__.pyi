@@ -1,3 +1,4 @@
+from .comparison import PRECISIONS as PRECISIONS
 from .comparison import WORDS as WORDS
 from .comparison import compare as compare
 from .result import Comparison as Comparison

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORDS = ("pandemonium",)
 """The article asks whether its network would ever write this word."""
+PRECISIONS = ("int8", "float16", "float32")
+"""Of the weights of models in the page."""
 
 
 def compare(
@@ -33,6 +35,8 @@ def compare(
     words: Sequence[str] = WORDS,
     cross: bool = True,
     different_texts: bool = False,
+    embed: Sequence[str] | None = None,
+    precision: str = PRECISIONS[0],
     reports_folder: str | Path = "reports",
     quiet: bool = False,
 ) -> Comparison:
@@ -48,14 +52,18 @@ def compare(
         words: whose bits in context are shown.
         cross: let the models score each other's samples, which loads every network once.
         different_texts: accept runs on different texts or splits, and flag them.
+        embed: arms whose models the page takes along, to be asked in it; empty for all, None for
+            none.
+        precision: of their weights, one of :data:`PRECISIONS`.
         reports_folder: where reports lie.
         quiet: print only warnings.
 
     Raises:
-        TextgenError: no run can be read, the texts differ, or a text is not available.
+        TextgenError: no run can be read, the texts differ, a text is not available, or there is no
+            such arm to embed.
     """
     from textgen.evaluation import compute_references
-    from textgen.report import data, writing
+    from textgen.report import asking, data, writing
     from textgen.report.generated import cross_scores
     from textgen.runs import Screen
 
@@ -63,6 +71,8 @@ def compare(
     found, loaded, left_out = _read(runs, screen)
     arms, same, warnings = _grouped(found, loaded, different_texts)
     names = [arm.name for arm in arms]
+    if embed is not None:
+        asking.check_names(embed, arms)
     first = str(found[0].folder / "experiment.toml")
     content = data.ReportInput(
         name=name or _joined(names),
@@ -72,7 +82,7 @@ def compare(
         references=compute_references(loaded, screen.say, first),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
         declared=bool(contrasts),
-        command=command or _command_line(runs, name),
+        command=command or _command_line(runs, name, embed),
         words=words,
         plan=plan or {},
         cross=cross_scores(same, loaded.test, screen.say) if cross else {},
@@ -80,7 +90,10 @@ def compare(
         warnings=warnings,
     )
     folder = Path(reports_folder) / content.name
-    _show(screen, folder, writing.write_report(folder, content))
+    models = None if embed is None else asking.embedded(same, embed, precision)
+    for arm, why in (models or {"left_out": {}})["left_out"].items():
+        screen.warn(f"{arm}: not in the page: {why}")
+    _show(screen, folder, writing.write_report(folder, content, models))
     return Comparison(folder)
 
 
@@ -152,9 +165,10 @@ def _against_first(names: Sequence[str]) -> list[Contrast]:
     return [Contrast(other, names[0], f"Is {other} better than {names[0]}?") for other in names[1:]]
 
 
-def _command_line(runs: Sequence[str | Path | Run], name: str) -> str:
+def _command_line(runs: Sequence[str | Path | Run], name: str, embed: Sequence[str] | None) -> str:
     parts = ["python", "-m", "textgen.compare", *(os.fspath(run) for run in runs)]
-    return shlex.join([*parts, *(["--name", name] if name else [])])
+    parts += ["--name", name] if name else []
+    return shlex.join([*parts, *([] if embed is None else ["--embed", *embed])])
 
 
 def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from textgen.evaluation import format_number
-from textgen.interactive import ALIGNED
+from textgen.interactive import ALIGNED, SCRIPTS
 from textgen.report import figures, sentences, tables, text_tables
 from textgen.report.cells import (
     arm_heads,
@@ -34,19 +34,23 @@ VERDICTS = {"better": "better", "worse": "worse", "equal": "equal"}
 """Verdict → class; anything else is open."""
 
 
-def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
+def page(
+    report: dict[str, Any], texts: dict[str, Any], models: dict[str, Any] | None = None
+) -> str:
     """The page of a report.
 
     Args:
         report: the content of ``report.json``.
         texts: the content of ``texts.json``.
+        models: those that can be asked in the page, as :func:`textgen.report.asking.embedded` gives
+            them; None for none.
 
     Returns:
         HTML that can be written as UTF-8 whatever the texts hold.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    report, texts = cleaned(report), cleaned(texts)
+    report, texts, models = cleaned(report), cleaned(texts), cleaned(models)
     charged = {row["name"] for row in report["arms"] if row["test"]}
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -87,6 +91,8 @@ def page(report: dict[str, Any], texts: dict[str, Any]) -> str:
         heat=legend(),
         data={key: texts[key] for key in ("passages", "sweep")},
         aligned=Markup(ALIGNED.read_text(encoding="utf-8")),
+        models=models,
+        portable=Markup("\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)),
     )
 
 

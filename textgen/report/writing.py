@@ -18,8 +18,15 @@ SHOWN = 20
 """Occurrences of a word that are shown; its mean cost is over all."""
 
 
-def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
+def write_report(
+    folder: Path, comparison: ReportInput, models: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Write ``report.json``, ``texts.json``, ``index.html`` and ``report.md``.
+
+    Args:
+        folder: where.
+        comparison: what is reported.
+        models: those that the page takes along, see :func:`textgen.report.page.page`.
 
     Returns:
         The content of ``report.json``.
@@ -53,7 +60,7 @@ def write_report(folder: Path, comparison: ReportInput) -> dict[str, Any]:
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)
     write_file(folder / "report.md", markdown(report, texts))
-    write_file(folder / "index.html", page(report, texts))
+    write_file(folder / "index.html", page(report, texts, models))
     return report
 
 

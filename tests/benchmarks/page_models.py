@@ -1,0 +1,81 @@
+"""Models inside a report's page: its size, how soon they answer, how far rounding moves bits.
+
+    python tests/benchmarks/page_models.py [RUN …]
+
+Needs Chromium. The text is the first 2,000 characters of the held-out passages in the report.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from small_runs import small_runs
+from timing import Target, row, show
+
+import textgen
+
+sys.path.append(str(Path(__file__).parents[1]))
+from chromium import headless
+
+SMALL, SOON = Target(at_most=9.0), Target(at_most=3.0)
+CLOSE = {"int8": Target(at_most=0.5), "float16": Target(at_most=0.05)}
+CHARACTERS = 2000
+ANSWERED = "return document.querySelectorAll('#ask-next ol').length"
+SCORE = """const [name, text, end] = arguments
+    const packed = Object.fromEntries(JSON.parse(document.getElementById("models").textContent))
+    portable.from(name, packed[name]).then(model => model.score(text)).then(end)"""
+
+
+def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        return [
+            each
+            for precision in CLOSE
+            for each in _measured(repeats, folders, precision, Path(scratch) / precision)
+        ]
+
+
+def _measured(
+    repeats: int, folders: Sequence[str | Path], precision: str, scratch: Path
+) -> list[dict[str, Any]]:
+    command = [
+        sys.executable, "-m", "textgen.compare", *map(str, folders), "--name", "page", "--quiet",
+        "--no-cross", "--reports", str(scratch), "--precision", precision, "--embed",
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    page, clock = scratch / "page" / "index.html", "the clock"
+    shown = json.loads((page.parent / "texts.json").read_text(encoding="utf-8"))["passages"]
+    text, seconds = "".join(each["text"] for each in shown)[:CHARACTERS], list[float]()
+    with headless(scratch, "about:blank") as browser:
+        browser.set_script_timeout(120)
+        for _ in range(repeats):
+            began = time.perf_counter()
+            browser.get(page.as_uri())
+            while browser.execute_script(ANSWERED) < len(folders):
+                time.sleep(0.02)
+            seconds.append(time.perf_counter() - began)
+        runs = [textgen.load_run(folder) for folder in folders]
+        names = [run.experiment.name for run in runs]
+        found = {name: browser.execute_async_script(SCORE, name, text) for name in names}
+    what = f"{len(folders)} models in a page, {precision}"
+    size = page.stat().st_size / 1e6
+    rows = [row(f"MB of {what}", clock, [size], SMALL if precision == "int8" else None, unit="MB")]
+    rows.append(row(f"until all answer: {what}", clock, seconds, SOON, unit="s"))
+    for run in runs:
+        name, expected = run.experiment.name, run.score(text)["total"]
+        off = 100 * abs(found[name]["total"] / expected - 1)
+        label = f"`{name}`, bits of {len(text):,} characters in {precision}, in %"
+        rows.append(row(label, "the run's own", [off], CLOSE[precision], unit="%"))
+    return rows
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        show(measure(5, sys.argv[1:] or small_runs(Path(made))))
