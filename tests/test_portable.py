@@ -25,8 +25,8 @@ CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ALIGNED, *SCRIPTS
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."
 ODD = (
     "a b\tc\n\r\n\u2028 . ,;:'\"’`-_—… A É ß ǆ Ǆ İ ı 1 ٣ ª א ב ״ ׳ ア ー ァ あ 漢 ไ เ กำ ຳ े ा क "
-    "\u0301 \u00ad \u200d \u200b \u2060 \u202f \u203f 👍 🏽 👨 🇩 🇪 ☺ \ufe0f \u3000 \u00a0 \x85 \x0b "
-    "\x00 \u0600 ·  · ٫ ٬"
+    "\u0301 \u00ad \u200d \u200b \u2060 \u202f \u203f 👍 🏽 👨 🇩 🇪 ☺ \ufe0f \u3000 \u00a0 \x85 "
+    "\x0b \x00 \u0600 ·  · ٫ ٬"
 ).split(" ")
 """Characters that Unicode's rules for the boundaries of words tell apart."""
 

@@ -52,15 +52,13 @@ def compare(
         words: whose bits in context are shown.
         cross: let the models score each other's samples, which loads every network once.
         different_texts: accept runs on different texts or splits, and flag them.
-        embed: arms whose models the page takes along, to be asked in it; empty for all, None for
-            none.
+        embed: arms whose models the page holds, to be asked there; empty for all, None for none.
         precision: of their weights, one of :data:`PRECISIONS`.
         reports_folder: where reports lie.
         quiet: print only warnings.
 
     Raises:
-        TextgenError: no run can be read, the texts differ, a text is not available, or there is no
-            such arm to embed.
+        TextgenError: no run can be read, texts differ or are not available, no such arm to embed.
     """
     from textgen.evaluation import compute_references
     from textgen.report import asking, data, writing
@@ -71,28 +69,17 @@ def compare(
     found, loaded, left_out = _read(runs, screen)
     arms, same, warnings = _grouped(found, loaded, different_texts)
     names = [arm.name for arm in arms]
-    if embed is not None:
-        asking.check_names(embed, arms)
+    models = None if embed is None else asking.embedded(same, embed, precision, screen.warn)
     first = str(found[0].folder / "experiment.toml")
     content = data.ReportInput(
-        name=name or _joined(names),
-        title=title or _listed(names),
-        arms=arms,
-        loaded=loaded,
+        name=name or _joined(names), title=title or _listed(names), arms=arms, loaded=loaded,
         references=compute_references(loaded, screen.say, first),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
-        declared=bool(contrasts),
-        command=command or _command_line(runs, name, embed),
-        words=words,
-        plan=plan or {},
+        declared=bool(contrasts), command=command or _command_line(runs, name, embed),
+        words=words, plan=plan or {}, left_out=left_out, warnings=warnings,
         cross=cross_scores(same, loaded.test, screen.say) if cross else {},
-        left_out=left_out,
-        warnings=warnings,
-    )
+    )  # fmt: skip
     folder = Path(reports_folder) / content.name
-    models = None if embed is None else asking.embedded(same, embed, precision)
-    for arm, why in (models or {"left_out": {}})["left_out"].items():
-        screen.warn(f"{arm}: not in the page: {why}")
     _show(screen, folder, writing.write_report(folder, content, models))
     return Comparison(folder)
 

@@ -207,13 +207,10 @@ class SubwordTokenizer(Tokenizer):
         model = json.loads(self.tokenizer)["model"]
         if self.file or model["type"] != "BPE":
             raise ValueError(f"subwords from {self.file}" if self.file else "Unigram subwords")
-        vocabulary = sorted(model["vocab"], key=model["vocab"].__getitem__)
         return {
-            "kind": "subwords",
-            "alphabet": list(self.alphabet),
-            "vocabulary": vocabulary,
-            "merges": model["merges"],
-        }
+            "kind": "subwords", "alphabet": list(self.alphabet), "merges": model["merges"],
+            "vocabulary": sorted(model["vocab"], key=model["vocab"].__getitem__),
+        }  # fmt: skip
 
 
 def _split(text: str, known: frozenset[str]) -> list[str]:
