@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -16,20 +15,15 @@ from textgen.core import (
     TextgenError,
     check_different,
     load_study,
-    write_file,
 )
 from textgen.runs import stored_experiment, take_folder, text_of
+from textgen.studies.failures import failed, write_logs
 from textgen.studies.progress import FAILED, StudyProgress, result_of
 from textgen.studies.workers import Job, locally
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.report import Comparison
     from textgen.studies.planning import ArmPlan
-
-LAST_LINES = 4
-"""How much of a failed run's output is repeated at the end."""
-SHOWN = 4
-"""How many failed runs are shown at the end; all of them have log files."""
 
 
 def study(
@@ -74,12 +68,12 @@ def study(
         jobs = _jobs(experiments, folder, overwrite, progress)
         with progress:
             failures |= _run(jobs, made, folder, progress, workers, address)
-        _write_logs(folder, failures, [*made.arms, *(e.name for e in experiments)])
+        write_logs(folder, failures, [*made.arms, *(e.name for e in experiments)])
         finished = {arm: _finished_runs(made, arm, folder, failures) for arm in plans}
         progress.results(finished)
         report = _report(made, plans, finished, Path(reports_folder), quiet)
     if failures:
-        raise _failed(folder, failures, report)
+        raise failed(folder, failures, report)
     assert report is not None  # no failure, hence runs
     return report
 
@@ -229,34 +223,6 @@ def _run(
 def _finished_runs(made: Study, arm: str, folder: Path, failures: Mapping[str, str]) -> list[Path]:
     names = [f"{arm}-{seed}" for seed in made.arms[arm].numbers]
     return [folder / n for n in names if n not in failures and _finished(folder / n)]
-
-
-def _log(folder: Path, name: str) -> Path:
-    return folder / "failed" / f"{name}.txt"
-
-
-def _write_logs(folder: Path, failures: Mapping[str, str], names: Sequence[str]) -> None:
-    """Write the logs of this time's failures; older logs of these arms and runs are deleted."""
-    for name in names:
-        _log(folder, name).unlink(missing_ok=True)
-    for name, log in failures.items():
-        write_file(_log(folder, name), log)
-
-
-def _failed(folder: Path, failures: Mapping[str, str], report: Comparison | None) -> TextgenError:
-    found = [f"{len(failures)} failed"]
-    for name, log in list(failures.items())[:SHOWN]:
-        found += [f"{name}, whole log in {_log(folder, name)}:"]
-        found += [f"  {line}" for line in log.strip().splitlines()[-LAST_LINES:]]
-    if len(failures) > SHOWN:
-        found.append(f"… and {len(failures) - SHOWN} more: {', '.join(list(failures)[SHOWN:])}")
-    return TextgenError(
-        str(folder),
-        found="\n            ".join(found),
-        expected="every run to finish"
-        + (f"; the report of the others: {os.fspath(report)}" if report else ""),
-        hint="correct the cause and repeat the command: finished runs are kept",
-    )
 
 
 def _report(
