@@ -210,6 +210,44 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
         planning.plan_study(made, tmp_path)
 
 
+def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
+    tmp_path, corpus_folder, monkeypatch
+):
+    """A network that would not fit, sizes left to a machine that has no time for any, and a budget
+    that the preparation alone takes; the others' plans are kept."""
+    arms = {"lost": '"backbone.units=[900000]"', "auto": '"backbone.units=auto"', "slow": ""}
+    text = "[budget]\nseconds = 1e-4\n" + CHAR
+    for arm, settings in arms.items():
+        text += f'[arms.{arm}]\nexperiment = "word.toml"\nseeds = 1\nset = [{settings}]\n'
+    inner, asked = planning._plan_arm, []
+    known = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, None, planning.processor(), "")
+
+    def plan_arm(made, arm):
+        asked.append(arm)
+        return known if arm == "char" else inner(made, arm)
+
+    monkeypatch.setattr(planning, "_plan_arm", plan_arm)
+    monkeypatch.setattr(calibration, "SECONDS", 0.1)
+    monkeypatch.setattr(study, "locally", lambda *_: pytest.fail("a run was started"))
+    path = write(tmp_path, corpus_folder, text)
+    with pytest.raises(TextgenError) as caught:
+        study.study(path, runs_folder=tmp_path / "runs", quiet=True)
+    message = str(caught.value)
+    assert f"{path}: arms\n" in message
+    assert "3 of 4 arms cannot be planned; no run was started" in message
+    for arm, parts in {
+        "lost": ["GB to train"],
+        "auto": ["budget.seconds", "the preparation alone took", "give more, e.g. seconds="],
+        "slow": ["budget.seconds", "the preparation alone takes", "give more, e.g. seconds = "],
+    }.items():
+        told = message[message.index(f"{arm}, whole log in") :].split("whole log in")[1]
+        assert all(part in told for part in parts), told
+    assert asked == ["char", *arms]
+    folder = tmp_path / "runs" / "trial"
+    assert list(planning.read(folder / "plan.json")) == ["char"]
+    assert {file.stem for file in (folder / "failed").iterdir()} == {*arms}
+
+
 def test_arms_on_other_text_or_another_split_are_refused_before_any_run(tmp_path, corpus_folder):
     for setting in ("split.seed=5", 'corpus.keep="article"', 'corpus.drop="x"'):
         text = BUDGET + CHAR + TWIN.replace("sampling.length=61", setting.replace('"', "'"))

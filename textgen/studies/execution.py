@@ -17,7 +17,7 @@ from textgen.core import (
     load_study,
 )
 from textgen.runs import stored_experiment, take_folder, text_of
-from textgen.studies.failures import failed, write_logs
+from textgen.studies.failures import failed, not_planned, write_logs
 from textgen.studies.progress import FAILED, StudyProgress, result_of
 from textgen.studies.workers import Job, locally
 
@@ -52,8 +52,9 @@ def study(
         same results.
 
     Raises:
-        TextgenError: anything wrong with the files or the folder; or, after everything else is
-            done and the report is written, that some runs have failed.
+        TextgenError: anything wrong with the files or the folder; arms that cannot be planned, all
+            of them at once and before any run; or, after everything else is done and the report is
+            written, that some runs have failed.
     """
     from textgen.studies.planning import plan_study
 
@@ -63,12 +64,15 @@ def study(
     progress = StudyProgress(made, workers, quiet)
     with _only_process_in(folder):
         progress.corpus([made.experiment(arm) for arm in made.arms])
-        plans, failures = plan_study(made, folder, overwrite=overwrite, report=progress.planned)
+        plans, unplanned = plan_study(made, folder, overwrite=overwrite, report=progress.planned)
+        write_logs(folder, unplanned, list(made.arms))
+        if unplanned:
+            raise not_planned(made, folder, unplanned)
         experiments = _experiments(made, plans)
         jobs = _jobs(experiments, folder, overwrite, progress)
         with progress:
-            failures |= _run(jobs, made, folder, progress, workers, address)
-        write_logs(folder, failures, [*made.arms, *(e.name for e in experiments)])
+            failures = _run(jobs, made, folder, progress, workers, address)
+        write_logs(folder, failures, [e.name for e in experiments])
         finished = {arm: _finished_runs(made, arm, folder, failures) for arm in plans}
         progress.results(finished)
         report = _report(made, plans, finished, Path(reports_folder), quiet)

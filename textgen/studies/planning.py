@@ -214,8 +214,8 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
             seconds=calibration.SECONDS if budget.seconds is not None else 0.0,
             parameters=budget.parameters,
         )
-    if isinstance(found, str):
-        return found
+    if isinstance(found, str):  # of one experiment, whose budget is the study's
+        return found.replace("--set training.", "").replace("training.seconds", "budget.seconds")
     count = budget.updates
     if budget.seconds is not None:
         try:
