@@ -218,6 +218,21 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     changes = build(CorpusOptions, options, f"{where}: corpus")
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
     check_one_budget(made["training"], BUDGETS, f"{where}: training")
+    _check_together(made, resolved, automatic, where)
+    if made["training"].seconds is not None and made["training"].strategy == "one":
+        for table, name in automatic.items():
+            resolved[table][name] = "auto"
+    return Experiment(
+        **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
+    )
+
+
+def _check_together(
+    made: Mapping[str, Any], resolved: Mapping[str, Any], automatic: Mapping[str, str], where: str
+) -> None:
+    """Raises:
+    TextgenError: settings of several tables that do not go together.
+    """
     if made["sampling"].memory and not made["memory"].orders:
         raise TextgenError(
             f"{where}: sampling.memory",
@@ -231,12 +246,15 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             found='"auto" with another backbone than an LSTM',
             expected='numbers, or backbone.kind = "lstm": the law was fitted to that',
         )
-    if made["training"].seconds is not None and made["training"].strategy == "one":
-        for table, name in automatic.items():
-            resolved[table][name] = "auto"
-    return Experiment(
-        **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
-    )
+    kernel, known = made["training"].kernel, getattr(made["backbone"], "kernels", ())
+    if known and kernel not in ("auto", *known):
+        raise TextgenError(
+            f"{where}: training.kernel",
+            found=f"{kernel!r}, which a backbone of kind {resolved['backbone']['kind']!r} does not "
+            "have",
+            expected=f'"auto" or {" or ".join(known)}',
+            hint="leave the setting out: the fastest is chosen",
+        )
 
 
 def _automatic(tables: Mapping[str, Any]) -> dict[str, str]:

@@ -65,7 +65,6 @@ def choose_kernel(
     """
     first, *others = network.kernels
     if settings.kernel != "auto":
-        _check_known(settings.kernel, network)
         return Kernel(settings.kernel, {})
     length = settings.seconds or 0
     short = length < LONG_SECONDS and (settings.updates or 0) < LONG_UPDATES
@@ -83,15 +82,6 @@ def choose_kernel(
         with contextlib.suppress(TextgenError):  # they are found again next time
             write_file(path, json.dumps(tried, indent=2))
     return Kernel(min(tried, key=lambda name: tried[name]), tried)
-
-
-def _check_known(kernel: str, network: Any) -> None:
-    if kernel not in network.kernels:
-        raise TextgenError(
-            "training.kernel",
-            found=f"{kernel!r}, which this backbone does not have",
-            expected=f'"auto" or {" or ".join(network.kernels)}',
-        )
 
 
 def candidates(kernels: Sequence[str]) -> list[str]:
