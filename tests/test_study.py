@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -18,9 +19,10 @@ from textgen import cli, report
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
-from textgen.runs import LOCK, write_experiment
+from textgen.runs import LOCK, Resumed, write_experiment
 from textgen.studies import calibration, planning, workers
 from textgen.studies import execution as study
+from textgen.studies.estimate import Estimate, duration
 from textgen.studies.progress import StudyProgress
 from textgen.training import loop
 
@@ -77,6 +79,9 @@ first = "bad"
 second = "char"
 question = "Does divergence help?"
 """
+
+
+CLOCK = r"([A-Z][a-z]{2} )?\d\d:\d\d"
 
 
 def write(folder, corpus, text, name="trial"):
@@ -193,6 +198,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     left = 30 - char.preparation_seconds
     assert char.updates == int(left / char.seconds_per_update)
     assert (char.calls >= 3, char.threads, char.units) == (True, 1, [24])
+    assert 0 < char.around_seconds < 120  # to start, validate, score and sample
     assert char.experiment["training"]["seconds"] == 30.0
     assert "name" not in char.experiment
     run = made.experiment("char", 2, char.overrides)
@@ -213,9 +219,9 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
 def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
     tmp_path, corpus_folder, monkeypatch
 ):
-    """A network that would not fit, sizes left to a machine that has no time for any, and a budget
-    that the preparation alone takes; the others' plans are kept."""
-    arms = {"lost": '"backbone.units=[900000]"', "auto": '"backbone.units=auto"', "slow": ""}
+    """Two that a preparation leaves no time, of which one leaves its size to the machine; the
+    others' plans are kept."""
+    arms = {"auto": '"backbone.units=auto"', "slow": ""}
     text = "[budget]\nseconds = 1e-4\n" + CHAR
     for arm, settings in arms.items():
         text += f'[arms.{arm}]\nexperiment = "word.toml"\nseeds = 1\nset = [{settings}]\n'
@@ -234,9 +240,8 @@ def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
         study.study(path, runs_folder=tmp_path / "runs", quiet=True)
     message = str(caught.value)
     assert f"{path}: arms\n" in message
-    assert "3 of 4 arms cannot be planned; no run was started" in message
+    assert "2 of 3 arms cannot be planned; no run was started" in message
     for arm, parts in {
-        "lost": ["GB to train"],
         "auto": ["budget.seconds", "the preparation alone took", "give more, e.g. seconds="],
         "slow": ["budget.seconds", "the preparation alone takes", "give more, e.g. seconds = "],
     }.items():
@@ -284,19 +289,65 @@ def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folde
 
 def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_folder, capsys):
     text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "3")
-    with StudyProgress(studies.load_study(write(tmp_path, corpus_folder, text))) as progress:
-        progress.expect("char-1", resumed=True)
-        progress.expect("char-2")
-        progress.expect("char-3")
+    progress = StudyProgress(studies.load_study(write(tmp_path, corpus_folder, text)))
+    progress.expect("char-1", resumed=Resumed(1200, 1500))
+    progress.expect("char-2")
+    progress.expect("char-3")
+    with progress:
         for number, seconds in enumerate([30, 480, 480], start=1):
             progress.start(f"char-{number}")
             progress.end(f"char-{number}", seconds, "2.000")
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("; ")[1] for line in lines] == [
-        "1 of 3 runs, about 21 min left",  # two of 600 s and what comes after training
-        "2 of 3 runs, about 8 min left",
-        "3 of 3 runs",
+    lines = re.sub(CLOCK, "15:40", capsys.readouterr().out).splitlines()
+    assert lines == [
+        "char-1: goes on from update 1,200 of 1,500",
+        # a fifth of 600 s and twice all of them, and what comes after each training
+        "3 runs, about 23 minutes with 1 worker, done at about 15:40",
+        "  char-1: 2.000, 30 s; 1 of 3 runs, about 21 minutes left, done at about 15:40",
+        "  char-2: 2.000, 480 s; 2 of 3 runs, about 8 minutes left, done at about 15:40",
+        "  char-3: 2.000, 480 s; 3 of 3 runs",
     ]
+
+
+def test_the_time_of_a_study_is_what_its_workers_take_one_run_after_another(
+    tmp_path, corpus_folder, capsys
+):
+    """Nine runs, measured: a worker that is free takes the next; one of them is finished."""
+    text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "5") + TWIN.replace("[3, 7]", "4")
+    made = studies.load_study(write(tmp_path, corpus_folder, text))
+    plan = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, None, "", "", around_seconds=120)
+    names = [f"{arm}-{seed}" for arm in made.arms for seed in made.arms[arm].numbers]
+
+    def told(workers, finished=()):
+        progress = StudyProgress(made, workers)
+        progress.plans = dict.fromkeys(made.arms, plan)
+        for name in names:
+            progress.expect(name, "2.000" if name in finished else "·")
+        with progress:
+            pass
+        return re.sub(CLOCK, "15:40", capsys.readouterr().out.strip())
+
+    assert told(2) == "9 runs, about 60 minutes with 2 workers, done at about 15:40"
+    assert told(2, names[:1]).startswith("8 of 9 runs to be made, about 48 minutes with 2 workers")
+    assert told(3).startswith("9 runs, about 36 minutes with 3 workers")
+    assert told(None) == "9 runs"  # of a cluster, which has its own number
+    assert told(2, names) == "none of 9 runs to be made"
+
+
+def test_a_budget_without_seconds_is_estimated_by_the_runs_that_have_ended():
+    estimate = Estimate(2)
+    for name in "abcde":
+        estimate.expect(name, None)
+    assert estimate.seconds_left() is None
+    estimate.start("a")
+    estimate.end("a", 100.0)
+    assert estimate.seconds_left() == 200.0
+    estimate.start("b")
+    estimate._started["b"] -= 70  # 30 s of it are left, then two of the three others
+    assert estimate.seconds_left() == pytest.approx(200.0, abs=1)
+    estimate.start("c")
+    estimate._started["c"] -= 70
+    assert estimate.seconds_left() == pytest.approx(130.0, abs=1)
+    assert (duration(20), duration(3720), duration(9000)) == ("1 minute", "62 minutes", "2.5 hours")
 
 
 def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):

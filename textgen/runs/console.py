@@ -142,8 +142,6 @@ class Screen:
 
     def planned(self, progress: Progress, plan: Plan | None) -> None:
         """What is to come, before the first update."""
-        if progress.updates:
-            self.say(f"  resuming from update {progress.updates:,}")
         if plan is not None:
             self.say(
                 f"  {progress.updates_planned:,} updates, each validation on "

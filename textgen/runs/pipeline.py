@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
 from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
-from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, trained
+from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, resumed, trained
 from textgen.runs.metrics import document_rows, run_metrics
 from textgen.runs.saved import MEMORY_FILE, fitted_state, save_network
 from textgen.runs.sizing import settled
@@ -125,16 +125,18 @@ def _prepare(
 
     screen = Screen(quiet)
     screen.corpus(experiment, loaded)
+    if not overwrite and (place := resumed(folder)):
+        screen.say(f"{experiment.name}: {place}")
     with screen.phase("preparing the text"):
         prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
-    resumed = trained(folder) and not overwrite
+    goes_on = trained(folder) and not overwrite
     with screen.phase("timing sizes on this machine") if experiment.automatic else nullcontext():
-        experiment, chosen = settled(folder, experiment, prepared, resumed)
+        experiment, chosen = settled(folder, experiment, prepared, goes_on)
     screen.chosen(chosen)
     settings = experiment.training
-    if not resumed:  # which keeps its number of updates
+    if not goes_on:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     if not overwrite:
         check_same_text(folder, loaded.sha256)

@@ -23,10 +23,10 @@ from textgen.core import (
     load_experiment,
     start_process,
 )
-from textgen.data import load_corpus
+from textgen.data import Corpus, load_corpus
 from textgen.runs import write_experiment
 from textgen.studies.workers import printed
-from textgen.training import prepare, settle
+from textgen.training import Prepared, prepare, settle
 
 SECONDS = 10.0
 """Timed updates take at least so long."""
@@ -67,12 +67,14 @@ def measure(
     Returns:
         ``units``, ``batch``, ``parameters``, ``preparation_seconds``, and if updates were timed
         ``seconds_per_update`` (the median over ``calls`` calls of several updates each) with
-        ``kernel``.
+        ``kernel``, and ``around_seconds``: what a run takes besides, about, to start, validate,
+        score and write its samples.
 
     Raises:
         TextgenError: an unusable corpus, or a number of parameters that cannot be reached.
     """
-    prepared = prepare(experiment, load_corpus(experiment))
+    loaded = load_corpus(experiment)
+    prepared, begin = prepare(experiment, loaded), time.perf_counter()
     if experiment.automatic:
         experiment, _ = settle(experiment, prepared)
     from textgen.core import start_tensorflow
@@ -80,7 +82,7 @@ def measure(
     threads = start_tensorflow(
         experiment.training.threads, experiment.training.deterministic, parts=True
     )
-    from textgen.training import Engine, compiled, dataset, new_network, time_updates, windows_of
+    from textgen.training import new_network
 
     if parameters is not None:
         experiment = _of_size(experiment, prepared.tokenizer.size, parameters)
@@ -92,20 +94,48 @@ def measure(
         "preparation_seconds": prepared.seconds,
     }
     if seconds:
-        from textgen.training import choose_kernel
-
-        documents, own = prepared.encoded[0], experiment.training
-        kernel = choose_kernel(experiment, own, network, documents, threads)
-        windows = windows_of(documents, experiment.objective)
-        each, calls = time_updates(
-            *compiled(network, experiment, windows, Engine(kernel.name, threads)),
-            dataset(windows, own.batch, experiment.seed, 0),
-            seconds,
-            CALLS,
-            time.process_time if threads == 1 else time.perf_counter,
-        )
-        found |= {"seconds_per_update": each, "calls": calls, "kernel": kernel.name}
+        starting = time.perf_counter() - begin
+        found |= _times(experiment, loaded, prepared, network, threads, seconds)
+        found["around_seconds"] += starting
     return found
+
+
+def _times(
+    experiment: Experiment, loaded: Corpus, prepared: Prepared, network: Any, threads: int,
+    seconds: float,
+) -> dict[str, Any]:  # fmt: skip
+    """What :func:`measure` times, for so many seconds: updates, and about what is done around them,
+    their compilation included."""
+    from textgen.evaluation import scoring_seconds
+    from textgen.models import Sampler
+    from textgen.runs import planned
+    from textgen.training import (
+        Engine,
+        Progress,
+        choose_kernel,
+        compiled,
+        dataset,
+        time_updates,
+        windows_of,
+    )
+
+    (documents, validation), own = prepared.encoded, experiment.training
+    kernel = choose_kernel(experiment, own, network, documents, threads)
+    begin, windows = time.perf_counter(), windows_of(documents, experiment.objective)
+    trainer, schedule = compiled(network, experiment, windows, Engine(kernel.name, threads))
+    data = dataset(windows, own.batch, experiment.seed, 0)
+    clock = time.process_time if threads == 1 else time.perf_counter
+    each, calls = time_updates(trainer, schedule, data, seconds, CALLS, clock)
+    compiling = time.perf_counter() - begin - calls * trainer.steps_per_execution * each
+    progress = Progress(calibration_seconds_per_update=each)
+    sampler = Sampler(experiment.objective, network, prepared.tokenizer.unwritable)
+    after = planned(experiment, loaded, prepared, network, sampler, progress)
+    assert after is not None  # it has been calibrated
+    tokens = [encoded.tokens for encoded in validation]
+    validating, _ = scoring_seconds(experiment.objective, network, tokens)
+    around = max(0.0, compiling) + own.validations * validating + after.scoring + after.samples
+    timed = {"seconds_per_update": each, "calls": calls, "kernel": kernel.name}
+    return {**timed, "around_seconds": around}
 
 
 def _of_size(experiment: Experiment, vocabulary_size: int, parameters: int) -> Experiment:

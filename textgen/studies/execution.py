@@ -16,7 +16,7 @@ from textgen.core import (
     check_different,
     load_study,
 )
-from textgen.runs import stored_experiment, take_folder, text_of
+from textgen.runs import resumed, stored_experiment, take_folder, text_of
 from textgen.studies.failures import failed, not_planned, write_logs
 from textgen.studies.progress import FAILED, StudyProgress, result_of
 from textgen.studies.workers import Job, locally
@@ -61,14 +61,15 @@ def study(
     made = load_study(path)
     _check_workers(workers, address)
     folder = Path(runs_folder) / made.name
-    progress = StudyProgress(made, workers, quiet)
+    known = address in (None, "local")  # how many a cluster makes at once is up to it
+    progress = StudyProgress(made, workers if known else None, quiet)
     with _only_process_in(folder):
         progress.corpus([made.experiment(arm) for arm in made.arms])
         plans, unplanned = plan_study(made, folder, overwrite=overwrite, report=progress.planned)
         write_logs(folder, unplanned, list(made.arms))
         if unplanned:
             raise not_planned(made, folder, unplanned)
-        experiments = _experiments(made, plans)
+        progress.plans, experiments = plans, _experiments(made, plans)
         jobs = _jobs(experiments, folder, overwrite, progress)
         with progress:
             failures = _run(jobs, made, folder, progress, workers, address)
@@ -149,7 +150,7 @@ def _jobs(
                 "TEXTGEN_MIRROR say where texts are",
             )
         if changes or result is None:
-            progress.expect(experiment.name, resumed=not changes)
+            progress.expect(experiment.name, resumed=None if changes else resumed(run))
             jobs.append(Job(experiment, replace=bool(changes)))
         else:
             progress.expect(experiment.name, result)

@@ -43,6 +43,7 @@ class ArmPlan:
         batch: rows of an update, where that was left to the machine.
         parameters_wanted: the number of parameters that ``units`` were solved for.
         processor, textgen: the machine and the version that measured.
+        around_seconds: what a run takes, about, beside its preparation and its updates.
     """
 
     experiment: dict[str, Any]
@@ -58,6 +59,7 @@ class ArmPlan:
     textgen: str
     kernel: str = "fused"
     batch: int | None = None
+    around_seconds: float | None = None
 
     @property
     def overrides(self) -> list[str]:
@@ -237,4 +239,5 @@ def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
         textgen=textgen.__version__,
         kernel=found.get("kernel", experiment.training.kernel),
         batch=found.get("batch") if "training" in experiment.automatic else None,
+        around_seconds=found.get("around_seconds"),
     )

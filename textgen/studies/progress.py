@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,16 @@ from rich.live import Live
 from rich.table import Table
 
 from textgen.core import Experiment, Study
-from textgen.runs import read_metrics
+from textgen.runs import Resumed, read_metrics
+from textgen.studies.estimate import Estimate, clock, duration
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.studies.planning import ArmPlan
 
 WAITING, RUNNING, FAILED = "·", "running", "failed"
 NOT_PLANNED = "–"
-AFTER_TRAINING = 20.0
-"""Seconds that a run is assumed to need on top of its budget, until the first one has ended."""
+AROUND = 20.0
+"""Seconds that a run is assumed to need on top of its budget where that was not measured."""
 
 
 class StudyProgress:
@@ -28,24 +28,28 @@ class StudyProgress:
 
     Args:
         study: gives the arms and seeds.
-        workers: runs at once, to estimate the time left.
+        workers: runs at once, to estimate the time left; None where that is not known.
         quiet: show nothing.
+
+    Attributes:
+        plans: of the arms, to estimate what their runs take.
     """
 
-    def __init__(self, study: Study, workers: int = 1, quiet: bool = False) -> None:
+    def __init__(self, study: Study, workers: int | None = 1, quiet: bool = False) -> None:
         from textgen.runs import Screen
 
-        self.study, self.workers = study, workers
+        self.study, self.estimate = study, Estimate(workers)
         self.screen = Screen(quiet)
+        self.plans: Mapping[str, ArmPlan] = {}
         self.states: dict[str, str] = {}
         self._resumed = set[str]()
-        self._started: dict[str, float] = {}
-        self._took: list[float] = []
         self._live = Live(
             get_renderable=self._render, console=self.screen.console, refresh_per_second=2
         )
 
     def __enter__(self) -> StudyProgress:
+        if self.states:
+            self.screen.say(self._to_come())
         if self.screen.console.is_terminal and not self.screen.quiet:
             self._live.start()
         return self
@@ -79,37 +83,58 @@ class StudyProgress:
         if parts:
             self.screen.say(f"  {', '.join(parts)}")
 
-    def expect(self, name: str, state: str = WAITING, *, resumed: bool = False) -> None:
-        """Add a run: still to come, or already finished (``state`` is its result). A resumed run is
-        left out of the estimate of the time left."""
+    def expect(self, name: str, state: str = WAITING, resumed: Resumed | None = None) -> None:
+        """Add a run: still to come, or already finished (``state`` is its result). One that goes on
+        says so, and says nothing about how long others take."""
         self.states[name] = state
+        if state != WAITING:
+            return
         if resumed:
             self._resumed.add(name)
+            self.screen.say(f"{name}: {resumed}")
+        self.estimate.expect(name, self._seconds(name, resumed))
+
+    def _seconds(self, name: str, resumed: Resumed | None) -> float | None:
+        """That a run will take, about; None of a budget that is not in seconds."""
+        budget, plan = self.study.budget.seconds, self.plans.get(name.rpartition("-")[0])
+        if budget is None:
+            return None
+        around = (plan and plan.around_seconds) or AROUND
+        left = 1 - resumed.updates / resumed.planned if resumed else 1.0
+        return left * budget + around
 
     def start(self, name: str) -> None:
         self.states[name] = RUNNING
-        self._started[name] = time.perf_counter()
+        self.estimate.start(name)
 
     def end(self, name: str, seconds: float, result: str) -> None:
         """A run has ended, with its result or FAILED."""
         self.states[name] = result
-        self._started.pop(name, None)
-        if result != FAILED and name not in self._resumed:
-            self._took.append(seconds)
+        telling = result != FAILED and name not in self._resumed
+        self.estimate.end(name, seconds if telling else None)
         if not self._live.is_started:
             self.screen.say(f"  {name}: {result}, {seconds:.0f} s; {self._left()}")
+
+    def _to_come(self) -> str:
+        """What is to come, before the first run."""
+        number, left = len(self.states), list(self.states.values()).count(WAITING)
+        runs = f"{number} run{'s' * (number > 1)}"
+        if left < number:
+            runs = f"{left or 'none'} of {runs} to be made"
+        seconds, workers = self.estimate.seconds_left(), self.estimate.workers or 0
+        if seconds is None:
+            return runs
+        at_once = f"{workers} worker{'s' * (workers > 1)}"
+        return f"{runs}, about {duration(seconds)} with {at_once}, done at about {clock(seconds)}"
 
     def _left(self) -> str:
         states = list(self.states.values())
         unfinished = states.count(WAITING) + states.count(RUNNING)
         done = f"{len(states) - unfinished} of {len(states)} runs"
-        budget = self.study.budget.seconds
-        if not unfinished or not (self._took or budget):
+        seconds = self.estimate.seconds_left()
+        if seconds is None:
             return done
-        each = statistics.mean(self._took) if self._took else (budget or 0.0) + AFTER_TRAINING
-        now = time.perf_counter()
-        spent = sum(min(each, now - start) for start in list(self._started.values()))
-        return f"{done}, about {_duration((unfinished * each - spent) / self.workers)} left"
+        return f"{done}, about {duration(seconds)} left, done at about {clock(seconds)}"
 
     def _render(self) -> Table:
         arms = self.study.arms
@@ -176,8 +201,3 @@ def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _duration(seconds: float) -> str:
-    minutes = max(1, round(seconds / 60))
-    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
