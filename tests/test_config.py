@@ -138,3 +138,18 @@ def test_an_include_keeps_what_is_not_changed(tmp_path):
     experiment = load(tmp_path, 'include = "base.toml"\n[training]\nepochs = 2\n')
     assert (experiment.training.batch, experiment.training.epochs) == (7, 2)
     assert experiment.training.updates is None
+
+
+def test_another_kind_says_what_of_the_file_is_left_out(tmp_path):
+    own = BASE + "[backbone]\nunits = [8]\nweight_drop = 0.1\nforget_bias = true\n"
+    experiment = load(tmp_path, own, "seed=3", "backbone.kind=gru", "backbone.units=[9]")
+    assert experiment.backbone.units == (9,)  # set again
+    (line,) = experiment.left_out
+    assert line.startswith("backbone.kind=gru: ")
+    assert line.endswith("left out: backbone.weight_drop, backbone.forget_bias")
+    assert load(tmp_path, own, "backbone.units=[9]").left_out == ()
+    words = BASE.replace('"characters"', '"words"\nrare_words = { kind = "spell", cost = 1 }')
+    other = load(tmp_path, words, "tokenizer.rare_words.kind=unk", "objective.kind=next_token")
+    assert [line.partition(": ")[2] for line in other.left_out] == [
+        "another kind begins with its own defaults; left out: tokenizer.rare_words.cost"
+    ]

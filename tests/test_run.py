@@ -455,3 +455,12 @@ def test_something_moves_all_the_time_in_a_terminal_and_a_pipe_gets_whole_lines(
     again = subprocess.run([*command[:-1], "piped"], cwd=tmp_path, capture_output=True, text=True)
     assert "\x1b" not in again.stdout
     assert "preparing the text …\n" in again.stdout
+
+
+def test_settings_that_another_kind_leaves_out_are_told_in_one_line(experiment_file, capsys):
+    experiment = package.load_experiment(experiment_file, ["backbone.kind=gru"])
+    console.Screen().corpus(experiment, load_corpus(experiment))
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "left out" in line]
+    assert line.startswith("warning: backbone.kind=gru: ")
+    assert "backbone.units" in line

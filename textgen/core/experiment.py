@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
@@ -30,7 +30,7 @@ from textgen.core.settings import (
     Strip,
     Training,
 )
-from textgen.core.toml import BUDGETS, apply_override, find_experiment, read_toml
+from textgen.core.toml import BUDGETS, apply_overrides, find_experiment, read_toml
 
 
 class Part(NamedTuple):
@@ -116,7 +116,8 @@ class Experiment:
     """Everything that decides what a run computes.
 
     ``resolved`` is the same as nested plain data with every default written out; two experiments
-    are equal when their ``resolved`` is.
+    are equal when their ``resolved`` is. ``left_out`` has a line for each override that has named
+    another kind of something, with what of the file no longer applies.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Experiment:
     training: Training
     sampling: Sampling
     resolved: dict[str, Any]
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def arm(self) -> dict[str, Any]:
@@ -176,10 +178,9 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     """
     path = find_experiment(path)
     data = read_toml(path)
-    for text in overrides:
-        apply_override(data, text)
+    left_out = apply_overrides(data, overrides)
     data.setdefault("name", path.stem)
-    return resolve_experiment(data, str(path))
+    return replace(resolve_experiment(data, str(path)), left_out=left_out)
 
 
 def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,28 @@ def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def apply_override(data: dict[str, Any], text: str) -> None:
+def apply_overrides(data: dict[str, Any], texts: Sequence[str]) -> tuple[str, ...]:
+    """:func:`apply_override` one after another.
+
+    Returns:
+        A line for each that has named another kind, with the settings of the old one that are left
+        out and were not set again.
+    """
+    left = {text: apply_override(data, text) for text in texts}
+    now = set(_paths(data))
+    lines = {text: [path for path in paths if path not in now] for text, paths in left.items()}
+    return tuple(
+        f"{text}: another kind begins with its own defaults; left out: {', '.join(paths)}"
+        for text, paths in lines.items()
+        if paths
+    )
+
+
+def apply_override(data: dict[str, Any], text: str) -> list[str]:
     """Apply one ``table.key=value``, the value written as in TOML, to ``data`` in place.
+
+    Returns:
+        The settings, ``table.key``, that are left out because another kind is named.
 
     Raises:
         TextgenError: it has no ``=``.
@@ -118,4 +138,26 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     change: Any = parsed
     for part in reversed(parts):
         change = {part: change}
+    left = list(_left_out(data, change))
     data.update(_merge(data, change))
+    return left
+
+
+def _left_out(base: Mapping[str, Any], change: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The settings of ``base`` that :func:`_merge` drops, as another kind replaces their table."""
+    for key, value in change.items():
+        old = base.get(key)
+        if not isinstance(value, Mapping) or not isinstance(old, Mapping):
+            continue
+        if "kind" in value and value["kind"] != old.get("kind"):
+            yield from (f"{path}{key}.{name}" for name in old if name not in value)
+        else:
+            yield from _left_out(old, value, f"{path}{key}.")
+
+
+def _paths(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Every ``table.key``, tables included."""
+    for key, value in data.items():
+        yield f"{path}{key}"
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{path}{key}.")

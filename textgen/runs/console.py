@@ -112,9 +112,11 @@ class Screen:
             return
         warnings = corpus_warnings(experiment, loaded)
         for each in (experiment, *others):
+            warnings += each.left_out
             warnings += language_warnings(each.tokenizer, loaded.language)
         for warning in dict.fromkeys(warnings):
-            self.console.print(Text(f"warning: {warning}", style="bold yellow"))
+            text = Text(f"warning: {warning}", style="bold yellow")
+            self.console.print(text, soft_wrap=not self.console.is_terminal)
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
         self.say(
