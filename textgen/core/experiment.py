@@ -241,11 +241,17 @@ def _check_together(
             expected="false, or orders of a memory of the document",
             hint="for example: [memory] orders = [3, 4, 5]",
         )
-    if automatic and resolved["backbone"]["kind"] != "lstm":
+    if automatic and (kind := resolved["backbone"]["kind"]) != "lstm":
+        values = {t: plain(getattr(made[t], name, 1)) for t, name in automatic.items()}
+        numbers = [
+            f"{table}.{name}={json.dumps(values[table], separators=(',', ':'))}"
+            for table, name in automatic.items()
+        ]
         raise TextgenError(
-            f"{where}: {'.'.join(next(iter(automatic.items())))}",
-            found='"auto" with another backbone than an LSTM',
-            expected='numbers, or backbone.kind = "lstm": the law was fitted to that',
+            f"{where}: {' and '.join(map('.'.join, automatic.items()))}",
+            found=f'"auto" with backbone.kind = {kind!r}',
+            expected='numbers: what "auto" chooses by was fitted to LSTMs alone',
+            hint=f"for example --set {' --set '.join(numbers)}",
         )
     kernel, known = made["training"].kernel, getattr(made["backbone"], "kernels", ())
     if known and kernel not in ("auto", *known):
