@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from asked import make_runs
 from chromium import emulate, headless
 from conftest import made_up
 
+from textgen.core import stopping
 from textgen.interactive import guard, server
 from textgen.interactive.opening import open_models
 
@@ -179,6 +181,43 @@ def test_a_client_that_goes_away_leaves_nothing_behind(address):
     began = time.perf_counter()
     assert ask(address, "expect", {"text": "The"})[0] == 200
     assert time.perf_counter() - began < 20  # the texts that nobody waits for are not written
+
+
+@pytest.mark.parametrize(
+    ("what", "module", "length", "pieces"),
+    [("expect", "interactive.reader", 3900, 3900), ("pay", "evaluation.token_bits", 12_000, 750)],
+)
+def test_an_answer_that_nobody_waits_for_is_not_computed_to_its_end(
+    address, monkeypatch, what, module, length, pieces
+):
+    """Nor is another model asked. A piece is a token that is read, or a window that is scored."""
+    done, inner = [], stopping.check_wanted
+
+    def slowly():
+        done.append(time.perf_counter())
+        time.sleep(0.02)
+        inner()
+
+    text = made_up(400, 9).replace("\n", " ")[:length]
+    assert len(text) == length
+    monkeypatch.setattr(importlib.import_module(f"textgen.{module}"), "check_wanted", slowly)
+    parts = urlsplit(address)
+    body = json.dumps({"text": text}).encode()
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+        head = f"POST {parts.path}{what} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        line.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        while len(done) < 5:
+            time.sleep(0.01)
+        assert len(done) < pieces / 4
+    left = time.perf_counter()
+    while time.perf_counter() - max(done) < 0.5:
+        time.sleep(0.05)
+    assert max(done) - left < 3
+    assert len(done) < pieces / 2
+    monkeypatch.undo()
+    assert json.loads(ask(address, what, {"text": text[:40]})[1]).keys() == {
+        "char", "word", "subword",
+    }  # fmt: skip
 
 
 def test_ctrl_c_ends_it_and_bad_input_is_told_before_anything_is_loaded(runs, tmp_path):

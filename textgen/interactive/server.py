@@ -22,6 +22,7 @@ from textgen.interactive.guard import HOST, Guard
 from textgen.interactive.opening import description
 from textgen.interactive.paying import paid
 from textgen.interactive.reader import Reader
+from textgen.interactive.waiting import InThread, while_somebody_waits
 from textgen.interactive.writing import sampling, write
 
 if TYPE_CHECKING:
@@ -103,7 +104,14 @@ async def _answering(
     turns: Any, answer: Callable[..., Any], readers: dict[str, Reader], question: dict[str, Any]
 ) -> Response:
     """One answer a model, or what is wrong."""
-    import anyio
+    return partial(_answer, turns, answer, readers, question)  # type: ignore[return-value]  # ASGI
+
+
+async def _answer(
+    turns: Any, answer: Callable[..., Any], readers: dict[str, Reader], question: dict[str, Any],
+    scope: Any, receive: Any, send: Any,
+) -> None:  # fmt: skip
+    """Ask one model after another, and send all answers."""
     from starlette.responses import JSONResponse
 
     def told(reader: Reader) -> Any:
@@ -112,11 +120,11 @@ async def _answering(
         except TextgenError as error:
             return {"error": str(error)}
 
-    found: dict[str, Any] = {
-        name: await anyio.to_thread.run_sync(told, reader, limiter=turns)
-        for name, reader in readers.items()
-    }
-    return JSONResponse(found)
+    async def all_of_them(run: InThread) -> None:
+        found = {name: await run(partial(told, reader)) for name, reader in readers.items()}
+        await JSONResponse(found)(scope, receive, send)
+
+    await while_somebody_waits(receive, turns, all_of_them)
 
 
 async def _writing(turns: Any, readers: dict[str, Reader], question: dict[str, Any]) -> Response:
@@ -135,24 +143,19 @@ async def _stream(
     def body(data: str, more: bool) -> Any:
         return send({"type": "http.response.body", "body": data.encode(), "more_body": more})
 
-    async def one(name: str, pieces: Iterator[dict[str, Any]]) -> None:
-        while piece := await anyio.to_thread.run_sync(partial(next, pieces, None), limiter=turns):
+    async def one(run: InThread, name: str, pieces: Iterator[dict[str, Any]]) -> None:
+        while piece := await run(partial(next, pieces, None)):
             await body(json.dumps({"model": name, **piece}) + "\n", True)
 
-    async def all_of_them() -> None:
+    async def all_of_them(run: InThread) -> None:
         async with anyio.create_task_group() as writers:
             for name, pieces in texts.items():
-                writers.start_soon(one, name, pieces)
+                writers.start_soon(one, run, name, pieces)
         await body("", False)
-        group.cancel_scope.cancel()
 
     kind = [(b"content-type", b"application/x-ndjson")]
     await send({"type": "http.response.start", "status": 200, "headers": kind})
-    async with anyio.create_task_group() as group:
-        group.start_soon(all_of_them)
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        group.cancel_scope.cancel()
+    await while_somebody_waits(receive, turns, all_of_them)
 
 
 async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any]:
