@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,23 @@ def test_an_include_keeps_what_is_not_changed(tmp_path):
     experiment = load(tmp_path, 'include = "base.toml"\n[training]\nepochs = 2\n')
     assert (experiment.training.batch, experiment.training.epochs) == (7, 2)
     assert experiment.training.updates is None
+
+
+def test_a_first_look_that_a_slow_machine_can_take_is_a_number_of_updates():
+    told = [ROOT / "README.md", ROOT / "experiments" / "notes" / "tour.md"]
+    told += [ROOT / "experiments" / f"{name}.toml" for name in ("char_small", "word_small")]
+    for path in told:
+        (updates,) = {*re.findall(r"training\.updates=(\d+)", path.read_text(encoding="utf-8"))}
+        for name in ("char_small", "word_small"):
+            experiment = config.load_experiment(name, [f"training.updates={updates}"])
+            assert (experiment.training.updates, experiment.training.seconds) == (500, None)
+            assert not experiment.automatic  # nothing is timed before it trains
+    assert "_small.toml" not in "".join(
+        line
+        for path in told
+        for line in path.read_text().splitlines()
+        if "training.seconds" in line
+    )
 
 
 def test_another_kind_says_what_of_the_file_is_left_out(tmp_path):

@@ -14,7 +14,7 @@ from textgen.runs import run
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_parser("run", "Train, score and sample one experiment.")
     parser.add_argument("experiment", type=Path, help="a TOML file or a name, e.g. char")
-    add_set_option(parser, "training.seconds=60")
+    add_set_option(parser, "training.updates=500")
     parser.add_argument("--name", help="name of the run folder (default: the experiment's)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie")
     parser.add_argument("--overwrite", action="store_true", help="replace a run of that name")
