@@ -91,6 +91,19 @@ def test_the_figures_are_those_of_the_runs(report, trained):
     assert contrast["scope"] == "these runs"
 
 
+def test_a_chart_of_the_page_tells_the_history_of_a_run(report, trained):
+    page = (report[0] / "index.html").read_text(encoding="utf-8")
+    charts = [json.loads(each) for each in re.findall("data-values='(.*?)'", page)]
+    (points,) = (points for _, name, points in charts[1]["lines"] if name == "words")
+    history = Run(trained / "words").history
+    before = metrics(trained / "words")["training"]["preparation_seconds"]
+    for (_, _, text), row in zip(points, history, strict=True):
+        assert text == (
+            f"{row['seconds'] + before:.1f} s of training: "
+            f"{row['validation_bits_per_character']:.3f} bits per character"
+        )
+
+
 def test_a_comparison_is_an_object(report):
     from matplotlib.figure import Figure
 

@@ -167,6 +167,47 @@ def test_the_page_opens_with_the_answer_and_its_picture(browser):
     assert said.location["y"] < picture.location["y"] < 500
 
 
+def readout(driver, key):
+    """The chart whose curve has a key, and what is read out below it."""
+    chart = driver.find_element("css selector", f"[data-values]:has(#{key}-title)")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
+    return chart, driver.find_element("css selector", f"[data-values]:has(#{key}-title) + .readout")
+
+
+def test_a_chart_tells_its_values_to_keyboard_and_pointer(browser):
+    from selenium.webdriver import ActionChains, Keys
+
+    emulate(browser)
+    row = next(r for r in hostile()[0]["arms"] if r["name"] == "char")
+    validation = [
+        sum(each) / 2 for each in zip(*(c["validation"] for c in row["curves"]), strict=True)
+    ]
+    chart, said = readout(browser, "curve-seconds")
+    assert "arrow keys" in said.text
+    chart.send_keys(Keys.ARROW_RIGHT)  # the uppermost curve is that of the worst arm
+    chart.send_keys(Keys.ARROW_RIGHT * 5)
+    assert f"char, 1:18 of training: {validation[5]:.3f} bits per character" in said.text
+    assert f"mean of {row['curves'][0]['validation'][5]:.3f}" in said.text
+    chart.send_keys(Keys.ARROW_DOWN)
+    assert said.text == "character 6-gram, 1.931 bits per character"  # its dotted line
+    chart.send_keys(Keys.ARROW_DOWN * 2)
+    assert re.search("1:18 of training: 1\\.9.*bits per character", said.text)
+    chart.send_keys(Keys.END)
+    assert "3:02 of training" in said.text
+    chart.send_keys(Keys.ESCAPE)
+    assert "arrow keys" in said.text
+    chart, said = readout(browser, "documents")
+    dot = chart.find_elements("css selector", ".arm[data-arm='3'] use")[-1]
+    ActionChains(browser).move_to_element(dot).perform()
+    hardest = max(hostile()[0]["documents"], key=lambda d: sum(d["bits"].values()))
+    assert said.text == f"char, {hardest['name']}: {hardest['bits']['char']:.3f} bits per character"
+    chart.send_keys(Keys.ARROW_DOWN)
+    assert said.text.startswith("char, ")
+    emulate(browser, media="print")
+    assert not said.is_displayed()
+    emulate(browser)
+
+
 def shown_rows(driver):
     return [row[0] for row in cells(driver, ".t-main tbody:not(.quiet) tr:not(.off)")]
 

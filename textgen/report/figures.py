@@ -21,13 +21,13 @@ from textgen.report.drawing import (
     style,
 )
 from textgen.report.tables import NEAR
+from textgen.report.values import BITS, bits_text, by_position, curve, measured, swept, tell, total
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SMALL, WIDE = (360, 270), 860
-BITS = "bits per character"
 BUDGETS = {
     "seconds": "seconds, preparation included",
     "characters": "characters seen, millions",
@@ -69,20 +69,27 @@ def curves(report: dict[str, Any], budget: str) -> Figure:
         look = _look(number)
         if same and len(ys[0]):
             plot.plot(np.mean(xs, 0), np.mean(ys, 0), lw=1.7, markevery=[-1], zorder=3, **look)
+            told = curve(budget, UNITS[budget], xs, ys)
+            tell(figure, row["name"], number, told)
         look |= {"linestyle": "solid", "marker": "none"}
-        for x, y in zip(xs, ys, strict=True) if len(ys) > 1 or not same else ():
+        for i, (x, y) in enumerate(zip(xs, ys, strict=True) if len(ys) > 1 or not same else ()):
             plot.plot(x, y, lw=0.7, alpha=0.6, zorder=2, **look)
+            if not same:
+                seed = f"{row['name']}, seed {row['seeds'][i]}"
+                tell(figure, seed, number, curve(budget, UNITS[budget], [x], [y]))
     if ends:
         last, right, first = (np.array(column) for column in zip(*ends, strict=True))
         top = min(first.max(), last.max() + max(0.35, 1.2 * (last.max() - last.min())))
         plot.set_ylim(last.min() - 0.06 * (top - last.min()) - 0.02, top)
         plot.set_xlim(0, right.max() * 1.03)
-    _reference_lines(plot, report["references"])
+    for label, value in _reference_lines(plot, report["references"]):
+        tell(figure, label, None, [(plot.get_xlim()[1], value, bits_text(value))])
     return figure
 
 
-def _reference_lines(plot: Axes, references: Sequence[dict[str, Any]]) -> None:
-    """Lines within the axes, named at their left end; names that would overlap are joined."""
+def _reference_lines(plot: Axes, references: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
+    """Lines within the axes, named at their left end; names that would overlap are joined. Returns
+    the name and the bits of each."""
     low, high = plot.get_ylim()
     shown = sorted((r["validation"]["total"], r["label"]) for r in references)
     shown = [(value, label) for value, label in shown if low < value < high]
@@ -96,6 +103,7 @@ def _reference_lines(plot: Axes, references: Sequence[dict[str, Any]]) -> None:
             places.append((value, [label]))
     for value, labels in places:
         _halo(plot, 0.01, value, ", ".join(labels), transform=plot.get_yaxis_transform())
+    return [(label, value) for value, label in shown]
 
 
 def _halo(plot: Axes, x: float, y: float, text: str, **options: Any) -> None:
@@ -116,6 +124,8 @@ def documents(report: dict[str, Any]) -> Figure:
         dots = [(row["bits"][name], y) for y, row in enumerate(rows) if name in row["bits"]]
         if dots:
             plot.plot(*zip(*dots, strict=True), zorder=2, **_look(number, size=6, line=False))
+        told = ((x, y, f"{rows[y]['name']}: {bits_text(x)}") for x, y in reversed(dots))
+        tell(figure, name, number, told)
     return figure
 
 
@@ -139,15 +149,15 @@ def positions(report: dict[str, Any]) -> Figure:
     """Bits of a word of letters by position in it."""
     across = "position in the word: the space before it, its first letter, its second …"
     figure, plot = axes(WIDE, 300, across, "bits per word")
-    length = 0
-    for name, number in numbers(report).items():
-        found = report["breakdown"]["by_position"].get(name)
-        if found:
-            plot.plot(range(len(found)), found, lw=1.5, zorder=2, **_look(number))
-            length = max(length, len(found))
+    found = report["breakdown"]["by_position"]
+    length = max(map(len, found.values()), default=0)
     names = ["space", *map(str, range(1, length))]
     if length > 1:
         names[-1] += "+"
+    for name, number in numbers(report).items():
+        if y := found.get(name):
+            plot.plot(range(len(y)), y, lw=1.5, zorder=2, **_look(number))
+            tell(figure, name, number, by_position(names, y))
     plot.set_xticks(range(length), names[:length])
     plot.set_ylim(bottom=0)
     return figure
@@ -169,10 +179,16 @@ def sweep(report: dict[str, Any], across: str, up: str) -> Figure:
         y = [_value(row, up) for row in rows]
         look = _look(number, line=True)
         plot.plot(x[: len(y)], y, lw=1.2, zorder=2, **look | {"marker": "none"})
+        told = swept(warm, rows, labels, (up, across))
+        tell(figure, name, number, zip(x, y, told, strict=False))
         for place, point in enumerate(zip(x, y, strict=False)):
             size = 3.5 + 3.5 * place / max(1, len(y) - 1)
             plot.plot(*point, zorder=3, **_look(number, size=size, line=False))
-    _human(plot, made["rows"]["human"], across, up)
+    human = made["rows"]["human"]
+    x = warm[-1] if across == "temperature" else _value(human, across)
+    its_own = measured(human, labels, (up, across))
+    tell(figure, "human text", None, [(x, _value(human, up), its_own)])
+    _human(plot, human, across, up)
     for axis, name in ((plot.xaxis, across), (plot.yaxis, up)):
         _ticks(axis, labels.get(name, {}).get("form", ""))
     if across == "temperature":
@@ -223,7 +239,8 @@ def overview(report: dict[str, Any]) -> Figure:
     rows.sort(key=lambda row: -row[0]["total"])
     across = f"{BITS} of held-out text, 95 % intervals"
     figure, plot = _dot_rows([name for _, name, _ in rows], across, right=56)
-    for place, (test, _, number) in enumerate(rows):
+    for place, (test, name, number) in enumerate(rows):
+        tell(figure, name, number, [(test["total"], place, total(test))])
         quiet = {"color": MUTED, "marker": "|", "markersize": 9}
         look = quiet if number is None else _look(number, size=7, line=False)
         if test["low"] is not None and np.isfinite(test["high"] - test["low"]):

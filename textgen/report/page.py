@@ -25,6 +25,7 @@ from textgen.report.cells import (
 from textgen.report.data import numbers, ranked
 from textgen.report.drawing import HUES, inline, style, variables
 from textgen.report.marking import coloured, legend, mean_bits, pieces
+from textgen.report.values import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,9 +139,11 @@ def _figure(
     unit: str = "",
     drawn: bool = False,
     far: Sequence[str] = (),
+    upright: bool = False,
 ) -> dict[str, Any]:
     return {
         "svg": inline(figure, key, title, about),
+        "values": told(figure, upright=upright),
         "caption": title,
         "far": far,
         "signature": signature(report, unit=unit, drawn=drawn),
@@ -179,7 +182,8 @@ def _documents(report: dict[str, Any]) -> dict[str, Any] | None:
         return None
     title = "Bits per character by held-out document"
     about = "One row per document, hardest first, one mark per arm; the table has the figures."
-    figure = _figure(report, figures.documents(report), "documents", title, about)
+    drawn = figures.documents(report)
+    figure = _figure(report, drawn, "documents", title, about, upright=True)
     return {"figure": figure, "table": text_tables.documents(report)}
 
 
