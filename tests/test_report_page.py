@@ -31,8 +31,9 @@ def style(driver, selector, name="backgroundColor"):
 
 
 def cells(driver, selector):
-    script = """return [...document.querySelectorAll(arguments[0])]
-        .map(row => [...row.cells].map(cell => cell.textContent.trim()))"""
+    script = """const shown = cell => cell.querySelector("th > .arm-name") ?? cell
+        return [...document.querySelectorAll(arguments[0])]
+            .map(row => [...row.cells].map(cell => shown(cell).textContent.trim()))"""
     return driver.execute_script(script, selector)
 
 
@@ -47,6 +48,14 @@ def test_the_browser_shows_the_arms_in_order_with_their_figures(browser):
     references = cells(browser, ".t-main tbody.quiet tr:not(.group)")
     assert [row[0] for row in references][::3] == ["PPMd", "unigram"]
     assert browser.title.startswith("<script>")
+
+
+def test_an_arm_has_beside_its_name_what_it_is(browser):
+    emulate(browser)
+    script = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
+    for place in (".t-main tbody th", "#arms label"):
+        told = browser.execute_script(script, f"{place} .under")
+        assert told == [f"words; what {cleaned(name)} is" for name in RANKED]
 
 
 def test_a_stretch_tells_its_bits_to_mouse_and_keyboard(browser):

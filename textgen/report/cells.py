@@ -74,12 +74,14 @@ class Head:
         note: what it means.
         arm: the number of an arm, which gives it its colour.
         parts: for a word in its context, the text before it, the word, and the text after it.
+        under: what is printed below the name on a page, in small letters.
     """
 
     text: str
     note: str = ""
     arm: int | None = None
     parts: tuple[str, ...] = ()
+    under: str = ""
 
 
 @dataclass(frozen=True)

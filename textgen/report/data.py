@@ -24,6 +24,7 @@ from textgen.evaluation import (
 )
 from textgen.report import breakdown, caveats
 from textgen.report.arms import Arm, is_on
+from textgen.report.naming import descriptions
 from textgen.report.rows import Record, arm_row, reference_row
 
 SCHEMA = 3
@@ -78,8 +79,13 @@ def build(comparison: ReportInput) -> Record:
     arms = {arm.name: arm for arm in comparison.alike}
     contrasts = tested(comparison.contrasts, arms)
     words = breakdown.cut_words(comparison.loaded.test, comparison.loaded.sample)
+    described = descriptions(comparison.arms)
     rows = [
-        {**arm_row(arm, comparison.plan.get(arm.name)), "alike": is_on(arm, comparison.loaded)}
+        {
+            **arm_row(arm, comparison.plan.get(arm.name)),
+            "described": described[arm.name],
+            "alike": is_on(arm, comparison.loaded),
+        }
         for arm in comparison.arms
     ]
     return {

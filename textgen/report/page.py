@@ -22,7 +22,7 @@ from textgen.report.cells import (
     signed,
     with_memory,
 )
-from textgen.report.data import numbers, ranked
+from textgen.report.data import ranked
 from textgen.report.drawing import HUES, inline, style, variables
 from textgen.report.marking import coloured, legend, mean_bits, pieces
 from textgen.report.values import told
@@ -84,8 +84,14 @@ def page(
         details=tables.details(report),
         runs=tables.runs(report),
         arms=[
-            {"name": name, "number": number, "charged": name in charged, **style(number)._asdict()}
-            for name, number in numbers(report).items()
+            {
+                "name": row["name"],
+                "number": number,
+                "charged": row["name"] in charged,
+                "described": row["described"],
+                **style(number)._asdict(),
+            }
+            for number, row in enumerate(ranked(report))
         ],
         hues=HUES,
         themes={theme: variables(theme) for theme in ("light", "dark")},

@@ -90,7 +90,8 @@ def _arm(row: dict[str, Any], number: int, scale: tuple[float, float]) -> Row:
         Cell(count(row["characters"]), note=f"{row['passes']:.1f} times the training text"),
         Cell(f"{row['replacement_rate']:.1%}"),
     ]
-    return Row(Head(row["name"] + " †" * bool(row["extra_data"]), arm=number), cells)
+    name = row["name"] + " †" * bool(row["extra_data"])
+    return Row(Head(name, arm=number, under=row["described"]), cells)
 
 
 def _costs(test: dict[str, Any] | None, scale: tuple[float, float]) -> list[Cell]:
