@@ -89,19 +89,23 @@ class OutOfVocabulary:
         """(A,) float64: the share of the vocabulary in each continuation of ``prefix``."""
         if prefix in self._short:
             return self._short[prefix]
-        low, high = 0, len(self._vocabulary)
-        if prefix:
-            low = bisect.bisect_left(self._vocabulary, prefix)
-            after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-            high = bisect.bisect_left(self._vocabulary, after)
+        found = _beginning(self._vocabulary, prefix)
         mass, at = np.zeros(self._model.size), len(prefix)
         for word, share in zip(
-            self._vocabulary[low:high], self._masses[low:high] / self._left, strict=True
+            self._vocabulary[found], self._masses[found] / self._left, strict=True
         ):
             mass[ord(word[at]) if len(word) > at else END] += share
         if at <= SHORT:
             self._short[prefix] = mass
         return mass
+
+
+def _beginning(words: Sequence[str], prefix: str) -> slice:
+    """Where among sorted words those are that begin so."""
+    if not prefix:
+        return slice(None)
+    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return slice(bisect.bisect_left(words, prefix), bisect.bisect_left(words, after))
 
 
 class Pool:
@@ -114,6 +118,11 @@ class Pool:
 
     def __init__(self, counts: Mapping[str, float], size: int) -> None:
         self._counts, self._total, self._size = counts, sum(counts.values()), size
+        self._short: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return sorted(self._counts)
 
     def log_masses(self, words: Sequence[str]) -> np.ndarray:
         """As :meth:`OutOfVocabulary.log_masses`; −inf for other words."""
@@ -122,17 +131,26 @@ class Pool:
 
     def log_prefix_mass(self, prefix: str) -> float:
         """ln of the mass of the words that begin so."""
-        count = sum(n for word, n in self._counts.items() if word.startswith(prefix))
+        count = float(self._following(prefix).sum())
         return math.log(count / self._total) if count else -math.inf
 
     def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
         """As :meth:`OutOfVocabulary.continuations`, of these words."""
-        mass = np.zeros(self._size)
-        for word, count in self._counts.items():
-            if word.startswith(prefix):
-                at = ord(word[len(prefix)]) if len(word) > len(prefix) else END
-                mass[at] += count / self._total * math.exp(-log_scale)
-        return mass
+        found = self._following(prefix)
+        if not found.any():  # the scale may be of words too long for a float64
+            return found
+        return found / self._total * math.exp(-log_scale)
+
+    def _following(self, prefix: str) -> np.ndarray:
+        """(A,) float64: how often each code stood after ``prefix`` at the beginning of a word."""
+        if prefix in self._short:
+            return self._short[prefix]
+        found, at = np.zeros(self._size), len(prefix)
+        for word in self._words[_beginning(self._words, prefix)]:
+            found[ord(word[at]) if len(word) > at else END] += self._counts[word]
+        if at <= SHORT:
+            self._short[prefix] = found
+        return found
 
 
 def mixture_weights(
