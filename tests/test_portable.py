@@ -157,6 +157,19 @@ def test_a_seed_writes_the_same_again_and_another_something_else(browser, runs):
         assert not first.startswith(" ")
 
 
+def test_a_text_that_grows_and_changes_is_read_as_if_it_were_new(browser, runs):
+    texts = [TEXT[:40], TEXT[:97], TEXT[:50], "", TEXT[:30] + "sea" + TEXT[30:90], TEXT[:90]]
+    expect = """const one = await Model.from("m", given[0]), found = []
+        for (const text of given[1]) {
+          const fresh = await Model.from("m", given[0])
+          found.push([await one.expect(text, 3), await fresh.expect(text, 3)])
+        }
+        return found"""
+    for run in runs.values():
+        for again, fresh in done(browser, expect, portable(run), texts):
+            assert again == fresh
+
+
 def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
     drawn = """const { tokenizer } = await Model.from("m", given[0]), random = randoms(7)
         return Array.from({ length: 3000 }, () => tokenizer.speller.drawn("unk", random))"""

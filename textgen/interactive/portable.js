@@ -2,6 +2,7 @@
 // A model that has been taken along in a page: it writes, expects and scores there, by its network alone.
 
 const PAUSE = 24 // milliseconds of work between two breaths
+const KEPT_EVERY = 16 // tokens between two places that are kept, so that a text that grows is not read again
 
 // Mulberry32: the same numbers in [0, 1) for the same seed.
 function randoms(seed) {
@@ -30,6 +31,7 @@ class Model {
     this.name = name
     this.network = new Network(content)
     this.tokenizer = new TOKENIZERS[content.tokenizer.kind](content.tokenizer)
+    this.kept = { tokens: [], places: [this.network.start()] }
   }
 
   static async from(name, base64) { return new Model(name, await unpacked(base64)) }
@@ -39,11 +41,18 @@ class Model {
     const unknown = this.tokenizer.unknown(text)
     if (unknown.length) throw new Error("not in the training text: " + unknown.map(visible).join(" "))
     const breathe = breather(signal), lead = this.tokenizer.leads && text.endsWith(" ")
-    let place = this.network.read(this.network.start(), BOUNDARY)
-    for (const token of this.tokenizer.encode(lead ? text.slice(0, -1) : text).tokens) {
-      place = this.network.read(place, token)
+    const tokens = [BOUNDARY, ...this.tokenizer.encode(lead ? text.slice(0, -1) : text).tokens]
+    const { kept } = this
+    let same = 0
+    while (same < tokens.length - 1 && kept.tokens[same] === tokens[same]) same++
+    const places = kept.places.slice(0, Math.floor(same / KEPT_EVERY) + 1)
+    let place = places.at(-1)
+    for (let i = (places.length - 1) * KEPT_EVERY; i < tokens.length; i++) {
+      if (i && i % KEPT_EVERY === 0 && places.length === i / KEPT_EVERY) places.push({ ...place, logs: null })
+      place = this.network.read(place, tokens[i])
       await breathe()
     }
+    this.kept = { tokens, places }
     return { place, lead }
   }
 
