@@ -290,6 +290,9 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert "Traceback" not in done.err
     assert (tmp_path / "reports" / "broken" / "index.html").stat().st_size > 10_000
 
+    for name in ("../../x", "a/b", "a\nb", "/x"):
+        outside = textgen("compare", trained / "char-1", "--name", name)
+        assert (outside.code, "it names a folder" in outside.err) == (2, True)
     nothing = textgen("compare", folders["cut"])
     assert nothing.code == 2
     assert "no run that can be read" in nothing.err

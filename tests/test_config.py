@@ -61,7 +61,21 @@ def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path,
         ("[training]\nbatch = true", ["training.batch", "integer"]),
         ("[training]\nbatch = -16", ["training.batch", "-16", "greater than 0"]),
         ("[training]\nseconds = 5\nepochs = 1", ["2 budgets", "exactly one of seconds"]),
-        ("[training]\nlearning_rate = nan", ["training.learning_rate"]),
+        ("[training]\nlearning_rate = nan", ["training.learning_rate", "nan", "not finite"]),
+        ("[training]\nweight_decay = inf", ["training.weight_decay", "inf", "not finite"]),
+        ("[training]\nclip_norm = inf", ["training.clip_norm", "inf", "not finite"]),
+        ("[training]\nseconds = inf", ["training.seconds", "inf", "not finite"]),
+        ("[backbone]\ndropout = nan", ["backbone.dropout", "nan", "not finite"]),
+        ("[split]\nvalidation = nan", ["split.validation", "nan", "not finite"]),
+        ("[split]\ngroups = [[]]", ["split.groups", "[]", "lists of documents"]),
+        (f"[split]\nseed = {2**63}", ["split.seed", "64 bits"]),
+        (f"[sampling]\nlength = {10**15}", ["sampling.length", "at most 1000000"]),
+        ("[sampling]\nsamples = 100_000", ["sampling.samples", "at most 10000"]),
+        (
+            "[sampling]\nlength = 1_000_000\nprompts = ['a', 'b']\nsamples = 6",
+            ["sampling.length", "2 × 6 samples", "at most 10,000,000 characters"],
+        ),
+        (f"name = '{'a' * 101}'", ["name", "at most 100 characters"]),
         ("[backbone]\nunits = []", ["backbone.units"]),
         ("[sampling]\nprompts = []", ["sampling.prompts"]),
         ("[sampling]\nmemory = true", ["sampling.memory", "[memory] orders is empty"]),
@@ -132,6 +146,19 @@ def test_overrides_read_toml_and_replace_a_budget(tmp_path):
     assert (experiment.objective.window, experiment.objective.shift) == (4, 2)
     assert experiment.name == "x"
     assert "table.key=value" in complaint(tmp_path, BASE, "training.seconds")
+
+
+@pytest.mark.parametrize(
+    "name", ["", 'a"b', "a\nb", 'a"\n#', "a' #", "../a", "a/b", "ü", "a" * 101]
+)
+def test_a_name_is_taken_as_it_is_or_refused(tmp_path, name):
+    path = tmp_path / "e.toml"
+    path.write_text(BASE, encoding="utf-8")
+    with pytest.raises(TextgenError, match=r"e\.toml: name\n  found: "):
+        config.load_experiment(path, name=name)
+    with pytest.raises(TextgenError, match="several lines"):
+        config.load_experiment(path, ["seed=1\nname='other'"])
+    assert config.load_experiment(path, name="a-b").name == "a-b"
 
 
 def test_an_include_keeps_what_is_not_changed(tmp_path):

@@ -26,7 +26,8 @@ import textgen as package
 from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.data.loading import load_corpus
-from textgen.runs import Run, console
+from textgen.models import footprint
+from textgen.runs import Run, console, summary
 from textgen.runs import folder as run_folder
 
 FILES = """experiment.toml manifest.json tokenizer.json memory.json model.weights.h5 history.csv
@@ -226,6 +227,49 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     )
     assert first["test"] == second["test"]
     assert first["training"]["updates"] == second["training"]["updates"] == 300
+
+
+def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
+    textgen, experiment_file, tmp_path, monkeypatch
+):
+    def full(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(summary, "sample_texts", full)
+        with pytest.raises(MemoryError):
+            package.run(experiment_file, runs_folder=tmp_path / "runs", quiet=True)
+    folder = tmp_path / "runs" / "tiny"
+    began = (folder / "checkpoint" / "progress.json").read_bytes()
+    stranger = textgen("run", experiment_file, "--set", "backbone.units=[25]")
+    assert (stranger.code, "different experiment" in stranger.err) == (2, True)
+    assert (folder / "checkpoint" / "progress.json").read_bytes() == began
+    done = textgen("run", experiment_file, "--set", "sampling.length=50")
+    assert done.code == 0, done.err
+    trained_for = json.loads(began)["seconds"]  # it was not trained again
+    assert Run(folder).metrics["training"]["seconds"] == trained_for
+    records = json.loads((folder / "samples.json").read_text())
+    assert {len(record["text"]) for record in records if record["method"] == "sample"} == {50}
+    assert Run(folder).experiment.sampling.length == 50
+
+
+def test_what_does_not_fit_is_refused_before_it_is_trained_or_drawn(
+    textgen, experiment_file, tmp_path, monkeypatch
+):
+    done = textgen("run", experiment_file, "--quiet")
+    assert done.code == 0, done.err
+    for option, told in (
+        (f"--length={10**22}", "generate.length"), ("--samples=10001", "generate.samples"),
+        ("--temperature=inf", "generate.temperature"), ("--top-p=nan", "generate.top_p"),
+    ):  # fmt: skip
+        refused = textgen("generate", tmp_path / "runs/tiny", option)
+        assert (refused.code, told in refused.err) == (2, True), refused.err
+    monkeypatch.setattr(footprint, "_free_memory", lambda: 40_000)
+    refused = textgen("generate", tmp_path / "runs/tiny", "--samples=100")
+    assert (refused.code, "100 texts at once" in refused.err) == (2, True)
+    monkeypatch.setattr("textgen.training.train", None)
+    early = textgen("run", experiment_file, "--name=b", "--set", "sampling.samples=100")
+    assert (early.code, "sampling.samples" in early.err) == (2, True)
 
 
 def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):

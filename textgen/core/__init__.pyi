@@ -40,6 +40,7 @@ from .settings import Sampling as Sampling
 from .settings import Sha256 as Sha256
 from .settings import Split as Split
 from .settings import Training as Training
+from .settings import check_name as check_name
 from .stopping import Stopped as Stopped
 from .stopping import check_wanted as check_wanted
 from .stopping import wanted_until as wanted_until

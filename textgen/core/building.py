@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import UnionType
@@ -34,6 +35,8 @@ RENAMED = {
 """Names of settings in older versions, and what has replaced them."""
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 WRONG_TYPE = ("_type", "literal_error")
+LARGEST = 2**63
+"""Beyond it a whole number fits no machine's integers."""
 
 
 class SettingsError(ValueError):
@@ -66,6 +69,7 @@ def build(cls: type[Any], values: Any, where: str, **given: Any) -> Any:
     """
     if not isinstance(values, Mapping):
         raise TextgenError(where, found=repr(values), expected="a table")
+    check_numbers(values, where)
     schema = settings_model(cls, without=given)
     known = [*schema.model_fields, *(name for name in given if name in POINTS)]
     for key in values:
@@ -81,6 +85,26 @@ def build(cls: type[Any], values: Any, where: str, **given: Any) -> Any:
         return cls(**settings, **given)
     except ValueError as error:
         raise _misfit(error, where) from None
+
+
+def check_numbers(values: Any, where: str) -> None:
+    """Refuse, in plain data however deep, numbers that are none or too large to compute with.
+
+    Raises:
+        TextgenError: it names the setting.
+    """
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            check_numbers(value, inside(where, str(key)))
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            check_numbers(value, where)
+    elif isinstance(values, float) and not math.isfinite(values):
+        raise TextgenError(where, found=str(values), expected="a number: it is not finite")
+    elif isinstance(values, int) and not -LARGEST <= values < LARGEST:
+        raise TextgenError(
+            where, found=f"a number of {values.bit_length()} bits", expected="one of at most 64"
+        )
 
 
 def plugin(

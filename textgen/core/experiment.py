@@ -165,13 +165,16 @@ class Experiment:
         return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
 
 
-def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(
+    path: str | Path, overrides: Sequence[str] = (), name: str | None = None
+) -> Experiment:
     """Read an experiment file.
 
     Args:
         path: a TOML file, or the name of one that comes with textgen. ``include = "other.toml"``
             in it starts from another file beside it.
         overrides: ``table.key=value`` strings, the value written as in TOML.
+        name: in place of that of the file, if it is given.
 
     Raises:
         TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
@@ -179,6 +182,8 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     path = find_experiment(path)
     data = read_toml(path)
     left_out = apply_overrides(data, overrides)
+    if name is not None:
+        data["name"] = name
     data.setdefault("name", path.stem)
     return replace(resolve_experiment(data, str(path)), left_out=left_out)
 

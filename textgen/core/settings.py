@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -9,13 +10,15 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from textgen.core.building import SettingsError
+from textgen.core.errors import TextgenError
 
 Count = Annotated[int, Field(gt=0)]
 """A whole number of at least one."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-NAMES = "letters, digits, '.', '_' and '-': it names a folder"
-Name = Annotated[str, Field(pattern=NAME, description=NAMES)]
+NAMES = "at most 100 letters, digits, '.', '_' and '-': it names a folder"
+LONGEST_NAME = 100
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME, description=NAMES)]
 Keep = Annotated[str, Field(min_length=1, description='"article", or the characters to keep')]
 """The characters that a corpus is cut down to; ``"article"`` names the article's own 75."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
@@ -25,9 +28,19 @@ LanguageCode = Annotated[
     str, Field(pattern=r"^[a-z]{2,3}$", description='a code of ISO 639, such as "de"')
 ]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0, le=10)]
+MOST_WRITTEN = 10_000_000
+"""Characters of all samples: some hours of a laptop's time."""
+
+
+def check_name(name: str, where: str) -> None:
+    """Raises:
+    TextgenError: it can name no folder.
+    """
+    if len(name) > LONGEST_NAME or not re.fullmatch(NAME, name):
+        raise TextgenError(where, found=f"the name {name!r}", expected=NAMES)
 
 
 def _refuse_old_name(value: Any) -> Any:
@@ -214,18 +227,19 @@ class Training:
 class Sampling:
     """How samples are drawn, after training and at every ``every``-th validation.
 
-    ``length`` is in characters, in all arms. ``fill`` says what replaces a generated placeholder: a
+    ``length`` is in characters, in all arms; all samples together have no more than
+    :data:`MOST_WRITTEN`. ``fill`` says what replaces a generated placeholder: a
     word drawn with the probability that is charged for it, a training word that reads well there, a
     newly spelled word, or a mark. With ``memory`` the samples after training are drawn from the
     network with its memory of the document.
 
     Raises:
-        ValueError: a memory with another fill than ``"scored"``.
+        ValueError: a memory with another fill than ``"scored"``, or more text than that.
     """
 
     prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
-    length: Count = 1000
-    samples: Count = 8
+    length: Annotated[int, Field(gt=0, le=1_000_000)] = 1000
+    samples: Annotated[int, Field(gt=0, le=10_000)] = 8
     temperature: Temperature = 0.8
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -236,3 +250,10 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.memory and self.fill != "scored":
             raise ValueError('memory needs fill = "scored": another fill is not what is scored')
+        if (written := len(self.prompts) * self.samples * self.length) > MOST_WRITTEN:
+            raise SettingsError(
+                f"{len(self.prompts)} × {self.samples:,} samples of {self.length:,} characters",
+                f"at most {MOST_WRITTEN:,} characters in all, not {written:,}",
+                hint="take shorter ones or fewer",
+                at="length",
+            )

@@ -18,7 +18,6 @@ question = "Do words beat characters?"
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from textgen.core.building import SettingsError, build
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import PARTS, Experiment, check_one_budget, load_experiment
 from textgen.core.registry import suggestion
-from textgen.core.settings import NAME, NAMES, Count, Name, Positive, Seed
+from textgen.core.settings import Count, Name, Positive, Seed, check_name
 from textgen.core.toml import BUDGETS, find_experiment, read_toml
 
 REGIMES = ("seconds", "characters", "updates")
@@ -180,8 +179,7 @@ def load_study(path: str | Path) -> Study:
             expected="a study: its arms name the files of experiments",
             hint="run one experiment with: python -m textgen.run",
         )
-    if not re.fullmatch(NAME, path.stem):
-        raise TextgenError(str(path), found=f"the name {path.stem!r}", expected=NAMES)
+    check_name(path.stem, str(path))
     data = {"budget": {}, "arms": {}, **data}
     study: Study = build(Study, data, f"{path}:", name=path.stem, path=path)
     check_one_budget(study.budget, REGIMES, f"{path}: budget")

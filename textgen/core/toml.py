@@ -132,9 +132,12 @@ def apply_override(data: dict[str, Any], text: str) -> list[str]:
             expected="table.key=value",
         )
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
+        table = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):  # of numbers of too many digits, of too many brackets
+        table = {"value": value.strip()}
+    if len(table) > 1:
+        raise TextgenError(f"--set {text}", found="several lines", expected="table.key=value")
+    parsed = table["value"]
     change: Any = parsed
     for part in reversed(parts):
         change = {part: change}

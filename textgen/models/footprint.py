@@ -13,6 +13,8 @@ from textgen.models.backbones.base import BackboneConfig
 FLOAT = 4
 """Bytes."""
 
+ENTRY = 360
+"""Bytes of a token that a memory has counted behind a context that is new."""
 SMALL = 100
 """Tokens of a vocabulary that takes no room."""
 
@@ -71,6 +73,23 @@ def check_memory(backbone: BackboneConfig, vocabulary_size: int, batch: int, len
         expected=f"less than the {free / 1e9:.1f} GB that are free",
         hint=hint,
     )
+
+
+def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> None:
+    """Refuse to draw more side by side than fits: for each row the chances of ``size`` tokens in a
+    few copies, and for each of its ``steps`` tokens an entry at every level of a memory.
+
+    Raises:
+        TextgenError: less memory is free; ``where`` is the table of the settings.
+    """
+    needed, free = rows * (4 * FLOAT * size + steps * (20 + ENTRY * levels)), _free_memory()
+    if free is not None and needed > free:
+        raise TextgenError(
+            f"{where}.samples",
+            found=f"{rows:,} texts at once, which need about {needed / 1e9:.1f} GB",
+            expected=f"less than the {free / 1e9:.1f} GB that are free",
+            hint="take fewer samples, or shorter ones",
+        )
 
 
 def _free_memory() -> int | None:

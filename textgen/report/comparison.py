@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import TextgenError
+from textgen.core import TextgenError, check_name
 from textgen.report.result import Comparison
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textgen.runs import Run, Screen
 
 
+SHORT = 50
+"""Characters of an arm's name in the name of a report's folder."""
 WORDS = ("pandemonium",)
 """The article asks whether its network would ever write this word."""
 PRECISIONS = ("int8", "float16", "float32")
@@ -58,13 +60,16 @@ def compare(
         quiet: print only warnings.
 
     Raises:
-        TextgenError: no run can be read, texts differ or are not available, no such arm to embed.
+        TextgenError: no run can be read, texts differ or are not available, no such arm to embed, or
+            a name that the report cannot have.
     """
     from textgen.evaluation import compute_references
     from textgen.report import asking, data, writing
     from textgen.report.generated import cross_scores
     from textgen.runs import Screen
 
+    if name:
+        check_name(name, "--name")
     screen = Screen(quiet)
     found, loaded, left_out = _read(runs, screen)
     arms, same, warnings = _grouped(found, loaded, different_texts)
@@ -122,8 +127,8 @@ def _read(
 
 def _joined(names: Sequence[str]) -> str:
     """The name of a report's folder; an arm's name may contain a part of a path."""
-    joined = "-".join(names[:4]) + ("-and-others" if len(names) > 4 else "")
-    return joined.replace("/", "_")
+    joined = "-".join(name[:SHORT] for name in names[:4])
+    return (joined + ("-and-others" if len(names) > 4 else "")).replace("/", "_")
 
 
 def _grouped(

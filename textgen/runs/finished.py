@@ -216,6 +216,7 @@ class Run:
         from textgen.runs.generation import (
             article_readout,
             check_article,
+            check_room,
             encode_prompt,
             sample_texts,
         )
@@ -229,6 +230,8 @@ class Run:
             raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
         tokens = encode_prompt(self.tokenizer, prompt)  # before TensorFlow is loaded
         if method == "sample":
+            orders = self.experiment.memory.orders if memory else ()
+            check_room(self.tokenizer, settings, orders, "generate")
             sampler = self.mixture_sampler if memory else self.sampler
             return sample_texts(sampler, self.tokenizer, settings, seed)
         check_article(prompt, tokens, memory)

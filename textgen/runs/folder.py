@@ -74,8 +74,8 @@ def take_folder(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock
 def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
     """Lock the run folder for this process; nothing in it changes before :func:`begin_folder`.
 
-    An unfinished run of the same experiment will be resumed; any other run that has a checkpoint is
-    refused unless ``overwrite``.
+    An unfinished run of the same experiment will be resumed, also with other settings of samples;
+    any other run that has a checkpoint is refused unless ``overwrite``.
 
     Returns:
         The lock; the system releases it when the process ends, however it ends.
@@ -96,7 +96,7 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     """Make a prepared folder that of this experiment; files of another run are removed."""
     stored = folder / "experiment.toml"
-    if stored.exists() and (overwrite or stored_experiment(folder).resolved != experiment.resolved):
+    if stored.exists() and (overwrite or not _same(stored_experiment(folder), experiment)):
         for path in folder.iterdir():
             if path not in (folder / LOCK, stored):  # without the latter it is no run's folder
                 _remove(path)
@@ -169,10 +169,11 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
 
 
 def _same(stored: Experiment, asked: Experiment) -> bool:
-    """Whether an experiment is the stored one, which has numbers for what is ``"auto"``."""
-    if not asked.automatic:
-        return stored.resolved == asked.resolved
-    return stored.resolved == asked.settled(stored.resolved).resolved
+    """Whether an experiment trains as the stored one does, which has numbers for what is
+    ``"auto"``. Settings of samples, which are written after training, may be others."""
+    if asked.automatic:
+        asked = asked.settled(stored.resolved)
+    return {**stored.resolved, "sampling": 0} == {**asked.resolved, "sampling": 0}
 
 
 def stored_experiment(folder: Path) -> Experiment:

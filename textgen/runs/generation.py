@@ -11,7 +11,7 @@ import numpy as np
 
 from textgen.core import Sampling, TextgenError
 from textgen.evaluation import MixtureSampler
-from textgen.models import FREE, Sampler
+from textgen.models import FREE, Sampler, check_drawing
 from textgen.tokenizers import Rendered, Tokenizer
 
 SEEDING = 32
@@ -48,6 +48,20 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
     if tokenizer.spaces_lead:
         prompt = prompt.removesuffix(" ")  # the next token brings its own
     return tokenizer.encode(prompt).tokens.astype(np.int32)
+
+
+def check_room(
+    tokenizer: Tokenizer, settings: Sampling, orders: Sequence[int], where: str = "sampling"
+) -> None:
+    """Refuse samples for which there is no memory; ``orders`` are those of the memory of the
+    document that they are written with.
+
+    Raises:
+        TextgenError: it names the setting, in the table ``where``.
+    """
+    rows = settings.samples * len(settings.prompts)
+    steps = math.ceil(settings.length / tokenizer.characters_per_token * MARGIN)
+    check_drawing(rows, steps, tokenizer.size, len(orders), where)
 
 
 def sample_texts(

@@ -59,8 +59,7 @@ def run(
     from textgen.data import load_corpus
 
     if not isinstance(experiment, Experiment):
-        named = [f'name="{name}"'] if name else []
-        experiment = load_experiment(experiment, [*overrides, *named])
+        experiment = load_experiment(experiment, overrides, name)
     check_address(experiment.training, address)
     folder = Path(runs_folder) / experiment.name
     lock = prepare_folder(folder, experiment, overwrite)
@@ -120,7 +119,7 @@ def _prepare(
 ) -> _Inputs:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     from textgen.runs.console import Screen
-    from textgen.runs.generation import encode_prompt
+    from textgen.runs.generation import check_room, encode_prompt
     from textgen.training import prepare, subtract_preparation_time
 
     screen = Screen(quiet)
@@ -131,6 +130,8 @@ def _prepare(
         prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
+    orders = experiment.memory.orders if experiment.sampling.memory else ()
+    check_room(prepared.tokenizer, experiment.sampling, orders)
     goes_on = trained(folder) and not overwrite
     with screen.phase("timing sizes on this machine") if experiment.automatic else nullcontext():
         experiment, chosen = settled(folder, experiment, prepared, goes_on)
