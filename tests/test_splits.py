@@ -392,6 +392,21 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together():
     )
 
 
+@pytest.mark.parametrize("folds", [2, 3, 4])
+def test_folds_of_a_novel_and_three_stories_have_text_in_every_part(folds):
+    sizes = {"novel": 450_000, "a": 1_500, "b": 1_800, "c": 150_000}
+    documents = [Document(name, "x" * size) for name, size in sizes.items()]
+    tested = []
+    for fold in range(1, folds + 1):
+        found = divide(documents, Split(fold=fold, folds=folds, validation=0.3))
+        assert found.train
+        assert found.validation
+        tested += [d.name for d in found.test]
+    assert sorted(tested) == sorted(sizes)
+    with pytest.raises(TextgenError, match=r"split\.folds(.|\n)*at least 4 documents"):
+        divide(documents[:3], Split(fold=1, folds=2))
+
+
 def test_one_long_novel_and_three_stories_are_a_corpus():
     novel = [Document("novel", "x" * 5_000_000)]
     stories = [Document(n, n * 20_000) for n in "abc"]

@@ -131,6 +131,23 @@ def _of_folders(names: Iterable[str]) -> list[dict[str, str]]:
     return [found]
 
 
+def check_groups(settings: Split, names: set[str]) -> None:
+    """Refuse a group of which some documents are missing; if all are, it is another corpus's.
+
+    Raises:
+        TextgenError: some documents of a group are there and others are not.
+    """
+    for group in settings.groups:
+        missing = sorted(set(group) - names)
+        if missing and len(missing) < len(set(group)):
+            raise TextgenError(
+                "split.groups",
+                found=f"{', '.join(missing)}: no such document",
+                expected=f"names of documents, e.g. {min(names)}",
+                hint="documents that share text could end up on both sides: correct the name",
+            )
+
+
 def few(names: Sequence[str] | Mapping[str, str], most: int = 4) -> str:
     """The first names, in a sentence."""
     shown = list(names)[:most]

@@ -9,8 +9,9 @@ from typing import Any
 
 from textgen.core import CorpusUnavailable, Experiment, TextgenError
 from textgen.data.documents import Document, changed_documents, check_not_empty, corpus_hash
+from textgen.data.given import check_groups
 from textgen.data.language import Language, find_language
-from textgen.data.splits import check_groups, divide, given_parts, hash_of
+from textgen.data.splits import divide, given_parts, hash_of
 
 FITTED = 16_000_000
 """Characters of training text, at most, on which everything before the network is fitted."""

@@ -192,25 +192,34 @@ def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> 
     """One fold of a cross-validation is the test; the validation is drawn from the rest.
 
     Groups, in the order of the hash but large ones before the others, are dealt to the fold with
-    the fewest characters so far.
+    the fewest characters so far. Of two folds each gets two groups at least: what is not the test
+    is training and validation text.
     """
     groups = _grouped(documents, settings.groups)
-    if len(groups) < max(folds, 3):
+    least = max(folds, 4 if folds == 2 else 3)
+    if len(groups) < least:
         raise TextgenError(
             "split.folds",
             found=f"{folds}, and {len(documents)} documents in {len(groups)} groups",
-            expected="at least three documents, or groups of them, and no more folds than that",
-            hint="use fewer folds",
+            expected=f"at least {least} documents, or groups of them",
+            hint="use fewer folds (three of three documents), or cut the text into more",
         )
-    dealt: list[list[Document]] = [[] for _ in range(folds)]
+    dealt: list[list[list[Document]]] = [[] for _ in range(folds)]
     large = sum(d.characters for d in documents) / (4 * folds)
     order = _in_hash_order(groups, settings.seed)
     for key in sorted(order, key=lambda key: _size(groups[key]) < large):
-        min(dealt, key=_size).extend(groups[key])
-    rest = [d for i, part in enumerate(dealt, start=1) if i != fold for d in part]
+        min(dealt, key=lambda part: sum(map(_size, part))).append(groups[key])
+    if folds == 2:
+        fewer, more = sorted(dealt, key=len)
+        while len(fewer) < 2:
+            shortest = min(more, key=_size)
+            more.remove(shortest)
+            fewer.append(shortest)
+    chosen = [[d for group in part for d in group] for part in dealt]
+    rest = [d for i, part in enumerate(chosen, start=1) if i != fold for d in part]
     total = sum(d.characters for d in documents) / sum(d.characters for d in rest)
     shares = {part: share * total for part, share in _shares(settings, ["validation"]).items()}
-    return {**_by_hash(rest, settings, shares), "test": dealt[fold - 1]}
+    return {**_by_hash(rest, settings, shares), "test": chosen[fold - 1]}
 
 
 def _grouped(documents: Iterable[Document], groups: Sequence[Sequence[str]]) -> Groups:
@@ -230,8 +239,8 @@ def _size(group: Sequence[Document]) -> int:
 
 
 def _fill_empty(parts: dict[str, list[list[Document]]]) -> None:
-    """With few or very uneven documents, an empty part gets the shortest training group or, where
-    there is but one, the shortest of another part."""
+    """With few or very uneven documents, an empty held-out part gets the shortest training group
+    or, where there is but one, the shortest of another part; an empty training part the longest."""
     held_out = [part for part in ("test", "validation") if part in parts]
     for part in held_out:
         if not parts[part]:
@@ -241,6 +250,11 @@ def _fill_empty(parts: dict[str, list[list[Document]]]) -> None:
                     parts[giver].remove(shortest)
                     parts[part].append(shortest)
                     break
+    for giver in held_out:
+        if not parts["train"] and len(parts[giver]) > 1:
+            longest = max(parts[giver], key=_size)
+            parts[giver].remove(longest)
+            parts["train"].append(longest)
 
 
 def _too_few(part: str, documents: Sequence[Document], groups: int) -> TextgenError:
@@ -252,23 +266,6 @@ def _too_few(part: str, documents: Sequence[Document], groups: int) -> TextgenEr
         hint="cut the text into more documents ([corpus] pieces or separator), or one text into "
         'three parts: [split] method = "contiguous"',
     )
-
-
-def check_groups(settings: Split, names: set[str]) -> None:
-    """Refuse a group of which some documents are missing; if all are, it is another corpus's.
-
-    Raises:
-        TextgenError: some documents of a group are there and others are not.
-    """
-    for group in settings.groups:
-        missing = sorted(set(group) - names)
-        if missing and len(missing) < len(set(group)):
-            raise TextgenError(
-                "split.groups",
-                found=f"{', '.join(missing)}: no such document",
-                expected=f"names of documents, e.g. {min(names)}",
-                hint="documents that share text could end up on both sides: correct the name",
-            )
 
 
 def _check_whole_groups(parts: Parts, settings: Split) -> None:
