@@ -8,6 +8,7 @@ from conftest import made_up
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textgen.core import cache
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import CorpusOptions, resolve_experiment
 from textgen.core.settings import Split
@@ -292,9 +293,17 @@ def test_a_changed_or_missing_local_tale_is_refused(tmp_path, monkeypatch):
         Lovecraft().documents()
 
 
-def test_wikipedia_needs_no_download_and_holds_prose():
+def test_wikipedia_needs_no_download_and_holds_prose(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     documents = Wikipedia().documents()
     assert documents == Wikipedia().documents()
+    (kept,) = cache.cache_folder().glob("wikipedia-prose-*")
+    text = kept.read_text()
+    for damage in (text.replace(" the ", " tha ", 3), text[:1000], "[" * 100_000, "{}", ""):
+        kept.write_text(damage)
+        assert documents == Wikipedia().documents()
+        assert f"{kept} is damaged" in capsys.readouterr().err
+        assert kept.read_text() == text
     assert len(documents) == 96
     text = "".join(d.text for d in documents)
     assert 2_500_000 < len(text) < 2_800_000

@@ -323,6 +323,36 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     assert not list((cache.cache_folder() / "encoded").glob("new-*"))
 
 
+@pytest.mark.parametrize("place", ["encoded", "texts"])
+@pytest.mark.parametrize("harm", ["altered", "more", "less", "list"])
+def test_what_is_altered_in_the_cache_is_told_and_made_anew(
+    corpus_folder, small_limits, capsys, place, harm
+):
+    """Bytes of the right number but of other tokens, a file too many, too few, another list."""
+    experiment = settings(corpus_folder, "characters")
+
+    def tokens():
+        encoded = prepare(experiment, load_corpus(experiment)).encoded
+        return np.concatenate([each.tokens for part in encoded for each in part])
+
+    first = tokens()
+    assert "made anew" not in capsys.readouterr().err
+    (folder,) = (cache.cache_folder() / place).glob("*")
+    path = folder / (stored_module.TOKENS if place == "encoded" else "3.utf8")
+    content = path.read_bytes()
+    if harm == "altered":
+        path.write_bytes(content[:99] + b"zzz" + content[102:])
+    elif harm == "list":
+        (folder / cache.CHECKSUMS).write_text("[" * 100_000)
+    else:
+        other = folder / "other" if harm == "more" else path
+        other.write_bytes(content) if harm == "more" else other.unlink()
+    np.testing.assert_array_equal(tokens(), first)
+    assert f"{folder} is damaged, or of another version: it is made anew" in capsys.readouterr().err
+    np.testing.assert_array_equal(tokens(), first)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_process_that_dies_is_one_clear_error(corpus_folder, small_limits, monkeypatch):
     def killing(jobs, **options):
         min(multiprocessing.active_children(), key=lambda process: process.pid).kill()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from conftest import POLICIES, made_up
@@ -297,13 +295,19 @@ def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     assert first[0][pieces.index(" lanterns")] == "NNS"
 
 
-def test_a_damaged_tag_cache_is_made_anew(monkeypatch):
+@pytest.mark.parametrize(
+    "harm", [lambda text: '{"tags": 3}', lambda text: text.replace("NN", "VB")]
+)
+def test_a_damaged_tag_cache_is_told_and_made_anew(monkeypatch, capsys, tmp_path, harm):
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(tagging, "_tagged", {})
     pieces = pretokenize("A lighthouse keeper, perhaps.")
     first = tagging.tag_documents([pieces])
-    for path in (cache.cache_folder() / "tags").rglob("*.json"):
-        path.write_text(json.dumps({"tags": 3}))
+    (path,) = (cache.cache_folder() / "tags").rglob("*.json")
+    path.write_text(harm(path.read_text()))
     monkeypatch.setattr(tagging, "_tagged", {})
     assert tagging.tag_documents([pieces]) == first
+    assert f"{path} is damaged" in capsys.readouterr().err
 
 
 def test_a_missing_tagger_is_named_with_what_to_do():

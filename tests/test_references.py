@@ -123,10 +123,12 @@ def test_another_split_or_setting_or_version_is_computed_anew(loaded, experiment
         lambda text: json.dumps({"documents": [[], []]}),
         lambda text: text.replace("tale", "table"),
         lambda text: text.replace("0.0", "NaN"),
+        lambda text: text.replace("1", "2", 99),
+        lambda text: "[" * 100_000,
         lambda text: text.replace("0.0", "null"),
     ],
 )
-def test_a_damaged_cache_file_is_replaced(loaded, cache, damage):
+def test_a_damaged_cache_file_is_told_and_replaced(loaded, cache, damage, capsys):
     first = plain(references.compute_references(loaded))
     for path in cache.iterdir():
         text = path.read_text(encoding="utf-8")
@@ -134,6 +136,7 @@ def test_a_damaged_cache_file_is_replaced(loaded, cache, damage):
     said = []
     assert plain(references.compute_references(loaded, said.append)) == first
     assert len(said) == len(KEYS)
+    assert capsys.readouterr().err.count("is damaged") == len(KEYS)
     assert references.compute_references(loaded, refuse)
 
 

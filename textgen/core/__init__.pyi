@@ -6,6 +6,8 @@ from .building import build as build
 from .cache import cache_folder as cache_folder
 from .cache import cache_unusable as cache_unusable
 from .cache import cached_folder as cached_folder
+from .cache import keep as keep
+from .cache import kept as kept
 from .cache import save_seconds as save_seconds
 from .cache import seconds_saved as seconds_saved
 from .cache import writing_cache as writing_cache

@@ -1,5 +1,7 @@
 """The cache folder, and how long its content took to make: time that it saves still counts.
 
+Everything in it has a checksum that is verified when it is read; what is damaged is made anew.
+
 A budget in seconds includes the preparation. An arm whose tags are in the cache already would get
 more training than one that starts without them, so the cache records how long they took.
 """
@@ -7,19 +9,23 @@ more training than one that starts without them, so the cache records how long t
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import platformdirs
 
 from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.files import put_file
 
-SECONDS = "seconds.json"
+SECONDS, CHECKSUMS = "seconds.json", "sha256.json"
 UNFINISHED = "new-"
 FORGOTTEN = 86_400.0
 """Seconds after which a folder that a killed run left unfinished is removed."""
@@ -58,6 +64,52 @@ def cache_unusable(place: str | Path, found: str) -> TextgenError:
     )
 
 
+def keep(path: Path, data: Any) -> None:
+    """Put plain data into the cache.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    put_file(path, json.dumps({"sha256": _data_hash(data), "data": data}))
+
+
+def kept(path: Path) -> Any:
+    """What :func:`keep` has put there; None if it has not, or if it is damaged, which is told."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["sha256"] == _data_hash(stored["data"]):
+            return stored["data"]
+    except FileNotFoundError:
+        return None
+    except UNREADABLE:
+        pass
+    tell_damaged(path)
+    return None
+
+
+def tell_damaged(path: Path) -> None:
+    """Say that a part of the cache is made anew."""
+    print(f"note: {path} is damaged, or of another version: it is made anew", file=sys.stderr)
+
+
+def _data_hash(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _file_hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every file in a folder but of the list of these."""
+    found = {}
+    for path in folder.iterdir():
+        if path.name != CHECKSUMS:
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _unharmed(folder: Path) -> bool:
+    return json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) == _file_hashes(folder)
+
+
 def cached_folder(
     folder: Path, read: Callable[[Path], Content], write: Callable[[Path], None]
 ) -> Content:
@@ -75,9 +127,12 @@ def cached_folder(
         TextgenError: the cache cannot be written.
     """
     with contextlib.suppress(*UNREADABLE):
-        content = read(folder)
-        save_seconds(float((folder / SECONDS).read_text(encoding="utf-8")))
-        return content
+        if _unharmed(folder):
+            content = read(folder)
+            save_seconds(float((folder / SECONDS).read_text(encoding="utf-8")))
+            return content
+    if folder.exists():
+        tell_damaged(folder)
     with writing_cache():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # another run removes them too
@@ -90,8 +145,10 @@ def cached_folder(
             made.mkdir()
             write(made)
             (made / SECONDS).write_text(str(time.perf_counter() - start), encoding="utf-8")
+            (made / CHECKSUMS).write_text(json.dumps(_file_hashes(made)), encoding="utf-8")
             with contextlib.suppress(*UNREADABLE):
-                return read(folder)  # another run has written it meanwhile
+                if _unharmed(folder):  # another run has written it meanwhile
+                    return read(folder)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one, if there is any
             with contextlib.suppress(OSError):  # another run was faster after all
                 made.rename(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import zipfile
 import zlib
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 UNREADABLE = (
-    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile,
-    zlib.error,
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+    RecursionError, MemoryError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What reading a damaged file may raise."""
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import UNREADABLE, TextgenError, cache_folder, write_file
+from textgen.core import UNREADABLE, TextgenError, cache_folder, keep, kept
 from textgen.data import Corpus
 from textgen.evaluation.baselines.base import Baseline, Bytes, Reader, fit_baseline, score_baseline
 from textgen.evaluation.baselines.compressors import XZ, PPMd
@@ -151,11 +150,8 @@ def compute_references(
                 say(f"  reference {line.label} left out: {error.found}")
                 continue
             parts = [[_document(*row) for row in part] for part in rows]
-            with contextlib.suppress(
-                TextgenError, OSError
-            ):  # an unwritable cache is no reason to stop
-                kept = {"settings": _settings(line, loaded), "documents": rows}
-                write_file(path, json.dumps(kept, indent=1))
+            with contextlib.suppress(OSError):  # an unwritable cache is no reason to stop
+                keep(path, {"settings": _settings(line, loaded), "documents": rows})
         command = f"python -m textgen.baseline {experiment} {line.options}"
         if line.tokenizer is not None:
             command += f" --set 'memory.orders={list(line.orders)}'"
@@ -235,8 +231,7 @@ def _document(
 def _read(path: Path, loaded: Corpus) -> list[list[DocumentBits]] | None:
     """The stored bits of validation and test, or None: no such file, or a damaged one."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["documents"]
-        parts = [[_document(*row) for row in part] for part in stored]
+        parts = [[_document(*row) for row in part] for part in kept(path)["documents"]]
     except UNREADABLE:
         return None
     held_out = [[(d.name, d.characters) for d in p] for p in (loaded.validation, loaded.test)]

