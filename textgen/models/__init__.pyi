@@ -7,6 +7,7 @@ from .backbones.recurrent import Recurrent as Recurrent
 from .backbones.stacked import Adaptive as Adaptive
 from .batches import Windows as Windows
 from .footprint import check_drawing as check_drawing
+from .footprint import check_loading as check_loading
 from .footprint import check_memory as check_memory
 from .networks import restarted as restarted
 from .networks import set_embedding as set_embedding

@@ -75,6 +75,23 @@ def check_memory(backbone: BackboneConfig, vocabulary_size: int, batch: int, len
     )
 
 
+def check_loading(backbone: BackboneConfig, vocabulary_size: int, where: str) -> None:
+    """Refuse a network that does not fit at all, before it is built.
+
+    Raises:
+        TextgenError: less memory is free than it takes; ``where`` is the file that describes it.
+    """
+    weights, _ = backbone.footprint(vocabulary_size, 1)
+    needed, free = 2 * FLOAT * weights, _free_memory()
+    if free is not None and needed > free:
+        raise TextgenError(
+            where,
+            found=f"a network whose backbone needs about {needed / 1e9:.1f} GB",
+            expected=f"less than the {free / 1e9:.1f} GB that are free",
+            hint="use a machine with more memory, or a smaller one in [backbone]",
+        )
+
+
 def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> None:
     """Refuse to draw more side by side than fits: for each row the chances of ``size`` tokens in a
     few copies, and for each of its ``steps`` tokens an entry at every level of a memory.

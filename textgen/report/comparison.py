@@ -46,8 +46,7 @@ def compare(
 
     Args:
         runs: finished runs or their folders; those that differ only in seed and name are one arm.
-        name: of the report; the arms' names joined if empty.
-        title: its heading.
+        name, title: of the report, and its heading; the arms' names if empty.
         contrasts: what is tested, declared before the runs; if empty, each arm against the first.
         plan: of a study, for each arm.
         command: that repeats the report; made from the other arguments if empty.
@@ -75,10 +74,9 @@ def compare(
     arms, same, warnings = _grouped(found, loaded, different_texts)
     names = [arm.name for arm in arms]
     models = None if embed is None else asking.embedded(same, embed, precision, screen.warn)
-    first = str(found[0].folder / "experiment.toml")
     content = data.ReportInput(
         name=name or _joined(names), title=title or _listed(names), arms=arms, loaded=loaded,
-        references=compute_references(loaded, screen.say, first),
+        references=compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
         declared=bool(contrasts), command=command or _command_line(runs, name, embed),
         words=words, plan=plan or {}, left_out=left_out, warnings=warnings,

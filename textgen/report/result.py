@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from textgen.core import TextgenError
 from textgen.evaluation import format_number
-from textgen.runs import reading
+from textgen.runs import read_json, reading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+class Report(BaseModel):
+    """What is read here of ``report.json``."""
+
+    arms: list[dict[str, Any]]
+    contrasts: list[dict[str, Any]]
 
 
 class Comparison:
@@ -46,7 +54,7 @@ class Comparison:
         """The content of ``report.json``: all figures of the report."""
         path = self.folder / "report.json"
         with reading(path):
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return dict(read_json(path, Report))
 
     @property
     def arms(self) -> list[dict[str, Any]]:

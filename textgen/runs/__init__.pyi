@@ -22,6 +22,7 @@ from .opening import load_run as load_run
 from .opening import score as score
 from .pipeline import run as run
 from .plan import planned as planned
+from .schemas import read_json as read_json
 from .scoring import html_table as html_table
 from .scoring import print_part as print_part
 from .scoring import print_passage as print_passage

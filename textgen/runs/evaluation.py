@@ -15,6 +15,7 @@ import io
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from textgen.evaluation import DocumentBits
 from textgen.models import Sampler
 from textgen.runs.finished import Run
 from textgen.runs.generation import sample_texts
+from textgen.runs.schemas import Texts, read_json
 from textgen.tokenizers import Layout, Tokenizer
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
@@ -231,10 +233,8 @@ def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
 
 
 def _settings(folder: Path) -> Any:
-    try:
-        return json.loads((folder / TEXTS).read_text(encoding="utf-8"))["settings"]
-    except UNREADABLE:
-        return None
+    with suppress(*UNREADABLE):
+        return read_json(folder / TEXTS)["settings"]
 
 
 def read_token_bits(folder: Path) -> list[TokenBits]:
@@ -245,11 +245,13 @@ def read_token_bits(folder: Path) -> list[TokenBits]:
     """
     try:
         with np.load(folder / TOKENS, allow_pickle=False) as data:
-            names, cuts = data["names"].tolist(), np.cumsum(data["sizes"])[:-1]
+            names, cuts = _documents(data)
             ends = np.split(data["ends"].astype(np.int64), cuts)
+            if any(np.diff(each, prepend=0).min() < 0 for each in ends):
+                raise ValueError("ends that go back")
 
             def table(*keys: str) -> list[TokenBits]:
-                columns = [np.split(data[key].astype(np.float64), cuts) for key in keys]
+                columns = [np.split(_bits(data[key], data["ends"]), cuts) for key in keys]
                 return [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
 
             alone = table("model", "spelling")
@@ -261,6 +263,22 @@ def read_token_bits(folder: Path) -> list[TokenBits]:
         raise _unreadable(folder / TOKENS, error) from None
 
 
+def _documents(data: Any) -> tuple[list[str], np.ndarray]:
+    """The names of the documents, and where all but the first begin among the tokens."""
+    names, sizes, tokens = data["names"], data["sizes"], data["ends"]
+    kinds = names.dtype.kind + sizes.dtype.kind + tokens.dtype.kind
+    shapes = names.shape == sizes.shape == (len(names),) and tokens.shape == (sizes.sum(),)
+    if kinds != "Uii" or not shapes or sizes.min() < 1:
+        raise ValueError("arrays that do not belong together")
+    return names.tolist(), np.cumsum(sizes)[:-1]
+
+
+def _bits(column: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    if column.dtype.kind != "f" or column.shape != tokens.shape or not np.isfinite(column).all():
+        raise ValueError("bits that are none")
+    return column.astype(np.float64)
+
+
 def read_texts(folder: Path) -> dict[str, Any]:
     """The content of ``texts.json``.
 
@@ -268,7 +286,7 @@ def read_texts(folder: Path) -> dict[str, Any]:
         TextgenError: it is missing or damaged.
     """
     try:
-        return json.loads((folder / TEXTS).read_text(encoding="utf-8"))
+        return read_json(folder / TEXTS, Texts)
     except UNREADABLE as error:
         raise _unreadable(folder / TEXTS, error) from None
 

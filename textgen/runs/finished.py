@@ -12,12 +12,14 @@ from textgen.core import Sampling, TextgenError, build
 from textgen.runs.folder import (
     NEEDED,
     check_finished,
+    check_unharmed,
     damaged,
     read_metrics,
     reading,
     stored_experiment,
 )
 from textgen.runs.saved import load_memory, load_network, load_tokenizer
+from textgen.runs.schemas import Row, checked
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from matplotlib.axes import Axes
@@ -95,9 +97,14 @@ class Run:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row per validation interval: updates, seconds, loss, bits per character, …"""
-        path = self.folder / "history.csv"
+        check_unharmed(path := self.folder / "history.csv")
         with reading(path), path.open(encoding="utf-8", newline="") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            for row in rows:
+                checked(Row, row)
+            if not rows or rows[-1]["updates"] != self.metrics["training"]["updates"]:
+                raise ValueError("rows that are missing")
+            return rows
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -230,8 +237,7 @@ class Run:
             raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
         tokens = encode_prompt(self.tokenizer, prompt)  # before TensorFlow is loaded
         if method == "sample":
-            orders = self.experiment.memory.orders if memory else ()
-            check_room(self.tokenizer, settings, orders, "generate")
+            check_room(self.tokenizer, settings, self.experiment.memory.orders, "generate")
             sampler = self.mixture_sampler if memory else self.sampler
             return sample_texts(sampler, self.tokenizer, settings, seed)
         check_article(prompt, tokens, memory)

@@ -20,7 +20,7 @@ checkpoint/       only while training is unfinished
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,6 +38,7 @@ from textgen.core import (
     write_failed,
     write_file,
 )
+from textgen.runs.schemas import Manifest, Metrics, read_json
 
 LOCK = ".lock"
 SCHEMA = 4
@@ -200,7 +201,7 @@ def text_of(folder: Path) -> dict[str, str] | None:
     if not manifest.exists():
         return None
     with reading(manifest):
-        corpus = json.loads(manifest.read_text(encoding="utf-8"))["corpus"]
+        corpus = read_json(manifest, Manifest)["corpus"]
         return {key: corpus[key] for key in ("kind", "sha256")}
 
 
@@ -260,16 +261,34 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """
     path = folder / "metrics.json"
     with reading(path):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if metrics["schema"] != SCHEMA:
-            age = "an older" if metrics["schema"] < SCHEMA else "a newer"
+        made = read_json(path)["schema"]
+        if made != SCHEMA:
             raise TextgenError(
                 str(folder),
-                found=f"a run made by {age} textgen (schema {metrics['schema']} of metrics.json)",
+                found=f"a run made by {'an older' if made < SCHEMA else 'a newer'} textgen "
+                f"(schema {made} of metrics.json)",
                 expected=f"a run of this version (schema {SCHEMA})",
                 hint="train it again, or read it with that version",
             )
+        metrics: dict[str, Any] = read_json(path, Metrics)
     return metrics
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_unharmed(path: Path) -> None:
+    """Check a file of a finished run against ``metrics.json``; older runs have no checksums.
+
+    Raises:
+        TextgenError: it is not what the run has written, or cannot be read.
+    """
+    expected = read_metrics(path.parent).get("sha256", {}).get(path.name)
+    with reading(path):
+        if expected is not None and sha256_of(path) != expected:
+            raise ValueError("another sha256 than that in metrics.json")
 
 
 @contextlib.contextmanager

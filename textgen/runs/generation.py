@@ -53,15 +53,15 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
 def check_room(
     tokenizer: Tokenizer, settings: Sampling, orders: Sequence[int], where: str = "sampling"
 ) -> None:
-    """Refuse samples for which there is no memory; ``orders`` are those of the memory of the
-    document that they are written with.
+    """Refuse samples for which there is no room; ``orders`` are those of the memory of the
+    document, which they may be written with.
 
     Raises:
         TextgenError: it names the setting, in the table ``where``.
     """
     rows = settings.samples * len(settings.prompts)
     steps = math.ceil(settings.length / tokenizer.characters_per_token * MARGIN)
-    check_drawing(rows, steps, tokenizer.size, len(orders), where)
+    check_drawing(rows, steps, tokenizer.size, settings.memory * len(orders), where)
 
 
 def sample_texts(

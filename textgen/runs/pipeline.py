@@ -15,7 +15,7 @@ from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, resumed, trained
 from textgen.runs.metrics import document_rows, run_metrics
-from textgen.runs.saved import MEMORY_FILE, fitted_state, save_network
+from textgen.runs.saved import MEMORY_FILE, checksums, fitted_state, save_network
 from textgen.runs.sizing import settled
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
@@ -130,8 +130,7 @@ def _prepare(
         prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
-    orders = experiment.memory.orders if experiment.sampling.memory else ()
-    check_room(prepared.tokenizer, experiment.sampling, orders)
+    check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
     goes_on = trained(folder) and not overwrite
     with screen.phase("timing sizes on this machine") if experiment.automatic else nullcontext():
         experiment, chosen = settled(folder, experiment, prepared, goes_on)
@@ -291,6 +290,7 @@ def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
     write_json(folder / "samples.json", samples)
     write_file(folder / "samples.txt", samples_text(samples))
     write_log(folder / "log", experiment, metrics, samples)
+    metrics["sha256"] = checksums(folder)
     summary = summary_markdown(experiment, loaded, metrics, samples, folder)
     write_file(folder / "summary.md", summary)
     write_json(folder / "metrics.json", metrics)

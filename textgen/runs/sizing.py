@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment
 from textgen.runs.folder import reading, stored_experiment
+from textgen.runs.schemas import Manifest, read_json
 
 if TYPE_CHECKING:
     from textgen.training import Prepared
@@ -28,7 +28,7 @@ def settled(
     if resumed:
         manifest = folder / "manifest.json"
         with reading(manifest):
-            chosen = json.loads(manifest.read_text(encoding="utf-8")).get("chosen")
+            chosen = read_json(manifest, Manifest).get("chosen")
         return experiment.settled(stored_experiment(folder).resolved), chosen
     from textgen.training import described, settle
 

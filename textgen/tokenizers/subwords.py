@@ -28,6 +28,7 @@ import numpy as np
 
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.states import SubwordsState, check_state
 from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
@@ -93,6 +94,7 @@ class Subwords:
 
     def load(self, state: dict[str, Any]) -> SubwordTokenizer:
         """The fitted tokenizer from its ``state()``."""
+        check_state(SubwordsState, state)
         return SubwordTokenizer(**{**state, "extra_data": tuple(state["extra_data"])})
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from textgen.core import Count, TextgenError
+from textgen.tokenizers.states import WordsState, check_state
 from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     PolicyTrainingData,
@@ -141,6 +142,9 @@ class Words:
 
     def load(self, state: dict[str, Any]) -> WordTokenizer:
         """The fitted tokenizer from its ``state()``."""
+        check_state(WordsState, state, "words")
+        if len(state["words"]) != len(state["counts"]):
+            raise ValueError(f"{len(state['words'])} words, {len(state['counts'])} counts")
         vocabulary = Vocabulary(
             tuple(state["words"]),
             tuple(state["counts"]),

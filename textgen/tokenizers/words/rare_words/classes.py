@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from textgen.tokenizers.states import ClassesState, check_state
 from textgen.tokenizers.words.drawing import picked_word, scored_word
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -36,6 +37,9 @@ class ClassPolicy(ABC):
 
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
     """What :meth:`learn` returned, once the policy is fitted or loaded."""
+
+    state_model: ClassVar[type[ClassesState]] = ClassesState
+    """What a fitted policy is checked by when it is loaded."""
 
     @property
     @abstractmethod
@@ -83,6 +87,7 @@ class ClassPolicy(ABC):
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedClasses:
         """The fitted policy from its ``state()``."""
+        check_state(self.state_model, state)
         return FittedClasses(
             self._with(state["learnt"]), load_speller(state["speller"], vocabulary)
         )
