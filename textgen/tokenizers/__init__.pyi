@@ -2,6 +2,7 @@ from .base import FILL as FILL
 from .base import Tokenizer as Tokenizer
 from .base import TokenizerConfig as TokenizerConfig
 from .characters import Characters as Characters
+from .choices import walk as walk
 from .encoding import encode_training as encode_training
 from .encoding import fit_tokenizer as fit_tokenizer
 from .kneser_ney import KneserNeyModel as KneserNeyModel

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from textgen.tokenizers.choices import Opened, code_point
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Layout, Rendered
+
+if TYPE_CHECKING:
+    from textgen.tokenizers.words.recurrence import DocumentCounts
 
 FILL = ("scored", "pool", "spell", "mark")
 """How a generated placeholder is filled: by a word drawn with the probability that is charged for
@@ -97,6 +101,18 @@ class Tokenizer(ABC):
             for the end; empty for tokens that are no placeholders, and where it is not known.
         """
         return lambda tokens, prefix: {}
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        """How the surface form that stands behind some tokens is chosen, exactly as it is charged.
+
+        Args:
+            tokens: all of the document so far.
+            earlier: the rare words so far, to which it is added; None without a memory.
+
+        Returns:
+            None where they leave nothing open. By default only a character never seen is open.
+        """
+        return code_point if tokens and tokens[-1] == ESCAPE else None
 
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt for which there is no token."""

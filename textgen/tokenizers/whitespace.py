@@ -21,13 +21,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from typing import Any
 
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.choices import Opened
 from textgen.tokenizers.spaced import BETWEEN, count_pieces, is_word, pieces_of
 from textgen.tokenizers.states import WhitespaceState, check_state
 from textgen.tokenizers.tokens import (
@@ -39,7 +40,7 @@ from textgen.tokenizers.tokens import (
     Rendered,
     smallest_dtype,
 )
-from textgen.tokenizers.words.drawing import new_word, picked_word, scored_word
+from textgen.tokenizers.words.drawing import new_word, picked_word, scored_word, spelled
 from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 
@@ -234,6 +235,11 @@ class WhitespaceTokenizer(Tokenizer):
             if token == SPELLED and surface:
                 filled.append((writer.length - len(surface), writer.length, "spelled"))
         return Rendered("".join(writer.parts), tuple(filled))
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        if not tokens or tokens[-1] not in CLASSES:
+            return None
+        return partial(spelled, self.spellers[tokens[-1]], CLASSES[tokens[-1]], earlier)
 
     def _remembered(self, text: str) -> DocumentCounts:
         """What a memory of the document holds after a text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from textgen.tokenizers.choices import Choice, Choices, code_point
 from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 
@@ -30,6 +31,25 @@ def scored_word(
             if choice == UNSEEN:
                 break
             word += choice
+    return word
+
+
+def spelled(
+    speller: Speller, name: str, earlier: DocumentCounts | None, known: str | None
+) -> Choices:
+    """A word of a class, one character after another and then its end, as it is charged; it is
+    added to what came ``earlier``."""
+    word = ""
+    while True:
+        options, chances = speller.following(word, name, earlier=earlier)
+        letter = None if known is None else known[len(word) : len(word) + 1]
+        index = letter and max(speller.alphabet.find(letter) + 2, 1)  # 1: a character never seen
+        chosen = yield Choice(chances, 0 if letter == "" else index)
+        if not chosen:
+            break
+        word += (yield from code_point(letter)) if chosen == 1 else options[chosen]
+    if earlier is not None:
+        speller.remember(word, name, earlier)
     return word
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.choices import Opened
 from textgen.tokenizers.tokens import EncodedDocument, Layout, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import ScoredWriter, Writer
 from textgen.tokenizers.words.pieces import pretokenize, word_break_ranges
@@ -172,6 +173,9 @@ class WordTokenizer(Tokenizer):
             return self.policy.surface_following(token, prefix, earlier)
 
         return following
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        return self.policy.opened(tokens, earlier)
 
     def _placeholders(self, prompt: str) -> DocumentCounts:
         """The rare words of a prompt, whose last space belongs to the word that comes next."""

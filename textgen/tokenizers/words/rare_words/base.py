@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from textgen.tokenizers.choices import Opened, code_point
+from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary, split_space
@@ -184,6 +186,11 @@ class FittedPolicy(ABC):
             earlier: the rare words so far; None without a memory of the document.
         """
         return {}
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        """As :meth:`textgen.tokenizers.Tokenizer.opened`; to be defined wherever there are
+        placeholders."""
+        return code_point if tokens and tokens[-1] == ESCAPE else None
 
     def remember(  # noqa: B027 - most tokens leave nothing open
         self, token: int, surface: str, earlier: DocumentCounts

@@ -6,11 +6,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, ClassVar, Self
 
+from textgen.tokenizers.choices import Opened
 from textgen.tokenizers.states import ClassesState, check_state
-from textgen.tokenizers.words.drawing import picked_word, scored_word
+from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -167,6 +169,11 @@ class FittedClasses(FittedPolicy):
     ) -> dict[str, float]:
         options, chances = self.speller.following(prefix, self._name(token), earlier=earlier)
         return dict(zip(options, chances.tolist(), strict=True))
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        if not tokens or not FIRST_OWN <= tokens[-1] < self.first_word:
+            return None
+        return partial(spelled, self.speller, self._name(tokens[-1]), earlier)
 
     def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
         self.speller.remember(surface, self._name(token), earlier)

@@ -7,14 +7,20 @@ each gap between two tokens, whether a space stood before each, and their spelli
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
+
+import numpy as np
+
+from textgen.tokenizers.choices import Choice, Choices, Opened
 from textgen.tokenizers.states import DropState, check_state
-from textgen.tokenizers.words.drawing import scored_word
+from textgen.tokenizers.words.drawing import scored_word, spelled
 from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -128,6 +134,22 @@ class Dropped(FittedPolicy):
             if before is not None:
                 self.speller.remember(word, NAME, before)
             gap += space + word
+        return gap
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        return partial(self._gap, earlier)
+
+    def _gap(self, earlier: DocumentCounts | None, known: str | None) -> Choices:
+        """The words that are missing in a gap; what is not charged for cannot be told."""
+        pieces, gap = None if known is None else pretokenize(known), ""
+        for number in itertools.count() if self.charged else ():
+            more = None if pieces is None else int(number < len(pieces))
+            if not (yield Choice(np.array([1 - self.missing, self.missing]), more)):
+                break
+            space, core = (None, None) if pieces is None else split_space(pieces[number])
+            spaced = None if space is None else len(space)
+            gap += " " * (yield Choice(np.array([1 - self.spaced, self.spaced]), spaced))
+            gap += yield from spelled(self.speller, NAME, earlier, core)
         return gap
 
     def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:

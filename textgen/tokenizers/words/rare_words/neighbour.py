@@ -12,14 +12,16 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any, Literal
 
 import numpy as np
 
 from textgen.core import Count, TextgenError
+from textgen.tokenizers.choices import Choice, Choices, Opened
 from textgen.tokenizers.states import NeighbourState, check_state
-from textgen.tokenizers.words.drawing import picked_word, scored_word
+from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
 from textgen.tokenizers.words.pieces import only_letters
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -270,6 +272,17 @@ class Substituted(FittedPolicy):
         if random.random() >= self._chances[name]:
             return name
         return scored_word(self.speller, name, random, earlier)
+
+    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
+        literal = None if cased or not tokens else self._able.get(tokens[-1])
+        return None if literal is None else partial(self._chosen, literal, earlier)
+
+    def _chosen(self, literal: str, earlier: DocumentCounts | None, known: str | None) -> Choices:
+        chance, index = self._chances[literal], None if known is None else int(known != literal)
+        if not (yield Choice(np.array([1 - chance, chance]), index)):
+            return literal
+        return (yield from spelled(self.speller, literal, earlier, known))
 
     def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
         if surface != (name := self._able[token]):
