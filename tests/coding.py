@@ -22,7 +22,7 @@ def take(tokenizer, stepper, choose, known=None, memory=None):
         except StopIteration as end:
             return end.value
         of_token = choice.probabilities is None
-        chances = stepper.probabilities() if of_token else choice.probabilities
+        chances = stepper.probabilities() if of_token else choice.probabilities()
         sent = choose(chances, choice.index)
         if of_token:
             stepper.append(sent)

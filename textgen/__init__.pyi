@@ -1,3 +1,4 @@
+from .auditing import audit as audit
 from .core import Experiment as Experiment
 from .core import load_experiment as load_experiment
 from .data import Corpus as Corpus

@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": "compare finished runs in one report",
     "generate": "write text with a finished run",
     "play": "ask trained models side by side, in a page or a terminal",
+    "audit": "is what any language model claims a likelihood?",
     "score": "what a passage costs under a run, token by token",
     "corpus": "list corpora, or show the statistics and split of one",
     "baseline": "score n-grams or compressors on an experiment's text",
@@ -26,13 +27,16 @@ COMMANDS = {
 }
 
 
-def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
-    """Run a command. A :class:`TextgenError` becomes one message on stderr and exit code 2."""
+def guarded(
+    command: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace
+) -> int:
+    """Run a command, which returns its exit code or None for 0. A :class:`TextgenError` becomes one
+    message on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     try:
-        command(arguments)
+        code = command(arguments)
         sys.stdout.flush()
     except TextgenError as error:
         if arguments.debug:
@@ -56,7 +60,7 @@ def guarded(command: Callable[[argparse.Namespace], None], arguments: argparse.N
         how = " without --overwrite" if getattr(arguments, "overwrite", False) else ""
         print(f"\nstopped; repeat the command{how} to continue from here", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def leave(code: int) -> NoReturn:

@@ -1,1 +1,9 @@
-
+from .auditing import audit as audit
+from .certificate import Certificate as Certificate
+from .certificate import read_certificate as read_certificate
+from .protocol import Claim as Claim
+from .protocol import Model as Model
+from .sources import AUDIT as AUDIT
+from .sources import AUDIT_MEMORY as AUDIT_MEMORY
+from .sources import run_fingerprint as run_fingerprint
+from .sources import source_of as source_of

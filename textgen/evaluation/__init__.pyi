@@ -1,6 +1,7 @@
 from .baselines import TABLE as TABLE
 from .baselines.scoring import baseline as baseline
 from .baselines.scoring import check_orders as check_orders
+from .contracts import AWKWARD_TEXTS as AWKWARD_TEXTS
 from .contracts import check_plugin as check_plugin
 from .dynamic import learning_seconds as learning_seconds
 from .dynamic import learnt_bits as learnt_bits
@@ -37,6 +38,7 @@ from .metrics.scale import shuffled_text as shuffled_text
 from .metrics.scale import unigram_text as unigram_text
 from .mixture import MemoryState as MemoryState
 from .mixture import MixtureSampler as MixtureSampler
+from .mixture import Stepper as Stepper
 from .mixture import next_logits_step as next_logits_step
 from .mixture import shaped as shaped
 from .mixture import softmax as softmax
@@ -52,7 +54,12 @@ from .token_bits import score_step as score_step
 from .token_bits import scoring_seconds as scoring_seconds
 from .units import ACROSS as ACROSS
 from .units import UNIT_COLUMNS as UNIT_COLUMNS
+from .units import UNITS as UNITS
+from .units import Counts as Counts
+from .units import count as count
+from .units import denominator as denominator
 from .units import published_units as published_units
 from .units import unit_line as unit_line
 from .units import unit_rows as unit_rows
+from .units import units as units
 from .verdicts import verdict_sentence as verdict_sentence

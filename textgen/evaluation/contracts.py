@@ -20,7 +20,7 @@ from textgen.tokenizers import FILL
 
 TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)
-TEXTS = (
+AWKWARD_TEXTS = (
     "", " ", "a", "ab a  b", "A ab. AB abba", "b\n\nab\na", "a é☃ ab\u0301", "\ufffd<NN> <unk> \0",
     "baab aab abba bbbb", "I'm 1984-ish ... -- “ab”", "हिन्दी शब्द 今日は  晴れ, สวัสดี",
 )  # fmt: skip
@@ -67,7 +67,7 @@ def check_tokenizer(config: Any) -> None:
     state = json.loads(json.dumps(tokenizer.state()))
     again = config.load(state)
     assert len(tokenizer.names) == tokenizer.size, "names and size differ"
-    for text in TEXTS:
+    for text in AWKWARD_TEXTS:
         encoded = tokenizer.encode(text)
         assert tokenizer.decode(encoded) == text, f"{text!r} comes back as another text"
         assert encoded.characters == len(text), f"{text!r} has another number of characters"

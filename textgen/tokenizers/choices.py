@@ -7,6 +7,7 @@ An arithmetic coder and an audit walk through both in the one order in which a r
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,14 +24,14 @@ so the three cost ``CHARACTER_BITS``."""
 
 
 class Choice(NamedTuple):
-    """One choice.
+    """One choice. Whoever knows what is chosen need not ask for the probabilities.
 
     Attributes:
-        probabilities: (n,) float64, of what can be chosen; None where that is the next token.
+        probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
         index: what a known document chooses; None where none is known.
     """
 
-    probabilities: np.ndarray | None
+    probabilities: Callable[[], np.ndarray] | None
     index: int | None
 
 
@@ -40,12 +41,17 @@ Opened = Callable[[str | None], Choices]
 """From a surface form, or None where it is not known, to the choices that lead to it."""
 
 
+def either(chance: float) -> Callable[[], np.ndarray]:
+    """Of no (0) and yes (1), from P(yes)."""
+    return partial(np.array, [1 - chance, chance])
+
+
 def code_point(known: str | None) -> Choices:
     """A character that was never seen, by its code point."""
     point = 0
     for size, weight in POINT:
         index = None if known is None else ord(known) // weight % size
-        point += weight * (yield Choice(np.full(size, 1 / size), index))
+        point += weight * (yield Choice(partial(np.full, size, 1 / size), index))
     return chr(point)
 
 

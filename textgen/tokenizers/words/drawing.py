@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
+
 from textgen.tokenizers.choices import Choice, Choices, code_point
 from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
@@ -40,14 +42,20 @@ def spelled(
     """A word of a class, one character after another and then its end, as it is charged; it is
     added to what came ``earlier``."""
     word = ""
+
+    def chances() -> np.ndarray:
+        return speller.following(word, name, earlier=earlier)[1]
+
     while True:
-        options, chances = speller.following(word, name, earlier=earlier)
-        letter = None if known is None else known[len(word) : len(word) + 1]
-        index = letter and max(speller.alphabet.find(letter) + 2, 1)  # 1: a character never seen
-        chosen = yield Choice(chances, 0 if letter == "" else index)
+        letter = index = None
+        if known is not None:
+            letter = known[len(word) : len(word) + 1]
+            # 0 is the end, 1 a character never seen
+            index = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
+        chosen = yield Choice(chances, index)
         if not chosen:
             break
-        word += (yield from code_point(letter)) if chosen == 1 else options[chosen]
+        word += (yield from code_point(letter)) if chosen == 1 else speller.alphabet[chosen - 2]
     if earlier is not None:
         speller.remember(word, name, earlier)
     return word

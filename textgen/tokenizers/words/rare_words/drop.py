@@ -15,10 +15,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-
-import numpy as np
-
-from textgen.tokenizers.choices import Choice, Choices, Opened
+from textgen.tokenizers.choices import Choice, Choices, Opened, either
 from textgen.tokenizers.states import DropState, check_state
 from textgen.tokenizers.words.drawing import scored_word, spelled
 from textgen.tokenizers.words.pieces import pretokenize
@@ -144,11 +141,11 @@ class Dropped(FittedPolicy):
         pieces, gap = None if known is None else pretokenize(known), ""
         for number in itertools.count() if self.charged else ():
             more = None if pieces is None else int(number < len(pieces))
-            if not (yield Choice(np.array([1 - self.missing, self.missing]), more)):
+            if not (yield Choice(either(self.missing), more)):
                 break
             space, core = (None, None) if pieces is None else split_space(pieces[number])
             spaced = None if space is None else len(space)
-            gap += " " * (yield Choice(np.array([1 - self.spaced, self.spaced]), spaced))
+            gap += " " * (yield Choice(either(self.spaced), spaced))
             gap += yield from spelled(self.speller, NAME, earlier, core)
         return gap
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.choices import Choice, Choices, Opened
+from textgen.tokenizers.choices import Choice, Choices, Opened, either
 from textgen.tokenizers.states import NeighbourState, check_state
 from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
 from textgen.tokenizers.words.pieces import only_letters
@@ -280,7 +280,7 @@ class Substituted(FittedPolicy):
 
     def _chosen(self, literal: str, earlier: DocumentCounts | None, known: str | None) -> Choices:
         chance, index = self._chances[literal], None if known is None else int(known != literal)
-        if not (yield Choice(np.array([1 - chance, chance]), index)):
+        if not (yield Choice(either(chance), index)):
             return literal
         return (yield from spelled(self.speller, literal, earlier, known))
 

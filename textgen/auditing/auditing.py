@@ -1,0 +1,90 @@
+"""An audit: every check, on one text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen.auditing.sources import Source, source_of
+from textgen.core import TextgenError
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.auditing.certificate import Certificate
+    from textgen.auditing.protocol import Claim
+
+
+def audit(
+    model: str | Path | Callable[[], Any],
+    text: str,
+    *,
+    claim: Claim | dict[str, Any] | None = None,
+    memory: bool = False,
+    end: bool = True,
+) -> Certificate:
+    """Audit a language model: is what it claims about a text a likelihood?
+
+    Args:
+        model: a run folder, a Hugging Face folder, an ARPA file, ``"file.py:Class"``, or a class
+            or function that makes a model (:class:`textgen.auditing.Model`).
+        text: what it is audited on. A few thousand characters tell all that there is to tell.
+        claim: what is claimed about this text, a :class:`textgen.auditing.Claim` or its fields;
+            it replaces those of the model's own claim.
+        memory: audit a run with its memory of the document, not the network alone.
+        end: whether a Hugging Face model is charged for the end of the text.
+
+    Returns:
+        The certificate: ``.passed``, ``.checks``, ``.save(path)``; ``print`` shows it in words.
+
+    Raises:
+        TextgenError: no such model, no text, a claim that is none, or a model that does not keep
+            to the protocol.
+    """
+    source = source_of(model, memory=memory, end=end)
+    if not text:
+        raise TextgenError("the text", found="no character", expected="a few thousand of them")
+    try:
+        return _audited(source, text, claim)
+    except TextgenError:
+        raise
+    except Exception as error:
+        raise TextgenError(
+            source.name,
+            found=f"the model raised {type(error).__name__}: {error}",
+            expected="a model that keeps to the protocol in experiments/notes/auditing.md",
+            hint="--debug shows where it was raised",
+        ) from error
+
+
+def _audited(source: Source, text: str, claim: Claim | dict[str, Any] | None) -> Certificate:
+    from textgen.auditing import checks as of
+    from textgen.auditing.certificate import certificate
+    from textgen.auditing.claims import claimed_of
+    from textgen.auditing.protocol import Claim, claim_of, tokens_of
+    from textgen.auditing.walking import measure
+
+    one, other = source.open(), source.open()
+    claim = Claim(**claim) if isinstance(claim, dict) else claim
+    own = claim_of(one, text)
+    if own is not None and claim is not None:  # the figure replaces the model's own, bits stay
+        given = {k: v for k, v in dataclasses.asdict(claim).items() if v not in (None, ())}
+        own = dataclasses.replace(own, **{"count": None, **given})
+    tokens = tokens_of(one, text)
+    length = len(tokens) - (one.end is not None)
+    claimed = claimed_of(own or claim, text, length, one.end)
+    measured = measure(one, tokens)
+    right, told = claimed.denominator(measured.total)
+    coder = of.arithmetic_coder(other, text, measured, claimed)  # before it has seen any text
+    found = [
+        of.sums_to_one(one, text, measured),
+        of.no_look_ahead(one, other, text, own),
+        of.every_character_charged(measured, claimed),
+        of.encode_and_decode(one, other, text),
+        of.Check(
+            "denominator", right, told,
+            "bits over too large a number are too few: characters are not bytes, nor words tokens",
+        ),
+        coder,
+    ]  # fmt: skip
+    return certificate(source, text, claimed, measured, found)

@@ -1,0 +1,140 @@
+"""What an audit has found: in words, as JSON, and signed by a hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import textgen
+from textgen.core import TextgenError, write_json
+
+if TYPE_CHECKING:
+    from textgen.auditing.checks import Check
+    from textgen.auditing.claims import Claimed
+    from textgen.auditing.sources import Source
+    from textgen.auditing.walking import Measured
+
+SCHEMA = 1
+VERDICTS = {True: "passed", False: "FAILED", None: "no claim"}
+
+
+class Certificate:
+    """The result of an audit.
+
+    Args:
+        data: the content of ``audit.json``.
+
+    Attributes:
+        data: the same.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return all(check["passed"] is not False for check in self.checks)
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        """``name``, ``passed`` (None where nothing was claimed), ``measured``, ``meaning``."""
+        return list(self.data["checks"])
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the checks that failed."""
+        return [check["name"] for check in self.checks if check["passed"] is False]
+
+    @property
+    def genuine(self) -> bool:
+        """Whether the content is what was signed."""
+        return self.data.get("sha256") == _digest(self.data)
+
+    @property
+    def signature(self) -> str:
+        """One line that says what was audited, as below the tables of a report."""
+        data = self.data
+        parts = {
+            "audit": data["sha256"][:12],
+            "model": data["model"]["fingerprint"][:12],
+            "text": data["text"]["sha256"][:12],
+            "textgen": data["textgen"],
+        }
+        return " | ".join(f"{key}:{value}" for key, value in parts.items())
+
+    def __str__(self) -> str:
+        model, text = self.data["model"], self.data["text"]
+        lines = [
+            f"Audit of {model['name']} ({model['kind']})",
+            f"on {text['characters']:,} characters, {text['utf8_bytes']:,} bytes of UTF-8",
+            "",
+        ]
+        for check in self.checks:
+            lines += [f"{VERDICTS[check['passed']]:<9} {check['name']}", f"  {check['measured']}"]
+            if check["passed"] is False:
+                lines.append(f"  What it means: {check['meaning']}.")
+        passed = sum(check["passed"] is True for check in self.checks)
+        end = "" if self.passed else f"; failed: {', '.join(self.failed)}"
+        lines += ["", f"{passed} of {len(self.checks)} checks passed{end}", self.signature]
+        return "\n".join(lines)
+
+    def save(self, path: str | Path) -> None:
+        """Write ``audit.json``.
+
+        Raises:
+            TextgenError: it cannot be written.
+        """
+        write_json(Path(path), self.data)
+
+
+def certificate(
+    source: Source, text: str, claimed: Claimed, measured: Measured, checks: Sequence[Check]
+) -> Certificate:
+    """The certificate of some checks, signed."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    data = {
+        "schema": SCHEMA,
+        "textgen": textgen.__version__,
+        "model": {"name": source.name, "kind": source.kind, "fingerprint": source.fingerprint},
+        "text": {
+            "sha256": hashlib.sha256(encoded).hexdigest(),
+            "characters": len(text),
+            "utf8_bytes": len(encoded),
+        },
+        "claim": claimed.data(),
+        "measured": {"bits": round(measured.total, 6), "tokens": len(measured.tokens)},
+        "checks": [asdict(check) for check in checks],
+    }
+    return Certificate({**data, "sha256": _digest(data)})
+
+
+def _digest(data: dict[str, Any]) -> str:
+    """sha256 of everything but the signature itself: of the fingerprint of the model, the hash of
+    the text and the version among the rest."""
+    content = {key: value for key, value in data.items() if key != "sha256"}
+    line = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def read_certificate(path: Path) -> Certificate:
+    """A certificate that was saved.
+
+    Raises:
+        TextgenError: it is damaged, was changed, or was written by another version of textgen.
+    """
+    try:
+        found = Certificate(json.loads(path.read_text(encoding="utf-8")))
+        if found.data["schema"] == SCHEMA and found.genuine:
+            return found
+        told = "a certificate whose content is not what was signed, or of another version"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        told = f"a damaged certificate ({type(error).__name__}: {error})"
+    raise TextgenError(
+        str(path), found=told, expected="what textgen audit wrote",
+        hint="audit the model again, or remove the file",
+    )  # fmt: skip

@@ -1,0 +1,133 @@
+"""A causal language model in a Hugging Face folder, as a model that is audited.
+
+``transformers`` and ``torch`` are imported here and nowhere else, and nothing is downloaded. Does
+not handle: models that are no causal ones; folders that bring code of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen.auditing.protocol import Claim
+from textgen.core import TextgenError
+
+LONGEST = 1024
+"""Tokens that a model reads at once where its settings name no limit."""
+
+
+def libraries() -> tuple[Any, Any]:
+    """``transformers`` and ``torch``.
+
+    Raises:
+        TextgenError: they are not installed.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise TextgenError(
+            "a Hugging Face folder", found=f"no {error.name}",
+            expected="transformers and torch, which read it",
+            hint="pip install transformers torch",
+        ) from None  # fmt: skip
+    return transformers, torch
+
+
+class HuggingFaceModel:
+    """A model of a folder, with its own tokenizer.
+
+    A text begins behind the token for the beginning, or else that for the end. Where the context is
+    full, its older half is forgotten; so it is in :meth:`claim`, which reads whole stretches at
+    once.
+
+    Args:
+        folder: with ``config.json``, the weights and the tokenizer.
+        end: whether the end of a text is a token.
+
+    Raises:
+        TextgenError: the folder cannot be read, or has neither token.
+    """
+
+    def __init__(self, folder: Path, end: bool = True) -> None:
+        transformers, self._torch = libraries()
+        local = {"local_files_only": True}
+        try:
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **local)
+            network = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **local)
+        except (OSError, ValueError, KeyError) as error:
+            told = str(error).partition("\n")[0][:200]
+            raise TextgenError(
+                str(folder), found=f"a folder that cannot be read: {told}",
+                expected="config.json, weights and a tokenizer of a causal language model",
+            ) from None  # fmt: skip
+        self._network = network.float().eval()
+        ids = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id)
+        self._begin = next((i for i in ids if i is not None), None)
+        if self._begin is None:
+            raise TextgenError(
+                str(folder), found="a tokenizer without a token for beginning or end",
+                expected="bos_token or eos_token in tokenizer_config.json: what a text begins with",
+            )  # fmt: skip
+        self.end = ids[1] if end else None
+        self.unknown = self._tokenizer.unk_token_id
+        if self.unknown in ids:
+            self.unknown = None  # as GPT-2 has it: bytes need none
+        self._most = int(getattr(network.config, "max_position_embeddings", None) or LONGEST)
+
+    def start(self) -> None:
+        self._read, self._past, self._new = list[int](), None, [self._begin]
+
+    def append(self, token: int) -> None:
+        self._new.append(token)
+
+    def next_log_probabilities(self) -> np.ndarray:
+        if len(self._read) + len(self._new) > self._most:
+            whole = self._read + self._new
+            self._read, self._past, self._new = [], None, whole[len(whole) - self._most // 2 :]
+        logits, self._past = self._logits(self._new, self._past)
+        self._read, self._new = self._read + self._new, []
+        return _logs(logits[-1])
+
+    def _logits(self, tokens: Sequence[int], past: Any = None) -> tuple[np.ndarray, Any]:
+        """(n, V) float64 of what follows each token, and what is kept for those behind them."""
+        with self._torch.no_grad():
+            found = self._network(
+                input_ids=self._torch.tensor([list(tokens)]), past_key_values=past, use_cache=True
+            )
+        return found.logits[0].double().numpy(), found.past_key_values
+
+    def encode(self, text: str) -> list[int]:
+        # a special token's name in a text is text
+        return list(
+            self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        )
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(
+            self._tokenizer.decode(
+                list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def claim(self, text: str) -> Claim:
+        """Bits of a text, read in stretches as long as the context."""
+        tokens = [self._begin, *self.encode(text), *([] if self.end is None else [self.end])]
+        parts, start, fresh = list[float](), 0, 0
+        while fresh < len(tokens) - 1:
+            logits, _ = self._logits(tokens[start : start + self._most])
+            for place in range(fresh - start, min(self._most, len(tokens) - 1 - start)):
+                logs = _logs(logits[place])
+                parts.append(-float(logs[tokens[start + place + 1]]) / math.log(2))
+            fresh = start + self._most
+            start = fresh + 1 - self._most // 2
+        return Claim(bits=sum(parts), parts=parts)
+
+
+def _logs(logits: np.ndarray) -> np.ndarray:
+    away = logits - logits.max()
+    return away - np.log(np.exp(away).sum())
