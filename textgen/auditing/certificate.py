@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -107,7 +108,10 @@ def certificate(
             "utf8_bytes": len(encoded),
         },
         "claim": claimed.data(),
-        "measured": {"bits": round(measured.total, 6), "tokens": len(measured.tokens)},
+        "measured": {
+            "bits": measured.total if math.isfinite(measured.total) else None,
+            "tokens": len(measured.tokens),
+        },
         "checks": [asdict(check) for check in checks],
     }
     return Certificate({**data, "sha256": _digest(data)})

@@ -62,7 +62,7 @@ def sums_to_one(model: Model, text: str, measured: Measured) -> Check:
     share = "exactly one, were there no rounding" if texts.whole else "at most one"
     return Check(
         "sums to one",
-        steps <= allowed and over <= limit,
+        bool(steps <= allowed and over <= limit),
         f"at {read.places:,} places of the text, {written.places} of texts that the model wrote and "
         f"{short.places} of short ones the probabilities of all tokens add up to one within "
         f"{steps:.1e} (allowed: {allowed:.0e}); the probabilities of {texts.number} texts of up to "
@@ -151,7 +151,7 @@ def every_character_charged(measured: Measured, claimed: Claimed) -> Check:
                 wrong.append(f"part {odd[0]} is claimed to cost {parts[odd[0]]:.2f} bits and costs "
                              f"{sums[odd[0]]:.2f}; so do {len(odd)} in all")  # fmt: skip
     total = measured.total
-    if claimed.bits is not None and not wrong and not claimed.covers(total):
+    if claimed.bits is not None and np.isfinite(total) and not claimed.covers(total):
         wrong.append(f"they are {total:,.1f} bits and {claimed.bits:,.1f} are claimed"
                      + _left_out(bits, claimed))  # fmt: skip
     end = ", the end among them," if claimed.end is not None else " (none for where it ends)"
@@ -228,7 +228,7 @@ def arithmetic_coder(fresh: Model, text: str, measured: Measured, claimed: Claim
     missed = "" if right else f", more than {SLACK:.0%} and {WORDS:.0f} bits away"
     return Check(
         "arithmetic coder",
-        right and back == text,
+        bool(right and back == text),
         f"{expected:,.1f} bits are {told}, {size:,} are written{missed}; a fresh instance reads "
         f"{same} from them",
         meaning,

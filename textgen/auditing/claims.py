@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from textgen.auditing.protocol import Claim
@@ -77,9 +77,11 @@ class Claimed:
         right = units(bits, self.counts)[claim.unit][_key(claim.end_marks)]
         if right is None or not self._close(right):
             shown = "none" if right is None else f"{right:.4f}"
+            wrong.append(
+                f"{claim.value:.4f} {label} are claimed, {bits:,.1f} bits over {counted} are {shown}"
+            )
             others = [name for name, value in _values(bits, self.counts) if self._close(value)]
-            wrong.append(f"{claim.value:.4f} {label} are claimed, {bits:,.1f} bits over {counted} "
-                         f"are {shown}" + f"; it is that of {others[0]}" * bool(others))  # fmt: skip
+            wrong += [f"it would be right as {name}" for name in others]
         if wrong:
             return False, "; ".join(wrong)
         return True, f"{bits:,.1f} bits over {counted} are {right:.4f} {label}, as claimed"
@@ -96,8 +98,14 @@ class Claimed:
         """For the certificate."""
         if self.claim is None:
             return None
-        told = asdict(self.claim)
-        return {key: told[key] for key in ("value", "unit", "end_marks", "count", "bits")}
+        claim = self.claim
+        return {
+            "value": None if claim.value is None else float(claim.value),
+            "unit": claim.unit,
+            "end_marks": bool(claim.end_marks),
+            "count": None if claim.count is None else int(claim.count),
+            "bits": None if claim.bits is None else float(claim.bits),
+        }
 
 
 def _key(end_marks: bool) -> str:

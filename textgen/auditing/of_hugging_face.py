@@ -55,7 +55,7 @@ class HuggingFaceModel:
 
     def __init__(self, folder: Path, end: bool = True) -> None:
         transformers, self._torch = libraries()
-        local = {"local_files_only": True}
+        local = {"local_files_only": True, "trust_remote_code": False}
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **local)
             network = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **local)
