@@ -23,7 +23,7 @@ def take(tokenizer, stepper, choose, known=None, memory=None):
             return end.value
         of_token = choice.probabilities is None
         chances = stepper.probabilities() if of_token else choice.probabilities()
-        sent = choose(chances, choice.index)
+        sent = choose(chances, choice.known)
         if of_token:
             stepper.append(sent)
 

@@ -158,7 +158,8 @@ class LookAheadOfOne(Honest):
     def bits(self, tokens):
         behind = np.full((END + 1, END + 1), 0.02)
         found = []
-        for alone, token, after in zip(super().bits(tokens), tokens, [*tokens[1:], END], strict=True):
+        next_ones = [*tokens[1:], END]
+        for alone, token, after in zip(super().bits(tokens), tokens, next_ones, strict=True):
             seen = behind[after] / behind[after].sum()
             found.append(-np.log2(0.5 * 2.0**-alone + 0.5 * seen[token]))
             behind[after, token] += 1

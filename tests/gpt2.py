@@ -51,7 +51,7 @@ def weights():
     def normal(*shape, scale=0.3):
         return random.normal(0, scale, shape).astype(np.float32)
 
-    found = {"wte.weight": normal(VOCABULARY, WIDTH, scale=0.7), "wpe.weight": normal(CONTEXT, WIDTH)}
+    found = {"wte.weight": normal(VOCABULARY, WIDTH), "wpe.weight": normal(CONTEXT, WIDTH)}
     for i in range(LAYERS):
         for name, rows, columns in (
             ("attn.c_attn", WIDTH, 3 * WIDTH), ("attn.c_proj", WIDTH, WIDTH),
@@ -89,7 +89,7 @@ def read_safetensors(path):
 
 
 class Network:
-    """What ``AutoModelForCausalLM`` gives, computed with NumPy; ``masked=False`` sees everything."""
+    """What ``AutoModelForCausalLM`` gives, computed with NumPy."""
 
     masked = True
 
@@ -103,7 +103,10 @@ class Network:
     def eval(self):
         return self
 
-    def __call__(self, input_ids, past_key_values=None, use_cache=True):
+    def __call__(self, **given):
+        return self.forward(**given)
+
+    def forward(self, input_ids, past_key_values=None, use_cache=True):
         before, (tokens,) = past_key_values or [], np.asarray(input_ids)
         tokens = np.array([*before, *tokens])  # all is read again: it is tiny
         logits = self._logits(tokens)[len(before) :]
@@ -182,7 +185,9 @@ def modules(network=Network):
 
     return {
         "transformers": SimpleNamespace(
-            AutoTokenizer=reader(Bytes), AutoModelForCausalLM=reader(network)
+            AutoTokenizer=reader(Bytes),
+            AutoModelForCausalLM=reader(network),
+            logging=SimpleNamespace(disable_progress_bar=lambda: None),
         ),
         "torch": SimpleNamespace(no_grad=contextlib.nullcontext, tensor=np.array),
     }

@@ -57,6 +57,9 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
         "seeds": seeds,
         "runs": [{"seed": s, "folder": f"runs/{name}-{s}", "total": total} for s in seeds],
         "described": f"words; what {name} is",
+        "runs": [
+            {"seed": s, "folder": f"runs/{name}-{s}", "total": total, "audits": []} for s in seeds
+        ],
         "tokenizer": {"kind": "words", "rare_words": {"kind": "unk"}},
         "backbone": {"units": [256, 256]},
         "memory": [0, 1, 2],

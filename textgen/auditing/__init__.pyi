@@ -1,4 +1,5 @@
 from .auditing import audit as audit
+from .carried import audit_lines as audit_lines
 from .certificate import Certificate as Certificate
 from .certificate import read_certificate as read_certificate
 from .protocol import Claim as Claim

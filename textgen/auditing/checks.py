@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from textgen.auditing.claims import Claimed
-from textgen.auditing.protocol import TOLERANCE, Claim, Model, claim_of, tokens_of
+from textgen.auditing.protocol import TOLERANCE, Claim, Model, claim_of, own_tokens, tokens_of
 from textgen.auditing.walking import (
     Measured,
     Sums,
@@ -28,8 +29,6 @@ SAME = 0.01
 CUTS = (40, 150, 400)
 """Characters after which a text goes on otherwise, at most; a shorter text is cut at as large a
 share of it."""
-NAMES = ("sums to one", "no look-ahead", "every character charged", "encode and decode", "denominator",
-         "arithmetic coder")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Check:
     """One check.
 
     Attributes:
-        name: one of NAMES.
+        name: what is checked.
         passed: None where nothing was claimed that could be checked.
         measured: what was seen, in words.
         meaning: what a failure would mean, in words.
@@ -63,8 +62,8 @@ def sums_to_one(model: Model, text: str, measured: Measured) -> Check:
     return Check(
         "sums to one",
         bool(steps <= allowed and over <= limit),
-        f"at {read.places:,} places of the text, {written.places} of texts that the model wrote and "
-        f"{short.places} of short ones the probabilities of all tokens add up to one within "
+        f"at {read.places:,} places of the text, {written.places} of texts that the model wrote "
+        f"and {short.places} of short ones the probabilities of all tokens add up to one within "
         f"{steps:.1e} (allowed: {allowed:.0e}); the probabilities of {texts.number} texts of up to "
         f"{texts.longest} of {texts.letters!r} add up to {texts.mass:.6g} (expected: {share})",
         "more than one is likelihood from nowhere: every figure is too low",
@@ -76,8 +75,8 @@ def no_look_ahead(one: Model, other: Model, text: str, claim: Claim | None) -> C
     ``one`` has claimed."""
     places, found = 0, list[str]()
     cuts = [min(cut, len(text) * cut // CUTS[-1]) for cut in CUTS]
-    for cut in dict.fromkeys(cuts):
-        changed = text[:cut] + _otherwise(text[cut:], text)
+    for near in dict.fromkeys(cuts):
+        cut, changed = _changed(text, near)
         first, second = tokens_of(one, text), tokens_of(other, changed)
         compared, differs = apart(one, other, first, second)
         places += compared
@@ -96,10 +95,16 @@ def no_look_ahead(one: Model, other: Model, text: str, claim: Claim | None) -> C
     )
 
 
-def _otherwise(rest: str, text: str) -> str:
-    """Another ending: one character more, and none where it was."""
-    first = next((c for c in text + "ab" if c != rest[:1]), "b")
-    return first + rest[::-1]
+def _changed(text: str, near: int) -> tuple[int, str]:
+    """Where a word begins, and the text with another of its own words and what follows there: a
+    model may know no other words. A text of a single word goes on backwards."""
+    starts = [match.start() for match in re.finditer(r"(?<!\S)\S", text)]
+    cut = max((start for start in starts if start <= near), default=0)
+    for start in starts:
+        if text[start] != text[cut]:
+            return cut, text[:cut] + text[start:]
+    other = next((c for c in text + "ab" if c != text[near : near + 1]), "b")
+    return near, text[:near] + other + text[near:][::-1]
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
@@ -143,7 +148,7 @@ def every_character_charged(measured: Measured, claimed: Claimed) -> Check:
         else:
             sums = np.add.reduceat(bits, np.array([0, *edges[:-1]]))
             away = np.abs(np.asarray(parts, float) - sums)
-            odd = np.flatnonzero(~(away <= SAME + 1e-3 * sums))
+            odd = np.flatnonzero(~(away <= SAME + 1e-3 * sums)).tolist()
             free = [i for i in odd if not parts[i] > 0]
             if len(free):
                 wrong.append(f"{len(free)} of {len(parts)} parts are charged nothing")
@@ -153,7 +158,7 @@ def every_character_charged(measured: Measured, claimed: Claimed) -> Check:
     total = measured.total
     if claimed.bits is not None and np.isfinite(total) and not claimed.covers(total):
         wrong.append(f"they are {total:,.1f} bits and {claimed.bits:,.1f} are claimed"
-                     + _left_out(bits, claimed))  # fmt: skip
+                     + ("" if parts is not None else _left_out(bits, claimed)))  # fmt: skip
     end = ", the end among them," if claimed.end is not None else " (none for where it ends)"
     return Check(
         "every character charged",
@@ -176,15 +181,14 @@ def _left_out(bits: np.ndarray, claimed: Claimed) -> str:
 
 def encode_and_decode(one: Model, other: Model, text: str) -> Check:
     """Every text comes back from its tokens, by an instance that never saw it."""
-    unknown, wrong, without = getattr(one, "unknown", None), list[str](), 0
+    wrong, without = list[str](), 0
     middle = len(text) // 2
     replaced = text[:middle] + " Zxqwv, ypsilanti " + text[middle:]
     for each in (text, replaced, *AWKWARD_TEXTS):
-        tokens = list(map(int, one.encode(each)))
-        if unknown in tokens and each != text:
+        if each != text and own_tokens(one, each) is None:
             without += 1
             continue
-        if (back := other.decode(tokens)) != each:
+        if (back := other.decode(one.encode(each))) != each:
             at = next((i for i, (a, b) in enumerate(zip(each, back, strict=False)) if a != b),
                       min(len(each), len(back)))  # fmt: skip
             wrong.append(f"{_short(each, at)} comes back as {_short(back, at)}")
@@ -196,7 +200,8 @@ def encode_and_decode(one: Model, other: Model, text: str) -> Check:
         if wrong
         else f"the text, the text with words put into it and {len(AWKWARD_TEXTS)} awkward strings "
         "come back exactly from another instance"
-        + f"; for {without} of them the model has no tokens" * bool(without),
+        + f"; for {without} of them the model has no tokens"
+        * bool(without),
         "text that does not come back was not predicted, whatever it is said to cost",
     )
 
@@ -212,7 +217,7 @@ def arithmetic_coder(fresh: Model, text: str, measured: Measured, claimed: Claim
     that knows nothing but the compressed words gives it back."""
     from textgen.auditing.coder import WORD
 
-    meaning = "a likelihood is worth what it compresses to; what cannot be decoded was not predicted"
+    meaning = "a likelihood is worth what it compresses to, and what can be decoded again"
     if measured.words is None:
         seen = "a token of the text has no probability: it cannot be coded"
         return Check("arithmetic coder", False, seen, meaning)

@@ -12,6 +12,8 @@ from textgen.core import TextgenError
 from textgen.data import Document
 from textgen.evaluation import UNITS, Counts, count, denominator, units
 
+SHOWN = ("bits_per_character", "bits_per_byte")
+"""Units of a text about which no figure was claimed."""
 CLOSE = 1e-3
 """Share by which a figure may differ from what it is said to be."""
 
@@ -32,18 +34,20 @@ class Claimed:
 
     @property
     def parts(self) -> Sequence[float] | None:
-        return self.claim and self.claim.parts
+        return None if self.claim is None else self.claim.parts
 
     @property
     def ends(self) -> Sequence[int] | None:
-        return self.claim and self.claim.ends
+        return None if self.claim is None else self.claim.ends
 
     @property
     def bits(self) -> float | None:
         """What the text is said to cost in all, worked out from the figure where it is not told."""
         claim = self.claim
-        if claim is None or claim.bits is not None or claim.value is None:
-            return claim and claim.bits
+        if claim is None:
+            return None
+        if claim.bits is not None or claim.value is None:
+            return claim.bits
         scale = UNITS[claim.unit].scale
         each = math.log2(claim.value) if scale == "perplexity" else claim.value
         return each * self._per / (math.log(2) if scale == "nats" else 1.0)
@@ -68,7 +72,8 @@ class Claimed:
         """
         claim = self.claim
         if claim is None or claim.value is None:
-            return None, "no figure was claimed: " + ", ".join(self._figures(measured))
+            told = f"no figure was claimed; {measured:,.1f} bits are "
+            return None, told + self._figures(measured)
         bits = measured if claim.bits is None else claim.bits
         label, wrong = UNITS[claim.unit].label, list[str]()
         counted = denominator(UNITS[claim.unit], self.counts) + " + 1 end" * claim.end_marks
@@ -77,9 +82,8 @@ class Claimed:
         right = units(bits, self.counts)[claim.unit][_key(claim.end_marks)]
         if right is None or not self._close(right):
             shown = "none" if right is None else f"{right:.4f}"
-            wrong.append(
-                f"{claim.value:.4f} {label} are claimed, {bits:,.1f} bits over {counted} are {shown}"
-            )
+            wrong.append(f"{claim.value:.4f} {label} are claimed")
+            wrong.append(f"{bits:,.1f} bits over {counted} are {shown}")
             others = [name for name, value in _values(bits, self.counts) if self._close(value)]
             wrong += [f"it would be right as {name}" for name in others]
         if wrong:
@@ -91,8 +95,10 @@ class Claimed:
         assert self.claim.value is not None
         return abs(value - self.claim.value) <= max(CLOSE * value, self.claim.rounding)
 
-    def _figures(self, bits: float) -> Iterator[str]:
-        return (f"{value:.4f} {name}" for name, value in _values(bits, self.counts))
+    def _figures(self, bits: float) -> str:
+        found = units(bits, self.counts)
+        told = ((UNITS[name].label, found[name]["as_published"]) for name in SHOWN)
+        return ", ".join(f"{value:.4f} {label}" for label, value in told if value is not None)
 
     def data(self) -> dict[str, Any] | None:
         """For the certificate."""

@@ -58,7 +58,8 @@ def read_arpa(path: Path) -> Table:
     number = order = 0
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for line in file:
+                number += 1
                 if found := ORDER.match(line):
                     order = int(found[1])
                 elif order and (cells := line.rstrip("\n").split("\t"))[1:]:
@@ -95,7 +96,7 @@ class ArpaModel:
     """A model of a file: P(w | h) = what the file has of h w, or else the backoff weight of h times
     P(w | h without its first word)."""
 
-    end = None
+    end: int | None = None
     tolerance = 1e-4  # the file holds seven digits
 
     def __init__(self, table: Table) -> None:
@@ -124,7 +125,7 @@ class ArpaModel:
         """As in :class:`textgen.auditing.Model`.
 
         Raises:
-            TextgenError: a word that the file does not have, and no ``<unk>``.
+            ValueError: a word that the file does not have, and no ``<unk>``.
         """
         lines = text.split("\n")
         tokens = list[int]()
@@ -138,10 +139,7 @@ class ArpaModel:
     def _number(self, word: str) -> int:
         found = self._index.get(word, self.unknown)
         if found is None:
-            raise TextgenError(
-                "the text", found=f"{word!r}, for which the ARPA file has no entry",
-                expected="its words only, or a file with <unk>",
-            )  # fmt: skip
+            raise ValueError(f"{word!r} has no entry in the file, nor has <unk>")
         return found
 
     def decode(self, tokens: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ not handle: models that are no causal ones; folders that bring code of their own
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ def libraries() -> tuple[Any, Any]:
             expected="transformers and torch, which read it",
             hint="pip install transformers torch",
         ) from None  # fmt: skip
+    transformers.logging.disable_progress_bar()
     return transformers, torch
 
 
@@ -66,13 +68,16 @@ class HuggingFaceModel:
                 expected="config.json, weights and a tokenizer of a causal language model",
             ) from None  # fmt: skip
         self._network = network.float().eval()
+        # what is kept from token to token has one name in some versions and another in others
+        names = inspect.signature(network.forward).parameters
+        self._kept = "cache" if "cache" in names else "past_key_values"
         ids = (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id)
-        self._begin = next((i for i in ids if i is not None), None)
-        if self._begin is None:
+        if ids == (None, None):
             raise TextgenError(
                 str(folder), found="a tokenizer without a token for beginning or end",
                 expected="bos_token or eos_token in tokenizer_config.json: what a text begins with",
             )  # fmt: skip
+        self._begin = int(ids[1] if ids[0] is None else ids[0])
         self.end = ids[1] if end else None
         self.unknown = self._tokenizer.unk_token_id
         if self.unknown in ids:
@@ -96,10 +101,9 @@ class HuggingFaceModel:
     def _logits(self, tokens: Sequence[int], past: Any = None) -> tuple[np.ndarray, Any]:
         """(n, V) float64 of what follows each token, and what is kept for those behind them."""
         with self._torch.no_grad():
-            found = self._network(
-                input_ids=self._torch.tensor([list(tokens)]), past_key_values=past, use_cache=True
-            )
-        return found.logits[0].double().numpy(), found.past_key_values
+            given = {"input_ids": self._torch.tensor([list(tokens)]), self._kept: past}
+            found = self._network(**given, use_cache=True)
+        return found.logits[0].double().numpy(), getattr(found, self._kept)
 
     def encode(self, text: str) -> list[int]:
         # a special token's name in a text is text

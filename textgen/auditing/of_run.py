@@ -70,14 +70,14 @@ class RunModel:
         choice = next(walking)
         while True:
             of_token = choice.probabilities is None
-            assert choice.index is not None
-            tokens.append(choice.index if of_token else self._size + choice.index)
+            assert choice.known is not None
+            tokens.append(choice.known if of_token else self._size + choice.known)
             if of_token or not kinds or kinds[-1]:
                 kinds.append(of_token)
                 ends.append(len(tokens))
             ends[-1] = len(tokens)
             try:
-                choice = walking.send(choice.index)
+                choice = walking.send(choice.known)
             except StopIteration:
                 return tokens[:-1], kinds, ends
 

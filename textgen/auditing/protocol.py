@@ -22,7 +22,7 @@ class Model(Protocol):
     - ``claim(text)``: a :class:`Claim` about a text, or its fields as a dictionary. It is worked
       out by whatever code makes the figures that are published, and not from the methods below.
     - ``unknown``: the token that stands for all that has no token of its own. A text that needs it
-      has no probability of its own.
+      has no probability of its own, and does not pass.
     - ``alphabet``: all characters that the model can write, if they are few.
     - ``tolerance``: how far its probabilities may be from adding up to one; else TOLERANCE.
 
@@ -44,7 +44,11 @@ class Model(Protocol):
         """The token that came."""
 
     def encode(self, text: str) -> Sequence[int]:
-        """A text as tokens, without the one that ends it."""
+        """A text as tokens, without the one that ends it.
+
+        Raises:
+            ValueError: there are none for this text; its probability is 0.
+        """
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -92,6 +96,15 @@ def claim_of(model: Model, text: str) -> Claim | None:
 def tokens_of(model: Model, text: str) -> list[int]:
     """The tokens of a text, with the one that ends it if there is any."""
     return [*map(int, model.encode(text)), *([] if model.end is None else [model.end])]
+
+
+def own_tokens(model: Model, text: str) -> list[int] | None:
+    """The same; None for a text that has no probability of its own."""
+    try:
+        tokens = tokens_of(model, text)
+    except ValueError:
+        return None
+    return None if getattr(model, "unknown", None) in tokens else tokens
 
 
 def next_chances(model: Model) -> np.ndarray:

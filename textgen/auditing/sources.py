@@ -16,7 +16,6 @@ from textgen.core import TextgenError
 
 if TYPE_CHECKING:
     from textgen.auditing.protocol import Opener
-    from textgen.runs import Run
 
 AUDIT, AUDIT_MEMORY = "audit.json", "audit_memory.json"
 """Certificates in the folder of a run: of the network alone, and with its memory."""
@@ -55,7 +54,8 @@ def source_of(model: Any, *, memory: bool = False, end: bool = True) -> Source:
     if name and path.endswith(".py"):
         return _of_class(_loaded(Path(path), name), given)
     found = Path(given)
-    if found.is_dir() and not (found / "experiment.toml").exists() and (found / "config.json").exists():
+    names = {path.name for path in found.iterdir()} if found.is_dir() else set()
+    if "config.json" in names and "experiment.toml" not in names:
         return _of_hugging_face(found, end)
     if found.is_file():
         return _of_arpa(found)
@@ -131,8 +131,10 @@ def _loaded(path: Path, name: str) -> Callable[[], Any]:
     spec.loader.exec_module(module)
     made = getattr(module, name, None)
     if not callable(made):
+        known = ", ".join(each for each, value in vars(module).items() if inspect.isclass(value))
         raise TextgenError(
-            f"{path}:{name}", found="no class of this name",
-            expected=f"one of {', '.join(n for n, v in vars(module).items() if inspect.isclass(v))}",
-        )  # fmt: skip
+            f"{path}:{name}",
+            found="no class of this name",
+            expected=known or "a class in this file",
+        )
     return made

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from textgen.auditing.protocol import Model, next_chances, tokens_of
+from textgen.auditing.protocol import Model, next_chances, own_tokens
 
 DRAWN, LENGTH = 4, 24
 """Texts that a model writes, and their tokens: places that no text has led to."""
@@ -182,11 +182,10 @@ def short_texts(model: Model, text: str, sums: Sums) -> ShortTexts:
     ]
     number, mass, single = 0, 0.0, letters == "".join(sorted(own))
     for each in texts:
-        tokens = tokens_of(model, each)
-        single = single and len(tokens) == len(each) + (model.end is not None)
-        if getattr(model, "unknown", None) in tokens:
+        if (tokens := own_tokens(model, each)) is None:
             continue
         number += 1
+        single = single and len(tokens) == len(each) + (model.end is not None)
         cut = single and len(each) == longest and model.end is not None
         mass += _chance(model, tokens[:-1] if cut else tokens, sums)
     return ShortTexts(letters, longest, number, mass, single)

@@ -165,6 +165,8 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from textgen.report import sentences
+
     table = Table(
         title="bits per character of held-out text, the network alone and with memory",
         title_justify="left",
@@ -183,6 +185,8 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     screen.console.print(table)
     for contrast in report["contrasts"]:
         screen.say(contrast["sentence"])
+    for line in sentences.audits(report):
+        screen.say(line)
     for warning in report["warnings"]:
         screen.warn(warning)
     screen.say(f"written to {folder}/ (index.html, report.md, report.json)")

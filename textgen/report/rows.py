@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from textgen.auditing import audit_lines
 from textgen.evaluation import DocumentBits, Reference, bootstrap_interval, summarise
 from textgen.report.arms import Arm
 
@@ -28,6 +29,7 @@ def arm_row(arm: Arm, plan: Record | None) -> Record:
                 "seed": run.experiment.seed,
                 "folder": str(run.folder),
                 "total": (run.metrics["test"]["bits_per_character"] or {}).get("total"),
+                "audits": audit_lines(run.folder),
             }
             for run in arm.runs
         ],

@@ -94,7 +94,17 @@ def notes(report: dict[str, Any]) -> list[str]:
         for row in arms
         if row["extra_data"]
     ]
-    return lines
+    return lines + audits(report)
+
+
+def audits(report: dict[str, Any]) -> list[str]:
+    """What the certificates of the runs say, where there are any."""
+    return [
+        f"{row['name']}, seed {run['seed']}, {line}."
+        for row in report["arms"]
+        for run in row["runs"]
+        for line in run["audits"]
+    ]
 
 
 def corpus_line(report: dict[str, Any]) -> str:

@@ -28,11 +28,11 @@ class Choice(NamedTuple):
 
     Attributes:
         probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
-        index: what a known document chooses; None where none is known.
+        known: what a known document chooses; None where none is known.
     """
 
     probabilities: Callable[[], np.ndarray] | None
-    index: int | None
+    known: int | None
 
 
 Choices = Generator[Choice, int, str]
@@ -75,7 +75,7 @@ def walk(
     while True:
         if (opened := tokenizer.opened(tokens, earlier)) is not None:
             surfaces.append((yield from opened(next(given, None))))
-        token = yield Choice(None, path and path[len(tokens)])
+        token = yield Choice(None, None if path is None else path[len(tokens)])
         if token == BOUNDARY:
             chosen = np.array(tokens, dtype=np.int64)
             return EncodedDocument(chosen, tuple(surfaces), np.zeros(0), 0, 0, 0)
