@@ -68,7 +68,7 @@ def _audited(source: Source, text: str, claim: Claim | dict[str, Any] | None) ->
     claim = Claim(**claim) if isinstance(claim, dict) else claim
     own = claim_of(one, text)
     if own is not None and claim is not None:  # the figure replaces the model's own, bits stay
-        given = {k: v for k, v in dataclasses.asdict(claim).items() if v not in (None, ())}
+        given = {k: v for k, v in dataclasses.asdict(claim).items() if v is not None}
         own = dataclasses.replace(own, **{"count": None, **given})
     tokens = tokens_of(one, text)
     length = len(tokens) - (one.end is not None)

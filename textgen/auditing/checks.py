@@ -74,9 +74,9 @@ def no_look_ahead(one: Model, other: Model, text: str, claim: Claim | None) -> C
     """Other characters later change nothing before them, neither in what is expected nor in what
     ``one`` has claimed."""
     places, found = 0, list[str]()
-    cuts = [min(cut, len(text) * cut // CUTS[-1]) for cut in CUTS]
-    for near in dict.fromkeys(cuts):
-        cut, changed = _changed(text, near)
+    near = [min(cut, len(text) * cut // CUTS[-1]) for cut in CUTS]
+    pairs = [(near[0], text[: near[0]]), *(_changed(text, cut) for cut in dict.fromkeys(near))]
+    for cut, changed in pairs:
         first, second = tokens_of(one, text), tokens_of(other, changed)
         compared, differs = apart(one, other, first, second)
         places += compared
@@ -172,11 +172,13 @@ def every_character_charged(measured: Measured, claimed: Claimed) -> Check:
 
 def _left_out(bits: np.ndarray, claimed: Claimed) -> str:
     """Which part of a text a total leaves out, if it is its beginning or its end."""
-    rests = np.cumsum(bits[::-1])[::-1]
-    for place in range(1, len(bits)):
-        if claimed.covers(float(rests[place])):
-            return f", which is what the tokens from {place} on cost"
-    return ", which is what all but the last costs" * claimed.covers(float(bits[:-1].sum()))
+    assert claimed.bits is not None
+    rests = np.append(np.cumsum(bits[::-1])[::-1], bits[:-1].sum())  # from each token on; no end
+    place = int(np.abs(rests - claimed.bits).argmin())
+    if not claimed.covers(float(rests[place])):
+        return ""
+    end = place == len(bits)
+    return ", which is what " + ("all but the last cost" if end else f"those from {place} on cost")
 
 
 def encode_and_decode(one: Model, other: Model, text: str) -> Check:
@@ -198,10 +200,9 @@ def encode_and_decode(one: Model, other: Model, text: str) -> Check:
         not wrong,
         f"{len(wrong)} of {number} texts are lost: {wrong[0]}"
         if wrong
-        else f"the text, the text with words put into it and {len(AWKWARD_TEXTS)} awkward strings "
+        else f"the text, and {number - 1 - without} others with new words and awkward characters, "
         "come back exactly from another instance"
-        + f"; for {without} of them the model has no tokens"
-        * bool(without),
+        + f"; the model has no tokens for {without} more" * bool(without),
         "text that does not come back was not predicted, whatever it is said to cost",
     )
 

@@ -62,7 +62,7 @@ class Claimed:
         """Whether so many bits are those claimed, or so nearly that rounding explains it."""
         told = self.bits
         rounding = self.claim.rounding * self._per if self.claim and self.claim.bits is None else 0
-        return told is not None and abs(told - bits) <= CLOSE * bits + 0.5 + rounding
+        return told is not None and bool(abs(told - bits) <= CLOSE * bits + 0.5 + rounding)
 
     def denominator(self, measured: float) -> tuple[bool | None, str]:
         """Whether the figure is that of its unit, and how it was found.
@@ -93,7 +93,7 @@ class Claimed:
     def _close(self, value: float) -> bool:
         assert self.claim is not None
         assert self.claim.value is not None
-        return abs(value - self.claim.value) <= max(CLOSE * value, self.claim.rounding)
+        return bool(abs(value - self.claim.value) <= max(CLOSE * value, self.claim.rounding))
 
     def _figures(self, bits: float) -> str:
         found = units(bits, self.counts)

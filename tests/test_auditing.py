@@ -1,0 +1,416 @@
+"""Audits: every kind of arm and adapter passes, and each kind of dishonesty fails where it should."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections import Counter
+from functools import partial
+from types import SimpleNamespace
+
+import dishonest
+import gpt2
+import numpy as np
+import pytest
+from conftest import POLICIES, ROOT, in_turn, made_up, made_up_memory, tiny_model
+from dishonest import GALLERY, Honest, Words
+
+import textgen as package
+from textgen.auditing import Claim, read_certificate
+from textgen.auditing.certificate import NAMES
+from textgen.auditing.coder import WORD, Decoder, Encoder
+from textgen.auditing.of_run import RunModel
+from textgen.auditing.walking import STEPS
+from textgen.core import TextgenError
+from textgen.evaluation import score_documents
+from textgen.models.objectives.encoder_decoder import EncoderDecoder
+from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.whitespace import Whitespace
+from textgen.tokenizers.words import fitting
+from textgen.tokenizers.words.rare_words.drop import Drop
+from textgen.tokenizers.words.rare_words.unk import Unk
+
+TEXT = made_up(40, 3)[:700]
+PAGE = ROOT / "experiments" / "notes" / "auditing.md"
+
+
+@pytest.mark.parametrize("model", GALLERY, ids=lambda model: model.__name__)
+def test_each_dishonest_model_fails_what_should_catch_it_and_nothing_else(model):
+    _, caught = GALLERY[model]
+    found = package.audit(model, TEXT)
+    assert set(found.failed) == caught
+    assert not found.passed
+    assert f"failed: {', '.join(found.failed)}" in str(found)
+
+
+@pytest.mark.parametrize("twin", [Honest, Words], ids=lambda model: model.__name__)
+def test_the_honest_twins_pass_everything(twin):
+    found = package.audit(twin, TEXT)
+    assert (found.passed, found.number) == (True, len(NAMES))
+
+
+def test_the_page_tells_what_catches_whom():
+    page = PAGE.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
+    told = {model.__name__: ", ".join(sorted(caught)) for model, (_, caught) in GALLERY.items()}
+    assert {name: ", ".join(sorted(caught.split(", "))) for name, caught in rows.items()} == told
+
+
+def test_the_class_on_the_page_passes(tmp_path, textgen):
+    (found,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "mine.py").write_text(found, encoding="utf-8")
+    done = textgen("audit", "mine.py:Bytes", "--text", TEXT)
+    assert done.code == 0, done.out + done.err
+    assert "5 of 6 checks passed" in done.out  # it claims nothing
+
+
+class Letters(Honest):
+    """Two letters, each as probable as the end: nothing else can be written."""
+
+    alphabet, end = "ab", 2
+
+    def start(self):
+        self.read = []
+
+    def next_log_probabilities(self):
+        return np.log(np.full(3, 1 / 3) * self.too_much)
+
+    too_much = 1.0
+
+    def append(self, token):
+        pass
+
+    def encode(self, text):
+        if set(text) - {"a", "b"}:
+            raise ValueError("only a and b")
+        return ["ab".index(letter) for letter in text]
+
+    def decode(self, tokens):
+        return "".join("ab"[token] for token in tokens)
+
+    def claim(self, text):
+        bits = math.log2(3) * (len(text) + 1)
+        return Claim(bits / (len(text) + 1), "bits_per_character", True, len(text) + 1, bits)
+
+
+def test_all_texts_of_a_whole_alphabet_sum_to_exactly_one():
+    found = package.audit(Letters, "abba" * 30)
+    assert found.passed, str(found)
+    assert "add up to 1 (expected: exactly one" in found.checks[0]["measured"]
+    assert "no tokens for 10 more" in found.checks[3]["measured"]
+
+    class More(Letters):
+        too_much = 1.001
+
+    assert "sums to one" in package.audit(More, "abba" * 30).failed
+    assert STEPS > 100
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: {"bits": c["bits"] - sum(c["parts"][:16])}, "those from 16 on cost"),
+        (lambda c: {"bits": sum(c["parts"][:-1])}, "what all but the last cost"),
+        (lambda c: {"parts": [0.0, *c["parts"][1:]]}, "1 of 701 parts are charged nothing"),
+        (lambda c: {"parts": [math.nan, *c["parts"][1:]]}, "1 of 701 parts are charged nothing"),
+        (lambda c: {"parts": c["parts"][:-1]}, "ends at token 700 of 701"),
+    ],
+)
+def test_what_is_left_out_of_a_sum_is_found(change, told):
+    class Cheating(Honest):
+        def claim(self, text):
+            own = super().claim(text)
+            changed = change(own)
+            if "bits" in changed:
+                del own["parts"]
+            return {**own, **changed}
+
+    found = package.audit(Cheating, TEXT)
+    assert told in found.checks[2]["measured"]
+    assert "every character charged" in found.failed
+
+
+@pytest.mark.parametrize(
+    ("claim", "right", "told"),
+    [
+        ({"value": 1.0}, False, "1.0000 bits per character are claimed"),
+        ({"unit": "bits_per_byte", "count": 600}, False, "divide by 600"),
+        ({"unit": "bits_per_byte"}, True, "as claimed"),
+        ({"unit": "nats_per_character"}, False, "it would be right as bits per byte"),
+        ({"unit": "perplexity_per_word"}, False, "perplexity per word are claimed"),
+    ],
+)
+def test_a_figure_is_held_against_its_denominator(claim, right, told):
+    made = Honest().claim(TEXT)
+    claim = {"value": made["value"], "bits": made["bits"], **claim}
+    check = package.audit(Honest, TEXT, claim=claim).checks[4]
+    assert check["passed"] is right
+    assert told in check["measured"]
+
+
+def test_a_figure_alone_is_turned_into_bits():
+    class Silent(Honest):
+        claim = None
+
+    made = Honest().claim(TEXT)
+    for unit, value in {
+        "bits_per_byte": made["value"],
+        "nats_per_character": made["bits"] * math.log(2) / len(TEXT),
+        "perplexity_per_token": 2 ** (made["bits"] / len(TEXT)),
+    }.items():
+        assert package.audit(Silent, TEXT, claim={"value": value, "unit": unit}).number == 6
+        wrong = package.audit(Silent, TEXT, claim={"value": 0.9 * value, "unit": unit})
+        assert set(wrong.failed) == {"every character charged", "denominator", "arithmetic coder"}
+
+
+def test_a_length_that_is_known_beforehand_is_seen():
+    class Knowing(Honest):
+        """The end comes only where it is."""
+
+        def encode(self, text):
+            self.length = len(text.encode())
+            return super().encode(text)
+
+        def chances(self, read):
+            found = super().chances(read)
+            found[dishonest.END] *= 1e-9 + (len(read) > self.length)
+            return found / found.sum()
+
+    assert "no look-ahead" in package.audit(Knowing, TEXT).failed
+
+
+TOKENIZERS = [
+    Characters(),
+    Subwords(size=260),
+    *(fitting.Words(policy) for policy in POLICIES),
+    fitting.Words(Unk(), case="factored"),
+    Whitespace(),
+]
+OBJECTIVES = [NextToken(window=7), Shifted(window=3, shift=2), EncoderDecoder(read=3, write=2)]
+
+
+def tiny_run(config, objective):
+    """As much of a finished run as an audit asks for."""
+    tokenizer = config.fit([made_up(150, 4)], [made_up(60, 5).replace("gull", "puffin")], 1)
+    network = tiny_model(objective, tokenizer.size, scale=1.5)
+    parts = objective, network, tokenizer
+    memory = made_up_memory(0, 1, 3)
+    return SimpleNamespace(
+        tokenizer=tokenizer, network=network, objective=objective, memory=memory,
+        score_documents=lambda documents: score_documents(*parts, documents, memory),
+    )  # fmt: skip
+
+
+@in_turn(config=TOKENIZERS, objective=OBJECTIVES)
+def test_every_arm_passes(config, objective, monkeypatch):
+    monkeypatch.setattr("textgen.auditing.walking.STEPS", 60)
+    run = tiny_run(config, objective)
+    text = TEXT[:240].replace("lantern", "candle").replace("e", "é", 1)
+    for memory in (False, True):
+        found = package.audit(lambda memory=memory: RunModel(run, memory), text)
+        assert found.passed, str(found)
+        assert found.number == len(NAMES)
+
+
+def test_an_arm_that_drops_words_for_nothing_does_not_pass():
+    run = tiny_run(fitting.Words(Drop(charged=False)), NextToken(window=7))
+    text = TEXT[:240].replace("lantern", "candle")
+    found = package.audit(lambda: RunModel(run, False), text)
+    assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
+    assert found.checks[4]["passed"] is None  # nor does it claim a figure
+
+
+def readers():
+    """Modules that read a Hugging Face folder: those of the tests, and the real ones if there."""
+    from importlib.util import find_spec
+
+    real = ["installed"] if find_spec("torch") and find_spec("transformers") else []
+    return ["stand-in", *real]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return gpt2.write_folder(tmp_path_factory.mktemp("hub") / "gpt2")
+
+
+@pytest.fixture(params=readers())
+def reader(request, monkeypatch):
+    if request.param == "installed":
+        import torch
+
+        torch.set_num_threads(1)
+    else:
+        for name, module in gpt2.modules().items():
+            monkeypatch.setitem(sys.modules, name, module)
+
+
+SPECIAL = TEXT[:150] + " é☃ <|endoftext|> " + TEXT[150:200]
+BITS = 2052.08
+"""What it costs; both readers of the folder say so."""
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_hugging_face_folder_passes(folder):
+    found = package.audit(folder, SPECIAL)
+    assert found.passed, str(found)
+    assert found.number == 5
+    assert found.data["measured"]["bits"] == pytest.approx(BITS, rel=1e-4)
+    without = package.audit(folder, SPECIAL, end=False)
+    assert without.passed, str(without)
+    assert without.data["measured"]["tokens"] == found.data["measured"]["tokens"] - 1
+    value = without.data["measured"]["bits"] / len(SPECIAL.encode())
+    claim = {"value": value, "unit": "bits_per_byte"}
+    assert package.audit(folder, SPECIAL, claim=claim, end=False).number == 6
+
+
+def test_a_folder_whose_attention_has_no_mask_does_not_pass(folder, monkeypatch):
+    for name, module in gpt2.modules(gpt2.Seeing).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    failed = package.audit(folder, TEXT[:300]).failed
+    assert {"no look-ahead", "every character charged"} <= set(failed)
+
+
+def test_missing_libraries_and_damaged_folders_are_told(folder, tmp_path, monkeypatch, textgen):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    done = textgen("audit", folder, "--text", TEXT)
+    assert (done.code, "pip install transformers torch" in done.err) == (2, True)
+    for name, module in gpt2.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    done = textgen("audit", "empty", "--text", TEXT)
+    assert (done.code, "a folder that cannot be read" in done.err) == (2, True)
+
+
+def arpa(lines, space=" "):
+    """A bigram model with Witten-Bell smoothing, in the format of SRILM and KenLM."""
+    sentences = [["<s>", *line, "</s>"] for line in lines]
+    unigrams = Counter(word for words in sentences for word in words[1:])
+    pairs = Counter(pair for words in sentences for pair in zip(words, words[1:], strict=False))
+    size, total = len(unigrams) + 1, unigrams.total() + 1
+    single = {word: n / total for word, n in unigrams.items()} | {"<unk>": 1 / total}
+    followers = Counter(first for first, _ in pairs)
+    seen = Counter()
+    for (first, _), n in pairs.items():
+        seen[first] += n
+    found, kept = {}, {}
+    for (first, second), n in pairs.items():
+        found[first, second] = n / (seen[first] + followers[first])
+    for first in seen:
+        known = [second for one, second in pairs if one == first]
+        left = 1 - sum(found[first, second] for second in known)
+        kept[first] = left / (1 - sum(single[second] for second in known))
+    rows = ["\\data\\", f"ngram 1={size + 1}", f"ngram 2={len(pairs)}", "", "\\1-grams:"]
+    rows.append(f"-99\t<s>\t{math.log10(kept['<s>']):.7f}")
+    for word, p in single.items():
+        rest = f"\t{math.log10(kept[word]):.7f}" if word in kept else ""
+        rows.append(f"{math.log10(p):.7f}\t{word}{rest}")
+    rows += ["", "\\2-grams:"]
+    rows += [f"{math.log10(p):.7f}\t{' '.join(pair)}" for pair, p in found.items()]
+    return "\n".join([*rows, "", "\\end\\", ""])
+
+
+LINES = [line for line in made_up(60, 4).split("\n") if line]
+
+
+@pytest.mark.parametrize("characters", [False, True])
+def test_an_arpa_file_passes_on_its_own_words(tmp_path, characters):
+    path, text = tmp_path / "model.arpa", "\n".join(LINES[:5]) + "\n"
+    tokens = [list(line.replace(" ", "_")) if characters else line.split() for line in LINES]
+    tokens = [[word.replace("_", "<space>") for word in line] for line in tokens]
+    path.write_text(arpa(tokens), encoding="utf-8")
+    found = package.audit(path, text)
+    assert found.passed, str(found)
+    bits = found.data["measured"]["bits"]
+    claim = {"value": 2 ** (bits / len(found_tokens(text))), "unit": "perplexity_per_word"}
+    if not characters:
+        assert package.audit(path, text, claim=claim).number == 6
+        unknown = package.audit(path, text.replace("the", "ye", 1))
+        assert set(unknown.failed) == {"encode and decode", "arithmetic coder"}
+
+
+def found_tokens(text):
+    """Words and line ends, as perplexity per word counts them."""
+    return [*text.split(), *re.findall("\n", text)]
+
+
+def test_a_file_that_is_no_arpa_file_is_told(tmp_path, textgen):
+    (tmp_path / "model.arpa").write_text("\\1-grams:\n-1.0\ta b\n")
+    done = textgen("audit", "model.arpa", "--text", TEXT)
+    assert (done.code, "model.arpa, line 2" in done.err) == (2, True)
+
+
+def test_a_certificate_is_signed_over_its_content(tmp_path):
+    found = package.audit(Honest, TEXT)
+    path = tmp_path / "audit.json"
+    found.save(path)
+    again = read_certificate(path)
+    assert (again.data, again.signature) == (found.data, found.signature)
+    assert package.audit(Honest, TEXT).data == found.data  # the same audit, the same signature
+    assert package.audit(Honest, TEXT + " ").data["sha256"] != found.data["sha256"]
+    data = json.loads(path.read_text())
+    data["checks"][0]["passed"] = not data["checks"][0]["passed"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(TextgenError, match="not what was signed"):
+        read_certificate(path)
+    path.write_text("{}")
+    with pytest.raises(TextgenError, match="damaged"):
+        read_certificate(path)
+
+
+def test_the_command_says_by_its_exit_code(tmp_path, textgen):
+    (tmp_path / "models.py").write_text((ROOT / "tests" / "dishonest.py").read_text("utf-8"))
+    (tmp_path / "text.txt").write_text(TEXT)
+    audit = partial(textgen, "audit")
+    value = Honest().claim(TEXT)["value"]
+    told = audit("models.py:Honest", "--file", "text.txt", "--claim", f"{value:.3f}",
+                 "--unit", "bits_per_byte", "--divided-by", len(TEXT))  # fmt: skip
+    assert (told.code, "6 of 6 checks passed" in told.out) == (0, True)
+    assert read_certificate(tmp_path / "audit.json").passed
+    told = audit("models.py:UnnormalisedCache", "--text", TEXT, "--json", "--output", "other.json")
+    assert told.code == 1
+    assert json.loads(told.out) == json.loads((tmp_path / "other.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["models.py:Nobody", "--text", "a"], "no class of this name"),
+        (["nothing.py:Nobody", "--text", "a"], "no such file"),
+        (["models.py:Honest", "--file", "none.txt"], "no such file"),
+        (["models.py:Honest", "--text", ""], "no character"),
+        (["models.py:Honest", "--text", "a", "--claim", "little"], "'little'"),
+        (["models.py:Broken", "--text", "a"], "raised KeyError"),
+        (["models.py:Flat", "--text", "a"], "shape (1, 257)"),
+        (["nowhere", "--text", "a"], "no such folder"),
+    ],
+)
+def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told):
+    own = (
+        "\nclass Broken(Honest):\n    def encode(self, text):\n        return {}[text]\n"
+        "\nclass Flat(Honest):\n    def next_log_probabilities(self):\n"
+        "        return super().next_log_probabilities()[None]\n    claim = None\n"
+    )
+    source = (ROOT / "tests" / "dishonest.py").read_text("utf-8")
+    (tmp_path / "models.py").write_text(source + own)
+    done = textgen("audit", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_coder_is_exact_for_the_improbable():
+    chances = np.array([0.9, 0.0, *[2.0**-30] * 4096])  # the coder alone makes 2^-24 of them
+    chances[1] = 1 - chances.sum()
+    message = [0, 1, 2, 4000] * 50
+    encoder = Encoder()
+    for index in message:
+        encoder.put(chances, index)
+    bits = -sum(math.log2(chances[index]) for index in message)
+    assert -16 < WORD * len(encoder.words()) - bits <= 64
+    decoder = Decoder(encoder.words())
+    assert [decoder.get(chances) for _ in message] == message
