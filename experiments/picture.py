@@ -2,8 +2,8 @@
 
     python experiments/picture.py reports/char-word/index.html ask.png
 
-Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after the prompt that the
-page begins with, at temperature 0.8 and seed 1: the same page gives the same picture.
+Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after the prompt that
+the page begins with, at temperature 0.8 and seed 1: the same page gives the same picture.
 """
 
 from __future__ import annotations

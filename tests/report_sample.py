@@ -55,7 +55,6 @@ def _arm(name: str, total: float | None, seeds: list[int], draw: np.random.Gener
     return {
         "name": name,
         "seeds": seeds,
-        "runs": [{"seed": s, "folder": f"runs/{name}-{s}", "total": total} for s in seeds],
         "described": f"words; what {name} is",
         "runs": [
             {"seed": s, "folder": f"runs/{name}-{s}", "total": total, "audits": []} for s in seeds

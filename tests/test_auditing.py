@@ -1,7 +1,8 @@
-"""Audits: every kind of arm and adapter passes, and each kind of dishonesty fails where it should."""
+"""Audits: dishonest models are caught, each by the check that should, and honest ones pass."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -290,7 +291,7 @@ def arpa(lines, space=" "):
     """A bigram model with Witten-Bell smoothing, in the format of SRILM and KenLM."""
     sentences = [["<s>", *line, "</s>"] for line in lines]
     unigrams = Counter(word for words in sentences for word in words[1:])
-    pairs = Counter(pair for words in sentences for pair in zip(words, words[1:], strict=False))
+    pairs = Counter(pair for words in sentences for pair in itertools.pairwise(words))
     size, total = len(unigrams) + 1, unigrams.total() + 1
     single = {word: n / total for word, n in unigrams.items()} | {"<unk>": 1 / total}
     followers = Counter(first for first, _ in pairs)

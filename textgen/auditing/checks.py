@@ -202,7 +202,8 @@ def encode_and_decode(one: Model, other: Model, text: str) -> Check:
         if wrong
         else f"the text, and {number - 1 - without} others with new words and awkward characters, "
         "come back exactly from another instance"
-        + f"; the model has no tokens for {without} more" * bool(without),
+        + f"; the model has no tokens for {without} more"
+        * bool(without),
         "text that does not come back was not predicted, whatever it is said to cost",
     )
 

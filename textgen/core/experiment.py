@@ -262,8 +262,7 @@ def _check_together(
     if known and kernel not in ("auto", *known):
         raise TextgenError(
             f"{where}: training.kernel",
-            found=f"{kernel!r}, which a backbone of kind {resolved['backbone']['kind']!r} does not "
-            "have",
+            found=f"{kernel!r}, which {resolved['backbone']['kind']!r} backbones do not have",
             expected=f'"auto" or {" or ".join(known)}',
             hint="leave the setting out: the fastest is chosen",
         )

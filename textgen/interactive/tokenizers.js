@@ -35,7 +35,8 @@ const BYTES = (() => {
 })()
 
 class SubwordTokenizer {
-  constructor({ alphabet, vocabulary, merges }) {
+  constructor({ alphabet, vocabulary: numbers, merges }) {
+    const vocabulary = Object.keys(numbers).sort((a, b) => numbers[a] - numbers[b])
     this.alphabet = new Set(alphabet)
     this.index = new Map(vocabulary.map((subword, i) => [subword, RESERVED + i]))
     this.ranks = new Map(merges.map((pair, i) => [pair.join(" "), i]))

@@ -59,8 +59,8 @@ def compare(
         quiet: print only warnings.
 
     Raises:
-        TextgenError: no run can be read, texts differ or are not available, no such arm to embed, or
-            a name that the report cannot have.
+        TextgenError: no run can be read, texts differ or are not available, no such arm to embed,
+            or a name that the report cannot have.
     """
     from textgen.evaluation import compute_references
     from textgen.report import asking, data, writing

@@ -5,12 +5,10 @@ from .evaluation import evaluation_for as evaluation_for
 from .finished import METHODS as METHODS
 from .finished import Run as Run
 from .folder import LOCK as LOCK
-from .folder import Resumed as Resumed
 from .folder import begin_folder as begin_folder
 from .folder import prepare_folder as prepare_folder
 from .folder import read_metrics as read_metrics
 from .folder import reading as reading
-from .folder import resumed as resumed
 from .folder import stored_experiment as stored_experiment
 from .folder import take_folder as take_folder
 from .folder import text_of as text_of
@@ -22,6 +20,8 @@ from .opening import load_run as load_run
 from .opening import score as score
 from .pipeline import run as run
 from .plan import planned as planned
+from .resuming import Resumed as Resumed
+from .resuming import resumed as resumed
 from .schemas import read_json as read_json
 from .scoring import html_table as html_table
 from .scoring import print_part as print_part

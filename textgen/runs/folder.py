@@ -24,7 +24,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import filelock
 import tomli_w
@@ -38,6 +38,7 @@ from textgen.core import (
     write_failed,
     write_file,
 )
+from textgen.runs.resuming import trained
 from textgen.runs.schemas import Manifest, Metrics, read_json
 
 LOCK = ".lock"
@@ -114,31 +115,6 @@ def _remove(path: Path) -> None:
             expected="permission to replace the files of this run",
             hint="remove it yourself, or use another --name",
         ) from None
-
-
-def trained(folder: Path) -> bool:
-    """Whether a run has a checkpoint to resume from."""
-    # only the second is left if a process died between two renames
-    return any((folder / name).exists() for name in ("checkpoint", "checkpoint.old"))
-
-
-class Resumed(NamedTuple):
-    """Where an unfinished run goes on: after so many updates of those that it will make."""
-
-    updates: int
-    planned: int
-
-    def __str__(self) -> str:
-        return f"goes on from update {self.updates:,} of {self.planned:,}"
-
-
-def resumed(folder: Path) -> Resumed | None:
-    """Where the run in a folder goes on; None without a checkpoint, or one that tells."""
-    for name in ("checkpoint", "checkpoint.old"):
-        with contextlib.suppress(*UNREADABLE):
-            found = json.loads((folder / name / "progress.json").read_text(encoding="utf-8"))
-            return Resumed(found["updates"], found["updates_per_interval"] * found["intervals"])
-    return None
 
 
 def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
 from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
-from textgen.runs.folder import begin_folder, check_same_text, prepare_folder, resumed, trained
+from textgen.runs.folder import begin_folder, check_same_text, prepare_folder
 from textgen.runs.metrics import document_rows, run_metrics
+from textgen.runs.resuming import resumed, trained
 from textgen.runs.saved import MEMORY_FILE, checksums, fitted_state, save_network
 from textgen.runs.sizing import settled
 

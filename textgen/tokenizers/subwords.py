@@ -208,11 +208,9 @@ class SubwordTokenizer(Tokenizer):
     def portable(self) -> dict[str, Any]:
         model = json.loads(self.tokenizer)["model"]
         if self.file or model["type"] != "BPE":
-            raise ValueError(f"subwords from {self.file}" if self.file else "Unigram subwords")
-        return {
-            "kind": "subwords", "alphabet": list(self.alphabet), "merges": model["merges"],
-            "vocabulary": sorted(model["vocab"], key=model["vocab"].__getitem__),
-        }  # fmt: skip
+            raise ValueError(f"{model['type']} subwords {self.file}".rstrip())
+        learnt = {"vocabulary": model["vocab"], "merges": model["merges"]}
+        return {"kind": "subwords", "alphabet": list(self.alphabet), **learnt}
 
 
 def _split(text: str, known: frozenset[str]) -> list[str]:

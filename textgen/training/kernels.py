@@ -17,7 +17,6 @@ import textgen
 from textgen.core import (
     UNREADABLE,
     Experiment,
-    TextgenError,
     Training,
     cache_folder,
     has_bfloat16,
