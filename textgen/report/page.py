@@ -52,7 +52,6 @@ def page(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     report, texts, models = cleaned(report), cleaned(texts), cleaned(models)
-    charged = {row["name"] for row in report["arms"] if row["test"]}
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -83,16 +82,7 @@ def page(
         samples_signature=prompted(report),
         details=tables.details(report),
         runs=tables.runs(report),
-        arms=[
-            {
-                "name": row["name"],
-                "number": number,
-                "charged": row["name"] in charged,
-                "described": row["described"],
-                **style(number)._asdict(),
-            }
-            for number, row in enumerate(ranked(report))
-        ],
+        arms=list(_arms(report)),
         hues=HUES,
         themes={theme: variables(theme) for theme in ("light", "dark")},
         heat=legend(),
@@ -101,6 +91,13 @@ def page(
         models=models,
         portable=Markup("\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)),
     )
+
+
+def _arms(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The arms as the page draws and lists them, the best first."""
+    for number, row in enumerate(ranked(report)):
+        known = {"name": row["name"], "described": row["described"], "charged": bool(row["test"])}
+        yield {**known, "number": number, **style(number)._asdict()}
 
 
 def _prompted(report: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
