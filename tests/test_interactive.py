@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 from asked import open_runs
 from conftest import POLICIES, made_up, write_experiment
+from rich.cells import cell_len
 from rich.console import Console
 
 import textgen
-from textgen.core import Sampling, TextgenError
+from textgen.core import RefusedText, Sampling, TextgenError
 from textgen.evaluation.mixture import Stepper
 from textgen.interactive.expectation import NEXT_WORD, expect
 from textgen.interactive.opening import open_models
 from textgen.interactive.paying import paid
 from textgen.interactive.reader import KEPT, Reader
-from textgen.interactive.terminal import Conversation, converse
+from textgen.interactive.terminal import Conversation, converse, marked
 from textgen.interactive.texts import TokenTexts
 from textgen.interactive.writing import _Growing, sampling, write
 from textgen.tokenizers.characters import Characters
@@ -259,6 +260,52 @@ def test_what_cannot_be_answered_is_said_in_one_message(readers, ask, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("ask", [expect, lambda r, text: next(write(r, text, sampling({}), 1))])
+def test_a_text_that_cannot_be_read_is_refused_with_its_place(readers, ask):
+    text = "The keeper\nwatched\tthe 日 tide\u0301 日."
+    with pytest.raises(RefusedText) as error:
+        ask(readers["char"], text)
+    start, end = error.value.place
+    assert (error.value.text, text[start:end]) == (text, text[18])
+    message = str(error.value)
+    assert "the text, for char\n" in message
+    assert "'\\t' (U+0009) at offset 18, line 2, column 8, which is not in" in message
+    assert "further on '日' (U+65E5), '\u25cc\u0301' (U+0301)\n" in message
+    with pytest.raises(RefusedText, match="leave out the first 5") as error:
+        ask(readers["word"], "x" * 4005)
+    assert error.value.place == (0, 5)
+    with pytest.raises(RefusedText, match="leave out the last 7") as error:
+        paid(readers["word"], "x" * 20_007)
+    assert error.value.place == (20_000, 20_007)
+
+
+def test_carets_stand_under_what_cannot_be_read():
+    line = "一 is wide, so is 日, and \x07 is shown"
+    text = f"Before.\n{line}\nAfter."
+    for wanted, carets in (("日", "^^"), ("\x07", "^")):
+        shown, below = marked(text, (text.index(wanted), text.index(wanted) + 1)).splitlines()
+        assert shown == f"  {line}".replace("\x07", "␇")
+        before = shown[: shown.index(wanted.replace("\x07", "␇"))]
+        assert below == " " * cell_len(before) + carets
+    long = "x" * 500 + "日" + "y" * 500
+    shown, below = marked(long, (500, 501)).splitlines()
+    assert shown == f"  {'x' * 30}日{'y' * 30}"
+    assert below == f"{' ' * 32}^^"
+
+
+@pytest.mark.parametrize("name", ["word", "subword"])
+def test_a_text_is_encoded_once_to_be_cut(readers, name, monkeypatch):
+    """And looked at once for where its tokens end."""
+    reader, text = readers[name], "The keeper watched the shore. Our neighb"
+    inner, encoded = type(reader.tokenizer).encode, []
+    monkeypatch.setattr(
+        type(reader.tokenizer), "encode", lambda self, t: encoded.append(t) or inner(self, t)
+    )
+    tokens, rest = reader.cut(text)
+    assert encoded == [text[: -len(rest)]]
+    assert tokens == tuple(inner(reader.tokenizer, text[: -len(rest)]).tokens.tolist())
+
+
 def conversation(readers):
     shown = []
     console = Console(record=True, width=100, file=io.StringIO())
@@ -319,6 +366,7 @@ def test_a_conversation_ends_with_its_lines_and_an_error_does_not_end_it(readers
     converse([readers["char"]], lambda _: next(lines))
     out = capsys.readouterr().out
     assert "U+65E5" in out
+    assert "\n  日\n  ^^\n" in out
     assert "/keep NAME" in out
     assert next(lines) == "never read"
 

@@ -94,6 +94,7 @@ def test_what_one_model_cannot_read_another_answers(address):
     found = json.loads(body)
     assert status == 200
     assert "U+65E5" in found["char"]["error"]
+    assert found["char"]["at"] == [0, 1]
     assert found["word"]["words"]
     nothing = json.loads(ask(address, "expect", {"text": "日"})[1])["word"]
     assert nothing == {"characters": [], "open_characters": 1.0, "words": [], "open_words": 1.0}
@@ -101,6 +102,8 @@ def test_what_one_model_cannot_read_another_answers(address):
     assert all("at most 4,000" in message for message in ends.values())
     written, ends = texts(ask(address, "write", {"text": "日", "settings": {"length": 9}})[1])
     assert "U+65E5" in ends["char"]
+    beyond = json.loads(ask(address, "pay", {"text": "x" * 20_003})[1])["word"]
+    assert beyond["at"] == [20_000, 20_003]
     assert len(written["word"]) == 9
 
 
@@ -344,6 +347,40 @@ def test_stop_stops_and_another_beginning_takes_its_place(browser):
     browser.find_element("id", "go").click()
     finished(browser)
     assert all(len(text) == 39 for text in shown(browser).values())
+
+
+def selected(driver, name):
+    script = "const f = document.getElementById(arguments[0]);"
+    script += "return f.value.slice(f.selectionStart, f.selectionEnd)"
+    return driver.execute_script(script, name)
+
+
+def test_what_a_model_cannot_read_is_selected_in_the_box(browser):
+    """Beyond the basic plane, too, where JavaScript counts two. While somebody types nothing is
+    selected: the next key would replace it."""
+    browser.execute_script("document.getElementById('length').value = 9")
+    field = browser.find_element("id", "text")
+    browser.execute_script(
+        "arguments[0].value = 'The 日 keeper'; arguments[0].oninput(); arguments[0].focus();"
+        "arguments[0].setSelectionRange(3, 3)", field
+    )  # fmt: skip
+    wait(browser, "document.querySelectorAll('#expecting button').length === 2")
+    assert "U+65E5" in browser.find_element("id", "expecting").text
+    assert selected(browser, "text") == ""
+    browser.find_element("css selector", "#expecting button").click()
+    assert selected(browser, "text") == "日"
+    browser.execute_script("arguments[0].value = 'A \U0001f60e\U0001f3b2 b'", field)
+    browser.find_element("id", "go").click()
+    finished(browser)
+    assert selected(browser, "text") == "\U0001f60e"
+    assert browser.execute_script("return document.activeElement.id") == "text"
+    assert len(shown(browser)["word"]) == 6 + 9
+    passage = browser.find_element("id", "passage")
+    browser.execute_script("arguments[0].value = 'x'.repeat(20000) + 'beyond'", passage)
+    browser.find_element("css selector", "#pay button").click()
+    wait(browser, "document.querySelectorAll('#paying button').length === 3")
+    assert selected(browser, "passage") == "beyond"
+    browser.execute_script("arguments[0].value = ''", passage)
 
 
 def test_what_a_text_costs_is_shown_aligned_under_pointer_and_keys(browser):

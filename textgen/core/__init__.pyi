@@ -15,6 +15,7 @@ from .errors import FULL as FULL
 from .errors import UNREADABLE as UNREADABLE
 from .errors import CorpusUnavailable as CorpusUnavailable
 from .errors import Diverged as Diverged
+from .errors import RefusedText as RefusedText
 from .errors import TextgenError as TextgenError
 from .errors import write_failed as write_failed
 from .experiment import CorpusOptions as CorpusOptions

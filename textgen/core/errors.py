@@ -46,6 +46,25 @@ class TextgenError(Exception):
         return "\n".join(lines)
 
 
+class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fault of the program
+    """A text that cannot be read, with the place at fault.
+
+    Attributes:
+        text: the text.
+        place: (start, end) of what is at fault, in characters of the text.
+    """
+
+    def __init__(
+        self, where: str, *, text: str = "", place: tuple[int, int] = (0, 0), **told: str
+    ) -> None:
+        self.text, self.place = text, place
+        super().__init__(where, **told)  # type: ignore[arg-type]  # found is there
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, arguments = super().__reduce__()
+        return partial(make, text=self.text, place=self.place), arguments
+
+
 class CorpusUnavailable(TextgenError):  # noqa: N818 - a state of the world, not a fault of the user
     """A corpus cannot be fetched here; an experiment may name a fallback."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from textgen.core import TextgenError
+from textgen.core import RefusedText
 from textgen.interactive.reader import Reader
 
 LONGEST = 20_000
@@ -24,12 +24,14 @@ def paid(reader: Reader, text: str) -> dict[str, Any]:
         spelling bits, bits with memory or None) in order, in characters of the text.
 
     Raises:
-        TextgenError: nothing to read, or too much.
+        RefusedText: nothing to read, or too much.
     """
     if not text or len(text) > LONGEST:
-        raise TextgenError(
-            "the text", found=f"{len(text):,} characters", expected=f"1 to {LONGEST:,}",
-            hint="give a passage",
+        beyond = max(0, len(text) - LONGEST)
+        raise RefusedText(
+            "the text", text=text, place=(len(text) - beyond, len(text)),
+            found=f"{len(text):,} characters", expected=f"1 to {LONGEST:,}",
+            hint=f"leave out the last {beyond:,}" if beyond else "give a passage",
         )  # fmt: skip
     found = reader.run.score(text)
     both = found["with_memory"]

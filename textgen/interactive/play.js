@@ -20,6 +20,28 @@ async function asked(what, question, signal) {
   throw new Error(message)
 }
 
+// What they cannot read
+
+// Select [start, end), in characters, of a field; JavaScript counts in UTF-16
+function mark(field, [start, end]) {
+  const units = n => [...field.value].slice(0, n).join("").length
+  field.focus()
+  field.setSelectionRange(units(start), units(end))
+}
+
+// What is wrong with the text of a field, with a button that shows the place
+function wrong(field, { error, at }, name) {
+  const box = made("p", undefined, "wrong"), text = field.value
+  box.append(name ? name + ": " + error : error)
+  if (at && at[0] < at[1]) {
+    const show = made("button", "Show the place")
+    show.type = "button"
+    show.onclick = () => { if (field.value === text) mark(field, at) }
+    box.append(" ", show)
+  }
+  return box
+}
+
 // What they write
 
 function columns(names, text) {
@@ -62,9 +84,10 @@ async function write(names = chosen()) {
     box.classList.remove("busy")
     keep.disabled = more.disabled = !after.textContent
   }
-  const line = ({ model, text: piece, error, done }) => {
+  const line = ({ model, text: piece, error, at, done }) => {
     if (piece) found[model].after.textContent += piece
-    if (error) found[model].box.append(made("p", error, "wrong"))
+    if (error) found[model].box.append(wrong($("text"), { error, at }))
+    if (at && $("text").value === text) mark($("text"), at)
     if (done || error) ended(model)
   }
   try {
@@ -113,10 +136,10 @@ async function expect() {
     const question = { models: names, text, settings: { memory: $("memory").checked } }
     const found = await (await asked("expect", question, mine.signal)).json()
     if (mine !== expecting) return
-    const wrong = names.filter(name => found[name].error)
-    $("expecting").textContent = wrong.length
-      ? wrong.map(name => name + ": " + found[name].error).join("\n")
-      : "Of the text so far. A word is taken by pressing it."
+    const refused = names.filter(name => found[name].error)
+    $("expecting").replaceChildren(...refused.length
+      ? refused.map(name => wrong($("text"), found[name], name))
+      : ["Of the text so far. A word is taken by pressing it."])
     const told = names.filter(name => !found[name].error)
     const begun = /[\p{L}\p{N}_'’]*$/u.exec(text)[0], inside = /^[\p{L}\p{N}_'’]/u
     fill($("words"), told, name => found[name].words, name => found[name].open_words, 10, word => {
@@ -175,8 +198,9 @@ async function pay() {
   try {
     const found = await (await asked("pay", { models: names, text }, mine.signal)).json()
     if (mine !== paying) return
-    const wrong = names.filter(name => found[name].error)
-    $("paying").textContent = wrong.map(name => name + ": " + found[name].error).join("\n")
+    const refused = names.filter(name => found[name].error), at = refused.length && found[refused[0]].at
+    $("paying").replaceChildren(...refused.map(name => wrong($("passage"), found[name], name)))
+    if (at && at[0] < at[1] && $("passage").value === text) mark($("passage"), at)
     const told = names.filter(name => !found[name].error)
     $("cost").hidden = !told.length
     if (!told.length) return

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core import TextgenError, check_wanted
+from textgen.core import RefusedText, TextgenError, check_wanted
 from textgen.evaluation import MemoryState, next_logits_step, softmax
 from textgen.interactive.texts import TokenTexts
-from textgen.runs import Run, encode_prompt
+from textgen.runs import Run, check_prompt, encode_prompt
 
 KEPT = 64
 """Places that are kept, so that a text that grows is not read again from its beginning."""
@@ -87,25 +87,34 @@ class Reader:
         """The tokens of a prompt.
 
         Raises:
-            TextgenError: characters that the model has never seen, or too many.
+            RefusedText: characters that the model has never seen, or too many.
         """
-        if len(text) > LONGEST:
-            raise TextgenError(
-                "the text", found=f"{len(text):,} characters", expected=f"at most {LONGEST:,}",
-                hint="leave out its beginning",
+        self.check(text)
+        return tuple(encode_prompt(self.tokenizer, text).tolist())
+
+    def check(self, text: str) -> None:
+        """Check that the model can go on from a text.
+
+        Raises:
+            RefusedText: characters that it has never seen, or too many.
+        """
+        if (beyond := len(text) - LONGEST) > 0:
+            raise RefusedText(
+                "the text", text=text, place=(0, beyond), found=f"{len(text):,} characters",
+                expected=f"at most {LONGEST:,}", hint=f"leave out the first {beyond:,}",
             )  # fmt: skip
-        return tuple(encode_prompt(self.tokenizer, text, f"the text, for {self.label}").tolist())
+        check_prompt(self.tokenizer, text, f"the text, for {self.label}")
 
     def cut(self, text: str) -> tuple[tuple[int, ...], str]:
         """The tokens of a text up to its last, perhaps unfinished, word, and that word as it
         stands; of characters, all tokens and no word.
 
         Raises:
-            TextgenError: characters that the model has never seen.
+            RefusedText: characters that the model has never seen, or too many.
         """
-        tokens = self.tokens(text)
         if self.table().single:
-            return tokens, ""
+            return self.tokens(text), ""
+        self.check(text)
         last = LAST_WORD.search(text)
         ends = self.tokenizer.layout(text).ends
         kept = int(np.searchsorted(ends, last.start() if last else len(text), side="right"))

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import TextgenError
+from textgen.core import RefusedText, TextgenError
 from textgen.interactive.expectation import as_json, expect
 from textgen.interactive.guard import HOST, Guard
 from textgen.interactive.opening import description
@@ -43,7 +43,8 @@ def application(readers: Sequence[Reader], token: str, threads: int) -> Starlett
 
     ``POST write`` streams lines of JSON as the models write: ``{"model": …, "text": …}``, and one
     with ``"done": true`` or ``"error": …`` for each at its end. ``POST expect`` and ``POST pay``
-    answer with one object, a key a model.
+    answer with one object, a key a model. With an error of a text comes ``"at": [start, end]``, its
+    place in characters.
 
     Args:
         readers: the models.
@@ -118,7 +119,7 @@ async def _answer(
         try:
             return answer(reader, question)
         except TextgenError as error:
-            return {"error": str(error)}
+            return refusal(error)
 
     async def all_of_them(run: InThread) -> None:
         found = {name: await run(partial(told, reader)) for name, reader in readers.items()}
@@ -188,6 +189,12 @@ async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any
     return {"models": models, "text": text, "settings": settings, "seed": seed}
 
 
+def refusal(error: TextgenError) -> dict[str, Any]:
+    """What is wrong, as JSON data; ``at``, of a text: [start, end) of the place."""
+    at = list(error.place) if isinstance(error, RefusedText) else None
+    return {"error": str(error), **({"at": at} if at else {})}
+
+
 def _pieces(texts: Iterator[str]) -> Iterator[dict[str, Any]]:
     """A text in pieces of a few tokens, the first as soon as it is there, and how it ended."""
     try:
@@ -200,7 +207,7 @@ def _pieces(texts: Iterator[str]) -> Iterator[dict[str, Any]]:
                 parts.clear()
         yield {"text": "".join(parts), "done": True}
     except TextgenError as error:
-        yield {"error": str(error)}
+        yield refusal(error)
 
 
 def _expected(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from textgen.core import Sampling, TextgenError
+from textgen.core import RefusedText, Sampling, TextgenError
 from textgen.interactive.expectation import Expectation, expect
 from textgen.interactive.reader import Reader
 from textgen.interactive.writing import SETTINGS, sampling, write
@@ -25,6 +25,8 @@ text            every model goes on from it, behind the text so far
 /quit           or Ctrl-D"""
 WORDS = 9
 """Words that can be chosen."""
+BESIDE = 30
+"""Characters on either side of a place that is marked."""
 CONTROL = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\n\t"} | dict.fromkeys(
     range(0x7F, 0xA0), "\ufffd"
 )
@@ -101,7 +103,7 @@ class Conversation:
     def _write(self, text: str) -> None:
         settings = sampling(self._settings)
         for reader in self._readers:
-            reader.tokens(text)  # all can read it, or none is asked
+            reader.check(text)  # all can read it, or none is asked
             if settings.memory:
                 reader.check_memory()
         self.text, self._words = text, []
@@ -208,6 +210,19 @@ def _plain(text: str) -> str:
     return text.translate(CONTROL)
 
 
+def marked(text: str, place: tuple[int, int]) -> str:
+    """The line of a text around a place, as far as it fits, with carets under the place."""
+    from rich.cells import cell_len
+
+    start, end = place
+    first = max(text.rfind("\n", 0, start) + 1, start - BESIDE)
+    before = _plain(text[first:start]).replace("\t", " ")
+    at_fault = _plain(text[start : min(end, start + BESIDE)].partition("\n")[0]).replace("\t", " ")
+    after = _plain(text[end : end + BESIDE].partition("\n")[0]).replace("\t", " ")
+    carets = "^" * max(1, cell_len(at_fault))
+    return f"  {before}{at_fault}{after}\n  {' ' * cell_len(before)}{carets}"
+
+
 def converse(readers: Sequence[Reader], lines: Callable[[str], str] | None = None) -> None:
     """Answer line after line until the end.
 
@@ -244,5 +259,7 @@ def converse(readers: Sequence[Reader], lines: Callable[[str], str] | None = Non
             return
         except TextgenError as error:
             console.print(str(error), style="red")
+            if isinstance(error, RefusedText) and error.place[0] < error.place[1]:
+                console.print(marked(error.text, error.place))
         except KeyboardInterrupt:
             console.print("stopped; /quit ends it")

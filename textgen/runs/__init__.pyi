@@ -14,6 +14,7 @@ from .folder import take_folder as take_folder
 from .folder import text_of as text_of
 from .folder import write_experiment as write_experiment
 from .generation import annotated as annotated
+from .generation import check_prompt as check_prompt
 from .generation import encode_prompt as encode_prompt
 from .opening import generate as generate
 from .opening import load_run as load_run

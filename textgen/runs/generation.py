@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from textgen.core import Sampling, TextgenError
+from textgen.core import RefusedText, Sampling, TextgenError
 from textgen.evaluation import MixtureSampler
 from textgen.models import FREE, Sampler, check_drawing
 from textgen.tokenizers import Rendered, Tokenizer
@@ -18,6 +19,8 @@ SEEDING = 32
 """So many first tokens: a text that goes on longer begins as it did."""
 MARGIN = 1.1
 """So many more tokens are drawn than the average length of a token calls for."""
+NAMED = 8
+"""Characters beside the first that are named where a prompt cannot be read."""
 
 
 def no_memory(where: str, found: str) -> TextgenError:
@@ -30,21 +33,43 @@ def no_memory(where: str, found: str) -> TextgenError:
     )
 
 
+def check_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> None:
+    """Check that a model can read a prompt; ``where`` names the setting it comes from.
+
+    Raises:
+        RefusedText: it has characters that are not in the training text; the first is its place.
+    """
+    unknown = sorted(tokenizer.unknown(prompt), key=prompt.find)
+    if not unknown:
+        return
+    first, *others = [f"{sign(part)} (U+{ord(part[0]):04X})" for part in unknown]
+    at = prompt.find(unknown[0])
+    line, column = prompt.count("\n", 0, at) + 1, at - prompt.rfind("\n", 0, at)
+    more = f"; further on {', '.join(others[:NAMED])}" if others else ""
+    raise RefusedText(
+        where,
+        text=prompt,
+        place=(at, at + len(unknown[0])),
+        found=f"{first} at offset {at:,}, line {line:,}, column {column:,}, which is not in the "
+        f"training text{more}",
+        expected="only characters the model has seen",
+        hint="replace or leave out these characters",
+    )
+
+
+def sign(part: str) -> str:
+    """A character in quotes: one that cannot be seen as it is written in Python, one that joins the
+    character before it on a dotted circle."""
+    return f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
+
+
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
     """The tokens of a prompt, (n,) int32; ``where`` names the setting it comes from.
 
     Raises:
-        TextgenError: it has characters that are not in the training text.
+        RefusedText: it has characters that are not in the training text.
     """
-    unknown = tokenizer.unknown(prompt)
-    if unknown:
-        shown = ", ".join(f"{part!r} (U+{ord(part[0]):04X})" for part in unknown[:8])
-        raise TextgenError(
-            where,
-            found=f"not in the training text: {shown}",
-            expected="only characters the model has seen",
-            hint="replace or leave out these characters",
-        )
+    check_prompt(tokenizer, prompt, where)
     if tokenizer.spaces_lead:
         prompt = prompt.removesuffix(" ")  # the next token brings its own
     return tokenizer.encode(prompt).tokens.astype(np.int32)

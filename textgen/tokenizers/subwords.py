@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgen.core import Count, TextgenError
+from textgen.core import Count, RefusedText, TextgenError
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.states import SubwordsState, check_state
 from textgen.tokenizers.tokens import (
@@ -287,12 +287,14 @@ def _read(path: Path) -> tuple[str, str]:
     return tokenizer, f"subwords from {path.name} (sha256 {digest[:12]}…)"
 
 
-def _loses(file: str, text: str, back: str) -> TextgenError:
+def _loses(file: str, text: str, back: str) -> RefusedText:
     pairs = enumerate(zip(text, back, strict=False))
     at = next((i for i, (a, b) in pairs if a != b), min(len(text), len(back)))
     part = slice(max(0, at - 10), at + 20)
-    return TextgenError(
+    return RefusedText(
         f"tokenizer.file: {file}",
+        text=text,
+        place=(at, at + 1),
         found=f"{text[part]!r} comes back as {back[part]!r}",
         expected="a tokenizer from which every text comes back exactly",
         hint="use one over bytes that neither lower-cases, strips nor normalises, or leave `file` "
