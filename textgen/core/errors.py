@@ -58,7 +58,7 @@ class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fa
         self, where: str, *, text: str = "", place: tuple[int, int] = (0, 0), **told: str
     ) -> None:
         self.text, self.place = text, place
-        super().__init__(where, **told)  # type: ignore[arg-type]  # found is there
+        super().__init__(where, **told)
 
     def __reduce__(self) -> tuple[Any, ...]:
         make, arguments = super().__reduce__()
