@@ -12,9 +12,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import write_experiment
+from conftest import made_up, write_experiment
 
 import textgen as package
+from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.core.study import Contrast
 from textgen.data.documents import Document
@@ -42,7 +43,8 @@ def _few_samples_are_scored():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, corpus_folder) -> Path:
-    """Two seeds of a character arm and one of a word arm, finished."""
+    """Two seeds of a character arm and one of a word arm, finished; the first is audited, and the
+    last has a certificate of another."""
     home = tmp_path_factory.mktemp("compared")
     path = write_experiment(home / "tiny.toml", corpus_folder)
     for name, overrides in (
@@ -51,6 +53,10 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
         ("words", WORDS),
     ):
         package.run(path, overrides=overrides, name=name, runs_folder=home / "runs", quiet=True)
+    audited = home / "runs" / "char-1"
+    for option in ([], ["--memory"]):
+        assert cli.main(["audit", str(audited), "--text", made_up(6, 1), *option]) == 0
+    shutil.copy(audited / "audit.json", home / "runs" / "words")
     return home / "runs"
 
 
@@ -102,6 +108,20 @@ def test_a_chart_of_the_page_tells_the_history_of_a_run(report, trained):
             f"{row['seconds'] + before:.1f} s of training: "
             f"{row['validation_bits_per_character']:.3f} bits per character"
         )
+
+
+def test_a_report_says_what_was_audited_and_what_does_not_fit(report):
+    folder, found = report
+    (first, second), (third,) = (arm["runs"] for arm in found["arms"])
+    alone, both = first["audits"]
+    assert alone.startswith("audited: passed 6 checks, the network alone (audit:")
+    assert both.startswith("audited: passed 6 checks, with its memory (audit:")
+    assert second["audits"] == []
+    assert third["audits"] == ["its audit.json does not fit its weights: audit it again"]
+    for name in ("report.md", "index.html"):
+        shown = (folder / name).read_text(encoding="utf-8")
+        assert shown.count("audited: passed 6 checks") == 2
+        assert "does not fit its weights" in shown
 
 
 def test_a_comparison_is_an_object(report):
