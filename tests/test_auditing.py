@@ -1,7 +1,8 @@
-"""Audits: dishonest models are caught, each by the check that should, and honest ones pass."""
+"""Audits: every arm and adapter passes, and each dishonesty fails what should catch it."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -26,6 +27,7 @@ from textgen.auditing.of_hugging_face import HuggingFaceModel
 from textgen.auditing.of_run import RunModel
 from textgen.core import TextgenError
 from textgen.evaluation import score_documents
+from textgen.evaluation.dynamic import Learning
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
@@ -198,11 +200,12 @@ def tiny_run(config, objective):
     tokenizer = config.fit([made_up(150, 4)], [made_up(60, 5).replace("gull", "puffin")], 1)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
     parts = objective, network, tokenizer
-    memory = made_up_memory(0, 1, 3)
-    return SimpleNamespace(
-        tokenizer=tokenizer, network=network, objective=objective, memory=memory,
-        score_documents=lambda documents: score_documents(*parts, documents, memory),
+    run = SimpleNamespace(
+        tokenizer=tokenizer, network=network, objective=objective,
+        memory=made_up_memory(0, 1, 3),
     )  # fmt: skip
+    run.score_documents = lambda documents: score_documents(*parts, documents, run.memory)
+    return run
 
 
 @in_turn(config=TOKENIZERS, objective=OBJECTIVES)
@@ -214,6 +217,18 @@ def test_every_arm_passes(config, objective, monkeypatch):
         found = package.audit(lambda memory=memory: RunModel(run, memory), text)
         assert found.passed, str(found)
         assert found.number == len(NAMES)
+
+
+def test_a_network_that_goes_on_learning_passes():
+    def opened():
+        run = tiny_run(Characters(), NextToken(window=7))
+        number = len(run.network.trainable_variables)
+        learning = Learning((0.1,) * number, (0.3,) * number)
+        run.memory = dataclasses.replace(run.memory, learning=learning)
+        return RunModel(run, True)
+
+    found = package.audit(opened, TEXT[:120])
+    assert found.number == len(NAMES), str(found)
 
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
@@ -387,6 +402,9 @@ def test_the_command_says_by_its_exit_code(tmp_path, textgen):
         (["models.py:Broken", "--text", "a"], "raised KeyError"),
         (["models.py:Flat", "--text", "a"], "shape (1, 257)"),
         (["nowhere", "--text", "a"], "no such folder"),
+        (["models.py:Honest", "--text", "a", "--memory"], "--memory with a run"),
+        (["models.py:Honest", "--text", "a", "--no-end"], "--no-end with a Hugging Face folder"),
+        (["wrong.py:Honest", "--text", "a"], "raised SyntaxError"),
     ],
 )
 def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told):
@@ -397,6 +415,7 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told
     )
     source = (ROOT / "tests" / "dishonest.py").read_text("utf-8")
     (tmp_path / "models.py").write_text(source + own)
+    (tmp_path / "wrong.py").write_text("class Honest(:")
     done = textgen("audit", *arguments)
     assert (done.code, done.out) == (2, "")
     assert told in done.err

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from textgen.auditing import audit, source_of
-from textgen.cli import command_parser, guarded
+from textgen.auditing import audit
+from textgen.cli import command_parser, guarded, leave
 from textgen.core import TextgenError
 
 UNITS = (
@@ -46,13 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: argparse.Namespace) -> int:
-    import json
-
     found = audit(
         given.model, _text(given), claim=_claim(given), memory=given.memory, end=not given.no_end
     )
     print(json.dumps(found.data, indent=2, ensure_ascii=False) if given.json else found)
-    found.save(given.output or source_of(given.model, memory=given.memory).certificate)
+    found.save(given.output)
     return 0 if found.passed else 1
 
 
@@ -85,4 +83,4 @@ def _claim(given: argparse.Namespace) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

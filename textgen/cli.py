@@ -102,7 +102,7 @@ def add_set_option(parser: argparse.ArgumentParser, example: str) -> None:
 def script() -> NoReturn:
     """The ``textgen`` console script."""
     code = main()
-    if sys.argv[1:2] in (["generate"], ["score"]):
+    if sys.argv[1:2] in (["audit"], ["generate"], ["score"]):
         leave(code)
     sys.exit(code)
 

@@ -41,16 +41,15 @@ def audit(
         TextgenError: no such model, no text, a claim that is none, or a model that does not keep
             to the protocol.
     """
-    source = source_of(model, memory=memory, end=end)
     if not text:
         raise TextgenError("the text", found="no character", expected="a few thousand of them")
     try:
-        return _audited(source, text, claim)
+        return _audited(source_of(model, memory=memory, end=end), text, claim)
     except TextgenError:
         raise
     except Exception as error:
         raise TextgenError(
-            source.name,
+            str(model),
             found=f"the model raised {type(error).__name__}: {error}",
             expected="a model that keeps to the protocol in experiments/notes/auditing.md",
             hint="--debug shows where it was raised",

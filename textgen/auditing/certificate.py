@@ -33,13 +33,14 @@ class Certificate:
 
     Args:
         data: the content of ``audit.json``.
+        path: where it belongs: in the folder of a run, or here.
 
     Attributes:
-        data: the same.
+        data, path: the same.
     """
 
-    def __init__(self, data: dict[str, Any]) -> None:
-        self.data = data
+    def __init__(self, data: dict[str, Any], path: Path) -> None:
+        self.data, self.path = data, path
 
     @property
     def passed(self) -> bool:
@@ -94,13 +95,13 @@ class Certificate:
         lines += ["", f"{self.number} of {len(NAMES)} checks passed{end}", self.signature]
         return "\n".join(lines)
 
-    def save(self, path: str | Path) -> None:
-        """Write ``audit.json``.
+    def save(self, path: str | Path | None = None) -> None:
+        """Write ``audit.json``, by default where it belongs.
 
         Raises:
             TextgenError: it cannot be written.
         """
-        write_json(Path(path), self.data)
+        write_json(self.path if path is None else Path(path), self.data)
 
 
 def certificate(
@@ -124,7 +125,7 @@ def certificate(
         },
         "checks": [asdict(check) for check in checks],
     }
-    return Certificate({**data, "sha256": _digest(data)})
+    return Certificate({**data, "sha256": _digest(data)}, source.certificate)
 
 
 def _digest(data: dict[str, Any]) -> str:
@@ -142,7 +143,7 @@ def read_certificate(path: Path) -> Certificate:
         TextgenError: it is damaged, was changed, or was written by another version of textgen.
     """
     try:
-        found = Certificate(json.loads(path.read_text(encoding="utf-8")))
+        found = Certificate(json.loads(path.read_text(encoding="utf-8")), path)
         if found.data["schema"] == SCHEMA and found.genuine:
             return found
         told = "a certificate whose content is not what was signed, or of another version"

@@ -47,19 +47,31 @@ def source_of(model: Any, *, memory: bool = False, end: bool = True) -> Source:
     Raises:
         TextgenError: there is no such model, or not with a memory, or not without an end.
     """
-    if callable(model):
-        return _of_class(model, f"{model.__module__}:{model.__qualname__}")
-    given = os.fspath(model)
+    made, given = (model if callable(model) else None), str(model)
+    if made is not None and hasattr(made, "__qualname__"):
+        given = f"{made.__module__}:{made.__qualname__}"
     path, _, name = given.rpartition(":")
-    if name and path.endswith(".py"):
-        return _of_class(_loaded(Path(path), name), given)
-    found = Path(given)
-    names = {path.name for path in found.iterdir()} if found.is_dir() else set()
-    if "config.json" in names and "experiment.toml" not in names:
+    if made is None and path.endswith(".py"):
+        made = _loaded(Path(path), name)
+    found = Path(given if made else os.fspath(model))
+    names = {each.name for each in found.iterdir()} if not made and found.is_dir() else set()
+    hub = "config.json" in names and "experiment.toml" not in names
+    if not hub and not end:
+        raise _only(given, "--no-end", "a Hugging Face folder")
+    if memory and (made or hub or found.is_file()):
+        raise _only(given, "--memory", "a run of textgen")
+    if made is not None:
+        return _of_class(made, given)
+    if hub:
         return _of_hugging_face(found, end)
-    if found.is_file():
-        return _of_arpa(found)
-    return _of_run(found, memory)
+    return _of_arpa(found) if found.is_file() else _of_run(found, memory)
+
+
+def _only(given: str, option: str, kind: str) -> TextgenError:
+    return TextgenError(
+        given, found=f"{option}, which it does not have", expected=f"{option} with {kind}",
+        hint="leave it out",
+    )  # fmt: skip
 
 
 def run_fingerprint(folder: Path) -> str:
@@ -116,18 +128,21 @@ def _of_arpa(path: Path) -> Source:
 
 def _of_class(made: Callable[[], Any], name: str) -> Source:
     """A class, known by the text of the file that it stands in."""
-    file = inspect.getsourcefile(made)
+    try:
+        file = inspect.getsourcefile(made)
+    except TypeError:  # no class or function, but what calls one
+        file = None
     return Source(name, "a class in Python", made, _hashed([Path(file)] if file else []))
 
 
 def _loaded(path: Path, name: str) -> Callable[[], Any]:
     if not path.is_file():
         raise TextgenError(str(path), found="no such file", expected="a Python file with a class")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"audited_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # where dataclasses and inspect look
+    sys.modules[spec.name] = module  # where dataclasses and inspect look
     spec.loader.exec_module(module)
     made = getattr(module, name, None)
     if not callable(made):
