@@ -227,6 +227,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     )
     assert first["test"] == second["test"]
     assert first["training"]["updates"] == second["training"]["updates"] == 300
+    first, second = (tmp_path / place / "tiny" / "rounds.jsonl" for place in ("runs", "others"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(

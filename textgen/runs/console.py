@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,11 +25,9 @@ from textgen.tokenizers import EncodedDocument, Tokenizer, language_warnings
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from textgen.models import Sampler
     from textgen.runs.plan import Plan
     from textgen.training import Progress
 
-PEEK = 200
 SHOWN = 2
 """Prompts whose first sample is printed."""
 
@@ -155,15 +152,16 @@ class Screen:
         progress: Progress,
         experiment: Experiment,
         tokenizer: Tokenizer,
-        sampler: Sampler,
+        record: Any,
         training: Sequence[EncodedDocument],
     ) -> list[Any]:
-        """Keras callbacks that show a training; none when quiet."""
+        """Keras callbacks that show a training; none when quiet. ``record``, of
+        :func:`textgen.runs.rounds.recorder`, has the latest sample."""
         if self.quiet:
             return []
         text = sum(e.characters + 1 for e in training) / sum(len(e.tokens) + 1 for e in training)
         part = " (model)" if any(e.replaced for e in training) else ""
-        return [_progress(self, progress, text, part, experiment, tokenizer, sampler)]
+        return [_progress(self, progress, text, part, experiment, tokenizer, record)]
 
     def result(
         self, folder: Path, loaded: Corpus, metrics: dict[str, Any], samples: list[dict[str, Any]]
@@ -239,15 +237,12 @@ def _progress(
     part: str,
     experiment: Experiment,
     tokenizer: Tokenizer,
-    sampler: Sampler,
+    record: Any,
 ) -> Any:
     import keras
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from textgen.runs.generation import sample_texts
-
-    peek = replace(experiment.sampling, prompts=("",), samples=1, length=PEEK)
     unit = "bpc" if tokenizer.charged else "bits per character kept"
     bar = screen.bar = Bar(
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
@@ -286,9 +281,7 @@ def _progress(
             )
             every = experiment.sampling.every
             if every and (epoch + 1) % every == 0:
-                text = sample_texts(sampler, tokenizer, peek, experiment.seed)[0]["text"]
-                screen.console.print(
-                    Text("  │ " + text.strip().replace("\n", "\n  │ "), style="dim")
-                )
+                text = record.text.strip().replace("\n", "\n  │ ")
+                screen.console.print(Text(f"  │ {text}", style="dim"))
 
     return Show()

@@ -132,14 +132,14 @@ def token_table(
     result = []
     for document, bits in zip(documents, costs, strict=True):
         layout, size = tokenizer.layout(document.text), document.characters
-        alone = _token_bits(layout, size, bits)
+        alone = bits_of_tokens(layout, size, bits)
         if bits.remembered is not None:
-            alone = replace(alone, remembered=_token_bits(layout, size, bits.remembered))
+            alone = replace(alone, remembered=bits_of_tokens(layout, size, bits.remembered))
         result.append(alone)
     return result
 
 
-def _token_bits(layout: Layout, size: int, bits: DocumentBits) -> TokenBits:
+def bits_of_tokens(layout: Layout, size: int, bits: DocumentBits) -> TokenBits:
     """Bits of every token of a document of ``size`` characters."""
     model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
     np.add.at(spelling, layout.places, bits.surface_bits)

@@ -18,6 +18,7 @@ from textgen.runs.folder import (
     reading,
     stored_experiment,
 )
+from textgen.runs.rounds import read_rounds
 from textgen.runs.saved import load_memory, load_network, load_tokenizer
 from textgen.runs.schemas import Row, checked
 
@@ -107,6 +108,12 @@ class Run:
             return rows
 
     @cached_property
+    def rounds(self) -> dict[str, Any] | None:
+        """What the network wrote at every validation interval, and its bits for a short passage
+        (see :mod:`textgen.runs.rounds`); None in older runs."""
+        return read_rounds(self.folder)
+
+    @cached_property
     def tokenizer(self) -> Tokenizer:
         """The fitted tokenizer."""
         return load_tokenizer(self.folder, self.experiment)
@@ -179,7 +186,7 @@ class Run:
         from textgen.runs.evaluation import TEXTS, TOKENS
 
         check_finished(self.folder, (*NEEDED, "history.csv", TOKENS, TEXTS))
-        for name in ("history", "memory", "token_bits", "texts"):
+        for name in ("history", "rounds", "memory", "token_bits", "texts"):
             getattr(self, name)
 
     def generate(

@@ -6,6 +6,7 @@ tokenizer.json    the fitted tokenizer
 memory.json       the parameters of the memory of the document, if there is one
 model.weights.h5  the best weights, in Keras' own format
 history.csv       one row per validation interval
+rounds.jsonl      what the network wrote at each of them, and what a short passage cost
 metrics.json      the interface other programs read (experiments/notes/metrics.md)
 bits.csv          bits of every held-out document
 tokens.npz        bits of every token of the test documents

@@ -162,6 +162,7 @@ def _fit(inputs: _Inputs, overwrite: bool, starting: ExitStack) -> _Trained | No
 
     from textgen.models import Sampler
     from textgen.runs.plan import planned
+    from textgen.runs.rounds import recorder
     from textgen.training import (
         Engine,
         Kernel,
@@ -197,7 +198,10 @@ def _fit(inputs: _Inputs, overwrite: bool, starting: ExitStack) -> _Trained | No
         plans.append(None if screen.quiet or share.workers > 1 else planned(*given))
         starting.close()
         screen.planned(progress, plans[-1])
-        return screen.callbacks(progress, experiment, tokenizer, sampler, encoded[0])
+        record = recorder(
+            inputs.folder, experiment, tokenizer, sampler, trainer, inputs.loaded, progress
+        )
+        return [record, *screen.callbacks(progress, experiment, tokenizer, record, encoded[0])]
 
     with screen:
         progress = train(

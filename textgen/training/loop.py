@@ -22,7 +22,7 @@ from textgen.training.optimizer import Schedule, optimizer_of
 from textgen.training.preparation import Prepared
 from textgen.training.step import Trainer
 from textgen.training.strategy import ALONE, Share
-from textgen.training.validation import Monitor
+from textgen.training.validation import Checkpoint, Monitor
 from textgen.training.validation import Progress as Progress
 
 CALIBRATION_SECONDS = 4.0
@@ -61,7 +61,7 @@ def train(
         experiment: its objective, backbone, training settings and seed.
         encoded: the training and the validation documents.
         engine: how updates are computed; a training that is resumed keeps its kernel.
-        callbacks: more Keras callbacks (progress, samples), given the trainer and the progress.
+        callbacks: make more Keras callbacks, each told between a validation and its checkpoint.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
@@ -91,9 +91,9 @@ def train(
         arrays = share.agree_arrays(arrays)
         trainer.restore(arrays)
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
-    monitor = Monitor(run, trainer, progress, settings, validation, best)
+    monitor = Monitor(trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        log = [_Log(str(run / "log"), progress, training)]
+        after = [Checkpoint(run, monitor), _Log(str(run / "log"), progress, training)]
         trainer.fit(
             dataset(windows, settings.batch, experiment.seed, progress.updates),
             epochs=progress.intervals,
@@ -101,7 +101,7 @@ def train(
             steps_per_epoch=progress.updates_per_interval,
             verbose=0,
             shuffle=False,
-            callbacks=[monitor, *callbacks(trainer, progress), *log[: share.chief]],
+            callbacks=[monitor, *callbacks(trainer, progress), *after[: 1 + share.chief]],
         )
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress

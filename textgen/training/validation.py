@@ -54,11 +54,10 @@ class Progress:
 
 
 class Monitor(keras.callbacks.Callback):
-    """After each interval: validation, best weights, checkpoint, patience; NaN at any update."""
+    """After each interval: validation, best weights, patience; NaN at any update."""
 
     def __init__(
         self,
-        run: Path,
         trainer: Any,
         progress: Progress,
         settings: Training,
@@ -66,7 +65,7 @@ class Monitor(keras.callbacks.Callback):
         best: dict[str, np.ndarray],
     ) -> None:
         super().__init__()
-        self.run, self.trainer, self.progress, self.settings = run, trainer, progress, settings
+        self.trainer, self.progress, self.settings = trainer, progress, settings
         self.best = best
         objective = trainer.objective
         self._windows = Windows([e.tokens for e in validation], objective)
@@ -157,8 +156,19 @@ class Monitor(keras.callbacks.Callback):
                 "learning_rate": float(self.trainer.optimizer.learning_rate),
             }
         )
-        arrays = self.trainer.arrays()
-        if share.chief:
-            save_checkpoint(self.run, {**arrays, **self.best}, asdict(progress))
         if self.out_of_patience():
             self.trainer.stop_training = True
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each interval, when all that belongs to it has been done, its checkpoint."""
+
+    def __init__(self, run: Path, monitor: Monitor) -> None:
+        super().__init__()
+        self.run, self.monitor = run, monitor
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        trainer, progress = self.monitor.trainer, self.monitor.progress
+        arrays = trainer.arrays()
+        if trainer.share.chief:
+            save_checkpoint(self.run, {**arrays, **self.monitor.best}, asdict(progress))

@@ -1,0 +1,127 @@
+"""What the network wrote and paid at every validation of its training: ``rounds.jsonl``.
+
+The first line is a dictionary of what stays the same: ``document``, of the validation part; its
+beginning, ``passage``; ``ends``, where in it each stretch ends, and ``spelling``, the bits of each;
+``sample``, the settings. Each other line is a validation interval: its number, ``interval``; the
+``text`` that the network wrote alone and what in it is ``filled`` in; ``model``, its bits for each
+stretch, or None where these are not those of a distribution over the text.
+
+A line is written before the checkpoint of its interval. A training that goes on drops what came
+after its checkpoint, so that the file ends up the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen.core import Experiment, write_file
+from textgen.runs.folder import reading
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.data import Corpus, Document
+    from textgen.models import Sampler
+    from textgen.tokenizers import Tokenizer
+    from textgen.training import Progress
+
+ROUNDS = "rounds.jsonl"
+SAMPLE, PASSAGE = 200, 300
+"""Characters of a sample, and, at most, of the passage."""
+
+
+def recorder(
+    folder: Path, experiment: Experiment, tokenizer: Tokenizer, sampler: Sampler, trainer: Any,
+    loaded: Corpus, progress: Progress,
+) -> Any:  # fmt: skip
+    """A Keras callback that writes the file, and keeps the last sample in ``text``.
+
+    It draws without the training's random numbers, and its time belongs to no budget.
+
+    Args:
+        folder: of the run.
+        sampler: of the network that ``trainer`` trains.
+        loaded: the passage is the beginning of its first validation document.
+        progress: of the training, when it begins or goes on.
+    """
+    import keras
+
+    from textgen.runs.generation import sample_texts
+
+    settings = replace(experiment.sampling, prompts=("",), samples=1, length=SAMPLE, memory=False)
+    passage = _Passage(experiment, tokenizer, trainer.network, loaded.validation[0])
+    done = len(progress.history)
+    told = {key: getattr(settings, key) for key in ("length", "temperature", "top_k", "top_p")}
+    told |= {"fill": settings.fill, "seed": experiment.seed}
+    kept = read_rounds(folder) or {"rounds": []}
+    rows = [row for row in kept["rounds"] if row["interval"] <= done]
+
+    class Record(keras.callbacks.Callback):
+        text = ""
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            with trainer.averaged():
+                record = sample_texts(sampler, tokenizer, settings, experiment.seed)[0]
+                model = passage.bits()
+            self.text = record["text"]
+            wrote = {key: record[key] for key in ("text", "filled")}
+            rows.append({"interval": epoch + 1, **wrote, "model": model})
+            _write(folder, [{**passage.told, "sample": told}, *rows])
+
+    return Record()
+
+
+class _Passage:
+    """The beginning of a document, and what it costs."""
+
+    def __init__(
+        self, experiment: Experiment, tokenizer: Tokenizer, network: Any, document: Document
+    ) -> None:
+        from textgen.data import Document
+
+        text = document.text[:PASSAGE]
+        if len(document.text) > PASSAGE:
+            text = text[: text.rfind(" ") + 1] or text
+        self._document = Document(document.name, text)
+        self._parts = experiment.objective, network
+        self._encoded, self._layout = tokenizer.encode(text), tokenizer.layout(text)
+        self._charged = tokenizer.charged
+        _, ends, _, spelling = self._cells()
+        self.told = {"document": document.name, "passage": text, "ends": ends.tolist()}
+        self.told |= {"spelling": _rounded(spelling) if self._charged else None}
+
+    def bits(self) -> list[float] | None:
+        return _rounded(self._cells()[2]) if self._charged else None
+
+    def _cells(self) -> Any:
+        from textgen.evaluation import score_encoded
+        from textgen.runs.evaluation import bits_of_tokens
+
+        (scored,) = score_encoded(*self._parts, [self._document], [self._encoded])
+        return bits_of_tokens(self._layout, len(self._document.text), scored).cells()
+
+
+def _rounded(bits: Any) -> list[float]:
+    """Without the end mark's, which the passage does not have."""
+    return [round(float(each), 3) for each in bits[:-1]]
+
+
+def _write(folder: Path, lines: Sequence[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_file(folder / ROUNDS, text.encode("utf-8", "backslashreplace"))
+
+
+def read_rounds(folder: Path) -> dict[str, Any] | None:
+    """The first line of the file, and the others in ``rounds``; None where there is no file.
+
+    Raises:
+        TextgenError: it is damaged.
+    """
+    path = folder / ROUNDS
+    if not path.exists():
+        return None
+    with reading(path):
+        first, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        return {**first, "rounds": rows}
