@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from textgen.evaluation import format_number
 from textgen.interactive import ALIGNED, SCRIPTS
-from textgen.report import figures, sentences, tables, text_tables
+from textgen.report import figures, learning, sentences, tables, text_tables
 from textgen.report.cells import (
     arm_heads,
     between,
@@ -52,6 +52,7 @@ def page(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     report, texts, models = cleaned(report), cleaned(texts), cleaned(models)
+    rounds = learning.shown(report, texts)
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -70,6 +71,8 @@ def page(
         main=tables.main_table(report),
         contrasts=tables.contrasts(report),
         curves=list(_curves(report)),
+        rounds=rounds,
+        rounds_signature=signature(report, shown="first seed of each arm"),
         documents=_documents(report),
         classes=text_tables.classes(report),
         positions=_positions(report),
@@ -86,7 +89,7 @@ def page(
         hues=HUES,
         themes={theme: variables(theme) for theme in ("light", "dark")},
         heat=legend(),
-        data={key: texts[key] for key in ("passages", "sweep")},
+        data={key: texts[key] for key in ("passages", "sweep")} | {"rounds": rounds},
         aligned=Markup(ALIGNED.read_text(encoding="utf-8")),
         models=models,
         portable=Markup("\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)),

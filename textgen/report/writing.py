@@ -10,6 +10,7 @@ from textgen.core import write_file, write_json
 from textgen.evaluation import Human
 from textgen.report import breakdown, generated
 from textgen.report.data import ReportInput, build
+from textgen.report.learning import learning
 from textgen.report.markdown import markdown
 from textgen.report.marking import passage, passages
 from textgen.report.page import page
@@ -56,6 +57,7 @@ def write_report(
         "samples": generated.side_by_side(comparison.same_text, human),
         "passages": passages(comparison.loaded.test, comparison.alike),
         "sweep": generated.swept(comparison.same_text),
+        "rounds": learning(comparison.same_text),
     }
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)
