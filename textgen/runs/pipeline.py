@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, load_experiment, write_csv, write_file, write_json
+from textgen.core import Experiment, load_experiment, write_json
 from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
+from textgen.runs.finishing import Inputs, Trained, evaluate, write_run
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder
-from textgen.runs.metrics import document_rows, run_metrics
 from textgen.runs.resuming import resumed, trained
-from textgen.runs.saved import MEMORY_FILE, checksums, fitted_state, save_network
+from textgen.runs.saved import fitted_state
 from textgen.runs.sizing import settled
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
-    from textgen.core import Training
     from textgen.data import Corpus
-    from textgen.evaluation import DocumentBits, Memory
-    from textgen.models import Sampler
-    from textgen.runs.console import Screen
     from textgen.runs.plan import Plan
-    from textgen.training import Prepared, Progress
+    from textgen.training import Progress
 
 
 def run(
@@ -75,35 +69,6 @@ def run(
     return Run(folder)
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What a training starts from; the time of preparation is subtracted in ``settings``."""
-
-    folder: Path
-    experiment: Experiment
-    loaded: Corpus
-    prepared: Prepared
-    settings: Training
-    chosen: dict[str, Any] | None
-    screen: Screen
-
-
-@dataclass(frozen=True)
-class _Trained:
-    network: Any
-    sampler: Sampler
-    progress: Progress
-    plan: Plan | None
-
-
-@dataclass(frozen=True)
-class _Results:
-    memory: Memory | None
-    scored: dict[str, list[DocumentBits]]
-    samples: list[dict[str, Any]]
-    metrics: dict[str, Any]
-
-
 def make_run(
     folder: Path, experiment: Experiment, loaded: Corpus, quiet: bool, overwrite: bool
 ) -> None:
@@ -112,12 +77,12 @@ def make_run(
     inputs = _prepare(folder, experiment, loaded, quiet, overwrite)
     model = _train(inputs, overwrite)
     if model is not None:
-        _write(inputs, model, _evaluate(inputs, model))
+        write_run(inputs, model, evaluate(inputs, model))
 
 
 def _prepare(
     folder: Path, experiment: Experiment, loaded: Corpus, quiet: bool, overwrite: bool
-) -> _Inputs:
+) -> Inputs:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     from textgen.runs.console import Screen
     from textgen.runs.generation import check_room, encode_prompt
@@ -141,17 +106,17 @@ def _prepare(
         settings = subtract_preparation_time(settings, prepared.seconds)
     if not overwrite:
         check_same_text(folder, loaded.sha256)
-    return _Inputs(folder, experiment, loaded, prepared, settings, chosen, screen)
+    return Inputs(folder, experiment, loaded, prepared, settings, chosen, screen)
 
 
-def _train(inputs: _Inputs, overwrite: bool) -> _Trained | None:
+def _train(inputs: Inputs, overwrite: bool) -> Trained | None:
     """Train the network and begin the folder; None in a worker that does not write the run."""
     with ExitStack() as starting:
         starting.enter_context(inputs.screen.phase("loading TensorFlow, timing kernels, compiling"))
         return _fit(inputs, overwrite, starting)
 
 
-def _fit(inputs: _Inputs, overwrite: bool, starting: ExitStack) -> _Trained | None:
+def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None:
     """``starting`` is closed before the first update."""
     from textgen.core import start_tensorflow
 
@@ -210,10 +175,10 @@ def _fit(inputs: _Inputs, overwrite: bool, starting: ExitStack) -> _Trained | No
         )  # fmt: skip
     if not share.chief:
         return None
-    return _Trained(network, sampler, progress, plans[-1] if plans else None)
+    return Trained(network, sampler, progress, plans[-1] if plans else None)
 
 
-def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> None:
+def _write_manifest(inputs: Inputs, threads: int, kernel: Any, share: Any) -> None:
     from textgen.runs.manifest import describe_run
 
     content = describe_run(inputs.experiment, inputs.loaded, threads, asdict(kernel), inputs.folder)
@@ -222,82 +187,3 @@ def _write_manifest(inputs: _Inputs, threads: int, kernel: Any, share: Any) -> N
     if inputs.chosen:
         content["chosen"] = inputs.chosen
     write_json(inputs.folder / "manifest.json", content)
-
-
-def _evaluate(inputs: _Inputs, model: _Trained) -> _Results:
-    """Score the held-out documents, with the memory tuned on those of validation, and sample."""
-    from textgen.evaluation import MixtureSampler, score_documents, score_encoded, with_memory
-    from textgen.runs.summary import draw_samples
-
-    experiment, loaded, tokenizer = inputs.experiment, inputs.loaded, inputs.prepared.tokenizer
-    parts = experiment.objective, model.network
-    encoded, plan = inputs.prepared.encoded[1], model.plan
-    with inputs.screen.phase(
-        "scoring every held-out document, every character", plan.scoring if plan else None
-    ):
-        validation = score_encoded(*parts, loaded.validation, encoded)
-        start = time.perf_counter()
-        memory, learnt = _memory(inputs, model, validation)
-        seconds = time.perf_counter() - start
-        scored = {
-            "validation": with_memory(memory, validation, encoded, learnt),
-            "test": score_documents(*parts, tokenizer, loaded.test, memory),
-        }
-    mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None
-    with inputs.screen.phase("writing samples"):
-        samples = draw_samples(experiment, tokenizer, model.sampler, mixture, loaded)
-    with inputs.screen.phase("measuring the samples"):
-        metrics = run_metrics(
-            experiment, loaded, inputs.prepared, model.progress, model.network.count_params(),
-            scored, samples,
-        )  # fmt: skip
-    metrics["training"]["memory_seconds"] = seconds
-    return _Results(memory, scored, samples, metrics)
-
-
-def _memory(
-    inputs: _Inputs, model: _Trained, validation: list[DocumentBits]
-) -> tuple[Memory | None, list[Any] | None]:
-    """The memory tuned on the validation documents, and what these cost below it, where the network
-    goes on learning."""
-    from textgen.evaluation import learnt_bits, measured, tuned_memory
-
-    experiment, (training, encoded) = inputs.experiment, inputs.prepared.encoded
-    parts, learning, learnt = (experiment.objective, model.network), None, None
-    if rate := experiment.memory.learning_rate:
-        learning = measured(*parts, training, rate, experiment.training.table_rate)
-        learnt = learnt_bits(*parts, [e.tokens for e in encoded], learning)
-    memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
-    return memory and replace(memory, learning=learning), learnt
-
-
-def _write(inputs: _Inputs, model: _Trained, results: _Results) -> None:
-    """Write everything but the manifest; ``metrics.json``, the last, makes the run a finished
-    one."""
-    from textgen.runs.evaluation import write_evaluation
-    from textgen.runs.log import write_log
-    from textgen.runs.summary import samples_text, summary_markdown
-
-    folder, experiment, loaded = inputs.folder, inputs.experiment, inputs.loaded
-    tokenizer, metrics, samples = inputs.prepared.tokenizer, results.metrics, results.samples
-    if results.memory is not None:
-        write_json(folder / MEMORY_FILE, results.memory.state())
-    save_network(folder, model.network)
-    plan = model.plan
-    with inputs.screen.phase(
-        "sampling over a sweep of temperatures", plan.samples if plan else None
-    ):
-        write_evaluation(folder, tokenizer, model.sampler, loaded, results.scored["test"])
-    if plan is not None:
-        metrics["plan"] = plan.told()
-    write_csv(folder / "history.csv", model.progress.history)
-    write_csv(folder / "bits.csv", document_rows(results.scored))
-    write_json(folder / "samples.json", samples)
-    write_file(folder / "samples.txt", samples_text(samples))
-    write_log(folder / "log", experiment, metrics, samples)
-    metrics["sha256"] = checksums(folder)
-    summary = summary_markdown(experiment, loaded, metrics, samples, folder)
-    write_file(folder / "summary.md", summary)
-    write_json(folder / "metrics.json", metrics)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-    inputs.screen.result(folder, loaded, metrics, samples)
