@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Sampling, TextgenError, build
+from textgen.core import Sampling, build
 from textgen.runs.folder import (
     NEEDED,
     check_finished,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.runs.evaluation import TokenBits
     from textgen.runs.scoring import Tokens
     from textgen.tokenizers import Tokenizer
-
 METHODS = ("sample", "article")
 
 
@@ -227,28 +226,12 @@ class Run:
             TextgenError: a prompt with unknown characters, a setting out of range, or a memory
                 that the run does not have.
         """
-        from textgen.runs.generation import (
-            article_readout,
-            check_article,
-            check_room,
-            encode_prompt,
-            sample_texts,
-        )
+        from textgen.runs.generation import texts_of
 
         given = {"prompts": [prompt], "length": length, "samples": samples, "fill": fill}
         given |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "memory": memory}
         settings: Sampling = build(Sampling, given, "generate")
-        if method not in METHODS:
-            raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
-        if not 0 <= seed < 2**31:
-            raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
-        tokens = encode_prompt(self.tokenizer, prompt)  # before TensorFlow is loaded
-        if method == "sample":
-            check_room(self.tokenizer, settings, self.experiment.memory.orders, "generate")
-            sampler = self.mixture_sampler if memory else self.sampler
-            return sample_texts(sampler, self.tokenizer, settings, seed)
-        check_article(prompt, tokens, memory)
-        return article_readout(self.sampler, self.tokenizer, [prompt], fill, seed)
+        return texts_of(self, settings, seed, method)
 
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
         """Bits of every token of some documents under the network alone, and, in ``remembered``,

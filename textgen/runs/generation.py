@@ -13,6 +13,7 @@ import numpy as np
 from textgen.core import RefusedText, Sampling, TextgenError
 from textgen.evaluation import MixtureSampler
 from textgen.models import FREE, Sampler, check_drawing
+from textgen.runs.finished import METHODS, Run
 from textgen.tokenizers import Rendered, Tokenizer
 
 SEEDING = 32
@@ -61,6 +62,22 @@ def sign(part: str) -> str:
     """A character in quotes: one that cannot be seen as it is written in Python, one that joins the
     character before it on a dotted circle."""
     return f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
+
+
+def texts_of(run: Run, settings: Sampling, seed: int, method: str) -> list[dict[str, Any]]:
+    """What :meth:`Run.generate` returns, after the one prompt of the settings."""
+    if method not in METHODS:
+        raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
+    if not 0 <= seed < 2**31:
+        raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
+    (prompt,) = settings.prompts
+    tokens = encode_prompt(run.tokenizer, prompt)  # before TensorFlow is loaded
+    if method == "sample":
+        check_room(run.tokenizer, settings, run.experiment.memory.orders, "generate")
+        sampler = run.mixture_sampler if settings.memory else run.sampler
+        return sample_texts(sampler, run.tokenizer, settings, seed)
+    check_article(prompt, tokens, settings.memory)
+    return article_readout(run.sampler, run.tokenizer, [prompt], settings.fill, seed)
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
