@@ -185,6 +185,31 @@ def test_a_length_that_is_known_beforehand_is_seen():
     assert "no look-ahead" in package.audit(Knowing, TEXT).failed
 
 
+SHARED = """
+
+class Shared(Honest):
+    told = []  # of the class, so that every instance knows it
+
+    def encode(self, text):
+        self.told[:] = [*super().encode(text), END]
+        return self.told[:-1]
+
+    def chances(self, read):
+        known = np.zeros(END + 1)
+        known[self.told[min(len(read), len(self.told)) - 1] if self.told else 0] = 1.0
+        return 0.5 * super().chances(read) + 0.5 * known
+"""
+
+
+def test_what_instances_share_is_not_there_in_another_process(tmp_path):
+    path = tmp_path / "shared.py"
+    path.write_text((ROOT / "tests" / "dishonest.py").read_text("utf-8") + SHARED)
+    found = package.audit(f"{path}:Shared", TEXT)
+    assert "another process reads another text" in found.checks[5]["measured"]
+    here = package.audit(f"{path}:Shared", TEXT, own_process=False)
+    assert "a fresh instance reads the text again" in here.checks[5]["measured"]
+
+
 TOKENIZERS = [
     Characters(),
     Subwords(size=260),
@@ -271,13 +296,13 @@ BITS = 2052.08
 @pytest.mark.usefixtures("reader")
 def test_a_hugging_face_folder_passes(folder, monkeypatch):
     monkeypatch.setattr("textgen.auditing.walking.STEPS", 60)
-    found = package.audit(folder, SPECIAL)
+    found = package.audit(folder, SPECIAL, own_process=False)
     assert found.passed, str(found)
     assert found.number == 5
     assert found.data["measured"]["bits"] == pytest.approx(BITS, rel=1e-4)
     bits = HuggingFaceModel(folder, end=False).claim(SPECIAL).bits
     claim = {"value": bits / len(SPECIAL.encode()), "unit": "bits_per_byte"}
-    without = package.audit(folder, SPECIAL, claim=claim, end=False)
+    without = package.audit(folder, SPECIAL, claim=claim, end=False, own_process=False)
     assert without.number == 6, str(without)
     assert without.data["measured"]["tokens"] == found.data["measured"]["tokens"] - 1
 
@@ -285,7 +310,7 @@ def test_a_hugging_face_folder_passes(folder, monkeypatch):
 def test_a_folder_whose_attention_has_no_mask_does_not_pass(folder, monkeypatch):
     for name, module in gpt2.modules(gpt2.Seeing).items():
         monkeypatch.setitem(sys.modules, name, module)
-    failed = package.audit(folder, TEXT[:300]).failed
+    failed = package.audit(folder, TEXT[:300], own_process=False).failed
     assert {"no look-ahead", "every character charged"} <= set(failed)
 
 

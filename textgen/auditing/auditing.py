@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ def audit(
     claim: Claim | dict[str, Any] | None = None,
     memory: bool = False,
     end: bool = True,
+    own_process: bool = True,
 ) -> Certificate:
     """Audit a language model: is what it claims about a text a likelihood?
 
@@ -33,6 +36,8 @@ def audit(
             it replaces those of the model's own claim.
         memory: audit a run with its memory of the document, not the network alone.
         end: whether a Hugging Face model is charged for the end of the text.
+        own_process: decode in a process of its own, which shares nothing with this one. A class
+            or function that is not given by name is decoded here, by another instance.
 
     Returns:
         The certificate: ``.passed``, ``.checks``, ``.save(path)``; ``print`` shows it in words.
@@ -44,7 +49,9 @@ def audit(
     if not text:
         raise TextgenError("the text", found="no character", expected="a few thousand of them")
     try:
-        return _audited(source_of(model, memory=memory, end=end), text, claim)
+        given = {"model": _named(model), "memory": memory, "end": end}
+        source = source_of(**given)
+        return _audited(source, text, claim, given if own_process and not callable(model) else None)
     except TextgenError:
         raise
     except Exception as error:
@@ -56,12 +63,22 @@ def audit(
         ) from error
 
 
-def _audited(source: Source, text: str, claim: Claim | dict[str, Any] | None) -> Certificate:
+def _named(model: Any) -> Any:
+    return model if callable(model) else os.fspath(model)
+
+
+def _audited(
+    source: Source,
+    text: str,
+    claim: Claim | dict[str, Any] | None,
+    named: dict[str, Any] | None,
+) -> Certificate:
     from textgen.auditing import checks as of
     from textgen.auditing.certificate import certificate
     from textgen.auditing.claims import claimed_of
+    from textgen.auditing.elsewhere import decoded_elsewhere
     from textgen.auditing.protocol import Claim, claim_of, tokens_of
-    from textgen.auditing.walking import measure
+    from textgen.auditing.walking import decoded, measure
 
     one, other = source.open(), source.open()
     claim = Claim(**claim) if isinstance(claim, dict) else claim
@@ -74,7 +91,11 @@ def _audited(source: Source, text: str, claim: Claim | dict[str, Any] | None) ->
     claimed = claimed_of(own or claim, text, length, one.end)
     measured = measure(one, tokens)
     right, told = claimed.denominator(measured.total)
-    coder = of.arithmetic_coder(other, text, measured, claimed)  # before it has seen any text
+    # the other has not seen any text yet
+    read = partial(decoded_elsewhere, named) if named else partial(decoded, other)
+    coder = of.arithmetic_coder(
+        read, "another process" if named else "a fresh instance", text, measured, claimed
+    )
     found = [
         of.sums_to_one(one, text, measured),
         of.no_look_ahead(one, other, text, own),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from textgen.auditing.walking import (
     Measured,
     Sums,
     apart,
-    decoded,
     draw,
     short_texts,
 )
@@ -26,6 +25,8 @@ WORDS = 64.0
 """Bits by which it may miss it besides: whole words of 32 bits, and one more."""
 SAME = 0.01
 """Bits by which a part of a text may differ between two ways of computing it."""
+Read = Callable[[np.ndarray, int], str]
+"""(compressed words, tokens of the text) → the text."""
 CUTS = (40, 150, 400)
 """Characters after which a text goes on otherwise, at most; a shorter text is cut at as large a
 share of it."""
@@ -214,8 +215,10 @@ def _short(text: str, place: int) -> str:
     return "…" * (start > 0) + repr(text[start : place + 15])
 
 
-def arithmetic_coder(fresh: Model, text: str, measured: Measured, claimed: Claimed) -> Check:
-    """A coder driven by the probabilities compresses the text to the size claimed, and an instance
+def arithmetic_coder(
+    read: Read, reader: str, text: str, measured: Measured, claimed: Claimed
+) -> Check:
+    """A coder driven by the probabilities compresses the text to the size claimed, and a ``reader``
     that knows nothing but the compressed words gives it back."""
     from textgen.auditing.coder import WORD
 
@@ -228,7 +231,7 @@ def arithmetic_coder(fresh: Model, text: str, measured: Measured, claimed: Claim
     told = "measured" if claimed.bits is None else "claimed"
     right = abs(size - expected) <= SLACK * expected + WORDS
     try:
-        back = decoded(fresh, measured.words, len(measured.tokens))
+        back = read(measured.words, len(measured.tokens))
         same = "the text again" if back == text else f"another text, {_short(back, 0)}"
     except Exception as error:  # a model that was led astray may raise anything
         back, same = None, f"nothing ({type(error).__name__}: {error})"
@@ -236,7 +239,7 @@ def arithmetic_coder(fresh: Model, text: str, measured: Measured, claimed: Claim
     return Check(
         "arithmetic coder",
         bool(right and back == text),
-        f"{expected:,.1f} bits are {told}, {size:,} are written{missed}; a fresh instance reads "
-        f"{same} from them",
+        f"{expected:,.1f} bits are {told}, {size:,} are written{missed}; {reader} reads {same} "
+        "from them",
         meaning,
     )
