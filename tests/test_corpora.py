@@ -87,7 +87,7 @@ def test_undecodable_bytes_are_named(tmp_path, content):
         (lambda p: Folder(p / "none"), "no such folder"),
         (lambda p: Folder(p), "no file that matches"),
         (lambda p: Folder(p, pattern="/etc/*.txt"), "corpus.pattern"),
-        (lambda p: File(p / "none.txt"), "No such file"),
+        (lambda p: File(p / "none.txt"), "no such file"),
         (lambda p: File(p / "empty.txt"), "no text"),
         (lambda p: File(p / "full.txt", encoding="utf-99"), "utf-99"),
         (lambda p: File(p / "full.txt", encoding="undefined"), "cannot be read as undefined"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import add_set_option, command_parser, guarded
-from textgen.core import load_experiment, lookup, plugin_table
+from textgen.core import json_line, load_experiment, lookup, plugin_table
 from textgen.evaluation import baseline, check_orders
 
 
@@ -43,7 +42,9 @@ def _command(given: argparse.Namespace) -> None:
     from textgen.data import load_corpus
     from textgen.runs import Screen
 
-    kind = given.kind or ("kneser_ney" if given.command is None else "command")
+    kind = given.kind
+    if kind is None:
+        kind = "kneser_ney" if given.command is None else "command"
     check_orders(given.order, kind, lookup("baseline", kind, "--kind"))
     experiment = load_experiment(given.experiment, given.set)
     loaded = load_corpus(experiment)
@@ -52,7 +53,7 @@ def _command(given: argparse.Namespace) -> None:
     found = baseline(experiment, loaded, given.order, kind=kind, command=given.command)
     if given.json:
         for record in found:
-            print(json.dumps(record, ensure_ascii=False), flush=True)
+            print(json_line(record), flush=True)
     else:
         screen.baselines(loaded, list(found))
 

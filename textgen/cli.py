@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import runpy
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from textgen import __version__
 from textgen.core import FULL, TextgenError, write_failed
@@ -26,6 +28,13 @@ COMMANDS = {
     "schema": "write the JSON schema of experiment files, for editors",
 }
 
+NO_MEMORY = TextgenError(
+    "memory",
+    found="none is left",
+    expected="enough for this text and this model",
+    hint="close other programs, or take a smaller batch, model or text",
+)
+
 
 def guarded(
     command: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace
@@ -36,7 +45,8 @@ def guarded(
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     try:
-        code = command(arguments)
+        with _ended_by_sigterm():
+            code = command(arguments)
         sys.stdout.flush()
     except TextgenError as error:
         if arguments.debug:
@@ -46,21 +56,53 @@ def guarded(
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except OSError as error:
-        if arguments.debug or error.errno not in FULL:
+    except MemoryError:
+        if arguments.debug:
             raise
-        where = Path(error.filename or "a file, or standard output")
-        print(f"textgen: {write_failed(where, error, 'no run is harmed')}", file=sys.stderr)
+        print(f"textgen: {NO_MEMORY}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if arguments.debug:
+            raise
+        print(f"textgen: {_explained(error)}", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:  # keep Python from writing the rest again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         how = " without --overwrite" if getattr(arguments, "overwrite", False) else ""
         print(f"\nstopped; repeat the command{how} to continue from here", file=sys.stderr)
-        return 130
+        return 143 if stop.args else 130
     return code or 0
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Within the block SIGTERM ends the command as Ctrl-C does."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread, where signals are nobody's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _explained(error: OSError) -> TextgenError:
+    """The message for what the system refuses, where nothing more is known of it."""
+    where = Path(os.fsdecode(error.filename or "a file, or standard output"))
+    if error.errno in FULL:
+        return write_failed(where, error, "no run is harmed")
+    return TextgenError(
+        str(where), found=error.strerror or str(error), expected="a file or folder that can be used"
+    )
 
 
 def leave(code: int) -> NoReturn:

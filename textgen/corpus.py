@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -15,6 +14,8 @@ from textgen.core import (
     TextgenError,
     apply_override,
     find_experiment,
+    json_line,
+    kind_of,
     load_experiment,
     lookup,
     plugin_table,
@@ -50,7 +51,7 @@ def _command(given: argparse.Namespace) -> None:
     found = corpus_statistics(experiment)
     found["warnings"] += language_warnings(experiment.tokenizer, Language(**found["language"]))
     if given.json:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        print(json_line(found, indent=2))
     else:
         print_statistics(found)
 
@@ -65,8 +66,11 @@ def _experiment(given: argparse.Namespace) -> Experiment:
         data = {"corpus": {"kind": given.corpus, **options}}
         for text in given.set:
             apply_override(data, text)
+        if not isinstance(data["corpus"], dict):
+            raise TextgenError("--set corpus", found=repr(data["corpus"]), expected="a table")
         return corpus_only({**data.pop("corpus"), **data})
-    if not (find_experiment(given.corpus).exists() or given.corpus.endswith(".toml")):
+    exists = kind_of(find_experiment(given.corpus)) in ("a file", "a folder")
+    if not (exists or given.corpus.endswith(".toml")):
         near = get_close_matches(given.corpus, kinds, 1)
         raise TextgenError(
             given.corpus,

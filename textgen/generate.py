@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded, leave
-from textgen.core import Sampling
+from textgen.core import Sampling, json_line, visible
 from textgen.runs import METHODS, generate
 from textgen.tokenizers import FILL
 
@@ -62,12 +61,12 @@ def _command(given: argparse.Namespace) -> None:
     records = generate(given.run, given.prompt, **options)
     for i, record in enumerate(records):
         if given.json:
-            print(json.dumps(record, ensure_ascii=False))
+            print(json_line(record))
             continue
         if len(records) > 1:
             print(f"\n── sample {i + 1} of {len(records)} " + "─" * 40)
         text = annotated(record) if given.marked else record["text"]
-        print((record["prompt"] if given.method == "sample" else "") + text)
+        print(visible((record["prompt"] if given.method == "sample" else "") + text))
 
 
 if __name__ == "__main__":

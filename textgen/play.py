@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.core import TextgenError
+from textgen.core import TextgenError, visible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,9 @@ def _command(given: argparse.Namespace) -> None:
     if not 0 <= given.port < 2**16:
         raise TextgenError("--port", found=str(given.port), expected="0 to 65535")
     listening = None if given.terminal else listen(given.port)
-    readers = open_models(given.runs, lambda reader: print(f"{reader.label} is ready", flush=True))
+    readers = open_models(
+        given.runs, lambda reader: print(f"{visible(reader.label)} is ready", flush=True)
+    )
     if listening is None:
         converse(readers)
     else:

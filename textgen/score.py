@@ -4,12 +4,11 @@ with --part, of a part of the text that the run was made with."""
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded, leave
-from textgen.core import TextgenError
+from textgen.core import TextgenError, json_line, kind_of
 from textgen.runs import load_run, print_part, print_passage, score, score_part
 
 PARTS = ("train", "validation", "test")
@@ -29,21 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(given: argparse.Namespace) -> None:
     if given.part is not None:
         part = score_part(load_run(given.run), given.part)
-        print(json.dumps(part)) if given.json else print_part(part)
+        print(json_line(part)) if given.json else print_part(part)
         return
     text = given.text
     if given.file is not None:
         from textgen.data import read_text
 
-        if not given.file.is_file():
+        if (kind := kind_of(given.file)) != "a file":
             raise TextgenError(
-                str(given.file), found="no such file", expected="a text file",
+                str(given.file), found=kind, expected="a text file",
                 hint="correct the path, or give the passage as --text",
             )  # fmt: skip
         text = read_text(given.file)
     found = score(given.run, text)
     if given.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json_line(found))
     else:
         print_passage(found)
 

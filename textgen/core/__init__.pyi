@@ -22,6 +22,7 @@ from .experiment import CorpusOptions as CorpusOptions
 from .experiment import Experiment as Experiment
 from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment
+from .files import kind_of as kind_of
 from .files import put_file as put_file
 from .files import write_csv as write_csv
 from .files import write_file as write_file
@@ -44,6 +45,8 @@ from .settings import Sha256 as Sha256
 from .settings import Split as Split
 from .settings import Training as Training
 from .settings import check_name as check_name
+from .signs import json_line as json_line
+from .signs import visible as visible
 from .stopping import Stopped as Stopped
 from .stopping import check_wanted as check_wanted
 from .stopping import wanted_until as wanted_until

@@ -24,6 +24,7 @@ import platformdirs
 
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.files import put_file
+from textgen.core.signs import visible
 
 SECONDS, CHECKSUMS = "seconds.json", "sha256.json"
 UNFINISHED = "new-"
@@ -89,7 +90,8 @@ def kept(path: Path) -> Any:
 
 def tell_damaged(path: Path) -> None:
     """Say that a part of the cache is made anew."""
-    print(f"note: {path} is damaged, or of another version: it is made anew", file=sys.stderr)
+    told = visible(f"note: {path} is damaged, or of another version: it is made anew")
+    print(told, file=sys.stderr)
 
 
 def _data_hash(data: Any) -> str:

@@ -10,11 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from textgen.core.signs import visible
+
 UNREADABLE = (
     OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
     RecursionError, MemoryError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What reading a damaged file may raise."""
+LONGEST = 800
+"""Characters of a part of a message."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What writing to a full disk, or beyond a quota, raises."""
 
@@ -38,12 +42,18 @@ class TextgenError(Exception):
         return partial(type(self), **parts), (self.where,)
 
     def __str__(self) -> str:
-        lines = [self.where, f"  found:    {self.found}"]
+        lines = [_shown(self.where), f"  found:    {_shown(self.found)}"]
         if self.expected:
-            lines.append(f"  expected: {self.expected}")
+            lines.append(f"  expected: {_shown(self.expected)}")
         if self.hint:
-            lines.append(f"  to do:    {self.hint}")
+            lines.append(f"  to do:    {_shown(self.hint)}")
         return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    """A part of a message: no longer than a screen bears, its line ends and controls as signs."""
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+    return visible(text).replace("\n", "\u240a")
 
 
 class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fault of the program

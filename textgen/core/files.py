@@ -15,6 +15,20 @@ from typing import Any
 from textgen.core.errors import write_failed
 
 
+def kind_of(path: Path) -> str:
+    """``"a file"``, ``"a folder"``, or in words why it is neither."""
+    try:
+        if path.is_dir():
+            return "a folder"
+        if path.is_file():
+            return "a file"
+        if path.exists():
+            return "neither a file nor a folder"
+        return "a link to nothing" if path.is_symlink() else "no such file"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
 def put_file(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all.
 

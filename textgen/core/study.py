@@ -71,8 +71,9 @@ class StudyArm:
 
     experiment: Path
     seeds: Annotated[
-        Count | Annotated[tuple[Seed, ...], Field(min_length=1)],
-        Field(description="how many, or a list such as [1, 7]"),
+        Annotated[int, Field(gt=0, le=1000)]
+        | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)],
+        Field(description="how many, up to 1,000, or a list such as [1, 7]"),
     ]
     set: tuple[str, ...] = ()
 

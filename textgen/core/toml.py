@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError
+from textgen.core.files import kind_of
 from textgen.core.registry import suggestion
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
+DEEPEST = 20
+"""Tables in tables, and files that include each other, at most."""
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = tuple(
     folder
@@ -32,11 +35,11 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
         folder: what the path starts from.
     """
     path, beside = Path(path), folder / path
-    if beside.is_file() or path.is_absolute():
+    if kind_of(beside) == "a file" or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
     found = (place / f"{name}.toml" for place in FOLDERS)
-    return next((file for file in found if file.is_file()), beside)
+    return next((file for file in found if kind_of(file) == "a file"), beside)
 
 
 def experiment_names(beside: Path) -> list[str]:
@@ -53,30 +56,52 @@ def read_toml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     Raises:
         TextgenError: no such file, broken TOML, an include that leads back to itself.
     """
-    if path.is_dir() or not path.exists():
+    if (kind := kind_of(path)) != "a file":
         near = suggestion(str(path).removesuffix(".toml"), experiment_names(path))
         raise TextgenError(
             f"{path}, included by {seen[-1]}" if seen else str(path),
-            found="a folder" if path.is_dir() else "no such file",
+            found=kind,
             expected="a TOML file: an experiment or a study",
             hint="" if seen else f"write its path, or the name of one of textgen's own; {near}",
         )
     if path.resolve() in seen:
         raise TextgenError(str(path), found="an include that leads back to this file")
+    if len(seen) > DEEPEST:
+        raise TextgenError(
+            str(seen[0]), found=f"includes that are more than {DEEPEST} deep",
+            expected="a file that includes another, which may include another",
+        )  # fmt: skip
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with too many digits
         raise TextgenError(str(path), found=str(error), expected="a valid TOML file") from None
     except OSError as error:
         raise TextgenError(
             str(path), found=error.strerror or str(error), expected="a file that can be read"
         ) from None
+    _check_depth(data, str(path))
     include = data.pop("include", None)
     if include is None:
         return data
     if not isinstance(include, str):
         raise TextgenError(f"{path}: include", found=repr(include), expected="one file name")
     return _merge(read_toml(path.parent / include, (*seen, path.resolve())), data)
+
+
+def _check_depth(data: Any, where: str) -> None:
+    """Refuse tables and lists in each other that no setting has, before anything descends into
+    them."""
+    left = [(data, 0)]
+    while left:
+        value, depth = left.pop()
+        if depth > DEEPEST:
+            raise TextgenError(
+                where, found=f"tables or lists that are more than {DEEPEST} deep",
+                expected="settings, which are a few deep at most",
+            )  # fmt: skip
+        inner = value.values() if isinstance(value, Mapping) else value
+        if isinstance(value, (Mapping, list)):
+            left += [(each, depth + 1) for each in inner]
 
 
 def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,10 +162,10 @@ def apply_override(data: dict[str, Any], text: str) -> list[str]:
         table = {"value": value.strip()}
     if len(table) > 1:
         raise TextgenError(f"--set {text}", found="several lines", expected="table.key=value")
-    parsed = table["value"]
-    change: Any = parsed
+    change: Any = table["value"]
     for part in reversed(parts):
         change = {part: change}
+    _check_depth(change, f"--set {text}")
     left = list(_left_out(data, change))
     data.update(_merge(data, change))
     return left

@@ -8,7 +8,7 @@ from functools import partial
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 
-from textgen.core import TextgenError
+from textgen.core import TextgenError, kind_of, visible
 
 AROUND = 1 << 19
 """Bytes on either side of the first that is not UTF-8, from which the encoding is guessed."""
@@ -61,9 +61,7 @@ def measured(path: Path, encoding: str = "auto") -> tuple[int, str]:
             chosen = f"{name}-{'le' if sys.byteorder == 'little' else 'be'}"  # no mark says which
         return _length(path, chosen), chosen
     except LookupError:
-        raise TextgenError(
-            "corpus.encoding", found=repr(encoding), expected="a text encoding Python knows"
-        ) from None
+        raise _unknown(encoding) from None
     except UnicodeDecodeError as error:
         found = _guess(path, error.start) if encoding == "auto" else None
         if found is None:
@@ -79,7 +77,14 @@ def measured(path: Path, encoding: str = "auto") -> tuple[int, str]:
             str(path), found=f"it cannot be read as {chosen} ({error})", expected="text in it",
             hint='state another encoding, e.g. [corpus] encoding = "utf-8"',
         ) from None  # fmt: skip
+    except ValueError:  # of NUL in a name
+        raise _unknown(encoding) from None
     return measured(path, found)
+
+
+def _unknown(encoding: str) -> TextgenError:
+    expected = "a text encoding Python knows"
+    return TextgenError("corpus.encoding", found=repr(encoding), expected=expected)
 
 
 def _length(path: Path, encoding: str) -> int:
@@ -106,15 +111,15 @@ def opened(path: Path) -> BufferedReader:
     Raises:
         TextgenError: it cannot be opened.
     """
+    found = kind_of(path)
     try:
-        return path.open("rb")
+        if found == "a file":
+            return path.open("rb")
     except OSError as error:
-        raise TextgenError(
-            str(path),
-            found=error.strerror or str(error),
-            expected="a readable text file",
-            hint="correct the path in [corpus]",
-        ) from None
+        found = error.strerror or str(error)
+    raise TextgenError(
+        str(path), found=found, expected="a readable text file", hint="correct the path in [corpus]"
+    )
 
 
 def _guess(path: Path, bad: int) -> str | None:
@@ -137,7 +142,7 @@ def _guess(path: Path, bad: int) -> str | None:
     if best is None:
         return None
     print(
-        f"note: {path} is not UTF-8 (byte {bad}); read as {best.encoding}. "
+        f"note: {visible(str(path))} is not UTF-8 (byte {bad}); read as {best.encoding}. "
         'Write encoding = "…" in [corpus] if that is wrong.',
         file=sys.stderr,
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, resolve_experiment
+from textgen.core import Experiment, resolve_experiment, visible
 from textgen.data.language import Language
 from textgen.data.words import WORD
 
@@ -103,7 +103,7 @@ def print_statistics(found: dict[str, Any]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    print(f"{found['kind']}  {found['origin']}\nlicence: {found['licence']}")
+    print(visible(f"{found['kind']}  {found['origin']}\nlicence: {found['licence']}"))
     print(f"sha256 {found['sha256'][:16]}…  split {found['split_sha256'][:16]}…")
     print(
         f"{found['documents']} documents, {found['characters']:,} characters, "
@@ -116,9 +116,9 @@ def print_statistics(found: dict[str, Any]) -> None:
         parts.add_row(part, f"{sizes['documents']}", f"{sizes['characters']:,}")
     console.print(parts)
     for line in split_lines(found["names"], found.get("division", "")):
-        console.print(Text(line))
+        console.print(Text(visible(line)))
     for warning in found["warnings"]:
-        console.print(Text(f"warning: {warning}", style="bold yellow"))
+        console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))
     counting = Table("counting of words", "tokens", "types", "once: of types", "once: of tokens")
     for name, row in found["words"].items():
         counting.add_row(

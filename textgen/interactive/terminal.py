@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from textgen.core import RefusedText, Sampling, TextgenError
+from textgen.core import RefusedText, Sampling, TextgenError, visible
 from textgen.interactive.expectation import Expectation, expect
 from textgen.interactive.reader import Reader
 from textgen.interactive.writing import SETTINGS, sampling, write
@@ -27,10 +27,6 @@ WORDS = 9
 """Words that can be chosen."""
 BESIDE = 30
 """Characters on either side of a place that is marked."""
-CONTROL = {c: chr(0x2400 + c) for c in range(32) if chr(c) not in "\n\t"} | dict.fromkeys(
-    range(0x7F, 0xA0), "\ufffd"
-)
-"""Control characters → signs that a terminal only shows."""
 BOTH_WORDS = re.compile(r"[\w,.;:!?'’)]\w")
 """An end and a beginning between which a space belongs."""
 
@@ -92,7 +88,7 @@ class Conversation:
                 )
             self.text += self._words[int(number) - 1]
             self._written = {}
-            self._show(_plain(self.text))
+            self._show(visible(self.text))
             self._next()
             return True
         line = line if line.strip() else ""
@@ -128,7 +124,7 @@ class Conversation:
         from rich.text import Text
 
         shown = [
-            Panel(Text(_plain(text)), title=Text(_plain(label)), title_align="left")
+            Panel(Text(visible(text)), title=Text(visible(label)), title_align="left")
             for label, text in self._written.items()
         ]
         return Columns(shown, equal=True, expand=True)
@@ -142,11 +138,11 @@ class Conversation:
         memory = self._settings.get("memory") is True
         found = {r.label: expect(r, self.text, memory, WORDS) for r in self._readers}
         self._words = _by_best(found)[:WORDS]
-        table = Table("", "next word", *map(_plain, found), title_justify="left")
+        table = Table("", "next word", *map(visible, found), title_justify="left")
         for number, word in enumerate(self._words, 1):
             chances = [dict(each.words).get(word) for each in found.values()]
             shown = ["" if chance is None else f"{chance:.1%}" for chance in chances]
-            table.add_row(str(number), Text(repr(word)), *shown)
+            table.add_row(str(number), Text(visible(repr(word))), *shown)
         table.add_row("", "all others", *(
             f"{1 - sum(dict(each.words).get(word, 0.0) for word in self._words):.1%}"
             for each in found.values()
@@ -160,7 +156,7 @@ class Conversation:
                                hint="let the models write first")  # fmt: skip
         self.text += self._written[name]
         self._written, self._words = {}, []
-        self._show(_plain(self.text))
+        self._show(visible(self.text))
 
     def _set(self, given: Sequence[str]) -> None:
         if len(given) == 2:
@@ -205,21 +201,15 @@ def _by_best(found: dict[str, Expectation]) -> list[str]:
     return sorted(best, key=lambda word: -best[word])
 
 
-def _plain(text: str) -> str:
-    """A text whose control characters are shown, not obeyed."""
-    return text.translate(CONTROL)
-
-
 def marked(text: str, place: tuple[int, int]) -> str:
     """The line of a text around a place, as far as it fits, with carets under the place."""
     from rich.cells import cell_len
 
     start, end = place
+    text = visible(text).replace("\t", " ")
     first = max(text.rfind("\n", 0, start) + 1, start - BESIDE)
-    before = _plain(text[first:start]).replace("\t", " ")
-    at_fault = _plain(text[start : min(end, start + BESIDE)].partition("\n")[0]).replace("\t", " ")
-    after = _plain(text[end : end + BESIDE].partition("\n")[0]).replace("\t", " ")
-    carets = "^" * max(1, cell_len(at_fault))
+    before, at_fault = text[first:start], text[start : min(end, start + BESIDE)].partition("\n")[0]
+    after, carets = text[end : end + BESIDE].partition("\n")[0], "^" * max(1, cell_len(at_fault))
     return f"  {before}{at_fault}{after}\n  {' ' * cell_len(before)}{carets}"
 
 

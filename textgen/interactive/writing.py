@@ -31,12 +31,13 @@ def sampling(given: dict[str, Any]) -> Sampling:
             "settings", found=", ".join(sorted(unknown)), expected=", ".join(SETTINGS),
             hint="leave out the others",
         )  # fmt: skip
-    settings: Sampling = build(Sampling, {"samples": 1, **given}, "settings")
-    if settings.length > LONGEST:
+    length = given.get("length")
+    if isinstance(length, int) and length > LONGEST:
         raise TextgenError(
-            "settings.length", found=str(settings.length), expected=f"at most {LONGEST:,}",
+            "settings.length", found="more", expected=f"at most {LONGEST:,}",
             hint="go on from where the text ends",
         )  # fmt: skip
+    settings: Sampling = build(Sampling, {"samples": 1, "length": LONGEST, **given}, "settings")
     return settings
 
 

@@ -165,6 +165,7 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from textgen.core import visible
     from textgen.report import sentences
 
     table = Table(
@@ -178,10 +179,10 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
         table.add_column(column, justify=side, no_wrap=column != "bpc")
     for row in sorted(report["arms"], key=lambda row: row["test"]["total"] if row["test"] else 9):
         ends = str(len(row["seeds"])), f"{row['parameters'] / 1e6:.2f} M", f"{row['seconds']:.0f}"
-        table.add_row(Text(row["name"]), *_figures(row["test"]), *ends)
+        table.add_row(Text(visible(row["name"])), *_figures(row["test"]), *ends)
     table.add_section()
     for row in sorted(report["references"], key=lambda row: row["test"]["total"]):
-        table.add_row(Text(row["label"]), *_figures(row["test"]), style="dim")
+        table.add_row(Text(visible(row["label"])), *_figures(row["test"]), style="dim")
     screen.console.print(table)
     for contrast in report["contrasts"]:
         screen.say(contrast["sentence"])

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from textgen.core import write_file, write_json
+from textgen.core import visible, write_file, write_json
 from textgen.evaluation import Human
 from textgen.report import breakdown, generated
 from textgen.report.data import ReportInput, build
@@ -61,8 +61,8 @@ def write_report(
     }
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)
-    write_file(folder / "report.md", markdown(report, texts))
-    write_file(folder / "index.html", page(report, texts, models))
+    write_file(folder / "report.md", visible(markdown(report, texts)))
+    write_file(folder / "index.html", visible(page(report, texts, models)))
     return report
 
 

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from textgen.core import Experiment
+from textgen.core import Experiment, visible
 from textgen.data import Corpus, corpus_warnings, split_lines
 from textgen.embeddings import Vectors
 from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
@@ -51,7 +51,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """A line, or lines; in a pipe they are not wrapped."""
-        self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
+        self.console.print(Text(visible(text)), soft_wrap=not self.console.is_terminal)
 
     @contextlib.contextmanager
     def phase(self, text: str, seconds: float | None = None) -> Iterator[None]:
@@ -82,12 +82,13 @@ class Screen:
                 thread.join()
 
     def warn(self, text: str) -> None:
-        self.loud.print(Text(text, style="bold red"), soft_wrap=not self.loud.is_terminal)
+        shown = Text(visible(text), style="bold red")
+        self.loud.print(shown, soft_wrap=not self.loud.is_terminal)
 
     def corpus(self, experiment: Experiment, loaded: Corpus, *others: Experiment) -> None:
         """The text, its parts, and what to be warned of; ``others`` read the same text."""
         if loaded.warning:
-            self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
+            self.loud.print(_fallback(loaded))
         d = loaded.description
         parts = ", ".join(
             f"{part} {d[part]['documents']} documents {d[part]['characters']:,} characters"
@@ -112,7 +113,7 @@ class Screen:
             warnings += each.left_out
             warnings += language_warnings(each.tokenizer, loaded.language)
         for warning in dict.fromkeys(warnings):
-            text = Text(f"warning: {warning}", style="bold yellow")
+            text = Text(visible(f"warning: {warning}"), style="bold yellow")
             self.console.print(text, soft_wrap=not self.console.is_terminal)
 
     def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
@@ -200,12 +201,12 @@ class Screen:
         title = f"sample at temperature {metrics['generation']['temperature']}"
         firsts = {each["prompt"]: each for each in reversed(samples) if each["method"] == "sample"}
         for prompt, each in reversed(list(firsts.items())[-SHOWN:]):
-            self.console.print(Panel(Text(prompt + each["text"][:600]), title=title))
+            self.console.print(Panel(Text(visible(prompt + each["text"][:600])), title=title))
         if samples[0]["filled"]:
             marked = f"{title}, filled placeholders marked"
-            self.console.print(Panel(Text(annotated(samples[0])[:600]), title=marked))
+            self.console.print(Panel(Text(visible(annotated(samples[0])[:600])), title=marked))
         if loaded.warning:
-            self.loud.print(Panel(Text(loaded.warning), title="FALLBACK CORPUS", style="bold red"))
+            self.loud.print(_fallback(loaded))
         self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
         self.say(f"more text: python -m textgen.generate {folder} --prompt …")
 
@@ -228,6 +229,10 @@ class Screen:
                 f"{test['replacement_rate']:.1%}",
             )
         self.console.print(table)
+
+
+def _fallback(loaded: Corpus) -> Panel:
+    return Panel(Text(visible(loaded.warning)), title="FALLBACK CORPUS", style="bold red")
 
 
 def _progress(
@@ -281,7 +286,7 @@ def _progress(
             )
             every = experiment.sampling.every
             if every and (epoch + 1) % every == 0:
-                text = record.text.strip().replace("\n", "\n  │ ")
+                text = visible(record.text.strip()).replace("\n", "\n  │ ")
                 screen.console.print(Text(f"  │ {text}", style="dim"))
 
     return Show()

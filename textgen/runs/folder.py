@@ -35,6 +35,7 @@ from textgen.core import (
     UNREADABLE,
     Experiment,
     TextgenError,
+    kind_of,
     load_experiment,
     read_toml,
     write_failed,
@@ -70,8 +71,9 @@ def take_folder(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise TextgenError(str(folder), found=found, hint=hint) from None
-    except OSError as error:
-        raise write_failed(folder, error, "nothing was changed") from None
+    except (OSError, ValueError) as error:  # the latter of NUL in a name
+        reason = error if isinstance(error, OSError) else OSError(str(error))
+        raise write_failed(folder, reason, "nothing was changed") from None
     return lock
 
 
@@ -205,10 +207,10 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
     Raises:
         TextgenError: there is no such folder, or a file that is needed is missing.
     """
-    if not folder.is_dir():
+    if (kind := kind_of(folder)) != "a folder":
         raise TextgenError(
             str(folder),
-            found="a file" if folder.exists() else "no such folder",
+            found=kind.replace("such file", "such folder"),
             expected="the folder of a finished run, e.g. runs/char",
             hint="train one: python -m textgen.run experiments/char.toml",
         )

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from textgen.core import visible
+
 if TYPE_CHECKING:  # NumPy: not needed for --help
     import numpy as np
 
@@ -152,7 +154,7 @@ def print_passage(found: dict[str, Any]) -> None:
     shown = Text()
     for text, model, spelling in found["stretches"]:
         density = (model + spelling) / len(text)
-        shown.append(text, COLOURS[sum(density > limit for limit in LIMITS)])
+        shown.append(visible(text), COLOURS[sum(density > limit for limit in LIMITS)])
     console.print(shown)
     scale = Text("\nbits per character: ")
     for limit, colour in zip((*map(str, LIMITS), "more"), COLOURS, strict=True):
@@ -163,7 +165,7 @@ def print_passage(found: dict[str, Any]) -> None:
     most_expensive = sorted(found["stretches"], key=lambda each: -each[1] - each[2])[:10]
     for text, model, spelling in most_expensive:
         table.add_row(
-            Text(repr(text)), f"{model:.2f}", f"{spelling:.2f}", f"{model + spelling:.2f}"
+            Text(visible(repr(text))), f"{model:.2f}", f"{spelling:.2f}", f"{model + spelling:.2f}"
         )
     console.print(table)
     print(

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import TextgenError
+from textgen.core import TextgenError, kind_of
 from textgen.data import conversion
 from textgen.data.corpora.base import CorpusConfig
 from textgen.data.decoding import read_text
@@ -40,23 +40,31 @@ class Folder(CorpusConfig):
         return self.source or str(self.path)
 
     def documents(self) -> list[Document]:
-        if not self.path.is_dir():
+        if (kind := kind_of(self.path)) != "a folder":
             raise TextgenError(
                 f"corpus.path: {self.path}",
-                found="no such folder",
+                found=kind.replace("such file", "such folder"),
                 expected="a folder of text files",
                 hint="paths are relative to where the command is run",
             )
         try:
             if ".." in Path(self.pattern).parts:
                 raise ValueError("it leads out of the folder")
-            files = sorted(p for p in self.path.rglob(self.pattern) if p.is_file())
-        except (ValueError, NotImplementedError) as error:
+            found = sorted(p for p in self.path.rglob(self.pattern) if not p.is_dir())
+        except (ValueError, NotImplementedError, OSError) as error:
             raise TextgenError(
                 "corpus.pattern",
                 found=f"{self.pattern!r}: {error}",
                 expected='a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"',
             ) from None
+        files = [file for file in found if file.is_file()]
+        if other := next((file for file in found if file.is_symlink() and not file.exists()), None):
+            raise TextgenError(
+                str(other),
+                found="a link to nothing",
+                expected="a text file",
+                hint="correct or remove it, or leave it out by [corpus] pattern",
+            )
         for file in files:
             try:
                 str(file).encode("utf-8")

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import CorpusUnavailable, TextgenError, cache_folder
+from textgen.core import CorpusUnavailable, TextgenError, cache_folder, visible
 from textgen.data.corpora.base import CorpusConfig, source
 from textgen.data.decoding import read_text
 from textgen.data.documents import Document
@@ -75,7 +75,7 @@ def _download(mirror: str | None, files: dict[str, str]) -> Path:
     fetcher = pooch.create(path=folder, base_url=address, registry=dict(files), retry_if_failed=1)
     missing = [name for name in files if not (folder / name).exists()]
     if missing:
-        print(f"downloading {len(missing)} tales from {address}")
+        print(f"downloading {len(missing)} tales from {visible(address)}")
     for name, digest in files.items():
         try:
             fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=20))

@@ -141,8 +141,8 @@ class Command:
             ]
             try:
                 done = subprocess.run(call, cwd=folder, capture_output=True, check=False)
-            except OSError as error:
-                raise self._failed(error.strerror or str(error)) from None
+            except (OSError, ValueError) as error:  # the latter of NUL
+                raise self._failed(getattr(error, "strerror", None) or str(error)) from None
             if done.returncode:
                 said = (done.stderr or done.stdout).decode(errors="replace").split("\n")
                 raise self._failed(f"exit code {done.returncode}: {' '.join(said[-3:]).strip()}")
