@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import pickle
 import time
 from collections import Counter
 from functools import cache
@@ -267,6 +268,8 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_place(readers, ask):
         ask(readers["char"], text)
     start, end = error.value.place
     assert (error.value.text, text[start:end]) == (text, text[18])
+    again = pickle.loads(pickle.dumps(error.value))
+    assert (again.place, str(again)) == (error.value.place, str(error.value))
     message = str(error.value)
     assert "the text, for char\n" in message
     assert "'\\t' (U+0009) at offset 18, line 2, column 8, which is not in" in message
