@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import filelock
@@ -19,6 +20,7 @@ from textgen import cli, report
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
+from textgen.models.backbones.stacked import NGrams
 from textgen.runs import LOCK, Resumed, write_experiment
 from textgen.studies import calibration, planning, workers
 from textgen.studies import execution as study
@@ -270,6 +272,9 @@ def test_units_are_solved_for_a_number_of_parameters(tmp_path, corpus_folder, ar
     assert "seconds_per_update" not in found
     with pytest.raises(TextgenError, match=r"budget\.parameters(.|\n)*backbone\.embedding_size"):
         calibration.measure(experiment, seconds=0, parameters=300)
+    tables = replace(experiment.backbone, ngrams=NGrams(orders=(2,), rows=4096))
+    with pytest.raises(TextgenError, match=r"take(.|\n)*tables alone(.|\n)*backbone\.ngrams\.rows"):
+        calibration.solve_units(tables, lambda units: 70_000 + units[0], 20_000)
 
 
 def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folder):

@@ -174,8 +174,8 @@ def solve_units(
         raise TextgenError(
             "budget.parameters",
             found=f"{wanted:,}, but this arm has {tried[low]:,} with a single unit in each layer: "
-            "its vocabulary takes them",
-            expected="more than the embedding and the output alone have",
+            "what does not depend on the units takes them",
+            expected="more than embedding, output and tables alone have",
             hint=f"raise budget.parameters, or lower {_reducible(settings)}",
         )
     while tried[high] < wanted:
@@ -199,6 +199,8 @@ def solve_units(
 def _reducible(settings: Any) -> str:
     """The settings that make the embedding and the output smaller."""
     parts = ["backbone.embedding_size"] if settings.input == "embedding" else []
+    if settings.ngrams:
+        parts.append("backbone.ngrams.rows")
     if settings.adaptive_softmax:
         parts.append("backbone.adaptive_softmax.tail_size")
     return ", ".join([*parts, "the vocabulary (tokenizer.minimum_count up, tokenizer.size down)"])
