@@ -1,6 +1,6 @@
 // The values of a chart, under the pointer, a finger or the arrow keys: along a line, and from line to line
 (() => {
-  const HINT = "Values: point at the chart, or go through it with the arrow keys.";
+  const HINT = "Values: point at it, or use the arrow keys.";
   const hidden = (box, arm) => box.querySelector(`.arm[data-arm="${arm}"]`)?.classList.contains("off");
   for (const box of document.querySelectorAll("[data-values]")) {
     const { upright, lines } = JSON.parse(box.dataset.values);

@@ -83,7 +83,7 @@ class _Passage:
 
         text = document.text[:PASSAGE]
         if len(document.text) > PASSAGE:
-            text = text[: text.rfind(" ") + 1] or text
+            text = text.rpartition(" ")[0] or text  # the next word has the space
         self._document = Document(document.name, text)
         self._parts = experiment.objective, network
         self._encoded, self._layout = tokenizer.encode(text), tokenizer.layout(text)
