@@ -213,6 +213,13 @@ def test_a_chart_tells_its_values_to_keyboard_and_pointer(browser):
     assert said.text == f"char, {hardest['name']}: {hardest['bits']['char']:.3f} bits per character"
     chart.send_keys(Keys.ARROW_DOWN)
     assert said.text.startswith("char, ")
+    place = "const b = arguments[0].getBoundingClientRect(); return {x: b.x + 2, y: b.y + 2}"
+    finger = browser.execute_script(place, dot)
+    for kind, points in (("touchStart", [finger]), ("touchEnd", [])):
+        touch = {"type": kind, "touchPoints": points}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+    assert said.text.startswith(f"char, {hardest['name']}: ")
+    browser.execute_script("document.querySelector('.keys [aria-pressed=true]').click()")
     emulate(browser, media="print")
     assert not said.is_displayed()
     emulate(browser)
