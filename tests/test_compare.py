@@ -12,10 +12,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import made_up, write_experiment
+from conftest import in_a_process, made_up, write_experiment
 
 import textgen as package
-from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.core.study import Contrast
 from textgen.data.documents import Document
@@ -54,7 +53,8 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
     ):
         package.run(path, overrides=overrides, name=name, runs_folder=home / "runs", quiet=True)
     audited = home / "runs" / "char-1"
-    assert cli.main(["audit", str(audited), "--text", made_up(6, 1)]) == 0
+    done = in_a_process(home, "audit", "runs/char-1", "--text", made_up(6, 1))
+    assert done.code == 0, done.out + done.err
     package.audit(audited, made_up(6, 1), memory=True, own_process=False).save()
     shutil.copy(audited / "audit.json", home / "runs" / "words")
     return home / "runs"
