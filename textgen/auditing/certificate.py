@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,11 @@ NAMES = (
     "arithmetic coder",
 )  # fmt: skip
 """Of the checks."""
+WIDTH = 100
+INDENTED: dict[str, Any] = {
+    "initial_indent": " " * 10, "subsequent_indent": " " * 10, "break_long_words": False,
+    "break_on_hyphens": False,
+}  # fmt: skip
 VERDICTS = {True: "passed", False: "FAILED", None: "no claim"}
 
 
@@ -87,9 +93,8 @@ class Certificate:
             "",
         ]
         for check in self.checks:
-            lines += [f"{VERDICTS[check['passed']]:<9} {check['name']}", f"  {check['measured']}"]
-            if check["passed"] is False:
-                lines.append(f"  What it means: {check['meaning']}.")
+            lines.append(f"{VERDICTS[check['passed']]:<9} {check['name']}: {check['meaning']}.")
+            lines += textwrap.wrap(check["measured"], WIDTH, **INDENTED)
         end = "" if self.passed else f"; failed: {', '.join(self.failed)}"
         end += ", nothing was claimed for the other" * (self.passed and self.number < len(NAMES))
         lines += ["", f"{self.number} of {len(NAMES)} checks passed{end}", self.signature]
