@@ -37,7 +37,7 @@ def sampling(given: dict[str, Any]) -> Sampling:
             "settings.length", found="more", expected=f"at most {LONGEST:,}",
             hint="go on from where the text ends",
         )  # fmt: skip
-    settings: Sampling = build(Sampling, {"samples": 1, "length": LONGEST, **given}, "settings")
+    settings: Sampling = build(Sampling, {"samples": 1, **given}, "settings")
     return settings
 
 
