@@ -11,7 +11,7 @@ import pytest
 from report_sample import SCRIPT, hostile, sample
 
 from textgen.evaluation import UNCHARGED
-from textgen.report import drawing, figures, text_tables
+from textgen.report import drawing, figures, text_tables, values
 from textgen.report.cells import cleaned
 from textgen.report.data import numbers
 from textgen.report.drawing import HEAT, THEMES, variables
@@ -209,6 +209,27 @@ def test_figures_on_a_page_follow_its_theme_and_name_themselves():
     assert 'role="img"' in text
     assert "A &lt;title&gt;</title>" in text
     assert ">character 6-gram<" in text
+
+
+def test_seeds_of_unequal_length_tell_their_values_each():
+    report, _ = sample({"char": 1.9, "words": 1.7})
+    first = report["arms"][0]["curves"][0]
+    for key in ("updates", "characters", "seconds", "validation"):
+        first[key].pop()
+    found = values.told(figures.curves(report, "updates"))["lines"]
+    names = {name: [text for _, _, text in points] for arm, name, points in found}
+    assert {"char, seed 1", "char, seed 2", "words", "PPMd"} <= set(names)
+    assert (
+        names["char, seed 1"][0] == f"90 updates: {first['validation'][0]:.3f} bits per character"
+    )
+    assert "mean of" in names["words"][0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(7.26, "7.3 s"), (59.96, "1:00"), (200.2, "3:20"), (3723, "1:02:03")]
+)
+def test_time_is_told_as_a_clock_does(seconds, told):
+    assert values.clock(seconds) == told
 
 
 def test_references_near_each_other_share_a_place():
