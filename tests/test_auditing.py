@@ -36,6 +36,7 @@ from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import fitting
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.unk import Unk
+from textgen.tokenizers.words.segmenters.budoux import BudouX
 
 TEXT = made_up(40, 3)[:700]
 PAGE = ROOT / "experiments" / "notes" / "auditing.md"
@@ -220,9 +221,12 @@ TOKENIZERS = [
 OBJECTIVES = [NextToken(window=7), Shifted(window=3, shift=2), EncoderDecoder(read=3, write=2)]
 
 
-def tiny_run(config, objective):
+TRAINING, TUNING = made_up(150, 4), made_up(60, 5).replace("gull", "puffin")
+
+
+def tiny_run(config, objective, training=TRAINING, tuning=TUNING):
     """As much of a finished run as an audit asks for."""
-    tokenizer = config.fit([made_up(150, 4)], [made_up(60, 5).replace("gull", "puffin")], 1)
+    tokenizer = config.fit([training], [tuning], 1)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
     parts = objective, network, tokenizer
     run = SimpleNamespace(
@@ -242,6 +246,17 @@ def test_every_arm_passes(config, objective, monkeypatch):
         found = package.audit(lambda memory=memory: RunModel(run, memory), text)
         assert found.passed, str(found)
         assert found.number == len(NAMES)
+
+
+@pytest.mark.parametrize("policy", [Unk(), Drop()], ids=repr)
+def test_words_that_a_segmenter_cuts_pass(policy):
+    text = "今日は天気がいいです。私は東京に行きました。明日も学校に行きます。 "
+    config = fitting.Words(policy, minimum_count=3, segmenter=BudouX("ja"))
+    tuning = "今日は学校に行きました。犬が好きです。"
+    run = tiny_run(config, NextToken(window=7), text * 8, tuning)
+    shown = "今日は大阪に行きました。犬が食べます。夜明け前に電車が来ました。"
+    found = package.audit(lambda: RunModel(run, True), shown)
+    assert found.number == len(NAMES), str(found)
 
 
 def test_a_network_that_goes_on_learning_passes():

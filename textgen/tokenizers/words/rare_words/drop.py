@@ -64,6 +64,22 @@ class Drop:
         return Dropped(speller, state["missing"], state["spaced"], self.charged)
 
 
+class Gap(str):
+    """The words missing in a gap as one text, which knows how they were cut: a segmenter cuts them
+    otherwise where they stand alone."""
+
+    def __new__(cls, pieces: Sequence[str]) -> Gap:
+        gap = super().__new__(cls, "".join(pieces))
+        gap.pieces = tuple(pieces)
+        return gap
+
+    pieces: tuple[str, ...]
+
+
+def _pieces(gap: str) -> Sequence[str]:
+    return gap.pieces if isinstance(gap, Gap) else pretokenize(gap)
+
+
 class Dropped(FittedPolicy):
     """Words missing in a gap are geometrically distributed: P(k) = (1 − q) q^k.
 
@@ -89,7 +105,7 @@ class Dropped(FittedPolicy):
             coded.add(number, item)
             gaps.append([])
         coded.places.append(len(coded.tokens))
-        coded.surfaces = ["".join(word.piece for word in gap) for gap in gaps]
+        coded.surfaces = [Gap([word.piece for word in gap]) for gap in gaps]
         coded.replaced = sum(map(len, gaps))
         if charge:
             coded.bits, coded.remembered_bits = self._bits(gaps)
@@ -138,7 +154,7 @@ class Dropped(FittedPolicy):
 
     def _gap(self, earlier: DocumentCounts | None, known: str | None) -> Choices:
         """The words that are missing in a gap; what is not charged for cannot be told."""
-        pieces, gap = None if known is None else pretokenize(known), ""
+        pieces, gap = None if known is None else _pieces(known), ""
         for number in itertools.count() if self.charged else ():
             more = None if pieces is None else int(number < len(pieces))
             if not (yield Choice(either(self.missing), more)):
@@ -150,7 +166,7 @@ class Dropped(FittedPolicy):
         return gap
 
     def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
-        for piece in pretokenize(surface):
+        for piece in _pieces(surface):
             self.speller.remember(split_space(piece)[1], NAME, earlier)
 
     def state(self) -> dict[str, Any]:
