@@ -17,7 +17,10 @@ from conftest import POLICIES, ROOT, made_up
 from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.tokenizers.characters import Characters
+from textgen.testing import check_plugin
+from textgen.tokenizers.characters import Characters, CharacterTokenizer
+from textgen.tokenizers.choices import Choice
+from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.fitting import Words
 
 ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.plugin_table(point)]
@@ -80,6 +83,19 @@ def test_every_rare_word_policy_is_among_those_that_are_tested():
     assert tested == {
         registry.lookup("rare_words", kind, "test") for kind in registry.plugin_table("rare_words")
     }
+
+
+def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch):
+    def opened(self, tokens, earlier):
+        def cheap(known):
+            yield Choice(lambda: np.full(2, 0.5), 0)
+            return known
+
+        return cheap if tokens and tokens[-1] == ESCAPE else None
+
+    monkeypatch.setattr(CharacterTokenizer, "opened", opened)
+    with pytest.raises(AssertionError, match=r"bits are charged, its choices cost 1\.0"):
+        check_plugin("tokenizer", Characters())
 
 
 POLICY = ROOT / "tests/outside_package/src/textgen_outside/shape.py"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core import POINTS
-from textgen.tokenizers import FILL
+from textgen.tokenizers import FILL, EncodedDocument, walk
 
 TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)
@@ -79,6 +79,8 @@ def check_tokenizer(config: Any) -> None:
         other = again.encode(text)
         assert other.tokens.tolist() == tokens.tolist(), "a loaded one encodes otherwise"
         np.testing.assert_allclose(other.spelling_bits, bits, rtol=1e-9)
+        if tokenizer.charged:
+            _check_choices(tokenizer, encoded, text)
         layout = tokenizer.layout(text)
         assert len(layout.ends) == len(tokens), "its layout has another number of tokens"
     writable = [t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3
@@ -89,6 +91,26 @@ def check_tokenizer(config: Any) -> None:
     if tokenizer.charged:
         for mass in _masses_of_short_texts(tokenizer):
             assert mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}"
+
+
+def _check_choices(tokenizer: Any, encoded: EncodedDocument, text: str) -> None:
+    """The choices that lead to the surface forms of a document cost what is charged for them, and
+    give it back."""
+    charged = encoded.spelling_bits, encoded.spelling_bits_with_memory
+    for memory, bits in zip((False, True), charged, strict=True):
+        walking, cost, found = walk(tokenizer, encoded, memory), 0.0, None
+        choice = next(walking)
+        while found is None:
+            assert choice.known is not None
+            if choice.probabilities is not None:
+                cost -= math.log2(choice.probabilities()[choice.known])
+            try:
+                choice = walking.send(choice.known)
+            except StopIteration as end:
+                found = end.value
+        assert tokenizer.decode(found) == text, f"{text!r}: its choices lead to another text"
+        told = f"{text!r}: {bits.sum():.6f} bits are charged, its choices cost {cost:.6f}"
+        assert math.isclose(cost, bits.sum(), rel_tol=1e-6, abs_tol=1e-6), told
 
 
 def _masses_of_short_texts(tokenizer: Any) -> np.ndarray:
