@@ -12,11 +12,7 @@ from typing import Any
 from textgen.auditing import audit
 from textgen.cli import command_parser, guarded, leave
 from textgen.core import TextgenError
-
-UNITS = (
-    "bits_per_character", "nats_per_character", "bits_per_byte", "perplexity_per_token",
-    "perplexity_per_word",
-)  # fmt: skip
+from textgen.evaluation import UNITS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given.add_argument("--text", help="what it is audited on")
     given.add_argument("--file", type=Path, help="a UTF-8 file that holds it")
     parser.add_argument("--claim", metavar="FIGURE", help="what is claimed about this text")
-    parser.add_argument("--unit", choices=UNITS, default=UNITS[0], help="of the claim")
+    parser.add_argument("--unit", choices=UNITS, default="bits_per_character", help="of the claim")
     parser.add_argument(
         "--end-counted", action="store_true", help="the claim counts the end as one character more"
     )
-    parser.add_argument("--divided-by", type=int, help="the denominator that the claim has used")
+    parser.add_argument(
+        "--divided-by", type=int, metavar="N", help="the denominator that the claim has used"
+    )
     parser.add_argument("--no-end", action="store_true", help="a Hugging Face model without an end")
     parser.add_argument("--memory", action="store_true", help="a run with its memory")
     parser.add_argument(
