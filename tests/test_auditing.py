@@ -20,8 +20,8 @@ from conftest import POLICIES, ROOT, in_turn, made_up, made_up_memory, tiny_mode
 from dishonest import GALLERY, Honest, Words
 
 import textgen as package
-from textgen.auditing import Claim, read_certificate
-from textgen.auditing.certificate import NAMES
+from textgen.auditing import Claim, audit_lines, read_certificate, run_fingerprint
+from textgen.auditing.certificate import NAMES, _digest
 from textgen.auditing.coder import WORD, Decoder, Encoder
 from textgen.auditing.of_hugging_face import HuggingFaceModel
 from textgen.auditing.of_run import RunModel
@@ -415,6 +415,20 @@ def test_a_certificate_is_signed_over_its_content(tmp_path):
     path.write_text("{}")
     with pytest.raises(TextgenError, match="damaged"):
         read_certificate(path)
+
+
+def test_a_run_carries_what_failed_and_what_cannot_be_read(tmp_path):
+    assert audit_lines(tmp_path) == []
+    found = package.audit(dishonest.WrongByteCount, TEXT)
+    found.data["model"]["fingerprint"] = run_fingerprint(tmp_path)
+    found.data["sha256"] = _digest(found.data)
+    found.save(tmp_path / "audit.json")
+    (tmp_path / "audit_memory.json").write_text("[]")
+    failed, damaged = audit_lines(tmp_path)
+    assert failed.startswith("audited, the network alone: failed denominator (audit:")
+    assert damaged.startswith("its audit_memory.json says nothing: a damaged certificate")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    assert audit_lines(tmp_path)[0].startswith("its audit.json does not fit its weights")
 
 
 def test_the_command_says_by_its_exit_code(tmp_path, textgen):
