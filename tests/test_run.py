@@ -231,6 +231,35 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path):
+    command = [sys.executable, "-m", "textgen.run", str(experiment_file), "--quiet"]
+    command += ["--set", "training.updates=100000", "--set", "training.validations=5000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    for _ in range(1200):
+        if (tmp_path / "runs" / "tiny" / "checkpoint" / "progress.json").exists():
+            break
+        time.sleep(0.05)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (
+        143, "\nstopped; repeat the command to continue from here\n"
+    )  # fmt: skip
+
+
+def test_what_the_system_refuses_is_one_message(capsys):
+    def denied(given):
+        raise PermissionError(errno.EACCES, "Permission denied", "some file")
+
+    def too_large(given):
+        raise MemoryError
+
+    for command, told in ((denied, "some file\n  found:    Permission"), (too_large, "memory\n")):
+        assert cli.guarded(command, argparse.Namespace(debug=False)) == 2
+        assert capsys.readouterr().err.startswith(f"textgen: {told}")
+        with pytest.raises((OSError, MemoryError)):
+            cli.guarded(command, argparse.Namespace(debug=True))
+
+
 def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
     textgen, experiment_file, tmp_path, monkeypatch
 ):

@@ -19,12 +19,18 @@ def write_log(
         experiment: its settings are a text.
         metrics: the content of ``metrics.json``: bits per character of the held-out parts.
         samples: records of samples, a text for each prompt.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
     """
     import tensorflow as tf
     import tomli_w
 
+    from textgen.training import writing_log
+
     updates = metrics["training"]["updates"]
-    with tf.summary.create_file_writer(str(folder)).as_default(step=updates):
+    writer = tf.summary.create_file_writer(str(folder))
+    with writing_log(folder), writer.as_default(step=updates):
         for part in ("validation", "test"):
             alone, both = metrics[part]["bits_per_character"], metrics[part]["with_memory"]
             for name, bits in (("", alone), ("_with_memory", both and both["bits_per_character"])):
@@ -35,6 +41,7 @@ def write_log(
         for record in samples:
             name = f"sample/{record['prompt'] or 'after nothing'}"
             tf.summary.text(name, _verbatim(record["prompt"] + record["text"]))
+        writer.flush()
 
 
 def _verbatim(text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +53,23 @@ def load_checkpoint(run: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] |
         if not old.exists():
             return None
         folder = old  # the process died between the two renames
-    try:
+    with reading_checkpoint(run):
         with np.load(folder / "state.npz", allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
         progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    return arrays, progress
+
+
+@contextlib.contextmanager
+def reading_checkpoint(run: Path) -> Iterator[None]:
+    """Whatever a damaged checkpoint raises inside becomes one :class:`TextgenError`."""
+    try:
+        yield
     except UNREADABLE as error:
+        told = str(error).partition("\n")[0]
         raise TextgenError(
-            str(folder),
-            found=f"a damaged checkpoint ({error})",
+            str(run / FOLDER),
+            found=f"a damaged checkpoint ({type(error).__name__}: {told})",
             expected="state.npz and progress.json as they were written",
             hint="start this run again with --overwrite",
         ) from None
-    return arrays, progress

@@ -17,12 +17,13 @@ import tensorflow as tf
 from textgen.core import Experiment, TextgenError, Training, keep_freed_memory
 from textgen.models import Objective, Windows, check_memory, set_embedding, set_output_bias
 from textgen.tokenizers import EncodedDocument
-from textgen.training.checkpoint import load_checkpoint
+from textgen.training.checkpoint import load_checkpoint, reading_checkpoint
+from textgen.training.log import Log
 from textgen.training.optimizer import Schedule, optimizer_of
 from textgen.training.preparation import Prepared
 from textgen.training.step import Trainer
 from textgen.training.strategy import ALONE, Share
-from textgen.training.validation import Checkpoint, Monitor
+from textgen.training.validation import Checkpoint, Monitor, stored_progress
 from textgen.training.validation import Progress as Progress
 
 CALIBRATION_SECONDS = 4.0
@@ -71,7 +72,7 @@ def train(
     windows = windows_of(training, experiment.objective)
     stored = load_checkpoint(run) if share.chief else None
     if stored:
-        progress = Progress(**stored[1])
+        progress = stored_progress(run, stored[1])
     else:
         progress = Progress(kernel=engine.kernel)
         _divide(progress, updates_of(settings, windows, training), settings)
@@ -89,11 +90,12 @@ def train(
     if resumed or share.replicas > 1:
         arrays = stored[0] if stored else {} if resumed else trainer.arrays()
         arrays = share.agree_arrays(arrays)
-        trainer.restore(arrays)
+        with reading_checkpoint(run):
+            trainer.restore(arrays)
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        after = [Checkpoint(run, monitor), _Log(str(run / "log"), progress, training)]
+        after = [Checkpoint(run, monitor), Log(run / "log", progress, training)]
         trainer.fit(
             dataset(windows, settings.batch, experiment.seed, progress.updates),
             epochs=progress.intervals,
@@ -105,26 +107,6 @@ def train(
         )
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress
-
-
-class _Log(keras.callbacks.TensorBoard):
-    """The TensorBoard log: bits per character, which compare whatever the tokens are, by update."""
-
-    def __init__(
-        self, folder: str, progress: Progress, training: Sequence[EncodedDocument]
-    ) -> None:
-        super().__init__(folder, write_graph=False)
-        self._progress = progress
-        characters = sum(encoded.characters + 1 for encoded in training)
-        self._per_character = sum(len(e.tokens) + 1 for e in training) / characters
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        row = self._progress.history[-1]
-        told = {
-            "training_bits_per_character": row["training_bits_per_token"] * self._per_character,
-            "validation_bits_per_character": row["validation_bits_per_character"],
-        }
-        super().on_epoch_end(round(row["updates"]), {**(logs or {}), **told})
 
 
 def _calibrate(

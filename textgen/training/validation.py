@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from pydantic import TypeAdapter
 
 from textgen.core import Diverged, Training, keep_freed_memory
 from textgen.evaluation import rows_at_once, score_step
 from textgen.models import Windows
 from textgen.tokenizers import EncodedDocument
-from textgen.training.checkpoint import save_checkpoint
+from textgen.training.checkpoint import reading_checkpoint, save_checkpoint
 
 ROWS, STREAM = 64, 2000
 """Validation while training: at most so many parallel rows, of at least so many tokens each."""
@@ -51,6 +53,21 @@ class Progress:
     @property
     def updates_planned(self) -> int:
         return self.updates_per_interval * self.intervals
+
+
+def stored_progress(run: Path, told: dict[str, Any]) -> Progress:
+    """The progress that a checkpoint holds.
+
+    Raises:
+        TextgenError: it is damaged.
+    """
+    with reading_checkpoint(run):
+        TypeAdapter(Progress).validate_json(json.dumps(told), strict=True)
+        found = Progress(**told)
+        rows, updates = len(found.history), found.updates_per_interval
+        if min(updates, found.intervals) < 1 or found.updates != rows * updates:
+            raise ValueError(f"{found.updates} updates in {rows} intervals")
+    return found
 
 
 class Monitor(keras.callbacks.Callback):
