@@ -293,6 +293,14 @@ def test_a_changed_or_missing_local_tale_is_refused(tmp_path, monkeypatch):
         Lovecraft().documents()
 
 
+def test_a_link_to_nothing_among_the_texts_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "b.txt").symlink_to("nowhere")
+    with pytest.raises(TextgenError, match=r"b\.txt\n  found:    a link to nothing"):
+        Folder(tmp_path).documents()
+    assert [d.name for d in Folder(tmp_path, pattern="a*").documents()] == ["a.txt"]
+
+
 def test_wikipedia_needs_no_download_and_holds_prose(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     documents = Wikipedia().documents()

@@ -71,10 +71,8 @@ def train(
     (training, validation), share, settings = encoded, engine.share, experiment.training
     windows = windows_of(training, experiment.objective)
     stored = load_checkpoint(run) if share.chief else None
-    if stored:
-        progress = stored_progress(run, stored[1])
-    else:
-        progress = Progress(kernel=engine.kernel)
+    progress = stored_progress(run, stored[1]) if stored else Progress(kernel=engine.kernel)
+    if not stored:
         _divide(progress, updates_of(settings, windows, training), settings)
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     progress = Progress(**share.agree(asdict(progress)))

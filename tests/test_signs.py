@@ -1,0 +1,120 @@
+"""Control characters of texts, prompts and names reach a terminal or a page as signs only."""
+
+from __future__ import annotations
+
+import io
+import json
+import types
+from dataclasses import replace
+
+import pytest
+from conftest import made_up, write_experiment
+from rich.console import Console
+
+from textgen.core import TextgenError, experiment
+from textgen.core.signs import json_line, visible
+from textgen.data.loading import load_corpus
+from textgen.data.statistics import corpus_only
+from textgen.interactive.terminal import converse
+from textgen.runs import console
+from textgen.runs.scoring import print_passage
+
+OBEYED = {*map(chr, range(32))} - {"\n", "\t"} | {
+    *map(chr, (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+}
+"""What a terminal would act upon, or what would turn a line around."""
+HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b31m\r\x08 \u202e live \u2066[bold]b[/bold] \x7f\x85"
+
+
+def test_every_control_character_is_a_sign_of_the_same_length():
+    everything = "".join(map(chr, range(0x3000)))
+    shown = visible(everything)
+    assert len(shown) == len(everything)
+    assert not OBEYED & {*shown}
+    assert visible("\x1b\r\x7f\u202e\n\té☃") == "␛␍␡\ufffd\n\té☃"
+
+
+def test_json_is_exact_and_has_no_control_characters():
+    line = json_line({"text": HOSTILE})
+    assert json.loads(line) == {"text": HOSTILE}
+    assert not OBEYED & {*line}
+
+
+def test_a_message_shows_them():
+    told = str(TextgenError(HOSTILE, found=HOSTILE, expected=HOSTILE, hint="a\nb"))
+    assert len(told.splitlines()) == 4
+    assert not OBEYED & {*told}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Tales with such characters in texts and names, and a run that writes them."""
+    home = tmp_path_factory.mktemp("signs")
+    tales = home / "tales"
+    tales.mkdir()
+    for i in range(6):
+        text = made_up(20, i).replace(" the", f" {HOSTILE} the")
+        (tales / f"{i}\x1b[2J\u202e.txt").write_text(text, encoding="utf-8", newline="")
+    write_experiment(home / "tiny.toml", tales)
+    return home
+
+
+def test_commands_show_them(home, textgen, tmp_path):
+    more = ["--set", "training.updates=10", "--runs", home / "runs", "--set", "sampling.every=1"]
+    prompts = json.dumps(["\x1b[2J \u202e"])
+    done = textgen("run", home / "tiny.toml", *more, "--set", f"sampling.prompts={prompts}")
+    assert done.code == 0, done.err
+    assert "␛[2J" in done.out
+    assert not OBEYED & {*done.out, *done.err}
+    run = home / "runs" / "tiny"
+    for command in (
+        ["corpus", home / "tiny.toml"], ["corpus", home / "tiny.toml", "--json"],
+        ["generate", run, "--prompt", "\x1b[2J \u202e", "--length=300", "--temperature=2"],
+        ["generate", run, "--prompt", "\x1b[2J \u202e", "--json", "--temperature=2"],
+        ["score", run, "--text", HOSTILE], ["score", run, "--text", HOSTILE, "--json"],
+        ["compare", run, "--word", "\x1b[2J", "--title", HOSTILE],
+    ):  # fmt: skip
+        done = textgen(*command)
+        assert done.code == 0, done.err
+        assert not OBEYED & {*done.out, *done.err}, command
+    (folder,) = (tmp_path / "reports").iterdir()
+    for name in ("index.html", "report.md"):
+        page = (folder / name).read_text(encoding="utf-8")
+        assert not OBEYED & {*page}
+    assert "␛[2J" in page
+
+
+def test_what_a_corpus_is_called_is_no_markup(tmp_path, capsys):
+    for i in range(6):
+        (tmp_path / f"{i}[bold]b[link=x].txt").write_text(made_up(20, i), encoding="utf-8")
+    loaded = load_corpus(corpus_only({"kind": "folder", "path": str(tmp_path)}))
+    screen = console.Screen()
+    screen.console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    screen.loud = screen.console
+    made = experiment.resolve_experiment(
+        {"corpus": {"kind": "folder", "path": str(tmp_path)}, "tokenizer": "characters",
+         "objective": "next_token", "training": {"updates": 1}}
+    )  # fmt: skip
+    screen.corpus(made, replace(loaded, warning=f"{HOSTILE} cannot be reached"))
+    shown = screen.console.file.getvalue()
+    assert "[bold]b[link=x]" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+
+
+def test_the_passage_that_is_scored_is_shown_with_signs(capsys):
+    stretches = [(HOSTILE, 9.0, 0.0), ("[red]a[/red]", 1.0, 0.0)]
+    found = {"characters": 9, "stretches": stretches, "bits_per_character": 1.0, "end": 1.0,
+             "model": 9.0, "spelling": 0.0, "total": 9.0, "with_memory": None}  # fmt: skip
+    print_passage(found)
+    printed = capsys.readouterr().out
+    assert "[red]a[/red]" in printed
+    assert not OBEYED & {*printed}
+
+
+def test_a_model_that_is_asked_in_a_terminal_obeys_nothing(capsys):
+    reader = types.SimpleNamespace(label=HOSTILE, run=None)
+    lines = iter([f"/{HOSTILE}", "/quit"])
+    converse([reader], lambda prompt: next(lines))
+    printed = capsys.readouterr().out
+    assert not OBEYED & {*printed}
