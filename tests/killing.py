@@ -53,7 +53,7 @@ set = {word}
 """
 EACH = 3
 """Kills of one run or study."""
-TIMES = ("second", "time", "started", "plan", "command", "folder", "sha256")
+TIMES = ("second", "time", "written", "tried", "plan", "command", "folder", "sha256")
 """Parts of the names of what is about time or place, or about a file that holds some of it."""
 
 
