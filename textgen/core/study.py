@@ -73,7 +73,7 @@ class StudyArm:
     seeds: Annotated[
         Annotated[int, Field(gt=0, le=1000)]
         | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)],
-        Field(description="how many, up to 1,000, or a list such as [1, 7]"),
+        Field(description="how many, or a list such as [1, 7]"),
     ]
     set: tuple[str, ...] = ()
 
