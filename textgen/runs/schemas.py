@@ -145,9 +145,14 @@ class _TextOf(_Content):
 
 
 class Manifest(_Content):
-    """What is read of ``manifest.json``."""
+    """What is read of ``manifest.json`` to tell whether the text is the same."""
 
     corpus: _TextOf
+
+
+class Chosen(_Content):
+    """What is read of ``manifest.json`` of how sizes were chosen."""
+
     chosen: dict[str, Any] | None = None
 
 

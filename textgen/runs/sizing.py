@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment
 from textgen.runs.folder import reading, stored_experiment
-from textgen.runs.schemas import Manifest, read_json
+from textgen.runs.schemas import Chosen, read_json
 
 if TYPE_CHECKING:
     from textgen.training import Prepared
@@ -28,7 +28,7 @@ def settled(
     if resumed:
         manifest = folder / "manifest.json"
         with reading(manifest):
-            chosen = read_json(manifest, Manifest).get("chosen")
+            chosen = read_json(manifest, Chosen).get("chosen")
         return experiment.settled(stored_experiment(folder).resolved), chosen
     from textgen.training import described, settle
 
