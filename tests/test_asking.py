@@ -12,6 +12,7 @@ from chromium import emulate, headless
 from report_sample import hostile
 
 import textgen
+from textgen.core import visible
 from textgen.interactive import portable
 from textgen.report.page import page
 
@@ -158,6 +159,18 @@ def test_hostile_text_stays_text_and_nothing_leaves_the_page(browser):
     }
     assert not asked_for & {"http", "https", "ws", "wss"}
     assert not browser.get_log("browser")
+
+
+def test_control_characters_are_signs(browser):
+    asked(browser, "The")
+    text = "The old\x1b[31m sea\u202e and\x9b"
+    box = browser.find_element("id", "ask-text")
+    browser.execute_script("arguments[0].value = arguments[1]", box, text)
+    browser.find_element("id", "ask-score").click()
+    state(browser, "read")
+    assert browser.find_element("id", "ask-paid").text == visible(text)
+    grown = "const one = growing(); one.add('a\\x1bb'); return [one.text, one.span.textContent]"
+    assert browser.execute_script(grown) == ["a\x1bb", "a\u241bb"]
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -12,6 +12,18 @@ const made = (name, text, cls) => {
 // Spaces, line ends and quotes of a text made visible.
 const visible = text => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(" ", "␣")
 
+// A text of the same length with a sign for each control character (textgen/core/signs.py).
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
+const signs = text => text.replace(CONTROLS, c =>
+  c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : c === "\x7f" ? "\u2421" : "\ufffd")
+
+// A text that grows, as it is and as it is shown.
+function growing() {
+  const span = made("span"), shown = document.createTextNode("")
+  span.append(shown)
+  return { span, text: "", add(piece) { this.text += piece; shown.appendData(signs(piece)) } }
+}
+
 function head(table, names) {
   const row = made("tr")
   for (const name of names) {
@@ -40,7 +52,7 @@ function aligned({ shade, box, table }, text, stretches) {
     return { start, text: points.slice(start, places[i + 1]).join(""), own }
   })
   const spans = parts.map((part, i) => {
-    const span = made("span", part.text)
+    const span = made("span", signs(part.text))
     span.dataset.i = i
     return span
   })

@@ -48,17 +48,17 @@ function columns(names, text) {
   const found = {}
   $("answers").replaceChildren(...names.map(name => {
     const box = made("article", undefined, "answer busy"), shown = made("p")
-    const before = made("span", text, "before"), after = made("span"), keep = made("button", "Keep this")
+    const before = made("span", signs(text), "before"), after = growing(), keep = made("button", "Keep this")
     keep.type = "button"
     keep.disabled = true
     keep.setAttribute("aria-label", "Keep what " + name + " wrote")
-    keep.onclick = () => { take(text + after.textContent); $("text").focus() }
-    shown.append(before, after)
+    keep.onclick = () => { take(text + after.text); $("text").focus() }
+    shown.append(before, after.span)
     const more = made("button", "Let it go on")
     more.type = "button"
     more.disabled = true
     more.setAttribute("aria-label", "Keep it, and let " + name + " go on")
-    more.onclick = () => { take(text + after.textContent); write([name]); $("stop").focus() }
+    more.onclick = () => { take(text + after.text); write([name]); $("stop").focus() }
     const buttons = made("div", undefined, "actions")
     buttons.append(keep, more)
     box.append(made("h3", name), shown, buttons)
@@ -82,10 +82,10 @@ async function write(names = chosen()) {
   const ended = name => {
     const { box, after, keep, more } = found[name]
     box.classList.remove("busy")
-    keep.disabled = more.disabled = !after.textContent
+    keep.disabled = more.disabled = !after.text
   }
   const line = ({ model, text: piece, error, at, done }) => {
-    if (piece) found[model].after.textContent += piece
+    if (piece) found[model].after.add(piece)
     if (error) found[model].box.append(wrong($("text"), { error, at }))
     if (at && $("text").value === text) mark($("text"), at)
     if (done || error) ended(model)
@@ -105,7 +105,7 @@ async function write(names = chosen()) {
   } catch (error) {
     if (mine === writing) {
       $("state").textContent = error.name === "AbortError" ? "stopped" : error.message
-      if (!names.some(name => found[name].after.textContent)) $("answers").replaceChildren()
+      if (!names.some(name => found[name].after.text)) $("answers").replaceChildren()
     }
   }
   if (mine !== writing) return

@@ -37,12 +37,11 @@
       temperature: +$("ask-temperature").value, seed: Math.trunc(+$("ask-seed").value) || 0,
     };
     const found = names().map((name) => {
-      const box = heading(name), shown = made("p"), after = made("span"), keep = made("button", "Keep this");
-      shown.append(made("span", prompt, "prompt"), after);
+      const box = heading(name), shown = made("p"), after = growing(), keep = made("button", "Keep this");
+      shown.append(made("span", signs(prompt), "prompt"), after.span);
       keep.type = "button";
       keep.setAttribute("aria-label", "Keep what " + name + " wrote");
-      keep.onclick = () => { $("ask-text").value = prompt + after.textContent; later(); $("ask-text").focus(); };
-      after.append("");
+      keep.onclick = () => { $("ask-text").value = prompt + after.text; later(); $("ask-text").focus(); };
       box.append(shown, keep);
       return { name, box, after };
     });
@@ -50,7 +49,7 @@
     $("ask-answers").replaceChildren(...found.map(({ box }) => box));
     await Promise.all(found.map(async ({ name, box, after }) => {
       try {
-        for await (const piece of (await model(name)).write(prompt, settings, signal)) after.firstChild.appendData(piece);
+        for await (const piece of (await model(name)).write(prompt, settings, signal)) after.add(piece);
       } catch (error) {
         signal.throwIfAborted();
         box.append(made("p", error.message, "wrong"));
