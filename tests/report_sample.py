@@ -320,25 +320,26 @@ def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> di
 SCRIPT = "<script>document.title='broken'</script>"
 QUOTES = "\"both\" & 'kinds' $x_1$ | `code` **bold**"
 ODD = "_emoji \U0001f419 and \ud800 half, \x00 and \x1b"
-TOTALS = {"char": 1.906, SCRIPT: 1.707, "word_pos": 1.726, QUOTES: None, ODD: 1.825}
+BITS = (1.906, 1.707, 1.726, None, 1.825)
 RANKED = [SCRIPT, "word_pos", ODD, "char", QUOTES]
 
 
-def hostile() -> tuple[dict, dict]:
+def hostile(script: str = SCRIPT, quotes: str = QUOTES, odd: str = ODD) -> tuple[dict, dict]:
     """A report whose every text tries to be more than text."""
-    report, texts = sample(TOTALS)
-    report["title"] = SCRIPT + QUOTES
-    report["warnings"] = ["Look out: " + SCRIPT]
-    report["left_out"] = [{"folder": "runs/" + SCRIPT, "found": QUOTES}]
-    report["contrasts"][0]["question"] = SCRIPT + ODD
-    report["contrasts"][0]["sentence"] = QUOTES
-    report["corpus"] = report["corpus"] | {"licence": SCRIPT}
-    texts["passage"]["text"] = (SCRIPT + ODD + "\n\n" + QUOTES + texts["passage"]["text"])[:1200]
+    report, texts = sample(dict(zip(("char", script, "word_pos", quotes, odd), BITS, strict=True)))
+    report["title"] = script + quotes
+    report["warnings"] = ["Look out: " + script]
+    report["left_out"] = [{"folder": "runs/" + script, "found": quotes}]
+    report["contrasts"][0]["question"] = script + odd
+    report["contrasts"][0]["sentence"] = quotes
+    report["corpus"] = report["corpus"] | {"licence": script}
+    texts["passage"]["text"] = (script + odd + "\n\n" + quotes + texts["passage"]["text"])[:1200]
     for record in texts["samples"]:
         for made in record["arms"].values():
-            made["text"] = f" the{SCRIPT}\n- {QUOTES}\n\n    {ODD}" + made["text"]
-    texts["words"]["pandemonium"][0]["before"] = "a | b\n" + SCRIPT
-    texts["passages"][0]["document"] = SCRIPT
-    texts["passages"][0]["text"] = SCRIPT + texts["passages"][0]["text"][len(SCRIPT) :]
-    texts["sweep"]["arms"]["char"][0][0] = SCRIPT + ODD
+            made["text"] = f" the{script}\n- {quotes}\n\n    {odd}" + made["text"]
+    texts["words"]["pandemonium"][0]["before"] = "a | b\n" + script
+    texts["passages"][0]["document"] = script
+    text = texts["passages"][0]["text"]
+    texts["passages"][0]["text"] = (script + text[len(script) :])[: len(text)]
+    texts["sweep"]["arms"]["char"][0][0] = script + odd
     return report, texts

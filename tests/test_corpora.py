@@ -42,6 +42,8 @@ def test_a_file_name_that_is_no_text_is_refused(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("some text")
     with pytest.raises(TextgenError, match=r"not UTF-8: b'caf\\xe9\.txt'[\s\S]*rename"):
         Folder(tmp_path).documents()
+    with pytest.raises(TextgenError, match=r"not UTF-8: b'caf\\xe9\.txt'[\s\S]*rename"):
+        File(tmp_path / os.fsdecode(b"caf\xe9.txt")).documents()
 
 
 def test_a_guessed_encoding_is_announced(tmp_path, capfd):

@@ -11,8 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 import textgen
-from textgen.core import TextgenError, write_json
+from textgen.core import UNREADABLE, TextgenError, write_json
 
 if TYPE_CHECKING:
     from textgen.auditing.checks import Check
@@ -32,6 +34,41 @@ INDENTED: dict[str, Any] = {
     "break_on_hyphens": False,
 }  # fmt: skip
 VERDICTS = {True: "passed", False: "FAILED", None: "no claim"}
+
+
+class _Content(BaseModel):
+    """Further keys are nobody's concern."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Model(_Content):
+    name: str
+    kind: str
+    fingerprint: str
+
+
+class _Text(_Content):
+    sha256: str
+    characters: int
+    utf8_bytes: int
+
+
+class _Check(_Content):
+    name: str
+    passed: bool | None
+    measured: str
+    meaning: str
+
+
+class _Certificate(_Content):
+    """What is read of a certificate; whoever changes one can sign it, too."""
+
+    textgen: str
+    model: _Model
+    text: _Text
+    checks: list[_Check]
+    sha256: str
 
 
 class Certificate:
@@ -150,9 +187,10 @@ def read_certificate(path: Path) -> Certificate:
     try:
         found = Certificate(json.loads(path.read_text(encoding="utf-8")), path)
         if found.data["schema"] == SCHEMA and found.genuine:
+            _Certificate.model_validate(found.data)
             return found
         told = "a certificate whose content is not what was signed, or of another version"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         told = f"a damaged certificate ({type(error).__name__}: {error})"
     raise TextgenError(
         str(path), found=told, expected="what textgen audit wrote",

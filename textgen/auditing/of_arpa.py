@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen.core import TextgenError
+from textgen.core import UNREADABLE, TextgenError
 
 BEGIN, LINE_END, UNKNOWN, SPACE = "<s>", "</s>", "<unk>", "<space>"
 ORDER = re.compile(r"\\(\d+)-grams:")
@@ -69,9 +69,9 @@ def read_arpa(path: Path) -> Table:
                     rows.setdefault(tuple(context), []).append((word, float(cells[0])))
                     if cells[2:]:
                         backoff[*context, word] = float(cells[2]) * math.log(10)
-        if not order:
+        if () not in rows:
             raise ValueError("no \\1-grams:")
-    except (OSError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise TextgenError(
             f"{path}, line {number}", found=f"no n-grams that can be read ({error})",
             expected="an ARPA file: log10 P, tab, words, tab, log10 of the backoff weight",

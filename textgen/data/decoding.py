@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 from functools import partial
 from io import BufferedReader, TextIOWrapper
@@ -103,6 +104,23 @@ def _length(path: Path, encoding: str) -> int:
 def open_text(path: Path, encoding: str, errors: str = "strict") -> TextIOWrapper:
     """A file for reading its text; CRLF and CR are read as LF."""
     return TextIOWrapper(opened(path), encoding=encoding, errors=errors)
+
+
+def check_readable_name(path: Path, corpus: Path) -> None:
+    """Check that documents can be called after a file of a corpus.
+
+    Raises:
+        TextgenError: its name is not UTF-8.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise TextgenError(
+            f"corpus.path: {corpus}",
+            found=f"a file whose name is not UTF-8: {os.fsencode(path.name)!r}",
+            expected="names that are text",
+            hint="rename it",
+        ) from None
 
 
 def opened(path: Path) -> BufferedReader:

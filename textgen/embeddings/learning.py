@@ -135,7 +135,8 @@ def starting_matrix(known: np.ndarray, vectors: np.ndarray, size: int, seed: int
     matrix = draw.standard_normal((size, vectors.shape[1]), dtype=np.float32) * np.float32(SCALE)
     if len(known):
         spread = float(np.sqrt(np.mean(np.square(vectors, dtype=np.float64))))
-        matrix[known] = vectors * (SCALE / spread) if spread else vectors
+        scaled = spread > np.finfo(np.float32).tiny  # below it the factor is no float32
+        matrix[known] = vectors * (SCALE / spread) if scaled else vectors
     return matrix
 
 

@@ -18,7 +18,7 @@ from textgen.runs.folder import (
     reading,
     stored_experiment,
 )
-from textgen.runs.rounds import read_rounds
+from textgen.runs.rounds import ROUNDS, read_rounds
 from textgen.runs.saved import load_memory, load_network, load_tokenizer
 from textgen.runs.schemas import Row, checked
 
@@ -110,7 +110,11 @@ class Run:
     def rounds(self) -> dict[str, Any] | None:
         """What the network wrote at every validation interval, and its bits for a short passage
         (see :mod:`textgen.runs.rounds`); None in older runs."""
-        return read_rounds(self.folder)
+        found, intervals = read_rounds(self.folder), len(self.history)
+        if found and any(row["interval"] > intervals for row in found["rounds"]):
+            error = ValueError(f"more rounds than the {intervals} of history.csv")
+            raise damaged(self.folder / ROUNDS, error)
+        return found
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

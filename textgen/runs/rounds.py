@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, write_file
 from textgen.runs.folder import reading
+from textgen.runs.schemas import Round, RoundsHead, checked
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data import Corpus, Document
@@ -123,5 +124,11 @@ def read_rounds(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     with reading(path):
-        first, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        return {**first, "rounds": rows}
+        first, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        checked(RoundsHead, first)
+        head, rounds = json.loads(first), [json.loads(line) for line in lines]
+        for line, row in zip(lines, rounds, strict=True):
+            checked(Round, line)
+            if len(row["model"] or head["ends"]) != len(head["ends"]):
+                raise ValueError(f"{len(row['model'])} stretches, not {len(head['ends'])}")
+        return {**head, "rounds": rounds}

@@ -117,6 +117,27 @@ class Texts(_Content):
     prompted: list[_Prompted]
 
 
+class _Settings(_Content):
+    temperature: AtLeastZero
+
+
+class RoundsHead(_Content):
+    """The first line of ``rounds.jsonl``."""
+
+    document: str
+    passage: str
+    ends: list[Whole]
+    spelling: list[float] | None
+    sample: _Settings
+
+
+class Round(_Text):
+    """Each other line of it."""
+
+    interval: Count
+    model: list[float] | None
+
+
 class _Learning(_Content):
     rates: list[AtLeastZero]
     scales: list[AtLeastZero]

@@ -10,7 +10,7 @@ from textgen.core import Count, Sha256, TextgenError
 from textgen.data import conversion
 from textgen.data.corpora.base import CorpusConfig
 from textgen.data.cutting import cut_text, numbered
-from textgen.data.decoding import opened, read_text
+from textgen.data.decoding import check_readable_name, opened, read_text
 from textgen.data.documents import Document
 
 
@@ -68,6 +68,7 @@ class File(CorpusConfig):
         return not self.separator
 
     def documents(self) -> list[Document]:
+        check_readable_name(self.path, self.path)
         if self.sha256:
             self._check()
         with opened(self.path) as file:

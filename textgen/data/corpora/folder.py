@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core import TextgenError, kind_of
 from textgen.data import conversion
 from textgen.data.corpora.base import CorpusConfig
-from textgen.data.decoding import read_text
+from textgen.data.decoding import check_readable_name, read_text
 from textgen.data.documents import Document
 
 
@@ -66,15 +65,7 @@ class Folder(CorpusConfig):
                 hint="correct or remove it, or leave it out by [corpus] pattern",
             )
         for file in files:
-            try:
-                str(file).encode("utf-8")
-            except UnicodeEncodeError:
-                raise TextgenError(
-                    f"corpus.path: {self.path}",
-                    found=f"a file whose name is not UTF-8: {os.fsencode(file.name)!r}",
-                    expected="names that are text",
-                    hint="rename it",
-                ) from None
+            check_readable_name(file, self.path)
         if not files:
             raise TextgenError(
                 f"corpus.path: {self.path}",

@@ -1,0 +1,123 @@
+"""Fuzz a target for as long as is wanted, guided by coverage (the extra ``fuzz``).
+
+    python tests/fuzz/run.py tokenizer --runs 1000000
+
+Whatever does not keep to a target's contract is counted by what was raised and where; the first
+bytes of each kind are kept in tests/fuzz/cases/TARGET/, which the suite runs from then on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
+
+with atheris.instrument_imports(include=["textgen"]):
+    from fuzz.targets import CASES, ODD, TARGETS, changed, words_of
+
+
+def kind_of(error: BaseException) -> str:
+    """What was raised and where: the last place in textgen, or else in the target."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if "textgen" in Path(frame.filename).parts] or frames
+    place = f"{Path(inside[-1].filename).name}:{inside[-1].lineno}"
+    return f"{type(error).__name__} in {place}, {inside[-1].name}"
+
+
+class Fuzzed:
+    """Counts, and keeps what has failed."""
+
+    def __init__(self, name: str, runs: int, seconds: float) -> None:
+        self.name, self.runs, self.seconds = name, runs, seconds
+        self.count, self.begun, self.failures = 0, time.monotonic(), Counter[str]()
+
+    def __call__(self, data: bytes) -> None:
+        try:
+            TARGETS[self.name].check(data)
+        except Exception as error:
+            self._keep(data, error)
+        self.count += 1
+        passed = time.monotonic() - self.begun
+        if self.count >= self.runs or passed > self.seconds:
+            self._tell(passed)
+            os._exit(1 if self.failures else 0)
+
+    def _keep(self, data: bytes, error: Exception) -> None:
+        kind = kind_of(error)
+        self.failures[kind] += 1
+        if self.failures[kind] == 1:
+            path = CASES / self.name / hashlib.sha256(data).hexdigest()[:12]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            told = f"{kind}: {error}"[:500]
+            print(f"\nFAILED: {told}\n  kept in {path.relative_to(HERE)}", flush=True)
+
+    def _tell(self, passed: float) -> None:
+        rate = self.count / max(passed, 1e-9)
+        found = f"{self.count:,} inputs in {passed:.0f} s, {rate:,.0f} a second"
+        print(f"\n{self.name}: {found}, {self.failures.total():,} failed", flush=True)
+        for told, times in self.failures.most_common(20):
+            print(f"  {times:,} × {told}", flush=True)
+
+
+def mutator(seeds: list[bytes]) -> Callable[[bytes, int, int], bytes]:
+    """libFuzzer's own changes and, half of the time, other words: what it does to text seldom
+    leaves anything that is read to its end."""
+    pieces = [*ODD, *words_of(seeds)]
+
+    def mutate(data: bytes, longest: int, seed: int) -> bytes:
+        draw = random.Random(seed)
+        if draw.random() < 0.5:
+            return atheris.Mutate(data, longest)
+        changes = [
+            (draw.randrange(1 << 16), draw.random() < 0.8, draw.randrange(10), draw.choice(pieces))
+            for _ in range(draw.randint(1, 3))
+        ]
+        return changed(data, changes)[:longest]
+
+    return mutate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--corpus", type=Path, help="a folder for inputs that reached new code")
+    options = parser.parse_args()
+    seeds = TARGETS[options.target].seeds()
+    with atheris.instrument_imports(include=["textgen"]):
+        for seed in seeds:  # what is imported where it is needed
+            TARGETS[options.target].check(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        begin = Path(scratch) / "seeds"
+        begin.mkdir()
+        for number, seed in enumerate(seeds):
+            (begin / f"{number:03d}").write_bytes(seed)
+        where = CASES / options.target
+        where.mkdir(parents=True, exist_ok=True)
+        found = [str(options.corpus)] if options.corpus else []
+        arguments = [
+            sys.argv[0], *found, str(begin), f"-artifact_prefix={where}/", "-max_len=4096",
+            "-len_control=0", "-timeout=60", "-rss_limit_mb=4096", "-verbosity=0", "-seed=1",
+        ]  # fmt: skip
+        fuzzed = Fuzzed(options.target, options.runs, options.seconds)
+        atheris.Setup(arguments, fuzzed, custom_mutator=mutator(seeds))
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Any bytes, for some seconds: the targets of tests/fuzz, which is also run for hours."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from fuzz.targets import CASES, ODD, TARGETS, changed, run_files, whole_run, words_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from textgen.core import TextgenError
+
+KEPT = [
+    pytest.param(path.parent.name, path, id=f"{path.parent.name}-{path.name}")
+    for path in sorted(CASES.glob("*/*"))
+]
+
+
+def near(seeds: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Bytes of which some were changed."""
+    piece = st.one_of(st.sampled_from([*ODD, *words_of(seeds)]), st.binary(max_size=6))
+    change = st.tuples(st.integers(0, 1 << 16), st.booleans(), st.integers(0, 9), piece)
+    return st.builds(changed, st.sampled_from(seeds), st.lists(change, max_size=4))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_any_bytes_are_taken_or_refused_with_one_message(name):
+    target = TARGETS[name]
+    seeds = target.seeds()
+    for seed in seeds:
+        target.check(seed)
+    every = st.one_of(near(seeds), near(seeds), near(seeds), st.binary(max_size=200))
+
+    @settings(
+        max_examples=target.examples, derandomize=True, database=None, deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(every)
+    def check(data):
+        target.check(data)
+
+    check()
+
+
+@pytest.mark.parametrize(("name", "path"), KEPT)
+def test_what_failed_once_does_not_again(name, path):
+    TARGETS[name].check(path.read_bytes())
+
+
+def test_seeds_get_where_they_should(monkeypatch):
+    """They are accepted as they are: a fuzzer that starts from what is refused finds little."""
+    told, init = [], TextgenError.__init__
+    monkeypatch.setattr(TextgenError, "__init__", lambda *a, **k: told.append(k) or init(*a, **k))
+    for name in set(TARGETS) - {"page", "certificate"}:
+        for seed in TARGETS[name].seeds():
+            TARGETS[name].check(seed)
+    TARGETS["certificate"].check(TARGETS["certificate"].seeds()[0])
+    assert told == []
+
+
+def test_rounds_may_hold_what_unicode_calls_line_ends():
+    """A network may write U+2028 or U+0085; only LF ends a line of the file."""
+    files = run_files()
+    number = list(files).index("rounds.jsonl")
+    content = files["rounds.jsonl"].decode().replace("a gull", "a\u2028\u0085ll").encode()
+    place = whole_run().folder / "rounds.jsonl"
+    place.write_bytes(content)
+    assert copy.copy(whole_run()).rounds["rounds"][0]["text"] == "a\u2028\u0085ll"
+    TARGETS["run"].check(bytes([number]) + content)  # which puts the file back
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"interval": 2', '"interval": 3'), ("[2.5, 7.25]", "[2.5]"), ('"temperature"', '"t"')],
+)
+def test_rounds_that_do_not_fit_their_run_are_named(old, new):
+    place = whole_run().folder / "rounds.jsonl"
+    try:
+        place.write_text(run_files()["rounds.jsonl"].decode().replace(old, new))
+        with pytest.raises(TextgenError, match=r"rounds\.jsonl"):
+            copy.copy(whole_run()).rounds  # noqa: B018
+    finally:
+        place.write_bytes(run_files()["rounds.jsonl"])
