@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -105,6 +106,9 @@ def test_worked_by_hand():
     expected = -np.log2([at_start[A], after_a[B], after_b[BOUNDARY]])
     np.testing.assert_allclose(bits, expected, rtol=1e-6)
     assert bits.dtype == np.float32
+    for each, name in ((model, "order"), (model.levels[0], "seen")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(each, name, 3)
 
 
 def test_grams_at_the_start_of_a_document_keep_their_plain_counts():
@@ -194,7 +198,7 @@ def test_without_training_text_every_token_costs_the_same(order):
     np.testing.assert_allclose(bits, 5)
 
 
-@pytest.mark.parametrize("wrong", [0, 9])
+@pytest.mark.parametrize("wrong", [-1, 0, 9])
 def test_tokens_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="from 1 to 8"):
         KneserNey(2).fit([np.array([1, wrong])], 9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,74 @@ def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
         step = 1e-5 * (np.arange(len(slope)) == i)
         high, low = (memory._nats(setting + s, chances, counted, which)[0] for s in (step, -step))
         assert found == pytest.approx((high - low) / 2e-5, rel=1e-4, abs=1e-6)
+
+
+def test_what_is_fitted_is_the_likeliest_under_its_prior():
+    """Every slope of −ln P plus a quarter of the squared distance from 0.8 and 8 is none."""
+    draw = np.random.default_rng(5)
+    tokens, bits = draw.integers(1, 5, 400), draw.random(401) * 4
+    made = tuned((0, 2), [(tokens, bits)])
+    counted, chances = counts(tokens, (0, 2)), np.exp2(-bits)
+    odds = np.log(np.array(made.discounts) / (1 - np.array(made.discounts)))
+    setting = np.concatenate([odds.ravel(), np.log(made.strengths).ravel()])
+
+    def cost(setting):
+        odds, logs = setting.reshape(2, 2, CONTEXTS)
+        changed = Memory.load(
+            {"orders": [0, 2], "discounts": 1 / (1 + np.exp(-odds)), "strengths": np.exp(logs)}
+        )
+        far = ((odds - np.log(4)) ** 2).sum() + ((logs - np.log(8)) ** 2).sum()
+        return -np.log(changed.mixed(chances, counted)).sum() + 0.25 * far
+
+    away = np.abs(setting - np.repeat([np.log(4), np.log(8)], 2 * CONTEXTS))
+    assert away.max() > 0.3  # the text says something
+    for i in range(len(setting)):
+        step = 1e-4 * (np.arange(len(setting)) == i)
+        slope = (cost(setting + step) - cost(setting - step)) / 2e-4
+        assert slope == pytest.approx(0, abs=5e-3)
+
+
+def test_fitted_numbers_stay_within_their_limits():
+    """One token for ever, and never one again."""
+    same, fresh = np.ones(20_000, dtype=np.int64), np.arange(1, 20_001)
+    for tokens in (same, fresh):
+        made = tuned((0,), [(tokens, np.full(20_001, 30.0))])
+        assert 1 / (1 + np.exp(4.0)) - 1e-12 <= np.min(made.discounts)
+        assert np.max(made.discounts) <= 1 / (1 + np.exp(-6.0)) + 1e-12
+        assert np.exp(-4.0) - 1e-12 <= np.min(made.strengths)
+        assert np.max(made.strengths) <= np.exp(16.0) * (1 + 1e-12)
+    assert memory.LIMITS == ((-4.0, 6.0), (-4.0, 16.0))
+    assert (memory.START, memory.PRIOR, memory.TUNED) == ((0.8, 8.0), 0.25, 500_000)
+
+
+def test_bits_by_hand():
+    """Of tokens 1 1 2 1 and the end, orders 0 and 1, by the formula in the module."""
+    made = Memory.load({"orders": [0, 1], "discounts": [0.5, 0.25], "strengths": [2.0, 1.0]})
+    chances = [0.5, 0.25, 0.125, 0.5, 0.25]
+    # level 0 counts what was new behind its context: ^1, 11, 12, 21; level 1 counts all
+    lower = [  # n(x), n, t before each token
+        (0, 0, 0), (1, 1, 1), (0, 2, 1), (2, 3, 2), (0, 4, 2),
+    ]  # fmt: skip
+    upper = [(0, 0, 0), (0, 0, 0), (0, 1, 1), (0, 0, 0), (0, 2, 2)]
+    expected = []
+    for chance, below, above in zip(chances, lower, upper, strict=True):
+        for (same, number, kinds), d, strength in ((below, 0.5, 2.0), (above, 0.25, 1.0)):
+            chance = (max(same - d, 0) + (strength + d * kinds) * chance) / (number + strength)
+        expected.append(-np.log2(chance))
+    found = made.bits(np.array([1, 1, 2, 1]), -np.log2(chances))
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_a_saved_memory_is_read_again():
+    learning = {"rates": [0.5, 1], "scales": [2, 0.25]}
+    made = Memory.load(CACHES[3].state() | {"learning": learning})
+    assert (made.learning.rates, made.learning.scales) == ((0.5, 1.0), (2.0, 0.25))
+    assert Memory.load(made.state()) == made
+    assert Memory.load(CACHES[0].state()) == CACHES[0]
+    assert CACHES[0].learning is None
+    with pytest.raises(FrozenInstanceError):
+        made.orders = ()
 
 
 def test_kinds_of_context():

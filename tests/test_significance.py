@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
 
+from textgen.evaluation import significance
 from textgen.evaluation.significance import (
     Difference,
     bootstrap_interval,
@@ -292,3 +294,147 @@ def test_what_does_not_fit_is_refused():
     for broken in (first[:, 1:], first[0], first[:0], np.where(first > first.mean(), np.nan, 1)):
         with pytest.raises(ValueError, match="bits"):
             compare_arms(broken, second, units)
+
+
+UNITS = np.array([100.0, 250, 400, 90, 700, 310, 55, 120])
+PLAIN = np.array([190.0, 480, 770, 160, 1400, 640, 100, 230])
+
+
+def three_seeds():
+    """Bits of two arms on eight documents, of three seeds and of two."""
+    first = np.stack([PLAIN, 1.02 * PLAIN + 5 * (UNITS == 90), 0.99 * PLAIN])
+    second = 1.03 * PLAIN + np.array([3.0, -4, 12, 0, -9, 6, 2, -2])
+    return first, np.stack([second, 1.03 * second])
+
+
+def test_what_other_seeds_would_change_by_the_formula():
+    """Sum by sum, as the module describes it."""
+    arms = three_seeds()
+    total, whole = arms[0].mean(axis=0) - arms[1].mean(axis=0), UNITS.sum()
+    variances, noise = [], 0.0
+    for bits in arms:
+        number, variance = len(bits), 0.0
+        for row in bits:
+            away = [(row[d] - bits[:, d].mean()) / whole for d in range(len(UNITS))]
+            variance += sum(away) ** 2 / (number * (number - 1))
+            for d, each in enumerate(away):
+                noise += (each - sum(away) * UNITS[d] / whole) ** 2 / (number * (number - 1))
+        variances.append(variance)
+    between = sum(variances) - noise
+    welch = sum(variances) ** 2 / (variances[0] ** 2 / 2 + variances[1] ** 2 / 1)
+    of_documents = sum(((total - UNITS * total.sum() / whole) / whole) ** 2)
+    alike = whole**2 / sum(UNITS**2)
+    both = (4 * between + of_documents) ** 2
+    both /= (4 * between) ** 2 / welch + of_documents**2 / (alike - 1)
+    assert between > 0
+    found = significance._other_seeds(arms, total, UNITS)
+    assert found == pytest.approx((between**0.5, max(welch, both)), rel=1e-12)
+    assert both > welch
+    alone = [arms[1], 1000 * arms[1][::-1]]  # of which one varies so much that the other is nothing
+    freedom = significance._other_seeds(alone, total, UNITS)[1]
+    assert 1.0 < freedom < 1.01
+    same = [np.stack([PLAIN, PLAIN])] * 2
+    assert significance._other_seeds(same, 0 * PLAIN, UNITS) == (0.0, 1.0)
+
+
+def test_one_document_leaves_no_freedom_of_documents():
+    first, second = (arm[:, :1] for arm in three_seeds())
+    _, freedom = significance._other_seeds([first, second], first[0] - second[0], UNITS[:1])
+    variances = [arm.var(ddof=1) / len(arm) for arm in (first, second)]
+    assert freedom == pytest.approx(
+        sum(variances) ** 2 / (variances[0] ** 2 / 2 + variances[1] ** 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("draws", "nowhere", "expected"),
+    [
+        (range(1, 101), 0, (3, 98, 0)),
+        (range(1, 101), 1, (2, 99, 2 / 101)),
+        (range(1, 101), 2, (1, 100, 4 / 102)),
+        (range(1, 101), 3, (-np.inf, np.inf, 6 / 103)),
+        (range(-3, 97), 0, (-1, 94, 0.08)),
+        (range(-96, 4), 0, (-94, 1, 0.08)),
+        (range(-50, 50), 0, (-48, 47, 1)),
+        (range(-1, 2), 5, (-np.inf, np.inf, 1)),
+    ],
+)
+def test_bounds_by_hand(draws, nowhere, expected):
+    shuffled = np.random.default_rng(1).permutation(np.array(draws, dtype=np.float64))
+    assert significance._bounds(shuffled, nowhere) == pytest.approx(expected)
+
+
+def test_sums_of_subsets_by_hand(monkeypatch):
+    values = np.array([[1.0, 10], [2, 20], [4, 40]])
+    every = significance._subset_sums(values, 8, np.random.default_rng(0))
+    assert every.tolist() == [[i, 10 * i] for i in range(8)]
+    few = significance._subset_sums(values, 7, np.random.default_rng(0))
+    chosen = np.random.default_rng(0).integers(0, 2, (6, 3), dtype=np.int8)
+    assert few.tolist() == [[0, 0], *(chosen @ values).tolist()]
+    monkeypatch.setattr(significance, "BLOCK", 6)  # two subsets at a time
+    parts, draw = [np.zeros((1, 2))], np.random.default_rng(0)
+    parts += [draw.integers(0, 2, (2, 3), dtype=np.int8) @ values for _ in range(3)]
+    again = significance._subset_sums(values, 7, np.random.default_rng(0))
+    assert again.tolist() == np.concatenate(parts).tolist()
+    monkeypatch.setattr(significance, "BLOCK", 2)  # one at a time, at least
+    assert significance._subset_sums(values, 7, np.random.default_rng(0)).shape == (7, 2)
+
+
+def test_limits_of_a_verdict():
+    def said(low, high, p=0.01, **given):
+        return verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), p, **given)
+
+    assert said(-0.01, 0.01) == said(-0.01, -0.01) == "equal"
+    assert said(-0.02, 0.01) == said(-0.01, 0.02) == "can't tell"
+    assert said(-0.05, 0.0) == said(0.0, 0.05) == "can't tell"
+    assert said(-0.05, -0.02, 0.05) == said(0.02, 0.05, 0.05) == "can't tell"
+    assert said(-0.05, -0.02, 0.0499) == "better"
+    assert said(0.02, 0.05, 0.0499) == "worse"
+    assert said(0.011, 0.012, margin=0.02) == "equal"
+    assert (significance.MARGIN, significance.LEVEL, significance.RESAMPLES) == (0.01, 0.05, 16384)
+
+
+@pytest.mark.parametrize("seeds", [(2, 2), (1, 2), (2, 1)])
+def test_scope(seeds):
+    expected = "arms" if min(seeds) == 2 else "these runs"
+    found = Difference(0.1, 0.0, 0.2, 0.1, 9, seeds)
+    assert found.scope == expected
+    with pytest.raises(FrozenInstanceError):
+        found.p = 0.0
+
+
+def test_units_and_bits_that_make_no_sense_are_refused():
+    first, second = three_seeds()
+    for units in (0 * UNITS, -UNITS, UNITS * np.nan, UNITS[:7], np.where(UNITS > 600, 0, UNITS)):
+        with pytest.raises(ValueError, match="units"):
+            compare_arms(first, second, units)
+    with pytest.raises(ValueError, match="bits"):
+        compare_arms(first, second[None], UNITS)
+    with pytest.raises(ValueError, match="bits"):
+        bootstrap_interval(first[:, :0], UNITS[:0])
+
+
+@pytest.mark.parametrize("number", [6, 8])
+def test_documents_and_seeds_together_step_by_step(number):
+    """All subsets of the documents, each as often as needed, moved by what other seeds change."""
+    first, second = (arm[:, :number] for arm in three_seeds())
+    total, order = first.mean(axis=0) - second.mean(axis=0), np.argsort(UNITS[:number])
+    units, total, resamples = UNITS[:number][order], total[order], 1000
+    subsets = [[i >> d & 1 for d in range(number)] for i in range(2**number)]
+    figures = np.array([total @ s / (units @ s) for s in subsets[1:]])
+    repeats = -(-resamples // 2**number)
+    arms = [first[:, order], second[:, order]]
+    error, freedom = significance._other_seeds(arms, total, units)
+    moved = error * np.random.default_rng(0).standard_t(freedom, repeats * len(figures))
+    draws = np.tile(figures, repeats)
+    draws = np.sort(np.concatenate([draws + moved, draws - moved]))
+    nowhere = 2 * repeats
+    count = len(draws) + nowhere
+    rank = int(0.025 * count) - nowhere
+    beyond = min(np.sum(draws <= 0), np.sum(draws >= 0)) + nowhere
+    flips = np.mean([abs(total @ (1 - 2 * np.array(s))) >= abs(total.sum()) for s in subsets])
+    found = compare_arms(first, second, UNITS[:number], resamples=resamples)
+    assert found.difference == pytest.approx(total.sum() / units.sum())
+    assert found.low == pytest.approx(draws[rank] if rank >= 0 else -np.inf)
+    assert found.high == pytest.approx(draws[-1 - rank] if rank >= 0 else np.inf)
+    assert found.p == pytest.approx(max(2 * beyond / count, flips))

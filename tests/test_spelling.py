@@ -13,9 +13,22 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from textgen.tokenizers.tokens import CHARACTER_BITS
-from textgen.tokenizers.words.components import fit_characters, mixture_weights
+from textgen.tokenizers.words import spelling
+from textgen.tokenizers.words.components import (
+    OutOfVocabulary,
+    Pool,
+    as_arrays,
+    fit_characters,
+    mixture_weights,
+)
 from textgen.tokenizers.words.drawing import new_word, scored_word
-from textgen.tokenizers.words.recurrence import MEMORY, DocumentCounts
+from textgen.tokenizers.words.recurrence import (
+    MEMORY,
+    PRIOR,
+    DocumentCounts,
+    WordMemory,
+    tuned_word_memory,
+)
 from textgen.tokenizers.words.spelling import Speller
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
@@ -242,3 +255,183 @@ def test_new_words_are_new():
     model = speller(order=4)
     drawn = [new_word(model, "A", random.Random(seed)) for seed in range(200)]
     assert sum(word in model.known for word in drawn) < 10  # it gives up after some tries
+
+
+def test_settings_before_anything_is_tuned():
+    model = speller()
+    third = 1 / 3
+    assert model.weights == model.memory_weights == {"": (third, third, third)}
+    assert (tuple(model.memory), model.order, model.pooled) == ((0.8, 32.0), 5, True)
+    assert (spelling.OWN, spelling.PRIOR, PRIOR) == (200, 20.0, 0.25)
+
+
+def test_a_pool_by_hand():
+    """Codes a = 2, b = 3; of four words a, ab twice and b."""
+    pool = Pool({"\2": 1, "\2\3": 2, "\3": 1}, 4)
+    assert np.exp(pool.log_masses(["\2", "\2\3", "\3\3"])).tolist() == [0.25, 0.5, 0.0]
+    for prefix, mass, following in (
+        ("", 1.0, [0, 0, 0.75, 0.25]),
+        ("\2", 0.75, [0.25, 0, 0, 0.5]),
+        ("\2\3", 0.5, [0.5, 0, 0, 0]),
+        ("\3", 0.25, [0.25, 0, 0, 0]),
+        ("\3\3", 0.0, [0, 0, 0, 0]),
+        ("\2\3\2", 0.0, [0, 0, 0, 0]),
+    ):
+        expected = -math.inf if mass == 0 else math.log(mass)
+        assert pool.log_prefix_mass(prefix) == pytest.approx(expected)
+        for _ in range(2):  # the second time it may be known
+            assert pool.continuations(prefix, 0.0).tolist() == pytest.approx(following)
+    assert pool.continuations("\2", math.log(4)).tolist() == [0.0625, 0, 0, 0.125]
+    assert pool.continuations("\3\3", -5000.0).tolist() == [0, 0, 0, 0]
+
+
+def test_words_outside_a_vocabulary_by_hand():
+    """What known words would have is taken away, and the rest divided by what is left."""
+    model = fit_characters(["\2", "\2\3", "\3\3\2"], 3, 4)
+    known = ["\2", "\2\2\3", "\3\2"]
+    made, masses = OutOfVocabulary(model, known), np.exp(model.log_masses(as_arrays(known)))
+    left = 1 - masses.sum()
+    found = made.log_masses(["\3", "\2\3"])
+    assert found == pytest.approx(model.log_masses(as_arrays(["\3", "\2\3"])) - math.log(left))
+    for prefix, begins in (("", 1.0), ("\2", None), ("\2\2", None), ("\2\2\3", None)):
+        codes = [ord(c) for c in prefix]
+        steps = [model.distribution(codes[:i])[code] for i, code in enumerate(codes)]
+        whole = math.prod(steps) if begins is None else begins
+        assert made.log_prefix_mass(prefix) == pytest.approx(math.log(whole / left))
+        expected = whole * model.distribution(codes) / left
+        for word, mass in zip(known, masses, strict=True):
+            if word.startswith(prefix):
+                expected[ord(word[len(prefix)]) if len(word) > len(prefix) else 0] -= mass / left
+        for _ in range(2):
+            assert made.continuations(prefix, 0.0) == pytest.approx(np.maximum(expected, 0))
+        halved = made.continuations(prefix, math.log(2))
+        assert halved == pytest.approx(np.maximum(expected, 0) / 2)
+
+
+def test_mixture_weights_after_fifty_steps():
+    """Where it is slow to get anywhere, step by step."""
+    masses = np.array([[0.30, 0.29], [0.30, 0.31], [0.2, 0.21], [0.0, 0.0]])
+    weights = np.array([0.9, 0.1])
+    for _ in range(50):
+        shares = masses[:3] * weights
+        shares /= shares.sum(axis=1)[:, None]
+        weights = (shares.sum(axis=0) + 0.01 * np.array([0.9, 0.1])) / 3.01
+    assert mixture_weights(masses, (0.9, 0.1), 0.01) == pytest.approx(weights, abs=1e-12)
+
+
+@pytest.mark.parametrize("number", [199, 200, 201])
+def test_a_class_of_200_words_has_n_grams_of_its_own(number):
+    words = Counter(["".join(letters) for letters in itertools.product("ab", repeat=8)][:number])
+    model = Speller({"A": words, "B": {"b": 1}}, "ab", lambda: (), weights={"": (0, 1, 0)}, order=3)
+    own = fit_characters(sorted(model._encode(w) for w in words), 3, 4)
+    everything = fit_characters(sorted(model._encode(w) for w in [*words, "b"]), 3, 4)
+    used = own if number >= 200 else everything
+    bits = -used.log_masses(as_arrays(["\2\3\2"]))[0] / math.log(2)
+    assert model.bits("aba", "A") == pytest.approx(bits)
+
+
+@pytest.mark.parametrize("best", [4, 5, 6, 7])
+def test_the_order_is_the_likeliest(best, monkeypatch):
+    """Of the four that are tried; each class's weights are drawn to those of all."""
+    asked = {}
+
+    def fitted(words, order, size):
+        asked[order] = fit_characters(words, 1 if order == best else 3, size)
+        return asked[order]
+
+    monkeypatch.setattr(spelling, "fit_characters", fitted)
+    model = speller()
+    model.tune({"A": ["abab", "baba"], "B": ["abab"], "C": []})
+    assert model.order == best
+    assert {4, 5, 6, 7} <= asked.keys() <= {4, 5, 6, 7}
+
+
+def test_weights_of_a_class_are_those_of_all_but_for_what_its_words_say():
+    model, words = speller(order=3), {"A": ["ab", "bab"], "B": ["bbb", "aba", "abbb"]}
+    model.tune(words)
+    rows = {}
+    for name, each in words.items():
+        codes = [model._encode(word) for word in each]
+        parts = model._of(name)
+        rows[name] = np.stack(
+            [np.exp(p.log_masses(codes)) if p else np.zeros(len(each)) for p in parts], axis=1
+        )
+    common = mixture_weights(np.concatenate([rows["A"], rows["B"]]), (1 / 3,) * 3, 0.5)
+    assert model.weights[""] == pytest.approx(common)
+    for name, masses in rows.items():
+        assert model.weights[name] == pytest.approx(mixture_weights(masses, common, 20.0))
+    assert model.memory_weights == model.weights
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_memory_of_words_is_the_likeliest_of_all_that_are_tried(seed):
+    """By the probabilities that it charges, document by document, and how far it is from the usual
+    one."""
+    draw = random.Random(seed)
+    documents = [
+        [(draw.choice("abcde"[: 2 + seed]), draw.choice("AB"), draw.random()) for _ in range(30)]
+        for _ in range(3)
+    ]
+
+    def nats(memory):
+        total = 0.0
+        for document in documents:
+            earlier = DocumentCounts()
+            for word, name, new in document:
+                mass = memory.share_of(word, name, earlier)
+                total -= math.log(mass + memory.share_of_new(name, earlier) * new)
+                earlier.add(word, name)
+        odds = math.log(memory.discount / (1 - memory.discount)) - math.log(4)
+        return total + 0.25 * (odds**2 + math.log(memory.strength / 32) ** 2)
+
+    every = itertools.product([i / 20 for i in range(1, 20)], [2.0**i for i in range(-2, 11)])
+    assert tuned_word_memory(documents) == min(itertools.starmap(WordMemory, every), key=nats)
+
+
+def test_extreme_documents_take_the_first_and_last_strength_that_is_tried():
+    again = [[("a", "A", 1e-9)] * 400] * 50
+    never = [[(str(i), "A", 1e-9) for i in range(400)]] * 50
+    assert tuned_word_memory(again) == (0.05, 0.25)
+    assert tuned_word_memory(never) == (0.95, 1024.0)
+
+
+def test_what_words_of_a_document_have_by_hand():
+    earlier, memory = DocumentCounts(), WordMemory(0.5, 2.0)
+    assert memory.share_of_new("A", earlier) == 1.0
+    for word in ("a", "a", "b"):
+        earlier.add(word, "A")
+    assert memory.share_of("a", "A", earlier) == 1.5 / 5
+    assert memory.share_of("b", "A", earlier) == 0.5 / 5
+    assert memory.share_of("c", "A", earlier) == memory.share_of("a", "B", earlier) == 0.0
+    assert memory.share_of_new("A", earlier) == 3 / 5
+    assert earlier.counts == {"A": {"a": 2, "b": 1}}
+    assert earlier.totals == {"A": 3}
+
+
+@pytest.mark.parametrize("before", [None, [], ["bab", "abab"]])
+def test_weights_behind_a_memory_are_used_with_it_alone(before):
+    """Character by character and at once, for two sets of weights that have little in common."""
+    weights, others = {"": (0.9, 0.0, 0.1)}, {"": (0.05, 0.0, 0.95)}
+    model = speller(order=3, weights=weights, memory_weights=others, memory=(0.5, 2.0))
+    earlier = None if before is None else after(model, before)
+    pool = {"ab": 2 / 4, "abb": 1 / 4, "ba": 1 / 4}
+    for word in ("ab", "babb", "abab"):
+        shared = 2 ** -speller(order=3, weights={"": (0, 0, 1)}).bits(word, "A")
+        used = (weights if before is None else others)[""]
+        mass = used[0] * pool.get(word, 0) + used[2] * shared
+        if before:
+            mass = (2 + 0.5 * 2) / 4 * mass + before.count(word) * 0.5 / 4
+        bits = 0.0
+        for i in range(len(word) + 1):
+            options, chances = model.following(word[:i], "A", earlier=earlier)
+            bits -= math.log2(chances[options.index(word[i : i + 1]) if i < len(word) else 0])
+        assert bits == pytest.approx(-math.log2(mass))
+        assert model.bits(word, "A", earlier) == pytest.approx(-math.log2(mass))
+
+
+def test_where_no_word_begins_so_it_ends():
+    model = speller(order=3, weights={"": (1, 0, 0)})
+    options, chances = model.following("bb", "A")
+    assert options == ["", "\ufffd", "a", "b"]
+    assert chances.tolist() == [1, 0, 0, 0]
+    assert model.following("a", "A")[1].tolist() == [0, 0, 0, 1]

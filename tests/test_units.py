@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 from conftest import made_up
@@ -35,7 +36,10 @@ def test_everything_is_counted():
     assert count(documents, 7) == Counts(
         characters=23 + 11 + 1, utf8_bytes=36, words=5 + 3, lines=2 + 2 + 1, tokens=7, end_marks=3
     )
-    assert count([Document("d", "")]) == Counts(0, 0, 0, 0, None, 1)
+    nothing = count([Document("d", "")])
+    assert nothing == Counts(0, 0, 0, 0, None, 1)
+    with pytest.raises(FrozenInstanceError):
+        nothing.words = 1
 
 
 def test_every_unit_is_the_same_bits_over_what_it_says():
@@ -55,6 +59,9 @@ def test_what_cannot_be_divided_or_held_is_none():
     assert found["perplexity_per_token"] == {"as_published": None, "end_marks_counted": None}
     assert found["perplexity_per_word"]["as_published"] is None
     assert found["bits_per_character"]["as_published"] == 9e4
+    assert units(1024.0, Counts(1, 1, 0, 1, 1, 1))["perplexity_per_word"]["as_published"] is None
+    assert units(6.0, Counts(9, 9, 0, 2, 0, 1))["perplexity_per_word"]["as_published"] == 8.0
+    assert units(6.0, Counts(9, 9, 0, 2, 0, 1))["perplexity_per_token"]["as_published"] is None
 
 
 def test_published_figures_of_ptb_agree_with_each_other():
