@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 
 import pytest
-from fuzz.targets import CASES, ODD, TARGETS, changed, run_files, whole_run, words_of
+from fuzz.common import ODD, changed, words_of
+from fuzz.run_folder import run_files, whole_run
+from fuzz.targets import CASES, TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

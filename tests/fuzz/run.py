@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 with atheris.instrument_imports(include=["textgen"]):
-    from fuzz.targets import CASES, ODD, TARGETS, changed, words_of
+    from fuzz.common import ODD, changed, words_of
+    from fuzz.targets import CASES, TARGETS
 
 
 def kind_of(error: BaseException) -> str:

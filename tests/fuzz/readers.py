@@ -1,0 +1,195 @@
+"""Readers of texts, splits, word vectors, n-gram files and certificates."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+from collections import Counter
+
+import numpy as np
+from fuzz.common import folder, refused, text_in
+
+from textgen.core import Split, build
+
+ENCODINGS = (
+    "auto", "utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "shift_jis", "utf-7", "gb18030",
+    "punycode", "hz", "hex",
+)  # fmt: skip
+
+
+def text(data: bytes) -> None:
+    """A text file in some encoding (first byte), in pieces (second byte) divided in three parts:
+    nothing changes but line ends, nothing is lost."""
+    from textgen.data import read_text
+    from textgen.data.corpora.file import File
+    from textgen.data.splits import divide
+
+    data = data.ljust(2, b"\0")
+    encoding = ENCODINGS[data[0] % len(ENCODINGS)]
+    path = folder() / "text.txt"
+    path.write_bytes(data[2:])
+    with refused(), contextlib.redirect_stderr(io.StringIO()):
+        read = read_text(path, encoding)
+        assert "\r" not in read
+        if encoding in ("utf-8", "cp1252"):
+            plain = data[2:].decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+            assert read in (plain, plain[1:])  # without a byte-order mark
+        documents = File(path, pieces=data[1] % 20 + 1, encoding=encoding).documents()
+        assert "".join(document.text for document in documents) == read
+        method = ("contiguous", "hash")[data[1] // 20 % 2]
+        parts = divide(documents, Split(method=method, exact=None), one_text=True)
+        if method == "contiguous":
+            order = (*parts.train, *parts.validation, *parts.test)
+            assert "".join(document.text for document in order) == read
+
+
+def text_seeds() -> list[bytes]:
+    from textgen.data.decoding import MARKS
+
+    long = "Häuser über Köln.\r\n\r\nPlain lines,\rand “others”.\n" * 8
+    seeds = [b"\1\7" + long.encode(), b"\0\35" + long.encode("cp1252", "replace")]
+    seeds += [bytes([i, 9]) + long.encode(e, "replace") for i, e in enumerate(ENCODINGS[1:-1], 1)]
+    return seeds + [b"\0\7" + long.encode(name) for name in MARKS.values()]
+
+
+def split(data: bytes) -> None:
+    """Names of documents, a line each, and behind NUL bytes what ``[split]`` says of them, as JSON:
+    every document goes into one part."""
+    from textgen.data import Document
+    from textgen.data.splits import divide, given_parts
+
+    head, *settings = data.split(b"\0")
+    names = list(dict.fromkeys(head.decode("utf-8", "backslashreplace").split("\n")))
+    documents = [Document(name, f"{name} ab " * (1 + 3 * i % 7)) for i, name in enumerate(names)]
+    with refused():
+        table = {}
+        for each in settings[:4]:
+            key, _, value = text_in(each).partition("=")
+            with contextlib.suppress(ValueError, RecursionError):
+                table[key] = json.loads(value)
+        given = given_parts(names, made := build(Split, table, "split"))
+        parts = divide(documents, made, *given)
+        found = Counter(d.name for p in (parts.train, parts.validation, parts.test) for d in p)
+        assert found == Counter(names) or len(names) == 1
+
+
+SPLITS = [
+    b"train.txt\nvalid.txt\ntest.txt",
+    b'a\nb\nc\nd\ne\nf\0test=["a"]\0validation=["b*", "c"]',
+    b'a\nb\nc\nd\ne\nf\0fold=2\0folds=3\0groups=[["a", "b"]]\0seed=4',
+    b'a#1\na#2\nb\nc\nd\ne\0method="contiguous"\0test=0.2\0first="validation"',
+    b'x/train/a\nx/test/b\nx/dev/c\0train=["x/*"]',
+]
+FORMATS = ("auto", "word2vec", "word2vec_binary", "glove", "fasttext")
+VECTORS = b"3 4\nthe 0.1 0.2 0.3 -0.4\nkeeper 1 2 3 4\nA 1e-3 0 0 7\n"
+
+
+def vectors(data: bytes) -> None:
+    """A file of word vectors; the first byte chooses format and compression."""
+    from textgen.embeddings.file import File
+
+    number = data[0] if data else 0
+    path = folder() / f"vectors{('', '.gz', '.bz2')[number // 5 % 3]}"
+    path.write_bytes(data[1:])
+    names = ["", "", " the", " keeper", "a", " b"]
+    with refused():
+        made = File(path, FORMATS[number % 5])
+        found = made.vectors(names, [np.array([2, 3, 4])], 4, 1)
+        assert found.matrix.shape == (len(names), 4)
+        assert np.isfinite(found.matrix).all()
+
+
+def vector_seeds() -> list[bytes]:
+    import struct
+
+    glove = VECTORS.partition(b"\n")[2]
+    numbers = struct.pack("=4f", 1, 2, 3, 4)
+    binary = b"2 4\nthe " + numbers + b"\na " + numbers
+    old = struct.pack("=12i d", 4, 5, 5, 1, 5, 1, 1, 2, 10, 3, 6, 100, 1e-4)
+    fast = struct.pack("=2i", 793712314, 12) + old + struct.pack("=3i2q", 1, 1, 0, 3, -1)
+    fast += b"the\0" + struct.pack("=qb", 3, 0) + b"\0" + struct.pack("=2q", 11, 4) + bytes(176)
+    fast += b"\0" + struct.pack("=2q", 1, 4) + bytes(16)
+    plain = [b"\0" + VECTORS, b"\1" + VECTORS, b"\3" + glove, b"\0" + binary, b"\4" + fast]
+    return [*plain, b"\5" + gzip.compress(VECTORS), b"\5" + gzip.compress(binary)]
+
+
+ARPA = b"""\\data\\
+ngram 1=5
+ngram 2=3
+
+\\1-grams:
+-1.0\t<unk>
+-99\t<s>\t-0.3
+-0.5\t</s>
+-0.7\tab\t-0.2
+-0.9\ta\t-0.1
+
+\\2-grams:
+-0.2\t<s> ab
+-0.4\tab a
+-0.3\ta </s>
+
+\\end\\
+"""
+
+
+def arpa(data: bytes) -> None:
+    """An n-gram file, compressed if the first byte is odd, read and asked for its distributions."""
+    from textgen.auditing.of_arpa import ArpaModel, read_arpa
+
+    path = folder() / f"model.arpa{'.gz' if data[:1] and data[0] % 2 else ''}"
+    path.write_bytes(data[1:])
+    with refused():
+        model = ArpaModel(read_arpa(path))
+        tokens = list[int]()
+        with contextlib.suppress(ValueError):  # a word that the file does not have
+            tokens = model.encode("ab a\nb ab\n a")
+            assert model.unknown in tokens or model.decode(tokens) == "ab a\nb ab\n a"
+        model.start()
+        for token in tokens[:6]:
+            found = model.next_log_probabilities()
+            assert not np.isnan(found).any()
+            model.append(token)
+
+
+def arpa_seeds() -> list[bytes]:
+    letters = ARPA.replace(b"ab", b"b").replace(b"<unk>", b"<space>")
+    return [b"\0" + ARPA, b"\0" + letters, b"\1" + gzip.compress(ARPA)]
+
+
+def certificate(data: bytes) -> None:
+    """A certificate of an audit; with an odd first byte it is signed, whatever it says."""
+    from textgen.auditing.carried import audit_lines
+    from textgen.auditing.certificate import _digest, read_certificate
+
+    content, place = data[1:], folder() / "audited"
+    if data[:1] and data[0] % 2:
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(found := json.loads(content), dict):
+                content = json.dumps({**found, "sha256": _digest(found)}).encode()
+    place.mkdir(exist_ok=True)
+    (place / "audit.json").write_bytes(content)
+    with refused():
+        found = read_certificate(place / "audit.json")
+        assert found.genuine
+        assert str(found).count("\n") > 3
+        assert found.passed == (not found.failed)
+    assert len(audit_lines(place)) == 1
+
+
+def certificate_seeds() -> list[bytes]:
+    checks = [
+        {"name": "sums to one", "passed": True, "measured": "at most 1e-7", "meaning": "a claim"},
+        {"name": "denominator", "passed": False, "measured": "", "meaning": "of bytes"},
+        {"name": "arithmetic coder", "passed": None, "measured": "none", "meaning": "none"},
+    ]
+    data = {
+        "schema": 1, "textgen": "1", "checks": checks,
+        "model": {"name": "m", "kind": "a class", "fingerprint": "ab" * 32},
+        "text": {"sha256": "cd" * 32, "characters": 3, "utf8_bytes": 4},
+        "claim": {"value": 1.5, "unit": "bits_per_byte", "count": 4, "bits": 6.0},
+        "measured": {"bits": None, "tokens": 3},
+    }  # fmt: skip
+    return [b"\1" + json.dumps(data).encode(), b"\0" + json.dumps(data).encode()]

@@ -1,0 +1,132 @@
+"""The files of a finished run, as far as they are read without its network."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+from conftest import made_up_memory
+from fuzz.common import EXPERIMENT, LEARNT, folder, refused
+
+from textgen.core import resolve_experiment
+
+
+@cache
+def run_files() -> dict[str, bytes]:
+    """A finished run without a network, as it is on the disk."""
+    from textgen.runs.folder import write_experiment
+
+    made = resolve_experiment(EXPERIMENT)
+    write_experiment(folder() / "experiment.toml", made)
+    known = made.tokenizer.fit([LEARNT], [], 1)
+    total = {"model": 2.0, "spelling": 0.5, "total": 2.5}
+    figures = {"bits_per_character": total, "mean_over_documents": 2.4}
+    part = {**figures, "with_memory": figures, "tokens_per_character": 1.0, "replacement_rate": 0.0}
+    training = {"preparation_seconds": 0.1, "seconds": 2.0, "characters": 9}
+    metrics = {
+        "schema": 4, "name": "fuzzed", "context": "all", "extra_data": [], "validation": part,
+        "corpus": {
+            "kind": "folder", "origin": "made up", "licence": "any", "sha256": "ab" * 32,
+            "split_sha256": "cd" * 32, "language": {"code": "en", "script": "Latn", "stated": True},
+        },
+        "vocabulary_size": known.size, "test": part,
+        "training": {**training, "characters_of_training_text": 9, "updates": 20, "parameters": 5},
+    }  # fmt: skip
+    sample = {"text": "a gull", "filled": [[0, 1, "<unk>"]]}
+    settings = {"length": 6, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "fill": "scored"}
+    texts = {
+        "settings": settings, "characters_per_second": 9.5,
+        "sweep": [{"temperature": 0.8, "texts": [sample]}], "prompted": [{"prompt": "a", **sample}],
+    }  # fmt: skip
+    passage = {"document": "d", "passage": "a gull", "ends": [1, 6], "spelling": [0.0, 1.5]}
+    rounds = [{"interval": i, **sample, "model": [2.5, 7.25]} for i in (1, 2)]
+    lines = [{**passage, "sample": {**settings, "seed": 1}}, *rounds]
+    stored = io.BytesIO()
+    bits = np.array([2.0, 8.0, 10.0], np.float32)
+    columns = {"model": bits, "spelling": bits / 4}
+    np.savez(
+        stored, names=np.array(["d"]), sizes=np.array([3]),
+        ends=np.array([4, 9, 9], np.int32), **columns,
+    )  # fmt: skip
+    plain = {
+        "metrics.json": metrics,
+        "manifest.json": {"corpus": metrics["corpus"], "chosen": None},
+        "tokenizer.json": {"kind": "characters", **known.state()},
+        "memory.json": made_up_memory(1, 3).state(),
+        "texts.json": texts,
+    }
+    row = "updates,seconds,loss,validation_bits_per_character\n10,1.0,2.5,3.0\n20,2.0,2.25,2.75\n"
+    return {
+        **{name: json.dumps(each).encode() for name, each in plain.items()},
+        "experiment.toml": (folder() / "experiment.toml").read_bytes(),
+        "history.csv": row.encode(),
+        "rounds.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode(),
+        "tokens.npz": stored.getvalue(),
+        "model.weights.h5": b"",
+    }
+
+
+@cache
+def whole_run() -> Any:
+    """The same as an object that has read nothing yet."""
+    from textgen.runs import load_run
+
+    place = folder() / "run"
+    place.mkdir()
+    for name, content in run_files().items():
+        (place / name).write_bytes(content)
+    return load_run(place)
+
+
+def run(data: bytes) -> None:
+    """A file of a finished run, by the first byte: what reads it, but for the network."""
+    from textgen.runs import load_run
+    from textgen.runs.folder import text_of
+
+    whole, files = copy.copy(whole_run()), run_files()
+    readers = {
+        "manifest.json": lambda: text_of(whole.folder),
+        "tokenizer.json": lambda: whole.tokenizer.decode(whole.tokenizer.encode("The tide left")),
+        "memory.json": lambda: whole.memory,
+        "texts.json": lambda: [len(t["filled"]) for s in whole.texts["sweep"] for t in s["texts"]],
+        "history.csv": lambda: whole.history,
+        "rounds.jsonl": lambda: _rounds(whole),
+        "tokens.npz": lambda: [document.cells() for document in whole.token_bits],
+    }
+    name = list(files)[data[0] % len(files) if data else 0]
+    path = whole.folder / name
+    path.write_bytes(data[1:])
+    try:
+        with refused():
+            if name in readers:
+                readers[name]()
+            else:
+                found = load_run(whole.folder)
+                assert repr(found)
+                assert found._repr_html_()
+                found.check()
+    finally:
+        path.write_bytes(files[name])
+
+
+def _rounds(found: Any) -> None:
+    """What a report does with them."""
+    from textgen.report.learning import shown
+
+    rounds = found.rounds
+    if rounds is None:
+        return
+    curve = {"seconds": [row["seconds"] for row in found.history]}
+    curve["validation"] = [row["validation_bits_per_character"] for row in found.history]
+    total = {"total": 2.5}
+    arm = {"name": "a", "alike": True, "curves": [curve], "test": total, "validation": total}
+    kept = {"document": rounds["document"], "passage": rounds["passage"], "arms": {"a": rounds}}
+    shown({"arms": [arm]}, {"rounds": kept})
+
+
+def run_seeds() -> list[bytes]:
+    return [bytes([i]) + content for i, content in enumerate(run_files().values())]
