@@ -38,7 +38,7 @@ MODULES = {
     "units": (EVALUATION + "units", ["units"]),
     "memory": (EVALUATION + "memory", ["memory"]),
     "mixture": (EVALUATION + "mixture", ["memory", "mixture"]),
-    "likelihood": (EVALUATION + "likelihood", ["evaluation"]),
+    "likelihood": (EVALUATION + "likelihood", ["likelihood"]),
 }
 """Module → its full name, and the files of tests that are to notice what happens to it."""
 IMPORTED = ("numpy", "scipy.optimize", "scipy.special", "hypothesis", "pytest", "textgen.core")

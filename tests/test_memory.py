@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,6 +171,31 @@ def test_how_long_a_memory_takes_grows_with_the_text():
     for little, much in zip(few, many, strict=True):
         assert 0 < little < 5
         assert much > 5 * little
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "read", "shares"),
+    [
+        ((10, 4), 500, 10, (16 / 11, 16 / 11)),  # none is long: the longest
+        ((10, 4, 7, 6), 500, 6, (31 / 7, 31 / 7)),  # the shortest of those that are long
+        ((10, 4, 7, 6), 20, 6, (20 / 7, 31 / 7)),  # tuning reads no more than that
+    ],
+)
+def test_the_time_is_that_of_one_document_times_all_others(monkeypatch, sizes, most, read, shares):
+    clock, asked = iter([1.0, 3.0, 6.0]), []
+    monkeypatch.setattr(memory, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(memory, "TUNED", most)
+    monkeypatch.setattr(memory, "TIMED", 6 if len(sizes) > 2 else 11)
+
+    def told(orders, documents):
+        asked.extend(documents)
+        return CACHES[1]
+
+    monkeypatch.setattr(memory, "tuned", told)
+    found = memory.memory_seconds((1,), [np.ones(size, dtype=np.int64) for size in sizes])
+    assert found == pytest.approx((2 * shares[0], 3 * shares[1]))
+    ((tokens, bits),) = asked
+    assert (len(tokens), bits.tolist()) == (read, [2.0] * (read + 1))
 
 
 def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():

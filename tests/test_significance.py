@@ -354,6 +354,7 @@ def test_one_document_leaves_no_freedom_of_documents():
         (range(1, 101), 2, (1, 100, 4 / 102)),
         (range(1, 101), 3, (-np.inf, np.inf, 6 / 103)),
         (range(-3, 97), 0, (-1, 94, 0.08)),
+        (range(-3, 97), 4, (-np.inf, np.inf, 16 / 104)),
         (range(-96, 4), 0, (-94, 1, 0.08)),
         (range(-50, 50), 0, (-48, 47, 1)),
         (range(-1, 2), 5, (-np.inf, np.inf, 1)),
