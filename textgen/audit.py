@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(given: argparse.Namespace) -> int:
     found = audit(
-        given.model, _text(given), claim=_claim(given), memory=given.memory, end=not given.no_end
+        given.model,
+        _text(given),
+        claim=_claim(given),
+        memory=given.memory,
+        end=not given.no_end,
+        say=partial(print, file=sys.stderr, flush=True),
     )
     print(json.dumps(found.data, indent=2, ensure_ascii=False) if given.json else found)
     found.save(given.output)

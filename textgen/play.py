@@ -24,6 +24,7 @@ def _command(given: argparse.Namespace) -> None:
     if not 0 <= given.port < 2**16:
         raise TextgenError("--port", found=str(given.port), expected="0 to 65535")
     listening = None if given.terminal else listen(given.port)
+    print("loading the models …", flush=True)
     readers = open_models(
         given.runs, lambda reader: print(f"{visible(reader.label)} is ready", flush=True)
     )

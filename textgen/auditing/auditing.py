@@ -25,6 +25,7 @@ def audit(
     memory: bool = False,
     end: bool = True,
     own_process: bool = True,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Certificate:
     """Audit a language model: is what it claims about a text a likelihood?
 
@@ -38,6 +39,7 @@ def audit(
         end: whether a Hugging Face model is charged for the end of the text.
         own_process: decode in a process of its own, which shares nothing with this one. A class
             or function that is not given by name is decoded here, by another instance.
+        say: is told what is being done.
 
     Returns:
         The certificate: ``.passed``, ``.checks``, ``.save(path)``; ``print`` shows it in words.
@@ -51,7 +53,8 @@ def audit(
     try:
         given = {"model": _named(model), "memory": memory, "end": end}
         source = source_of(**given)
-        return _audited(source, text, claim, given if own_process and not callable(model) else None)
+        named = given if own_process and not callable(model) else None
+        return _audited(source, text, claim, named, say)
     except TextgenError:
         raise
     except Exception as error:
@@ -72,6 +75,7 @@ def _audited(
     text: str,
     claim: Claim | dict[str, Any] | None,
     named: dict[str, Any] | None,
+    say: Callable[[str], object],
 ) -> Certificate:
     from textgen.auditing import checks as of
     from textgen.auditing.certificate import certificate
@@ -80,6 +84,7 @@ def _audited(
     from textgen.auditing.protocol import Claim, claim_of, tokens_of
     from textgen.auditing.walking import decoded, measure
 
+    say("reading the text …")
     one, other = source.open(), source.open()
     claim = Claim(**claim) if isinstance(claim, dict) else claim
     own = claim_of(one, text)
@@ -93,9 +98,11 @@ def _audited(
     right, told = claimed.denominator(measured.total)
     # the other has not seen any text yet
     read = partial(decoded_elsewhere, named) if named else partial(decoded, other)
+    say("compressing it, and decoding it elsewhere …")
     coder = of.arithmetic_coder(
         read, "another process" if named else "a fresh instance", text, measured, claimed
     )
+    say("sums, other texts, awkward strings …")
     found = [
         of.sums_to_one(one, text, measured),
         of.no_look_ahead(one, other, text, own),

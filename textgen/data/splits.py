@@ -263,8 +263,8 @@ def _too_few(part: str, documents: Sequence[Document], groups: int) -> TextgenEr
         f"corpus: {part} part",
         found=f"nothing: the corpus is divided by documents, and has {len(documents)}{among}",
         expected="at least three documents, or groups of them, one for each part",
-        hint="cut the text into more documents ([corpus] pieces or separator), or one text into "
-        'three parts: [split] method = "contiguous"',
+        hint="add documents, or join them in one file, which is cut: --set corpus.kind=file --set "
+        "corpus.path=FILE --set corpus.pieces=20",
     )
 
 

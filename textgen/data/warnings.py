@@ -44,7 +44,7 @@ def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]
     elif "pieces" in experiment.resolved["corpus"]:
         cure = "Raise [corpus] pieces or [split] test"
     else:
-        cure = "Raise [split] test, or divide the text into more documents"
+        cure = "Raise [split] test, add documents, or have one file cut ([corpus] kind, pieces)"
     documents = "document" if count == 1 else "documents"
     yield (
         f"The test part has {count} {documents}. With fewer than {FEWEST} there is no interval and "

@@ -12,7 +12,9 @@ const settings = () => ({
 })
 
 async function asked(what, question, signal) {
-  const answer = await fetch(what, { method: "POST", body: JSON.stringify(question), signal })
+  const answer = await fetch(what, { method: "POST", body: JSON.stringify(question), signal }).catch(error => {
+    throw error.name === "AbortError" ? error : new Error("No answer: start textgen play again, and open its new address.")
+  })
   if (answer.ok) return answer
   const body = await answer.text()
   let message = body

@@ -73,6 +73,7 @@
     }
     const some = Object.keys(found).length;
     $("ask-cost").hidden = false;
+    $("ask-cost").scrollIntoView({ block: "nearest" });
     $("ask-sums").textContent = "Bits per character, end mark included: " + notes.join(" · ");
     $("ask-aligned").hidden = !some;
     if (some) aligned({ shade: $("ask-shade"), box: $("ask-paid"), table: $("ask-here") }, asked, found);
@@ -115,7 +116,7 @@
   $("ask-write").onclick = write;
   $("ask-score").onclick = score;
   $("ask-stop").onclick = () => { working?.abort(); working = null; say("stopped"); $("ask-stop").disabled = true; };
-  $("ask-text").oninput = later;
+  $("ask-text").oninput = () => { $("ask-cost").hidden = true; later(); };
   $("ask-text").onkeydown = (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write(); };
   $("ask-temperature").oninput = () => { $("ask-warmth").textContent = $("ask-temperature").value; };
   if (typeof DecompressionStream === "undefined") say("This browser is too old to unpack the models.");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
 from collections.abc import Sequence
@@ -99,6 +100,7 @@ def _read(
     left_out: list[dict[str, str]] = []
     loaded = None
     for each in given:
+        _check_there(Path(each))
         try:
             run = load_run(each)
             with reading(run.folder / "metrics.json"):
@@ -121,6 +123,21 @@ def _read(
             hint="train one: python -m textgen.run experiments/char.toml",
         )
     return runs, loaded, left_out
+
+
+def _check_there(folder: Path) -> None:
+    """Raises:
+    TextgenError: there is no such folder, which a run that is damaged is not.
+    """
+    if folder.is_dir():
+        return
+    close = difflib.get_close_matches(
+        folder.name, [path.name for path in folder.parent.glob("*/") if path.is_dir()], n=1
+    )
+    hint = f"did you mean {folder.parent / close[0]}?" if close else "correct the path"
+    raise TextgenError(
+        str(folder), found="no such folder", expected="the folder of a finished run", hint=hint
+    )
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -79,7 +79,9 @@ def curves(report: dict[str, Any], budget: str) -> Figure:
                 tell(figure, seed, number, curve(budget, UNITS[budget], [x], [y]))
     if ends:
         last, right, first = (np.array(column) for column in zip(*ends, strict=True))
-        top = min(first.max(), last.max() + max(0.35, 1.2 * (last.max() - last.min())))
+        high = last.max()  # an arm that overfits ends above where it began
+        top = min(max(first.max(), high), high + max(0.35, 1.2 * (high - last.min())))
+        top += 0.03 * (top - last.min()) * (top == high)
         plot.set_ylim(last.min() - 0.06 * (top - last.min()) - 0.02, top)
         plot.set_xlim(0, right.max() * 1.03)
     for label, value in _reference_lines(plot, report["references"]):

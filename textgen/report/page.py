@@ -176,9 +176,12 @@ def _curves(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     )
     for budget, name in figures.BUDGETS.items():
         figure = figures.curves(report, budget)
-        highest = figure.axes[0].get_ylim()[1]
+        lowest, highest = figure.axes[0].get_ylim()
         reached = [(r["label"], r["validation"]["total"]) for r in report["references"]]
-        far = [label for label, bits in reached if bits > highest]
+        above = [label for label, bits in reached if bits > highest]
+        below = [label for label, bits in reached if bits < lowest]
+        named = {"Above": above, "Below": below}
+        far = [f"{side} the drawn range: {', '.join(who)}." for side, who in named.items() if who]
         title = f"By {name.partition(',')[0]}"
         yield _figure(report, figure, f"curve-{budget}", title, about, far=far)
 

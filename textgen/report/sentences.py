@@ -12,9 +12,23 @@ from textgen.report.data import planned, ranked
 ASKING = {"do", "does", "did", "is", "are", "was", "were", "has", "have", "can", "would", "will"}
 """Words with which a question begins that is answered by yes or no."""
 
+TOLD = ("better", "worse", "equal")
+"""Verdicts that say something."""
+
 
 def opening(report: dict[str, Any]) -> str:
-    """The answer to the first question in a sentence, or which arm is best; "" without arms."""
+    """The answer to the first question in a sentence, or which arm is best, and what is ahead of
+    all arms without a network; "" without arms."""
+    answer, arms = _answer(report), [row for row in ranked(report) if row["test"] and row["alike"]]
+    counted = min(report["references"], key=lambda row: row["test"]["total"], default=None)
+    if not answer or not counted or counted["test"]["total"] >= arms[0]["test"]["total"]:
+        return answer
+    all_ = "both" if len(arms) == 2 else "all" if arms[1:] else "it"
+    without = f"{counted['label']}, without a network, is ahead of {all_} at"
+    return f"{answer} {without} {counted['test']['total']:.3f}."
+
+
+def _answer(report: dict[str, Any]) -> str:
     found = report["contrasts"]
     if found and report["declared"]:
         first = found[0]
@@ -34,7 +48,12 @@ def opening(report: dict[str, Any]) -> str:
         return ""
     best, *others = (f"{a['name']} comes to {a['test']['total']:.3f}" for a in arms)
     best = f"{best} bits per character"
-    return f"Best of {len(arms)}: {best}; next, {others[0]}." if others else f"{best}."
+    if not others:
+        return f"{best}."
+    first = {arm["name"] for arm in arms[:2]}
+    open_ = [c for c in found if {c["first"], c["second"]} == first and c["verdict"] not in TOLD]
+    doubt = " Nobody can tell yet whether that is chance." if open_ else ""
+    return f"Best of {len(arms)}: {best}; next, {others[0]}.{doubt}"
 
 
 def lead(report: dict[str, Any]) -> str:
