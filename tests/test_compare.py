@@ -294,16 +294,15 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     }.items():
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
         harm(folders[name])
-    done = textgen("compare", trained / "char-1", *folders.values(), tmp_path / "none",
-                   "--name", "broken", "--no-cross")  # fmt: skip
+    given = ("--name", "broken", "--no-cross")
+    done = textgen("compare", trained / "char-1", *folders.values(), *given)
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "reports" / "broken" / "report.json").read_text())
     assert [arm["name"] for arm in found["arms"]] == ["char"]
     left_out = {Path(each["folder"]).name: each["found"] for each in found["left_out"]}
-    assert set(left_out) == {*folders, "none"}
+    assert set(left_out) == {*folders}
     assert "no model.weights.h5" in left_out["unfinished"]
     assert "adds up to" in left_out["swapped"]
-    assert "no such folder" in left_out["none"]
     said = done.err.replace("\n", "")  # a long path is cut at the edge of the terminal
     for name in left_out:
         assert f"{name}" in said
@@ -313,6 +312,10 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     for name in ("../../x", "a/b", "a\nb", "/x"):
         outside = textgen("compare", trained / "char-1", "--name", name)
         assert (outside.code, "it names a folder" in outside.err) == (2, True)
+    wrong = textgen("compare", trained / "char-1", tmp_path / "unfinishd")
+    assert wrong.code == 2
+    assert "no such folder" in wrong.err
+    assert f"did you mean {folders['unfinished']}?" in wrong.err.replace("\n", "")
     nothing = textgen("compare", folders["cut"])
     assert nothing.code == 2
     assert "no run that can be read" in nothing.err

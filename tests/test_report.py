@@ -11,9 +11,9 @@ import pytest
 from report_sample import SCRIPT, hostile, sample
 
 from textgen.evaluation import UNCHARGED
-from textgen.report import drawing, figures, text_tables, values
+from textgen.report import drawing, figures, sentences, text_tables, values
 from textgen.report.cells import cleaned
-from textgen.report.data import numbers
+from textgen.report.data import numbers, ranked
 from textgen.report.drawing import HEAT, THEMES, variables
 from textgen.report.markdown import markdown
 from textgen.report.marking import coloured, heat, pieces
@@ -309,3 +309,26 @@ def test_text_and_lines_stand_out_from_what_is_behind_them(theme):
         assert _contrast(colours["ink"], behind) >= 4.5
     for name in [key for key in colours if key.startswith("arm")] + ["above", "below"]:
         assert _contrast(colours[name], colours["paper"]) >= 3
+
+
+def test_the_headline_names_what_is_ahead_without_a_network():
+    report, _ = sample({"char": 1.9, "word": 1.7})
+    for row in report["references"]:
+        row["test"]["total"] += 9
+    assert "without a network" not in sentences.opening(report)
+    ahead = min(report["references"], key=lambda row: row["test"]["total"])
+    ahead["test"]["total"] = 0.5
+    told = sentences.opening(report)
+    assert told.endswith(f" {ahead['label']}, without a network, is ahead of both at 0.500.")
+
+
+def test_the_headline_says_where_nobody_can_tell():
+    report, _ = sample({"char": 1.9, "word": 1.7})
+    first, second = (row["name"] for row in ranked(report)[:2])
+    report |= {"declared": False}
+    report["contrasts"] = [
+        {**report["contrasts"][0], "first": second, "second": first, "verdict": "can't tell"}
+    ]
+    assert "Nobody can tell yet whether that is chance." in sentences.opening(report)
+    report["contrasts"][0]["verdict"] = "worse"
+    assert "Nobody" not in sentences.opening(report)

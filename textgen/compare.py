@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.report import PRECISIONS, WORDS, compare
+from textgen.report import PRECISIONS, WORDS, check_there, compare
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: argparse.Namespace) -> None:
+    for folder in given.runs:
+        check_there(folder)
     compare(
         given.runs,
         name=given.name,

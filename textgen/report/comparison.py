@@ -100,7 +100,6 @@ def _read(
     left_out: list[dict[str, str]] = []
     loaded = None
     for each in given:
-        _check_there(Path(each))
         try:
             run = load_run(each)
             with reading(run.folder / "metrics.json"):
@@ -125,9 +124,11 @@ def _read(
     return runs, loaded, left_out
 
 
-def _check_there(folder: Path) -> None:
-    """Raises:
-    TextgenError: there is no such folder, which a run that is damaged is not.
+def check_there(folder: Path) -> None:
+    """What a person names has to be there; a run that is damaged is told of and left out later.
+
+    Raises:
+        TextgenError: there is no such folder.
     """
     if folder.is_dir():
         return
