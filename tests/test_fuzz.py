@@ -8,7 +8,7 @@ import pytest
 from fuzz.common import ODD, changed, words_of
 from fuzz.run_folder import run_files, whole_run
 from fuzz.targets import CASES, TARGETS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from textgen.core import TextgenError
@@ -36,7 +36,7 @@ def test_any_bytes_are_taken_or_refused_with_one_message(name):
 
     @settings(
         max_examples=target.examples, derandomize=True, database=None, deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate],
     )  # fmt: skip
     @given(every)
     def check(data):

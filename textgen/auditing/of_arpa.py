@@ -66,9 +66,9 @@ def read_arpa(path: Path) -> Table:
                     *context, word = cells[1].split(" ")
                     if len(context) + 1 != order:
                         raise ValueError(f"{cells[1]!r} among those of {order}")
-                    rows.setdefault(tuple(context), []).append((word, float(cells[0])))
+                    rows.setdefault(tuple(context), []).append((word, _number(cells[0])))
                     if cells[2:]:
-                        backoff[*context, word] = float(cells[2]) * math.log(10)
+                        backoff[*context, word] = _number(cells[2]) * math.log(10)
         if () not in rows:
             raise ValueError("no \\1-grams:")
     except UNREADABLE as error:
@@ -86,6 +86,15 @@ def read_arpa(path: Path) -> Table:
         for context, each in rows.items()
     }
     return Table(words, order, following, backoff)
+
+
+def _number(cell: str) -> float:
+    """Raises:
+    ValueError: it is none, or no logarithm of anything.
+    """
+    if not (found := float(cell)) < math.inf:
+        raise ValueError(f"{cell!r} as a logarithm")
+    return found
 
 
 def _natural(log10: float) -> float:
