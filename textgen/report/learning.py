@@ -72,12 +72,14 @@ def shown(report: dict[str, Any], texts: dict[str, Any]) -> dict[str, Any] | Non
 def _told(row: dict[str, Any]) -> list[str]:
     """Every validation of an arm's first seed in words."""
     curve = row["curves"][0]
+    lowest = min(curve["validation"], default=None)
     return [
         ", ".join(
             [
                 f"round {i} of {len(curve['validation'])}",
                 when("seconds", seconds),
                 *([bits_text(bits)] if row["test"] else []),
+                *(["the lowest of all rounds"] if row["test"] and bits == lowest else []),
             ]
         )
         for i, (seconds, bits) in enumerate(
