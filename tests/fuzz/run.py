@@ -23,7 +23,7 @@ from pathlib import Path
 import atheris
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
+sys.path[:1] = [str(HERE.parent), str(HERE.parents[1])]
 
 with atheris.instrument_imports(include=["textgen"]):
     from fuzz.common import ODD, changed, words_of

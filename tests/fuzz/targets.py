@@ -25,7 +25,7 @@ from fuzz.readers import (
 from fuzz.report_page import PAGES, page
 from fuzz.run_folder import run, run_seeds
 from fuzz.settings import STUDY, experiment, experiment_seeds, study
-from fuzz.tokenizers import tokenizer, tokenizer_seeds
+from fuzz.tokenizing import tokenizer, tokenizer_seeds
 
 CASES = Path(__file__).parent / "cases"
 TARGETS = {

@@ -14,9 +14,9 @@ from textgen.core.signs import visible
 
 UNREADABLE = (
     OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
-    RecursionError, MemoryError, csv.Error, zipfile.BadZipFile, zlib.error,
+    RuntimeError, MemoryError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What reading a damaged file may raise."""
+"""What reading a damaged file may raise; zipfile a RuntimeError at what it does not know."""
 LONGEST = 800
 """Characters of a part of a message."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
