@@ -106,6 +106,8 @@ def test_figures_with_a_memory_and_without_a_distribution():
     assert uncharged["tokens"] == 4
     empty = DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
     assert summarise([empty])["replacement_rate"] == 0.0
+    single = DocumentBits("s", 1, np.array([1.0], np.float32), np.array([]), 1, 1)
+    assert summarise([single])["replacement_rate"] == 1.0
 
 
 def test_bits_by_place_in_the_block():

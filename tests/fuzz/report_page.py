@@ -39,7 +39,7 @@ def harmless() -> Elements:
     """The same page with words in place of texts that try to be more."""
     from textgen.report.page import page
 
-    return Elements(page(*hostile("ay", "bee", "see")))
+    return Elements(page(*hostile("a\ny", "b\nee", "s\nee")))  # Matplotlib sets lines otherwise
 
 
 def page(data: bytes) -> None:
