@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from textgen.auditing import audit
-from textgen.cli import command_parser, guarded, leave
-from textgen.core import TextgenError
+from textgen.cli import command_parser, guarded
+from textgen.core import TextgenError, leave
 from textgen.evaluation import UNITS
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from textgen import __version__
-from textgen.core import FULL, TextgenError, write_failed
+from textgen.core import FULL, TextgenError, leave, write_failed
 
 COMMANDS = {
     "run": "train, score and sample one experiment",
@@ -105,19 +105,6 @@ def _explained(error: OSError) -> TextgenError:
     )
 
 
-def leave(code: int) -> NoReturn:
-    """End the process at once: shutting TensorFlow down takes longer than writing a page of text.
-
-    Only for commands that have nothing left to do at the end, such as closing files.
-    """
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):  # the reader of the pipe has gone
-        code = code or 1
-    os._exit(code)
-
-
 def command_parser(name: str, description: str) -> argparse.ArgumentParser:
     """A parser with the options that every command has."""
     made = argparse.ArgumentParser(
@@ -144,7 +131,7 @@ def add_set_option(parser: argparse.ArgumentParser, example: str) -> None:
 def script() -> NoReturn:
     """The ``textgen`` console script."""
     code = main()
-    if sys.argv[1:2] in (["audit"], ["generate"], ["score"]):
+    if code or sys.argv[1:2] in (["audit"], ["generate"], ["score"]):
         leave(code)
     sys.exit(code)
 

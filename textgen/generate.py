@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgen.cli import command_parser, guarded, leave
-from textgen.core import Sampling, json_line, visible
+from textgen.cli import command_parser, guarded
+from textgen.core import Sampling, json_line, leave, visible
 from textgen.runs import METHODS, generate
 from textgen.tokenizers import FILL
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import add_set_option, command_parser, guarded
+from textgen.core import leave
 from textgen.runs import run
 
 
@@ -40,4 +41,5 @@ def _command(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    leave(code) if code else sys.exit()

@@ -7,8 +7,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgen.cli import command_parser, guarded, leave
-from textgen.core import TextgenError, json_line, kind_of
+from textgen.cli import command_parser, guarded
+from textgen.core import TextgenError, json_line, kind_of, leave
 from textgen.runs import load_run, print_part, print_passage, score, score_part
 
 PARTS = ("train", "validation", "test")

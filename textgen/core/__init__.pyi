@@ -31,6 +31,7 @@ from .machine import has_bfloat16 as has_bfloat16
 from .machine import processor as processor
 from .processes import GRACE_SECONDS as GRACE_SECONDS
 from .processes import finish_process as finish_process
+from .processes import leave as leave
 from .processes import read_log as read_log
 from .processes import start_process as start_process
 from .processes import stopped_after as stopped_after

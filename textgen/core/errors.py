@@ -6,6 +6,7 @@ import csv
 import errno
 import zipfile
 import zlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,18 +32,26 @@ class TextgenError(Exception):
         found: what is there now.
         expected: what should be there.
         hint: what to do next.
+        lines: more of what was found, each on a line of its own.
     """
 
-    def __init__(self, where: str, *, found: str, expected: str = "", hint: str = "") -> None:
+    def __init__(
+        self, where: str, *, found: str, expected: str = "", hint: str = "",
+        lines: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.where, self.found, self.expected, self.hint = where, found, expected, hint
+        self.lines = lines
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:  # for errors of other processes
-        parts = {"found": self.found, "expected": self.expected, "hint": self.hint}
+        parts: dict[str, Any] = {"found": self.found, "expected": self.expected, "hint": self.hint}
+        if self.lines:
+            parts["lines"] = self.lines
         return partial(type(self), **parts), (self.where,)
 
     def __str__(self) -> str:
         lines = [_shown(self.where), f"  found:    {_shown(self.found)}"]
+        lines += [f"            {_shown(line)}" for line in self.lines]
         if self.expected:
             lines.append(f"  expected: {_shown(self.expected)}")
         if self.hint:

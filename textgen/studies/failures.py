@@ -42,7 +42,8 @@ def not_planned(made: Study, folder: Path, logs: Mapping[str, str]) -> TextgenEr
         found += _last_lines(folder, arm, log)
     return TextgenError(
         f"{made.path}: arms",
-        found="\n            ".join(found),
+        found=found[0],
+        lines=found[1:],
         expected="every arm to fit the budget",
         hint="correct each as it says and repeat the command: the plans of the others are kept",
     )
@@ -57,7 +58,8 @@ def failed(folder: Path, failures: Mapping[str, str], report: Comparison | None)
         found.append(f"… and {len(failures) - SHOWN} more: {', '.join(list(failures)[SHOWN:])}")
     return TextgenError(
         str(folder),
-        found="\n            ".join(found),
+        found=found[0],
+        lines=found[1:],
         expected="every run to finish"
         + (f"; the report of the others: {os.fspath(report)}" if report else ""),
         hint="correct the cause and repeat the command: finished runs are kept",
