@@ -25,7 +25,7 @@ SCRIPTS = tuple(
     for name in ("network", "spelling", "tokenizers", "portable")
 )
 """What reads and runs it, in order."""
-STEP, TABLE_STEP = 0.15, 0.3
+STEP, TABLE_STEP = 0.15, 0.4
 """Width of the steps to which ``"int8"`` rounds, in standard deviations of a matrix's weights, and
 of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so wide
 that the numbers compress to two thirds (``tests/benchmarks/page_models.py``)."""
