@@ -131,7 +131,7 @@ def add_set_option(parser: argparse.ArgumentParser, example: str) -> None:
 def script() -> NoReturn:
     """The ``textgen`` console script."""
     code = main()
-    if code or sys.argv[1:2] in (["audit"], ["generate"], ["score"]):
+    if sys.argv[1:2] in (["audit"], ["generate"], ["run"], ["score"]):
         leave(code)
     sys.exit(code)
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.report import PRECISIONS, WORDS, check_there, compare
+from textgen.report import PRECISIONS, WORDS, compare
+from textgen.runs import check_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(given: argparse.Namespace) -> None:
     for folder in given.runs:
-        check_there(folder)
+        check_folder(folder)
     compare(
         given.runs,
         name=given.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,5 +40,4 @@ def _command(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    leave(code) if code else sys.exit()
+    leave(main())

@@ -24,6 +24,7 @@ from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment
 from .files import kind_of as kind_of
 from .files import put_file as put_file
+from .files import sha256_of as sha256_of
 from .files import write_csv as write_csv
 from .files import write_file as write_file
 from .files import write_json as write_json

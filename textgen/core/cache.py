@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import platformdirs
 
 from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.files import put_file
+from textgen.core.files import put_file, sha256_of
 from textgen.core.signs import visible
 
 SECONDS, CHECKSUMS = "seconds.json", "sha256.json"
@@ -100,12 +100,7 @@ def _data_hash(data: Any) -> str:
 
 def _file_hashes(folder: Path) -> dict[str, str]:
     """sha256 of every file in a folder but of the list of these."""
-    found = {}
-    for path in folder.iterdir():
-        if path.name != CHECKSUMS:
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {path.name: sha256_of(path) for path in folder.iterdir() if path.name != CHECKSUMS}
 
 
 def _unharmed(folder: Path) -> bool:

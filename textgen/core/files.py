@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -27,6 +28,16 @@ def kind_of(path: Path) -> str:
         return "a link to nothing" if path.is_symlink() else "no such file"
     except OSError as error:
         return error.strerror or str(error)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def put_file(path: Path, content: str | bytes) -> None:

@@ -6,7 +6,6 @@ quantised fastText (``.ftz``), fastText's vectors of words that are not in its l
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import re
 import struct
@@ -19,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgen.core import TextgenError
+from textgen.core import TextgenError, sha256_of
 from textgen.embeddings.base import Vectors
 from textgen.embeddings.learning import quieten_gensim
 from textgen.embeddings.word2vec import assemble
@@ -82,8 +81,7 @@ class File:
         """Gensim's ``KeyedVectors``, the row in it of each token that is found, and the sha256 of
         the file."""
         try:
-            with self.path.open("rb") as stream:
-                checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+            checksum = sha256_of(self.path)
             layout = recognise(self.path, self.format)
             if layout.width != width:
                 raise TextgenError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import TextgenError, check_name
+from textgen.core import TextgenError, check_name, visible
 from textgen.report.result import Comparison
 
 if TYPE_CHECKING:
@@ -124,23 +123,6 @@ def _read(
     return runs, loaded, left_out
 
 
-def check_there(folder: Path) -> None:
-    """What a person names has to be there; a run that is damaged is told of and left out later.
-
-    Raises:
-        TextgenError: there is no such folder.
-    """
-    if folder.is_dir():
-        return
-    close = difflib.get_close_matches(
-        folder.name, [path.name for path in folder.parent.glob("*/") if path.is_dir()], n=1
-    )
-    hint = f"did you mean {folder.parent / close[0]}?" if close else "correct the path"
-    raise TextgenError(
-        str(folder), found="no such folder", expected="the folder of a finished run", hint=hint
-    )
-
-
 def _joined(names: Sequence[str]) -> str:
     """The name of a report's folder; an arm's name may contain a part of a path."""
     joined = "-".join(name[:SHORT] for name in names[:4])
@@ -183,7 +165,6 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from textgen.core import visible
     from textgen.report import sentences
 
     table = Table(

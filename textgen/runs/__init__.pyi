@@ -6,6 +6,7 @@ from .finished import METHODS as METHODS
 from .finished import Run as Run
 from .folder import LOCK as LOCK
 from .folder import begin_folder as begin_folder
+from .folder import check_folder as check_folder
 from .folder import prepare_folder as prepare_folder
 from .folder import read_metrics as read_metrics
 from .folder import reading as reading

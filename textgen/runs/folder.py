@@ -22,7 +22,7 @@ checkpoint/       only while training is unfinished
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import difflib
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,6 +38,7 @@ from textgen.core import (
     kind_of,
     load_experiment,
     read_toml,
+    sha256_of,
     write_failed,
     write_file,
 )
@@ -201,19 +202,29 @@ def check_same_text(folder: Path, sha256: str) -> None:
         )
 
 
+def check_folder(folder: Path) -> None:
+    """Raises:
+    TextgenError: there is no such folder; a run that is damaged is one.
+    """
+    if (kind := kind_of(folder)) == "a folder":
+        return
+    close = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
+    known = f"did you mean {folder.parent / close[0]}?" if close else ""
+    raise TextgenError(
+        str(folder),
+        found=kind.replace("such file", "such folder"),
+        expected="the folder of a finished run, e.g. runs/char",
+        hint=known or "train one: python -m textgen.run experiments/char.toml",
+    )
+
+
 def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
     """Check that a folder holds a finished run.
 
     Raises:
         TextgenError: there is no such folder, or a file that is needed is missing.
     """
-    if (kind := kind_of(folder)) != "a folder":
-        raise TextgenError(
-            str(folder),
-            found=kind.replace("such file", "such folder"),
-            expected="the folder of a finished run, e.g. runs/char",
-            hint="train one: python -m textgen.run experiments/char.toml",
-        )
+    check_folder(folder)
     missing = [name for name in needed if not (folder / name).exists()]
     if missing == list(needed):
         raise TextgenError(
@@ -252,11 +263,6 @@ def read_metrics(folder: Path) -> dict[str, Any]:
             )
         metrics: dict[str, Any] = read_json(path, Metrics)
     return metrics
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_unharmed(path: Path) -> None:

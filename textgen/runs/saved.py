@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, TextgenError, write_failed, write_file
+from textgen.core import Experiment, TextgenError, sha256_of, write_failed, write_file
 from textgen.runs.folder import (
     WEIGHTS,
     check_unharmed,
     damaged,
     read_metrics,
     reading,
-    sha256_of,
 )
 from textgen.runs.schemas import MemoryState, read_json
 
