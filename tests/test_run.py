@@ -49,8 +49,11 @@ def logged(folder):
 
 
 def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
-    done = textgen("run", experiment_file, process=True)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    done = textgen("run", experiment_file, process=True, TMPDIR=str(place))
     assert done.code == 0, done.err
+    assert list(place.iterdir()) == []  # nor what TensorFlow rewrites functions to
     folder = tmp_path / "runs" / "tiny"
     for name in FILES:
         assert (folder / name).stat().st_size > 0
@@ -234,7 +237,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
 def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path):
     command = [sys.executable, "-m", "textgen.run", str(experiment_file), "--quiet"]
     command += ["--set", "training.updates=100000", "--set", "training.validations=5000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    environment = os.environ | {"TMPDIR": str(place)}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
     for _ in range(1200):
         if (tmp_path / "runs" / "tiny" / "checkpoint" / "progress.json").exists():
             break
@@ -244,6 +252,7 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path):
     assert (process.returncode, said) == (
         143, "\nstopped; repeat the command to continue from here\n"
     )  # fmt: skip
+    assert list(place.iterdir()) == []
 
 
 def test_what_the_system_refuses_is_one_message(capsys):

@@ -174,7 +174,7 @@ def _gradient_step(objective: Objective, network: Any) -> Any:
         return kept[objective]
     output, weights = network.output_layer, [w.value for w in network.trainable_variables]
 
-    @tf.function(jit_compile=True)
+    @tf.function(autograph=False, jit_compile=True)
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         targets = spans[:, objective.before :]

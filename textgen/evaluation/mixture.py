@@ -226,7 +226,7 @@ def next_logits_step(objective: Objective, network: Any) -> Callable[..., Any]:
     kept = vars(network).setdefault("_next_steps", {})
     if objective not in kept:
 
-        @tf.function(jit_compile=True)
+        @tf.function(autograph=False, jit_compile=True)
         def next_logits(carry: Any) -> Any:
             features, carry = objective.next_features(network, carry)
             return network.output_layer(features), carry

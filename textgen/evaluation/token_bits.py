@@ -35,7 +35,7 @@ def _plain_step(objective: Objective, network: Any) -> Callable[..., Any]:
 
     from textgen.models import cross_entropy, restarted
 
-    @tf.function(jit_compile=True)
+    @tf.function(autograph=False, jit_compile=True)
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)
@@ -54,7 +54,7 @@ def _adaptive_step(objective: Objective, network: Any) -> Callable[..., Any]:
 
     output = network.output_layer
 
-    @tf.function(jit_compile=True)
+    @tf.function(autograph=False, jit_compile=True)
     def read(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)
@@ -62,7 +62,7 @@ def _adaptive_step(objective: Objective, network: Any) -> Callable[..., Any]:
         nats = output.head_nats(features, tf.maximum(targets, 0))
         return tf.where(targets >= 0, nats, 0.0), features, state
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         nats, features, state = read(spans, fresh, state)
         targets = spans[:, objective.before :]
