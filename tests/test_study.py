@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -230,9 +231,9 @@ def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
     inner, asked = planning._plan_arm, []
     known = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, None, planning.processor(), "")
 
-    def plan_arm(made, arm):
+    def plan_arm(made, arm, folder):
         asked.append(arm)
-        return known if arm == "char" else inner(made, arm)
+        return known if arm == "char" else inner(made, arm, folder)
 
     monkeypatch.setattr(planning, "_plan_arm", plan_arm)
     monkeypatch.setattr(calibration, "SECONDS", 0.1)
@@ -483,7 +484,11 @@ def test_finished_runs_on_other_text_are_refused_or_replaced(copied, tmp_path, c
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, corpus_folder):
     """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
-    process = subprocess.Popen([sys.executable, "-m", "textgen.study", str(path)], cwd=tmp_path)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    command = [sys.executable, "-m", "textgen.study", str(path)]
+    environment = os.environ | {"TMPDIR": str(place)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
     folder = tmp_path / "runs" / "trial" / "char-1"
     while process.poll() is None and not (folder / "checkpoint" / "progress.json").exists():
         time.sleep(0.02)
@@ -495,6 +500,8 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, c
     with recorded():
         study.study(path, runs_folder=tmp_path / "runs", quiet=True)
     assert bits(folder) == bits(done.folder / "char-1")
+    assert list(place.iterdir()) == []
+    assert not (folder.parent / ".scratch").exists()
 
 
 @pytest.mark.parametrize("crashes", [1, 2])

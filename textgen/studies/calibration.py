@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from textgen.core import (
 )
 from textgen.data import Corpus, load_corpus
 from textgen.runs import write_experiment
-from textgen.studies.workers import printed
+from textgen.studies.workers import printed, scratch_in
 from textgen.training import Prepared, prepare, settle
 
 SECONDS = 10.0
@@ -37,13 +36,13 @@ TOLERANCE = 0.02
 
 
 def measure_apart(
-    experiment: Experiment, *, seconds: float, parameters: int | None
+    experiment: Experiment, folder: Path, *, seconds: float, parameters: int | None
 ) -> dict[str, Any] | str:
-    """:func:`measure` in a process of its own; if it fails, what that process printed."""
-    with tempfile.TemporaryDirectory() as scratch:
-        settings, output, log = (
-            Path(scratch) / name for name in ("experiment.toml", "found.json", "log.txt")
-        )
+    """:func:`measure` in a process of its own, for a study in a folder; if it fails, what that
+    process printed."""
+    with scratch_in(folder) as scratch:
+        settings, output = scratch / "experiment.toml", scratch / "found.json"
+        log = scratch / "log.txt"
         write_experiment(settings, experiment)
         arguments = [str(settings), "--output", str(output), "--seconds", str(seconds)]
         if parameters is not None:

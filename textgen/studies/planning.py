@@ -109,7 +109,7 @@ def plan_study(
         if arm in kept:
             continue
         report(arm, None)
-        made = _plan_arm(study, arm)
+        made = _plan_arm(study, arm, folder)
         if isinstance(made, str):
             failed[arm] = made
             continue
@@ -206,13 +206,14 @@ def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path)
         )
 
 
-def _plan_arm(study: Study, arm: str) -> ArmPlan | str:
+def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
     """One arm's plan or, if it cannot be made, why not."""
     experiment, budget = study.experiment(arm), study.budget
     found: dict[str, Any] | str = {}
     if budget.seconds is not None or budget.parameters is not None:
         found = calibration.measure_apart(
             experiment,
+            folder,
             seconds=calibration.SECONDS if budget.seconds is not None else 0.0,
             parameters=budget.parameters,
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,19 @@ class Outcome:
     seconds: float
 
 
+@contextlib.contextmanager
+def scratch_in(folder: Path) -> Iterator[Path]:
+    """A folder for settings and logs of processes, within the folder of a study that is this
+    process's own. What a process that was killed has left in it goes when it is entered again."""
+    scratch = folder / ".scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def locally(
     jobs: Sequence[Job], folder: Path, workers: int
 ) -> Generator[Job | Outcome, None, None]:
@@ -62,8 +75,7 @@ def locally(
     running: dict[str, subprocess.Popen[bytes]] = {}
     started: dict[str, tuple[Job, float]] = {}
     crashed = set[str]()
-    with tempfile.TemporaryDirectory() as place, stopped_after(running):
-        scratch = Path(place)
+    with scratch_in(folder) as scratch, stopped_after(running):
         while waiting or running:
             if waiting and len(running) < workers:
                 job = waiting.pop(0)
