@@ -5,9 +5,9 @@
 A mutant is a module with one operator, comparison, number or decorator changed, as cosmic-ray does
 (the extra ``mutation``). Nothing on the disk is changed: this process imports what all need, and
 each mutant is a fork of it that puts the changed module in place of the real one and runs the
-module's tests, the quickest first, until one fails. Tests that need the fixtures of conftest.py,
-which start TensorFlow, and those that take longer than ``--longest`` are left out: a mutant is
-called killed only where a quick test has seen it.
+module's tests, the quickest first, until one fails. Tests that take longer than ``--longest`` are
+left out, and those that need the fixtures of conftest.py, which start TensorFlow, but for modules
+that are nothing without a network: a mutant is called killed only where a quick test has seen it.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ MODULES = {
     "memory": (EVALUATION + "memory", ["memory"]),
     "mixture": (EVALUATION + "mixture", ["memory", "mixture"]),
     "likelihood": (EVALUATION + "likelihood", ["likelihood"]),
+    "token_bits": (EVALUATION + "token_bits", ["evaluation", "honesty", "output", "token_bits"]),
 }
 """Module → its full name, and the files of tests that are to notice what happens to it."""
 IMPORTED = ("numpy", "scipy.optimize", "scipy.special", "hypothesis", "pytest", "textgen.core")
 """By the process that is forked; nothing of these may import a module that is mutated."""
+NETWORKED = ("mixture", "token_bits")
+"""Modules that a network is needed for: their tests have the fixtures of conftest.py."""
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
 PATIENCE = 3
 """A mutant that takes so many times as long as the real module is in an endless loop: killed."""
@@ -141,43 +144,44 @@ def in_a_fork(work, seconds: float) -> int:
     return 124
 
 
-def tested(files: list[str], chosen: Chosen, *more: str) -> int:
+def tested(name: str, chosen: Chosen, *more: str) -> int:
     import hypothesis
     import pytest
 
     hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile("same")
-    paths = [str(TESTS / f"test_{name}.py") for name in files]
-    options = ["-o", "addopts=", "--noconftest", "-q", "-p", "no:cacheprovider"]
+    paths = [str(TESTS / f"test_{file}.py") for file in MODULES[name][1]]
+    options = ["-o", "addopts=", "-m", "not full", "-q", "-p", "no:cacheprovider"]
+    options += ["--noconftest"] * (name not in NETWORKED)
     return int(pytest.main([*options, *more, *paths], plugins=[chosen]))
 
 
-def baseline(files: list[str], longest: float) -> dict[str, float]:
-    """Seconds of each test that passes without the fixtures of conftest.py."""
+def baseline(name: str, longest: float) -> dict[str, float]:
+    """Seconds of each test that passes as it is run here."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "seconds"
 
         def work() -> int:
             chosen = Chosen(None)
-            tested(files, chosen)
+            tested(name, chosen)
             found = {n: s for n, s in chosen.measured.items() if n not in chosen.failed}
             kept.write_bytes(pickle.dumps(found))
             return 0
 
-        in_a_fork(work, 900)
+        in_a_fork(work, 1800)
         return {n: s for n, s in pickle.loads(kept.read_bytes()).items() if s <= longest}
 
 
 def run(name: str, options: argparse.Namespace) -> tuple[int, int, int]:
     """Mutants run, killed and possible of a module; the survivors are printed."""
-    module, files = MODULES[name]
+    module = MODULES[name][0]
     path = path_of(module)
     possible = mutations(path)
     number = min(options.number or len(possible), len(possible))
     drawn = random.Random(options.seed).sample(possible, number)
     if options.only:
         drawn = [each for each in possible if f"{each[0]}:{each[1]}" in options.only]
-    seconds = baseline(files, options.longest)
+    seconds = baseline(name, options.longest)
     limit = 10 + PATIENCE * sum(seconds.values())
     print(f"{name}: {len(drawn)} of {len(possible)} mutants, {len(seconds)} tests", flush=True)
     killed, before = 0, path.read_text(encoding="utf-8").splitlines()
@@ -186,7 +190,7 @@ def run(name: str, options: argparse.Namespace) -> tuple[int, int, int]:
 
         def work(source: str = source) -> int:
             sys.meta_path.insert(0, Mutant(module, source))
-            return tested(files, Chosen(seconds), "-x")
+            return tested(name, Chosen(seconds), "-x")
 
         if in_a_fork(work, limit):
             killed += 1
@@ -215,7 +219,8 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(TESTS)]
-    for each in IMPORTED:
+    needed = ("tensorflow", "keras") if {*NETWORKED} & {*options.modules} else ()
+    for each in (*IMPORTED, *needed):
         importlib.import_module(each)
     rows = [run(name, options) for name in options.modules]
     drawn, killed, possible = map(sum, zip(*rows, strict=True))
