@@ -13,7 +13,7 @@ from report_sample import hostile
 
 import textgen
 from textgen.core import visible
-from textgen.interactive import portable
+from textgen.interactive import portable_model
 from textgen.report.page import page
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
@@ -27,7 +27,7 @@ def runs(tmp_path_factory, corpus_folder):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory, runs):
-    packed = {name: portable(textgen.load_run(folder)) for name, folder in runs.items()}
+    packed = {name: portable_model(textgen.load_run(folder)) for name, folder in runs.items()}
     left_out = {HOSTILE: HOSTILE}
     models = {"packed": packed, "precision": "int8", "left_out": left_out, "prompt": "The old"}
     folder = tmp_path_factory.mktemp("page")

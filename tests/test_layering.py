@@ -87,6 +87,8 @@ def test_what_a_door_names_is_there():
     for package in PACKAGES:
         door = importlib.import_module(f"textgen.{package}")
         assert all(hasattr(door, name) for name in door.__all__)
+        modules = {path.stem for path in (PACKAGE / package).iterdir()}
+        assert not modules & {*door.__all__}  # which of the two it were would depend on the order
     assert all(callable(getattr(textgen, name)) for name in textgen.__all__)
 
 

@@ -15,7 +15,7 @@ from conftest import made_up, tiny_model
 import textgen
 from textgen.data import Document
 from textgen.evaluation import score_documents
-from textgen.interactive import ALIGNED, SCRIPTS, portable
+from textgen.interactive import ALIGNED, SCRIPTS, portable_model
 from textgen.models import GRU, LSTM, MinGRU, NextToken
 from textgen.tokenizers import Characters, pretokenize
 from textgen.tokenizers.subwords import Subwords
@@ -77,7 +77,7 @@ def test_a_text_is_cut_into_the_same_words(browser):
 def test_a_text_costs_the_same(browser, runs, name, precision, share):
     score = """const model = await Model.from("m", given[0])
         return [model.tokenizer.encode(given[1]).tokens, await model.score(given[1])]"""
-    tokens, found = done(browser, score, portable(runs[name], precision), TEXT)
+    tokens, found = done(browser, score, portable_model(runs[name], precision), TEXT)
     expected = runs[name].score(TEXT)
     assert tokens == runs[name].tokenizer.encode(TEXT).tokens.tolist()
     assert found["total"] == pytest.approx(expected["total"], rel=share)
@@ -92,7 +92,7 @@ def test_odd_texts_are_encoded_and_charged_the_same(browser, runs):
     encode = """const model = await Model.from("m", given[0])
         return given[1].map(text => model.tokenizer.encode(text))"""
     for name, run in runs.items():
-        found = done(browser, encode, portable(run), texts)
+        found = done(browser, encode, portable_model(run), texts)
         for text, own in zip(texts, found, strict=True):
             expected = run.tokenizer.encode(text)
             assert own["tokens"] == expected.tokens.tolist(), (name, text)
@@ -137,7 +137,7 @@ def test_every_network_computes_the_same(browser, kind):
         experiment=SimpleNamespace(backbone=backbone),
     )  # fmt: skip
     score = 'return await (await Model.from("m", given[0])).score(given[1])'
-    found = done(browser, score, portable(run, "float32"), TEXT[:300])
+    found = done(browser, score, portable_model(run, "float32"), TEXT[:300])
     (scored,) = score_documents(objective, network, tokenizer, [Document("m", TEXT[:300])])
     bits = [*(stretch[2] for stretch in found["stretches"]), found["end"]]
     assert bits == pytest.approx(scored.model_bits.tolist(), abs=2e-4)
@@ -150,7 +150,7 @@ def test_a_seed_writes_the_same_again_and_another_something_else(browser, runs):
         for await (const piece of model.write(given[1], settings)) found += piece
         return found"""
     for run in runs.values():
-        packed = portable(run)
+        packed = portable_model(run)
         first, again, other = (done(browser, write, packed, "The old ", seed) for seed in (1, 1, 2))
         assert first == again != other
         assert len(first) == 120
@@ -166,14 +166,14 @@ def test_a_text_that_grows_and_changes_is_read_as_if_it_were_new(browser, runs):
         }
         return found"""
     for run in runs.values():
-        for again, fresh in done(browser, expect, portable(run), texts):
+        for again, fresh in done(browser, expect, portable_model(run), texts):
             assert again == fresh
 
 
 def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
     drawn = """const { tokenizer } = await Model.from("m", given[0]), random = randoms(7)
         return Array.from({ length: 3000 }, () => tokenizer.speller.drawn("unk", random))"""
-    words = done(browser, drawn, portable(runs["word"]))
+    words = done(browser, drawn, portable_model(runs["word"]))
     speller = runs["word"].tokenizer.policy.speller
     for word in sorted(set(words), key=words.count)[-5:]:
         share = 2.0 ** -speller.bits(word, "unk")
@@ -189,7 +189,7 @@ def test_what_has_no_counterpart_says_so(runs):
         experiment=SimpleNamespace(backbone=LSTM(units=(6, 6), normalisation="layer")),
     )  # fmt: skip
     with pytest.raises(textgen.core.TextgenError, match="normalised layers"):
-        portable(other)
+        portable_model(other)
     other.tokenizer = Subwords(model="unigram", size=280).fit([TEXT])
     with pytest.raises(textgen.core.TextgenError, match=r"(?s)runs/m.*Unigram subwords"):
-        portable(other)
+        portable_model(other)

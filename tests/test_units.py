@@ -19,10 +19,10 @@ from textgen.evaluation.units import (
     UNITS,
     Counts,
     count,
+    in_all_units,
     published_units,
     unit_line,
     unit_rows,
-    units,
 )
 from textgen.tokenizers.whitespace import Whitespace
 
@@ -43,7 +43,7 @@ def test_everything_is_counted():
 
 
 def test_every_unit_is_the_same_bits_over_what_it_says():
-    found = units(1000.0, Counts(500, 510, 90, 10, 125, 2))
+    found = in_all_units(1000.0, Counts(500, 510, 90, 10, 125, 2))
     assert found["bits_per_character"] == {"as_published": 2.0, "end_marks_counted": 1000 / 502}
     assert found["nats_per_character"]["as_published"] == pytest.approx(2 * math.log(2))
     assert found["bits_per_byte"]["as_published"] == pytest.approx(1000 / 510)
@@ -55,20 +55,25 @@ def test_every_unit_is_the_same_bits_over_what_it_says():
 
 
 def test_what_cannot_be_divided_or_held_is_none():
-    found = units(9e6, Counts(100, 100, 1, 0, None, 1))
+    found = in_all_units(9e6, Counts(100, 100, 1, 0, None, 1))
     assert found["perplexity_per_token"] == {"as_published": None, "end_marks_counted": None}
     assert found["perplexity_per_word"]["as_published"] is None
     assert found["bits_per_character"]["as_published"] == 9e4
-    assert units(1024.0, Counts(1, 1, 0, 1, 1, 1))["perplexity_per_word"]["as_published"] is None
-    assert units(6.0, Counts(9, 9, 0, 2, 0, 1))["perplexity_per_word"]["as_published"] == 8.0
-    assert units(6.0, Counts(9, 9, 0, 2, 0, 1))["perplexity_per_token"]["as_published"] is None
+    assert (
+        in_all_units(1024.0, Counts(1, 1, 0, 1, 1, 1))["perplexity_per_word"]["as_published"]
+        is None
+    )
+    assert in_all_units(6.0, Counts(9, 9, 0, 2, 0, 1))["perplexity_per_word"]["as_published"] == 8.0
+    assert (
+        in_all_units(6.0, Counts(9, 9, 0, 2, 0, 1))["perplexity_per_token"]["as_published"] is None
+    )
 
 
 def test_published_figures_of_ptb_agree_with_each_other():
     """57.3 a token over 82,430 tokens is 1.088 bits for each of the 442,423 characters."""
     ptb = Counts(442_423, 442_423, 78_669, 3_761, 82_430, 1)
     assert (ptb.words + ptb.lines, ptb.tokens) == (82_430, 82_430)
-    found = units(82_430 * math.log2(57.3), ptb)
+    found = in_all_units(82_430 * math.log2(57.3), ptb)
     assert found["perplexity_per_token"]["as_published"] == pytest.approx(57.3)
     assert found["perplexity_per_word"]["as_published"] == pytest.approx(57.3)
     assert found["bits_per_character"]["as_published"] == pytest.approx(1.088, abs=5e-4)
@@ -84,8 +89,8 @@ FIGURES = {
 def test_a_split_has_the_network_alone_and_with_memory():
     documents = [Document("a", "ab cd\n"), Document("b", "e")]
     found = published_units(FIGURES, documents, closed=True)
-    assert found["alone"] == units(2.0 * 9, count(documents, 4))
-    assert found["with_memory"] == units(1.5 * 9, count(documents, 4))
+    assert found["alone"] == in_all_units(2.0 * 9, count(documents, 4))
+    assert found["with_memory"] == in_all_units(1.5 * 9, count(documents, 4))
     assert found["alone"]["bits_per_character"]["end_marks_counted"] == 2.0  # the headline
     assert found["denominators"]["perplexity_per_word"] == "3 words + 2 lines"
     assert found["comparable"] == CLOSED

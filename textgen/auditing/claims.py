@@ -10,7 +10,7 @@ from typing import Any
 from textgen.auditing.protocol import Claim
 from textgen.core import TextgenError
 from textgen.data import Document
-from textgen.evaluation import UNITS, Counts, count, denominator, units
+from textgen.evaluation import UNITS, Counts, count, denominator, in_all_units
 
 SHOWN = ("bits_per_character", "bits_per_byte")
 """Units of a text about which no figure was claimed."""
@@ -79,7 +79,7 @@ class Claimed:
         counted = denominator(UNITS[claim.unit], self.counts) + " + 1 end" * claim.end_marks
         if claim.count is not None and claim.count != self._per:
             wrong.append(f"it is said to divide by {claim.count:,}, the text has {counted}")
-        right = units(bits, self.counts)[claim.unit][_key(claim.end_marks)]
+        right = in_all_units(bits, self.counts)[claim.unit][_key(claim.end_marks)]
         if right is None or not self._close(right):
             shown = "none" if right is None else f"{right:.4f}"
             wrong.append(f"{claim.value:.4f} {label} are claimed")
@@ -96,7 +96,7 @@ class Claimed:
         return bool(abs(value - self.claim.value) <= max(CLOSE * value, self.claim.rounding))
 
     def _figures(self, bits: float) -> str:
-        found = units(bits, self.counts)
+        found = in_all_units(bits, self.counts)
         told = ((UNITS[name].label, found[name]["as_published"]) for name in SHOWN)
         return ", ".join(f"{value:.4f} {label}" for label, value in told if value is not None)
 
@@ -120,7 +120,7 @@ def _key(end_marks: bool) -> str:
 
 def _values(bits: float, counts: Counts) -> Iterator[tuple[str, float]]:
     """Every figure that so many bits have."""
-    for name, found in units(bits, counts).items():
+    for name, found in in_all_units(bits, counts).items():
         for end_marks, suffix in ((False, ""), (True, ", the end counted")):
             if (value := found[_key(end_marks)]) is not None:
                 yield UNITS[name].label + suffix, value

@@ -58,8 +58,8 @@ from .units import UNITS as UNITS
 from .units import Counts as Counts
 from .units import count as count
 from .units import denominator as denominator
+from .units import in_all_units as in_all_units
 from .units import published_units as published_units
 from .units import unit_line as unit_line
 from .units import unit_rows as unit_rows
-from .units import units as units
 from .verdicts import verdict_sentence as verdict_sentence

@@ -80,7 +80,7 @@ def count(documents: Iterable[Document], tokens: int | None = None) -> Counts:
     return Counts(characters, utf8_bytes, words, lines, tokens, end_marks)
 
 
-def units(bits: float, counts: Counts) -> dict[str, dict[str, float | None]]:
+def in_all_units(bits: float, counts: Counts) -> dict[str, dict[str, float | None]]:
     """A number of bits in every unit.
 
     Args:
@@ -121,9 +121,9 @@ def published_units(
         closed: whether the tokenizer has a closed vocabulary.
 
     Returns:
-        ``counts``; ``alone``: :func:`units` without a memory of the document; ``with_memory``: the
-        same with one, or None; ``denominators`` and ``comparable`` in words. None where
-        there is no figure.
+        ``counts``; ``alone``: :func:`in_all_units` without a memory of the document;
+        ``with_memory``: the same with one, or None; ``denominators`` and ``comparable`` in words.
+        None where there is no figure.
     """
     if figures["bits_per_character"] is None:
         return None
@@ -131,7 +131,7 @@ def published_units(
 
     def in_units(of: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
         bits = of["bits_per_character"]["total"] * (counts.characters + counts.end_marks)
-        return units(bits, counts)
+        return in_all_units(bits, counts)
 
     remembered = figures.get("with_memory")
     return {
@@ -170,7 +170,7 @@ UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are
 
 
 def unit_line(found: Mapping[str, Mapping[str, float | None]]) -> str:
-    """What :func:`units` gave, in one line for the terminal."""
+    """What :func:`in_all_units` gave, in one line for the terminal."""
     return ", ".join(f"{_text(found[n]['as_published'])} {UNITS[n].label}" for n in SHORT)
 
 

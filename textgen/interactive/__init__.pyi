@@ -1,7 +1,7 @@
 from .aligned import ALIGNED as ALIGNED
 from .opening import open_models as open_models
 from .portable import SCRIPTS as SCRIPTS
-from .portable import portable as portable
+from .portable import portable_model as portable_model
 from .server import listen as listen
 from .server import serve as serve
 from .terminal import converse as converse

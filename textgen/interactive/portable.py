@@ -32,7 +32,7 @@ that the numbers compress to two thirds (``tests/benchmarks/page_models.py``).""
 CELLS = {LSTM: "lstm", GRU: "gru", MinGRU: "mingru"}
 
 
-def portable(run: Run, precision: str = "int8") -> str:
+def portable_model(run: Run, precision: str = "int8") -> str:
     """A run's model for a page, by its network alone.
 
     Args:

@@ -19,7 +19,7 @@ def embedded(
     Args:
         arms: those of the report.
         wanted: names of arms; all if empty.
-        precision: of their weights, see :func:`textgen.interactive.portable`.
+        precision: of their weights, see :func:`textgen.interactive.portable_model`.
         warn: is told what cannot be taken along.
 
     Returns:
@@ -29,7 +29,7 @@ def embedded(
     Raises:
         TextgenError: a name that is not that of an arm.
     """
-    from textgen.interactive import portable
+    from textgen.interactive import portable_model
 
     names = [arm.name for arm in arms]
     if unknown := [name for name in wanted if name not in names]:
@@ -42,7 +42,7 @@ def embedded(
         if wanted and arm.name not in wanted:
             continue
         try:
-            packed[arm.name] = portable(arm.first, precision)
+            packed[arm.name] = portable_model(arm.first, precision)
             prompt = prompt or next(iter(arm.first.experiment.sampling.prompts), "")
         except TextgenError as error:
             left_out[arm.name] = error.found
