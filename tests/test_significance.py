@@ -17,7 +17,7 @@ from textgen.evaluation.significance import (
     holm,
     verdict,
 )
-from textgen.evaluation.verdicts import verdict_sentence, what_would_tell
+from textgen.evaluation.verdicts import fewest_documents, verdict_sentence, what_would_tell
 
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
 """Characters and end mark of the test tales."""
@@ -379,6 +379,15 @@ def test_sums_of_subsets_by_hand(monkeypatch):
     assert again.tolist() == np.concatenate(parts).tolist()
     monkeypatch.setattr(significance, "BLOCK", 2)  # one at a time, at least
     assert significance._subset_sums(values, 7, np.random.default_rng(0)).shape == (7, 2)
+
+
+@pytest.mark.parametrize("contrasts", [1, 2, 3, 6, 7])
+def test_so_many_documents_that_agree_can_answer_all_questions_and_no_fewer(contrasts):
+    fewest = fewest_documents(contrasts)
+    for documents in (fewest - 1, fewest):
+        better, other = np.full((2, documents), 100.0), np.full((2, documents), 150.0)
+        found = compare_arms(better, other, np.full(documents, 50.0))
+        assert (max(holm([found.p] * contrasts)) < significance.LEVEL) == (documents == fewest)
 
 
 def test_limits_of_a_verdict():

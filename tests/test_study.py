@@ -426,6 +426,25 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
     assert [e.name for e in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
 
 
+@pytest.mark.parametrize(("documents", "told"), [(5, False), (6, True), (7, False)])
+def test_a_study_that_asks_more_than_its_documents_can_answer_is_told_before_any_work(
+    tmp_path, corpus_folder, capsys, documents, told
+):
+    """Of 6 documents that agree p is 2^-5, times two questions; fewer are warned of anyway."""
+    made = studies.load_study(
+        write(tmp_path, corpus_folder, BUDGET + TWIN + BAD + CHAR + CONTRASTS)
+    )
+    names = [f"tale{i:02d}.txt" for i in range(documents)]
+    arm = made.experiment("char", overrides=[f"split.test={json.dumps(names)}"])
+    StudyProgress(made).corpus([arm])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"test {documents} documents" in shown
+    asked = (
+        f"{documents} documents of the test part cannot answer 2 questions, whatever comes out: 7"
+    )
+    assert (asked in shown) == told
+
+
 def test_a_changed_arm_is_refused_and_overwrite_replaces_what_has_changed(
     copied, tmp_path, corpus_folder
 ):

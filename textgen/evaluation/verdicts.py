@@ -74,13 +74,18 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     else:
         level, room, claim = LEVEL, MARGIN - by, "as small as it looks"
     needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
-    fewest = math.ceil(1 + math.log2(contrasts / LEVEL))  # of whose signs all are the same
-    documents = max(fewest, math.ceil(max(1.0, needed) * difference.documents))
+    documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
     many = f"about {documents:,}" if documents < MANY else f"more than {MANY:,}"
     seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
     return f"If it is {claim}, {many} documents such as these{seeds} would tell."
+
+
+def fewest_documents(contrasts: int = 1) -> int:
+    """Documents that can answer so many questions, if all of them agree: of n of one sign, p is
+    2^(1 − n), and :func:`holm` may multiply it by the number of questions."""
+    return math.ceil(1 + math.log2(contrasts / LEVEL))
 
 
 def _number(value: float) -> str:

@@ -113,6 +113,11 @@ class Screen:
             warnings += each.left_out
             warnings += language_warnings(each.tokenizer, loaded.language)
         for warning in dict.fromkeys(warnings):
+            self.advise(warning)
+
+    def advise(self, warning: str) -> None:
+        """What a result will suffer from, before the work."""
+        if not self.quiet:
             text = Text(visible(f"warning: {warning}"), style="bold yellow")
             self.console.print(text, soft_wrap=not self.console.is_terminal)
 

@@ -61,9 +61,17 @@ class StudyProgress:
     def corpus(self, experiments: Sequence[Experiment]) -> None:
         """Show the text that all arms share, and warnings about it, before any work is done."""
         from textgen.data import load_corpus
+        from textgen.evaluation import fewest_documents
 
         first, *others = experiments
-        self.screen.corpus(first, load_corpus(first), *others)
+        self.screen.corpus(first, loaded := load_corpus(first), *others)
+        questions, documents = len(self.study.contrasts), len(loaded.names["test"])
+        if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
+            self.screen.advise(
+                f"The {documents} documents of the test part cannot answer {questions} questions, "
+                f"whatever comes out: {fewest} can, if all of them agree. Declare fewer "
+                "[[contrasts]], or hold out more."
+            )
 
     def planned(self, arm: str, plan: ArmPlan | None) -> None:
         """Show that an arm is about to be planned (without a plan), or the plan it has got."""
