@@ -175,14 +175,14 @@ def repeat(number: int, draw: random.Random) -> int:
                     process.send_signal(ending)
                     stopped += 1
                 process.wait()
-                told = list(remains(process.pid, runs, scratch))
+                told = remains(process.pid, runs, scratch)
                 process = study(home, runs, scratch)
             else:
                 told = []
             failed += process.wait() != 0
             if ending == "peace":
                 seconds = time.perf_counter() - start
-            told += list(remains(process.pid, runs, scratch))
+            told += remains(process.pid, runs, scratch)
             files = {str(p.relative_to(runs)) for p in runs.rglob("*") if p.is_file()}
             files = {name for name in files if "/log/" not in name}  # one more a process, by intent
             usual = usual or files
@@ -207,20 +207,23 @@ def study(home: Path, runs: Path, scratch: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def remains(session: int, runs: Path, scratch: Path) -> Iterator[str]:
-    """Processes of a session, locks that are held and temporary files; a process whose parent was
-    killed has ten seconds to notice."""
+def remains(session: int, runs: Path, scratch: Path) -> list[str]:
+    """What is left of a session that is over: processes, locks that are held, temporary files. A
+    process whose parent was killed has ten seconds to notice and to give back what it holds."""
     end = time.monotonic() + 10
-    while (alive := list(members(session))) and time.monotonic() < end:
+    while (found := list(left_now(session, runs, scratch))) and time.monotonic() < end:
         time.sleep(0.1)
-    yield from (f"process {pid}" for pid in alive)
+    return found
+
+
+def left_now(session: int, runs: Path, scratch: Path) -> Iterator[str]:
+    yield from (f"process {pid}" for pid in members(session))
     for path in runs.rglob(".lock"):
         try:
             filelock.FileLock(path).acquire(timeout=0).lock.release()
         except filelock.Timeout:
             yield f"lock {path}"
-    for path in scratch.iterdir():
-        yield f"temporary {path.name}"
+    yield from (f"temporary {path.name}" for path in scratch.iterdir())
 
 
 def members(session: int) -> Iterator[int]:
