@@ -159,6 +159,24 @@ def test_every_part_of_the_text_can_be_scored(trained, capsys):
     assert "not a figure for text it has not seen" in printed
 
 
+def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(tmp_path):
+    program = """if True:
+        import os, pathlib, signal, sys
+        from textgen.runs.saved import save_network
+        class Network:
+            def save_weights(self, path):
+                pathlib.Path(path).write_bytes(b"weights")
+                if sys.argv[1] == "killed":
+                    os.kill(os.getpid(), signal.SIGKILL)
+        save_network(pathlib.Path.cwd(), Network())
+    """
+    for how, code, files in (("killed", -9, {"unfinished"}), ("whole", 0, {"model"})):
+        done = subprocess.run([sys.executable, "-c", program, how], cwd=tmp_path)
+        assert done.returncode == code
+        assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == files
+    assert (tmp_path / "model.weights.h5").read_bytes() == b"weights"
+
+
 def test_a_run_from_before_a_setting_did_what_held_then(trained, tmp_path):
     assert trained.experiment.backbone.frequency_bias
     folder = tmp_path / "older"

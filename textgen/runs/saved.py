@@ -105,15 +105,14 @@ def load_network(folder: Path, experiment: Experiment, tokenizer: Tokenizer) -> 
 
 def save_network(folder: Path, network: Any) -> None:
     """``model.weights.h5``: the weights in Keras' own format."""
-    import tempfile
-
+    scratch = folder / f"unfinished.{WEIGHTS}"  # repeated, a command that was killed writes over it
     try:
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            path = Path(scratch) / WEIGHTS
-            network.save_weights(path)
-            data = path.read_bytes()
+        network.save_weights(scratch)
+        data = scratch.read_bytes()
     except OSError as error:
         raise write_failed(
             folder / WEIGHTS, error, "the checkpoint of the training is unharmed"
         ) from None
+    finally:
+        scratch.unlink(missing_ok=True)
     write_file(folder / WEIGHTS, data)
