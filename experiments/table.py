@@ -88,6 +88,10 @@ SETTINGS_OF = {
     "word_hour": f"word_hour.toml{ON_ONE_CORE}",
     "word_hour_untied": "word_hour.toml --set backbone.tied_output=false "
     f"--set backbone.adaptive_softmax.head=2000{ON_ONE_CORE} --name word_hour_untied",
+    "hour_alone/word_hour": "word_hour.toml --set 'backbone.adaptive_softmax={head=2000}' "
+    "--set training.threads=1 --set memory.learning_rate=1.5e-4",
+    "hour_alone/char_hour": "char_hour.toml --set backbone.units=[512] "
+    "--set training.threads=1 --set memory.learning_rate=1.5e-4",
 }
 """What the command of a run says where it is not its file alone."""
 
@@ -187,15 +191,16 @@ def reversal_table() -> str:
     return table(head, rows)
 
 
-def alone_table() -> str:
+def alone_table(folder: str) -> str:
     """Runs by their network alone, best first, and what they reach with a memory."""
-    found = [result(f"alone/{path.stem}") for path in (RESULTS / "alone").glob("*.json")]
+    found = [result(f"{folder}/{path.stem}") for path in (RESULTS / folder).glob("*.json")]
     rows = []
     for m in sorted(found, key=bits):
         training, both = m["training"], m["test"]["with_memory"]["bits_per_character"]
+        settings = SETTINGS_OF.get(f"{folder}/{m['name']}", f"{m['name']}.toml")
         rows.append(
             [
-                f"`python -m textgen.run experiments/{m['name']}.toml`",
+                f"`python -m textgen.run experiments/{settings}`",
                 *three(m["test"]),
                 format_number(both["total"]),
                 format_number(both["total"] - bits(m)),
@@ -591,7 +596,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "study_one_core": lambda: study_table("study_one_core"),
     "verdicts_one_core": lambda: verdicts_table("study_one_core"),
     "arms": arms_table,
-    "alone": alone_table,
+    "alone": lambda: alone_table("alone"),
+    "hour_alone": lambda: alone_table("hour_alone"),
     "two_cores": lambda: two_cores_table("two_cores"),
     "hour": lambda: two_cores_table("hour"),
     "search_char": lambda: search_table("char"),
