@@ -10,7 +10,7 @@ from conftest import tiny_model
 from textgen.core.errors import TextgenError
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import rows_at_once, score_step, token_bits
-from textgen.models import FREE, Sampler, output
+from textgen.models import FREE, Sampler, Windows, output
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_output_bias
@@ -194,6 +194,23 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
         np.testing.assert_allclose(a, b, atol=1e-5)
     monkeypatch.setattr("textgen.evaluation.token_bits.FLOATS", 1)
     assert rows_at_once(network, 6, 32) == 1
+
+
+@pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
+def test_what_is_no_target_costs_nothing(settings):
+    """Validation adds up whole batches, whose rows end where their documents do."""
+    objective = NextToken(window=6)
+    network = tiny_model(objective, SIZE, **settings)
+    documents = [np.random.default_rng(i).integers(1, SIZE, 9 + i) for i in range(5)]
+    step, state, total = score_step(objective, network), network.initial_state(3), 0.0
+    for batch, fresh, _, _ in Windows(documents, objective).scoring(3):
+        bits, state = step(batch, fresh, state)
+        missing = np.asarray(batch)[:, objective.before :] < 0
+        assert not bits.numpy()[missing].any()
+        assert (bits.numpy()[~missing] > 0).all()
+        total += float(tf.reduce_sum(bits))
+    expected = token_bits(objective, network, documents)
+    assert total == pytest.approx(sum(float(each.sum()) for each in expected), rel=1e-5)
 
 
 def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
