@@ -19,6 +19,7 @@ a file is left that was not there before, and where a study does not end well.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -78,8 +79,9 @@ def watch(given: argparse.Namespace, more: list[str]) -> int:
     try:
         with looks.open("a", encoding="utf-8") as file:
             while process.poll() is None:
-                file.write(json.dumps(look(process.pid)) + "\n")
-                file.flush()
+                with contextlib.suppress(OSError, KeyError):  # it has ended meanwhile
+                    file.write(json.dumps(look(process.pid)) + "\n")
+                    file.flush()
                 time.sleep(EVERY)
     except KeyboardInterrupt:  # the training has had it, too, and keeps its checkpoint
         process.wait()
