@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -187,6 +189,8 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     network = tiny_model(objective, SIZE, **settings)
     documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
     assert rows_at_once(network, 6, 32) == 32
+    large = SimpleNamespace(output_layer=SimpleNamespace(size=2**20, adaptive=False))
+    assert rows_at_once(large, 4, 32) == 8  # logits of 134 MB
     expected = token_bits(objective, network, documents)
     monkeypatch.setattr("textgen.evaluation.token_bits.FLOATS", 2 * 6 * SIZE)
     assert rows_at_once(network, 6, 32) in (2, 4)
