@@ -64,7 +64,7 @@ def compile_where_it_is_tested() -> None:
     import tensorflow as tf
 
     from textgen.models import dropout, output  # noqa: F401 - decorated when imported
-    from textgen.models.backbones.lstm import unrolled  # noqa: F401
+    from textgen.models.backbones.lstm import unrolled  # noqa: F401 - likewise
 
     function = tf.function
 
@@ -153,6 +153,14 @@ every = 1
         encoding="utf-8",
     )
     return path
+
+
+@pytest.fixture
+def temporary(tmp_path) -> Path:
+    """An empty folder, to be the TMPDIR of commands that are to leave nothing in it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

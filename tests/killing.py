@@ -172,10 +172,6 @@ def _content(path: Path) -> Any:
     return text
 
 
-def _array(name: str, item: Any) -> dict[str, np.ndarray]:
-    return {name: item[()]} if hasattr(item, "shape") else {}
-
-
 def _timeless(data: Any) -> Any:
     if isinstance(data, dict):
         kept = {k: v for k, v in data.items() if not any(part in str(k) for part in TIMES)}

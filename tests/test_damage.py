@@ -312,4 +312,4 @@ def test_a_network_larger_than_the_machine_is_refused(copied, textgen):
 def test_a_damaged_report_is_named(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(TextgenError, match=r"report\.json"):
-        Comparison(tmp_path).arms  # noqa: B018
+        Comparison(tmp_path).arms  # noqa: B018 - read for what it raises

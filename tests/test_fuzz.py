@@ -81,6 +81,6 @@ def test_rounds_that_do_not_fit_their_run_are_named(old, new):
     try:
         place.write_text(run_files()["rounds.jsonl"].decode().replace(old, new))
         with pytest.raises(TextgenError, match=r"rounds\.jsonl"):
-            copy.copy(whole_run()).rounds  # noqa: B018
+            copy.copy(whole_run()).rounds  # noqa: B018 - read for what it raises
     finally:
         place.write_bytes(run_files()["rounds.jsonl"])

@@ -48,12 +48,10 @@ def logged(folder):
     return found
 
 
-def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path):
-    place = tmp_path / "temporary"
-    place.mkdir()
-    done = textgen("run", experiment_file, process=True, TMPDIR=str(place))
+def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
+    done = textgen("run", experiment_file, process=True, TMPDIR=str(temporary))
     assert done.code == 0, done.err
-    assert list(place.iterdir()) == []  # nor what TensorFlow rewrites functions to
+    assert list(temporary.iterdir()) == []  # nor what TensorFlow rewrites functions to
     folder = tmp_path / "runs" / "tiny"
     for name in FILES:
         assert (folder / name).stat().st_size > 0
@@ -234,12 +232,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path):
+def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path, temporary):
     command = [sys.executable, "-m", "textgen.run", str(experiment_file), "--quiet"]
     command += ["--set", "training.updates=100000", "--set", "training.validations=5000"]
-    place = tmp_path / "temporary"
-    place.mkdir()
-    environment = os.environ | {"TMPDIR": str(place)}
+    environment = os.environ | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
@@ -252,7 +248,7 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path):
     assert (process.returncode, said) == (
         143, "\nstopped; repeat the command to continue from here\n"
     )  # fmt: skip
-    assert list(place.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_what_the_system_refuses_is_one_message(capsys):

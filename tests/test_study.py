@@ -500,13 +500,13 @@ def test_finished_runs_on_other_text_are_refused_or_replaced(copied, tmp_path, c
     assert copied.asked == [("char-1", True)]
 
 
-def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, corpus_folder):
+def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
+    done, tmp_path, corpus_folder, temporary
+):
     """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
-    place = tmp_path / "temporary"
-    place.mkdir()
     command = [sys.executable, "-m", "textgen.study", str(path)]
-    environment = os.environ | {"TMPDIR": str(place)}
+    environment = os.environ | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment)
     folder = tmp_path / "runs" / "trial" / "char-1"
     while process.poll() is None and not (folder / "checkpoint" / "progress.json").exists():
@@ -519,7 +519,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, c
     with recorded():
         study.study(path, runs_folder=tmp_path / "runs", quiet=True)
     assert bits(folder) == bits(done.folder / "char-1")
-    assert list(place.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     assert not (folder.parent / ".scratch").exists()
 
 
