@@ -119,7 +119,7 @@ def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> None:
     budget = [f"training.seconds={seconds}", "training.threads=1", "training.validations=4"]
     experiment = config.load_experiment(arm.file, [*arm.given(settings), *budget])
     speed = timed(experiment)
-    print(json.dumps({**speed, **trained(experiment, speed["updates"], speed["kernel"])}))
+    print(json.dumps({**speed, **trained(experiment, speed["updates"])}))
 
 
 def finalists(path: Path, done: dict[str, list[dict[str, Any]]], seconds: float) -> dict[str, Any]:

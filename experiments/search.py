@@ -41,7 +41,7 @@ SECONDS = 5.0
 
 
 def timed(experiment: Experiment) -> dict[str, Any]:
-    """The updates that the experiment's seconds leave time for, with the fastest kernel."""
+    """The updates that the experiment's seconds leave time for."""
     from textgen.core import backend
     from textgen.studies import calibration, planning
 
@@ -53,7 +53,6 @@ def timed(experiment: Experiment) -> dict[str, Any]:
         "updates": updates
         or planning.updates_within(budget or 0.0, found["preparation_seconds"], each),
         "milliseconds_per_update": 1000 * each,
-        "kernel": found["kernel"],
         "threads": backend.start_tensorflow(),
         "parameters": found["parameters"],
         "units": found["units"],
@@ -70,7 +69,7 @@ def scale(experiment: Experiment) -> dict[str, Any]:
     prepared = preparation.prepare(experiment, load_corpus(experiment))
     tokenizer, backbone = prepared.tokenizer, experiment.backbone
     rows, length = experiment.training.batch, experiment.objective.length
-    each = sizing.multiplication_seconds(max(backbone.units), rows, backbone.kernels)
+    each = sizing.multiplication_seconds(max(backbone.units), rows)
     return {
         "weights": backbone.recurrent_weights,
         "multiplications": backbone.multiplications(tokenizer.size) * rows * length,
@@ -81,7 +80,7 @@ def scale(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def trained(experiment: Experiment, updates: int, kernel: str) -> dict[str, Any]:
+def trained(experiment: Experiment, updates: int) -> dict[str, Any]:
     """Validation figures after so many updates."""
     from textgen.core import backend
     from textgen.data.loading import load_corpus
@@ -97,7 +96,7 @@ def trained(experiment: Experiment, updates: int, kernel: str) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as scratch:
         progress = loop.train(
             Path(scratch), network, replace(experiment, training=fixed), prepared.encoded,
-            loop.Engine(kernel, threads),
+            loop.Engine(threads),
         )  # fmt: skip
     history = asdict(progress)["history"]
     return {
@@ -146,7 +145,7 @@ def main() -> None:
         if given.step == "time":
             print(json.dumps({"settings": settings, "seconds": seconds, **timed(experiment)}))
         else:
-            print(json.dumps(trained(experiment, known["updates"], known["kernel"])))
+            print(json.dumps(trained(experiment, known["updates"])))
         return
 
     def step(kind: str, name: str) -> None:

@@ -105,12 +105,12 @@ def test_workers_are_started_again_when_one_is_killed_but_not_for_an_error_of_th
     assert ".ray" not in trained
 
 
-def test_replicas_drop_different_units_and_keep_their_rows():
+def test_replicas_keep_their_rows():
     """What is stored is the same for all; the second of two takes its part of it."""
     objective, share = NextToken(4), Share(None, ("",), 2, 1)
     settings = Training(updates=1, batch=4)
     windows = Windows([np.arange(9)], objective)
-    network = tiny_model(objective, 9, dropout=0.5)
+    network = tiny_model(objective, 9)
     trainer, _ = compiled(
         network, tiny_experiment(objective, network, settings), windows, Engine(share=share)
     )  # fmt: skip
@@ -121,13 +121,6 @@ def test_replicas_drop_different_units_and_keep_their_rows():
     assert len(rows) == 2
     trainer.restore(stored | rows)
     np.testing.assert_array_equal(trainer.states[0], values[2:])
-    layers = [layer for layer in network.layers if "dropout" in layer.name]
-    kept = [array.tolist() for array in trainer.arrays().values() if array.shape == (2,)]
-    for layer in layers:
-        seed, counter = np.array(layer.seed_generator.state).tolist()
-        assert [seed - 1, counter] in kept  # of the first replica
-        assert [seed, counter] not in kept
-    assert layers
 
 
 def test_a_command_of_two_workers_and_a_budget_in_seconds(

@@ -5,14 +5,17 @@ import pytest
 import tensorflow as tf
 
 from textgen.models.backbones.lstm.layer import FusedLSTM
-from textgen.models.dropout import HashedDropout
+from textgen.models.dropout import HashedDropout, dropout_key
 
 pytestmark = pytest.mark.xla
 
 
-def mask(layer, shape=(200, 300), jit=True):
-    run = tf.function(lambda x: layer(x, training=True), jit_compile=jit)
-    return run(tf.ones(shape)).numpy()
+def mask(layer, shape=(200, 300), jit=True, update=0, first_row=0):
+    def run(x):
+        with dropout_key(update, first_row):
+            return layer(x, training=True)
+
+    return tf.function(run, jit_compile=jit)(tf.ones(shape)).numpy()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.4, 0.9])
@@ -29,7 +32,7 @@ def test_as_many_elements_are_kept_as_the_rate_says_and_scaled(rate):
 
 def test_neighbours_and_successive_masks_have_nothing_to_do_with_each_other():
     layer = HashedDropout(0.5, seed=1)
-    first, second = mask(layer) > 0, mask(layer) > 0
+    first, second = mask(layer) > 0, mask(layer, update=1) > 0
     assert (first == second).mean() == pytest.approx(0.5, abs=0.01)
     assert (first[:, 1:] == first[:, :-1]).mean() == pytest.approx(0.5, abs=0.01)
     assert (first[1:] == first[:-1]).mean() == pytest.approx(0.5, abs=0.01)
@@ -41,6 +44,13 @@ def test_a_seed_repeats_its_masks_compiled_or_not():
     assert (masks[0] != mask(HashedDropout(0.4, seed=8))).any()
 
 
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_shard_of_a_batch_has_its_rows_of_the_mask(locked):
+    layer = HashedDropout(0.4, locked, seed=7)
+    whole = mask(layer, (9, 4, 5), update=3)
+    np.testing.assert_array_equal(mask(layer, (4, 4, 5), update=3, first_row=5), whole[5:])
+
+
 def test_nothing_is_dropped_outside_training():
     x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     np.testing.assert_array_equal(HashedDropout(0.5)(x), x)
@@ -48,14 +58,14 @@ def test_nothing_is_dropped_outside_training():
 
 def test_the_gradient_flows_through_what_is_kept():
     layer, x = HashedDropout(0.5, seed=2), tf.ones((30, 30))
-    with tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, dropout_key(0):
         tape.watch(x)
         y = layer(x, training=True)
     np.testing.assert_array_equal(tape.gradient(y, x), np.where(y.numpy() > 0, 2.0, 0.0))
 
 
 def test_a_locked_mask_is_the_same_for_all_positions():
-    layer = HashedDropout(0.5, noise_shape=(None, 1, None), seed=2)
+    layer = HashedDropout(0.5, locked=True, seed=2)
     out = mask(layer, (20, 7, 30))
     np.testing.assert_array_equal(out, np.repeat(out[:, :1], 7, axis=1))
     assert (out[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.06)
@@ -68,9 +78,14 @@ def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_traini
     x = tf.random.stateless_normal((2, 5, 3), (1, 2))
     plain = layer(x)
     np.testing.assert_array_equal(layer(x), plain)
-    first, second = layer(x, training=True), layer(x, training=True)
+
+    def dropped(update):
+        with dropout_key(update):
+            return layer(x, training=True)
+
+    first, second = dropped(0), dropped(1)
     np.testing.assert_array_equal(first[:, 0], plain[:, 0])  # the state before it is empty
     assert (first[:, 1] != plain[:, 1]).numpy().all()
     assert (first[:, 1] != second[:, 1]).numpy().all()
-    many = tf.reduce_mean([layer(x, training=True)[:, 1] for _ in range(300)], axis=0)
+    many = tf.reduce_mean([dropped(update)[:, 1] for update in range(300)], axis=0)
     np.testing.assert_allclose(many, plain[:, 1], atol=0.03)

@@ -168,7 +168,7 @@ SETTINGS = [
     "training.weight_decay=inf", "training.weight_decay=-1", "training.clip_norm=nan",
     "training.clip_norm=inf", "training.warmup=nan", "training.warmup=1", "training.ema_decay=nan",
     "training.validations=0", "training.patience=-1", "training.threads=-1", "training.workers=0",
-    "training.optimizer=adamm", "training.schedule=cos", "training.kernel=x", "training.loss=3",
+    "training.optimizer=adamm", "training.schedule=cos", "training.loss=3",
     "training.strategy=multi_worker", "training.deterministic=1", "training.table_rate=inf",
     "backbone.units=[]", "backbone.units=[0]", "backbone.units=[nan]", "backbone.units=3",
     "backbone.units=[[1]]", f"backbone.units=[{10**30}]", "backbone.units=auto2",

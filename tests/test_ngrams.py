@@ -157,13 +157,12 @@ def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone(dense):
 @pytest.mark.parametrize("settings", EVERY, ids=lambda settings: type(settings).__name__)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_training_put_back_makes_the_same_updates_again(settings, threads):
-    """The table, and what its optimizer has added up; the kernels of the LSTM in turn."""
+    """The table, and what its optimizer has added up."""
     objective = NextToken(5)
     windows = Windows([np.random.default_rng(1).integers(1, SIZE, 90)], objective)
     network = random_network(objective, settings)
     experiment = tiny_experiment(objective, network, Training(updates=9, batch=4))
-    kernel = network.kernels[threads - 1 if len(network.kernels) > 1 else 0]
-    trainer, _ = compiled(network, experiment, windows, Engine(kernel, threads), 1)
+    trainer, _ = compiled(network, experiment, windows, Engine(threads), 1)
     step, found = trainer.make_train_function() or trainer.train_function, []
     begun, batches = trainer.arrays(), list(dataset(windows, 4, 1, 0).take(3))
     for _ in range(2):

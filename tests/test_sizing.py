@@ -122,7 +122,7 @@ def test_what_is_a_number_stays(machine):
 
 
 def test_a_product_is_timed_in_the_shape_it_will_have():
-    small, large = (sizing.multiplication_seconds(n, 4, ("fused",)) for n in (8, 256))
+    small, large = (sizing.multiplication_seconds(n, 4) for n in (8, 256))
     assert 0 < large < small < 1e-3  # calls cost more than products of so few numbers
 
 

@@ -22,7 +22,6 @@ from textgen.models.backbones.stacked import Adaptive
 
 SIZE, BATCH, WINDOW = 20_000, 16, 32
 UPDATES, THREADS = 10, 2
-KERNEL = "unrolled"
 WANTED = {"adaptive, head 2000": Target(at_most=0.45)}
 ARMS: dict[str, dict[str, Any]] = {
     "softmax": {},
@@ -62,7 +61,7 @@ def updates(
     law = 1 / (np.arange(size) + 2.7)
     law /= law.sum()
     share = float(law[Adaptive().head :].sum())
-    trainer = Trainer(network, objective, BATCH, "categorical", share, KERNEL, THREADS)
+    trainer = Trainer(network, objective, BATCH, "categorical", share, threads=THREADS)
     trainer.compile(
         optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0),
         jit_compile=False,  # the trainer compiles what should be

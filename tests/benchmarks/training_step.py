@@ -4,9 +4,10 @@
 
 Both sides: an embedding of 64, AdamW, gradients clipped, states carried from update to update, two
 threads, the same made-up batches, the making of a batch included. One side is PyTorch's ``nn.LSTM``
-in float32; the other every way in which textgen can compute an update on this processor. Where it
-has more than AVX2, ``XLA_FLAGS=--xla_cpu_max_isa=AVX2``, ``ONEDNN_MAX_CPU_ISA=AVX2``,
-``ATEN_CPU_CAPABILITY=avx2`` and ``MKL_ENABLE_INSTRUCTIONS=AVX2`` limit both sides to that.
+in float32, the other textgen. Then textgen's updates on one, two and three threads, with dropout,
+for characters and for words. Where the processor has more than AVX2,
+``XLA_FLAGS=--xla_cpu_max_isa=AVX2``, ``ONEDNN_MAX_CPU_ISA=AVX2``, ``ATEN_CPU_CAPABILITY=avx2`` and
+``MKL_ENABLE_INSTRUCTIONS=AVX2`` limit both sides to that.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ THREADS, UPDATES = 2, 3
 @dataclass(frozen=True)
 class Work:
     """An update: units of the layers, rows and tokens of a batch, tokens of the vocabulary, of
-    which those beyond ``head`` are in the tail of an adaptive softmax."""
+    which those beyond ``head`` are in the tail of an adaptive softmax; share of units dropped."""
 
     units: tuple[int, ...]
     batch: int = 64
     window: int = 100
     vocabulary: int = 90
     head: int = 0
+    dropout: float = 0.0
 
 
 SIZES = {
@@ -45,19 +47,30 @@ SIZES = {
     "1 × 512 units, 16 × 64": Work((512,), 16, 64),
     "1 × 256 units, 16 × 32 of 5,000 words": Work((256,), 16, 32, 5_000, 2_000),
 }
-WANTED = {"float32": Target(at_least=1.0), "2 × 512 units": Target(at_least=1.3)}
+ON_THREADS = {
+    "characters": Work((320,), 16, 64, dropout=0.1),
+    "words": Work((320,), 16, 64, 8_000, 2_000, dropout=0.4),
+}
+BACKBONES = ("LSTM", "GRU", "MinGRU", "Transformer")
 
 
-def setting(work: Work) -> tuple[Any, Any, Any, Any]:
+def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
     """Backbone, training settings, objective and windows, the same for both sides."""
+    from importlib import import_module
+
     from textgen.core.settings import Training
-    from textgen.models.backbones.lstm import LSTM
     from textgen.models.backbones.stacked import Adaptive
     from textgen.models.batches import Windows
     from textgen.models.objectives.stepwise import NextToken
 
     levels = Adaptive(work.head) if work.head else False
-    backbone = LSTM(units=work.units, input="embedding", embedding_size=64, adaptive_softmax=levels)
+    backbone = getattr(import_module(f"textgen.models.backbones.{kind.lower()}"), kind)(
+        units=work.units,
+        input="embedding",
+        embedding_size=64,
+        adaptive_softmax=levels,
+        dropout=work.dropout,
+    )
     random = np.random.default_rng(0)
     type_ = np.uint8 if work.vocabulary < 256 else np.uint16
     documents = [random.integers(2, work.vocabulary, 20_000).astype(type_) for _ in range(40)]
@@ -65,17 +78,17 @@ def setting(work: Work) -> tuple[Any, Any, Any, Any]:
     return backbone, Training(updates=1, batch=work.batch), objective, Windows(documents, objective)
 
 
-def textgen(size: str, kernel: str) -> Callable[[], float]:
+def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
     from textgen.core import backend
 
-    backend.start_tensorflow(THREADS, parts=True)
+    backend.start_tensorflow(int(threads), parts=True)
     from textgen.training import loop
 
-    work = SIZES[size]
-    backbone, settings, objective, windows = setting(work)
+    work = (SIZES | ON_THREADS)[size]
+    backbone, settings, objective, windows = setting(work, kind)
     network = objective.build(backbone, work.vocabulary)
     experiment = SimpleNamespace(objective=objective, backbone=backbone, training=settings, seed=0)
-    engine = loop.Engine(kernel, THREADS)
+    engine = loop.Engine(int(threads))
     trainer, _ = loop.compiled(network, experiment, windows, engine, UPDATES)
     batches = iter(loop.dataset(windows, work.batch, 0, 0))
     step = trainer.make_train_function() or trainer.train_function
@@ -112,33 +125,40 @@ def pytorch(size: str) -> Callable[[], float]:
 WORKERS = {"textgen": textgen, "pytorch": pytorch}
 
 
-def measure(repeats: int) -> list[dict[str, Any]]:
-    from textgen.models.backbones.lstm import LSTM
-    from textgen.training.kernels import candidates
+def timed(sides: dict[str, tuple[str, ...]], repeats: int) -> dict[str, list[float]]:
+    """Seconds an update of each side, one a repeat, in turns."""
+    with contextlib.ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(Worker(__file__, *arguments))
+            for name, arguments in sides.items()
+        }
+        return interleaved(workers, repeats)
 
+
+def measure(repeats: int) -> list[dict[str, Any]]:
     rows = []
     for size in SIZES:
-        with contextlib.ExitStack() as stack:
-            sides = {
-                kernel: stack.enter_context(Worker(__file__, "textgen", size, kernel))
-                for kernel in candidates(LSTM.kernels)
-            }
-            sides["PyTorch"] = stack.enter_context(Worker(__file__, "pytorch", size))
-            times = interleaved(sides, repeats)
-        middle = {name: statistics.median(values) for name, values in times.items()}
-        exact = min(("fused", "unrolled"), key=middle.__getitem__)
-        ways = {exact: WANTED["float32"], "unrolled_bfloat16": WANTED.get(size)}
-        rows += [
+        sides = {"textgen": ("textgen", size, "LSTM", str(THREADS)), "PyTorch": ("pytorch", size)}
+        times = timed(sides, repeats)
+        ratios = divided(times["PyTorch"], times["textgen"])
+        middle = statistics.median(times["textgen"])
+        rows.append(
             row(
-                f"training step, {size}, `{kernel}`",
-                "PyTorch float32",
-                divided(times["PyTorch"], times[kernel]),
-                target,
-                milliseconds=round(1e3 * middle[kernel], 2),
+                f"training step, {size}", "PyTorch float32", ratios, Target(at_least=1.0),
+                milliseconds=round(1e3 * middle, 2),
             )
-            for kernel, target in ways.items()
-            if kernel in middle
-        ]
+        )  # fmt: skip
+    for size in ON_THREADS:
+        for kind in BACKBONES:
+            times = timed({n: ("textgen", size, kind, n) for n in "123"}, repeats)
+            for more, fewer, target in (("2", "1", 1.6), ("3", "2", 0.95)):
+                rows.append(
+                    row(
+                        f"updates of {size}, {kind}, {more} threads", f"{fewer} threads",
+                        divided(times[fewer], times[more]),
+                        Target(at_least=target) if kind == "LSTM" else None,
+                    )
+                )  # fmt: skip
     return rows
 
 

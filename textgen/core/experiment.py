@@ -258,14 +258,6 @@ def _check_together(
             expected='numbers: what "auto" chooses by was fitted to LSTMs alone',
             hint=f"for example --set {' --set '.join(numbers)}",
         )
-    kernel, known = made["training"].kernel, getattr(made["backbone"], "kernels", ())
-    if known and kernel not in ("auto", *known):
-        raise TextgenError(
-            f"{where}: training.kernel",
-            found=f"{kernel!r}, which {resolved['backbone']['kind']!r} backbones do not have",
-            expected=f'"auto" or {" or ".join(known)}',
-            hint="leave the setting out: the fastest is chosen",
-        )
 
 
 def _automatic(tables: Mapping[str, Any]) -> dict[str, str]:

@@ -7,9 +7,6 @@ import platform
 import re
 from pathlib import Path
 
-BFLOAT16 = ("amx_bf16", "avx512_bf16")
-"""Processor features without which bfloat16 is emulated."""
-
 
 def cores() -> int:
     """Cores this process may use; where the system does not say, all there are."""
@@ -24,14 +21,6 @@ def processor() -> str:
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     limit = instruction_limit()
     return next(names, platform.processor()) + (f", limited to {limit}" if limit else "")
-
-
-def has_bfloat16() -> bool:
-    """Whether this process has instructions for bfloat16: the processor's own, unless oneDNN,
-    which aborts where it is asked for more than it may use, or XLA is limited to lesser ones."""
-    limit = instruction_limit()
-    allowed = not limit or any(name in limit for name in ("BF16", "AMX", "FP16"))
-    return allowed and not {*BFLOAT16}.isdisjoint(_information().split())
 
 
 def instruction_limit() -> str:

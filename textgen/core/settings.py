@@ -171,10 +171,8 @@ class Training:
     numbers of updates, in tens, so the updates are the nearest such number to the budget (a few per
     cent off where there are only hundreds).
 
-    ``kernel`` is how an update is computed; ``"auto"`` takes the fastest on this machine where a
-    training is long enough for it to matter, and ``deterministic`` the first. ``strategy`` divides
-    every batch among the GPUs of this machine (``"mirrored"``) or among ``workers`` processes of a
-    Ray cluster (``"ray"``); the same updates are made as on one device.
+    ``strategy`` divides every batch among the GPUs of this machine (``"mirrored"``) or among
+    ``workers`` processes of a Ray cluster (``"ray"``); the same updates are made as on one device.
 
     ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
     2024) and leaves all other weights to AdamW; ``"adafactor"`` keeps of a matrix' second moments
@@ -210,7 +208,6 @@ class Training:
     validations: Count = 20
     patience: Annotated[int, Field(ge=0)] = 0
     watch: Literal["validation", "training"] = "validation"
-    kernel: Literal["auto", "fused", "plain", "unrolled", "unrolled_bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     strategy: Strategy = "one"
     workers: Count = 1

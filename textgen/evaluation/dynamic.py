@@ -167,14 +167,14 @@ def _gradient_step(objective: Objective, network: Any) -> Any:
     kept with the network. A gradient is a tensor, or rows of a table and what is theirs."""
     import tensorflow as tf
 
-    from textgen.models import cross_entropy, restarted
+    from textgen.models import compilable, cross_entropy, restarted
 
     kept = vars(network).setdefault("_gradient_steps", {})
     if objective in kept:
         return kept[objective]
     output, weights = network.output_layer, [w.value for w in network.trainable_variables]
 
-    @tf.function(autograph=False, jit_compile=True)
+    @tf.function(autograph=False, jit_compile=compilable(network))
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         targets = spans[:, objective.before :]

@@ -223,10 +223,12 @@ def next_logits_step(objective: Objective, network: Any) -> Callable[..., Any]:
     """A compiled carry → (logits (B, V), carry), kept with the network."""
     import tensorflow as tf
 
+    from textgen.models import compilable
+
     kept = vars(network).setdefault("_next_steps", {})
     if objective not in kept:
 
-        @tf.function(autograph=False, jit_compile=True)
+        @tf.function(autograph=False, jit_compile=compilable(network))
         def next_logits(carry: Any) -> Any:
             features, carry = objective.next_features(network, carry)
             return network.output_layer(features), carry

@@ -33,9 +33,9 @@ def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
 def _plain_step(objective: Objective, network: Any) -> Callable[..., Any]:
     import tensorflow as tf
 
-    from textgen.models import cross_entropy, restarted
+    from textgen.models import compilable, cross_entropy, restarted
 
-    @tf.function(autograph=False, jit_compile=True)
+    @tf.function(autograph=False, jit_compile=compilable(network))
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)
@@ -50,11 +50,11 @@ def _adaptive_step(objective: Objective, network: Any) -> Callable[..., Any]:
     """The same, exactly, with the tail only where a target is in it."""
     import tensorflow as tf
 
-    from textgen.models import restarted
+    from textgen.models import compilable, restarted
 
     output = network.output_layer
 
-    @tf.function(autograph=False, jit_compile=True)
+    @tf.function(autograph=False, jit_compile=compilable(network))
     def read(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)

@@ -6,9 +6,11 @@ from .backbones.mingru import MinGRU as MinGRU
 from .backbones.recurrent import Recurrent as Recurrent
 from .backbones.stacked import Adaptive as Adaptive
 from .batches import Windows as Windows
+from .dropout import dropout_key as dropout_key
 from .footprint import check_drawing as check_drawing
 from .footprint import check_loading as check_loading
 from .footprint import check_memory as check_memory
+from .networks import compilable as compilable
 from .networks import restarted as restarted
 from .networks import set_embedding as set_embedding
 from .networks import set_output_bias as set_output_bias

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from textgen.models.backbones.base import State
+from textgen.models.backbones.lstm.layer import FusedLSTM
+
+
+def compilable(network: Any, training: bool = False) -> bool:
+    """Whether XLA may compile a function that calls a network.
+
+    It has no cuDNN kernels, which recurrent layers use on a GPU, and would undo what makes an LSTM
+    train fast on a CPU (:mod:`textgen.models.backbones.lstm.unrolled`).
+
+    Args:
+        network: as an objective has built it.
+        training: whether the function trains it.
+    """
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    slow = (keras.layers.LSTM, keras.layers.GRU) if gpu else (FusedLSTM,) if training else ()
+    return not any(isinstance(layer, slow) for layer in network._flatten_layers())
 
 
 def restarted(network: Any, state: State, fresh: Any) -> State:

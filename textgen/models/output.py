@@ -62,7 +62,7 @@ class Softmax(keras.layers.Layer):
         """No tail, no places for it."""
         return 0
 
-    def nats(self, features: Any, labels: Any, capacity: int = 0, low: bool = False) -> Any:
+    def nats(self, features: Any, labels: Any, capacity: int = 0) -> Any:
         """−ln P(label): (B, T, n) float32, (B, T) int32 → (B, T) float32; a plain softmax is
         computed whole and in float32."""
         return cross_entropy(self(features), labels)
@@ -160,17 +160,17 @@ class AdaptiveSoftmax(keras.layers.Layer):
         """(V,) of a tied output."""
         return tf.zeros([self.size]) if self.bias is None else tf.convert_to_tensor(self.bias)
 
-    def head_logits(self, features: Any, low: bool = False) -> Any:
-        """Features (N, n) → (N, head + 1); ``low``: products in bfloat16."""
-        return _product(features, *self.head_weights(), low)
+    def head_logits(self, features: Any) -> Any:
+        """Features (N, n) → (N, head + 1)."""
+        kernel, bias = self.head_weights()
+        return tf.matmul(features, kernel) + bias
 
-    def tail_logits(self, features: Any, low: bool = False) -> Any:
+    def tail_logits(self, features: Any) -> Any:
         """Features (N, n) → (N, V − head)."""
         if not self.vectors:
-            narrow = self.tail_projection(features)
-            return _product(narrow, self.tail.kernel, self.tail.bias, low)
+            return self.tail(self.tail_projection(features))
         kernel = tf.transpose(self.vectors()[self.head_size :])
-        return _product(features, kernel, self._bias()[self.head_size :], low)
+        return tf.matmul(features, kernel) + self._bias()[self.head_size :]
 
     def start_at(self, logits: np.ndarray) -> None:
         """Have the biases give these logits, (V,) float, before any feature counts."""
@@ -202,7 +202,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
         spread = (targets * share * (1 - share)) ** 0.5
         return min(targets, 16 * -(-int(targets * share + 4 * spread + 16) // 16))
 
-    def nats(self, features: Any, labels: Any, capacity: int, low: bool = False) -> Any:
+    def nats(self, features: Any, labels: Any, capacity: int) -> Any:
         """−ln P(label), with static shapes as XLA wants them.
 
         At most ``capacity`` targets in the tail are computed. If a batch has more, a random choice
@@ -212,7 +212,6 @@ class AdaptiveSoftmax(keras.layers.Layer):
             features: (B, T, n) float32.
             labels: (B, T) int32, in 0 … V − 1.
             capacity: static.
-            low: products in bfloat16.
 
         Returns:
             (B, T) float32.
@@ -226,20 +225,20 @@ class AdaptiveSoftmax(keras.layers.Layer):
         _, places = tf.math.top_k(order, capacity)
         chosen = tf.gather(rare, places)
         few, their = tf.gather(flat, places), tf.gather(wanted, places)
-        tail = self.tail_nats(few, their, low) * chosen
+        tail = self.tail_nats(few, their) * chosen
         tail *= tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(chosen), 1.0)
-        nats = self.head_nats(flat, wanted, low)
+        nats = self.head_nats(flat, wanted)
         nats = tf.tensor_scatter_nd_add(nats, places[:, None], tail)
         return tf.reshape(nats, tf.shape(labels))
 
-    def head_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
+    def head_nats(self, features: Any, labels: Any) -> Any:
         """What the head charges, for tokens of the tail too: (N, n), (N,) → (N,) nats."""
-        return cross_entropy(self.head_logits(features, low), tf.minimum(labels, self.head_size))
+        return cross_entropy(self.head_logits(features), tf.minimum(labels, self.head_size))
 
-    def tail_nats(self, features: Any, labels: Any, low: bool = False) -> Any:
+    def tail_nats(self, features: Any, labels: Any) -> Any:
         """What the tail charges, (N,) nats; of no meaning for tokens of the head."""
         wanted = tf.maximum(labels - self.head_size, 0)
-        return cross_entropy(self.tail_logits(features, low), wanted)
+        return cross_entropy(self.tail_logits(features), wanted)
 
 
 @tf.function(autograph=False, jit_compile=True)
@@ -258,24 +257,3 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
 def _plus(logits: Any, bias: Any) -> Any:
     return logits if bias is None else logits + bias
-
-
-def _product(features: Any, kernel: Any, bias: Any, low: bool) -> Any:
-    if low:
-        return _low_product(features, kernel, bias)
-    return tf.matmul(features, kernel) + bias
-
-
-@tf.custom_gradient
-def _low_product(features: Any, kernel: Any, bias: Any) -> Any:
-    """A dense layer with its products in bfloat16: (N, n) float32 → (N, m) bfloat16."""
-    low = tf.cast(features, tf.bfloat16), tf.cast(kernel, tf.bfloat16)
-    outputs = tf.matmul(*low) + tf.cast(bias, tf.bfloat16)
-
-    def gradient(d_outputs: Any) -> Any:
-        d_features = tf.matmul(d_outputs, low[1], transpose_b=True)
-        d_kernel = tf.matmul(low[0], d_outputs, transpose_a=True)
-        d_bias = tf.reduce_sum(tf.cast(d_outputs, tf.float32), axis=0)
-        return tf.cast(d_features, tf.float32), tf.cast(d_kernel, tf.float32), d_bias
-
-    return outputs, gradient

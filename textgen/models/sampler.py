@@ -98,6 +98,8 @@ class Sampler:
     ) -> Callable[..., Any]:
         import tensorflow as tf
 
+        from textgen.models.networks import compilable
+
         objective, network, unwritable = self._objective, self._network, self._unwritable
         output = network.output_layer
         by_level = batch <= FEW_ROWS and not top_k and not nucleus
@@ -105,7 +107,7 @@ class Sampler:
         threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
         dealt = batch <= FEW_ROWS and threads > 1 and not output.adaptive and output.size > WIDE
 
-        @tf.function(jit_compile=compiled, autograph=False)
+        @tf.function(jit_compile=compiled and compilable(network), autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
             logits = output.dealt(threads) if dealt else output
 

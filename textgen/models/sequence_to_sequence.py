@@ -18,19 +18,11 @@ class SequenceToSequence(keras.Model):
     def __init__(self, encoder: Any, decoder: Any) -> None:
         super().__init__(name="sequence_to_sequence")
         self.encoder, self.decoder = encoder, decoder
-        self.kernels, self.output_layer = decoder.kernels, decoder.output_layer
+        self.output_layer = decoder.output_layer
         self.built = True
 
     def parts(self) -> tuple[Any, ...]:
         return *self.encoder.parts(), *self.decoder.parts()
-
-    @property
-    def kernel(self) -> str:
-        return str(self.decoder.kernel)
-
-    @kernel.setter
-    def kernel(self, name: str) -> None:
-        self.encoder.kernel = self.decoder.kernel = name
 
     def initial_state(self, batch: int) -> State:
         return self.encoder.initial_state(batch)

@@ -25,9 +25,9 @@ def repeat_command(folder: Path, experiment: Experiment) -> str:
 
 
 def describe_run(
-    experiment: Experiment, loaded: Corpus, threads: int, kernel: dict[str, Any], folder: Path
+    experiment: Experiment, loaded: Corpus, threads: int, folder: Path
 ) -> dict[str, Any]:
-    """The content of ``manifest.json``; ``kernel`` is a ``training.kernels.Kernel``."""
+    """The content of ``manifest.json``."""
     import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
 
     versions = {name: metadata.version(name) for name in PACKAGES}
@@ -48,5 +48,4 @@ def describe_run(
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
-        "kernel": kernel,
     }

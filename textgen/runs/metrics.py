@@ -58,7 +58,6 @@ def run_metrics(
             "updates": progress.updates,
             "updates_planned": progress.updates_planned,
             "parameters": parameters,
-            "kernel": progress.kernel,
             "best_interval": progress.best_interval,
             "intervals": progress.intervals,
             "final_loss": progress.history[-1]["loss"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def _prepare(
 def _train(inputs: Inputs, overwrite: bool) -> Trained | None:
     """Train the network and begin the folder; None in a worker that does not write the run."""
     with ExitStack() as starting:
-        starting.enter_context(inputs.screen.phase("loading TensorFlow, timing kernels, compiling"))
+        starting.enter_context(inputs.screen.phase("loading TensorFlow, compiling"))
         return _fit(inputs, overwrite, starting)
 
 
@@ -130,9 +130,7 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     from textgen.runs.rounds import recorder
     from textgen.training import (
         Engine,
-        Kernel,
         check_trainable,
-        choose_kernel,
         new_network,
         start_strategy,
         train,
@@ -142,14 +140,12 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     share = start_strategy(settings)
     check_alike(share, fitted_state(experiment, tokenizer))
     network = new_network(experiment, inputs.prepared)
-    kernel = Kernel("fused", {})  # the chief's is taken
     check_trainable(network, settings.loss, share.replicas)
     if share.chief:
         windows_of(encoded[0], experiment.objective)
         begin_folder(inputs.folder, experiment, overwrite)  # no check can fail any more
         write_json(inputs.folder / "tokenizer.json", fitted_state(experiment, tokenizer))
-        kernel = choose_kernel(experiment, settings, network, encoded[0], threads)
-        _write_manifest(inputs, threads, kernel, share)
+        _write_manifest(inputs, threads, share)
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
@@ -171,17 +167,17 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     with screen:
         progress = train(
             inputs.folder, network, replace(experiment, training=settings), encoded,
-            Engine(kernel.name, threads, share), callbacks,
+            Engine(threads, share), callbacks,
         )  # fmt: skip
     if not share.chief:
         return None
     return Trained(network, sampler, progress, plans[-1] if plans else None)
 
 
-def _write_manifest(inputs: Inputs, threads: int, kernel: Any, share: Any) -> None:
+def _write_manifest(inputs: Inputs, threads: int, share: Any) -> None:
     from textgen.runs.manifest import describe_run
 
-    content = describe_run(inputs.experiment, inputs.loaded, threads, asdict(kernel), inputs.folder)
+    content = describe_run(inputs.experiment, inputs.loaded, threads, inputs.folder)
     distribution = {"replicas": share.replicas, "workers": share.workers}
     content["distribution"] = distribution
     if inputs.chosen:

@@ -65,9 +65,9 @@ def measure(
 
     Returns:
         ``units``, ``batch``, ``parameters``, ``preparation_seconds``, and if updates were timed
-        ``seconds_per_update`` (the median over ``calls`` calls of several updates each) with
-        ``kernel``, and ``around_seconds``: what a run takes besides, about, to start, validate,
-        score and write its samples.
+        ``seconds_per_update`` (the median over ``calls`` calls of several updates each) and
+        ``around_seconds``: what a run takes besides, about, to start, validate, score and write
+        its samples.
 
     Raises:
         TextgenError: an unusable corpus, or a number of parameters that cannot be reached.
@@ -111,7 +111,6 @@ def _times(
     from textgen.training import (
         Engine,
         Progress,
-        choose_kernel,
         compiled,
         dataset,
         time_updates,
@@ -119,9 +118,8 @@ def _times(
     )
 
     (documents, validation), own = prepared.encoded, experiment.training
-    kernel = choose_kernel(experiment, own, network, documents, threads)
     begin, windows = time.perf_counter(), windows_of(documents, experiment.objective)
-    trainer, schedule = compiled(network, experiment, windows, Engine(kernel.name, threads))
+    trainer, schedule = compiled(network, experiment, windows, Engine(threads))
     data = dataset(windows, own.batch, experiment.seed, 0)
     clock = time.process_time if threads == 1 else time.perf_counter
     each, calls = time_updates(trainer, schedule, data, seconds, CALLS, clock)
@@ -133,7 +131,7 @@ def _times(
     tokens = [encoded.tokens for encoded in validation]
     validating, _ = scoring_seconds(experiment.objective, network, tokens)
     around = max(0.0, compiling) + own.validations * validating + after.scoring + after.samples
-    timed = {"seconds_per_update": each, "calls": calls, "kernel": kernel.name}
+    timed = {"seconds_per_update": each, "calls": calls}
     return {**timed, "around_seconds": around}
 
 

@@ -38,7 +38,7 @@ class ArmPlan:
         updates: of each run; None if the budget is in characters.
         preparation_seconds, seconds_per_update, calls, parameters: the results of
             ``calibration.measure``; None if nothing had to be measured.
-        threads, kernel: used for the measurement and by all runs.
+        threads: used for the measurement and by all runs.
         units: of each layer.
         batch: rows of an update, where that was left to the machine.
         parameters_wanted: the number of parameters that ``units`` were solved for.
@@ -57,7 +57,6 @@ class ArmPlan:
     parameters_wanted: int | None
     processor: str
     textgen: str
-    kernel: str = "fused"
     batch: int | None = None
     around_seconds: float | None = None
 
@@ -66,8 +65,7 @@ class ArmPlan:
         """The plan as settings of a run."""
         budget = [f"training.updates={self.updates}"] if self.updates is not None else []
         rows = [f"training.batch={self.batch}"] if self.batch else []
-        units = f"backbone.units={self.units}"
-        return [*budget, *rows, units, f'training.kernel="{self.kernel}"']
+        return [*budget, *rows, f"backbone.units={self.units}"]
 
 
 def plan_study(
@@ -238,7 +236,6 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
         parameters_wanted=budget.parameters,
         processor=processor(),
         textgen=textgen.__version__,
-        kernel=found.get("kernel", experiment.training.kernel),
         batch=found.get("batch") if "training" in experiment.automatic else None,
         around_seconds=found.get("around_seconds"),
     )

@@ -1,5 +1,3 @@
-from .kernels import Kernel as Kernel
-from .kernels import choose_kernel as choose_kernel
 from .log import writing_log as writing_log
 from .loop import Engine as Engine
 from .loop import compiled as compiled

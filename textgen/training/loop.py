@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,10 @@ class Engine:
     """How updates are computed.
 
     Attributes:
-        kernel: one of the ``kernels`` of the backbone.
         threads: rows of a batch are dealt out to so many.
         share: what this process does of the training; only the chief's writes files.
     """
 
-    kernel: str = "fused"
     threads: int = 1
     share: Share = ALONE
 
@@ -61,7 +59,7 @@ def train(
         network: as :func:`new_network` makes it.
         experiment: its objective, backbone, training settings and seed.
         encoded: the training and the validation documents.
-        engine: how updates are computed; a training that is resumed keeps its kernel.
+        engine: how updates are computed.
         callbacks: make more Keras callbacks, each told between a validation and its checkpoint.
 
     Raises:
@@ -71,14 +69,14 @@ def train(
     (training, validation), share, settings = encoded, engine.share, experiment.training
     windows = windows_of(training, experiment.objective)
     stored = load_checkpoint(run) if share.chief else None
-    progress = stored_progress(run, stored[1]) if stored else Progress(kernel=engine.kernel)
+    progress = stored_progress(run, stored[1]) if stored else Progress()
     if not stored:
         _divide(progress, updates_of(settings, windows, training), settings)
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     progress = Progress(**share.agree(asdict(progress)))
     resumed = share.agree(stored is not None)
     trainer, schedule = compiled(
-        network, experiment, windows, replace(engine, kernel=progress.kernel),
+        network, experiment, windows, engine,
         min(UPDATES_PER_CALL, progress.updates_per_interval),
     )  # fmt: skip
     if not resumed and settings.seconds:
@@ -167,7 +165,7 @@ def compiled(
             own = copied(network, experiment) if replica else network
             trainer = Trainer(
                 own, experiment.objective, settings.batch, settings.loss, tail,
-                settings.table_rate, engine.kernel, engine.threads, share, replica,
+                settings.table_rate, engine.threads, share, replica,
             )  # fmt: skip
             schedules.append(Schedule(settings))
             trainer.compile(

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core import Experiment, TextgenError, has_bfloat16, start_tensorflow
+from textgen.core import Experiment, TextgenError, start_tensorflow
 from textgen.training.preparation import Prepared, subtract_preparation_time
 
 UNITS = (128, 192, 256, 320, 384, 512, 640, 768, 1024)
@@ -123,7 +123,7 @@ def settle(experiment: Experiment, prepared: Prepared) -> tuple[Experiment, list
         backbone = replace(own, units=units)
         for batch in ROWS if "training" in experiment.automatic else [settings.batch]:
             parts = math.gcd(batch, threads)
-            each = multiplication_seconds(max(units), batch // parts, backbone.kernels) / parts
+            each = multiplication_seconds(max(units), batch // parts) / parts
             products = backbone.multiplications(tokenizer.size) * batch * length
             updates = int((settings.seconds or 0) / law.seconds(products, each))
             at_once = batch * length * tokenizer.characters_per_token
@@ -149,29 +149,26 @@ def described(candidates: Iterable[Candidate]) -> dict[str, Any]:
     return {"units": rows[0]["units"], "batch": rows[0]["batch"], "candidates": rows}
 
 
-def multiplication_seconds(units: int, rows: int, kernels: tuple[str, ...]) -> float:
+def multiplication_seconds(units: int, rows: int) -> float:
     """Seconds of one multiplication in products of (rows, units) and (units, 4 units) on one
-    thread, the quickest of some rounds in the quickest precision that kernels have."""
-    precisions = ["float32"]
-    if has_bfloat16() and any("bfloat16" in name for name in kernels):
-        precisions.append("bfloat16")
-    return min(_timed(units, rows, each) for each in precisions) / (4 * units * units * rows)
+    thread, the quickest of some rounds."""
+    return _timed(units, rows) / (4 * units * units * rows)
 
 
-def _timed(units: int, rows: int, precision: str) -> float:
+def _timed(units: int, rows: int) -> float:
     """Seconds of one product; each reads what the one before it wrote, as in a recurrence."""
     import tensorflow as tf
 
-    weights = tf.cast(tf.random.stateless_normal([units, 4 * units], [1, 2]) / units, precision)
+    weights = tf.random.stateless_normal([units, 4 * units], [1, 2]) / units
 
-    @tf.function(autograph=False, jit_compile=precision == "float32")
+    @tf.function(autograph=False, jit_compile=True)
     def chain(h: Any) -> Any:
         def step(t: Any, h: Any) -> tuple[Any, Any]:
             return t + 1, tf.tanh(tf.matmul(h, weights)[:, :units])
 
         return tf.while_loop(lambda t, h: t < STEPS, step, (0, h))[1]
 
-    h, took = tf.ones([rows, units], precision), []
+    h, took = tf.ones([rows, units]), []
     for _ in range(ROUNDS + 1):  # the first compiles
         start = time.process_time()  # what else the machine does for a moment does not count
         chain(h).numpy()

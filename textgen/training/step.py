@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core import TextgenError
-from textgen.models import MeanOutput, Objective, restarted
+from textgen.models import MeanOutput, Objective, compilable, dropout_key, restarted
 from textgen.training.strategy import ALONE, Share
 from textgen.training.tables import RowAdagrad
 
@@ -58,8 +58,7 @@ class Trainer(keras.Model):
         loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
         tail_share: of an adaptive softmax, how much of the training text is in the tail.
         table_rate: the learning rate of tables over that of the other weights.
-        kernel: one of the network's ``kernels``.
-        threads: rows of a batch are dealt out to so many.
+        threads: the rows of a batch are dealt out to so many, as evenly as they can be.
         share, replica: what this process does of the training, and which of its devices this is.
 
     Raises:
@@ -74,21 +73,20 @@ class Trainer(keras.Model):
         loss: str,
         tail_share: float = 0.25,
         table_rate: float = 30.0,
-        kernel: str = "fused",
         threads: int = 1,
         share: Share = ALONE,
         replica: int = 0,
     ) -> None:
         super().__init__(name="trainer")
         check_trainable(network, loss, share.replicas)
-        self.share, self._replica, self.copies = share, share.first + replica, list[Trainer]()
+        self.share, self.copies = share, list[Trainer]()
         self._batch, self._rows = batch, share.rows(batch)[replica]
         batch = self._rows.stop - self._rows.start
         self.network, self.objective, self._loss = network, objective, loss
-        self._parts = math.gcd(batch, threads)
+        shards = min(batch, threads)
+        self.shards = [(batch + i) // shards for i in range(shards)]
         self._output = network.output_layer
-        targets = batch * objective.length // self._parts
-        self._capacity = self._output.capacity(targets, tail_share)
+        self._tail_share = tail_share
         self._initial = network.initial_state(batch)
         self.states = [
             keras.Variable(initial, trainable=False, name=f"state{i}")
@@ -100,11 +98,9 @@ class Trainer(keras.Model):
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.bits_mean = keras.metrics.Mean(name="bits_per_token")
         self.built = True
-        network.kernel = kernel
-        # XLA makes one program of a fused part; an unrolled one must not be compiled as a whole
-        self._gradients = tf.function(self._part, autograph=False, jit_compile=kernel == "fused")
+        compiled = compilable(network, training=True)
+        self._gradients = tf.function(self._part, autograph=False, jit_compile=compiled)
         self.update = tf.function(self._apply, autograph=False, jit_compile=True)
-        self._low = "bfloat16" in kernel
 
     @property
     def metrics(self) -> list[Any]:
@@ -113,8 +109,7 @@ class Trainer(keras.Model):
     def train_step(self, data: Any) -> Any:
         """One update from (spans (B, before + length) int32, fresh (B,) bool).
 
-        The rows of a batch are dealt out to as many threads as divide them; their gradients are
-        added up.
+        The rows of a batch are dealt out to threads; their gradients are added up.
         """
         spans, fresh = data
         count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
@@ -137,26 +132,31 @@ class Trainer(keras.Model):
         if self.share.replicas > 1:
             spans, fresh = spans[self._rows], fresh[self._rows]
         given = [spans, fresh, *(state.value for state in self.states)]
-        rows = [tf.split(each, self._parts) for each in given]
-        parts = [self._gradients(count, *part) for part in zip(*rows, strict=True)]
+        rows = [tf.split(each, self.shards) for each in given]
+        update = tf.convert_to_tensor(self.optimizer.iterations)
+        first_rows = self._rows.start + np.cumsum([0, *self.shards[:-1]], dtype=np.int32)
+        shards = zip(tf.unstack(first_rows), *rows, strict=True)
+        parts = [self._gradients(count, update, *shard) for shard in shards]
         loss, nats, gradients, states = zip(*parts, strict=True)
         for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
             kept.assign(tf.concat(state, axis=0))
         return [list(each) for each in (loss, nats, *zip(*gradients, strict=True))]
 
-    def _part(self, count: Any, spans: Any, fresh: Any, *states: Any) -> Any:
+    def _part(
+        self, count: Any, update: Any, first_row: Any, spans: Any, fresh: Any, *states: Any
+    ) -> Any:
         """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
         states after them."""
         packed = tf.nest.pack_sequence_as(self._initial, states)
         begun = restarted(self.network, packed, fresh)
         targets = spans[:, self.objective.before :]
-        weights = tf.cast(targets >= 0, tf.float32)
-        with tf.GradientTape() as tape:
+        there = tf.cast(targets >= 0, tf.float32)
+        with tf.GradientTape() as tape, dropout_key(update, first_row):
             each, nats, after = self._charge(spans, tf.maximum(targets, 0), begun)
-            loss = tf.reduce_sum(each * weights) / count
-        rows = [rows.table.value for rows in self.tables]
-        gradients, sparse = tape.gradient(loss, (self.trained, rows))
-        nats = tf.reduce_sum(nats * weights) / count
+            loss = tf.reduce_sum(each * there) / count
+        weights = [weight.value for weight in self.trained], [t.table.value for t in self.tables]
+        gradients, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
+        nats = tf.reduce_sum(nats * there) / count
         found = [_dense(gradient) for gradient in gradients]
         for gradient in sparse:
             apart = self.share.replicas == 1  # an all-reduce adds up whole tables
@@ -189,18 +189,19 @@ class Trainer(keras.Model):
     def _charge(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), and the state after the span."""
         features, state = self.objective.features(self.network, spans, state, training=True)
-        nats = self._output.nats(features, labels, self._capacity, self._low)
+        targets = labels.shape[0] * labels.shape[1]
+        capacity = self._output.capacity(targets, self._tail_share)
+        nats = self._output.nats(features, labels, capacity)
         if self._loss == "categorical":
             return nats, nats, state
         return binary_cross_entropy(labels, self._output(features)), nats, state
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything an update reads and writes: weights, optimizer, the states of all rows,
-        dropout seeds. All workers call it at once."""
+        """Everything an update reads and writes: weights, optimizer, the states of all rows. All
+        workers call it at once."""
         everything = [*map(np.array, self._alike())]
         for rows in zip(self.states, *(copy.states for copy in self.copies), strict=True):
             everything.append(self.share.gather([*map(np.array, rows)], self._batch))
-        everything += [np.array(seed) - self._apart(seed) for seed in self._seeds()]
         return {f"v{i}": value for i, value in enumerate(everything)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -209,8 +210,6 @@ class Trainer(keras.Model):
             variable.assign(next(values))
         for state in self.states:
             state.assign(next(values)[self._rows])
-        for seed in self._seeds():
-            seed.assign(next(values) + self._apart(seed))
         for copy in self.copies:
             copy.restore(arrays)
 
@@ -228,15 +227,7 @@ class Trainer(keras.Model):
     def _alike(self) -> list[Any]:
         """What is the same in all replicas."""
         squares = [rows.squares for rows in self.tables]
-        return [*self.network.weights, *self.optimizer.variables, *squares]
-
-    def _seeds(self) -> list[Any]:
-        generators = (getattr(g, "seed_generator", None) for g in self.network._flatten_layers())
-        return [generator.state for generator in generators if generator is not None]
-
-    def _apart(self, seed: Any) -> np.ndarray:
-        """Other replicas drop other units."""
-        return np.array([self._replica, 0]).astype(np.array(seed).dtype)
+        return [*self.network.variables, *self.optimizer.variables, *squares]
 
 
 def _dense(gradient: Any) -> Any:

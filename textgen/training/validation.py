@@ -37,7 +37,6 @@ class Progress:
     the figure that ``[training] watch`` names; ``validation_share`` is how much of the validation
     split a validation looks at, the beginning of each of its parallel streams."""
 
-    kernel: str = "fused"
     updates_per_interval: int = 0
     intervals: int = 0
     updates: int = 0

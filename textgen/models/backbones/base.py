@@ -1,8 +1,7 @@
 """What every backbone gives. The rest of textgen knows only this.
 
 A backbone is a frozen dataclass of settings whose :meth:`BackboneConfig.build` makes a network.
-What the network carries from token to token, how it steps and which kernels it has is known to it
-alone.
+What the network carries from token to token and how it steps is known to it alone.
 """
 
 from __future__ import annotations
@@ -19,15 +18,11 @@ class Network(Protocol):
     Attributes:
         embedding: the layer that gives tokens their vectors, or None.
         output_layer: from features to logits (:mod:`textgen.models.output`); None for an encoder.
-        kernels: ways of computing an update, the first one being that of scoring and sampling, too.
-        kernel: the one that training uses.
         tables: weights (rows, size) of which an update reads few rows; a network may do without.
     """
 
     embedding: Any
     output_layer: Any
-    kernels: tuple[str, ...]
-    kernel: str
 
     def parts(self) -> tuple[Any, ...]:
         """The networks it is made of: itself, or an encoder and a decoder."""

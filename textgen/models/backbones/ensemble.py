@@ -30,22 +30,13 @@ class Ensemble(keras.Model):
     def __init__(self, members: Sequence[Any], *, name: str) -> None:
         super().__init__(name=name)
         self.members = list(members)
-        self.kernels, self.embedding = members[0].kernels, None
+        self.embedding = None
         outputs = [member.output_layer for member in members]
         self.output_layer = None if outputs[0] is None else MeanOutput(outputs)
         self.built = True
 
     def parts(self) -> tuple[Any, ...]:
         return tuple(self.members)
-
-    @property
-    def kernel(self) -> str:
-        return str(self.members[0].kernel)
-
-    @kernel.setter
-    def kernel(self, name: str) -> None:
-        for member in self.members:
-            member.kernel = name
 
     def initial_state(self, batch: int) -> State:
         return [member.initial_state(batch) for member in self.members]
@@ -88,11 +79,11 @@ class MeanOutput:
         each = tf.stack([tf.nn.log_softmax(output(own)) for output, own in given])
         return tf.reduce_logsumexp(each, axis=0) - np.float32(np.log(len(self._outputs)))
 
-    def nats(self, features: Any, labels: Any, capacity: int, low: bool = False) -> Any:
+    def nats(self, features: Any, labels: Any, capacity: int) -> Any:
         """The mean of what each charges, for training: by what the mean charges, a member would
         learn nothing where another one is right."""
         given = zip(self._outputs, self._divided(features), strict=True)
-        each = [output.nats(own, labels, capacity, low) for output, own in given]
+        each = [output.nats(own, labels, capacity) for output, own in given]
         return tf.add_n(each) / len(each)
 
     def capacity(self, targets: int, share: float) -> int:

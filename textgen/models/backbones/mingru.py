@@ -15,7 +15,6 @@ class MinGRU(Recurrent):
 
     gates: ClassVar[int] = 2
     states: ClassVar[int] = 1
-    kernels: ClassVar[tuple[str, ...]] = ("fused", "plain")
 
     def layer(self, units: int, name: str) -> Any:
         from textgen.models.backbones.scan import MinGRULayer

@@ -15,10 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.dropout import drop, mix
-
-SPREAD = np.uint32(0x9E3779B1)
-"""2^32 over the golden ratio (Knuth 1973, section 6.4)."""
+from textgen.models.dropout import SPREAD, drop, mix, new_seed
 
 
 class NGramEmbedding(keras.layers.Layer):
@@ -39,7 +36,7 @@ class NGramEmbedding(keras.layers.Layer):
     ) -> None:
         super().__init__(name=name)
         self.dropout = dropout
-        self.seed_generator = keras.random.SeedGenerator() if dropout else None
+        self.seed = new_seed() if dropout else 0
         self.orders, self.rows, self.context = orders, rows, max(orders) - 1
         self.table = self.add_weight(shape=(rows, size), initializer="zeros", name="table")
         self.built = True
@@ -55,15 +52,18 @@ class NGramEmbedding(keras.layers.Layer):
             (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
         """
         text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
-        vectors = [self._vectors(places, training) for places in self._places(text)]
+        vectors = [
+            self._vectors(places, self.seed + order, training)
+            for order, places in zip(sorted({*self.orders}), self._places(text), strict=True)
+        ]
         return tf.add_n(vectors), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
 
-    def _vectors(self, places: Any, training: bool) -> Any:
+    def _vectors(self, places: Any, seed: int, training: bool) -> Any:
         vectors = tf.gather(self.table.value, places)
         if not training or not self.dropout:
             return vectors
         kept = tf.ones_like(vectors[..., :1])
-        return vectors * drop(kept, self.seed_generator, self.dropout)
+        return vectors * drop(kept, seed, self.dropout)
 
     def _places(self, text: Any) -> list[Any]:
         """For each order, the row of the n-gram that ends at each token: (B, T) int32."""

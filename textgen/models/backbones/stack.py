@@ -32,7 +32,7 @@ class LayerStack(keras.Model):
         self, config: Stacked, vocabulary_size: int, *, source: str, output: bool, name: str
     ) -> None:
         super().__init__(name=name)
-        self.config, self.kernels, self._kernel = config, config.kernels, config.kernels[0]
+        self.config = config
         # layers are made in the order in which they are passed: a seed gives the same weights
         self.reads_tokens = source == "tokens"
         self._one_hot = vocabulary_size if self.reads_tokens else 0
@@ -86,8 +86,7 @@ class LayerStack(keras.Model):
         config = self.config
         if not config.dropout:
             return None
-        shape = (None, 1, None) if config.locked_dropout else None
-        return HashedDropout(config.dropout, noise_shape=shape, name=name)
+        return HashedDropout(config.dropout, config.locked_dropout, name=name)
 
     def _normalisation(self, units: int, number: int) -> Any:
         layer = self.config.normalisation_layer(number)
@@ -101,17 +100,6 @@ class LayerStack(keras.Model):
     @property
     def tables(self) -> tuple[Any, ...]:
         return () if self.ngrams is None else (self.ngrams.table,)
-
-    @property
-    def kernel(self) -> str:
-        return self._kernel
-
-    @kernel.setter
-    def kernel(self, name: str) -> None:
-        self._kernel = name
-        if len(self.kernels) > 1:
-            for layer in self.recurrent:
-                layer.kernel = name
 
     def initial_state(self, batch: int) -> State:
         shapes = [self.config.state_shapes(units) for units in self.config.units]

@@ -80,8 +80,6 @@ class Stacked:
     ngrams: NGrams | Literal[False] = False
     members: Count = 1
 
-    kernels: ClassVar[tuple[str, ...]] = ("fused",)
-    """See :class:`textgen.models.backbones.base.Network`."""
     dropout_between: ClassVar[bool] = True
     """Whether units are dropped between layers, or by the layers themselves."""
 

@@ -39,7 +39,6 @@ class Transformer(Stacked):
     head_size: Count = 32
 
     dropout_between: ClassVar[bool] = False
-    kernels: ClassVar[tuple[str, ...]] = ("fused", "plain")
 
     def __post_init__(self) -> None:
         super().__post_init__()

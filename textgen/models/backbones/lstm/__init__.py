@@ -1,5 +1,4 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997): the default backbone, with kernels of its
-own for training on a CPU."""
+"""Long short-term memory (Hochreiter & Schmidhuber 1997): the default backbone."""
 
 from __future__ import annotations
 
@@ -27,7 +26,6 @@ class LSTM(Recurrent):
 
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
-    kernels: ClassVar[tuple[str, ...]] = ("fused", "unrolled", "unrolled_bfloat16")
 
     def layer(self, units: int, name: str) -> Any:
         from textgen.models.backbones.lstm.layer import FusedLSTM

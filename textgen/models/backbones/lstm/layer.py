@@ -14,47 +14,44 @@ import keras
 import tensorflow as tf
 
 from textgen.models.backbones.lstm.unrolled import sequence
-from textgen.models.dropout import drop
+from textgen.models.dropout import drop, new_seed
 
 
 class FusedLSTM(keras.layers.LSTM):
     """``keras.layers.LSTM`` with the same weights and results, for CPU and XLA.
 
-    Masks and dropout inside the cell are not handled. Where a GPU is visible the parent's cuDNN
-    kernel is used.
+    While training, a window of a known length is unrolled; everything else runs a loop that XLA can
+    compile. Masks and dropout inside the cell are not handled. Where a GPU is visible the parent's
+    cuDNN kernel is used.
     """
 
     weight_drop = 0.0
     """See :meth:`drop_weights`."""
-    kernel = "fused"
-    """``"fused"``, ``"unrolled"`` or ``"unrolled_bfloat16"``, for training only: whatever is
-    scored or drawn is computed by the first."""
 
     def drop_weights(self, rate: float) -> None:
         """While training, do without a share of the recurrent weights, others at every update
         (DropConnect of the hidden-to-hidden matrix, Merity, Keskar & Socher 2018)."""
-        self.weight_drop, self.seed_generator = rate, keras.random.SeedGenerator()
+        self.weight_drop, self.seed = rate, new_seed()
 
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> Any:
-        dropping = training and self.weight_drop
-        if tf.config.list_logical_devices("GPU") and not dropping:
+        dropping, gpu = training and self.weight_drop, tf.config.list_logical_devices("GPU")
+        if gpu and not dropping:
             return super().inner_loop(sequences, initial_state, mask, training)
         cell = self.cell
         h, c = initial_state
         recurrent = tf.convert_to_tensor(cell.recurrent_kernel)
         if dropping:
-            recurrent = drop(recurrent, self.seed_generator, self.weight_drop)
+            recurrent = drop(recurrent, self.seed, self.weight_drop, by_row=False)
         if sequences.shape[1] == 1:
             projected = tf.matmul(sequences[:, 0], cell.kernel) + cell.bias
             gates = _gates(projected + tf.matmul(h, recurrent))
             h, c = _advance(gates, c)
             return h, h[:, None], [h, c]
-        if training and self.kernel != "fused" and None not in sequences.shape:
-            low = self.kernel == "unrolled_bfloat16"
+        if training and not gpu and None not in sequences.shape:
             kernel, bias = tf.convert_to_tensor(cell.kernel), tf.convert_to_tensor(cell.bias)
-            outputs, h, c = sequence(sequences, kernel, recurrent, bias, h, c, low)
+            outputs, h, c = sequence(sequences, kernel, recurrent, bias, h, c)
             return h, outputs, [h, c]
         by_time = tf.transpose(sequences, [1, 0, 2])  # narrower here than after the projection
         flat = tf.reshape(by_time, [-1, by_time.shape[-1]])  # one product, not one a step
