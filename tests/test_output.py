@@ -220,6 +220,24 @@ def test_what_is_no_target_costs_nothing(settings):
     assert total == pytest.approx(sum(float(each.sum()) for each in expected), rel=1e-5)
 
 
+def test_the_tail_is_scored_in_few_shapes_for_each_is_compiled_anew():
+    objective, network, sizes = NextToken(6), tiny_model(NextToken(6), SIZE, **ADAPTIVE), set()
+    layer = network.output_layer
+    cross_entropy, draw = layer.tail_nats, np.random.default_rng(0)
+
+    def recorded(features, labels):
+        seen = tf.numpy_function(
+            lambda n: sizes.add(int(n)) or n, [tf.shape(features)[0]], tf.int32
+        )
+        with tf.control_dependencies([seen]):
+            return cross_entropy(features, labels)
+
+    object.__setattr__(layer, "tail_nats", recorded)
+    rare = [draw.random(90) < i / 9 for i in range(9)]
+    token_bits(objective, network, [np.where(each, HEAD, 1) for each in rare])
+    assert len(sizes) <= 2
+
+
 def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
     shapes = [(6, 5), (5, 9), (9,)]
     values = [tf.random.stateless_normal(shape, [4, i]) for i, shape in enumerate(shapes)]

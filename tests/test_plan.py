@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from conftest import tiny_model
 
+from textgen.evaluation import learning_seconds, scoring_seconds
+from textgen.models.objectives.stepwise import NextToken
 from textgen.runs.plan import Plan, minutes
 
 
@@ -42,3 +47,39 @@ def test_a_run_with_a_budget_in_seconds_tells_its_plan_and_keeps_it(
     quiet = textgen("run", experiment_file, *settings, "--quiet", "--name", "quiet")
     assert (quiet.code, quiet.out) == (0, "")
     assert "plan" not in json.loads((tmp_path / "runs" / "quiet" / "metrics.json").read_text())
+
+
+class Slow:
+    """A clock, and a step that takes 2 s, 20 s more for every batch that is new to it."""
+
+    def __init__(self):
+        self.now, self.seen = 0.0, set()
+
+    def perf_counter(self):
+        return self.now
+
+    def step(self, spans, fresh, state):
+        self.now += 2 + 20 * (np.asarray(spans).tobytes() not in self.seen)
+        self.seen.add(np.asarray(spans).tobytes())
+        return SimpleNamespace(numpy=lambda: np.zeros((len(spans), 8))), state
+
+
+@pytest.mark.parametrize("size", [80, 800], ids=["all are new", "few are"])
+def test_what_only_first_calls_take_is_planned_once(monkeypatch, size):
+    objective, slow = NextToken(8), Slow()
+    monkeypatch.setattr("textgen.evaluation.token_bits.time", slow)
+    monkeypatch.setattr("textgen.evaluation.token_bits.score_step", lambda *_: slow.step)
+    document = np.random.default_rng(1).integers(1, 9, size)
+    found, once = scoring_seconds(objective, tiny_model(objective, 9), [document])
+    assert (found, once) == (2 * (size // 8 + 1), 100)
+
+
+def test_what_is_compiled_to_go_on_learning_is_not_counted_for_each_document(monkeypatch):
+    objective, slow = NextToken(8), Slow()
+    monkeypatch.setattr("textgen.evaluation.dynamic.time", slow)
+    monkeypatch.setattr(
+        "textgen.evaluation.dynamic.Learner.read",
+        lambda _, spans, fresh: slow.step(spans, fresh, 0),
+    )
+    network = tiny_model(objective, 9)
+    assert learning_seconds(objective, network, [np.ones(5, np.uint8)] * 30) == 60

@@ -214,6 +214,8 @@ def tuned(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarra
 
 def memory_seconds(orders: Sequence[int], documents: Sequence[np.ndarray]) -> tuple[float, float]:
     """How long :func:`tuned` and reading documents with the memory will take, about, from one."""
+    import scipy.optimize  # noqa: F401, takes time once, which is not to be multiplied
+
     long = [tokens for tokens in documents if len(tokens) >= TIMED]
     tokens = min(long, key=len) if long else max(documents, key=len)
     bits, start = np.full(len(tokens) + 1, 2.0), time.perf_counter()

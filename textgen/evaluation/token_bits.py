@@ -16,6 +16,8 @@ from textgen.models import Objective, Windows
 ROWS = 32
 FLOATS = 2**25
 """Size of the largest array of logits while scoring: 134 MB."""
+FILLED = 64
+"""The tail of an adaptive softmax is computed for a multiple of so many tokens."""
 
 
 def score_step(objective: Objective, network: Any) -> Callable[..., Any]:
@@ -66,8 +68,11 @@ def _adaptive_step(objective: Objective, network: Any) -> Callable[..., Any]:
     def step(spans: Any, fresh: Any, state: Any) -> Any:
         nats, features, state = read(spans, fresh, state)
         targets = spans[:, objective.before :]
-        rare = tf.where(targets >= output.head_size)  # however many: XLA wants a fixed number
+        rare = tf.where(targets >= output.head_size)
+        number = tf.shape(rare)[0]  # filled up: XLA compiles anew for every other number
+        rare = tf.pad(rare, [[0, -number % FILLED], [0, 0]])
         tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
+        tail = tf.where(tf.range(tf.shape(rare)[0]) < number, tail, 0.0)
         return tf.tensor_scatter_nd_add(nats, rare, tail) / np.log(2), state
 
     return step
@@ -119,13 +124,19 @@ def scoring_seconds(
     objective: Objective, network: Any, documents: Sequence[np.ndarray]
 ) -> tuple[float, float]:
     """How long :func:`token_bits` will take, about, from a few batches, and what it takes once more
-    where a batch has another number of rows, which is compiled anew; what is needed is kept."""
+    where a batch has another number of rows, which is compiled anew; what is needed is kept.
+
+    They are read twice: any of them may be the first of its shape.
+    """
     windows, rows = _to_score(objective, network, documents)
-    step, state, times = score_step(objective, network), network.initial_state(rows), list[float]()
-    for batch, fresh, _, _ in itertools.islice(windows.scoring(rows), 5):
-        start = time.perf_counter()
-        bits, state = step(batch, fresh, state)
-        bits.numpy()
-        times.append(time.perf_counter() - start)
-    each = min(times)
-    return each * math.ceil(int(windows.per_document().sum()) / rows), times[0] - each
+    step, times = score_step(objective, network), list[float]()
+    batches = list(itertools.islice(windows.scoring(rows), 5))
+    for _ in range(2):
+        state, start = network.initial_state(rows), time.perf_counter()
+        for batch, fresh, *_ in batches:
+            bits, state = step(batch, fresh, state)
+            bits.numpy()
+        times.append((time.perf_counter() - start) / len(batches))
+    first, each = times
+    number = math.ceil(int(windows.per_document().sum()) / rows)
+    return each * number, max(0.0, first - each) * len(batches)
