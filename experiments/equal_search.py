@@ -146,7 +146,7 @@ def finalists(path: Path, done: dict[str, list[dict[str, Any]]], seconds: float)
         for kind in others:
             question = f"Would {kind} have done better than {first}, by {level}s?"
             pair = {"first": f"{kind}_{level}", "second": f"{first}_{level}"}
-            asked.append({**pair, "question": question})
+            asked.append({**pair, "question": question, "yes": "first is lower"})
     return {
         "title": "Would it have worked better with a different architecture?",
         "threads": 1,

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from conftest import made_up
 
+from textgen.evaluation import answer
+
 CLASSES = {
     "frequent": "words that occur 100 times or more",
     "rare": "words that occur 2 to 9 times",
@@ -112,6 +114,7 @@ def reference(key: str, label: str, total: float) -> dict:
 
 
 def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
+    yes = "first is lower"
     return {
         "first": first,
         "second": second,
@@ -125,9 +128,10 @@ def contrast(first: str, second: str, verdict: str, difference: float, question:
         "documents": 5,
         "seeds": [2, 2],
         "verdict": verdict,
+        "answer": answer(first, second, verdict, yes),
         "sentence": f"{first} is {verdict} compared with {second}: {difference:+.3f} bits.",
         "with_memory": {
-            "verdict": "equal", "difference": 0.001, "low": -0.004, "high": 0.006,
+            "verdict": "equal", "answer": "No", "difference": 0.001, "low": -0.004, "high": 0.006,
             "p_adjusted": 0.7,
         },
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -380,6 +381,42 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert both["difference"] == -expected.difference
         assert both["verdict"] == ("worse" if others == 0 else "can't tell")
         assert len(caveats.disagreements([found])) == (others == 0)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "yes", "answer"),
+    [
+        ("worse", "", "char is better than words, by "),
+        ("worse", "first is lower", "No: char is better than words, by "),
+        ("worse", "second is lower", "Yes: char is better than words, by "),
+        ("better", "second is lower", "No: words is better than char, by "),
+        ("equal", "", "words and char are equal to within 0.01 bits per character"),
+        ("equal", "second is lower", "No: words and char are equal to within 0.01"),
+        ("can't tell", "second is lower", "Too close to call between words and char"),
+    ],
+)
+def test_terminal_page_and_markdown_give_the_same_answer(
+    trained, tmp_path, monkeypatch, capsys, verdict, yes, answer
+):
+    """To a question that may ask whether the first arm is worse."""
+    monkeypatch.setattr(data, "verdict", lambda *_: verdict)
+    monkeypatch.setattr("textgen.evaluation.verdicts.verdict", lambda *_: verdict)
+    asked = Contrast("words", "char", "Does reading words hurt?", yes)
+    runs = [trained / "char-1", trained / "words"]
+    found = package.compare(runs, contrasts=[asked], cross=False, reports_folder=tmp_path)
+    page, markdown = (
+        (found.folder / name).read_text(encoding="utf-8") for name in ("index.html", "report.md")
+    )
+    (opening,) = re.findall(r'class="opening"><bdi>(.*?)</bdi>', page)
+    assert html.unescape(opening).startswith(answer)
+    for shown in (capsys.readouterr().out, markdown, html.unescape(found._repr_html_())):
+        shown = " ".join(shown.split())
+        assert f"Does reading words hurt? {answer}" in shown
+        assert ("Yes" in shown, "No:" in shown) == ("Yes" in answer, "No:" in answer)
+    (word,) = re.findall(r'<strong class="word [a-z]+">(.*?)</strong>', page)
+    starts = ("Yes", "No", "Too close to call") if yes else ("char is better", "Equal")
+    assert word in starts
+    assert word in answer or not yes
 
 
 def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):

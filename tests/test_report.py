@@ -322,13 +322,13 @@ def test_the_headline_names_what_is_ahead_without_a_network():
     assert told.endswith(f" {ahead['label']}, without a network, is ahead of both at 0.500.")
 
 
-def test_the_headline_says_where_nobody_can_tell():
+def test_the_headline_says_what_is_too_close_to_call():
     report, _ = sample({"char": 1.9, "word": 1.7})
     first, second = (row["name"] for row in ranked(report)[:2])
     report |= {"declared": False}
     report["contrasts"] = [
         {**report["contrasts"][0], "first": second, "second": first, "verdict": "can't tell"}
     ]
-    assert "Nobody can tell yet whether that is chance." in sentences.opening(report)
+    assert f"Too close to call between {second} and {first}." in sentences.opening(report)
     report["contrasts"][0]["verdict"] = "worse"
-    assert "Nobody" not in sentences.opening(report)
+    assert "Too close" not in sentences.opening(report)

@@ -231,22 +231,22 @@ def test_sentences_say_what_a_claim_rests_on():
     found = Difference(-0.19, -0.22, -0.16, 0.0002, 11, (5, 5))
     rest = "0.002 after Holm over 9 contrasts, 11 documents, 5 + 5 seeds)."
     assert verdict_sentence("words", "char", found, 0.002, 9) == (
-        "words is better than char by 0.190 bits per character "
+        "words is better than char, by 0.190 bits per character "
         f"(95 % interval 0.160 to 0.220, p = {rest}"
     )
     found = Difference(0.19, 0.16, 0.22, 0.0002, 11, (1, 1))
     assert verdict_sentence("char", "words", found, 0.0002, 1) == (
-        "char is worse than words by 0.190 bits per character between these two runs; "
+        "words is better than char, by 0.190 bits per character in these two runs; "
         "what other seeds would give was not measured "
         "(95 % interval 0.160 to 0.220, p < 0.001, 11 documents, 1 + 1 seeds)."
     )
     found = Difference(-0.002, -0.006, 0.003, 0.4, 11, (2, 1))
     assert verdict_sentence("a", "b", found, 0.4, 1).startswith(
-        "a and b are equal to within 0.01 bits per character between these runs; what other seeds"
+        "a and b are equal to within 0.01 bits per character in these runs; what other seeds"
     )
     found = Difference(-0.002, -0.03, 0.02, 0.4, 11, (5, 5))
     assert verdict_sentence("a", "b", found, 1, 2) == (
-        "Can't tell whether a or b is better (difference −0.002, 95 % interval −0.030 to 0.020, "
+        "Too close to call between a and b (difference −0.002, 95 % interval −0.030 to 0.020, "
         "p = 1.000 after Holm over 2 contrasts, 11 documents, 5 + 5 seeds). "
         "If it is as small as it looks, about 220 documents such as these would tell."
     )

@@ -152,6 +152,7 @@ def bits(folder):
         (BUDGET + CHAR + TWIN + CONTRASTS, ["contrasts 2.first", "no arm 'bad'", "char, twin"]),
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\n", ["contrasts 1.second", "nothing"]),
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\nsecond = 'char'", ["two different arms"]),
+        (BUDGET + CHAR + TWIN + CONTRASTS + "yes = 'first'", ["contrasts 2.yes", "first is lower"]),
         ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: corpus", "python -m textgen.run"]),
     ],
 )
@@ -173,7 +174,7 @@ def test_the_studies_that_come_with_textgen_are_valid():
     for name, total in [("study", 22), ("study_one_core", 31)]:
         made = studies.load_study(ROOT / "experiments" / f"{name}.toml")
         assert sum(len(arm.numbers) for arm in made.arms.values()) == total
-        assert all(contrast.question.endswith("?") for contrast in made.contrasts)
+        assert all(c.question.endswith("?") and c.yes for c in made.contrasts)
     assert studies.load_study(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
 
 

@@ -13,6 +13,7 @@ set = ["backbone.dropout=0.1"]    # optional, as --set
 first = "word_rare_unk"
 second = "char"
 question = "Do words beat characters?"
+yes = "first is lower"            # optional: when the answer is yes; or "second is lower"
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -95,11 +96,15 @@ class StudyArm:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A question declared before the runs; the difference first − second of two arms answers it."""
+    """A question declared before the runs; the difference first − second of two arms answers it.
+
+    ``yes`` is for questions of yes or no: which arm has fewer bits where the answer is yes.
+    """
 
     first: str
     second: str
     question: str = ""
+    yes: Literal["", "first is lower", "second is lower"] = ""
 
 
 @dataclass(frozen=True)

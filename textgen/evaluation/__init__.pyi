@@ -62,5 +62,7 @@ from .units import in_all_units as in_all_units
 from .units import published_units as published_units
 from .units import unit_line as unit_line
 from .units import unit_rows as unit_rows
+from .verdicts import answer as answer
 from .verdicts import fewest_documents as fewest_documents
+from .verdicts import statement as statement
 from .verdicts import verdict_sentence as verdict_sentence

@@ -7,12 +7,39 @@ from statistics import NormalDist
 
 import numpy as np
 
-from textgen.evaluation.significance import FEWEST, LEVEL, MARGIN, Difference, verdict
+from textgen.evaluation.significance import FEWEST, LEVEL, MARGIN, Difference, Verdict, verdict
 
 MANY = 10_000
 """Documents that nobody holds out."""
 POWER = 0.8
 """How probable an answer is to be with as many documents as are named."""
+
+
+def answer(first: str, second: str, found: Verdict, yes: str = "") -> str:
+    """The answer to a question in a word or two: yes or no, where the question says which is yes.
+
+    Args:
+        first, second: names of the arms.
+        found: of first − second.
+        yes: ``"first is lower"``, ``"second is lower"``, or "" if the question does not say.
+    """
+    if found == "can't tell":
+        return "Too close to call"
+    if found == "equal":
+        return "No" if yes else "Equal"
+    if yes:
+        return "Yes" if (found == "better") == (yes == "first is lower") else "No"
+    return f"{first if found == 'better' else second} is better"
+
+
+def statement(first: str, second: str, found: Verdict, difference: float, digits: int = 3) -> str:
+    """Which of two arms is better and by how much, as far as is known; without a full stop."""
+    if found == "can't tell":
+        return f"Too close to call between {first} and {second}"
+    if found == "equal":
+        return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
+    better, other = (first, second) if found == "better" else (second, first)
+    return f"{better} is better than {other}, by {abs(difference):.{digits}f} bits per character"
 
 
 def verdict_sentence(
@@ -28,17 +55,13 @@ def verdict_sentence(
     found = verdict(difference, adjusted_p)
     low, high = difference.low, difference.high
     facts = [f"difference {_number(difference.difference)}"]
+    claim = statement(first, second, found, difference.difference)
     if found in ("better", "worse"):
         low, high = sorted((abs(low), abs(high)))
-        by = abs(difference.difference)
-        facts, claim = [], f"{first} is {found} than {second} by {by:.3f} bits per character"
-    elif found == "equal":
-        claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-    else:
-        claim = f"Can't tell whether {first} or {second} is better"
+        facts = []
     if difference.scope == "these runs":
         runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
-        claim += f" between {runs}; what other seeds would give was not measured"
+        claim += f" in {runs}; what other seeds would give was not measured"
     if np.isfinite(low):
         facts.append(f"95 % interval {_number(low)} to {_number(high)}")
     else:

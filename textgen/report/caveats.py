@@ -64,9 +64,10 @@ def ensembles(arms: Sequence[Arm]) -> list[str]:
 def disagreements(contrasts: Sequence[dict[str, Any]]) -> list[str]:
     """A warning for each contrast that is answered differently with a memory of the document."""
     return [
-        f"The answer depends on the memory: {c['question'] or c['first'] + ' − ' + c['second']} "
-        f"{c['verdict']} of the networks alone ({c['difference']:+.3f}), {both['verdict']} with a "
+        f"The answer depends on the memory: "
+        f"{c['question'] or c['first'] + ' against ' + c['second'] + ':'} "
+        f"{c['answer']} for the networks alone ({c['difference']:+.3f}), {both['answer']} with a "
         f"memory of the document ({both['difference']:+.3f})."
         for c in contrasts
-        if (both := c["with_memory"]) and both["verdict"] != c["verdict"]
+        if (both := c["with_memory"]) and both["answer"] != c["answer"]
     ]

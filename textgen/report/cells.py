@@ -22,8 +22,8 @@ def with_memory(contrast: dict[str, Any]) -> str:
     both = contrast["with_memory"]
     if not both:
         return ""
-    same = "also " if both["verdict"] == contrast["verdict"] else ""
-    return f"With a memory of the document: {same}{both['verdict']} ({signed(both['difference'])})."
+    found = "the same" if both["answer"] == contrast["answer"] else both["answer"]
+    return f"With a memory of the document: {found} ({signed(both['difference'])})."
 
 
 class Bar(NamedTuple):

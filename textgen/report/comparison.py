@@ -152,7 +152,10 @@ def _against_first(names: Sequence[str]) -> list[Contrast]:
 
     if not names:
         return []
-    return [Contrast(other, names[0], f"Is {other} better than {names[0]}?") for other in names[1:]]
+    return [
+        Contrast(other, names[0], f"Is {other} better than {names[0]}?", "first is lower")
+        for other in names[1:]
+    ]
 
 
 def _command_line(runs: Sequence[str | Path | Run], name: str, embed: Sequence[str] | None) -> str:
@@ -184,7 +187,7 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
         table.add_row(Text(visible(row["label"])), *_figures(row["test"]), style="dim")
     screen.console.print(table)
     for contrast in report["contrasts"]:
-        screen.say(contrast["sentence"])
+        screen.say(sentences.answered(contrast))
     for line in sentences.audits(report):
         screen.say(line)
     for warning in report["warnings"]:

@@ -17,6 +17,7 @@ from textgen.evaluation import (
     MARGIN,
     UNIT,
     Reference,
+    answer,
     compare_arms,
     holm,
     verdict,
@@ -150,6 +151,7 @@ def _tested(
             "scope": d.scope,
             "p_adjusted": p,
             "verdict": verdict(d, p),
+            "answer": answer(c.first, c.second, verdict(d, p), c.question and c.yes),
             "sentence": verdict_sentence(c.first, c.second, d, p, len(contrasts)),
         }
         for (i, c), d, p in zip(wanted.items(), found, adjusted, strict=True)

@@ -106,8 +106,7 @@ def _answers(report: dict[str, Any]) -> Iterator[str]:
     yield "## Answers"
     yield sentences.lead(report)
     yield "\n".join(
-        f"- **{plain(c['verdict'])}**: {plain(c['question'])} {plain(c['sentence'])} "
-        f"{plain(with_memory(c))}".rstrip()
+        f"- {plain(sentences.answered(c))} {plain(with_memory(c))}".rstrip()
         for c in report["contrasts"]
     )
     yield _table(report, tables.main_table(report))

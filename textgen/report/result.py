@@ -68,8 +68,9 @@ class Comparison:
     @property
     def contrasts(self) -> list[dict[str, Any]]:
         """The tested differences: ``first``, ``second``, ``difference`` in bits per character,
-        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict``, ``sentence``, of the networks
-        alone; ``with_memory`` has the same with a memory of the document."""
+        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict`` on the first arm,
+        ``answer`` to the question, ``sentence``, of the networks alone; ``with_memory`` has the
+        same with a memory of the document."""
         return list(self.report["contrasts"])
 
     @property
@@ -83,7 +84,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         import base64
 
-        from textgen.report import drawing, figures
+        from textgen.report import drawing, figures, sentences
         from textgen.runs import html_table
 
         head = ("model", "bits per character", "seeds", "parameters", "seconds")
@@ -91,7 +92,7 @@ class Comparison:
             (a["name"], _total(a), len(a["seeds"]), f"{a['parameters']:,}", f"{a['seconds']:.0f}")
             for a in self.arms
         ]
-        tested = [(contrast["sentence"],) for contrast in self.contrasts]
+        tested = [(sentences.answered(contrast),) for contrast in self.contrasts]
         # as an image: its style is for itself, not for the notebook
         drawn = base64.b64encode(drawing.alone(figures.overview(self.report)).encode()).decode()
         picture = f'<img alt="bits per character" src="data:image/svg+xml;base64,{drawn}">'

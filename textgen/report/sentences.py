@@ -5,15 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from textgen.evaluation import UNCHARGED
+from textgen.evaluation import UNCHARGED, statement
 from textgen.report.cells import UNBOUNDED
 from textgen.report.data import planned, ranked
-
-ASKING = {"do", "does", "did", "is", "are", "was", "were", "has", "have", "can", "would", "will"}
-"""Words with which a question begins that is answered by yes or no."""
-
-TOLD = ("better", "worse", "equal")
-"""Verdicts that say something."""
 
 
 def opening(report: dict[str, Any]) -> str:
@@ -31,18 +25,7 @@ def opening(report: dict[str, Any]) -> str:
 def _answer(report: dict[str, Any]) -> str:
     found = report["contrasts"]
     if found and report["declared"]:
-        first = found[0]
-        asked = first["question"].split(" ")[0].lower() in ASKING
-        yes, no = ("Yes: ", "No: ") if asked else ("", "")
-        by = f"{abs(first['difference']):.2f} bits per character"
-        told = {
-            "better": f"{yes}{first['first']} is better than {first['second']}, by {by}.",
-            "worse": f"{no}{first['first']} is worse than {first['second']}, by {by}.",
-            "equal": f"{no}{first['first']} and {first['second']} are equal to within "
-            f"{report['margin']} bits per character.",
-        }
-        unknown = f"Nobody can tell yet whether {first['first']} or {first['second']} is better."
-        return told.get(first["verdict"], unknown)
+        return f"{_yes_or_no(found[0])}{_statement(found[0])}."
     arms = [row for row in ranked(report) if row["test"] and row["alike"]]
     if not arms:
         return ""
@@ -51,9 +34,27 @@ def _answer(report: dict[str, Any]) -> str:
     if not others:
         return f"{best}."
     first = {arm["name"] for arm in arms[:2]}
-    open_ = [c for c in found if {c["first"], c["second"]} == first and c["verdict"] not in TOLD]
-    doubt = " Nobody can tell yet whether that is chance." if open_ else ""
+    open_ = [
+        c for c in found if {c["first"], c["second"]} == first and c["verdict"] == "can't tell"
+    ]
+    doubt = f" {_statement(open_[0])}." if open_ else ""
     return f"Best of {len(arms)}: {best}; next, {others[0]}.{doubt}"
+
+
+def answered(contrast: dict[str, Any]) -> str:
+    """A question and its answer with all figures."""
+    return f"{contrast['question']} {_yes_or_no(contrast)}{contrast['sentence']}".strip()
+
+
+def _yes_or_no(contrast: dict[str, Any]) -> str:
+    """``"Yes: "`` or ``"No: "``; "" where the question does not say which answer is yes."""
+    found = contrast.get("answer")  # older reports have none
+    return f"{found}: " if found in ("Yes", "No") else ""
+
+
+def _statement(contrast: dict[str, Any]) -> str:
+    arms = contrast["first"], contrast["second"]
+    return statement(*arms, contrast["verdict"], contrast["difference"], digits=2)
 
 
 def lead(report: dict[str, Any]) -> str:

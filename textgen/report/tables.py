@@ -118,7 +118,7 @@ def contrasts(report: dict[str, Any]) -> Table:
         Row(
             Head(c["question"] or f"{c['first']} against {c['second']}"),
             [
-                Cell(c["verdict"], tone="words"),
+                Cell(c["answer"], tone="words"),
                 Cell(f"{c['first']} − {c['second']}", tone="words"),
                 Cell(signed(c["difference"])),
                 Cell(between(c["low"], c["high"])),
@@ -150,7 +150,7 @@ def _remembered(contrast: dict[str, Any] | None) -> str:
     if contrast is None:
         return NOTHING
     shown = f"{signed(contrast['difference'])} ({between(contrast['low'], contrast['high'])})"
-    return f"{contrast['verdict']}, {shown}, p, adjusted {_p(contrast['p_adjusted'])}"
+    return f"{contrast['answer']}, {shown}, p, adjusted {_p(contrast['p_adjusted'])}"
 
 
 def details(report: dict[str, Any]) -> Table:
