@@ -208,6 +208,7 @@ def sample(
         "unit": "bits per character of raw text, one end mark a document included",
         "margin": 0.01,
         "command": "python -m textgen.study experiments/study.toml",
+        "not_repeated": [],
         "corpus": CORPUS,
         "warnings": [],
         "left_out": [],

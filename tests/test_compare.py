@@ -7,7 +7,9 @@ import html
 import json
 import os
 import re
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +21,7 @@ import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.core.study import Contrast
 from textgen.data.documents import Document
-from textgen.data.loading import load_corpus
+from textgen.data.loading import load_corpus, load_text
 from textgen.evaluation import significance
 from textgen.evaluation.mixture import Stepper
 from textgen.report import arms, breakdown, caveats, data, generated, rows
@@ -343,6 +345,9 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     assert [arm["alike"] for arm in found["arms"]] == [True, False]
     assert list(found["generated"]["arms"]) == ["char"]
     assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
+    done = textgen("compare", *given[::-1], "--different-texts", "--no-cross")
+    places = [done.out.index(each) for each in ("\nother ", "\non other text", "\nchar ")]
+    assert places == sorted(places)  # char has fewer bits, but of another text
 
 
 def test_other_texts_under_the_same_names_are_refused():
@@ -381,6 +386,50 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert both["difference"] == -expected.difference
         assert both["verdict"] == ("worse" if others == 0 else "can't tell")
         assert len(caveats.disagreements([found])) == (others == 0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"cross": False, "words": ["--x", "two words"], "title": "--What is 'better'?"},
+        {"name": "other", "different_texts": True, "precision": "float16", "embed": ["char"]},
+    ],
+    ids=lambda given: " ".join(given) or "nothing",
+)
+def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
+    given = {"cross": False, "reports_folder": tmp_path / "here", **given}
+    found = package.compare([trained / "char-1", trained / "words"], quiet=True, **given)
+    assert found.report["words"].keys() == set(given.get("words", []))
+    shutil.move(found.folder, tmp_path / "before")
+    *python, command = shlex.split(found.report["command"])[:3]
+    assert python == ["python", "-m"]
+    again = textgen(command.removeprefix("textgen."), *shlex.split(found.report["command"])[3:])
+    assert again.code == 0, again.err
+    for name in ("report.json", "texts.json", "report.md"):
+        before, after = (f / name for f in (tmp_path / "before", found.folder))
+        assert after.read_text(encoding="utf-8") == before.read_text(encoding="utf-8")
+
+
+def test_what_no_command_can_repeat_is_named(trained, tmp_path):
+    asked = [Contrast("words", "char", "Do words beat characters?")]
+    runs = [trained / "char-1", trained / "words"]
+    found = package.compare(runs, contrasts=asked, cross=False, reports_folder=tmp_path, quiet=True)
+    for name in ("report.md", "index.html"):
+        shown = (found.folder / name).read_text(encoding="utf-8")
+        assert "repeats the report, except for what was given from Python: contrasts." in shown
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("folder", False), ("lovecraft", True)])
+def test_the_article_s_word_is_shown_in_its_own_tales(trained, tmp_path, monkeypatch, kind, shown):
+    monkeypatch.setattr(
+        "textgen.data.load_text", lambda *given: replace(load_text(*given), kind=kind)
+    )
+    found = package.compare([trained / "char-1"], reports_folder=tmp_path, quiet=True)
+    for name in ("report.json", "report.md", "index.html"):
+        text = (found.folder / name).read_text(encoding="utf-8")
+        assert ("pandemonium" in text) == shown
+        assert "the article" not in text
 
 
 @pytest.mark.parametrize(

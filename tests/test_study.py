@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -423,6 +424,19 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
     plans, _ = planning.plan_study(made, copied.folder)
     order = study._experiments(made, plans)
     assert [e.name for e in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
+
+
+def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, corpus_folder):
+    path = write(tmp_path, corpus_folder, BUDGET + CHAR)
+    reports, runs = tmp_path / "the reports", tmp_path / "runs"
+    found = study.study(path, runs_folder=runs, reports_folder=reports, quiet=True)
+    before = (found.folder / "report.json").read_text()
+    shutil.rmtree(reports)
+    python, module, command, *given = shlex.split(found.report["command"])
+    assert (python, module, command) == ("python", "-m", "textgen.study")
+    assert cli.main(["study", *given]) == 0
+    assert (found.folder / "report.json").read_text() == before
+    assert copied.asked == []
 
 
 @pytest.mark.parametrize(("documents", "told"), [(5, False), (6, True), (7, False)])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.report import PRECISIONS, WORDS, compare
+from textgen.report import PRECISIONS, compare
 from textgen.runs import check_folder
 
 
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--word",
         action="append",
         default=[],
-        help=f"show the bits of this word in its true context; {WORDS[0]} if not given",
+        help="show the bits of this word in its true context",
     )
     parser.add_argument(
         "--no-cross", action="store_true", help="do not let models score each other's samples"
@@ -48,10 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of the weights in the page: smaller files, or closer to the run's own figures",
     )
     parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
-    given = parser.parse_args(arguments)
-    line = sys.argv[1:] if arguments is None else arguments
-    given.command = shlex.join(["python", "-m", "textgen.compare", *line])
-    return guarded(_command, given)
+    return guarded(_command, parser.parse_args(arguments))
 
 
 def _command(given: argparse.Namespace) -> None:
@@ -61,8 +57,7 @@ def _command(given: argparse.Namespace) -> None:
         given.runs,
         name=given.name,
         title=given.title,
-        command=given.command,
-        words=given.word or WORDS,
+        words=given.word or None,
         cross=not given.no_cross,
         different_texts=given.different_texts,
         embed=given.embed,

@@ -1,4 +1,3 @@
 from .comparison import PRECISIONS as PRECISIONS
-from .comparison import WORDS as WORDS
 from .comparison import compare as compare
 from .result import Comparison as Comparison

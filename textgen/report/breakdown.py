@@ -157,7 +157,7 @@ def occurrences(documents: Sequence[Document], word: str) -> list[tuple[int, int
 def in_context(
     arms: Sequence[Arm], documents: Sequence[Document], word: str
 ) -> list[dict[str, Any]]:
-    """What one word costs under each arm in its true context, such as the article's "pandemonium".
+    """What one word costs under each arm in its true context.
 
     Returns:
         One record per occurrence: ``document``, the text ``before`` and ``after``, ``bits`` by arm.

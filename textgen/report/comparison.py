@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 SHORT = 50
 """Characters of an arm's name in the name of a report's folder."""
-WORDS = ("pandemonium",)
-"""The article asks whether its network would ever write this word."""
+WORDS = {"lovecraft": ("pandemonium",)}
+"""Corpus → words that are shown if none are asked for: the article asks whether its network would
+ever write this one."""
+REPORTS = Path("reports")
 PRECISIONS = ("int8", "float16", "float32")
 """Of the weights of models in the page."""
 
@@ -34,12 +36,12 @@ def compare(
     contrasts: Sequence[Contrast] = (),
     plan: dict[str, Any] | None = None,
     command: str = "",
-    words: Sequence[str] = WORDS,
+    words: Sequence[str] | None = None,
     cross: bool = True,
     different_texts: bool = False,
     embed: Sequence[str] | None = None,
     precision: str = PRECISIONS[0],
-    reports_folder: str | Path = "reports",
+    reports_folder: str | Path = REPORTS,
     quiet: bool = False,
 ) -> Comparison:
     """Compare finished runs: write a report, and return its figures and folder.
@@ -50,7 +52,7 @@ def compare(
         contrasts: what is tested, declared before the runs; if empty, each arm against the first.
         plan: of a study, for each arm.
         command: that repeats the report; made from the other arguments if empty.
-        words: whose bits in context are shown.
+        words: whose bits in context are shown; those of the corpus in :data:`WORDS` if None.
         cross: let the models score each other's samples, which loads every network once.
         different_texts: accept runs on different texts or splits, and flag them.
         embed: arms whose models the page holds, to be asked there; empty for all, None for none.
@@ -73,13 +75,32 @@ def compare(
     found, loaded, left_out = _read(runs, screen)
     arms, same, warnings = _grouped(found, loaded, different_texts)
     names = [arm.name for arm in arms]
+    of_corpus = WORDS.get(loaded.kind, ())
+    options = [
+        *(os.fspath(run) for run in runs),
+        *([f"--name={name}"] * bool(name)),
+        *([f"--title={title}"] * bool(title)),
+        *([f"--reports={os.fspath(reports_folder)}"] * (Path(reports_folder) != REPORTS)),
+        *(f"--word={word}" for word in words or ()),
+        *(["--no-cross"] * (not cross)),
+        *(["--different-texts"] * different_texts),
+        *([f"--precision={precision}"] * (precision != PRECISIONS[0])),
+        *([] if embed is None else ["--embed", *embed]),
+    ]
+    lost = {
+        "contrasts": contrasts,
+        "plan": plan,
+        "that no words are shown": of_corpus and words is not None and not words,
+    }
     models = None if embed is None else asking.embedded(same, embed, precision, screen.warn)
     content = data.ReportInput(
         name=name or _joined(names), title=title or _listed(names), arms=arms, loaded=loaded,
         references=compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
-        declared=bool(contrasts), command=command or _command_line(runs, name, embed),
-        words=words, plan=plan or {}, left_out=left_out, warnings=warnings,
+        declared=bool(contrasts), plan=plan or {}, left_out=left_out, warnings=warnings,
+        words=of_corpus if words is None else words,
+        command=command or shlex.join(["python", "-m", "textgen.compare", *options]),
+        not_repeated=[] if command else [key for key, given in lost.items() if given],
         cross=cross_scores(same, loaded.test, screen.say) if cross else {},
     )  # fmt: skip
     folder = Path(reports_folder) / content.name
@@ -158,18 +179,15 @@ def _against_first(names: Sequence[str]) -> list[Contrast]:
     ]
 
 
-def _command_line(runs: Sequence[str | Path | Run], name: str, embed: Sequence[str] | None) -> str:
-    parts = ["python", "-m", "textgen.compare", *(os.fspath(run) for run in runs)]
-    parts += ["--name", name] if name else []
-    return shlex.join([*parts, *([] if embed is None else ["--embed", *embed])])
-
-
 def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from textgen.report import sentences
+    from textgen.report.data import ranked
 
+    if opening := sentences.opening(report):
+        screen.say(opening)
     table = Table(
         title="bits per character of held-out text, the network alone and with memory",
         title_justify="left",
@@ -179,7 +197,11 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     for column in ("arm", "bpc", "95 %", "spelling", "memory", "seeds", "size", "seconds"):
         side: Any = "left" if column == "arm" else "right"
         table.add_column(column, justify=side, no_wrap=column != "bpc")
-    for row in sorted(report["arms"], key=lambda row: row["test"]["total"] if row["test"] else 9):
+    alike = True
+    for row in ranked(report):
+        if alike and not row["alike"]:
+            table.add_row("on other text:")
+        alike = row["alike"]
         ends = str(len(row["seeds"])), f"{row['parameters'] / 1e6:.2f} M", f"{row['seconds']:.0f}"
         table.add_row(Text(visible(row["name"])), *_figures(row["test"]), *ends)
     table.add_section()

@@ -48,6 +48,7 @@ class ReportInput:
         left_out: runs that could not be read, and why.
         warnings: what a reader must know first.
         command: repeats the report.
+        not_repeated: what it leaves out, since only Python can give it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ReportInput:
     cross: dict[str, dict[str, float]] = field(default_factory=dict)
     left_out: Sequence[dict[str, str]] = ()
     warnings: Sequence[str] = ()
+    not_repeated: Sequence[str] = ()
 
     @property
     def same_text(self) -> list[Arm]:
@@ -96,6 +98,7 @@ def build(comparison: ReportInput) -> Record:
         "unit": UNIT,
         "margin": MARGIN,
         "command": comparison.command,
+        "not_repeated": list(comparison.not_repeated),
         "corpus": comparison.loaded.description,
         "warnings": [
             *comparison.warnings,

@@ -232,7 +232,7 @@ def _ticks(axis: Any, form: str) -> None:
 @in_style
 def overview(report: dict[str, Any]) -> Figure:
     """Every arm's bits per character with its interval, references between them: for a README."""
-    arms = [row for row in ranked(report) if row["test"]]
+    arms = [row for row in ranked(report) if row["test"] and row["alike"]]
     worst = max((row["test"]["total"] for row in arms), default=float("inf"))
     near = [r for r in report["references"] if r["test"]["total"] <= worst + NEAR]
     rows: list[tuple[dict[str, Any], str, int | None]]

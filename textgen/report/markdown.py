@@ -43,7 +43,7 @@ def markdown(report: dict[str, Any], texts: dict[str, Any]) -> str:
         _table(report, text_tables.cross(report)) if report["cross"] else "",
         *_samples(report, texts["samples"]),
         "## Repeat it",
-        f"This command repeats the report:\n\n    {_one_line(report['command'])}",
+        f"{sentences.repeats(report)}\n\n    {_one_line(report['command'])}",
         _table(report, tables.contrasts(report)) if report["contrasts"] else "",
         _table(report, tables.details(report)),
         _table(report, tables.runs(report)),
@@ -94,6 +94,7 @@ def _signed(report: dict[str, Any], text: str) -> str:
 
 def _head(report: dict[str, Any]) -> Iterator[str]:
     yield f"# {plain(report['title'])}"
+    yield plain(sentences.opening(report))
     yield plain(sentences.corpus_line(report))
     warnings = [plain(warning) for warning in report["warnings"]]
     warnings += [

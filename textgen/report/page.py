@@ -65,6 +65,7 @@ def page(
         opening=sentences.opening(report),
         overview=_overview(report),
         lead=sentences.lead(report),
+        repeats=sentences.repeats(report),
         corpus=sentences.corpus_line(report),
         verdicts=_verdicts(report),
         notes=sentences.notes(report),
@@ -157,7 +158,7 @@ def _figure(
 
 
 def _overview(report: dict[str, Any]) -> dict[str, Any] | None:
-    arms = [row for row in ranked(report) if row["test"]]
+    arms = [row for row in ranked(report) if row["test"] and row["alike"]]
     if not arms:
         return None
     title = "Bits per character of held-out text: lower is better"

@@ -89,7 +89,13 @@ class Comparison:
 
         head = ("model", "bits per character", "seeds", "parameters", "seconds")
         rows = [
-            (a["name"], _total(a), len(a["seeds"]), f"{a['parameters']:,}", f"{a['seconds']:.0f}")
+            (
+                a["name"] + " (on other text)" * (not a["alike"]),
+                _total(a),
+                len(a["seeds"]),
+                f"{a['parameters']:,}",
+                f"{a['seconds']:.0f}",
+            )
             for a in self.arms
         ]
         tested = [(sentences.answered(contrast),) for contrast in self.contrasts]
@@ -100,7 +106,8 @@ class Comparison:
         return html_table(head, rows) + differences + picture
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the bits per character of each model, and their 95 % intervals, with Matplotlib.
+        """Draw the bits per character of each model on the same text with Matplotlib, and their
+        95 % intervals.
 
         Args:
             axes: where to draw; new axes if None.
@@ -108,7 +115,7 @@ class Comparison:
         from matplotlib import pyplot
 
         axes = pyplot.subplots()[1] if axes is None else axes
-        arms = [arm for arm in reversed(self.arms) if arm["test"]]
+        arms = [arm for arm in reversed(self.arms) if arm["test"] and arm["alike"]]
         names, tests = [arm["name"] for arm in arms], [arm["test"] for arm in arms]
         axes.barh(names, [t["model"] for t in tests], label="model")
         axes.barh(

@@ -127,6 +127,13 @@ def audits(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def repeats(report: dict[str, Any]) -> str:
+    """What stands before the command that repeats a report."""
+    lost = ", ".join(report["not_repeated"])
+    without = f", except for what was given from Python: {lost}" if lost else ""
+    return f"This command repeats the report{without}."
+
+
 def corpus_line(report: dict[str, Any]) -> str:
     """The corpus in one line."""
     corpus = report["corpus"]

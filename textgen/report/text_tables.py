@@ -25,7 +25,7 @@ from textgen.report.generated import HUMAN, SCORED
 GROUPS = {
     "Letters and lengths": ("letters", "word_length", "sentence", "capitals"),
     "Words": ("real_words", "words_", "unseen"),
-    "Counted in the article": ("word_", "ending_", "prepositions", "pronouns"),
+    "Common words and endings": ("word_", "ending_", "prepositions", "pronouns"),
     "Variety": ("types", "heaps", "zipf", "distinct", "self_bleu", "loops"),
     "Copied, new, filled in": ("copied", "longest", "novel", "refilled"),
 }

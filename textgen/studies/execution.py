@@ -76,7 +76,10 @@ def study(
         write_logs(folder, failures, [e.name for e in experiments])
         finished = {arm: _finished_runs(made, arm, folder, failures) for arm in plans}
         progress.results(finished)
-        report = _report(made, plans, finished, Path(reports_folder), quiet)
+        given = {"--runs": str(runs_folder), "--reports": str(reports_folder)}
+        others = [f"{key}={value}" for key, value in given.items() if value != key[2:]]
+        command = shlex.join(["python", "-m", "textgen.study", str(made.path), *others])
+        report = _report(made, plans, finished, Path(reports_folder), command, quiet)
     if failures:
         raise failed(folder, failures, report)
     assert report is not None  # no failure, hence runs
@@ -235,6 +238,7 @@ def _report(
     plans: Mapping[str, ArmPlan],
     finished: Mapping[str, Sequence[Path]],
     reports_folder: Path,
+    command: str,
     quiet: bool,
 ) -> Comparison | None:
     """Compare the finished runs; None if there are none."""
@@ -249,7 +253,7 @@ def _report(
         title=made.title,
         contrasts=made.contrasts,
         plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
-        command=shlex.join(["python", "-m", "textgen.study", str(made.path)]),
+        command=command,
         reports_folder=reports_folder,
         quiet=quiet,
     )
