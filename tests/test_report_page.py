@@ -7,12 +7,13 @@ import re
 
 import pytest
 from chromium import emulate, headless
-from report_sample import QUOTES, RANKED, hostile
+from report_sample import QUOTES, RANKED, hostile, sample
 
+from textgen.data.documents import Document
 from textgen.evaluation import UNCHARGED
 from textgen.report.cells import cleaned
 from textgen.report.drawing import THEMES
-from textgen.report.marking import heat
+from textgen.report.marking import heat, passages
 from textgen.report.page import page
 
 
@@ -307,6 +308,49 @@ def test_arms_are_sorted_and_left_out_and_the_address_keeps_it(browser):
     browser.get("about:blank")
     browser.get(address)
     assert shown_rows(browser) == first
+
+
+@pytest.fixture
+def shown(browser, tmp_path):
+    """A function that opens another report; afterwards the browser shows the hostile one again."""
+    address = browser.current_url
+
+    def show(report, texts):
+        (tmp_path / "index.html").write_text(page(report, texts), encoding="utf-8")
+        browser.get_log("browser")
+        browser.get((tmp_path / "index.html").as_uri())
+
+    yield show
+    browser.get(address)
+
+
+def test_columns_are_sorted_by_values_whatever_their_unit(browser, shown):
+    report, texts = sample({"large": 1.9, "small": 1.7, "free": None, "middle": 1.8})
+    values = {
+        "large": (8.61e6, 0.12e9),
+        "small": (3550, 98e3),
+        "free": (2e6, 1e6),
+        "middle": (640e3, 9e3),
+    }
+    for row in report["arms"]:
+        row["parameters"], row["characters"] = values[row["name"]]
+    shown(report, texts)
+    buttons = browser.find_elements("css selector", ".t-main thead button")
+    names = [button.text.lower() for button in buttons]
+    for place, title in enumerate(("parameters", "characters seen")):
+        browser.execute_script("arguments[0].click()", buttons[names.index(title)])
+        expected = sorted(values, key=lambda name: values[name][place])
+        assert shown_rows(browser) == expected
+    browser.execute_script("arguments[0].click()", buttons[names.index("with memory")])
+    assert shown_rows(browser) == ["small", "middle", "large", "free"]
+
+
+def test_a_report_of_arms_without_bits_works(browser, shown):
+    report, texts = sample({"one": None, "two": None})
+    texts["passages"] = passages([Document("a tale", "It was a dark night.")], [])
+    shown(report, texts)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert browser.find_element("id", "drawn").is_displayed()
 
 
 def test_any_passage_is_seen_under_all_arms_at_one_place(browser):

@@ -431,8 +431,8 @@ def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_pa
     reports, runs = tmp_path / "the reports", tmp_path / "runs"
     found = study.study(path, runs_folder=runs, reports_folder=reports, quiet=True)
     before = (found.folder / "report.json").read_text()
-    shutil.rmtree(reports)
     python, module, command, *given = shlex.split(found.report["command"])
+    shutil.rmtree(reports)
     assert (python, module, command) == ("python", "-m", "textgen.study")
     assert cli.main(["study", *given]) == 0
     assert (found.folder / "report.json").read_text() == before

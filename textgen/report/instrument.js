@@ -19,11 +19,15 @@
 
   // The order of the arms
   const table = document.querySelector(".t-main table"), body = table?.tBodies[0];
-  const number = (row, column) => parseFloat(row.cells[column].textContent.replaceAll(",", "").replace("−", "-"));
+  const at = (row, column) => [...row.cells].find((cell) => (column -= cell.colSpan) < 0);
+  const number = (row, column) => {
+    const [, value, size] = /^(-?[\d.]+)(?: ([kMG])\b)?/.exec(at(row, column).textContent.trim().replaceAll(",", "").replace("−", "-")) ?? [];
+    return value * ({ k: 1e3, M: 1e6, G: 1e9 }[size] ?? 1);
+  };
   const sort = (column, down) => {
     const rows = [...body.rows], text = column === 0;
     const key = (row) => text ? row.cells[0].textContent.trim() : number(row, column);
-    const missing = (row) => !row.cells[column] || (!text && Number.isNaN(number(row, column)));
+    const missing = (row) => !text && Number.isNaN(number(row, column));
     rows.sort((a, b) => {
       if (missing(a) || missing(b)) return missing(a) - missing(b);
       const [x, y] = [key(a), key(b)];

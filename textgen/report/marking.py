@@ -64,7 +64,7 @@ def passage(
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[dict[str, Any]]:
     """The beginnings of up to :data:`MOST` held-out documents, as :func:`passage` has one."""
     found = list[dict[str, Any]]()
-    for number, document in enumerate(documents[:MOST]):
+    for number, document in enumerate(documents[:MOST] if arms else ()):
         end = min(OPENING, len(document.text))
         if end < len(document.text):
             end = document.text.rfind(" ", OPENING // 2, end) + 1 or end

@@ -52,12 +52,13 @@
     it.scrollIntoView({ block: "nearest", inline: "nearest" });
     show(it);
   };
+  const column = (cell) => [...cell.parentElement.cells].slice(0, cell.cellIndex).reduce((sum, each) => sum + each.colSpan, 0);
   const below = (it, step) => {
     let row = it.parentElement;
     while (row) {
       row = step > 0 ? row.nextElementSibling ?? row.parentElement.nextElementSibling?.firstElementChild
                      : row.previousElementSibling ?? row.parentElement.previousElementSibling?.lastElementChild;
-      const found = row?.cells?.[it.cellIndex];
+      const found = [...row?.cells ?? []].find((cell) => column(cell) === column(it));
       if (found?.matches("[data-t]")) return found;
     }
   };
