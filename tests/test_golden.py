@@ -1,0 +1,104 @@
+"""Tiny networks whose weights are kept cost the same bits as when they were recorded.
+
+``python tests/test_golden.py`` records them again, which only a change of what is computed may need.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import made_up, made_up_memory, write_experiment
+
+from textgen.core import load_experiment
+from textgen.data import load_corpus
+from textgen.evaluation import score_documents
+from textgen.evaluation.dynamic import Learning
+from textgen.training import new_network, prepare
+
+FOLDER = Path(__file__).parent / "golden"
+WORDS = 'tokenizer={kind="words",minimum_count=30,rare_words='
+EMBEDDED = 'backbone={kind="lstm",units=[12],input="embedding",embedding_size=8'
+CASES = {
+    "characters": [],
+    "bytes": ['tokenizer={kind="subwords",size=257}'],
+    "subwords": ['tokenizer={kind="subwords",size=280}', EMBEDDED + ",tied_output=true}"],
+    "unigram": ['tokenizer={kind="subwords",size=300,model="unigram"}'],
+    "whitespace": ['tokenizer={kind="whitespace"}'],
+    "unk": [WORDS + '"unk"}', EMBEDDED + ",adaptive_softmax={head=12,tail_size=4}}"],
+    "pos": [WORDS + '"pos"}'],
+    "noun": [WORDS + '{kind="pos",tags="noun"}}'],
+    "cluster": [WORDS + '{kind="cluster",clusters=3,epochs=1}}'],
+    "neighbour": [WORDS + '{kind="neighbour",epochs=1}}'],
+    "drop": [WORDS + '"drop"}'],
+    "spell": [WORDS + '"spell"}'],
+    "encoder_decoder": ['objective={kind="encoder_decoder",read=6,write=4}'],
+    "one_shot": ['objective={kind="encoder_decoder",read=6,write=4,feedback=false}'],
+    "shifted": ['objective={kind="shifted",window=6,shift=2}'],
+    "gru": ['backbone={kind="gru",units=[12,8],normalisation="layer"}'],
+    "mingru": ['backbone={kind="mingru",units=[12]}'],
+    "transformer": ['backbone={kind="transformer",units=[12],head_size=4,context=10}'],
+    "ensemble": ['backbone={kind="lstm",units=[8],members=2}'],
+}
+
+
+def costs(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
+    """Bits of every token of the test text: of the network, of spelling, of both with a memory of
+    the document, and of a network that goes on learning; and the network's weights."""
+    tales = folder / "tales"
+    tales.mkdir()
+    for i in range(12):
+        (tales / f"tale{i:02d}.txt").write_text(made_up(12 + i, i), encoding="utf-8")
+    experiment = load_experiment(write_experiment(folder / "tiny.toml", tales), changes)
+    loaded = load_corpus(experiment)
+    prepared = prepare(experiment, loaded)
+    network = new_network(experiment, prepared)
+    if weights is None:
+        random = np.random.default_rng(0)
+        weights = [w + random.normal(0, 0.3, w.shape).astype("f") for w in network.get_weights()]
+    network.set_weights(weights)
+    number = len(network.trainable_variables)
+    memory = made_up_memory(1, 3)
+    learning = Learning((1e-3,) * number, (1e-2,) * number)
+    found = {}
+    for name, kind in {"memory": memory, "learning": replace(memory, learning=learning)}.items():
+        scored = score_documents(
+            experiment.objective, network, prepared.tokenizer, loaded.test, kind
+        )
+        found["model"] = np.concatenate([each.model_bits for each in scored])
+        found["spelling"] = np.concatenate([each.surface_bits for each in scored])
+        both = [each.remembered for each in scored]
+        found[name] = np.concatenate([each.model_bits for each in both])
+        found[f"{name}_spelling"] = np.concatenate([each.surface_bits for each in both])
+    return found, weights
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_weights_cost_the_same_bits(tmp_path, name):
+    with np.load(FOLDER / f"{name}.npz") as stored:
+        expected = {key: stored[key] for key in stored.files}
+    weights = [expected.pop(f"weight{i}") for i in range(int(expected.pop("weights")))]
+    found, _ = costs(tmp_path, CASES[name], weights)
+    assert found.keys() == expected.keys()
+    for key, bits in found.items():
+        np.testing.assert_allclose(bits, expected[key], rtol=1e-4, atol=1e-4, err_msg=key)
+        assert bits.sum() == pytest.approx(expected[key].sum(), rel=1e-6, abs=1e-4)
+
+
+def record() -> None:
+    """Write the bits and weights of all cases, or of those that are named."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in sys.argv[1:] or CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            found, weights = costs(Path(folder), CASES[name], None)
+        arrays = {f"weight{i}": weight for i, weight in enumerate(weights)}
+        np.savez_compressed(FOLDER / f"{name}.npz", weights=len(weights), **arrays, **found)
+        print(name, {key: round(float(bits.sum()), 3) for key, bits in found.items()})
+
+
+if __name__ == "__main__":
+    record()
