@@ -1,6 +1,6 @@
 """Tiny networks whose weights are kept cost the same bits as when they were recorded.
 
-``python tests/test_golden.py`` records them again, which only a change of what is computed may need.
+``python tests/test_golden.py`` records them again: only a change of what is computed may need it.
 """
 
 from __future__ import annotations
