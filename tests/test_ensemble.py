@@ -49,7 +49,7 @@ def test_each_member_learns_as_it_would_alone(settings):
 
     def gradients(network):
         trainer = Trainer(network, objective, 6, "categorical", 0.9)
-        _, _, *found = trainer.contribution(tf.constant(24.0), spans, fresh)
+        _, _, *found = trainer.contribution(tf.constant(0), tf.constant(24.0), spans, fresh)
         return [parts[0].numpy() for parts in found]
 
     together = gradients(network)

@@ -191,7 +191,9 @@ def test_a_replica_adds_up_whole_tables():
         spans, fresh = next(windows.training(4, 1))
         count = tf.constant(9.0)
         trainer.step(
-            trainer.contribution(count, tf.constant(spans[rows]), tf.constant(fresh[rows]))[2:]
+            trainer.contribution(
+                tf.constant(0), count, tf.constant(spans[rows]), tf.constant(fresh[rows])
+            )[2:]
         )
         found.append(np.array(network.tables[0]))
     np.testing.assert_allclose(*found, atol=1e-5)

@@ -12,7 +12,7 @@ from conftest import tiny_model
 from textgen.core.errors import TextgenError
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import rows_at_once, score_step, token_bits
-from textgen.models import FREE, Sampler, Windows, output
+from textgen.models import FREE, Sampler, Windows
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_output_bias
@@ -236,20 +236,6 @@ def test_the_tail_is_scored_in_few_shapes_for_each_is_compiled_anew():
     rare = [draw.random(90) < i / 9 for i in range(9)]
     token_bits(objective, network, [np.where(each, HEAD, 1) for each in rare])
     assert len(sizes) <= 2
-
-
-def test_a_dense_product_in_bfloat16_has_the_gradients_of_one_in_float32():
-    shapes = [(6, 5), (5, 9), (9,)]
-    values = [tf.random.stateless_normal(shape, [4, i]) for i, shape in enumerate(shapes)]
-    weights = tf.random.stateless_normal((6, 9), [5, 5])
-    found = []
-    for product in (output._low_product, lambda x, w, b: x @ w + b):
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            loss = tf.reduce_sum(tf.cast(product(*values), tf.float32) * weights)
-        found.append(tape.gradient(loss, values))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, atol=0.02 * float(tf.reduce_max(tf.abs(b))))
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,11 @@ class Trainer(keras.Model):
         spans, fresh = data
         count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
         count = tf.maximum(count, 1.0)
+        update = tf.convert_to_tensor(self.optimizer.iterations)
         found, trainers = [], [self, *self.copies]
         for replica, trainer in enumerate(trainers):
             with self.share.on(replica):
-                found.append(trainer.contribution(count, spans, fresh))
+                found.append(trainer.contribution(update, count, spans, fresh))
         sums = self.share.sum(found)
         for replica, (trainer, (_, _, *gradients)) in enumerate(zip(trainers, sums, strict=True)):
             with self.share.on(replica):
@@ -126,24 +127,23 @@ class Trainer(keras.Model):
         self.bits_mean.update_state(tf.add_n(sums[0][1]) * LOG2E, count)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def contribution(self, count: Any, spans: Any, fresh: Any) -> list[list[Any]]:
+    def contribution(self, update: Any, count: Any, spans: Any, fresh: Any) -> list[list[Any]]:
         """Loss, nats and gradients of this replica's rows, each as parts that are to be added up;
         their states go on."""
         if self.share.replicas > 1:
             spans, fresh = spans[self._rows], fresh[self._rows]
         given = [spans, fresh, *(state.value for state in self.states)]
         rows = [tf.split(each, self.shards) for each in given]
-        update = tf.convert_to_tensor(self.optimizer.iterations)
         first_rows = self._rows.start + np.cumsum([0, *self.shards[:-1]], dtype=np.int32)
         shards = zip(tf.unstack(first_rows), *rows, strict=True)
-        parts = [self._gradients(count, update, *shard) for shard in shards]
+        parts = [self._gradients(update, count, *shard) for shard in shards]
         loss, nats, gradients, states = zip(*parts, strict=True)
         for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
             kept.assign(tf.concat(state, axis=0))
         return [list(each) for each in (loss, nats, *zip(*gradients, strict=True))]
 
     def _part(
-        self, count: Any, update: Any, first_row: Any, spans: Any, fresh: Any, *states: Any
+        self, update: Any, count: Any, first_row: Any, spans: Any, fresh: Any, *states: Any
     ) -> Any:
         """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
         states after them."""
