@@ -185,6 +185,8 @@ def test_another_kind_says_what_of_the_file_is_left_out(tmp_path):
     assert line.startswith("backbone.kind=gru: ")
     assert line.endswith("left out: backbone.weight_drop, backbone.forget_bias")
     assert load(tmp_path, own, "backbone.units=[9]").left_out == ()
+    # what README gives for one's own text: the fallback was that of the other corpus
+    assert config.load_experiment("char", ["corpus.kind=folder", "corpus.path=a"]).left_out == ()
     words = BASE.replace('"characters"', '"words"\nrare_words = { kind = "spell", cost = 1 }')
     other = load(tmp_path, words, "tokenizer.rare_words.kind=unk", "objective.kind=next_token")
     assert [line.partition(": ")[2] for line in other.left_out] == [

@@ -16,7 +16,9 @@ from conftest import write_experiment
 import textgen
 from textgen import cli
 from textgen.core.errors import TextgenError
+from textgen.data import load_corpus
 from textgen.runs import Run, finished
+from textgen.runs.manifest import describe_run
 from textgen.runs.scoring import SHOWN, Tokens, html_table, score_part
 
 OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
@@ -140,6 +142,30 @@ def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
     run.metrics = {**run.metrics, "test": {"bits_per_character": {"total": 1.0}}}
     with pytest.raises(TextgenError, match=r"damaged run(.|\n)*adds up to"):
         _ = run.token_bits
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity mask here")
+def test_the_cores_of_a_run_are_those_it_may_use(trained, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
+    loaded = load_corpus(trained.experiment)
+    assert describe_run(trained.experiment, loaded, 1, {}, trained.folder)["cores"] == 1
+
+
+def test_a_text_to_score_has_a_character(trained, textgen, tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    for option, value in (("--text", ""), ("--file", "empty.txt")):
+        refused = textgen("score", trained.folder, option, value)
+        assert (refused.code, refused.out) == (2, "")
+        assert (value or option) in refused.err
+    assert textgen("score", trained.folder, "--text", " ").code == 0
+
+
+def test_the_name_of_a_run_alone_suggests_its_folder(trained, textgen, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "runs" / "char_small")
+    for name in ("char_small", "char_smal"):
+        refused = textgen("generate", name)
+        assert refused.code == 2
+        assert "runs/char_small" in refused.err
 
 
 def test_every_part_of_the_text_can_be_scored(trained, capsys):

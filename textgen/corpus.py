@@ -40,9 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(given: argparse.Namespace) -> None:
     if given.corpus is None:
-        for kind in sorted(plugin_table("corpus")):
-            doc = lookup("corpus", kind, "corpus").__doc__ or ""
-            print(f"{kind:<12}{doc.partition(chr(10))[0]}")
+        kinds = {
+            kind: (lookup("corpus", kind, "corpus").__doc__ or "").partition("\n")[0]
+            for kind in sorted(plugin_table("corpus"))
+        }
+        lines = (f"{kind:<12}{doc}" for kind, doc in kinds.items())
+        print(json_line(kinds, indent=2) if given.json else "\n".join(lines))
         return
     from textgen.data import Language
     from textgen.tokenizers import language_warnings

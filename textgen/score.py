@@ -40,6 +40,11 @@ def _command(given: argparse.Namespace) -> None:
                 hint="correct the path, or give the passage as --text",
             )  # fmt: skip
         text = read_text(given.file)
+    if not text:
+        where = "--text" if given.file is None else str(given.file)
+        raise TextgenError(
+            where, found="no text", expected="at least one character", hint="give a passage"
+        )
     found = score(given.run, text)
     if given.json:
         print(json_line(found))

@@ -28,6 +28,7 @@ from .files import sha256_of as sha256_of
 from .files import write_csv as write_csv
 from .files import write_file as write_file
 from .files import write_json as write_json
+from .machine import cores as cores
 from .machine import processor as processor
 from .processes import GRACE_SECONDS as GRACE_SECONDS
 from .processes import finish_process as finish_process

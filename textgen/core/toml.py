@@ -178,7 +178,8 @@ def _left_out(base: Mapping[str, Any], change: Mapping[str, Any], path: str = ""
         if not isinstance(value, Mapping) or not isinstance(old, Mapping):
             continue
         if "kind" in value and value["kind"] != old.get("kind"):
-            yield from (f"{path}{key}.{name}" for name in old if name not in value)
+            left = (name for name in old if name not in value and name != "fallback")
+            yield from (f"{path}{key}.{name}" for name in left)
         else:
             yield from _left_out(old, value, f"{path}{key}.")
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import RefusedText, TextgenError
+from textgen.core import RefusedText, TextgenError, cores
 from textgen.interactive.expectation import as_json, expect
 from textgen.interactive.guard import HOST, Guard
 from textgen.interactive.opening import description
@@ -259,12 +259,10 @@ def serve(
         listening: from :func:`listen`.
         ready: told the address of the page.
     """
-    import os
-
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    made = application(readers, token, max(1, os.cpu_count() or 1))
+    made = application(readers, token, cores())
     with listening, suppress(KeyboardInterrupt):  # uvicorn has closed everything by then
         ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
         config = uvicorn.Config(

@@ -208,8 +208,9 @@ def check_folder(folder: Path) -> None:
     """
     if (kind := kind_of(folder)) == "a folder":
         return
-    close = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
-    known = f"did you mean {folder.parent / close[0]}?" if close else ""
+    runs = {p.name: p for parent in (Path("runs"), folder.parent) for p in parent.glob("*/")}
+    close = difflib.get_close_matches(folder.name, runs, n=1)
+    known = f"did you mean {runs[close[0]]}?" if close else ""
     raise TextgenError(
         str(folder),
         found=kind.replace("such file", "such folder"),

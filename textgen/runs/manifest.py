@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import platform
 import shlex
 from importlib import metadata
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import textgen
-from textgen.core import Experiment, processor
+from textgen.core import Experiment, cores, processor
 from textgen.data import Corpus
 
 PACKAGES = ("keras", "numpy", "spacy", "gensim")
@@ -46,6 +45,6 @@ def describe_run(
         "packages": {"tensorflow": tf.__version__, **versions},
         "platform": platform.platform(),
         "processor": processor(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "threads": threads,
     }

@@ -27,7 +27,7 @@ from types import ModuleType
 
 import numpy as np
 
-from textgen.core import Experiment, TextgenError, cache_folder, cached_folder
+from textgen.core import Experiment, TextgenError, cache_folder, cached_folder, cores
 from textgen.data import Corpus, Document
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.stored import INDEX, TOKENS, Stored, write_part
@@ -126,7 +126,7 @@ def _write(
 ) -> None:
     """Fill a folder with tokens and index, in as many processes as the experiment has threads."""
     _check_room(folder, sum(d.characters for d in documents), tokenizer.size)
-    workers = experiment.training.threads or min(os.cpu_count() or 1, PROCESSES)
+    workers = experiment.training.threads or min(cores(), PROCESSES)
     shares = _shares(documents, workers)
     if workers == 1:
         write_part(tokenizer, documents, folder / TOKENS, folder / INDEX)

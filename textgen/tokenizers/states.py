@@ -29,9 +29,9 @@ class CharactersState(_State):
 class SubwordsState(_State):
     tokenizer: str
     alphabet: str
-    pace: Above = 1.0
-    extra_data: Sequence[str] = ()
-    file: str = ""
+    pace: Above
+    extra_data: Sequence[str]
+    file: str
 
 
 class SpellerState(_State):

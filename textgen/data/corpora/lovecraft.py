@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def _download(mirror: str | None, files: dict[str, str]) -> Path:
     fetcher = pooch.create(path=folder, base_url=address, registry=dict(files), retry_if_failed=1)
     missing = [name for name in files if not (folder / name).exists()]
     if missing:
-        print(f"downloading {len(missing)} tales from {visible(address)}")
+        print(f"downloading {len(missing)} tales from {visible(address)}", file=sys.stderr)
     for name, digest in files.items():
         try:
             fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=20))
