@@ -92,6 +92,11 @@ def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it(tmp_path):
         assert sum(d.characters for d in loaded.validation) == pytest.approx(len(text) / 20, abs=1)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "shakespeare" in name])
+def test_tiny_shakespeare_is_cut_as_it_was_for_the_recorded_figures(name):
+    assert load_experiment(f"benchmarks/{name}").resolved["corpus"]["pieces"] == 40
+
+
 def test_all_arms_on_tiny_shakespeare_read_the_same_text():
     keys = {
         load_experiment(f"benchmarks/tiny_shakespeare_{n}").text_key

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import Count, Sha256, TextgenError
+from textgen.core import Count, Sha256, TextgenError, kind_of
 from textgen.data import conversion
 from textgen.data.corpora.base import CorpusConfig
 from textgen.data.cutting import cut_text, numbered
@@ -29,7 +29,8 @@ class File(CorpusConfig):
     Args:
         path: the file, relative to where the command is run.
         separator: text between two documents; it belongs to neither.
-        pieces: number of documents if there is no separator.
+        pieces: number of documents if there is no separator; by default 128, which leaves at least
+            eight in each held-out part, but fewer of a text below 64 kB and more of a long one.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
         source: where the file comes from, shown likewise; its path if it is not given.
@@ -38,7 +39,7 @@ class File(CorpusConfig):
 
     path: Path
     separator: str = ""
-    pieces: Count = 40
+    pieces: Count | None = None
     encoding: str = "auto"
     licence: str = "the user's own"
     source: str | None = None
@@ -69,17 +70,33 @@ class File(CorpusConfig):
 
     def documents(self) -> list[Document]:
         check_readable_name(self.path, self.path)
+        if kind_of(self.path) == "a folder":
+            raise TextgenError(
+                f"corpus.path: {self.path}",
+                found="a folder",
+                expected="one text file",
+                hint=f"to read a folder: --set corpus.kind=folder --set corpus.path={self.path}",
+            )
         if self.sha256:
             self._check()
         with opened(self.path) as file:
-            large = file.seek(0, 2) > conversion.LARGE
-        name = self.path.name
-        if large:
+            size = file.seek(0, 2)
+        name, pieces = self.path.name, self.pieces or _pieces(size)
+        if size > conversion.LARGE:
             return conversion.convert(
-                {name: self.path}, self.encoding, separator=self.separator, pieces=self.pieces
+                {name: self.path}, self.encoding, separator=self.separator, pieces=pieces
             )
         text = read_text(self.path, self.encoding)
         if not text.strip():
             raise TextgenError(f"corpus.path: {self.path}", found="no text", expected="some text")
-        parts = text.split(self.separator) if self.separator else cut_text(text, self.pieces)
+        parts = text.split(self.separator) if self.separator else cut_text(text, pieces)
         return [Document(name, part) for name, part in numbered(name, parts) if part]
+
+
+def _pieces(size: int) -> int:
+    """How many documents a file of this size, in bytes, is cut into: 128, of which the smallest
+    default share of [split] holds ten; fewer of a short text, for they have 500 bytes at least or
+    are 64; more of a long one, for they have 200 kB at most: what is held out of it is limited, too
+    (:data:`textgen.data.splits.HELD_OUT`).
+    """
+    return max(64, min(128, size // 500), size // 200_000)
