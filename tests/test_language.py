@@ -14,7 +14,7 @@ from conftest import made_up
 from sentences import SENTENCES
 
 from textgen.core import TextgenError, json_schema, load_experiment, resolve_experiment
-from textgen.data import Document, detect_language, load_corpus, word_list
+from textgen.data import Document, corpus_statistics, detect_language, load_corpus, word_list
 from textgen.data.language import LISTS, NAMES, ONLY, SAME, UNKNOWN, Language, find_language
 from textgen.runs import Evaluation, Screen, evaluation_for
 from textgen.tokenizers import Characters, language_warnings
@@ -285,3 +285,61 @@ def test_a_tagger_whose_weights_were_altered_is_not_used(tmp_path, monkeypatch):
     tagging._weights.cache_clear()
     with pytest.raises(TextgenError, match=r"(?s)weights of sha256.*as published in version 3.8.0"):
         tagging._check_weights(package)
+
+
+RUSSIAN = "Утром я встал рано и пошёл к морю, потому что погода была очень хорошая. "
+GERMAN = "Am Morgen stand ich früh auf und ging ans Meer, weil das Wetter sehr schön war. "
+
+
+def folder_of(path, documents):
+    path.mkdir()
+    for name, text in documents.items():
+        (path / f"{name}.txt").write_text(text, encoding="utf-8")
+    return path
+
+
+def foreign(path, documents, **split):
+    """The warnings about languages, of a folder of documents."""
+    folder_of(path, documents)
+    table = {"kind": "folder", "path": str(path), **({"split": split} if split else {})}
+    found = corpus_statistics(table)["warnings"]
+    return [text for text in found if "other documents" in text]
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_document_in_another_language_is_named_with_its_part(
+    textgen, tmp_path, experiment_file, capsys, part
+):
+    english = {f"t{i}": made_up(60, i) for i in range(10)}
+    folder = folder_of(
+        tmp_path / "texts", english | {"eesti": (WITHOUT_A_LIST["Estonian"] + " ") * 20}
+    )
+    lists = {"validation": ["t0.txt"], "test": ["t1.txt", "t2.txt"]}
+    if part != "train":
+        lists[part].append("eesti.txt")
+    changes = [f"split.{each}={json.dumps(names)}" for each, names in lists.items()]
+    changes.append(f'corpus.path="{folder}"')
+    given = [each for change in changes for each in ("--set", change)]
+    shown = textgen("corpus", experiment_file, *given)
+    assert f"eesti.txt in the {part} part" in " ".join(shown.out.split())
+    experiment = load_experiment(experiment_file, changes)
+    Screen().corpus(experiment, load_corpus(experiment))  # what a run says first
+    assert f"eesti.txt in the {part} part" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("text", [RUSSIAN, GERMAN, MORE["ja"], MORE["pl"]])
+def test_one_that_differs_is_named_and_not_where_it_is_short(tmp_path, text):
+    english = {f"t{i}": made_up(60, i) for i in range(6)}
+    (found,) = foreign(tmp_path / "long", english | {"other": text * 40})
+    assert "other.txt in the" in found
+    assert "t1.txt" not in found
+    assert not foreign(tmp_path / "short", english | {"other": text})
+    estonian = {f"t{i}": (WITHOUT_A_LIST["Estonian"] + " ") * (20 + i) for i in range(6)}
+    (found,) = foreign(tmp_path / "unlisted", estonian | {"other": made_up(60, 1)})
+    assert "other.txt" in found
+
+
+@pytest.mark.parametrize("name", [*CODES, *MORE, *WITHOUT_A_LIST])
+def test_documents_in_one_language_are_none_of_them_foreign(tmp_path, name):
+    text = MORE.get(name) or f"{WITHOUT_A_LIST.get(name, '')} {SENTENCES.get(name)} "
+    assert not foreign(tmp_path / "texts", {f"t{i}": text * (40 + 3 * i) for i in range(5)})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from itertools import pairwise
 
 import pytest
 from conftest import made_up
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.settings import Split
+from textgen.core.toml import apply_override
 from textgen.data import contiguous, conversion
 from textgen.data.documents import Document
 from textgen.data.given import customary_parts
@@ -439,13 +442,82 @@ def test_what_will_weaken_the_figures_is_said_with_what_to_do(tmp_path):
     folder = folder_of(tmp_path / "few", a=9000, b=600, c=600, d=600)
     (few,) = warnings(folder, validation=0.1, test=0.1)
     assert "The test part has 1 document" in few
-    assert "Raise [split] test" in few
     given = warnings(folder, validation=["b.txt"], test=["c.txt"])
     assert "The split is given" in given[0]
     (tmp_path / "a.txt").write_text(made_up(9000, 1))
     (one,) = warnings(tmp_path / "a.txt", kind="file", method="contiguous", corpus={"pieces": 1})
-    assert "Raise [corpus] pieces" in one
+    assert "The test part has 1 document" in one
     assert not warnings(tmp_path / "a.txt", kind="file", method="contiguous")
+
+
+def suggested(warning):
+    """The settings that a warning names."""
+    words = shlex.split(warning)
+    return [setting.rstrip(".") for option, setting in pairwise(words) if option == "--set"]
+
+
+@pytest.mark.parametrize(
+    ("table", "split"),
+    [
+        ({"kind": "folder", "path": "even"}, {}),
+        ({"kind": "folder", "path": "even"}, {"method": "contiguous", "first": "validation"}),
+        ({"kind": "folder", "path": "even"}, {"folds": 5, "fold": 5}),
+        ({"kind": "folder", "path": "uneven"}, {}),
+        ({"kind": "folder", "path": "few"}, {}),
+        ({"kind": "file", "path": "few.txt", "pieces": 12}, {}),
+        ({"kind": "file", "path": "few.txt", "pieces": 1}, {"method": "contiguous"}),
+        ({"kind": "file", "path": "few.txt"}, {"test": 0.02}),
+        ({"kind": "file", "path": "few.txt", "pieces": 9}, {"folds": 3, "fold": 1}),
+        ({"kind": "file", "path": "few.txt", "separator": "===="}, {}),
+    ],
+)
+def test_the_setting_named_where_test_documents_are_few_gives_enough(
+    tmp_path, monkeypatch, table, split
+):
+    monkeypatch.chdir(tmp_path)
+    folder_of(tmp_path / "even", **{f"t{i}": 90 for i in range(20)})
+    folder_of(tmp_path / "uneven", **{f"t{i}": 600 if i < 4 else 90 for i in range(10)})
+    folder_of(tmp_path / "few", **{f"t{i}": 200 for i in range(10)})
+    texts = sorted((tmp_path / "few").iterdir())
+    (tmp_path / "few.txt").write_text("\n====\n".join(path.read_text() for path in texts))
+    experiment = corpus_only({**table, "split": split})
+    before = load_corpus(experiment)
+    warning = corpus_warnings(experiment, before)[0]
+    assert f"The test part has {len(before.test)} document" in warning
+    settings = suggested(warning)
+    assert settings, warning
+    data = {"corpus": table, "split": split}
+    for setting in settings:
+        apply_override(data, setting.replace("FILE", "few.txt"))
+    after = load_corpus(corpus_only({**data["corpus"], "split": data["split"]}))
+    assert len(before.test) < FEWEST <= len(after.test)
+    size = {part: sum(d.characters for d in getattr(after, part)) for part in after.names}
+    assert size["train"] >= sum(size.values()) / 2
+
+
+@pytest.mark.parametrize("size", [64_000, 450_000, 3_200_000])
+@pytest.mark.parametrize("split", [{}, {"seed": 3}, {"method": "contiguous"}])
+def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, size, split):
+    text = made_up(size // 24, 1)[:size]
+    assert len(text) == size
+    (tmp_path / "a.txt").write_text(text)
+    found = load(tmp_path / "a.txt", kind="file", **split)
+    assert min(len(found.test), len(found.validation)) >= 8
+    assert len(joined(found.train)) < 0.83 * size
+    assert len(joined(found.train)) > 0.79 * size
+    documents = sorted(found.train + found.validation + found.test, key=lambda d: d.name)
+    assert joined(documents) == text
+    assert load(tmp_path / "a.txt", kind="file", **split) == found
+
+
+def test_a_large_file_leaves_enough_pieces_although_less_of_it_is_held_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+    with (tmp_path / "a.txt").open("w") as file:
+        for _ in range(60):
+            file.write(made_up(40_000, 1))
+    assert (tmp_path / "a.txt").stat().st_size > 2 * conversion.LARGE
+    found = load(tmp_path / "a.txt", kind="file")
+    assert min(len(found.test), len(found.validation)) >= 8
 
 
 def test_a_tiny_part_is_said(tmp_path):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
-from textgen.core import Experiment
+from textgen.core import Experiment, SettingsError, Split, TextgenError
 from textgen.data.contiguous import FEWEST
+from textgen.data.documents import Document
 from textgen.data.given import few
+from textgen.data.language import find_language, foreign_language
 from textgen.data.loading import Corpus
-from textgen.data.splits import GIVEN
+from textgen.data.splits import GIVEN, HELD_OUT, divide, given_parts
 
 SMALL = {"train": 50_000, "validation": 10_000, "test": 10_000}
 """Characters below which a part is tiny."""
@@ -17,6 +25,10 @@ SMALL_SHARE, LARGE_ENOUGH = 0.01, 100_000
 """A held-out part below this share of the text is tiny, unless it has so many characters."""
 ENOUGH = 500_000
 """Characters of a text in which no part has to be tiny."""
+SHORTEST = 100
+"""Characters of a piece that a file is to be cut into, at least."""
+LOOKED_AT = 100
+"""Held-out documents, and about as many training documents, whose own language is looked for."""
 RARE, RARE_SHARE = 20, 0.1
 """Characters that occur once: so many, and such a share of the alphabet, are reported."""
 
@@ -28,7 +40,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
         experiment: its settings; they say what the text is used for.
         corpus: its text.
     """
-    checks = (_few_test_documents, _tiny_parts, _rare_characters)
+    checks = (_few_test_documents, _foreign_documents, _tiny_parts, _rare_characters)
     return [warning for check in checks for warning in check(experiment, corpus)]
 
 
@@ -36,20 +48,93 @@ def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]
     count = len(corpus.test)
     if count >= FEWEST:
         return
+    settings = experiment.resolved["corpus"]
     if corpus.division.startswith(GIVEN):
         cure = (
             "The split is given: figures can stand beside published ones, but claim no difference "
             "between arms, or divide the test text into more documents"
         )
-    elif "pieces" in experiment.resolved["corpus"]:
-        cure = "Raise [corpus] pieces or [split] test"
+    elif getattr(experiment.corpus, "one_text", False):
+        cure = _more_pieces(experiment.split, corpus)
+    elif change := _larger_test(experiment.split, corpus):
+        cure = f"{change} gives it at least {FEWEST}"
+    elif settings.get("separator"):
+        cure = "Add documents, or cut the file into equal pieces: --set 'corpus.separator=\"\"'"
     else:
-        cure = "Raise [split] test, add documents, or have one file cut ([corpus] kind, pieces)"
+        cure = (
+            "Add documents, or join them in one file, which is cut: --set corpus.kind=file --set "
+            "corpus.path=FILE"
+        )
     documents = "document" if count == 1 else "documents"
     yield (
         f"The test part has {count} {documents}. With fewer than {FEWEST} there is no interval and "
         f"no test of a difference. {cure}."
     )
+
+
+def _more_pieces(split: Split, corpus: Corpus) -> str:
+    """Of one file: into how many pieces it has to be cut. Twice as many as are needed would have
+    room in the test part, for some pieces are larger than others."""
+    total = _characters(corpus.train + corpus.validation + corpus.test)
+    share = split.test if isinstance(split.test, float) else 1.0
+    share = 1 / split.folds if split.folds else share
+    pieces = math.ceil(2 * FEWEST / min(share, HELD_OUT["test"] / total))
+    if total < SHORTEST * pieces:
+        return "Use more text"
+    return f"--set corpus.pieces={pieces} gives it at least {FEWEST}"
+
+
+def _larger_test(split: Split, corpus: Corpus) -> str:
+    """Settings with which the test part has enough of the documents, and with which half of the
+    text at least is trained on; empty if none are found."""
+    first = ("validation", "train") if split.first == "validation" else ("train", "validation")
+    documents = [d for part in (*first, "test") for d in getattr(corpus, part)]
+    names = [d.name for d in documents]
+    for change in _changes(split, documents):
+        with contextlib.suppress(TextgenError, SettingsError):
+            changed = replace(split, **change)
+            found = divide(documents, changed, *given_parts(names, changed))
+            half = _characters(documents) / 2
+            if len(found.test) >= FEWEST and _characters(found.train) >= half:
+                return " ".join(
+                    "--set " + shlex.quote(f"split.{key}={json.dumps(value, ensure_ascii=False)}")
+                    for key, value in change.items()
+                )
+    return ""
+
+
+def _changes(split: Split, documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
+    """Fewer folds; else a larger share, else the shortest documents by name."""
+    if split.folds and split.fold:
+        for folds in range(split.folds - 1, 1, -1):
+            yield {"folds": folds, "fold": min(split.fold, folds)}
+        return
+    yield from ({"test": share} for share in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45))
+    shortest = sorted(documents, key=lambda document: document.characters)[:FEWEST]
+    yield {"test": tuple(document.name for document in shortest)}
+
+
+def _characters(documents: Iterable[Document]) -> int:
+    return sum(document.characters for document in documents)
+
+
+def _foreign_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
+    """Held-out documents first; of a large corpus some of the training documents are looked at."""
+    detected = find_language(corpus.sample)
+    held_out = [(d, part) for part in ("test", "validation") for d in getattr(corpus, part)]
+    step = max(1, len(corpus.train) // LOOKED_AT)
+    looked_at = [*held_out[:LOOKED_AT], *((d, "train") for d in corpus.train[::step])]
+    found = [
+        f"{document.name} in the {part} part ({language.name}, {language.script} script)"
+        for document, part in looked_at
+        if (language := foreign_language(document, detected))
+    ]
+    if found and len(found) <= len(looked_at) / 2:
+        yield (
+            f"In another language than the other documents ({detected.name}, {detected.script} "
+            f"script): {few(found)}. What a model learns from the others hardly helps there: take "
+            "such documents out, or give each language an experiment of its own."
+        )
 
 
 def _tiny_parts(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
