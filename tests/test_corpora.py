@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 
 import pytest
 from conftest import made_up
@@ -252,9 +254,54 @@ def test_characters_are_replaced_then_left_out():
 
 def test_a_share_of_a_corpus_is_its_first_documents():
     documents = [Document(name, "x" * size) for name, size in (("a", 3), ("b", 2), ("c", 5))]
-    for share, names in ((0.5, "ab"), (0.49, "a"), (0.2, "")):
+    for share, names in ((0.5, "ab"), (0.49, "a")):
         found = changed_documents(documents, CorpusOptions(share=share))
         assert "".join(d.name for d in found) == names
+
+
+def test_a_share_below_the_first_document_says_which_would_do(corpus_folder):
+    corpus = {"kind": "folder", "path": str(corpus_folder)}
+    with pytest.raises(TextgenError, match=r"corpus\.share") as caught:
+        load_corpus(settings(**corpus, share=0.01))
+    share = float(re.search(r"corpus\.share=([\d.]+)", str(caught.value))[1])
+    found = load_corpus(settings(**corpus, share=share))
+    assert [len(part) for part in (found.train, found.validation, found.test)] == [1, 1, 1]
+
+
+def test_what_is_wrong_with_few_or_odd_texts_is_named(tmp_path):
+    def complaint(**corpus):
+        with pytest.raises(TextgenError) as caught:
+            load_corpus(settings(**corpus))
+        return str(caught.value)
+
+    folder, short = tmp_path / "folder", tmp_path / "short.txt"
+    folder.mkdir()
+    short.write_text("Hello, world!")
+    told = complaint(kind="file", path=str(short))
+    assert "13 characters" in told
+    assert "add documents" not in told
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.txt").write_text("" if name == "b" else "some text")
+    assert "b.txt" in complaint(kind="folder", path=str(folder))
+    assert "kind=file" in complaint(kind="folder", path=str(short))
+    assert "kind=folder" in complaint(kind="file", path=str(folder))
+    (folder / "b.txt").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
+    told = complaint(kind="folder", path=str(folder))
+    assert "b.txt" in told
+    assert "not a text" in told
+
+
+def test_json_is_alone_on_standard_output(textgen, tmp_path, corpus_folder):
+    other = f"corpus.fallback={{kind='folder',path='{corpus_folder}'}}"
+    for number, command in enumerate(("corpus", "baseline")):
+        shown = textgen(
+            command, "char_small", "--json", "--set", other,
+            TEXTGEN_MIRROR=NOWHERE, TEXTGEN_CACHE=str(tmp_path / f"cache{number}"),
+        )  # fmt: skip
+        assert shown.code == 0, shown.err
+        assert json.loads(shown.out)
+        assert "downloading" in shown.err
+    assert "file" in json.loads(textgen("corpus", "--json").out)
 
 
 def test_the_hash_sees_names_and_texts():

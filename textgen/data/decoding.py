@@ -67,9 +67,18 @@ def measured(path: Path, encoding: str = "auto") -> tuple[int, str]:
         found = _guess(path, error.start) if encoding == "auto" else None
         if found is None:
             bad = (error.object or b"?").hex()
+            where = f"byte {error.start} (0x{bad}) is not {chosen} text"
+            if b"\0" in _head(path) and not name.startswith(("utf-16", "utf-32")):
+                raise TextgenError(
+                    str(path),
+                    found=f"not a text file: {where}, and there are NUL bytes, as in an image",
+                    expected="text",
+                    hint="give text files alone; if it is text in UTF-16, state that: [corpus] "
+                    'encoding = "utf-16"',
+                ) from None
             raise TextgenError(
                 str(path),
-                found=f"byte {error.start} (0x{bad}) is not {chosen} text",
+                found=where,
                 expected=f"text in {chosen}",
                 hint='state the encoding, e.g. [corpus] encoding = "cp1252", or convert the file',
             ) from None
@@ -140,6 +149,11 @@ def opened(path: Path) -> BufferedReader:
     )
 
 
+def _head(path: Path) -> bytes:
+    with opened(path) as file:
+        return file.read(1 << 16)
+
+
 def _guess(path: Path, bad: int) -> str | None:
     """The likely encoding of a file that is not UTF-8, announced on the terminal, or None.
 
@@ -151,12 +165,11 @@ def _guess(path: Path, bad: int) -> str | None:
 
     start = max(0, bad - AROUND)
     with opened(path) as file:
-        head = file.read(1 << 16)
         file.seek(start)
         part = file.read(2 * AROUND)
     if start:
         part = part[part.find(b"\n", 0, AROUND) + 1 :]  # not from the middle of a character
-    best = None if b"\0" in head else from_bytes(part).best()
+    best = None if b"\0" in _head(path) else from_bytes(part).best()
     if best is None:
         return None
     print(

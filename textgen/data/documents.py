@@ -121,7 +121,7 @@ def changed_documents(documents: list[Document], options: CorpusOptions) -> list
     """The documents with the changes that an experiment makes to its corpus; ``keep = "article"``
     is :data:`ARTICLE`."""
     if options.share is not None:
-        documents = first_documents(documents, options.share)
+        documents = _first(documents, options.share)
     kept = ARTICLE if options.keep == "article" else options.keep or ""
     change = Change(tuple((options.replace or {}).items()), options.drop, kept, bool(options.strip))
     if change == Change():
@@ -137,11 +137,25 @@ def changed_documents(documents: list[Document], options: CorpusOptions) -> list
     ]
 
 
-def first_documents(documents: list[Document], share: float) -> list[Document]:
-    """As many documents from the first one on as have no more than ``share`` of all characters."""
-    room = share * sum(document.characters for document in documents)
-    ends = itertools.accumulate(document.characters for document in documents)
-    return [d for d, end in zip(documents, ends, strict=True) if end <= room]
+def _first(documents: list[Document], share: float) -> list[Document]:
+    """As many documents from the first one on as have no more than ``share`` of all characters.
+
+    Raises:
+        TextgenError: none has so few.
+    """
+    total = sum(document.characters for document in documents)
+    ends = list(itertools.accumulate(document.characters for document in documents))
+    found = [d for d, end in zip(documents, ends, strict=True) if end <= share * total]
+    if total and not any(document.characters for document in found):
+        least = (1000 * ends[:3][-1] // total + 1) / 1000
+        raise TextgenError(
+            "corpus.share",
+            found=f"{share}: {share * total:,.0f} of {total:,} characters, fewer than the first "
+            "document has",
+            expected="room for at least three documents",
+            hint=f"--set corpus.share={least}" if least < 1 else "leave it out, or use more text",
+        )
+    return found
 
 
 def filtered(text: str, kept: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from textgen.core import CorpusUnavailable, Experiment, TextgenError
 from textgen.data.documents import Document, changed_documents, check_not_empty, corpus_hash
-from textgen.data.given import check_groups
+from textgen.data.given import check_groups, few
 from textgen.data.language import Language, find_language
 from textgen.data.splits import divide, given_parts, hash_of
 
@@ -119,7 +119,13 @@ def load_corpus(experiment: Experiment) -> Corpus:
     one_text = experiment.split.method == "contiguous" and getattr(config, "one_text", False)
     if not one_text:
         documents = filled
-    divided = divide(documents, experiment.split, *given, one_text=one_text)
+    try:
+        divided = divide(documents, experiment.split, *given, one_text=one_text)
+    except TextgenError as error:
+        full = {d.name for d in filled}
+        if empty := [name for name in names if name not in full]:
+            error.found += f"; without text: {few(empty)}"
+        raise
     everything = divided.train + divided.validation + divided.test
     if set(everything) != set(documents):  # some were cut
         documents = everything

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textgen.core import Split, TextgenError
 from textgen.data import contiguous
 from textgen.data.documents import Document
-from textgen.data.given import customary_parts, few, listed_parts
+from textgen.data.given import PIECE, customary_parts, few, listed_parts
 
 HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 """Characters of a part, at most, whatever its share of a large corpus would be: all that is held
@@ -259,12 +259,19 @@ def _fill_empty(parts: dict[str, list[list[Document]]]) -> None:
 
 def _too_few(part: str, documents: Sequence[Document], groups: int) -> TextgenError:
     among = f" in {groups} groups" if groups < len(documents) else ""
+    found = f"nothing: the corpus is divided by documents, and has {len(documents)}{among}"
+    hint = (
+        "add documents, or join them in one file, which is cut: --set corpus.kind=file --set "
+        "corpus.path=FILE"
+    )
+    if all(PIECE.search(document.name) for document in documents):
+        found += f", cut from one file, of {_size(documents):,} characters in all"
+        hint = "use a longer text, or one that divides into more: see corpus.pieces and separator"
     return TextgenError(
         f"corpus: {part} part",
-        found=f"nothing: the corpus is divided by documents, and has {len(documents)}{among}",
+        found=found,
         expected="at least three documents, or groups of them, one for each part",
-        hint="add documents, or join them in one file, which is cut: --set corpus.kind=file --set "
-        "corpus.path=FILE --set corpus.pieces=20",
+        hint=hint,
     )
 
 

@@ -44,7 +44,9 @@ class Folder(CorpusConfig):
                 f"corpus.path: {self.path}",
                 found=kind.replace("such file", "such folder"),
                 expected="a folder of text files",
-                hint="paths are relative to where the command is run",
+                hint=f"to read one file: --set corpus.kind=file --set corpus.path={self.path}"
+                if kind == "a file"
+                else "paths are relative to where the command is run",
             )
         try:
             if ".." in Path(self.pattern).parts:
