@@ -215,7 +215,6 @@ TOKENIZERS = [
     Characters(),
     Subwords(size=260),
     *(fitting.Words(policy) for policy in POLICIES),
-    fitting.Words(Unk(), case="factored"),
     Whitespace(),
 ]
 OBJECTIVES = [NextToken(window=7), Shifted(window=3, shift=2), EncoderDecoder(read=3, write=2)]

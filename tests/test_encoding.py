@@ -40,7 +40,7 @@ TOKENIZERS = [
     {"kind": "characters"},
     {"kind": "words", "rare_words": "unk"},
     {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
-    {"kind": "words", "case": "factored", "rare_words": "spell"},
+    {"kind": "words", "rare_words": "spell"},
     {"kind": "words", "rare_words": {"kind": "neighbour", "epochs": 1}},
     {"kind": "subwords", "size": 300},
     {"kind": "whitespace"},

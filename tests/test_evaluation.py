@@ -30,7 +30,6 @@ TOKENIZERS = [
     Subwords(size=300),
     Subwords(model="unigram", size=300),
     *(Words(policy, minimum_count=2) for policy in POLICIES),
-    Words(POLICIES[0], case="factored"),
     Whitespace(),
 ]
 each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)

@@ -169,7 +169,6 @@ TOKENIZERS = [
     Subwords(size=260),
     *(Words(policy) for policy in POLICIES),
     Words(Unk(), minimum_count=1),
-    Words(Unk(), case="factored"),
     Whitespace(),
 ]
 CACHE = made_up_memory(0, 1, 3)

@@ -53,9 +53,8 @@ def described(tmp_path_factory, corpus_folder):
             "words, those seen fewer than 5 times replaced by one token",
         ),
         (
-            WORDS + '"unk", minimum_count=1, case="factored"}',
-            "words, lower-cased, capitals marked, those never seen in training replaced by one "
-            "token",
+            WORDS + '"unk", minimum_count=1}',
+            "words, those never seen in training replaced by one token",
         ),
         (
             WORDS + '{kind="pos", tags="noun"}, size=3000}',

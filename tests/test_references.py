@@ -50,9 +50,7 @@ def plain(found):
 def test_a_reference_is_what_its_command_prints(loaded, experiment_file, capsys):
     # whatever tokenizer the experiment has
     other = experiment_file.with_name("other.toml")
-    tokenizer = (
-        'kind = "words"\nsize = 9\ncase = "factored"\n\n[tokenizer.rare_words]\nkind = "drop"'
-    )
+    tokenizer = 'kind = "words"\nsize = 9\n\n[tokenizer.rare_words]\nkind = "drop"'
     text = experiment_file.read_text(encoding="utf-8")
     other.write_text(text.replace('kind = "characters"', tokenizer), encoding="utf-8")
     assert config.load_experiment(other).tokenizer.size == 9

@@ -46,7 +46,7 @@ def test_a_token_keeps_its_space_and_its_apostrophe():
     ("policy", "options"),
     [
         *((policy, {}) for policy in POLICIES),
-        *((policy, {"minimum_count": 1, "case": "factored"}) for policy in POLICIES),
+        *((policy, {"minimum_count": 1}) for policy in POLICIES),
         (Unk(), {"size": 5}),
     ],
     ids=repr,
@@ -82,13 +82,6 @@ def test_modifiers_stand_before_words_known_in_another_form():
     assert tokenizer.encode(" the The THE").tokens.tolist() == [the, CAPITAL, the, UPPER, the]
     assert tokenizer.encode("mat").tokens.tolist() == [JOIN, mat]
     assert tokenizer.encode("Mat").tokens.tolist() == [JOIN, CAPITAL, mat]
-
-
-def test_a_factored_vocabulary_holds_folded_words_alone():
-    tokenizer = fitted(Unk(), ["The dog. The dog.\n\nthe DOG"], case="factored")
-    assert not {"The", " The"} & set(tokenizer.names)
-    assert {" dog", "the"} <= set(tokenizer.names)
-    assert tokenizer.encode("The").tokens.tolist() == [CAPITAL, list(tokenizer.names).index("the")]
 
 
 def test_rare_words_are_those_below_the_minimum_count():

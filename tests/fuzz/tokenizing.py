@@ -25,7 +25,6 @@ TOKENIZERS: tuple[dict[str, Any], ...] = (
     {"kind": "subwords", "size": 300},
     {"kind": "subwords", "size": 300, "model": "unigram"},
     *({"kind": "words", "rare_words": policy} for policy in POLICIES),
-    {"kind": "words", "rare_words": {"kind": "unk"}, "case": "factored"},
 )
 TOLD = made_up(10, 2) + " Zadok Zadok 99 unfathomable."
 

@@ -217,8 +217,8 @@ const upperFirst = word => { const [first = "", ...rest] = word; return first.to
 const recased = (word, modifier) => modifier === UPPER ? word.toUpperCase() : upperFirst(word)
 
 class WordTokenizer {
-  constructor({ words, factored, characters, own, speller, only, ranges, unwritable }) {
-    Object.assign(this, { words, factored, own, only, unwritable })
+  constructor({ words, characters, own, speller, only, ranges, unwritable }) {
+    Object.assign(this, { words, own, only, unwritable })
     this.pieces = new Pieces(ranges)
     this.index = new Map(words.map((word, i) => [word, i]))
     this.first = FIRST_OWN + own.length
@@ -254,7 +254,6 @@ class WordTokenizer {
         break
       }
     }
-    if (this.factored && forms.length > 1) forms = forms.slice(1)
     for (const [modifiers, word] of forms) {
       if (this.index.has(space + word)) return [...modifiers, this.first + this.index.get(space + word)]
       if (!space && this.index.has(" " + word)) return [JOIN, ...modifiers, this.first + this.index.get(" " + word)]

@@ -54,8 +54,7 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
         return "words between white space, all of them known"
     if kind != "words":
         return str(kind)
-    case = ", lower-cased, capitals marked" if settings["case"] == "factored" else ""
-    return f"words{case}, {_which(settings)} {_what(settings['rare_words'])}"
+    return f"words, {_which(settings)} {_what(settings['rare_words'])}"
 
 
 def _which(settings: Mapping[str, Any]) -> str:

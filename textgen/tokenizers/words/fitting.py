@@ -14,7 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.states import WordsState, check_state
@@ -26,7 +26,7 @@ from textgen.tokenizers.words.rare_words.base import (
 )
 from textgen.tokenizers.words.segmenters.base import Segmenter
 from textgen.tokenizers.words.tokenizer import WordTokenizer
-from textgen.tokenizers.words.vocabulary import Vocabulary, folded, split_space
+from textgen.tokenizers.words.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,6 @@ class Words:
             training split. With 1 every word does; half of those that occur once are then shown to
             the network as rare ones all the same, which otherwise it would never see.
         size: in place of a minimum count, the number of words, the most frequent ones.
-        case: ``"kept"`` leaves words as they are and puts a case modifier only before a word that
-            is known in lower case alone; ``"factored"`` lower-cases all words and puts a modifier
-            before those that were capitalised.
         segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
             Unicode's rules cut between any two characters.
 
@@ -52,7 +49,6 @@ class Words:
     rare_words: RareWordPolicy
     minimum_count: Count = 2
     size: Count | None = None
-    case: Literal["kept", "factored"] = "kept"
     segmenter: Segmenter | None = None
     language: str = field(default="en", init=False, repr=False, compare=False)
     """Of the text, as :meth:`in_language` was told."""
@@ -109,8 +105,6 @@ class Words:
         counts: Counter[str] = Counter()
         for pieces in documents:
             counts.update(pieces)
-        if self.case == "factored":
-            counts = _fold(counts)
         ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         if self.size is not None:
             ranked = ranked[: self.size]
@@ -126,7 +120,6 @@ class Words:
         return Vocabulary(
             tuple(word for word, _ in ranked),
             tuple(count for _, count in ranked),
-            self.case == "factored",
             "".join(sorted(characters)),
         )
 
@@ -145,12 +138,7 @@ class Words:
         check_state(WordsState, state, "words")
         if len(state["words"]) != len(state["counts"]):
             raise ValueError(f"{len(state['words'])} words, {len(state['counts'])} counts")
-        vocabulary = Vocabulary(
-            tuple(state["words"]),
-            tuple(state["counts"]),
-            self.case == "factored",
-            state["characters"],
-        )
+        vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
         policy = self.rare_words.load(state["rare_words"], vocabulary)
         return WordTokenizer(
             vocabulary,
@@ -160,14 +148,6 @@ class Words:
             self.segmenter,
             state.get("language", "en"),
         )
-
-
-def _fold(counts: Counter[str]) -> Counter[str]:
-    result: Counter[str] = Counter()
-    for piece, count in counts.items():
-        space, core = split_space(piece)
-        result[space + next((lower for _, lower in folded(core)), core)] += count
-    return result
 
 
 def _rare(

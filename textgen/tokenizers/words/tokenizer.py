@@ -202,7 +202,6 @@ class WordTokenizer(Tokenizer):
         return {
             "kind": "words",
             "words": self.vocabulary.words,
-            "factored": self.vocabulary.factored,
             "characters": self.vocabulary.characters,
             "own": self.policy.names,
             "unwritable": self.unwritable,

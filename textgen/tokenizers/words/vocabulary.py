@@ -22,14 +22,11 @@ class Vocabulary:
     Attributes:
         words: pieces with their leading spaces, frequent ones first.
         counts: how often each occurs in the training split.
-        factored: capitals are always encoded by a modifier; else only where a word is not known
-            with its capitals.
         characters: every character of the training split.
     """
 
     words: tuple[str, ...]
     counts: tuple[int, ...]
-    factored: bool
     characters: str
 
     @cached_property
@@ -51,8 +48,6 @@ class Vocabulary:
     def _parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
         space, core = split_space(piece)
         forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
-        if self.factored:
-            forms = forms[1:] or forms
         for case, word in forms:
             if (found := self.index.get(space + word)) is not None:
                 return case, found
