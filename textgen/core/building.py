@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import json
 import math
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import UnionType
@@ -220,13 +221,28 @@ def _complaint(cls: type[Any], error: ValidationError, where: str) -> TextgenErr
         return unknown_setting(place, str(first["loc"][-1]), _hints(owner))
     if first["type"] == "value_error":
         return _misfit(first["ctx"]["error"], place)
-    missing = first["type"] == "missing"
+    missing, value = first["type"] == "missing", first["input"]
+    listed = first["type"] == "tuple_type" and type(value) is int
+    if isinstance(value, str) and "," in value:
+        listed = any(e["type"] == "tuple_type" and e["input"] == value for e in errors)
     return TextgenError(
         place,
-        found="nothing" if missing else repr(first["input"]),
+        found="nothing" if missing else repr(value),
         expected=_expectation(first, hint),
-        hint="correct this setting: in the file, with --set, or as an option",
+        hint=f"write a list, in quotes after --set: {_as_list(value)}"
+        if listed
+        else "correct this setting: in the file, with --set, or as an option",
     )
+
+
+def _as_list(value: str | int) -> str:
+    """The list in TOML that a value such as ``"192,192"`` was meant to be."""
+    text = str(value).strip("()[]{} ")
+    try:
+        items = tomllib.loads(f"items = [{text}]")["items"]
+    except ValueError:
+        items = [item.strip() for item in text.split(",")]
+    return json.dumps(items, ensure_ascii=False, default=str)
 
 
 def _placed(cls: type[Any], loc: tuple[int | str, ...], where: str) -> tuple[str, type[Any], Any]:
