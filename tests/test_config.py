@@ -149,6 +149,20 @@ def test_overrides_read_toml_and_replace_a_budget(tmp_path):
     assert "table.key=value" in complaint(tmp_path, BASE, "training.seconds")
 
 
+def test_two_budgets_at_the_same_level_are_refused(tmp_path):
+    both = ["training.seconds=5", "training.updates=9"]
+    for changes in (both, both[::-1], ["training={seconds=5}", "training.epochs=2"]):
+        assert "2 budgets" in complaint(tmp_path, BASE, *changes)
+    (tmp_path / "base.toml").write_text(BASE + "epochs = 2\n", encoding="utf-8")
+    included = 'include = "base.toml"\n[training]\nseconds = 3\n'
+    assert "base.toml: training" in complaint(tmp_path, included)
+    assert "2 budgets" in complaint(tmp_path, BASE + "epochs = 2\n", "training.seconds=3")
+    again = load(
+        tmp_path, BASE, "training.seconds=false", "training.updates=3", "training.updates=7"
+    )
+    assert again.training.updates == 7
+
+
 @pytest.mark.parametrize(
     "name", ["", 'a"b', "a\nb", 'a"\n#', "a' #", "../a", "a/b", "ü", "a" * 101]
 )

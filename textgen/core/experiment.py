@@ -30,7 +30,13 @@ from textgen.core.settings import (
     Strip,
     Training,
 )
-from textgen.core.toml import BUDGETS, apply_overrides, find_experiment, read_toml
+from textgen.core.toml import (
+    BUDGETS,
+    apply_overrides,
+    check_one_budget,
+    find_experiment,
+    read_toml,
+)
 
 
 class Part(NamedTuple):
@@ -223,7 +229,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
         fallback, resolved["corpus"]["fallback"] = plugin("corpus", fallback, label)
     changes = build(CorpusOptions, options, f"{where}: corpus")
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
-    check_one_budget(made["training"], BUDGETS, f"{where}: training")
+    check_one_budget(plain(made["training"]), BUDGETS, f"{where}: training")
     _check_together(made, resolved, automatic, where)
     if made["training"].seconds is not None and made["training"].strategy == "one":
         for table, name in automatic.items():
@@ -276,17 +282,3 @@ def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:
     names = ("fallback", *(option.name for option in fields(CorpusOptions)))
     options = {key: corpus[key] for key in names if key in corpus}
     return {key: corpus[key] for key in corpus if key not in options}, options
-
-
-def check_one_budget(settings: Any, names: Sequence[str], where: str) -> None:
-    """Raises:
-    TextgenError: not exactly one of the settings of these names is given.
-    """
-    given = [name for name in names if getattr(settings, name) is not None]
-    if len(given) != 1:
-        raise TextgenError(
-            where,
-            found=f"{len(given)} budgets: {' and '.join(given)}" if given else "none",
-            expected=f"exactly one of {', '.join(names)}",
-            hint=f"for example: [{where.rpartition(': ')[2]}] seconds = 300",
-        )

@@ -26,12 +26,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from textgen.core.building import SettingsError, build
+from textgen.core.building import SettingsError, build, plain
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import PARTS, Experiment, check_one_budget, load_experiment
+from textgen.core.experiment import PARTS, Experiment, load_experiment
 from textgen.core.registry import suggestion
 from textgen.core.settings import Count, Name, Positive, Seed, check_name
-from textgen.core.toml import BUDGETS, find_experiment, read_toml
+from textgen.core.toml import BUDGETS, check_one_budget, find_experiment, read_toml
 
 REGIMES = ("seconds", "characters", "updates")
 DECIDED_TRAINING = ("threads", "strategy", "workers", *BUDGETS)
@@ -159,7 +159,9 @@ class Study:
         made = self.arms[arm]
         seed = made.numbers[0] if seed is None else seed
         alone = ["training.strategy=one", "training.workers=1"]
-        own = [f"training.threads={self.threads}", *alone, self.budget.override]
+        planned = any(text.startswith("training.updates=") for text in overrides)
+        budget = [] if planned else [self.budget.override]
+        own = [f"training.threads={self.threads}", *alone, *budget]
         named = [f"seed={seed}", f'name="{arm}-{seed}"']
         file = find_experiment(made.experiment, self.path.parent)
         try:
@@ -188,7 +190,7 @@ def load_study(path: str | Path) -> Study:
     check_name(path.stem, str(path))
     data = {"budget": {}, "arms": {}, **data}
     study: Study = build(Study, data, f"{path}:", name=path.stem, path=path)
-    check_one_budget(study.budget, REGIMES, f"{path}: budget")
+    check_one_budget(plain(study.budget), REGIMES, f"{path}: budget")
     made = {arm: study.experiment(arm) for arm in study.arms}
     first, *others = made
     for arm in others:

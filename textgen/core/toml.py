@@ -80,6 +80,7 @@ def read_toml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
             str(path), found=error.strerror or str(error), expected="a file that can be read"
         ) from None
     _check_depth(data, str(path))
+    _check_budgets([data], f"{path}: training")
     include = data.pop("include", None)
     if include is None:
         return data
@@ -129,6 +130,7 @@ def apply_overrides(data: dict[str, Any], texts: Sequence[str]) -> tuple[str, ..
         A line for each that has named another kind, with the settings of the old one that are left
         out and were not set again.
     """
+    _check_budgets([_change(text) for text in texts], "--set training")
     left = {text: apply_override(data, text) for text in texts}
     now = set(_paths(data))
     lines = {text: [path for path in paths if path not in now] for text, paths in left.items()}
@@ -137,6 +139,32 @@ def apply_overrides(data: dict[str, Any], texts: Sequence[str]) -> tuple[str, ..
         for text, paths in lines.items()
         if paths
     )
+
+
+def check_one_budget(settings: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    """Raises:
+    TextgenError: not exactly one of the settings of these names is given; one that is false is not.
+    """
+    given = [name for name in names if settings.get(name, False) is not False]
+    if len(given) != 1:
+        raise TextgenError(
+            where,
+            found=f"{len(given)} budgets: {' and '.join(given)}" if given else "none",
+            expected=f"exactly one of {', '.join(names)}",
+            hint="leave out all but one"
+            if given
+            else f"for example: [{where.rpartition(': ')[2]}] seconds = 300",
+        )
+
+
+def _check_budgets(changes: Sequence[Mapping[str, Any]], where: str) -> None:
+    """Refuse budgets beside each other in a file, or on a command line: which one counts?"""
+    stated: dict[str, Any] = {}
+    for change in changes:
+        if isinstance(table := change.get("training"), Mapping):
+            stated |= table
+    if any(stated.get(name, False) is not False for name in BUDGETS):
+        check_one_budget(stated, BUDGETS, where)
 
 
 def apply_override(data: dict[str, Any], text: str) -> list[str]:
@@ -148,6 +176,14 @@ def apply_override(data: dict[str, Any], text: str) -> list[str]:
     Raises:
         TextgenError: it has no ``=``.
     """
+    change = _change(text)
+    left = list(_left_out(data, change))
+    data.update(_merge(data, change))
+    return left
+
+
+def _change(text: str) -> dict[str, Any]:
+    """The tables that one ``table.key=value`` stands for."""
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
@@ -166,9 +202,7 @@ def apply_override(data: dict[str, Any], text: str) -> list[str]:
     for part in reversed(parts):
         change = {part: change}
     _check_depth(change, f"--set {text}")
-    left = list(_left_out(data, change))
-    data.update(_merge(data, change))
-    return left
+    return change
 
 
 def _left_out(base: Mapping[str, Any], change: Mapping[str, Any], path: str = "") -> Iterator[str]:
