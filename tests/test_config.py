@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import tomli_w
 
 from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
+from textgen.models.objectives.stepwise import Shifted
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(
@@ -196,18 +198,114 @@ def test_a_first_look_that_a_slow_machine_can_take_is_a_number_of_updates():
         assert not any("training.seconds" in line for line in lines)
 
 
-def test_another_kind_says_what_of_the_file_is_left_out(tmp_path):
-    own = BASE + "[backbone]\nunits = [8]\nweight_drop = 0.1\nforget_bias = true\n"
-    experiment = load(tmp_path, own, "seed=3", "backbone.kind=gru", "backbone.units=[9]")
-    assert experiment.backbone.units == (9,)  # set again
-    (line,) = experiment.left_out
-    assert line.startswith("backbone.kind=gru: ")
-    assert line.endswith("left out: backbone.weight_drop, backbone.forget_bias")
-    assert load(tmp_path, own, "backbone.units=[9]").left_out == ()
-    # what README gives for one's own text: the fallback was that of the other corpus
-    assert config.load_experiment("char", ["corpus.kind=folder", "corpus.path=a"]).left_out == ()
-    words = BASE.replace('"characters"', '"words"\nrare_words = { kind = "spell", cost = 1 }')
-    other = load(tmp_path, words, "tokenizer.rare_words.kind=unk", "objective.kind=next_token")
-    assert [line.partition(": ")[2] for line in other.left_out] == [
-        "another kind begins with its own defaults; left out: tokenizer.rare_words.cost"
-    ]
+CHAR = ROOT / "experiments" / "char.toml"
+
+
+@pytest.mark.parametrize("change", ["backbone.kind=lstm", "backbone=lstm", "backbone.kind='lstm'"])
+def test_naming_the_kind_that_a_table_has_changes_nothing(tmp_path, change):
+    before = config.load_experiment(CHAR)
+    assert config.load_experiment(CHAR, [change]) == before
+    including = f'include = "{CHAR.as_posix()}"\nname = "char"\n[backbone]\nkind = "lstm"\n'
+    again = load(tmp_path, including, "tokenizer.kind=characters", "objective.kind=next_token")
+    assert again == before
+    assert again.left_out == ()
+
+
+def test_another_kind_keeps_what_both_have(tmp_path):
+    own = (
+        BASE
+        + """window = 7
+[backbone]
+units = [8, 9]
+input = "embedding"
+embedding_size = 5
+dropout = 0.2
+weight_drop = 0.1
+forget_bias = true
+ngrams = { orders = [2], rows = 30 }
+""".replace("window = 7\n", "")
+    )
+    lstm, gru = load(tmp_path, own), load(tmp_path, own, "seed=3", "backbone.kind=gru")
+    differing = {"kind", "weight_drop", "forget_bias"}
+    kept = {key: value for key, value in lstm.resolved["backbone"].items() if key not in differing}
+    assert gru.resolved["backbone"] == {"kind": "gru", **kept}
+    (line,) = gru.left_out
+    for part in ("backbone.kind", "gru", "weight_drop", "0.1", "forget_bias"):
+        assert part in line
+    assert not any(name in line for name in kept)
+    (tmp_path / "own.toml").write_text(own, encoding="utf-8")
+    including = 'name = "e"\nseed = 3\ninclude = "own.toml"\nbackbone = "gru"\n'
+    included = load(tmp_path, including)
+    assert included == gru
+    assert included.left_out[0].replace(str(tmp_path / "e.toml"), "--set") == line
+    again = ["backbone.units=[4]", "backbone.kind=gru", "backbone.dropout=0.5"]
+    again = load(tmp_path, own, *again).backbone  # in whatever order
+    assert (again.units, again.dropout, again.embedding_size) == ((4,), 0.5, 5)
+    assert "weight_drop" in complaint(tmp_path, own, "backbone.weight_drop=0.3", "backbone=gru")
+
+
+def test_another_kind_leaves_out_values_that_it_does_not_take(tmp_path):
+    automatic = BASE + "[backbone]\nunits = 'auto'\ndropout = 0.2\n"
+    gru = load(tmp_path, automatic, "backbone.kind=gru")
+    assert (gru.backbone.units, gru.backbone.dropout) == ((320,), 0.2)
+    assert "units" in gru.left_out[0]
+    blocks = BASE.replace("[training]", "window = 32\n[training]")
+    assert load(tmp_path, blocks, "objective.kind=shifted", "objective.shift=9").objective == (
+        Shifted(window=32, shift=9)
+    )
+    alone = load(tmp_path, blocks, "objective.kind=shifted")  # blocks of 50, targets 50 further on
+    assert alone.objective == Shifted()
+    assert "window" in alone.left_out[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "kept", "left_out"),
+    [
+        (
+            "tokenizer = { kind = 'words', size = 300, rare_words = 'unk' }",
+            ["tokenizer.kind=subwords"],
+            {"tokenizer": {"size": 300, "model": "bpe"}},
+            ["rare_words"],
+        ),
+        (
+            "tokenizer = {kind = 'words', rare_words = {kind = 'cluster', size = 8, clusters = 9}}",
+            ["tokenizer.rare_words.kind=neighbour"],
+            {"tokenizer": {"rare_words": {"size": 8, "same_tag": False}}},
+            ["clusters"],
+        ),
+        (
+            "tokenizer = { kind = 'words', rare_words = 'pos', size = 70 }",
+            ["tokenizer.rare_words=spell"],
+            {"tokenizer": {"rare_words": {"kind": "spell"}, "size": 70}},
+            [],
+        ),
+        (
+            "embedding = { kind = 'word2vec', epochs = 3, frozen = true }",
+            ["embedding.kind=file", "embedding.path=vectors.txt"],
+            {"embedding": {"frozen": True, "path": "vectors.txt"}},
+            ["epochs"],
+        ),
+        (
+            "corpus = {kind = 'file', path = 'a',pieces = 3,source = 's', drop = 'x', share = 0.5}",
+            ["corpus.kind=folder", "corpus.path=b"],
+            {"corpus": {"path": "b", "drop": "x", "share": 0.5, "licence": "the user's own"}},
+            ["pieces", "source"],
+        ),
+    ],
+)
+def test_any_table_with_a_kind_keeps_what_belongs_to_both(tmp_path, table, change, kept, left_out):
+    name = table.partition(" ")[0]
+    own = tomli_w.dumps({**tomllib.loads(BASE), **tomllib.loads(table)})
+    found = load(tmp_path, own, *change)
+    for key, value in kept[name].items():
+        if isinstance(value, dict):
+            value = {**found.resolved[name][key], **value}
+        assert found.resolved[name][key] == value
+    assert "source" not in found.resolved["corpus"]
+    assert len(found.left_out) == bool(left_out)
+    assert all(each in found.left_out[0] for each in left_out)
+
+
+def test_another_text_has_no_fallback_of_the_old_one(tmp_path):
+    lovecraft = BASE.replace('"wikipedia"', "'lovecraft'\nfallback = 'wikipedia'")
+    assert load(tmp_path, lovecraft, "corpus.kind=folder", "corpus.path=x").fallback is None

@@ -17,7 +17,7 @@ import scaling
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment, resolve_experiment
 from textgen.core.schema import json_schema
-from textgen.core.toml import apply_override
+from textgen.core.toml import apply_overrides
 from textgen.runs.folder import begin_folder, prepare_folder, stored_experiment
 from textgen.runs.sizing import settled
 from textgen.studies import calibration
@@ -146,8 +146,7 @@ def test_other_backbones_are_refused_with_numbers_that_work(kind):
     assert len(message.splitlines()) == 4
     *_, numbers = message.partition("--set ")
     data = {**PLAIN, "backbone": {"kind": kind, "units": "auto"}}
-    for text in numbers.split(" --set "):
-        apply_override(data, text)
+    data = apply_overrides(data, numbers.split(" --set "))
     assert not resolve_experiment(data).automatic
     with pytest.raises(TextgenError, match=r"training\.batch\n.*'gru'(.|\n)*--set training.batch"):
         resolve_experiment({**PLAIN, "backbone": {"kind": "gru"}})

@@ -12,7 +12,7 @@ from textgen.cli import add_set_option, command_parser, guarded
 from textgen.core import (
     Experiment,
     TextgenError,
-    apply_override,
+    apply_overrides,
     find_experiment,
     json_line,
     kind_of,
@@ -67,8 +67,7 @@ def _experiment(given: argparse.Namespace) -> Experiment:
     kinds = plugin_table("corpus")
     if given.corpus in kinds:
         data = {"corpus": {"kind": given.corpus, **options}}
-        for text in given.set:
-            apply_override(data, text)
+        data = apply_overrides(data, given.set)
         if not isinstance(data["corpus"], dict):
             raise TextgenError("--set corpus", found=repr(data["corpus"]), expected="a table")
         return corpus_only({**data.pop("corpus"), **data})

@@ -18,7 +18,6 @@ from .errors import Diverged as Diverged
 from .errors import RefusedText as RefusedText
 from .errors import TextgenError as TextgenError
 from .errors import write_failed as write_failed
-from .experiment import CorpusOptions as CorpusOptions
 from .experiment import Experiment as Experiment
 from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment
@@ -40,6 +39,7 @@ from .registry import POINTS as POINTS
 from .registry import lookup as lookup
 from .registry import plugin_table as plugin_table
 from .schema import json_schema as json_schema
+from .settings import CorpusOptions as CorpusOptions
 from .settings import Count as Count
 from .settings import Fraction as Fraction
 from .settings import Sampling as Sampling
@@ -57,6 +57,6 @@ from .study import Study as Study
 from .study import check_different as check_different
 from .study import load_study as load_study
 from .toml import BUDGETS as BUDGETS
-from .toml import apply_override as apply_override
+from .toml import apply_overrides as apply_overrides
 from .toml import find_experiment as find_experiment
 from .toml import read_toml as read_toml

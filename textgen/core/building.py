@@ -7,6 +7,7 @@ what a setting is where the file leaves it out. The same annotations give editor
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -20,7 +21,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from textgen.core.errors import TextgenError
-from textgen.core.registry import POINTS, lookup, plugin_table, suggestion
+from textgen.core.registry import DEFAULT_KINDS, POINTS, lookup, plugin_table, suggestion
 
 ADAPTIVE = "[backbone] adaptive_softmax = { head = …, tail_size = … }, or false"
 RENAMED = {
@@ -108,16 +109,13 @@ def check_numbers(values: Any, where: str) -> None:
         )
 
 
-def plugin(
-    point: str, value: Any, where: str, kind: str | None = None
-) -> tuple[Any, dict[str, Any]]:
+def plugin(point: str, value: Any, where: str) -> tuple[Any, dict[str, Any]]:
     """A plug-in, and the same as plain data.
 
     Args:
         point: one of :data:`textgen.core.registry.POINTS`.
         value: a table, or only the name of a kind.
         where: names the table in errors.
-        kind: that of a table which names none; None: it has to.
 
     Raises:
         TextgenError: no or an unknown kind, or what :func:`build` complains about.
@@ -130,7 +128,7 @@ def plugin(
             expected="a table, or the name of a kind",
         )
     values = dict(values)
-    kind = values.pop("kind", kind)
+    kind = values.pop("kind", DEFAULT_KINDS.get(point))
     if not isinstance(kind, str):
         raise TextgenError(
             f"{where}.kind",
@@ -148,6 +146,41 @@ def plugin(
             made[name], inner[name] = plugin(name, values.pop(name, default), f"{where}.{name}")
     built = build(cls, values, where, **made)
     return built, {"kind": kind, **plain(built), **inner}
+
+
+def shared_settings(
+    point: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The settings of another kind's table that a kind has by the same name, if their values are
+    valid for it and go together with its own.
+
+    Args:
+        point: one of :data:`textgen.core.registry.POINTS`.
+        kind: the new one.
+        old: the table of the other kind.
+        new: what is set beside the new kind.
+
+    Raises:
+        TextgenError: no such kind.
+    """
+    cls = lookup(point, kind, f"{point}.kind")
+    names = inspect.signature(cls).parameters
+    kept = {name: value for name, value in old.items() if name in names}
+    plugins = dict.fromkeys(POINTS.keys() & names)
+    schema = settings_model(cls, without=plugins)
+    try:
+        own = {name: value for name, value in kept.items() if name not in plugins}
+        schema.model_validate_json(json.dumps(own, default=str), strict=True)
+    except ValidationError as error:
+        for wrong in error.errors():
+            kept.pop(str(wrong["loc"][0]), None)
+    if plugins:  # a constructor may need them
+        return kept
+    for values in ({**kept, **new}, kept):
+        with contextlib.suppress(TextgenError):
+            build(cls, {name: values[name] for name in values if name != "kind"}, point)
+            return kept
+    return {}
 
 
 def plain(value: Any) -> Any:

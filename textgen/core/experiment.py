@@ -11,23 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import Field
-
-from textgen.core.building import SettingsError, build, plain, plugin, unknown_setting
+from textgen.core.building import build, plain, plugin, unknown_setting
 from textgen.core.errors import TextgenError
 from textgen.core.settings import (
-    Character,
-    Fraction,
-    Keep,
+    CorpusOptions,
     LanguageCode,
     MemorySettings,
     Name,
     Sampling,
     Seed,
     Split,
-    Strip,
     Training,
 )
 from textgen.core.toml import (
@@ -46,8 +41,6 @@ class Part(NamedTuple):
     """Its class; None: it is the plug-in point of this name."""
     default: Any = MappingProxyType({})
     """Its value where the file leaves it out."""
-    kind: str | None = None
-    """The kind of a table that names none; None: it has to."""
 
 
 PARTS = {
@@ -56,7 +49,7 @@ PARTS = {
     "embedding": Part(default="random"),
     "objective": Part(),
     "split": Part(Split),
-    "backbone": Part(kind="lstm"),
+    "backbone": Part(),
     "memory": Part(MemorySettings),
     "training": Part(Training),
     "sampling": Part(Sampling),
@@ -85,45 +78,12 @@ class TextOptions:
 
 
 @dataclass(frozen=True)
-class CorpusOptions:
-    """What any corpus may have besides its own settings and ``fallback``, the corpus to use where
-    this one cannot be fetched: how its text is changed, in the same way for all arms.
-
-    Characters are replaced first (``replace``, what takes the place of each), then some are left
-    out (``drop``) or all but some (``keep``), then white space at both ends of every line
-    (``strip = "lines"``). ``share`` takes the first documents only, up to that
-    share of all characters.
-
-    Raises:
-        SettingsError: a character that is to be kept and left out.
-    """
-
-    keep: Keep | None = None
-    strip: Strip | None = None
-    drop: Annotated[str, Field(description="characters to leave out")] = ""
-    replace: Annotated[
-        dict[Character, str] | None, Field(description="what takes the place of some characters")
-    ] = None
-    share: Annotated[
-        Fraction | None, Field(description="only the first documents, up to this share")
-    ] = None
-
-    def __post_init__(self) -> None:
-        if self.keep and self.keep != "article" and (both := set(self.keep) & set(self.drop)):
-            raise SettingsError(
-                found=f"characters that are in both keep and drop: {''.join(sorted(both))!r}",
-                expected="each in one of them",
-                at="drop",
-            )
-
-
-@dataclass(frozen=True)
 class Experiment:
     """Everything that decides what a run computes.
 
     ``resolved`` is the same as nested plain data with every default written out; two experiments
-    are equal when their ``resolved`` is. ``left_out`` has a line for each override that has named
-    another kind of something, with what of the file no longer applies.
+    are equal when their ``resolved`` is. ``left_out`` has a line for each table that has lost
+    settings because a file or an override names another kind.
     """
 
     name: str
@@ -186,12 +146,12 @@ def load_experiment(
         TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
     """
     path = find_experiment(path)
-    data = read_toml(path)
-    left_out = apply_overrides(data, overrides)
+    left_out: list[str] = []
+    data = apply_overrides(read_toml(path, left_out), overrides, left_out)
     if name is not None:
         data["name"] = name
     data.setdefault("name", path.stem)
-    return replace(resolve_experiment(data, str(path)), left_out=left_out)
+    return replace(resolve_experiment(data, str(path)), left_out=tuple(left_out))
 
 
 def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
@@ -222,7 +182,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             made[name] = build(part.fixed, value, label)
             resolved[name] = plain(made[name])
         else:
-            made[name], resolved[name] = plugin(name, value, label, part.kind)
+            made[name], resolved[name] = plugin(name, value, label)
     fallback = options.pop("fallback", None)
     if fallback is not None:
         label = f"{where}: corpus.fallback"

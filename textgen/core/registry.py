@@ -30,6 +30,8 @@ POINTS = {
     "baseline": "textgen.evaluation.baselines",
     "metric": "textgen.evaluation.metrics",
 }
+DEFAULT_KINDS = {"backbone": "lstm"}
+"""The kinds of tables that name none."""
 
 
 def plugin_table(point: str) -> dict[str, str]:

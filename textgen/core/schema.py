@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
 
 from textgen.core.building import settings_model
-from textgen.core.experiment import AUTOMATIC, PARTS, CorpusOptions, Identity, TextOptions
+from textgen.core.experiment import AUTOMATIC, PARTS, Identity, TextOptions
 from textgen.core.registry import POINTS, lookup, plugin_table
+from textgen.core.settings import CorpusOptions
 from textgen.core.study import Study
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

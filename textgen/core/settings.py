@@ -71,6 +71,39 @@ Groups = Annotated[
 
 
 @dataclass(frozen=True)
+class CorpusOptions:
+    """What any corpus may have besides its own settings and ``fallback``, the corpus to use where
+    this one cannot be fetched: how its text is changed, in the same way for all arms.
+
+    Characters are replaced first (``replace``, what takes the place of each), then some are left
+    out (``drop``) or all but some (``keep``), then white space at both ends of every line
+    (``strip = "lines"``). ``share`` takes the first documents only, up to that
+    share of all characters.
+
+    Raises:
+        SettingsError: a character that is to be kept and left out.
+    """
+
+    keep: Keep | None = None
+    strip: Strip | None = None
+    drop: Annotated[str, Field(description="characters to leave out")] = ""
+    replace: Annotated[
+        dict[Character, str] | None, Field(description="what takes the place of some characters")
+    ] = None
+    share: Annotated[
+        Fraction | None, Field(description="only the first documents, up to this share")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.keep and self.keep != "article" and (both := set(self.keep) & set(self.drop)):
+            raise SettingsError(
+                found=f"characters that are in both keep and drop: {''.join(sorted(both))!r}",
+                expected="each in one of them",
+                at="drop",
+            )
+
+
+@dataclass(frozen=True)
 class Split:
     """How the text is divided into training, validation and test part.
 

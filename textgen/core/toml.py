@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from textgen.core.building import inside, shared_settings
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
-from textgen.core.registry import suggestion
+from textgen.core.registry import DEFAULT_KINDS, POINTS, suggestion
+from textgen.core.settings import CorpusOptions
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
 DEEPEST = 20
@@ -50,8 +54,16 @@ def experiment_names(beside: Path) -> list[str]:
     return sorted({part + file.stem for file in files} - {"base", "article/base"})
 
 
-def read_toml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_toml(
+    path: Path, left_out: list[str] | None = None, seen: tuple[Path, ...] = ()
+) -> dict[str, Any]:
     """A file over the one it includes.
+
+    Args:
+        path: of the file.
+        left_out: gets a line for each table of which a file names another kind than the one it
+            includes, with the settings that do not apply to it.
+        seen: the files that have led to this one.
 
     Raises:
         TextgenError: no such file, broken TOML, an include that leads back to itself.
@@ -86,7 +98,9 @@ def read_toml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         return data
     if not isinstance(include, str):
         raise TextgenError(f"{path}: include", found=repr(include), expected="one file name")
-    return _merge(read_toml(path.parent / include, (*seen, path.resolve())), data)
+    left_out = [] if left_out is None else left_out
+    base = read_toml(path.parent / include, left_out, (*seen, path.resolve()))
+    return _merge(base, data, left_out, f"{path}:")
 
 
 def _check_depth(data: Any, where: str) -> None:
@@ -105,40 +119,79 @@ def _check_depth(data: Any, where: str) -> None:
             left += [(each, depth + 1) for each in inner]
 
 
-def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """``change`` over ``base``. A table that names another ``kind`` replaces the whole table, and
-    one that names another budget drops the base's budget."""
+def _merge(
+    base: Mapping[str, Any], change: Mapping[str, Any], left_out: list[str] | None, where: str
+) -> dict[str, Any]:
+    """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new kind
+    has, too; another budget replaces the base's.
+
+    Args:
+        left_out: gets a line for each table that loses settings; None: both were stated together,
+            and every setting stays.
+        where: names the table in these lines.
+    """
     result = dict(base)
     for key, value in change.items():
         old = result.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            if "kind" in value and value["kind"] != old.get("kind"):
-                result[key] = dict(value)
-                continue
-            if key == "training" and any(budget in value for budget in BUDGETS):
-                old = {k: v for k, v in old.items() if k not in BUDGETS}
-            result[key] = _merge(dict(old), value)
-        else:
+        if key in POINTS:  # the name of a kind is short for a table
+            old = {"kind": old} if isinstance(old, str) else old
+            value = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(value, Mapping) or not isinstance(old, Mapping):
             result[key] = value
+            continue
+        path, kind = inside(where, key), old.get("kind", DEFAULT_KINDS.get(key))
+        if left_out is not None and value.get("kind", kind) != kind:
+            kept = _kept(key, value, old)
+            # a fallback stands in for the old text alone, so that nothing is lost with it
+            lost = [name for name in old if name not in {*kept, *value, "kind", "fallback"}]
+            if lost:
+                settings = ", ".join(
+                    f"{name} = {json.dumps(old[name], default=str)}" for name in lost
+                )
+                left_out.append(
+                    f'{path}.kind is now "{value["kind"]}"; settings left out: {settings}'
+                )
+            old = kept
+        if key == "training" and any(budget in value for budget in BUDGETS):
+            old = {name: each for name, each in old.items() if name not in BUDGETS}
+        result[key] = _merge(old, value, left_out, path)
     return result
 
 
-def apply_overrides(data: dict[str, Any], texts: Sequence[str]) -> tuple[str, ...]:
-    """:func:`apply_override` one after another.
+def _kept(point: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a table that still apply when another kind is named. A corpus keeps how its
+    text is changed, not where it comes from."""
+    if point == "corpus":
+        names = {option.name for option in fields(CorpusOptions)}
+        return {name: value for name, value in old.items() if name in names}
+    if point not in POINTS or not isinstance(new["kind"], str):
+        return {}
+    try:
+        return shared_settings(point, new["kind"], old, new)
+    except TextgenError:  # an unknown kind, which is refused where the experiment is made
+        return dict(old)
 
-    Returns:
-        A line for each that has named another kind, with the settings of the old one that are left
-        out and were not set again.
+
+def apply_overrides(
+    data: Mapping[str, Any], texts: Sequence[str], left_out: list[str] | None = None
+) -> dict[str, Any]:
+    """Settings with every ``table.key=value``, the values written as in TOML; their order does not
+    matter, but of two for the same setting the last one counts.
+
+    Args:
+        data: the settings.
+        texts: what is set.
+        left_out: as in :func:`read_toml`.
+
+    Raises:
+        TextgenError: a text without ``=``, or two budgets.
     """
-    _check_budgets([_change(text) for text in texts], "--set training")
-    left = {text: apply_override(data, text) for text in texts}
-    now = set(_paths(data))
-    lines = {text: [path for path in paths if path not in now] for text, paths in left.items()}
-    return tuple(
-        f"{text}: another kind begins with its own defaults; left out: {', '.join(paths)}"
-        for text, paths in lines.items()
-        if paths
-    )
+    change: dict[str, Any] = {}
+    changes = [_change(text) for text in texts]
+    _check_budgets(changes, "--set training")
+    for each in changes:
+        change = _merge(change, each, None, "--set:")
+    return _merge(data, change, [] if left_out is None else left_out, "--set:")
 
 
 def check_one_budget(settings: Mapping[str, Any], names: Sequence[str], where: str) -> None:
@@ -167,21 +220,6 @@ def _check_budgets(changes: Sequence[Mapping[str, Any]], where: str) -> None:
         check_one_budget(stated, BUDGETS, where)
 
 
-def apply_override(data: dict[str, Any], text: str) -> list[str]:
-    """Apply one ``table.key=value``, the value written as in TOML, to ``data`` in place.
-
-    Returns:
-        The settings, ``table.key``, that are left out because another kind is named.
-
-    Raises:
-        TextgenError: it has no ``=``.
-    """
-    change = _change(text)
-    left = list(_left_out(data, change))
-    data.update(_merge(data, change))
-    return left
-
-
 def _change(text: str) -> dict[str, Any]:
     """The tables that one ``table.key=value`` stands for."""
     key, equals, value = text.partition("=")
@@ -203,24 +241,3 @@ def _change(text: str) -> dict[str, Any]:
         change = {part: change}
     _check_depth(change, f"--set {text}")
     return change
-
-
-def _left_out(base: Mapping[str, Any], change: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """The settings of ``base`` that :func:`_merge` drops, as another kind replaces their table."""
-    for key, value in change.items():
-        old = base.get(key)
-        if not isinstance(value, Mapping) or not isinstance(old, Mapping):
-            continue
-        if "kind" in value and value["kind"] != old.get("kind"):
-            left = (name for name in old if name not in value and name != "fallback")
-            yield from (f"{path}{key}.{name}" for name in left)
-        else:
-            yield from _left_out(old, value, f"{path}{key}.")
-
-
-def _paths(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Every ``table.key``, tables included."""
-    for key, value in data.items():
-        yield f"{path}{key}"
-        if isinstance(value, Mapping):
-            yield from _paths(value, f"{path}{key}.")
