@@ -96,7 +96,7 @@ def test_the_figures_are_those_of_the_runs(report, trained):
     assert contrast["difference"] == pytest.approx(difference, abs=1e-4)
     assert (contrast["first"], contrast["second"]) == ("words", "char")
     assert not found["declared"]
-    assert not any("budget" in warning for warning in found["warnings"])
+    assert not any("no budget in common" in warning for warning in found["warnings"])
     assert contrast["scope"] == "these runs"
 
 
@@ -488,6 +488,31 @@ def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_pat
 def test_arms_of_one_name_give_a_report_one_folder():
     assert _joined(["char", "char (runs)", "char (b/runs)"]) == "char-char (runs)-char (b_runs)"
     assert _joined(list("abcde")) == "a-b-c-d-and-others"
+
+
+def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(report):
+    folder, found = report
+    (warning,) = [text for text in found["warnings"] if "training.seconds" in text]
+    assert warning in (folder / "index.html").read_text(encoding="utf-8")
+    assert all(f"{arm['name']} {arm['characters']:,.0f}" in warning for arm in found["arms"])
+
+    def unequal(characters, took=(9, 3), **budget):
+        settings = [{key: value[i] for key, value in budget.items()} for i in (0, 1)]
+        given = [
+            SimpleNamespace(first=SimpleNamespace(experiment=SimpleNamespace(resolved=resolved)))
+            for resolved in ({"training": each} for each in settings)
+        ]
+        rows = [
+            {"name": "a", "updates": [300], "characters": characters[0], "seconds": took[0]},
+            {"name": "b", "updates": [300], "characters": characters[1], "seconds": took[1]},
+        ]
+        return bool(caveats.unmatched(given, rows))
+
+    assert unequal((310_000, 770_000), updates=(300, 300))
+    assert not unequal((310_000, 320_000), updates=(300, 300))
+    assert not unequal((310_000, 770_000), seconds=(30, 30))
+    assert unequal((310_000, 770_000), updates=(300, None), epochs=(None, 2.0))
+    assert not unequal((310_000, 770_000), (9, 9.1), updates=(300, None), seconds=(None, 9))
 
 
 def test_some_arms_without_a_cache_is_a_warning():

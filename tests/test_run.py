@@ -538,9 +538,15 @@ def test_something_moves_all_the_time_in_a_terminal_and_a_pipe_gets_whole_lines(
 
 
 def test_settings_that_another_kind_leaves_out_are_told_in_one_line(experiment_file, capsys):
-    experiment = package.load_experiment(experiment_file, ["backbone.kind=gru"])
+    text = experiment_file.read_text(encoding="utf-8")
+    own = text.replace("[backbone]", "[backbone]\nweight_drop = 0.1")
+    experiment_file.write_text(own, encoding="utf-8")
+    including = experiment_file.with_name("gru.toml")
+    including.write_text('include = "tiny.toml"\nbackbone = "gru"\n', encoding="utf-8")
+    experiment = package.load_experiment(including)
     console.Screen().corpus(experiment, load_corpus(experiment))
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if "left out" in line]
-    assert line.startswith("warning: backbone.kind=gru: ")
-    assert "backbone.units" in line
+    assert line.startswith("warning: ")
+    assert "gru.toml: backbone.kind" in line
+    assert "weight_drop" in line

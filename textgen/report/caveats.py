@@ -12,6 +12,8 @@ from textgen.report.arms import Arm
 
 TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
 """Relative difference up to which arms count as matched in a budget."""
+UNEQUAL_WORK = 0.1
+"""Relative difference in characters from which the same number of updates is not the same work."""
 
 
 def unanswered(contrasts: Sequence[Contrast], charged: Set[str]) -> list[str]:
@@ -29,16 +31,26 @@ def unanswered(contrasts: Sequence[Contrast], charged: Set[str]) -> list[str]:
 
 
 def unmatched(arms: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A warning where no budget is the same for all arms, neither as set nor as spent."""
+    """A warning where no budget is the same for all arms, neither as set nor as spent, or where
+    only the number of updates is, but not the text that they have seen."""
     settings = [arm.first.experiment.resolved["training"] for arm in arms]
-    if len({tuple(each.get(key) for key in BUDGETS) for each in settings}) == 1:
+    alike = len({tuple(each.get(key) for key in BUDGETS) for each in settings}) == 1
+    if len(rows) < 2 or (alike and settings[0].get("updates") is None):
         return []
     spent = {key: [float(np.mean(row[key])) for row in rows] for key in TOLERANCE}
     apart = {key: max(each) / max(1e-9, min(each)) - 1 for key, each in spent.items()}
-    if len(rows) < 2 or any(apart[key] <= TOLERANCE[key] for key in TOLERANCE):
+    matched = ["updates"] if alike else [key for key in TOLERANCE if apart[key] <= TOLERANCE[key]]
+    if not matched:
+        found = ", ".join(f"{key} by up to {ratio:.0%}" for key, ratio in apart.items())
+        return [f"The arms have no budget in common; they differ in {found}."]
+    if matched != ["updates"] or apart["characters"] <= UNEQUAL_WORK:
         return []
-    found = ", ".join(f"{key} by up to {ratio:.0%}" for key, ratio in apart.items())
-    return [f"The arms have no budget in common; they differ in {found}."]
+    seen = ", ".join(f"{row['name']} {row['characters']:,.0f}" for row in rows)
+    return [
+        "The same number of updates was not equal work: the arms have seen different numbers of "
+        f"characters of the training text ({seen}). An equal budget is one in seconds: "
+        "training.seconds, or seconds in [budget] of a study."
+    ]
 
 
 def memories(rows: Sequence[dict[str, Any]]) -> list[str]:
