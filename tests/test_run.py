@@ -222,6 +222,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     assert re.search(r"^tiny: goes on from update \d+0 of 300$", resumed.out, re.M)
     whole = textgen("run", *command[3:], "--runs", "others", process=apart)
     assert whole.code == 0
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["deterministic"] is apart
+    if apart:
+        assert (manifest["threads"], manifest["threads_of_an_operation"]) == (2, 1)
     first, second = (
         json.loads((tmp_path / place / "tiny" / "metrics.json").read_text())
         for place in ("runs", "others")
@@ -230,6 +234,25 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     assert first["training"]["updates"] == second["training"]["updates"] == 300
     first, second = (tmp_path / place / "tiny" / "rounds.jsonl" for place in ("runs", "others"))
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("setting", ["deterministic=true", "threads=61"])
+def test_what_this_process_cannot_give_any_more_is_refused(
+    textgen, experiment_file, tmp_path, setting
+):
+    """TensorFlow has been started; without such a wish a training takes what there is."""
+    refused = textgen("run", experiment_file, "--set", f"training.{setting}")
+    assert (refused.code, (tmp_path / "runs").exists()) == (2, False)
+    assert f"training.{setting.partition('=')[0]}\n" in refused.err
+    assert "start a new process" in refused.err
+    import tensorflow as tf
+
+    assert textgen("run", experiment_file, "--set", "training.updates=5").code == 0
+    manifest = json.loads((tmp_path / "runs" / "tiny" / "manifest.json").read_text())
+    has = tf.config.threading
+    assert manifest["deterministic"] is False
+    assert manifest["threads"] == has.get_inter_op_parallelism_threads()
+    assert manifest["threads_of_an_operation"] == has.get_intra_op_parallelism_threads()
 
 
 def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path, temporary):

@@ -1,6 +1,7 @@
 from .backend import keep_freed_memory as keep_freed_memory
 from .backend import silenced_stderr as silenced_stderr
 from .backend import start_tensorflow as start_tensorflow
+from .backend import tensorflow_in_effect as tensorflow_in_effect
 from .building import SettingsError as SettingsError
 from .building import build as build
 from .cache import cache_folder as cache_folder
@@ -23,6 +24,7 @@ from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment
 from .files import kind_of as kind_of
 from .files import put_file as put_file
+from .files import read_arrays as read_arrays
 from .files import sha256_of as sha256_of
 from .files import write_csv as write_csv
 from .files import write_file as write_file

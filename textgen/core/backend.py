@@ -7,11 +7,14 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
+from textgen.core.errors import TextgenError
 from textgen.core.machine import cores
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_started: list[tuple[int, bool]] = []
+_in_effect: dict[str, Any] = {}
+"""Of this process, since TensorFlow was started."""
 
 
 def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
@@ -25,10 +28,44 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
 
     Returns:
         The number of threads in use, which the first call of a process decides.
+
+    Raises:
+        TextgenError: a training (``parts``) wants deterministic operations or a number of threads,
+            and this process has started TensorFlow without.
     """
-    if _started:
-        return _started[0][0]
-    threads = threads or cores()
+    if not _in_effect:
+        _start(threads or cores(), deterministic, parts)
+    if parts:
+        _check(threads, deterministic)
+    return int(_in_effect["threads"])
+
+
+def tensorflow_in_effect() -> dict[str, Any]:
+    """How TensorFlow was started in this process: ``threads``, of which each operation has
+    ``threads_of_an_operation``; whether it is ``deterministic``."""
+    return dict(_in_effect)
+
+
+def _check(threads: int, deterministic: bool) -> None:
+    number, shared = _in_effect["threads"], _in_effect["threads_of_an_operation"] > 1
+    hint = "start a new process (in a notebook: restart its kernel)"
+    if deterministic and not _in_effect["deterministic"]:
+        raise TextgenError(
+            "training.deterministic",
+            found="true, in a process that has started TensorFlow without it",
+            hint=hint,
+        )
+    if threads and (threads != number or shared):
+        raise TextgenError(
+            "training.threads",
+            found=f"{threads}, in a process that has started TensorFlow with {number}"
+            + ", which all operations share" * shared,
+            hint=f"{hint}, or leave this setting out to train with what this one has",
+        )
+
+
+def _start(threads: int, deterministic: bool, parts: bool) -> None:
+    each = 1 if parts else threads
     keep_freed_memory()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -37,16 +74,16 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
         import tensorflow as tf
 
         try:
-            tf.config.threading.set_intra_op_parallelism_threads(1 if parts else threads)
+            tf.config.threading.set_intra_op_parallelism_threads(each)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:  # a notebook has used TensorFlow before: keep its setting
-            threads = tf.config.threading.get_inter_op_parallelism_threads() or 1
+            threads = tf.config.threading.get_inter_op_parallelism_threads() or cores()
+            each = tf.config.threading.get_intra_op_parallelism_threads() or cores()
         tf.config.list_physical_devices()
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")
-    _started.append((threads, deterministic))
-    return threads
+    _in_effect.update(threads=threads, threads_of_an_operation=each, deterministic=deterministic)
 
 
 def keep_freed_memory() -> None:

@@ -11,9 +11,12 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textgen.core.errors import write_failed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def kind_of(path: Path) -> str:
@@ -71,6 +74,24 @@ def write_file(path: Path, content: str | bytes) -> None:
         put_file(path, content)
     except OSError as error:
         raise write_failed(path, error, "what was there before is unharmed") from None
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The content of an NPZ file.
+
+    Raises:
+        ValueError: it is damaged.
+        OSError: it cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except OSError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def write_json(path: Path, data: Any) -> None:

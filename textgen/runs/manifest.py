@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import textgen
-from textgen.core import Experiment, cores, processor
+from textgen.core import Experiment, cores, processor, tensorflow_in_effect
 from textgen.data import Corpus
 
 PACKAGES = ("keras", "numpy", "spacy", "gensim")
@@ -24,7 +24,7 @@ def repeat_command(folder: Path, experiment: Experiment) -> str:
 
 
 def describe_run(
-    experiment: Experiment, loaded: Corpus, threads: int, folder: Path
+    experiment: Experiment, loaded: Corpus, folder: Path
 ) -> dict[str, Any]:
     """The content of ``manifest.json``."""
     import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
@@ -46,5 +46,5 @@ def describe_run(
         "platform": platform.platform(),
         "processor": processor(),
         "cores": cores(),
-        "threads": threads,
+        **tensorflow_in_effect(),
     }

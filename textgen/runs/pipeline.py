@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, load_experiment, write_json
+from textgen.core import Experiment, load_experiment, start_tensorflow, write_json
 from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
 from textgen.runs.finishing import Inputs, Trained, evaluate, write_run
@@ -56,6 +57,9 @@ def run(
     if not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
     check_address(experiment.training, address)
+    if "tensorflow" in sys.modules and address is None:  # else it is started when it is needed
+        settings = experiment.training
+        start_tensorflow(settings.threads, settings.deterministic, parts=True)
     folder = Path(runs_folder) / experiment.name
     lock = prepare_folder(folder, experiment, overwrite)
     try:
@@ -118,8 +122,6 @@ def _train(inputs: Inputs, overwrite: bool) -> Trained | None:
 
 def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None:
     """``starting`` is closed before the first update."""
-    from textgen.core import start_tensorflow
-
     experiment, settings, screen = inputs.experiment, inputs.settings, inputs.screen
     tokenizer, encoded = inputs.prepared.tokenizer, inputs.prepared.encoded
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
@@ -145,7 +147,7 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
         windows_of(encoded[0], experiment.objective)
         begin_folder(inputs.folder, experiment, overwrite)  # no check can fail any more
         write_json(inputs.folder / "tokenizer.json", fitted_state(experiment, tokenizer))
-        _write_manifest(inputs, threads, share)
+        _write_manifest(inputs, share)
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
@@ -174,10 +176,10 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     return Trained(network, sampler, progress, plans[-1] if plans else None)
 
 
-def _write_manifest(inputs: Inputs, threads: int, share: Any) -> None:
+def _write_manifest(inputs: Inputs, share: Any) -> None:
     from textgen.runs.manifest import describe_run
 
-    content = describe_run(inputs.experiment, inputs.loaded, threads, inputs.folder)
+    content = describe_run(inputs.experiment, inputs.loaded, inputs.folder)
     distribution = {"replicas": share.replicas, "workers": share.workers}
     content["distribution"] = distribution
     if inputs.chosen:
