@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,6 +46,18 @@ TOKENIZERS = [
     {"kind": "subwords", "size": 300},
     {"kind": "whitespace"},
 ]
+
+
+CUTTER = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Cutter:
+    extra_data = ()
+
+    def segment(self, stretch):
+        return [stretch]
+"""
 
 
 @pytest.fixture
@@ -321,6 +334,31 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     tokens(settings(copy, "characters"))
     assert len(ran) == 5
     assert not list((cache.cache_folder() / "encoded").glob("new-*"))
+
+
+def test_tokens_are_made_again_by_another_plug_in_or_library(
+    tmp_path, corpus_folder, small_limits, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    about = tmp_path / "cutter-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: cutter\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[textgen.segmenter]\ncutter = cutter:Cutter\n")
+    source = tmp_path / "cutter.py"
+    source.write_text(CUTTER)
+    segmenter = {"kind": "words", "rare_words": "unk", "segmenter": "cutter"}
+    experiment = settings(corpus_folder, segmenter)
+
+    def made():
+        prepare(experiment, load_corpus(experiment))
+        return len(list((cache.cache_folder() / "encoded").iterdir()))
+
+    assert [made(), made()] == [1, 1]
+    source.write_text(CUTTER + "# changed\n")
+    assert [made(), made()] == [2, 2]
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: version(name) + "1" * (name == "regex"))
+    assert [made(), made()] == [3, 3]
 
 
 @pytest.mark.parametrize("place", ["encoded", "texts"])

@@ -14,6 +14,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -21,13 +22,24 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import is_dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from textgen.core import Experiment, TextgenError, cache_folder, cached_folder, cores
+import textgen
+from textgen.core import (
+    Experiment,
+    TextgenError,
+    cache_folder,
+    cached_folder,
+    cores,
+    sha256_of,
+)
 from textgen.data import Corpus, Document
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.stored import INDEX, TOKENS, Stored, write_part
@@ -40,6 +52,8 @@ PROCESSES = 8
 """Worker processes, at most, if the experiment does not set its number of threads."""
 SOURCES = ("tokenizers", "data")
 """The packages whose code decides what the file holds."""
+LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")
+"""Other people's, whose version does."""
 
 
 def alphabet_of(documents: Iterable[Document]) -> str:
@@ -76,7 +90,7 @@ def encode_training(
     if corpus.sample is corpus.train:
         return [tokenizer.encode(document.text, training=True) for document in corpus.train]
     state = json.dumps(tokenizer.state(), sort_keys=True)
-    folder = cache_folder() / "encoded" / _key(experiment, state, corpus)
+    folder = cache_folder() / "encoded" / _key(experiment, tokenizer, state, corpus)
     return cached_folder(
         folder,
         lambda folder: Stored(folder, tokenizer.size),
@@ -84,14 +98,19 @@ def encode_training(
     )
 
 
-def _key(experiment: Experiment, state: str, corpus: Corpus) -> str:
-    """A hash of everything that the tokens depend on."""
+def _key(experiment: Experiment, tokenizer: Tokenizer, state: str, corpus: Corpus) -> str:
+    """A hash of everything that the tokens depend on; ``extra_data`` names a tagger's weights."""
     parts = (
         corpus.sha256,
         corpus.description["split_sha256"],
         json.dumps(experiment.resolved["tokenizer"], sort_keys=True),
         hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest(),
+        *tokenizer.extra_data,
         _code(),
+        *_plugins(experiment.tokenizer),
+        textgen.__version__,
+        platform.python_version(),  # of Unicode
+        *map(metadata.version, LIBRARIES),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -103,6 +122,18 @@ def _code() -> str:
         for path in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _plugins(part: Any) -> Iterator[str]:
+    """Hashes of the packages of other people that a plug-in and those inside it come from."""
+    top = sys.modules[type(part).__module__.partition(".")[0]]
+    if top is not textgen and (file := getattr(top, "__file__", None)):
+        alone = not hasattr(top, "__path__")
+        for path in [Path(file)] if alone else sorted(Path(file).parent.rglob("*.py")):
+            yield sha256_of(path)
+    for inner in getattr(part, "__dict__", {}).values():
+        if is_dataclass(inner):
+            yield from _plugins(inner)
 
 
 def _check_room(folder: Path, tokens: int, size: int) -> None:
