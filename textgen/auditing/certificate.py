@@ -186,7 +186,9 @@ def read_certificate(path: Path) -> Certificate:
     """
     try:
         found = Certificate(json.loads(path.read_text(encoding="utf-8")), path)
-        if found.data["schema"] == SCHEMA and found.genuine:
+        if not isinstance(found.data, dict) or "schema" not in found.data:
+            raise ValueError("no schema")
+        if found.data.get("schema") == SCHEMA and found.genuine:
             _Certificate.model_validate(found.data)
             return found
         told = "a certificate whose content is not what was signed, or of another version"

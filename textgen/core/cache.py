@@ -78,7 +78,7 @@ def kept(path: Path) -> Any:
     """What :func:`keep` has put there; None if it has not, or if it is damaged, which is told."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["sha256"] == _data_hash(stored["data"]):
+        if isinstance(stored, dict) and stored.get("sha256") == _data_hash(stored.get("data")):
             return stored["data"]
     except FileNotFoundError:
         return None

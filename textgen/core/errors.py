@@ -14,10 +14,11 @@ from typing import Any
 from textgen.core.signs import visible
 
 UNREADABLE = (
-    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
-    RuntimeError, MemoryError, csv.Error, zipfile.BadZipFile, zlib.error,
+    OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError, csv.Error,
+    zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What reading a damaged file may raise; zipfile a RuntimeError at what it does not know."""
+"""What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
+read is checked before it is used."""
 LONGEST = 800
 """Characters of a part of a message."""
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -17,7 +17,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import TextgenError
 
 POINTS = {
     "corpus": "textgen.data.corpora",
@@ -90,7 +90,7 @@ def lookup(point: str, kind: str, where: str) -> type[Any]:
     module, _, name = target.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, *UNREADABLE) as error:
+    except Exception as error:  # another package raises whatever it likes
         if kind in own:
             raise
         raise TextgenError(

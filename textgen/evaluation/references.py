@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import UNREADABLE, TextgenError, cache_folder, keep, kept
+from textgen.core import TextgenError, cache_folder, keep, kept
 from textgen.data import Corpus
 from textgen.evaluation.baselines.base import Baseline, Bytes, Reader, fit_baseline, score_baseline
 from textgen.evaluation.baselines.compressors import XZ, PPMd
@@ -230,9 +230,8 @@ def _document(
 
 def _read(path: Path, loaded: Corpus) -> list[list[DocumentBits]] | None:
     """The stored bits of validation and test, or None: no such file, or a damaged one."""
-    try:
-        parts = [[_document(*row) for row in part] for part in kept(path)["documents"]]
-    except UNREADABLE:
+    if (stored := kept(path)) is None:
         return None
+    parts = [[_document(*row) for row in part] for part in stored["documents"]]
     held_out = [[(d.name, d.characters) for d in p] for p in (loaded.validation, loaded.test)]
     return parts if [[(d.name, d.characters) for d in p] for p in parts] == held_out else None

@@ -113,7 +113,7 @@ def _read(
 ) -> tuple[list[Run], Corpus, list[dict[str, str]]]:
     """The runs that can be read, the text of the first, and those left out with the reason."""
     from textgen.data import load_text
-    from textgen.runs import ensure_evaluation, load_run, reading
+    from textgen.runs import ensure_evaluation, load_run
 
     runs: list[Run] = []
     texts: dict[str, Corpus] = {}
@@ -122,8 +122,7 @@ def _read(
     for each in given:
         try:
             run = load_run(each)
-            with reading(run.folder / "metrics.json"):
-                sha256 = str(run.metrics["corpus"]["sha256"])
+            sha256 = run.metrics["corpus"]["sha256"]
             key = sha256 + run.experiment.text_key
             text = texts[key] = texts.get(key) or load_text(run.experiment, sha256)
             if ensure_evaluation(run, text):

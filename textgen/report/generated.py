@@ -186,9 +186,10 @@ def _key(documents: Sequence[Document]) -> str:
 
 def _read(folder: Path) -> dict[str, float]:
     try:
-        return dict(json.loads((folder / CROSS_FILE).read_text(encoding="utf-8")))
+        found = json.loads((folder / CROSS_FILE).read_text(encoding="utf-8"))
     except UNREADABLE:
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _score(run: Run, texts: Sequence[Sequence[Document]]) -> list[float]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import UNREADABLE, Sampling, TextgenError, write_file, write_json
+from textgen.core import UNREADABLE, Sampling, TextgenError, read_arrays, write_file, write_json
 from textgen.data import UNSPACED, Corpus, Document, load_corpus
 from textgen.evaluation import DocumentBits
 from textgen.models import Sampler
@@ -34,6 +34,7 @@ from textgen.tokenizers import Layout, Tokenizer
 TOKENS, TEXTS = "tokens.npz", "texts.json"
 PROMPT = 40
 """Characters of a document in which the words of a prompt are looked for."""
+COLUMNS = ("names", "sizes", "ends", "model", "spelling")
 REMEMBERED = ("model_with_memory", "spelling_with_memory")
 
 
@@ -234,7 +235,7 @@ def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
 
 def _settings(folder: Path) -> Any:
     with suppress(*UNREADABLE):
-        return read_json(folder / TEXTS)["settings"]
+        return read_json(folder / TEXTS, Texts)["settings"]
 
 
 def read_token_bits(folder: Path) -> list[TokenBits]:
@@ -244,31 +245,34 @@ def read_token_bits(folder: Path) -> list[TokenBits]:
         TextgenError: it is missing or damaged.
     """
     try:
-        with np.load(folder / TOKENS, allow_pickle=False) as data:
-            names, cuts = _documents(data)
-            ends = np.split(data["ends"].astype(np.int64), cuts)
-            if any(np.diff(each, prepend=0).min() < 0 for each in ends):
-                raise ValueError("ends that go back")
+        data = read_arrays(folder / TOKENS)
+        names, cuts = _documents(data)
+        ends = np.split(data["ends"].astype(np.int64), cuts)
+        if any(np.diff(each, prepend=0).min() < 0 for each in ends):
+            raise ValueError("ends that go back")
 
-            def table(*keys: str) -> list[TokenBits]:
-                columns = [np.split(_bits(data[key], data["ends"]), cuts) for key in keys]
-                return [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
+        def table(*keys: str) -> list[TokenBits]:
+            columns = [np.split(_bits(data[key], data["ends"]), cuts) for key in keys]
+            return [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
 
-            alone = table("model", "spelling")
-            if REMEMBERED[0] not in data:
-                return alone
-            pairs = zip(alone, table(*REMEMBERED), strict=True)
-            return [replace(each, remembered=other) for each, other in pairs]
+        alone = table("model", "spelling")
+        if REMEMBERED[0] not in data:
+            return alone
+        pairs = zip(alone, table(*REMEMBERED), strict=True)
+        return [replace(each, remembered=other) for each, other in pairs]
     except UNREADABLE as error:
         raise _unreadable(folder / TOKENS, error) from None
 
 
-def _documents(data: Any) -> tuple[list[str], np.ndarray]:
+def _documents(data: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
     """The names of the documents, and where all but the first begin among the tokens."""
+    remembered = REMEMBERED if REMEMBERED[0] in data else ()
+    if missing := {*COLUMNS, *remembered} - {*data}:
+        raise ValueError(f"no {', '.join(sorted(missing))}")
     names, sizes, tokens = data["names"], data["sizes"], data["ends"]
     kinds = names.dtype.kind + sizes.dtype.kind + tokens.dtype.kind
-    shapes = names.shape == sizes.shape == (len(names),) and tokens.shape == (sizes.sum(),)
-    if kinds != "Uii" or not shapes or sizes.min() < 1:
+    shapes = names.ndim == 1 and names.shape == sizes.shape
+    if kinds != "Uii" or not shapes or sizes.min() < 1 or tokens.shape != (sizes.sum(),):
         raise ValueError("arrays that do not belong together")
     return names.tolist(), np.cumsum(sizes)[:-1]
 

@@ -99,7 +99,8 @@ class Run:
         """One row per validation interval: updates, seconds, loss, bits per character, …"""
         check_unharmed(path := self.folder / "history.csv")
         with reading(path), path.open(encoding="utf-8", newline="") as file:
-            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            header, *lines = csv.reader(file)
+            rows = [dict(zip(header, map(float, line), strict=True)) for line in lines]
             for row in rows:
                 checked(Row, row)
             if not rows or rows[-1]["updates"] != self.metrics["training"]["updates"]:

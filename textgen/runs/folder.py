@@ -43,7 +43,7 @@ from textgen.core import (
     write_file,
 )
 from textgen.runs.resuming import trained
-from textgen.runs.schemas import Manifest, Metrics, read_json
+from textgen.runs.schemas import Made, Manifest, Metrics, read_json
 
 LOCK = ".lock"
 SCHEMA = 4
@@ -253,7 +253,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """
     path = folder / "metrics.json"
     with reading(path):
-        made = read_json(path)["schema"]
+        made = read_json(path, Made)["schema"]
         if made != SCHEMA:
             raise TextgenError(
                 str(folder),
@@ -284,7 +284,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        raise damaged(path, error) from None
+        raise damaged(path, error) from error
 
 
 def damaged(path: Path, error: Exception) -> TextgenError:

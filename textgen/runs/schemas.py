@@ -68,6 +68,12 @@ class _Training(_Content):
     parameters: Count
 
 
+class Made(_Content):
+    """What is read first of ``metrics.json``."""
+
+    schema_: int = Field(alias="schema")
+
+
 class Metrics(_Content):
     """``metrics.json``; ``sha256`` is that of files that are written once; older runs have none."""
 
@@ -169,6 +175,14 @@ class Manifest(_Content):
     """What is read of ``manifest.json`` to tell whether the text is the same."""
 
     corpus: _TextOf
+
+
+class Reached(_Content):
+    """What is read of a checkpoint's ``progress.json`` to tell where a run goes on."""
+
+    updates: Whole
+    updates_per_interval: Above
+    intervals: Count
 
 
 class Chosen(_Content):

@@ -117,7 +117,7 @@ def model_language(model: str) -> str:
     folder = find_model(model)
     try:
         return str(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["lang"])
-    except UNREADABLE:
+    except (KeyError, *UNREADABLE):
         return folder.name.partition("_")[0]
 
 
@@ -204,15 +204,12 @@ def _valid(word: str) -> str:
 
 
 def _read(path: Path, size: int) -> list[str] | None:
-    try:
-        stored = kept(path)
-        tags = stored["tags"].split(" ") if size else []
-        seconds = float(stored["seconds"])
-    except UNREADABLE:
+    if (stored := kept(path)) is None:
         return None
+    tags: list[str] = stored["tags"].split(" ") if size else []
     if len(tags) != size:
         return None
-    save_seconds(seconds)
+    save_seconds(stored["seconds"])
     return tags
 
 
