@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +11,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made_up, tiny_experiment, tiny_model
+from conftest import in_turn, made_up, tiny_experiment, tiny_model
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.token_bits import token_bits
-from textgen.models.backbones.stacked import Adaptive
+from textgen.models.backbones.stacked import Adaptive, NGrams
 from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.runs.resuming import resumed
 from textgen.tokenizers.characters import Characters
 from textgen.training import checkpoint, loop, validation
 from textgen.training.loop import characters_per_update, train, updates_of, windows_of
@@ -81,18 +81,19 @@ TIED = {**ADAPTIVE, "tied_output": True}
 )
 def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, model):
     """With dropout, optimizer moments, averages, carried states and the order of the data."""
-    settings = Training(**SETTINGS, ema_decay=0.9)
+    settings = Training(**SETTINGS | {"updates": 47}, ema_decay=0.9)
     model = {**model, "dropout": 0.3, "units": (10, 8)}
     whole, progress = fit(tmp_path / "a", objective, settings, copy=tmp_path / "b", **model)
-    again, resumed = fit(tmp_path / "b", objective, settings, **model)
-    assert (len(progress.history), len(resumed.history)) == (3, 3)
+    again, later = fit(tmp_path / "b", objective, settings, **model)
+    for made in (progress, later):
+        assert [row["updates"] for row in made.history] == [16, 31, 47]
     for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
     def figures(rows):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
-    assert figures(progress.history) == figures(resumed.history)
+    assert figures(progress.history) == figures(later.history)
 
 
 PLAIN = {}
@@ -153,6 +154,23 @@ def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
     assert progress.updates == 3
 
 
+@in_turn(
+    optimizer=["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"],
+    rest=[*itertools.product(["cosine", "constant", "wsd"], [0.0, 0.9], [NGrams((2,), 20), False])],
+)
+def test_every_optimizer_goes_with_every_schedule_averages_and_ngrams(tmp_path, optimizer, rest):
+    schedule, ema_decay, ngrams = rest
+    settings = Training(
+        updates=20, batch=4, validations=2, optimizer=optimizer, schedule=schedule,
+        ema_decay=ema_decay,
+    )  # fmt: skip
+    model = {"input": "embedding", "embedding_size": 6, "ngrams": ngrams}
+    network, progress = fit(tmp_path, NextToken(8), settings, **model)
+    assert (progress.updates, np.isfinite(progress.history[-1]["loss"])) == (20, True)
+    left = token_bits(NextToken(8), network, [e.tokens for e in ENCODED[1]])
+    assert np.concatenate(left).mean() == pytest.approx(progress.best, abs=0.1)
+
+
 @pytest.mark.parametrize("model", [{}, ADAPTIVE, TIED], ids=["softmax", "adaptive", "tied"])
 def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
     objective = NextToken(8)
@@ -209,12 +227,19 @@ def test_a_repeated_token_counts_once_in_the_norm_of_the_gradient():
 
 @pytest.mark.parametrize(
     ("budget", "updates"),
-    [({"updates": 47}, 50), ({"characters": 4 * 8 * 30}, 30), ({"updates": 3}, 3)],
+    [
+        *(({"updates": number}, number) for number in (3, 14, 15, 104)),
+        ({"characters": 4 * 8 * 30}, 30),
+        ({"epochs": 0.1}, 18),
+    ],
 )
 def test_a_budget_becomes_updates(tmp_path, budget, updates):
+    """Exactly as many as the settings say, in intervals that are as even as can be."""
     _, progress = fit(tmp_path, NextToken(8), Training(batch=4, validations=5, **budget))
-    assert progress.updates == progress.updates_planned
-    assert progress.updates == pytest.approx(updates, rel=0.12)
+    assert progress.updates == progress.updates_planned == updates
+    ends = [0, *(row["updates"] for row in progress.history)]
+    assert ends[-1] == updates
+    assert np.ptp(np.diff(ends)) <= 1
 
 
 def test_seconds_become_a_fixed_number_of_updates(tmp_path, monkeypatch):
@@ -270,10 +295,10 @@ def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned
     settings = Training(seconds=1.0, batch=4, validations=4)
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1)
-    planned = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())
+    planned = resumed(tmp_path).planned
     monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
     _, progress = fit(tmp_path, NextToken(8), settings)
-    assert progress.updates == planned["intervals"] * planned["updates_per_interval"]
+    assert progress.updates == planned
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"])
@@ -426,6 +451,14 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path):
         fit(tmp_path, NextToken(8), Training(**SETTINGS), stop_after=1)
     with pytest.raises(TextgenError, match=r"checkpoint\n  found:    a damaged checkpoint"):
         fit(tmp_path, NextToken(8), Training(**SETTINGS), units=(13,))
+
+
+def test_a_bug_in_restoring_is_not_called_damage(tmp_path, monkeypatch):
+    with pytest.raises(Stop):
+        fit(tmp_path, NextToken(8), Training(**SETTINGS), stop_after=1)
+    monkeypatch.setattr(Trainer, "restore", mock.Mock(side_effect=KeyError("v7")))
+    with pytest.raises(KeyError, match="v7"):
+        fit(tmp_path, NextToken(8), Training(**SETTINGS))
 
 
 def test_a_process_that_dies_while_it_replaces_a_checkpoint_loses_nothing(tmp_path, monkeypatch):

@@ -200,9 +200,9 @@ class Training:
     counts characters seen, repeats included. ``validations`` is how often within the budget the
     model is validated, a checkpoint written and the best weights kept; ``patience`` ends a training
     after so many of them without a better figure. ``watch`` says which figure that is: the bits per
-    character of the validation text, or the loss on the training text. These intervals have equal
-    numbers of updates, in tens, so the updates are the nearest such number to the budget (a few per
-    cent off where there are only hundreds).
+    character of the validation text, or the loss on the training text. The intervals are as even as
+    can be, and of ten updates or more: a training of fewer than ten per validation has fewer
+    validations.
 
     ``strategy`` divides every batch among the GPUs of this machine (``"mirrored"``) or among
     ``workers`` processes of a Ray cluster (``"ray"``); the same updates are made as on one device.

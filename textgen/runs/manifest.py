@@ -23,9 +23,7 @@ def repeat_command(folder: Path, experiment: Experiment) -> str:
     return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite", *cluster])
 
 
-def describe_run(
-    experiment: Experiment, loaded: Corpus, folder: Path
-) -> dict[str, Any]:
+def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[str, Any]:
     """The content of ``manifest.json``."""
     import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from textgen.core import UNREADABLE
+from textgen.runs.schemas import Reached, read_json
 
 
 def trained(folder: Path) -> bool:
@@ -30,6 +30,7 @@ def resumed(folder: Path) -> Resumed | None:
     """Where the run in a folder goes on; None without a checkpoint, or one that tells."""
     for name in ("checkpoint", "checkpoint.old"):
         with contextlib.suppress(*UNREADABLE):
-            found = json.loads((folder / name / "progress.json").read_text(encoding="utf-8"))
-            return Resumed(found["updates"], found["updates_per_interval"] * found["intervals"])
+            found = read_json(folder / name / "progress.json", Reached)
+            planned = round(found["updates_per_interval"] * found["intervals"])
+            return Resumed(found["updates"], planned)
     return None

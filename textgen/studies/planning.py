@@ -1,8 +1,8 @@
 """A study's plan: how many updates each arm trains for, measured once and kept in ``plan.json``.
 
-All seeds of an arm train for the same number of updates: the planned one, rounded to whole
-validation intervals. So the seeds are comparable, and the results depend neither on what else the
-machine was doing nor on whether the study was interrupted.
+All seeds of an arm train for the same number of updates, the planned one. So the seeds are
+comparable, and the results depend neither on what else the machine was doing nor on whether the
+study was interrupted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 import textgen
 from textgen.core import (
@@ -127,13 +129,14 @@ def read(path: Path) -> dict[str, ArmPlan]:
         return {}
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']}, this textgen: {SCHEMA}")
-        return {arm: ArmPlan(**values) for arm, values in data["arms"].items()}
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise ValueError(f"not schema {SCHEMA}, this textgen's")
+        return TypeAdapter(dict[str, ArmPlan]).validate_python(data.get("arms"))
     except UNREADABLE as error:
+        told = str(error).replace("\n", " ")
         raise TextgenError(
             str(path),
-            found=f"a damaged plan ({type(error).__name__}: {error})",
+            found=f"a damaged plan ({type(error).__name__}: {told})",
             expected="the file as textgen wrote it",
             hint="restore it, or move the folder away and start the study again",
         ) from None

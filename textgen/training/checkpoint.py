@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import UNREADABLE, TextgenError, put_file, write_failed
+from textgen.core import UNREADABLE, TextgenError, put_file, read_arrays, write_failed
 
 FOLDER = "checkpoint"
 
@@ -54,8 +54,7 @@ def load_checkpoint(run: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] |
             return None
         folder = old  # the process died between the two renames
     with reading_checkpoint(run):
-        with np.load(folder / "state.npz", allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
+        arrays = read_arrays(folder / "state.npz")
         progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     return arrays, progress
 
@@ -72,4 +71,4 @@ def reading_checkpoint(run: Path) -> Iterator[None]:
             found=f"a damaged checkpoint ({type(error).__name__}: {told})",
             expected="state.npz and progress.json as they were written",
             hint="start this run again with --overwrite",
-        ) from None
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -75,10 +75,7 @@ def train(
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     progress = Progress(**share.agree(asdict(progress)))
     resumed = share.agree(stored is not None)
-    trainer, schedule = compiled(
-        network, experiment, windows, engine,
-        min(UPDATES_PER_CALL, progress.updates_per_interval),
-    )  # fmt: skip
+    trainer, schedule = compiled(network, experiment, windows, engine)
     if not resumed and settings.seconds:
         _calibrate(progress, trainer, schedule, windows, experiment)
     schedule.set(updates=progress.updates_planned)
@@ -86,23 +83,55 @@ def train(
     if resumed or share.replicas > 1:
         arrays = stored[0] if stored else {} if resumed else trainer.arrays()
         arrays = share.agree_arrays(arrays)
-        with reading_checkpoint(run):
-            trainer.restore(arrays)
+        if resumed:
+            _check_arrays(run, arrays, trainer)
+        trainer.restore(arrays)
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
         after = [Checkpoint(run, monitor), Log(run / "log", progress, training)]
-        trainer.fit(
-            dataset(windows, settings.batch, experiment.seed, progress.updates),
-            epochs=progress.intervals,
-            initial_epoch=len(progress.history),
-            steps_per_epoch=progress.updates_per_interval,
-            verbose=0,
-            shuffle=False,
-            callbacks=[monitor, *callbacks(trainer, progress), *after[: 1 + share.chief]],
-        )
+        _fit(
+            trainer, progress, windows, experiment,
+            [monitor, *callbacks(trainer, progress), *after[: 1 + share.chief]],
+        )  # fmt: skip
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress
+
+
+def _check_arrays(run: Path, arrays: dict[str, np.ndarray], trainer: Trainer) -> None:
+    """Raises:
+    TextgenError: a checkpoint does not hold the arrays of this training.
+    """
+    weights = trainer.network.get_weights()
+    needed = {**trainer.arrays(), **{f"best{i}": each for i, each in enumerate(weights)}}
+    with reading_checkpoint(run):
+        for key, array in needed.items():
+            if key not in arrays or arrays[key].shape != array.shape:
+                raise ValueError(f"{key} is missing, or has another shape than {array.shape}")
+
+
+def _fit(
+    trainer: Trainer, progress: Progress, windows: Windows, experiment: Experiment,
+    callbacks: list[Any],
+) -> None:  # fmt: skip
+    """Make the updates that are left. Keras' own ``fit`` has intervals of one length only, and ends
+    by putting averages into all weights, also into those that have none."""
+    each = trainer.steps_per_execution  # of the last call of an interval, what is left
+    step = trainer.make_train_function() or trainer.train_function
+    hooks = keras.callbacks.CallbackList(callbacks, model=trainer)
+    hooks.on_train_begin()
+    for interval in range(len(progress.history), progress.intervals):
+        trainer.reset_metrics()
+        hooks.on_epoch_begin(interval)
+        number = progress.end_of(interval) - progress.updates
+        own = experiment.training.batch, experiment.seed, progress.updates
+        batches = iter(dataset(windows, *own, number))
+        for made in range(0, number, each):
+            hooks.on_train_batch_end(min(made + each, number) - 1, step(batches))
+        hooks.on_epoch_end(interval, {m.name: float(m.result()) for m in trainer.metrics})
+        if trainer.stop_training:
+            break
+    hooks.on_train_end()
 
 
 def _calibrate(
@@ -248,20 +277,17 @@ def characters_per_update(
 
 
 def _divide(progress: Progress, updates: int, settings: Training) -> None:
-    """Validation intervals of whole calls, as near to ``updates`` in all as that allows."""
-    if updates < UPDATES_PER_CALL:
-        progress.intervals, progress.updates_per_interval = 1, max(1, updates)
-        return
-    calls = round(updates / UPDATES_PER_CALL)
-    each = math.ceil(calls / settings.validations)
-    progress.intervals = round(calls / each)
-    progress.updates_per_interval = each * UPDATES_PER_CALL
+    """As many validation intervals as the settings say, of no fewer updates than one call makes."""
+    updates = max(1, updates)
+    progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CALL))
+    progress.updates_per_interval = updates / progress.intervals
 
 
-def dataset(windows: Windows, batch: int, seed: int, start: int) -> Any:
+def dataset(windows: Windows, batch: int, seed: int, start: int, number: int | None = None) -> Any:
+    """The batches of so many updates from update ``start`` on; endless without a number."""
     width = windows.before + windows.length
     data = tf.data.Dataset.from_generator(
-        lambda: windows.training(batch, seed, start),
+        lambda: itertools.islice(windows.training(batch, seed, start), number),
         output_signature=(
             tf.TensorSpec((batch, width), tf.int32),
             tf.TensorSpec((batch,), tf.bool),

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,12 @@ TIMED, FEWEST = 3, 4
 @dataclass
 class Progress:
     """Where a training stands; what a checkpoint holds beside the arrays. Figures for people are
-    in bits per character; ``history`` has one row a validation interval; ``best`` is the lowest of
-    the figure that ``[training] watch`` names; ``validation_share`` is how much of the validation
-    split a validation looks at, the beginning of each of its parallel streams."""
+    in bits per character; ``history`` has one row a validation interval, which has
+    ``updates_per_interval`` on average; ``best`` is the lowest of the figure that ``[training]
+    watch`` names; ``validation_share`` is how much of the validation split a validation looks at,
+    the beginning of each of its parallel streams."""
 
-    updates_per_interval: int = 0
+    updates_per_interval: float = 0
     intervals: int = 0
     updates: int = 0
     seconds: float = 0.0
@@ -51,7 +52,11 @@ class Progress:
 
     @property
     def updates_planned(self) -> int:
-        return self.updates_per_interval * self.intervals
+        return self.end_of(self.intervals - 1)
+
+    def end_of(self, interval: int) -> int:
+        """The number of updates after an interval."""
+        return round((interval + 1) * self.updates_per_interval)
 
 
 def stored_progress(run: Path, told: dict[str, Any]) -> Progress:
@@ -62,9 +67,9 @@ def stored_progress(run: Path, told: dict[str, Any]) -> Progress:
     """
     with reading_checkpoint(run):
         TypeAdapter(Progress).validate_json(json.dumps(told), strict=True)
-        found = Progress(**told)
-        rows, updates = len(found.history), found.updates_per_interval
-        if min(updates, found.intervals) < 1 or found.updates != rows * updates:
+        found = Progress(**{f.name: told[f.name] for f in fields(Progress) if f.name in told})
+        rows, each = len(found.history), found.updates_per_interval
+        if min(each, found.intervals) < 1 or found.updates != found.end_of(rows - 1):
             raise ValueError(f"{found.updates} updates in {rows} intervals")
     return found
 
@@ -148,7 +153,7 @@ class Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         assert logs is not None
         progress, now = self.progress, time.perf_counter
-        progress.updates += progress.updates_per_interval
+        progress.updates = progress.end_of(epoch)
         progress.seconds += now() - self._start
         start = now()
         share = self.trainer.share
