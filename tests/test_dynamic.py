@@ -151,9 +151,9 @@ def test_samples_are_drawn_from_it_each_from_the_trained_weights():
     forced[:, :2] = [[1, 2], [3, 4], [1, 2]]
     seen = []
 
-    def choose(chances, rows):
+    def choose(chances, uniform):
         seen.append(chances)
-        return np.full(rows, int(np.argsort(chances)[-1 - len(seen) % 2]))
+        return np.full(len(uniform), int(np.argsort(chances)[-1 - len(seen) % 2]))
 
     tokens, _ = MixtureSampler(objective, network, memory).draw(forced, choose=choose)
     np.testing.assert_array_equal(tokens[0], tokens[2])
@@ -169,9 +169,9 @@ def test_an_interruption_leaves_the_trained_weights():
     network, learning = follows(objective, 9)
     before, left = network.get_weights(), iter(range(9))
 
-    def choose(chances, rows):
+    def choose(chances, uniform):
         next(left)  # StopIteration after nine tokens: two windows have been learnt from
-        return np.full(rows, 1)
+        return np.full(len(uniform), 1)
 
     memory = replace(made_up_memory(1, 2), learning=learning)
     with pytest.raises(StopIteration):

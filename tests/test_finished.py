@@ -32,6 +32,44 @@ def trained(tmp_path_factory, corpus_folder) -> Run:
     return textgen.run(path, overrides=OVERRIDES, runs_folder=home / "runs", quiet=True)
 
 
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory, corpus_folder) -> Run:
+    """A run that knows how often each character occurs and nothing of what came before."""
+    home = tmp_path_factory.mktemp("weak")
+    path = write_experiment(home / "weak.toml", corpus_folder)
+    own = ["training.updates=10", "training.learning_rate=1e-9", "sampling.length=500"]
+    own += ['sampling.prompts=["", "The tide"]']
+    return textgen.run(path, overrides=own, runs_folder=home / "runs", quiet=True)
+
+
+def assert_nothing_shared(texts, characters=60):
+    """No two of some texts have a stretch of so many characters in common."""
+    seen = {}
+    for number, text in enumerate(texts):
+        for start in range(len(text) - characters + 1):
+            stretch = text[start : start + characters]
+            assert seen.setdefault(stretch, number) == number, stretch
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_texts_of_other_prompts_and_samples_are_drawn_with_other_random_numbers(weak, memory):
+    prompts = ("The tide", "The old harbour", "")
+    settings = {"length": 400, "memory": memory, "samples": 2, "seed": 1}
+    records = [record for prompt in prompts for record in weak.generate(prompt, **settings)]
+    assert_nothing_shared(record["text"] for record in records)
+    (alone,) = weak.generate(prompts[0], **{**settings, "samples": 1})
+    assert alone["text"] == records[0]["text"]
+
+
+def test_the_texts_that_a_run_writes_at_its_end_share_no_random_numbers(weak):
+    own = json.loads((weak.folder / "samples.json").read_text())
+    texts = [record["text"] for record in own if record["method"] == "sample"]
+    texts += [text["text"] for each in weak.texts["sweep"] for text in each["texts"]]
+    texts += [record["text"] for record in weak.texts["prompted"]]
+    assert len(texts) > 80
+    assert_nothing_shared(texts)
+
+
 def test_everything_but_the_network_is_read_without_tensorflow(trained):
     code = (
         "import sys, textgen\n"

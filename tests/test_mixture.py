@@ -36,7 +36,7 @@ def test_tokens_are_drawn_as_often_as_the_scorer_claims(config, objective):
     for number in range(HISTORIES):
         history = tokens[number * 10 : number * 10 + BEFORE]
         forced = np.append(history, FREE)[None].repeat(ROWS, axis=0)
-        drawn, _ = sampler.draw(forced, seed=number)
+        drawn, _ = sampler.draw(forced, seeds=range(number * ROWS, (number + 1) * ROWS))
         stepper = Stepper(objective, network, CACHE)
         for token in history.tolist():
             stepper.probabilities()
@@ -62,7 +62,7 @@ def test_an_arithmetic_coder_is_driven_by_the_probabilities_of_the_sampler(confi
     sampler = MixtureSampler(objective, network, CACHE, ())
     encoder, left, bits = constriction.stream.queue.RangeEncoder(), iter(message), []
 
-    def encode(chances, rows):
+    def encode(chances, uniform):
         token = next(left)
         bits.append(-np.log2(chances[token]))
         encoder.encode(token, categorical(chances))
@@ -75,7 +75,7 @@ def test_an_arithmetic_coder_is_driven_by_the_probabilities_of_the_sampler(confi
     decoder = constriction.stream.queue.RangeDecoder(compressed)
     received, _ = sampler.draw(
         np.full((1, len(message)), FREE),
-        choose=lambda chances, rows: np.array([decoder.decode(categorical(chances))]),
+        choose=lambda chances, uniform: np.array([decoder.decode(categorical(chances))]),
     )
     assert received[0].tolist() == message
 
@@ -91,7 +91,7 @@ def test_rows_are_drawn_as_if_each_had_a_memory_of_its_own():
     sampler = MixtureSampler(objective, network, CACHE)
     forced = np.full((6, 30), FREE)
     forced[:3, :8], forced[3:, :5] = 4, 7
-    drawn, _ = sampler.draw(forced, temperature=4.0, seed=3)
+    drawn, _ = sampler.draw(forced, temperature=4.0)
     np.testing.assert_array_equal(drawn[forced != FREE], forced[forced != FREE])
     assert len({tuple(row) for row in drawn}) == 6
     for row, given in zip(drawn, forced, strict=True):

@@ -47,9 +47,9 @@ def free(rows, length):
 @each_objective
 def test_a_seed_repeats_a_sample_and_another_does_not(objective):
     draw = sampler(objective).draw
-    first, _ = draw(free(3, 40), seed=1)
-    again, _ = draw(free(3, 40), seed=1)
-    other, _ = draw(free(3, 40), seed=2)
+    first, _ = draw(free(3, 40), seeds=[1, 2, 3])
+    again, _ = draw(free(3, 40), seeds=[1, 2, 3])
+    other, _ = draw(free(3, 40), seeds=[4, 5, 6])
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert len({tuple(row) for row in first}) == 3
@@ -73,7 +73,7 @@ def test_zero_temperature_follows_the_scored_distribution(objective):
 @each_objective
 def test_frequencies_are_the_models_probabilities(objective):
     network = tiny_model(objective, SIZE)
-    drawn, _ = Sampler(objective, network).draw(free(4000, 1), seed=5)
+    drawn, _ = Sampler(objective, network).draw(free(4000, 1))
     expected = Stepper(objective, network).probabilities()[2:]
     expected /= expected.sum()
     found = np.bincount(drawn[:, 0], minlength=SIZE)[2:] / 4000
@@ -89,7 +89,7 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
     order = np.argsort(-logits)
 
     def check(weights, **settings):
-        drawn, _ = draw(free(4000, 1), seed=3, **settings)
+        drawn, _ = draw(free(4000, 1), **settings)
         found = np.bincount(drawn[:, 0] - 2, minlength=SIZE - 2) / 4000
         np.testing.assert_allclose(found, weights / weights.sum(), atol=0.033)
         assert set(np.flatnonzero(found)) <= set(np.flatnonzero(weights))
@@ -153,7 +153,7 @@ def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share)
     drawn = sampling._choose_by_level(
         np.tile(np.log(levels, dtype=np.float32), (rows, 1)),
         lambda: np.tile(np.log(tail, dtype=np.float32), (rows, 1)),
-        number, forbidden, np.float32(temperature), np.array([3, 4], np.int32),
+        number, forbidden, np.float32(temperature), random.random((3, rows), np.float32),
     ).numpy()  # fmt: skip
     found = np.bincount(drawn, minlength=size + number) / rows
     whole = np.append(levels[:-1], tail_share * tail)
@@ -179,13 +179,13 @@ def test_a_loop_level_by_level_writes_what_the_model_thinks(objective, tied):
     # with seed 0 the tied one has two tokens that are all but equally probable
     network = tiny_model(objective, 12, scale=2.0, seed=len(tied), **settings)
     draws = Sampler(objective, network).draw
-    few = np.concatenate([draws(free(4, 2), seed=seed)[0] for seed in range(150)])
-    many, _ = draws(free(20_000, 2), seed=9)
+    few = np.concatenate([draws(free(4, 2), seeds=range(n, n + 4))[0] for n in range(0, 600, 4)])
+    many, _ = draws(free(20_000, 2))
 
     def frequencies(drawn):
         return np.bincount(drawn[:, 0] * 12 + drawn[:, 1], minlength=144) / len(drawn)
 
-    spread = 4.5 * np.sqrt(np.maximum(frequencies(many), 1e-3) / len(few))
+    spread = 4.5 * np.sqrt(np.maximum(frequencies(many), 3e-3) / len(few))
     assert (np.abs(frequencies(few) - frequencies(many)) < spread).all()
     (greedy,), _ = draws(free(1, 40), temperature=0.0)
     np.testing.assert_array_equal(greedy, draws(free(8, 40), temperature=0.0)[0][0])

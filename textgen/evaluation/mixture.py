@@ -16,8 +16,8 @@ from textgen.tokenizers import BOUNDARY, ESCAPE
 
 COLDEST = 1e-6
 """Temperature at which only the most probable token has any mass left."""
-Choose = Callable[[np.ndarray, int], np.ndarray]
-"""((V,) float64 probabilities, n) → the tokens of n rows, (n,) integers."""
+Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""((V,) float64 probabilities, numbers in [0, 1) (n,)) → the tokens of n rows, (n,) integers."""
 
 
 class MemoryState:
@@ -130,7 +130,7 @@ class MixtureSampler:
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int = 0,
+        seeds: Sequence[int] | None = None,
         choose: Choose | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fill in the free places of a batch; arguments and result are those of
@@ -140,24 +140,28 @@ class MixtureSampler:
         Args:
             choose: takes the place of drawing; temperature, top-k and top-p are then not used.
         """
-        random = np.random.default_rng(seed)
+        seeds = range(len(forced)) if seeds is None else seeds
+        uniform = np.stack([np.random.default_rng(s).random(forced.shape[1]) for s in seeds])
 
-        def drawn(chances: np.ndarray, rows: int) -> np.ndarray:
-            drawn_from = shaped(chances, self._unwritable, temperature, top_k, top_p)
-            return random.choice(len(drawn_from), rows, p=drawn_from)
+        def drawn(chances: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+            cumulated = shaped(chances, self._unwritable, temperature, top_k, top_p).cumsum()
+            return np.searchsorted(cumulated / cumulated[-1], uniform, side="right")
 
         choose = choose or drawn
         if self._memory.learning is None:
-            return self._write(forced, choose, None)
+            return self._write(forced, uniform, choose, None)
         learner = Learner(self._objective, self._network, self._memory.learning)
         try:
-            rows = [self._write(row[None], choose, learner) for row in forced]
+            rows = [
+                self._write(row[None], own[None], choose, learner)
+                for row, own in zip(forced, uniform, strict=True)
+            ]
         finally:
             learner.restart()
         return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
 
     def _write(
-        self, forced: np.ndarray, choose: Choose, learner: Learner | None
+        self, forced: np.ndarray, uniform: np.ndarray, choose: Choose, learner: Learner | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows of a batch side by side; with a learner, a single one."""
         if learner is not None:
@@ -171,7 +175,7 @@ class MixtureSampler:
             values = logits.numpy()
             for state, rows in groups:
                 chances = state.mixed(softmax(values[rows[0]]))
-                choices[rows, place] = choose(chances, len(rows))
+                choices[rows, place] = choose(chances, uniform[rows, place])
             given = forced[:, place]
             tokens[:, place] = np.where(given == FREE, choices[:, place], given)
             groups = [part for group in groups for part in _divided(*group, tokens[:, place])]

@@ -19,3 +19,4 @@ from .objectives.stepwise import NextToken as NextToken
 from .output import cross_entropy as cross_entropy
 from .sampler import FREE as FREE
 from .sampler import Sampler as Sampler
+from .sampler import text_seed as text_seed

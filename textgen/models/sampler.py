@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,8 +25,20 @@ LARGEST_NUCLEUS = 512
 FREE = -1
 BLOCK = 128
 """Tokens that are looked at together when one is drawn."""
+DRAWS = 3
+"""Random numbers of a token: a draw level by level uses so many, any other the first."""
 COLDEST = 1e-6
 """Temperature at which only the most probable token has any mass left, as float32 has it."""
+
+
+def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
+    """The seed of one text, a number of 64 bits.
+
+    Texts that differ in any of these are drawn with other random numbers. With the same ones a weak
+    model falls into step: after some characters it goes on alike whatever the prompt.
+    """
+    settings = ascii((seed, sample, prompt, use)).encode()
+    return int.from_bytes(hashlib.blake2b(settings, digest_size=8).digest())
 
 
 class Sampler:
@@ -57,7 +70,7 @@ class Sampler:
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int = 0,
+        seeds: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fill in the free places of a batch.
 
@@ -66,7 +79,8 @@ class Sampler:
             temperature: logits are divided by it; 0 takes the most probable token.
             top_k: draw among so many; 0 for all.
             top_p: draw among the fewest whose probability reaches it (Holtzman et al. 2020).
-            seed: the same seed, batch, length and settings draw the same text.
+            seeds: of the random numbers of each row; None: 0, 1, … A longer batch draws the same
+                text and continues it.
 
         Returns:
             The tokens (B, n) int32, and the model's own choice at each place (B, n) int32, which
@@ -77,6 +91,7 @@ class Sampler:
         carry = self._objective.begin(self._network, batch)
         padding = np.full((batch, -length % CHUNK), FREE)
         given = np.concatenate([forced, padding], axis=1).astype(np.int32)
+        randoms = [np.random.default_rng(s) for s in (range(batch) if seeds is None else seeds)]
         tokens, choices = [], []
         for start in range(0, length, CHUNK):
             carry, written, chosen = loop(
@@ -84,7 +99,7 @@ class Sampler:
                 given[:, start : start + CHUNK],
                 np.float32(temperature),
                 np.float32(top_p),
-                np.array([seed, start], dtype=np.int32),
+                np.stack([random.random((CHUNK, DRAWS), np.float32) for random in randoms], 2),
             )
             tokens.append(written.numpy())
             choices.append(chosen.numpy())
@@ -108,22 +123,21 @@ class Sampler:
         dealt = batch <= FEW_ROWS and threads > 1 and not output.adaptive and output.size > WIDE
 
         @tf.function(jit_compile=compiled and compilable(network), autograph=False)
-        def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, seed: Any) -> Any:
+        def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, uniform: Any) -> Any:
             logits = output.dealt(threads) if dealt else output
 
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 features, carry = objective.next_features(network, carry)
-                noise_seed = tf.stack([seed[0], seed[1] + i])
                 if by_level and output.adaptive:
                     choice = _choose_by_level(
                         output.head_logits(features),
                         lambda: output.tail_log_probabilities(features),
-                        output.tail_size, unwritable, temperature, noise_seed,
+                        output.tail_size, unwritable, temperature, uniform[i],
                     )  # fmt: skip
                 else:
                     choice = _choose(
                         _without(logits(features), unwritable), temperature, top_k,
-                        top_p if nucleus else None, noise_seed,
+                        top_p if nucleus else None, uniform[i, 0],
                     )  # fmt: skip
                 token = tf.where(forced[:, i] >= 0, forced[:, i], choice)
                 carry = objective.append(carry, token)
@@ -150,7 +164,7 @@ def _without(logits: Any, unwritable: Sequence[int], first: int = 0) -> Any:
 
 def _choose_by_level(
     head: Any, tail: Callable[[], Any], number: int, unwritable: Sequence[int], temperature: Any,
-    seed: Any,
+    uniform: Any,
 ) -> Any:  # fmt: skip
     """One token a row of a two-level output, drawn from the distribution of all its logits; the
     tail is only computed if a row may need it.
@@ -165,6 +179,7 @@ def _choose_by_level(
         head: (B, head + 1) logits, the last of the tail.
         tail: gives the log-probabilities (B, n) within it.
         number: n.
+        uniform: (DRAWS, B) float32 in [0, 1).
 
     Returns:
         (B,) int32.
@@ -173,7 +188,6 @@ def _choose_by_level(
 
     size, scale = head.shape[-1] - 1, 1 / tf.maximum(temperature, COLDEST)
     frequent = _without(head[:, :-1], unwritable) * scale
-    uniform = tf.random.stateless_uniform([3, head.shape[0]], seed)
     bound = head[:, -1] * scale + tf.maximum(0.0, 1 - scale) * np.float32(np.log(number))
     place = _invert(tf.concat([frequent, bound[:, None]], axis=-1), uniform[0])
 
@@ -187,8 +201,8 @@ def _choose_by_level(
     return tf.cond(tf.reduce_any(place >= size), with_tail, lambda: place)
 
 
-def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) -> Any:
-    """One token a row of logits (B, V), drawn by inversion from one uniform number a row."""
+def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, uniform: Any) -> Any:
+    """One token a row of logits (B, V), drawn by inversion from uniform numbers (B,)."""
     import tensorflow as tf
 
     size = logits.shape[-1]
@@ -204,7 +218,6 @@ def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, seed: Any) ->
             top = tf.where(mass_before < top_p, top, -1e9)
     else:
         top, indices = scaled, None
-    uniform = tf.random.stateless_uniform(tf.shape(top)[:1], seed)
     place = _invert(top, uniform)
     if indices is None:
         return place

@@ -193,7 +193,8 @@ def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> 
     for temperature in settings.temperatures:
         start = time.perf_counter()
         wanted = Sampling(("",), settings.length, settings.samples, temperature)
-        records = sample_texts(sampler, tokenizer, wanted, settings.seed)
+        use = f"temperature {temperature}"
+        records = sample_texts(sampler, tokenizer, wanted, settings.seed, use)
         if sweep:  # the first one compiles the loop
             seconds += time.perf_counter() - start
         texts = [{"text": r["text"], "filled": r["filled"]} for r in records]
@@ -201,7 +202,7 @@ def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> 
     drawn = (len(sweep) - 1) * settings.samples * settings.length
     prompts = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
     wanted = Sampling(prompts, settings.prompted, 1, settings.temperature)
-    prompted = sample_texts(sampler, tokenizer, wanted, settings.seed) if prompts else []
+    prompted = sample_texts(sampler, tokenizer, wanted, settings.seed, "prompts") if prompts else []
     return {
         "settings": _plain(settings),
         "characters_per_second": drawn / seconds if seconds else None,

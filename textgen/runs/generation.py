@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.core import RefusedText, Sampling, TextgenError
 from textgen.evaluation import MixtureSampler
-from textgen.models import FREE, Sampler, check_drawing
+from textgen.models import FREE, Sampler, check_drawing, text_seed
 from textgen.runs.finished import METHODS, Run
 from textgen.tokenizers import Rendered, Tokenizer
 
@@ -107,9 +107,16 @@ def check_room(
 
 
 def sample_texts(
-    sampler: Sampler | MixtureSampler, tokenizer: Tokenizer, settings: Sampling, seed: int
+    sampler: Sampler | MixtureSampler,
+    tokenizer: Tokenizer,
+    settings: Sampling,
+    seed: int,
+    use: str = "",
 ) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
+
+    Args:
+        seed, use: texts of another seed or for another use are drawn with other random numbers.
 
     Returns:
         One record per text: ``prompt``, ``text`` (without the prompt), ``filled``: [start, end,
@@ -117,17 +124,21 @@ def sample_texts(
     """
     prompts = [encode_prompt(tokenizer, prompt) for prompt in settings.prompts]
     numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
+    seeds = [
+        text_seed(seed, row % settings.samples, settings.prompts[i], use)
+        for row, i in enumerate(numbers)
+    ]
     steps = math.ceil(settings.length / tokenizer.characters_per_token * MARGIN)
     most = max(4 * settings.length, 2 * steps)
     while True:
-        drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seed)
+        drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seeds)
         rendered = [
-            _render(tokenizer, tokens, settings.prompts[i], settings, seed * 1000 + row)
-            for row, (tokens, i) in enumerate(zip(drawn, numbers, strict=True))
+            _render(tokenizer, tokens, settings.prompts[i], settings, own)
+            for tokens, i, own in zip(drawn, numbers, seeds, strict=True)
         ]
         if steps >= most or all(len(r.text) >= settings.length for r in rendered):
             break
-        steps *= 2  # the same seed draws the same text again and continues it
+        steps *= 2  # the same seeds draw the same texts again and continue them
     return [
         {
             "prompt": settings.prompts[i],
@@ -173,7 +184,7 @@ def _draw(
     prompts: Sequence[np.ndarray],
     steps: int,
     settings: Sampling,
-    seed: int,
+    seeds: Sequence[int],
 ) -> list[np.ndarray]:
     """``steps`` tokens after each prompt."""
     forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)
@@ -184,7 +195,7 @@ def _draw(
         temperature=settings.temperature,
         top_k=settings.top_k,
         top_p=settings.top_p,
-        seed=seed,
+        seeds=seeds,
     )
     return [
         row[len(prompt) : len(prompt) + steps] for row, prompt in zip(tokens, prompts, strict=True)
