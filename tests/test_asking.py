@@ -108,6 +108,19 @@ def test_three_models_write_as_the_seed_and_the_temperature_say(browser):
     assert box.get_property("value").rstrip() == written[3][0].rstrip()
 
 
+def test_without_a_seed_each_text_is_another_and_its_seed_is_shown(browser):
+    box = asked(browser, "The old")
+    seed, written = browser.find_element("id", "ask-seed"), []
+    for value in ("", "", None):
+        value = seed.get_attribute("placeholder") if value is None else value
+        browser.execute_script("arguments[0].value = arguments[1]", seed, value)
+        browser.find_element("id", "ask-write").click()
+        state(browser, "done")
+        written.append(texts(browser, "#ask-answers p"))
+    assert written[0] != written[1] == written[2]
+    assert box.get_property("value") == "The old"
+
+
 def test_a_long_text_is_stopped(browser):
     asked(browser, "The")
     browser.execute_script("document.getElementById('ask-length').value = 20000")

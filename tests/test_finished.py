@@ -117,8 +117,8 @@ def test_the_network_is_loaded_once_and_its_loop_compiled_once(trained, monkeypa
 def test_functions_take_a_run_or_its_folder(trained):
     for given in (trained, trained.folder, str(trained.folder)):
         assert textgen.score(given, TEXT) == trained.score(TEXT)
-        assert textgen.generate(given, "The tide", length=40) == trained.generate(
-            "The tide", length=40
+        assert textgen.generate(given, "The tide", length=40, seed=1) == trained.generate(
+            "The tide", length=40, seed=1
         )
 
 

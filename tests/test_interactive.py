@@ -309,6 +309,18 @@ def test_a_text_is_encoded_once_to_be_cut(readers, name, monkeypatch):
     assert tokens == tuple(inner(reader.tokenizer, text[: -len(rest)]).tokens.tolist())
 
 
+def test_other_prompts_are_continued_with_other_random_numbers(readers):
+    """Of a model that expects the same whatever it has read."""
+    (weak,) = open_models([readers["char"].run.folder])
+    weak.run.network.set_weights([0 * each for each in weak.run.network.get_weights()])
+    settings = sampling({"length": 150})
+    first, again, other = (
+        "".join(write(weak, prompt, settings, 1)) for prompt in ("The tide", "The tide", "Our")
+    )
+    assert first == again
+    assert not any(first[i : i + 60] in other for i in range(len(first) - 59))
+
+
 def conversation(readers):
     shown = []
     console = Console(record=True, width=100, file=io.StringIO())

@@ -309,6 +309,20 @@ def test_three_models_answer_one_beginning_and_the_temperature_changes_it(browse
     assert shown(browser) != cold
 
 
+def test_without_a_seed_each_text_is_another_and_its_seed_is_shown(browser):
+    say(browser, "The keeper")
+    seed, written = browser.find_element("id", "seed"), []
+    for value in ("", "", None):
+        value = seed.get_attribute("placeholder") if value is None else value
+        browser.execute_script("arguments[0].value = arguments[1]", seed, value)
+        browser.find_element("id", "go").click()
+        finished(browser)
+        wait(browser, "!document.querySelector('.answer.busy')")
+        written.append(shown(browser))
+    browser.execute_script("arguments[0].value = ''", seed)
+    assert written[0] != written[1] == written[2]
+
+
 def test_a_next_word_is_chosen_and_what_one_wrote_is_kept(browser):
     from selenium.webdriver import Keys
 

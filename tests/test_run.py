@@ -115,11 +115,19 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     far = textgen("generate", folder, "--seed", 2**31)
     assert (far.code, "--seed" in far.err) == (2, True)
 
-    first = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
-    second = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2)
+    asked = "generate", folder, "--prompt", "The tide", "--length", 60, "--samples", 2
+    first = textgen(*asked, "--seed", 1)
+    second = textgen(*asked, "--seed", 1)
     assert first.code == 0
     assert first.err == ""
     assert first.out == second.out
+    other, another = textgen(*asked), textgen(*asked)
+    assert other.out != another.out
+    assert textgen(*asked, *another.err.split()[:2]).out == another.out
+    drawn = json.loads(textgen(*asked, "--json").out.splitlines()[1])
+    assert (
+        package.generate(folder, "The tide", length=60, samples=2, seed=drawn["seed"])[1] == drawn
+    )
     assert first.out.count("The tide") >= 2
     other = textgen(
         "generate", folder, "--prompt", "The tide", "--length", 60, "--seed", 9, "--json"
@@ -144,7 +152,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     in_python = package.generate(folder, "The tide", length=60, seed=9)
     assert in_python[0]["text"] == record["text"]
 
-    remembered = textgen("generate", folder, "--prompt", "The tide", "--length", 60, "--memory")
+    remembered = textgen(*asked, "--seed", 1, "--memory")
     assert (remembered.code, remembered.err) == (0, "")
     assert remembered.out != first.out
     _scores_are_those_of_the_run(folder, metrics)

@@ -75,7 +75,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     assert "<NN>" in again[3].out
     assert again[4].out != again[0].out
     assert len(again[0].out.rstrip("\n")) == 300
-    records = package.generate(folder, length=200, temperature=1.5, samples=4)
+    records = package.generate(folder, length=200, temperature=1.5, samples=4, seed=1)
     for record in records:
         assert len(record["text"]) == 200
         assert record["filled"]

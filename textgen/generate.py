@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=1.0,
         help="sample from the most probable tokens of this total mass",
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, help="repeats a text; without it each is another")
     parser.add_argument("--samples", type=int, default=1)
     parser.add_argument(
         "--method",
@@ -59,6 +60,8 @@ def _command(given: argparse.Namespace) -> None:
 
     options = {k: v for k, v in vars(given).items() if k not in NOT_OPTIONS}
     records = generate(given.run, given.prompt, **options)
+    if given.seed is None and not given.json:
+        print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
     for i, record in enumerate(records):
         if given.json:
             print(json_line(record))

@@ -17,6 +17,9 @@ const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
 const signs = text => text.replace(CONTROLS, c =>
   c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : c === "\x7f" ? "\u2421" : "\ufffd")
 
+// A new seed for a field that may be left empty; the field shows it, so that it can be used again.
+const newSeed = field => field.placeholder = Math.floor(Math.random() * 2 ** 31)
+
 // A text that grows, as it is and as it is shown.
 function growing() {
   const span = made("span"), shown = document.createTextNode("")

@@ -70,7 +70,7 @@ function columns(names, text) {
   return found
 }
 
-async function write(names = chosen()) {
+async function write(names = chosen(), sameSeed = false) {
   writing?.abort()
   if (!names.length) {
     $("state").textContent = "Nobody answers: tick a model above."
@@ -78,6 +78,7 @@ async function write(names = chosen()) {
   }
   const mine = writing = new AbortController()
   const text = $("text").value, found = columns(names, text)
+  if (!sameSeed) newSeed($("seed"))
   written = true
   $("stop").disabled = false
   $("state").textContent = "writing …"
@@ -93,7 +94,7 @@ async function write(names = chosen()) {
     if (done || error) ended(model)
   }
   try {
-    const question = { models: names, text, settings: settings(), seed: +$("seed").value }
+    const question = { models: names, text, settings: settings(), seed: +($("seed").value || $("seed").placeholder) }
     const answer = await asked("write", question, mine.signal)
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
     for (let left = ""; ;) {
@@ -239,7 +240,7 @@ $("temperature").oninput = () => { $("shown-temperature").value = (+$("temperatu
 for (const id of ["temperature", "length", "top_k", "top_p", "seed", "memory"])
   $(id).addEventListener("change", () => {
     if (id === "memory") expect()
-    if (written) write()
+    if (written) write(chosen(), true)
   })
 fetch("models").then(answer => answer.json()).then(found => {
   models = found

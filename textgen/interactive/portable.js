@@ -4,9 +4,11 @@
 const PAUSE = 24 // milliseconds of work between two breaths
 const KEPT_EVERY = 16 // tokens between two places that are kept, so that a text that grows is not read again
 
-// Mulberry32: the same numbers in [0, 1) for the same seed.
-function randoms(seed) {
+// Mulberry32: the same numbers in [0, 1) for the same seed and prompt. With the same ones for all prompts a weak model
+// would fall into step and go on alike.
+function randoms(seed, prompt) {
   let state = seed >>> 0
+  for (const character of prompt) state = Math.imul(state ^ character.codePointAt(0), 0x01000193)
   return () => {
     state = state + 0x6D2B79F5 | 0
     let x = Math.imul(state ^ state >>> 15, 1 | state)
@@ -65,7 +67,7 @@ class Model {
 
   // The pieces of a text of so many characters after a prompt, as they are drawn.
   async * write(prompt, { length, temperature, seed }, signal) {
-    const random = randoms(seed), breathe = breather(signal), writer = this.tokenizer.writer()
+    const random = randoms(seed, prompt), breathe = breather(signal), writer = this.tokenizer.writer()
     let { place, lead } = await this.read(prompt, signal), left = length
     while (left > 0) {
       const shaped = place.logs.map(x => x / Math.max(temperature, 1e-3))

@@ -12,6 +12,7 @@ from textgen.core import Sampling, TextgenError, build
 from textgen.evaluation import shaped
 from textgen.interactive.reader import Reader
 from textgen.interactive.unfinished import rest_of_placeholder, ways
+from textgen.models import text_seed
 
 TAIL = 64
 """Characters before that decide how a token is written, where no memory of rare words does."""
@@ -57,6 +58,7 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
     Raises:
         TextgenError: characters that the model has never seen, or a memory that there is not.
     """
+    seed = text_seed(seed, 0, prompt)
     random, memory = np.random.default_rng(seed), settings.memory
     tokens, begun = _begun(reader, prompt, settings, random)
     grown = _Growing(reader, prompt + begun, settings, seed)

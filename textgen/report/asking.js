@@ -34,7 +34,7 @@
   const write = () => work(async (signal) => {
     const prompt = text(), settings = {
       length: Math.min(Math.max(+$("ask-length").value || 400, 1), LONGEST),
-      temperature: +$("ask-temperature").value, seed: Math.trunc(+$("ask-seed").value) || 0,
+      temperature: +$("ask-temperature").value, seed: Math.trunc(+($("ask-seed").value || newSeed($("ask-seed")))),
     };
     const found = names().map((name) => {
       const box = heading(name), shown = made("p"), after = growing(), keep = made("button", "Keep this");

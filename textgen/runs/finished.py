@@ -201,7 +201,7 @@ class Run:
         temperature: float = 0.8,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int = 1,
+        seed: int | None = None,
         samples: int = 1,
         fill: str = "scored",
         memory: bool = False,
@@ -214,7 +214,7 @@ class Run:
             length: characters to write.
             temperature: 0 takes the most probable token; higher is more varied.
             top_k, top_p: restrict the choice; 0 and 1.0 do not.
-            seed: repeats a sample.
+            seed: repeats a text; None for another one each time. The records have the one used.
             samples: how many.
             fill: what takes the place of a generated placeholder: a word drawn as it is scored
                 (``"scored"``), one from the training text that reads well there (``"pool"``), a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import unicodedata
 import zlib
 from collections.abc import Sequence
@@ -64,10 +65,12 @@ def sign(part: str) -> str:
     return f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
 
 
-def texts_of(run: Run, settings: Sampling, seed: int, method: str) -> list[dict[str, Any]]:
+def texts_of(run: Run, settings: Sampling, seed: int | None, method: str) -> list[dict[str, Any]]:
     """What :meth:`Run.generate` returns, after the one prompt of the settings."""
     if method not in METHODS:
         raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
+    if seed is None:
+        seed = secrets.randbelow(2**31)
     if not 0 <= seed < 2**31:
         raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
     (prompt,) = settings.prompts
@@ -77,7 +80,8 @@ def texts_of(run: Run, settings: Sampling, seed: int, method: str) -> list[dict[
         sampler = run.mixture_sampler if settings.memory else run.sampler
         return sample_texts(sampler, run.tokenizer, settings, seed)
     check_article(prompt, tokens, settings.memory)
-    return article_readout(run.sampler, run.tokenizer, [prompt], settings.fill, seed)
+    records = article_readout(run.sampler, run.tokenizer, [prompt], settings.fill, seed)
+    return [{**record, "seed": seed} for record in records]
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
