@@ -24,7 +24,7 @@ def make_runs(folder, corpus_folder):
         own = [*changes, "sampling.every=0", "training.updates=40", "sampling.length=40"]
         if name != "char":
             own += ['backbone.input="embedding"', "backbone.embedding_size=12"]
-        textgen.run(file, overrides=own, name=name, runs_folder=folder / "runs", quiet=True)
+        textgen.train(file, overrides=own, name=name, runs_folder=folder / "runs", quiet=True)
     return [folder / "runs" / name for name in ARMS]
 
 

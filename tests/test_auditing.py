@@ -45,7 +45,7 @@ PAGE = ROOT / "experiments" / "notes" / "auditing.md"
 @pytest.mark.parametrize("model", GALLERY, ids=lambda model: model.__name__)
 def test_each_dishonest_model_fails_what_should_catch_it_and_nothing_else(model):
     _, caught = GALLERY[model]
-    found = package.audit(model, TEXT)
+    found = package.audit_model(model, TEXT)
     assert set(found.failed) == caught
     assert not found.passed
     assert f"failed: {', '.join(found.failed)}" in str(found)
@@ -53,7 +53,7 @@ def test_each_dishonest_model_fails_what_should_catch_it_and_nothing_else(model)
 
 @pytest.mark.parametrize("twin", [Honest, Words], ids=lambda model: model.__name__)
 def test_the_honest_twins_pass_everything(twin):
-    found = package.audit(twin, TEXT)
+    found = package.audit_model(twin, TEXT)
     assert (found.passed, found.number) == (True, len(NAMES))
 
 
@@ -102,7 +102,7 @@ class Letters(Honest):
 
 
 def test_all_texts_of_a_whole_alphabet_sum_to_exactly_one():
-    found = package.audit(Letters, "abba" * 30)
+    found = package.audit_model(Letters, "abba" * 30)
     assert found.passed, str(found)
     assert "add up to 1 (expected: exactly one" in found.checks[0]["measured"]
     assert "no tokens for 10 more" in found.checks[3]["measured"]
@@ -110,7 +110,7 @@ def test_all_texts_of_a_whole_alphabet_sum_to_exactly_one():
     class More(Letters):
         too_much = 1.001
 
-    assert "sums to one" in package.audit(More, "abba" * 30).failed
+    assert "sums to one" in package.audit_model(More, "abba" * 30).failed
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_left_out_of_a_sum_is_found(change, told):
                 del own["parts"]
             return {**own, **changed}
 
-    found = package.audit(Cheating, TEXT)
+    found = package.audit_model(Cheating, TEXT)
     assert told in found.checks[2]["measured"]
     assert "every character charged" in found.failed
 
@@ -150,7 +150,7 @@ def test_what_is_left_out_of_a_sum_is_found(change, told):
 def test_a_figure_is_held_against_its_denominator(claim, right, told):
     made = Honest().claim(TEXT)
     claim = {"value": made["value"], "bits": made["bits"], **claim}
-    check = package.audit(Honest, TEXT, claim=claim).checks[4]
+    check = package.audit_model(Honest, TEXT, claim=claim).checks[4]
     assert check["passed"] is right
     assert told in check["measured"]
 
@@ -165,8 +165,8 @@ def test_a_figure_alone_is_turned_into_bits():
         "nats_per_character": made["bits"] * math.log(2) / len(TEXT),
         "perplexity_per_token": 2 ** (made["bits"] / len(TEXT)),
     }.items():
-        assert package.audit(Silent, TEXT, claim={"value": value, "unit": unit}).number == 6
-        wrong = package.audit(Silent, TEXT, claim={"value": 0.9 * value, "unit": unit})
+        assert package.audit_model(Silent, TEXT, claim={"value": value, "unit": unit}).number == 6
+        wrong = package.audit_model(Silent, TEXT, claim={"value": 0.9 * value, "unit": unit})
         assert set(wrong.failed) == {"every character charged", "denominator", "arithmetic coder"}
 
 
@@ -183,7 +183,7 @@ def test_a_length_that_is_known_beforehand_is_seen():
             found[dishonest.END] *= 1e-9 + (len(read) > self.length)
             return found / found.sum()
 
-    assert "no look-ahead" in package.audit(Knowing, TEXT).failed
+    assert "no look-ahead" in package.audit_model(Knowing, TEXT).failed
 
 
 SHARED = """
@@ -205,9 +205,9 @@ class Shared(Honest):
 def test_what_instances_share_is_not_there_in_another_process(tmp_path):
     path = tmp_path / "shared.py"
     path.write_text((ROOT / "tests" / "dishonest.py").read_text("utf-8") + SHARED)
-    found = package.audit(f"{path}:Shared", TEXT)
+    found = package.audit_model(f"{path}:Shared", TEXT)
     assert "another process reads another text" in found.checks[5]["measured"]
-    here = package.audit(f"{path}:Shared", TEXT, own_process=False)
+    here = package.audit_model(f"{path}:Shared", TEXT, own_process=False)
     assert "a fresh instance reads the text again" in here.checks[5]["measured"]
 
 
@@ -242,7 +242,7 @@ def test_every_arm_passes(config, objective, monkeypatch):
     run = tiny_run(config, objective)
     text = TEXT[:240].replace("lantern", "candle").replace("e", "é", 1)
     for memory in (False, True):
-        found = package.audit(lambda memory=memory: RunModel(run, memory), text)
+        found = package.audit_model(lambda memory=memory: RunModel(run, memory), text)
         assert found.passed, str(found)
         assert found.number == len(NAMES)
 
@@ -254,7 +254,7 @@ def test_words_that_a_segmenter_cuts_pass(policy):
     tuning = "今日は学校に行きました。犬が好きです。"
     run = tiny_run(config, NextToken(window=7), text * 8, tuning)
     shown = "今日は大阪に行きました。犬が食べます。夜明け前に電車が来ました。"
-    found = package.audit(lambda: RunModel(run, True), shown)
+    found = package.audit_model(lambda: RunModel(run, True), shown)
     assert found.number == len(NAMES), str(found)
 
 
@@ -266,14 +266,14 @@ def test_a_network_that_goes_on_learning_passes():
         run.memory = dataclasses.replace(run.memory, learning=learning)
         return RunModel(run, True)
 
-    found = package.audit(opened, TEXT[:120])
+    found = package.audit_model(opened, TEXT[:120])
     assert found.number == len(NAMES), str(found)
 
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     run = tiny_run(fitting.Words(Drop(charged=False)), NextToken(window=7))
     text = TEXT[:240].replace("lantern", "candle")
-    found = package.audit(lambda: RunModel(run, False), text)
+    found = package.audit_model(lambda: RunModel(run, False), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
     assert found.checks[4]["passed"] is None  # nor does it claim a figure
 
@@ -310,13 +310,13 @@ BITS = 2052.08
 @pytest.mark.usefixtures("reader")
 def test_a_hugging_face_folder_passes(folder, monkeypatch):
     monkeypatch.setattr("textgen.auditing.walking.STEPS", 60)
-    found = package.audit(folder, SPECIAL, own_process=False)
+    found = package.audit_model(folder, SPECIAL, own_process=False)
     assert found.passed, str(found)
     assert found.number == 5
     assert found.data["measured"]["bits"] == pytest.approx(BITS, rel=1e-4)
     bits = HuggingFaceModel(folder, end=False).claim(SPECIAL).bits
     claim = {"value": bits / len(SPECIAL.encode()), "unit": "bits_per_byte"}
-    without = package.audit(folder, SPECIAL, claim=claim, end=False, own_process=False)
+    without = package.audit_model(folder, SPECIAL, claim=claim, end=False, own_process=False)
     assert without.number == 6, str(without)
     assert without.data["measured"]["tokens"] == found.data["measured"]["tokens"] - 1
 
@@ -324,7 +324,7 @@ def test_a_hugging_face_folder_passes(folder, monkeypatch):
 def test_a_folder_whose_attention_has_no_mask_does_not_pass(folder, monkeypatch):
     for name, module in gpt2.modules(gpt2.Seeing).items():
         monkeypatch.setitem(sys.modules, name, module)
-    failed = package.audit(folder, TEXT[:300], own_process=False).failed
+    failed = package.audit_model(folder, TEXT[:300], own_process=False).failed
     assert {"no look-ahead", "every character charged"} <= set(failed)
 
 
@@ -377,13 +377,13 @@ def test_an_arpa_file_passes_on_its_own_words(tmp_path, characters):
     tokens = [list(line.replace(" ", "_")) if characters else line.split() for line in LINES]
     tokens = [[word.replace("_", "<space>") for word in line] for line in tokens]
     path.write_text(arpa(tokens), encoding="utf-8")
-    found = package.audit(path, text)
+    found = package.audit_model(path, text)
     assert found.passed, str(found)
     bits = found.data["measured"]["bits"]
     claim = {"value": 2 ** (bits / len(found_tokens(text))), "unit": "perplexity_per_word"}
     if not characters:
-        assert package.audit(path, text, claim=claim).number == 6
-        unknown = package.audit(path, text.replace("the", "ye", 1))
+        assert package.audit_model(path, text, claim=claim).number == 6
+        unknown = package.audit_model(path, text.replace("the", "ye", 1))
         assert set(unknown.failed) == {"encode and decode", "arithmetic coder"}
 
 
@@ -399,13 +399,15 @@ def test_a_file_that_is_no_arpa_file_is_told(tmp_path, textgen):
 
 
 def test_a_certificate_is_signed_over_its_content(tmp_path):
-    found = package.audit(Honest, TEXT)
+    found = package.audit_model(Honest, TEXT)
     path = tmp_path / "audit.json"
     found.save(path)
     again = read_certificate(path)
     assert (again.data, again.signature) == (found.data, found.signature)
-    assert package.audit(Honest, TEXT).data == found.data  # the same audit, the same signature
-    assert package.audit(Honest, TEXT + " ").data["sha256"] != found.data["sha256"]
+    assert (
+        package.audit_model(Honest, TEXT).data == found.data
+    )  # the same audit, the same signature
+    assert package.audit_model(Honest, TEXT + " ").data["sha256"] != found.data["sha256"]
     data = json.loads(path.read_text())
     data["checks"][0]["passed"] = not data["checks"][0]["passed"]
     path.write_text(json.dumps(data))
@@ -418,7 +420,7 @@ def test_a_certificate_is_signed_over_its_content(tmp_path):
 
 def test_a_run_carries_what_failed_and_what_cannot_be_read(tmp_path):
     assert audit_lines(tmp_path) == []
-    found = package.audit(dishonest.WrongByteCount, TEXT)
+    found = package.audit_model(dishonest.WrongByteCount, TEXT)
     found.data["model"]["fingerprint"] = run_fingerprint(tmp_path)
     found.data["sha256"] = _digest(found.data)
     found.save(tmp_path / "audit.json")

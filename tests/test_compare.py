@@ -54,18 +54,18 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
         ("char-2", ["seed=2"]),
         ("words", WORDS),
     ):
-        package.run(path, overrides=overrides, name=name, runs_folder=home / "runs", quiet=True)
+        package.train(path, overrides=overrides, name=name, runs_folder=home / "runs", quiet=True)
     audited = home / "runs" / "char-1"
     done = in_a_process(home, "audit", "runs/char-1", "--text", made_up(6, 1))
     assert done.code == 0, done.out + done.err
-    package.audit(audited, made_up(6, 1), memory=True, own_process=False).save()
+    package.audit_model(audited, made_up(6, 1), memory=True, own_process=False).save()
     shutil.copy(audited / "audit.json", home / "runs" / "words")
     return home / "runs"
 
 
 @pytest.fixture(scope="module")
 def report(trained, tmp_path_factory):
-    compared = package.compare(
+    compared = package.compare_runs(
         [trained / "char-1", Run(trained / "char-2"), str(trained / "words")],
         name="three",
         words=("lantern", "pandemonium"),
@@ -327,7 +327,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
 def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, corpus_folder):
     path = write_experiment(tmp_path / "other.toml", corpus_folder)
     overrides = ["split.seed=3", "training.updates=20"]
-    package.run(path, overrides=overrides, runs_folder=tmp_path / "runs", quiet=True)
+    package.train(path, overrides=overrides, runs_folder=tmp_path / "runs", quiet=True)
     given = (trained / "char-1", tmp_path / "runs" / "other")
     metrics = json.loads((given[1] / "metrics.json").read_text())
     metrics["training"]["seconds"] += 100  # two runs this short may take equally long
@@ -469,7 +469,7 @@ def test_terminal_page_and_markdown_give_the_same_answer(
 
 
 def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):
-    compared = package.compare(
+    compared = package.compare_runs(
         [trained / "char-1", trained / "words"],
         contrasts=[Contrast("words", "char"), Contrast("absent", "char", "Is nothing better?")],
         cross=False,

@@ -44,7 +44,7 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
     settings["other"] = ["training.updates=10", "seed=2"]
     for name, changes in settings.items():
         given = {"name": name, "runs_folder": home / "runs", "quiet": True}
-        textgen.run(path, overrides=changes, **given)
+        textgen.train(path, overrides=changes, **given)
     (home / "runs" / "char" / "cross.json").write_text("{}")
     return home / "runs"
 

@@ -596,10 +596,10 @@ def test_every_policy_is_encoded_from_its_saved_state():
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
     import json
 
-    from textgen.runs import run
+    from textgen.runs import train
 
     changes = ["training.updates=4", "training.validations=1", "sampling.length=20"]
-    folder = run(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True).folder
+    folder = train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True).folder
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     corpus, training = metrics["corpus"], metrics["training"]
     assert corpus["fitted_on"]["characters"] <= 12_000 < corpus["train"]["characters"]

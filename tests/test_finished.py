@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import write_experiment
+from conftest import ROOT, write_experiment
 
 import textgen
 from textgen import cli
@@ -29,7 +30,7 @@ TEXT = "The tide left a zymurgical ☃ bell."
 def trained(tmp_path_factory, corpus_folder) -> Run:
     home = tmp_path_factory.mktemp("finished")
     path = write_experiment(home / "tiny.toml", corpus_folder)
-    return textgen.run(path, overrides=OVERRIDES, runs_folder=home / "runs", quiet=True)
+    return textgen.train(path, overrides=OVERRIDES, runs_folder=home / "runs", quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def weak(tmp_path_factory, corpus_folder) -> Run:
     path = write_experiment(home / "weak.toml", corpus_folder)
     own = ["training.updates=10", "training.learning_rate=1e-9", "sampling.length=500"]
     own += ['sampling.prompts=["", "The tide"]']
-    return textgen.run(path, overrides=own, runs_folder=home / "runs", quiet=True)
+    return textgen.train(path, overrides=own, runs_folder=home / "runs", quiet=True)
 
 
 def assert_nothing_shared(texts, characters=60):
@@ -49,6 +50,22 @@ def assert_nothing_shared(texts, characters=60):
         for start in range(len(text) - characters + 1):
             stretch = text[start : start + characters]
             assert seen.setdefault(stretch, number) == number, stretch
+
+
+def test_the_python_example_runs_after_the_first_step_of_the_tour(
+    tmp_path, corpus_folder, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    for units, name in enumerate(("char_small", "word_small"), start=20):
+        path = write_experiment(tmp_path / f"experiments/{name}.toml", corpus_folder)
+        assert cli.main(["run", str(path), "--quiet", "--set", f"backbone.units=[{units}]"]) == 0
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall("## In Python\n\n```python\n(.*?)```", readme, flags=re.DOTALL)
+    for _ in range(2):
+        exec(code.replace("updates=500", "updates=20"), {})
+    with pytest.raises(TextgenError, match="overwrite=True"):
+        textgen.train("experiments/char_small.toml")
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -116,8 +133,8 @@ def test_the_network_is_loaded_once_and_its_loop_compiled_once(trained, monkeypa
 
 def test_functions_take_a_run_or_its_folder(trained):
     for given in (trained, trained.folder, str(trained.folder)):
-        assert textgen.score(given, TEXT) == trained.score(TEXT)
-        assert textgen.generate(given, "The tide", length=40, seed=1) == trained.generate(
+        assert textgen.score_text(given, TEXT) == trained.score(TEXT)
+        assert textgen.generate_text(given, "The tide", length=40, seed=1) == trained.generate(
             "The tide", length=40, seed=1
         )
 

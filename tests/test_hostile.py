@@ -45,7 +45,7 @@ def home(tmp_path_factory) -> Path:
     (tales / "deep.json").write_text('{"model":' * 100_000)
     (tales / "list.json").write_text("[1, 2]")
     write_experiment(home / "tiny.toml", tales)
-    package.run(
+    package.train(
         home / "tiny.toml", overrides=["training.updates=10"], runs_folder=home / "runs", quiet=True
     )
     (home / "valid.toml").write_text(VALID, encoding="utf-8")

@@ -402,7 +402,7 @@ def quoting(tmp_path_factory):
     file = write_experiment(folder / "tiny.toml", tales)
     own = ['tokenizer={kind="words", rare_words="unk", minimum_count=100}', "sampling.every=0"]
     own += ['backbone.input="embedding"', "memory.orders=[0, 1]", "training.updates=150"]
-    textgen.run(file, overrides=own, name="q", runs_folder=folder / "runs", quiet=True)
+    textgen.train(file, overrides=own, name="q", runs_folder=folder / "runs", quiet=True)
     return open_models([folder / "runs" / "q"])[0]
 
 

@@ -23,7 +23,7 @@ def train(tmp_path_factory, corpus_folder):
     path = write_experiment(home / "tiny.toml", corpus_folder)
 
     def made(name, *overrides):
-        return textgen.run(path, overrides=overrides, name=name, runs_folder=home, quiet=True)
+        return textgen.train(path, overrides=overrides, name=name, runs_folder=home, quiet=True)
 
     return made
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import importlib
 import io
 import itertools
 import json
 import math
 import os
+import pkgutil
 import pty
 import re
 import shutil
@@ -126,7 +128,8 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     assert textgen(*asked, *another.err.split()[:2]).out == another.out
     drawn = json.loads(textgen(*asked, "--json").out.splitlines()[1])
     assert (
-        package.generate(folder, "The tide", length=60, samples=2, seed=drawn["seed"])[1] == drawn
+        package.generate_text(folder, "The tide", length=60, samples=2, seed=drawn["seed"])[1]
+        == drawn
     )
     assert first.out.count("The tide") >= 2
     other = textgen(
@@ -144,12 +147,12 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     assert unknown.code == 2
     assert "'☃' (U+2603)" in unknown.err
     with pytest.raises(TextgenError, match=r"--method(.|\n)*sample or article"):
-        package.generate(folder, method="Article")
+        package.generate_text(folder, method="Article")
     cold = textgen("generate", folder, "--temperature", -1)
     assert cold.code == 2
     assert "generate.temperature" in cold.err
 
-    in_python = package.generate(folder, "The tide", length=60, seed=9)
+    in_python = package.generate_text(folder, "The tide", length=60, seed=9)
     assert in_python[0]["text"] == record["text"]
 
     remembered = textgen(*asked, "--seed", 1, "--memory")
@@ -169,7 +172,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
         flags=re.DOTALL,
     )
     settings.write_text(settings.read_text().replace(orders[0], ""))
-    assert package.score(folder, "The tide")["with_memory"] is None
+    assert package.score_text(folder, "The tide")["with_memory"] is None
     none = textgen("generate", folder, "--memory")
     assert (none.code, "no memory of the document" in none.err) == (2, True)
     for name in ("tokenizer.json", "metrics.json"):
@@ -190,7 +193,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
 
 def _scores_are_those_of_the_run(folder, metrics):
     loaded = load_corpus(package.load_experiment(folder / "experiment.toml"))
-    scores = [package.score(folder, document.text) for document in loaded.test]
+    scores = [package.score_text(folder, document.text) for document in loaded.test]
     unit = sum(len(document.text) + 1 for document in loaded.test)
     for found, told in (
         (scores, metrics["test"]),
@@ -305,7 +308,7 @@ def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
     with monkeypatch.context() as patch:
         patch.setattr(summary, "sample_texts", full)
         with pytest.raises(MemoryError):
-            package.run(experiment_file, runs_folder=tmp_path / "runs", quiet=True)
+            package.train(experiment_file, runs_folder=tmp_path / "runs", quiet=True)
     folder = tmp_path / "runs" / "tiny"
     began = (folder / "checkpoint" / "progress.json").read_bytes()
     stranger = textgen("run", experiment_file, "--set", "backbone.units=[25]")
@@ -531,12 +534,15 @@ def test_corpus_statistics(corpus_folder):
     assert rates == sorted(rates)
 
 
-def test_the_public_calls_are_still_calls_after_the_first_one(tmp_path):
-    for _ in range(2):  # importing textgen.run gives the package an attribute of that name
-        with pytest.raises(TextgenError):
-            package.run(tmp_path / "no.toml")
-        with pytest.raises(TextgenError):
-            package.generate(tmp_path / "no")
+def test_public_names_are_no_modules_however_much_is_imported(tmp_path):
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"textgen.{module.name}")
+    for name in package.__all__:
+        assert not isinstance(getattr(package, name), types.ModuleType), name
+    with pytest.raises(TextgenError):
+        package.train(tmp_path / "no.toml")
+    with pytest.raises(TextgenError):
+        package.generate_text(tmp_path / "no")
 
 
 def test_something_moves_all_the_time_in_a_terminal_and_a_pipe_gets_whole_lines(

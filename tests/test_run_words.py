@@ -75,7 +75,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
     assert "<NN>" in again[3].out
     assert again[4].out != again[0].out
     assert len(again[0].out.rstrip("\n")) == 300
-    records = package.generate(folder, length=200, temperature=1.5, samples=4, seed=1)
+    records = package.generate_text(folder, length=200, temperature=1.5, samples=4, seed=1)
     for record in records:
         assert len(record["text"]) == 200
         assert record["filled"]
@@ -163,7 +163,7 @@ def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
 )
 def test_what_cannot_work_is_told_in_one_message(rare_corpus, tmp_path, overrides, parts):
     with pytest.raises(TextgenError) as caught:
-        package.run(rare_corpus, overrides=[*WORDS, *overrides], runs_folder=tmp_path, quiet=True)
+        package.train(rare_corpus, overrides=[*WORDS, *overrides], runs_folder=tmp_path, quiet=True)
     for part in parts:
         assert part in str(caught.value)
 

@@ -108,7 +108,7 @@ def recorded():
         return given["reports_folder"] / given["name"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "compare", compare)
+        patch.setattr(report, "compare_runs", compare)
         yield calls
 
 
@@ -118,7 +118,7 @@ def done(tmp_path_factory, corpus_folder):
     place = tmp_path_factory.mktemp("study")
     path = write(place, corpus_folder, BUDGET + BAD + CHAR)
     with recorded() as calls, pytest.raises(TextgenError) as caught:
-        study.study(path, runs_folder=place / "runs", workers=2, quiet=True)
+        study.run_study(path, runs_folder=place / "runs", workers=2, quiet=True)
     return SimpleNamespace(
         path=path, folder=place / "runs" / "trial", calls=calls, error=str(caught.value)
     )
@@ -240,7 +240,7 @@ def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
     monkeypatch.setattr(study, "locally", lambda *_: pytest.fail("a run was started"))
     path = write(tmp_path, corpus_folder, text)
     with pytest.raises(TextgenError) as caught:
-        study.study(path, runs_folder=tmp_path / "runs", quiet=True)
+        study.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
     message = str(caught.value)
     assert f"{path}: arms\n" in message
     assert "2 of 3 arms cannot be planned; no run was started" in message
@@ -465,19 +465,19 @@ def test_a_changed_arm_is_refused_and_overwrite_replaces_what_has_changed(
     changed = CHAR + 'set = ["training.batch=4"]\n'
     path = write(tmp_path, corpus_folder, BUDGET + changed + TWIN)
     with pytest.raises(TextgenError, match=r"arms\.char(.|\n)*training\.batch: 8 → 4"):
-        study.study(path, runs_folder=runs_folder)
+        study.run_study(path, runs_folder=runs_folder)
     assert copied.asked == []
     with recorded():
-        study.study(path, runs_folder=runs_folder, overwrite=True, quiet=True)
+        study.run_study(path, runs_folder=runs_folder, overwrite=True, quiet=True)
     assert copied.asked == [("char-1", True)]
     plans = planning.read(copied.folder / "plan.json")
     assert plans["char"].experiment["training"]["batch"] == 4
     (copied.folder / "plan.json").unlink()
     with pytest.raises(TextgenError, match=r"char-1(.|\n)*another experiment: training\.batch"):
-        study.study(path, runs_folder=runs_folder, quiet=True)
+        study.run_study(path, runs_folder=runs_folder, quiet=True)
     (copied.folder / "plan.json").write_text("{")
     with pytest.raises(TextgenError, match=r"damaged plan"):
-        study.study(path, runs_folder=runs_folder, quiet=True)
+        study.run_study(path, runs_folder=runs_folder, quiet=True)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "manifest.json", "experiment.toml"])
@@ -485,10 +485,10 @@ def test_a_damaged_run_is_told_of_or_replaced(copied, tmp_path, corpus_folder, n
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
     (copied.folder / "char-1" / name).write_text("{")
     with pytest.raises(TextgenError, match=name.replace(".", r"\.")):
-        study.study(path, runs_folder=tmp_path / "runs", quiet=True)
+        study.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
     assert copied.asked == []
     with contextlib.suppress(TextgenError), recorded():  # nothing is run here: damaged it stays
-        study.study(path, runs_folder=tmp_path / "runs", overwrite=True, quiet=True)
+        study.run_study(path, runs_folder=tmp_path / "runs", overwrite=True, quiet=True)
     assert copied.asked == [("char-1", True)]
 
 
@@ -506,10 +506,10 @@ def test_finished_runs_on_other_text_are_refused_or_replaced(copied, tmp_path, c
     manifest.write_text(json.dumps(content))
     runs_folder = tmp_path / "runs"
     with pytest.raises(TextgenError, match=r"char-1[\s\S]*on other text[\s\S]*--overwrite"):
-        study.study(path, runs_folder=runs_folder, quiet=True)
+        study.run_study(path, runs_folder=runs_folder, quiet=True)
     assert copied.asked == []
     with recorded():
-        study.study(path, runs_folder=runs_folder, overwrite=True, quiet=True)
+        study.run_study(path, runs_folder=runs_folder, overwrite=True, quiet=True)
     assert copied.asked == [("char-1", True)]
 
 
@@ -530,7 +530,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
         assert not (folder / "metrics.json").exists()
         assert json.loads((folder / "checkpoint" / "progress.json").read_text())["updates"] >= 30
     with recorded():
-        study.study(path, runs_folder=tmp_path / "runs", quiet=True)
+        study.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
     assert bits(folder) == bits(done.folder / "char-1")
     assert list(temporary.iterdir()) == []
     assert not (folder.parent / ".scratch").exists()
@@ -591,5 +591,5 @@ def test_a_local_ray_cluster_gives_the_same_figures_and_the_same_failures(
 def test_a_cluster_that_cannot_be_reached_is_told_before_arms_are_timed(tmp_path, corpus_folder):
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
-        study.study(path, runs_folder=tmp_path / "runs", address="127.0.0.1:1", quiet=True)
+        study.run_study(path, runs_folder=tmp_path / "runs", address="127.0.0.1:1", quiet=True)
     assert not (tmp_path / "runs").exists()

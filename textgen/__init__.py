@@ -4,10 +4,10 @@ Every command is also a function::
 
     import textgen
 
-    run = textgen.run("experiments/char_small.toml")
+    run = textgen.train("experiments/char_small.toml")
     for record in run.generate("At night", samples=3):
         print(record["text"])
-    textgen.compare([run, "runs/word_small"]).plot()
+    textgen.compare_runs([run, "runs/word_small"]).plot()
 
 Nothing heavy is imported before it is used.
 """

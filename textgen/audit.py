@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from textgen.auditing import audit
+from textgen.auditing import audit_model
 from textgen.cli import command_parser, guarded
 from textgen.core import TextgenError, leave
 from textgen.evaluation import UNITS
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: argparse.Namespace) -> int:
-    found = audit(
+    found = audit_model(
         given.model,
         _text(given),
         claim=_claim(given),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
-import runpy
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -140,8 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``textgen run …`` is ``python -m textgen.run …``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in COMMANDS:
-        # run, not imported: textgen.run and others must stay the functions of these names
-        return runpy.run_module(f"textgen.{given[0]}")["main"](given[1:])
+        return importlib.import_module(f"textgen.{given[0]}").main(given[1:])
     if given == ["--version"]:
         print(f"textgen {__version__}")
         return 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.report import PRECISIONS, compare
+from textgen.report import PRECISIONS, compare_runs
 from textgen.runs import check_folder
 
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(given: argparse.Namespace) -> None:
     for folder in given.runs:
         check_folder(folder)
-    compare(
+    compare_runs(
         given.runs,
         name=given.name,
         title=given.title,

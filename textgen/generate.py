@@ -9,7 +9,7 @@ from pathlib import Path
 
 from textgen.cli import command_parser, guarded
 from textgen.core import Sampling, json_line, leave, visible
-from textgen.runs import METHODS, generate
+from textgen.runs import METHODS, generate_text
 from textgen.tokenizers import FILL
 
 NOT_OPTIONS = ("run", "prompt", "json", "debug", "marked")
@@ -59,7 +59,7 @@ def _command(given: argparse.Namespace) -> None:
     from textgen.runs import annotated
 
     options = {k: v for k, v in vars(given).items() if k not in NOT_OPTIONS}
-    records = generate(given.run, given.prompt, **options)
+    records = generate_text(given.run, given.prompt, **options)
     if given.seed is None and not given.json:
         print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
     for i, record in enumerate(records):

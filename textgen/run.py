@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textgen.cli import add_set_option, command_parser, guarded
 from textgen.core import leave
-from textgen.runs import run
+from textgen.runs import train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: argparse.Namespace) -> None:
-    run(
+    train(
         given.experiment,
         overrides=given.set,
         name=given.name,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from textgen.cli import command_parser, guarded
 from textgen.core import TextgenError, json_line, kind_of, leave
-from textgen.runs import load_run, print_part, print_passage, score, score_part
+from textgen.runs import load_run, print_part, print_passage, score_part, score_text
 
 PARTS = ("train", "validation", "test")
 
@@ -45,7 +45,7 @@ def _command(given: argparse.Namespace) -> None:
         raise TextgenError(
             where, found="no text", expected="at least one character", hint="give a passage"
         )
-    found = score(given.run, text)
+    found = score_text(given.run, text)
     if given.json:
         print(json_line(found))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen.cli import command_parser, guarded
-from textgen.studies import study
+from textgen.studies import run_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: argparse.Namespace) -> None:
-    study(
+    run_study(
         given.study,
         runs_folder=given.runs,
         reports_folder=given.reports,

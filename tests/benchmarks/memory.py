@@ -49,8 +49,8 @@ length = 100
 """
 RUN = """
 import resource
-from textgen.runs import run
-run({file!r}, runs_folder={runs!r}, quiet=True)
+from textgen.runs import train
+train({file!r}, runs_folder={runs!r}, quiet=True)
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 IMPORT = """

@@ -38,7 +38,7 @@ BEFORE = 30.0
 
 def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
     import textgen.training
-    from textgen.runs import run
+    from textgen.runs import train as make_run
 
     seed, ended, train = 0, [0.0], textgen.training.train
 
@@ -55,7 +55,7 @@ def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
         overrides = [f"seed={seed}", f"training.seconds={float(seconds) - BEFORE}"]
         name = f"{Path(file).stem}_{seed}"
         began = time.perf_counter()
-        found = run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
+        found = make_run(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
         training, passed = found.metrics["training"], ended[-1] - began
         Path(runs, f"{name}.seconds").write_text(str(passed), encoding="utf-8")
         return {

@@ -1,4 +1,4 @@
-from .auditing import audit as audit
+from .auditing import audit_model as audit_model
 from .carried import audit_lines as audit_lines
 from .certificate import Certificate as Certificate
 from .certificate import read_certificate as read_certificate

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.auditing.protocol import Claim
 
 
-def audit(
+def audit_model(
     model: str | Path | Callable[[], Any],
     text: str,
     *,

@@ -42,7 +42,7 @@ class Source:
 
 
 def source_of(model: Any, *, memory: bool = False, end: bool = True) -> Source:
-    """The source of a model as :func:`textgen.audit` takes it.
+    """The source of a model as :func:`textgen.audit_model` takes it.
 
     Raises:
         TextgenError: there is no such model, or not with a memory, or not without an end.

@@ -136,6 +136,7 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
         raise TextgenError(
             "compare", found=f"runs on different texts or splits: {groups}",
             expected="the same text and the same split for all",
-            hint="leave some out, or ask for it with --different-texts: they are then flagged",
+            hint="leave some out, or use --different-texts (in Python different_texts=True): they "
+            "are then flagged",
         )  # fmt: skip
     return [f"NOT COMPARABLE: different texts or splits. {groups}"]

@@ -28,7 +28,7 @@ PRECISIONS = ("int8", "float16", "float32")
 """Of the weights of models in the page."""
 
 
-def compare(
+def compare_runs(
     runs: Sequence[str | Path | Run],
     *,
     name: str = "",

@@ -24,7 +24,7 @@ class Report(BaseModel):
 
 
 class Comparison:
-    """What :func:`textgen.compare` and :func:`textgen.study` have found.
+    """What :func:`textgen.compare_runs` and :func:`textgen.run_study` have found.
 
     Args:
         folder: of the report: ``index.html``, ``report.md``, ``report.json``, ``texts.json``.

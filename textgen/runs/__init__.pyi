@@ -17,10 +17,10 @@ from .folder import write_experiment as write_experiment
 from .generation import annotated as annotated
 from .generation import check_prompt as check_prompt
 from .generation import encode_prompt as encode_prompt
-from .opening import generate as generate
+from .opening import generate_text as generate_text
 from .opening import load_run as load_run
-from .opening import score as score
-from .pipeline import run as run
+from .opening import score_text as score_text
+from .pipeline import train as train
 from .plan import planned as planned
 from .resuming import Resumed as Resumed
 from .resuming import resumed as resumed

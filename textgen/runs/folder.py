@@ -46,6 +46,8 @@ from textgen.runs.resuming import trained
 from textgen.runs.schemas import Made, Manifest, Metrics, read_json
 
 LOCK = ".lock"
+RENAME = 'use --name OTHER (in Python name="OTHER")'
+OVERWRITE = "--overwrite (overwrite=True)"
 SCHEMA = 4
 """Of ``metrics.json``."""
 WEIGHTS = "model.weights.h5"
@@ -91,7 +93,7 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
             progress elsewhere.
     """
-    lock = take_folder(folder, found="another process is working in it", hint="wait, or use --name")
+    lock = take_folder(folder, found="another process is working in it", hint=f"wait, or {RENAME}")
     try:
         _check_free(folder, experiment, overwrite)
     except TextgenError:
@@ -118,7 +120,7 @@ def _remove(path: Path) -> None:
             str(path),
             found=f"it could not be removed: {error.strerror or error}",
             expected="permission to replace the files of this run",
-            hint="remove it yourself, or use another --name",
+            hint=f"remove it yourself, or {RENAME}",
         ) from None
 
 
@@ -130,7 +132,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
             str(folder),
             found="a folder that is not a run of textgen",
             expected="a new or empty folder, or a run",
-            hint="use another --name or --runs; nothing was changed",
+            hint=f"{RENAME}; nothing was changed",
         )
     if overwrite:
         return
@@ -139,14 +141,14 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
             str(folder),
             found="a finished run",
             expected="a new name, or permission to replace it",
-            hint="use --name OTHER to keep both, or --overwrite to train again",
+            hint=f"{RENAME} to keep both, or {OVERWRITE} to train again",
         )
     if trained(folder) and not _same(stored_experiment(folder), experiment):
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
             expected="the experiment it was started with, to resume it",
-            hint="use --name OTHER to keep both, or --overwrite to begin anew",
+            hint=f"{RENAME} to keep both, or {OVERWRITE} to start again",
         )
 
 
@@ -198,7 +200,7 @@ def check_same_text(folder: Path, sha256: str) -> None:
             str(folder),
             found=f"a run begun on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)",
             expected=f"the same text, sha256 {sha256[:12]}…",
-            hint="use --name OTHER to keep both, or --overwrite to begin anew",
+            hint=f"{RENAME} to keep both, or {OVERWRITE} to start again",
         )
 
 

@@ -17,7 +17,7 @@ def load_run(run: str | Path | Run) -> Run:
     return run if isinstance(run, Run) else Run(run)
 
 
-def generate(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[dict[str, Any]]:
+def generate_text(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[dict[str, Any]]:
     """Texts written by a run or the run of a folder; settings as for :meth:`Run.generate`.
 
     Raises:
@@ -26,7 +26,7 @@ def generate(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[d
     return load_run(run).generate(prompt, **settings)
 
 
-def score(run: str | Path | Run, text: str) -> dict[str, Any]:
+def score_text(run: str | Path | Run, text: str) -> dict[str, Any]:
     """Bits of a passage under a run or the run of a folder, as :meth:`Run.score` returns them.
 
     Raises:

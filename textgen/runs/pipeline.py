@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.training import Progress
 
 
-def run(
+def train(
     experiment: str | Path | Experiment,
     *,
     overrides: Sequence[str] = (),
@@ -135,9 +135,9 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
         check_trainable,
         new_network,
         start_strategy,
-        train,
         windows_of,
     )
+    from textgen.training import train as train_network
 
     share = start_strategy(settings)
     check_alike(share, fitted_state(experiment, tokenizer))
@@ -167,7 +167,7 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
         return [record, *screen.callbacks(progress, experiment, tokenizer, record, encoded[0])]
 
     with screen:
-        progress = train(
+        progress = train_network(
             inputs.folder, network, replace(experiment, training=settings), encoded,
             Engine(threads, share), callbacks,
         )  # fmt: skip

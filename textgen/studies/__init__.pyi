@@ -1,1 +1,1 @@
-from .execution import study as study
+from .execution import run_study as run_study

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.studies.planning import ArmPlan
 
 
-def study(
+def run_study(
     path: str | Path,
     *,
     runs_folder: str | Path = "runs",
@@ -149,7 +149,7 @@ def _jobs(
                 str(run),
                 found=f"a run of another experiment: {'; '.join(changes)}",
                 expected="the run that the study has planned",
-                hint="use --overwrite to replace it, or another --runs; TEXTGEN_DATA and "
+                hint="use --overwrite (in Python overwrite=True) to replace it; TEXTGEN_DATA and "
                 "TEXTGEN_MIRROR say where texts are",
             )
         if changes or result is None:
@@ -242,12 +242,12 @@ def _report(
     quiet: bool,
 ) -> Comparison | None:
     """Compare the finished runs; None if there are none."""
-    from textgen.report import compare
+    from textgen.report import compare_runs
 
     folders = [folder for arm in finished.values() for folder in arm]
     if not folders:
         return None
-    return compare(
+    return compare_runs(
         folders,
         name=made.name,
         title=made.title,

@@ -100,7 +100,8 @@ def plan_study(
             f"{folder / FILE}: arms.{arm}",
             found=f"planned from other settings: {'; '.join(differences)}",
             expected="the experiment as it was: the runs of an arm share one plan",
-            hint="use --overwrite to plan and run this arm anew, or give it another name",
+            hint="use --overwrite (in Python overwrite=True) to plan and run this arm again, or "
+            "give it another name",
         )
     failed: dict[str, str] = {}
     kept = {arm: made for arm, made in kept.items() if arm not in changed}
@@ -203,7 +204,7 @@ def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path)
             f"{folder / FILE}: arms.{missing[0]}",
             found=f"not planned yet, while other arms were timed on {', '.join(sorted(others))}",
             expected=f"all arms of a budget in seconds timed on one processor; here: {here}",
-            hint="add the arm there, or use another --runs to plan and run all arms here",
+            hint="add the arm there, or use another --runs (in Python runs_folder) for all arms",
         )
 
 
