@@ -454,6 +454,9 @@ def test_the_command_says_by_its_exit_code(tmp_path, textgen):
         (["models.py:Honest", "--file", "none.txt"], "no such file"),
         (["models.py:Honest", "--text", ""], "no character"),
         (["models.py:Honest", "--text", "a", "--claim", "little"], "'little'"),
+        (["models.py:Honest", "--text", "a", "--claim", "1e400"], "'1e400'"),
+        (["models.py:Honest", "--text", "a", "--claim", "1e-400"], "'1e-400'"),
+        (["models.py:Misspelt", "--text", "a"], "'bit'"),
         (["models.py:Broken", "--text", "a"], "raised KeyError"),
         (["models.py:Flat", "--text", "a"], "shape (1, 257)"),
         (["nowhere", "--text", "a"], "no such folder"),
@@ -467,6 +470,7 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told
         "\nclass Broken(Honest):\n    def encode(self, text):\n        return {}[text]\n"
         "\nclass Flat(Honest):\n    def next_log_probabilities(self):\n"
         "        return super().next_log_probabilities()[None]\n    claim = None\n"
+        "\nclass Misspelt(Honest):\n    def claim(self, text):\n        return {'bit': 9.0}\n"
     )
     source = (ROOT / "tests" / "dishonest.py").read_text("utf-8")
     (tmp_path / "models.py").write_text(source + own)
@@ -475,6 +479,15 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told
     assert (done.code, done.out) == (2, "")
     assert told in done.err
     assert "Traceback" not in done.err
+    assert "raised TypeError" not in done.err
+
+
+@pytest.mark.parametrize(
+    "claim", [{"valu": 1.9}, {"value": "1.9"}, {"value": math.inf}, {"value": math.nan}, 1.9]
+)
+def test_an_invalid_claim_is_named(claim):
+    with pytest.raises(TextgenError, match="the claim"):
+        package.audit_model(Honest, TEXT, claim=claim)
 
 
 def test_the_coder_is_exact_for_the_improbable():

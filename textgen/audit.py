@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -81,7 +82,7 @@ def _claim(given: argparse.Namespace) -> dict[str, Any] | None:
         digits = value.as_tuple().exponent
     except InvalidOperation:
         value, digits = Decimal("nan"), "n"
-    if not isinstance(digits, int) or value <= 0:
+    if not isinstance(digits, int) or not 0 < float(value) < math.inf:
         raise TextgenError("--claim", found=repr(given.claim), expected="a figure, such as 1.905")
     claim = {"value": float(value), "unit": given.unit, "end_marks": given.end_counted}
     return {**claim, "count": given.divided_by, "rounding": 0.5 * 10.0**digits}

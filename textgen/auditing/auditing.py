@@ -45,7 +45,7 @@ def audit_model(
         The certificate: ``.passed``, ``.checks``, ``.save(path)``; ``print`` shows it in words.
 
     Raises:
-        TextgenError: no such model, no text, a claim that is none, or a model that does not keep
+        TextgenError: no such model, no text, an invalid claim, or a model that does not keep
             to the protocol.
     """
     if not text:
@@ -81,12 +81,12 @@ def _audited(
     from textgen.auditing.certificate import certificate
     from textgen.auditing.claims import claimed_of
     from textgen.auditing.elsewhere import decoded_elsewhere
-    from textgen.auditing.protocol import Claim, claim_of, tokens_of
+    from textgen.auditing.protocol import as_claim, claim_of, tokens_of
     from textgen.auditing.walking import decoded, measure
 
     say("reading the text …")
     one, other = source.open(), source.open()
-    claim = Claim(**claim) if isinstance(claim, dict) else claim
+    claim = as_claim(claim)
     own = claim_of(one, text)
     if own is not None and claim is not None:  # the figure replaces the model's own, bits stay
         given = {k: v for k, v in dataclasses.asdict(claim).items() if v is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from textgen.auditing.protocol import Claim
@@ -130,13 +131,15 @@ def claimed_of(claim: Claim | None, text: str, tokens: int, end: int | None) -> 
     """A claim about a text that is so many tokens long, without the end.
 
     Raises:
-        TextgenError: no such unit, or a figure that is none.
+        TextgenError: no such unit, or no positive figure.
     """
     if claim is not None:
         if claim.unit not in UNITS:
             raise TextgenError(
                 "the claim", found=f"the unit {claim.unit!r}", expected=" or ".join(UNITS)
             )
-        if claim.value is not None and not claim.value > 0:
-            raise TextgenError("the claim", found=str(claim.value), expected="a figure above 0")
+        if claim.value is not None and not (
+            isinstance(claim.value, Real) and 0 < claim.value < math.inf
+        ):
+            raise TextgenError("the claim", found=repr(claim.value), expected="a figure above 0")
     return Claimed(claim, count([Document("text", text)], tokens), end)

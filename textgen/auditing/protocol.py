@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -86,11 +86,25 @@ class Claim:
     rounding: float = 0.0
 
 
+def as_claim(given: Any, where: str = "the claim") -> Claim | None:
+    """A claim that may be given by its fields, or be None.
+
+    Raises:
+        TextgenError: it is something else, or has a key that a claim does not have.
+    """
+    if given is None or isinstance(given, Claim):
+        return given
+    known = [each.name for each in fields(Claim)]
+    unknown = [key for key in given if key not in known] if isinstance(given, dict) else [given]
+    if unknown:
+        raise TextgenError(where, found=repr(unknown[0]), expected=f"keys {', '.join(known)}")
+    return Claim(**given)
+
+
 def claim_of(model: Model, text: str) -> Claim | None:
     """What a model itself claims about a text; None if it claims nothing."""
     claim = getattr(model, "claim", None)
-    claimed: Any = claim(text) if claim else None
-    return Claim(**claimed) if isinstance(claimed, dict) else claimed
+    return as_claim(claim(text), f"{type(model).__name__}.claim") if claim else None
 
 
 def tokens_of(model: Model, text: str) -> list[int]:
