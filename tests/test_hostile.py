@@ -249,7 +249,7 @@ def test_what_is_no_experiment_is_refused(refused, home, command, path):
     ids=lambda text: repr(text)[:30],
 )  # fmt: skip
 def test_what_is_no_run_is_refused(refused, home, command, path):
-    more = {"score": ["--text=a"], "play": ["--terminal"]}.get(command, [])
+    more = {"score": ["--text=a"]}.get(command, [])
     if path == "runs/tiny":
         more, path = {"generate": ["--length=0"], "score": ["--file=none"], "compare": ["--name=/"],
                       "play": ["--port=-1"]}[command], f"{home}/{path}"  # fmt: skip

@@ -1,8 +1,7 @@
-"""What models are asked: what comes next, against sums by hand; texts that grow; a terminal."""
+"""What models are asked: what comes next, against sums by hand; texts that grow."""
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import pickle
@@ -15,8 +14,6 @@ import numpy as np
 import pytest
 from asked import open_runs
 from conftest import POLICIES, made_up, write_experiment
-from rich.cells import cell_len
-from rich.console import Console
 
 import textgen
 from textgen.core import RefusedText, Sampling, TextgenError
@@ -25,7 +22,6 @@ from textgen.interactive.expectation import NEXT_WORD, expect
 from textgen.interactive.opening import open_models
 from textgen.interactive.paying import paid
 from textgen.interactive.reader import KEPT, Reader
-from textgen.interactive.terminal import Conversation, converse, marked
 from textgen.interactive.texts import TokenTexts
 from textgen.interactive.writing import _Growing, sampling, write
 from textgen.tokenizers.characters import Characters
@@ -282,20 +278,6 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_place(readers, ask):
     assert error.value.place == (20_000, 20_007)
 
 
-def test_carets_stand_under_what_cannot_be_read():
-    line = "一 is wide, so is 日, and \x07 is shown"
-    text = f"Before.\n{line}\nAfter."
-    for wanted, carets in (("日", "^^"), ("\x07", "^")):
-        shown, below = marked(text, (text.index(wanted), text.index(wanted) + 1)).splitlines()
-        assert shown == f"  {line}".replace("\x07", "␇")
-        before = shown[: shown.index(wanted.replace("\x07", "␇"))]
-        assert below == " " * cell_len(before) + carets
-    long = "x" * 500 + "日" + "y" * 500
-    shown, below = marked(long, (500, 501)).splitlines()
-    assert shown == f"  {'x' * 30}日{'y' * 30}"
-    assert below == f"{' ' * 32}^^"
-
-
 @pytest.mark.parametrize("name", ["word", "subword"])
 def test_a_text_is_encoded_once_to_be_cut(readers, name, monkeypatch):
     """And looked at once for where its tokens end."""
@@ -319,71 +301,6 @@ def test_other_prompts_are_continued_with_other_random_numbers(readers):
     )
     assert first == again
     assert not any(first[i : i + 60] in other for i in range(len(first) - 59))
-
-
-def conversation(readers):
-    shown = []
-    console = Console(record=True, width=100, file=io.StringIO())
-
-    def show(thing):
-        console.print(thing)
-        shown.append(console.export_text())
-
-    def live(draw, pieces):
-        for _ in pieces:
-            pass
-        show(draw())
-
-    return Conversation(list(readers.values()), show, live), shown
-
-
-def test_a_terminal_answers_side_by_side_and_a_word_can_be_chosen(readers):
-    talk, shown = conversation(readers)
-    assert talk.say("/set length 40")
-    assert "length 40" in shown[-1]
-    assert talk.say("The keeper")
-    assert all(name in shown[-1] for name in readers)
-    assert talk.text == "The keeper"
-    assert talk.say("/next")
-    assert "next word" in shown[-1]
-    word = talk._words[1]
-    assert talk.say("2")
-    assert talk.text == "The keeper" + word
-    talk.say("")
-    kept = talk.text + talk._written["char"]
-    talk.say("/keep char")
-    assert talk.text == kept
-    wrong = {
-        "/keep nobody": "nobody", "/keep char": "what a model wrote", "/set length x": "length",
-        "/set colour red": "colour", "/set a b c": "a b c", "/set seed ²": "²", "/set it's": "it's",
-        "/nx": "/nx",
-    }  # fmt: skip
-    for line, message in wrong.items():
-        with pytest.raises(TextgenError, match=message):
-            talk.say(line)
-    assert talk.text == kept
-    assert talk.say("/new")
-    assert talk.text == ""
-    assert not talk.say("/quit")
-
-
-def test_control_characters_of_a_model_are_shown_not_obeyed(readers):
-    talk, shown = conversation(readers)
-    talk._written = {"char": "a\x1b[31mb\x9b2Jc\nd"}
-    talk._show(talk._answers())
-    assert "␛[31mb" in shown[-1]
-    assert "\x1b" not in shown[-1]
-    assert "\x9b" not in shown[-1]
-
-
-def test_a_conversation_ends_with_its_lines_and_an_error_does_not_end_it(readers, capsys):
-    lines = iter(["日", "/help", "/quit", "never read"])
-    converse([readers["char"]], lambda _: next(lines))
-    out = capsys.readouterr().out
-    assert "U+65E5" in out
-    assert "\n  日\n  ^^\n" in out
-    assert "/keep NAME" in out
-    assert next(lines) == "never read"
 
 
 @pytest.fixture(scope="module")

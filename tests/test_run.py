@@ -280,7 +280,7 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path, tempo
     process.terminate()
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (
-        143, "\nstopped; repeat the command to continue from here\n"
+        143, "\nstopped; repeat the command to continue\n"
     )  # fmt: skip
     assert list(temporary.iterdir()) == []
 
@@ -532,6 +532,25 @@ def test_corpus_statistics(corpus_folder):
     assert found["words"]["split at white space, cased"]["tokens"] == len(text.split())
     rates = list(found["outside_vocabulary"].values())
     assert rates == sorted(rates)
+
+
+@pytest.mark.parametrize(
+    ("command", "function", "goes_on"),
+    [
+        ("run", "train", True),
+        ("study", "run_study", True),
+        ("generate", "generate_text", False),
+    ],
+)
+def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch, command, function, goes_on):
+    def stopped(*given, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module(f"textgen.{command}"), function, stopped)
+    done = textgen(command, "some.toml")
+    assert done.code == 130
+    assert done.err.startswith("\nstopped")
+    assert ("continue" in done.err) == goes_on
 
 
 def test_public_names_are_no_modules_however_much_is_imported(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import types
 from dataclasses import replace
 
 import pytest
@@ -15,7 +14,6 @@ from textgen.core import TextgenError, experiment
 from textgen.core.signs import json_line, visible
 from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_only
-from textgen.interactive.terminal import converse
 from textgen.runs import console
 from textgen.runs.scoring import print_passage
 
@@ -109,12 +107,4 @@ def test_the_passage_that_is_scored_is_shown_with_signs(capsys):
     print_passage(found)
     printed = capsys.readouterr().out
     assert "[red]a[/red]" in printed
-    assert not OBEYED & {*printed}
-
-
-def test_a_model_that_is_asked_in_a_terminal_obeys_nothing(capsys):
-    reader = types.SimpleNamespace(label=HOSTILE, run=None)
-    lines = iter([f"/{HOSTILE}", "/quit"])
-    converse([reader], lambda prompt: next(lines))
-    printed = capsys.readouterr().out
     assert not OBEYED & {*printed}

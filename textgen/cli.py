@@ -20,7 +20,7 @@ COMMANDS = {
     "study": "run arms × seeds under one budget, and compare them",
     "compare": "compare finished runs in one report",
     "generate": "write text with a finished run",
-    "play": "ask trained models side by side, in a page or a terminal",
+    "play": "ask trained models side by side, in a page",
     "audit": "is what any language model claims a likelihood?",
     "score": "what a passage costs under a run, token by token",
     "corpus": "list corpora, or show the statistics and split of one",
@@ -71,8 +71,11 @@ def guarded(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt as stop:
-        how = " without --overwrite" if getattr(arguments, "overwrite", False) else ""
-        print(f"\nstopped; repeat the command{how} to continue from here", file=sys.stderr)
+        hint = ""
+        if hasattr(arguments, "overwrite"):  # these resume what they have begun
+            how = " without --overwrite" if arguments.overwrite else ""
+            hint = f"; repeat the command{how} to continue"
+        print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130
     return code or 0
 

@@ -4,4 +4,3 @@ from .portable import SCRIPTS as SCRIPTS
 from .portable import portable_model as portable_model
 from .server import listen as listen
 from .server import serve as serve
-from .terminal import converse as converse

@@ -233,7 +233,7 @@ def listen(port: int = 0) -> socket.socket:
     if not find_spec("starlette") or not find_spec("uvicorn"):
         raise TextgenError(
             "textgen play", found="no Starlette or uvicorn", expected="both, for a page",
-            hint='pip install "textgen-compare[play]", or play in the terminal: --terminal',
+            hint='pip install "textgen-compare[play]"',
         )  # fmt: skip
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
