@@ -21,7 +21,7 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
     """Import TensorFlow and Keras without their start-up messages.
 
     Args:
-        threads: 0 takes all cores that this process may use.
+        threads: 0 takes all cores that this process may use, and it never takes more.
         deterministic: refuse kernels whose result depends on the order of threads.
         parts: each operation has one thread, and as many operations as threads run at once: for
             training, which divides the rows of a batch. Otherwise operations share the threads.
@@ -34,9 +34,9 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
             and this process has started TensorFlow without.
     """
     if not _in_effect:
-        _start(threads or cores(), deterministic, parts)
+        _start(min(threads, cores()) or cores(), deterministic, parts)
     if parts:
-        _check(threads, deterministic)
+        _check(min(threads, cores()), deterministic)
     return int(_in_effect["threads"])
 
 
