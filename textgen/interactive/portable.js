@@ -6,7 +6,7 @@ const KEPT_EVERY = 16 // tokens between two places that are kept, so that a text
 
 // Mulberry32: the same numbers in [0, 1) for the same seed and prompt. With the same ones for all prompts a weak model
 // would fall into step and go on alike.
-function randoms(seed, prompt) {
+function randoms(seed, prompt = "") {
   let state = seed >>> 0
   for (const character of prompt) state = Math.imul(state ^ character.codePointAt(0), 0x01000193)
   return () => {
