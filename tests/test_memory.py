@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +24,6 @@ from textgen.evaluation.mixture import MemoryState
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.tokens import BOUNDARY
 
 CACHES = [
     Memory((0,), ((0.5, 0.1, 0.02, 0.7, 0.8, 0.9),), ((4.0, 1.0, 0.1, 9.0, 20.0, 70.0),)),
@@ -355,27 +352,3 @@ def test_orders_that_make_no_sense_are_refused(orders, experiment_file):
 
 def test_no_cache_unless_it_is_asked_for():
     assert MemorySettings().orders == ()
-
-
-def test_counts_of_the_training_text_are_those_of_a_reader_that_forgets_nothing():
-    """experiments/training_counts.py against Read over all training documents."""
-    path = Path(__file__).parents[1] / "experiments" / "training_counts.py"
-    spec = importlib.util.spec_from_file_location("training_counts", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    memory, draw = CACHES[3], np.random.default_rng(2)
-    training = [draw.integers(1, SIZE, n) for n in (60, 1, 40)]
-    others = [draw.integers(1, SIZE, n) for n in (25, 3)]
-    read = MemoryState(memory)
-    for document in training:
-        read._last = [BOUNDARY] * max(memory.orders)
-        for token in [*document.tolist(), BOUNDARY]:
-            read.add(token)
-    expected = []
-    for document in others:
-        for place, token in enumerate([*document.tolist(), BOUNDARY]):
-            read._last = [*[BOUNDARY] * max(memory.orders), *document[:place].tolist()]
-            expected.append(read.mixed(chances_after(document[:place].tolist()))[token])
-    chances = np.concatenate([np.exp2(-network_bits(document.tolist())) for document in others])
-    found = memory.mixed(chances, script.counts(training, others, memory.orders))
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
