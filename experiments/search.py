@@ -48,7 +48,6 @@ def timed(experiment: Experiment) -> dict[str, Any]:
     found = calibration.measure(experiment, seconds=SECONDS)
     each = found["seconds_per_update"]
     budget, updates = experiment.training.seconds, experiment.training.updates
-    chosen = {"backbone": {"units": found["units"]}, "training": {"batch": found["batch"]}}
     return {
         "updates": updates
         or planning.updates_within(budget or 0.0, found["preparation_seconds"], each),
@@ -56,27 +55,7 @@ def timed(experiment: Experiment) -> dict[str, Any]:
         "threads": backend.start_tensorflow(),
         "parameters": found["parameters"],
         "units": found["units"],
-        "batch": found["batch"],
-        **scale(experiment.settled(chosen)),
-    }
-
-
-def scale(experiment: Experiment) -> dict[str, Any]:
-    """What a law of scaling is fitted to (``experiments/scaling.py``), measured in this process."""
-    from textgen.data.loading import load_corpus
-    from textgen.training import preparation, sizing
-
-    prepared = preparation.prepare(experiment, load_corpus(experiment))
-    tokenizer, backbone = prepared.tokenizer, experiment.backbone
-    rows, length = experiment.training.batch, experiment.objective.length
-    each = sizing.multiplication_seconds(max(backbone.units), rows)
-    return {
-        "weights": backbone.recurrent_weights,
-        "multiplications": backbone.multiplications(tokenizer.size) * rows * length,
-        "multiplication_seconds": each,
-        "characters_per_token": tokenizer.characters_per_token,
-        "at_once": rows * length * tokenizer.characters_per_token,
-        "distinct": sum(encoded.characters for encoded in prepared.encoded[0]),
+        "batch": experiment.training.batch,
     }
 
 
@@ -137,8 +116,6 @@ def main() -> None:
         budget = [f"training.threads={search.get('threads', threads)}"]
         if not any(setting.startswith("training.seconds=") for setting in settings):
             budget.append(f"training.seconds={seconds}")
-        if given.step == "train":  # with what was chosen where it was timed
-            budget += [f"backbone.units={known['units']}", f"training.batch={known['batch']}"]
         experiment = config.load_experiment(
             given.search.parent / search["experiment"], [*settings, *budget]
         )

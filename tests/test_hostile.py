@@ -171,7 +171,7 @@ SETTINGS = [
     "training.optimizer=adamm", "training.schedule=cos", "training.loss=3",
     "training.strategy=multi_worker", "training.deterministic=1", "training.table_rate=inf",
     "backbone.units=[]", "backbone.units=[0]", "backbone.units=[nan]", "backbone.units=3",
-    "backbone.units=[[1]]", f"backbone.units=[{10**30}]", "backbone.units=auto2",
+    "backbone.units=[[1]]", f"backbone.units=[{10**30}]", "backbone.units=auto",
     "backbone.dropout=nan", "backbone.dropout=1", "backbone.dropout=-0.1", "backbone.kind=lstn",
     "backbone.x=1", "backbone.input=x", "backbone.embedding_size=0", "backbone.tied_output=1",
     "split.test=nan", "split.test=0.5", "split.test=[]", "split.test=[1]", "split.test=['']",

@@ -54,7 +54,7 @@ def run_files() -> dict[str, bytes]:
     )  # fmt: skip
     plain = {
         "metrics.json": metrics,
-        "manifest.json": {"corpus": metrics["corpus"], "chosen": None},
+        "manifest.json": {"corpus": metrics["corpus"]},
         "tokenizer.json": {"kind": "characters", **known.state()},
         "memory.json": made_up_memory(1, 3).state(),
         "texts.json": texts,

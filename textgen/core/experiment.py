@@ -56,12 +56,6 @@ PARTS = {
 }
 
 
-AUTOMATIC = {"backbone": "units", "training": "batch"}
-"""Settings by their tables that may be ``"auto"``: chosen for the machine before it trains
-(:mod:`textgen.training.sizing`), and else, without a budget in seconds or on several devices, what
-they are by default."""
-
-
 @dataclass(frozen=True)
 class Identity:
     """What the runs of an arm differ in."""
@@ -107,23 +101,6 @@ class Experiment:
     def arm(self) -> dict[str, Any]:
         """What all runs of an arm share: ``resolved`` without name and seed."""
         return {key: value for key, value in self.resolved.items() if key not in ("name", "seed")}
-
-    @property
-    def automatic(self) -> dict[str, str]:
-        """Those of AUTOMATIC that are still to be chosen; until then their plug-ins have the
-        default."""
-        return _automatic(self.resolved)
-
-    def settled(self, values: Mapping[str, Any]) -> Experiment:
-        """The same with what is automatic as ``values`` has it.
-
-        Args:
-            values: ``{table: {setting: value}}``, or the ``resolved`` of another experiment.
-        """
-        data = dict(self.resolved)
-        for table, name in self.automatic.items():
-            data[table] = {**data[table], name: values[table][name]}
-        return resolve_experiment(data)
 
     @property
     def text_key(self) -> str:
@@ -173,9 +150,6 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     resolved, tables = made | plain(text), dict(data)
     own, options = _divided(data.get("corpus"))
     tables["corpus"] = own
-    automatic = _automatic(tables)
-    for table, name in automatic.items():
-        tables[table] = {key: value for key, value in tables[table].items() if key != name}
     for name, part in PARTS.items():
         label, value = f"{where}: {name}", tables.get(name, part.default)
         if part.fixed is not None:
@@ -190,18 +164,13 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     changes = build(CorpusOptions, options, f"{where}: corpus")
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
     check_one_budget(plain(made["training"]), BUDGETS, f"{where}: training")
-    _check_together(made, resolved, automatic, where)
-    if made["training"].seconds is not None and made["training"].strategy == "one":
-        for table, name in automatic.items():
-            resolved[table][name] = "auto"
+    _check_together(made, where)
     return Experiment(
         **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
     )
 
 
-def _check_together(
-    made: Mapping[str, Any], resolved: Mapping[str, Any], automatic: Mapping[str, str], where: str
-) -> None:
+def _check_together(made: Mapping[str, Any], where: str) -> None:
     """Raises:
     TextgenError: settings of several tables that do not go together.
     """
@@ -212,27 +181,6 @@ def _check_together(
             expected="false, or orders of a memory of the document",
             hint="for example: [memory] orders = [3, 4, 5]",
         )
-    if automatic and (kind := resolved["backbone"]["kind"]) != "lstm":
-        values = {t: plain(getattr(made[t], name, 1)) for t, name in automatic.items()}
-        numbers = [
-            f"{table}.{name}={json.dumps(values[table], separators=(',', ':'))}"
-            for table, name in automatic.items()
-        ]
-        raise TextgenError(
-            f"{where}: {' and '.join(map('.'.join, automatic.items()))}",
-            found=f'"auto" with backbone.kind = {kind!r}',
-            expected='numbers: what "auto" chooses by was fitted to LSTMs alone',
-            hint=f"for example --set {' --set '.join(numbers)}",
-        )
-
-
-def _automatic(tables: Mapping[str, Any]) -> dict[str, str]:
-    """Those of AUTOMATIC that are ``"auto"`` in plain data."""
-    return {
-        table: name
-        for table, name in AUTOMATIC.items()
-        if isinstance(tables.get(table), Mapping) and tables[table].get(name) == "auto"
-    }
 
 
 def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
 
 from textgen.core.building import settings_model
-from textgen.core.experiment import AUTOMATIC, PARTS, Identity, TextOptions
+from textgen.core.experiment import PARTS, Identity, TextOptions
 from textgen.core.registry import POINTS, lookup, plugin_table
 from textgen.core.settings import CorpusOptions
 from textgen.core.study import Study
@@ -27,7 +27,7 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
         model = settings_model(Study, without=("name", "path"), include=INCLUDE)
     else:
         parts: dict[str, Any] = {
-            name: (_choice(name) if part.fixed is None else _fixed(name, part.fixed), {})
+            name: (_choice(name) if part.fixed is None else part.fixed, {})
             for name, part in PARTS.items()
         }
         shared = settings_model(CorpusOptions).model_fields
@@ -38,22 +38,6 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
         about: dict[str, Any] = {"language": (language.annotation, language)}
         model = settings_model(Identity, name="Experiment", include=INCLUDE, **about, **parts)
     return {"$schema": DRAFT, **_partial(model.model_json_schema())}
-
-
-def _fixed(name: str, cls: type[Any]) -> Any:
-    """A table that is no plug-in."""
-    changed = _with_auto(name, cls)
-    return settings_model(cls, **changed) if changed else cls
-
-
-def _with_auto(table: str, cls: type[Any]) -> dict[str, Any]:
-    """The field of a table that may be ``"auto"``, if it has one."""
-    name = AUTOMATIC.get(table)
-    field = settings_model(cls).model_fields.get(name) if name else None
-    if name is None or field is None:
-        return {}
-    own: Any = Annotated[field.annotation, None, *field.metadata]
-    return {name: (own | Literal["auto"], field.default)}
 
 
 def _choice(point: str, prefix: str = "", **options: Any) -> Any:
@@ -72,7 +56,6 @@ def _choice(point: str, prefix: str = "", **options: Any) -> Any:
         cls = lookup(point, kind, point)
         inner = [name for name in inspect.signature(cls).parameters if name in POINTS]
         fields = {**{name: (_choice(name), {}) for name in inner}, **options}
-        fields |= _with_auto(point, cls)
         model = settings_model(cls, name=f"{prefix} {kind}", kind=(Literal[kind], ...), **fields)
         choices.append(Annotated[model, Tag(kind)])
         for name, field in model.model_fields.items():

@@ -128,16 +128,6 @@ class Screen:
             f"{experiment.objective.context}"
         )
 
-    def chosen(self, found: dict[str, Any] | None) -> None:
-        """The size that was left to this machine."""
-        if found:
-            best = found["candidates"][0]
-            units = " + ".join(map(str, best["units"]))
-            self.say(
-                f"  chosen for this machine: {units} units, {best['batch']} rows: about "
-                f"{best['updates']:,} updates are expected to teach it most"
-            )
-
     def prepared(self, seconds: float, extra_data: Sequence[str], vectors: Vectors) -> None:
         self.say(f"  preparation {seconds:.1f} s, counted in a budget of seconds")
         for data in extra_data:

@@ -31,7 +31,6 @@ class Inputs:
     loaded: Corpus
     prepared: Prepared
     settings: Training
-    chosen: dict[str, Any] | None
     screen: Screen
 
 

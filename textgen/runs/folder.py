@@ -153,10 +153,8 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
 
 
 def _same(stored: Experiment, asked: Experiment) -> bool:
-    """Whether an experiment trains as the stored one does, which has numbers for what is
-    ``"auto"``. Settings of samples, which are written after training, may be others."""
-    if asked.automatic:
-        asked = asked.settled(stored.resolved)
+    """Whether an experiment trains as the stored one does. Settings of samples, which are written
+    after training, may be others."""
     return {**stored.resolved, "sampling": 0} == {**asked.resolved, "sampling": 0}
 
 

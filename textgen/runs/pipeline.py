@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from textgen.runs.finishing import Inputs, Trained, evaluate, write_run
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder
 from textgen.runs.resuming import resumed, trained
 from textgen.runs.saved import fitted_state
-from textgen.runs.sizing import settled
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.data import Corpus
@@ -102,15 +101,12 @@ def _prepare(
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
     goes_on = trained(folder) and not overwrite
-    with screen.phase("timing sizes on this machine") if experiment.automatic else nullcontext():
-        experiment, chosen = settled(folder, experiment, prepared, goes_on)
-    screen.chosen(chosen)
     settings = experiment.training
     if not goes_on:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     if not overwrite:
         check_same_text(folder, loaded.sha256)
-    return Inputs(folder, experiment, loaded, prepared, settings, chosen, screen)
+    return Inputs(folder, experiment, loaded, prepared, settings, screen)
 
 
 def _train(inputs: Inputs, overwrite: bool) -> Trained | None:
@@ -182,6 +178,4 @@ def _write_manifest(inputs: Inputs, share: Any) -> None:
     content = describe_run(inputs.experiment, inputs.loaded, inputs.folder)
     distribution = {"replicas": share.replicas, "workers": share.workers}
     content["distribution"] = distribution
-    if inputs.chosen:
-        content["chosen"] = inputs.chosen
     write_json(inputs.folder / "manifest.json", content)

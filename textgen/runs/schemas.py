@@ -185,12 +185,6 @@ class Reached(_Content):
     intervals: Count
 
 
-class Chosen(_Content):
-    """What is read of ``manifest.json`` of how sizes were chosen."""
-
-    chosen: dict[str, Any] | None = None
-
-
 def read_json(path: Path, model: type[BaseModel] | None = None) -> Any:
     """A JSON file as plain data.
 

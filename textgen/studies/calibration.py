@@ -25,7 +25,7 @@ from textgen.core import (
 from textgen.data import Corpus, load_corpus
 from textgen.runs import write_experiment
 from textgen.studies.workers import printed, scratch_in
-from textgen.training import Prepared, prepare, settle
+from textgen.training import Prepared, prepare
 
 SECONDS = 10.0
 """Timed updates take at least so long."""
@@ -64,7 +64,7 @@ def measure(
         parameters: change the units until the network has about as many; None keeps the units.
 
     Returns:
-        ``units``, ``batch``, ``parameters``, ``preparation_seconds``, and if updates were timed
+        ``units``, ``parameters``, ``preparation_seconds``, and if updates were timed
         ``seconds_per_update`` (the median over ``calls`` calls of several updates each) and
         ``around_seconds``: what a run takes besides, about, to start, validate, score and write
         its samples.
@@ -74,8 +74,6 @@ def measure(
     """
     loaded = load_corpus(experiment)
     prepared, begin = prepare(experiment, loaded), time.perf_counter()
-    if experiment.automatic:
-        experiment, _ = settle(experiment, prepared)
     from textgen.core import start_tensorflow
 
     threads = start_tensorflow(
@@ -88,7 +86,6 @@ def measure(
     network = new_network(experiment, prepared)
     found = {
         "units": list(experiment.backbone.units),
-        "batch": experiment.training.batch,
         "parameters": network.count_params(),
         "preparation_seconds": prepared.seconds,
     }

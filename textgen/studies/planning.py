@@ -42,7 +42,6 @@ class ArmPlan:
             ``calibration.measure``; None if nothing had to be measured.
         threads: used for the measurement and by all runs.
         units: of each layer.
-        batch: rows of an update, where that was left to the machine.
         parameters_wanted: the number of parameters that ``units`` were solved for.
         processor, textgen: the machine and the version that measured.
         around_seconds: what a run takes, about, beside its preparation and its updates.
@@ -59,15 +58,13 @@ class ArmPlan:
     parameters_wanted: int | None
     processor: str
     textgen: str
-    batch: int | None = None
     around_seconds: float | None = None
 
     @property
     def overrides(self) -> list[str]:
         """The plan as settings of a run."""
         budget = [f"training.updates={self.updates}"] if self.updates is not None else []
-        rows = [f"training.batch={self.batch}"] if self.batch else []
-        return [*budget, *rows, f"backbone.units={self.units}"]
+        return [*budget, f"backbone.units={self.units}"]
 
 
 def plan_study(
@@ -240,6 +237,5 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
         parameters_wanted=budget.parameters,
         processor=processor(),
         textgen=textgen.__version__,
-        batch=found.get("batch") if "training" in experiment.automatic else None,
         around_seconds=found.get("around_seconds"),
     )

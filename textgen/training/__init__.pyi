@@ -13,8 +13,6 @@ from .ray import check_cluster as check_cluster
 from .ray import connected as connected
 from .ray import environment as environment
 from .ray import train_on_ray as train_on_ray
-from .sizing import described as described
-from .sizing import settle as settle
 from .step import check_trainable as check_trainable
 from .strategy import Share as Share
 from .strategy import start_strategy as start_strategy

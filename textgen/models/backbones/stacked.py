@@ -150,26 +150,6 @@ class Stacked:
         found = self.adaptive_softmax or None
         return found if found and found.applies(vocabulary_size) else None
 
-    @property
-    def recurrent_weights(self) -> int:
-        """Of the layers between the embedding and the output; a one-hot input is looked up."""
-        below = (self.embedding_width or 1, *self.units)
-        return sum(map(self.layer_weights, below, self.units))
-
-    def multiplications(self, vocabulary_size: int) -> int:
-        """Of a prediction, in layers and output: of an adaptive softmax, its head and a quarter of
-        its tail."""
-        found, below, size = self.recurrent_weights, self.units[-1], vocabulary_size
-        if projection := self.projection_size(size, below):
-            found += below * projection
-            below = projection
-        if adaptive := self.adaptive(size):
-            tail = (size - adaptive.head) * adaptive.tail_size
-            found += below * (adaptive.head + 1) + (below * adaptive.tail_size + tail) // 4
-        else:
-            found += below * size
-        return self.members * found
-
     def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
         """Logits count three times (value, exponential, gradient), those of an adaptive softmax
         with the whole head and a quarter of the tail; one-hot inputs are as large as logits once.
