@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import json
 import os
 import random
@@ -34,7 +35,6 @@ from pathlib import Path
 import filelock
 import numpy as np
 from conftest import made_up, write_experiment
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 EVERY = 15.0
 """Seconds between two looks at a training."""
@@ -80,7 +80,7 @@ def watch(given: argparse.Namespace, more: list[str]) -> int:
         with looks.open("a", encoding="utf-8") as file:
             while process.poll() is None:
                 with contextlib.suppress(OSError, KeyError):  # it has ended meanwhile
-                    file.write(json.dumps(look(process.pid)) + "\n")
+                    file.write(json.dumps(look(process.pid, given.runs / given.name)) + "\n")
                     file.flush()
                 time.sleep(EVERY)
     except KeyboardInterrupt:  # the training has had it, too, and keeps its checkpoint
@@ -88,21 +88,23 @@ def watch(given: argparse.Namespace, more: list[str]) -> int:
     if process.returncode:
         return process.returncode
     rows = [json.loads(line) for line in looks.read_text(encoding="utf-8").splitlines()]
-    updates = np.array(list(logged(given.runs / given.name / "log")))
+    updates = validated(given.runs / given.name, rows)
     found = compared({name: np.array([row[name] for row in rows]) for name in rows[0]}, updates)
     print(json.dumps(found, indent=2))
     lasting = found["memory"] <= MORE_MEMORY and found["processor_time"] <= MORE_TIME
     return 0 if lasting and found["files"] <= 0 and found["threads"] <= 0 else 1
 
 
-def look(pid: int) -> dict[str, float]:
-    """What a process holds now: bytes that are its own, threads, open files, and the seconds of
-    the processor's time that it has had."""
+def look(pid: int, run: Path) -> dict[str, float]:
+    """What a process holds now: bytes that are its own, threads, open files, the seconds of the
+    processor's time that it has had, and the validations of its training."""
     place = Path(f"/proc/{pid}")
     status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines())
     spent = (place / "stat").read_text().rpartition(")")[2].split()[11:13]
+    rounds = run / "rounds.jsonl"
     return {
         "time": time.time(),
+        "validations": len(rounds.read_text().splitlines()[1:]) if rounds.exists() else 0,
         "pid": pid,
         "memory": 1024 * int(status["RssAnon"].split()[0]),
         "threads": int(status["Threads"]),
@@ -111,12 +113,12 @@ def look(pid: int) -> dict[str, float]:
     }
 
 
-def logged(folder: Path) -> Iterator[tuple[float, int]]:
-    """(time, updates) of every validation in a TensorBoard log."""
-    for path in sorted((folder / "train").iterdir()):
-        for event in EventFileLoader(str(path)).Load():
-            if any(v.tag == "epoch_validation_bits_per_character" for v in event.summary.value):
-                yield event.wall_time, event.step
+def validated(folder: Path, rows: list[dict[str, float]]) -> np.ndarray:
+    """(time, updates) of every validation that was seen to end: (m, 2)."""
+    with (folder / "history.csv").open(newline="") as file:
+        updates = [int(row["updates"]) for row in csv.DictReader(file)]
+    seen = {row["validations"]: row["time"] for row in reversed(rows)}
+    return np.array([(seen[n], updates[int(n) - 1]) for n in sorted(seen) if n])
 
 
 def compared(looks: dict[str, np.ndarray], updates: np.ndarray) -> dict[str, float]:
@@ -186,7 +188,6 @@ def repeat(number: int, draw: random.Random) -> int:
                 seconds = time.perf_counter() - start
             told += remains(process.pid, runs, scratch)
             files = {str(p.relative_to(runs)) for p in runs.rglob("*") if p.is_file()}
-            files = {name for name in files if "/log/" not in name}  # one more a process, by intent
             usual = usual or files
             told += sorted(files ^ usual)
             left[str(ending)] += len(told)

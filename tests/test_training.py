@@ -417,22 +417,6 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
 
 
-@pytest.mark.parametrize("said", [True, False])
-def test_a_disk_that_fills_while_the_log_is_written_is_told(tmp_path, monkeypatch, said):
-    """TensorFlow's writer raises its own error, or says nothing at all."""
-
-    def full(*_, **__):
-        if said:
-            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
-
-    monkeypatch.setattr(keras.callbacks.TensorBoard, "on_epoch_end", full)
-    usage = shutil.disk_usage(tmp_path)._replace(free=0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(TextgenError, match=r"log\n(.|\n)*No space left(.|\n)*is unharmed"):
-        fit(tmp_path, NextToken(8), Training(**SETTINGS))
-    assert checkpoint.load_checkpoint(tmp_path)[1]["updates"] == 20
-
-
 PROGRESS = ["[]", "null", "{", '{"a": 1}', "[" * 100_000, '{"updates": "20"}', "NaN",
             '{"updates": 20, "history": [], "intervals": 3, "updates_per_interval": 20}',
             '{"intervals": 0}', '{"history": 3}', "1" * 5000, ""]  # fmt: skip

@@ -105,7 +105,6 @@ def write_run(inputs: Inputs, model: Trained, results: Results) -> None:
     """Write everything but the manifest; ``metrics.json``, the last, makes the run a finished
     one."""
     from textgen.runs.evaluation import write_evaluation
-    from textgen.runs.log import write_log
     from textgen.runs.summary import samples_text, summary_markdown
 
     folder, experiment, loaded = inputs.folder, inputs.experiment, inputs.loaded
@@ -124,7 +123,6 @@ def write_run(inputs: Inputs, model: Trained, results: Results) -> None:
     write_csv(folder / "bits.csv", document_rows(results.scored))
     write_json(folder / "samples.json", samples)
     write_file(folder / "samples.txt", samples_text(samples))
-    write_log(folder / "log", experiment, metrics, samples)
     metrics["sha256"] = checksums(folder)
     summary = summary_markdown(experiment, loaded, metrics, samples, folder)
     write_file(folder / "summary.md", summary)

@@ -1,4 +1,3 @@
-from .log import writing_log as writing_log
 from .loop import Engine as Engine
 from .loop import compiled as compiled
 from .loop import dataset as dataset

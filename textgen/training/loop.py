@@ -18,7 +18,6 @@ from textgen.core import Experiment, TextgenError, Training, keep_freed_memory
 from textgen.models import Objective, Windows, check_memory, set_embedding, set_output_bias
 from textgen.tokenizers import EncodedDocument
 from textgen.training.checkpoint import load_checkpoint, reading_checkpoint
-from textgen.training.log import Log
 from textgen.training.optimizer import Schedule, optimizer_of
 from textgen.training.preparation import Prepared
 from textgen.training.step import Trainer
@@ -55,7 +54,7 @@ def train(
     """Train ``network`` in place and leave the best weights by validation in it.
 
     Args:
-        run: the run folder: checkpoints, the TensorBoard log.
+        run: the run folder, which gets the checkpoints.
         network: as :func:`new_network` makes it.
         experiment: its objective, backbone, training settings and seed.
         encoded: the training and the validation documents.
@@ -89,10 +88,10 @@ def train(
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(trainer, progress, settings, validation, best)
     if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        after = [Checkpoint(run, monitor), Log(run / "log", progress, training)]
+        after = Checkpoint(run, monitor)
         _fit(
             trainer, progress, windows, experiment,
-            [monitor, *callbacks(trainer, progress), *after[: 1 + share.chief]],
+            [monitor, *callbacks(trainer, progress), after],
         )  # fmt: skip
     network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
     return progress
