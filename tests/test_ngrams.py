@@ -24,7 +24,6 @@ from textgen.models.batches import Windows
 from textgen.models.objectives.stepwise import NextToken
 from textgen.testing import check_plugin
 from textgen.training.loop import Engine, compiled, dataset
-from textgen.training.strategy import ALONE, Share
 from textgen.training.tables import RowAdagrad
 
 SIZE = 7
@@ -133,8 +132,7 @@ def by_hand(table, squares, places, gradients, rate):
         table[row] -= rate * total / np.sqrt(squares[row])
 
 
-@pytest.mark.parametrize("dense", [False, True])
-def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone(dense):
+def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone():
     random = np.random.default_rng(0)
     table, squares = random.normal(size=(20, 4)).astype(np.float32), np.zeros(20, np.float32)
     variable = keras.Variable(table.copy())
@@ -142,12 +140,7 @@ def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone(dense):
     for _ in range(3):
         places, gradients = random.integers(0, 12, 9), random.normal(size=(9, 4))
         given = gradients.astype(np.float32)
-        if dense:
-            whole = np.zeros((20, 4), np.float32)
-            np.add.at(whole, places, given)
-            rows.apply_dense(tf.constant(whole), 0.3)
-        else:
-            rows.apply(tf.constant(places.astype(np.int32)), tf.constant(given), 0.3)
+        rows.apply(tf.constant(places.astype(np.int32)), tf.constant(given), 0.3)
         by_hand(table, squares, places, gradients, 0.3)
     np.testing.assert_allclose(variable, table, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(rows.squares, squares, rtol=1e-4)
@@ -175,26 +168,3 @@ def test_a_training_put_back_makes_the_same_updates_again(settings, threads):
     ):
         np.testing.assert_array_equal(first, second)
         assert np.abs(first - np.array(before)).max() > 0
-
-
-def test_a_replica_adds_up_whole_tables():
-    """Its share of an update is that of its rows, whichever way the table's gradient travels."""
-    objective = NextToken(5)
-    settings = LSTM(units=(8,), **EMBEDDED | {"ngrams": NGrams((2, 3), 50)})  # nothing is dropped
-    windows = Windows([np.random.default_rng(1).integers(1, SIZE, 90)], objective)
-    found = []
-    for share, rows in ((Share(None, ("",), 2, 0), slice(0, 4)), (ALONE, slice(0, 2))):
-        network = random_network(objective, settings)
-        batch = 4 if share is not ALONE else 2
-        experiment = tiny_experiment(objective, network, Training(updates=9, batch=batch))
-        trainer, _ = compiled(network, experiment, windows, Engine(share=share), 1)
-        spans, fresh = next(windows.training(4, 1))
-        count = tf.constant(9.0)
-        trainer.step(
-            trainer.contribution(
-                tf.constant(0), count, tf.constant(spans[rows]), tf.constant(fresh[rows])
-            )[2:]
-        )
-        found.append(np.array(network.tables[0]))
-    np.testing.assert_allclose(*found, atol=1e-5)
-    assert np.abs(found[0] - np.array(random_network(objective, settings).tables[0])).max() > 0.01

@@ -24,7 +24,7 @@ from textgen.core import study as studies
 from textgen.core.errors import TextgenError
 from textgen.models.backbones.stacked import NGrams
 from textgen.runs import LOCK, Resumed, write_experiment
-from textgen.studies import calibration, planning, workers
+from textgen.studies import calibration, cluster, planning, workers
 from textgen.studies import execution as study
 from textgen.studies.estimate import Estimate, duration
 from textgen.studies.progress import StudyProgress
@@ -592,3 +592,9 @@ def test_a_cluster_that_cannot_be_reached_is_told_before_arms_are_timed(tmp_path
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
         study.run_study(path, runs_folder=tmp_path / "runs", address="127.0.0.1:1", quiet=True)
     assert not (tmp_path / "runs").exists()
+
+
+def test_ray_that_is_not_installed_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(TextgenError, match=r"pip install \"textgen-compare\[cluster\]\""):
+        cluster.check_cluster("local")

@@ -18,11 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="name of the run folder (default: the experiment's)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie")
     parser.add_argument("--overwrite", action="store_true", help="replace a run of that name")
-    parser.add_argument(
-        "--address",
-        help='of a Ray cluster for training.strategy = "ray"; "local" starts one here (needs '
-        "textgen-compare[cluster])",
-    )
     parser.add_argument("--quiet", action="store_true", help="print only errors")
     return guarded(_command, parser.parse_args(arguments))
 
@@ -35,7 +30,6 @@ def _command(given: argparse.Namespace) -> None:
         runs_folder=given.runs,
         overwrite=given.overwrite,
         quiet=given.quiet,
-        address=given.address,
     )
 
 

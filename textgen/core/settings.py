@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from textgen.core.building import SettingsError
 from textgen.core.errors import TextgenError
@@ -41,17 +40,6 @@ def check_name(name: str, where: str) -> None:
     """
     if len(name) > LONGEST_NAME or not re.fullmatch(NAME, name):
         raise TextgenError(where, found=f"the name {name!r}", expected=NAMES)
-
-
-def _refuse_old_name(value: Any) -> Any:
-    if value == "multi_worker":
-        raise PydanticCustomError(
-            "renamed", '"ray", with training.workers and --address; TF_CONFIG is not read any more'
-        )
-    return value
-
-
-Strategy = Annotated[Literal["one", "mirrored", "ray"], BeforeValidator(_refuse_old_name)]
 
 
 Documents = Annotated[
@@ -204,9 +192,6 @@ class Training:
     can be, and of ten updates or more: a training of fewer than ten per validation has fewer
     validations.
 
-    ``strategy`` divides every batch among the GPUs of this machine (``"mirrored"``) or among
-    ``workers`` processes of a Ray cluster (``"ray"``); the same updates are made as on one device.
-
     ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
     2024) and leaves all other weights to AdamW; ``"adafactor"`` keeps of a matrix' second moments
     those of its rows and columns (Shazeer & Stern 2018), and its learning rate is a share of the
@@ -220,8 +205,8 @@ class Training:
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
 
     Raises:
-        ValueError: workers without a strategy for them; weights that are averaged, while the loss
-            on the training text, which is that of others, is watched.
+        ValueError: weights that are averaged, while the loss on the training text, which is that of
+            others, is watched.
     """
 
     seconds: Positive | None = None
@@ -242,13 +227,9 @@ class Training:
     patience: Annotated[int, Field(ge=0)] = 0
     watch: Literal["validation", "training"] = "validation"
     threads: Annotated[int, Field(ge=0)] = 0
-    strategy: Strategy = "one"
-    workers: Count = 1
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        if self.workers > 1 and self.strategy != "ray":
-            raise ValueError('workers needs strategy = "ray"')
         if self.ema_decay and self.watch == "training":
             raise ValueError('ema_decay needs watch = "validation"')
 

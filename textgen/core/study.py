@@ -34,7 +34,7 @@ from textgen.core.settings import Count, Name, Positive, Seed, check_name
 from textgen.core.toml import BUDGETS, check_one_budget, find_experiment, read_toml
 
 REGIMES = ("seconds", "characters", "updates")
-DECIDED_TRAINING = ("threads", "strategy", "workers", *BUDGETS)
+DECIDED_TRAINING = ("threads", *BUDGETS)
 DECIDED = ["name", "seed", *(f"training.{key}" for key in DECIDED_TRAINING)]
 """Settings that a study decides for all its arms."""
 
@@ -158,10 +158,9 @@ class Study:
         """
         made = self.arms[arm]
         seed = made.numbers[0] if seed is None else seed
-        alone = ["training.strategy=one", "training.workers=1"]
         planned = any(text.startswith("training.updates=") for text in overrides)
         budget = [] if planned else [self.budget.override]
-        own = [f"training.threads={self.threads}", *alone, *budget]
+        own = [f"training.threads={self.threads}", *budget]
         named = [f"seed={seed}", f'name="{arm}-{seed}"']
         file = find_experiment(made.experiment, self.path.parent)
         try:

@@ -18,9 +18,8 @@ PACKAGES = ("keras", "numpy", "spacy", "gensim")
 
 def repeat_command(folder: Path, experiment: Experiment) -> str:
     """Trains the run of a folder again."""
-    cluster = ["--address", "local"] * (experiment.training.strategy == "ray")
     parts = ["python", "-m", "textgen.run", str(folder / "experiment.toml")]
-    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite", *cluster])
+    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
 
 
 def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, load_experiment, start_tensorflow, write_json
-from textgen.runs.distributed import check_address, check_alike, run_on_ray
 from textgen.runs.finished import Run
 from textgen.runs.finishing import Inputs, Trained, evaluate, write_run
 from textgen.runs.folder import begin_folder, check_same_text, prepare_folder
@@ -31,7 +30,6 @@ def train(
     runs_folder: str | Path = "runs",
     overwrite: bool = False,
     quiet: bool = False,
-    address: str | None = None,
 ) -> Run:
     """Train, score and sample one experiment.
 
@@ -42,8 +40,6 @@ def train(
         runs_folder: where run folders lie.
         overwrite: replace a run of that name.
         quiet: no progress on the terminal.
-        address: of the Ray cluster that ``training.strategy = "ray"`` trains on; ``"local"`` starts
-            one here. All its machines must see the corpus and ``runs_folder`` under the same paths.
 
     Returns:
         The finished run. A run that was interrupted is resumed.
@@ -55,32 +51,19 @@ def train(
 
     if not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
-    check_address(experiment.training, address)
-    if "tensorflow" in sys.modules and address is None:  # else it is started when it is needed
+    if "tensorflow" in sys.modules:  # else it is started when it is needed
         settings = experiment.training
         start_tensorflow(settings.threads, settings.deterministic, parts=True)
     folder = Path(runs_folder) / experiment.name
     lock = prepare_folder(folder, experiment, overwrite)
     try:
         loaded = load_corpus(experiment)
-        if address is None:
-            make_run(folder, experiment, loaded, quiet, overwrite)
-        else:
-            run_on_ray(folder, experiment, loaded, quiet, overwrite, address)
+        inputs = _prepare(folder, experiment, loaded, quiet, overwrite)
+        model = _train(inputs, overwrite)
+        write_run(inputs, model, evaluate(inputs, model))
     finally:
         lock.release()
     return Run(folder)
-
-
-def make_run(
-    folder: Path, experiment: Experiment, loaded: Corpus, quiet: bool, overwrite: bool
-) -> None:
-    """Make a run in a folder that has been prepared. Of several workers the chief alone writes it;
-    the others return when the network is trained."""
-    inputs = _prepare(folder, experiment, loaded, quiet, overwrite)
-    model = _train(inputs, overwrite)
-    if model is not None:
-        write_run(inputs, model, evaluate(inputs, model))
 
 
 def _prepare(
@@ -109,14 +92,14 @@ def _prepare(
     return Inputs(folder, experiment, loaded, prepared, settings, screen)
 
 
-def _train(inputs: Inputs, overwrite: bool) -> Trained | None:
-    """Train the network and begin the folder; None in a worker that does not write the run."""
+def _train(inputs: Inputs, overwrite: bool) -> Trained:
+    """Train the network and begin the folder."""
     with ExitStack() as starting:
         starting.enter_context(inputs.screen.phase("loading TensorFlow, compiling"))
         return _fit(inputs, overwrite, starting)
 
 
-def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None:
+def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained:
     """``starting`` is closed before the first update."""
     experiment, settings, screen = inputs.experiment, inputs.settings, inputs.screen
     tokenizer, encoded = inputs.prepared.tokenizer, inputs.prepared.encoded
@@ -124,26 +107,25 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     import keras
 
     from textgen.models import Sampler
+    from textgen.runs.manifest import describe_run
     from textgen.runs.plan import planned
     from textgen.runs.rounds import recorder
     from textgen.training import (
         Engine,
         check_trainable,
         new_network,
-        start_strategy,
         windows_of,
     )
     from textgen.training import train as train_network
 
-    share = start_strategy(settings)
-    check_alike(share, fitted_state(experiment, tokenizer))
     network = new_network(experiment, inputs.prepared)
-    check_trainable(network, settings.loss, share.replicas)
-    if share.chief:
-        windows_of(encoded[0], experiment.objective)
-        begin_folder(inputs.folder, experiment, overwrite)  # no check can fail any more
-        write_json(inputs.folder / "tokenizer.json", fitted_state(experiment, tokenizer))
-        _write_manifest(inputs, share)
+    check_trainable(network, settings.loss)
+    windows_of(encoded[0], experiment.objective)
+    begin_folder(inputs.folder, experiment, overwrite)  # no check can fail any more
+    write_json(inputs.folder / "tokenizer.json", fitted_state(experiment, tokenizer))
+    write_json(
+        inputs.folder / "manifest.json", describe_run(experiment, inputs.loaded, inputs.folder)
+    )
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
@@ -151,10 +133,8 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     plans = list["Plan | None"]()
 
     def callbacks(trainer: Any, progress: Progress) -> list[Any]:
-        if not share.chief:
-            return []
         given = experiment, inputs.loaded, inputs.prepared, network, sampler, progress
-        plans.append(None if screen.quiet or share.workers > 1 else planned(*given))
+        plans.append(None if screen.quiet else planned(*given))
         starting.close()
         screen.planned(progress, plans[-1])
         record = recorder(
@@ -165,17 +145,6 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained | None
     with screen:
         progress = train_network(
             inputs.folder, network, replace(experiment, training=settings), encoded,
-            Engine(threads, share), callbacks,
+            Engine(threads), callbacks,
         )  # fmt: skip
-    if not share.chief:
-        return None
     return Trained(network, sampler, progress, plans[-1] if plans else None)
-
-
-def _write_manifest(inputs: Inputs, share: Any) -> None:
-    from textgen.runs.manifest import describe_run
-
-    content = describe_run(inputs.experiment, inputs.loaded, inputs.folder)
-    distribution = {"replicas": share.replicas, "workers": share.workers}
-    content["distribution"] = distribution
-    write_json(inputs.folder / "manifest.json", content)

@@ -6,20 +6,119 @@ short starts again from the run folder on this machine.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import logging
 import os
 import shutil
+import socket
 import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from textgen.core import TextgenError, finish_process, resolve_experiment, write_file
+from textgen.core import (
+    TextgenError,
+    finish_process,
+    resolve_experiment,
+    silenced_stderr,
+    write_file,
+)
 from textgen.runs import LOCK, begin_folder, prepare_folder
 from textgen.studies.workers import CRASHES, POLL_SECONDS, Job, Outcome, printed, start_run
-from textgen.training import connected, environment
+
+PREFIX = "TEXTGEN_"
+"""Of the environment variables that processes on the cluster get from here."""
+CONNECT_SECONDS = 10.0
 
 Files = dict[str, bytes]
+
+
+def check_cluster(address: str) -> None:
+    """Raises:
+    TextgenError: Ray is not installed, or nothing answers at ``address``.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise TextgenError(
+            f"--address {address}",
+            found="Ray is not installed",
+            expected="the package that sends runs to other machines",
+            hint='pip install "textgen-compare[cluster]", or leave --address out to run here',
+        )
+    try:
+        _check_reachable(address)
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from None
+
+
+@contextlib.contextmanager
+def connected(address: str, cores: int) -> Iterator[Any]:
+    """Ray, connected: quietly, without its dashboard, and nothing reported to its makers. A
+    connection that this process has already is used as it is.
+
+    Args:
+        address: the cluster's, or ``"local"`` to start one on this machine.
+        cores: of a cluster that is started here.
+
+    Raises:
+        TextgenError: no cluster answers.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    local: dict[str, Any] = {
+        "num_cpus": cores,
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+    }
+    try:
+        with silenced_stderr():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(local if address == "local" else {}),
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreachable(address, error) from None
+    try:
+        yield ray
+    finally:
+        with silenced_stderr():
+            ray.shutdown()
+
+
+def _unreachable(address: str, error: Exception) -> TextgenError:
+    return TextgenError(
+        f"--address {address}",
+        found=str(error).splitlines()[0][:200],
+        expected='the address of a Ray cluster that is up, or "local"',
+        hint="start one with: ray start --head",
+    )
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself waits for minutes if nothing answers.
+
+    Raises:
+        OSError: nothing does.
+    """
+    place = urlsplit("//" + address.rpartition("//")[2])
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
+
+
+def environment() -> dict[str, str]:
+    """The variables that a process on the cluster must have as they are here; "" for one that is
+    not set."""
+    kept = {key: value for key, value in os.environ.items() if key.startswith(PREFIX)}
+    # Ray sets this one for its processes; sums of floats must not depend on where they are made
+    return {**kept, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "")}
 
 
 def on_ray(

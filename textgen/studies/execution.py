@@ -90,7 +90,7 @@ def _check_workers(workers: int, address: str | None) -> None:
     if workers < 1:
         raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
     if address is not None:
-        from textgen.training import check_cluster
+        from textgen.studies.cluster import check_cluster
 
         check_cluster(address)
 

@@ -8,12 +8,6 @@ from .loop import windows_of as windows_of
 from .preparation import Prepared as Prepared
 from .preparation import prepare as prepare
 from .preparation import subtract_preparation_time as subtract_preparation_time
-from .ray import check_cluster as check_cluster
-from .ray import connected as connected
-from .ray import environment as environment
-from .ray import train_on_ray as train_on_ray
 from .step import check_trainable as check_trainable
-from .strategy import Share as Share
-from .strategy import start_strategy as start_strategy
 from .validation import VALIDATION_SHARE as VALIDATION_SHARE
 from .validation import Progress as Progress

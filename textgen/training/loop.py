@@ -6,7 +6,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from textgen.training.checkpoint import load_checkpoint, reading_checkpoint
 from textgen.training.optimizer import Schedule, optimizer_of
 from textgen.training.preparation import Prepared
 from textgen.training.step import Trainer
-from textgen.training.strategy import ALONE, Share
 from textgen.training.validation import Checkpoint, Monitor, stored_progress
 from textgen.training.validation import Progress as Progress
 
@@ -36,11 +35,9 @@ class Engine:
 
     Attributes:
         threads: rows of a batch are dealt out to so many.
-        share: what this process does of the training; only the chief's writes files.
     """
 
     threads: int = 1
-    share: Share = ALONE
 
 
 def train(
@@ -65,25 +62,21 @@ def train(
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
         Diverged: the loss is no longer a number. The last checkpoint stays.
     """
-    (training, validation), share, settings = encoded, engine.share, experiment.training
+    (training, validation), settings = encoded, experiment.training
     windows = windows_of(training, experiment.objective)
-    stored = load_checkpoint(run) if share.chief else None
+    stored = load_checkpoint(run)
     progress = stored_progress(run, stored[1]) if stored else Progress()
     if not stored:
         _divide(progress, updates_of(settings, windows, training), settings)
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
-    progress = Progress(**share.agree(asdict(progress)))
-    resumed = share.agree(stored is not None)
     trainer, schedule = compiled(network, experiment, windows, engine)
-    if not resumed and settings.seconds:
+    if not stored and settings.seconds:
         _calibrate(progress, trainer, schedule, windows, experiment)
     schedule.set(updates=progress.updates_planned)
     arrays = dict[str, np.ndarray]()
-    if resumed or share.replicas > 1:
-        arrays = stored[0] if stored else {} if resumed else trainer.arrays()
-        arrays = share.agree_arrays(arrays)
-        if resumed:
-            _check_arrays(run, arrays, trainer)
+    if stored:
+        arrays = stored[0]
+        _check_arrays(run, arrays, trainer)
         trainer.restore(arrays)
     best = {k: v for k, v in arrays.items() if k.startswith("best")}
     monitor = Monitor(trainer, progress, settings, validation, best)
@@ -143,7 +136,7 @@ def _calibrate(
     each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
     progress.calibration_seconds_per_update = each
     updates = max(UPDATES_PER_CALL, int((settings.seconds or 0) / each))
-    _divide(progress, trainer.share.agree(updates), settings)
+    _divide(progress, updates, settings)
 
 
 def new_network(experiment: Experiment, prepared: Prepared) -> Any:
@@ -185,36 +178,20 @@ def compiled(
     updates_per_call: int = UPDATES_PER_CALL,
 ) -> tuple[Trainer, Schedule]:
     """A trainer with its optimizer, and the schedule of its learning rate."""
-    output, settings, share = network.output_layer, experiment.training, engine.share
+    output, settings = network.output_layer, experiment.training
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
-    trainers, schedules = list[Trainer](), list[Schedule]()
-    for replica in range(len(share.devices)):
-        with share.on(replica):
-            own = copied(network, experiment) if replica else network
-            trainer = Trainer(
-                own, experiment.objective, settings.batch, settings.loss, tail,
-                settings.table_rate, engine.threads, share, replica,
-            )  # fmt: skip
-            schedules.append(Schedule(settings))
-            trainer.compile(
-                optimizer=optimizer_of(settings, schedules[-1]),
-                jit_compile=False,  # the trainer compiles what should be
-                # not in Keras' loop: its conditionals do not go together with all-reduce
-                steps_per_execution=updates_per_call if share.replicas == 1 else 1,
-            )
-            trainer.optimizer.build(trainer.trained)
-            trainers.append(trainer)
-    trainers[0].copies, schedules[0].copies = trainers[1:], schedules[1:]
-    return trainers[0], schedules[0]
-
-
-def copied(network: Any, experiment: Experiment) -> Any:
-    """A network of the same layers; its weights are still to be set."""
-    made = experiment.objective.build(experiment.backbone, network.output_layer.size)
-    for copy, part in zip(made.parts(), network.parts(), strict=True):
-        if part.embedding is not None:
-            copy.embedding.trainable = part.embedding.trainable
-    return made
+    trainer = Trainer(
+        network, experiment.objective, settings.batch, settings.loss, tail, settings.table_rate,
+        engine.threads,
+    )  # fmt: skip
+    schedule = Schedule(settings)
+    trainer.compile(
+        optimizer=optimizer_of(settings, schedule),
+        jit_compile=False,  # the trainer compiles what should be
+        steps_per_execution=updates_per_call,
+    )
+    trainer.optimizer.build(trainer.trained)
+    return trainer, schedule
 
 
 def time_updates(
@@ -245,15 +222,14 @@ def time_updates(
     step(iterator)  # compiles
     keep_freed_memory()  # the iterator has undone it
     end = time.perf_counter() + seconds
-    while trainer.share.agree(len(calls) < least or time.perf_counter() < end):
+    while len(calls) < least or time.perf_counter() < end:
         begin = clock()
         float(step(iterator)["loss"])
         calls.append(clock() - begin)
     schedule.set(scale=1.0)
     trainer.restore(before)
     trainer.reset_metrics()
-    each = trainer.share.agree(statistics.median(calls) / trainer.steps_per_execution)
-    return each, len(calls)
+    return statistics.median(calls) / trainer.steps_per_execution, len(calls)
 
 
 def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:

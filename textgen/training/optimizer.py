@@ -29,13 +29,11 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
         self.scale = tf.Variable(1.0, trainable=False)
-        self.copies = list[Schedule]()
 
     def set(self, **values: float) -> None:
-        """``updates`` in all, ``scale`` of the rate; in all replicas."""
-        for schedule in (self, *self.copies):
-            for name, value in values.items():
-                getattr(schedule, name).assign(value)
+        """``updates`` in all, ``scale`` of the rate."""
+        for name, value in values.items():
+            getattr(self, name).assign(value)
 
     def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)

@@ -14,18 +14,17 @@ import tensorflow as tf
 
 from textgen.core import TextgenError
 from textgen.models import MeanOutput, Objective, compilable, dropout_key, restarted
-from textgen.training.strategy import ALONE, Share
 from textgen.training.tables import RowAdagrad
 
 LOG2E = 1 / math.log(2)
 
 
-def check_trainable(network: Any, loss: str, replicas: int) -> None:
+def check_trainable(network: Any, loss: str) -> None:
     """Refuse settings that cannot be trained together.
 
     Raises:
-        TextgenError: the binary loss of an adaptive softmax, which has no row of V logits; batch
-            normalisation on several replicas.
+        TextgenError: the binary loss of an adaptive softmax, which has no row of V logits, or of
+            several members.
     """
     output = network.output_layer
     if loss == "binary" and isinstance(output, MeanOutput):
@@ -40,13 +39,6 @@ def check_trainable(network: Any, loss: str, replicas: int) -> None:
             found='"binary", with adaptive_softmax in [backbone]',
             expected='"categorical", or a plain softmax',
         )
-    layers = network._flatten_layers()
-    if replicas > 1 and any(isinstance(x, keras.layers.BatchNormalization) for x in layers):
-        raise TextgenError(
-            "backbone.normalisation",
-            found=f'"batch", with {replicas} replicas, whose averages would differ',
-            expected='"layer" or "none", or training.strategy = "one"',
-        )
 
 
 class Trainer(keras.Model):
@@ -59,7 +51,6 @@ class Trainer(keras.Model):
         tail_share: of an adaptive softmax, how much of the training text is in the tail.
         table_rate: the learning rate of tables over that of the other weights.
         threads: the rows of a batch are dealt out to so many, as evenly as they can be.
-        share, replica: what this process does of the training, and which of its devices this is.
 
     Raises:
         TextgenError: settings that :func:`check_trainable` refuses.
@@ -74,14 +65,9 @@ class Trainer(keras.Model):
         tail_share: float = 0.25,
         table_rate: float = 30.0,
         threads: int = 1,
-        share: Share = ALONE,
-        replica: int = 0,
     ) -> None:
         super().__init__(name="trainer")
-        check_trainable(network, loss, share.replicas)
-        self.share, self.copies = share, list[Trainer]()
-        self._batch, self._rows = batch, share.rows(batch)[replica]
-        batch = self._rows.stop - self._rows.start
+        check_trainable(network, loss)
         self.network, self.objective, self._loss = network, objective, loss
         shards = min(batch, threads)
         self.shards = [(batch + i) // shards for i in range(shards)]
@@ -115,26 +101,18 @@ class Trainer(keras.Model):
         count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
         count = tf.maximum(count, 1.0)
         update = tf.convert_to_tensor(self.optimizer.iterations)
-        found, trainers = [], [self, *self.copies]
-        for replica, trainer in enumerate(trainers):
-            with self.share.on(replica):
-                found.append(trainer.contribution(update, count, spans, fresh))
-        sums = self.share.sum(found)
-        for replica, (trainer, (_, _, *gradients)) in enumerate(zip(trainers, sums, strict=True)):
-            with self.share.on(replica):
-                trainer.step(gradients)
-        self.loss_mean.update_state(tf.add_n(sums[0][0]), count)
-        self.bits_mean.update_state(tf.add_n(sums[0][1]) * LOG2E, count)
+        loss, nats, *gradients = self.contribution(update, count, spans, fresh)
+        self.step(gradients)
+        self.loss_mean.update_state(tf.add_n(loss), count)
+        self.bits_mean.update_state(tf.add_n(nats) * LOG2E, count)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def contribution(self, update: Any, count: Any, spans: Any, fresh: Any) -> list[list[Any]]:
-        """Loss, nats and gradients of this replica's rows, each as parts that are to be added up;
+        """Loss, nats and gradients of all rows, each as parts that are to be added up;
         their states go on."""
-        if self.share.replicas > 1:
-            spans, fresh = spans[self._rows], fresh[self._rows]
         given = [spans, fresh, *(state.value for state in self.states)]
         rows = [tf.split(each, self.shards) for each in given]
-        first_rows = self._rows.start + np.cumsum([0, *self.shards[:-1]], dtype=np.int32)
+        first_rows = np.cumsum([0, *self.shards[:-1]], dtype=np.int32)
         shards = zip(tf.unstack(first_rows), *rows, strict=True)
         parts = [self._gradients(update, count, *shard) for shard in shards]
         loss, nats, gradients, states = zip(*parts, strict=True)
@@ -159,8 +137,7 @@ class Trainer(keras.Model):
         nats = tf.reduce_sum(nats * there) / count
         found = [_dense(gradient) for gradient in gradients]
         for gradient in sparse:
-            apart = self.share.replicas == 1  # an all-reduce adds up whole tables
-            found += [gradient.indices, gradient.values] if apart else [_dense(gradient)]
+            found += [gradient.indices, gradient.values]
         return loss, nats, found, tf.nest.flatten(after)
 
     @property
@@ -174,11 +151,8 @@ class Trainer(keras.Model):
         rate, number = self.optimizer.learning_rate * self._table_rate, len(self.trained)
         parts = iter(gradients[number:])
         for rows in self.tables:
-            if self.share.replicas > 1:
-                rows.apply_dense(tf.add_n(next(parts)), rate)
-            else:
-                places, values = next(parts), next(parts)
-                rows.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
+            places, values = next(parts), next(parts)
+            rows.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
         self.update(gradients[:number])
 
     def _apply(self, gradients: Any) -> None:
@@ -197,21 +171,12 @@ class Trainer(keras.Model):
         return binary_cross_entropy(labels, self._output(features)), nats, state
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything an update reads and writes: weights, optimizer, the states of all rows. All
-        workers call it at once."""
-        everything = [*map(np.array, self._alike())]
-        for rows in zip(self.states, *(copy.states for copy in self.copies), strict=True):
-            everything.append(self.share.gather([*map(np.array, rows)], self._batch))
-        return {f"v{i}": value for i, value in enumerate(everything)}
+        """Everything an update reads and writes: weights, optimizer, the states of all rows."""
+        return {f"v{i}": np.array(each) for i, each in enumerate(self._everything())}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        values = (arrays[f"v{i}"] for i in itertools.count())
-        for variable in self._alike():
-            variable.assign(next(values))
-        for state in self.states:
-            state.assign(next(values)[self._rows])
-        for copy in self.copies:
-            copy.restore(arrays)
+        for i, variable in enumerate(self._everything()):
+            variable.assign(arrays[f"v{i}"])
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -224,10 +189,9 @@ class Trainer(keras.Model):
         yield
         self.network.set_weights(kept)
 
-    def _alike(self) -> list[Any]:
-        """What is the same in all replicas."""
+    def _everything(self) -> list[Any]:
         squares = [rows.squares for rows in self.tables]
-        return [*self.network.variables, *self.optimizer.variables, *squares]
+        return [*self.network.variables, *self.optimizer.variables, *squares, *self.states]
 
 
 def _dense(gradient: Any) -> Any:

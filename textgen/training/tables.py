@@ -43,8 +43,3 @@ class RowAdagrad:
         self.squares.value.scatter_update(tf.IndexedSlices(squares, rows))
         step = rate * summed * tf.math.rsqrt(squares + TINY)[:, None]
         self.table.value.scatter_sub(tf.IndexedSlices(step, rows))
-
-    def apply_dense(self, gradient: Any, rate: Any) -> None:
-        """The same from the gradient of the whole table: (rows, size) float32."""
-        rows = tf.where(tf.reduce_any(gradient != 0, axis=-1))[:, 0]
-        self.apply(tf.cast(rows, tf.int32), tf.gather(gradient, rows), rate)

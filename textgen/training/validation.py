@@ -97,7 +97,7 @@ class Monitor(keras.callbacks.Callback):
         self._tokens_per_character = len(self._windows.flat) / unit
         self._spelling = sum(float(e.spelling_bits.sum()) for e in validation) / unit
         self._start = time.perf_counter()
-        if settings.seconds and not progress.updates and trainer.share.chief:
+        if settings.seconds and not progress.updates:
             self._shorten(VALIDATION_SHARE * settings.seconds / progress.intervals)
 
     def out_of_patience(self) -> bool:
@@ -156,9 +156,8 @@ class Monitor(keras.callbacks.Callback):
         progress.updates = progress.end_of(epoch)
         progress.seconds += now() - self._start
         start = now()
-        share = self.trainer.share
         with self.trainer.averaged():
-            validation = share.agree(self.validate() if share.chief else None)
+            validation = self.validate()
             watched = validation if self.settings.watch == "validation" else float(logs["loss"])
             if watched < progress.best or not self.best:
                 progress.best, progress.best_interval = watched, epoch + 1
@@ -191,5 +190,4 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         trainer, progress = self.monitor.trainer, self.monitor.progress
         arrays = trainer.arrays()
-        if trainer.share.chief:
-            save_checkpoint(self.run, {**arrays, **self.monitor.best}, asdict(progress))
+        save_checkpoint(self.run, {**arrays, **self.monitor.best}, asdict(progress))
