@@ -19,14 +19,9 @@ class Recurrent(Stacked):
         normalisation: of what layers put out: each position over its units (Ba, Kiros & Hinton
             2016), or each unit over the batch's positions and, once trained, by running averages
             (Ioffe & Szegedy 2015).
-        normalised: which layers, ``"all"`` or the ``"inner"`` ones: all but the last.
-
-    Raises:
-        ValueError: inner layers to normalise where there are none.
     """
 
     normalisation: Literal["none", "layer", "batch"] = "none"
-    normalised: Literal["all", "inner"] = "all"
 
     gates: ClassVar[int]
     """Products of matrices a unit."""
@@ -34,11 +29,6 @@ class Recurrent(Stacked):
     """Of a unit, if they are not as many as its gates."""
     states: ClassVar[int]
     """Vectors that a layer carries from token to token."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.normalised == "inner" and (self.normalisation == "none" or len(self.units) < 2):
-            raise ValueError('normalised = "inner" needs a normalisation and two layers at least')
 
     def layer_weights(self, below: int, units: int) -> int:
         return units * (self.gates * (below + units) + (self.biases or self.gates))
@@ -57,6 +47,4 @@ class Recurrent(Stacked):
         return keras.layers.BatchNormalization(name=name)
 
     def normalisation_weights(self, number: int) -> int:
-        if self.normalised == "inner" and number == len(self.units):
-            return 0
         return NORMALISATION[self.normalisation]
