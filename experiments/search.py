@@ -75,7 +75,7 @@ def trained(experiment: Experiment, updates: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         progress = loop.train(
             Path(scratch), network, replace(experiment, training=fixed), prepared.encoded,
-            loop.Engine(threads),
+            threads,
         )  # fmt: skip
     history = asdict(progress)["history"]
     return {

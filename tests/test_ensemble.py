@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 
 from textgen.core.errors import TextgenError
+from textgen.core.settings import Training
 from textgen.evaluation.token_bits import token_bits
 from textgen.models.backbones.gru import GRU
 from textgen.models.backbones.lstm import LSTM
 from textgen.models.backbones.stacked import Adaptive
 from textgen.models.objectives.stepwise import NextToken
-from textgen.training.step import Trainer, check_trainable
+from textgen.training.step import Step, check_trainable
 
 SIZE = 12
 PLAIN = {"units": (7,), "input": "embedding", "embedding_size": 5}
@@ -48,9 +49,10 @@ def test_each_member_learns_as_it_would_alone(settings):
     fresh = np.ones(6, bool)
 
     def gradients(network):
-        trainer = Trainer(network, objective, 6, "categorical", 0.9)
-        _, _, *found = trainer.contribution(tf.constant(0), tf.constant(24.0), spans, fresh)
-        return [parts[0].numpy() for parts in found]
+        step = Step(network, objective, Training(updates=1, batch=6), tail_share=0.9)
+        states = tf.nest.flatten(network.initial_state(6))
+        given = (tf.constant(0), tf.constant(24.0), tf.constant(0), spans, fresh)
+        return [gradient.numpy() for gradient in step.gradients(*given, *states)[2]]
 
     together = gradients(network)
     apart = [gradient for member in network.members for gradient in gradients(member)]

@@ -25,7 +25,7 @@ from textgen.models.batches import Windows
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.models.sampler import SHORT, Sampler
-from textgen.training.loop import Engine, compiled
+from textgen.training.loop import new_step
 
 pytestmark = pytest.mark.xla
 SIZE = 12
@@ -107,8 +107,7 @@ def run_everything(backbone, objective):
     document = np.arange(1, SIZE, dtype=np.uint8)
     windows = Windows([document] * 6, objective)
     experiment = tiny_experiment(objective, network, Training(updates=2, batch=3))
-    trainer, _ = compiled(network, experiment, windows, Engine(2), 1)
-    tf.function(trainer.train_step, autograph=False)(next(windows.training(3, 1)))
+    new_step(network, experiment, windows, 2).update(*next(windows.training(3, 1)))
     token_bits(objective, network, [document])
     number = len(network.trainable_variables)
     learnt_bits(objective, network, [document], Learning((0.1,) * number, (1.0,) * number))

@@ -23,8 +23,8 @@ from textgen.models.backbones.transformer import Transformer
 from textgen.models.batches import Windows
 from textgen.models.objectives.stepwise import NextToken
 from textgen.testing import check_plugin
-from textgen.training.loop import Engine, compiled, dataset
-from textgen.training.tables import RowAdagrad
+from textgen.training.loop import new_step
+from textgen.training.optimizer import RowAdagrad
 
 SIZE = 7
 EMBEDDED = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}
@@ -155,13 +155,12 @@ def test_a_training_put_back_makes_the_same_updates_again(settings, threads):
     windows = Windows([np.random.default_rng(1).integers(1, SIZE, 90)], objective)
     network = random_network(objective, settings)
     experiment = tiny_experiment(objective, network, Training(updates=9, batch=4))
-    trainer, _ = compiled(network, experiment, windows, Engine(threads), 1)
-    step, found = trainer.make_train_function() or trainer.train_function, []
-    begun, batches = trainer.arrays(), list(dataset(windows, 4, 1, 0).take(3))
+    step, found = new_step(network, experiment, windows, threads), []
+    before, batches = step.arrays(), list(itertools.islice(windows.training(4, 1), 2))
     for _ in range(2):
-        trainer.restore(begun)
-        step(iter(batches))
-        step(iter(batches[1:]))
+        step.restore(before)
+        for batch in batches:
+            step.update(*batch)
         found.append([np.array(w) for w in network.weights])
     for first, second, before in zip(
         *found, random_network(objective, settings).weights, strict=True

@@ -10,6 +10,7 @@ import tensorflow as tf
 from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
+from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import rows_at_once, score_step, token_bits
 from textgen.models import FREE, Sampler, Windows
@@ -18,7 +19,7 @@ from textgen.models.backbones.stacked import Adaptive
 from textgen.models.networks import set_output_bias
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
-from textgen.training.step import Trainer
+from textgen.training.step import Step
 
 SIZE, HEAD, BATCH = 23, 6, 5
 ADAPTIVE = {"adaptive_softmax": Adaptive(HEAD, 4)}
@@ -119,14 +120,14 @@ def test_the_gradient_is_that_of_the_full_logits(objective, output):
     if refused(objective, output):
         return
     network = tiny_model(objective, SIZE, scale=1.5, **output)
-    trainer = Trainer(network, objective, BATCH, "categorical", tail_share=1.0)
+    step = Step(network, objective, Training(updates=1, batch=BATCH), tail_share=1.0)
     spans, states = spans_of(objective, lowest=0), network.initial_state(BATCH)
     labels = spans[:, objective.before :]
 
     @tf.function(jit_compile=True)
     def cheap():
         with tf.GradientTape() as tape:
-            nats = trainer._charge(spans, labels, states)[0]
+            nats = step._target_losses(spans, labels, states)[0]
         return nats, tape.gradient(nats, network.trainable_variables)
 
     nats, gradients = cheap()
@@ -180,7 +181,7 @@ def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
 def test_combinations_that_make_no_sense_are_refused():
     network = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
     with pytest.raises(TextgenError, match=r"training\.loss"):
-        Trainer(network, NextToken(4), 2, "binary")
+        Step(network, NextToken(4), Training(updates=1, loss="binary"))
 
 
 @pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])

@@ -11,7 +11,7 @@ from conftest import write_experiment
 import textgen
 from textgen.core.errors import TextgenError
 from textgen.runs import rounds
-from textgen.training import validation
+from textgen.training import loop
 
 WORDS = 'tokenizer={kind="words", minimum_count=90, rare_words='
 
@@ -85,14 +85,14 @@ def test_a_training_is_the_same_without_it(train, whole, monkeypatch):
 
 def test_a_training_cut_short_before_a_checkpoint_has_every_round_once(train, whole, monkeypatch):
     """The line of a round is there already, its checkpoint is not."""
-    save, saved = validation.save_checkpoint, []
+    save, saved = loop.save_checkpoint, []
 
     def killed(*given):
         if len(saved) == 1:
             raise KeyboardInterrupt
         saved.append(save(*given))
 
-    monkeypatch.setattr(validation, "save_checkpoint", killed)
+    monkeypatch.setattr(loop, "save_checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
         train("cut", DROPOUT)
     folder = whole.folder.parent / "cut"

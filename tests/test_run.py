@@ -44,7 +44,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     folder = tmp_path / "runs" / "tiny"
     for name in FILES:
         assert (folder / name).stat().st_size > 0
-    assert not (folder / "checkpoint").exists()
+    assert not (folder / "checkpoint.npz").exists()
     metrics = json.loads((folder / "metrics.json").read_text())
     bits = metrics["test"]["bits_per_character"]["total"]
     assert metrics["test"]["with_memory"]["bits_per_character"]["total"] < bits
@@ -205,7 +205,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(
     folder = tmp_path / "runs" / "tiny"
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     for _ in range(1200):
-        if (folder / "checkpoint" / "progress.json").exists():
+        if (folder / "checkpoint.npz").exists():
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
@@ -260,7 +260,7 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path, tempo
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
     for _ in range(1200):
-        if (tmp_path / "runs" / "tiny" / "checkpoint" / "progress.json").exists():
+        if (tmp_path / "runs" / "tiny" / "checkpoint.npz").exists():
             break
         time.sleep(0.05)
     process.terminate()
@@ -296,10 +296,10 @@ def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
         with pytest.raises(MemoryError):
             package.train(experiment_file, runs_folder=tmp_path / "runs", quiet=True)
     folder = tmp_path / "runs" / "tiny"
-    began = (folder / "checkpoint" / "progress.json").read_bytes()
+    began = (folder / "checkpoint.npz").read_bytes()
     stranger = textgen("run", experiment_file, "--set", "backbone.units=[25]")
     assert (stranger.code, "different experiment" in stranger.err) == (2, True)
-    assert (folder / "checkpoint" / "progress.json").read_bytes() == began
+    assert (folder / "checkpoint.npz").read_bytes() == began
     done = textgen("run", experiment_file, "--set", "sampling.length=50")
     assert done.code == 0, done.err
     trained_for = json.loads(began)["seconds"]  # it was not trained again
@@ -397,7 +397,7 @@ def test_the_cursor_comes_back_however_a_training_ends(experiment_file):
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"corpus": null}', "{}"])
 def test_a_damaged_manifest_is_told_of(tmp_path, content):
-    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint.npz").touch()
     assert run_folder.text_of(tmp_path) is None
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(TextgenError, match=r"manifest\.json(.|\n)*a damaged run"):

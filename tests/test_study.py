@@ -28,7 +28,7 @@ from textgen.studies import calibration, cluster, planning, workers
 from textgen.studies import execution as study
 from textgen.studies.estimate import Estimate, duration
 from textgen.studies.progress import StudyProgress
-from textgen.training import loop
+from textgen.training import load_progress, loop
 
 EXPERIMENT = """
 [corpus]
@@ -521,13 +521,13 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
     environment = os.environ | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment)
     folder = tmp_path / "runs" / "trial" / "char-1"
-    while process.poll() is None and not (folder / "checkpoint" / "progress.json").exists():
+    while process.poll() is None and not (folder / "checkpoint.npz").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     with filelock.FileLock(folder / LOCK, timeout=60):
         assert not (folder / "metrics.json").exists()
-        assert json.loads((folder / "checkpoint" / "progress.json").read_text())["updates"] >= 30
+        assert load_progress(folder).updates >= 30
     with recorded():
         study.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
     assert bits(folder) == bits(done.folder / "char-1")

@@ -4,7 +4,7 @@ import errno
 import itertools
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from unittest import mock
 
 import keras
@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from conftest import in_turn, made_up, tiny_experiment, tiny_model
 
+from textgen.core import read_arrays
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.token_bits import token_bits
@@ -20,13 +21,13 @@ from textgen.models.backbones.stacked import Adaptive, NGrams
 from textgen.models.networks import set_embedding
 from textgen.models.objectives.encoder_decoder import EncoderDecoder
 from textgen.models.objectives.stepwise import NextToken, Shifted
-from textgen.runs.resuming import resumed
 from textgen.tokenizers.characters import Characters
-from textgen.training import checkpoint, loop, validation
-from textgen.training.loop import characters_per_update, train, updates_of, windows_of
+from textgen.training import loop
+from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
+from textgen.training.loop import Hooks, characters_per_update, train, updates_of, windows_of
 from textgen.training.optimizer import Schedule, optimizer_of
-from textgen.training.step import Trainer, _dense, binary_cross_entropy
-from textgen.training.validation import FEWEST, Monitor
+from textgen.training.step import Step, binary_cross_entropy, with_rows_summed
+from textgen.training.validation import MIN_BATCHES, Validation
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -45,16 +46,17 @@ def fit(
     after its first interval."""
     network = tiny_model(objective, CODEC.size, scale=1.0, **model)
 
-    class Killed(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == stop_after:
-                raise Stop
-            if epoch == 1 and copy:
-                shutil.copytree(folder, copy)
+    validated = []
+
+    def on_update(*_):
+        if stop_after and len(validated) == stop_after:
+            raise Stop
+        if len(validated) == 1 and copy and not copy.exists():
+            shutil.copytree(folder, copy)
 
     progress = train(
-        folder, network, tiny_experiment(objective, network, settings), ENCODED,
-        loop.Engine(threads), lambda *_: [Killed()],
+        folder, network, tiny_experiment(objective, network, settings), ENCODED, threads,
+        Hooks(on_update=on_update, on_validation=validated.append),
     )  # fmt: skip
     return network, progress
 
@@ -126,8 +128,8 @@ def test_any_number_of_threads_learns_the_same(tmp_path, tmp_path_factory, threa
 )
 def test_the_rows_of_a_batch_are_shared_by_all_threads(batch, threads, shards):
     network = tiny_model(NextToken(8), CODEC.size, scale=1.0)
-    trainer = Trainer(network, NextToken(8), batch, "categorical", threads=threads)
-    assert sorted(trainer.shards, reverse=True) == shards
+    step = Step(network, NextToken(8), Training(updates=1, batch=batch), threads=threads)
+    assert sorted(step.shards, reverse=True) == shards
 
 
 @pytest.mark.xla
@@ -185,11 +187,11 @@ def test_training_learns_and_leaves_the_best_weights(tmp_path, model):
 def test_the_weights_of_the_best_interval_are_left_not_the_last(tmp_path, monkeypatch):
     figures, weights = iter([3.0, 1.0, 2.0]), []
 
-    def validate(monitor):
-        weights.append(monitor.trainer.network.get_weights())
+    def bits_per_character(validation, share):
+        weights.append(validation._network.get_weights())
         return next(figures)
 
-    monkeypatch.setattr(Monitor, "validate", validate)
+    monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
     network, progress = fit(tmp_path, NextToken(8), Training(**SETTINGS))
     assert (progress.best, progress.best_interval) == (1.0, 2)
     for kept, best, last in zip(network.get_weights(), *weights[1:], strict=True):
@@ -200,7 +202,7 @@ def test_the_weights_of_the_best_interval_are_left_not_the_last(tmp_path, monkey
 def test_the_loss_on_the_training_text_can_be_what_is_watched(tmp_path, monkeypatch):
     """Validation gets worse and worse; the loss gets better, and decides."""
     figures = itertools.count()
-    monkeypatch.setattr(Monitor, "validate", lambda monitor: next(figures))
+    monkeypatch.setattr(Validation, "bits_per_character", lambda *_: next(figures))
     settings = Training(**SETTINGS, patience=1, watch="training")
     _, progress = fit(tmp_path, NextToken(8), settings)
     losses = [row["loss"] for row in progress.history]
@@ -222,7 +224,7 @@ def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
 
 def test_a_repeated_token_counts_once_in_the_norm_of_the_gradient():
     slices = tf.IndexedSlices(tf.ones((3, 2)), tf.constant([1, 1, 3]), tf.constant([5, 2]))
-    np.testing.assert_array_equal(_dense(slices)[:, 0], [0, 2, 0, 1, 0])
+    np.testing.assert_array_equal(with_rows_summed(slices)[:, 0], [0, 2, 0, 1, 0])
 
 
 @pytest.mark.parametrize(
@@ -257,14 +259,14 @@ def test_a_validation_takes_no_more_than_its_share_of_the_seconds(
     tmp_path, monkeypatch, allowed, whole
 ):
     monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
-    monkeypatch.setattr(validation, "VALIDATION_SHARE", allowed)
-    looked_at, original = [], Monitor._bits_per_token
+    monkeypatch.setattr(loop, "VALIDATION_SHARE", allowed)
+    looked_at, original = [], Validation.bits_per_token
 
-    def bits_per_token(monitor, batches):
+    def bits_per_token(validation, batches):
         looked_at.append(batches)
-        return original(monitor, batches)
+        return original(validation, batches)
 
-    monkeypatch.setattr(Monitor, "_bits_per_token", bits_per_token)
+    monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
     settings = Training(seconds=0.2, batch=4, validations=3)
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1)
@@ -274,8 +276,8 @@ def test_a_validation_takes_no_more_than_its_share_of_the_seconds(
     assert len({*validations}) == 1
     assert len(validations) == progress.intervals
     batches = validations[0] / progress.validation_share
-    assert (validations[0] == FEWEST) is not whole
-    assert batches > 2 * FEWEST
+    assert (validations[0] == MIN_BATCHES) is not whole
+    assert batches > 2 * MIN_BATCHES
     assert (progress.validation_share == 1) is whole
 
 
@@ -295,7 +297,7 @@ def test_a_killed_training_on_seconds_goes_on_with_the_updates_that_were_planned
     settings = Training(seconds=1.0, batch=4, validations=4)
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1)
-    planned = resumed(tmp_path).planned
+    planned = load_progress(tmp_path).updates_planned
     monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
     _, progress = fit(tmp_path, NextToken(8), settings)
     assert progress.updates == planned
@@ -347,7 +349,7 @@ def test_muon_makes_updates_between_layers_orthogonal_and_no_others(model):
 
 def test_a_schedule_that_cools_is_constant_until_its_last_part():
     schedule = Schedule(Training(warmup=0.1, learning_rate=0.5, schedule="wsd"))
-    schedule.set(updates=100.0)
+    schedule.updates.assign(100.0)
     rates = [float(schedule(step)) for step in range(101)]
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) * 0.05, rtol=1e-5)
     np.testing.assert_allclose(rates[10:61], 0.5)
@@ -373,12 +375,12 @@ def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(tmp_path):
     good = Training(**SETTINGS)
     with pytest.raises(Stop):
         fit(tmp_path / "later", NextToken(8), good, stop_after=2)
-    arrays, progress = checkpoint.load_checkpoint(tmp_path / "later")
+    arrays = read_arrays(tmp_path / "later" / "checkpoint.npz")
     arrays["v0"] = np.full_like(arrays["v0"], np.nan)
-    checkpoint.save_checkpoint(tmp_path / "later", arrays, progress)
+    np.savez(tmp_path / "later" / "checkpoint.npz", **arrays)
     with pytest.raises(Diverged, match="update 40"):
         fit(tmp_path / "later", NextToken(8), good)
-    assert checkpoint.load_checkpoint(tmp_path / "later")[1]["updates"] == 40
+    assert load_progress(tmp_path / "later").updates == 40
 
 
 def test_a_text_shorter_than_a_window_is_refused(tmp_path):
@@ -403,69 +405,43 @@ def test_an_epoch_of_short_documents_sees_each_character_once():
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
-    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
+    save_checkpoint(tmp_path, {"v0": np.arange(3)}, Progress(updates=1))
 
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(TextgenError, match="No space left on device"):
-        checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(4)}, {"updates": 2})
-    arrays, progress = checkpoint.load_checkpoint(tmp_path)
-    assert progress == {"updates": 1}
+    with pytest.raises(TextgenError, match="No space left"):
+        save_checkpoint(tmp_path, {"v0": np.arange(4)}, Progress(updates=2))
+    arrays, progress = load_checkpoint(tmp_path, {"v0": (3,)})
+    assert progress == load_progress(tmp_path) == Progress(updates=1)
     np.testing.assert_array_equal(arrays["v0"], np.arange(3))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
-
-
-PROGRESS = ["[]", "null", "{", '{"a": 1}', "[" * 100_000, '{"updates": "20"}', "NaN",
-            '{"updates": 20, "history": [], "intervals": 3, "updates_per_interval": 20}',
-            '{"intervals": 0}', '{"history": 3}', "1" * 5000, ""]  # fmt: skip
-
-
-@pytest.mark.parametrize("content", PROGRESS, ids=lambda text: text[:20])
-def test_a_checkpoint_that_is_none_is_named(tmp_path, content):
-    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
-    (tmp_path / "checkpoint" / "progress.json").write_text(content)
-    with pytest.raises(TextgenError, match=r"checkpoint\n  found:    a damaged checkpoint"):
-        fit(tmp_path, NextToken(8), Training(**SETTINGS))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
 
 
 def test_a_checkpoint_of_another_network_is_named(tmp_path):
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), Training(**SETTINGS), stop_after=1)
-    with pytest.raises(TextgenError, match=r"checkpoint\n  found:    a damaged checkpoint"):
+    with pytest.raises(TextgenError, match=r"checkpoint\.npz\n  found:    a damaged checkpoint"):
         fit(tmp_path, NextToken(8), Training(**SETTINGS), units=(13,))
 
 
 def test_a_bug_in_restoring_is_not_called_damage(tmp_path, monkeypatch):
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), Training(**SETTINGS), stop_after=1)
-    monkeypatch.setattr(Trainer, "restore", mock.Mock(side_effect=KeyError("v7")))
+    monkeypatch.setattr(Step, "restore", mock.Mock(side_effect=KeyError("v7")))
     with pytest.raises(KeyError, match="v7"):
         fit(tmp_path, NextToken(8), Training(**SETTINGS))
 
 
-def test_a_process_that_dies_while_it_replaces_a_checkpoint_loses_nothing(tmp_path, monkeypatch):
-    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 1})
-    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    assert checkpoint.load_checkpoint(tmp_path)[1] == {"updates": 1}
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", mock.Mock(side_effect=OSError(errno.EIO, "gone")))
-        with pytest.raises(TextgenError):  # once more
-            checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
-    assert checkpoint.load_checkpoint(tmp_path)[1] == {"updates": 1}
-    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3)}, {"updates": 2})
-    assert checkpoint.load_checkpoint(tmp_path)[1] == {"updates": 2}
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint"]
-
-
 def test_a_damaged_checkpoint_is_named(tmp_path):
-    checkpoint.save_checkpoint(tmp_path, {"v0": np.arange(3000)}, {"updates": 1})
-    path = tmp_path / "checkpoint" / "state.npz"
+    save_checkpoint(tmp_path, {"v0": np.arange(3000)}, Progress(updates=1))
+    path = tmp_path / "checkpoint.npz"
     for content in (path.read_bytes()[:-600], b""):
         path.write_bytes(content)
-        with pytest.raises(TextgenError, match="damaged checkpoint"):
-            checkpoint.load_checkpoint(tmp_path)
+        for load in (partial(load_checkpoint, shapes={"v0": (3000,)}), load_progress):
+            with pytest.raises(TextgenError, match="damaged checkpoint"):
+                load(tmp_path)
 
 
 def test_the_binary_loss_is_keras_own_over_one_hot_targets():

@@ -43,14 +43,14 @@ def updates(
 ) -> tuple[Callable[[], float], int]:
     """Something that makes UPDATES updates of a compiled network, and the network's weights."""
     import keras
-    import tensorflow as tf
 
+    from textgen.core import Training
     from textgen.models.backbones import stack
     from textgen.models.backbones.lstm import LSTM
     from textgen.models.dropout import HashedDropout
     from textgen.models.networks import set_embedding
     from textgen.models.objectives.stepwise import NextToken
-    from textgen.training.step import Trainer
+    from textgen.training.step import Step
 
     backbone = LSTM(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
@@ -61,20 +61,17 @@ def updates(
     law = 1 / (np.arange(size) + 2.7)
     law /= law.sum()
     share = float(law[Adaptive().head :].sum())
-    trainer = Trainer(network, objective, BATCH, "categorical", share, threads=THREADS)
-    trainer.compile(
-        optimizer=keras.optimizers.AdamW(1e-3, global_clipnorm=1.0),
-        jit_compile=False,  # the trainer compiles what should be
-        steps_per_execution=UPDATES,
-    )
-    trainer.optimizer.build(network.trainable_variables)
+    settings = Training(updates=1, batch=BATCH, learning_rate=1e-3)
+    step = Step(network, objective, settings, tail_share=share, threads=THREADS)
     spans = np.random.default_rng(0).choice(size, p=law, size=(UPDATES, BATCH, WINDOW + 1))
-    data = tf.data.Dataset.from_tensor_slices(
-        (spans.astype(np.int32), np.zeros((UPDATES, BATCH), bool))
-    )
-    batches = iter(data.repeat())
-    train = trainer.make_train_function() or trainer.train_function
-    return lambda: float(train(batches)["loss"]), network.count_params()
+    fresh = np.zeros(BATCH, bool)
+
+    def run() -> float:
+        for each in spans.astype(np.int32):
+            sums = step.update(each, fresh)
+        return float(sums[0] / sums[2])
+
+    return run, network.count_params()
 
 
 def arms() -> Callable[[], dict[str, float]]:

@@ -88,14 +88,14 @@ def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
     backbone, settings, objective, windows = setting(work, kind)
     network = objective.build(backbone, work.vocabulary)
     experiment = SimpleNamespace(objective=objective, backbone=backbone, training=settings, seed=0)
-    engine = loop.Engine(int(threads))
-    trainer, _ = loop.compiled(network, experiment, windows, engine, UPDATES)
-    batches = iter(loop.dataset(windows, work.batch, 0, 0))
-    step = trainer.make_train_function() or trainer.train_function
+    step = loop.new_step(network, experiment, windows, int(threads))
+    batches = windows.training(work.batch, 0)
 
     def measure() -> float:
         begin = time.perf_counter()
-        float(step(batches)["loss"])
+        for _ in range(UPDATES):
+            sums = step.update(*next(batches))
+        float(sums[0])
         return (time.perf_counter() - begin) / UPDATES
 
     for _ in range(2):

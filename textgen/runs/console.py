@@ -143,22 +143,6 @@ class Screen:
                 f"{progress.validation_share:.0%} of the validation text\n  plan: {plan}"
             )
 
-    def callbacks(
-        self,
-        progress: Progress,
-        experiment: Experiment,
-        tokenizer: Tokenizer,
-        record: Any,
-        training: Sequence[EncodedDocument],
-    ) -> list[Any]:
-        """Keras callbacks that show a training; none when quiet. ``record``, of
-        :func:`textgen.runs.rounds.recorder`, has the latest sample."""
-        if self.quiet:
-            return []
-        text = sum(e.characters + 1 for e in training) / sum(len(e.tokens) + 1 for e in training)
-        part = " (model)" if any(e.replaced for e in training) else ""
-        return [_progress(self, progress, text, part, experiment, tokenizer, record)]
-
     def result(
         self, folder: Path, loaded: Corpus, metrics: dict[str, Any], samples: list[dict[str, Any]]
     ) -> None:
@@ -230,58 +214,71 @@ def _fallback(loaded: Corpus) -> Panel:
     return Panel(Text(visible(loaded.warning)), title="FALLBACK CORPUS", style="bold red")
 
 
-def _progress(
-    screen: Screen,
-    progress: Progress,
-    characters_per_token: float,
-    part: str,
-    experiment: Experiment,
-    tokenizer: Tokenizer,
-    record: Any,
-) -> Any:
-    import keras
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+class TrainingDisplay:
+    """A bar with bits and speed, and a line for every validation; nothing when quiet.
 
-    unit = "bpc" if tokenizer.charged else "bits per character kept"
-    bar = screen.bar = Bar(
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=screen.console,
-        disable=not screen.console.is_terminal,
-    )
+    Args:
+        screen: where it is shown.
+        experiment: how often a sample is shown.
+        tokenizer: of the run.
+        training: the training documents.
+    """
 
-    class Show(keras.callbacks.Callback):
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.task = bar.add_task(
-                "", total=progress.updates_planned, completed=progress.updates, note=""
-            )
-            bar.start()
+    def __init__(
+        self,
+        screen: Screen,
+        experiment: Experiment,
+        tokenizer: Tokenizer,
+        training: Sequence[EncodedDocument],
+    ) -> None:
+        tokens = sum(len(e.tokens) + 1 for e in training)
+        self._characters_per_token = sum(e.characters + 1 for e in training) / tokens
+        self._screen, self._every = screen, experiment.sampling.every
+        self._part = " (model)" if any(e.replaced for e in training) else ""
+        self._unit = "bpc" if tokenizer.charged else "bits per character kept"
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.start = time.perf_counter()
+    def start(self, progress: Progress) -> None:
+        """Show the bar."""
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            done = batch + 1
-            speed = done * progress.characters_per_update / (time.perf_counter() - self.start)
-            bits = float(logs["bits_per_token"]) / characters_per_token if logs else 0.0
-            note = f"training {bits:.3f}{part} {unit}  {speed / 1000:,.1f}k characters/s"
-            bar.update(self.task, completed=progress.updates + done, note=note)
+        if self._screen.quiet:
+            return
+        self._characters_per_update = progress.characters_per_update
+        bar = self._screen.bar = Bar(
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self._screen.console,
+            disable=not self._screen.console.is_terminal,
+        )
+        planned, done = progress.updates_planned, progress.updates
+        self._task = bar.add_task("", total=planned, completed=done, note="")
+        self._interval = progress.updates, time.perf_counter()
+        bar.start()
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            row = progress.history[-1]
-            screen.say(
-                f"  {epoch + 1}/{progress.intervals}  update {progress.updates:,}  "
-                f"{row['seconds']:.0f} s  train "
-                f"{row['training_bits_per_token'] / characters_per_token:.3f}{part}  validation "
-                f"{row['validation_bits_per_character']:.3f} {unit}"
-                + ("  best" if progress.best_interval == epoch + 1 else "")
-            )
-            every = experiment.sampling.every
-            if every and (epoch + 1) % every == 0:
-                text = visible(record.text.strip()).replace("\n", "\n  │ ")
-                screen.console.print(Text(f"  │ {text}", style="dim"))
+    def update(self, updates: int, bits_per_token: float) -> None:
+        """Move the bar."""
+        if self._screen.bar is None:
+            return
+        first, start = self._interval
+        speed = (updates - first) * self._characters_per_update / (time.perf_counter() - start)
+        bits = bits_per_token / self._characters_per_token
+        note = f"training {bits:.3f}{self._part} {self._unit}  {speed / 1000:,.1f}k characters/s"
+        self._screen.bar.update(self._task, completed=updates, note=note)
 
-    return Show()
+    def validated(self, progress: Progress, sample: str) -> None:
+        """Print the figures of the last interval and, where wanted, what the network wrote."""
+        screen, row, interval = self._screen, progress.history[-1], len(progress.history)
+        screen.say(
+            f"  {interval}/{progress.intervals}  update {progress.updates:,}  "
+            f"{row['seconds']:.0f} s  train "
+            f"{row['training_bits_per_token'] / self._characters_per_token:.3f}{self._part}  "
+            f"validation {row['validation_bits_per_character']:.3f} {self._unit}"
+            + ("  best" if progress.best_interval == interval else "")
+        )
+        if self._every and interval % self._every == 0:
+            text = visible(sample.strip()).replace("\n", "\n  │ ")
+            screen.console.print(Text(f"  │ {text}", style="dim"))
+        self._interval = progress.updates, time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,6 +105,7 @@ def write_run(inputs: Inputs, model: Trained, results: Results) -> None:
     one."""
     from textgen.runs.evaluation import write_evaluation
     from textgen.runs.summary import samples_text, summary_markdown
+    from textgen.training import CHECKPOINT_FILE
 
     folder, experiment, loaded = inputs.folder, inputs.experiment, inputs.loaded
     tokenizer, metrics, samples = inputs.prepared.tokenizer, results.metrics, results.samples
@@ -127,5 +127,5 @@ def write_run(inputs: Inputs, model: Trained, results: Results) -> None:
     summary = summary_markdown(experiment, loaded, metrics, samples, folder)
     write_file(folder / "summary.md", summary)
     write_json(folder / "metrics.json", metrics)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     inputs.screen.result(folder, loaded, metrics, samples)

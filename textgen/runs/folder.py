@@ -15,7 +15,7 @@ samples.json      generated texts with their settings; samples.txt the same for 
 summary.md        the results, for people
 audit.json        the certificate of an audit; audit_memory.json the same with the memory
 cross.json        bits per character of other models' samples (kept by textgen.compare)
-checkpoint/       only while training is unfinished
+checkpoint.npz    only while training is unfinished
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textgen.core import Experiment, load_experiment, start_tensorflow, write_json
 from textgen.runs.finished import Run
@@ -107,11 +107,12 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained:
     import keras
 
     from textgen.models import Sampler
+    from textgen.runs.console import TrainingDisplay
     from textgen.runs.manifest import describe_run
     from textgen.runs.plan import planned
-    from textgen.runs.rounds import recorder
+    from textgen.runs.rounds import Recorder
     from textgen.training import (
-        Engine,
+        Hooks,
         check_trainable,
         new_network,
         windows_of,
@@ -130,21 +131,25 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained:
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
     screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data, inputs.prepared.vectors)
+    record = Recorder(inputs.folder, experiment, tokenizer, sampler, network, inputs.loaded)
+    shown = TrainingDisplay(screen, experiment, tokenizer, encoded[0])
     plans = list["Plan | None"]()
 
-    def callbacks(trainer: Any, progress: Progress) -> list[Any]:
+    def on_start(progress: Progress) -> None:
         given = experiment, inputs.loaded, inputs.prepared, network, sampler, progress
         plans.append(None if screen.quiet else planned(*given))
         starting.close()
         screen.planned(progress, plans[-1])
-        record = recorder(
-            inputs.folder, experiment, tokenizer, sampler, trainer, inputs.loaded, progress
-        )
-        return [record, *screen.callbacks(progress, experiment, tokenizer, record, encoded[0])]
+        record.start(progress)
+        shown.start(progress)
+
+    def on_validation(progress: Progress) -> None:
+        record.add(progress)
+        shown.validated(progress, record.text)
 
     with screen:
         progress = train_network(
             inputs.folder, network, replace(experiment, training=settings), encoded,
-            Engine(threads), callbacks,
+            threads, Hooks(on_start, shown.update, on_validation),
         )  # fmt: skip
     return Trained(network, sampler, progress, plans[-1] if plans else None)

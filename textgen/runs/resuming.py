@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-from textgen.core import UNREADABLE
-from textgen.runs.schemas import Reached, read_json
+from textgen.core import TextgenError
 
 
 def trained(folder: Path) -> bool:
     """Whether a run has a checkpoint to resume from."""
-    # only the second is left if a process died between two renames
-    return any((folder / name).exists() for name in ("checkpoint", "checkpoint.old"))
+    from textgen.training import CHECKPOINT_FILE
+
+    return (folder / CHECKPOINT_FILE).exists()
 
 
 class Resumed(NamedTuple):
@@ -27,10 +26,13 @@ class Resumed(NamedTuple):
 
 
 def resumed(folder: Path) -> Resumed | None:
-    """Where the run in a folder goes on; None without a checkpoint, or one that tells."""
-    for name in ("checkpoint", "checkpoint.old"):
-        with contextlib.suppress(*UNREADABLE):
-            found = read_json(folder / name / "progress.json", Reached)
-            planned = round(found["updates_per_interval"] * found["intervals"])
-            return Resumed(found["updates"], planned)
-    return None
+    """Where the run in a folder goes on; None without a checkpoint, or with a damaged one."""
+    if not trained(folder):
+        return None
+    from textgen.training import load_progress
+
+    try:
+        progress = load_progress(folder)
+    except TextgenError:
+        return None
+    return Resumed(progress.updates, progress.updates_planned) if progress else None

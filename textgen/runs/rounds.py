@@ -33,45 +33,49 @@ SAMPLE, PASSAGE = 200, 300
 """Characters of a sample, and, at most, of the passage."""
 
 
-def recorder(
-    folder: Path, experiment: Experiment, tokenizer: Tokenizer, sampler: Sampler, trainer: Any,
-    loaded: Corpus, progress: Progress,
-) -> Any:  # fmt: skip
-    """A Keras callback that writes the file, and keeps the last sample in ``text``.
+class Recorder:
+    """Writes the file, and keeps the last sample in ``text``.
 
     It draws without the training's random numbers, and its time belongs to no budget.
 
     Args:
         folder: of the run.
-        sampler: of the network that ``trainer`` trains.
+        sampler: of ``network``, which is trained.
         loaded: the passage is the beginning of its first validation document.
-        progress: of the training, when it begins or goes on.
     """
-    import keras
 
-    from textgen.runs.generation import sample_texts
+    text = ""
 
-    settings = replace(experiment.sampling, prompts=("",), samples=1, length=SAMPLE, memory=False)
-    passage = _Passage(experiment, tokenizer, trainer.network, loaded.validation[0])
-    done = len(progress.history)
-    told = {key: getattr(settings, key) for key in ("length", "temperature", "top_k", "top_p")}
-    told |= {"fill": settings.fill, "seed": experiment.seed}
-    kept = read_rounds(folder) or {"rounds": []}
-    rows = [row for row in kept["rounds"] if row["interval"] <= done]
+    def __init__(
+        self, folder: Path, experiment: Experiment, tokenizer: Tokenizer, sampler: Sampler,
+        network: Any, loaded: Corpus,
+    ) -> None:  # fmt: skip
+        self._folder, self._seed = folder, experiment.seed
+        self._sampler, self._tokenizer = sampler, tokenizer
+        self._settings = replace(
+            experiment.sampling, prompts=("",), samples=1, length=SAMPLE, memory=False
+        )
+        self._passage = _Passage(experiment, tokenizer, network, loaded.validation[0])
+        keys = ("length", "temperature", "top_k", "top_p", "fill")
+        sample = {key: getattr(self._settings, key) for key in keys}
+        self._head = {**self._passage.told, "sample": {**sample, "seed": experiment.seed}}
+        self._rows = list[dict[str, Any]]()
 
-    class Record(keras.callbacks.Callback):
-        text = ""
+    def start(self, progress: Progress) -> None:
+        """Keep the lines of the intervals that are done."""
+        rows = (read_rounds(self._folder) or {"rounds": []})["rounds"]
+        self._rows = [row for row in rows if row["interval"] <= len(progress.history)]
 
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            with trainer.averaged():
-                record = sample_texts(sampler, tokenizer, settings, experiment.seed)[0]
-                model = passage.bits()
-            self.text = record["text"]
-            wrote = {key: record[key] for key in ("text", "filled")}
-            rows.append({"interval": epoch + 1, **wrote, "model": model})
-            _write(folder, [{**passage.told, "sample": told}, *rows])
+    def add(self, progress: Progress) -> None:
+        """Write the line of the last interval."""
+        from textgen.runs.generation import sample_texts
 
-    return Record()
+        record = sample_texts(self._sampler, self._tokenizer, self._settings, self._seed)[0]
+        self.text = record["text"]
+        wrote = {key: record[key] for key in ("text", "filled")}
+        interval = len(progress.history)
+        self._rows.append({"interval": interval, **wrote, "model": self._passage.bits()})
+        _write(self._folder, [self._head, *self._rows])
 
 
 class _Passage:

@@ -177,14 +177,6 @@ class Manifest(_Content):
     corpus: _TextOf
 
 
-class Reached(_Content):
-    """What is read of a checkpoint's ``progress.json`` to tell where a run goes on."""
-
-    updates: Whole
-    updates_per_interval: Above
-    intervals: Count
-
-
 def read_json(path: Path, model: type[BaseModel] | None = None) -> Any:
     """A JSON file as plain data.
 

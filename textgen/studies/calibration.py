@@ -106,21 +106,20 @@ def _times(
     from textgen.models import Sampler
     from textgen.runs import planned
     from textgen.training import (
-        Engine,
+        UPDATES_PER_CHECK,
         Progress,
-        compiled,
-        dataset,
+        new_step,
         time_updates,
         windows_of,
     )
 
     (documents, validation), own = prepared.encoded, experiment.training
     begin, windows = time.perf_counter(), windows_of(documents, experiment.objective)
-    trainer, schedule = compiled(network, experiment, windows, Engine(threads))
-    data = dataset(windows, own.batch, experiment.seed, 0)
+    step = new_step(network, experiment, windows, threads)
+    batches = windows.training(own.batch, experiment.seed)
     clock = time.process_time if threads == 1 else time.perf_counter
-    each, calls = time_updates(trainer, schedule, data, seconds, CALLS, clock)
-    compiling = time.perf_counter() - begin - calls * trainer.steps_per_execution * each
+    each, calls = time_updates(step, batches, seconds, CALLS, clock)
+    compiling = time.perf_counter() - begin - calls * UPDATES_PER_CHECK * each
     progress = Progress(calibration_seconds_per_update=each)
     sampler = Sampler(experiment.objective, network, prepared.tokenizer.unwritable)
     after = planned(experiment, loaded, prepared, network, sampler, progress)

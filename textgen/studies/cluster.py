@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import logging
 import os
-import shutil
 import socket
 import tempfile
 import time
@@ -28,6 +27,7 @@ from textgen.core import (
 )
 from textgen.runs import LOCK, begin_folder, prepare_folder
 from textgen.studies.workers import CRASHES, POLL_SECONDS, Job, Outcome, printed, start_run
+from textgen.training import CHECKPOINT_FILE
 
 PREFIX = "TEXTGEN_"
 """Of the environment variables that processes on the cluster get from here."""
@@ -215,6 +215,6 @@ def write_files(folder: Path, job: Job, files: Files) -> None:
         begin_folder(folder, job.experiment, job.replace)
         for name in sorted(files, key=lambda name: name == "metrics.json"):
             write_file(folder / name, files[name])
-        shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     finally:
         lock.release()

@@ -1,7 +1,11 @@
-from .loop import Engine as Engine
-from .loop import compiled as compiled
-from .loop import dataset as dataset
+from .checkpoint import CHECKPOINT_FILE as CHECKPOINT_FILE
+from .checkpoint import Progress as Progress
+from .checkpoint import load_progress as load_progress
+from .loop import UPDATES_PER_CHECK as UPDATES_PER_CHECK
+from .loop import VALIDATION_SHARE as VALIDATION_SHARE
+from .loop import Hooks as Hooks
 from .loop import new_network as new_network
+from .loop import new_step as new_step
 from .loop import time_updates as time_updates
 from .loop import train as train
 from .loop import windows_of as windows_of
@@ -9,5 +13,3 @@ from .preparation import Prepared as Prepared
 from .preparation import prepare as prepare
 from .preparation import subtract_preparation_time as subtract_preparation_time
 from .step import check_trainable as check_trainable
-from .validation import VALIDATION_SHARE as VALIDATION_SHARE
-from .validation import Progress as Progress

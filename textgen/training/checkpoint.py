@@ -1,74 +1,134 @@
-"""What training needs to go on bit for bit: written beside the old one, then renamed over it."""
+"""What training needs to go on bit for bit, in one file: written beside the old one, then renamed
+over it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from textgen.core import UNREADABLE, TextgenError, put_file, read_arrays, write_failed
+from textgen.core import UNREADABLE, TextgenError, read_arrays, write_failed
 
-FOLDER = "checkpoint"
+CHECKPOINT_FILE = "checkpoint.npz"
 
 
-def save_checkpoint(run: Path, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+@dataclass
+class Progress:
+    """Where a training stands. Figures for people are in bits per character.
+
+    Attributes:
+        updates_per_interval: between two validations, on average.
+        intervals: that are planned.
+        updates: made so far.
+        seconds, validation_seconds: spent on updates, and on validations.
+        validation_share: how much of the validation split a validation looks at, the beginning of
+            each of its parallel streams.
+        characters_per_update: see :func:`textgen.training.loop.characters_per_update`.
+        calibration_seconds_per_update: as timed for a budget in seconds.
+        best, best_interval: the lowest of the figure that ``[training] watch`` names, and where.
+        history: one row a validation.
+    """
+
+    updates_per_interval: float = 0
+    intervals: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    validation_seconds: float = 0.0
+    validation_share: float = 1.0
+    characters_per_update: float = 0.0
+    calibration_seconds_per_update: float | None = None
+    best: float = math.inf
+    best_interval: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def updates_planned(self) -> int:
+        return self.end_of(self.intervals - 1)
+
+    def end_of(self, interval: int) -> int:
+        """The number of updates after an interval, counted from 0."""
+        return round((interval + 1) * self.updates_per_interval)
+
+
+def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
     """Write a checkpoint; the one before it survives whatever happens meanwhile.
 
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    folder, fresh, old = run / FOLDER, run / f"{FOLDER}.new", run / f"{FOLDER}.old"
+    path, unfinished = run / CHECKPOINT_FILE, run / f"unfinished.{CHECKPOINT_FILE}"
+    content = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        with (fresh / "state.npz").open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # not allow_pickle
+        run.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.savez(file, **content)  # type: ignore[arg-type]  # not allow_pickle
             file.flush()
             os.fsync(file.fileno())
-        put_file(fresh / "progress.json", json.dumps(progress))
-        if folder.exists():  # else the older one is all there is
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        unfinished.replace(path)
     except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise write_failed(fresh, error, "the checkpoint before this one is unharmed") from None
+        unfinished.unlink(missing_ok=True)
+        raise write_failed(path, error, "the checkpoint before this one is unharmed") from None
 
 
-def load_checkpoint(run: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The last complete checkpoint, or None.
+def load_checkpoint(
+    run: Path, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, np.ndarray], Progress] | None:
+    """The arrays and the progress of the last checkpoint; None if there is none.
+
+    Args:
+        run: the run folder.
+        shapes: of the arrays that this training needs.
 
     Raises:
-        TextgenError: it is there but damaged.
+        TextgenError: it is damaged, or of another network.
     """
-    folder, old = run / FOLDER, run / f"{FOLDER}.old"
-    if not folder.exists():
-        if not old.exists():
-            return None
-        folder = old  # the process died between the two renames
-    with reading_checkpoint(run):
-        arrays = read_arrays(folder / "state.npz")
-        progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    path = run / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    with _damage_named(path):
+        arrays = read_arrays(path)
+        progress = _progress(arrays.pop("progress", None))
+        found = {key: array.shape for key, array in arrays.items()}
+        if found != shapes:
+            wrong = sorted(key for key in {*found, *shapes} if found.get(key) != shapes.get(key))
+            raise ValueError(f"arrays of another network: {', '.join(wrong[:3])}")
     return arrays, progress
 
 
+def load_progress(run: Path) -> Progress | None:
+    """The progress of the last checkpoint; None if there is none.
+
+    Raises:
+        TextgenError: it is damaged.
+    """
+    path = run / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    with _damage_named(path), np.load(path, allow_pickle=False) as stored:
+        return _progress(stored["progress"] if "progress" in stored.files else None)
+
+
+def _progress(stored: np.ndarray | None) -> Progress:
+    if stored is None:
+        raise ValueError("no progress in it")
+    return Progress(**json.loads(str(stored)))
+
+
 @contextlib.contextmanager
-def reading_checkpoint(run: Path) -> Iterator[None]:
-    """Whatever a damaged checkpoint raises inside becomes one :class:`TextgenError`."""
+def _damage_named(path: Path) -> Iterator[None]:
+    """Whatever a damaged file raises inside becomes one :class:`TextgenError`."""
     try:
         yield
     except UNREADABLE as error:
-        told = str(error).partition("\n")[0]
         raise TextgenError(
-            str(run / FOLDER),
-            found=f"a damaged checkpoint ({type(error).__name__}: {told})",
-            expected="state.npz and progress.json as they were written",
+            str(path),
+            found=f"a damaged checkpoint ({type(error).__name__}: {error})",
+            expected="the file as it was written",
             hint="start this run again with --overwrite",
         ) from error

@@ -1,11 +1,10 @@
-"""Fit: budget, schedule, checkpoints, resume, divergence."""
+"""The training loop: budget, updates, validation, checkpoints, resume, divergence."""
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,37 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core import Experiment, TextgenError, Training, keep_freed_memory
+from textgen.core import Diverged, Experiment, TextgenError, Training
 from textgen.models import Objective, Windows, check_memory, set_embedding, set_output_bias
 from textgen.tokenizers import EncodedDocument
-from textgen.training.checkpoint import load_checkpoint, reading_checkpoint
-from textgen.training.optimizer import Schedule, optimizer_of
+from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.preparation import Prepared
-from textgen.training.step import Trainer
-from textgen.training.validation import Checkpoint, Monitor, stored_progress
-from textgen.training.validation import Progress as Progress
+from textgen.training.step import Step
+from textgen.training.validation import Validation
 
 CALIBRATION_SECONDS = 4.0
-UPDATES_PER_CALL = 10
-"""Updates between two returns to Python: progress, the check for NaN."""
+UPDATES_PER_CHECK = 10
+"""Updates between two looks at the loss: progress, the check for NaN. Each look waits for the
+updates before it."""
+VALIDATION_SHARE = 0.04
+"""Of a budget in seconds that its validations may take on top of it, about."""
 
 
 @dataclass(frozen=True)
-class Engine:
-    """How updates are computed.
+class Hooks:
+    """What a caller does while a network is trained.
 
     Attributes:
-        threads: rows of a batch are dealt out to so many.
+        on_start: called before the first update, when their number is known.
+        on_update: called every few updates with the number of updates made and the training bits
+            per token since the last validation.
+        on_validation: called after each validation and before its checkpoint, with the weights in
+            the network that were validated.
     """
 
-    threads: int = 1
+    on_start: Callable[[Progress], None] = lambda progress: None
+    on_update: Callable[[int, float], None] = lambda updates, bits: None
+    on_validation: Callable[[Progress], None] = lambda progress: None
 
 
 def train(
@@ -45,98 +51,120 @@ def train(
     network: Any,
     experiment: Experiment,
     encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
-    engine: Engine = Engine(),
-    callbacks: Callable[[Trainer, Progress], list[Any]] = lambda trainer, progress: [],
+    threads: int = 1,
+    hooks: Hooks = Hooks(),
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
     Args:
-        run: the run folder, which gets the checkpoints.
+        run: the run folder, which has the checkpoint.
         network: as :func:`new_network` makes it.
         experiment: its objective, backbone, training settings and seed.
         encoded: the training and the validation documents.
-        engine: how updates are computed.
-        callbacks: make more Keras callbacks, each told between a validation and its checkpoint.
+        threads: rows of a batch are dealt out to so many.
+        hooks: called meanwhile.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
         Diverged: the loss is no longer a number. The last checkpoint stays.
     """
-    (training, validation), settings = encoded, experiment.training
+    (training, documents), settings = encoded, experiment.training
     windows = windows_of(training, experiment.objective)
-    stored = load_checkpoint(run)
-    progress = stored_progress(run, stored[1]) if stored else Progress()
-    if not stored:
-        _divide(progress, updates_of(settings, windows, training), settings)
-    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
-    trainer, schedule = compiled(network, experiment, windows, engine)
-    if not stored and settings.seconds:
-        _calibrate(progress, trainer, schedule, windows, experiment)
-    schedule.set(updates=progress.updates_planned)
-    arrays = dict[str, np.ndarray]()
-    if stored:
-        arrays = stored[0]
-        _check_arrays(run, arrays, trainer)
-        trainer.restore(arrays)
-    best = {k: v for k, v in arrays.items() if k.startswith("best")}
-    monitor = Monitor(trainer, progress, settings, validation, best)
-    if progress.updates < progress.updates_planned and not monitor.out_of_patience():
-        after = Checkpoint(run, monitor)
-        _fit(
-            trainer, progress, windows, experiment,
-            [monitor, *callbacks(trainer, progress), after],
-        )  # fmt: skip
-    network.set_weights([monitor.best[f"best{i}"] for i in range(len(network.weights))])
+    step = new_step(network, experiment, windows, threads)
+    validation = Validation(experiment.objective, network, documents)
+    shapes = {key: each.shape for key, each in step.arrays().items()}
+    best = {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
+    shapes |= {key: each.shape for key, each in best.items()}
+    if stored := load_checkpoint(run, shapes):
+        arrays, progress = stored
+        step.restore(arrays)
+        best = {key: arrays[key] for key in best}
+    else:
+        progress = _planned(experiment, windows, training, step, validation)
+    step.schedule.updates.assign(progress.updates_planned)
+    hooks.on_start(progress)
+
+    sums, start = tf.zeros(3, tf.float64), time.perf_counter()
+    for spans, fresh in windows.training(settings.batch, experiment.seed, progress.updates):
+        if progress.updates == progress.updates_planned or _out_of_patience(progress, settings):
+            break
+        sums += step.update(spans, fresh)
+        progress.updates += 1
+        end = progress.end_of(len(progress.history))
+        if progress.updates % UPDATES_PER_CHECK and progress.updates != end:
+            continue
+        loss, bits_per_token = (float(sums[i] / sums[2]) for i in (0, 1))
+        _check_finite(loss, progress)
+        hooks.on_update(progress.updates, bits_per_token)
+        if progress.updates != end:
+            continue
+        progress.seconds += time.perf_counter() - start
+        with step.averaged():
+            start = time.perf_counter()
+            bits = validation.bits_per_character(progress.validation_share)
+            progress.validation_seconds += time.perf_counter() - start
+            row = {
+                "interval": len(progress.history) + 1,
+                "updates": progress.updates,
+                "seconds": progress.seconds,
+                "loss": loss,
+                "training_bits_per_token": bits_per_token,
+                "validation_bits_per_character": bits,
+                "learning_rate": float(step.optimizer.learning_rate),
+            }
+            progress.history.append(row)
+            watched = bits if settings.watch == "validation" else loss
+            if watched < progress.best or not progress.best_interval:
+                progress.best, progress.best_interval = watched, len(progress.history)
+                best = {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
+            hooks.on_validation(progress)
+        save_checkpoint(run, {**step.arrays(), **best}, progress)
+        sums, start = tf.zeros(3, tf.float64), time.perf_counter()
+    network.set_weights([*best.values()])
     return progress
 
 
-def _check_arrays(run: Path, arrays: dict[str, np.ndarray], trainer: Trainer) -> None:
-    """Raises:
-    TextgenError: a checkpoint does not hold the arrays of this training.
-    """
-    weights = trainer.network.get_weights()
-    needed = {**trainer.arrays(), **{f"best{i}": each for i, each in enumerate(weights)}}
-    with reading_checkpoint(run):
-        for key, array in needed.items():
-            if key not in arrays or arrays[key].shape != array.shape:
-                raise ValueError(f"{key} is missing, or has another shape than {array.shape}")
-
-
-def _fit(
-    trainer: Trainer, progress: Progress, windows: Windows, experiment: Experiment,
-    callbacks: list[Any],
-) -> None:  # fmt: skip
-    """Make the updates that are left. Keras' own ``fit`` has intervals of one length only, and ends
-    by putting averages into all weights, also into those that have none."""
-    each = trainer.steps_per_execution  # of the last call of an interval, what is left
-    step = trainer.make_train_function() or trainer.train_function
-    hooks = keras.callbacks.CallbackList(callbacks, model=trainer)
-    hooks.on_train_begin()
-    for interval in range(len(progress.history), progress.intervals):
-        trainer.reset_metrics()
-        hooks.on_epoch_begin(interval)
-        number = progress.end_of(interval) - progress.updates
-        own = experiment.training.batch, experiment.seed, progress.updates
-        batches = iter(dataset(windows, *own, number))
-        for made in range(0, number, each):
-            hooks.on_train_batch_end(min(made + each, number) - 1, step(batches))
-        hooks.on_epoch_end(interval, {m.name: float(m.result()) for m in trainer.metrics})
-        if trainer.stop_training:
-            break
-    hooks.on_train_end()
-
-
-def _calibrate(
-    progress: Progress, trainer: Trainer, schedule: Schedule, windows: Windows,
+def _planned(
     experiment: Experiment,
-) -> None:  # fmt: skip
-    """Turn a budget in seconds into updates."""
-    settings = experiment.training
-    data = dataset(windows, settings.batch, experiment.seed, 0)
-    each, _ = time_updates(trainer, schedule, data, CALIBRATION_SECONDS)
-    progress.calibration_seconds_per_update = each
-    updates = max(UPDATES_PER_CALL, int((settings.seconds or 0) / each))
-    _divide(progress, updates, settings)
+    windows: Windows,
+    training: Sequence[EncodedDocument],
+    step: Step,
+    validation: Validation,
+) -> Progress:
+    """The progress of a training before its first update: a budget in seconds is turned into
+    updates by timing some."""
+    settings, progress = experiment.training, Progress()
+    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
+    if settings.seconds:
+        batches = windows.training(settings.batch, experiment.seed)
+        each, _ = time_updates(step, batches, CALIBRATION_SECONDS)
+        progress.calibration_seconds_per_update = each
+        updates = max(UPDATES_PER_CHECK, int(settings.seconds / each))
+    else:
+        updates = updates_of(settings, windows, training)
+    progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CHECK))
+    progress.updates_per_interval = updates / progress.intervals
+    if settings.seconds:
+        seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
+        progress.validation_share = validation.share_within(seconds)
+    return progress
+
+
+def _out_of_patience(progress: Progress, settings: Training) -> bool:
+    without_gain = len(progress.history) - progress.best_interval
+    return bool(settings.patience) and without_gain >= settings.patience
+
+
+def _check_finite(loss: float, progress: Progress) -> None:
+    if not np.isfinite(loss):
+        saved = int(progress.history[-1]["updates"]) if progress.history else 0
+        raise Diverged(
+            "training",
+            found=f"the loss is {loss} at update {progress.updates}",
+            expected="a finite loss",
+            hint="lower training.learning_rate or training.clip_norm; the checkpoint of update "
+            f"{saved} is kept in the run folder",
+        )
 
 
 def new_network(experiment: Experiment, prepared: Prepared) -> Any:
@@ -170,76 +198,61 @@ def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Win
     return windows
 
 
-def compiled(
-    network: Any,
-    experiment: Experiment,
-    windows: Windows,
-    engine: Engine,
-    updates_per_call: int = UPDATES_PER_CALL,
-) -> tuple[Trainer, Schedule]:
-    """A trainer with its optimizer, and the schedule of its learning rate."""
-    output, settings = network.output_layer, experiment.training
+def new_step(network: Any, experiment: Experiment, windows: Windows, threads: int = 1) -> Step:
+    """The update of a network that has not been trained."""
+    output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
-    trainer = Trainer(
-        network, experiment.objective, settings.batch, settings.loss, tail, settings.table_rate,
-        engine.threads,
-    )  # fmt: skip
-    schedule = Schedule(settings)
-    trainer.compile(
-        optimizer=optimizer_of(settings, schedule),
-        jit_compile=False,  # the trainer compiles what should be
-        steps_per_execution=updates_per_call,
+    return Step(
+        network, experiment.objective, experiment.training, tail_share=tail, threads=threads
     )
-    trainer.optimizer.build(trainer.trained)
-    return trainer, schedule
 
 
 def time_updates(
-    trainer: Trainer,
-    schedule: Schedule,
-    data: Any,
+    step: Step,
+    batches: Iterator[tuple[np.ndarray, np.ndarray]],
     seconds: float,
     least: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, int]:
-    """Seconds an update, the median over calls of several: one that something else on the machine
-    has held up does not count. Everything is put back afterwards.
+    """Seconds an update, the median over groups of UPDATES_PER_CHECK: one that something else on
+    the machine has held up does not count. Everything is put back afterwards.
 
     Args:
-        seconds: of timed calls, at least.
-        least: calls, however long they take.
-        clock: what tells the seconds of a call; the processor's own time (``time.process_time``)
-            where a single thread shares a busy machine.
+        step: makes the updates.
+        batches: endless.
+        seconds: of timed updates, at least.
+        least: groups, however long they take.
+        clock: of a group; the processor's own time (``time.process_time``) where a single thread
+            shares a busy machine.
 
     Returns:
-        Seconds an update, and how many calls were timed.
+        Seconds an update, and how many groups were timed.
     """
-    before = trainer.arrays()
-    schedule.set(scale=0.0)
-    step = trainer.make_train_function() or trainer.train_function
-    iterator = iter(data)
-    calls: list[float] = []
-    step(iterator)  # compiles
-    keep_freed_memory()  # the iterator has undone it
+    before = step.arrays()
+    step.schedule.scale.assign(0.0)
+    float(step.update(*next(batches))[0])  # compiles
+    groups = list[float]()
     end = time.perf_counter() + seconds
-    while len(calls) < least or time.perf_counter() < end:
+    while len(groups) < least or time.perf_counter() < end:
         begin = clock()
-        float(step(iterator)["loss"])
-        calls.append(clock() - begin)
-    schedule.set(scale=1.0)
-    trainer.restore(before)
-    trainer.reset_metrics()
-    return statistics.median(calls) / trainer.steps_per_execution, len(calls)
+        for _ in range(UPDATES_PER_CHECK):
+            sums = step.update(*next(batches))
+        float(sums[0])  # waits for them
+        groups.append(clock() - begin)
+    step.schedule.scale.assign(1.0)
+    step.restore(before)
+    return statistics.median(groups) / UPDATES_PER_CHECK, len(groups)
 
 
 def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
-    """Updates of a budget; of one in seconds, as many as are made before it is calibrated."""
+    """Updates of a budget in characters, epochs or updates; at least one."""
     if settings.characters:
         each = characters_per_update(windows, settings.batch, training)
-        return round(settings.characters / each)
+        return max(1, round(settings.characters / each))
     if settings.epochs:
-        return round(settings.epochs * windows.updates_per_epoch(settings.batch))
-    return settings.updates or UPDATES_PER_CALL
+        return max(1, round(settings.epochs * windows.updates_per_epoch(settings.batch)))
+    assert settings.updates
+    return settings.updates
 
 
 def characters_per_update(
@@ -249,25 +262,3 @@ def characters_per_update(
     fill, only what they fill."""
     number = int(windows.per_document().sum())
     return sum(e.characters + 1 for e in training) * min(1.0, batch / number)
-
-
-def _divide(progress: Progress, updates: int, settings: Training) -> None:
-    """As many validation intervals as the settings say, of no fewer updates than one call makes."""
-    updates = max(1, updates)
-    progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CALL))
-    progress.updates_per_interval = updates / progress.intervals
-
-
-def dataset(windows: Windows, batch: int, seed: int, start: int, number: int | None = None) -> Any:
-    """The batches of so many updates from update ``start`` on; endless without a number."""
-    width = windows.before + windows.length
-    data = tf.data.Dataset.from_generator(
-        lambda: itertools.islice(windows.training(batch, seed, start), number),
-        output_signature=(
-            tf.TensorSpec((batch, width), tf.int32),
-            tf.TensorSpec((batch,), tf.bool),
-        ),
-    )
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread sleeps up to 5 s at the end of every fit
-    return data.with_options(options).prefetch(2)

@@ -1,4 +1,4 @@
-"""The optimizer and the schedule of its learning rate."""
+"""The optimizer, that of large tables, and the schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from textgen.core import Training
 
 COOLING = 0.4
 """Last part of a training in which the rate of ``"wsd"`` falls."""
+ADAGRAD_EPSILON = 1e-16
+"""Mean square of a gradient that counts as zero."""
 DECAYING = ("adamw", "muon", "adafactor")
 """Optimizers with a weight decay of their own (Loshchilov & Hutter 2019)."""
 OUTPUTS = ("^logits/", "^head/", "^tail", "^beyond/", "^projection/")
@@ -29,11 +31,6 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
         self.scale = tf.Variable(1.0, trainable=False)
-
-    def set(self, **values: float) -> None:
-        """``updates`` in all, ``scale`` of the rate."""
-        for name, value in values.items():
-            getattr(self, name).assign(value)
 
     def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)
@@ -75,3 +72,36 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     if settings.optimizer in DECAYING:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
+
+
+class RowAdagrad:
+    """The optimizer of a large table (rows, size), of which an update reads few rows.
+
+    A dense optimizer goes through the whole table at every update, most of which has no gradient.
+    This one touches the rows that were read: Adagrad (Duchi, Hazan & Singer 2011) with one sum of
+    squares a row, as for the tables of recommender systems (Mudigere et al. 2022, section 3.1.2).
+
+    Args:
+        table: a Keras variable.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.squares = keras.Variable(
+            tf.zeros(table.shape[0]), trainable=False, name=f"{table.name}_squares"
+        )
+
+    def apply(self, places: Any, gradients: Any, rate: Any) -> None:
+        """One update.
+
+        Args:
+            places: (n,) int32, rows of the table; a row may come several times.
+            gradients: (n, size) float32.
+            rate: the learning rate.
+        """
+        rows, which = tf.unique(places)
+        summed = tf.math.unsorted_segment_sum(gradients, which, tf.size(rows))
+        squares = tf.gather(self.squares.value, rows) + tf.reduce_mean(summed * summed, axis=-1)
+        self.squares.value.scatter_update(tf.IndexedSlices(squares, rows))
+        step = rate * summed * tf.math.rsqrt(squares + ADAGRAD_EPSILON)[:, None]
+        self.table.value.scatter_sub(tf.IndexedSlices(step, rows))

@@ -1,56 +1,50 @@
-"""A network with its carried states and one training step."""
+"""One update of a network: gradients of a batch, the states of its rows, the optimizer."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core import TextgenError
+from textgen.core import TextgenError, Training
 from textgen.models import MeanOutput, Objective, compilable, dropout_key, restarted
-from textgen.training.tables import RowAdagrad
+from textgen.training.optimizer import RowAdagrad, Schedule, optimizer_of
 
-LOG2E = 1 / math.log(2)
+BITS_PER_NAT = 1 / math.log(2)
 
 
 def check_trainable(network: Any, loss: str) -> None:
     """Refuse settings that cannot be trained together.
 
     Raises:
-        TextgenError: the binary loss of an adaptive softmax, which has no row of V logits, or of
-            several members.
+        TextgenError: the binary loss of an output without a row of V logits.
     """
     output = network.output_layer
-    if loss == "binary" and isinstance(output, MeanOutput):
+    if loss == "binary" and (output.adaptive or isinstance(output, MeanOutput)):
         raise TextgenError(
             "training.loss",
-            found='"binary", with several members in [backbone]',
-            expected='"categorical": each member learns by its own predictions',
-        )
-    if loss == "binary" and output.adaptive:
-        raise TextgenError(
-            "training.loss",
-            found='"binary", with adaptive_softmax in [backbone]',
-            expected='"categorical", or a plain softmax',
+            found='"binary", with adaptive_softmax or several members in [backbone]',
+            expected='"categorical", or a single network with a plain softmax',
         )
 
 
-class Trainer(keras.Model):
-    """A network with its carried states and one training step.
+class Step:
+    """The network, optimizer and carried states of a training.
 
     Args:
         network, objective: the model.
-        batch: rows of a batch.
-        loss: ``"categorical"``, or ``"binary"``: the article's, averaged over the vocabulary.
+        settings: of the training.
         tail_share: of an adaptive softmax, how much of the training text is in the tail.
-        table_rate: the learning rate of tables over that of the other weights.
         threads: the rows of a batch are dealt out to so many, as evenly as they can be.
+
+    Attributes:
+        update: makes one update from (spans (B, before + length) int32, fresh (B,) bool) and
+            returns (3,) float64: loss and bits, both summed over the targets, and how many targets
+            there were. A compiled function; it need not have finished when it returns.
 
     Raises:
         TextgenError: settings that :func:`check_trainable` refuses.
@@ -60,123 +54,98 @@ class Trainer(keras.Model):
         self,
         network: Any,
         objective: Objective,
-        batch: int,
-        loss: str,
+        settings: Training,
+        *,
         tail_share: float = 0.25,
-        table_rate: float = 30.0,
         threads: int = 1,
     ) -> None:
-        super().__init__(name="trainer")
-        check_trainable(network, loss)
-        self.network, self.objective, self._loss = network, objective, loss
-        shards = min(batch, threads)
-        self.shards = [(batch + i) // shards for i in range(shards)]
-        self._output = network.output_layer
-        self._tail_share = tail_share
-        self._initial = network.initial_state(batch)
-        self.states = [
-            keras.Variable(initial, trainable=False, name=f"state{i}")
-            for i, initial in enumerate(tf.nest.flatten(self._initial))
+        check_trainable(network, settings.loss)
+        self.network, self.objective, self.settings = network, objective, settings
+        self._output, self._tail_share = network.output_layer, tail_share
+        tables = [t for part in network.parts() for t in getattr(part, "tables", ())]
+        self.tables = [RowAdagrad(table) for table in tables]
+        self.weights = [
+            w for w in network.trainable_variables if not any(w is table for table in tables)
         ]
-        tables = (getattr(part, "tables", ()) for part in network.parts())
-        self._table_rate = table_rate
-        self.tables = [RowAdagrad(table) for table in itertools.chain(*tables)]
-        self.loss_mean = keras.metrics.Mean(name="loss")
-        self.bits_mean = keras.metrics.Mean(name="bits_per_token")
-        self.built = True
+        self.schedule = Schedule(settings)
+        self.optimizer = optimizer_of(settings, self.schedule)
+        self.optimizer.build(self.weights)
+        shards = min(settings.batch, threads)
+        self.shards = [(settings.batch + i) // shards for i in range(shards)]
+        self._initial = network.initial_state(settings.batch)
+        self._states = [tf.Variable(each) for each in tf.nest.flatten(self._initial)]
         compiled = compilable(network, training=True)
-        self._gradients = tf.function(self._part, autograph=False, jit_compile=compiled)
-        self.update = tf.function(self._apply, autograph=False, jit_compile=True)
+        self.gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
+        self._apply = tf.function(self._apply_dense, autograph=False, jit_compile=True)
+        self.update = tf.function(self._update, autograph=False)
 
-    @property
-    def metrics(self) -> list[Any]:
-        return [self.loss_mean, self.bits_mean]
-
-    def train_step(self, data: Any) -> Any:
-        """One update from (spans (B, before + length) int32, fresh (B,) bool).
-
-        The rows of a batch are dealt out to threads; their gradients are added up.
-        """
-        spans, fresh = data
-        count = tf.reduce_sum(tf.cast(spans[:, self.objective.before :] >= 0, tf.float32))
-        count = tf.maximum(count, 1.0)
-        update = tf.convert_to_tensor(self.optimizer.iterations)
-        loss, nats, *gradients = self.contribution(update, count, spans, fresh)
-        self.step(gradients)
-        self.loss_mean.update_state(tf.add_n(loss), count)
-        self.bits_mean.update_state(tf.add_n(nats) * LOG2E, count)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    def contribution(self, update: Any, count: Any, spans: Any, fresh: Any) -> list[list[Any]]:
-        """Loss, nats and gradients of all rows, each as parts that are to be added up;
-        their states go on."""
-        given = [spans, fresh, *(state.value for state in self.states)]
-        rows = [tf.split(each, self.shards) for each in given]
-        first_rows = np.cumsum([0, *self.shards[:-1]], dtype=np.int32)
-        shards = zip(tf.unstack(first_rows), *rows, strict=True)
-        parts = [self._gradients(update, count, *shard) for shard in shards]
+    def _update(self, spans: Any, fresh: Any) -> Any:
+        targets = tf.cast(spans[:, self.objective.before :] >= 0, tf.float32)
+        count = tf.maximum(tf.reduce_sum(targets), 1.0)
+        number = tf.convert_to_tensor(self.optimizer.iterations)
+        first_rows = tf.unstack(np.cumsum([0, *self.shards[:-1]], dtype=np.int32))
+        rows = [tf.split(each, self.shards) for each in (spans, fresh, *self._states)]
+        shards = zip(first_rows, *rows, strict=True)
+        parts = [self.gradients(number, count, *shard) for shard in shards]
         loss, nats, gradients, states = zip(*parts, strict=True)
-        for kept, state in zip(self.states, zip(*states, strict=True), strict=True):
-            kept.assign(tf.concat(state, axis=0))
-        return [list(each) for each in (loss, nats, *zip(*gradients, strict=True))]
+        for variable, state in zip(self._states, zip(*states, strict=True), strict=True):
+            variable.assign(tf.concat(state, axis=0))
+        self._take_step([*zip(*gradients, strict=True)])
+        sums = tf.stack([tf.add_n(loss) * count, tf.add_n(nats) * count * BITS_PER_NAT, count])
+        return tf.cast(sums, tf.float64)
 
-    def _part(
-        self, update: Any, count: Any, first_row: Any, spans: Any, fresh: Any, *states: Any
+    def _gradients(
+        self, number: Any, count: Any, first_row: Any, spans: Any, fresh: Any, *states: Any
     ) -> Any:
         """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
-        states after them."""
-        packed = tf.nest.pack_sequence_as(self._initial, states)
-        begun = restarted(self.network, packed, fresh)
+        states after them. Of a table, the gradients are places and values."""
+        carried = tf.nest.pack_sequence_as(self._initial, states)
+        state = restarted(self.network, carried, fresh)
         targets = spans[:, self.objective.before :]
         there = tf.cast(targets >= 0, tf.float32)
-        with tf.GradientTape() as tape, dropout_key(update, first_row):
-            each, nats, after = self._charge(spans, tf.maximum(targets, 0), begun)
-            loss = tf.reduce_sum(each * there) / count
-        weights = [weight.value for weight in self.trained], [t.table.value for t in self.tables]
-        gradients, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
-        nats = tf.reduce_sum(nats * there) / count
-        found = [_dense(gradient) for gradient in gradients]
+        with tf.GradientTape() as tape, dropout_key(number, first_row):
+            losses, nats, after = self._target_losses(spans, tf.maximum(targets, 0), state)
+            loss = tf.reduce_sum(losses * there) / count
+        weights = [w.value for w in self.weights], [rows.table.value for rows in self.tables]
+        dense, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
+        gradients = [with_rows_summed(gradient) for gradient in dense]
         for gradient in sparse:
-            found += [gradient.indices, gradient.values]
-        return loss, nats, found, tf.nest.flatten(after)
+            gradients += [gradient.indices, gradient.values]
+        return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
 
-    @property
-    def trained(self) -> list[Any]:
-        """The weights that the optimizer updates: all but the tables."""
-        apart = [id(rows.table) for rows in self.tables]
-        return [w for w in self.network.trainable_variables if id(w) not in apart]
-
-    def step(self, gradients: Any) -> None:
-        """One update with every weight's gradients of all parts."""
-        rate, number = self.optimizer.learning_rate * self._table_rate, len(self.trained)
-        parts = iter(gradients[number:])
-        for rows in self.tables:
-            places, values = next(parts), next(parts)
-            rows.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
-        self.update(gradients[:number])
-
-    def _apply(self, gradients: Any) -> None:
-        """The optimizer's step with every weight's gradients of all parts."""
-        summed = [tf.add_n(parts) for parts in gradients]
-        self.optimizer.apply(summed, self.trained)
-
-    def _charge(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
+    def _target_losses(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), and the state after the span."""
         features, state = self.objective.features(self.network, spans, state, training=True)
         targets = labels.shape[0] * labels.shape[1]
         capacity = self._output.capacity(targets, self._tail_share)
         nats = self._output.nats(features, labels, capacity)
-        if self._loss == "categorical":
+        if self.settings.loss == "categorical":
             return nats, nats, state
         return binary_cross_entropy(labels, self._output(features)), nats, state
 
+    def _take_step(self, gradients: list[Any]) -> None:
+        """Update all weights by the sums of their gradients' parts."""
+        rate = self.optimizer.learning_rate * self.settings.table_rate
+        of_tables = iter(gradients[len(self.weights) :])
+        for rows, places, values in zip(self.tables, of_tables, of_tables, strict=True):
+            rows.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
+        self._apply(gradients[: len(self.weights)])
+
+    def _apply_dense(self, gradients: Any) -> None:
+        self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, the states of all rows."""
-        return {f"v{i}": np.array(each) for i, each in enumerate(self._everything())}
+        return {f"v{i}": np.array(each) for i, each in enumerate(self._variables())}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        for i, variable in enumerate(self._everything()):
+        """Put back what :meth:`arrays` returned."""
+        for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"v{i}"])
+
+    def _variables(self) -> list[Any]:
+        squares = [rows.squares for rows in self.tables]
+        return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -184,18 +153,14 @@ class Trainer(keras.Model):
         if not self.optimizer.use_ema:
             yield
             return
-        kept = self.network.get_weights()
-        self.optimizer.finalize_variable_values(self.trained)
+        weights = self.network.get_weights()
+        self.optimizer.finalize_variable_values(self.weights)
         yield
-        self.network.set_weights(kept)
-
-    def _everything(self) -> list[Any]:
-        squares = [rows.squares for rows in self.tables]
-        return [*self.network.variables, *self.optimizer.variables, *squares, *self.states]
+        self.network.set_weights(weights)
 
 
-def _dense(gradient: Any) -> Any:
-    """An embedding's gradient with what a repeated token gets added up: Keras' global norm would
+def with_rows_summed(gradient: Any) -> Any:
+    """An embedding's gradient with the rows of a repeated token added up: Keras' global norm would
     take every occurrence for a row of its own."""
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
