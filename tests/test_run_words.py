@@ -104,14 +104,13 @@ def test_an_arm_that_does_not_pay_prints_no_figure(textgen, rare_corpus, tmp_pat
 
 
 @pytest.mark.parametrize("embedding", ["word2vec", "fasttext"])
-def test_first_vectors_are_used_and_their_neighbours_shown(textgen, rare_corpus, embedding):
+def test_first_vectors_are_learnt(textgen, rare_corpus, embedding):
     done = textgen(
         "run", rare_corpus, "--name", embedding,
         *settings('tokenizer.rare_words.kind="unk"', f'embedding.kind="{embedding}"',
                   "embedding.epochs=2", "embedding.frozen=true"),
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert "nearest to " in done.out
 
 
 def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):

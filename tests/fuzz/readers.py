@@ -85,37 +85,26 @@ SPLITS = [
     b'a#1\na#2\nb\nc\nd\ne\0method="contiguous"\0test=0.2\0first="validation"',
     b'x/train/a\nx/test/b\nx/dev/c\0train=["x/*"]',
 ]
-FORMATS = ("auto", "word2vec", "word2vec_binary", "glove", "fasttext")
 VECTORS = b"3 4\nthe 0.1 0.2 0.3 -0.4\nkeeper 1 2 3 4\nA 1e-3 0 0 7\n"
 
 
 def vectors(data: bytes) -> None:
-    """A file of word vectors; the first byte chooses format and compression."""
+    """A file of word vectors; the first byte chooses the compression."""
     from textgen.embeddings.file import File
 
     number = data[0] if data else 0
-    path = folder() / f"vectors{('', '.gz', '.bz2')[number // 5 % 3]}"
+    path = folder() / f"vectors{('', '.gz', '.bz2')[number % 3]}"
     path.write_bytes(data[1:])
     names = ["", "", " the", " keeper", "a", " b"]
     with refused():
-        made = File(path, FORMATS[number % 5])
-        found = made.vectors(names, [np.array([2, 3, 4])], 4, 1)
+        found = File(path).vectors(names, [np.array([2, 3, 4])], 4, 1)
         assert found.matrix.shape == (len(names), 4)
         assert np.isfinite(found.matrix).all()
 
 
 def vector_seeds() -> list[bytes]:
-    import struct
-
     glove = VECTORS.partition(b"\n")[2]
-    numbers = struct.pack("=4f", 1, 2, 3, 4)
-    binary = b"2 4\nthe " + numbers + b"\na " + numbers
-    old = struct.pack("=12i d", 4, 5, 5, 1, 5, 1, 1, 2, 10, 3, 6, 100, 1e-4)
-    fast = struct.pack("=2i", 793712314, 12) + old + struct.pack("=3i2q", 1, 1, 0, 3, -1)
-    fast += b"the\0" + struct.pack("=qb", 3, 0) + b"\0" + struct.pack("=2q", 11, 4) + bytes(176)
-    fast += b"\0" + struct.pack("=2q", 1, 4) + bytes(16)
-    plain = [b"\0" + VECTORS, b"\1" + VECTORS, b"\3" + glove, b"\0" + binary, b"\4" + fast]
-    return [*plain, b"\5" + gzip.compress(VECTORS), b"\5" + gzip.compress(binary)]
+    return [b"\0" + VECTORS, b"\0" + glove, b"\1" + gzip.compress(VECTORS)]
 
 
 ARPA = b"""\\data\\

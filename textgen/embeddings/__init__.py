@@ -3,9 +3,9 @@
 import lazy_loader
 
 TABLE = {
-    "random": "textgen.embeddings.random:Random",
-    "word2vec": "textgen.embeddings.word2vec:Word2Vec",
-    "fasttext": "textgen.embeddings.fasttext:FastText",
+    "random": "textgen.embeddings.vectors:Random",
+    "word2vec": "textgen.embeddings.vectors:Word2Vec",
+    "fasttext": "textgen.embeddings.vectors:FastText",
     "file": "textgen.embeddings.file:File",
 }
 

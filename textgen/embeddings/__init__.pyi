@@ -1,4 +1,4 @@
-from .base import Vectors as Vectors
-from .learning import train_vectors as train_vectors
+from .vectors import Vectors as Vectors
+from .vectors import train_vectors as train_vectors
 
 TABLE: dict[str, str]

@@ -1,42 +1,23 @@
-"""Pretrained vectors from word2vec, GloVe and fastText files, read by gensim.
+"""Pretrained vectors from text files: those of word2vec and fastText (``.vec``), whose first line
+has the number of words and of dimensions, and GloVe's, which have no such line.
 
-Does not handle: files that gensim's own ``save`` wrote (pickles, which could run any code),
-quantised fastText (``.ftz``), fastText's vectors of words that are not in its list.
+Does not handle: binary files, and fastText's vectors of words that are not in its list.
 """
 
 from __future__ import annotations
 
-import mmap
-import re
-import struct
-import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
 from textgen.core import TextgenError, sha256_of
-from textgen.embeddings.base import Vectors
-from textgen.embeddings.learning import quieten_gensim
-from textgen.embeddings.word2vec import assemble
+from textgen.embeddings.vectors import Vectors, starting_matrix
 
-Format = Literal["auto", "word2vec", "word2vec_binary", "glove", "fasttext"]
-MAGIC = 793712314  # of fastText .bin files since 2017
-COMPRESSED = (".gz", ".bz2")
-DAMAGED = (
-    ValueError,
-    EOFError,
-    MemoryError,
-    AssertionError,
-    NotImplementedError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
-"""What gensim, NumPy and the functions below raise at a damaged file."""
+DAMAGED = (OSError, EOFError, ValueError, zlib.error)
+"""What reading a missing, compressed or damaged file may raise."""
 
 
 @dataclass(frozen=True)
@@ -47,80 +28,44 @@ class File:
     token that the file does not list starts with a random vector.
 
     Args:
-        path: word2vec text or binary, GloVe text, fastText ``.vec`` or ``.bin``; text and word2vec
-            may be compressed (``.gz``, ``.bz2``). A binary file takes at least its whole size in
-            memory, a text file next to nothing.
-        format: what the file is, if ``"auto"`` does not recognise it.
+        path: word2vec, fastText or GloVe vectors as text, which may be compressed (``.gz``,
+            ``.bz2``).
         frozen: keep the vectors fixed while the network is trained.
     """
 
     path: Path
-    format: Format = "auto"
     frozen: bool = False
 
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        keyed, rows, checksum = self._read(names, width)
-        if not rows:
+        forms = {token: _forms(name) for token, name in enumerate(names)}
+        try:
+            found = read_vectors(
+                self.path, width, {word for each in forms.values() for word in each}
+            )
+            checksum = sha256_of(self.path)
+        except DAMAGED as error:
             raise TextgenError(
-                self._where,
+                f"embedding.path: {self.path}",
+                found=getattr(error, "strerror", None) or str(error),
+                expected=f"word vectors of {width} numbers as text, of word2vec, fastText or GloVe",
+                hint="correct the path, or set [backbone] embedding_size to the vectors' width",
+            ) from None
+        words = {t: next(filter(found.__contains__, each), None) for t, each in forms.items()}
+        known = [token for token, word in words.items() if word is not None]
+        if not known:
+            raise TextgenError(
+                f"embedding.path: {self.path}",
                 found=f"none of the {len(names)} tokens of this experiment",
                 expected="vectors of words in the language of the corpus",
                 hint="characters and most subwords are not in such files: use a word tokenizer",
             )
-        source = f"vectors {self.path.name} (sha256 {checksum[:12]}…)"
-        source += f", {len(rows)} of {len(names)} tokens found"
-        return assemble(keyed, rows, names, documents, seed, (source,))
-
-    @property
-    def _where(self) -> str:
-        return f"embedding.path: {self.path}"
-
-    def _read(self, names: Sequence[str], width: int) -> tuple[Any, dict[int, int], str]:
-        """Gensim's ``KeyedVectors``, the row in it of each token that is found, and the sha256 of
-        the file."""
-        try:
-            checksum = sha256_of(self.path)
-            layout = recognise(self.path, self.format)
-            if layout.width != width:
-                raise TextgenError(
-                    self._where,
-                    found=f"vectors of {layout.width} numbers",
-                    expected=f"{width}, the width of the embedding layer",
-                    hint=f"set [backbone] embedding_size = {layout.width}",
-                )
-            keyed = read(self.path, layout, {form for name in names for form in _forms(name)})
-            rows = {
-                token: keyed.key_to_index[form]
-                for token, name in enumerate(names)
-                for form in reversed(_forms(name))
-                if form in keyed.key_to_index
-            }
-            if not np.isfinite(keyed.vectors[list(rows.values())]).all():
-                raise ValueError("vectors with numbers that are not finite")
-        except OSError as error:
-            raise TextgenError(
-                self._where,
-                found=error.strerror or str(error),
-                expected="a file of word vectors",
-                hint="correct the path in [embedding]",
-            ) from None
-        except DAMAGED as error:
-            raise TextgenError(
-                self._where,
-                found=_words(error),
-                expected="word vectors in the format of word2vec, GloVe or fastText",
-                hint="is the file whole, and does [embedding] format fit it?",
-            ) from None
-        return keyed, rows, checksum
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "more than fits into memory"
-    early = isinstance(error, (struct.error, AssertionError))
-    return "a file that ends too early" if early else str(error)
+        vectors = np.stack([found[str(words[token])] for token in known])
+        source = f"vectors {self.path.name} (sha256 {checksum[:12]}…), "
+        source += f"{len(known)} of {len(names)} tokens found"
+        matrix = starting_matrix(known, vectors, len(names), seed)
+        return Vectors(matrix, len(known), (source,))
 
 
 def _forms(name: str) -> tuple[str, ...]:
@@ -129,112 +74,39 @@ def _forms(name: str) -> tuple[str, ...]:
     return (bare, bare.lower()) if bare else ()
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How a file is read; ``count`` is the number of vectors that its first line announces."""
+def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarray]:
+    """The vectors of the wanted words, (width,) float32 each.
 
-    kind: Literal["text", "binary", "fasttext"]
-    width: int
-    count: int | None = None
-
-
-def recognise(path: Path, format: Format) -> Layout:
-    """The layout of a file, recognised by its first bytes.
+    Gensim's own reader parses and keeps every vector, of 2 million words in some ten minutes, and
+    fails at words with a space in them, which GloVe has. Here only the wanted lines are parsed.
 
     Raises:
-        ValueError: it does not begin like a file in this format.
+        ValueError: something else than vectors, of another width, or cut off.
     """
-    from gensim.utils import open as open_vectors
-
-    with open_vectors(str(path), "rb") as stream:
-        head = stream.read(1 << 17)
-    first, _, rest = head.partition(b"\n")
-    header = re.fullmatch(rb"(\d{1,9}) (\d{1,5})\s*", first)
-    if header and format != "glove":
-        count, width = int(header[1]), int(header[2])
-        text = any(_numbers(line) == width for line in rest.split(b"\n")[:10])
-        if text and format == "word2vec_binary":
-            raise ValueError("vectors written as text, not binary")
-        return Layout("text" if text or format == "word2vec" else "binary", width, count)
-    if format in ("auto", "glove") and (width := _numbers(first)):
-        return Layout("text", width)
-    if format in ("auto", "fasttext") and b"\0" in head and head[:1] != b"\x80":
-        magic, _, dimension = struct.unpack("=3i", head[:12])
-        width = dimension if magic == MAGIC else magic
-        if 0 < width < 10_000:
-            return Layout("fasttext", width)
-    raise ValueError("a Python pickle" if head[:1] == b"\x80" else f"a beginning of {head[:20]!r}")
-
-
-def _numbers(line: bytes) -> int:
-    """How many numbers follow a word, or 0 if the line is something else."""
-    try:
-        return len([float(field) for field in line.rstrip().split(b" ")[1:]])
-    except ValueError:
-        return 0
+    vectors, number = dict[str, np.ndarray](), 0
+    lines = _lines(path)
+    first = next(lines, "").split(" ")
+    announced = int(first[0]) if len(first) == 2 and all(map(str.isdecimal, first)) else None
+    if announced is None:
+        lines = _lines(path)
+    elif int(first[1]) != width:
+        raise ValueError(f"vectors of {first[1]} numbers")
+    for number, line in enumerate(lines, start=1):
+        word, *numbers = line.rsplit(" ", width)
+        if len(numbers) < width or (number == 1 and line.count(" ") != width):
+            raise ValueError(f"a vector of {line.count(' ')} numbers: {line[:40]!r}")
+        if word in wanted and word not in vectors:
+            vectors[word] = np.array(numbers, dtype=np.float32)
+            if not np.isfinite(vectors[word]).all():
+                raise ValueError(f"a vector with numbers that are not finite: {word!r}")
+    if number < (announced or 1):
+        raise ValueError(f"{number} vectors, where the first line announces {announced}")
+    return vectors
 
 
-def read(path: Path, layout: Layout, wanted: set[str]) -> Any:
-    """The vectors of a file as gensim's ``KeyedVectors``: of a binary file all, else the wanted.
+def _lines(path: Path) -> Iterator[str]:
+    """The lines that are not empty, without white space at their ends."""
+    from gensim.utils import open as open_vectors  # decompresses
 
-    Gensim would parse a text file of 2 million words for some ten minutes, and fail at words with
-    a space in them, of which GloVe has a few. So it is given only the lines that are wanted.
-    """
-    from gensim.models.fasttext import load_facebook_vectors
-    from gensim.models.keyedvectors import KeyedVectors
-
-    quieten_gensim()
-    if layout.kind == "fasttext":
-        _check_fasttext(path)
-        return load_facebook_vectors(str(path))
-    if layout.kind == "binary":
-        size = (layout.count or 0) * layout.width * 4
-        if path.suffix not in COMPRESSED and path.stat().st_size < size:
-            raise ValueError(f"fewer than the {layout.count} vectors that its first line announces")
-        return KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="replace")
-    lines = _wanted_lines(path, layout, wanted)
-    if not lines:
-        return KeyedVectors(layout.width)
-    with tempfile.TemporaryDirectory() as folder:
-        small = Path(folder) / "vectors.txt"
-        small.write_bytes(b"".join(lines))
-        return KeyedVectors.load_word2vec_format(str(small), no_header=True)
-
-
-def _wanted_lines(path: Path, layout: Layout, wanted: set[str]) -> list[bytes]:
-    from gensim.utils import open as open_vectors
-
-    words = {word.encode("utf-8", "backslashreplace") for word in wanted}
-    lines, number = [], 0
-    with open_vectors(str(path), "rb") as stream:
-        if layout.count is not None:
-            stream.readline()
-        for number, line in enumerate(map(bytes.rstrip, stream), start=1):
-            numbers = line.count(b" ")
-            if line and numbers < layout.width:
-                raise ValueError(f"vector {number} has {numbers} numbers, others {layout.width}")
-            if numbers == layout.width and line[: line.index(b" ")] in words:
-                lines.append(line + b"\n")
-    if number < (layout.count or 0):
-        raise ValueError(f"{number} vectors, where its first line announces {layout.count}")
-    return lines
-
-
-def _check_fasttext(path: Path) -> None:
-    """Refuse a quantised file, and one that ends within its list of words: gensim would look for
-    the end of a word forever.
-
-    The order of the fields is that of ``FastText::saveModel`` in fastText's source.
-    """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        new = struct.unpack_from("=i", data)[0] == MAGIC
-        position = 64 if new else 56  # past the settings
-        (entries,) = struct.unpack_from("=i", data, position)
-        pruned = struct.unpack_from("=q", data, position + 20)[0] if new else 0
-        position += 28 if new else 20
-        for _ in range(entries):
-            position = data.find(b"\0", position) + 10  # past a word, its count and its type
-            if position < 10:
-                raise ValueError("a fastText file cut off within its list of words")
-        if new and struct.unpack_from("=?", data, position + 8 * max(0, pruned))[0]:
-            raise ValueError("a quantised fastText file, which gensim cannot read")
+    with open_vectors(str(path), "rt", encoding="utf-8", errors="backslashreplace") as stream:
+        yield from (stripped for line in stream if (stripped := line.rstrip()))

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from textgen.core import Experiment, visible
 from textgen.data import Corpus, corpus_warnings, split_lines
-from textgen.embeddings import Vectors
 from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
 from textgen.runs.summary import real_words_title, remembered
@@ -128,12 +127,10 @@ class Screen:
             f"{experiment.objective.context}"
         )
 
-    def prepared(self, seconds: float, extra_data: Sequence[str], vectors: Vectors) -> None:
+    def prepared(self, seconds: float, extra_data: Sequence[str]) -> None:
         self.say(f"  preparation {seconds:.1f} s, counted in a budget of seconds")
         for data in extra_data:
             self.say(f"  uses external resources: {data}")
-        for word, near in (vectors.neighbours or {}).items():
-            self.say(f"  nearest to {word}: {', '.join(near)}")
 
     def planned(self, progress: Progress, plan: Plan | None) -> None:
         """What is to come, before the first update."""

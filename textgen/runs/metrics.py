@@ -48,7 +48,6 @@ def run_metrics(
         "context": experiment.objective.context,
         "vocabulary_size": tokenizer.size,
         "extra_data": prepared.extra_data,
-        "neighbours": prepared.vectors.neighbours or {},
         **{part: summarise(d, tokenizer.charged) for part, d in scored.items()},
         "training": {
             "preparation_seconds": prepared.seconds,

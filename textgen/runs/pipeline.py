@@ -130,7 +130,7 @@ def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained:
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
-    screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data, inputs.prepared.vectors)
+    screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data)
     record = Recorder(inputs.folder, experiment, tokenizer, sampler, network, inputs.loaded)
     shown = TrainingDisplay(screen, experiment, tokenizer, encoded[0])
     plans = list["Plan | None"]()

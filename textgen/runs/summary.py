@@ -101,7 +101,6 @@ def summary_markdown(
     lines += [_training(metrics)]
     lines.append(_words(metrics))
     lines += [f"**Extra data:** {data}.\n" for data in metrics["extra_data"]]
-    lines += [f"Nearest to {w}: {', '.join(n)}.\n" for w, n in metrics["neighbours"].items()]
     for record in records[:2]:
         if record["method"] == "sample":
             lines.append(f"Sample at temperature {record['temperature']}:\n")

@@ -1,0 +1,255 @@
+"""The vectors that the embedding layer starts from: random ones, or gensim's from the training
+split alone.
+
+Does not handle: words with several meanings, which share one vector; several threads, which would
+make every run differ.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from textgen.core import Count
+
+SCALE = 0.1
+"""Root mean square of the components of a network's first vectors. Learnt vectors come in every
+size, and a network that starts from large ones saturates."""
+SENTENCE_TOKENS = 1000
+"""Tokens that gensim gets at once; it ignores everything beyond 10,000."""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors that the embedding layer starts from.
+
+    Attributes:
+        matrix: (V, width) float32, or None for the random vectors of Keras.
+        found: number of tokens whose vector was learnt or read; the others are random.
+        extra_data: external resources that the vectors come from, for the reports; usually none.
+    """
+
+    matrix: np.ndarray | None = None
+    found: int = 0
+    extra_data: tuple[str, ...] = ()
+
+
+class Embedding(Protocol):
+    """The settings of an embedding."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the vectors stay fixed during training."""
+        ...
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        """A vector for each token.
+
+        Args:
+            names: (V,) the text of each token (see :class:`textgen.tokenizers.base.Tokenizer`).
+            documents: the training documents as tokens, (n,) integers each.
+            width: size of a vector.
+            seed: of the random numbers.
+
+        Raises:
+            TextgenError: a file that cannot be read, or vectors of another width.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Random:
+    """The small random vectors of Keras, for all tokens. There are no settings."""
+
+    frozen = False
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        return Vectors()
+
+
+@dataclass(frozen=True)
+class Word2Vec:
+    """Tokens in the same contexts get similar vectors (Mikolov et al. 2013).
+
+    Spelling plays no part, so characters, words and subwords are treated alike. A token that is
+    not in the training split starts random.
+
+    Args:
+        epochs: passes over the text.
+        window: tokens on either side that count as context.
+        frozen: keep the vectors fixed while the network is trained.
+    """
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        # numbers, since two tokens may share a name
+        words = [str(token) for token in range(len(names))]
+        return learn_vectors(
+            "word2vec", words, documents, width, seed, epochs=self.epochs, window=self.window
+        )
+
+
+@dataclass(frozen=True)
+class FastText:
+    """Tokens in the same contexts or with the same letters get similar vectors (Bojanowski et al.
+    2017), which helps rare ones. A token that is not in the training split starts random.
+
+    The character n-grams are those of the name without its leading space. If that is the name of
+    another token (" the" and "the"), the space is kept as a letter; the two still share most
+    n-grams.
+
+    Args:
+        epochs: passes over the text.
+        window: tokens on either side that count as context.
+        frozen: keep the vectors fixed while the network is trained.
+    """
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        words = distinct_spellings(names)
+        return learn_vectors(
+            "fasttext", words, documents, width, seed, epochs=self.epochs, window=self.window
+        )
+
+
+def distinct_spellings(names: Sequence[str]) -> list[str]:
+    """A distinct string for each token: its name, if possible without the leading space."""
+    spellings, full_names = dict[str, None](), set(names)
+    for token, name in enumerate(names):
+        bare = name.removeprefix(" ")
+        word = bare if bare and bare not in full_names else name
+        spellings[f"{word}\0{token}" if word in spellings else word] = None
+    return list(spellings)
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """Documents as lists of strings, only one of which is in memory at a time."""
+
+    documents: Sequence[np.ndarray]
+    words: Sequence[str]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for document in self.documents:
+            for start in range(0, len(document), SENTENCE_TOKENS):
+                part = document[start : start + SENTENCE_TOKENS].tolist()
+                yield [self.words[token] for token in part]
+
+
+def learn_vectors(
+    kind: Literal["word2vec", "fasttext"],
+    words: Sequence[str],
+    documents: Sequence[np.ndarray],
+    width: int,
+    seed: int,
+    **options: int,
+) -> Vectors:
+    """Vectors that gensim learns from encoded documents.
+
+    Args:
+        kind, options: as in :func:`train_vectors`.
+        words: (V,) a distinct string for each token, which gensim sees in its place.
+        documents, width, seed: as in :class:`Embedding`.
+    """
+    keyed = train_vectors(_Sentences(documents, words), kind=kind, size=width, seed=seed, **options)
+    known = [token for token, word in enumerate(words) if word in keyed.key_to_index]
+    rows = [keyed.key_to_index[words[token]] for token in known]
+    matrix = starting_matrix(known, keyed.vectors[rows], len(words), seed)
+    return Vectors(matrix, len(known))
+
+
+def train_vectors(
+    sentences: Iterable[Sequence[str]],
+    *,
+    kind: Literal["word2vec", "fasttext"],
+    size: int,
+    epochs: int,
+    window: int = 5,
+    seed: int,
+) -> Any:
+    """Vectors of the words of a text, bit-identical for the same sentences and seed.
+
+    ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,
+    Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section
+    3.1) against negative samples ("Distributed Representations of Words and Phrases and their
+    Compositionality", equation 4). ``"fasttext"`` predicts the neighbours from the word
+    (skip-gram), whose vector is the mean of its own and those of its character n-grams of 3 to 6
+    (Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information", section 3.2, has
+    their sum).
+
+    Args:
+        sentences: lists of at most 10,000 words; gensim ignores the rest of longer ones. They are
+            iterated over ``epochs`` + 2 times, so an iterator will not do.
+        kind: one of the two models.
+        size: dimensions of a vector.
+        epochs: passes over the sentences.
+        window: words on either side that count as context.
+        seed: of the first vectors and of the negative samples.
+
+    Returns:
+        gensim ``KeyedVectors``: ``key_to_index`` of each word, ``vectors`` (words, ``size``)
+        float32. Empty where there are no words.
+    """
+    from gensim.models import FastText, Word2Vec
+    from gensim.models.keyedvectors import KeyedVectors
+
+    logging.getLogger("gensim").setLevel(logging.ERROR)  # small corpora do no harm here
+    types = len({word for sentence in sentences for word in sentence})
+    if not types:
+        return KeyedVectors(size)
+    settings: dict[str, Any] = {
+        "vector_size": size,
+        # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which
+        # among 90 characters would be nearly all; so those 10 times as frequent as the average
+        "sample": max(1e-3, 10 / types),
+        "window": window,
+        "min_count": 1,
+        "epochs": epochs,
+        "seed": seed,
+        "workers": 1,
+    }
+    if kind == "word2vec":
+        return Word2Vec(sentences, sg=0, **settings).wv
+    # by default the n-grams share ten times as many vectors, which cost 780 MB
+    return FastText(sentences=sentences, sg=1, bucket=200_000, min_n=3, max_n=6, **settings).wv
+
+
+def starting_matrix(known: Sequence[int], vectors: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """First weights of an embedding layer: learnt vectors, and random ones for the other tokens.
+
+    The components of either kind have a root mean square of :data:`SCALE`.
+
+    Args:
+        known: (n,) the tokens with a learnt vector.
+        vectors: (n, width) float, these vectors.
+        size: number of tokens.
+        seed: of the random vectors.
+
+    Returns:
+        (``size``, width) float32.
+    """
+    random = np.random.default_rng(seed)
+    matrix = random.standard_normal((size, vectors.shape[1]), dtype=np.float32) * np.float32(SCALE)
+    if len(known):
+        rms = float(np.sqrt(np.mean(np.square(vectors, dtype=np.float64))))
+        scaled = rms > np.finfo(np.float32).tiny  # below it the factor is no float32
+        matrix[known] = vectors * (SCALE / rms) if scaled else vectors
+    return matrix
