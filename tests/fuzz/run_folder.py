@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import json
 from functools import cache
@@ -52,10 +53,13 @@ def run_files() -> dict[str, bytes]:
         stored, names=np.array(["d"]), sizes=np.array([3]),
         ends=np.array([4, 9, 9], np.int32), **columns,
     )  # fmt: skip
+    fitted = {"kind": "characters", **known.state()}
+    digest = hashlib.sha256(json.dumps(fitted).encode()).hexdigest()
+    metrics["sha256"] = {"tokenizer.json": digest}
     plain = {
         "metrics.json": metrics,
         "manifest.json": {"corpus": metrics["corpus"]},
-        "tokenizer.json": {"kind": "characters", **known.state()},
+        "tokenizer.json": fitted,
         "memory.json": made_up_memory(1, 3).state(),
         "texts.json": texts,
     }

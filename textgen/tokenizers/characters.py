@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.states import CharactersState, check_state
 from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
@@ -39,7 +38,6 @@ class Characters:
 
     def load(self, state: dict[str, Any]) -> CharacterTokenizer:
         """The fitted tokenizer from its ``state()``."""
-        check_state(CharactersState, state, "characters")
         return CharacterTokenizer(tuple(state["characters"]))
 
 

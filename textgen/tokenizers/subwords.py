@@ -28,7 +28,6 @@ import numpy as np
 from textgen.core import Count
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.learnt_subwords import BYTES, loses, read_subwords, train_subwords
-from textgen.tokenizers.states import SubwordsState, check_state
 from textgen.tokenizers.tokens import (
     CHARACTER_BITS,
     ESCAPE,
@@ -90,7 +89,6 @@ class Subwords:
 
     def load(self, state: dict[str, Any]) -> SubwordTokenizer:
         """The fitted tokenizer from its ``state()``."""
-        check_state(SubwordsState, state)
         return SubwordTokenizer(**{**state, "extra_data": tuple(state["extra_data"])})
 
 

@@ -30,7 +30,6 @@ import numpy as np
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.choices import Opened
 from textgen.tokenizers.spaced import BETWEEN, count_pieces, is_word, pieces_of
-from textgen.tokenizers.states import WhitespaceState, check_state
 from textgen.tokenizers.tokens import (
     BOUNDARY,
     ESCAPE,
@@ -75,9 +74,6 @@ class Whitespace:
 
     def load(self, state: dict[str, Any]) -> WhitespaceTokenizer:
         """The fitted tokenizer from its ``state()``."""
-        check_state(WhitespaceState, state, "words")
-        if len(state["usual"]) != len(BETWEEN):
-            raise ValueError(f"usual: {len(state['usual'])} entries")
         return WhitespaceTokenizer(
             tuple(state["words"]),
             tuple(state["usual"]),

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.states import WordsState, check_state
 from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     PolicyTrainingData,
@@ -135,9 +134,6 @@ class Words:
 
     def load(self, state: dict[str, Any]) -> WordTokenizer:
         """The fitted tokenizer from its ``state()``."""
-        check_state(WordsState, state, "words")
-        if len(state["words"]) != len(state["counts"]):
-            raise ValueError(f"{len(state['words'])} words, {len(state['counts'])} counts")
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
         policy = self.rare_words.load(state["rare_words"], vocabulary)
         return WordTokenizer(
@@ -146,7 +142,7 @@ class Words:
             self._withheld(vocabulary),
             state["characters_per_token"],
             self.segmenter,
-            state.get("language", "en"),
+            state["language"],
         )
 
 

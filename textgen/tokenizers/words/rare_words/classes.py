@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from textgen.tokenizers.choices import Opened
-from textgen.tokenizers.states import ClassesState, check_state
 from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -39,9 +38,6 @@ class ClassPolicy(ABC):
 
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
     """What :meth:`learn` returned, once the policy is fitted or loaded."""
-
-    state_model: ClassVar[type[ClassesState]] = ClassesState
-    """What a fitted policy is checked by when it is loaded."""
 
     @property
     @abstractmethod
@@ -89,7 +85,6 @@ class ClassPolicy(ABC):
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedClasses:
         """The fitted policy from its ``state()``."""
-        check_state(self.state_model, state)
         return FittedClasses(
             self._with(state["learnt"]), load_speller(state["speller"], vocabulary)
         )

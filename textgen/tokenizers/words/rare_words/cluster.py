@@ -16,7 +16,6 @@ import numpy as np
 from pydantic import Field
 
 from textgen.core import Count
-from textgen.tokenizers.states import ClustersState
 from textgen.tokenizers.words.rare_words.base import PolicyTrainingData, RareWord
 from textgen.tokenizers.words.rare_words.classes import ClassPolicy
 from textgen.tokenizers.words.rare_words.similar import Guess, word_vectors
@@ -40,7 +39,6 @@ class Cluster(ClassPolicy):
     vectors: Literal["fasttext", "word2vec"] = "fasttext"
     size: Count = 64
     epochs: Count = 5
-    state_model = ClustersState
 
     def learn(self, data: PolicyTrainingData) -> list[list[str]]:
         """The words of each cluster."""

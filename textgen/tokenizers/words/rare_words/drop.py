@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 from textgen.tokenizers.choices import Choice, Choices, Opened, either
-from textgen.tokenizers.states import DropState, check_state
 from textgen.tokenizers.words.drawing import scored_word, spelled
 from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
@@ -59,7 +58,6 @@ class Drop:
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Dropped:
         """The fitted policy from its ``state()``."""
-        check_state(DropState, state)
         speller = load_speller(state["speller"], vocabulary)
         return Dropped(speller, state["missing"], state["spaced"], self.charged)
 

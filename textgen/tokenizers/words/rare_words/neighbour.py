@@ -20,7 +20,6 @@ import numpy as np
 
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.choices import Choice, Choices, Opened, either
-from textgen.tokenizers.states import NeighbourState, check_state
 from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
 from textgen.tokenizers.words.pieces import only_letters
 from textgen.tokenizers.words.rare_words.base import (
@@ -87,9 +86,6 @@ class Neighbour:
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Substituted:
         """The fitted policy from its ``state()``."""
-        check_state(NeighbourState, state)
-        if others := set(state["stand_ins"].values()) - set(candidates(vocabulary)):
-            raise ValueError(f"stand_ins: {min(others)!r}, which is no word of the vocabulary")
         return Substituted(
             vocabulary, **{**state, "speller": load_speller(state["speller"], vocabulary)}
         )

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from textgen.tokenizers.states import TagsState
 from textgen.tokenizers.words.rare_words.base import PolicyTrainingData, RareWord
 from textgen.tokenizers.words.rare_words.classes import ClassPolicy
 from textgen.tokenizers.words.tagging import (
@@ -47,7 +46,6 @@ class Pos(ClassPolicy):
     tags: Literal["fine", "coarse", "noun"] = "fine"
     model: str = "auto"
     never_drawn = (REST,)
-    state_model = TagsState
 
     @property
     def _package(self) -> str:
