@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
-import multiprocessing
 import re
-import subprocess
-import sys
-import time
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +20,7 @@ from textgen.data.corpora.file import File
 from textgen.data.corpora.folder import Folder
 from textgen.data.cutting import cut_text
 from textgen.data.decoding import measured, read_text
-from textgen.data.documents import Document, TextFile
+from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import references
 from textgen.evaluation.baselines.scoring import baseline
@@ -33,7 +28,6 @@ from textgen.models import batches as windows_module
 from textgen.models.batches import Windows, permutation
 from textgen.models.objectives.stepwise import NextToken, Shifted
 from textgen.tokenizers import encoding
-from textgen.tokenizers import stored as stored_module
 from textgen.training.preparation import prepare
 
 TEXT = made_up(60, 3) + "\n\n" + "Ünïcode “quoted” ☃\n" * 40 + "x" * 900 + "\n" + made_up(60, 4)
@@ -68,13 +62,13 @@ def small_limits(monkeypatch, tmp_path):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
 
-def settings(folder, tokenizer, threads=1, **more):
+def settings(folder, tokenizer, **more):
     return resolve_experiment(
         {
             "corpus": {"kind": "folder", "path": str(folder)},
             "tokenizer": tokenizer,
             "objective": "next_token",
-            "training": {"updates": 1, "threads": threads},
+            "training": {"updates": 1},
             **more,
         }
     )
@@ -264,13 +258,12 @@ def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=lambda t: "-".join(map(str, t.values())))
 def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, small_limits):
-    processes = 2 if tokenizer in TOKENIZERS[:2] else 1
-    experiment = settings(corpus_folder, tokenizer, processes)
+    experiment = settings(corpus_folder, tokenizer)
     corpus = load_corpus(experiment)
     assert 0 < len(corpus.sample) < len(corpus.train)
     prepared = prepare(experiment, corpus)
     stored, _ = prepared.encoded
-    assert isinstance(stored, stored_module.Stored)
+    assert isinstance(stored, encoding.Stored)
     expected = [prepared.tokenizer.encode(d.text, training=True) for d in corpus.train]
     assert len(stored) == len(expected)
     for found, right in zip(stored, expected, strict=True):
@@ -301,8 +294,8 @@ def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monke
 def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters")
     ran: list[int] = []
-    inner = encoding._write
-    monkeypatch.setattr(encoding, "_write", lambda *a: ran.append(1) or inner(*a))
+    inner = encoding.write_documents
+    monkeypatch.setattr(encoding, "write_documents", lambda *a: ran.append(1) or inner(*a))
 
     def tokens(chosen):
         return list(prepare(chosen, load_corpus(chosen)).encoded[0])
@@ -316,7 +309,7 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     tokens(settings(corpus_folder, {"kind": "subwords", "size": 300}))
     assert len(ran) == 3
     (made,) = list((cache.cache_folder() / "encoded").glob("*"))[:1]
-    (made / stored_module.INDEX).write_bytes(b"damaged")
+    (made / encoding.INDEX_FILE).write_bytes(b"damaged")
     for chosen in (
         experiment,
         settings(corpus_folder, "characters", split={"seed": 9}),
@@ -376,7 +369,7 @@ def test_what_is_altered_in_the_cache_is_told_and_made_anew(
     first = tokens()
     assert "made anew" not in capsys.readouterr().err
     (folder,) = (cache.cache_folder() / place).glob("*")
-    path = folder / (stored_module.TOKENS if place == "encoded" else "3.utf8")
+    path = folder / (encoding.TOKENS_FILE if place == "encoded" else "3.utf8")
     content = path.read_bytes()
     if harm == "altered":
         path.write_bytes(content[:99] + b"zzz" + content[102:])
@@ -389,84 +382,6 @@ def test_what_is_altered_in_the_cache_is_told_and_made_anew(
     assert f"{folder} is damaged, or of another version: it is made anew" in capsys.readouterr().err
     np.testing.assert_array_equal(tokens(), first)
     assert capsys.readouterr().err == ""
-
-
-def test_a_process_that_dies_is_one_clear_error(corpus_folder, small_limits, monkeypatch):
-    def killing(jobs, **options):
-        min(multiprocessing.active_children(), key=lambda process: process.pid).kill()
-        return concurrent.futures.wait(jobs, **options)
-
-    monkeypatch.setattr(encoding, "wait", killing)
-    experiment = settings(corpus_folder, "characters", threads=2)
-    with pytest.raises(TextgenError, match=r"worker process that was killed[\s\S]*fewer processes"):
-        prepare(experiment, load_corpus(experiment))
-    assert multiprocessing.active_children() == []
-    assert list((cache.cache_folder() / "encoded").glob("*")) == []
-
-
-def test_what_a_process_has_to_say_is_passed_on(tmp_path, corpus_folder, small_limits, monkeypatch):
-    experiment = settings(corpus_folder, "characters", threads=2)
-    corpus = load_corpus(experiment)
-    unfitted = next(i for i, d in enumerate(corpus.train) if d not in corpus.sample)
-    corpus.train[unfitted] = Document("gone", TextFile(tmp_path / "gone.txt", 9))
-    monkeypatch.setattr(encoding, "alphabet_of", lambda documents: "abc")
-    with pytest.raises(TextgenError, match=r"gone\.txt[\s\S]*changed while it was in use"):
-        prepare(experiment, corpus)
-    assert multiprocessing.active_children() == []
-
-
-WITHOUT_GUARD = """
-import json
-from pathlib import Path
-from textgen.data import load_corpus
-from textgen.core import resolve_experiment
-from textgen.tokenizers import encoding
-experiment = resolve_experiment({experiment!r})
-corpus = load_corpus(experiment)
-tokenizer = encoding.fit_tokenizer(experiment.tokenizer, corpus, 1)
-encoding._write(experiment, tokenizer, json.dumps(tokenizer.state()), corpus.train, Path({made!r}))
-print("once")
-"""
-
-
-def test_a_script_is_not_run_again_by_the_processes(corpus_folder, tmp_path):
-    script, made = tmp_path / "script.py", tmp_path / "made"
-    made.mkdir()
-    plain = settings(corpus_folder, "characters", threads=2).resolved
-    script.write_text(WITHOUT_GUARD.format(experiment=plain, made=str(made)))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["once"]
-    assert {path.name for path in made.iterdir()} == {stored_module.TOKENS, stored_module.INDEX}
-
-
-def test_a_process_that_encodes_does_without_tensorflow(corpus_folder, tmp_path, small_limits):
-    experiment = settings(corpus_folder, {"kind": "words", "rare_words": "unk"})
-    corpus = load_corpus(experiment)
-    tokenizer = encoding.fit_tokenizer(experiment.tokenizer, corpus, 1)
-    state = json.dumps(tokenizer.state())
-    code = "{'tensorflow', 'keras', 'gensim', 'spacy'} & set(__import__('sys').modules)"
-    with encoding.worker_pool(experiment.tokenizer, state, 1) as pool:
-        pool.submit(encoding._encode, corpus.train[:1], (tmp_path / "a", tmp_path / "b.npy"))
-        assert pool.submit(eval, code).result() == set()
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes there")
-def test_processes_end_when_the_one_that_started_them_is_killed():
-    code = (
-        "import os, signal\n"
-        "from textgen.tokenizers import Characters, encoding\n"
-        "state = __import__('json').dumps(Characters().fit(['abc'], [], 1).state())\n"
-        "with encoding.worker_pool(Characters(), state, 1) as pool:\n"
-        "    print(pool.submit(os.getpid).result(), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    left, waited = Path("/proc") / done.stdout.strip(), 0
-    while left.exists() and waited < 100:
-        time.sleep(0.1)
-        waited += 1
-    assert done.stdout.strip()
-    assert not left.exists()
 
 
 def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_limits, monkeypatch):
@@ -506,16 +421,16 @@ def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_li
     corpus = load_corpus(experiment)
     first = prepare(experiment, corpus).encoded[0]
     (made,) = (cache.cache_folder() / "encoded").glob("*")
-    before = (made / stored_module.INDEX).stat().st_ino
+    before = (made / encoding.INDEX_FILE).stat().st_ino
     found = iter([ValueError("not there yet")])
 
     def read(folder):
         for error in found:
             raise error
-        return stored_module.Stored(folder, prepare(experiment, corpus).tokenizer.size)
+        return encoding.Stored(folder, prepare(experiment, corpus).tokenizer.size)
 
     again = cache.cached_folder(made, read, lambda folder: None)
-    assert (made / stored_module.INDEX).stat().st_ino == before  # not removed and written again
+    assert (made / encoding.INDEX_FILE).stat().st_ino == before  # not removed and written again
     np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
 
 
@@ -561,10 +476,10 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
     monkeypatch.setattr(windows_module, "HELD", 1 << 21)
     monkeypatch.setattr(windows_module, "BLOCK", 1 << 21)
     size = 1 << 25
-    (tmp_path / stored_module.TOKENS).write_bytes(bytes(size))
-    np.save(tmp_path / stored_module.INDEX, np.array([[size - 1, 1, 1, 0]]))
-    stored = stored_module.Stored(tmp_path, 200)
-    path = tmp_path / stored_module.TOKENS
+    (tmp_path / encoding.TOKENS_FILE).write_bytes(bytes(size))
+    np.save(tmp_path / encoding.INDEX_FILE, np.array([[size - 1, 1, 1, 0]]))
+    stored = encoding.Stored(tmp_path, 200)
+    path = tmp_path / encoding.TOKENS_FILE
     assert int(stored.flat.max()) == 0
     assert _held(path) > size / 2
     stored.release()
@@ -578,8 +493,7 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
 
 
 def test_every_policy_is_encoded_from_its_saved_state():
-    """Processes read the tokenizer from JSON: nothing that decides about tokens may be left out."""
-    import json
+    """Nothing that decides about tokens may be left out of the state."""
 
     from textgen.tokenizers.words.fitting import Words
 
@@ -594,7 +508,6 @@ def test_every_policy_is_encoded_from_its_saved_state():
 
 
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
-    import json
 
     from textgen.runs import train
 

@@ -1,10 +1,9 @@
-"""How fast a large corpus becomes tokens on two cores, in MB of text a second.
+"""How fast a large corpus becomes tokens, in MB of text a second.
 
     python tests/benchmarks/tokenising.py [--megabytes 64]
 
 Text is made up as in memory.py and must be larger than 32 MB to be read from disk. What is timed
-is ``encode_training`` in two processes, including their start, the reading of the text and the
-writing of the tokens. The passes before it (converting the documents at the first tokenizer, their
+is ``encode_training``, including the reading of the text and the writing of the tokens. The passes before it (converting the documents at the first tokenizer, their
 hash, the alphabet) are timed separately. Fitting is left out: it sees a bounded sample, however
 long the text.
 """
@@ -54,7 +53,7 @@ def measure(size: int) -> dict[str, Any]:
                     "corpus": {"kind": "folder", "path": str(folder)},
                     "tokenizer": EXPERIMENTS[kind],
                     "objective": "next_token",
-                    "training": {"updates": 1, "threads": 2},
+                    "training": {"updates": 1},
                 }
             )
             corpus, loading = timed(lambda e=experiment: load_corpus(e))
@@ -76,7 +75,7 @@ def measure(size: int) -> dict[str, Any]:
             }
             print(kind, json.dumps(rows[kind]), flush=True)
     doubt = verdict({"before": before, "after": idle_share()})
-    return {"megabytes": size / 1e6, "processes": 2, "doubt": doubt, "tokenizers": rows}
+    return {"megabytes": size / 1e6, "doubt": doubt, "tokenizers": rows}
 
 
 def main() -> None:

@@ -1,59 +1,39 @@
-"""The training text as tokens in a file, for corpora larger than memory.
+"""The training text as tokens, for corpora larger than memory in one file.
 
-Worker processes read, encode and write the documents one at a time. The file, with all end marks,
-is part of the cache under a hash of everything that it depends on, and is mapped into memory: a
-second run finds it.
+The documents are read, encoded and written one at a time. The file, with all end marks, is part of
+the cache under a hash of everything that it depends on, and is mapped into memory: a second run
+finds it.
 
-Does not handle: millions of very short documents, each of which takes some 500 bytes of memory.
+Does not handle: millions of very short documents, each of which takes some 500 bytes of memory;
+surface forms of placeholders, which only the scoring of held-out text needs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import multiprocessing
-import os
+import mmap
 import platform
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import is_dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 import textgen
-from textgen.core import (
-    Experiment,
-    TextgenError,
-    cache_folder,
-    cached_folder,
-    cores,
-    sha256_of,
-)
+from textgen.core import Experiment, TextgenError, cache_folder, cached_folder
 from textgen.data import Corpus, Document
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
-from textgen.tokenizers.stored import INDEX, TOKENS, Stored, write_part
-from textgen.tokenizers.tokens import EncodedDocument, smallest_dtype
+from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, smallest_dtype
 
-BLOCK = 1 << 22
-SHARE = 8_000_000
-"""Characters that a worker process encodes at a time: some seconds' work."""
-PROCESSES = 8
-"""Worker processes, at most, if the experiment does not set its number of threads."""
-SOURCES = ("tokenizers", "data")
-"""The packages whose code decides what the file holds."""
+BLOCK_CHARACTERS = 1 << 22
+TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
 LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")
-"""Other people's, whose version does."""
+"""Those whose version decides what the file holds."""
 
 
 def alphabet_of(documents: Iterable[Document]) -> str:
@@ -61,8 +41,8 @@ def alphabet_of(documents: Iterable[Document]) -> str:
     seen = np.zeros(0x110000, dtype=bool)
     for document in documents:
         text = document.text
-        for start in range(0, len(text), BLOCK):
-            part = text[start : start + BLOCK].encode("utf-32-le", "surrogatepass")
+        for start in range(0, len(text), BLOCK_CHARACTERS):
+            part = text[start : start + BLOCK_CHARACTERS].encode("utf-32-le", "surrogatepass")
             seen[np.frombuffer(part, dtype="<u4")] = True
     return "".join(map(chr, np.flatnonzero(seen)))
 
@@ -85,172 +65,118 @@ def encode_training(
     in a file.
 
     Raises:
-        TextgenError: the disk is full, or a worker process failed.
+        TextgenError: the disk is full.
     """
     if corpus.sample is corpus.train:
         return [tokenizer.encode(document.text, training=True) for document in corpus.train]
-    state = json.dumps(tokenizer.state(), sort_keys=True)
-    folder = cache_folder() / "encoded" / _key(experiment, tokenizer, state, corpus)
     return cached_folder(
-        folder,
+        cache_folder() / "encoded" / _key(experiment, tokenizer, corpus),
         lambda folder: Stored(folder, tokenizer.size),
-        lambda folder: _write(experiment, tokenizer, state, corpus.train, folder),
+        lambda folder: write_documents(tokenizer, corpus.train, folder),
     )
 
 
-def _key(experiment: Experiment, tokenizer: Tokenizer, state: str, corpus: Corpus) -> str:
+def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     """A hash of everything that the tokens depend on; ``extra_data`` names a tagger's weights."""
     parts = (
         corpus.sha256,
         corpus.description["split_sha256"],
-        json.dumps(experiment.resolved["tokenizer"], sort_keys=True),
-        hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest(),
+        json.dumps([experiment.resolved["tokenizer"], tokenizer.state()], sort_keys=True),
         *tokenizer.extra_data,
-        _code(),
-        *_plugins(experiment.tokenizer),
+        _source_hash(Path(__file__).parent),
+        _source_hash(Path(__file__).parents[1] / "data"),
+        *map(_source_hash, _plugin_sources(experiment.tokenizer)),
         textgen.__version__,
         platform.python_version(),  # of Unicode
         *map(metadata.version, LIBRARIES),
     )
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-@cache
-def _code() -> str:
+def _source_hash(place: Path) -> str:
+    """sha256 of a module, or of all modules of a package."""
     digest = hashlib.sha256()
-    for package in SOURCES:
-        for path in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
-            digest.update(path.read_bytes())
+    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _plugins(part: Any) -> Iterator[str]:
-    """Hashes of the packages of other people that a plug-in and those inside it come from."""
+def _plugin_sources(part: Any) -> Iterator[Path]:
+    """The packages or modules that a plug-in and those among its settings come from."""
     top = sys.modules[type(part).__module__.partition(".")[0]]
     if top is not textgen and (file := getattr(top, "__file__", None)):
-        alone = not hasattr(top, "__path__")
-        for path in [Path(file)] if alone else sorted(Path(file).parent.rglob("*.py")):
-            yield sha256_of(path)
-    for inner in getattr(part, "__dict__", {}).values():
-        if is_dataclass(inner):
-            yield from _plugins(inner)
+        yield Path(file).parent if hasattr(top, "__path__") else Path(file)
+    for setting in getattr(part, "__dict__", {}).values():
+        if is_dataclass(setting):
+            yield from _plugin_sources(setting)
 
 
-def _check_room(folder: Path, tokens: int, size: int) -> None:
-    # half as much again: when the shares are joined, one at a time is on the disk twice
-    needed, free = 1.5 * tokens * smallest_dtype(size).itemsize, shutil.disk_usage(folder).free
-    if free < needed:
+def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder: Path) -> None:
+    """Write the tokens of all documents, an end mark after each, and an index: an (n, 4) int64
+    array of tokens, characters, pieces, replaced.
+
+    Raises:
+        TextgenError: not enough room.
+    """
+    dtype = smallest_dtype(tokenizer.size)
+    needed = sum(d.characters for d in documents) * dtype.itemsize
+    if (free := shutil.disk_usage(folder).free) < needed:
         raise TextgenError(
             str(folder),
             found=f"{free / 1e9:.1f} GB of disk space left",
             expected=f"up to {needed / 1e9:.1f} GB for the training text as tokens",
             hint="make room, or set TEXTGEN_CACHE to a folder on another disk",
         )
+    index, end_mark = list[tuple[int, int, int, int]](), np.array([BOUNDARY], dtype=dtype)
+    with (folder / TOKENS_FILE).open("wb") as file:
+        for document in documents:
+            encoded = tokenizer.encode(document.text, training=True)
+            file.write(encoded.tokens.astype(dtype, copy=False).tobytes())
+            file.write(end_mark.tobytes())
+            index.append(
+                (len(encoded.tokens), encoded.characters, encoded.pieces, encoded.replaced)
+            )
+    np.save(folder / INDEX_FILE, np.array(index, dtype=np.int64).reshape(-1, 4))
 
 
-def _write(
-    experiment: Experiment,
-    tokenizer: Tokenizer,
-    state: str,
-    documents: Sequence[Document],
-    folder: Path,
-) -> None:
-    """Fill a folder with tokens and index, in as many processes as the experiment has threads."""
-    _check_room(folder, sum(d.characters for d in documents), tokenizer.size)
-    workers = experiment.training.threads or min(cores(), PROCESSES)
-    shares = _shares(documents, workers)
-    if workers == 1:
-        write_part(tokenizer, documents, folder / TOKENS, folder / INDEX)
-        return
-    parts = [(folder / f"{number}.bin", folder / f"{number}.npy") for number in range(len(shares))]
-    _encode_in_processes(experiment.tokenizer, state, workers, shares, parts)
-    np.save(folder / INDEX, np.concatenate([np.load(index) for _, index in parts]))
-    with (folder / TOKENS).open("wb") as whole:
-        for tokens, index in parts:
-            with tokens.open("rb") as part:
-                shutil.copyfileobj(part, whole, BLOCK)
-            tokens.unlink()
-            index.unlink()
+class Stored(Sequence[EncodedDocument]):
+    """Encoded training documents in a file that is mapped into memory.
 
+    Args:
+        folder: what :func:`write_documents` has written.
+        size: number of tokens of the tokenizer.
 
-def _shares(documents: Sequence[Document], workers: int) -> list[Sequence[Document]]:
-    """Consecutive documents, about as many characters in each share and at most SHARE."""
-    ends = np.cumsum([d.characters for d in documents])
-    count = max(workers, -(-int(ends[-1]) // SHARE))
-    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count).tolist()
-    pairs = zip([0, *cuts], [*cuts, len(documents)], strict=True)
-    return [documents[start:stop] for start, stop in pairs if start < stop]
-
-
-def _encode_in_processes(
-    config: TokenizerConfig,
-    state: str,
-    workers: int,
-    shares: Sequence[Sequence[Document]],
-    parts: Sequence[tuple[Path, Path]],
-) -> None:
-    """Write every share of the documents to its pair of files.
-
-    Raises:
-        TextgenError: a worker process failed; the others have ended.
+    Attributes:
+        sizes: (n,) int64, tokens of each document, the end mark included.
+        offsets: (n + 1,) int64, where each document begins in ``flat``.
+        flat: the tokens of all documents, read from the file on access.
     """
-    with worker_pool(config, state, workers) as pool:
-        with _no_main_module():
-            jobs = [pool.submit(_encode, *job) for job in zip(shares, parts, strict=True)]
-        for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
-            job.result()
 
+    def __init__(self, folder: Path, size: int) -> None:
+        self._index = np.load(folder / INDEX_FILE, allow_pickle=False)
+        self.sizes = self._index[:, 0] + 1
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
+        with (folder / TOKENS_FILE).open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.flat = np.frombuffer(self._map, dtype=smallest_dtype(size))
+        if len(self.flat) != self.offsets[-1]:
+            raise ValueError(f"{len(self.flat)} tokens, not {self.offsets[-1]}")
 
-@contextlib.contextmanager
-def worker_pool(config: TokenizerConfig, state: str, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes with a tokenizer at hand, none of which outlives the block.
+    def __len__(self) -> int:
+        return len(self.sizes)
 
-    Raises:
-        TextgenError: one was killed or ran out of memory.
-    """
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(config, state)
-    )
-    try:
-        yield pool
-    except (BrokenProcessPool, MemoryError):
-        raise TextgenError(
-            "encoding the training text",
-            found="a worker process that was killed or ran out of memory",
-            expected="every process to finish its share",
-            hint="if memory ran out, take fewer processes ([training] threads); then repeat the "
-            "command",
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        _, characters, pieces, replaced = self._index[i].tolist()
+        start = self.offsets[i]
+        tokens = self.flat[start : start + self.sizes[i] - 1]
+        return EncodedDocument(tokens, (), np.zeros(0), characters, pieces, replaced)
 
+    def __iter__(self) -> Iterator[EncodedDocument]:
+        return (self[i] for i in range(len(self)))
 
-@contextlib.contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Keep new processes from running the script that started all this once more."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-_tokenizer: list[Tokenizer] = []  # of a worker process
-
-
-def _start(config: TokenizerConfig, state: str) -> None:
-    """Prepare a worker process, which ends when the process that started it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _tokenizer.append(config.load(json.loads(state)))
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
-
-
-def _encode(documents: Sequence[Document], files: tuple[Path, Path]) -> None:
-    write_part(_tokenizer[0], documents, *files)
+    def release(self) -> None:
+        """Free the memory that the parts read so far take; the file itself is untouched."""
+        if hasattr(self._map, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
