@@ -54,15 +54,15 @@ TEXTS = st.one_of(
 @given(text=TEXTS)
 def test_tokens_and_surfaces_lie_in_the_text_in_order(config, text):
     tokenizer = fitted(config)
-    encoded, layout = tokenizer.encode(text), tokenizer.layout(text)
-    assert len(layout.ends) == len(encoded.tokens)
-    assert len(layout.places) == len(encoded.surfaces)
-    ends = [0, *layout.ends.tolist(), len(text)]
+    encoded = tokenizer.encode(text)
+    assert len(encoded.ends) == len(encoded.tokens)
+    assert len(encoded.places) == len(encoded.surfaces)
+    ends = [0, *encoded.ends.tolist(), len(text)]
     assert ends == sorted(ends)
-    assert layout.places.tolist() == sorted(layout.places.tolist())
+    assert encoded.places.tolist() == sorted(encoded.places.tolist())
     if not isinstance(getattr(config, "rare_words", None), Drop):
         assert len(text) in ends[:-1]
-    for surface, place in zip(encoded.surfaces, layout.places.tolist(), strict=True):
+    for surface, place in zip(encoded.surfaces, encoded.places.tolist(), strict=True):
         assert surface in text[ends[place] : ends[place + 1]] or isinstance(
             getattr(config, "rare_words", None), Spell
         )
@@ -72,7 +72,7 @@ def test_tokens_and_surfaces_lie_in_the_text_in_order(config, text):
 def test_a_token_tells_its_own_words(config):
     tokenizer = fitted(config)
     text = "The tide left one gull. THE KEEPER\n\nanswered: a zymurgical bell! "
-    tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.layout(text).ends.tolist()
+    tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.encode(text).ends.tolist()
     first_word = tokenizer.policy.first_word if isinstance(config, Words) else ESCAPE + 1
     first_word = FIRST if isinstance(config, Whitespace) else first_word
     told = 0

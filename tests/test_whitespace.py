@@ -80,12 +80,11 @@ def test_every_text_comes_back(text):
         tokenizer = Whitespace().fit([training])
         encoded = tokenizer.encode(text)
         assert tokenizer.decode(encoded) == text
-        layout = tokenizer.layout(text)
-        assert len(layout.ends) == len(encoded.tokens)
-        assert len(layout.places) == len(encoded.surfaces)
-        assert (np.diff(layout.ends) >= 0).all()
-        if len(layout.ends):
-            assert layout.ends[-1] == len(text)
+        assert len(encoded.ends) == len(encoded.tokens)
+        assert len(encoded.places) == len(encoded.surfaces)
+        assert (np.diff(encoded.ends) >= 0).all()
+        if len(encoded.ends):
+            assert encoded.ends[-1] == len(text)
         assert "".join(space + piece for space, piece in pieces_of(text)) == text
 
 

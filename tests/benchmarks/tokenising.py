@@ -3,9 +3,9 @@
     python tests/benchmarks/tokenising.py [--megabytes 64]
 
 Text is made up as in memory.py and must be larger than 32 MB to be read from disk. What is timed
-is ``encode_training``, including the reading of the text and the writing of the tokens. The passes before it (converting the documents at the first tokenizer, their
-hash, the alphabet) are timed separately. Fitting is left out: it sees a bounded sample, however
-long the text.
+is ``encode_training``, including the reading of the text and the writing of the tokens. The passes
+before it (converting the documents at the first tokenizer, their hash, the alphabet) are timed
+separately. Fitting is left out: it sees a bounded sample, however long the text.
 """
 
 from __future__ import annotations

@@ -53,20 +53,19 @@ def tokenizer(data: bytes) -> None:
         assert (each >= 0).all()
     learnt = tokenizer.encode(text, training=True)
     assert not len(learnt.tokens) or 0 < learnt.tokens.min() <= learnt.tokens.max() < tokenizer.size
-    layout = tokenizer.layout(text)
-    assert layout.ends.shape == (number,)
-    assert (np.diff(layout.ends, prepend=0, append=len(text)) >= 0).all()
-    assert layout.places.shape == bits.shape
-    assert (np.diff(layout.places, prepend=0, append=number) >= 0).all()
-    if layout.starts is not None:
-        assert (layout.starts >= np.append(0, layout.ends[:-1])[:number]).all()
-        assert (layout.starts <= layout.ends).all()
+    assert encoded.ends.shape == (number,)
+    assert (np.diff(encoded.ends, prepend=0, append=len(text)) >= 0).all()
+    assert encoded.places.shape == bits.shape
+    assert (np.diff(encoded.places, prepend=0, append=number) >= 0).all()
+    if encoded.starts is not None:
+        assert (encoded.starts >= np.append(0, encoded.ends[:-1])[:number]).all()
+        assert (encoded.starts <= encoded.ends).all()
     rendered = tokenizer.render(tokens[:40], before=text[:20], seed=len(text))
     places = [place for start, end, _ in rendered.filled for place in (start, end)]
     assert places == sorted(places)
     assert all(0 <= place <= len(rendered.text) for place in places)
     following = tokenizer.placeholder_texts(text[:40], memory=number % 2 == 1)
-    for place in layout.places[layout.places < number][:2].tolist():
+    for place in encoded.places[encoded.places < number][:2].tolist():
         for prefix in ("", text[:1]):
             chances = following(tokens[max(0, place - 1) : place + 1].tolist(), prefix)
             assert all(chance >= 0 for chance in chances.values())

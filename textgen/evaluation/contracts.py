@@ -81,8 +81,8 @@ def check_tokenizer(config: Any) -> None:
         np.testing.assert_allclose(other.spelling_bits, bits, rtol=1e-9)
         if tokenizer.charged:
             _check_choices(tokenizer, encoded, text)
-        layout = tokenizer.layout(text)
-        assert len(layout.ends) == len(tokens), "its layout has another number of tokens"
+        assert len(encoded.ends) == len(tokens), "not every token ends somewhere in the text"
+        assert len(encoded.places) == len(encoded.surfaces), "a surface form without a place"
     writable = [t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3
     for fill, memory in (*((fill, False) for fill in FILL), ("scored", True)):
         options = {"before": "A ab", "fill": fill, "seed": 1, "memory": memory}

@@ -116,7 +116,7 @@ class Reader:
             return self.tokens(text), ""
         self.check(text)
         last = LAST_WORD.search(text)
-        ends = self.tokenizer.layout(text).ends
+        ends = self.tokenizer.encode(text).ends
         kept = int(np.searchsorted(ends, last.start() if last else len(text), side="right"))
         start = int(ends[kept - 1]) if kept else 0
         return tuple(self.tokenizer.encode(text[:start]).tokens.tolist()), text[start:]

@@ -29,7 +29,7 @@ from textgen.models import Sampler
 from textgen.runs.finished import Run
 from textgen.runs.generation import sample_texts
 from textgen.runs.schemas import Texts, read_json
-from textgen.tokenizers import Layout, Tokenizer
+from textgen.tokenizers import EncodedDocument, Tokenizer
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
 PROMPT = 40
@@ -132,25 +132,25 @@ def token_table(
     of their own, without model bits."""
     result = []
     for document, bits in zip(documents, costs, strict=True):
-        layout, size = tokenizer.layout(document.text), document.characters
-        alone = bits_of_tokens(layout, size, bits)
+        encoded, size = tokenizer.encode(document.text), document.characters
+        alone = bits_of_tokens(encoded, size, bits)
         if bits.remembered is not None:
-            alone = replace(alone, remembered=bits_of_tokens(layout, size, bits.remembered))
+            alone = replace(alone, remembered=bits_of_tokens(encoded, size, bits.remembered))
         result.append(alone)
     return result
 
 
-def bits_of_tokens(layout: Layout, size: int, bits: DocumentBits) -> TokenBits:
+def bits_of_tokens(encoded: EncodedDocument, size: int, bits: DocumentBits) -> TokenBits:
     """Bits of every token of a document of ``size`` characters."""
     model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
-    np.add.at(spelling, layout.places, bits.surface_bits)
-    ends = np.append(layout.ends, size)
-    if layout.starts is not None:
-        before = np.concatenate([[0], layout.ends])[: len(layout.starts)]
-        gaps = np.flatnonzero(layout.starts > before)
+    np.add.at(spelling, encoded.places, bits.surface_bits)
+    ends = np.append(encoded.ends, size)
+    if encoded.starts is not None:
+        before = np.concatenate([[0], encoded.ends])[: len(encoded.starts)]
+        gaps = np.flatnonzero(encoded.starts > before)
         moved = spelling[gaps]
         spelling[gaps] = 0.0
-        ends = np.insert(ends, gaps, layout.starts[gaps])
+        ends = np.insert(ends, gaps, encoded.starts[gaps])
         model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
     return TokenBits(bits.name, ends, model, spelling)
 

@@ -91,7 +91,7 @@ class _Passage:
             text = text.rpartition(" ")[0] or text  # the next word has the space
         self._document = Document(document.name, text)
         self._parts = experiment.objective, network
-        self._encoded, self._layout = tokenizer.encode(text), tokenizer.layout(text)
+        self._encoded = tokenizer.encode(text)
         self._charged = tokenizer.charged
         _, ends, _, spelling = self._cells()
         self.told = {"document": document.name, "passage": text, "ends": ends.tolist()}
@@ -105,7 +105,7 @@ class _Passage:
         from textgen.runs.evaluation import bits_of_tokens
 
         (scored,) = score_encoded(*self._parts, [self._document], [self._encoded])
-        return bits_of_tokens(self._layout, len(self._document.text), scored).cells()
+        return bits_of_tokens(self._encoded, len(self._document.text), scored).cells()
 
 
 def _rounded(bits: Any) -> list[float]:

@@ -11,7 +11,6 @@ from .kneser_ney import fit_kneser_ney as fit_kneser_ney
 from .tokens import BOUNDARY as BOUNDARY
 from .tokens import ESCAPE as ESCAPE
 from .tokens import EncodedDocument as EncodedDocument
-from .tokens import Layout as Layout
 from .tokens import Rendered as Rendered
 from .warnings import language_warnings as language_warnings
 from .words.filling import SENTENCE_END as SENTENCE_END

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from textgen.tokenizers.choices import Opened, code_point
-from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Layout, Rendered
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Rendered
 
 if TYPE_CHECKING:
     from textgen.tokenizers.words.recurrence import DocumentCounts
@@ -59,13 +59,9 @@ class Tokenizer(ABC):
 
         Args:
             text: any string.
-            training: nothing is charged, and some known words may be encoded as rare ones, which
-                the network would otherwise never see.
+            training: nothing is charged, no token is located in the text, and some known words may
+                be encoded as rare ones, which the network would otherwise never see.
         """
-
-    @abstractmethod
-    def layout(self, text: str) -> Layout:
-        """Where in the text the tokens and placeholders of ``encode(text)`` stand."""
 
     @abstractmethod
     def decode(self, encoded: EncodedDocument) -> str:

@@ -6,7 +6,7 @@ Does not handle: normalisation (é and e + ´ stay two different things), graphe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,6 @@ from textgen.tokenizers.tokens import (
     ESCAPE,
     RESERVED,
     EncodedDocument,
-    Layout,
     Rendered,
     smallest_dtype,
 )
@@ -76,13 +75,15 @@ class CharacterTokenizer(Tokenizer):
             points = np.frombuffer(part, dtype="<u4")
             # code points beyond the table get its last entry
             self._table.take(points, mode="clip", out=tokens[start : start + CHUNK])
-        surfaces = tuple(text[i] for i in np.flatnonzero(tokens == ESCAPE))
-        bits = np.full(len(surfaces), CHARACTER_BITS)
-        return EncodedDocument(tokens, surfaces, bits, len(text), len(text), len(surfaces))
-
-    def layout(self, text: str) -> Layout:
-        places = np.flatnonzero(self.encode(text).tokens == ESCAPE)
-        return Layout(np.arange(1, len(text) + 1), places)
+        places = np.flatnonzero(tokens == ESCAPE)
+        surfaces = tuple(text[i] for i in places)
+        encoded = EncodedDocument(
+            tokens, surfaces, np.zeros(0), len(text), len(text), len(surfaces)
+        )
+        if training:
+            return encoded
+        bits, ends = np.full(len(surfaces), CHARACTER_BITS), np.arange(1, len(text) + 1)
+        return replace(encoded, spelling_bits=bits, ends=ends, places=places)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)

@@ -33,7 +33,6 @@ from textgen.tokenizers.tokens import (
     ESCAPE,
     RESERVED,
     EncodedDocument,
-    Layout,
     Rendered,
     smallest_dtype,
 )
@@ -149,30 +148,24 @@ class SubwordTokenizer(Tokenizer):
         """
         parts = _split(text, frozenset(self.alphabet))
         surfaces = tuple(parts[1::2])
-        encodings = self._live.encode_batch_fast(parts[::2], add_special_tokens=False)
-        found = [encoding.ids for encoding in encodings]
-        known = np.fromiter(chain.from_iterable(found), dtype=np.int64) + RESERVED
-        tokens = np.insert(known, np.cumsum([len(ids) for ids in found])[:-1], ESCAPE)
-        tokens = tokens.astype(smallest_dtype(self.size))
-        bits = np.full(0 if training else len(surfaces), CHARACTER_BITS)
-        encoded = EncodedDocument(tokens, surfaces, bits, len(text), len(tokens), len(surfaces))
+        encode = self._live.encode_batch_fast if training else self._live.encode_batch
+        encodings = encode(parts[::2], add_special_tokens=False)
+        known = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64) + RESERVED
+        escapes = np.cumsum([len(e.ids) for e in encodings])[:-1]
+        tokens = np.insert(known, escapes, ESCAPE).astype(smallest_dtype(self.size))
+        encoded = EncodedDocument(
+            tokens, surfaces, np.zeros(0), len(text), len(tokens), len(surfaces)
+        )
+        if not training:
+            encoded = dataclasses.replace(
+                encoded,
+                spelling_bits=np.full(len(surfaces), CHARACTER_BITS),
+                ends=_ends(parts, encodings),
+                places=escapes + np.arange(len(escapes)),
+            )
         if self.file and (back := self.decode(encoded)) != text:
             raise loses(self.file, text, back)
         return encoded
-
-    def layout(self, text: str) -> Layout:
-        ends, places, start = list[int](), list[int](), 0
-        for number, part in enumerate(_split(text, frozenset(self.alphabet))):
-            if number % 2:
-                places.append(len(ends))
-                ends.append(start + 1)
-            else:
-                encoding = self._live.encode(part, add_special_tokens=False)
-                ends += [start + end for _, end in encoding.offsets]
-            start += len(part)
-            if ends:
-                ends[-1] = start
-        return Layout(np.maximum.accumulate(np.array(ends, dtype=np.int64)), np.array(places, int))
 
     def decode(self, encoded: EncodedDocument) -> str:
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
@@ -211,6 +204,20 @@ def _split(text: str, known: frozenset[str]) -> list[str]:
     """Known text and single unknown characters alternately, known text (or "") at both ends."""
     unknown = set(text) - known
     return re.split(f"([{re.escape(''.join(unknown))}])", text) if unknown else [text]
+
+
+def _ends(parts: Sequence[str], encodings: Sequence[Any]) -> np.ndarray:
+    """Where the text of each token ends, given what :func:`_split` and the library return."""
+    ends, start = list[int](), 0
+    for number, part in enumerate(parts):
+        if number % 2:
+            ends.append(start)
+        else:
+            ends += [start + end for _, end in encodings[number // 2].offsets]
+        start += len(part)
+        if ends:
+            ends[-1] = start
+    return np.maximum.accumulate(np.array(ends, dtype=np.int64))
 
 
 def _numbers(tokens: np.ndarray) -> list[int]:

@@ -10,7 +10,7 @@ hold.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,10 @@ ESCAPE = 1
 RESERVED = 2
 CHARACTER_BITS = math.log2(0x110000)
 """Cost in bits of naming one Unicode code point outright: the price of a character never seen."""
+
+
+def _no_places() -> np.ndarray:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,19 @@ class EncodedDocument:
         surfaces: the surface form of each placeholder, in order of occurrence.
         spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
             Empty where the text was encoded for training, for which nothing is charged.
-        remembered_bits: the same where a surface form is cheaper for having stood in the document
-            before; None where nothing is remembered.
         characters: length of the text in characters.
         pieces: number of pieces.
         replaced: number of pieces that were replaced by something else, or left out.
+        remembered_bits: ``spelling_bits`` where a surface form is cheaper for having stood in the
+            document before; None where nothing is remembered.
+        ends: (n,) int64, never falling: where the text of each token ends, in characters from the
+            beginning of the document. A token that ends where the one before does (a case modifier,
+            the first byte of a character) stands for no text by itself. Empty, as are the next two,
+            where the text was encoded for training.
+        places: (len(surfaces),) int64, the place of the token that each surface form belongs to; n
+            for the end of the text.
+        starts: (n,) int64, where each token's own text begins, if words may have been left out
+            before it, which then belong to its surface form; else None.
     """
 
     tokens: np.ndarray
@@ -47,31 +59,15 @@ class EncodedDocument:
     pieces: int
     replaced: int
     remembered_bits: np.ndarray | None = None
+    ends: np.ndarray = field(default_factory=_no_places)
+    places: np.ndarray = field(default_factory=_no_places)
+    starts: np.ndarray | None = None
 
     @property
     def spelling_bits_with_memory(self) -> np.ndarray:
         """(len(surfaces),) float64: ``remembered_bits``, or where nothing is remembered the same as
         ``spelling_bits``."""
         return self.spelling_bits if self.remembered_bits is None else self.remembered_bits
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The span of text that each token of a document stands for.
-
-    Attributes:
-        ends: (n,) int64, never falling: where the text of each token ends, in characters from the
-            beginning of the document. A token that ends where the one before does (a case modifier,
-            the first byte of a character) stands for no text by itself.
-        places: (m,) int64, the place of the token that each surface form belongs to; n for the end
-            of the text.
-        starts: (n,) int64, where each token's own text begins, if words may have been left out
-            before it, which then belong to its surface form; else None.
-    """
-
-    ends: np.ndarray
-    places: np.ndarray
-    starts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

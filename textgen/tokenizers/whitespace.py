@@ -35,7 +35,6 @@ from textgen.tokenizers.tokens import (
     ESCAPE,
     RESERVED,
     EncodedDocument,
-    Layout,
     Rendered,
     smallest_dtype,
 )
@@ -201,13 +200,13 @@ class WhitespaceTokenizer(Tokenizer):
             forms = [(surface, name) for surface in opened_by(token, encoded)]
             places = opened == token
             alone[places], remembered[places] = self.spellers[token].document_bits(forms)
-        return replace(encoded, spelling_bits=alone, remembered_bits=remembered)
-
-    def layout(self, text: str) -> Layout:
-        walked = list(self._walk(text))
-        places = [place for place, (_, surface, _) in enumerate(walked) if surface is not None]
-        ends = np.array([end for _, _, end in walked], dtype=np.int64)
-        return Layout(ends, np.array(places, dtype=np.int64))
+        return replace(
+            encoded,
+            spelling_bits=alone,
+            remembered_bits=remembered,
+            ends=np.array([end for _, _, end in walked], dtype=np.int64),
+            places=np.flatnonzero([surface is not None for _, surface, _ in walked]),
+        )
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.choices import Opened
-from textgen.tokenizers.tokens import EncodedDocument, Layout, Rendered, smallest_dtype
+from textgen.tokenizers.tokens import EncodedDocument, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import ScoredWriter, Writer
 from textgen.tokenizers.words.pieces import pretokenize, word_break_ranges
 from textgen.tokenizers.words.rare_words.base import (
@@ -102,32 +102,37 @@ class WordTokenizer(Tokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text, self.segmenter)
-        withheld = self.withheld if training else frozenset()
-        coded = self.encode_pieces(pieces, withheld, charge=not training)
-        return EncodedDocument(
+        coded = self.encode_pieces(pieces, self.withheld if training else frozenset(), not training)
+        encoded = EncodedDocument(
             np.array(coded.tokens, dtype=smallest_dtype(self.size)),
             tuple(coded.surfaces),
             np.array(coded.bits, dtype=np.float64),
             len(text),
             len(pieces),
             coded.replaced,
-            None if coded.remembered_bits is None else np.array(coded.remembered_bits),
+        )
+        if training:
+            return encoded
+        starts, ends = self._places(pieces, np.array(coded.sources, dtype=np.int64))
+        return replace(
+            encoded,
+            remembered_bits=np.array(coded.remembered_bits) if coded.remembered_bits else None,
+            ends=ends,
+            places=np.array(coded.places, dtype=np.int64),
+            starts=starts,
         )
 
-    def layout(self, text: str) -> Layout:
-        pieces = pretokenize(text, self.segmenter)
-        coded = self.encode_pieces(pieces)
+    def _places(self, pieces: Sequence[str], sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the text of each token begins and ends, given the item that it came from."""
         ends, position = list[int](), 0
         for piece, items in zip(pieces, self._items(pieces), strict=True):
             ends += [position] * (len(items) - 1)  # modifiers stand for no text by themselves
             position += len(piece)
             ends.append(position)
-        sources = np.array(coded.sources, dtype=np.int64)
-        before = np.array([0, *ends])[sources]
+        starts = np.array([0, *ends])[sources]
         last = np.append(sources[1:] != sources[:-1], True)[: len(sources)]
         # of the tokens of one item the last ends it; between two items words may have been dropped
-        ends_of = np.where(last, np.array([*ends, 0])[sources], before)
-        return Layout(ends_of, np.array(coded.places, dtype=np.int64), before)
+        return starts, np.where(last, np.array([*ends, 0])[sources], starts)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
