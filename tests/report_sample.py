@@ -21,7 +21,6 @@ LABELS = {
     "real_words": ("in the training text, or a word of English", "of words", ".1%", "human"),
     "ending_ing": ("words that end in -ing", "of words", ".2%", "human"),
     "distinct_2": ("different pairs of words in 100 words", "of them", ".1%", "human"),
-    "self_bleu_4": ("likeness of samples to each other", "BLEU-4", ".3f", "human"),
     "loops": ("words in a stretch that is repeated at once", "of words", ".1%", "lower"),
     "copied": ("characters in copied stretches", "of characters", ".1%", "human"),
     "made_up": ("a measure no one has grouped", "things", ".0f", "human"),

@@ -81,7 +81,7 @@ def measures(
         say(
             f"The held-out text is enough for only {len(passages)} passages of {settings.length} "
             f"characters instead of {settings.samples}: measures that grow with the size of a text "
-            "(self-BLEU, Zipf, the longest copy) are not comparable with those of human text."
+            "(the longest copy) are not comparable with those of human text."
         )
     rows = {
         "human": passages,

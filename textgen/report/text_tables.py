@@ -23,10 +23,10 @@ from textgen.report.data import hardest_first
 from textgen.report.generated import HUMAN, SCORED
 
 GROUPS = {
-    "Letters and lengths": ("letters", "word_length", "sentence", "capitals"),
+    "Letters and lengths": ("letters", "word_length", "capitals"),
     "Words": ("real_words", "words_", "unseen"),
     "Common words and endings": ("word_", "ending_", "prepositions", "pronouns"),
-    "Variety": ("types", "heaps", "zipf", "distinct", "self_bleu", "loops"),
+    "Variety": ("distinct", "loops"),
     "Copied, new, filled in": ("copied", "longest", "novel", "refilled"),
 }
 """Headings of the table of metrics, and the first letters of the names of their figures."""
@@ -38,7 +38,6 @@ CLOSE = (0.05, 0.2, 0.5)
 SWEPT = (
     ("distinct_2", "real_words", "Quality against variety"),
     ("temperature", "copied", "Copied from the training text"),
-    ("temperature", "self_bleu_4", "Similarity of samples to each other"),
     ("temperature", "loops", "Words in a loop"),
     ("temperature", "unseen_words", "Words not in the training text"),
     ("temperature", "novel_3", "New sequences of three words"),

@@ -2,7 +2,7 @@
 
 A metric turns each sample into a row of counts that may be added up, and sums of rows into figures.
 So a bootstrap over samples is one matrix product. What cannot be added up over samples (types,
-distinct n-grams, BLEU) is computed for each sample and enters as a sum beside a count.
+distinct n-grams) is computed for each sample and enters as a sum beside a count.
 """
 
 from __future__ import annotations

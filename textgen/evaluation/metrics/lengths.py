@@ -1,8 +1,7 @@
-"""Are words and sentences as long as in human text?"""
+"""Are words as long as in human text?"""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample, ratio
-
-END = re.compile(
-    r"""(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bProf)(?<!\b[A-HJ-Z])
-    [.!?…]+["'”’)\]_*]*(?=\s|--|—|$)(?:\s*\n\s*\n)?
-    | [。！？｡।॥؟۔\u0589\u104b\u1362\u17d4]+["'”’」』）)\]]*
-    | (?<=\S)\s*\n\s*\n""",
-    re.VERBOSE,
-)
+from textgen.evaluation.metrics.base import Human, Label, Sample, ratio
 
 
 @dataclass(frozen=True)
@@ -65,31 +56,3 @@ def lengths(counts: Counter[str]) -> np.ndarray:
 def training_lengths(human: Human) -> np.ndarray:
     """How many words of the training text have each length."""
     return lengths(human.counts)
-
-
-@dataclass(frozen=True)
-class Sentences(Ratios):
-    """Words for each end of a sentence.
-
-    An end is a run of . ! ? … with closing quotes and brackets, before white space, a dash or the
-    end of the text, or the blank line after a paragraph that ends otherwise. The full stops of Mr.,
-    Mrs., Dr., St., Prof. and of initials are none. Those of Chinese, Japanese, Arabic, Urdu, the
-    scripts of India, Burmese, Khmer, Ethiopic and Armenian count wherever they stand. Samples are
-    cut from longer texts: all words over all ends has no bias from truncated sentences, whereas the
-    mean over whole sentences favours short ones.
-
-    Does not handle: other abbreviations; Thai, which has no full stop.
-    """
-
-    labels: ClassVar[dict[str, Label]] = {
-        "sentence_length": Label("mean length of a sentence", "words", ".1f"),
-    }
-
-    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
-        for sample in samples:
-            yield [(len(sample.words), sentence_ends(sample.text))]
-
-
-def sentence_ends(text: str) -> int:
-    """How many sentences end in a text."""
-    return sum(1 for _ in END.finditer(text.strip()))

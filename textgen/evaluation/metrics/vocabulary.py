@@ -1,4 +1,4 @@
-"""Which words does a text use: known or new ones, how many different ones, how often each?"""
+"""Which words does a text use: known or new ones?"""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from textgen.data import word_list
-from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample, ratio
+from textgen.evaluation.metrics.base import Human, Label, Pairs, Ratios, Sample
 from textgen.evaluation.metrics.real_words import is_real
-
-AFTER = 150
-"""Words: human text of 1,000 characters has some 170."""
-RANKS = 50
-"""Beyond them counts are small and tied, and a sample of this size says nothing about their law."""
-LEAST = 5
-"""A rank whose word is rarer than this is left out, for the same reason."""
-FEWEST = 5
-"""No line is fitted to fewer ranks."""
 
 
 @dataclass(frozen=True)
@@ -75,69 +64,3 @@ class RealWords(Ratios):
                     new += n * is_real(word, training.keys(), human.language)
             total = len(sample.words)
             yield [(total - unseen + new, total), (new, total)]
-
-
-@dataclass(frozen=True)
-class Heaps(Ratios):
-    """Types among the first 150 words of a sample, and the exponent with which they grow.
-
-    Heaps' law (Heaps, Information Retrieval, 1978, section 7.5) has types V(N) ∝ N^β. β is taken
-    from one doubling, log2 V(150) / V(75), V being the mean over samples. Shorter samples are left
-    out.
-    """
-
-    labels: ClassVar[dict[str, Label]] = {
-        "types": Label(f"different words among the first {AFTER}", "words", ".1f"),
-        "heaps_exponent": Label(
-            f"Heaps exponent from {AFTER // 2} to {AFTER} words", "exponent", ".2f"
-        ),
-    }
-
-    def pairs(self, samples: Sequence[Sample], human: Human) -> Pairs:
-        for sample in samples:
-            words = sample.words[:AFTER]
-            whole = len(words) == AFTER
-            types, earlier = len(set(words)) * whole, len(set(words[: AFTER // 2])) * whole
-            yield [(types, whole), (types, earlier)]
-
-    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
-        found = super().values(total, human)
-        return found | {"heaps_exponent": np.log2(found["heaps_exponent"])}
-
-
-@dataclass(frozen=True)
-class Zipf:
-    """Exponent s of frequency ∝ rank^−s over all samples together (Zipf, Human Behavior and the
-    Principle of Least Effort, 1949): minus the slope of log frequency on log rank, least squares.
-
-    Over the 50 most frequent words, as far as they occur five times. Depends on the number of
-    words (Piantadosi, "Zipf's word frequency law in natural language", Psychonomic Bulletin &
-    Review 21, 2014): compare sets of one size.
-    """
-
-    labels: ClassVar[dict[str, Label]] = {
-        "zipf_exponent": Label(
-            f"Zipf exponent of the {RANKS} most frequent words", "exponent", ".2f"
-        ),
-    }
-
-    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        numbers: dict[str, int] = {}
-        for sample in samples:
-            for word in sample.counts:
-                numbers.setdefault(word, len(numbers))
-        rows = np.zeros((len(samples), max(len(numbers), 1)))
-        for row, sample in zip(rows, samples, strict=True):
-            row[[numbers[word] for word in sample.counts]] = list(sample.counts.values())
-        return rows
-
-    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
-        ranks = min(RANKS, total.shape[-1])
-        top = -np.sort(np.partition(-total, ranks - 1, axis=-1)[..., :ranks], axis=-1)
-        used = (top >= LEAST).astype(float)
-        x = np.broadcast_to(np.log(np.arange(1, ranks + 1)), top.shape)
-        y = np.log(np.maximum(top, 1))
-        n = used.sum(-1)
-        x = x - ratio((used * x).sum(-1), n)[..., None]
-        slope = ratio((used * x * y).sum(-1), (used * x * x).sum(-1))
-        return {"zipf_exponent": np.where(n >= FEWEST, -slope, np.nan)}
