@@ -17,13 +17,19 @@ CLASSES = {
     "end": "end marks of documents",
 }
 LABELS = {
-    "word_length": ("mean length of a word", "letters", ".2f", "human"),
-    "real_words": ("in the training text, or a word of English", "of words", ".1%", "human"),
-    "ending_ing": ("words that end in -ing", "of words", ".2%", "human"),
-    "distinct_2": ("different pairs of words in 100 words", "of them", ".1%", "human"),
-    "loops": ("words in a stretch that is repeated at once", "of words", ".1%", "lower"),
-    "copied": ("characters in copied stretches", "of characters", ".1%", "human"),
-    "made_up": ("a measure no one has grouped", "things", ".0f", "human"),
+    "word_length": ("mean length of a word", "letters", ".2f", "human", "Letters"),
+    "real_words": (
+        "in the training text, or a word of English",
+        "of words",
+        ".1%",
+        "human",
+        "Words",
+    ),
+    "ending_ing": ("words that end in -ing", "of words", ".2%", "human", "Words"),
+    "distinct_2": ("different pairs of words in 100 words", "of them", ".1%", "human", "Variety"),
+    "loops": ("words in a stretch that is repeated at once", "of words", ".1%", "lower", "Variety"),
+    "copied": ("characters in copied stretches", "of characters", ".1%", "human", "Copies"),
+    "made_up": ("a measure no one has grouped", "things", ".0f", "human", "Others"),
 }
 CORPUS = {
     "kind": "folder",
@@ -299,12 +305,12 @@ def sample(
 def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> dict:
     def row(shift: float) -> dict:
         made = {}
-        for name, (_, _, form, _) in LABELS.items():
+        for name, (_, _, form, *_) in LABELS.items():
             value = (0.5 if form.endswith("%") else 4.0) * (1 + shift) + 0.02 * draw.normal()
             made[name] = [value, value - 0.03, value + 0.03]
         return made
 
-    keys = ("meaning", "unit", "form", "better")
+    keys = ("meaning", "unit", "form", "better", "group")
     rows = {"human": row(0), "shuffled": row(0.2), "unigram": row(-0.3)}
     rows["unigram"]["loops"] = [None, None, None]
     return {

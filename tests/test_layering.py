@@ -21,7 +21,7 @@ PACKAGES = (
 DOORS = "cli run compare study generate play score audit baseline corpus testing schema".split()
 HEAVY = {
     "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
-    "matplotlib", "jinja2", "pydivsufsort", "pyppmd", "pandas", "nbformat", "starlette", "uvicorn",
+    "matplotlib", "jinja2", "pyppmd", "pandas", "nbformat", "starlette", "uvicorn",
 }  # fmt: skip
 FLOORS = 11
 

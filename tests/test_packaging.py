@@ -21,7 +21,7 @@ from textgen.core import cache, registry, toml
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import PARTS, load_experiment
 from textgen.core.study import load_study
-from textgen.evaluation.metrics.measuring import every_metric
+from textgen.evaluation.metrics import every_metric
 from textgen.runs import load_run
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -32,7 +32,6 @@ FILES = [
 ]
 PLUGIN = '''
 from dataclasses import dataclass
-from textgen.evaluation.metrics.letters import Letters
 from textgen.tokenizers.words.rare_words.unk import Unk
 
 @dataclass(frozen=True)
@@ -40,8 +39,10 @@ class Hashed(Unk):
     """One of so many tokens."""
     buckets: int = 7
 
-class Shouting(Letters):
+@dataclass(frozen=True)
+class Shouting:
     """Capital letters."""
+    labels = {}
 '''
 
 

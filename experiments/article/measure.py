@@ -19,7 +19,7 @@ from typing import Any
 from textgen.core import Sampling, resolve_experiment, start_tensorflow, write_json
 from textgen.data import load_text
 from textgen.evaluation import training_words
-from textgen.evaluation.metrics.real_words import words
+from textgen.evaluation.metrics import words
 from textgen.models import Sampler
 from textgen.runs import Run, score_part
 from textgen.runs.generation import article_readout, sample_texts

@@ -204,7 +204,7 @@ def check_objective(objective: Any) -> None:
 
 def check_metric(metric: Any) -> None:
     """A metric's rows can be added up, and every label has a figure."""
-    from textgen.evaluation.metrics.base import Human, Sample
+    from textgen.evaluation.metrics import Human, Sample
 
     human = Human(["The tide was out. A gull! ", "No one came; no one left the shore. "])
     samples = [Sample("The tide left. A gull, a bell!"), Sample("no one no one no one"), Sample("")]

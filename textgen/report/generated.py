@@ -62,27 +62,18 @@ def swept(arms: Sequence[Arm]) -> dict[str, Any]:
     }
 
 
-def measures(
-    arms: Sequence[Arm], loaded: Corpus, human: Human, say: Callable[[str], object]
-) -> dict[str, Any]:
-    """All metrics over the sweep of temperatures, beside human text of equal size; ``say`` reports
-    where there is too little human text.
+def measures(arms: Sequence[Arm], loaded: Corpus, human: Human) -> dict[str, Any]:
+    """All metrics over the sweep of temperatures, beside human text of equal size.
 
     Returns:
-        ``labels``: metric → meaning, unit, format, which direction is better; ``rows``: human,
-        shuffled and unigram text → metric → [value, low, high]; ``arms``: arm → one such row per
+        ``labels``: metric → its :class:`textgen.evaluation.Label`; ``rows``: human, shuffled and
+        unigram text → metric → [value, low, high]; ``arms``: arm → one such row per
         temperature.
     """
     settings = evaluation_for(loaded)
     passages = human_passages(
         [d.text for d in loaded.test], settings.samples, settings.length, SEED
     )
-    if len(passages) < settings.samples:
-        say(
-            f"The held-out text is enough for only {len(passages)} passages of {settings.length} "
-            f"characters instead of {settings.samples}: measures that grow with the size of a text "
-            "(the longest copy) are not comparable with those of human text."
-        )
     rows = {
         "human": passages,
         "shuffled": shuffled_text(passages, SEED),

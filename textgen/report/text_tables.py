@@ -22,15 +22,6 @@ from textgen.report.cells import (
 from textgen.report.data import hardest_first
 from textgen.report.generated import HUMAN, SCORED
 
-GROUPS = {
-    "Letters and lengths": ("letters", "word_length", "capitals"),
-    "Words": ("real_words", "words_", "unseen"),
-    "Common words and endings": ("word_", "ending_", "prepositions", "pronouns"),
-    "Variety": ("distinct", "loops"),
-    "Copied, new, filled in": ("copied", "longest", "novel", "refilled"),
-}
-"""Headings of the table of metrics, and the first letters of the names of their figures."""
-OTHERS = "Others"
 STEPS = (2.0, 5.0)
 """Distances from human text, in half-widths of both intervals, at which the shading deepens."""
 CLOSE = (0.05, 0.2, 0.5)
@@ -143,28 +134,23 @@ def metrics(report: dict[str, Any]) -> Table:
     place, heads = at_headline(report), arm_heads(report, made["arms"])
     arms = [made["arms"][head.text][place] for head in heads]
     others = {name: row for name, row in made["rows"].items() if name != "human"}
-    groups: dict[str, list[Row]] = {title: [] for title in (*GROUPS, OTHERS)}
+    groups: dict[str, list[Row]] = {}
     for name, label in made["labels"].items():
         human = made["rows"]["human"][name]
         texts = [human, *(arm[name] for arm in arms), *(row[name] for row in others.values())]
         scale = _scale(texts[: 1 + len(arms)])
         cells = [_figure(found, human, label["form"], scale) for found in texts]
-        groups[_group(name)].append(Row(Head(label["meaning"], label["unit"]), cells))
+        row = Row(Head(label["meaning"], label["unit"]), cells)
+        groups.setdefault(label["group"], []).append(row)
     return Table(
         "metrics",
         f"Samples at temperature {made['settings']['temperature']} compared with human text",
         "measure",
         [Head("human", "held-out text of the same size"), *heads, *map(Head, others)],
-        [Group(title, rows) for title, rows in groups.items() if rows],
+        [Group(title, rows) for title, rows in groups.items()],
         signature(report, unit="as stated in each row", drawn=True,
                   test="95 % intervals by bootstrap over samples"),
     )  # fmt: skip
-
-
-def _group(name: str) -> str:
-    starts = ((start, title) for title, all_ in GROUPS.items() for start in all_)
-    found = [(len(start), title) for start, title in starts if name.startswith(start)]
-    return max(found)[1] if found else OTHERS
 
 
 def _scale(texts: Sequence[Interval]) -> tuple[float, float]:

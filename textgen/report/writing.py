@@ -39,9 +39,7 @@ def write_report(
         [document.text for document in comparison.loaded.sample], comparison.loaded.language.code
     )
     report = build(comparison)
-    report["generated"] = generated.measures(
-        comparison.same_text, comparison.loaded, human, report["warnings"].append
-    )
+    report["generated"] = generated.measures(comparison.same_text, comparison.loaded, human)
     words = {
         word: breakdown.in_context(comparison.alike, comparison.loaded.test, word)
         for word in comparison.words

@@ -1,0 +1,319 @@
+"""What is counted in a text: plain functions, and one table of the figures that they give.
+
+Unless stated otherwise, words are lower-cased and without punctuation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from textgen.data import word_list
+from textgen.evaluation.metrics import Human, Label, Metric, Sample, is_real, ratio, table
+
+COPY_LENGTH = 30
+"""Characters: a stretch of the training text of at least this length is called copied."""
+NEW_ORDERS = (2, 3, 4, 5)
+DISTINCT_BLOCK = 100
+"""Words. The number of different ones falls with the length of a text: hence blocks of one size."""
+DISTINCT = {1: "single words", 2: "pairs of words", 3: "triples of words"}
+MAX_LOOP = 10
+MAX_LETTERS = 63
+"""Longer words count as this long."""
+COMMON_WORDS = ("the", "and", "than", "that")
+ENDINGS = ("ing", "ed", "tion")
+PREPOSITIONS = frozenset(
+    """aboard about above across after against along amid amidst among amongst around at athwart
+    before behind below beneath beside besides between betwixt beyond by concerning despite down
+    during except for from in inside into like near of off on onto opposite out outside over past
+    regarding round since through throughout till to toward towards under underneath until unto up
+    upon via with within without""".split()
+)
+PRONOUNS = frozenset(
+    """i me my mine myself we us our ours ourselves you your yours yourself yourselves thou thee thy
+    thine thyself ye he him his himself she her hers herself it its itself they them their theirs
+    themselves who whom whose whoever whomever which what whatever anybody anyone anything everybody
+    everyone everything nobody none nothing somebody someone something oneself""".split()
+)
+"""Personal, possessive, reflexive, relative, interrogative and indefinite; not "this" and "that"
+and their plurals, which stand before a noun as a rule or join clauses."""
+FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Figures that are each a part over a whole, both added up over samples.
+
+    Attributes:
+        labels: of the figures.
+        pairs: a text → (part, whole) for every label.
+        applies: to a language.
+    """
+
+    labels: Mapping[str, Label]
+    pairs: Callable[[Sample, Human], Iterable[Pair]]
+    applies: Callable[[str], bool] = lambda language: True
+
+    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
+        rows = [[n for pair in self.pairs(sample, human) for n in pair] for sample in samples]
+        return table(rows, 2 * len(self.labels))
+
+    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
+        figures = ratio(total[..., ::2], total[..., 1::2])
+        return {name: figures[..., i] for i, name in enumerate(self.labels)}
+
+
+@dataclass(frozen=True)
+class Distance:
+    """One figure: how far a distribution is from that of the training text.
+
+    Attributes:
+        name, label: of the figure.
+        counts_of: a text → how often each outcome occurs; outcomes depend on the training text.
+        distance: of two distributions (…, K) and (K,).
+    """
+
+    name: str
+    label: Label
+    counts_of: Callable[[Sample | Human, Human], ArrayLike]
+    distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    @property
+    def labels(self) -> dict[str, Label]:
+        return {self.name: self.label}
+
+    def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
+        return np.array([self.counts_of(sample, human) for sample in samples], dtype=float)
+
+    def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
+        known = np.array(self.counts_of(human, human), dtype=float)
+        shares = ratio(total, total.sum(-1, keepdims=True))
+        return {self.name: self.distance(shares, ratio(known, known.sum()))}
+
+
+def letter_counts(text: Sample | Human, human: Human) -> list[float]:
+    """How often each letter of the training text occurs, then how often all others; capitals count
+    as small letters."""
+    counts = [text.letters[letter] for letter in human.letters]
+    return [*counts, text.letters.total() - sum(counts)]
+
+
+def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """H(m) − (H(p) + H(q)) / 2 with m = (p + q) / 2: from 0, the same, to 1 bit, no outcome in
+    common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
+    Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
+
+    return np.maximum(entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2, 0)
+
+
+def length_counts(text: Sample | Human, human: Human | None = None) -> np.ndarray:
+    """How many words have each number of letters, marks and apostrophes not counted."""
+    lengths = [min(sum(map(str.isalpha, word)), MAX_LETTERS) for word in text.counts]
+    counts = np.fromiter(text.counts.values(), float, len(lengths))
+    return np.bincount(np.array(lengths, int), counts, minlength=MAX_LETTERS + 1)
+
+
+def wasserstein(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Σ |F(n) − G(n)| over the two cumulative distributions (Vallender, "Calculation of the
+    Wasserstein distance between probability distributions on the line", Theory of Probability and
+    its Applications 18, 1974): by how much outcomes would have to grow or shrink on average."""
+    return np.abs(p.cumsum(-1) - q.cumsum()).sum(-1)
+
+
+def word_length(sample: Sample, human: Human) -> Iterator[Pair]:
+    yield float(length_counts(sample) @ np.arange(MAX_LETTERS + 1)), len(sample.words)
+
+
+def capitals(sample: Sample, human: Human) -> Iterator[Pair]:
+    """Capitals that start a word, in any script that has some.
+
+    A capital is in place at the start of the text or after white space, an opening bracket, a dash,
+    an asterisk or an underscore, with or without an opening quote between; the inner capitals of
+    "NASA" and "McCoy" are not, nor the second initial of "H.P.".
+    """
+    placed = sum(match.group(1).isupper() for match in FIRST_LETTER.finditer(sample.text))
+    yield placed, sum(map(str.isupper, sample.text))
+
+
+def real(sample: Sample, human: Human) -> Iterator[Pair]:
+    """Words of the language, and new ones among them: would the network ever write a word like
+    "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
+    zenodo.org/records/7199437), under the rule of :func:`textgen.evaluation.metrics.is_real`."""
+    unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
+    new = sum(n for w, n in unseen.items() if is_real(w, human.counts.keys(), human.language))
+    total = len(sample.words)
+    yield total - sum(unseen.values()) + new, total
+    yield new, total
+
+
+def known(sample: Sample, human: Human) -> Iterator[Pair]:
+    """Words that occur in the training text, once in it, not in it."""
+    times = [min(human.counts[word], 2) for word in sample.words]
+    yield len(times) - times.count(0), len(times)
+    yield times.count(1), len(times)
+    yield times.count(0), len(times)
+
+
+def english(sample: Sample, human: Human) -> Iterator[Pair]:
+    """What the article's author counted by hand.
+
+    A form counts whatever its use, without a tagger: "like" and "to" are prepositions, "her" a
+    pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd").
+    """
+    words = sample.words
+    yield from ((sample.counts[word], len(words)) for word in COMMON_WORDS)
+    yield from ((sum(word.endswith(end) for word in words), len(words)) for end in ENDINGS)
+    yield sum(word in PREPOSITIONS for word in words), len(words)
+    yield sum(word.split("'")[0] in PRONOUNS for word in words), len(words)
+
+
+def distinct(sample: Sample, human: Human) -> Iterator[Pair]:
+    """Different n-grams of words over all of them, in blocks of 100 words side by side; what is
+    left over is not counted.
+
+    Li et al., "A diversity-promoting objective function for neural conversation models", NAACL
+    2016, but over n-grams where they divide by words, so that no repetition is 1.
+    """
+    words, size = sample.words, DISTINCT_BLOCK
+    blocks = [words[i : i + size] for i in range(0, len(words) - size + 1, size)]
+    for n in DISTINCT:
+        different = (len({tuple(b[i : i + n]) for i in range(size - n + 1)}) for b in blocks)
+        yield sum(different), len(blocks) * (size - n + 1)
+
+
+def loops(sample: Sample, human: Human) -> Iterator[Pair]:
+    yield len(looped(sample.words)), len(sample.words)
+
+
+def looped(words: Sequence[str]) -> set[int]:
+    """The places of words in an n-gram that is repeated immediately, for n from 1 to 10: every
+    repetition of it. A single word counts from three in a row on ("very very" is English)."""
+    places = set[int]()
+    for n in range(1, MAX_LOOP + 1):
+        run, enough = 0, max(n, 2)
+        for place in range(n, len(words)):
+            run = run + 1 if words[place] == words[place - n] else 0
+            if run >= enough:
+                places.update(range(place - run - n + 1 if run == enough else place, place + 1))
+    return places
+
+
+def copied(sample: Sample, human: Human) -> Iterator[Pair]:
+    """Capitals and white space count. Human text has some too: set phrases, names, an author's
+    favourite expressions."""
+    lengths = [end - start for start, end in copied_spans(sample.text, human)]
+    yield sum(lengths), len(sample.text)
+    yield max(lengths, default=0), 1
+
+
+def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
+    """(start, end) of the stretches of a text in which any 30 characters in a row stand in the
+    training text. Where two overlap, the later one starts where the earlier ends."""
+    hits = human.has_characters(Sample(text), COPY_LENGTH).astype(np.int8)
+    edges = np.flatnonzero(np.diff(hits, prepend=0, append=0)).tolist()
+    spans, end = list[tuple[int, int]](), 0
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        start, end = max(start, end), stop + COPY_LENGTH - 1
+        spans.append((start, end))
+    return spans
+
+
+def new_ngrams(sample: Sample, human: Human) -> Iterator[Pair]:
+    """n-grams of words that do not occur in the training text (McCoy et al., "How much do language
+    models copy from their training data?", TACL 11, 2023). Fewer than in human text indicates
+    copying, more indicates words in random order."""
+    for n in NEW_ORDERS:
+        seen = human.has_words(sample, n)
+        yield int((~seen).sum()), len(seen)
+
+
+def refilled(sample: Sample, human: Human) -> Iterator[Pair]:
+    yield 1000 * len(sample.filled), len(sample.words)
+
+
+LETTERS = partial(Label, group="Letters and lengths")
+WORDS = partial(Label, group="Words", unit="of words")
+COMMON = partial(Label, group="Common words and endings", unit="of words", form=".2%")
+VARIETY = partial(Label, group="Variety")
+COPIES = partial(Label, group="Copied, new, filled in")
+METRICS: tuple[Metric, ...] = (
+    Distance(
+        "letters_divergence",
+        LETTERS(
+            "distance of the letter frequencies from the training text's", "bits", ".4f", "lower"
+        ),
+        letter_counts,
+        jensen_shannon,
+    ),
+    Shares({"word_length": LETTERS("mean length of a word", "letters", ".2f")}, word_length),
+    Distance(
+        "word_length_distance",
+        LETTERS("distance of the word lengths from the training text's", "letters", ".3f", "lower"),
+        length_counts,
+        wasserstein,
+    ),
+    Shares(
+        {"capitals_in_place": LETTERS("capitals that start a word", "of capital letters")}, capitals
+    ),
+    Shares(
+        {
+            "real_words": WORDS("in the training text, or a word of {language}"),
+            "unseen_real_words": WORDS(
+                "not in the training text, but a word of {language}", form=".2%"
+            ),
+        },
+        real,
+        lambda language: word_list(language) is not None,
+    ),
+    Shares(
+        {
+            "words_in_training": WORDS("in the training text"),
+            "words_once_in_training": WORDS("once in the training text"),
+            "unseen_words": WORDS("not in the training text"),
+        },
+        known,
+    ),
+    Shares(
+        {f"word_{word}": COMMON(f"“{word}”") for word in COMMON_WORDS}
+        | {f"ending_{end}": COMMON(f"words ending in -{end}") for end in ENDINGS}
+        | {name: COMMON(name, form=".1%") for name in ("prepositions", "pronouns")},
+        english,
+        lambda language: language == "en",
+    ),
+    Shares(
+        {
+            f"distinct_{n}": VARIETY(f"different {grams} in {DISTINCT_BLOCK} words", "of them")
+            for n, grams in DISTINCT.items()
+        },
+        distinct,
+    ),
+    Shares(
+        {"loops": VARIETY("words in a stretch repeated immediately", "of words", better="lower")},
+        loops,
+    ),
+    Shares(
+        {
+            "copied": COPIES(
+                f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
+                "of characters",
+            ),
+            "longest_copy": COPIES("longest such stretch of a sample, mean", "characters", ".1f"),
+        },
+        copied,
+    ),
+    Shares(
+        {f"novel_{n}": COPIES(f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
+        new_ngrams,
+    ),
+    Shares({"refilled": COPIES("placeholders filled in", "per 1,000 words", ".1f")}, refilled),
+)
