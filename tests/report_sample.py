@@ -161,26 +161,6 @@ def stretches(text: str, length: int, draw: np.random.Generator) -> list[list[fl
     ]
 
 
-def learnt(name: str, passage: str, charged: dict[str, float], draw: np.random.Generator) -> dict:
-    """What the run of an arm keeps of its 14 rounds; words have 7."""
-    spans = stretches(passage, 0 if name.startswith("word") else 1, draw)
-    rounds = range(2, 15, 2) if name.startswith("word") else range(1, 15)
-    return {
-        "ends": [end for _, end, _, _ in spans],
-        "spelling": [bits for _, _, _, bits in spans] if name in charged else None,
-        "sample": {"length": 200, "temperature": 0.8, "seed": 1},
-        "rounds": [
-            {
-                "interval": i,
-                "text": f"{name} {i}: {made_up(9, i)}",
-                "filled": [[2, 9, "<NN>"]],
-                "model": [20 * b / i for _, _, b, _ in spans] if name in charged else None,
-            }
-            for i in rounds
-        ],
-    }
-
-
 def sample(
     totals: dict[str, float | None], seeds: int = 2, references: bool = True
 ) -> tuple[dict, dict]:
@@ -245,10 +225,6 @@ def sample(
             },
             "by_position": {n: [3.0, 1.2, *(1 / np.arange(2, 11)).tolist()] for n in names},
         },
-        "cross": {
-            n: {w: t + 0.3 * draw.normal() for w in ("human text", *totals)}
-            for n, t in charged.items()
-        },
         "words": {"pandemonium": {"occurrences": 1, "bits": word["bits"]} if names else
                   {"occurrences": 0, "bits": {}}, "quux": {"occurrences": 0, "bits": {}}},
         "generated": _generated(totals, draw),
@@ -286,11 +262,6 @@ def sample(
         ]
         if names
         else [],
-        "rounds": {
-            "document": "tale_9",
-            "passage": text[:300],
-            "arms": {n: learnt(n, text[:300], charged, draw) for n in totals},
-        },
         "sweep": {
             "temperatures": TEMPERATURES,
             "arms": {

@@ -195,7 +195,7 @@ def test_nothing_is_cut_off(browser, width):
 
 
 def test_compare_takes_models_along(textgen, runs, tmp_path):
-    found = textgen("compare", *runs.values(), "--name", "taken", "--no-cross", "--embed", "word")
+    found = textgen("compare", *runs.values(), "--name", "taken", "--embed", "word")
     assert found.code == 0, found.err
     content = (tmp_path / "reports/taken/index.html").read_text(encoding="utf-8")
     start = content.index('id="models">') + len('id="models">')

@@ -23,8 +23,7 @@ from textgen.core.study import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, load_text
 from textgen.evaluation import significance
-from textgen.evaluation.mixture import Stepper
-from textgen.report import arms, breakdown, caveats, data, generated, rows
+from textgen.report import arms, breakdown, caveats, data, rows
 from textgen.report.comparison import _joined
 from textgen.report.marking import passage
 from textgen.runs import Run, evaluation
@@ -34,13 +33,6 @@ WORDS = [
     'backbone.input="embedding"',
     "objective.window=8",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_samples_are_scored():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generated, "SCORED", 3)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +113,9 @@ def test_a_report_says_what_was_audited_and_what_does_not_fit(report):
     assert both.startswith("audited: passed 6 checks, with its memory (audit:")
     assert second["audits"] == []
     assert third["audits"] == ["its audit.json does not fit its weights: audit it again"]
-    for name in ("report.md", "index.html"):
-        shown = (folder / name).read_text(encoding="utf-8")
-        assert shown.count("audited: passed 6 checks") == 2
-        assert "does not fit its weights" in shown
+    shown = (folder / "index.html").read_text(encoding="utf-8")
+    assert shown.count("audited: passed 6 checks") == 2
+    assert "does not fit its weights" in shown
 
 
 def test_a_comparison_is_an_object(report):
@@ -206,40 +197,6 @@ def test_the_words_of_a_text_are_counted_by_kind():
     assert len(words.position) == len(held_out[0].text) + 1
 
 
-def test_models_score_each_others_samples(report, trained):
-    _, found = report
-    assert set(found["cross"]) == {"char", "words"}
-    (char,) = arms.group([Run(trained / "char-1")])
-    stored = json.loads((trained / "char-1" / generated.CROSS_FILE).read_text())
-    assert sorted(found["cross"]["char"].values()) == sorted(stored.values())
-    texts = generated.scored_samples(char)
-    assert len(texts) == generated.SCORED
-    assert not any(d.text.endswith(" ") for d in texts)
-    documents = load_corpus(char.first.experiment).test
-    again = generated.cross_scores([char], documents)  # from the file: nothing is loaded
-    assert set(again["char"]) == {generated.HUMAN, "char"}
-    texts = {document.name: document.text for document in documents}
-    assert all(texts[each.name].startswith(each.text) for each in generated.openings(documents))
-    assert again["char"]["char"] == found["cross"]["char"]["char"]
-
-
-def test_a_sample_costs_what_the_scorer_says_token_by_token(report, trained):
-    """Against a sum over the scorer read one token at a time; samples have no end mark."""
-    _, found = report
-    run = Run(trained / "char-1")
-    (writer,) = arms.group([Run(trained / "words")])
-    bits = characters = 0.0
-    for document in generated.scored_samples(writer):
-        stepper = Stepper(run.objective, run.network)
-        encoded = run.tokenizer.encode(document.text)
-        for token in encoded.tokens.tolist():
-            bits -= np.log2(stepper.probabilities()[token])
-            stepper.append(token)
-        bits += encoded.spelling_bits.sum()
-        characters += len(document.text)
-    assert found["cross"]["char"]["words"] == pytest.approx(bits / characters, abs=1e-4)
-
-
 def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (arm,) = arms.group([Run(trained / "char-1")])
     plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
@@ -297,7 +254,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     }.items():
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
         harm(folders[name])
-    given = ("--name", "broken", "--no-cross")
+    given = ("--name", "broken")
     done = textgen("compare", trained / "char-1", *folders.values(), *given)
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "reports" / "broken" / "report.json").read_text())
@@ -336,7 +293,7 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     assert refused.code == 2
     assert "different texts or splits" in refused.err
     assert "--different-texts" in refused.err
-    done = textgen("compare", *given, "--different-texts", "--name", "flagged", "--no-cross")
+    done = textgen("compare", *given, "--different-texts", "--name", "flagged")
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "reports" / "flagged" / "report.json").read_text())
     assert "NOT COMPARABLE" in found["warnings"][0]
@@ -345,7 +302,7 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     assert [arm["alike"] for arm in found["arms"]] == [True, False]
     assert list(found["generated"]["arms"]) == ["char"]
     assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
-    done = textgen("compare", *given[::-1], "--different-texts", "--no-cross")
+    done = textgen("compare", *given[::-1], "--different-texts")
     places = [done.out.index(each) for each in ("\nother ", "\non other text", "\nchar ")]
     assert places == sorted(places)  # char has fewer bits, but of another text
 
@@ -392,21 +349,21 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     "given",
     [
         {},
-        {"cross": False, "words": ["--x", "two words"], "title": "--What is 'better'?"},
+        {"words": ["--x", "two words"], "title": "--What is 'better'?"},
         {"name": "other", "different_texts": True, "precision": "float16", "embed": ["char"]},
     ],
     ids=lambda given: " ".join(given) or "nothing",
 )
 def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
-    given = {"cross": False, "reports_folder": tmp_path / "here", **given}
-    found = package.compare([trained / "char-1", trained / "words"], quiet=True, **given)
+    given = {"reports_folder": tmp_path / "here", **given}
+    found = package.compare_runs([trained / "char-1", trained / "words"], quiet=True, **given)
     assert found.report["words"].keys() == set(given.get("words", []))
     shutil.move(found.folder, tmp_path / "before")
     *python, command = shlex.split(found.report["command"])[:3]
     assert python == ["python", "-m"]
     again = textgen(command.removeprefix("textgen."), *shlex.split(found.report["command"])[3:])
     assert again.code == 0, again.err
-    for name in ("report.json", "texts.json", "report.md"):
+    for name in ("report.json", "texts.json"):
         before, after = (f / name for f in (tmp_path / "before", found.folder))
         assert after.read_text(encoding="utf-8") == before.read_text(encoding="utf-8")
 
@@ -414,10 +371,9 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
 def test_what_no_command_can_repeat_is_named(trained, tmp_path):
     asked = [Contrast("words", "char", "Do words beat characters?")]
     runs = [trained / "char-1", trained / "words"]
-    found = package.compare(runs, contrasts=asked, cross=False, reports_folder=tmp_path, quiet=True)
-    for name in ("report.md", "index.html"):
-        shown = (found.folder / name).read_text(encoding="utf-8")
-        assert "repeats the report, except for what was given from Python: contrasts." in shown
+    found = package.compare_runs(runs, contrasts=asked, reports_folder=tmp_path, quiet=True)
+    shown = (found.folder / "index.html").read_text(encoding="utf-8")
+    assert "repeats the report, except for what was given from Python: contrasts." in shown
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("folder", False), ("lovecraft", True)])
@@ -425,8 +381,8 @@ def test_the_article_s_word_is_shown_in_its_own_tales(trained, tmp_path, monkeyp
     monkeypatch.setattr(
         "textgen.data.load_text", lambda *given: replace(load_text(*given), kind=kind)
     )
-    found = package.compare([trained / "char-1"], reports_folder=tmp_path, quiet=True)
-    for name in ("report.json", "report.md", "index.html"):
+    found = package.compare_runs([trained / "char-1"], reports_folder=tmp_path, quiet=True)
+    for name in ("report.json", "index.html"):
         text = (found.folder / name).read_text(encoding="utf-8")
         assert ("pandemonium" in text) == shown
         assert "the article" not in text
@@ -444,7 +400,7 @@ def test_the_article_s_word_is_shown_in_its_own_tales(trained, tmp_path, monkeyp
         ("can't tell", "second is lower", "Too close to call between words and char"),
     ],
 )
-def test_terminal_page_and_markdown_give_the_same_answer(
+def test_terminal_page_and_notebook_give_the_same_answer(
     trained, tmp_path, monkeypatch, capsys, verdict, yes, answer
 ):
     """To a question that may ask whether the first arm is worse."""
@@ -452,13 +408,11 @@ def test_terminal_page_and_markdown_give_the_same_answer(
     monkeypatch.setattr("textgen.evaluation.verdicts.verdict", lambda *_: verdict)
     asked = Contrast("words", "char", "Does reading words hurt?", yes)
     runs = [trained / "char-1", trained / "words"]
-    found = package.compare(runs, contrasts=[asked], cross=False, reports_folder=tmp_path)
-    page, markdown = (
-        (found.folder / name).read_text(encoding="utf-8") for name in ("index.html", "report.md")
-    )
+    found = package.compare_runs(runs, contrasts=[asked], reports_folder=tmp_path)
+    page = (found.folder / "index.html").read_text(encoding="utf-8")
     (opening,) = re.findall(r'class="opening"><bdi>(.*?)</bdi>', page)
     assert html.unescape(opening).startswith(answer)
-    for shown in (capsys.readouterr().out, markdown, html.unescape(found._repr_html_())):
+    for shown in (capsys.readouterr().out, html.unescape(found._repr_html_())):
         shown = " ".join(shown.split())
         assert f"Does reading words hurt? {answer}" in shown
         assert ("Yes" in shown, "No:" in shown) == ("Yes" in answer, "No:" in answer)
@@ -472,7 +426,6 @@ def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_pat
     compared = package.compare_runs(
         [trained / "char-1", trained / "words"],
         contrasts=[Contrast("words", "char"), Contrast("absent", "char", "Is nothing better?")],
-        cross=False,
         reports_folder=tmp_path,
         quiet=True,
     )

@@ -28,7 +28,7 @@ NAMES = ("char", "words")
 WORDS = 'tokenizer={kind="words", rare_words="unk", minimum_count=90}'
 JSON = ["metrics.json", "tokenizer.json", "memory.json", "texts.json"]
 NEEDED = [*JSON, "experiment.toml", "history.csv", "tokens.npz", "model.weights.h5"]
-UNREAD = ["manifest.json", "bits.csv", "samples.json", "samples.txt", "summary.md", "cross.json"]
+UNREAD = ["manifest.json", "bits.csv", "samples.json", "samples.txt", "summary.md"]
 """Nothing that opens a finished run reads these but for the last, which is made anew."""
 BEFORE_TENSORFLOW = ["metrics.json", "tokenizer.json", "experiment.toml"]
 """What ``generate`` and ``score`` read first."""
@@ -45,7 +45,6 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
     for name, changes in settings.items():
         given = {"name": name, "runs_folder": home / "runs", "quiet": True}
         textgen.train(path, overrides=changes, **given)
-    (home / "runs" / "char" / "cross.json").write_text("{}")
     return home / "runs"
 
 

@@ -1,4 +1,4 @@
-"""A report's page and Markdown hold the figures of its data, and are safe with any text."""
+"""A report's page holds the figures of its data, and is safe with any text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from textgen.report import drawing, figures, sentences, text_tables, values
 from textgen.report.cells import cleaned
 from textgen.report.data import numbers, ranked
 from textgen.report.drawing import HEAT, THEMES, variables
-from textgen.report.markdown import markdown
 from textgen.report.marking import coloured, heat, pieces
 from textgen.report.page import page
 
@@ -23,11 +22,6 @@ from textgen.report.page import page
 @pytest.fixture(scope="module")
 def shown():
     return page(*hostile())
-
-
-def squeezed(text):
-    """Without the spaces that align columns."""
-    return re.sub(" +", " ", text)
 
 
 class Elements(HTMLParser):
@@ -82,68 +76,6 @@ def test_every_table_and_figure_is_signed(shown):
     assert "Holm over 3" in shown
 
 
-def test_the_markdown_holds_the_figures_of_the_data():
-    report, texts = sample({"char": 1.906, "word_unk": 1.718, "word_drop": None})
-    text = squeezed(markdown(report, texts))
-    rows = [line for line in text.split("\n") if line.startswith("|")]
-    for arm in report["arms"]:
-        row = next(
-            line for line in rows if line.startswith(f"| {arm['name']} ".replace("_", r"\_"))
-        )
-        test = arm["test"]
-        if not test:
-            assert UNCHARGED in row
-            continue
-        assert f"| **{test['total']:.3f}** | {test['low']:.3f}–{test['high']:.3f} |" in row
-        assert f"| {test['model']:.3f} + {test['spelling']:.3f} |" in row
-    for document in report["documents"]:
-        row = next(line for line in rows if document["name"].replace("_", r"\_") in line)
-        assert all(f"{value:.3f}" in row for value in document["bits"].values())
-    at = text_tables.at_headline(report)
-    for name, label in report["generated"]["labels"].items():
-        row = next(
-            line for line in rows if line.startswith(f"| {label['meaning']}, {label['unit']} ")
-        )
-        for arm in report["generated"]["arms"].values():
-            assert format(arm[at][name][0], label["form"]) in row
-    for scorer, written in report["cross"].items():
-        cells = [f"{value:.3f}" for value in written.values()]
-        assert any(
-            all(c in line for c in cells) for line in rows if line.startswith(f"| {scorer[:4]}")
-        )
-    for contrast in report["contrasts"]:
-        assert contrast["sentence"].replace("_", r"\_") in text
-
-
-def test_every_row_of_a_markdown_table_has_its_columns():
-    text = markdown(*hostile())
-    text.encode("utf-8")
-    outside_code = re.sub("`[^`\n]+`", "", text)
-    assert not re.search(r"(?<!\\)<(?!sub>|/sub>)", outside_code)
-    width = 0
-    for line in text.split("\n"):
-        bars = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
-        assert not bars or not width or bars == width
-        width = bars
-
-
-def test_samples_in_markdown_are_neither_lists_nor_code():
-    quoted = [line for line in markdown(*hostile()).split("\n") if line.startswith("> ")]
-    assert any(line.startswith(r"> \- ") for line in quoted)
-    assert not [line for line in quoted if re.match(r">  +", line)]
-
-
-def test_samples_in_markdown_keep_their_spaces_and_their_marks():
-    report, texts = sample({"word_unk": 1.718})
-    texts["samples"][0]["arms"]["word_unk"] = {
-        "text": " the cold abyss of\nold bells. A",
-        "filled": [[10, 15, "<NN>"]],
-        "copied": [[19, 28]],
-    }
-    text = markdown(report, texts)
-    assert "> At night the cold **abyss** (\\<NN\\>) of\\\n> ⟦old bells⟧. A\n" in text
-
-
 @pytest.mark.parametrize(
     ("totals", "seeds", "references"),
     [
@@ -155,14 +87,12 @@ def test_samples_in_markdown_keep_their_spaces_and_their_marks():
 def test_there_may_be_few_or_many_arms(totals, seeds, references):
     report, texts = sample(totals, seeds, references)
     if len(totals) == 1:
-        report["cross"], texts["samples"] = {}, []
-    text, told = page(report, texts), markdown(report, texts)
+        texts["samples"] = []
+    text = page(report, texts)
     for name, total in totals.items():
         assert name in text
-        assert name.replace("_", r"\_") in told
         if total is None:
             assert UNCHARGED in text
-            assert UNCHARGED in told
     assert ("Nothing is compared" in text) == (len(totals) == 1)
 
 
@@ -171,17 +101,14 @@ def test_intervals_may_be_unbounded_and_texts_different():
     report["arms"][0]["test"] |= {"low": -math.inf, "high": math.inf}
     report["contrasts"][0] |= {"low": -math.inf, "high": math.inf}
     parts, documents = report["breakdown"], [d["bits"] for d in report["documents"]]
-    alike = parts["by_class"], parts["by_position"], texts["passage"]["arms"], report["cross"]
+    alike = parts["by_class"], parts["by_position"], texts["passage"]["arms"]
     for held in (*documents, *alike):
         del held["elsewhere"]
-    shown, told = page(report, texts), squeezed(markdown(report, texts))
+    shown = page(report, texts)
     figures.overview(report)
     assert "−0.188 (unbounded)" in shown
     assert "“Unbounded”: too few documents" in shown
-    assert re.search(r"^\| char \| \*\*1.906\*\* \| unbounded \|", told, flags=re.MULTILINE)
-    assert "inf" not in re.sub("inf[a-z]", "", shown + told)
-    header = next(line for line in told.split("\n") if line.startswith("| document "))
-    assert "elsewhere" not in header
+    assert "inf" not in re.sub("inf[a-z]", "", shown)
 
 
 def test_a_figure_is_also_a_file_of_its_own(tmp_path):

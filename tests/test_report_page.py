@@ -7,13 +7,13 @@ import re
 
 import pytest
 from chromium import emulate, headless
-from report_sample import QUOTES, RANKED, hostile, sample
+from report_sample import RANKED, hostile, sample
 
 from textgen.data.documents import Document
 from textgen.evaluation import UNCHARGED
 from textgen.report.cells import cleaned
 from textgen.report.drawing import THEMES
-from textgen.report.marking import heat, passages
+from textgen.report.marking import passages
 from textgen.report.page import page
 
 
@@ -224,56 +224,6 @@ def test_a_chart_tells_its_values_to_keyboard_and_pointer(browser):
     emulate(browser, media="print")
     assert not said.is_displayed()
     emulate(browser)
-
-
-LEARNT = """return [...document.querySelectorAll(".learnt article:not(.off)")].map(box =>
-    [...box.children].map(each => each.textContent.trim()))"""
-
-
-def test_a_slider_goes_through_the_rounds_of_all_arms_side_by_side(browser):
-    from selenium.webdriver import Keys
-
-    emulate(browser)
-    address = browser.current_url
-    report, texts = map(cleaned, hostile())
-    slider = browser.find_element("id", "round")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
-    slider.send_keys(Keys.HOME, Keys.ARROW_RIGHT * 3)  # the fourth of 14 rounds
-    found = {box[0]: box[1:] for box in browser.execute_script(LEARNT)}
-    kept = texts["rounds"]["arms"]
-    assert found.keys() == kept.keys()
-    (row,) = (row for row in report["arms"] if row["name"] == "char")
-    bits = row["curves"][0]["validation"][3]
-    told, wrote, passage = found["char"]
-    assert told == f"round 4 of 14, 52.0 s of training, {bits:.3f} bits per character"
-    assert told in slider.get_attribute("aria-valuetext")
-    assert wrote == kept["char"]["rounds"][3]["text"].strip()
-    assert passage == texts["rounds"]["passage"].strip()
-    assert found["word_pos"][0].startswith("round 4 of 14, ")  # of those that it has kept
-    uncharged = cleaned(QUOTES)
-    assert "bits per character" not in found[uncharged][0]
-    assert "not that of a distribution" in found[uncharged][2]
-    script = """const part = document.querySelectorAll(arguments[0] + " .text i")[arguments[1]]
-        return [part.className, part.dataset.b]"""
-    classes, shown = browser.execute_script(script, ".learnt [data-arm='3']", 7)
-    model, spelling = kept["char"]["rounds"][3]["model"][7], kept["char"]["spelling"][7]
-    assert [float(x) for x in shown.split()] == [model, spelling, 1]
-    assert classes.split()[0] == f"h{heat(model + spelling, 1)}"
-    assert "r=3" in browser.current_url
-    browser.refresh()
-    assert browser.find_element("id", "round").get_attribute("value") == "3"
-    box = browser.find_element("css selector", "#arms input[data-name=char]")
-    browser.execute_script("arguments[0].click()", box)
-    assert "char" not in [each[0] for each in browser.execute_script(LEARNT)]
-    assert "char: " not in browser.find_element("id", "round").get_attribute("aria-valuetext")
-    browser.get("about:blank")
-    browser.get(address)
-
-
-def test_without_rounds_there_is_no_slider():
-    report, texts = hostile()
-    texts["rounds"]["arms"] = {}
-    assert 'id="round"' not in page(report, texts)
 
 
 def shown_rows(driver):

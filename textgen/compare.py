@@ -27,9 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="show the bits of this word in its true context",
     )
     parser.add_argument(
-        "--no-cross", action="store_true", help="do not let models score each other's samples"
-    )
-    parser.add_argument(
         "--different-texts",
         action="store_true",
         help="accept runs on different texts or splits, and flag them",
@@ -58,7 +55,6 @@ def _command(given: argparse.Namespace) -> None:
         name=given.name,
         title=given.title,
         words=given.word or None,
-        cross=not given.no_cross,
         different_texts=given.different_texts,
         embed=given.embed,
         precision=given.precision,

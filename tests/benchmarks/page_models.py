@@ -47,7 +47,7 @@ def _measured(
 ) -> list[dict[str, Any]]:
     command = [
         sys.executable, "-m", "textgen.compare", *map(str, folders), "--name", "page", "--quiet",
-        "--no-cross", "--reports", str(scratch), "--precision", precision, "--embed",
+        "--reports", str(scratch), "--precision", precision, "--embed",
     ]  # fmt: skip
     subprocess.run(command, check=True)
     page, clock = scratch / "page" / "index.html", "the clock"

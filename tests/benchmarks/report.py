@@ -1,6 +1,6 @@
 """Building a report: ``python tests/benchmarks/report.py RUN RUN …``.
 
-The runs' bits, samples, cross-scores and the references are made first, if missing; what is timed
+The runs' bits, samples and the references are made first, if missing; what is timed
 is the command itself, in a process of its own, as a user waits for it, against a process that
 imports TensorFlow and Keras and does nothing.
 """

@@ -98,7 +98,7 @@ def run(data: bytes) -> None:
         "memory.json": lambda: whole.memory,
         "texts.json": lambda: [len(t["filled"]) for s in whole.texts["sweep"] for t in s["texts"]],
         "history.csv": lambda: whole.history,
-        "rounds.jsonl": lambda: _rounds(whole),
+        "rounds.jsonl": lambda: whole.rounds,
         "tokens.npz": lambda: [document.cells() for document in whole.token_bits],
     }
     name = list(files)[data[0] % len(files) if data else 0]
@@ -115,21 +115,6 @@ def run(data: bytes) -> None:
                 found.check()
     finally:
         path.write_bytes(files[name])
-
-
-def _rounds(found: Any) -> None:
-    """What a report does with them."""
-    from textgen.report.learning import shown
-
-    rounds = found.rounds
-    if rounds is None:
-        return
-    curve = {"seconds": [row["seconds"] for row in found.history]}
-    curve["validation"] = [row["validation_bits_per_character"] for row in found.history]
-    total = {"total": 2.5}
-    arm = {"name": "a", "alike": True, "curves": [curve], "test": total, "validation": total}
-    kept = {"document": rounds["document"], "passage": rounds["passage"], "arms": {"a": rounds}}
-    shown({"arms": [arm]}, {"rounds": kept})
 
 
 def run_seeds() -> list[bytes]:

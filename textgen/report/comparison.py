@@ -37,7 +37,6 @@ def compare_runs(
     plan: dict[str, Any] | None = None,
     command: str = "",
     words: Sequence[str] | None = None,
-    cross: bool = True,
     different_texts: bool = False,
     embed: Sequence[str] | None = None,
     precision: str = PRECISIONS[0],
@@ -53,7 +52,6 @@ def compare_runs(
         plan: of a study, for each arm.
         command: that repeats the report; made from the other arguments if empty.
         words: whose bits in context are shown; those of the corpus in :data:`WORDS` if None.
-        cross: let the models score each other's samples, which loads every network once.
         different_texts: accept runs on different texts or splits, and flag them.
         embed: arms whose models the page holds, to be asked there; empty for all, None for none.
         precision: of their weights, one of :data:`PRECISIONS`.
@@ -66,7 +64,6 @@ def compare_runs(
     """
     from textgen.evaluation import compute_references
     from textgen.report import asking, data, writing
-    from textgen.report.generated import cross_scores
     from textgen.runs import Screen
 
     if name:
@@ -82,7 +79,6 @@ def compare_runs(
         *([f"--title={title}"] * bool(title)),
         *([f"--reports={os.fspath(reports_folder)}"] * (Path(reports_folder) != REPORTS)),
         *(f"--word={word}" for word in words or ()),
-        *(["--no-cross"] * (not cross)),
         *(["--different-texts"] * different_texts),
         *([f"--precision={precision}"] * (precision != PRECISIONS[0])),
         *([] if embed is None else ["--embed", *embed]),
@@ -101,7 +97,6 @@ def compare_runs(
         words=of_corpus if words is None else words,
         command=command or shlex.join(["python", "-m", "textgen.compare", *options]),
         not_repeated=[] if command else [key for key, given in lost.items() if given],
-        cross=cross_scores(same, loaded.test, screen.say) if cross else {},
     )  # fmt: skip
     folder = Path(reports_folder) / content.name
     _show(screen, folder, writing.write_report(folder, content, models))
@@ -213,7 +208,7 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
         screen.say(line)
     for warning in report["warnings"]:
         screen.warn(warning)
-    screen.say(f"written to {folder}/ (index.html, report.md, report.json)")
+    screen.say(f"written to {folder}/ (index.html, report.json)")
 
 
 def _figures(test: dict[str, Any] | None) -> tuple[str, str, str, str]:

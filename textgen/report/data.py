@@ -43,7 +43,6 @@ class ReportInput:
         contrasts: what is tested, Holm over all of them.
         declared: whether the contrasts were declared before the runs.
         plan: arm → what a study has planned for it: seconds on an idle machine.
-        cross: scorer → writer → bits per character of the writer's samples.
         words: whose cost in context is shown.
         left_out: runs that could not be read, and why.
         warnings: what a reader must know first.
@@ -61,7 +60,6 @@ class ReportInput:
     command: str
     words: Sequence[str]
     plan: Record = field(default_factory=dict)
-    cross: dict[str, dict[str, float]] = field(default_factory=dict)
     left_out: Sequence[dict[str, str]] = ()
     warnings: Sequence[str] = ()
     not_repeated: Sequence[str] = ()
@@ -120,7 +118,6 @@ def build(comparison: ReportInput) -> Record:
             "by_class": {name: breakdown.by_class(arm, words) for name, arm in arms.items()},
             "by_position": {name: breakdown.by_position(arm, words) for name, arm in arms.items()},
         },
-        "cross": comparison.cross,
     }
 
 

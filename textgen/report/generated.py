@@ -1,17 +1,12 @@
-"""What the arms write: measured next to human text, laid side by side, scored by each other."""
+"""What the arms write: measured next to human text and laid side by side."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from textgen.core import UNREADABLE, TextgenError, write_json
-from textgen.data import Corpus, Document
+from textgen.data import Corpus
 from textgen.evaluation import (
     Figure,
     Human,
@@ -24,16 +19,11 @@ from textgen.evaluation import (
     unigram_text,
 )
 from textgen.report.arms import Arm
-from textgen.runs import Evaluation, Run, evaluation_for
+from textgen.runs import evaluation_for
 
 SEED = 1
-CROSS_FILE = "cross.json"
-"""In the folder of the run that scores: sha256 of some samples → bits per character."""
-HUMAN = "human text"
 FEW, SHOWN = 4, 500
 """Samples a temperature that a page shows, and characters of each."""
-SCORED = 10
-"""How many of an arm's samples the others score."""
 
 
 def samples(arm: Arm, temperature: float) -> list[Sample]:
@@ -113,83 +103,3 @@ def side_by_side(arms: Sequence[Arm], human: Human) -> list[dict[str, Any]]:
                 "copied": [list(span) for span in copied_spans(record["text"], human)],
             }
     return [{"prompt": prompt, "arms": texts} for prompt, texts in found.items()]
-
-
-def cross_scores(
-    arms: Sequence[Arm],
-    documents: Sequence[Document],
-    say: Callable[[str], None] = lambda text: None,
-) -> dict[str, dict[str, float]]:
-    """What each model charges for the others' samples.
-
-    A sample stands for the beginning of a document that goes on, so no end mark is charged, and it
-    is cut at its last space, because half a word at the end would be expensive for word models.
-    What was scored before is read from the scorer's run folder.
-
-    Args:
-        arms: scorers and writers.
-        documents: held-out ones.
-        say: called with a message before anything slow.
-
-    Returns:
-        Scorer → writer → bits per character of the writer's samples, :data:`HUMAN` among the
-        writers. Arms without a distribution over the text score nothing.
-    """
-    texts = {HUMAN: openings(documents), **{arm.name: scored_samples(arm) for arm in arms}}
-    keys = {name: _key(documents) for name, documents in texts.items()}
-    result = {}
-    for arm in arms:
-        if not arm.charged:
-            continue
-        known = _read(arm.first.folder)
-        missing = [name for name, key in keys.items() if key not in known]
-        if missing:
-            say(f"{arm.name} scores the samples of {len(missing)} arms …")
-            found = _score(arm.first, [texts[name] for name in missing])
-            known |= {keys[name]: bits for name, bits in zip(missing, found, strict=True)}
-            with contextlib.suppress(TextgenError):  # an unwritable cache is no reason to stop
-                write_json(arm.first.folder / CROSS_FILE, known)
-        result[arm.name] = {name: known[key] for name, key in keys.items()}
-    return result
-
-
-def scored_samples(arm: Arm) -> list[Document]:
-    """Some samples of an arm's first seed at the headline temperature, cut at white space."""
-    texts = _drawn(arm.first, Evaluation().temperature)[:SCORED]
-    return [Document(f"sample {i}", _whole_words(r["text"])) for i, r in enumerate(texts)]
-
-
-def openings(documents: Sequence[Document]) -> list[Document]:
-    """As many beginnings of held-out documents, no longer than a sample."""
-    longest = sorted(documents, key=lambda document: -len(document.text))[:SCORED]
-    return [Document(d.name, _whole_words(d.text[: Evaluation().length])) for d in longest]
-
-
-def _whole_words(text: str) -> str:
-    return (text if text[-1:].isspace() else text.rpartition(" ")[0] or text).rstrip()
-
-
-def _key(documents: Sequence[Document]) -> str:
-    return hashlib.sha256(
-        "\x00".join(d.text for d in documents).encode("utf-8", "surrogatepass")
-    ).hexdigest()
-
-
-def _read(folder: Path) -> dict[str, float]:
-    try:
-        found = json.loads((folder / CROSS_FILE).read_text(encoding="utf-8"))
-    except UNREADABLE:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _score(run: Run, texts: Sequence[Sequence[Document]]) -> list[float]:
-    """Bits per character of some groups of texts under a run."""
-    everything = [document for group in texts for document in group]
-    costs = iter(Run(run.folder).score_documents(everything))  # its network is freed afterwards
-    result = []
-    for group in texts:
-        each = [next(costs) for _ in group]
-        bits = sum(d.model - float(d.model_bits[-1]) + d.spelling_bits for d in each)
-        result.append(bits / max(1, sum(d.characters for d in each)))
-    return result

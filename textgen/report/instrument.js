@@ -110,7 +110,4 @@
     options($("which"), Array.from({ length: most }, (_, i) => String(i + 1)), "n", shownSamples);
     shownSamples();
   }
-
-  // The rounds of the trainings
-  if (data.rounds) rounds(data.rounds, kept.get("r"), (r) => choose({ r }));
 })();

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from textgen.evaluation import format_number
 from textgen.interactive import ALIGNED, SCRIPTS
-from textgen.report import figures, learning, sentences, tables, text_tables
+from textgen.report import figures, sentences, tables, text_tables
 from textgen.report.cells import (
     arm_heads,
     between,
@@ -52,7 +52,6 @@ def page(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     report, texts, models = cleaned(report), cleaned(texts), cleaned(models)
-    rounds = learning.shown(report, texts)
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -72,8 +71,6 @@ def page(
         main=tables.main_table(report),
         contrasts=tables.contrasts(report),
         curves=list(_curves(report)),
-        rounds=rounds,
-        rounds_signature=signature(report, shown="first seed of each arm"),
         documents=_documents(report),
         classes=text_tables.classes(report),
         positions=_positions(report),
@@ -81,7 +78,6 @@ def page(
         passage=_passage(report, texts["passage"]),
         metrics=text_tables.metrics(report),
         sweeps=list(_sweeps(report)),
-        cross=text_tables.cross(report) if report["cross"] else None,
         samples=[_prompted(report, record) for record in texts["samples"]],
         samples_signature=prompted(report),
         details=tables.details(report),
@@ -90,7 +86,7 @@ def page(
         hues=HUES,
         themes={theme: variables(theme) for theme in ("light", "dark")},
         heat=legend(),
-        data={key: texts[key] for key in ("passages", "sweep")} | {"rounds": rounds},
+        data={key: texts[key] for key in ("passages", "sweep")},
         aligned=Markup(ALIGNED.read_text(encoding="utf-8")),
         models=models,
         portable=Markup("\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)),

@@ -27,7 +27,7 @@ class Comparison:
     """What :func:`textgen.compare_runs` and :func:`textgen.run_study` have found.
 
     Args:
-        folder: of the report: ``index.html``, ``report.md``, ``report.json``, ``texts.json``.
+        folder: of the report: ``index.html``, ``report.json``, ``texts.json``.
 
     Attributes:
         folder: the same.

@@ -20,12 +20,9 @@ from textgen.report.cells import (
     simple_table,
 )
 from textgen.report.data import hardest_first
-from textgen.report.generated import HUMAN, SCORED
 
 STEPS = (2.0, 5.0)
 """Distances from human text, in half-widths of both intervals, at which the shading deepens."""
-CLOSE = (0.05, 0.2, 0.5)
-"""The same for cross-scoring, in bits per character."""
 SWEPT = (
     ("distinct_2", "real_words", "Quality against variety"),
     ("temperature", "copied", "Copied from the training text"),
@@ -182,37 +179,6 @@ def _distance(found: Interval, human: Interval) -> str:
     half = (high - low) / 2 + (0.0 if math.isnan(most) else (most - least) / 2)
     steps = abs(value - target) / max(half, 1e-12)
     return f"{'above' if value > target else 'below'}{1 + sum(steps >= s for s in STEPS)}"
-
-
-def cross(report: dict[str, Any]) -> Table:
-    """Bits per character of held-out text and of the arms' samples under each arm's model."""
-    found = report["cross"]
-    scorers = arm_heads(report, found)
-    writers = arm_heads(report, [name for row in found.values() for name in row if name != HUMAN])
-    rows = []
-    for scorer in scorers:
-        human = found[scorer.text][HUMAN]
-        cells = [Cell(format_number(human), tone="strong")]
-        for writer in writers:
-            value = found[scorer.text].get(writer.text)
-            tone = "" if value is None else _apart(value - human)
-            same = "its own samples" if writer.text == scorer.text else ""
-            cells.append(
-                Cell(format_number(value), tone=f"{tone} own" if same else tone, note=same)
-            )
-        rows.append(Row(scorer, cells))
-    human_head = Head(HUMAN, "beginnings of held-out documents, as long as a sample")
-    return simple_table(
-        report, "cross", "Bits per character of held-out text and of the samples of each arm "
-        "(columns) under the model of each arm (rows)", "scored by", [human_head, *writers], rows,
-        unit="bits per character, no end mark",
-        shown=f"first seed of each arm, its first {SCORED} samples",
-    )  # fmt: skip
-
-
-def _apart(difference: float) -> str:
-    step = sum(abs(difference) >= limit for limit in CLOSE)
-    return "" if not step else f"{'above' if difference > 0 else 'below'}{step}"
 
 
 def swept(report: dict[str, Any]) -> list[tuple[str, str, str]]:

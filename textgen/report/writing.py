@@ -1,4 +1,4 @@
-"""A report as files: JSON, a page for browsers, Markdown."""
+"""A report as files: JSON, and a page for browsers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from textgen.core import visible, write_file, write_json
 from textgen.evaluation import Human
 from textgen.report import breakdown, generated
 from textgen.report.data import ReportInput, build
-from textgen.report.learning import learning
-from textgen.report.markdown import markdown
 from textgen.report.marking import passage, passages
 from textgen.report.page import page
 
@@ -22,7 +20,7 @@ SHOWN = 20
 def write_report(
     folder: Path, comparison: ReportInput, models: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Write ``report.json``, ``texts.json``, ``index.html`` and ``report.md``.
+    """Write ``report.json``, ``texts.json`` and ``index.html``.
 
     Args:
         folder: where.
@@ -55,11 +53,9 @@ def write_report(
         "samples": generated.side_by_side(comparison.same_text, human),
         "passages": passages(comparison.loaded.test, comparison.alike),
         "sweep": generated.swept(comparison.same_text),
-        "rounds": learning(comparison.same_text),
     }
     write_json(folder / "report.json", _finite(report))
     write_json(folder / "texts.json", texts)
-    write_file(folder / "report.md", visible(markdown(report, texts)))
     write_file(folder / "index.html", visible(page(report, texts, models)))
     return report
 

@@ -14,7 +14,6 @@ texts.json        samples over a sweep of temperatures, the same settings for al
 samples.json      generated texts with their settings; samples.txt the same for people
 summary.md        the results, for people
 audit.json        the certificate of an audit; audit_memory.json the same with the memory
-cross.json        bits per character of other models' samples (kept by textgen.compare)
 checkpoint.npz    only while training is unfinished
 """
 
