@@ -171,7 +171,7 @@ def experiment_file(tmp_path, corpus_folder) -> Path:
 @pytest.fixture
 def textgen(tmp_path, monkeypatch):
     """Runs ``textgen COMMAND …`` in ``tmp_path``, in this process: TensorFlow is loaded once. With
-    ``process=True`` it is ``python -m textgen.COMMAND …``, as a user gives it."""
+    ``process=True`` it is ``python -m textgen COMMAND …``, as a user gives it."""
 
     def command(name: str, *arguments, process: bool = False, **variables) -> SimpleNamespace:
         if process:
@@ -192,9 +192,9 @@ def textgen(tmp_path, monkeypatch):
 
 
 def in_a_process(folder: Path, name: str, *arguments, **variables) -> SimpleNamespace:
-    """``python -m textgen.NAME …`` in a folder."""
+    """``python -m textgen NAME …`` in a folder."""
     done = subprocess.run(
-        [sys.executable, "-m", f"textgen.{name}", *map(str, arguments)],
+        [sys.executable, "-m", "textgen", name, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, **variables},
         capture_output=True,

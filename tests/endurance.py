@@ -198,7 +198,16 @@ def repeat(number: int, draw: random.Random) -> int:
 
 def study(home: Path, runs: Path, scratch: Path) -> subprocess.Popen[bytes]:
     """Start the study in a session of its own, with a folder for temporary files."""
-    command = [sys.executable, "-m", "textgen.study", "study.toml", "--quiet", "--runs", str(runs)]
+    command = [
+        sys.executable,
+        "-m",
+        "textgen",
+        "study",
+        "study.toml",
+        "--quiet",
+        "--runs",
+        str(runs),
+    ]
     environment = os.environ | {"TMPDIR": str(scratch), "TEXTGEN_CACHE": str(home / "cache")}
     return subprocess.Popen(
         command,

@@ -125,7 +125,7 @@ def equal_bits(folder: Path, name: str) -> bool:
 def play(folder: Path) -> bool:
     """Ask two models on the page of ``play`` for a continuation."""
     runs = [str(folder / "runs" / name) for name in ("characters", "words")]
-    command = [sys.executable, "-u", "-m", "textgen.play", *runs, "--port", "0"]
+    command = [sys.executable, "-u", "-m", "textgen", "play", *runs, "--port", "0"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

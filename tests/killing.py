@@ -103,7 +103,7 @@ def _commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
         given = [part for each in settings for part in ("--set", each)]
         start = [sys.executable, "-m", "textgen.run", str(folder / "tiny.toml")]
         yield kind, [*start, *given, "--quiet", "--name", "run", "--runs"]
-    start = [sys.executable, "-m", "textgen.study", str(folder / "killed.toml")]
+    start = [sys.executable, "-m", "textgen", "study", str(folder / "killed.toml")]
     yield "study", [*start, "--quiet", "--runs"]
 
 

@@ -106,7 +106,7 @@ def reference(key: str, label: str, total: float) -> dict:
         "key": key,
         "label": label,
         "meaning": f"{label}, fitted on the training text",
-        "command": f"python -m textgen.baseline experiments/char.toml --{key}",
+        "command": f"python -m textgen baseline experiments/char.toml --{key}",
         "test": costs
         | {
             "low": total - 0.02,
@@ -192,7 +192,7 @@ def sample(
         "title": "Characters against words, made up",
         "unit": "bits per character of raw text, one end mark a document included",
         "margin": 0.01,
-        "command": "python -m textgen.study experiments/study.toml",
+        "command": "python -m textgen study experiments/study.toml",
         "not_repeated": [],
         "corpus": CORPUS,
         "warnings": [],

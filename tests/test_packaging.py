@@ -130,7 +130,7 @@ def test_experiments_are_found_by_name(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def schemas():
     def printed(*options):
-        command = [sys.executable, "-m", "textgen.schema", *options]
+        command = [sys.executable, "-m", "textgen", "schema", *options]
         text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
         jsonschema.Draft202012Validator.check_schema(json.loads(text))
         return jsonschema.Draft202012Validator(json.loads(text))

@@ -224,7 +224,7 @@ def test_an_answer_that_nobody_waits_for_is_not_computed_to_its_end(
 
 
 def test_ctrl_c_ends_it_and_bad_input_is_told_before_anything_is_loaded(runs, tmp_path):
-    command = [sys.executable, "-m", "textgen.play"]
+    command = [sys.executable, "-m", "textgen", "play"]
     done = subprocess.run([*command, tmp_path / "no"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "no" in done.stderr

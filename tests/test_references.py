@@ -57,7 +57,7 @@ def test_a_reference_is_what_its_command_prints(loaded, experiment_file, capsys)
     found = references.compute_references(loaded, experiment=str(other))
     assert [each.key for each in found] == KEYS
     for each in found:
-        command = each.command.removeprefix("python -m textgen.baseline ")
+        command = each.command.removeprefix("python -m textgen baseline ")
         assert cli.main(["baseline", *shlex.split(command), "--json"]) == 0
         record = json.loads(capsys.readouterr().out)
         figures = record["test"]["bits_per_character"]

@@ -72,7 +72,7 @@ def test_every_table_and_figure_is_signed(shown):
         assert "text:0123456789ab |" in signature
         assert "split:fedcba987654 |" in signature
         assert "unit:" in signature
-        assert "python -m textgen.study experiments/study.toml" in signature
+        assert "python -m textgen study experiments/study.toml" in signature
     assert "Holm over 3" in shown
 
 

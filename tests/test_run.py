@@ -55,7 +55,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     assert first > last
     assert done.err == ""  # none of TensorFlow's start-up chatter
     assert re.search(r"\n  3/3  update 60  \d+ s  train \d.*  validation \d.* bpc", done.out)
-    command = "python -m textgen.run runs/tiny/experiment.toml --runs runs --overwrite"
+    command = "python -m textgen run runs/tiny/experiment.toml --runs runs --overwrite"
     assert json.loads((folder / "manifest.json").read_text())["command"] == command
     assert command in (folder / "summary.md").read_text()
 
@@ -279,10 +279,10 @@ def test_what_the_system_refuses_is_one_message(capsys):
         raise MemoryError
 
     for command, told in ((denied, "some file\n  found:    Permission"), (too_large, "memory\n")):
-        assert cli.guarded(command, argparse.Namespace(debug=False)) == 2
+        assert cli.run_command(command, argparse.Namespace(debug=False)) == 2
         assert capsys.readouterr().err.startswith(f"textgen: {told}")
         with pytest.raises((OSError, MemoryError)):
-            cli.guarded(command, argparse.Namespace(debug=True))
+            cli.run_command(command, argparse.Namespace(debug=True))
 
 
 def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
@@ -356,7 +356,7 @@ def test_who_stops_a_run_that_replaces_another_is_told_how_to_go_on(capsys):
         raise KeyboardInterrupt
 
     for overwrite, told in ((False, "repeat the command to"), (True, "without --overwrite to")):
-        assert cli.guarded(stopped, argparse.Namespace(debug=False, overwrite=overwrite)) == 130
+        assert cli.run_command(stopped, argparse.Namespace(debug=False, overwrite=overwrite)) == 130
         assert told in capsys.readouterr().err
 
 
@@ -373,7 +373,7 @@ def test_a_full_disk_behind_what_is_printed_is_told(capsys, monkeypatch, tmp_pat
     with (tmp_path / "text").open("w") as file:
         stream = types.SimpleNamespace(write=len, flush=full, fileno=file.fileno)
         monkeypatch.setattr(sys, "stdout", stream if late else file)  # late: it fails at the end
-        assert cli.guarded(command, argparse.Namespace(debug=False)) == 2
+        assert cli.run_command(command, argparse.Namespace(debug=False)) == 2
     if not late:  # another file is at fault: what was printed is not lost
         assert (tmp_path / "text").read_text() == "text so far\n"
     told = capsys.readouterr().err
@@ -423,7 +423,7 @@ def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
         (["run", "{file}", "--set", "tokenizer.kind=bytes"], ["unknown tokenizer", "characters"]),
         (["run", "{file}", "--set", "tokenizer.size=9"], ["unknown setting 'size'", "none: there"]),
         (["run", "{file}", "--set", "backbone.units=[]"], ["a list should have at least 1 item"]),
-        (["run", "{file}", "--set", "arms.a=1"], ["this is a study", "textgen.study"]),
+        (["run", "{file}", "--set", "arms.a=1"], ["this is a study", "textgen study"]),
         (["run", "{file}", "--runs", "/proc"], ["could not be written", "choose a folder"]),
         (["run", "{file}", "--set", "=1"], ["no name before `=`"]),
         (["generate", "."], ["a folder that is no run"]),
@@ -495,15 +495,15 @@ def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, t
 def test_help_names_every_option(textgen, command):
     done = textgen(command, "--help", process=True)
     assert done.code == 0
-    assert "usage: python -m textgen." in done.out
+    assert f"usage: textgen {command}" in done.out
 
 
 def test_the_console_script_dispatches(capsys):
-    from textgen import cli
-
-    assert cli.main(["--help"]) == 0
-    assert "generate" in capsys.readouterr().out
-    assert cli.main(["fly"]) == 2
+    for words, code in ((["--help"], 0), (["fly"], 2), ([], 0)):
+        with pytest.raises(SystemExit) as end:
+            cli.main(words)
+        assert end.value.code == code
+        assert "generate" in "".join(capsys.readouterr())
     assert cli.main(["corpus"]) == 0
     assert "lovecraft" in capsys.readouterr().out
 
@@ -523,16 +523,16 @@ def test_corpus_statistics(corpus_folder):
 @pytest.mark.parametrize(
     ("command", "function", "goes_on"),
     [
-        ("run", "train", True),
-        ("study", "run_study", True),
-        ("generate", "generate_text", False),
+        ("run", "runs.train", True),
+        ("study", "studies.run_study", True),
+        ("generate", "runs.generate_text", False),
     ],
 )
 def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch, command, function, goes_on):
     def stopped(*given, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module(f"textgen.{command}"), function, stopped)
+    monkeypatch.setattr(f"textgen.{function}", stopped)
     done = textgen(command, "some.toml")
     assert done.code == 130
     assert done.err.startswith("\nstopped")

@@ -154,7 +154,7 @@ def bits(folder):
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\n", ["contrasts 1.second", "nothing"]),
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\nsecond = 'char'", ["two different arms"]),
         (BUDGET + CHAR + TWIN + CONTRASTS + "yes = 'first'", ["contrasts 2.yes", "first is lower"]),
-        ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: corpus", "python -m textgen.run"]),
+        ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: corpus", "textgen run"]),
     ],
 )
 def test_a_wrong_study_file_is_told_before_anything_starts(
@@ -430,9 +430,9 @@ def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_pa
     reports, runs = tmp_path / "the reports", tmp_path / "runs"
     found = study.study(path, runs_folder=runs, reports_folder=reports, quiet=True)
     before = (found.folder / "report.json").read_text()
-    python, module, command, *given = shlex.split(found.report["command"])
+    python, option, module, command, *given = shlex.split(found.report["command"])
     shutil.rmtree(reports)
-    assert (python, module, command) == ("python", "-m", "textgen.study")
+    assert (python, option, module, command) == ("python", "-m", "textgen", "study")
     assert cli.main(["study", *given]) == 0
     assert (found.folder / "report.json").read_text() == before
     assert copied.asked == []
@@ -517,7 +517,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
 ):
     """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
-    command = [sys.executable, "-m", "textgen.study", str(path)]
+    command = [sys.executable, "-m", "textgen", "study", str(path)]
     environment = os.environ | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment)
     folder = tmp_path / "runs" / "trial" / "char-1"

@@ -1,68 +1,493 @@
-"""What the commands share: options, errors on one screen, exit codes."""
+"""The command line: ``textgen NAME …``, one row of COMMANDS each.
+
+Whatever a command needs is imported when it runs, so that ``--help`` is there at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
+import json
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from textgen import __version__
-from textgen.core import FULL, TextgenError, leave, write_failed
-
-COMMANDS = {
-    "run": "train, score and sample one experiment",
-    "study": "run arms × seeds under one budget, and compare them",
-    "compare": "compare finished runs in one report",
-    "generate": "write text with a finished run",
-    "play": "ask trained models side by side, in a page",
-    "audit": "is what any language model claims a likelihood?",
-    "score": "what a passage costs under a run, token by token",
-    "corpus": "list corpora, or show the statistics and split of one",
-    "baseline": "score n-grams or compressors on an experiment's text",
-    "schema": "write the JSON schema of experiment files, for editors",
-}
-
-NO_MEMORY = TextgenError(
-    "memory",
-    found="none is left",
-    expected="enough for this text and this model",
-    hint="close other programs, or take a smaller batch, model or text",
+from textgen.core import (
+    FULL,
+    Experiment,
+    Sampling,
+    TextgenError,
+    apply_overrides,
+    find_experiment,
+    json_line,
+    json_schema,
+    kind_of,
+    leave,
+    load_experiment,
+    lookup,
+    plugin_table,
+    visible,
+    write_failed,
 )
 
+Given = argparse.Namespace
+Parser = argparse.ArgumentParser
+PARTS = ("train", "validation", "test")
+RUNS, REPORTS = Path("runs"), Path("reports")
+CLUSTER = "Ray cluster for the runs; \"local\" starts one here (needs textgen-compare[cluster])"
 
-def guarded(
-    command: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace
-) -> int:
-    """Run a command, which returns its exit code or None for 0. A :class:`TextgenError` becomes one
-    message on stderr and exit code 2."""
+
+def _run_arguments(parser: Parser) -> None:
+    parser.add_argument("experiment", type=Path, help="a TOML file or a name, e.g. char")
+    _add_set(parser, "training.updates=500")
+    parser.add_argument("--name", help="name of the run folder (default: the experiment's)")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where run folders lie")
+    _flag(parser, "--overwrite", "replace a run of that name")
+    _flag(parser, "--quiet", "print only errors")
+
+
+def _run(given: Given) -> None:
+    from textgen.runs import train
+
+    train(
+        given.experiment, overrides=given.set, name=given.name, runs_folder=given.runs,
+        overwrite=given.overwrite, quiet=given.quiet,
+    )  # fmt: skip
+
+
+def _study_arguments(parser: Parser) -> None:
+    parser.add_argument("study", type=Path, help="a TOML file or a name, e.g. study_small")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where run folders lie")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="where reports lie")
+    parser.add_argument("--workers", type=int, default=1, help="runs at once, e.g. idle cores")
+    parser.add_argument("--address", help=CLUSTER)
+    _flag(parser, "--overwrite", "replace plan and runs of arms that have changed")
+    _flag(parser, "--quiet", "print only errors")
+
+
+def _study(given: Given) -> None:
+    from textgen.studies import run_study
+
+    run_study(
+        given.study, runs_folder=given.runs, reports_folder=given.reports, workers=given.workers,
+        address=given.address, overwrite=given.overwrite, quiet=given.quiet,
+    )  # fmt: skip
+
+
+def _compare_arguments(parser: Parser) -> None:
+    from textgen.report import PRECISIONS
+
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. runs/char")
+    parser.add_argument("--name", default="", help="of the report (default: those of the runs)")
+    parser.add_argument("--title", default="", help="heading of the report")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="where reports lie")
+    parser.add_argument(
+        "--word", action="append", default=[], help="show the bits of this word in its true context"
+    )
+    _flag(parser, "--no-cross", "do not let models score each other's samples")
+    _flag(parser, "--different-texts", "accept runs on different texts or splits, and flag them")
+    parser.add_argument(
+        "--embed",
+        nargs="*",
+        metavar="ARM",
+        help="behind the runs: have the page hold the models of these arms, or of all, to be asked",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of the weights in the page: smaller files, or closer to the run's own figures",
+    )
+    _flag(parser, "--quiet", "print only warnings and errors")
+
+
+def _compare(given: Given) -> None:
+    from textgen.report import compare_runs
+    from textgen.runs import check_folder
+
+    for folder in given.runs:
+        check_folder(folder)
+    compare_runs(
+        given.runs, name=given.name, title=given.title, words=given.word or None,
+        cross=not given.no_cross, different_texts=given.different_texts, embed=given.embed,
+        precision=given.precision, reports_folder=given.reports, quiet=given.quiet,
+    )  # fmt: skip
+
+
+def _generate_arguments(parser: Parser) -> None:
+    from textgen.runs import METHODS
+    from textgen.tokenizers import FILL
+
+    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
+    parser.add_argument("--prompt", default="", help="how the text begins")
+    parser.add_argument("--length", type=int, default=500, help="characters to write")
+    parser.add_argument("--temperature", type=float, default=Sampling.temperature)
+    parser.add_argument(
+        "--top-k", type=int, default=0, help="sample from the k most probable tokens; 0: all"
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        default=1.0,
+        help="sample from the most probable tokens of this total mass",
+    )
+    parser.add_argument("--seed", type=int, help="repeats a text; without it each is another")
+    parser.add_argument("--samples", type=int, default=1)
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="sample",
+        help="article: the most probable token at every position of the real text in --prompt",
+    )
+    parser.add_argument(
+        "--fill",
+        choices=FILL,
+        default="scored",
+        help="fill placeholders with words drawn as they are scored, words of the training text "
+        "that read well, newly spelled ones, or marks",
+    )
+    _flag(parser, "--memory", "write with the memory of the document")
+    _flag(parser, "--marked", "mark the words that fill placeholders")
+    _flag(parser, "--json", "one JSON record per line")
+
+
+def _generate(given: Given) -> None:
+    from textgen.runs import annotated, generate_text
+
+    names = "length temperature top_k top_p seed samples method fill memory".split()
+    options = {name: getattr(given, name) for name in names}
+    records = generate_text(given.run, given.prompt, **options)
+    if given.seed is None and not given.json:
+        print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
+    for number, record in enumerate(records, 1):
+        if given.json:
+            print(json_line(record))
+            continue
+        if len(records) > 1:
+            print(f"\n── sample {number} of {len(records)} " + "─" * 40)
+        text = annotated(record) if given.marked else record["text"]
+        print(visible((record["prompt"] if given.method == "sample" else "") + text))
+
+
+def _play_arguments(parser: Parser) -> None:
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="e.g. runs/char")
+    parser.add_argument("--port", type=int, default=0, help="of the page; 0: any that is free")
+
+
+def _play(given: Given) -> None:
+    from textgen.interactive import listen, open_models, serve
+
+    if not 0 <= given.port < 2**16:
+        raise TextgenError("--port", found=str(given.port), expected="0 to 65535")
+    listening = listen(given.port)
+    print("loading the models …", flush=True)
+    readers = open_models(
+        given.runs, lambda reader: print(f"{visible(reader.label)} is ready", flush=True)
+    )
+    serve(readers, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
+
+
+def _audit_arguments(parser: Parser) -> None:
+    from textgen.evaluation import UNITS
+
+    parser.add_argument(
+        "model", help="a run folder, a Hugging Face folder, an ARPA file, or file.py:Class"
+    )
+    _add_passage(parser)
+    parser.add_argument("--claim", metavar="FIGURE", help="what is claimed about this text")
+    parser.add_argument("--unit", choices=UNITS, default="bits_per_character", help="of the claim")
+    _flag(parser, "--end-counted", "the claim counts the end as one character more")
+    parser.add_argument(
+        "--divided-by", type=int, metavar="N", help="the denominator that the claim has used"
+    )
+    _flag(parser, "--no-end", "a Hugging Face model without an end")
+    _flag(parser, "--memory", "a run with its memory")
+    parser.add_argument(
+        "--output", type=Path, help="the certificate; in the folder of a run, else ./audit.json"
+    )
+    _flag(parser, "--json", "print the certificate as JSON")
+
+
+def _audit(given: Given) -> int:
+    from textgen.auditing import audit_model
+
+    found = audit_model(
+        given.model,
+        _passage(given),
+        claim=_claim(given),
+        memory=given.memory,
+        end=not given.no_end,
+        say=partial(print, file=sys.stderr, flush=True),
+    )
+    print(json.dumps(found.data, indent=2, ensure_ascii=False) if given.json else found)
+    found.save(given.output)
+    return 0 if found.passed else 1
+
+
+def _claim(given: Given) -> dict[str, Any] | None:
+    """The claim, whose last digit may be rounded."""
+    if given.claim is None:
+        return None
+    try:
+        value = Decimal(given.claim)
+        digits = value.as_tuple().exponent
+    except InvalidOperation:
+        value, digits = Decimal("nan"), "n"
+    if not isinstance(digits, int) or not 0 < float(value) < math.inf:
+        raise TextgenError("--claim", found=repr(given.claim), expected="a figure, such as 1.905")
+    claim = {"value": float(value), "unit": given.unit, "end_marks": given.end_counted}
+    return {**claim, "count": given.divided_by, "rounding": 0.5 * 10.0**digits}
+
+
+def _score_arguments(parser: Parser) -> None:
+    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
+    _add_passage(parser).add_argument(
+        "--part", choices=PARTS, help="of the run's own text, in place of a passage"
+    )
+    _flag(parser, "--json", "print JSON")
+
+
+def _score(given: Given) -> None:
+    from textgen.runs import load_run, print_part, print_passage, score_part, score_text
+
+    if given.part is not None:
+        part = score_part(load_run(given.run), given.part)
+        print(json_line(part)) if given.json else print_part(part)
+        return
+    found = score_text(given.run, _passage(given))
+    print(json_line(found)) if given.json else print_passage(found)
+
+
+def _add_passage(parser: Parser) -> Any:
+    """``--text`` or ``--file``; returns their group, one of which is needed."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--text", help="the passage")
+    group.add_argument("--file", type=Path, help="a UTF-8 file that holds it")
+    return group
+
+
+def _passage(given: Given) -> str:
+    """The text of ``--text`` or ``--file``."""
+    text = given.text
+    if given.file is not None:
+        from textgen.data import read_text
+
+        if (kind := kind_of(given.file)) != "a file":
+            hint = "correct the path, or give the passage as --text"
+            raise TextgenError(str(given.file), found=kind, expected="a text file", hint=hint)
+        text = read_text(given.file)
+    if not text:
+        where = "--text" if given.file is None else str(given.file)
+        raise TextgenError(where, found="no text", expected="at least one character")
+    return str(text)
+
+
+def _corpus_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "corpus", nargs="?", metavar="KIND or EXPERIMENT",
+        help="a kind of corpus, or an experiment (a TOML file or a name, e.g. char) whose corpus "
+        "and split are shown; without it the kinds are listed",
+    )  # fmt: skip
+    parser.add_argument("--path", type=Path, help="for folder and file")
+    parser.add_argument("--encoding", help="for folder and file")
+    parser.add_argument("--keep", help='only these characters; "article" for the article\'s 75')
+    _add_set(parser, "split.seed=1")
+    _flag(parser, "--json", "print JSON")
+
+
+def _corpus(given: Given) -> None:
+    if given.corpus is None:
+        kinds = {
+            kind: (lookup("corpus", kind, "corpus").__doc__ or "").partition("\n")[0]
+            for kind in sorted(plugin_table("corpus"))
+        }
+        lines = (f"{kind:<12}{doc}" for kind, doc in kinds.items())
+        print(json_line(kinds, indent=2) if given.json else "\n".join(lines))
+        return
+    from textgen.data import Language, corpus_statistics, print_statistics
+    from textgen.tokenizers import language_warnings
+
+    experiment = _corpus_experiment(given)
+    found = corpus_statistics(experiment)
+    found["warnings"] += language_warnings(experiment.tokenizer, Language(**found["language"]))
+    print(json_line(found, indent=2)) if given.json else print_statistics(found)
+
+
+def _corpus_experiment(given: Given) -> Experiment:
+    """The experiment of this name, or one with this kind of corpus."""
+    from textgen.data import corpus_only
+
+    settings = {"path": given.path and str(given.path)}
+    settings |= {"encoding": given.encoding, "keep": given.keep}
+    options = {key: value for key, value in settings.items() if value is not None}
+    kinds = plugin_table("corpus")
+    if given.corpus in kinds:
+        data = apply_overrides({"corpus": {"kind": given.corpus, **options}}, given.set)
+        if not isinstance(data["corpus"], dict):
+            raise TextgenError("--set corpus", found=repr(data["corpus"]), expected="a table")
+        return corpus_only({**data.pop("corpus"), **data})
+    exists = kind_of(find_experiment(given.corpus)) in ("a file", "a folder")
+    if not (exists or given.corpus.endswith(".toml")):
+        near = get_close_matches(given.corpus, kinds, 1)
+        raise TextgenError(
+            given.corpus,
+            found="neither a kind of corpus nor an experiment",
+            expected=(f"did you mean {near[0]!r}? " if near else "")
+            + f"a kind ({', '.join(sorted(kinds))}), a TOML file, or the name of an experiment",
+        )
+    if options:
+        raise TextgenError(
+            f"--{next(iter(options))}",
+            found=f"the experiment {given.corpus}, which has a corpus of its own",
+            expected="a kind of corpus, e.g. folder",
+            hint="change settings of an experiment with --set corpus.path=…",
+        )
+    return load_experiment(given.corpus, given.set)
+
+
+def _baseline_arguments(parser: Parser) -> None:
+    parser.add_argument("experiment", type=Path, help="a TOML file or a name, e.g. char")
+    kinds = ", ".join(sorted(plugin_table("baseline")))
+    parser.add_argument("--kind", metavar="KIND", help=f"one of {kinds}; kneser_ney if not given")
+    parser.add_argument(
+        "--order",
+        action="append",
+        type=int,
+        default=[],
+        metavar="N",
+        help="tokens of the longest n-gram (4 if not given), or bytes of context of ppmd (8); may "
+        "be repeated",
+    )
+    parser.add_argument(
+        "--command",
+        help="of --kind command: a compressor that is a program, with {input} for the file, e.g. "
+        '"paq8px -8 {input}"; zpaq -m5 if not given',
+    )
+    _add_set(parser, "split.seed=1")
+    _flag(parser, "--json", "one JSON record a model")
+
+
+def _baseline(given: Given) -> None:
+    from textgen.data import load_corpus
+    from textgen.evaluation import baseline, check_orders
+    from textgen.runs import Screen
+
+    kind = given.kind or ("kneser_ney" if given.command is None else "command")
+    check_orders(given.order, kind, lookup("baseline", kind, "--kind"))
+    experiment = load_experiment(given.experiment, given.set)
+    loaded, screen = load_corpus(experiment), Screen(quiet=given.json)
+    screen.corpus(experiment, loaded)
+    records = baseline(experiment, loaded, given.order, kind=kind, command=given.command)
+    if not given.json:
+        screen.baselines(loaded, list(records))
+        return
+    for record in records:
+        print(json_line(record), flush=True)
+
+
+def _schema_arguments(parser: Parser) -> None:
+    _flag(parser, "--study", "the schema of study files")
+
+
+def _schema(given: Given) -> None:
+    print(json.dumps(json_schema(study=given.study), indent=2, ensure_ascii=False))
+
+
+class Command(NamedTuple):
+    """A row of COMMANDS; ``function`` returns an exit code, or None for 0."""
+
+    name: str
+    help: str
+    add_arguments: Callable[[Parser], None]
+    function: Callable[[Given], int | None]
+
+
+COMMANDS = (
+    Command("run", "train, score and sample one experiment", _run_arguments, _run),
+    Command("study", "run arms × seeds under one budget, and compare them",
+            _study_arguments, _study),
+    Command("compare", "compare finished runs in one report", _compare_arguments, _compare),
+    Command("generate", "write text with a finished run", _generate_arguments, _generate),
+    Command("play", "ask trained models side by side, in a page", _play_arguments, _play),
+    Command("audit", "check that the bits any model reports are a valid likelihood; exit code 1: "
+            "a check failed", _audit_arguments, _audit),
+    Command("score", "the bits of a passage, or a part of the text, under a run",
+            _score_arguments, _score),
+    Command("corpus", "list corpora, or show the statistics and split of one",
+            _corpus_arguments, _corpus),
+    Command("baseline", "score n-grams or compressors on an experiment's text",
+            _baseline_arguments, _baseline),
+    Command("schema", "write the JSON schema of experiment files, for editors",
+            _schema_arguments, _schema),
+)  # fmt: skip
+
+
+def script(*before: str) -> NoReturn:
+    """The ``textgen`` console script; ``before`` comes before what was given to it."""
+    leave(main([*before, *sys.argv[1:]]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = Parser(prog="textgen", description="Character, word and subword text generators.")
+    version: dict[str, Any] = {"action": "version", "version": f"textgen {__version__}"}
+    parser.add_argument("--version", **version)
+    rows = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        row = rows.add_parser(
+            command.name,
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        _flag(row, "--debug", "show the traceback of an error")
+        row.add_argument("--version", **version)
+        row.set_defaults(function=command.function)
+        if words[:1] == [command.name]:
+            command.add_arguments(row)
+    given = parser.parse_args(words or ["--help"])
+    return run_command(given.function, given)
+
+
+def _flag(parser: Parser, name: str, text: str) -> None:
+    parser.add_argument(name, action="store_true", help=text)
+
+
+def _add_set(parser: Parser, example: str) -> None:
+    """The option ``--set``."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help=f"change a setting, e.g. --set {example}; may be repeated",
+    )
+
+
+def run_command(function: Callable[[Given], int | None], given: Given) -> int:
+    """Run a command and return its exit code. A :class:`TextgenError` becomes one message on stderr
+    and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     try:
         with _ended_by_sigterm():
-            code = command(arguments)
+            code = function(given)
         sys.stdout.flush()
-    except TextgenError as error:
-        if arguments.debug:
-            raise
-        print(f"textgen: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except MemoryError:
-        if arguments.debug:
-            raise
-        print(f"textgen: {NO_MEMORY}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if arguments.debug:
+    except (TextgenError, MemoryError, OSError) as error:
+        if given.debug:
             raise
         print(f"textgen: {_explained(error)}", file=sys.stderr)
         try:
@@ -72,12 +497,27 @@ def guarded(
         return 2
     except KeyboardInterrupt as stop:
         hint = ""
-        if hasattr(arguments, "overwrite"):  # these resume what they have begun
-            how = " without --overwrite" if arguments.overwrite else ""
+        if hasattr(given, "overwrite"):  # these resume what they have begun
+            how = " without --overwrite" if given.overwrite else ""
             hint = f"; repeat the command{how} to continue"
         print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130
     return code or 0
+
+
+def _explained(error: Exception) -> Exception:
+    """The message for what the system refuses, where nothing more is known of it."""
+    if isinstance(error, MemoryError):
+        hint = "close other programs, or use a smaller batch, model or text"
+        return TextgenError("memory", found="no more of it is available", hint=hint)
+    if not isinstance(error, OSError):
+        return error
+    where = Path(os.fsdecode(error.filename or "a file, or standard output"))
+    if error.errno in FULL:
+        return write_failed(where, error, "no run is harmed")
+    return TextgenError(
+        str(where), found=error.strerror or str(error), expected="a file or folder that can be used"
+    )
 
 
 @contextlib.contextmanager
@@ -89,67 +529,10 @@ def _ended_by_sigterm() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread, where signals are nobody's
+    except ValueError:  # only the main thread may set it
         yield
         return
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-
-
-def _explained(error: OSError) -> TextgenError:
-    """The message for what the system refuses, where nothing more is known of it."""
-    where = Path(os.fsdecode(error.filename or "a file, or standard output"))
-    if error.errno in FULL:
-        return write_failed(where, error, "no run is harmed")
-    return TextgenError(
-        str(where), found=error.strerror or str(error), expected="a file or folder that can be used"
-    )
-
-
-def command_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser with the options that every command has."""
-    made = argparse.ArgumentParser(
-        prog=f"python -m textgen.{name}",
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    made.add_argument("--version", action="version", version=f"textgen {__version__}")
-    return made
-
-
-def add_set_option(parser: argparse.ArgumentParser, example: str) -> None:
-    """The option ``--set``."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="TABLE.KEY=VALUE",
-        help=f"change a setting, e.g. --set {example}; may be repeated",
-    )
-
-
-def script() -> NoReturn:
-    """The ``textgen`` console script."""
-    code = main()
-    if sys.argv[1:2] in (["audit"], ["generate"], ["run"], ["score"]):
-        leave(code)
-    sys.exit(code)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``textgen run …`` is ``python -m textgen.run …``."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in COMMANDS:
-        return importlib.import_module(f"textgen.{given[0]}").main(given[1:])
-    if given == ["--version"]:
-        print(f"textgen {__version__}")
-        return 0
-    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
-    usage = "usage: textgen COMMAND …\n\n" + "\n".join(lines) + "\n\ntextgen COMMAND --help"
-    asked = not given or given[0] in ("-h", "--help")
-    print(usage if asked else f"textgen: unknown command {given[0]!r}\n\n{usage}",
-          file=sys.stdout if asked else sys.stderr)  # fmt: skip
-    return 0 if asked else 2

@@ -32,7 +32,7 @@ BEGINNING = "At the end of day number {} they came to the old house on the hill,
 @contextmanager
 def playing(folders: Sequence[str | Path]) -> Iterator[str]:
     """The address of a page on which runs are asked."""
-    command = [sys.executable, "-m", "textgen.play", *map(str, folders)]
+    command = [sys.executable, "-m", "textgen", "play", *map(str, folders)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

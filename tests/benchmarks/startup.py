@@ -24,9 +24,9 @@ COMMANDS = ("run", "generate", "play", "compare", "study", "score", "corpus", "b
 
 def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:
     python = [sys.executable, "-m"]
-    help_ = {name: [*python, f"textgen.{name}", "--help"] for name in COMMANDS}
+    help_ = {name: [*python, "textgen", name, "--help"] for name in COMMANDS}
     first = {
-        f"generate {Path(folder).name}": [*python, "textgen.generate", str(folder)]
+        f"generate {Path(folder).name}": [*python, "textgen", "generate", str(folder)]
         for folder in folders
     }
     for command in first.values():

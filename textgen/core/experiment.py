@@ -138,7 +138,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             where,
             found="arms: this is a study",
             expected="one experiment",
-            hint="run all of it with: python -m textgen.study",
+            hint="run all of it with: textgen study",
         )
     known = ["name", "seed", "language", *PARTS]
     for key in data:

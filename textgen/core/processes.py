@@ -1,15 +1,15 @@
 """Commands of textgen in processes of their own.
 
-A process started here (``python -m textgen.core.processes COMMAND …``) is an ordinary command of
-textgen that ends when its parent does, even if the parent is killed: the parent holds the other end
+A process started here (``python -m textgen.core.processes MODULE …``) runs the ``main`` of a
+module, and ends when its parent does, even if the parent is killed: the parent holds the other end
 of its standard input.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
-import runpy
 import subprocess
 import sys
 import threading
@@ -22,7 +22,7 @@ GRACE_SECONDS = 30.0
 
 
 def start_process(arguments: Sequence[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start ``python -m textgen.COMMAND …``, its output redirected to a file."""
+    """Run the ``main`` of a module with arguments, its output redirected to a file."""
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "textgen.core.processes", *arguments],
@@ -60,9 +60,9 @@ def stopped_after(processes: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    command, *rest = sys.argv[1:] if arguments is None else arguments
+    module, *rest = sys.argv[1:] if arguments is None else arguments
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    return runpy.run_module(f"textgen.{command}")["main"](rest)
+    return importlib.import_module(module).main(rest)
 
 
 def leave(code: int) -> NoReturn:

@@ -184,7 +184,7 @@ def load_study(path: str | Path) -> Study:
             f"{path}: {min(foreign)}",
             found="a table of an experiment",
             expected="a study: its arms name the files of experiments",
-            hint="run one experiment with: python -m textgen.run",
+            hint="run one experiment with: textgen run",
         )
     check_name(path.stem, str(path))
     data = {"budget": {}, "arms": {}, **data}

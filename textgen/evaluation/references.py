@@ -152,7 +152,7 @@ def compute_references(
             parts = [[_document(*row) for row in part] for part in rows]
             with contextlib.suppress(OSError):  # an unwritable cache is no reason to stop
                 keep(path, {"settings": _settings(line, loaded), "documents": rows})
-        command = f"python -m textgen.baseline {experiment} {line.options}"
+        command = f"python -m textgen baseline {experiment} {line.options}"
         if line.tokenizer is not None:
             command += f" --set 'memory.orders={list(line.orders)}'"
         found.append(Reference(line.key, line.label, line.meaning, command, *parts))

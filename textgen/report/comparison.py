@@ -95,7 +95,7 @@ def compare_runs(
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
         declared=bool(contrasts), plan=plan or {}, left_out=left_out, warnings=warnings,
         words=of_corpus if words is None else words,
-        command=command or shlex.join(["python", "-m", "textgen.compare", *options]),
+        command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
         not_repeated=[] if command else [key for key, given in lost.items() if given],
     )  # fmt: skip
     folder = Path(reports_folder) / content.name
@@ -133,7 +133,7 @@ def _read(
             "compare",
             found=f"no run that can be read among {len(given)}",
             expected="folders of finished runs, e.g. runs/char",
-            hint="train one: python -m textgen.run experiments/char.toml",
+            hint="train one: textgen run experiments/char.toml",
         )
     return runs, loaded, left_out
 

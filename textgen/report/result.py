@@ -43,7 +43,7 @@ class Comparison:
                 str(self.folder),
                 found="no report.json",
                 expected="the folder of a report, e.g. reports/char-words",
-                hint="write one: python -m textgen.compare runs/char runs/words",
+                hint="write one: textgen compare runs/char runs/words",
             )
 
     def __fspath__(self) -> str:

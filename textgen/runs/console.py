@@ -184,7 +184,7 @@ class Screen:
         if loaded.warning:
             self.loud.print(_fallback(loaded))
         self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
-        self.say(f"more text: python -m textgen.generate {folder} --prompt …")
+        self.say(f"more text: textgen generate {folder} --prompt …")
 
     def baselines(self, loaded: Corpus, records: Sequence[dict[str, Any]]) -> None:
         """The records of :func:`textgen.evaluation.baseline`, all of one kind."""

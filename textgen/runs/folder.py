@@ -213,7 +213,7 @@ def check_folder(folder: Path) -> None:
         str(folder),
         found=kind.replace("such file", "such folder"),
         expected="the folder of a finished run, e.g. runs/char",
-        hint=known or "train one: python -m textgen.run experiments/char.toml",
+        hint=known or "train one: textgen run experiments/char.toml",
     )
 
 
@@ -230,7 +230,7 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
             str(folder),
             found="a folder that is no run",
             expected="the folder of a finished run, e.g. runs/char",
-            hint="give the folder that textgen.run has named",
+            hint="give a folder that textgen run has written",
         )
     if missing and "metrics.json" not in missing:
         read_metrics(folder)  # another version may have written other files
@@ -292,5 +292,5 @@ def damaged(path: Path, error: Exception) -> TextgenError:
         str(path),
         found=f"a damaged run ({type(error).__name__}: {told})",
         expected="the files as textgen wrote them",
-        hint="train it again: python -m textgen.run experiments/… --overwrite",
+        hint="train it again: textgen run experiments/… --overwrite",
     )

@@ -18,7 +18,7 @@ PACKAGES = ("keras", "numpy", "spacy", "gensim")
 
 def repeat_command(folder: Path, experiment: Experiment) -> str:
     """Trains the run of a folder again."""
-    parts = ["python", "-m", "textgen.run", str(folder / "experiment.toml")]
+    parts = ["python", "-m", "textgen", "run", str(folder / "experiment.toml")]
     return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
 
 

@@ -47,7 +47,7 @@ def measure_apart(
         arguments = [str(settings), "--output", str(output), "--seconds", str(seconds)]
         if parameters is not None:
             arguments += ["--parameters", str(parameters)]
-        if code := finish_process(start_process(["studies.calibration", *arguments], log)):
+        if code := finish_process(start_process(["textgen.studies.calibration", *arguments], log)):
             return printed(log, code)
         return json.loads(output.read_text(encoding="utf-8"))
 

@@ -78,7 +78,7 @@ def run_study(
         progress.results(finished)
         given = {"--runs": str(runs_folder), "--reports": str(reports_folder)}
         others = [f"{key}={value}" for key, value in given.items() if value != key[2:]]
-        command = shlex.join(["python", "-m", "textgen.study", str(made.path), *others])
+        command = shlex.join(["python", "-m", "textgen", "study", str(made.path), *others])
         report = _report(made, plans, finished, Path(reports_folder), command, quiet)
     if failures:
         raise failed(folder, failures, report)

@@ -103,7 +103,7 @@ def printed(log: Path, code: int) -> str:
 
 
 def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start ``textgen.run`` for a job; what it prints goes to ``scratch/NAME.txt``.
+    """Start ``textgen run`` for a job; what it prints goes to ``scratch/NAME.txt``.
 
     Args:
         folder: the folder of the run folders.
@@ -113,7 +113,7 @@ def start_run(job: Job, folder: Path, scratch: Path, **options: Any) -> subproce
     settings = scratch / f"{job.name}.toml"
     write_experiment(settings, job.experiment)
     _wait_for_other_process(folder / job.name)
-    arguments = ["run", str(settings), "--runs", str(folder), "--quiet"]
+    arguments = ["textgen.cli", "run", str(settings), "--runs", str(folder), "--quiet"]
     arguments += ["--overwrite"] * job.replace
     return start_process(arguments, scratch / f"{job.name}.txt", **options)
 
