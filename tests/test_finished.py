@@ -256,14 +256,3 @@ def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(t
         assert done.returncode == code
         assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == files
     assert (tmp_path / "model.weights.h5").read_bytes() == b"weights"
-
-
-def test_a_run_from_before_a_setting_did_what_held_then(trained, tmp_path):
-    assert trained.experiment.backbone.frequency_bias
-    folder = tmp_path / "older"
-    shutil.copytree(trained.folder, folder)
-    stored = folder / "experiment.toml"
-    stored.write_text(stored.read_text().replace("frequency_bias = true\n", ""))
-    older = Run(folder)
-    assert not older.experiment.backbone.frequency_bias
-    assert older.score(TEXT)["total"] == trained.score(TEXT)["total"]

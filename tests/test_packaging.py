@@ -22,7 +22,6 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import PARTS, load_experiment
 from textgen.core.study import load_study
 from textgen.evaluation.metrics import every_metric
-from textgen.runs import load_run
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = [
@@ -184,16 +183,6 @@ def test_the_version_is_printed(command, capsys):
         sys.exit(cli.main(command))
     assert end.value.code == 0
     assert capsys.readouterr().out == f"textgen {textgen.__version__}\n"
-
-
-def test_a_run_of_an_older_version_is_refused_as_such(tmp_path):
-    for name in ("experiment.toml", "tokenizer.json", "model.keras"):
-        (tmp_path / name).touch()
-    (tmp_path / "metrics.json").write_text('{"schema": 2}')
-    with pytest.raises(
-        TextgenError, match=r"made by an older textgen[\s\S]*train it again, or read"
-    ):
-        load_run(tmp_path)
 
 
 @pytest.mark.parametrize(

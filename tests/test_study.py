@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 
 import filelock
@@ -22,7 +21,6 @@ from textgen import cli, report
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
-from textgen.models.backbones.stacked import NGrams
 from textgen.runs import LOCK, Resumed, write_experiment
 from textgen.studies import calibration, cluster, planning, workers
 from textgen.studies import execution as study
@@ -125,7 +123,8 @@ def done(tmp_path_factory, corpus_folder):
 
 
 def bits(folder):
-    return (folder / "bits.csv").read_text()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return metrics["validation"], metrics["test"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +227,7 @@ def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
     for arm, settings in arms.items():
         text += f'[arms.{arm}]\nexperiment = "word.toml"\nseeds = 1\nset = [{settings}]\n'
     inner, asked = planning._plan_arm, []
-    known = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, None, planning.processor(), "")
+    known = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, planning.processor(), "")
 
     def plan_arm(made, arm, folder):
         asked.append(arm)
@@ -262,34 +261,15 @@ def test_arms_on_other_text_or_another_split_are_refused_before_any_run(tmp_path
             studies.load_study(write(tmp_path, corpus_folder, text))
 
 
-@pytest.mark.parametrize(("arm", "wanted"), [("char", 20_000), ("word", 12_000)])
-def test_units_are_solved_for_a_number_of_parameters(tmp_path, corpus_folder, arm, wanted):
-    write(tmp_path, corpus_folder, "")
-    experiment = config.load_experiment(tmp_path / f"{arm}.toml", ["backbone.units=[20,10]"])
-    found = calibration.measure(experiment, seconds=0, parameters=wanted)
-    assert found["parameters"] == pytest.approx(wanted, rel=0.02)
-    assert found["units"][0] / found["units"][1] == pytest.approx(2, rel=0.1)
-    assert "seconds_per_update" not in found
-    with pytest.raises(TextgenError, match=r"budget\.parameters(.|\n)*backbone\.embedding_size"):
-        calibration.measure(experiment, seconds=0, parameters=300)
-    tables = replace(experiment.backbone, ngrams=NGrams(orders=(2,), rows=4096))
-    with pytest.raises(TextgenError, match=r"take(.|\n)*tables alone(.|\n)*backbone\.ngrams\.rows"):
-        calibration.solve_units(tables, lambda units: 70_000 + units[0], 20_000)
-
-
-def test_units_that_were_solved_for_are_those_of_the_runs(tmp_path, corpus_folder):
+def test_every_arm_must_have_the_parameters_that_the_study_wants(tmp_path, corpus_folder):
     text = "[budget]\nupdates = 3\nparameters = 20000\n" + CHAR
     made = studies.load_study(write(tmp_path, corpus_folder, text))
     plans, failed = planning.plan_study(made, tmp_path)
-    char = plans["char"]
-    assert (failed, char.updates, char.seconds_per_update) == ({}, 3, None)
-    assert char.parameters == pytest.approx(20_000, rel=0.02)
-    run = made.experiment("char", 2, char.overrides)
-    assert list(run.backbone.units) == char.units != [24]
-    assert planning.plan_study(made, tmp_path)[0] == plans
-    write(tmp_path, corpus_folder, text.replace("20000", "30000"))
-    with pytest.raises(TextgenError, match=r"budget\.parameters: 20000 → 30000"):
-        planning.plan_study(studies.load_study(made.path), tmp_path)
+    assert not plans
+    (count,) = re.findall(r"20,000, but this arm has ([\d,]+)", failed["char"])
+    write(tmp_path, corpus_folder, text.replace("20000", count.replace(",", "_")))
+    plans, failed = planning.plan_study(studies.load_study(made.path), tmp_path)
+    assert (failed, plans["char"].seconds_per_update) == ({}, None)
 
 
 def test_the_time_left_is_told_by_runs_that_were_made_whole(tmp_path, corpus_folder, capsys):
@@ -319,7 +299,7 @@ def test_the_time_of_a_study_is_what_its_workers_take_one_run_after_another(
     """Nine runs, measured: a worker that is free takes the next; one of them is finished."""
     text = "[budget]\nseconds = 600\n" + CHAR.replace("1", "5") + TWIN.replace("[3, 7]", "4")
     made = studies.load_study(write(tmp_path, corpus_folder, text))
-    plan = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, None, "", "", around_seconds=120)
+    plan = planning.ArmPlan({}, 20, 0.1, 0.1, 3, 1, [24], None, "", "", around_seconds=120)
     names = [f"{arm}-{seed}" for arm in made.arms for seed in made.arms[arm].numbers]
 
     def told(workers, finished=()):

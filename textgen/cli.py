@@ -42,7 +42,7 @@ Given = argparse.Namespace
 Parser = argparse.ArgumentParser
 PARTS = ("train", "validation", "test")
 RUNS, REPORTS = Path("runs"), Path("reports")
-CLUSTER = "Ray cluster for the runs; \"local\" starts one here (needs textgen-compare[cluster])"
+CLUSTER = 'Ray cluster for the runs; "local" starts one here (needs textgen-compare[cluster])'
 
 
 def _run_arguments(parser: Parser) -> None:

@@ -4,7 +4,7 @@ title = "Words or characters?"    # of the report; optional
 threads = 1                       # of each run
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm
-parameters = 1_500_000            # optional: units are solved for until every arm has as many
+parameters = 1_500_000            # optional: every arm must have as many, within 2 %
 [arms.char]
 experiment = "char.toml"          # beside the study file
 seeds = 5                         # seeds 1 to 5; or a list, [1, 7]
@@ -41,7 +41,8 @@ DECIDED = ["name", "seed", *(f"training.{key}" for key in DECIDED_TRAINING)]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm gets: one of seconds, characters and updates; ``parameters`` is optional."""
+    """What every arm gets: one of seconds, characters and updates; and how many parameters every
+    arm must have, which is optional."""
 
     seconds: Positive | None = None
     characters: Count | None = None

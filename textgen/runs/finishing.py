@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, write_csv, write_file, write_json
-from textgen.runs.metrics import document_rows, run_metrics
+from textgen.runs.metrics import run_metrics
 from textgen.runs.saved import MEMORY_FILE, checksums, save_network
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
@@ -120,7 +120,6 @@ def write_run(inputs: Inputs, model: Trained, results: Results) -> None:
     if plan is not None:
         metrics["plan"] = plan.told()
     write_csv(folder / "history.csv", model.progress.history)
-    write_csv(folder / "bits.csv", document_rows(results.scored))
     write_json(folder / "samples.json", samples)
     write_file(folder / "samples.txt", samples_text(samples))
     metrics["sha256"] = checksums(folder)

@@ -6,9 +6,8 @@ tokenizer.json    the fitted tokenizer
 memory.json       the parameters of the memory of the document, if there is one
 model.weights.h5  the best weights, in Keras' own format
 history.csv       one row per validation interval
-rounds.jsonl      what the network wrote at each of them, and what a short passage cost
+rounds.jsonl      what the network wrote at each of them
 metrics.json      the interface other programs read (experiments/notes/metrics.md)
-bits.csv          bits of every held-out document
 tokens.npz        bits of every token of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
 samples.json      generated texts with their settings; samples.txt the same for people
@@ -35,19 +34,16 @@ from textgen.core import (
     TextgenError,
     kind_of,
     load_experiment,
-    read_toml,
     sha256_of,
     write_failed,
     write_file,
 )
 from textgen.runs.resuming import trained
-from textgen.runs.schemas import Made, Manifest, Metrics, read_json
+from textgen.runs.schemas import Manifest, Metrics, read_json
 
 LOCK = ".lock"
 RENAME = 'use --name OTHER (in Python name="OTHER")'
 OVERWRITE = "--overwrite (overwrite=True)"
-SCHEMA = 4
-"""Of ``metrics.json``."""
 WEIGHTS = "model.weights.h5"
 NEEDED = ("experiment.toml", "tokenizer.json", WEIGHTS, "metrics.json")
 """What every finished run has."""
@@ -157,17 +153,12 @@ def _same(stored: Experiment, asked: Experiment) -> bool:
 
 
 def stored_experiment(folder: Path) -> Experiment:
-    """The experiment of a run; what a setting does that came later was not done in older runs.
+    """The experiment of a run.
 
     Raises:
         TextgenError: it is missing or damaged, or names a plug-in that is not installed.
     """
-    path = folder / "experiment.toml"
-    experiment = load_experiment(path)
-    backbone = read_toml(path).get("backbone", {})
-    if "frequency_bias" in backbone or not hasattr(experiment.backbone, "frequency_bias"):
-        return experiment
-    return load_experiment(path, ["backbone.frequency_bias=false"])
+    return load_experiment(folder / "experiment.toml")
 
 
 def text_of(folder: Path) -> dict[str, str] | None:
@@ -232,8 +223,6 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
             expected="the folder of a finished run, e.g. runs/char",
             hint="give a folder that textgen run has written",
         )
-    if missing and "metrics.json" not in missing:
-        read_metrics(folder)  # another version may have written other files
     if missing:
         raise TextgenError(
             str(folder),
@@ -247,32 +236,23 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """``metrics.json``.
 
     Raises:
-        TextgenError: it is damaged, or was written by another version of textgen.
+        TextgenError: it is damaged.
     """
     path = folder / "metrics.json"
     with reading(path):
-        made = read_json(path, Made)["schema"]
-        if made != SCHEMA:
-            raise TextgenError(
-                str(folder),
-                found=f"a run made by {'an older' if made < SCHEMA else 'a newer'} textgen "
-                f"(schema {made} of metrics.json)",
-                expected=f"a run of this version (schema {SCHEMA})",
-                hint="train it again, or read it with that version",
-            )
         metrics: dict[str, Any] = read_json(path, Metrics)
     return metrics
 
 
 def check_unharmed(path: Path) -> None:
-    """Check a file of a finished run against ``metrics.json``; older runs have no checksums.
+    """Check a file of a finished run against ``metrics.json``.
 
     Raises:
         TextgenError: it is not what the run has written, or cannot be read.
     """
-    expected = read_metrics(path.parent).get("sha256", {}).get(path.name)
+    expected = read_metrics(path.parent)["sha256"].get(path.name)
     with reading(path):
-        if expected is not None and sha256_of(path) != expected:
+        if sha256_of(path) != expected:
             raise ValueError("another sha256 than that in metrics.json")
 
 

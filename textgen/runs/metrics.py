@@ -1,11 +1,10 @@
-"""The figures of a run: ``metrics.json``, and ``bits.csv`` document by document."""
+"""The figures of a run: ``metrics.json``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment
-from textgen.runs.folder import SCHEMA
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data import Corpus
@@ -41,7 +40,6 @@ def run_metrics(
     tokenizer, training = prepared.tokenizer, prepared.encoded[0]
     per_epoch = sum(e.characters + 1 for e in training)
     metrics: dict[str, Any] = {
-        "schema": SCHEMA,
         "name": experiment.name,
         "unit": UNIT,
         "corpus": loaded.description,
@@ -73,22 +71,3 @@ def run_metrics(
             scored["test"], experiment.objective.length
         )
     return metrics
-
-
-def document_rows(scored: dict[str, list[DocumentBits]]) -> list[dict[str, Any]]:
-    """The rows of ``bits.csv``."""
-    return [
-        {
-            "split": part,
-            "document": d.name,
-            "characters": d.characters,
-            "model_bits": d.model,
-            "spelling_bits": d.spelling_bits,
-            "bits_per_character": d.bits_per_character,
-            "with_memory": d.remembered and d.remembered.bits_per_character,
-            "tokens": len(d.model_bits) - 1,
-            "replaced": d.replaced,
-        }
-        for part, documents in scored.items()
-        for d in documents
-    ]

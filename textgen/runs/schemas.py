@@ -18,7 +18,7 @@ CLOSE = 1e-6
 
 
 class _Content(BaseModel):
-    """Further keys are nobody's concern."""
+    """Unknown keys are ignored."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -68,16 +68,9 @@ class _Training(_Content):
     parameters: Count
 
 
-class Made(_Content):
-    """What is read first of ``metrics.json``."""
-
-    schema_: int = Field(alias="schema")
-
-
 class Metrics(_Content):
-    """``metrics.json``; ``sha256`` is that of files that are written once; older runs have none."""
+    """``metrics.json``; ``sha256`` is that of files that are written once."""
 
-    schema_: int = Field(alias="schema")
     name: str
     context: str
     corpus: _Corpus
@@ -86,7 +79,7 @@ class Metrics(_Content):
     validation: _Part
     test: _Part
     training: _Training
-    sha256: dict[str, str] = {}
+    sha256: dict[str, str]
 
     @model_validator(mode="after")
     def _alike(self) -> Self:
@@ -150,11 +143,11 @@ class _Learning(_Content):
 
 
 class MemoryState(_Content):
-    """``memory.json``; older ones have one number a level."""
+    """``memory.json``."""
 
     orders: Annotated[list[Annotated[int, Field(ge=0, le=64)]], Field(min_length=1)]
-    discounts: list[Annotated[list[Share], Field(min_length=1)] | Share]
-    strengths: list[Annotated[list[Above], Field(min_length=1)] | Above]
+    discounts: list[Annotated[list[Share], Field(min_length=1)]]
+    strengths: list[Annotated[list[Above], Field(min_length=1)]]
     learning: _Learning | None = None
 
 

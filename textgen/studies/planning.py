@@ -7,8 +7,6 @@ study was interrupted.
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +20,12 @@ from textgen.core import (
     Study,
     TextgenError,
     processor,
-    resolve_experiment,
     write_json,
 )
 from textgen.studies import calibration
 
 FILE = "plan.json"
-SCHEMA = 1
+PARAMETERS_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,6 @@ class ArmPlan:
             ``calibration.measure``; None if nothing had to be measured.
         threads: used for the measurement and by all runs.
         units: of each layer.
-        parameters_wanted: the number of parameters that ``units`` were solved for.
         processor, textgen: the machine and the version that measured.
         around_seconds: what a run takes, about, beside its preparation and its updates.
     """
@@ -55,7 +51,6 @@ class ArmPlan:
     threads: int
     units: list[int]
     parameters: int | None
-    parameters_wanted: int | None
     processor: str
     textgen: str
     around_seconds: float | None = None
@@ -112,7 +107,7 @@ def plan_study(
             failed[arm] = made
             continue
         kept[arm] = made
-        write(folder / FILE, study.name, kept)
+        write_json(folder / FILE, {arm: asdict(made) for arm, made in kept.items()})
         report(arm, made)
     return {arm: kept[arm] for arm in study.arms if arm in kept}, failed
 
@@ -126,10 +121,7 @@ def read(path: Path) -> dict[str, ArmPlan]:
     if not path.exists():
         return {}
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            raise ValueError(f"not schema {SCHEMA}, this textgen's")
-        return TypeAdapter(dict[str, ArmPlan]).validate_python(data.get("arms"))
+        return TypeAdapter(dict[str, ArmPlan]).validate_json(path.read_bytes())
     except UNREADABLE as error:
         told = str(error).replace("\n", " ")
         raise TextgenError(
@@ -138,11 +130,6 @@ def read(path: Path) -> dict[str, ArmPlan]:
             expected="the file as textgen wrote it",
             hint="restore it, or move the folder away and start the study again",
         ) from None
-
-
-def write(path: Path, name: str, plans: Mapping[str, ArmPlan]) -> None:
-    arms = {arm: asdict(made) for arm, made in plans.items()}
-    write_json(path, {"schema": SCHEMA, "study": name, "arms": arms})
 
 
 def updates_within(seconds: float, preparation: float, per_update: float) -> int:
@@ -181,14 +168,7 @@ def _flat(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _changes(study: Study, arm: str, kept: Mapping[str, ArmPlan]) -> list[str]:
-    old = kept[arm].experiment
-    # older plans lack the settings that are new in this version: they have their defaults; a
-    # setting that no longer exists counts as a difference
-    with contextlib.suppress(TextgenError):
-        old = resolve_experiment({**old, "name": arm, "seed": 1}).arm
-    wanted = [kept[arm].parameters_wanted, study.budget.parameters]
-    parameters = [f"budget.parameters: {wanted[0]} → {wanted[1]}"] * (wanted[0] != wanted[1])
-    return [*differences(old, study.experiment(arm).arm), *parameters]
+    return differences(kept[arm].experiment, study.experiment(arm).arm)
 
 
 def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path) -> None:
@@ -205,6 +185,18 @@ def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path)
         )
 
 
+def _parameters_error(wanted: int | None, found: int | None) -> TextgenError | None:
+    """The error for an arm that has not as many parameters as the study wants."""
+    if wanted is None or found is None or abs(found - wanted) <= PARAMETERS_TOLERANCE * wanted:
+        return None
+    return TextgenError(
+        "budget.parameters",
+        found=f"{wanted:,}, but this arm has {found:,}",
+        expected=f"as many, within {PARAMETERS_TOLERANCE:.0%}",
+        hint="change backbone.units of the arm",
+    )
+
+
 def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
     """One arm's plan or, if it cannot be made, why not."""
     experiment, budget = study.experiment(arm), study.budget
@@ -214,10 +206,11 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
             experiment,
             folder,
             seconds=calibration.SECONDS if budget.seconds is not None else 0.0,
-            parameters=budget.parameters,
         )
     if isinstance(found, str):  # of one experiment, whose budget is the study's
         return found.replace("--set training.", "").replace("training.seconds", "budget.seconds")
+    if wrong := _parameters_error(budget.parameters, found.get("parameters")):
+        return str(wrong)
     count = budget.updates
     if budget.seconds is not None:
         try:
@@ -234,7 +227,6 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
         threads=study.threads,
         units=found.get("units", list(experiment.backbone.units)),
         parameters=found.get("parameters"),
-        parameters_wanted=budget.parameters,
         processor=processor(),
         textgen=textgen.__version__,
         around_seconds=found.get("around_seconds"),
