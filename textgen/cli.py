@@ -92,7 +92,6 @@ def _compare_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--word", action="append", default=[], help="show the bits of this word in its true context"
     )
-    _flag(parser, "--no-cross", "do not let models score each other's samples")
     _flag(parser, "--different-texts", "accept runs on different texts or splits, and flag them")
     parser.add_argument(
         "--embed",
@@ -117,7 +116,7 @@ def _compare(given: Given) -> None:
         check_folder(folder)
     compare_runs(
         given.runs, name=given.name, title=given.title, words=given.word or None,
-        cross=not given.no_cross, different_texts=given.different_texts, embed=given.embed,
+        different_texts=given.different_texts, embed=given.embed,
         precision=given.precision, reports_folder=given.reports, quiet=given.quiet,
     )  # fmt: skip
 
