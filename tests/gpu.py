@@ -108,7 +108,7 @@ def kill_while_training(folder: Path, arguments: list[str], run: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "textgen.run", *arguments], cwd=folder, stdout=subprocess.DEVNULL
     )
-    while process.poll() is None and not list(run.glob("checkpoint*")):
+    while process.poll() is None and not (run / "checkpoint.npz").exists():
         time.sleep(0.1)
     assert process.poll() is None, "the run ended before it could be killed"
     process.send_signal(signal.SIGKILL)
@@ -149,7 +149,7 @@ def play(folder: Path) -> bool:
 
 def textgen(folder: Path, command: str, *arguments: str, cpu: bool = False) -> str:
     """What a command prints to stdout."""
-    return python("-m", f"textgen.{command}", *arguments, folder=folder, cpu=cpu)
+    return python("-m", "textgen", command, *arguments, folder=folder, cpu=cpu)
 
 
 def python(*arguments: str, folder: Path | None = None, cpu: bool = False) -> str:

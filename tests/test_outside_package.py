@@ -62,7 +62,7 @@ def run_folder(installed, corpus_folder, tmp_path_factory):
 
 
 def command(home, installed, name, *arguments):
-    return python(home, installed, "-m", f"textgen.{name}", *arguments)
+    return python(home, installed, "-m", "textgen", name, *arguments)
 
 
 def python(home, installed, *arguments):
