@@ -108,13 +108,14 @@ def next_trial(
 def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Train one trial in this process: its validation figures."""
     from textgen.core import load_experiment, start_tensorflow
+
+    start_tensorflow(1, parts=True)
     from textgen.data import load_corpus
     from textgen.training import new_network, prepare, train
 
     budget = [f"training.seconds={seconds}", "training.threads=1", "training.validations=4"]
     experiment = load_experiment(arm.file, [*arm.overrides(settings), *budget])
     prepared = prepare(experiment, load_corpus(experiment))
-    start_tensorflow(1, parts=True)
     network = new_network(experiment, prepared)
     with tempfile.TemporaryDirectory() as scratch:
         progress = train(Path(scratch), network, experiment, prepared.encoded)
