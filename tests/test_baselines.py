@@ -211,7 +211,7 @@ def test_the_unigram_is_how_often_each_token_occurs():
     assert found.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("kind", sorted(TABLE))
+@pytest.mark.parametrize("kind", sorted(TABLE.keys() - {"command"}))  # which needs a program
 def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
     entry = registry.lookup("baseline", kind, "test")
     size = 256 if entry.reads_bytes else 12

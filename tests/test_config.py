@@ -9,6 +9,7 @@ import tomli_w
 
 from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
+from textgen.models import LSTM
 from textgen.models.objectives.stepwise import Shifted
 
 ROOT = Path(__file__).parents[1]
@@ -294,6 +295,12 @@ def test_any_table_with_a_kind_keeps_what_belongs_to_both(tmp_path, table, chang
     assert "source" not in found.resolved["corpus"]
     assert len(found.left_out) == bool(left_out)
     assert all(each in found.left_out[0] for each in left_out)
+
+
+def test_a_whole_table_on_the_command_line_leaves_nothing_of_the_old_one(tmp_path):
+    own = BASE + "[backbone]\nunits = [8, 9]\ndropout = 0.2\n"
+    found = load(tmp_path, own, 'backbone={kind="lstm",units=[7]}', "backbone.weight_drop=0.1")
+    assert (found.backbone, found.left_out) == (LSTM(units=(7,), weight_drop=0.1), ())
 
 
 def test_another_text_has_no_fallback_of_the_old_one(tmp_path):

@@ -203,7 +203,7 @@ def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
 def test_the_cores_of_a_run_are_those_it_may_use(trained, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     loaded = load_corpus(trained.experiment)
-    assert describe_run(trained.experiment, loaded, 1, {}, trained.folder)["cores"] == 1
+    assert describe_run(trained.experiment, loaded, trained.folder)["cores"] == 1
 
 
 def test_a_text_to_score_has_a_character(trained, textgen, tmp_path):

@@ -155,14 +155,16 @@ def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
             ["tokenizer.minimum_count", "99999"],
         ),
         (
-            ['tokenizer.rare_words.kind="cluster"', "training={seconds=0.001}"],
+            ['tokenizer.rare_words.kind="cluster"', "training.seconds=0.001"],
             ["training.seconds", "preparation alone"],
         ),
     ],
 )
 def test_what_cannot_work_is_told_in_one_message(rare_corpus, tmp_path, overrides, parts):
+    budget = "training.seconds" in "".join(overrides)
+    own = [each for each in WORDS if not budget or "updates" not in each]
     with pytest.raises(TextgenError) as caught:
-        package.train(rare_corpus, overrides=[*WORDS, *overrides], runs_folder=tmp_path, quiet=True)
+        package.train(rare_corpus, overrides=[*own, *overrides], runs_folder=tmp_path, quiet=True)
     for part in parts:
         assert part in str(caught.value)
 

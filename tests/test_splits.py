@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.settings import Split
-from textgen.core.toml import apply_override
+from textgen.core.toml import apply_overrides
 from textgen.data import contiguous, conversion
 from textgen.data.documents import Document
 from textgen.data.given import customary_parts
@@ -488,7 +488,7 @@ def test_the_setting_named_where_test_documents_are_few_gives_enough(
     assert settings, warning
     data = {"corpus": table, "split": split}
     for setting in settings:
-        apply_override(data, setting.replace("FILE", "few.txt"))
+        data = apply_overrides(data, [setting.replace("FILE", "few.txt")])
     after = load_corpus(corpus_only({**data["corpus"], "split": data["split"]}))
     assert len(before.test) < FEWEST <= len(after.test)
     size = {part: sum(d.characters for d in getattr(after, part)) for part in after.names}

@@ -408,7 +408,7 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
 def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, corpus_folder):
     path = write(tmp_path, corpus_folder, BUDGET + CHAR)
     reports, runs = tmp_path / "the reports", tmp_path / "runs"
-    found = study.study(path, runs_folder=runs, reports_folder=reports, quiet=True)
+    found = study.run_study(path, runs_folder=runs, reports_folder=reports, quiet=True)
     before = (found.folder / "report.json").read_text()
     python, option, module, command, *given = shlex.split(found.report["command"])
     shutil.rmtree(reports)

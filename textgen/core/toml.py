@@ -180,7 +180,7 @@ def apply_overrides(
 
     Args:
         data: the settings.
-        texts: what is set.
+        texts: what is set; ``table={kind="…", …}`` is the whole table, with nothing of the old one.
         left_out: as in :func:`read_toml`.
 
     Raises:
@@ -191,6 +191,9 @@ def apply_overrides(
     _check_budgets(changes, "--set training")
     for each in changes:
         change = _merge(change, each, None, "--set:")
+        (point, table), *_ = each.items()
+        if point in POINTS and isinstance(table, Mapping) and {"kind"} < table.keys():
+            data = {key: value for key, value in data.items() if key != point}
     return _merge(data, change, [] if left_out is None else left_out, "--set:")
 
 

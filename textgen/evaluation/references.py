@@ -95,8 +95,7 @@ LINES = (
         "less than twice are spelled, with weights chosen on validation text",
         KneserNey(order=4),
         Words(Unk(), minimum_count=2),
-        "--order 4 --set tokenizer=words --set tokenizer.kind=words "
-        "--set tokenizer.rare_words.kind=unk",
+        """--order 4 --set 'tokenizer={kind="words",minimum_count=2,rare_words="unk"}'""",
         (0, 1, 2, 3, 4),
     ),
     Line(
