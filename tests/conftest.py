@@ -63,8 +63,11 @@ def compile_where_it_is_tested() -> None:
     process, only what has the mark ``xla`` is compiled; elsewhere the same graphs run plain."""
     import tensorflow as tf
 
-    from textgen.models import dropout, output  # noqa: F401 - decorated when imported
-    from textgen.models.backbones.lstm import unrolled  # noqa: F401 - likewise
+    from textgen.models import (  # noqa: F401 - decorated when imported
+        dropout,
+        output,
+        recurrent,
+    )
 
     function = tf.function
 
@@ -243,7 +246,7 @@ def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 
     """A random network far from uniform."""
     import keras
 
-    from textgen.models.backbones.lstm import LSTM
+    from textgen.models.backbones import LSTM
 
     keras.utils.set_random_seed(seed)
     network = objective.build(LSTM(units=units, **settings), size)

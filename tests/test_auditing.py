@@ -28,8 +28,7 @@ from textgen.auditing.of_run import RunModel
 from textgen.core import TextgenError
 from textgen.evaluation import score_documents
 from textgen.evaluation.dynamic import Learning
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace

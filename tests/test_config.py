@@ -10,7 +10,7 @@ import tomli_w
 from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
 from textgen.models import LSTM
-from textgen.models.objectives.stepwise import Shifted
+from textgen.models.objectives import Shifted
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted(

@@ -23,8 +23,8 @@ from textgen.evaluation.dynamic import (
 from textgen.evaluation.mixture import MixtureSampler, Stepper
 from textgen.evaluation.token_bits import token_bits
 from textgen.models import FREE
-from textgen.models.backbones.stacked import Adaptive, NGrams
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.backbones import Adaptive, NGrams
+from textgen.models.objectives import NextToken
 from textgen.tokenizers.characters import Characters
 
 EMBEDDED = {"input": "embedding", "embedding_size": 6}

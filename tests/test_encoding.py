@@ -26,7 +26,7 @@ from textgen.evaluation import references
 from textgen.evaluation.baselines.scoring import baseline
 from textgen.models import batches as windows_module
 from textgen.models.batches import Windows, permutation
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import NextToken, Shifted
 from textgen.tokenizers import encoding
 from textgen.training.preparation import prepare
 

@@ -9,10 +9,8 @@ import tensorflow as tf
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.token_bits import token_bits
-from textgen.models.backbones.gru import GRU
-from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.stacked import Adaptive
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.backbones import GRU, LSTM, Adaptive
+from textgen.models.objectives import NextToken
 from textgen.training.step import Step, check_trainable
 
 SIZE = 12

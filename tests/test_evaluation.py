@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.objectives import NextToken
 from textgen.runs import evaluation
 from textgen.runs.evaluation import TokenBits, token_table
 from textgen.tokenizers.characters import Characters

@@ -16,14 +16,9 @@ from textgen.core.settings import Training
 from textgen.evaluation.dynamic import Learning, learnt_bits
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import token_bits
-from textgen.models.backbones.gru import GRU
-from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.mingru import MinGRU
-from textgen.models.backbones.stacked import Adaptive, NGrams
-from textgen.models.backbones.transformer import Transformer
+from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.models.sampler import SHORT, Sampler
 from textgen.training.loop import new_step
 

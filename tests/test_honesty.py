@@ -15,8 +15,7 @@ from textgen.data.documents import Document
 from textgen.evaluation.likelihood import by_position, score_documents, summarise
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import token_bits
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import CHARACTER_BITS

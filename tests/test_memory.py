@@ -21,8 +21,7 @@ from textgen.evaluation import memory
 from textgen.evaluation.likelihood import score_documents
 from textgen.evaluation.memory import CONTEXTS, Counts, Memory, counts, kind, tuned
 from textgen.evaluation.mixture import MemoryState
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 
 CACHES = [

@@ -14,7 +14,7 @@ from textgen.evaluation import mixture
 from textgen.evaluation.likelihood import score_documents
 from textgen.evaluation.mixture import MixtureSampler, Stepper
 from textgen.models import FREE
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.objectives import NextToken
 
 HISTORIES, ROWS, BEFORE = 4, 50_000, 12
 EACH = [OBJECTIVES[i] for i in (1, 3, 5)]

@@ -14,14 +14,10 @@ from test_honesty import OBJECTIVES
 from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import token_bits
-from textgen.models.backbones.gru import GRU
-from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.mingru import MinGRU
-from textgen.models.backbones.ngrams import NGramEmbedding
-from textgen.models.backbones.stacked import Adaptive, NGrams
-from textgen.models.backbones.transformer import Transformer
+from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.ngrams import NGramEmbedding
+from textgen.models.objectives import NextToken
 from textgen.testing import check_plugin
 from textgen.training.loop import new_step
 from textgen.training.optimizer import RowAdagrad

@@ -13,12 +13,10 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.token_bits import rows_at_once, score_step, token_bits
-from textgen.models import FREE, Sampler, Windows
-from textgen.models.backbones.lstm import LSTM
-from textgen.models.backbones.stacked import Adaptive
-from textgen.models.networks import set_output_bias
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models import Windows
+from textgen.models.backbones import LSTM, Adaptive
+from textgen.models.network import set_output_bias
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.training.step import Step
 
 SIZE, HEAD, BATCH = 23, 6, 5
@@ -264,31 +262,3 @@ def test_an_output_that_is_told_nothing_starts_level():
     set_output_bias(network, np.arange(SIZE))
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        {},
-        EMBEDDED,
-        {**TIED, "adaptive_softmax": False},
-        {**TIED, "adaptive_softmax": False, "frequency_bias": False},
-    ],
-    ids=["one_hot", "embedding", "tied", "tied_without_bias"],
-)
-@pytest.mark.parametrize("threads", [1, 3])
-def test_columns_that_are_dealt_out_to_threads_give_the_same_logits(model, threads):
-    layer = tiny_model(NextToken(window=6), SIZE, **model).output_layer
-    width = 7 if layer.dense is None else layer.dense.kernel.shape[0]
-    features = np.random.default_rng(0).normal(size=(2, width)).astype(np.float32)
-    np.testing.assert_allclose(layer.dealt(threads)(features), layer(features), atol=1e-5)
-
-
-def test_a_wide_output_is_sampled_alike_however_it_is_computed(monkeypatch):
-    network = tiny_model(NextToken(window=6), SIZE)
-    free = np.full((2, 12), FREE)
-    expected, _ = Sampler(NextToken(window=6), network).draw(free)
-    monkeypatch.setattr("textgen.models.sampler.WIDE", 1)
-    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 2)
-    found, _ = Sampler(NextToken(window=6), network).draw(free)
-    np.testing.assert_array_equal(found, expected)

@@ -11,7 +11,7 @@ import pytest
 from conftest import tiny_model
 
 from textgen.evaluation import learning_seconds, scoring_seconds
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.objectives import NextToken
 from textgen.runs.plan import Plan, minutes
 
 

@@ -6,9 +6,7 @@ from conftest import tiny_model
 
 from textgen.evaluation.mixture import Stepper
 from textgen.models import sampler as sampling
-from textgen.models.backbones.stacked import Adaptive
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.models.sampler import FREE, Sampler
 
 SIZE = 9
@@ -139,53 +137,3 @@ def test_rounding_at_the_very_end_never_draws_what_cannot_be():
     drawn = sampling._invert(logits, almost).numpy().tolist()
     assert drawn[::2] == [130, 7]
     assert drawn[1] in (7, 130)
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.4, 1.0, 1.7])
-@pytest.mark.parametrize("tail_share", [0.02, 0.5, 0.9])
-def test_a_draw_level_by_level_is_a_draw_from_the_whole(temperature, tail_share):
-    """With tokens that are never drawn on both levels, and a tail that is bound to be asked."""
-    random = np.random.default_rng(1)
-    rows, size, number = 40_000, 6, 5
-    head, tail = random.dirichlet(np.ones(size)), random.dirichlet(np.ones(number))
-    levels = np.append(head * (1 - tail_share), tail_share)
-    forbidden = (1, size + 3)
-    drawn = sampling._choose_by_level(
-        np.tile(np.log(levels, dtype=np.float32), (rows, 1)),
-        lambda: np.tile(np.log(tail, dtype=np.float32), (rows, 1)),
-        number, forbidden, np.float32(temperature), random.random((3, rows), np.float32),
-    ).numpy()  # fmt: skip
-    found = np.bincount(drawn, minlength=size + number) / rows
-    whole = np.append(levels[:-1], tail_share * tail)
-    whole[list(forbidden)] = 0
-    expected = (whole / whole.max()) ** (1 / max(temperature, 1e-3))
-    expected /= expected.sum()
-    np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / rows))
-    assert not found[whole == 0].any()
-
-
-@pytest.mark.parametrize(
-    ("objective", "tied"),
-    [
-        (NextToken(5), {}),
-        (EncoderDecoder(3, 2), {}),
-        (NextToken(5), {"input": "embedding", "embedding_size": 5, "tied_output": True}),
-    ],
-    ids=repr,
-)
-@pytest.mark.usefixtures("both_loops")
-def test_a_loop_level_by_level_writes_what_the_model_thinks(objective, tied):
-    settings = {"adaptive_softmax": Adaptive(4, 3), **tied}
-    # with seed 0 the tied one has two tokens that are all but equally probable
-    network = tiny_model(objective, 12, scale=2.0, seed=len(tied), **settings)
-    draws = Sampler(objective, network).draw
-    few = np.concatenate([draws(free(4, 2), seeds=range(n, n + 4))[0] for n in range(0, 600, 4)])
-    many, _ = draws(free(20_000, 2))
-
-    def frequencies(drawn):
-        return np.bincount(drawn[:, 0] * 12 + drawn[:, 1], minlength=144) / len(drawn)
-
-    spread = 4.5 * np.sqrt(np.maximum(frequencies(many), 3e-3) / len(few))
-    assert (np.abs(frequencies(few) - frequencies(many)) < spread).all()
-    (greedy,), _ = draws(free(1, 40), temperature=0.0)
-    np.testing.assert_array_equal(greedy, draws(free(8, 40), temperature=0.0)[0][0])

@@ -17,10 +17,9 @@ from textgen.core import read_arrays
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.token_bits import token_bits
-from textgen.models.backbones.stacked import Adaptive, NGrams
-from textgen.models.networks import set_embedding
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.backbones import Adaptive, NGrams
+from textgen.models.network import set_embedding
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.training import loop
 from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint

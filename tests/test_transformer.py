@@ -9,9 +9,8 @@ import pytest
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.models.backbones.transformer import Transformer
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken
+from textgen.models.backbones import Transformer
+from textgen.models.objectives import EncoderDecoder, NextToken
 from textgen.testing import check_plugin
 
 SIZE = 7

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.models.batches import IGNORE, Windows
-from textgen.models.objectives.encoder_decoder import EncoderDecoder
-from textgen.models.objectives.stepwise import NextToken, Shifted
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 
 OBJECTIVES = [NextToken(4), Shifted(5, 5), Shifted(5, 2), EncoderDecoder(3, 4)]
 DOCUMENTS = [np.arange(1, n + 1, dtype=np.uint8) for n in (1, 9, 30, 4, 17)]

@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 from timing import Target, Worker, divided, row, serve, show
 
-from textgen.models.backbones.stacked import Adaptive
+from textgen.models.backbones import Adaptive
 
 SIZE, BATCH, WINDOW = 20_000, 16, 32
 UPDATES, THREADS = 10, 2
@@ -45,17 +45,17 @@ def updates(
     import keras
 
     from textgen.core import Training
-    from textgen.models.backbones import stack
-    from textgen.models.backbones.lstm import LSTM
+    from textgen.models import network
+    from textgen.models.backbones import LSTM
     from textgen.models.dropout import HashedDropout
-    from textgen.models.networks import set_embedding
-    from textgen.models.objectives.stepwise import NextToken
+    from textgen.models.network import set_embedding
+    from textgen.models.objectives import NextToken
     from textgen.training.step import Step
 
     backbone = LSTM(units=(256,), input="embedding", embedding_size=128, **output)
     objective = NextToken(WINDOW)
     dropout = keras.layers.Dropout if plain_dropout else HashedDropout
-    with mock.patch.object(stack, "HashedDropout", dropout):
+    with mock.patch.object(network, "HashedDropout", dropout):
         network = objective.build(backbone, size)
     set_embedding(network, None, frozen)
     law = 1 / (np.arange(size) + 2.7)

@@ -31,8 +31,7 @@ WANTED = {
 
 
 def backbone(size: int, output: str) -> Any:
-    from textgen.models.backbones.lstm import LSTM
-    from textgen.models.backbones.stacked import Adaptive
+    from textgen.models.backbones import LSTM, Adaptive
 
     width = 64 if size < 1000 else 128
     levels = Adaptive() if output == "adaptive" else False
@@ -43,7 +42,7 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
     from textgen.core import backend
 
     backend.start_tensorflow(THREADS)
-    from textgen.models.objectives.stepwise import NextToken
+    from textgen.models.objectives import NextToken
     from textgen.models.sampler import FREE, Sampler
 
     settings, objective = backbone(int(size), output), NextToken(64)

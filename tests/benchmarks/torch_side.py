@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from textgen.core.settings import Training
-from textgen.models.backbones.lstm import LSTM
+from textgen.models.backbones import LSTM
 from textgen.models.batches import Windows
 
 THREADS = 2

@@ -59,9 +59,9 @@ def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
     from importlib import import_module
 
     from textgen.core.settings import Training
-    from textgen.models.backbones.stacked import Adaptive
+    from textgen.models.backbones import Adaptive
     from textgen.models.batches import Windows
-    from textgen.models.objectives.stepwise import NextToken
+    from textgen.models.objectives import NextToken
 
     levels = Adaptive(work.head) if work.head else False
     backbone = getattr(import_module(f"textgen.models.backbones.{kind.lower()}"), kind)(

@@ -180,7 +180,10 @@ def check_backbone(config: Any) -> None:
         np.testing.assert_array_equal(a[1], c[1])
     assert len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)"
     weights, _ = config.footprint(SIZE, 0)
-    assert weights == network.count_params(), "its footprint counts other weights"
+    ratio = weights / network.count_params()
+    assert 0.4 < ratio < 2.5, (
+        f"its footprint estimates {weights} of {network.count_params()} weights"
+    )
 
 
 def check_objective(objective: Any) -> None:

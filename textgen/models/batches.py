@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from textgen.models.objectives.base import Objective
+from textgen.models.base import Objective
 from textgen.tokenizers import BOUNDARY, EncodedDocument, Stored
 
 IGNORE = -1

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core import TextgenError
-from textgen.models.backbones.base import BackboneConfig
+from textgen.models.base import BackboneConfig
 
 FLOAT = 4
 """Bytes."""
 
-ENTRY = 360
+MEMORY_ENTRY = 360
 """Bytes of a token that a memory has counted behind a context that is new."""
-SMALL = 100
-"""Tokens of a vocabulary that takes no room."""
 
 
 def memory_needed(backbone: BackboneConfig, vocabulary_size: int, batch: int, length: int) -> int:
@@ -36,43 +34,29 @@ def check_memory(backbone: BackboneConfig, vocabulary_size: int, batch: int, len
     """Refuse what this machine cannot train, before anything is built.
 
     Raises:
-        TextgenError: less memory is free than :func:`memory_needed`; it names the setting that a
-            smaller one of would save most. Where the system does not say how much is free, nothing
-            is refused.
+        TextgenError: less memory is free than :func:`memory_needed`; it names the setting of which
+            a smaller value would save most.
     """
-    needed, free = memory_needed(backbone, vocabulary_size, batch, length), _free_memory()
-    if free is None or needed <= free:
-        return
-    units = getattr(backbone, "units", None)
-    narrow: Any = backbone
-    if units is not None:
-        narrow = replace(narrow, units=(1,) * len(units))
-    left = {
-        "tokenizer": memory_needed(backbone, min(SMALL, vocabulary_size), batch, length),
+    units = list(getattr(backbone, "units", ()))
+    narrow: Any = replace(backbone, units=(1,) * len(units)) if units else backbone  # type: ignore[type-var]
+    found = {
+        "tokenizer": f"a vocabulary of {vocabulary_size:,} tokens",
+        "training.batch": f"{batch:,} rows of {length:,} tokens",
+        "backbone.units": f"units = {units}",
+    }
+    hints = {
+        "tokenizer": "raise minimum_count, set a size, or use adaptive_softmax in [backbone]",
+        "training.batch": "lower it, or the window in [objective]",
+        "backbone.units": "take fewer",
+    }
+    needed_without = {
+        "tokenizer": memory_needed(backbone, min(100, vocabulary_size), batch, length),
         "training.batch": memory_needed(backbone, vocabulary_size, 1, length),
         "backbone.units": memory_needed(narrow, vocabulary_size, batch, length),
     }
-    where = min(left, key=lambda setting: left[setting])
-    wide = getattr(backbone, "adaptive_softmax", True) is False
-    wide = wide and not getattr(backbone, "tied_output", False)
-    other = ", or use adaptive_softmax in [backbone]" if wide else ""
-    found, hint = {
-        "tokenizer": (
-            f"a vocabulary of {vocabulary_size:,} tokens",
-            f"raise minimum_count, set a size{other}",
-        ),
-        "training.batch": (
-            f"{batch:,} rows of {length:,} tokens",
-            "lower it, or the window in [objective]",
-        ),
-        "backbone.units": (f"{list(units or ())}", "take fewer"),
-    }[where]
-    raise TextgenError(
-        where,
-        found=f"{found}, which needs about {needed / 1e9:.1f} GB to train",
-        expected=f"less than the {free / 1e9:.1f} GB that are free",
-        hint=hint,
-    )
+    where = min(needed_without, key=lambda setting: needed_without[setting])
+    needed = memory_needed(backbone, vocabulary_size, batch, length)
+    _check_fits(needed, where, f"{found[where]}: training this", hints[where])
 
 
 def check_loading(backbone: BackboneConfig, vocabulary_size: int, where: str) -> None:
@@ -82,14 +66,8 @@ def check_loading(backbone: BackboneConfig, vocabulary_size: int, where: str) ->
         TextgenError: less memory is free than it takes; ``where`` is the file that describes it.
     """
     weights, _ = backbone.footprint(vocabulary_size, 1)
-    needed, free = 2 * FLOAT * weights, _free_memory()
-    if free is not None and needed > free:
-        raise TextgenError(
-            where,
-            found=f"a network whose backbone needs about {needed / 1e9:.1f} GB",
-            expected=f"less than the {free / 1e9:.1f} GB that are free",
-            hint="use a machine with more memory, or a smaller one in [backbone]",
-        )
+    hint = "use a machine with more memory, or a smaller one in [backbone]"
+    _check_fits(2 * FLOAT * weights, where, "a network whose backbone", hint)
 
 
 def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> None:
@@ -99,13 +77,20 @@ def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> 
     Raises:
         TextgenError: less memory is free; ``where`` is the table of the settings.
     """
-    needed, free = rows * (4 * FLOAT * size + steps * (20 + ENTRY * levels)), _free_memory()
+    needed = rows * (4 * FLOAT * size + steps * (20 + MEMORY_ENTRY * levels))
+    hint = "take fewer samples, or shorter ones"
+    _check_fits(needed, f"{where}.samples", f"drawing {rows:,} texts at once", hint)
+
+
+def _check_fits(needed: float, where: str, found: str, hint: str) -> None:
+    """Where the system does not say how much memory is free, nothing is refused."""
+    free = _free_memory()
     if free is not None and needed > free:
         raise TextgenError(
-            f"{where}.samples",
-            found=f"{rows:,} texts at once, which need about {needed / 1e9:.1f} GB",
+            where,
+            found=f"{found} needs about {needed / 1e9:.1f} GB",
             expected=f"less than the {free / 1e9:.1f} GB that are free",
-            hint="take fewer samples, or shorter ones",
+            hint=hint,
         )
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones.stacked import Adaptive
+from textgen.models.backbones import Adaptive
 
 
 def output_layer(
@@ -32,11 +32,11 @@ class Softmax(keras.layers.Layer):
     """Logits (…, V) of features (…, n): a dense layer, or the embedding's vectors (Press & Wolf
     2017)."""
 
-    adaptive = False
+    adaptive, has_logits = False, True
 
     def __init__(self, size: int, width: int, embedding: Any, bias: bool) -> None:
         super().__init__(name="output")
-        self.size = size
+        self.size = self.head_size = size
         self.dense: Any = None
         self.bias: Any = None
         if embedding is None:
@@ -45,59 +45,31 @@ class Softmax(keras.layers.Layer):
         elif bias:
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
-        self._vectors = lambda: tf.transpose(embedding.embeddings)
         self.built = True
 
     def call(self, features: Any) -> Any:
         if self.dense is not None:
             return self.dense(features)
-        return _plus(self._tied(features), self.bias)
-
-    @property
-    def head_size(self) -> int:
-        """All tokens: there is no tail."""
-        return self.size
+        logits = self._tied(features)
+        return logits if self.bias is None else logits + self.bias
 
     def capacity(self, targets: int, share: float) -> int:
-        """No tail, no places for it."""
-        return 0
+        return 0  # there is no tail
 
     def nats(self, features: Any, labels: Any, capacity: int = 0) -> Any:
-        """−ln P(label): (B, T, n) float32, (B, T) int32 → (B, T) float32; a plain softmax is
-        computed whole and in float32."""
         return cross_entropy(self(features), labels)
 
-    def dealt(self, threads: int) -> Any:
-        """The same as a function for few rows, in the graph that calls it: the columns of the
-        product are dealt out to threads, which rows alone would not keep busy."""
-        kernel, bias = self._weights()
-        each = -(-self.size // threads)
-        padded = tf.pad(tf.convert_to_tensor(kernel), [[0, 0], [0, each * threads - self.size]])
-        parts = tf.stack(tf.split(padded, threads, axis=1))
-
-        def logits(features: Any) -> Any:
-            found = tf.matmul(tf.tile(features[None], [threads, 1, 1]), parts)
-            return _plus(tf.concat(tf.unstack(found), axis=-1)[:, : self.size], bias)
-
-        return logits
-
     def start_at(self, logits: np.ndarray) -> None:
-        """Have the bias give these logits, (V,) float, before any feature counts."""
-        _, bias = self._weights()
+        """Make the bias give these logits, (V,) float, before any feature counts."""
+        bias = self.bias if self.dense is None else self.dense.bias
         bias.assign(logits - logits.mean())
-
-    def _weights(self) -> tuple[Any, Any]:
-        """Kernel (n, V) and bias (V,), or None for no bias."""
-        if self.dense is not None:
-            return self.dense.kernel, self.dense.bias
-        return self._vectors(), self.bias
 
 
 class AdaptiveSoftmax(keras.layers.Layer):
     """A softmax in two levels (Grave, Joulin, Cissé, Grangier & Jégou 2017, with one tail).
 
     P(w) = P_head(w) for the ``head`` most frequent tokens, which are the first ones, and P(w) =
-    P_head(tail) · P_tail(w) for the others. It is a distribution over all tokens like any other
+    P_head(tail) · P_tail(w) for the rest. It is a distribution over all tokens like any other
     softmax, and one target costs the head and, if it is rare, the tail. The tail is narrow, or,
     where the output is tied to the embedding, as wide as that.
 
@@ -109,89 +81,68 @@ class AdaptiveSoftmax(keras.layers.Layer):
         bias: whether a tied output has one.
     """
 
-    adaptive = True
+    adaptive, has_logits = True, False
 
     def __init__(
         self, size: int, width: int, embedding: Any, settings: Adaptive, bias: bool
     ) -> None:
         super().__init__(name="output")
         self.size, self.head_size = size, settings.head
-        self._tied = embedding and (lambda features: embedding(features, reverse=True))
+        self.tail_size = size - settings.head
         self.bias: Any = None
-        self.vectors = embedding and (lambda: embedding.embeddings)
+        self._vectors = embedding and (lambda: embedding.embeddings)  # not a part of this layer
         if embedding is not None:
-            self.beyond = keras.layers.Dense(1, name="beyond")  # the logit of the tail as a whole
+            self.beyond = self._dense(1, width, "beyond")  # the logit of the tail as a whole
             if bias:
                 self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
-            made = {self.beyond: width}
         else:
-            self.head = keras.layers.Dense(settings.head + 1, name="head")
-            self.tail_projection = keras.layers.Dense(
-                settings.tail_size, use_bias=False, name="tail_projection"
-            )
-            self.tail = keras.layers.Dense(size - settings.head, name="tail")
-            made = {
-                self.head: width, self.tail_projection: width, self.tail: settings.tail_size,
-            }  # fmt: skip
-        for layer, below in made.items():
-            layer.build((None, None, below))
+            narrow = settings.tail_size
+            self.head = self._dense(settings.head + 1, width, "head")
+            self.tail_projection = self._dense(narrow, width, "tail_projection", use_bias=False)
+            self.tail = self._dense(self.tail_size, narrow, "tail")
         self.built = True
+
+    def _dense(self, size: int, width: int, name: str, **options: Any) -> Any:
+        layer = keras.layers.Dense(size, name=name, **options)
+        layer.build((None, width))
+        return layer
 
     def call(self, features: Any) -> Any:
         """(…, n) float32 → log-probabilities (…, V)."""
-        if self._tied:
-            logits = _plus(self._tied(features), self.bias)
-            frequent, tail = keras.ops.split(logits, [self.head_size], axis=-1)
-            head = keras.ops.concatenate([frequent, self.beyond(features)], axis=-1)
-        else:
-            head, tail = self.head(features), self.tail(self.tail_projection(features))
-        frequent, rare = keras.ops.split(keras.ops.log_softmax(head), [self.head_size], axis=-1)
-        return keras.ops.concatenate([frequent, rare + keras.ops.log_softmax(tail)], axis=-1)
-
-    def head_weights(self) -> tuple[Any, Any]:
-        """Kernel (n, head + 1) and bias of the head, the last column being that of the tail."""
-        if not self.vectors:
-            return self.head.kernel, self.head.bias
-        frequent = tf.transpose(self.vectors()[: self.head_size])
-        kernel = tf.concat([frequent, self.beyond.kernel], axis=1)
-        return kernel, tf.concat([self._bias()[: self.head_size], self.beyond.bias], axis=0)
-
-    def _bias(self) -> Any:
-        """(V,) of a tied output."""
-        return tf.zeros([self.size]) if self.bias is None else tf.convert_to_tensor(self.bias)
+        flat = tf.reshape(features, [-1, features.shape[-1]])
+        head = tf.nn.log_softmax(self.head_logits(flat))
+        tail = tf.nn.log_softmax(self.tail_logits(flat))
+        both = tf.concat([head[:, :-1], head[:, -1:] + tail], axis=-1)
+        return tf.reshape(both, tf.concat([tf.shape(features)[:-1], [self.size]], axis=0))
 
     def head_logits(self, features: Any) -> Any:
-        """Features (N, n) → (N, head + 1)."""
-        kernel, bias = self.head_weights()
-        return tf.matmul(features, kernel) + bias
+        """Features (N, n) → (N, head + 1), the last column being that of the tail."""
+        if not self._vectors:
+            return self.head(features)
+        frequent = self._tied_logits(features, slice(None, self.head_size))
+        return tf.concat([frequent, self.beyond(features)], axis=-1)
 
     def tail_logits(self, features: Any) -> Any:
         """Features (N, n) → (N, V − head)."""
-        if not self.vectors:
+        if not self._vectors:
             return self.tail(self.tail_projection(features))
-        kernel = tf.transpose(self.vectors()[self.head_size :])
-        return tf.matmul(features, kernel) + self._bias()[self.head_size :]
+        return self._tied_logits(features, slice(self.head_size, None))
+
+    def _tied_logits(self, features: Any, tokens: slice) -> Any:
+        logits = tf.matmul(features, self._vectors()[tokens], transpose_b=True)
+        return logits if self.bias is None else logits + self.bias[tokens]
 
     def start_at(self, logits: np.ndarray) -> None:
-        """Have the biases give these logits, (V,) float, before any feature counts."""
+        """Make the biases give these logits, (V,) float, before any feature counts."""
         frequent, rare = np.split(logits, [self.head_size])
         head = np.append(frequent, np.logaddexp.reduce(rare))
         head, tail = head - head.mean(), rare - rare.mean()
-        if self.vectors:
+        if self._vectors:
             self.bias.assign(np.append(head[:-1], tail))
             self.beyond.bias.assign(head[-1:])
         else:
             self.head.bias.assign(head)
             self.tail.bias.assign(tail)
-
-    @property
-    def tail_size(self) -> int:
-        """V − head."""
-        return int(self.size - self.head_size)
-
-    def tail_log_probabilities(self, features: Any) -> Any:
-        """ln P of the tail's tokens if it is one of them: (N, n) → (N, V − head)."""
-        return tf.nn.log_softmax(self.tail_logits(features))
 
     def capacity(self, targets: int, share: float) -> int:
         """Tail places kept for a batch of ``targets``, of which a ``share`` is in the tail.
@@ -253,7 +204,3 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
         features=flat, labels=tf.reshape(labels, [-1])
     )
     return tf.reshape(nats, tf.shape(labels))
-
-
-def _plus(logits: Any, bias: Any) -> Any:
-    return logits if bias is None else logits + bias

@@ -9,24 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from textgen.models.objectives.base import Objective
+from textgen.models.base import Objective
 from textgen.tokenizers import BOUNDARY, ESCAPE
 
 CHUNK = 128
 SHORT = 2048
 """Up to so many tokens a row, a loop is not compiled: that would take longer than it saves."""
-FEW_ROWS = 4
-"""Up to so many rows, a two-level output is drawn level by level, since beyond some row needs both,
-and threads share the columns of a wide one, since beyond the rows keep them busy."""
-WIDE = 2048
-"""Columns that are worth sharing."""
 LARGEST_NUCLEUS = 512
 """top-p looks at this many of the most probable tokens; the vocabulary is never sorted whole."""
 FREE = -1
 BLOCK = 128
 """Tokens that are looked at together when one is drawn."""
-DRAWS = 3
-"""Random numbers of a token: a draw level by level uses so many, any other the first."""
 COLDEST = 1e-6
 """Temperature at which only the most probable token has any mass left, as float32 has it."""
 
@@ -99,7 +92,7 @@ class Sampler:
                 given[:, start : start + CHUNK],
                 np.float32(temperature),
                 np.float32(top_p),
-                np.stack([random.random((CHUNK, DRAWS), np.float32) for random in randoms], 2),
+                np.stack([random.random(CHUNK, np.float32) for random in randoms], 1),
             )
             tokens.append(written.numpy())
             choices.append(chosen.numpy())
@@ -113,32 +106,16 @@ class Sampler:
     ) -> Callable[..., Any]:
         import tensorflow as tf
 
-        from textgen.models.networks import compilable
+        from textgen.models.network import compilable
 
         objective, network, unwritable = self._objective, self._network, self._unwritable
-        output = network.output_layer
-        by_level = batch <= FEW_ROWS and not top_k and not nucleus
-
-        threads = tf.config.threading.get_intra_op_parallelism_threads() or 1
-        dealt = batch <= FEW_ROWS and threads > 1 and not output.adaptive and output.size > WIDE
 
         @tf.function(jit_compile=compiled and compilable(network), autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, uniform: Any) -> Any:
-            logits = output.dealt(threads) if dealt else output
-
             def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
                 features, carry = objective.next_features(network, carry)
-                if by_level and output.adaptive:
-                    choice = _choose_by_level(
-                        output.head_logits(features),
-                        lambda: output.tail_log_probabilities(features),
-                        output.tail_size, unwritable, temperature, uniform[i],
-                    )  # fmt: skip
-                else:
-                    choice = _choose(
-                        _without(logits(features), unwritable), temperature, top_k,
-                        top_p if nucleus else None, uniform[i, 0],
-                    )  # fmt: skip
+                logits = _without(network.output_layer(features), unwritable)
+                choice = _choose(logits, temperature, top_k, top_p if nucleus else None, uniform[i])
                 token = tf.where(forced[:, i] >= 0, forced[:, i], choice)
                 carry = objective.append(carry, token)
                 return i + 1, carry, written.write(i, token), chosen.write(i, choice)
@@ -154,51 +131,11 @@ class Sampler:
         return loop
 
 
-def _without(logits: Any, unwritable: Sequence[int], first: int = 0) -> Any:
-    """The logits (B, n) of tokens from ``first`` on, those of some so low that they are never
-    drawn."""
+def _without(logits: Any, unwritable: Sequence[int]) -> Any:
+    """The logits (B, V), those of some tokens so low that they are never drawn."""
     low = np.zeros(logits.shape[-1], dtype=np.float32)
-    low[[token - first for token in unwritable if 0 <= token - first < len(low)]] = -1e9
+    low[list(unwritable)] = -1e9
     return logits + low
-
-
-def _choose_by_level(
-    head: Any, tail: Callable[[], Any], number: int, unwritable: Sequence[int], temperature: Any,
-    uniform: Any,
-) -> Any:  # fmt: skip
-    """One token a row of a two-level output, drawn from the distribution of all its logits; the
-    tail is only computed if a row may need it.
-
-    With temperature T the tail's tokens weigh Σ P(w)^(1/T) = P(tail)^(1/T) · Σ P(w | tail)^(1/T)
-    together, and that last sum is at most max(1, n^(1 − 1/T)) for n tokens. A draw among the
-    head's tokens and that bound is right if it falls on a token. If it falls on the bound, it
-    stands with the probability that the sum has of it, for a token of the tail, and is otherwise
-    drawn anew from all: rejection sampling (von Neumann 1951) with one trial.
-
-    Args:
-        head: (B, head + 1) logits, the last of the tail.
-        tail: gives the log-probabilities (B, n) within it.
-        number: n.
-        uniform: (DRAWS, B) float32 in [0, 1).
-
-    Returns:
-        (B,) int32.
-    """
-    import tensorflow as tf
-
-    size, scale = head.shape[-1] - 1, 1 / tf.maximum(temperature, COLDEST)
-    frequent = _without(head[:, :-1], unwritable) * scale
-    bound = head[:, -1] * scale + tf.maximum(0.0, 1 - scale) * np.float32(np.log(number))
-    place = _invert(tf.concat([frequent, bound[:, None]], axis=-1), uniform[0])
-
-    def with_tail() -> Any:
-        rare = _without(head[:, -1:] + tail(), unwritable, size) * scale
-        stands = uniform[1] < tf.exp(tf.reduce_logsumexp(rare, axis=-1) - bound)
-        left = tf.where(stands[:, None], -1e30, frequent)
-        drawn = _invert(tf.concat([left, rare], axis=-1), uniform[2])
-        return tf.where(place < size, place, drawn)
-
-    return tf.cond(tf.reduce_any(place >= size), with_tail, lambda: place)
 
 
 def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, uniform: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core import TextgenError, Training
-from textgen.models import MeanOutput, Objective, compilable, dropout_key, restarted
+from textgen.models import Objective, compilable, dropout_key, restarted
 from textgen.training.optimizer import RowAdagrad, Schedule, optimizer_of
 
 BITS_PER_NAT = 1 / math.log(2)
@@ -23,8 +23,7 @@ def check_trainable(network: Any, loss: str) -> None:
     Raises:
         TextgenError: the binary loss of an output without a row of V logits.
     """
-    output = network.output_layer
-    if loss == "binary" and (output.adaptive or isinstance(output, MeanOutput)):
+    if loss == "binary" and not network.output_layer.has_logits:
         raise TextgenError(
             "training.loss",
             found='"binary", with adaptive_softmax or several members in [backbone]',

@@ -1,8 +1,4 @@
-"""Several networks as one: the mean of what they predict (Hansen & Salamon 1990).
-
-Members differ in their first weights and in the units that are dropped. Each learns by its own
-predictions, all from the same batches; only what is scored, and what writes, is the mean.
-"""
+"""Networks made of networks: an ensemble, and an encoder with a decoder."""
 
 from __future__ import annotations
 
@@ -13,17 +9,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones.base import State
+from textgen.models.base import State
 
 
 class Ensemble(keras.Model):
-    """Networks of the same settings side by side.
+    """Networks of the same settings side by side: the mean of what they predict (Hansen & Salamon
+    1990).
 
-    It is a :class:`textgen.models.backbones.base.Network`: its state is a list of theirs, its
-    features are theirs one after another.
+    Members differ in their first weights and in the units that are dropped. Each learns by its own
+    predictions, all from the same batches; only what is scored, and what writes, is the mean. The
+    state is a list of theirs, the features are theirs one after another.
 
     Args:
-        members: :class:`textgen.models.backbones.stack.LayerStack`, two or more.
+        members: :class:`textgen.models.network.LayeredNetwork`, two or more.
         name: of the model.
     """
 
@@ -66,8 +64,7 @@ class MeanOutput:
         outputs: of :mod:`textgen.models.output`, all alike.
     """
 
-    adaptive = False
-    """What is scored or drawn needs the probabilities of all tokens."""
+    adaptive = has_logits = False  # what is scored or drawn needs the probabilities of all tokens
 
     def __init__(self, outputs: Sequence[Any]) -> None:
         self._outputs = tuple(outputs)
@@ -87,17 +84,30 @@ class MeanOutput:
         return tf.add_n(each) / len(each)
 
     def capacity(self, targets: int, share: float) -> int:
-        """As of :class:`textgen.models.output.AdaptiveSoftmax`."""
         return int(self._outputs[0].capacity(targets, share))
 
-    def dealt(self, threads: int) -> Any:
-        """As of :class:`textgen.models.output.Softmax`, but not dealt out."""
-        return self
-
     def start_at(self, logits: np.ndarray) -> None:
-        """Have every member's biases give these logits, (V,) float."""
+        """Make every member's biases give these logits, (V,) float."""
         for output in self._outputs:
             output.start_at(logits)
 
     def _divided(self, features: Any) -> list[Any]:
         return list(tf.split(features, len(self._outputs), axis=-1))
+
+
+class SequenceToSequence(keras.Model):
+    """An encoder and a decoder of the same backbone (Sutskever, Vinyals & Le 2014); the decoder
+    begins with the encoder's last state. The state is the encoder's.
+    """
+
+    def __init__(self, encoder: Any, decoder: Any) -> None:
+        super().__init__(name="sequence_to_sequence")
+        self.encoder, self.decoder = encoder, decoder
+        self.output_layer = decoder.output_layer
+        self.built = True
+
+    def parts(self) -> tuple[Any, ...]:
+        return *self.encoder.parts(), *self.decoder.parts()
+
+    def initial_state(self, batch: int) -> State:
+        return self.encoder.initial_state(batch)

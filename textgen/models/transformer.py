@@ -1,21 +1,18 @@
-"""A block of a transformer: see :class:`textgen.models.backbones.transformer.Transformer`."""
+"""A block of a transformer: see :class:`textgen.models.backbones.Transformer`."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones.transformer import WIDER
+from textgen.models.backbones import FEED_FORWARD_RATIO, Transformer
 from textgen.models.dropout import HashedDropout
 
-if TYPE_CHECKING:
-    from textgen.models.backbones.transformer import Transformer
-
-LONGEST = 10_000.0
+MAX_WAVELENGTH = 10_000.0
 """Wavelength of the slowest rotation, over 2π, in tokens."""
 
 
@@ -46,7 +43,10 @@ class Block(keras.layers.Layer):
         self.queries_keys_values = dense(3 * inner, "queries_keys_values")
         # what a block adds begins at zero: the first updates see through all layers
         self.attended = dense(units, "attended", "zeros")
-        self.wide, self.narrow = dense(WIDER * units, "wide"), dense(units, "narrow", "zeros")
+        self.wide, self.narrow = (
+            dense(FEED_FORWARD_RATIO * units, "wide"),
+            dense(units, "narrow", "zeros"),
+        )
         self.drops = [HashedDropout(config.dropout) for _ in range(2)] if config.dropout else []
 
     def build(self, shape: Any) -> None:
@@ -57,7 +57,7 @@ class Block(keras.layers.Layer):
         for layer, width in (
             (self.before_attention, self.units), (self.queries_keys_values, self.units),
             (self.attended, self.heads * self.size), (self.before_forward, self.units),
-            (self.wide, self.units), (self.narrow, WIDER * self.units),
+            (self.wide, self.units), (self.narrow, FEED_FORWARD_RATIO * self.units),
         ):  # fmt: skip
             layer.build((*inside[:-1], width))
         self.built = True
@@ -106,7 +106,7 @@ def rotate(vectors: Any, places: np.ndarray) -> Any:
     """Vectors (…, T, d) whose pairs of units are turned by angles that grow with their places
     (T,), by the less the later the pair: a product of two depends on their distance alone."""
     half = vectors.shape[-1] // 2
-    angles = places[:, None] * LONGEST ** (-np.arange(half) / half)
+    angles = places[:, None] * MAX_WAVELENGTH ** (-np.arange(half) / half)
     cosine, sine = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
     one, other = tf.split(vectors, 2, axis=-1)
     return tf.concat([one * cosine - other * sine, one * sine + other * cosine], axis=-1)

@@ -1,0 +1,322 @@
+"""PLUG-IN: what reads token ids one after another and carries a state along.
+
+Here are the settings of textgen's own backbones: layers between an embedding and an output, which
+:mod:`textgen.models.network` builds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from textgen.core import Count, Fraction
+
+TABLE = {
+    "lstm": "textgen.models.backbones:LSTM",
+    "gru": "textgen.models.backbones:GRU",
+    "mingru": "textgen.models.backbones:MinGRU",
+    "transformer": "textgen.models.backbones:Transformer",
+}
+FEED_FORWARD_RATIO = 4
+"""Width of the layer inside a transformer's block over that of the block."""
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """An adaptive softmax: the ``head`` most frequent tokens, and all others through ``tail_size``
+    dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    head: Count = 2000
+    tail_size: Count = 64
+
+    def applies(self, vocabulary_size: int) -> bool:
+        """A tail of a single token would save nothing."""
+        return vocabulary_size > self.head + 1
+
+
+@dataclass(frozen=True)
+class NGrams:
+    """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
+    share ``dropout`` of them is left out while training (see
+    :class:`textgen.models.ngrams.NGramEmbedding`)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    orders: Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)] = (
+        2, 3, 4, 5, 6,
+    )  # fmt: skip
+    rows: Count = 131_072
+    dropout: Fraction = 0.0
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Layers of units between an embedding and an output.
+
+    Args:
+        units: of each layer.
+        input: ``"one_hot"`` vectors of the vocabulary's size, or an ``"embedding"``.
+        embedding_size: of the vectors of an embedding.
+        dropout: share of the units dropped between layers, before the output, and of the vectors of
+            an embedding.
+        locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
+        projection: a dense layer without activation before the output layer, of so many units or,
+            as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
+        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
+        adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
+            hardly larger than its head has a plain softmax all the same.
+        frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
+            that the first updates need not learn them; false: at zero, and a tied output has none.
+        ngrams: ``{ orders, rows, dropout }`` of vectors of the last few tokens together, which are
+            added to those of the embedding, or false.
+        members: so many networks are trained at once, and the mean of their predictions is scored
+            (see :class:`textgen.models.combined.Ensemble`).
+
+    Raises:
+        ValueError: n-grams or a tied output without an embedding, or a projection of the tied
+            output's own.
+    """
+
+    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
+    input: Literal["one_hot", "embedding"] = "one_hot"
+    embedding_size: Count = 64
+    dropout: Fraction = 0.0
+    locked_dropout: bool = False
+    projection: Count | Literal["vocabulary", False] = False
+    tied_output: bool = False
+    adaptive_softmax: Adaptive | Literal[False] = False
+    frequency_bias: bool = True
+    ngrams: NGrams | Literal[False] = False
+    members: Count = 1
+
+    dropout_between: ClassVar[bool] = True
+    """Whether units are dropped between layers, or by the layers themselves."""
+    gates: ClassVar[int]
+    """Matrices (below + units, units) in a layer, about: for the estimate of its memory."""
+
+    def __post_init__(self) -> None:
+        for name in ("tied_output", "ngrams"):
+            if getattr(self, name) and self.input != "embedding":
+                raise ValueError(f'{name} needs input = "embedding"')
+        if self.tied_output and self.projection:
+            raise ValueError("tied_output has a projection of its own: projection must be false")
+
+    def layer(self, units: int, name: str) -> Any:
+        """One Keras layer: (B, T, n), states → (B, T, units), states."""
+        raise NotImplementedError
+
+    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
+        """Of what a layer carries from token to token, without the batch; the first is its output
+        at the last position."""
+        raise NotImplementedError
+
+    def normalisation_layer(self, number: int) -> Any:
+        """The Keras layer behind a layer, counted from 1, that normalises its output, or None."""
+        return None
+
+    @property
+    def embedding_width(self) -> int | None:
+        return self.embedding_size if self.input == "embedding" else None
+
+    @property
+    def label(self) -> str:
+        one = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+        return one if self.members == 1 else f"ensemble of {self.members}, each {one}"
+
+    def build(
+        self,
+        vocabulary_size: int,
+        *,
+        source: str = "tokens",
+        output: bool = True,
+        name: str = "backbone",
+    ) -> Any:
+        from textgen.models.combined import Ensemble
+        from textgen.models.network import LayeredNetwork
+
+        def one(name: str) -> Any:
+            return LayeredNetwork(self, vocabulary_size, source=source, output=output, name=name)
+
+        if self.members == 1:
+            return one(name)
+        return Ensemble([one(f"member{i + 1}") for i in range(self.members)], name=name)
+
+    def projection_size(self, vocabulary_size: int, width: int) -> int | None:
+        """Units of the dense layer between ``width`` units and the output layer, if there is one:
+        an output that is tied to an embedding of another size needs one."""
+        if self.tied_output:
+            return None if width == self.embedding_size else self.embedding_size
+        return vocabulary_size if self.projection == "vocabulary" else self.projection or None
+
+    def adaptive(self, vocabulary_size: int) -> Adaptive | None:
+        """The adaptive softmax of a vocabulary of this size, if it has one."""
+        found = self.adaptive_softmax or None
+        return found if found and found.applies(vocabulary_size) else None
+
+    def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
+        """Without biases and normalisation. Logits count three times (value, exponential,
+        gradient), those of an adaptive softmax with the whole head and a quarter of the tail;
+        one-hot inputs are as large as logits once."""
+        size, row, weights = vocabulary_size, vocabulary_size, 0
+        if self.input == "embedding":
+            rows = size + (self.ngrams.rows if self.ngrams else 0)
+            weights += rows * self.embedding_size
+        below = self.embedding_width or size
+        for units in self.units:
+            weights += self.gates * units * (below + units)
+            below = units
+        if projection := self.projection_size(size, below):
+            weights += below * projection
+            below = projection
+        columns = below * size
+        if adaptive := self.adaptive(size):
+            tail = size - adaptive.head
+            row = adaptive.head + tail // 4
+            columns = below * adaptive.head + (below + tail) * adaptive.tail_size
+        weights += 0 if self.tied_output else columns
+        activations = targets * (3 * row + (self.input == "one_hot") * size)
+        return self.members * weights, self.members * activations
+
+
+@dataclass(frozen=True)
+class Recurrent(Backbone):
+    """Layers of recurrent units.
+
+    Args:
+        normalisation: of what layers put out: each position over its units (Ba, Kiros & Hinton
+            2016), or each unit over the batch's positions and, once trained, by running averages
+            (Ioffe & Szegedy 2015).
+    """
+
+    normalisation: Literal["none", "layer", "batch"] = "none"
+
+    states: ClassVar[int]
+    """Vectors that a layer carries from token to token."""
+
+    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
+        return ((units,),) * self.states
+
+    def normalisation_layer(self, number: int) -> Any:
+        import keras
+
+        name = f"normalisation{number}"
+        if self.normalisation == "layer":
+            return keras.layers.LayerNormalization(name=name)
+        if self.normalisation == "batch":
+            return keras.layers.BatchNormalization(name=name)
+        return None
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """Layers of long short-term memory (Hochreiter & Schmidhuber 1997): the default.
+
+    Args:
+        weight_drop: share of the recurrent weights that an update goes without (DropConnect of the
+            hidden-to-hidden matrix, Merity, Keskar & Socher 2018).
+        forget_bias: whether the forget gates begin with a bias of one (Jozefowicz, Zaremba &
+            Sutskever 2015), as they do in Keras by default. With carried states it lets cells run
+            away early.
+    """
+
+    weight_drop: Fraction = 0.0
+    forget_bias: bool = False
+
+    gates: ClassVar[int] = 4
+    states: ClassVar[int] = 2
+
+    def layer(self, units: int, name: str) -> Any:
+        from textgen.models.recurrent import FusedLSTM
+
+        return FusedLSTM(units, self.weight_drop, unit_forget_bias=self.forget_bias, name=name)
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """Layers of gated recurrent units (Cho et al. 2014): three products a unit and one state, where
+    an LSTM has four and two."""
+
+    gates: ClassVar[int] = 3
+    states: ClassVar[int] = 1
+
+    def layer(self, units: int, name: str) -> Any:
+        from textgen.models.recurrent import FusedGRU
+
+        return FusedGRU(units, name=name)
+
+
+@dataclass(frozen=True)
+class MinGRU(Recurrent):
+    """Layers of minimal gated recurrent units (Feng et al. 2024, "Were RNNs All We Needed?"): gate
+    and candidate see the input alone, h[t] = (1 − z[t]) h[t−1] + z[t] c[t], so that a whole window
+    is computed at once; a single layer is linear in its state."""
+
+    gates: ClassVar[int] = 2
+    states: ClassVar[int] = 1
+
+    def layer(self, units: int, name: str) -> Any:
+        from textgen.models.recurrent import MinGRULayer
+
+        return MinGRULayer(units, name)
+
+
+@dataclass(frozen=True)
+class Transformer(Backbone):
+    """Blocks of causal attention (Vaswani et al. 2017) and a feed-forward layer, each behind a
+    normalisation and added to what it read.
+
+    Every position attends to the last ``context`` tokens, itself included, in every layer, so that
+    tokens further back act through the layers between. Keys and values of earlier windows are
+    carried along as in Transformer-XL (Dai et al. 2019): how a text is cut into windows changes no
+    prediction. Positions are relative, by rotation (Su et al. 2021); normalisation is by the root
+    mean square (Zhang & Sennrich 2019); the activation is a squared ReLU (So et al. 2021); layers
+    have no bias.
+
+    Args:
+        units: width of each block; where it changes, a dense layer comes before the block.
+        context: tokens that a position attends to in a layer.
+        head_size: units of a head of attention; a block has as many heads as fit into its width,
+            and one at least.
+
+    Raises:
+        ValueError: heads of an odd size, whose units cannot be rotated in pairs.
+    """
+
+    units: tuple[Count, ...] = (128, 128, 128, 128)
+    context: Count = 128
+    head_size: Count = 32
+
+    dropout_between: ClassVar[bool] = False
+    gates: ClassVar[int] = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head_size % 2:
+            raise ValueError(f"head_size is {self.head_size}: it must be even")
+
+    @property
+    def label(self) -> str:
+        return f"{super().label}, {self.context} tokens of context"
+
+    def heads(self, units: int) -> int:
+        return max(1, units // self.head_size)
+
+    def layer(self, units: int, name: str) -> Any:
+        from textgen.models.transformer import Block
+
+        return Block(self, units, name)
+
+    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
+        kept = (self.heads(units), self.context - 1, self.head_size)
+        return (units,), kept, kept, (1,)
+
+    def normalisation_layer(self, number: int) -> Any:
+        import keras
+
+        if number < len(self.units):
+            return None
+        return keras.layers.RMSNormalization(name=f"normalisation{number}")

@@ -1,0 +1,206 @@
+"""PLUG-IN: what is predicted from what: windows, targets, scoring, generation.
+
+``next_token`` and ``shifted`` make one prediction for every token read: of the next one, or of the
+one s further on. ``shifted`` with shift s reads x[t−s] last when it predicts x[t]. With s equal to
+the window the target is the next window, position by position without feedback: the article's
+10 → 10 run. With s = 1 it is next-token prediction in windows that know nothing of each other: what
+the article's 50 → 50 and 30 → 30 runs were, as its author's code shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from textgen.core import Count, TextgenError
+from textgen.models.base import BackboneConfig, State
+from textgen.tokenizers import BOUNDARY
+
+TABLE = {
+    "next_token": "textgen.models.objectives:NextToken",
+    "shifted": "textgen.models.objectives:Shifted",
+    "encoder_decoder": "textgen.models.objectives:EncoderDecoder",
+}
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """The next token, with the state carried through a document and reset between documents.
+
+    Args:
+        window: steps of truncated backpropagation through time (Williams & Peng 1990).
+    """
+
+    window: Count = 64
+
+    @property
+    def before(self) -> int:
+        return 1
+
+    @property
+    def length(self) -> int:
+        return self.window
+
+    @property
+    def carries_state(self) -> bool:
+        return True
+
+    @property
+    def context(self) -> str:
+        return "all earlier tokens of the document"
+
+    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+        return backbone.build(vocabulary_size)
+
+    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
+        import tensorflow as tf
+
+        tokens = tf.maximum(spans[:, : spans.shape[1] - self.before], BOUNDARY)
+        return network.features(tokens, state, training)
+
+    def begin(self, network: Any, batch: int) -> Any:
+        import tensorflow as tf
+
+        recent = tf.fill([batch, self.before], BOUNDARY)
+        return tf.constant(0), recent, network.initial_state(batch)
+
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+        from textgen.models.network import restarted
+
+        position, recent, state = carry
+        if not self.carries_state:
+            state = restarted(network, state, position % self.length == 0)
+        features, state = network.features(recent[:, :1], state)
+        return features[:, 0], (position, recent, state)
+
+    def append(self, carry: Any, tokens: Any) -> Any:
+        import tensorflow as tf
+
+        position, recent, state = carry
+        return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
+
+
+@dataclass(frozen=True)
+class Shifted(NextToken):
+    """N tokens in, N out, each ``shift`` further on; every window starts from an empty state.
+
+    Args:
+        window: N.
+        shift: s, from 1 to N. The first s tokens of a document are predicted from padding.
+        fixed_windows: in training, too, windows begin at multiples of N in a document, the same
+            ones in every epoch, as in the article; otherwise each epoch draws where they begin.
+
+    Raises:
+        ValueError: a shift larger than the window.
+    """
+
+    window: Count = 50
+    shift: Count = 50
+    fixed_windows: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shift > self.window:
+            raise ValueError(f"shift {self.shift} is larger than window {self.window}")
+
+    @property
+    def before(self) -> int:
+        return self.shift
+
+    @property
+    def carries_state(self) -> bool:
+        return False
+
+    @property
+    def context(self) -> str:
+        return f"1 to {self.window} tokens, the last of them {self.shift} back"
+
+
+@dataclass(frozen=True)
+class EncoderDecoder:
+    """An encoder reads N tokens, a decoder starts from its states and writes M (Sutskever, Vinyals
+    & Le 2014).
+
+    Args:
+        read: N.
+        write: M.
+        feedback: the decoder reads the token before the one it predicts. Without it (one-shot)
+            it reads the encoder's last output at every position and never learns what was written.
+    """
+
+    read: Count = 50
+    write: Count = 50
+    feedback: bool = True
+
+    @property
+    def before(self) -> int:
+        return self.read
+
+    @property
+    def length(self) -> int:
+        return self.write
+
+    @property
+    def carries_state(self) -> bool:
+        return False
+
+    @property
+    def context(self) -> str:
+        if self.feedback:
+            return f"{self.read} to {self.read + self.write - 1} tokens"
+        return f"{self.read} tokens, the last of them 1 to {self.write} back"
+
+    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+        from textgen.models.combined import SequenceToSequence
+
+        if not self.feedback and getattr(backbone, "tied_output", False):
+            raise TextgenError(
+                "backbone.tied_output",
+                found="true, with a one-shot decoder",
+                expected="false: such a decoder reads no tokens, so there is nothing to tie",
+            )
+        source = "tokens" if self.feedback else "vectors"
+        return SequenceToSequence(
+            backbone.build(vocabulary_size, output=False, name="encoder"),
+            backbone.build(vocabulary_size, source=source, name="decoder"),
+        )
+
+    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
+        import tensorflow as tf
+
+        spans = tf.maximum(spans, BOUNDARY)
+        _, encoded = network.encoder.features(spans[:, : self.read], state, training)
+        if self.feedback:
+            inputs = spans[:, self.read - 1 : -1]
+        else:
+            vector = network.encoder.state_vector(encoded)
+            inputs = tf.repeat(vector[:, None], self.write, axis=1)
+        features, _ = network.decoder.features(inputs, encoded, training)
+        return features, state
+
+    def begin(self, network: Any, batch: int) -> Any:
+        import tensorflow as tf
+
+        recent, state = tf.fill([batch, self.read], BOUNDARY), network.initial_state(batch)
+        return tf.constant(0), recent, network.encoder.state_vector(state), state
+
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        position, recent, vector, state = carry
+
+        def encode() -> Any:
+            empty = network.encoder.initial_state(recent.shape[0])
+            _, encoded = network.encoder.features(recent, empty)
+            return network.encoder.state_vector(encoded), encoded
+
+        vector, state = tf.cond(position % self.write == 0, encode, lambda: (vector, state))
+        inputs = recent[:, -1:] if self.feedback else vector[:, None]
+        features, state = network.decoder.features(inputs, state)
+        return features[:, 0], (position, recent, vector, state)
+
+    def append(self, carry: Any, tokens: Any) -> Any:
+        import tensorflow as tf
+
+        position, recent, vector, state = carry
+        recent = tf.concat([recent[:, 1:], tokens[:, None]], axis=1)
+        return position + 1, recent, vector, state
