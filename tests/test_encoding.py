@@ -25,7 +25,7 @@ from textgen.data.loading import load_corpus
 from textgen.evaluation import references
 from textgen.evaluation.baselines.scoring import baseline
 from textgen.models import batches as windows_module
-from textgen.models.batches import Windows, permutation
+from textgen.models.batches import Windows
 from textgen.models.objectives import NextToken, Shifted
 from textgen.tokenizers import encoding
 from textgen.training.preparation import prepare
@@ -434,35 +434,6 @@ def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_li
     np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 10_000])
-def test_a_computed_order_is_a_permutation(monkeypatch, size):
-    monkeypatch.setattr(windows_module, "LISTED", 0)
-    orders = [permutation(size, np.random.default_rng(seed)) for seed in (1, 1, 2)]
-    places = [order(np.arange(size)) for order in orders]
-    np.testing.assert_array_equal(np.sort(places[0]), np.arange(size))
-    np.testing.assert_array_equal(places[0], places[1])
-    if size > 9:
-        assert (places[0] != places[2]).mean() > 0.9
-        jumps = np.diff(places[0])
-        assert len(np.unique(jumps)) > 0.3 * size  # no arithmetic progression
-        assert abs(np.corrcoef(places[0][1:], places[0][:-1])[0, 1]) < 0.2
-
-
-def test_the_order_of_very_many_windows_takes_no_memory(monkeypatch):
-    import tracemalloc
-
-    objective = Shifted(2, 1)
-    document = np.ones(600_000, dtype=np.uint8)
-    windows = Windows([document], objective)
-    monkeypatch.setattr(windows_module, "LISTED", 1000)
-    tracemalloc.start()
-    for _ in zip(range(20), windows.training(4, seed=1), strict=False):
-        pass
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 100_000  # a list of 300,000 windows takes 2.4 MB
-
-
 def _held(path: Path) -> int:
     """Bytes of a file that are mapped into this process and held in memory."""
     maps = Path("/proc/self/smaps").read_text()
@@ -473,8 +444,8 @@ def _held(path: Path) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="tells what is mapped")
 def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(windows_module, "HELD", 1 << 21)
-    monkeypatch.setattr(windows_module, "BLOCK", 1 << 21)
+    monkeypatch.setattr(windows_module, "MAX_MAPPED_BYTES", 1 << 21)
+    monkeypatch.setattr(windows_module, "TOKENS_PER_COUNT", 1 << 21)
     size = 1 << 25
     (tmp_path / encoding.TOKENS_FILE).write_bytes(bytes(size))
     np.save(tmp_path / encoding.INDEX_FILE, np.array([[size - 1, 1, 1, 0]]))

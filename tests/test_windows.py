@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.models.batches import IGNORE, Windows
+from textgen.models.batches import NO_TARGET, Windows
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 
 OBJECTIVES = [NextToken(4), Shifted(5, 5), Shifted(5, 2), EncoderDecoder(3, 4)]
@@ -20,11 +20,11 @@ def collect(batches, objective):
     for spans, _, documents, starts in batches:
         for span, document, start in zip(spans, documents, starts, strict=True):
             for i, target in enumerate(span[objective.before :]):
-                if document >= 0 and target != IGNORE:
+                if document >= 0 and target != NO_TARGET:
                     assert (document, start + i) not in found
                     found[int(document), int(start) + i] = int(target)
                 elif document < 0:
-                    assert target == IGNORE
+                    assert target == NO_TARGET
     return found
 
 
@@ -83,7 +83,7 @@ def test_an_epoch_of_shuffled_windows_covers_about_the_whole_text(lengths, windo
     windows = Windows(documents, objective)
     updates = windows.updates_per_epoch(batch)
     seen = sum(
-        int((spans[:, 1:] != IGNORE).sum())
+        int((spans[:, 1:] != NO_TARGET).sum())
         for spans, _ in itertools.islice(windows.training(batch, 0), updates)
     )
     total = sum(lengths) + len(lengths)

@@ -56,15 +56,14 @@ BACKBONES = ("LSTM", "GRU", "MinGRU", "Transformer")
 
 def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
     """Backbone, training settings, objective and windows, the same for both sides."""
-    from importlib import import_module
-
     from textgen.core.settings import Training
+    from textgen.models import backbones
     from textgen.models.backbones import Adaptive
     from textgen.models.batches import Windows
     from textgen.models.objectives import NextToken
 
     levels = Adaptive(work.head) if work.head else False
-    backbone = getattr(import_module(f"textgen.models.backbones.{kind.lower()}"), kind)(
+    backbone = getattr(backbones, kind)(
         units=work.units,
         input="embedding",
         embedding_size=64,

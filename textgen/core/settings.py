@@ -198,8 +198,8 @@ class Training:
     size of the weights: 0.1 rather than 0.004.
 
     ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
-    weights; they have an optimizer of their own (see :mod:`textgen.training.tables`), without
-    decay, clipping or average.
+    weights; they have an optimizer of their own, without decay, clipping or average
+    (:class:`textgen.training.optimizer.RowAdagrad`).
 
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.

@@ -148,6 +148,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def fixed_windows(self) -> bool:
+        """Whether windows begin at the same places in every epoch."""
+        ...
+
+    @property
     def context(self) -> str:
         """How much earlier text a prediction sees, in words for the reports."""
         ...

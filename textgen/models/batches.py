@@ -7,23 +7,20 @@ from it when it is needed.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from textgen.models.base import Objective
 from textgen.tokenizers import BOUNDARY, EncodedDocument, Stored
 
-IGNORE = -1
-"""Target that is not there: behind the end of a document, before its beginning."""
-BLOCK = 1 << 22
-LISTED = 1 << 22
-"""Windows whose order is kept as a list; that of more is computed place by place."""
-MIX = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 over the golden ratio, an odd multiplier that spreads bits (Knuth, volume 3, 6.4)."""
-HELD, TOUCHED = 1 << 25, 1 << 21
-"""Bytes of a mapped file that are kept in memory, about, and those that one look at it may bring:
-a huge page, where the file system has such."""
+NO_TARGET = -1
+"""In place of a target behind the end of a document or before its beginning."""
+TOKENS_PER_COUNT = 1 << 22
+MAX_MAPPED_BYTES = 1 << 25
+"""Of a mapped file, about, that are kept in memory."""
+HUGE_PAGE_BYTES = 1 << 21
+"""That one look at a mapped file may bring into memory."""
 
 
 class Windows:
@@ -38,7 +35,7 @@ class Windows:
     def __init__(self, documents: Sequence[np.ndarray] | Stored, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
         self.carries_state = objective.carries_state
-        self._fixed = getattr(objective, "fixed_windows", False)
+        self._fixed = objective.fixed_windows
         self._stored = documents if isinstance(documents, Stored) else None
         if isinstance(documents, Stored):
             self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
@@ -60,8 +57,8 @@ class Windows:
     def share(self, least: int) -> float:
         """How many of the tokens are ``least`` or higher, as a share of all."""
         count = 0
-        for start in range(0, len(self.flat), BLOCK):
-            count += int(np.count_nonzero(self.flat[start : start + BLOCK] >= least))
+        for start in range(0, len(self.flat), TOKENS_PER_COUNT):
+            count += int(np.count_nonzero(self.flat[start : start + TOKENS_PER_COUNT] >= least))
             self._release()
         return count / len(self.flat)
 
@@ -81,7 +78,7 @@ class Windows:
         inside = (positions >= 0) & (positions < limits)
         index = self.offsets[documents][:, None] + positions
         spans = self.flat[np.where(inside, index, 0)].astype(np.int32)
-        outside = np.where((positions < 0) & (columns < 0), BOUNDARY, IGNORE)
+        outside = np.where((positions < 0) & (columns < 0), BOUNDARY, NO_TARGET)
         return np.where(inside, spans, outside).astype(np.int32)
 
     def per_document(self, phase: int = 0) -> np.ndarray:
@@ -103,7 +100,7 @@ class Windows:
         alone.
         """
         updates = self.updates_per_epoch(batch)
-        often = max(1, HELD // (batch * TOUCHED))
+        often = max(1, MAX_MAPPED_BYTES // (batch * HUGE_PAGE_BYTES))
         for epoch in range(start // updates, 1 << 62):
             make = self._streams if self.carries_state else self._shuffled
             first = start - epoch * updates if epoch == start // updates else 0
@@ -131,9 +128,9 @@ class Windows:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         phase = 0 if self._fixed else int(random.integers(self.length))
         ends = np.cumsum(self.per_document(phase))
-        order = permutation(int(ends[-1]), random)
+        order = random.permutation(int(ends[-1]))
         for step in range(first, updates):
-            window = order(np.arange(step * batch, (step + 1) * batch) % int(ends[-1]))
+            window = order[np.arange(step * batch, (step + 1) * batch) % len(order)]
             place = np.searchsorted(ends, window, side="right")
             within = window - np.where(place > 0, ends[place - 1], 0)
             yield self.spans(place, within * self.length - phase), np.ones(batch, dtype=bool)
@@ -161,7 +158,10 @@ class Windows:
             streams = [everything[:, row::batch] for row in range(batch)]
         for step in range(max(stream.shape[1] for stream in streams)):
             places = np.array(
-                [stream[:, step] if step < stream.shape[1] else (IGNORE, 0) for stream in streams]
+                [
+                    stream[:, step] if step < stream.shape[1] else (NO_TARGET, 0)
+                    for stream in streams
+                ]
             )
             documents, starts = places[:, 0], places[:, 1]
             fresh = (starts == 0) | (not self.carries_state)
@@ -173,33 +173,3 @@ class Windows:
         numbers = [np.arange(n) * self.length for n in chosen]
         starts = np.concatenate([*numbers, np.zeros(0, dtype=np.int64)])
         return np.stack([np.repeat(np.array(documents, dtype=np.int64), chosen), starts])
-
-
-def permutation(size: int, random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-    """A random order of 0 … size − 1: (n,) places → (n,) int64.
-
-    Up to LISTED it is a shuffled list. A longer one takes no memory: a Feistel network of four
-    rounds permutes the numbers of an even number of bits (Luby & Rackoff 1988), and is applied
-    again where it leads beyond ``size`` (Black & Rogaway 2002, "cycle walking").
-    """
-    if size <= LISTED:
-        return random.permutation(size).__getitem__
-    half = np.uint64((int(size - 1).bit_length() + 1) // 2)
-    mask = np.uint64((1 << int(half)) - 1)
-    keys = random.integers(1 << 63, size=4, dtype=np.uint64)
-
-    def network(places: np.ndarray) -> np.ndarray:
-        left, right = places >> half, places & mask
-        for key in keys:
-            mixed = (right ^ key) * MIX
-            mixed = (mixed ^ (mixed >> np.uint64(29))) * MIX
-            left, right = right, left ^ ((mixed >> np.uint64(32)) & mask)
-        return (left << half) | right
-
-    def order(places: np.ndarray) -> np.ndarray:
-        found = network(places.astype(np.uint64))
-        while (beyond := found >= size).any():
-            found[beyond] = network(found[beyond])
-        return found.astype(np.int64)
-
-    return order

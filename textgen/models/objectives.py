@@ -34,6 +34,10 @@ class NextToken:
     window: Count = 64
 
     @property
+    def fixed_windows(self) -> bool:
+        return False
+
+    @property
     def before(self) -> int:
         return 1
 
@@ -130,6 +134,10 @@ class EncoderDecoder:
     read: Count = 50
     write: Count = 50
     feedback: bool = True
+
+    @property
+    def fixed_windows(self) -> bool:
+        return False
 
     @property
     def before(self) -> int:
