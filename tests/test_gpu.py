@@ -19,7 +19,7 @@ from textgen.evaluation.token_bits import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.models.sampler import SHORT, Sampler
+from textgen.models.sampler import MAX_UNCOMPILED_TOKENS, Sampler
 from textgen.training.loop import new_step
 
 pytestmark = pytest.mark.xla
@@ -106,7 +106,7 @@ def run_everything(backbone, objective):
     token_bits(objective, network, [document])
     number = len(network.trainable_variables)
     learnt_bits(objective, network, [document], Learning((0.1,) * number, (1.0,) * number))
-    Sampler(objective, network).draw(np.full((2, SHORT + 1), -1))
+    Sampler(objective, network).draw(np.full((2, MAX_UNCOMPILED_TOKENS + 1), -1))
     stepper = Stepper(objective, network)
     stepper.probabilities()
 

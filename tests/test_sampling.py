@@ -23,15 +23,15 @@ each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch):
     """A loop always goes through a whole chunk."""
-    monkeypatch.setattr(sampling, "CHUNK", 16)
+    monkeypatch.setattr(sampling, "TOKENS_PER_CALL", 16)
 
 
 @pytest.fixture(
     params=[pytest.param(0, marks=pytest.mark.xla, id="compiled"),
-            pytest.param(sampling.SHORT, id="plain")]
+            pytest.param(sampling.MAX_UNCOMPILED_TOKENS, id="plain")]
 )  # fmt: skip
 def both_loops(request, monkeypatch):
-    monkeypatch.setattr(sampling, "SHORT", request.param)
+    monkeypatch.setattr(sampling, "MAX_UNCOMPILED_TOKENS", request.param)
 
 
 def sampler(objective):
@@ -59,7 +59,7 @@ def test_a_seed_repeats_a_sample_and_another_does_not(objective):
 def test_zero_temperature_follows_the_scored_distribution(objective):
     """Greedy choices, across block ends and chunk ends, are those of the step-by-step model."""
     network = tiny_model(objective, SIZE)
-    length = sampling.CHUNK + 9
+    length = sampling.TOKENS_PER_CALL + 9
     (greedy,), _ = Sampler(objective, network).draw(free(1, length), temperature=0.0)
     stepper = Stepper(objective, network)
     for token in greedy:

@@ -25,7 +25,7 @@ FEED_FORWARD_RATIO = 4
 
 @dataclass(frozen=True)
 class Adaptive:
-    """An adaptive softmax: the ``head`` most frequent tokens, and all others through ``tail_size``
+    """An adaptive softmax: the ``head`` most frequent tokens, and the rest through ``tail_size``
     dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")

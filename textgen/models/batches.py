@@ -96,8 +96,8 @@ class Windows:
 
         ``fresh`` marks rows whose states begin at zero. With carried states each row reads on in
         its own stream of the shuffled documents; without, windows are shuffled and their phase in
-        the text is drawn anew each epoch, unless they are fixed. The order depends on (seed, epoch)
-        alone.
+        the text is drawn afresh each epoch, unless they are fixed. The order depends on (seed,
+        epoch) alone.
         """
         updates = self.updates_per_epoch(batch)
         often = max(1, MAX_MAPPED_BYTES // (batch * HUGE_PAGE_BYTES))

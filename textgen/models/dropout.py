@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-SPREAD = np.uint32(0x9E3779B1)
+BIT_SPREADER = np.uint32(0x9E3779B1)
 """2^32 over the golden ratio (Knuth 1973, section 6.4)."""
 _key: contextvars.ContextVar[tuple[Any, Any]] = contextvars.ContextVar("dropout_key")
 
@@ -71,7 +71,7 @@ class HashedDropout(keras.layers.Layer):
 
 
 def drop(inputs: Any, seed: int, rate: float, by_row: bool = True) -> Any:
-    """A share ``rate`` of the elements set to zero, the others made larger to make up for it.
+    """A share ``rate`` of the elements set to zero, the rest scaled up to make up for it.
 
     Args:
         inputs: (B, …) float32, or any weights.
@@ -92,7 +92,7 @@ def _drop(inputs: Any, update: Any, first_row: Any, seed: Any, rate: float) -> A
     shape = tf.shape(inputs)
     places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
     places += first_row * tf.cast(tf.reduce_prod(shape[1:]), tf.uint32)
-    mixed = mix(mix(places * SPREAD + seed) + update * SPREAD)
+    mixed = mix(mix(places * BIT_SPREADER + seed) + update * BIT_SPREADER)
     kept = mixed >= np.uint32(round(rate * 2**32))
     return tf.where(kept, inputs / (1 - rate), tf.zeros_like(inputs))
 

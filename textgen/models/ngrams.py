@@ -4,7 +4,7 @@ A recurrent layer has to work out by products of matrices which tokens came just
 looks it up. Every context of n tokens is hashed to a row of one table, and the rows of all n are
 added to the embedding of the token. Bojanowski et al. (2017) hash the character n-grams of a word
 like that; Pagnoni et al. (2024, "Byte Latent Transformer", section 3.2.1) those that end at each
-byte of a text. Contexts that fall on the same row are not told apart.
+byte of a text. Contexts that fall on the same row share its vector.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.dropout import SPREAD, drop, mix, new_seed
+from textgen.models.dropout import BIT_SPREADER, drop, mix, new_seed
 
 
 class NGramEmbedding(keras.layers.Layer):
@@ -72,7 +72,7 @@ class NGramEmbedding(keras.layers.Layer):
         hashed, found = tf.zeros([1, 1], tf.uint32), []
         for back in range(self.context + 1):
             start = self.context - back
-            hashed = mix(hashed * SPREAD + numbers[:, start : start + length])
+            hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])
             if back + 1 in self.orders:
                 found.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
         return found

@@ -197,7 +197,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     """−ln softmax(logits)[label]: (…, V) of any precision, (…) int32 → (…) nats, float32.
 
     Where operations are to be deterministic, TensorFlow's own function takes a detour that XLA
-    compiles anew for every batch; compiled, the operation itself is deterministic, too.
+    compiles again for every batch; compiled, the operation itself is deterministic, too.
     """
     flat = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])
     nats, _ = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(

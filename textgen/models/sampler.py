@@ -12,15 +12,16 @@ import numpy as np
 from textgen.models.base import Objective
 from textgen.tokenizers import BOUNDARY, ESCAPE
 
-CHUNK = 128
-SHORT = 2048
-"""Up to so many tokens a row, a loop is not compiled: that would take longer than it saves."""
-LARGEST_NUCLEUS = 512
+TOKENS_PER_CALL = 128
+MAX_UNCOMPILED_TOKENS = 2048
+"""Of a row: compiling the loop for fewer would take longer than it saves."""
+MAX_NUCLEUS_TOKENS = 512
 """top-p looks at this many of the most probable tokens; the vocabulary is never sorted whole."""
 FREE = -1
-BLOCK = 128
+"""In place of a forced token, where one is to be drawn."""
+DRAWN_TOGETHER = 128
 """Tokens that are looked at together when one is drawn."""
-COLDEST = 1e-6
+MIN_TEMPERATURE = 1e-6
 """Temperature at which only the most probable token has any mass left, as float32 has it."""
 
 
@@ -77,22 +78,22 @@ class Sampler:
 
         Returns:
             The tokens (B, n) int32, and the model's own choice at each place (B, n) int32, which
-            at forced places is its guess before it is told.
+            at forced places is its guess before it sees the token.
         """
         batch, length = forced.shape
-        loop = self._loop(batch, top_k, top_p < 1, length > SHORT)
+        loop = self._loop(batch, top_k, top_p < 1, length > MAX_UNCOMPILED_TOKENS)
         carry = self._objective.begin(self._network, batch)
-        padding = np.full((batch, -length % CHUNK), FREE)
+        padding = np.full((batch, -length % TOKENS_PER_CALL), FREE)
         given = np.concatenate([forced, padding], axis=1).astype(np.int32)
         randoms = [np.random.default_rng(s) for s in (range(batch) if seeds is None else seeds)]
         tokens, choices = [], []
-        for start in range(0, length, CHUNK):
+        for start in range(0, length, TOKENS_PER_CALL):
             carry, written, chosen = loop(
                 carry,
-                given[:, start : start + CHUNK],
+                given[:, start : start + TOKENS_PER_CALL],
                 np.float32(temperature),
                 np.float32(top_p),
-                np.stack([random.random(CHUNK, np.float32) for random in randoms], 1),
+                np.stack([random.random(TOKENS_PER_CALL, np.float32) for random in randoms], 1),
             )
             tokens.append(written.numpy())
             choices.append(chosen.numpy())
@@ -121,10 +122,10 @@ class Sampler:
                 return i + 1, carry, written.write(i, token), chosen.write(i, choice)
 
             def array() -> Any:
-                return tf.TensorArray(tf.int32, CHUNK, element_shape=(batch,))
+                return tf.TensorArray(tf.int32, TOKENS_PER_CALL, element_shape=(batch,))
 
             _, carry, written, chosen = tf.while_loop(
-                lambda i, *_: i < CHUNK, body, (tf.constant(0), carry, array(), array())
+                lambda i, *_: i < TOKENS_PER_CALL, body, (tf.constant(0), carry, array(), array())
             )
             return carry, tf.transpose(written.stack()), tf.transpose(chosen.stack())
 
@@ -143,9 +144,9 @@ def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, uniform: Any)
     import tensorflow as tf
 
     size = logits.shape[-1]
-    scaled = logits / tf.maximum(temperature, COLDEST)
+    scaled = logits / tf.maximum(temperature, MIN_TEMPERATURE)
     if top_k or top_p is not None:
-        kept = min(size, top_k or LARGEST_NUCLEUS)
+        kept = min(size, top_k or MAX_NUCLEUS_TOKENS)
         top, indices = tf.math.top_k(scaled, kept)
         if top_p is not None:
             # the distribution that top_p cuts is the one top_k left over
@@ -188,16 +189,16 @@ def _place(masses: Any, wanted: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
     size = masses.shape[-1]
-    if size <= BLOCK:
-        told = tf.matmul(masses, np.triu(np.ones((size, size), dtype=np.float32)))
-        place = _first(told > wanted[:, None], masses)
-        return place, wanted - tf.gather(told - masses, place, batch_dims=1)
-    blocks = -(-size // BLOCK)
-    padded = tf.pad(masses, [[0, 0], [0, blocks * BLOCK - size]])
-    parts = tf.reshape(padded, [-1, blocks, BLOCK])
+    if size <= DRAWN_TOGETHER:
+        cumulated = tf.matmul(masses, np.triu(np.ones((size, size), dtype=np.float32)))
+        place = _first(cumulated > wanted[:, None], masses)
+        return place, wanted - tf.gather(cumulated - masses, place, batch_dims=1)
+    blocks = -(-size // DRAWN_TOGETHER)
+    padded = tf.pad(masses, [[0, 0], [0, blocks * DRAWN_TOGETHER - size]])
+    parts = tf.reshape(padded, [-1, blocks, DRAWN_TOGETHER])
     block, wanted = _place(tf.reduce_sum(parts, axis=-1), wanted)
     place, wanted = _place(tf.gather(parts, block, batch_dims=1), wanted)
-    return block * BLOCK + place, wanted
+    return block * DRAWN_TOGETHER + place, wanted
 
 
 def _first(passed: Any, masses: Any) -> Any:

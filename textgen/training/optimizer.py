@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from textgen.core import Training
 
-COOLING = 0.4
+COOLING_SHARE = 0.4
 """Last part of a training in which the rate of ``"wsd"`` falls."""
 ADAGRAD_EPSILON = 1e-16
 """Mean square of a gradient that counts as zero."""
-DECAYING = ("adamw", "muon", "adafactor")
+WITH_WEIGHT_DECAY = ("adamw", "muon", "adafactor")
 """Optimizers with a weight decay of their own (Loshchilov & Hutter 2019)."""
-OUTPUTS = ("^logits/", "^head/", "^tail", "^beyond/", "^projection/")
+BY_ADAMW = ("^logits/", "^head/", "^tail", "^beyond/", "^projection/")
 """Paths of weights that are not updated by Muon but, like the embedding's, by AdamW."""
 
 
@@ -40,7 +40,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if self._settings.schedule == "constant":
             return rate
         if self._settings.schedule == "wsd":
-            cooled = (self.updates - step) / tf.maximum(COOLING * self.updates, 1.0)
+            cooled = (self.updates - step) / tf.maximum(COOLING_SHARE * self.updates, 1.0)
             return rate * tf.clip_by_value(cooled, 0.0, 1.0)
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
@@ -62,14 +62,17 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
         "muon": keras.optimizers.Muon,
         "adafactor": keras.optimizers.Adafactor,
     }
-    if settings.optimizer in DECAYING:
+    if settings.optimizer in WITH_WEIGHT_DECAY:
         options["weight_decay"] = settings.weight_decay
     if settings.optimizer == "muon":
-        options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": list(OUTPUTS)}
+        options |= {
+            "adam_weight_decay": settings.weight_decay,
+            "exclude_layers": list(BY_ADAMW),
+        }
     if settings.optimizer == "adafactor":
         options["relative_step"] = False  # the schedule says how large a step is
     optimizer = kinds[settings.optimizer](**options)
-    if settings.optimizer in DECAYING:
+    if settings.optimizer in WITH_WEIGHT_DECAY:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
