@@ -77,7 +77,7 @@ def compile_where_it_is_tested() -> None:
     tf.function = plain
 
 
-SLOWEST = "distributed training study run honesty compare run_words outside_package".split()
+SLOWEST = "training study run honesty compare run_words outside_package".split()
 
 
 def pytest_collection_modifyitems(items):

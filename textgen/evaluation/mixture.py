@@ -11,11 +11,9 @@ import numpy as np
 
 from textgen.evaluation.dynamic import Learner
 from textgen.evaluation.memory import SMALLEST, Memory, kind
-from textgen.models import FREE, Objective
+from textgen.models import FREE, MIN_TEMPERATURE, Objective
 from textgen.tokenizers import BOUNDARY, ESCAPE
 
-COLDEST = 1e-6
-"""Temperature at which only the most probable token has any mass left."""
 Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """((V,) float64 probabilities, numbers in [0, 1) (n,)) → the tokens of n rows, (n,) integers."""
 
@@ -205,7 +203,7 @@ def shaped(
     chances = chances.copy()
     chances[list(unwritable)] = 0.0
     with np.errstate(divide="ignore"):
-        logs = np.log(chances) / max(temperature, COLDEST)
+        logs = np.log(chances) / max(temperature, MIN_TEMPERATURE)
     if 0 < top_k < len(logs):
         logs[np.argsort(-logs, kind="stable")[top_k:]] = -np.inf
     found = softmax(logs)

@@ -17,5 +17,6 @@ from .network import set_output_bias as set_output_bias
 from .objectives import NextToken as NextToken
 from .output import cross_entropy as cross_entropy
 from .sampler import FREE as FREE
+from .sampler import MIN_TEMPERATURE as MIN_TEMPERATURE
 from .sampler import Sampler as Sampler
 from .sampler import text_seed as text_seed
