@@ -33,7 +33,6 @@ MODULES = {
     "kneser_ney": (TOKENIZERS + "kneser_ney", ["baselines", "spelling"]),
     "components": (TOKENIZERS + "words.components", ["spelling"]),
     "spelling": (TOKENIZERS + "words.spelling", ["spelling"]),
-    "recurrence": (TOKENIZERS + "words.recurrence", ["spelling"]),
     "significance": (EVALUATION + "significance", ["significance"]),
     "units": (EVALUATION + "units", ["units"]),
     "memory": (EVALUATION + "memory", ["memory"]),

@@ -19,7 +19,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
-from textgen.tokenizers.choices import Choice
+from textgen.tokenizers.steps import Chance
 from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.fitting import Words
 
@@ -86,14 +86,14 @@ def test_every_rare_word_policy_is_among_those_that_are_tested():
 
 
 def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch):
-    def opened(self, tokens, earlier):
+    def surface_steps(self, tokens):
         def cheap(known):
-            yield Choice(lambda: np.full(2, 0.5), 0)
+            yield Chance(0.5, True)
             return known
 
         return cheap if tokens and tokens[-1] == ESCAPE else None
 
-    monkeypatch.setattr(CharacterTokenizer, "opened", opened)
+    monkeypatch.setattr(CharacterTokenizer, "surface_steps", surface_steps)
     with pytest.raises(AssertionError, match=r"bits are charged, its choices cost 1\.0"):
         check_plugin("tokenizer", Characters())
 

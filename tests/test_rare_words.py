@@ -47,11 +47,11 @@ def render(tokenizer, *names, before="", **options):
 
 
 def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
-    pool = tagged.policy.pool("VBG")
+    pool = tagged.policy.speller.examples["VBG"]
     assert set(pool) == {"sleeping", "hooting"}
     drawn = {render(tagged, " was", "<VBG>", seed=s).text for s in range(20)}
     assert drawn == {" was sleeping", " was hooting"}
-    plural = tagged.policy.pool("NNS")
+    plural = tagged.policy.speller.examples["NNS"]
     assert "owls" in plural
     assert "owl" not in plural
 
@@ -72,7 +72,7 @@ def test_a_or_an_fits_the_word_that_follows(tagged):
 
 
 def test_sentences_begin_with_a_capital_and_ordinary_words_with_none_elsewhere(tagged):
-    assert set(tagged.policy.pool("JJ")) == {"Strange", "strange", "Babylonian"}
+    assert set(tagged.policy.speller.examples["JJ"]) == {"Strange", "strange", "Babylonian"}
     for seed in range(10):
         inside = render(tagged, " the", "<JJ>", " house", seed=seed).text
         assert inside in (" the strange house", " the Babylonian house")
@@ -128,7 +128,7 @@ def test_all_nouns_can_be_the_same_one():
     tokenizer = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
     own = [name for name in tokenizer.names[5:] if name.startswith("<")]
     assert own == ["<NOUN>", "<other>"]
-    assert {"owl", "owls", "Akeley", "unicorn"} <= set(tokenizer.policy.pool("NOUN"))
+    assert {"owl", "owls", "Akeley", "unicorn"} <= set(tokenizer.policy.speller.examples["NOUN"])
 
 
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():
@@ -155,7 +155,9 @@ def test_words_without_a_vector_are_guessed_by_their_ending():
 
 def test_clusters_hold_every_rare_training_word_once():
     tokenizer = Words(Cluster(clusters=4, epochs=1)).fit([TEXT + RARE], [RARE], 1)
-    members = [w for c in tokenizer.policy.classes for w in tokenizer.policy.pool(c)]
+    members = [
+        w for c in tokenizer.policy.classes for w in tokenizer.policy.speller.examples.get(c, ())
+    ]
     assert len(members) == len(set(members))
     assert {"owl", "Akeley", "hooting"} <= set(members)
 
@@ -184,7 +186,9 @@ def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
 
     monkeypatch.setattr(cluster, "word_vectors", planted(place))
     policy = Words(Cluster(clusters=2)).fit([TEXT + RARE], [], 1).policy
-    names, others = sorted((set(policy.pool(c)) for c in policy.classes), key=len)
+    names, others = sorted(
+        (set(policy.speller.examples.get(c, ())) for c in policy.classes), key=len
+    )
     assert names == NAMES
     assert {"owl", "hooting", "unicorn"} <= others
 

@@ -12,6 +12,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from textgen.tokenizers.steps import DocumentCounts
 from textgen.tokenizers.tokens import CHARACTER_BITS
 from textgen.tokenizers.words import spelling
 from textgen.tokenizers.words.components import (
@@ -21,15 +22,7 @@ from textgen.tokenizers.words.components import (
     fit_characters,
     mixture_weights,
 )
-from textgen.tokenizers.words.drawing import new_word, scored_word
-from textgen.tokenizers.words.recurrence import (
-    MEMORY,
-    PRIOR,
-    DocumentCounts,
-    WordMemory,
-    tuned_word_memory,
-)
-from textgen.tokenizers.words.spelling import Speller
+from textgen.tokenizers.words.spelling import MEMORY, Speller, WordMemory, tuned_word_memory
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
 VOCABULARY = ("aa", "aab", "b")
@@ -82,16 +75,16 @@ def test_words_of_the_vocabulary_get_nothing_letter_by_letter():
 
 def test_words_are_repeated_by_seed_and_never_known_ones():
     model = speller(order=3)
-    drawn = [new_word(model, "A", random.Random(seed)) for seed in range(200)]
-    assert drawn == [new_word(model, "A", random.Random(seed)) for seed in range(200)]
+    drawn = [model.pick("A", random.Random(seed), new=True) for seed in range(200)]
+    assert drawn == [model.pick("A", random.Random(seed), new=True) for seed in range(200)]
     assert not set(drawn) & set(VOCABULARY)
     assert len(set(drawn)) > 5
 
 
 def test_tuning_chooses_by_the_likelihood_of_validation_words():
     repeated, new = speller(), speller()
-    repeated.tune({"A": ["ab", "abb", "ab", "ba"] * 20})
-    new.tune({"A": ["babab", "aaab", "bbab", "abaa"] * 20})
+    repeated.tune([[(word, "A") for word in ["ab", "abb", "ab", "ba"] * 20]])
+    new.tune([[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
     assert repeated.weights["A"][0] > 0.9
     assert new.weights["A"][0] < 0.1
     assert repeated.bits("ab", "A") < new.bits("ab", "A")
@@ -127,8 +120,7 @@ def test_character_n_grams_by_hand():
 
 def test_saved_and_read_back_it_charges_the_same():
     model = speller()
-    model.tune({"A": ["ab", "bab"], "B": ["bbb"]})
-    model.tune_memory([[("ab", "A"), ("bab", "A"), ("ab", "A")]])
+    model.tune([[("ab", "A"), ("bab", "A"), ("ab", "A"), ("bbb", "B")]])
     state = model.state()
     again = Speller(alphabet="ab", vocabulary=lambda: VOCABULARY, **state)
     earlier = after(model, ["ab", "b☃"])
@@ -195,8 +187,8 @@ def test_with_a_cache_character_by_character_costs_what_is_charged():
 
 def test_the_cache_is_tuned_on_whole_documents():
     again, never = speller(order=3), speller(order=3)
-    again.tune_memory([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
-    never.tune_memory([[(word, "A") for word in strings("ab", 5) if word not in VOCABULARY]])
+    again.tune([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
+    never.tune([[(word, "A") for word in strings("ab", 5) if word not in VOCABULARY]])
     assert again.memory[1] < never.memory[1]
 
     def second(model):
@@ -208,9 +200,9 @@ def test_the_cache_is_tuned_on_whole_documents():
 def test_validation_documents_in_which_nothing_comes_again_tell_little():
     model = speller(order=3)
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
-        model.tune_memory(documents)
+        model.tune(documents)
         assert model.memory == MEMORY
-    model.tune_memory([[("abab", "A"), ("abab", "A")], *[[("bab", "A")]] * 50])
+    model.tune([[("abab", "A"), ("abab", "A")], *[[("bab", "A")]] * 50])
     assert MEMORY[1] > model.memory[1] > 1
 
 
@@ -219,7 +211,7 @@ def test_words_are_drawn_with_the_probability_that_is_charged(before):
     model = speller(order=3, memory=(0.2, 1.0))
     earlier = None if before is None else after(model, before)
     draw, number = random.Random(1), 4000
-    drawn = Counter(scored_word(model, "A", draw, earlier) for _ in range(number))
+    drawn = Counter(model.draw("A", draw, earlier) for _ in range(number))
     frequent = [word for word, _ in drawn.most_common(9)]
     words = [word for word in strings("ab", 12) if word not in VOCABULARY]
     masses = {word: 2 ** -model.bits(word, "A", earlier) for word in words}
@@ -253,7 +245,7 @@ def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
 
 def test_new_words_are_new():
     model = speller(order=4)
-    drawn = [new_word(model, "A", random.Random(seed)) for seed in range(200)]
+    drawn = [model.pick("A", random.Random(seed), new=True) for seed in range(200)]
     assert sum(word in model.known for word in drawn) < 10  # it gives up after some tries
 
 
@@ -262,7 +254,7 @@ def test_settings_before_anything_is_tuned():
     third = 1 / 3
     assert model.weights == model.memory_weights == {"": (third, third, third)}
     assert (tuple(model.memory), model.order, model.pooled) == ((0.8, 32.0), 5, True)
-    assert (spelling.OWN, spelling.PRIOR, PRIOR) == (200, 20.0, 0.25)
+    assert (spelling.OWN_WORDS, spelling.WEIGHTS_PRIOR, spelling.MEMORY_PRIOR) == (200, 20.0, 0.25)
 
 
 def test_a_pool_by_hand():
@@ -341,18 +333,18 @@ def test_the_order_is_the_likeliest(best, monkeypatch):
 
     monkeypatch.setattr(spelling, "fit_characters", fitted)
     model = speller()
-    model.tune({"A": ["abab", "baba"], "B": ["abab"], "C": []})
+    model.tune([[("abab", "A"), ("baba", "A")], [("abab", "B")], []])
     assert model.order == best
     assert {4, 5, 6, 7} <= asked.keys() <= {4, 5, 6, 7}
 
 
 def test_weights_of_a_class_are_those_of_all_but_for_what_its_words_say():
     model, words = speller(order=3), {"A": ["ab", "bab"], "B": ["bbb", "aba", "abbb"]}
-    model.tune(words)
+    model.tune([[(word, name) for name, each in words.items() for word in each]])
     rows = {}
     for name, each in words.items():
         codes = [model._encode(word) for word in each]
-        parts = model._of(name)
+        parts = model._components(name)
         rows[name] = np.stack(
             [np.exp(p.log_masses(codes)) if p else np.zeros(len(each)) for p in parts], axis=1
         )

@@ -148,7 +148,10 @@ def test_rare_words_of_the_prompt_come_back_in_what_is_written():
 
 def test_the_space_that_ends_a_prompt_is_no_rare_word_of_it():
     tokenizer = Words(Unk()).fit([TEXT], [TEXT])
-    opened = tokenizer._placeholders("dog Nyarlathotep")
-    assert opened.totals == {"unk": 1}
-    assert tokenizer._placeholders("dog Nyarlathotep ").counts == opened.counts
-    assert not tokenizer._placeholders(" ").totals
+    tokens = np.full(40, tokenizer.names.index("<unk>"))
+
+    def drawn(before):
+        return tokenizer.render(tokens, before=before, seed=3, memory=True).text
+
+    assert drawn("dog Nyarlathotep ") == drawn("dog Nyarlathotep") != drawn("dog")
+    assert drawn(" ") == drawn("")

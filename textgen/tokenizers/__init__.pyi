@@ -2,12 +2,12 @@ from .base import FILL as FILL
 from .base import Tokenizer as Tokenizer
 from .base import TokenizerConfig as TokenizerConfig
 from .characters import Characters as Characters
-from .choices import walk as walk
 from .encoding import Stored as Stored
 from .encoding import encode_training as encode_training
 from .encoding import fit_tokenizer as fit_tokenizer
 from .kneser_ney import KneserNeyModel as KneserNeyModel
 from .kneser_ney import fit_kneser_ney as fit_kneser_ney
+from .steps import walk as walk
 from .tokens import BOUNDARY as BOUNDARY
 from .tokens import ESCAPE as ESCAPE
 from .tokens import EncodedDocument as EncodedDocument

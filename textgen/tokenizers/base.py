@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from textgen.tokenizers.choices import Opened, code_point
+from textgen.tokenizers.steps import StepsOf, unseen_character
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Rendered
-
-if TYPE_CHECKING:
-    from textgen.tokenizers.words.recurrence import DocumentCounts
 
 FILL = ("scored", "pool", "spell", "mark")
 """How a generated placeholder is filled: by a word drawn with the probability that is charged for
@@ -98,17 +95,16 @@ class Tokenizer(ABC):
         """
         return lambda tokens, prefix: {}
 
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
-        """How the surface form that stands behind some tokens is chosen, exactly as it is charged.
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        """How the surface form is chosen that belongs behind some tokens.
 
         Args:
-            tokens: all of the document so far.
-            earlier: the rare words so far, to which it is added; None without a memory.
+            tokens: of the document so far; only the last two matter.
 
         Returns:
             None where they leave nothing open. By default only a character never seen is open.
         """
-        return code_point if tokens and tokens[-1] == ESCAPE else None
+        return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
 
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt for which there is no token."""

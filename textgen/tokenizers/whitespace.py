@@ -18,7 +18,6 @@ vocabulary is that of the sample.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -28,8 +27,17 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.choices import Opened
 from textgen.tokenizers.spaced import BETWEEN, count_pieces, is_word, pieces_of
+from textgen.tokenizers.steps import (
+    DocumentCounts,
+    Steps,
+    StepsOf,
+    Word,
+    draw_surface,
+    forms_at,
+    remember_words,
+    surface_bits,
+)
 from textgen.tokenizers.tokens import (
     BOUNDARY,
     ESCAPE,
@@ -38,9 +46,7 @@ from textgen.tokenizers.tokens import (
     Rendered,
     smallest_dtype,
 )
-from textgen.tokenizers.words.drawing import new_word, picked_word, scored_word, spelled
-from textgen.tokenizers.words.recurrence import DocumentCounts
-from textgen.tokenizers.words.spelling import Speller
+from textgen.tokenizers.words.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
 """White space that is not the usual one; a word outside the vocabulary."""
@@ -63,13 +69,19 @@ class Whitespace:
         words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
         characters = "".join(sorted(set(alphabet).union(*texts)))
         fitted = WhitespaceTokenizer(words, usual, characters, {}, 1.0)
-        encoded = [fitted.encode(text, training=True) for text in texts]
-        tokens = sum(len(document.tokens) for document in encoded)
-        return replace(
-            fitted,
-            spelling=_fit_spellers(fitted, encoded, tuning),
-            pace=sum(map(len, texts)) / tokens if tokens else 1.0,
-        )
+        opened = [list(fitted.open_tokens(text)) for text in texts]
+        tuned = [list(fitted.open_tokens(text)) for text in tuning]
+        spelling = {}
+        for token, name in CLASSES.items():
+            training, tuning_forms = (
+                [[(form, name) for own, form in forms if own == token] for forms in documents]
+                for documents in (opened, tuned)
+            )
+            settings = fitted.spelling_settings(token)
+            spelling[name] = fit_speller(training, tuning_forms, **settings).state()
+        tokens = sum(len(fitted.encode(text, training=True).tokens) for text in texts)
+        pace = sum(map(len, texts)) / tokens if tokens else 1.0
+        return replace(fitted, spelling=spelling, pace=pace)
 
     def load(self, state: dict[str, Any]) -> WhitespaceTokenizer:
         """The fitted tokenizer from its ``state()``."""
@@ -80,29 +92,6 @@ class Whitespace:
             state["spelling"],
             state["characters_per_token"],
         )
-
-
-def _fit_spellers(
-    fitted: WhitespaceTokenizer, training: Sequence[EncodedDocument], tuning: Sequence[str]
-) -> dict[str, Any]:
-    """The states of both spelling models: with the unusual white space of the training text, and
-    tuned on validation, alone and with a memory of the document."""
-    validation = [fitted.encode(text, training=True) for text in tuning]
-    states = {}
-    for token, name in CLASSES.items():
-        examples = Counter(s for document in training for s in opened_by(token, document))
-        speller = fitted.new_speller(token, {"examples": {name: examples} if examples else {}})
-        documents = [[(s, name) for s in opened_by(token, document)] for document in validation]
-        speller.tune({name: [surface for document in documents for surface, _ in document]})
-        speller.tune_memory(documents)
-        states[name] = speller.state()
-    return states
-
-
-def opened_by(token: int, encoded: EncodedDocument) -> list[str]:
-    """The surface forms of one placeholder in a document."""
-    opened = encoded.tokens[np.isin(encoded.tokens, list(CLASSES))].tolist()
-    return [s for t, s in zip(opened, encoded.surfaces, strict=True) if t == token]
 
 
 @dataclass(frozen=True)
@@ -135,17 +124,17 @@ class WhitespaceTokenizer(Tokenizer):
     def spellers(self) -> dict[int, Speller]:
         """P(white space | not the usual one) and P(word | outside the vocabulary)."""
         return {
-            token: self.new_speller(token, self.spelling.get(name, {"examples": {}}))
+            token: Speller(**self.spelling[name], **self.spelling_settings(token))
             for token, name in CLASSES.items()
         }
 
-    def new_speller(self, token: int, state: dict[str, Any]) -> Speller:
-        """A spelling model: of words, without those of the vocabulary, or of white space within a
-        line."""
+    def spelling_settings(self, token: int) -> dict[str, Any]:
+        """What a spelling model depends on beside its state: that of words, without those of the
+        vocabulary, or of white space within a line."""
         spacing = token == SPACING
         words = [] if spacing else [word for word in self.words if is_word(word)]
         alphabet = [c for c in self.characters if c.isspace() == spacing and c != "\n"]
-        return Speller(alphabet=alphabet, vocabulary=lambda: words, related=words, **state)
+        return {"alphabet": alphabet, "vocabulary": lambda: words, "related": words}
 
     @property
     def size(self) -> int:
@@ -181,6 +170,10 @@ class WhitespaceTokenizer(Tokenizer):
                 yield token, piece if token == SPELLED else None, end
             after = is_word(piece)
 
+    def open_tokens(self, text: str) -> Iterator[tuple[int, str]]:
+        """The placeholders of a text and their surface forms."""
+        return ((token, form) for token, form, _ in self._walk(text) if form is not None)
+
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         walked = list(self._walk(text))
         surfaces = tuple(surface for _, surface, _ in walked if surface is not None)
@@ -194,18 +187,16 @@ class WhitespaceTokenizer(Tokenizer):
         )
         if training:
             return encoded
-        alone, remembered = np.zeros(len(surfaces)), np.zeros(len(surfaces))
-        opened = encoded.tokens[np.isin(encoded.tokens, list(CLASSES))]
-        for token, name in CLASSES.items():
-            forms = [(surface, name) for surface in opened_by(token, encoded)]
-            places = opened == token
-            alone[places], remembered[places] = self.spellers[token].document_bits(forms)
+        places = [i for i, (_, surface, _) in enumerate(walked) if surface is not None]
+        tokens = [token for token, _, _ in walked]
+        forms = forms_at(self.surface_steps, tokens, places, surfaces)
+        alone, remembered = surface_bits(forms)
         return replace(
             encoded,
             spelling_bits=alone,
             remembered_bits=remembered,
             ends=np.array([end for _, _, end in walked], dtype=np.int64),
-            places=np.flatnonzero([surface is not None for _, surface, _ in walked]),
+            places=np.array(places, dtype=np.int64),
         )
 
     def decode(self, encoded: EncodedDocument) -> str:
@@ -221,40 +212,34 @@ class WhitespaceTokenizer(Tokenizer):
     ) -> Rendered:  # fmt: skip
         random, filled = Random(seed), list[tuple[int, int, str]]()
         before = before.removesuffix(" ")  # the next token brings its own space
-        writer, earlier = _Writer(self, before), self._remembered(before) if memory else None
+        writer, earlier = _Writer(self, before), self._words_of(before) if memory else None
         for token in map(int, tokens):
             if token in (BOUNDARY, ESCAPE):
                 continue
-            surface = self._drawn(token, fill, random, earlier) if token in CLASSES else ""
+            surface = ""
+            if steps_of := self.surface_steps([token]):
+                # of white space there are no marks
+                way = "pool" if token == SPACING and fill != "scored" else fill
+                surface = draw_surface(steps_of(None), way, random, earlier)
             writer.write(token, surface)
             if token == SPELLED and surface:
                 filled.append((writer.length - len(surface), writer.length, "spelled"))
         return Rendered("".join(writer.parts), tuple(filled))
 
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
-        if not tokens or tokens[-1] not in CLASSES:
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        if not len(tokens) or tokens[-1] not in CLASSES:
             return None
-        return partial(spelled, self.spellers[tokens[-1]], CLASSES[tokens[-1]], earlier)
+        return partial(self._spelled, int(tokens[-1]))
 
-    def _remembered(self, text: str) -> DocumentCounts:
+    def _spelled(self, token: int, known: str | None) -> Steps:
+        return (yield Word(self.spellers[token], CLASSES[token], known, "<spelled>"))
+
+    def _words_of(self, text: str) -> DocumentCounts:
         """What a memory of the document holds after a text."""
-        earlier, encoded = DocumentCounts(), self.encode(text, training=True)
-        for token, name in CLASSES.items():
-            for surface in opened_by(token, encoded):
-                self.spellers[token].remember(surface, name, earlier)
+        earlier = DocumentCounts()
+        forms = (self._spelled(token, form) for token, form in self.open_tokens(text))
+        remember_words(forms, earlier)
         return earlier
-
-    def _drawn(self, token: int, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
-        """A surface form for a generated token; only the fill ``"scored"`` has a memory."""
-        speller, name = self.spellers[token], CLASSES[token]
-        if fill == "scored":
-            surface = scored_word(speller, name, random, earlier)
-            if earlier is not None:
-                speller.remember(surface, name, earlier)
-            return surface
-        if token == SPACING:  # of the training text, whatever words are filled with
-            return picked_word(speller, name, random, new=False) if speller.examples else " "
-        return "<spelled>" if fill == "mark" else new_word(speller, name, random)
 
     def state(self) -> dict[str, Any]:
         return {

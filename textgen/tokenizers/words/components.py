@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, RESERVED
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
-CACHED = 20_000_000
-"""Numbers that a character model keeps of what it has computed."""
-SHORT = 2
-"""Prefixes up to this length begin so many known words that their continuations are kept."""
+CACHED_NUMBERS = 5_000_000
+"""Numbers that a distribution caches of what may follow a prefix."""
 
 
 def fit_characters(words: Sequence[str], order: int, size: int) -> KneserNeyModel:
@@ -45,8 +43,8 @@ class OutOfVocabulary:
 
     def __init__(self, model: KneserNeyModel, vocabulary: Sequence[str]) -> None:
         self._model, self._vocabulary = model, vocabulary
-        self._following: dict[str, np.ndarray] = {}
-        self._short: dict[str, np.ndarray] = {}
+        cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
+        self._following, self._known = cached(self._after_context), cached(self._vocabulary_after)
 
     @cached_property
     def _masses(self) -> np.ndarray:
@@ -62,8 +60,8 @@ class OutOfVocabulary:
         return self._model.log_masses(as_arrays(words)) - math.log(self._left)
 
     def log_prefix_mass(self, prefix: str) -> float:
-        """ln of an upper bound on the mass of the words outside the vocabulary that begin so; in
-        logarithms, since words have no greatest length."""
+        """ln of an upper bound on the mass of the words outside the vocabulary that start with
+        ``prefix``; in logarithms, since words have no greatest length."""
         steps = (math.log(self._after(prefix[:i])[ord(c)]) for i, c in enumerate(prefix))
         return sum(steps) - math.log(self._left)
 
@@ -78,30 +76,24 @@ class OutOfVocabulary:
     def _after(self, prefix: str) -> np.ndarray:
         """(A,) float64: P(code | prefix) over all strings."""
         reach = self._model.order - 1
-        context = prefix[-reach:] if reach else ""
-        if context not in self._following:
-            if len(self._following) * self._model.size > CACHED:
-                self._following.clear()
-            self._following[context] = self._model.distribution([ord(c) for c in context])
-        return self._following[context]
+        return self._following(prefix[-reach:] if reach else "")
 
-    def _known(self, prefix: str) -> np.ndarray:
+    def _after_context(self, context: str) -> np.ndarray:
+        return self._model.distribution([ord(c) for c in context])
+
+    def _vocabulary_after(self, prefix: str) -> np.ndarray:
         """(A,) float64: the share of the vocabulary in each continuation of ``prefix``."""
-        if prefix in self._short:
-            return self._short[prefix]
-        found = _beginning(self._vocabulary, prefix)
+        found = prefix_range(self._vocabulary, prefix)
         mass, at = np.zeros(self._model.size), len(prefix)
         for word, share in zip(
             self._vocabulary[found], self._masses[found] / self._left, strict=True
         ):
             mass[ord(word[at]) if len(word) > at else END] += share
-        if at <= SHORT:
-            self._short[prefix] = mass
         return mass
 
 
-def _beginning(words: Sequence[str], prefix: str) -> slice:
-    """Where among sorted words those are that begin so."""
+def prefix_range(words: Sequence[str], prefix: str) -> slice:
+    """Slice of the sorted words that start with ``prefix``."""
     if not prefix:
         return slice(None)
     after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -118,7 +110,7 @@ class Pool:
 
     def __init__(self, counts: Mapping[str, float], size: int) -> None:
         self._counts, self._total, self._size = counts, sum(counts.values()), size
-        self._short: dict[str, np.ndarray] = {}
+        self._following = lru_cache(max(1, CACHED_NUMBERS // size))(self._counts_after)
 
     @cached_property
     def _words(self) -> list[str]:
@@ -130,7 +122,7 @@ class Pool:
             return np.log([self._counts.get(word, 0) / self._total for word in words])
 
     def log_prefix_mass(self, prefix: str) -> float:
-        """ln of the mass of the words that begin so."""
+        """ln of the mass of the words that start with ``prefix``."""
         count = float(self._following(prefix).sum())
         return math.log(count / self._total) if count else -math.inf
 
@@ -141,15 +133,11 @@ class Pool:
             return found
         return found / self._total * math.exp(-log_scale)
 
-    def _following(self, prefix: str) -> np.ndarray:
+    def _counts_after(self, prefix: str) -> np.ndarray:
         """(A,) float64: how often each code stood after ``prefix`` at the beginning of a word."""
-        if prefix in self._short:
-            return self._short[prefix]
         found, at = np.zeros(self._size), len(prefix)
-        for word in self._words[_beginning(self._words, prefix)]:
+        for word in self._words[prefix_range(self._words, prefix)]:
             found[ord(word[at]) if len(word) > at else END] += self._counts[word]
-        if at <= SHORT:
-            self._short[prefix] = found
         return found
 
 

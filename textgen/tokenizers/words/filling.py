@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from random import Random
 
+from textgen.tokenizers.steps import DocumentCounts, draw_surface
 from textgen.tokenizers.tokens import Rendered
 from textgen.tokenizers.words.rare_words.base import FittedPolicy, Placeholder
-from textgen.tokenizers.words.recurrence import DocumentCounts
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
@@ -24,26 +25,33 @@ class ScoredWriter:
     that is charged for it.
 
     Args:
-        policy: draws surface forms.
+        policy: describes surface forms.
+        tokens: that are written.
         random: the source of random numbers.
         earlier: the rare words of the text that is continued, where those of the document so far
             matter; None without a memory.
     """
 
+    fill = "scored"
+
     def __init__(
-        self, policy: FittedPolicy, random: Random, earlier: DocumentCounts | None = None
+        self,
+        policy: FittedPolicy,
+        tokens: Sequence[int],
+        random: Random,
+        earlier: DocumentCounts | None = None,
     ) -> None:
-        self._policy, self._random, self._counts = policy, random, earlier
+        self._policy, self._tokens = policy, tokens
+        self._random, self._earlier = random, earlier
         self._parts: list[str] = []
         self._length = 0
         self._marks: list[tuple[int, int, str]] = []
 
     def surface(self, token: int, place: int) -> str:
         """A surface form for a generated placeholder at ``place``."""
-        word = self._policy.sample_surface(token, self._random, self._counts)
-        if self._counts is not None:
-            self._policy.remember(token, word, self._counts)
-        return word
+        steps_of = self._policy.surface_steps(self._tokens[max(0, place - 1) : place + 1])
+        assert steps_of is not None
+        return draw_surface(steps_of(None), self.fill, self._random, self._earlier)
 
     def write(self, text: str) -> None:
         """Append a text as it is."""
@@ -73,35 +81,39 @@ class Writer(ScoredWriter):
     and to have a form without. Words that the network spelled itself are left as they are.
 
     Args:
-        policy: draws the surface forms of placeholders.
+        policy, tokens, random: as in :class:`ScoredWriter`.
         fill: one of :data:`textgen.tokenizers.FILL` but ``"scored"``.
-        random: the source of random numbers.
         before: the text that is continued.
         articles: whether "a" and "an" are corrected, as in English.
     """
 
     def __init__(
-        self, policy: FittedPolicy, fill: str, random: Random, before: str, articles: bool = True
+        self,
+        policy: FittedPolicy,
+        tokens: Sequence[int],
+        random: Random,
+        fill: str,
+        before: str,
+        articles: bool = True,
     ) -> None:
-        super().__init__(policy, random)
-        self._mode, self._tail, self._articles = fill, before[-40:], articles
+        super().__init__(policy, tokens, random)
+        self.fill, self._tail, self._articles = fill, before[-40:], articles
         self._names: dict[int, list[str]] = {}
         self._last = (-2, -1)
         self._token = -1
 
     def surface(self, token: int, place: int) -> str:
+        if token < 0:
+            return ""  # the model writes text without gaps
         self._token = token
-        if self._mode == "mark" or not self._policy.proper(token):
-            return self._surface(token)
+        if self.fill == "mark" or not self._policy.proper(token):
+            return super().surface(token, place)
         rank = self._last[1] + 1 if self._last[0] == place - 1 else 0
         self._last = (place, rank)
         known = self._names.setdefault(token, [])
         if rank >= len(known):  # also the first of its kind behind a name of another
-            known.append(self._surface(token))
+            known.append(super().surface(token, place))
         return known[min(rank, len(known) - 1)]
-
-    def _surface(self, token: int) -> str:
-        return self._policy.draw_surface(token, self._mode, self._random)
 
     def write(self, text: str) -> None:
         super().write(text)
@@ -113,7 +125,7 @@ class Writer(ScoredWriter):
             return
         token, self._token = self._token, -1
         spelled = token < 0  # by the network
-        word = item.word if spelled or self._mode == "mark" else self._fit(item.word, token)
+        word = item.word if spelled or self.fill == "mark" else self._fit(item.word, token)
         if item.spaced:
             if self._articles and not spelled:
                 self._article(word)

@@ -7,7 +7,15 @@ training words of the placeholder's class (the pool), character n-grams over tho
 character n-grams over all words, frequent ones included, for they are built alike. Words of the
 vocabulary are never spelled, so the n-grams are divided by the mass they leave to other strings.
 What remains open is small and on the safe side: strings that would be cut into two pieces keep
-their mass. :mod:`textgen.tokenizers.words.recurrence` adds a memory of the document.
+their mass.
+
+Rare words come back in their document, above all names. With a memory of the document (Kuhn & De
+Mori 1990) the model becomes the base of a Pitman–Yor process over the rare words of the document so
+far, one table a word (Teh 2006):
+
+    P(w | class, before) = (n(w) − d) / (n + θ) + (θ + d t) / (n + θ) · P(w | class)
+
+after n rare words of the class, n(w) of them w and t different ones.
 
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
 A character that training never saw is charged in full each time, also in a word that comes back.
@@ -15,13 +23,17 @@ A character that training never saw is charged in full each time, also in a word
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from random import Random
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from textgen.tokenizers.steps import UNSEEN, DocumentCounts
 from textgen.tokenizers.tokens import CHARACTER_BITS
 from textgen.tokenizers.words.components import (
     FIRST,
@@ -32,18 +44,41 @@ from textgen.tokenizers.words.components import (
     fit_characters,
     mixture_weights,
 )
-from textgen.tokenizers.words.recurrence import (
-    MEMORY,
-    DocumentCounts,
-    WordMemory,
-    tuned_word_memory,
-)
 
 ORDERS = (4, 5, 6, 7)
-OWN = 200
+OWN_WORDS = 200
 """A class has its own character model from so many different words on."""
-PRIOR = 20.0
+WEIGHTS_PRIOR = 20.0
 """A class's mixture weights are drawn towards those of all classes as by so many words."""
+DISCOUNTS = tuple(i / 20 for i in range(1, 20))
+STRENGTHS = tuple(2.0**i for i in range(-2, 11))
+MEMORY_PRIOR = 0.25
+"""Weight of the squared distance from MEMORY, in ln θ and in log-odds of d, against nats."""
+MAX_WORD_CHARACTERS, MAX_NEW_CHARACTERS = 200, 30
+"""Characters after which a word ends that is drawn as it is scored, and one that is to be new."""
+TRIES, TRIES_NEW = 100, 20
+THIRDS = (1 / 3, 1 / 3, 1 / 3)
+
+
+class WordMemory(NamedTuple):
+    """A memory of rare words: discount d and strength θ."""
+
+    discount: float
+    strength: float
+
+    def share_of_new(self, name: str, earlier: DocumentCounts) -> float:
+        """The mass that the earlier words of a class leave to P(w | class)."""
+        types = len(earlier.counts.get(name, ()))
+        return (self.strength + self.discount * types) / (earlier.totals[name] + self.strength)
+
+    def share_of(self, word: str, name: str, earlier: DocumentCounts) -> float:
+        """The mass that an earlier word of a class has as such; 0 for any other word."""
+        count = earlier.counts[name][word] if name in earlier.counts else 0
+        return (count - self.discount) / (earlier.totals[name] + self.strength) if count else 0.0
+
+
+MEMORY = WordMemory(0.8, 32.0)
+"""Where no validation words say otherwise."""
 
 
 class Speller:
@@ -78,13 +113,12 @@ class Speller:
         self.examples = {key: dict(words) for key, words in examples.items()}
         self.alphabet = "".join(sorted(alphabet))
         self.pooled, self.order = pooled, order
-        self.weights = dict(weights or {"": (1 / 3, 1 / 3, 1 / 3)})
+        self.weights = dict(weights or {"": THIRDS})
         self.memory, self.memory_weights = WordMemory(*memory), dict(memory_weights or self.weights)
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
         self._never_spelled, self._related = vocabulary, related
-        self._components: dict[str, tuple[Any, Any, Any]] = {}
-        self._logs: dict[tuple[str, bool], dict[str, float]] = {}
+        self._components = lru_cache(maxsize=None)(self._components_of)
 
     def _encode(self, word: str) -> str:
         codes = self._codes
@@ -93,9 +127,7 @@ class Speller:
     @cached_property
     def known(self) -> frozenset[str]:
         """The examples and the related words."""
-        return frozenset(w for members in self.examples.values() for w in members).union(
-            self._related
-        )
+        return frozenset(self._related).union(*self.examples.values())
 
     @cached_property
     def _words(self) -> list[str]:
@@ -108,48 +140,57 @@ class Speller:
         codes = {self._encode(w) for w in self._never_spelled()}
         return sorted(code for code in codes if chr(OTHER) not in code)
 
+    def _components_of(self, name: str) -> tuple[Any, Any, Any]:
+        """The components of a class: pool, own n-grams, shared ones; None for one it lacks. Those
+        of the class ``""`` are the shared n-grams."""
+        if not name:
+            return None, None, self._n_grams(self._words)
+        members = {self._encode(w): n for w, n in self.examples.get(name, {}).items()}
+        pool = Pool(members, self._size) if members and self.pooled else None
+        own = self._n_grams(sorted(members)) if len(members) >= OWN_WORDS else None
+        return pool, own, self._components("")[-1]
+
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
         return OutOfVocabulary(fit_characters(words, self.order, self._size), self._vocabulary)
 
-    @cached_property
-    def _shared(self) -> OutOfVocabulary:
-        return self._n_grams(self._words)
-
-    def _of(self, name: str) -> tuple[Any, Any, Any]:
-        """The components of a class: pool, own n-grams, shared ones; None for one it lacks."""
-        if name not in self._components:
-            members = {self._encode(w): n for w, n in self.examples.get(name, {}).items()}
-            pool = Pool(members, self._size) if members and self.pooled else None
-            own = self._n_grams(sorted(members)) if len(members) >= OWN else None
-            self._components[name] = (pool, own, self._shared)
-        return self._components[name]
-
-    def _mixture(self, name: str, remembering: bool) -> list[tuple[float, Any]]:
-        of_class = self.memory_weights if remembering else self.weights
+    def _mixture(self, name: str, with_memory: bool) -> list[tuple[float, Any]]:
+        of_class = self.memory_weights if with_memory else self.weights
         weights = of_class.get(name, of_class[""])
-        pairs = [(w, c) for w, c in zip(weights, self._of(name), strict=True) if c is not None]
-        total = sum(w for w, _ in pairs)
-        return [(w / total, c) for w, c in pairs if w] if total else [(1.0, self._shared)]
+        pairs = zip(weights, self._components(name), strict=True)
+        present = [(w, component) for w, component in pairs if component is not None]
+        total = sum(w for w, _ in present)
+        if not total:
+            return [(1.0, self._components("")[-1])]
+        return [(w / total, component) for w, component in present if w]
 
-    def _log_masses(self, codes: Sequence[str], name: str, remembering: bool) -> list[float]:
-        """ln P(word | class) of each word, whatever came earlier; ``remembering``, of a word that
-        is new to its document."""
-        known = self._logs.setdefault((name, remembering), {})
-        if new := [code for code in dict.fromkeys(codes) if code not in known]:
-            mixture = self._mixture(name, remembering)
-            logs = [math.log(weight) + c.log_masses(new) for weight, c in mixture]
-            known.update(zip(new, np.logaddexp.reduce(logs).tolist(), strict=True))
-        return [known[code] for code in codes]
+    def _log_masses(
+        self, words: Iterable[tuple[str, str]], with_memory: bool
+    ) -> dict[tuple[str, str], float]:
+        """(code, class) → ln P(word | class), whatever came earlier; ``with_memory``, of a word
+        that is new to its document. All words of a class at once are faster than one by one."""
+        by_class: dict[str, dict[str, None]] = {}
+        for code, name in words:
+            by_class.setdefault(name, {})[code] = None
+        result = {}
+        for name, codes in by_class.items():
+            mixture = self._mixture(name, with_memory)
+            logs = [math.log(weight) + c.log_masses(list(codes)) for weight, c in mixture]
+            for code, log in zip(codes, np.logaddexp.reduce(logs).tolist(), strict=True):
+                result[code, name] = log
+        return result
 
     def bits(self, word: str, name: str, earlier: DocumentCounts | None = None) -> float:
         """−log2 P(word | class), a character never seen named outright; given what came ``earlier``
         in the document, with the memory of it."""
         code = self._encode(word)
-        (log,) = self._log_masses([code], name, earlier is not None)
+        logs = self._log_masses([(code, name)], earlier is not None)
+        return self._bits(code, name, logs[code, name], earlier)
+
+    def _bits(self, code: str, name: str, log: float, earlier: DocumentCounts | None) -> float:
         if earlier is not None and earlier.totals[name]:
             log += math.log(self.memory.share_of_new(name, earlier))
-            if held := self.memory.share_of(code, name, earlier):
-                log = float(np.logaddexp(log, math.log(held)))
+            if share := self.memory.share_of(code, name, earlier):
+                log = float(np.logaddexp(log, math.log(share)))
         return CHARACTER_BITS * code.count(chr(OTHER)) - log / math.log(2)
 
     def remember(self, word: str, name: str, earlier: DocumentCounts) -> None:
@@ -159,22 +200,14 @@ class Speller:
     def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
         """−log2 P of each rare word of a document, given with its class: alone, and with a memory
         of those before it."""
-        for remembering in (False, True):
-            self._prepare(((self._encode(word), name) for word, name in words), remembering)
-        alone = [self.bits(word, name) for word, name in words]
+        coded = [(self._encode(word), name) for word, name in words]
+        logs, new_logs = (self._log_masses(coded, with_memory) for with_memory in (False, True))
+        alone = [self._bits(code, name, logs[code, name], None) for code, name in coded]
         earlier, remembered = DocumentCounts(), []
-        for word, name in words:
-            remembered.append(self.bits(word, name, earlier))
-            self.remember(word, name, earlier)
+        for code, name in coded:
+            remembered.append(self._bits(code, name, new_logs[code, name], earlier))
+            earlier.add(code, name)
         return alone, remembered
-
-    def _prepare(self, words: Iterable[tuple[str, str]], remembering: bool) -> None:
-        """Compute masses of words as codes, each with its class: faster at once than one by one."""
-        by_class: dict[str, list[str]] = {}
-        for code, name in words:
-            by_class.setdefault(name, []).append(code)
-        for name, codes in by_class.items():
-            self._log_masses(codes, name, remembering)
 
     def following(
         self, prefix: str, name: str, *, recall: bool = True, earlier: DocumentCounts | None = None
@@ -196,59 +229,97 @@ class Speller:
         mixture = [(w, p) for w, p in parts if recall or not isinstance(p, Pool)]
         scale = max(part.log_prefix_mass(code) for _, part in mixture)
         mass = sum(weight * part.continuations(code, scale) for weight, part in mixture)
-        options, total = ["", "\ufffd", *self.alphabet], mass.sum()
-        if total <= 0:  # no word outside the vocabulary begins so
+        options, total = ["", UNSEEN, *self.alphabet], mass.sum()
+        if total <= 0:  # no word outside the vocabulary starts with the prefix
             return options, np.eye(1, len(options))[0]
         return options, mass / total
 
-    def tune(self, words: Mapping[str, Sequence[str]]) -> None:
-        """Choose the order and the weights by the likelihood of validation words of each class."""
-        codes = {name: [self._encode(w) for w in each] for name, each in words.items() if each}
-        if not codes:
+    def draw(self, name: str, random: Random, earlier: DocumentCounts | None = None) -> str:
+        """A word of a class with exactly the probability that :meth:`bits` charges, among the words
+        of known characters; with a memory of what came ``earlier``, if it is given. After TRIES
+        that lead to a character never seen, the last one ends before it."""
+        word = ""
+        for _ in range(TRIES):
+            word = ""
+            while len(word) < MAX_WORD_CHARACTERS:
+                options, chances = self.following(word, name, earlier=earlier)
+                (choice,) = random.choices(options, chances.tolist())
+                if not choice:
+                    return word
+                if choice == UNSEEN:
+                    break
+                word += choice
+        return word
+
+    def pick(self, name: str, random: Random, *, new: bool) -> str:
+        """A training word of a class, as often as it occurred there, or, if it is to be ``new`` or
+        there are none, a newly spelled one."""
+        examples = self.examples.get(name, {})
+        if new or not examples:
+            return self._new_word(name, random)
+        return random.choices(list(examples), list(examples.values()))[0]
+
+    def _new_word(self, name: str, random: Random) -> str:
+        """A new word of a class, spelled character by character, without white space. After
+        TRIES_NEW that end in known words, or in none, the last one is returned."""
+        for _ in range(TRIES_NEW):
+            word = ""
+            while len(word) < MAX_NEW_CHARACTERS:
+                options, chances = self.following(word, name, recall=False)
+                weights = [
+                    0.0 if o == UNSEEN or o.isspace() or not (o or word) else p
+                    for o, p in zip(options, chances, strict=True)
+                ]
+                choice = random.choices(options, weights)[0] if sum(weights) else ""
+                if not choice:
+                    break
+                word += choice
+            if word and word not in self.known:
+                return word
+        return word
+
+    def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """Choose the order, the weights and the memory by the likelihood of the rare words, each
+        with its class, of whole validation documents."""
+        coded = [[(self._encode(word), name) for word, name in words] for words in documents]
+        everything = [pair for words in coded for pair in words]
+        if not everything:
             return
-        everything = as_arrays([code for each in codes.values() for code in each])
+        arrays = as_arrays([code for code, _ in everything])
 
         def likelihood(order: int) -> float:
-            return fit_characters(self._words, order, self._size).log_masses(everything).sum()
+            return fit_characters(self._words, order, self._size).log_masses(arrays).sum()
 
         self.order = max(ORDERS, key=likelihood)
-        self.__dict__.pop("_shared", None)
-        self._components.clear()
-        self._logs.clear()
-        self.weights = self.memory_weights = self._likeliest(codes)
+        self._components.cache_clear()
+        self.weights = self._likeliest(everything)
+        # behind the memory, only the first occurrence in a document counts
+        self.memory_weights = self._likeliest(
+            [pair for words in coded for pair in dict.fromkeys(words)]
+        )
+        logs = self._log_masses(everything, True)
+        self.memory = tuned_word_memory(
+            [[(*pair, math.exp(logs[pair])) for pair in words] for words in coded]
+        )
 
-    def _likeliest(self, codes: Mapping[str, Sequence[str]]) -> dict[str, Sequence[float]]:
+    def _likeliest(self, words: Iterable[tuple[str, str]]) -> dict[str, Sequence[float]]:
         """The weights of each class that make its words, as codes, most likely."""
-        rows = {
+        by_class: dict[str, list[str]] = {}
+        for code, name in words:
+            by_class.setdefault(name, []).append(code)
+        masses = {
             name: np.stack(
-                [np.exp(c.log_masses(each)) if c else np.zeros(len(each)) for c in self._of(name)],
+                [
+                    np.exp(c.log_masses(codes)) if c else np.zeros(len(codes))
+                    for c in self._components(name)
+                ],
                 axis=1,
             )
-            for name, each in codes.items()
+            for name, codes in by_class.items()
         }
-        common = mixture_weights(np.concatenate(list(rows.values())), (1 / 3,) * 3, 0.5)
-        of_class = {n: mixture_weights(masses, common, PRIOR) for n, masses in rows.items()}
+        common = mixture_weights(np.concatenate(list(masses.values())), THIRDS, 0.5)
+        of_class = {n: mixture_weights(m, common, WEIGHTS_PRIOR) for n, m in masses.items()}
         return {"": common, **of_class}
-
-    def tune_memory(self, documents: Iterable[Sequence[tuple[str, str]]]) -> None:
-        """Choose the settings of the memory, and the weights behind it, by the likelihood of the
-        rare words, each with its class, of whole validation documents. To be called after
-        :meth:`tune`."""
-        coded = [[(self._encode(word), name) for word, name in words] for words in documents]
-        first: dict[str, list[str]] = {}  # only the first occurrence in a document is new to it
-        for words in coded:
-            for code, name in dict.fromkeys(words):
-                first.setdefault(name, []).append(code)
-        if first:
-            self.memory_weights = self._likeliest(first)
-        self._logs = {key: logs for key, logs in self._logs.items() if not key[1]}
-        self._prepare((word for words in coded for word in words), True)
-        self.memory = tuned_word_memory(
-            [
-                [(c, name, math.exp(*self._log_masses([c], name, True))) for c, name in words]
-                for words in coded
-            ]
-        )
 
     def state(self) -> dict[str, Any]:
         """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
@@ -260,3 +331,51 @@ class Speller:
             "memory": list(self.memory),
             "memory_weights": {name: list(w) for name, w in self.memory_weights.items()},
         }
+
+
+def fit_speller(
+    documents: Iterable[Sequence[tuple[str, str]]],
+    tuning: Sequence[Sequence[tuple[str, str]]],
+    **settings: Any,
+) -> Speller:
+    """A spelling model of the rare words of the training documents, each with its class, tuned on
+    those of the validation documents; ``settings`` are the other ones of :class:`Speller`."""
+    examples: dict[str, Counter[str]] = {}
+    for words in documents:
+        for word, name in words:
+            examples.setdefault(name, Counter())[word] += 1
+    speller = Speller(examples, **settings)
+    speller.tune(tuning)
+    return speller
+
+
+def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> WordMemory:
+    """Discount and strength by the likelihood of the rare words of whole validation documents.
+
+    Args:
+        documents: each rare word, its class and P(word | class), in order of occurrence.
+    """
+    rows = []
+    for document in documents:
+        earlier = DocumentCounts()
+        for word, name, new in document:
+            before = earlier.counts.get(name, Counter())
+            rows.append((before[word], len(before), earlier.totals[name], new))
+            earlier.add(word, name)
+    if not rows:
+        return MEMORY
+    counts, types, totals, new = np.array(rows).T
+
+    def cost(memory: WordMemory) -> float:
+        d, strength = memory
+        distance = math.log(strength / MEMORY.strength) ** 2
+        distance += (_log_odds(d) - _log_odds(MEMORY.discount)) ** 2
+        mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
+        mass = np.maximum(mass / (totals + strength), 1e-300)
+        return MEMORY_PRIOR * distance - float(np.log(mass).sum())
+
+    return min(itertools.starmap(WordMemory, itertools.product(DISCOUNTS, STRENGTHS)), key=cost)
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))

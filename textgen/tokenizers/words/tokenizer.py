@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.choices import Opened
+from textgen.tokenizers.steps import (
+    DocumentCounts,
+    Steps,
+    StepsOf,
+    Word,
+    forms_at,
+    remember_words,
+    surface_bits,
+)
 from textgen.tokenizers.tokens import EncodedDocument, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import ScoredWriter, Writer
 from textgen.tokenizers.words.pieces import pretokenize, word_break_ranges
@@ -21,7 +29,6 @@ from textgen.tokenizers.words.rare_words.base import (
     Placeholder,
     RareWord,
 )
-from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.segmenters.base import Segmenter
 from textgen.tokenizers.words.vocabulary import (
     FIRST_OWN,
@@ -82,11 +89,11 @@ class WordTokenizer(Tokenizer):
         return ("<boundary>", "<escape>", *MODIFIERS, *self.policy.names, *words)
 
     def encode_pieces(
-        self, pieces: Sequence[str], withheld: frozenset[str] = frozenset(), charge: bool = False
+        self, pieces: Sequence[str], withheld: frozenset[str] = frozenset()
     ) -> EncodedWords:
         """The pieces of a document as tokens; ``withheld`` words are treated as rare ones."""
         items = [item for each in self._items(pieces, withheld) for item in each]
-        return self.policy.encode(items, pieces, charge)
+        return self.policy.encode(items, pieces)
 
     def _items(
         self, pieces: Sequence[str], withheld: frozenset[str] = frozenset()
@@ -102,25 +109,30 @@ class WordTokenizer(Tokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text, self.segmenter)
-        coded = self.encode_pieces(pieces, self.withheld if training else frozenset(), not training)
+        coded = self.encode_pieces(pieces, self.withheld if training else frozenset())
         encoded = EncodedDocument(
             np.array(coded.tokens, dtype=smallest_dtype(self.size)),
             tuple(coded.surfaces),
-            np.array(coded.bits, dtype=np.float64),
+            np.zeros(0),
             len(text),
             len(pieces),
             coded.replaced,
         )
         if training:
             return encoded
+        alone, remembered = surface_bits(self._forms(coded))
         starts, ends = self._places(pieces, np.array(coded.sources, dtype=np.int64))
         return replace(
             encoded,
-            remembered_bits=np.array(coded.remembered_bits) if coded.remembered_bits else None,
+            spelling_bits=alone,
+            remembered_bits=remembered,
             ends=ends,
             places=np.array(coded.places, dtype=np.int64),
             starts=starts,
         )
+
+    def _forms(self, coded: EncodedWords) -> Iterator[Steps]:
+        return forms_at(self.surface_steps, coded.tokens, coded.places, coded.surfaces)
 
     def _places(self, pieces: Sequence[str], sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the text of each token begins and ends, given the item that it came from."""
@@ -144,14 +156,15 @@ class WordTokenizer(Tokenizer):
         self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
         memory: bool = False,
     ) -> Rendered:  # fmt: skip
-        random = Random(seed)
+        random, chosen = Random(seed), [int(token) for token in tokens]
         if fill == "scored":
-            earlier = self._placeholders(before) if memory else None
-            writer = ScoredWriter(self.policy, random, earlier)
+            earlier = self._rare_words_of(before) if memory else None
+            writer = ScoredWriter(self.policy, chosen, random, earlier)
         else:
-            writer = Writer(self.policy, fill, random, before, articles=self.language == "en")
+            english = self.language == "en"
+            writer = Writer(self.policy, chosen, random, fill, before, articles=english)
         words = _Words(self.vocabulary, self.policy.first_word)
-        for item in self.policy.decode([int(s) for s in tokens], writer.surface):
+        for item in self.policy.decode(chosen, writer.surface):
             if isinstance(item, Placeholder):
                 words.text(item)
                 writer.place(item)
@@ -162,33 +175,30 @@ class WordTokenizer(Tokenizer):
     def placeholder_texts(
         self, before: str = "", memory: bool = False
     ) -> Callable[[Sequence[int], str], dict[str, float]]:
-        earlier = self._placeholders(before) if memory else None
-        own = range(FIRST_OWN, self.policy.first_word)
+        earlier = self._rare_words_of(before) if memory else None
 
         def following(tokens: Sequence[int], prefix: str) -> dict[str, float]:
-            *modifiers, token = tokens
-            if token not in own:
+            steps_of = self.surface_steps(tokens)
+            step = next(steps_of(None), None) if steps_of else None
+            if not isinstance(step, Word):
                 return {}
-            if JOIN not in modifiers:  # a space comes first
-                if not prefix:
-                    return {" ": 1.0} if self.policy.surface_following(token, "", earlier) else {}
-                if prefix[0] != " ":
-                    return {}
+            if JOIN not in tokens:  # a space comes first
+                if prefix[:1] != " ":
+                    return {} if prefix else {" ": 1.0}
                 prefix = prefix[1:]
-            return self.policy.surface_following(token, prefix, earlier)
+            options, chances = step.speller.following(prefix, step.name, earlier=earlier)
+            return dict(zip(options, chances.tolist(), strict=True))
 
         return following
 
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
-        return self.policy.opened(tokens, earlier)
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        return self.policy.surface_steps(tokens)
 
-    def _placeholders(self, prompt: str) -> DocumentCounts:
+    def _rare_words_of(self, prompt: str) -> DocumentCounts:
         """The rare words of a prompt, whose last space belongs to the word that comes next."""
         earlier = DocumentCounts()
-        coded = self.encode_pieces(pretokenize(prompt.removesuffix(" "), self.segmenter))
-        tokens = [*coded.tokens, -1]
-        for place, surface in zip(coded.places, coded.surfaces, strict=True):
-            self.policy.remember(tokens[place], surface, earlier)
+        pieces = pretokenize(prompt.removesuffix(" "), self.segmenter)
+        remember_words(self._forms(self.encode_pieces(pieces)), earlier)
         return earlier
 
     def state(self) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from textgen.tokenizers.tokens import RESERVED
 
 JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
 """Modifiers of the word that follows: without its leading space, capitalised, upper-cased."""
-CACHED = 500_000
-"""Most pieces whose parts are kept."""
+CACHED_PIECES = 500_000
+"""Pieces whose parts are cached, at most."""
 MODIFIERS = ("<join>", "<capital>", "<upper>")
 FIRST_OWN = RESERVED + len(MODIFIERS)
 
@@ -34,16 +35,10 @@ class Vocabulary:
         return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
-    def _known(self) -> dict[str, tuple[tuple[int, ...], int] | None]:
-        return {}
-
-    def parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
-        """Modifiers and index of the word that together are ``piece``; None if it is rare."""
-        if piece not in self._known:
-            if len(self._known) > CACHED:
-                self._known.clear()
-            self._known[piece] = self._parts(piece)
-        return self._known[piece]
+    def parts(self) -> Callable[[str], tuple[tuple[int, ...], int] | None]:
+        """From a piece to the modifiers and the index of the word that together are it; None if it
+        is rare."""
+        return lru_cache(CACHED_PIECES)(self._parts)
 
     def _parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
         space, core = split_space(piece)

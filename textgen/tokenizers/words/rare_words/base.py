@@ -12,16 +12,13 @@ A policy that sorts rare words into classes needs none of this: see
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Protocol
 
-from textgen.tokenizers.choices import Opened, code_point
+from textgen.tokenizers.steps import StepsOf, unseen_character
 from textgen.tokenizers.tokens import ESCAPE
-from textgen.tokenizers.words.recurrence import DocumentCounts
-from textgen.tokenizers.words.spelling import Speller
+from textgen.tokenizers.words.spelling import Speller, fit_speller
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary, split_space
 
 
@@ -76,18 +73,15 @@ class EncodedWords:
     """A document as token ids, while it is being encoded.
 
     Attributes:
-        tokens, surfaces, bits, remembered_bits, replaced: as those of ``EncodedDocument``.
+        tokens, surfaces, places, replaced: as those of ``EncodedDocument``.
         sources: for each token, the number of the item it came from.
-        places: for each surface form, the place of its token in ``tokens``.
     """
 
     tokens: list[int] = field(default_factory=list)
     surfaces: list[str] = field(default_factory=list)
-    bits: list[float] = field(default_factory=list)
-    remembered_bits: list[float] | None = None
+    places: list[int] = field(default_factory=list)
     replaced: int = 0
     sources: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
 
     def add(self, source: int, *tokens: int) -> None:
         """Append the tokens of one item."""
@@ -137,15 +131,12 @@ class FittedPolicy(ABC):
         return FIRST_OWN + len(self.names)
 
     @abstractmethod
-    def encode(
-        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
-    ) -> EncodedWords:
+    def encode(self, items: Sequence[int | RareWord], pieces: Sequence[str]) -> EncodedWords:
         """A document as token ids.
 
         Args:
             items: tokens of known words and modifiers, and the rare words between them.
             pieces: all pieces of the document, for policies that look at the context.
-            charge: whether to compute the bits of the surface forms; otherwise there are none.
         """
 
     @abstractmethod
@@ -153,49 +144,10 @@ class FittedPolicy(ABC):
         """The tokens of known words and modifiers, and the filled placeholders between them;
         ``fill`` is called once for each placeholder, in order."""
 
-    def draw_surface(self, token: int, mode: str, random: Random) -> str:
-        """A surface form for a generated placeholder; to be defined wherever there are any.
-
-        Args:
-            token: its id.
-            mode: one of :data:`textgen.tokenizers.FILL` but ``"scored"``.
-            random: the source of random numbers.
-        """
-        raise NotImplementedError
-
-    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
-        """A surface form with exactly the probability that is charged for it; to be defined
-        wherever there are any.
-
-        Args:
-            token: the placeholder's id; −1 for a gap, where words may have been left out.
-            random: the source of random numbers.
-            earlier: the rare words so far; None without a memory of the document.
-        """
-        raise NotImplementedError
-
-    def surface_following(
-        self, token: int, prefix: str, earlier: DocumentCounts | None
-    ) -> dict[str, float]:
-        """What may follow the first characters of a surface form, ``""`` for its end, as it is
-        charged; empty where that is not known by character.
-
-        Args:
-            token: the placeholder's id.
-            prefix: the first characters.
-            earlier: the rare words so far; None without a memory of the document.
-        """
-        return {}
-
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
-        """As :meth:`textgen.tokenizers.Tokenizer.opened`; to be defined wherever there are
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        """As :meth:`textgen.tokenizers.Tokenizer.surface_steps`; to be defined wherever there are
         placeholders."""
-        return code_point if tokens and tokens[-1] == ESCAPE else None
-
-    def remember(  # noqa: B027 - most tokens leave nothing open
-        self, token: int, surface: str, earlier: DocumentCounts
-    ) -> None:
-        """Add the surface form of a placeholder to the rare words so far; nothing by default."""
+        return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
 
     def known(self, word: str) -> bool:
         """Whether the training split has this word in exactly this form."""
@@ -230,36 +182,28 @@ Classify = Callable[[Sequence[str], Sequence[RareWord]], Sequence[str]]
 """(pieces of a document, its rare words) → the class of each."""
 
 
-def fit_speller(data: PolicyTrainingData, classify: Classify) -> Speller:
+def fit_rare_speller(data: PolicyTrainingData, classify: Classify) -> Speller:
     """The spelling model of the training split's rare words by class, tuned on validation: alone,
     and with a memory of the document."""
-    examples: dict[str, Counter[str]] = {}
-    for document in _classified(data.documents, data.rare, classify):
-        for word, name in document:
-            examples.setdefault(name, Counter())[word] += 1
-    speller = _speller(data.vocabulary, examples=examples, pooled=data.pooled)
-    documents = _classified(data.tuning, data.tuning_rare, classify)
-    words: dict[str, list[str]] = {}
-    for document in documents:
-        for word, name in document:
-            words.setdefault(name, []).append(word)
-    speller.tune(words)
-    speller.tune_memory(documents)
-    return speller
+    return fit_speller(
+        _classified(data.documents, data.rare, classify),
+        _classified(data.tuning, data.tuning_rare, classify),
+        pooled=data.pooled,
+        **_spelling_of(data.vocabulary),
+    )
 
 
 def load_speller(state: dict[str, Any], vocabulary: Vocabulary) -> Speller:
     """The spelling model as it was fitted, from its ``state()``."""
-    return _speller(vocabulary, **state)
+    return Speller(**state, **_spelling_of(vocabulary))
 
 
-def _speller(vocabulary: Vocabulary, **settings: Any) -> Speller:
-    return Speller(
-        alphabet=vocabulary.characters,
-        vocabulary=lambda: vocabulary.never_spelled,
-        related=vocabulary.cores,
-        **settings,
-    )
+def _spelling_of(vocabulary: Vocabulary) -> dict[str, Any]:
+    return {
+        "alphabet": vocabulary.characters,
+        "vocabulary": lambda: vocabulary.never_spelled,
+        "related": vocabulary.cores,
+    }
 
 
 def _classified(

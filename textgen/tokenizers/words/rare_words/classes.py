@@ -7,11 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from random import Random
 from typing import Any, Self
 
-from textgen.tokenizers.choices import Opened
-from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
+from textgen.tokenizers.steps import Steps, StepsOf, Word
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -19,10 +17,9 @@ from textgen.tokenizers.words.rare_words.base import (
     Placeholder,
     PolicyTrainingData,
     RareWord,
-    fit_speller,
+    fit_rare_speller,
     load_speller,
 )
-from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 
@@ -81,7 +78,7 @@ class ClassPolicy(ABC):
     def fit(self, data: PolicyTrainingData) -> FittedClasses:
         """Learn the classes and the spelling model of the rare words of each."""
         policy = self._with(self.learn(data))
-        return FittedClasses(policy, fit_speller(data, policy.classes_of))
+        return FittedClasses(policy, fit_rare_speller(data, policy.classes_of))
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedClasses:
         """The fitted policy from its ``state()``."""
@@ -125,21 +122,16 @@ class FittedClasses(FittedPolicy):
         self._tokens = {name: FIRST_OWN + i for i, name in enumerate(self.classes)}
         self.unwritable = tuple(self._tokens[name] for name in policy.never_drawn)
 
-    def encode(
-        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
-    ) -> EncodedWords:
+    def encode(self, items: Sequence[int | RareWord], pieces: Sequence[str]) -> EncodedWords:
         rare = [item for item in items if isinstance(item, RareWord)]
-        names = self.policy.classes_of(pieces, rare)
-        coded, classes = EncodedWords(replaced=len(rare)), iter(names)
+        names = iter(self.policy.classes_of(pieces, rare))
+        coded = EncodedWords(replaced=len(rare))
         for number, item in enumerate(items):
             if isinstance(item, RareWord):
-                coded.add(number, *item.joining, self._tokens[next(classes)])
+                coded.add(number, *item.joining, self._tokens[next(names)])
                 coded.add_surface(item.core)
             else:
                 coded.add(number, item)
-        if charge:
-            words = list(zip(coded.surfaces, names, strict=True))
-            coded.bits, coded.remembered_bits = self.speller.document_bits(words)
         return coded
 
     def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
@@ -151,37 +143,19 @@ class FittedClasses(FittedPolicy):
                 yield token
             joined = token == JOIN or (joined and token in (CAPITAL, UPPER))
 
-    def draw_surface(self, token: int, mode: str, random: Random) -> str:
-        if mode == "mark":
-            return f"<{self._name(token)}>"
-        return picked_word(self.speller, self._name(token), random, new=mode == "spell")
-
-    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
-        return scored_word(self.speller, self._name(token), random, earlier)
-
-    def surface_following(
-        self, token: int, prefix: str, earlier: DocumentCounts | None
-    ) -> dict[str, float]:
-        options, chances = self.speller.following(prefix, self._name(token), earlier=earlier)
-        return dict(zip(options, chances.tolist(), strict=True))
-
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
-        if not tokens or not FIRST_OWN <= tokens[-1] < self.first_word:
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        if not len(tokens) or not FIRST_OWN <= tokens[-1] < self.first_word:
             return None
-        return partial(spelled, self.speller, self._name(tokens[-1]), earlier)
+        return partial(self._spelled, self._name(tokens[-1]))
 
-    def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
-        self.speller.remember(surface, self._name(token), earlier)
+    def _spelled(self, name: str, known: str | None) -> Steps:
+        return (yield Word(self.speller, name, known, f"<{name}>"))
 
     def known(self, word: str) -> bool:
         return word in self.speller.known
 
     def proper(self, token: int) -> bool | None:
         return self.policy.proper(self._name(token))
-
-    def pool(self, name: str) -> dict[str, int]:
-        """The training words of a class and how often they occurred."""
-        return self.speller.examples.get(name, {})
 
     def state(self) -> dict[str, Any]:
         return {"learnt": self.policy.learnt, "speller": self.speller.state()}

@@ -6,17 +6,12 @@ each gap between two tokens, whether a space stood before each, and their spelli
 
 from __future__ import annotations
 
-import copy
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from random import Random
 from typing import Any
 
-from textgen.tokenizers.choices import Choice, Choices, Opened, either
-from textgen.tokenizers.words.drawing import scored_word, spelled
+from textgen.tokenizers.steps import Chance, Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import pretokenize
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -25,11 +20,10 @@ from textgen.tokenizers.words.rare_words.base import (
     Placeholder,
     PolicyTrainingData,
     RareWord,
-    fit_speller,
+    fit_rare_speller,
     load_speller,
 )
 from textgen.tokenizers.words.rare_words.unk import NAME
-from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.vocabulary import Vocabulary, split_space
 
@@ -48,7 +42,7 @@ class Drop:
 
     def fit(self, data: PolicyTrainingData) -> Dropped:
         """Count the gaps of the validation split, and learn to spell what is missing in them."""
-        speller = fit_speller(data, lambda pieces, rare: [NAME] * len(rare))
+        speller = fit_rare_speller(data, lambda pieces, rare: [NAME] * len(rare))
         documents, rare = data.tuning, data.tuning_rare
         missing = sum(map(len, rare))
         spaced = sum(word.spaced for each in rare for word in each)
@@ -91,38 +85,19 @@ class Dropped(FittedPolicy):
     def __init__(self, speller: Speller, missing: float, spaced: float, charged: bool) -> None:
         self.speller, self.missing, self.spaced, self.charged = speller, missing, spaced, charged
 
-    def encode(
-        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
-    ) -> EncodedWords:
-        coded, gaps = EncodedWords(), [list[RareWord]()]
+    def encode(self, items: Sequence[int | RareWord], pieces: Sequence[str]) -> EncodedWords:
+        coded, gaps = EncodedWords(), [list[str]()]
         for number, item in enumerate(items):
             if isinstance(item, RareWord):
-                gaps[-1].append(item)
+                gaps[-1].append(item.piece)
                 continue
             coded.places.append(len(coded.tokens))  # the gap is before the token
             coded.add(number, item)
             gaps.append([])
         coded.places.append(len(coded.tokens))
-        coded.surfaces = [Gap([word.piece for word in gap]) for gap in gaps]
+        coded.surfaces = list(map(Gap, gaps))
         coded.replaced = sum(map(len, gaps))
-        if charge:
-            coded.bits, coded.remembered_bits = self._bits(gaps)
         return coded
-
-    def _bits(self, gaps: Sequence[Sequence[RareWord]]) -> tuple[list[float], list[float]]:
-        """What the words missing in each gap of a document cost, their spelling included: alone,
-        and with a memory of the document."""
-        if not self.charged:
-            return [0.0] * len(gaps), [0.0] * len(gaps)
-        words = [(word.core, NAME) for gap in gaps for word in gap]
-        stop, more = -math.log2(1 - self.missing), -math.log2(self.missing)
-        space = (-math.log2(1 - self.spaced), -math.log2(self.spaced))
-
-        def paid(spelling: Iterator[float]) -> list[float]:
-            return [stop + sum(more + space[w.spaced] + next(spelling) for w in g) for g in gaps]
-
-        alone, remembered = self.speller.document_bits(words)
-        return paid(iter(alone)), paid(iter(remembered))
 
     def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
         for place, token in enumerate([*tokens, None]):
@@ -132,40 +107,19 @@ class Dropped(FittedPolicy):
             if token is not None:
                 yield token
 
-    def draw_surface(self, token: int, mode: str, random: Random) -> str:
-        return ""  # the model writes text without gaps
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf:
+        return self._gap
 
-    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
-        gap, before = "", earlier
-        while random.random() < self.missing:
-            if before is earlier:  # as it will be after those before in the gap
-                before = copy.deepcopy(earlier)
-            space = " " * (random.random() < self.spaced)
-            word = scored_word(self.speller, NAME, random, before)
-            if before is not None:
-                self.speller.remember(word, NAME, before)
-            gap += space + word
-        return gap
-
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
-        return partial(self._gap, earlier)
-
-    def _gap(self, earlier: DocumentCounts | None, known: str | None) -> Choices:
-        """The words that are missing in a gap; what is not charged for cannot be told."""
+    def _gap(self, known: str | None) -> Steps:
+        """The words that are missing in a gap; what is not charged for is not described."""
         pieces, gap = None if known is None else _pieces(known), ""
         for number in itertools.count() if self.charged else ():
-            more = None if pieces is None else int(number < len(pieces))
-            if not (yield Choice(either(self.missing), more)):
+            if not (yield Chance(self.missing, None if pieces is None else number < len(pieces))):
                 break
             space, core = (None, None) if pieces is None else split_space(pieces[number])
-            spaced = None if space is None else len(space)
-            gap += " " * (yield Choice(either(self.spaced), spaced))
-            gap += yield from spelled(self.speller, NAME, earlier, core)
+            spaced = yield Chance(self.spaced, None if space is None else bool(space))
+            gap += " " * spaced + (yield Word(self.speller, NAME, core, ""))
         return gap
-
-    def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
-        for piece in _pieces(surface):
-            self.speller.remember(split_space(piece)[1], NAME, earlier)
 
     def state(self) -> dict[str, Any]:
         return {"speller": self.speller.state(), "missing": self.missing, "spaced": self.spaced}

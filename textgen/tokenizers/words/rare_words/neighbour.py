@@ -13,14 +13,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from random import Random
 from typing import Any, Literal
 
 import numpy as np
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.choices import Choice, Choices, Opened, either
-from textgen.tokenizers.words.drawing import picked_word, scored_word, spelled
+from textgen.tokenizers.steps import Chance, Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import only_letters
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -29,11 +27,10 @@ from textgen.tokenizers.words.rare_words.base import (
     Placeholder,
     PolicyTrainingData,
     RareWord,
-    fit_speller,
+    fit_rare_speller,
     load_speller,
 )
 from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
-from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.tagging import describe_tagger, model_for, tag_documents
 from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
@@ -79,7 +76,7 @@ class Neighbour:
         """
         stand_ins = self._stand_ins(data)
         guess = Guess(stand_ins)
-        speller = fit_speller(data, lambda pieces, rare: [guess(word.core) for word in rare])
+        speller = fit_rare_speller(data, lambda pieces, rare: [guess(word.core) for word in rare])
         strength, excess = _tune(data, guess, Rates(data.vocabulary, speller))
         extra = (describe_tagger(self.model),) if self.same_tag else ()
         return Substituted(data.vocabulary, speller, stand_ins, strength, excess, extra)
@@ -214,34 +211,17 @@ class Substituted(FittedPolicy):
         self._able = {token: word for word, token in self._tokens.items()}
         self._chances = {word: rates(word, strength, excess) for word in words}
 
-    def encode(
-        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
-    ) -> EncodedWords:
-        rare = [item.core for item in items if isinstance(item, RareWord)]
-        stand_ins = [self._guess(word) for word in rare]
-        words = list(zip(rare, stand_ins, strict=True)) if charge else []
-        spelling = zip(*self.speller.document_bits(words), strict=True)
-        coded, cased, left = EncodedWords(replaced=len(rare)), False, iter(stand_ins)
-        coded.remembered_bits = [] if charge else None
-
-        def pay(alone: float, remembered: float, chance: float) -> None:
-            assert coded.remembered_bits is not None
-            coded.bits.append(alone - math.log2(chance))
-            coded.remembered_bits.append(remembered - math.log2(chance))
-
+    def encode(self, items: Sequence[int | RareWord], pieces: Sequence[str]) -> EncodedWords:
+        coded, cased = EncodedWords(), False
         for number, item in enumerate(items):
             if isinstance(item, RareWord):
-                name = next(left)
-                coded.add(number, *item.joining, self._tokens[name])
+                coded.replaced += 1
+                coded.add(number, *item.joining, self._tokens[self._guess(item.core)])
                 coded.add_surface(item.core)
-                if charge:
-                    pay(*next(spelling), self._chances[name])
                 continue
             coded.add(number, item)
             if item in self._able and not cased:
-                coded.add_surface(word := self._able[item])
-                if charge:
-                    pay(0.0, 0.0, 1 - self._chances[word])
+                coded.add_surface(self._able[item])
             cased = item in (CAPITAL, UPPER)
         return coded
 
@@ -257,32 +237,15 @@ class Substituted(FittedPolicy):
             cased = token in (CAPITAL, UPPER)
             joined = token == JOIN
 
-    def draw_surface(self, token: int, mode: str, random: Random) -> str:
-        word = self._able[token]
-        if mode == "mark" or random.random() >= self._chances[word]:
-            return word
-        return picked_word(self.speller, word, random, new=mode == "spell")
-
-    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
-        name = self._able[token]
-        if random.random() >= self._chances[name]:
-            return name
-        return scored_word(self.speller, name, random, earlier)
-
-    def opened(self, tokens: Sequence[int], earlier: DocumentCounts | None) -> Opened | None:
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
-        literal = None if cased or not tokens else self._able.get(tokens[-1])
-        return None if literal is None else partial(self._chosen, literal, earlier)
+        literal = self._able.get(tokens[-1]) if len(tokens) and not cased else None
+        return None if literal is None else partial(self._chosen, literal)
 
-    def _chosen(self, literal: str, earlier: DocumentCounts | None, known: str | None) -> Choices:
-        chance, index = self._chances[literal], None if known is None else int(known != literal)
-        if not (yield Choice(either(chance), index)):
+    def _chosen(self, literal: str, known: str | None) -> Steps:
+        if not (yield Chance(self._chances[literal], None if known is None else known != literal)):
             return literal
-        return (yield from spelled(self.speller, literal, earlier, known))
-
-    def remember(self, token: int, surface: str, earlier: DocumentCounts) -> None:
-        if surface != (name := self._able[token]):
-            self.speller.remember(surface, name, earlier)
+        return (yield Word(self.speller, literal, known, literal))
 
     def state(self) -> dict[str, Any]:
         return {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
-from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE
+from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -16,7 +15,6 @@ from textgen.tokenizers.words.rare_words.base import (
     PolicyTrainingData,
     RareWord,
 )
-from textgen.tokenizers.words.recurrence import DocumentCounts
 from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary
 
 NAME = "spelled"
@@ -44,9 +42,7 @@ class Spelled(FittedPolicy):
         self._codes = {c: FIRST_OWN + 1 + i for i, c in enumerate(characters)}
         self.names = ("<end>", *(f"<{c}>" for c in characters))
 
-    def encode(
-        self, items: Sequence[int | RareWord], pieces: Sequence[str], charge: bool
-    ) -> EncodedWords:
+    def encode(self, items: Sequence[int | RareWord], pieces: Sequence[str]) -> EncodedWords:
         coded = EncodedWords()
         for number, item in enumerate(items):
             if not isinstance(item, RareWord):
@@ -60,7 +56,6 @@ class Spelled(FittedPolicy):
                 if code == ESCAPE:
                     coded.add_surface(character)
             coded.add(number, FIRST_OWN)
-        coded.bits = [CHARACTER_BITS] * len(coded.surfaces) * charge
         return coded
 
     def decode(self, tokens: Sequence[int], fill: FillCallback) -> Iterator[int | Placeholder]:
@@ -79,12 +74,6 @@ class Spelled(FittedPolicy):
                     yield token
         if word:
             yield Placeholder(word, not joined, NAME)
-
-    def draw_surface(self, token: int, mode: str, random: Random) -> str:
-        return "\ufffd"
-
-    def sample_surface(self, token: int, random: Random, earlier: DocumentCounts | None) -> str:
-        return "\ufffd"  # of an escape, which is never drawn
 
     def state(self) -> dict[str, Any]:
         return {}
