@@ -20,12 +20,10 @@ import pytest
 from textgen import cli
 from textgen.core import backend
 from textgen.evaluation.memory import CONTEXTS, Memory
-from textgen.tokenizers.words.rare_words.cluster import Cluster
+from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.neighbour import Neighbour
-from textgen.tokenizers.words.rare_words.pos import Pos
 from textgen.tokenizers.words.rare_words.spell import Spell
-from textgen.tokenizers.words.rare_words.unk import Unk
 
 POLICIES = [
     Unk(),

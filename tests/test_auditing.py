@@ -32,10 +32,10 @@ from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
-from textgen.tokenizers.words import fitting
+from textgen.tokenizers.words import tokenizer as word_level
+from textgen.tokenizers.words.rare_words.classes import Unk
 from textgen.tokenizers.words.rare_words.drop import Drop
-from textgen.tokenizers.words.rare_words.unk import Unk
-from textgen.tokenizers.words.segmenters.budoux import BudouX
+from textgen.tokenizers.words.segmenters import BudouX
 
 TEXT = made_up(40, 3)[:700]
 PAGE = ROOT / "experiments" / "notes" / "auditing.md"
@@ -213,7 +213,7 @@ def test_what_instances_share_is_not_there_in_another_process(tmp_path):
 TOKENIZERS = [
     Characters(),
     Subwords(size=260),
-    *(fitting.Words(policy) for policy in POLICIES),
+    *(word_level.Words(policy) for policy in POLICIES),
     Whitespace(),
 ]
 OBJECTIVES = [NextToken(window=7), Shifted(window=3, shift=2), EncoderDecoder(read=3, write=2)]
@@ -249,7 +249,7 @@ def test_every_arm_passes(config, objective, monkeypatch):
 @pytest.mark.parametrize("policy", [Unk(), Drop()], ids=repr)
 def test_words_that_a_segmenter_cuts_pass(policy):
     text = "今日は天気がいいです。私は東京に行きました。明日も学校に行きます。 "
-    config = fitting.Words(policy, minimum_count=3, segmenter=BudouX("ja"))
+    config = word_level.Words(policy, minimum_count=3, segmenter=BudouX("ja"))
     tuning = "今日は学校に行きました。犬が好きです。"
     run = tiny_run(config, NextToken(window=7), text * 8, tuning)
     shown = "今日は大阪に行きました。犬が食べます。夜明け前に電車が来ました。"
@@ -270,7 +270,7 @@ def test_a_network_that_goes_on_learning_passes():
 
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
-    run = tiny_run(fitting.Words(Drop(charged=False)), NextToken(window=7))
+    run = tiny_run(word_level.Words(Drop(charged=False)), NextToken(window=7))
     text = TEXT[:240].replace("lantern", "candle")
     found = package.audit_model(lambda: RunModel(run, False), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)

@@ -21,7 +21,7 @@ from textgen.testing import check_plugin
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.steps import Chance
 from textgen.tokenizers.tokens import ESCAPE
-from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.tokenizer import Words
 
 ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.plugin_table(point)]
 METHODS = {

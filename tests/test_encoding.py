@@ -466,7 +466,7 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
 def test_every_policy_is_encoded_from_its_saved_state():
     """Nothing that decides about tokens may be left out of the state."""
 
-    from textgen.tokenizers.words.fitting import Words
+    from textgen.tokenizers.words.tokenizer import Words
 
     text, other = made_up(80, 5), made_up(30, 6) + " unfathomable Pandemonium 1926"
     for policy in POLICIES:

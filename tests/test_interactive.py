@@ -26,7 +26,7 @@ from textgen.interactive.texts import TokenTexts
 from textgen.interactive.writing import _Growing, sampling, write
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words.fitting import Words
+from textgen.tokenizers.words.tokenizer import Words
 
 TEXTS = ["", "The", "The ke", "The keeper watched the shore.", "The keeper wat", "our "]
 

@@ -12,17 +12,14 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.runs.generation import _render, encode_prompt
 from textgen.tokenizers.words import tagging
-from textgen.tokenizers.words.fitting import Words
-from textgen.tokenizers.words.pieces import pretokenize
-from textgen.tokenizers.words.rare_words import cluster, neighbour
-from textgen.tokenizers.words.rare_words.cluster import Cluster
+from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
+from textgen.tokenizers.words.rare_words import classes, neighbour
+from textgen.tokenizers.words.rare_words.base import Guess, known_form
+from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.neighbour import Neighbour
-from textgen.tokenizers.words.rare_words.pos import Pos
-from textgen.tokenizers.words.rare_words.similar import Guess, known_form
 from textgen.tokenizers.words.rare_words.spell import Spell
-from textgen.tokenizers.words.rare_words.unk import Unk
-from textgen.tokenizers.words.vocabulary import FIRST_OWN
+from textgen.tokenizers.words.tokenizer import Words
 
 TEXT = (
     "The old man saw a dog and a house. Then the old man walked to the house and the dog saw a "
@@ -184,7 +181,7 @@ def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
         aside = far * 0.02 * len(word)
         return (far, aside) if word in NAMES else (aside, far)
 
-    monkeypatch.setattr(cluster, "word_vectors", planted(place))
+    monkeypatch.setattr(classes, "word_vectors", planted(place))
     policy = Words(Cluster(clusters=2)).fit([TEXT + RARE], [], 1).policy
     names, others = sorted(
         (set(policy.speller.examples.get(c, ())) for c in policy.classes), key=len

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.testing import check_plugin
-from textgen.tokenizers.spaced import pieces_of
-from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace
+from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace, pieces_of
 
 ODD = st.text(st.one_of(st.sampled_from(" \n\tab"), st.characters()))
 PTB = "".join(f" {line} \n" for line in ["the <unk> fell N points", "no one knew why", "the tide"])

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 from textgen.tokenizers.tokens import ESCAPE
-from textgen.tokenizers.words.fitting import Words
-from textgen.tokenizers.words.pieces import pretokenize
-from textgen.tokenizers.words.rare_words.pos import Pos
-from textgen.tokenizers.words.rare_words.unk import Unk
-from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER
+from textgen.tokenizers.words.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, pretokenize
+from textgen.tokenizers.words.rare_words.classes import Pos, Unk
+from textgen.tokenizers.words.tokenizer import Words
 
 anything = st.text(st.characters())  # surrogates included
 wordy = st.text(st.sampled_from("abAB é1'’-–.,\n <>☃_ß"), max_size=40)

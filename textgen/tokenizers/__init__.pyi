@@ -12,10 +12,10 @@ from .tokens import BOUNDARY as BOUNDARY
 from .tokens import ESCAPE as ESCAPE
 from .tokens import EncodedDocument as EncodedDocument
 from .tokens import Rendered as Rendered
-from .warnings import language_warnings as language_warnings
 from .words.filling import SENTENCE_END as SENTENCE_END
-from .words.fitting import Words as Words
+from .words.pieces import Vocabulary as Vocabulary
 from .words.pieces import pretokenize as pretokenize
+from .words.pieces import split_space as split_space
 from .words.rare_words.base import EncodedWords as EncodedWords
 from .words.rare_words.base import FillCallback as FillCallback
 from .words.rare_words.base import FittedPolicy as FittedPolicy
@@ -24,9 +24,9 @@ from .words.rare_words.base import PolicyTrainingData as PolicyTrainingData
 from .words.rare_words.base import RareWord as RareWord
 from .words.rare_words.base import RareWordPolicy as RareWordPolicy
 from .words.rare_words.classes import ClassPolicy as ClassPolicy
-from .words.rare_words.unk import Unk as Unk
-from .words.segmenters.base import Segmenter as Segmenter
-from .words.vocabulary import Vocabulary as Vocabulary
-from .words.vocabulary import split_space as split_space
+from .words.rare_words.classes import Unk as Unk
+from .words.segmenters import Segmenter as Segmenter
+from .words.tokenizer import Words as Words
+from .words.tokenizer import language_warnings as language_warnings
 
 TABLE: dict[str, str]

@@ -18,6 +18,8 @@ vocabulary is that of the sample.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -27,7 +29,6 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.spaced import BETWEEN, count_pieces, is_word, pieces_of
 from textgen.tokenizers.steps import (
     DocumentCounts,
     Steps,
@@ -54,6 +55,12 @@ CLASSES = {SPACING: "spacing", SPELLED: "word"}
 """What the spelling model calls them."""
 FIRST = RESERVED + len(CLASSES)
 """The token of the vocabulary's first word."""
+
+
+PIECE = re.compile(r"\n|\S+")
+BETWEEN = ((False, False), (False, True), (True, False), (True, True))
+"""The places between two pieces, (after a word, before a word); what is no word is a line end, or
+the beginning of the text."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class WhitespaceTokenizer(Tokenizer):
 
     Args:
         words: the vocabulary.
-        usual: white space at the places :data:`textgen.tokenizers.spaced.BETWEEN`; that at the end
+        usual: white space at the places :data:`BETWEEN`; that at the end
             of a text is ``""``.
         characters: every character of the training split.
         spelling: class of :data:`CLASSES` → what its spelling model's ``state()`` gives.
@@ -276,3 +283,39 @@ class _Writer:
     def _append(self, text: str) -> None:
         self.parts.append(text)
         self.length += len(text)
+
+
+def pieces_of(text: str) -> Iterator[tuple[str, str]]:
+    """Every word and line end, each with the white space before it, and last ``""`` with that at
+    the end of the text. Joined together they are the text."""
+    end = 0
+    for found in PIECE.finditer(text):
+        yield text[end : found.start()], found.group()
+        end = found.end()
+    yield text[end:], ""
+
+
+def is_word(piece: str) -> bool:
+    """Whether a piece is a word, and not a line end or an end of the text."""
+    return piece not in ("", "\n")
+
+
+def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], tuple[str, ...]]:
+    """How often each word and the line end occurs in some texts, and the most common white space
+    at each place of :data:`BETWEEN`."""
+    counts: Counter[str] = Counter({"\n": 0})
+    between: dict[tuple[bool, bool], Counter[str]] = {place: Counter() for place in BETWEEN}
+    for text in texts:
+        after = False
+        for space, piece in pieces_of(text):
+            if piece:
+                counts[piece] += 1
+                between[after, is_word(piece)][space] += 1
+            after = is_word(piece)
+    return counts, tuple(_most_common(between[place], place) for place in BETWEEN)
+
+
+def _most_common(found: Counter[str], place: tuple[bool, bool]) -> str:
+    if not found:
+        return " " if all(place) else ""
+    return min(found, key=lambda space: (-found[space], space))

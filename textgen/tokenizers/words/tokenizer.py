@@ -1,15 +1,27 @@
-"""A text as words and back: pieces, their tokens, and the words that fill placeholders."""
+"""Words: pieces that keep their leading space, and a policy for those that are rare.
+
+A piece is a word as Unicode cuts them, with its marks and apostrophes, a number, a run of one
+punctuation mark, a run of line ends, or any other character; a single space before it belongs to
+it. Joined together the pieces are the text. A text is scored on one canonical sequence of tokens (a
+known word is never spelled), so the bits are an upper bound.
+
+Languages written without spaces need a segmenter; without one their words are single characters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from typing import Any
 
 import numpy as np
 
+from textgen.core import Count, TextgenError
+from textgen.data import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.steps import (
     DocumentCounts,
@@ -22,22 +34,154 @@ from textgen.tokenizers.steps import (
 )
 from textgen.tokenizers.tokens import EncodedDocument, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import ScoredWriter, Writer
-from textgen.tokenizers.words.pieces import pretokenize, word_break_ranges
-from textgen.tokenizers.words.rare_words.base import (
-    EncodedWords,
-    FittedPolicy,
-    Placeholder,
-    RareWord,
-)
-from textgen.tokenizers.words.segmenters.base import Segmenter
-from textgen.tokenizers.words.vocabulary import (
+from textgen.tokenizers.words.pieces import (
     FIRST_OWN,
     JOIN,
     MODIFIERS,
     Vocabulary,
+    pretokenize,
     recase,
     split_space,
+    word_break_ranges,
 )
+from textgen.tokenizers.words.rare_words.base import (
+    EncodedWords,
+    FittedPolicy,
+    Placeholder,
+    PolicyTrainingData,
+    RareWord,
+    RareWordPolicy,
+)
+from textgen.tokenizers.words.segmenters import Segmenter
+from textgen.tokenizers.words.tagging import model_language
+
+
+@dataclass(frozen=True)
+class Words:
+    """The word tokenizer.
+
+    Args:
+        rare_words: the policy for words outside the vocabulary.
+        minimum_count: a word belongs to the vocabulary if it occurs at least so often in the
+            training split. With 1 every word does; half of those that occur once are then shown to
+            the network as rare ones all the same, which otherwise it would never see.
+        size: in place of a minimum count, the number of words, the most frequent ones.
+        segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
+            Unicode's rules cut between any two characters.
+
+    Raises:
+        ValueError: both a size and a minimum count other than its default.
+    """
+
+    rare_words: RareWordPolicy
+    minimum_count: Count = 2
+    size: Count | None = None
+    segmenter: Segmenter | None = None
+    language: str = field(default="en", init=False, repr=False, compare=False)
+    """Of the text, as :meth:`in_language` was told."""
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.minimum_count != 2:
+            raise ValueError("size and minimum_count both given: one of them decides")
+
+    def in_language(self, language: str) -> Words:
+        """The settings for texts in a language: the tagger that the policy takes, if it takes one.
+
+        Args:
+            language: a code of ISO 639.
+
+        Raises:
+            TextgenError: there is no such tagger.
+        """
+        choose = getattr(self.rare_words, "in_language", None)
+        made = replace(self, rare_words=choose(language) if choose else self.rare_words)
+        object.__setattr__(made, "language", language)
+        return made
+
+    def fit(
+        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+    ) -> WordTokenizer:
+        """The fitted tokenizer; arguments as in :class:`textgen.tokenizers.base.TokenizerConfig`.
+
+        Raises:
+            TextgenError: no word occurs often enough.
+        """
+        once: dict[str, str] = {}  # one string for each type, not for each piece
+        documents = [
+            [once.setdefault(t, t) for t in pretokenize(text, self.segmenter)] for text in texts
+        ]
+        vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
+        withheld = self._withheld(vocabulary)
+        others = [pretokenize(text, self.segmenter) for text in tuning]
+        data = PolicyTrainingData(
+            documents=documents,
+            rare=[_rare(pieces, vocabulary, withheld) for pieces in documents],
+            tuning=others,
+            tuning_rare=[_rare(pieces, vocabulary) for pieces in others],
+            vocabulary=vocabulary,
+            pooled=not withheld,
+            seed=seed,
+        )
+        policy = self.rare_words.fit(data)
+        fitted = WordTokenizer(vocabulary, policy, withheld, 1.0, self.segmenter, self.language)
+        tokens = sum(len(fitted.encode_pieces(p, withheld).tokens) for p in documents[:50])
+        characters = sum(len(text) for text in texts[:50])
+        return replace(fitted, average=max(characters, 1) / max(tokens, 1))
+
+    def _vocabulary(self, documents: list[list[str]], characters: Set[str]) -> Vocabulary:
+        counts: Counter[str] = Counter()
+        for pieces in documents:
+            counts.update(pieces)
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        if self.size is not None:
+            ranked = ranked[: self.size]
+        else:
+            ranked = [pair for pair in ranked if pair[1] >= self.minimum_count]
+        if not ranked:
+            raise TextgenError(
+                "tokenizer.minimum_count",
+                found=f"{self.minimum_count}, and no word of the training split occurs so often",
+                expected="a vocabulary of at least one word",
+                hint="lower it, or use more text",
+            )
+        return Vocabulary(
+            tuple(word for word, _ in ranked),
+            tuple(count for _, count in ranked),
+            "".join(sorted(characters)),
+        )
+
+    def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
+        """Half of the words that occur once, where the vocabulary holds all words."""
+        if self.size is not None or self.minimum_count > 1:
+            return frozenset()
+        return frozenset(
+            word
+            for word, count in zip(vocabulary.words, vocabulary.counts, strict=True)
+            if count == 1 and zlib.crc32(word.encode("utf-8", "surrogatepass")) % 2
+        )
+
+    def load(self, state: dict[str, Any]) -> WordTokenizer:
+        """The fitted tokenizer from its ``state()``."""
+        vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
+        policy = self.rare_words.load(state["rare_words"], vocabulary)
+        return WordTokenizer(
+            vocabulary,
+            policy,
+            self._withheld(vocabulary),
+            state["characters_per_token"],
+            self.segmenter,
+            state["language"],
+        )
+
+
+def _rare(
+    pieces: Sequence[str], vocabulary: Vocabulary, withheld: frozenset[str] = frozenset()
+) -> list[RareWord]:
+    return [
+        RareWord(piece, place)
+        for place, piece in enumerate(pieces)
+        if piece in withheld or vocabulary.parts(piece) is None
+    ]
 
 
 @dataclass(frozen=True)
@@ -248,3 +392,52 @@ class _Words:
         text = core if self._join else space + core
         self._join, self._case = False, 0
         return text
+
+
+def language_warnings(config: Any, language: Language) -> list[str]:
+    """Sentences, each with what to do; none where nothing is wrong.
+
+    Args:
+        config: the settings of any tokenizer.
+        language: of the training split.
+
+    Raises:
+        TextgenError: a tagger that is named is not installed.
+    """
+    found = []
+    expected = usual_scripts(language.code)
+    if language.stated and language.script and expected and language.script not in expected:
+        found.append(
+            f"The experiment says that the text is in {language.name}, but most of its letters are "
+            f"{language.script}: correct the setting language, or the corpus."
+        )
+    if isinstance(config, Words):
+        found += _unsegmented(config, language) + _foreign(config, language)
+    return found
+
+
+def _unsegmented(config: Words, language: Language) -> list[str]:
+    if language.script not in UNSPACED_SCRIPTS or config.segmenter is not None:
+        return []
+    return [
+        f"Most letters are of a script without spaces between words ({language.script}): without a "
+        'segmenter almost every character is a word of its own. Take [tokenizer] kind = "subwords" '
+        'or "characters", or a segmenter: [tokenizer.segmenter] kind = "budoux" (pip install '
+        '"textgen-compare[segment]") cuts Japanese, Chinese and Thai.'
+    ]
+
+
+def _foreign(config: Words, language: Language) -> list[str]:
+    """A tagger that is named, of another language than the text's."""
+    model = getattr(config.rare_words, "model", "auto")
+    if model == "auto" or not getattr(config.rare_words, "same_tag", True):
+        return []
+    tagger = model_language(model)
+    if tagger == language.code:
+        return []
+    other = "" if language.stated else f', or say that it is: language = "{tagger}"'
+    text = "not recognised" if language.code == UNKNOWN else language.name
+    return [
+        f"The tagger {model} is for {language_name(tagger)}, the language of the text is {text}: "
+        f"its tags mean little. Take a pipeline of that language or another policy{other}."
+    ]

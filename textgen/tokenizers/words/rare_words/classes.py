@@ -5,23 +5,35 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from pydantic import Field
+
+from textgen.core import Count
 from textgen.tokenizers.steps import Steps, StepsOf, Word
+from textgen.tokenizers.words.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
     FittedPolicy,
+    Guess,
     Placeholder,
     PolicyTrainingData,
     RareWord,
     fit_rare_speller,
     load_speller,
+    word_vectors,
 )
 from textgen.tokenizers.words.spelling import Speller
-from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
+from textgen.tokenizers.words.tagging import (
+    describe_tagger,
+    model_for,
+    model_language,
+    tag_documents,
+)
 
 
 @dataclass(frozen=True)
@@ -170,3 +182,152 @@ class FittedClasses(FittedPolicy):
 
     def _name(self, token: int) -> str:
         return self.classes[token - FIRST_OWN]
+
+
+UNK = "unk"
+
+
+@dataclass(frozen=True)
+class Unk(ClassPolicy):
+    """One token for every rare word, whose spelling is charged.
+
+    Args:
+        recall: a rare word of the training split may come back whole, which is cheaper than
+            spelling it. Without, every rare word is spelled as if it were new.
+    """
+
+    recall: bool = True
+    classes = (UNK,)
+
+    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+        return [UNK] * len(rare)
+
+    def fit(self, data: PolicyTrainingData) -> FittedClasses:
+        return super().fit(replace(data, pooled=data.pooled and self.recall))
+
+
+COARSE = {
+    "NN": "NOUN", "NNS": "NOUN", "NNP": "PROPN", "NNPS": "PROPN",
+    "VB": "VERB", "VBD": "VERB", "VBG": "VERB", "VBN": "VERB", "VBP": "VERB", "VBZ": "VERB",
+    "JJ": "ADJ", "JJR": "ADJ", "JJS": "ADJ", "RB": "ADV", "RBR": "ADV", "RBS": "ADV", "CD": "NUM",
+}  # fmt: skip
+"""Tags of the Penn Treebank (Marcus et al. 1993) that new words join, and their coarse classes,
+which are those of Universal Dependencies."""
+NOUNS = ("NN", "NNS", "NNP", "NNPS")
+NAMES = ("NNP", "NNPS", "PROPN")
+REST = "other"
+
+
+@dataclass(frozen=True)
+class Pos(ClassPolicy):
+    """One token for each part of speech.
+
+    Args:
+        tags: ``"fine"`` for Penn Treebank tags, which carry the inflection; ``"coarse"`` for six
+            classes, in languages other than English ``"fine"`` too; ``"noun"`` for one class of all
+            nouns and one of everything else.
+        model: a spaCy package, or ``"auto"`` for one of the text's language.
+    """
+
+    tags: Literal["fine", "coarse", "noun"] = "fine"
+    model: str = "auto"
+    never_drawn = (REST,)
+
+    @property
+    def _package(self) -> str:
+        """The spaCy package that the classes were fitted with."""
+        return str(self.learnt["model"]) if self.learnt else self.model
+
+    @property
+    def _class_of_tag(self) -> dict[str, str]:
+        universal = self.learnt is not None and self.learnt["language"] != "en"
+        if self.tags == "noun":
+            return dict.fromkeys(("NOUN", "PROPN") if universal else NOUNS, "NOUN")
+        if universal:
+            return {tag: tag for tag in COARSE.values()}
+        return dict(zip(COARSE, COARSE, strict=True)) if self.tags == "fine" else COARSE
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return (*dict.fromkeys(self._class_of_tag.values()), REST)
+
+    @property
+    def extra_data(self) -> tuple[str, ...]:
+        return (describe_tagger(self._package),)
+
+    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+        (tags,), known = tag_documents([pieces], self._package), self._class_of_tag
+        return [known.get(tags[word.place], REST) for word in rare]
+
+    def in_language(self, language: str) -> Pos:
+        """With the tagger of a language, if none is named.
+
+        Raises:
+            TextgenError: it is not installed.
+        """
+        return replace(self, model=model_for(language)) if self.model == "auto" else self
+
+    def learn(self, data: PolicyTrainingData) -> Any:
+        if self.model == "auto":
+            return None
+        return {"model": self.model, "language": model_language(self.model)}
+
+    def proper(self, name: str) -> bool | None:
+        return None if self.tags == "noun" and name != REST else name in NAMES
+
+
+@dataclass(frozen=True)
+class Cluster(ClassPolicy):
+    """One token for each cluster: k-means over gensim vectors of the rare words.
+
+    A word costs P(cluster | history) · P(word | cluster), the latter a mixture of the cluster's
+    training words and of spelling.
+
+    Args:
+        clusters: how many at most.
+        vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
+        size: of a vector.
+        epochs: passes over the training split.
+    """
+
+    clusters: Annotated[int, Field(gt=1)] = 50
+    vectors: Literal["fasttext", "word2vec"] = "fasttext"
+    size: Count = 64
+    epochs: Count = 5
+
+    def learn(self, data: PolicyTrainingData) -> list[list[str]]:
+        """The words of each cluster."""
+        words = sorted({word.core for rare in data.rare for word in rare})
+        if not words:
+            return [[]]
+        learnt = word_vectors(data, self.vectors, self.size, self.epochs)
+        points = np.stack([learnt[word] for word in words])
+        numbers = _k_means(points, min(self.clusters, len(words)), data.seed)
+        clusters = dict[int, list[str]]()
+        for word, number in zip(words, numbers.tolist(), strict=True):
+            clusters.setdefault(number, []).append(word)
+        return [clusters[number] for number in sorted(clusters)]
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return [f"cluster {number}" for number in range(len(self.learnt))]
+
+    @cached_property
+    def _guess(self) -> Guess:
+        members = zip(self.classes, self.learnt, strict=True)
+        known = {word: name for name, words in members for word in words}
+        return Guess(known or {"": self.classes[0]})
+
+    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+        return [self._guess(word.core) for word in rare]
+
+
+def _k_means(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """(n,): the cluster of each of (n, size) vectors by direction (Lloyd 1982; k-means++)."""
+    from scipy.cluster.vq import kmeans2
+
+    directions = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
+    _, numbers = kmeans2(
+        directions.astype(np.float64), clusters, minit="++", seed=seed, missing="warn"
+    )
+    return numbers

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen.tokenizers.steps import Chance, Steps, StepsOf, Word
-from textgen.tokenizers.words.pieces import pretokenize
+from textgen.tokenizers.words.pieces import Vocabulary, pretokenize, split_space
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -23,9 +23,8 @@ from textgen.tokenizers.words.rare_words.base import (
     fit_rare_speller,
     load_speller,
 )
-from textgen.tokenizers.words.rare_words.unk import NAME
+from textgen.tokenizers.words.rare_words.classes import UNK
 from textgen.tokenizers.words.spelling import Speller
-from textgen.tokenizers.words.vocabulary import Vocabulary, split_space
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Drop:
 
     def fit(self, data: PolicyTrainingData) -> Dropped:
         """Count the gaps of the validation split, and learn to spell what is missing in them."""
-        speller = fit_rare_speller(data, lambda pieces, rare: [NAME] * len(rare))
+        speller = fit_rare_speller(data, lambda pieces, rare: [UNK] * len(rare))
         documents, rare = data.tuning, data.tuning_rare
         missing = sum(map(len, rare))
         spaced = sum(word.spaced for each in rare for word in each)
@@ -103,7 +102,7 @@ class Dropped(FittedPolicy):
         for place, token in enumerate([*tokens, None]):
             gap = fill(-1, place)
             if gap:
-                yield Placeholder(gap, False, NAME)
+                yield Placeholder(gap, False, UNK)
             if token is not None:
                 yield token
 
@@ -118,7 +117,7 @@ class Dropped(FittedPolicy):
                 break
             space, core = (None, None) if pieces is None else split_space(pieces[number])
             spaced = yield Chance(self.spaced, None if space is None else bool(space))
-            gap += " " * spaced + (yield Word(self.speller, NAME, core, ""))
+            gap += " " * spaced + (yield Word(self.speller, UNK, core, ""))
         return gap
 
     def state(self) -> dict[str, Any]:

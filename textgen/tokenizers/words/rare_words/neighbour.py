@@ -19,21 +19,29 @@ import numpy as np
 
 from textgen.core import Count, TextgenError
 from textgen.tokenizers.steps import Chance, Steps, StepsOf, Word
-from textgen.tokenizers.words.pieces import only_letters
+from textgen.tokenizers.words.pieces import (
+    CAPITAL,
+    FIRST_OWN,
+    JOIN,
+    UPPER,
+    Vocabulary,
+    only_letters,
+)
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
     FittedPolicy,
+    Guess,
     Placeholder,
     PolicyTrainingData,
     RareWord,
     fit_rare_speller,
+    known_form,
     load_speller,
+    word_vectors,
 )
-from textgen.tokenizers.words.rare_words.similar import Guess, known_form, word_vectors
 from textgen.tokenizers.words.spelling import Speller
 from textgen.tokenizers.words.tagging import describe_tagger, model_for, tag_documents
-from textgen.tokenizers.words.vocabulary import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)

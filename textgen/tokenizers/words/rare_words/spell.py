@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen.tokenizers.tokens import ESCAPE
+from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, Vocabulary
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
     FillCallback,
@@ -15,7 +16,6 @@ from textgen.tokenizers.words.rare_words.base import (
     PolicyTrainingData,
     RareWord,
 )
-from textgen.tokenizers.words.vocabulary import FIRST_OWN, JOIN, Vocabulary
 
 NAME = "spelled"
 

@@ -1,8 +1,9 @@
-"""Words of Japanese, Chinese and Thai by BudouX."""
+"""PLUG-IN: where words end in scripts without spaces between them."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,15 +12,37 @@ from pathlib import Path
 from typing import Any, Literal
 
 from textgen.core import TextgenError
-from textgen.tokenizers.words.segmenters.base import Segmenter
 
-FILES = {
+TABLE = {
+    "budoux": "textgen.tokenizers.words.segmenters:BudouX",
+}
+BUDOUX_FILES = {
     "ja": "ja_word.json",
     "ja-phrases": "ja.json",
     "zh-hans": "zh-hans.json",
     "zh-hant": "zh-hant.json",
     "th": "th.json",
 }
+
+
+class Segmenter(ABC):
+    """The base of segmenters; a subclass is a frozen dataclass, whose fields are its settings."""
+
+    @abstractmethod
+    def segment(self, stretch: str) -> Sequence[str]:
+        """The words of a stretch; joined together they are the stretch.
+
+        A cut before a combining mark is left out afterwards.
+
+        Args:
+            stretch: letters and marks of unsegmented scripts, at least one, without spaces, digits
+                and punctuation.
+        """
+
+    @property
+    def extra_data(self) -> tuple[str, ...]:
+        """Data from outside the training split that it uses, in words for the reports."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -36,7 +59,7 @@ class BudouX(Segmenter):
     model: Literal["ja", "ja-phrases", "zh-hans", "zh-hant", "th"]
 
     def __post_init__(self) -> None:
-        _parser(self.model)  # a missing library is told before any work
+        _parser(self.model)  # a missing library is an error before any work
 
     def segment(self, stretch: str) -> Sequence[str]:
         return _parser(self.model).parse(stretch)
@@ -58,5 +81,5 @@ def _parser(model: str) -> Any:
             hint='pip install "textgen-compare[segment]", or take characters or subwords: '
             '[tokenizer] kind = "subwords"',
         ) from None
-    path = Path(budoux.__file__).parent / "models" / FILES[model]
+    path = Path(budoux.__file__).parent / "models" / BUDOUX_FILES[model]
     return budoux.Parser(json.loads(path.read_text(encoding="utf-8")))
