@@ -45,7 +45,7 @@ def complaint(tmp_path, text, *overrides) -> str:
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
 def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path, tmp_path):
     if path.stem in ("base", "sweep", "words"):
-        with pytest.raises(TextgenError, match=r"(objective|rare_words)\.kind"):
+        with pytest.raises(TextgenError, match=r"(objective\.kind|rare_words)"):
             config.load_experiment(path)
         return
     experiment = config.load_experiment(path)
@@ -64,13 +64,13 @@ def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path,
         ("[training]\nbatch = true", ["training.batch", "integer"]),
         ("[training]\nbatch = -16", ["training.batch", "-16", "greater than 0"]),
         ("[training]\nseconds = 5\nepochs = 1", ["2 budgets", "exactly one of seconds"]),
-        ("[training]\nlearning_rate = nan", ["training.learning_rate", "nan", "not finite"]),
-        ("[training]\nweight_decay = inf", ["training.weight_decay", "inf", "not finite"]),
-        ("[training]\nclip_norm = inf", ["training.clip_norm", "inf", "not finite"]),
-        ("[training]\nseconds = inf", ["training.seconds", "inf", "not finite"]),
-        ("[backbone]\ndropout = nan", ["backbone.dropout", "nan", "not finite"]),
-        ("[split]\nvalidation = nan", ["split.validation", "nan", "not finite"]),
-        ("[split]\ngroups = [[]]", ["split.groups", "[]", "lists of documents"]),
+        ("[training]\nlearning_rate = nan", ["training.learning_rate", "nan", "finite number"]),
+        ("[training]\nweight_decay = inf", ["training.weight_decay", "inf", "finite number"]),
+        ("[training]\nclip_norm = inf", ["training.clip_norm", "inf", "finite number"]),
+        ("[training]\nseconds = inf", ["training.seconds", "inf", "finite number"]),
+        ("[backbone]\ndropout = nan", ["backbone.dropout", "nan", "finite number"]),
+        ("[split]\nvalidation = nan", ["split.validation", "nan", "finite number"]),
+        ("[split]\ngroups = [[]]", ["split.groups", "[]", "at least 1 item"]),
         (f"[split]\nseed = {2**63}", ["split.seed", "64 bits"]),
         (f"[sampling]\nlength = {10**15}", ["sampling.length", "at most 1000000"]),
         ("[sampling]\nsamples = 100_000", ["sampling.samples", "at most 10000"]),
@@ -78,7 +78,7 @@ def test_every_experiment_file_is_valid_and_repeats_from_its_resolved_form(path,
             "[sampling]\nlength = 1_000_000\nprompts = ['a', 'b']\nsamples = 6",
             ["sampling.length", "2 × 6 samples", "at most 10,000,000 characters"],
         ),
-        (f"name = '{'a' * 101}'", ["name", "at most 100 characters"]),
+        (f"name = '{'a' * 101}'", ["name", "at most 100 letters"]),
         ("[backbone]\nunits = []", ["backbone.units"]),
         ("[backbone]\nunits = '192,192'", ["backbone.units", "[192, 192]"]),
         ("[backbone]\nunits = 192", ["backbone.units", "[192]"]),

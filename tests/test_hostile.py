@@ -9,7 +9,7 @@ import pytest
 from conftest import made_up, write_experiment
 
 import textgen as package
-from textgen.core.experiment import PARTS
+from textgen.core.experiment import TABLES
 
 DEEP = 5_000
 VALID = """
@@ -152,7 +152,7 @@ def test_includes_without_end_are_refused(refused, tmp_path):
 VALUES = ["3", '"x"', "[]", "[[1]]", "true", "2020-01-01", "nan", "{ x = 1 }", '"a\\u001b"']
 
 
-@pytest.mark.parametrize(("table", "value"), itertools.product(PARTS, VALUES))
+@pytest.mark.parametrize(("table", "value"), itertools.product(TABLES, VALUES))
 def test_a_table_that_is_none_is_refused(refused, home, table, value):
     if (table, value) in {("backbone", "[]"), ("embedding", '"random"')}:
         return

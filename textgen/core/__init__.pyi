@@ -2,6 +2,7 @@ from .backend import keep_freed_memory as keep_freed_memory
 from .backend import silenced_stderr as silenced_stderr
 from .backend import start_tensorflow as start_tensorflow
 from .backend import tensorflow_in_effect as tensorflow_in_effect
+from .building import Plugin as Plugin
 from .building import SettingsError as SettingsError
 from .building import build as build
 from .cache import cache_folder as cache_folder

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
-from textgen.core.building import build, plain, plugin, unknown_setting
+from textgen.core.building import Plugin, build, naming, plain, plain_plugin, unknown_setting
 from textgen.core.errors import TextgenError
+from textgen.core.registry import POINTS
 from textgen.core.settings import (
     CorpusOptions,
     LanguageCode,
@@ -33,42 +33,12 @@ from textgen.core.toml import (
     read_toml,
 )
 
-
-class Part(NamedTuple):
-    """A table of an experiment file."""
-
-    fixed: type[Any] | None = None
-    """Its class; None: it is the plug-in point of this name."""
-    default: Any = MappingProxyType({})
-    """Its value where the file leaves it out."""
-
-
-PARTS = {
-    "corpus": Part(default=None),
-    "tokenizer": Part(),
-    "embedding": Part(default="random"),
-    "objective": Part(),
-    "split": Part(Split),
-    "backbone": Part(),
-    "memory": Part(MemorySettings),
-    "training": Part(Training),
-    "sampling": Part(Sampling),
-}
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What the runs of an arm differ in."""
-
-    name: Name = "experiment"
-    seed: Seed = 1
-
-
-@dataclass(frozen=True)
-class TextOptions:
-    """What is known of the text: its language, detected where it is not stated."""
-
-    language: LanguageCode | None = None
+TABLES = (
+    "corpus", "tokenizer", "embedding", "objective", "split", "backbone", "memory", "training",
+    "sampling",
+)  # fmt: skip
+DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
+"""Plug-ins that a file may leave out, or of which it may leave out the kind."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +50,21 @@ class Experiment:
     settings because a file or an override names another kind.
     """
 
-    name: str
-    seed: int
-    corpus: Any
-    fallback: Any | None
-    options: CorpusOptions
-    language: str | None
-    split: Split
-    tokenizer: Any
-    embedding: Any
-    objective: Any
-    backbone: Any
-    memory: MemorySettings
-    training: Training
-    sampling: Sampling
-    resolved: dict[str, Any]
+    corpus: Annotated[Any, Plugin("corpus")]
+    tokenizer: Annotated[Any, Plugin("tokenizer")]
+    embedding: Annotated[Any, Plugin("embedding")]
+    objective: Annotated[Any, Plugin("objective")]
+    backbone: Annotated[Any, Plugin("backbone")]
+    name: Name = "experiment"
+    seed: Seed = 1
+    language: LanguageCode | None = None
+    split: Split = field(default_factory=Split)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    training: Training = field(default_factory=Training)
+    sampling: Sampling = field(default_factory=Sampling)
+    fallback: Annotated[Any, Plugin("corpus")] = None
+    options: CorpusOptions = field(default_factory=CorpusOptions)
+    resolved: dict[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -140,41 +110,37 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
             expected="one experiment",
             hint="run all of it with: textgen study",
         )
-    known = ["name", "seed", "language", *PARTS]
+    known = ["name", "seed", "language", *TABLES]
     for key in data:
         if key not in known:
             raise unknown_setting(f"{where}: {key}", key, known)
-    about = {key: data[key] for key in ("name", "seed") if key in data}
-    made: dict[str, Any] = asdict(build(Identity, about, f"{where}:"))
-    text = build(TextOptions, {k: data[k] for k in ("language",) if k in data}, f"{where}:")
-    resolved, tables = made | plain(text), dict(data)
-    own, options = _divided(data.get("corpus"))
-    tables["corpus"] = own
-    for name, part in PARTS.items():
-        label, value = f"{where}: {name}", tables.get(name, part.default)
-        if part.fixed is not None:
-            made[name] = build(part.fixed, value, label)
-            resolved[name] = plain(made[name])
-        else:
-            made[name], resolved[name] = plugin(name, value, label)
+    own, options = _divided(data.get("corpus", {}))
+    tables = {**DEFAULTS, **data, "corpus": own}
+    made: Experiment = build(Experiment, tables, f"{where}:")
+    resolved = {key: plain(getattr(made, key)) for key in ("name", "seed")}
+    if made.language:
+        resolved["language"] = made.language
+    for name in TABLES:
+        inner = getattr(made, name)
+        resolved[name] = plain_plugin(name, inner, tables[name]) if name in POINTS else plain(inner)
     fallback = options.pop("fallback", None)
     if fallback is not None:
-        label = f"{where}: corpus.fallback"
-        fallback, resolved["corpus"]["fallback"] = plugin("corpus", fallback, label)
+        with naming(f"{where}: corpus.fallback"):
+            other = Plugin("corpus").make(fallback)
+        resolved["corpus"]["fallback"] = plain_plugin("corpus", other, fallback)
+        made = replace(made, fallback=other)
     changes = build(CorpusOptions, options, f"{where}: corpus")
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
-    check_one_budget(plain(made["training"]), BUDGETS, f"{where}: training")
+    check_one_budget(plain(made.training), BUDGETS, f"{where}: training")
     _check_together(made, where)
-    return Experiment(
-        **made, language=text.language, fallback=fallback, options=changes, resolved=resolved
-    )
+    return replace(made, options=changes, resolved=resolved)
 
 
-def _check_together(made: Mapping[str, Any], where: str) -> None:
+def _check_together(made: Experiment, where: str) -> None:
     """Raises:
     TextgenError: settings of several tables that do not go together.
     """
-    if made["sampling"].memory and not made["memory"].orders:
+    if made.sampling.memory and not made.memory.orders:
         raise TextgenError(
             f"{where}: sampling.memory",
             found="true, without a memory: [memory] orders is empty",

@@ -1,77 +1,40 @@
 """The JSON schema (draft 2020-12) of experiment and study files, for completion in editors.
 
-It follows from the constructors, as the checks of :mod:`textgen.core.building` do. Nothing but a
-``kind`` is required, for a file may include another one.
+It is pydantic's, of the classes that files are checked with. Nothing but a ``kind`` is required,
+for a file may include another one.
 """
 
 from __future__ import annotations
 
-import inspect
-from typing import Annotated, Any, Literal, Union
+from typing import Any
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
-
-from textgen.core.building import settings_model
-from textgen.core.experiment import PARTS, Identity, TextOptions
-from textgen.core.registry import POINTS, lookup, plugin_table
-from textgen.core.settings import CorpusOptions
+from textgen.core.building import adapter
+from textgen.core.experiment import Experiment
 from textgen.core.study import Study
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-INCLUDE = (Annotated[str, Field(description="a file beside this one to start from")], "")
+INCLUDE = {"type": "string", "description": "a file beside this one to start from"}
 
 
 def json_schema(*, study: bool = False) -> dict[str, Any]:
     """The JSON schema of experiment files, or of study files."""
-    if study:
-        model = settings_model(Study, without=("name", "path"), include=INCLUDE)
-    else:
-        parts: dict[str, Any] = {
-            name: (_choice(name) if part.fixed is None else part.fixed, {})
-            for name, part in PARTS.items()
-        }
-        shared = settings_model(CorpusOptions).model_fields
-        options = {name: (option.annotation, option) for name, option in shared.items()}
-        options["fallback"] = parts["corpus"]
-        parts["corpus"] = (_choice("corpus", "Corpus", **options), {})
-        language = settings_model(TextOptions).model_fields["language"]
-        about: dict[str, Any] = {"language": (language.annotation, language)}
-        model = settings_model(Identity, name="Experiment", include=INCLUDE, **about, **parts)
-    return {"$schema": DRAFT, **_partial(model.model_json_schema())}
+    cls = Study if study else Experiment
+    definitions = adapter(cls).json_schema()["$defs"]
+    root = definitions.pop(cls.__name__)
+    settings = root["properties"] = {"include": INCLUDE, **root["properties"]}
+    for name in ("name", "path") if study else ("fallback", "options", "resolved", "left_out"):
+        del settings[name]
+    if not study:
+        options = {"fallback": settings["corpus"], **definitions["CorpusOptions"]["properties"]}
+        settings["corpus"] = {"anyOf": [_with(options, e) for e in settings["corpus"]["anyOf"]]}
+    return {"$schema": DRAFT, **_partial({**root, "$defs": definitions})}
 
 
-def _choice(point: str, prefix: str = "", **options: Any) -> Any:
-    """What a plug-in point may be set to: the name of a kind, a table that names one and has its
-    settings, or, over a file that is included, a table with settings only.
-
-    Args:
-        point: one of :data:`textgen.core.registry.POINTS`.
-        prefix: tells models for the same point apart.
-        options: settings that all kinds have: (annotation, default).
-    """
-    prefix = prefix or point
-    choices: list[Any] = []
-    settings: dict[str, list[Any]] = {}
-    for kind in sorted(plugin_table(point)):
-        cls = lookup(point, kind, point)
-        inner = [name for name in inspect.signature(cls).parameters if name in POINTS]
-        fields = {**{name: (_choice(name), {}) for name in inner}, **options}
-        model = settings_model(cls, name=f"{prefix} {kind}", kind=(Literal[kind], ...), **fields)
-        choices.append(Annotated[model, Tag(kind)])
-        for name, field in model.model_fields.items():
-            if name != "kind":
-                settings.setdefault(name, []).append(
-                    Annotated[field.annotation, None, *field.metadata]
-                )
-    kinds: Any = Literal[tuple(sorted(plugin_table(point)))]
-    choices.append(Annotated[kinds, Tag("the name of a kind")])
-    # a union of as many as there are cannot be written with |
-    mixed: Any = {name: (Union[tuple(kept)], None) for name, kept in settings.items()}  # noqa: UP007
-    config = ConfigDict(extra="forbid")
-    rest: Any = create_model(f"{prefix} of an included file", __config__=config, **mixed)
-    choices.append(Annotated[rest, Tag("settings only")])
-    one_of: Any = Union[tuple(choices)]  # noqa: UP007
-    return Annotated[one_of, Discriminator(lambda value: value["kind"])]
+def _with(options: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """A table with further settings; unchanged if it is but a list of kinds."""
+    if "properties" not in table:
+        return table
+    return {**table, "properties": {**table["properties"], **options}}
 
 
 def _partial(schema: Any) -> Any:

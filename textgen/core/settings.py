@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic_core import core_schema
 
-from textgen.core.building import SettingsError
-from textgen.core.errors import TextgenError
+from textgen.core.building import SettingsError, naming
 
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, lt=2**63)]
 """A whole number of at least one."""
+Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-NAMES = "at most 100 letters, digits, '.', '_' and '-': it names a folder"
-LONGEST_NAME = 100
-Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME, description=NAMES)]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Annotates a string that must match a regular expression, which ``description`` explains."""
+
+    pattern: str
+    description: str
+
+    def check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise SettingsError(repr(value), self.description)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
+FOLDER_NAME = Matching(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+    "at most 100 letters, digits, '.', '_' and '-': it names a folder",
+)
+Name = Annotated[str, FOLDER_NAME]
 Keep = Annotated[str, Field(min_length=1, description='"article", or the characters to keep')]
 """The characters that a corpus is cut down to; ``"article"`` names the article's own 75."""
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
+Sha256 = Annotated[str, Matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 Strip = Annotated[Literal["lines"], Field(description='"lines": no white space at their ends')]
 """White space that a corpus is read without: that at both ends of every line."""
-LanguageCode = Annotated[
-    str, Field(pattern=r"^[a-z]{2,3}$", description='a code of ISO 639, such as "de"')
-]
+LanguageCode = Annotated[str, Matching("[a-z]{2,3}", 'a code of ISO 639, such as "de"')]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -38,8 +56,8 @@ def check_name(name: str, where: str) -> None:
     """Raises:
     TextgenError: it can name no folder.
     """
-    if len(name) > LONGEST_NAME or not re.fullmatch(NAME, name):
-        raise TextgenError(where, found=f"the name {name!r}", expected=NAMES)
+    with naming(where):
+        FOLDER_NAME.check(name)
 
 
 Documents = Annotated[
@@ -110,7 +128,7 @@ class Split:
 
     validation: HeldOut = 0.08
     test: HeldOut = 0.12
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     groups: Groups = ()
     train: Documents | None = None
     method: Literal["hash", "contiguous"] | None = None
@@ -224,9 +242,9 @@ class Training:
     ema_decay: Fraction = 0.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
-    patience: Annotated[int, Field(ge=0)] = 0
+    patience: Whole = 0
     watch: Literal["validation", "training"] = "validation"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Whole = 0
     deterministic: bool = False
 
     def __post_init__(self) -> None:
@@ -252,11 +270,11 @@ class Sampling:
     length: Annotated[int, Field(gt=0, le=1_000_000)] = 1000
     samples: Annotated[int, Field(gt=0, le=10_000)] = 8
     temperature: Temperature = 0.8
-    top_k: Annotated[int, Field(ge=0)] = 0
+    top_k: Whole = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     fill: Literal["scored", "pool", "spell", "mark"] = "scored"
     memory: bool = False
-    every: Annotated[int, Field(ge=0)] = 5
+    every: Whole = 5
 
     def __post_init__(self) -> None:
         if self.memory and self.fill != "scored":

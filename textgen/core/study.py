@@ -28,7 +28,7 @@ from pydantic import Field
 
 from textgen.core.building import SettingsError, build, plain
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import PARTS, Experiment, load_experiment
+from textgen.core.experiment import TABLES, Experiment, load_experiment
 from textgen.core.registry import suggestion
 from textgen.core.settings import Count, Name, Positive, Seed, check_name
 from textgen.core.toml import BUDGETS, check_one_budget, find_experiment, read_toml
@@ -180,7 +180,7 @@ def load_study(path: str | Path) -> Study:
     """
     path = find_experiment(path)
     data = read_toml(path)
-    if foreign := PARTS.keys() & data.keys():
+    if foreign := {*TABLES} & data.keys():
         raise TextgenError(
             f"{path}: {min(foreign)}",
             found="a table of an experiment",

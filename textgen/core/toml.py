@@ -91,7 +91,7 @@ def read_toml(
         raise TextgenError(
             str(path), found=error.strerror or str(error), expected="a file that can be read"
         ) from None
-    _check_depth(data, str(path))
+    _check_data(data, f"{path}:")
     _check_budgets([data], f"{path}: training")
     include = data.pop("include", None)
     if include is None:
@@ -103,20 +103,20 @@ def read_toml(
     return _merge(base, data, left_out, f"{path}:")
 
 
-def _check_depth(data: Any, where: str) -> None:
-    """Refuse tables and lists in each other that no setting has, before anything descends into
-    them."""
-    left = [(data, 0)]
+def _check_data(data: Any, where: str) -> None:
+    """Refuse tables and lists that are nested deeper than any setting, before anything descends
+    into them, and whole numbers of more than 64 bits."""
+    left = [(where, data, 0)]
     while left:
-        value, depth = left.pop()
+        place, value, depth = left.pop()
         if depth > DEEPEST:
-            raise TextgenError(
-                where, found=f"tables or lists that are more than {DEEPEST} deep",
-                expected="settings, which are a few deep at most",
-            )  # fmt: skip
-        inner = value.values() if isinstance(value, Mapping) else value
-        if isinstance(value, (Mapping, list)):
-            left += [(each, depth + 1) for each in inner]
+            raise TextgenError(where, found=f"tables or lists more than {DEEPEST} deep")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise TextgenError(place, found="a number of more than 64 bits")
+        if isinstance(value, Mapping):
+            left += [(inside(place, key), inner, depth + 1) for key, inner in value.items()]
+        elif isinstance(value, list):
+            left += [(place, inner, depth + 1) for inner in value]
 
 
 def _merge(
@@ -242,5 +242,5 @@ def _change(text: str) -> dict[str, Any]:
     change: Any = table["value"]
     for part in reversed(parts):
         change = {part: change}
-    _check_depth(change, f"--set {text}")
+    _check_data(change, f"--set {text}:")
     return change

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from textgen.core import Count, Fraction
 
@@ -28,8 +28,6 @@ class Adaptive:
     """An adaptive softmax: the ``head`` most frequent tokens, and the rest through ``tail_size``
     dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
     head: Count = 2000
     tail_size: Count = 64
 
@@ -43,8 +41,6 @@ class NGrams:
     """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
     share ``dropout`` of them is left out while training (see
     :class:`textgen.models.ngrams.NGramEmbedding`)."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
     orders: Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)] = (
         2, 3, 4, 5, 6,

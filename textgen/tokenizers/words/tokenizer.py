@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from textgen.core import Count, TextgenError
+from textgen.core import Count, Plugin, TextgenError
 from textgen.data import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.steps import (
@@ -73,10 +73,10 @@ class Words:
         ValueError: both a size and a minimum count other than its default.
     """
 
-    rare_words: RareWordPolicy
+    rare_words: Annotated[RareWordPolicy, Plugin("rare_words")]
     minimum_count: Count = 2
     size: Count | None = None
-    segmenter: Segmenter | None = None
+    segmenter: Annotated[Segmenter | None, Plugin("segmenter")] = None
     language: str = field(default="en", init=False, repr=False, compare=False)
     """Of the text, as :meth:`in_language` was told."""
 
