@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from textgen import cli
-from textgen.core import backend
+from textgen.core import machine
 from textgen.evaluation.memory import CONTEXTS, Memory
 from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
 from textgen.tokenizers.words.rare_words.drop import Drop
@@ -48,7 +48,7 @@ def _environment(tmp_path_factory):
     """No user's data or cache folder is used; TensorFlow is started the way the commands do."""
     os.environ.pop("TEXTGEN_DATA", None)
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    backend.start_tensorflow()
+    machine.start_tensorflow()
     compile_where_it_is_tested()
 
 

@@ -195,11 +195,11 @@ def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
     settings = LSTM(units=(256,), input="embedding")
     monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: 4_000_000_000)
     check_memory(settings, 20_000, 16, 64)
-    with pytest.raises(TextgenError, match=r"1,234,567 tokens.*\n.*4\.0 GB[\s\S]*adaptive"):
+    with pytest.raises(TextgenError, match=r"1,234,567 tokens[\s\S]*4\.0 GB[\s\S]*adaptive"):
         check_memory(settings, 1_234_567, 16, 64)
-    with pytest.raises(TextgenError, match=r"training\.batch\n.*1,000,000 rows of 64 tokens"):
+    with pytest.raises(TextgenError, match=r"training\.batch[\s\S]*1,000,000 rows of 64 tokens"):
         check_memory(settings, 90, 1_000_000, 64)
-    with pytest.raises(TextgenError, match=r"backbone\.units\n.*\[100000\]"):
+    with pytest.raises(TextgenError, match=r"backbone\.units[\s\S]*\[100000\]"):
         check_memory(LSTM(units=(100_000,), input="embedding"), 90, 16, 64)
     monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: None)
     check_memory(settings, 1_234_567, 16, 64)

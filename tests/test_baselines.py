@@ -10,7 +10,7 @@ from test_compressors import PROGRAM
 
 from textgen import cli
 from textgen.core import experiment as config
-from textgen.core import registry
+from textgen.core import plugins
 from textgen.data.loading import load_corpus
 from textgen.evaluation import UNCHARGED
 from textgen.evaluation.baselines import TABLE
@@ -213,7 +213,7 @@ def test_the_unigram_is_how_often_each_token_occurs():
 
 @pytest.mark.parametrize("kind", sorted(TABLE.keys() - {"command"}))  # which needs a program
 def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
-    entry = registry.lookup("baseline", kind, "test")
+    entry = plugins.lookup("baseline", kind, "test")
     size = 256 if entry.reads_bytes else 12
     training = [document.astype(np.uint8) for document in documents(3, 60, 12, 0)]
     ends = [entry(order=order) for order in {*entry.orders[:1], *entry.orders[-1:]}]

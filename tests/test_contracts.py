@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import POLICIES, ROOT, made_up
 
-from textgen.core import registry
+from textgen.core import plugins
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
@@ -23,7 +23,7 @@ from textgen.tokenizers.steps import Chance
 from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.tokenizer import Words
 
-ENTRIES = [(point, kind) for point in registry.POINTS for kind in registry.plugin_table(point)]
+ENTRIES = [(point, kind) for point in plugins.POINTS for kind in plugins.plugin_table(point)]
 METHODS = {
     "corpus": ["documents", "origin", "licence"],
     "tokenizer": ["fit", "load"],
@@ -39,7 +39,7 @@ METHODS = {
 
 @pytest.mark.parametrize(("point", "kind"), ENTRIES)
 def test_an_entry_is_a_documented_frozen_dataclass_with_the_methods(point, kind):
-    cls = registry.lookup(point, kind, "test")
+    cls = plugins.lookup(point, kind, "test")
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
     assert cls.__doc__
@@ -51,7 +51,7 @@ def test_an_entry_is_a_documented_frozen_dataclass_with_the_methods(point, kind)
 
 def test_an_unknown_kind_gets_suggestions_and_the_list():
     with pytest.raises(TextgenError) as caught:
-        registry.lookup("tokenizer", "character", "here")
+        plugins.lookup("tokenizer", "character", "here")
     assert "did you mean 'characters'" in str(caught.value)
 
 
@@ -65,7 +65,7 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
     module = types.ModuleType("letters_of_a_test")
     module.Letters = Letters
     monkeypatch.setitem(sys.modules, "letters_of_a_test", module)
-    monkeypatch.setitem(registry._own("tokenizer"), "letters", "letters_of_a_test:Letters")
+    monkeypatch.setitem(plugins._own("tokenizer"), "letters", "letters_of_a_test:Letters")
     experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
@@ -81,7 +81,7 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
 def test_every_rare_word_policy_is_among_those_that_are_tested():
     tested = {type(policy) for policy in POLICIES}
     assert tested == {
-        registry.lookup("rare_words", kind, "test") for kind in registry.plugin_table("rare_words")
+        plugins.lookup("rare_words", kind, "test") for kind in plugins.plugin_table("rare_words")
     }
 
 
@@ -107,7 +107,7 @@ def shape(monkeypatch):
     module = types.ModuleType("policy_of_a_test")
     monkeypatch.setitem(sys.modules, "policy_of_a_test", module)
     exec(POLICY.read_text(encoding="utf-8"), module.__dict__)
-    monkeypatch.setitem(registry._own("rare_words"), "shape", "policy_of_a_test:Shape")
+    monkeypatch.setitem(plugins._own("rare_words"), "shape", "policy_of_a_test:Shape")
     return module.Shape
 
 

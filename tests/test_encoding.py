@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import POLICIES, made_up
 
-from textgen.core import cache
+from textgen.core import files
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.data import conversion, cutting, loading, splits
@@ -135,7 +135,7 @@ def test_a_single_huge_file_in_a_folder_becomes_documents(tmp_path, monkeypatch,
 
 def texts():
     """The folders of converted documents in the cache, unfinished ones included."""
-    return sorted((cache.cache_folder() / "texts").glob("*"))
+    return sorted((files.cache_folder() / "texts").glob("*"))
 
 
 def test_a_text_that_changes_meanwhile_is_noticed(tmp_path, small_limits, monkeypatch):
@@ -300,15 +300,15 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     def tokens(chosen):
         return list(prepare(chosen, load_corpus(chosen)).encoded[0])
 
-    first, saved = tokens(experiment), cache.seconds_saved()
+    first, saved = tokens(experiment), files.seconds_saved()
     again = tokens(experiment)
     assert len(ran) == 1
-    assert cache.seconds_saved() > saved  # what it once took counts in a budget
+    assert files.seconds_saved() > saved  # what it once took counts in a budget
     np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
     tokens(settings(corpus_folder, "characters", split={"seed": 9}))
     tokens(settings(corpus_folder, {"kind": "subwords", "size": 300}))
     assert len(ran) == 3
-    (made,) = list((cache.cache_folder() / "encoded").glob("*"))[:1]
+    (made,) = list((files.cache_folder() / "encoded").glob("*"))[:1]
     (made / encoding.INDEX_FILE).write_bytes(b"damaged")
     for chosen in (
         experiment,
@@ -326,7 +326,7 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     (copy / "tale00.txt").write_text("changed", encoding="utf-8")
     tokens(settings(copy, "characters"))
     assert len(ran) == 5
-    assert not list((cache.cache_folder() / "encoded").glob("new-*"))
+    assert not list((files.cache_folder() / "encoded").glob("new-*"))
 
 
 def test_tokens_are_made_again_by_another_plug_in_or_library(
@@ -344,7 +344,7 @@ def test_tokens_are_made_again_by_another_plug_in_or_library(
 
     def made():
         prepare(experiment, load_corpus(experiment))
-        return len(list((cache.cache_folder() / "encoded").iterdir()))
+        return len(list((files.cache_folder() / "encoded").iterdir()))
 
     assert [made(), made()] == [1, 1]
     source.write_text(CUTTER + "# changed\n")
@@ -367,19 +367,19 @@ def test_what_is_altered_in_the_cache_is_told_and_made_anew(
         return np.concatenate([each.tokens for part in encoded for each in part])
 
     first = tokens()
-    assert "made anew" not in capsys.readouterr().err
-    (folder,) = (cache.cache_folder() / place).glob("*")
+    assert "computed again" not in capsys.readouterr().err
+    (folder,) = (files.cache_folder() / place).glob("*")
     path = folder / (encoding.TOKENS_FILE if place == "encoded" else "3.utf8")
     content = path.read_bytes()
     if harm == "altered":
         path.write_bytes(content[:99] + b"zzz" + content[102:])
     elif harm == "list":
-        (folder / cache.CHECKSUMS).write_text("[" * 100_000)
+        (folder / files.CHECKSUMS).write_text("[" * 100_000)
     else:
         other = folder / "other" if harm == "more" else path
         other.write_bytes(content) if harm == "more" else other.unlink()
     np.testing.assert_array_equal(tokens(), first)
-    assert f"{folder} is damaged, or of another version: it is made anew" in capsys.readouterr().err
+    assert f"{folder} is damaged and is computed again" in capsys.readouterr().err
     np.testing.assert_array_equal(tokens(), first)
     assert capsys.readouterr().err == ""
 
@@ -390,7 +390,7 @@ def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_lim
     experiment = settings(corpus_folder, "characters")
     with pytest.raises(TextgenError, match=r"0\.0 GB of disk space left[\s\S]*TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
-    assert list((cache.cache_folder() / "encoded").glob("*")) == []
+    assert list((files.cache_folder() / "encoded").glob("*")) == []
 
 
 def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_limits, monkeypatch):
@@ -413,14 +413,14 @@ def test_a_large_corpus_needs_the_cache_too(tmp_path, small_limits, monkeypatch)
 def test_an_empty_variable_names_no_folder(monkeypatch):
     monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert cache.cache_folder() == Path.home() / ".cache" / "textgen"
+    assert files.cache_folder() == Path.home() / ".cache" / "textgen"
 
 
 def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_limits, monkeypatch):
     experiment = settings(corpus_folder, "characters")
     corpus = load_corpus(experiment)
     first = prepare(experiment, corpus).encoded[0]
-    (made,) = (cache.cache_folder() / "encoded").glob("*")
+    (made,) = (files.cache_folder() / "encoded").glob("*")
     before = (made / encoding.INDEX_FILE).stat().st_ino
     found = iter([ValueError("not there yet")])
 
@@ -429,7 +429,7 @@ def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_li
             raise error
         return encoding.Stored(folder, prepare(experiment, corpus).tokenizer.size)
 
-    again = cache.cached_folder(made, read, lambda folder: None)
+    again = files.cached_folder(made, read, lambda folder: None)
     assert (made / encoding.INDEX_FILE).stat().st_ino == before  # not removed and written again
     np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
 
@@ -492,4 +492,4 @@ def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_
     assert metrics["test"]["characters"] == corpus["test"]["characters"]
     test = metrics["test"]  # of a network after four updates, and of a text that repeats itself
     assert 2 < test["bits_per_character"]["total"] < 8
-    assert list((cache.cache_folder() / "encoded").glob("*/tokens.bin"))
+    assert list((files.cache_folder() / "encoded").glob("*/tokens.bin"))

@@ -21,7 +21,7 @@ from asked import make_runs
 from chromium import emulate, headless
 from conftest import made_up
 
-from textgen.core import stopping
+from textgen.core import processes
 from textgen.interactive import guard, server
 from textgen.interactive.opening import open_models
 
@@ -194,7 +194,7 @@ def test_an_answer_that_nobody_waits_for_is_not_computed_to_its_end(
     address, monkeypatch, what, module, length, pieces
 ):
     """Nor is another model asked. A piece is a token that is read, or a window that is scored."""
-    done, inner = [], stopping.check_wanted
+    done, inner = [], processes.raise_if_cancelled
 
     def slowly():
         done.append(time.perf_counter())
@@ -203,7 +203,7 @@ def test_an_answer_that_nobody_waits_for_is_not_computed_to_its_end(
 
     text = made_up(400, 9).replace("\n", " ")[:length]
     assert len(text) == length
-    monkeypatch.setattr(importlib.import_module(f"textgen.{module}"), "check_wanted", slowly)
+    monkeypatch.setattr(importlib.import_module(f"textgen.{module}"), "raise_if_cancelled", slowly)
     parts = urlsplit(address)
     body = json.dumps({"text": text}).encode()
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:

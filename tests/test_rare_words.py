@@ -7,7 +7,7 @@ import pytest
 from conftest import POLICIES, made_up
 from gensim.models import KeyedVectors
 
-from textgen.core import cache
+from textgen.core import files
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.runs.generation import _render, encode_prompt
@@ -287,12 +287,12 @@ def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     first = tagging.tag_documents([pieces])
     monkeypatch.setattr(tagging, "_tagged", {})
     monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
-    before = cache.seconds_saved()
+    before = files.seconds_saved()
     assert tagging.tag_documents([pieces]) == first
-    assert cache.seconds_saved() > before
-    once = cache.seconds_saved()
+    assert files.seconds_saved() > before
+    once = files.seconds_saved()
     tagging.tag_documents([pieces])
-    assert cache.seconds_saved() == once
+    assert files.seconds_saved() == once
     assert first[0][pieces.index(" lanterns")] == "NNS"
 
 
@@ -304,7 +304,7 @@ def test_a_damaged_tag_cache_is_told_and_made_anew(monkeypatch, capsys, tmp_path
     monkeypatch.setattr(tagging, "_tagged", {})
     pieces = pretokenize("A lighthouse keeper, perhaps.")
     first = tagging.tag_documents([pieces])
-    (path,) = (cache.cache_folder() / "tags").rglob("*.json")
+    (path,) = (files.cache_folder() / "tags").rglob("*.json")
     path.write_text(harm(path.read_text()))
     monkeypatch.setattr(tagging, "_tagged", {})
     assert tagging.tag_documents([pieces]) == first

@@ -124,7 +124,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     assert len(article.out.rstrip("\n")) == len("The tide watched")
 
     both = textgen("generate", folder, "--method", "article", "--memory", "--prompt", "The tide")
-    assert (both.code, "found:    --method article" in both.err) == (2, True)
+    assert (both.code, "--method article" in both.err) == (2, True)
 
     unknown = textgen("generate", folder, "--prompt", "The ☃ tide")
     assert unknown.code == 2
@@ -275,7 +275,7 @@ def test_what_the_system_refuses_is_one_message(capsys):
     def too_large(given):
         raise MemoryError
 
-    for command, told in ((denied, "some file\n  found:    Permission"), (too_large, "memory\n")):
+    for command, told in ((denied, "some file: Permission"), (too_large, "memory\n")):
         assert cli.run_command(command, argparse.Namespace(debug=False)) == 2
         assert capsys.readouterr().err.startswith(f"textgen: {told}")
         with pytest.raises((OSError, MemoryError)):
@@ -374,7 +374,7 @@ def test_a_full_disk_behind_what_is_printed_is_told(capsys, monkeypatch, tmp_pat
     if not late:  # another file is at fault: what was printed is not lost
         assert (tmp_path / "text").read_text() == "text so far\n"
     told = capsys.readouterr().err
-    assert "standard output\n  found:    it could not be written: No space left" in told
+    assert "standard output: it could not be written: No space left" in told
     assert "free some space and repeat the command" in told
 
 

@@ -11,8 +11,8 @@ from conftest import made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.core.building import build
 from textgen.core.errors import TextgenError
+from textgen.core.settings import build
 from textgen.tokenizers.subwords import Subwords, SubwordTokenizer
 from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE, RESERVED
 

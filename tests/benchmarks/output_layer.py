@@ -76,9 +76,9 @@ def updates(
 
 def arms() -> Callable[[], dict[str, float]]:
     """Every arm once, in turns: milliseconds an update."""
-    from textgen.core import backend
+    from textgen.core import machine
 
-    backend.start_tensorflow(THREADS, parts=True)
+    machine.start_tensorflow(THREADS, parts=True)
     made = {name: updates(SIZE, **settings)[0] for name, settings in ARMS.items()}
 
     def measure() -> dict[str, float]:

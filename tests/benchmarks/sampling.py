@@ -39,9 +39,9 @@ def backbone(size: int, output: str) -> Any:
 
 
 def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
-    from textgen.core import backend
+    from textgen.core import machine
 
-    backend.start_tensorflow(THREADS)
+    machine.start_tensorflow(THREADS)
     from textgen.models.objectives import NextToken
     from textgen.models.sampler import FREE, Sampler
 
@@ -56,9 +56,9 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
 
 
 def predict(size: str, output: str) -> Callable[[], float]:
-    from textgen.core import backend
+    from textgen.core import machine
 
-    backend.start_tensorflow(THREADS)
+    machine.start_tensorflow(THREADS)
     import keras
 
     settings = backbone(int(size), output)

@@ -78,9 +78,9 @@ def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
 
 
 def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
-    from textgen.core import backend
+    from textgen.core import machine
 
-    backend.start_tensorflow(int(threads), parts=True)
+    machine.start_tensorflow(int(threads), parts=True)
     from textgen.training import loop
 
     work = (SIZES | ON_THREADS)[size]

@@ -1,9 +1,10 @@
-"""The one exception shown to users: what was found, what was expected, what to do next."""
+"""The one exception shown to users, and text that a terminal can show."""
 
 from __future__ import annotations
 
 import csv
 import errno
+import json
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -11,25 +12,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from textgen.core.signs import visible
-
 UNREADABLE = (
-    OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError, csv.Error,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    csv.Error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
 read is checked before it is used."""
-LONGEST = 800
-"""Characters of a part of a message."""
+MAX_PART_CHARACTERS = 800
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What writing to a full disk, or beyond a quota, raises."""
 
 
 class TextgenError(Exception):
-    """A problem with the user's input or machine, shown on one screen without a traceback.
+    """A problem with the user's input or machine, shown as one sentence and a hint, without a
+    traceback.
 
     Args:
-        where: the file, folder or setting at fault, e.g. ``experiments/char.toml: training.batch``.
+        where: the whole sentence; or the file, folder or setting at fault, such as
+            ``experiments/char.toml: training.batch``, and ``found`` says what is wrong.
         found: what is there now.
         expected: what should be there.
         hint: what to do next.
@@ -37,32 +44,35 @@ class TextgenError(Exception):
     """
 
     def __init__(
-        self, where: str, *, found: str, expected: str = "", hint: str = "",
+        self,
+        where: str,
+        *,
+        found: str = "",
+        expected: str = "",
+        hint: str = "",
         lines: Sequence[str] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.where, self.found, self.expected, self.hint = where, found, expected, hint
         self.lines = lines
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:  # for errors of other processes
-        parts: dict[str, Any] = {"found": self.found, "expected": self.expected, "hint": self.hint}
-        if self.lines:
-            parts["lines"] = self.lines
-        return partial(type(self), **parts), (self.where,)
+        state = {name: vars(self)[name] for name in ("found", "expected", "hint", "lines")}
+        return partial(type(self), **state), (self.where,)
 
     def __str__(self) -> str:
-        lines = [_shown(self.where), f"  found:    {_shown(self.found)}"]
-        lines += [f"            {_shown(line)}" for line in self.lines]
-        if self.expected:
-            lines.append(f"  expected: {_shown(self.expected)}")
-        if self.hint:
-            lines.append(f"  to do:    {_shown(self.hint)}")
-        return "\n".join(lines)
+        expected = self.expected and f"expected {self.expected}"
+        found = "; ".join(_shown(part) for part in (self.found, expected) if part)
+        sentence = ": ".join(filter(None, (_shown(self.where), found)))
+        more = [f"  {_shown(line)}" for line in self.lines]
+        hint = [f"  hint: {_shown(self.hint)}"] if self.hint else []
+        return "\n".join([sentence, *more, *hint])
 
 
 def _shown(text: str) -> str:
-    """A part of a message: no longer than a screen bears, its line ends and controls as signs."""
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+    """A part of a message: not too long for a screen, its line ends and controls as signs."""
+    if len(text) > MAX_PART_CHARACTERS:
+        text = f"{text[:MAX_PART_CHARACTERS]}… ({len(text):,} characters)"
     return visible(text).replace("\n", "\u240a")
 
 
@@ -75,10 +85,10 @@ class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fa
     """
 
     def __init__(
-        self, where: str, *, text: str = "", place: tuple[int, int] = (0, 0), **told: str
+        self, where: str, *, text: str = "", place: tuple[int, int] = (0, 0), **more: Any
     ) -> None:
         self.text, self.place = text, place
-        super().__init__(where, **told)
+        super().__init__(where, **more)
 
     def __reduce__(self) -> tuple[Any, ...]:
         make, arguments = super().__reduce__()
@@ -102,3 +112,25 @@ def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
         expected="room on the disk and write permission",
         hint=f"{kept}; {cure} and repeat the command to continue",
     )
+
+
+LAYOUT = "\n\t"
+SIGNS = {
+    **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in LAYOUT},
+    0x7F: "\u2421",
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"),
+}
+"""Control characters but for line end and tabulator → a sign for each; C1 codes, which can begin
+commands to a terminal as ESC does, and what reverses the direction of text → one for all."""
+ESCAPES = {code: f"\\u{code:04x}" for code in SIGNS if code >= 32}
+"""What JSON leaves as it is of these."""
+
+
+def visible(text: str) -> str:
+    """A text of the same length in which control characters are signs."""
+    return text.translate(SIGNS)
+
+
+def json_line(data: Any, indent: int | None = None) -> str:
+    """Data as JSON for programs, which a terminal can show, too."""
+    return json.dumps(data, ensure_ascii=False, indent=indent).translate(ESCAPES)

@@ -12,18 +12,23 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from textgen.core.building import Plugin, build, naming, plain, plain_plugin, unknown_setting
 from textgen.core.errors import TextgenError
-from textgen.core.registry import POINTS
+from textgen.core.plugins import POINTS
 from textgen.core.settings import (
     CorpusOptions,
     LanguageCode,
     MemorySettings,
     Name,
+    Plugin,
     Sampling,
     Seed,
     Split,
     Training,
+    build,
+    naming,
+    plain,
+    plain_plugin,
+    unknown_setting,
 )
 from textgen.core.toml import (
     BUDGETS,

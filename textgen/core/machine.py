@@ -1,11 +1,18 @@
-"""What this machine is: its processor, and the cores this process may use."""
+"""This machine: its processor, the cores this process may use, and TensorFlow on them."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from textgen.core.errors import TextgenError
 
 
 def cores() -> int:
@@ -35,3 +42,105 @@ def instruction_limit() -> str:
 def _information() -> str:
     path = Path("/proc/cpuinfo")
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_in_effect: dict[str, Any] = {}
+"""Of this process, since TensorFlow was started."""
+
+
+def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
+    """Import TensorFlow and Keras without their start-up messages.
+
+    Args:
+        threads: 0 takes all cores that this process may use, and it never takes more.
+        deterministic: refuse kernels whose result depends on the order of threads.
+        parts: each operation has one thread, and as many operations as threads run at once: for
+            training, which divides the rows of a batch. Otherwise operations share the threads.
+
+    Returns:
+        The number of threads in use, which the first call of a process decides.
+
+    Raises:
+        TextgenError: a training (``parts``) wants deterministic operations or a number of threads,
+            and this process has started TensorFlow without.
+    """
+    if not _in_effect:
+        _start(min(threads, cores()) or cores(), deterministic, parts)
+    if parts:
+        _check(min(threads, cores()), deterministic)
+    return int(_in_effect["threads"])
+
+
+def tensorflow_in_effect() -> dict[str, Any]:
+    """How TensorFlow was started in this process: ``threads``, of which each operation has
+    ``threads_of_an_operation``; whether it is ``deterministic``."""
+    return dict(_in_effect)
+
+
+def _check(threads: int, deterministic: bool) -> None:
+    number, shared = _in_effect["threads"], _in_effect["threads_of_an_operation"] > 1
+    hint = "start a new process (in a notebook: restart its kernel)"
+    if deterministic and not _in_effect["deterministic"]:
+        raise TextgenError(
+            "training.deterministic",
+            found="true, in a process that has started TensorFlow without it",
+            hint=hint,
+        )
+    if threads and (threads != number or shared):
+        raise TextgenError(
+            "training.threads",
+            found=f"{threads}, in a process that has started TensorFlow with {number}"
+            + ", which all operations share" * shared,
+            hint=f"{hint}, or leave this setting out to train with what this one has",
+        )
+
+
+def _start(threads: int, deterministic: bool, parts: bool) -> None:
+    each = 1 if parts else threads
+    keep_freed_memory()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with silenced_stderr():
+        import keras  # noqa: F401 - it logs at start-up, too
+        import tensorflow as tf
+
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(each)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:  # a notebook has used TensorFlow before: keep its setting
+            threads = tf.config.threading.get_inter_op_parallelism_threads() or cores()
+            each = tf.config.threading.get_intra_op_parallelism_threads() or cores()
+        tf.config.list_physical_devices()
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")
+    _in_effect.update(threads=threads, threads_of_an_operation=each, deterministic=deterministic)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse large buffers: by default it returns the scratch space of every training step
+    to the system and faults it in again, page by page."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+@contextlib.contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Nothing written to file descriptor 2 is shown: C++ libraries log unasked."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(sink)
+        os.close(kept)

@@ -1,4 +1,4 @@
-"""Commands of textgen in processes of their own.
+"""Commands of textgen in processes of their own, and work that can be cancelled.
 
 A process started here (``python -m textgen.core.processes MODULE …``) runs the ``main`` of a
 module, and ends when its parent does, even if the parent is killed: the parent holds the other end
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,6 +58,30 @@ def stopped_after(processes: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+_cancelled = ContextVar[threading.Event | None]("cancelled", default=None)
+
+
+class Cancelled(Exception):  # noqa: N818 - nothing is wrong
+    """The result is no longer wanted."""
+
+
+@contextlib.contextmanager
+def cancellable(cancelled: threading.Event) -> Iterator[None]:
+    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
+    before = _cancelled.set(cancelled)
+    try:
+        yield
+    finally:
+        _cancelled.reset(before)
+
+
+def raise_if_cancelled() -> None:
+    """Raises :class:`Cancelled` if this thread's work is; for calls between two pieces of it."""
+    cancelled = _cancelled.get()
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

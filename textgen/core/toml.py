@@ -9,11 +9,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from textgen.core.building import inside, shared_settings
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
-from textgen.core.registry import DEFAULT_KINDS, POINTS, suggestion
-from textgen.core.settings import CorpusOptions
+from textgen.core.plugins import DEFAULT_KINDS, POINTS, suggestion
+from textgen.core.settings import CorpusOptions, inside, shared_settings
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
 DEEPEST = 20

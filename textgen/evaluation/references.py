@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import TextgenError, cache_folder, keep, kept
+from textgen.core import TextgenError, cache_folder, cache_get, cache_put
 from textgen.data import Corpus
 from textgen.evaluation.baselines.base import Baseline, Bytes, Reader, fit_baseline, score_baseline
 from textgen.evaluation.baselines.compressors import XZ, PPMd
@@ -150,7 +150,7 @@ def compute_references(
                 continue
             parts = [[_document(*row) for row in part] for part in rows]
             with contextlib.suppress(OSError):  # an unwritable cache is no reason to stop
-                keep(path, {"settings": _settings(line, loaded), "documents": rows})
+                cache_put(path, {"settings": _settings(line, loaded), "documents": rows})
         command = f"python -m textgen baseline {experiment} {line.options}"
         if line.tokenizer is not None:
             command += f" --set 'memory.orders={list(line.orders)}'"
@@ -229,7 +229,7 @@ def _document(
 
 def _read(path: Path, loaded: Corpus) -> list[list[DocumentBits]] | None:
     """The stored bits of validation and test, or None: no such file, or a damaged one."""
-    if (stored := kept(path)) is None:
+    if (stored := cache_get(path)) is None:
         return None
     parts = [[_document(*row) for row in part] for part in stored["documents"]]
     held_out = [[(d.name, d.characters) for d in p] for p in (loaded.validation, loaded.test)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import check_wanted
+from textgen.core import raise_if_cancelled
 from textgen.models import Objective, Windows
 
 ROWS = 32
@@ -99,7 +99,7 @@ def token_bits(
     step, state = score_step(objective, network), network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
     for batch, fresh, places, starts in windows.scoring(rows):
-        check_wanted()
+        raise_if_cancelled()
         bits, state = step(batch, fresh, state)
         for row, (document, start) in enumerate(zip(places, starts, strict=True)):
             if document >= 0:

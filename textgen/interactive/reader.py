@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core import RefusedText, TextgenError, check_wanted
+from textgen.core import RefusedText, TextgenError, raise_if_cancelled
 from textgen.evaluation import MemoryState, next_logits_step, softmax
 from textgen.interactive.texts import TokenTexts
 from textgen.runs import Run, check_prompt, encode_prompt
@@ -184,7 +184,7 @@ class Reader:
         carry, counts, _ = place
         logits: Any = None
         for token in tokens:
-            check_wanted()
+            raise_if_cancelled()
             if counts is not None:
                 counts.add(token)
             carry = self._objective.append(carry, np.array([token], dtype=np.int32))
@@ -212,7 +212,7 @@ class Reader:
         """
         import tensorflow as tf
 
-        check_wanted()
+        raise_if_cancelled()
         padded = [*rows, *([0] * (ROWS - len(rows)))]
         # position in the document first, which all rows share; then tensors (rows, …)
         position, *others = carry

