@@ -15,13 +15,12 @@ from conftest import POLICIES, made_up
 from textgen.core import files
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.data import conversion, cutting, loading, splits
+from textgen.data import loading, reading, splits
 from textgen.data.corpora.file import File
 from textgen.data.corpora.folder import Folder
-from textgen.data.cutting import cut_text
-from textgen.data.decoding import measured, read_text
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
+from textgen.data.reading import cut_text, read_text, text_length
 from textgen.evaluation import references
 from textgen.evaluation.baselines.scoring import baseline
 from textgen.models import batches as windows_module
@@ -57,7 +56,7 @@ class Cutter:
 @pytest.fixture
 def small_limits(monkeypatch, tmp_path):
     """Every corpus is a large one, and the memory is empty."""
-    monkeypatch.setattr(conversion, "LARGE", 0)
+    monkeypatch.setattr(reading, "LARGE", 0)
     monkeypatch.setattr(loading, "FITTED", 12_000)
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
@@ -93,7 +92,7 @@ def test_a_large_file_is_divided_at_a_separator(
     tmp_path, monkeypatch, block, separator, small_limits
 ):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-    monkeypatch.setattr(cutting, "BLOCK", block)
+    monkeypatch.setattr(reading, "BLOCK", block)
     made = File(tmp_path / "a.txt", separator=separator).documents()
     assert [d.text for d in made] == [part for part in TEXT.split(separator) if part]
 
@@ -111,7 +110,7 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
         if folder == tmp_path:
             corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}
         plain = load_corpus(settings(folder, "characters", corpus=corpus))
-        monkeypatch.setattr(conversion, "LARGE", 0)
+        monkeypatch.setattr(reading, "LARGE", 0)
         lazy = load_corpus(settings(folder, "characters", corpus=corpus))
         monkeypatch.undo()
         assert lazy.description == plain.description
@@ -124,8 +123,8 @@ def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch)
 
 def test_a_single_huge_file_in_a_folder_becomes_documents(tmp_path, monkeypatch, small_limits):
     (tmp_path / "all.txt").write_text(TEXT * 3, encoding="utf-8")
-    monkeypatch.setattr("textgen.data.conversion.LONGEST", 2000)
-    monkeypatch.setattr("textgen.data.conversion.PIECE", 500)
+    monkeypatch.setattr("textgen.data.reading.MAX_DOCUMENT", 2000)
+    monkeypatch.setattr("textgen.data.reading.PIECE_SIZE", 500)
     made = Folder(tmp_path).documents()
     assert made[0].name == "all.txt#01"
     assert len(made) > 10
@@ -159,11 +158,11 @@ def test_a_file_that_changes_while_it_is_converted_is_refused(
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
 
     def changing(path, encoding):
-        found = measured(path, encoding)
+        found = text_length(path, encoding)
         path.write_bytes(later)
         return found
 
-    monkeypatch.setattr(conversion, "measured", changing)
+    monkeypatch.setattr(reading, "text_length", changing)
     with pytest.raises(TextgenError, match=r"a\.txt[\s\S]*changed while it was in use"):
         Folder(tmp_path).documents()
     assert texts() == []
@@ -171,8 +170,8 @@ def test_a_file_that_changes_while_it_is_converted_is_refused(
 
 def test_a_corpus_is_converted_once_whatever_its_place(tmp_path, small_limits, monkeypatch):
     ran: list[int] = []
-    inner = conversion._write
-    monkeypatch.setattr(conversion, "_write", lambda *a: ran.append(1) or inner(*a))
+    inner = reading._write
+    monkeypatch.setattr(reading, "_write", lambda *a: ran.append(1) or inner(*a))
     for place in "ab":
         (tmp_path / place).mkdir()
         (tmp_path / place / "tale.txt").write_text(TEXT, encoding="utf-8")
@@ -196,7 +195,7 @@ def test_a_full_disk_while_a_corpus_is_converted_is_told(tmp_path, small_limits,
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion, "_write_parts", full)
+    monkeypatch.setattr(reading, "_write_parts", full)
     with pytest.raises(TextgenError, match=r"No space left[\s\S]*TEXTGEN_CACHE"):
         Folder(tmp_path).documents()
     assert texts() == []
@@ -397,7 +396,7 @@ def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_l
     (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     experiment = settings(corpus_folder, "characters")
-    monkeypatch.setattr(conversion, "LARGE", 1 << 30)
+    monkeypatch.setattr(reading, "LARGE", 1 << 30)
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
 

@@ -15,11 +15,10 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.settings import Split
 from textgen.core.toml import apply_overrides
-from textgen.data import contiguous, conversion
+from textgen.data import reading, splits
 from textgen.data.documents import Document
-from textgen.data.given import customary_parts
 from textgen.data.loading import load_corpus
-from textgen.data.splits import divide, given_parts, split
+from textgen.data.splits import customary_parts, divide, given_parts, split
 from textgen.data.statistics import FEW, corpus_only
 from textgen.data.warnings import corpus_warnings
 from textgen.evaluation.significance import FEWEST
@@ -240,7 +239,7 @@ def test_other_files_beside_a_given_split_and_a_second_split_are_refused(tmp_pat
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
     for name, value in {"LARGE": 0, "LONGEST": 3_000, "PIECE": 1_000}.items():
-        monkeypatch.setattr(conversion, name, value)
+        monkeypatch.setattr(reading, name, value)
     folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": NOVEL})
     found = load(folder)
     assert len(found.train) > 9
@@ -259,7 +258,7 @@ def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch
 def test_contiguous_parts_are_the_text(text, pieces, exact, share):
     documents = [Document(f"a#{i}", part) for i, part in enumerate(_chunks(text, pieces))]
     shares = {"validation": 0.05, "test": share}
-    parts = contiguous.of_one_text(documents, shares, exact)
+    parts = splits._of_one_text(documents, shares, exact)
     assert joined(d for part in parts.values() for d in part) == text
     every = [d.name for part in parts.values() for d in part]
     assert len(set(every)) == len(every)
@@ -307,7 +306,7 @@ def test_whole_documents_may_begin_with_the_validation_text(tmp_path):
 
 
 def test_shares_are_counted_as_they_are_written():
-    assert contiguous.boundaries(100_000_000, {"validation": 0.05, "test": 0.05}) == [
+    assert splits.boundaries(100_000_000, {"validation": 0.05, "test": 0.05}) == [
         90_000_000, 95_000_000
     ]  # fmt: skip
 
@@ -319,7 +318,7 @@ def test_a_boundary_cuts_no_line_and_no_word_where_it_can(tmp_path, mark):
     found = load(tmp_path / "a.txt", kind="file", method="contiguous")
     for part in (found.train, found.validation):
         assert all(d.text.endswith(mark) for d in part)
-    assert len(found.test) >= contiguous.FEWEST == FEWEST
+    assert len(found.test) >= splits.MIN_TEST_DOCUMENTS == FEWEST
     assert joined(found.train + found.validation + found.test) == text
 
 
@@ -351,11 +350,11 @@ def test_a_large_text_is_cut_in_shares_without_being_read_whole(tmp_path, monkey
     (tmp_path / "a.txt").write_text(NOVEL)
     settings = {"kind": "file", "method": "contiguous", "test": 0.1, "validation": 0.05}
     plain = load(tmp_path / "a.txt", **settings)
-    monkeypatch.setattr(conversion, "LARGE", 0)
+    monkeypatch.setattr(reading, "LARGE", 0)
     large = load(tmp_path / "a.txt", **settings)
     for part in ("train", "validation", "test"):
         assert joined(getattr(large, part)) == joined(getattr(plain, part))
-    assert len(large.test) >= contiguous.FEWEST
+    assert len(large.test) >= splits.MIN_TEST_DOCUMENTS
     on_disk = [d for d in large.train if not isinstance(d.content, str)]
     assert len(on_disk) >= len(large.train) - 1
     exact = load(tmp_path / "a.txt", exact=True, **settings)
@@ -486,9 +485,8 @@ def test_the_setting_named_where_test_documents_are_few_gives_enough(
     assert f"The test part has {len(before.test)} document" in warning
     settings = suggested(warning)
     assert settings, warning
-    data = {"corpus": table, "split": split}
-    for setting in settings:
-        data = apply_overrides(data, [setting.replace("FILE", "few.txt")])
+    changes = [setting.replace("FILE", "few.txt") for setting in settings]
+    data = apply_overrides({"corpus": table, "split": split}, changes)
     after = load_corpus(corpus_only({**data["corpus"], "split": data["split"]}))
     assert len(before.test) < FEWEST <= len(after.test)
     size = {part: sum(d.characters for d in getattr(after, part)) for part in after.names}
@@ -515,7 +513,7 @@ def test_a_large_file_leaves_enough_pieces_although_less_of_it_is_held_out(tmp_p
     with (tmp_path / "a.txt").open("w") as file:
         for _ in range(60):
             file.write(made_up(40_000, 1))
-    assert (tmp_path / "a.txt").stat().st_size > 2 * conversion.LARGE
+    assert (tmp_path / "a.txt").stat().st_size > 2 * reading.LARGE
     found = load(tmp_path / "a.txt", kind="file")
     assert min(len(found.test), len(found.validation)) >= 8
 

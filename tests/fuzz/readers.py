@@ -46,7 +46,7 @@ def text(data: bytes) -> None:
 
 
 def text_seeds() -> list[bytes]:
-    from textgen.data.decoding import MARKS
+    from textgen.data.reading import BYTE_ORDER_MARKS as MARKS
 
     long = "Häuser über Köln.\r\n\r\nPlain lines,\rand “others”.\n" * 8
     seeds = [b"\1\7" + long.encode(), b"\0\35" + long.encode("cp1252", "replace")]

@@ -1,9 +1,9 @@
 from .corpora.base import CorpusConfig as CorpusConfig
-from .decoding import read_text as read_text
 from .documents import Document as Document
 from .language import UNKNOWN as UNKNOWN
 from .language import UNSPACED as UNSPACED
 from .language import UNSPACED_SCRIPTS as UNSPACED_SCRIPTS
+from .language import WORD as WORD
 from .language import Language as Language
 from .language import detect_language as detect_language
 from .language import language_name as language_name
@@ -12,9 +12,9 @@ from .language import word_list as word_list
 from .loading import Corpus as Corpus
 from .loading import load_corpus as load_corpus
 from .loading import load_text as load_text
+from .reading import read_text as read_text
 from .statistics import corpus_only as corpus_only
 from .statistics import corpus_statistics as corpus_statistics
 from .statistics import print_statistics as print_statistics
 from .statistics import split_lines as split_lines
 from .warnings import corpus_warnings as corpus_warnings
-from .words import WORD as WORD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import string
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,14 +12,12 @@ from pathlib import Path
 
 from textgen.core import CorpusOptions, TextgenError
 
-ARTICLE = "".join(
-    chr(c) for c in range(128) if chr(c).isalnum()
-) + " \n.,;:!?'\"-()"  # fmt: skip
+ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 """The article's "alphanumerics and a few punctuation marks", 75 characters."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Edits:
     """What is done to every text of a corpus, the same for all arms.
 
     Attributes:
@@ -38,8 +37,12 @@ class Change:
             text = text.translate({ord(old): new for old, new in self.replaced})
         if self.dropped:
             text = text.translate(dict.fromkeys(map(ord, self.dropped)))
-        text = filtered(text, self.kept)
-        return stripped(text) if self.stripped else text
+        if self.kept:
+            others = set(text) - _character_set(self.kept)
+            text = text.translate(dict.fromkeys(map(ord, others)))
+        if self.stripped:
+            text = "\n".join(line.strip() for line in text.split("\n"))
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,12 @@ class TextFile:
     Attributes:
         path: the file.
         characters: length of the text.
-        change: what is done to it when it is read.
+        edits: what is done to it when it is read.
     """
 
     path: Path
     characters: int
-    change: Change = Change()
+    edits: Edits = Edits()
 
     def read(self) -> str:
         """The text.
@@ -63,25 +66,19 @@ class TextFile:
             TextgenError: the file is no longer what it was.
         """
         try:
-            text = self.change(self.path.read_bytes().decode("utf-8", "surrogatepass"))
+            text = self.edits(self.path.read_bytes().decode("utf-8", "surrogatepass"))
         except (OSError, UnicodeDecodeError):
-            raise changed(self.path) from None
+            raise file_changed_error(self.path) from None
         if len(text) != self.characters:
-            raise changed(self.path)
+            raise file_changed_error(self.path)
         return text
 
-    def changed(self, change: Change) -> TextFile:
-        """The same text, changed."""
-        return replace(self, change=change, characters=len(change(self.read())))
+    def edited(self, edits: Edits) -> TextFile:
+        return replace(self, edits=edits, characters=len(edits(self.read())))
 
 
-def changed(path: Path) -> TextgenError:
-    return TextgenError(
-        str(path),
-        found="the file was changed while it was in use",
-        expected="text that stays the same as long as a command runs",
-        hint="repeat the command",
-    )
+def file_changed_error(path: Path) -> TextgenError:
+    return TextgenError(f"{path}: it was changed while it was in use", hint="repeat the command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,59 +114,43 @@ def corpus_hash(documents: Iterable[Document]) -> str:
     return digest.hexdigest()
 
 
-def changed_documents(documents: list[Document], options: CorpusOptions) -> list[Document]:
-    """The documents with the changes that an experiment makes to its corpus; ``keep = "article"``
-    is :data:`ARTICLE`."""
+def apply_edits(documents: list[Document], options: CorpusOptions) -> list[Document]:
+    """The documents with the edits of an experiment's corpus; ``keep = "article"`` is
+    :data:`ARTICLE`.
+
+    Raises:
+        TextgenError: the share is smaller than the first document.
+    """
     if options.share is not None:
         documents = _first(documents, options.share)
     kept = ARTICLE if options.keep == "article" else options.keep or ""
-    change = Change(tuple((options.replace or {}).items()), options.drop, kept, bool(options.strip))
-    if change == Change():
+    edits = Edits(tuple((options.replace or {}).items()), options.drop, kept, bool(options.strip))
+    if edits == Edits():
         return documents
     return [
         Document(
-            document.name,
-            change(document.content)
-            if isinstance(document.content, str)
-            else document.content.changed(change),
+            d.name, edits(d.content) if isinstance(d.content, str) else d.content.edited(edits)
         )
-        for document in documents
+        for d in documents
     ]
 
 
 def _first(documents: list[Document], share: float) -> list[Document]:
-    """As many documents from the first one on as have no more than ``share`` of all characters.
-
-    Raises:
-        TextgenError: none has so few.
-    """
+    """As many documents from the first one on as have no more than ``share`` of all characters."""
     total = sum(document.characters for document in documents)
     ends = list(itertools.accumulate(document.characters for document in documents))
     found = [d for d, end in zip(documents, ends, strict=True) if end <= share * total]
     if total and not any(document.characters for document in found):
         least = (1000 * ends[:3][-1] // total + 1) / 1000
         raise TextgenError(
-            "corpus.share",
-            found=f"{share}: {share * total:,.0f} of {total:,} characters, fewer than the first "
-            "document has",
-            expected="room for at least three documents",
+            f"corpus.share: {share} of {total:,} characters is less than the first document has",
             hint=f"--set corpus.share={least}" if least < 1 else "leave it out, or use more text",
         )
     return found
 
 
-def filtered(text: str, kept: str) -> str:
-    """``text`` without all characters but ``kept``; unchanged if ``kept`` is empty."""
-    return text.translate(dict.fromkeys(map(ord, set(text) - _set(kept)))) if kept else text
-
-
-def stripped(text: str) -> str:
-    """``text`` without white space at both ends of every line."""
-    return "\n".join(line.strip() for line in text.split("\n"))
-
-
 @cache
-def _set(characters: str) -> frozenset[str]:
+def _character_set(characters: str) -> frozenset[str]:
     return frozenset(characters)
 
 
@@ -181,9 +162,6 @@ def check_not_empty(documents: list[Document], where: str) -> list[Document]:
     """
     documents = [d for d in documents if (text := d.text) and not text.isspace()]
     if not documents:
-        raise TextgenError(
-            where,
-            found="no text: every document is empty",
-            expected="at least three documents with some text in each",
-        )
+        hint = "at least three documents need some text"
+        raise TextgenError(f"{where}: no text: every document is empty", hint=hint)
     return documents

@@ -19,9 +19,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from textgen.data.documents import Document
-from textgen.data.words import WORD
+import regex
 
+from textgen.data.documents import Document
+
+WORD = regex.compile(
+    r"""
+    \p{WB=ALetter}++(?=[ \n,;!?"()-]|\.[ \n])  # the common case, without the slower \b
+    | \p{L}\P{WB=ExtendNumLet}*?(?:\b(?!\p{GCB=SpacingMark})|(?=\p{WB=ExtendNumLet}))
+    """,
+    regex.VERSION1 | regex.VERBOSE | regex.DOTALL | regex.WORD,
+)
+"""From a letter to the word's end as Unicode Standard Annex #29 has it: combining marks and inner
+apostrophes belong to a word, underscores do not, digits do behind a letter. In scripts without
+spaces between words it is a character."""
 UNKNOWN = "und"
 """The code of ISO 639 for a language that is not known."""
 LISTS = {

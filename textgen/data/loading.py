@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from textgen.core import CorpusUnavailable, Experiment, TextgenError
-from textgen.data.documents import Document, changed_documents, check_not_empty, corpus_hash
-from textgen.data.given import check_groups, few
+from textgen.data.documents import Document, apply_edits, check_not_empty, corpus_hash
 from textgen.data.language import Language, find_language
-from textgen.data.splits import divide, given_parts, hash_of
+from textgen.data.splits import check_groups, divide, few, given_parts, hash_of
 
 FITTED = 16_000_000
 """Characters of training text, at most, on which everything before the network is fitted."""
@@ -114,7 +113,7 @@ def load_corpus(experiment: Experiment) -> Corpus:
     names = [d.name for d in documents]
     check_groups(experiment.split, set(names))
     given = given_parts(names, experiment.split)
-    documents = changed_documents(documents, experiment.options)
+    documents = apply_edits(documents, experiment.options)
     filled = check_not_empty(documents, f"corpus {kind}")
     one_text = experiment.split.method == "contiguous" and getattr(config, "one_text", False)
     if not one_text:

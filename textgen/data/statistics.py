@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textgen.core import Experiment, resolve_experiment, visible
-from textgen.data.language import Language
-from textgen.data.words import WORD
+from textgen.data.language import WORD, Language
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data.documents import Document

@@ -12,12 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from textgen.core import Experiment, SettingsError, Split, TextgenError
-from textgen.data.contiguous import FEWEST
 from textgen.data.documents import Document
-from textgen.data.given import few
 from textgen.data.language import find_language, foreign_language
 from textgen.data.loading import Corpus
-from textgen.data.splits import GIVEN, HELD_OUT, divide, given_parts
+from textgen.data.splits import GIVEN, HELD_OUT, MIN_TEST_DOCUMENTS, divide, few, given_parts
 
 SMALL = {"train": 50_000, "validation": 10_000, "test": 10_000}
 """Characters below which a part is tiny."""
@@ -46,7 +44,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
 
 def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
     count = len(corpus.test)
-    if count >= FEWEST:
+    if count >= MIN_TEST_DOCUMENTS:
         return
     settings = experiment.resolved["corpus"]
     if corpus.division.startswith(GIVEN):
@@ -57,7 +55,7 @@ def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]
     elif getattr(experiment.corpus, "one_text", False):
         cure = _more_pieces(experiment.split, corpus)
     elif change := _larger_test(experiment.split, corpus):
-        cure = f"{change} gives it at least {FEWEST}"
+        cure = f"{change} gives it at least {MIN_TEST_DOCUMENTS}"
     elif settings.get("separator"):
         cure = "Add documents, or cut the file into equal pieces: --set 'corpus.separator=\"\"'"
     else:
@@ -67,8 +65,8 @@ def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]
         )
     documents = "document" if count == 1 else "documents"
     yield (
-        f"The test part has {count} {documents}. With fewer than {FEWEST} there is no interval and "
-        f"no test of a difference. {cure}."
+        f"The test part has {count} {documents}. With fewer than {MIN_TEST_DOCUMENTS} there is no "
+        f"interval and no test of a difference. {cure}."
     )
 
 
@@ -78,10 +76,10 @@ def _more_pieces(split: Split, corpus: Corpus) -> str:
     total = _characters(corpus.train + corpus.validation + corpus.test)
     share = split.test if isinstance(split.test, float) else 1.0
     share = 1 / split.folds if split.folds else share
-    pieces = math.ceil(2 * FEWEST / min(share, HELD_OUT["test"] / total))
+    pieces = math.ceil(2 * MIN_TEST_DOCUMENTS / min(share, HELD_OUT["test"] / total))
     if total < SHORTEST * pieces:
         return "Use more text"
-    return f"--set corpus.pieces={pieces} gives it at least {FEWEST}"
+    return f"--set corpus.pieces={pieces} gives it at least {MIN_TEST_DOCUMENTS}"
 
 
 def _larger_test(split: Split, corpus: Corpus) -> str:
@@ -95,7 +93,7 @@ def _larger_test(split: Split, corpus: Corpus) -> str:
             changed = replace(split, **change)
             found = divide(documents, changed, *given_parts(names, changed))
             half = _characters(documents) / 2
-            if len(found.test) >= FEWEST and _characters(found.train) >= half:
+            if len(found.test) >= MIN_TEST_DOCUMENTS and _characters(found.train) >= half:
                 return " ".join(
                     "--set " + shlex.quote(f"split.{key}={json.dumps(value, ensure_ascii=False)}")
                     for key, value in change.items()
@@ -110,7 +108,7 @@ def _changes(split: Split, documents: Sequence[Document]) -> Iterator[dict[str, 
             yield {"folds": folds, "fold": min(split.fold, folds)}
         return
     yield from ({"test": share} for share in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45))
-    shortest = sorted(documents, key=lambda document: document.characters)[:FEWEST]
+    shortest = sorted(documents, key=lambda document: document.characters)[:MIN_TEST_DOCUMENTS]
     yield {"test": tuple(document.name for document in shortest)}
 
 

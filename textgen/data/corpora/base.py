@@ -1,7 +1,7 @@
 """What a corpus is, for those who write another kind of it, and where the built-in ones come from.
 
-A corpus reads its text with :mod:`textgen.data.decoding`, or gives files that may be larger than
-memory to :func:`textgen.data.conversion.convert`.
+A corpus reads its text with :func:`textgen.data.reading.read_text`, or gives files that may be
+larger than memory to :func:`textgen.data.reading.convert`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, Protocol
 
+from textgen.core import TextgenError
 from textgen.data.documents import Document
+from textgen.data.reading import file_sha256
 
 
 class CorpusConfig(Protocol):
@@ -40,3 +42,13 @@ def source(corpus: str) -> dict[str, Any]:
     checkout = Path(__file__).parents[3] / "data" / "SOURCES.toml"
     path = packaged if packaged.exists() else checkout
     return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
+
+
+def check_sha256(path: Path, expected: str, hint: str) -> None:
+    """Refuse a file that is not the published one.
+
+    Raises:
+        TextgenError: another sha256, or no such file.
+    """
+    if (found := file_sha256(path)) != expected:
+        raise TextgenError(f"{path}: another file (sha256 {found}; expected {expected})", hint=hint)

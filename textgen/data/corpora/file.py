@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core import Count, Sha256, TextgenError, kind_of
-from textgen.data import conversion
-from textgen.data.corpora.base import CorpusConfig
-from textgen.data.cutting import cut_text, numbered
-from textgen.data.decoding import check_readable_name, opened, read_text
+from textgen.data.corpora.base import CorpusConfig, check_sha256
 from textgen.data.documents import Document
+from textgen.data.reading import (
+    LARGE,
+    check_readable_name,
+    convert,
+    cut_text,
+    numbered,
+    read_text,
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,8 @@ class File(CorpusConfig):
     piece from its ideal end on. Pieces of one work are not independent documents: differences
     measured on them hold for this text only. Where ``[split]`` divides the text in contiguous
     shares, each share is cut into pieces of this size, or into none if ``pieces`` is 1. In a file
-    too large for memory, a document above :data:`textgen.data.conversion.LONGEST` characters is cut
-    further.
+    too large for memory, a document above :data:`textgen.data.reading.MAX_DOCUMENT` characters is
+    cut further.
 
     Args:
         path: the file, relative to where the command is run.
@@ -50,45 +54,28 @@ class File(CorpusConfig):
         checked = f"; sha256 {self.sha256[:12]}… checked" if self.sha256 else ""
         return (self.source or str(self.path)) + checked
 
-    def _check(self) -> None:
-        """Refuse a file with another sha256 than the one that is given."""
-        with opened(self.path) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != self.sha256:
-            raise TextgenError(
-                f"corpus.path: {self.path}",
-                found=f"another file (sha256 {found})",
-                expected=f"sha256 {self.sha256}",
-                hint=f"get it from {self.source or 'where it is published'}, or leave "
-                "corpus.sha256 out to use this one",
-            )
-
     @property
     def one_text(self) -> bool:
         """Joined together, the documents are the text."""
         return not self.separator
 
     def documents(self) -> list[Document]:
+        where, name = f"corpus.path: {self.path}", self.path.name
         check_readable_name(self.path, self.path)
         if kind_of(self.path) == "a folder":
-            raise TextgenError(
-                f"corpus.path: {self.path}",
-                found="a folder",
-                expected="one text file",
-                hint=f"to read a folder: --set corpus.kind=folder --set corpus.path={self.path}",
-            )
+            hint = f"to read it: --set corpus.kind=folder --set corpus.path={self.path}"
+            raise TextgenError(f"{where} is a folder, not a text file", hint=hint)
         if self.sha256:
-            self._check()
-        with opened(self.path) as file:
-            size = file.seek(0, 2)
-        name, pieces = self.path.name, self.pieces or _pieces(size)
-        if size > conversion.LARGE:
-            return conversion.convert(
-                {name: self.path}, self.encoding, separator=self.separator, pieces=pieces
-            )
+            get = f"get it from {self.source or 'where it is published'}"
+            check_sha256(self.path, self.sha256, f"{get}, or leave corpus.sha256 out")
+        size = self.path.stat().st_size if kind_of(self.path) == "a file" else 0
+        pieces = self.pieces or _pieces(size)
+        if size > LARGE:
+            files = {name: self.path}
+            return convert(files, self.encoding, separator=self.separator, pieces=pieces)
         text = read_text(self.path, self.encoding)
         if not text.strip():
-            raise TextgenError(f"corpus.path: {self.path}", found="no text", expected="some text")
+            raise TextgenError(f"{where}: no text in this file")
         parts = text.split(self.separator) if self.separator else cut_text(text, pieces)
         return [Document(name, part) for name, part in numbered(name, parts) if part]
 

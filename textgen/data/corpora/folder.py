@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core import TextgenError, kind_of
-from textgen.data import conversion
 from textgen.data.corpora.base import CorpusConfig
-from textgen.data.decoding import check_readable_name, read_text
 from textgen.data.documents import Document
+from textgen.data.reading import LARGE, check_readable_name, convert, read_text
 
 
 @dataclass(frozen=True)
 class Folder(CorpusConfig):
     """Text files in a folder and the folders below it.
 
-    If they are too large for memory (:data:`textgen.data.conversion.LARGE` bytes in all), they are
-    converted to files of their own in the cache; one above :data:`textgen.data.conversion.LONGEST`
-    characters then counts as a collection and is cut into pieces.
+    If they are too large for memory (:data:`textgen.data.reading.LARGE` bytes in all), they are
+    converted to files of their own in the cache; one above
+    :data:`textgen.data.reading.MAX_DOCUMENT` characters then counts as a collection and is cut.
 
     Args:
         path: the folder, relative to where the command is run.
@@ -39,43 +38,34 @@ class Folder(CorpusConfig):
         return self.source or str(self.path)
 
     def documents(self) -> list[Document]:
+        where = f"corpus.path: {self.path}"
         if (kind := kind_of(self.path)) != "a folder":
-            raise TextgenError(
-                f"corpus.path: {self.path}",
-                found=kind.replace("such file", "such folder"),
-                expected="a folder of text files",
-                hint=f"to read one file: --set corpus.kind=file --set corpus.path={self.path}"
-                if kind == "a file"
-                else "paths are relative to where the command is run",
-            )
+            found = kind.replace("such file", "such folder")
+            hint = "paths are relative to where the command is run"
+            if kind == "a file":
+                hint = f"to read it: --set corpus.kind=file --set corpus.path={self.path}"
+            raise TextgenError(where, found=found, expected="a folder of text files", hint=hint)
+        files = self._files()
+        for file in files:
+            check_readable_name(file, self.path)
+            if not file.exists():
+                hint = "correct or remove it, or leave it out by [corpus] pattern"
+                raise TextgenError(f"{file}: a link to nothing", hint=hint)
+        if not files:
+            found = f"no file that matches {self.pattern!r}"
+            raise TextgenError(where, found=found, hint='set [corpus] pattern, e.g. "*.md"')
+        named = {path.relative_to(self.path).as_posix(): path for path in files}
+        if sum(path.stat().st_size for path in files) > LARGE:
+            return convert(named, self.encoding)
+        return [Document(name, read_text(path, self.encoding)) for name, path in named.items()]
+
+    def _files(self) -> list[Path]:
+        """Those that match the pattern, links to nothing among them."""
         try:
             if ".." in Path(self.pattern).parts:
                 raise ValueError("it leads out of the folder")
-            found = sorted(p for p in self.path.rglob(self.pattern) if not p.is_dir())
+            found = sorted(self.path.rglob(self.pattern))
         except (ValueError, NotImplementedError, OSError) as error:
-            raise TextgenError(
-                "corpus.pattern",
-                found=f"{self.pattern!r}: {error}",
-                expected='a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"',
-            ) from None
-        files = [file for file in found if file.is_file()]
-        if other := next((file for file in found if file.is_symlink() and not file.exists()), None):
-            raise TextgenError(
-                str(other),
-                found="a link to nothing",
-                expected="a text file",
-                hint="correct or remove it, or leave it out by [corpus] pattern",
-            )
-        for file in files:
-            check_readable_name(file, self.path)
-        if not files:
-            raise TextgenError(
-                f"corpus.path: {self.path}",
-                found=f"no file that matches {self.pattern!r}",
-                expected="at least three text files",
-                hint='set [corpus] pattern, e.g. "*.md"',
-            )
-        named = {p.relative_to(self.path).as_posix(): p for p in files}
-        if sum(p.stat().st_size for p in files) > conversion.LARGE:
-            return conversion.convert(named, self.encoding)
-        return [Document(name, read_text(p, self.encoding)) for name, p in named.items()]
+            hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
+            raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint=hint) from None
+        return [path for path in found if path.is_file() or not path.exists()]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core import CorpusUnavailable, TextgenError, cache_folder, visible
-from textgen.data.corpora.base import CorpusConfig, source
-from textgen.data.decoding import read_text
+from textgen.data.corpora.base import CorpusConfig, check_sha256, source
 from textgen.data.documents import Document
+from textgen.data.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,11 @@ class Lovecraft(CorpusConfig):
 
 def _verify(folder: Path, files: dict[str, str]) -> None:
     for name, expected in files.items():
-        path = folder / name
-        if not path.exists():
-            raise TextgenError(
-                str(path),
-                found="no such file",
-                expected=f"the {len(files)} tales listed in data/SOURCES.toml",
-                hint="correct TEXTGEN_DATA, or unset it to download them",
-            )
-        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise TextgenError(
-                str(path),
-                found="other bytes than the published tale (sha256 differs)",
-                expected=f"sha256 {expected}",
-                hint='use an unchanged copy, or read your own texts with kind = "folder"',
-            )
+        if not (folder / name).exists():
+            found = f"{folder / name}: no such file among the {len(files)} tales of TEXTGEN_DATA"
+            raise TextgenError(found, hint="correct TEXTGEN_DATA, or unset it to download them")
+        own = 'use an unchanged copy, or read your own texts with kind = "folder"'
+        check_sha256(folder / name, expected, own)
 
 
 def _download(mirror: str | None, files: dict[str, str]) -> Path:
@@ -77,22 +66,17 @@ def _download(mirror: str | None, files: dict[str, str]) -> Path:
     missing = [name for name in files if not (folder / name).exists()]
     if missing:
         print(f"downloading {len(missing)} tales from {visible(address)}", file=sys.stderr)
-    for name, digest in files.items():
+    for name in files:
         try:
             fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=20))
         except (requests.RequestException, OSError) as error:
             raise CorpusUnavailable(
                 address + name,
                 found=f"the download failed: {type(error).__name__}",
-                expected="a reachable copy of the tales",
                 hint="connect to the internet, set TEXTGEN_MIRROR or TEXTGEN_DATA (README), "
                 'or use [corpus] kind = "wikipedia", which needs no download',
             ) from None
         except ValueError:
-            raise TextgenError(
-                address + name,
-                found="other bytes than the published tale (sha256 differs)",
-                expected=f"sha256 {digest}",
-                hint="use another mirror",
-            ) from None
+            found = f"{address + name}: other bytes than the published tale (sha256 differs)"
+            raise TextgenError(found, hint="use another mirror") from None
     return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import hashlib
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,16 +10,15 @@ from pathlib import Path
 
 from textgen.core import (
     CorpusUnavailable,
-    TextgenError,
     cache_folder,
     cache_get,
     cache_put,
     writing_cache,
 )
-from textgen.data.corpora.base import CorpusConfig, source
+from textgen.data.corpora.base import CorpusConfig, check_sha256, source
 from textgen.data.documents import Document
 
-SHORTEST = 1000
+MIN_ARTICLE_CHARACTERS = 1000
 """Articles with fewer characters of prose are left out: redirects, disambiguation pages."""
 
 
@@ -53,23 +51,16 @@ class Wikipedia(CorpusConfig):
 def _clean(name: str, expected: str) -> list[tuple[str, str]]:
     found = find_spec("gensim")
     path = Path(found.origin or "").parent / "test/test_data" / name if found else Path(name)
+    hint = "install gensim from its wheel: pip install --force-reinstall gensim"
     if not path.exists():
-        raise CorpusUnavailable(
-            str(path),
-            found="no such file",
-            expected="the excerpt that ships inside the gensim package",
-            hint="install gensim from its wheel: pip install --force-reinstall gensim",
-        )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-        raise TextgenError(
-            str(path), found="another excerpt (sha256 differs)", expected=f"sha256 {expected}"
-        )
+        raise CorpusUnavailable(str(path), found="no such file in the gensim package", hint=hint)
+    check_sha256(path, expected, hint)
     from gensim.corpora.wikicorpus import extract_pages, filter_wiki
 
     with bz2.open(path) as dump:
         pages = list(extract_pages(dump, filter_namespaces=("0",)))
     cleaned = [(title, prose(filter_wiki(raw))) for title, raw, _ in pages if raw]
-    return [(title, text) for title, text in cleaned if len(text) >= SHORTEST]
+    return [(title, text) for title, text in cleaned if len(text) >= MIN_ARTICLE_CHARACTERS]
 
 
 def prose(text: str) -> str:
