@@ -14,10 +14,9 @@ from textgen.core import plugins
 from textgen.data.loading import load_corpus
 from textgen.evaluation import UNCHARGED
 from textgen.evaluation.baselines import TABLE
-from textgen.evaluation.baselines.kneser_ney import KneserNey
-from textgen.evaluation.baselines.scoring import baseline
-from textgen.evaluation.baselines.unigram import Unigram
+from textgen.evaluation.baselines.ngrams import KneserNey, Unigram
 from textgen.evaluation.memory import tuned
+from textgen.evaluation.references import baseline
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.kneser_ney import FALLBACK, discounts
 from textgen.tokenizers.tokens import BOUNDARY
@@ -217,7 +216,8 @@ def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
     size = 256 if entry.reads_bytes else 12
     training = [document.astype(np.uint8) for document in documents(3, 60, 12, 0)]
     ends = [entry(order=order) for order in {*entry.orders[:1], *entry.orders[-1:]}]
-    for made in (entry(), *ends):
+    default = entry(command=PROGRAM) if kind == "command" else entry()
+    for made in (default, *ends):
         for bits in made.fit(training, size).token_bits(training):
             assert bits.sum() > 0
 

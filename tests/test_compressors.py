@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from conftest import made_up
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation.baselines import compressors
-from textgen.evaluation.baselines.base import Bytes, fit_baseline, score_baseline
 from textgen.evaluation.baselines.compressors import XZ, Command, PPMd
+from textgen.evaluation.references import score_baseline
 
 LZMA = (
     "import lzma, sys; open(sys.argv[2], 'wb').write("
@@ -32,10 +33,9 @@ def noise(length, seed, alphabet=256):
 
 def costs(made, training, texts):
     """What documents cost a compressor that has read the training texts."""
-    reader, documents = Bytes(), [Document(str(i), text) for i, text in enumerate(texts)]
-    return score_baseline(
-        fit_baseline(made, reader, training), documents, [reader.encode(t) for t in texts]
-    )
+    train, test = ([Document(str(i), t) for i, t in enumerate(part)] for part in (training, texts))
+    loaded = SimpleNamespace(train=train, validation=[], test=test)
+    return score_baseline(made, None, loaded)[1]
 
 
 @COMPRESSORS

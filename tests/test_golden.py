@@ -71,7 +71,7 @@ def costs(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
         )
         found["model"] = np.concatenate([each.model_bits for each in scored])
         found["spelling"] = np.concatenate([each.surface_bits for each in scored])
-        both = [each.remembered for each in scored]
+        both = [each.with_memory for each in scored]
         found[name] = np.concatenate([each.model_bits for each in both])
         found[f"{name}_spelling"] = np.concatenate([each.surface_bits for each in both])
     return found, weights

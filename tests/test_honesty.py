@@ -194,9 +194,9 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
         assert unpaid > 1  # so this test can fail
     remembered = score_documents(objective, network, tokenizer, documents, CACHE)
     assert [d.model for d in remembered] == [d.model for d in scored]
-    total = sum(2.0 ** -(d.remembered.model + d.remembered.spelling_bits) for d in remembered)
+    total = sum(2.0 ** -(d.with_memory.model + d.with_memory.spelling_bits) for d in remembered)
     assert 0.1 < total <= 1 + 1e-6
-    assert any(abs(d.remembered.model - d.model) > 0.1 for d in remembered)
+    assert any(abs(d.with_memory.model - d.model) > 0.1 for d in remembered)
 
 
 def favour_short(network):
@@ -215,14 +215,14 @@ def test_an_arithmetic_coder_carries_a_text_under_every_tokenizer(config, object
     text = text.replace("e", "é", 1)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
     (scored,) = score_documents(objective, network, tokenizer, [Document("d", text)], CACHE)
-    for memory, claimed in ((None, scored), (CACHE, scored.remembered)):
+    for memory, claimed in ((None, scored), (CACHE, scored.with_memory)):
         sent, exact, received = there_and_back(tokenizer, objective, network, text, memory)
         assert received == text
         assert exact == pytest.approx(claimed.model + claimed.spelling_bits, rel=1e-5)
         # whole words of 32 bits, and one more; k bits less come about with a probability of 2^-k
         assert -16 < sent - exact <= 64
     assert scored.spelling_bits > 0
-    assert scored.remembered.model != scored.model
+    assert scored.with_memory.model != scored.model
 
 
 @in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (1, 3, 5)])

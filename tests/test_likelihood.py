@@ -38,7 +38,7 @@ def test_a_document_costs_what_its_tokens_and_surface_forms_do():
     assert (first.name, first.characters, first.pieces, first.replaced) == ("a", 7, 5, 2)
     assert (first.model, first.spelling_bits, first.bits_per_character) == (8.0, 5.5, 13.5 / 8)
     assert (second.model, second.spelling_bits, second.bits_per_character) == (5.0, 0.0, 5.0 / 4)
-    assert first.remembered is second.remembered is None
+    assert first.with_memory is second.with_memory is None
     assert type(first.model) is type(first.spelling_bits) is float
     with pytest.raises(FrozenInstanceError):
         first.name = "c"
@@ -54,10 +54,10 @@ def test_with_a_memory_the_network_alone_stays_beside_it(learnt):
     both = costs(DOCUMENTS, ENCODED, BITS, MEMORY, learnt)
     for alone, each, document, below in zip(plain, both, ENCODED, learnt or BITS, strict=True):
         assert each.model_bits is alone.model_bits
-        assert each.remembered.model_bits.tolist() == MEMORY.bits(document.tokens, below).tolist()
-        assert each.remembered.remembered is None
-    assert both[0].remembered.spelling_bits == 1.75
-    assert both[1].remembered.spelling_bits == 0.0
+        assert each.with_memory.model_bits.tolist() == MEMORY.bits(document.tokens, below).tolist()
+        assert each.with_memory.with_memory is None
+    assert both[0].with_memory.spelling_bits == 1.75
+    assert both[1].with_memory.spelling_bits == 0.0
     assert with_memory(None, plain, ENCODED) is plain
     for wrong in (ENCODED[:1], [*ENCODED, ENCODED[0]]):
         with pytest.raises(ValueError, match="zip"):
@@ -91,7 +91,7 @@ def test_figures_of_a_split():
 
 def test_figures_with_a_memory_and_without_a_distribution():
     both = costs(DOCUMENTS, ENCODED, BITS, MEMORY)
-    remembered = [each.remembered for each in both]
+    remembered = [each.with_memory for each in both]
     total = sum(each.model for each in remembered)
     found = summarise(both)["with_memory"]
     assert found["bits_per_character"]["model"] == total / 12

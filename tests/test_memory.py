@@ -335,7 +335,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     memory = made_up_memory(1, 3, 5)
     (plain,) = score_documents(objective, network, tokenizer, [Document("d", text)])
     (both,) = score_documents(objective, network, tokenizer, [Document("d", text)], memory)
-    cached = both.remembered
+    cached = both.with_memory
     assert cached.model < 0.6 * plain.model == 0.6 * both.model
     sent, exact, received = there_and_back(tokenizer, objective, network, text, memory)
     assert received == text

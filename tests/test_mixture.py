@@ -69,7 +69,7 @@ def test_an_arithmetic_coder_is_driven_by_the_probabilities_of_the_sampler(confi
         return np.array([token])
 
     sampler.draw(np.full((1, len(message)), FREE), choose=encode)
-    assert sum(bits) == pytest.approx(scored.remembered.model, rel=1e-5)
+    assert sum(bits) == pytest.approx(scored.with_memory.model, rel=1e-5)
     compressed = encoder.get_compressed()
     assert -16 < 32 * len(compressed) - sum(bits) <= 64
     decoder = constriction.stream.queue.RangeDecoder(compressed)

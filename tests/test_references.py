@@ -40,7 +40,7 @@ def plain(found):
     return [
         [
             [d.name, d.characters, d.model, d.spelling_bits, d.pieces, d.replaced]
-            + ([d.remembered.model, d.remembered.spelling_bits] if d.remembered else [])
+            + ([d.with_memory.model, d.with_memory.spelling_bits] if d.with_memory else [])
             for d in (*reference.validation, *reference.test)
         ]
         for reference in found
@@ -50,10 +50,10 @@ def plain(found):
 def test_a_reference_is_what_its_command_prints(loaded, experiment_file, capsys):
     # whatever tokenizer the experiment has
     other = experiment_file.with_name("other.toml")
-    tokenizer = 'kind = "words"\nsize = 9\n\n[tokenizer.rare_words]\nkind = "drop"'
+    tokenizer = 'kind = "words"\nminimum_count = 4\n\n[tokenizer.rare_words]\nkind = "drop"'
     text = experiment_file.read_text(encoding="utf-8")
     other.write_text(text.replace('kind = "characters"', tokenizer), encoding="utf-8")
-    assert config.load_experiment(other).tokenizer.size == 9
+    assert config.load_experiment(other).tokenizer.minimum_count == 4
     found = references.compute_references(loaded, experiment=str(other))
     assert [each.key for each in found] == KEYS
     for each in found:
@@ -106,7 +106,7 @@ def test_another_split_or_setting_or_version_is_computed_anew(loaded, experiment
     paths.add(references._path(dataclasses.replace(line, baseline=baseline_), loaded))
     words = references.Words(references.Unk(), minimum_count=3)
     paths.add(references._path(dataclasses.replace(line, tokenizer=words), loaded))
-    monkeypatch.setattr(references, "VERSION", references.VERSION + 1)
+    monkeypatch.setattr(references, "CACHE_VERSION", references.CACHE_VERSION + 1)
     paths.add(references._path(line, loaded))
     assert len(paths) == 6
 
@@ -158,12 +158,12 @@ def test_test_text_steers_nothing(loaded, cache):
 
 
 def test_what_a_text_is_too_long_for_is_left_out_with_a_message(loaded, cache, monkeypatch):
-    monkeypatch.setattr(references, "COMPRESSED", 1000)
+    monkeypatch.setattr(references, "MAX_COMPRESSED", 1000)
     said = []
     assert [each.key for each in references.compute_references(loaded, said.append)] == KEYS[:3]
     assert [text for text in said if "left out" in text and "PPMd" in text]
-    monkeypatch.setattr(references, "CHARACTERS", 1000)
-    monkeypatch.setattr(references, "COMPRESSED", 1 << 30)
+    monkeypatch.setattr(references, "MAX_NGRAM_CHARACTERS", 1000)
+    monkeypatch.setattr(references, "MAX_COMPRESSED", 1 << 30)
     kept = [each.key for each in references.compute_references(loaded, said.append)]
     assert kept == KEYS  # the n-grams lie in the cache
     for path in cache.iterdir():

@@ -12,7 +12,7 @@ from conftest import made_up
 from textgen.core.experiment import resolve_experiment
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.evaluation.baselines.scoring import baseline
+from textgen.evaluation.references import baseline
 from textgen.evaluation.units import (
     ACROSS,
     CLOSED,

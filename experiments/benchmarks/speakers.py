@@ -30,7 +30,7 @@ def main(path: str, *runs: str) -> None:
         print(f"{old:.1%} of {len(spoken):,} name a speaker of the first {share:.0%} of the text")
     for folder in runs:
         documents = textgen.load_run(folder).token_bits
-        both = [d.remembered for d in documents if d.remembered is not None]
+        both = [d.with_memory for d in documents if d.with_memory is not None]
         alone, memory = (
             np.concatenate([d.per_character()[:-1] for d in ds]) for ds in (documents, both)
         )

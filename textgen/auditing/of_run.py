@@ -97,8 +97,8 @@ class RunModel:
         self._close()
         (scored,) = self._run.score_documents([Document("text", text)])
         if self._memory is not None:
-            assert scored.remembered is not None
-            scored = scored.remembered
+            assert scored.with_memory is not None
+            scored = scored.with_memory
         _, kinds, ends = self._choices(self._tokenizer.encode(text))
         model, surfaces = iter(scored.model_bits.tolist()), iter(scored.surface_bits.tolist())
         parts = [next(model if of_token else surfaces) for of_token in kinds]

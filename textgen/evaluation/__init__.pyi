@@ -1,6 +1,4 @@
 from .baselines import TABLE as TABLE
-from .baselines.scoring import baseline as baseline
-from .baselines.scoring import check_orders as check_orders
 from .contracts import AWKWARD_TEXTS as AWKWARD_TEXTS
 from .contracts import check_plugin as check_plugin
 from .dynamic import learning_seconds as learning_seconds
@@ -42,6 +40,8 @@ from .mixture import next_logits_step as next_logits_step
 from .mixture import shaped as shaped
 from .mixture import softmax as softmax
 from .references import Reference as Reference
+from .references import baseline as baseline
+from .references import check_orders as check_orders
 from .references import compute_references as compute_references
 from .significance import MARGIN as MARGIN
 from .significance import bootstrap_interval as bootstrap_interval

@@ -33,7 +33,7 @@ class DocumentBits:
         surface_bits: float64, −log2 P(surface | token) of each token that leaves something open.
         pieces: characters, words or subwords it was cut into.
         replaced: how many of them something else stands for.
-        remembered: what it costs with a memory of the document, of its tokens and of its rare
+        with_memory: what it costs with a memory of the document, of its tokens and of its rare
             words; None without one.
     """
 
@@ -43,7 +43,7 @@ class DocumentBits:
     surface_bits: np.ndarray
     pieces: int
     replaced: int
-    remembered: DocumentBits | None = None
+    with_memory: DocumentBits | None = None
 
     @property
     def spelling_bits(self) -> float:
@@ -117,8 +117,8 @@ def with_memory(
     result, below = [], learnt or [document.model_bits for document in scored]
     for document, e, alone in zip(scored, encoded, below, strict=True):
         bits, spelling = memory.bits(e.tokens, alone), e.spelling_bits_with_memory
-        remembered = replace(document, model_bits=bits, surface_bits=spelling, remembered=None)
-        result.append(replace(document, remembered=remembered))
+        both = replace(document, model_bits=bits, surface_bits=spelling, with_memory=None)
+        result.append(replace(document, with_memory=both))
     return result
 
 
@@ -150,10 +150,10 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
     characters = sum(d.characters for d in documents)
     tokens = sum(len(d.model_bits) - 1 for d in documents)
     pieces = sum(d.pieces for d in documents)
-    remembered = [d.remembered for d in documents if d.remembered is not None]
+    both = [d.with_memory for d in documents if d.with_memory is not None]
     return {
         **_average(documents, charged),
-        "with_memory": _average(remembered, charged) if remembered else None,
+        "with_memory": _average(both, charged) if both else None,
         "documents": len(documents),
         "characters": characters,
         "tokens": tokens,

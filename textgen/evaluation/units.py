@@ -133,11 +133,11 @@ def published_units(
         bits = of["bits_per_character"]["total"] * (counts.characters + counts.end_marks)
         return in_all_units(bits, counts)
 
-    remembered = figures.get("with_memory")
+    mixed = figures.get("with_memory")
     return {
         "counts": asdict(counts),
         "alone": in_units(figures),
-        "with_memory": in_units(remembered) if remembered else None,
+        "with_memory": in_units(mixed) if mixed else None,
         "denominators": {name: denominator(unit, counts) for name, unit in UNITS.items()},
         "comparable": CLOSED if closed else ACROSS,
     }

@@ -115,7 +115,7 @@ def reference_row(reference: Reference) -> Record:
     for part, documents in (("test", reference.test), ("validation", reference.validation)):
         found = summarise(documents)
         parts[part] = _reference_costs(documents, found)
-        remembered = [d.remembered for d in documents if d.remembered is not None]
+        remembered = [d.with_memory for d in documents if d.with_memory is not None]
         both = _reference_costs(remembered, found["with_memory"]) if remembered else None
         parts[part]["with_memory"] = both
     return {

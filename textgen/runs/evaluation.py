@@ -134,8 +134,8 @@ def token_table(
     for document, bits in zip(documents, costs, strict=True):
         encoded, size = tokenizer.encode(document.text), document.characters
         alone = bits_of_tokens(encoded, size, bits)
-        if bits.remembered is not None:
-            alone = replace(alone, remembered=bits_of_tokens(encoded, size, bits.remembered))
+        if bits.with_memory is not None:
+            alone = replace(alone, remembered=bits_of_tokens(encoded, size, bits.with_memory))
         result.append(alone)
     return result
 

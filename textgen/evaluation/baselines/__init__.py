@@ -2,8 +2,8 @@
 
 TABLE = {
     "command": "textgen.evaluation.baselines.compressors:Command",
-    "kneser_ney": "textgen.evaluation.baselines.kneser_ney:KneserNey",
+    "kneser_ney": "textgen.evaluation.baselines.ngrams:KneserNey",
     "ppmd": "textgen.evaluation.baselines.compressors:PPMd",
-    "unigram": "textgen.evaluation.baselines.unigram:Unigram",
+    "unigram": "textgen.evaluation.baselines.ngrams:Unigram",
     "xz": "textgen.evaluation.baselines.compressors:XZ",
 }

@@ -117,10 +117,8 @@ class Command:
 
     def __post_init__(self) -> None:
         if "{input}" not in self.command:
-            raise TextgenError(
-                "--command", found=repr(self.command), expected="{input} in place of the file",
-                hint='e.g. --command "zpaq add {output}.zpaq {input} -m5"',
-            )  # fmt: skip
+            hint = 'e.g. --command "zpaq add {output}.zpaq {input} -m5"'
+            raise TextgenError("--command", found=f"no {{input}} in {self.command!r}", hint=hint)
 
     def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Primed:
         """Args:
@@ -140,22 +138,20 @@ class Command:
                 for part in shlex.split(self.command)
             ]
             try:
-                done = subprocess.run(call, cwd=folder, capture_output=True, check=False)
+                subprocess.run(call, cwd=folder, capture_output=True, check=True)
+            except subprocess.CalledProcessError as error:
+                message = (error.stderr or error.stdout).decode(errors="replace").split("\n")
+                raise self._failed(" ".join(message[-3:]).strip() or str(error)) from None
             except (OSError, ValueError) as error:  # the latter of NUL
                 raise self._failed(getattr(error, "strerror", None) or str(error)) from None
-            if done.returncode:
-                said = (done.stderr or done.stdout).decode(errors="replace").split("\n")
-                raise self._failed(f"exit code {done.returncode}: {' '.join(said[-3:]).strip()}")
-            left = [path for path in Path(folder).rglob("*") if path.is_file() and path != source]
-            if not left:
-                raise self._failed("no file beside the input when it had ended")
-            return sum(path.stat().st_size for path in left)
+            files = [path for path in Path(folder).rglob("*") if path.is_file() and path != source]
+            if not files:
+                raise self._failed("it left no file beside the input")
+            return sum(path.stat().st_size for path in files)
 
     def _failed(self, found: str) -> TextgenError:
-        return TextgenError(
-            f"--command {self.command}", found=found, expected="a program that compresses a file",
-            hint="install it, or name another one as --command",
-        )  # fmt: skip
+        hint = "install this compressor, or name another program as --command"
+        return TextgenError(f"--command {self.command}", found=found, hint=hint)
 
 
 @dataclass(frozen=True)

@@ -27,3 +27,16 @@ class KneserNey:
     def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:
         """As :func:`textgen.tokenizers.fit_kneser_ney`."""
         return fit_kneser_ney(documents, self.order, size)
+
+
+@dataclass(frozen=True)
+class Unigram:
+    """Tokens by their frequency in the training split: Kneser–Ney of order 1, what a model that
+    reads no context reaches."""
+
+    reads_bytes: ClassVar[bool] = False
+    orders: ClassVar[range] = range(0)
+
+    def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:
+        """As :meth:`KneserNey.fit`."""
+        return fit_kneser_ney(documents, 1, size)
