@@ -36,6 +36,8 @@ import filelock
 import numpy as np
 from conftest import made_up, write_experiment
 
+from textgen.training import CHECKPOINT_FILE, load_progress
+
 EVERY = 15.0
 """Seconds between two looks at a training."""
 MORE_MEMORY, MORE_TIME = 1.05, 1.1
@@ -101,10 +103,10 @@ def look(pid: int, run: Path) -> dict[str, float]:
     place = Path(f"/proc/{pid}")
     status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines())
     spent = (place / "stat").read_text().rpartition(")")[2].split()[11:13]
-    rounds = run / "rounds.jsonl"
+    progress = load_progress(run) if (run / CHECKPOINT_FILE).exists() else None
     return {
         "time": time.time(),
-        "validations": len(rounds.read_text().splitlines()[1:]) if rounds.exists() else 0,
+        "validations": len(progress.history) if progress else 0,
         "pid": pid,
         "memory": 1024 * int(status["RssAnon"].split()[0]),
         "threads": int(status["Threads"]),

@@ -26,7 +26,7 @@ from textgen.evaluation import significance
 from textgen.report import arms, breakdown, caveats, data, rows
 from textgen.report.comparison import _joined
 from textgen.report.marking import passage
-from textgen.runs import Run, evaluation
+from textgen.runs import Run, ensure_evaluation, evaluation
 
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
@@ -224,9 +224,9 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(report, trained):
     assert texts["samples"]
     for record in texts["samples"]:
         assert set(record["arms"]) <= {"char", "words"}
-    drawn = evaluation.read_texts(trained / "char-2")["sweep"]
-    assert [len(each["texts"]) for each in drawn] == [settings.samples] * len(drawn)
-    assert {len(t["text"]) for each in drawn for t in each["texts"]} == {settings.length}
+    drawn = evaluation.read_texts(trained / "char-2").sweep
+    assert [len(each.texts) for each in drawn] == [settings.samples] * len(drawn)
+    assert {len(t.text) for each in drawn for t in each.texts} == {settings.length}
 
 
 def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tmp_path):
@@ -234,7 +234,7 @@ def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tm
     before = evaluation.read_token_bits(copy)
     (copy / evaluation.TOKENS).unlink()
     texts = json.loads((copy / evaluation.TEXTS).read_text())
-    assert evaluation.ensure_evaluation(Run(copy))
+    assert ensure_evaluation(Run(copy))
     for a, b in zip(before, evaluation.read_token_bits(copy), strict=True):
         assert a.name == b.name
         assert (a.ends == b.ends).all()
@@ -242,7 +242,7 @@ def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tm
         np.testing.assert_array_equal(a.spelling, b.spelling)
     again = json.loads((copy / evaluation.TEXTS).read_text())
     assert again["sweep"] == texts["sweep"]
-    assert not evaluation.ensure_evaluation(Run(copy))
+    assert not ensure_evaluation(Run(copy))
 
 
 def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):

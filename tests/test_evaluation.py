@@ -135,6 +135,3 @@ def test_a_damaged_file_is_named(tmp_path, tokens, texts):
             read(tmp_path)
         assert name in str(caught.value)
         assert "delete it" in str(caught.value)
-    assert evaluation._settings(tmp_path) is None
-    (tmp_path / evaluation.TEXTS).write_text("[]")
-    assert evaluation._settings(tmp_path) is None

@@ -15,11 +15,12 @@ import pytest
 from conftest import ROOT, write_experiment
 
 import textgen
-from textgen import cli
+from textgen import cli, models
 from textgen.core.errors import TextgenError
 from textgen.data import load_corpus
-from textgen.runs import Run, finished
-from textgen.runs.manifest import describe_run
+from textgen.runs import Run
+from textgen.runs.results import describe_run
+from textgen.runs.schemas import Bits, Figures
 from textgen.runs.scoring import SHOWN, Tokens, html_table, score_part
 
 OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
@@ -112,15 +113,8 @@ def test_what_a_run_returns_is_the_run_of_its_folder(trained):
 
 
 def test_the_network_is_loaded_once_and_its_loop_compiled_once(trained, monkeypatch):
-    loaded = []
-    load_network = finished.load_network
-
-    def counted(*arguments):
-        loaded.append(arguments)
-        return load_network(*arguments)
-
-    monkeypatch.setattr(finished, "load_network", counted)
-    run = Run(trained.folder)
+    run, loaded = Run(trained.folder), []
+    monkeypatch.setattr(models, "check_loading", lambda *given: loaded.append(given))
     first = run.generate("The tide", length=40, seed=3)
     assert run.generate("The tide", length=40, seed=3) == first
     assert run.generate("The keeper left", length=30, temperature=1.3)
@@ -160,12 +154,15 @@ def test_tokens_are_a_table_for_pandas(trained):
     np.testing.assert_allclose(table["model"] + table["spelling"], tokens.bits)
 
 
+UNCHARGED = {"bits_per_character": None, "mean_over_documents": None}
+
+
 def test_a_run_is_shown_in_one_line_and_as_an_escaped_table(trained):
     run = Run(trained.folder)
     total = run.metrics["test"]["bits_per_character"]["total"]
     assert repr(run) == f"<Run 'tiny' in {run.folder}: {total:.4f} bits per character>"
     run.experiment = dataclasses.replace(run.experiment, name="<b>&")
-    run.metrics = {**run.metrics, "test": {"bits_per_character": None}}
+    run.metrics = run.metrics.model_copy(update={"test": Figures(**UNCHARGED)})
     shown = run._repr_html_()
     assert "<th>&lt;b&gt;&amp;</th>" in shown
     assert "not a distribution over the text" in shown
@@ -194,7 +191,9 @@ def test_a_learning_curve_is_drawn(trained):
 
 def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
     run = Run(trained.folder)
-    run.metrics = {**run.metrics, "test": {"bits_per_character": {"total": 1.0}}}
+    bits = Bits(model=1.0, spelling=0.0, total=1.0)
+    test = run.metrics.test.model_copy(update={"bits_per_character": bits})
+    run.metrics = run.metrics.model_copy(update={"test": test})
     with pytest.raises(TextgenError, match=r"damaged run(.|\n)*adds up to"):
         _ = run.token_bits
 
@@ -243,7 +242,7 @@ def test_every_part_of_the_text_can_be_scored(trained, capsys):
 def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(tmp_path):
     program = """if True:
         import os, pathlib, signal, sys
-        from textgen.runs.saved import save_network
+        from textgen.runs.folder import save_network
         class Network:
             def save_weights(self, path):
                 pathlib.Path(path).write_bytes(b"weights")

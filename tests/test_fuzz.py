@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 from fuzz.common import ODD, changed, words_of
-from fuzz.run_folder import run_files, whole_run
 from fuzz.targets import CASES, TARGETS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -59,28 +56,3 @@ def test_seeds_get_where_they_should(monkeypatch):
             TARGETS[name].check(seed)
     TARGETS["certificate"].check(TARGETS["certificate"].seeds()[0])
     assert told == []
-
-
-def test_rounds_may_hold_what_unicode_calls_line_ends():
-    """A network may write U+2028 or U+0085; only LF ends a line of the file."""
-    files = run_files()
-    number = list(files).index("rounds.jsonl")
-    content = files["rounds.jsonl"].decode().replace("a gull", "a\u2028\u0085ll").encode()
-    place = whole_run().folder / "rounds.jsonl"
-    place.write_bytes(content)
-    assert copy.copy(whole_run()).rounds["rounds"][0]["text"] == "a\u2028\u0085ll"
-    TARGETS["run"].check(bytes([number]) + content)  # which puts the file back
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [('"interval": 2', '"interval": 3'), ("[2.5, 7.25]", "[2.5]"), ('"temperature"', '"t"')],
-)
-def test_rounds_that_do_not_fit_their_run_are_named(old, new):
-    place = whole_run().folder / "rounds.jsonl"
-    try:
-        place.write_text(run_files()["rounds.jsonl"].decode().replace(old, new))
-        with pytest.raises(TextgenError, match=r"rounds\.jsonl"):
-            copy.copy(whole_run()).rounds  # noqa: B018 - read for what it raises
-    finally:
-        place.write_bytes(run_files()["rounds.jsonl"])

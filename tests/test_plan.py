@@ -26,8 +26,8 @@ def test_a_plan_adds_up_and_says_when_it_ends():
     assert re.fullmatch(
         r"training 5:00, scoring about 0:40, samples about 0:20; done at about \d\d:\d\d", str(plan)
     )
-    assert plan.told()["total"] == 360.0
-    assert 0 <= plan.told()["taken"] < 100
+    assert plan.as_dict()["total"] == 360.0
+    assert 0 <= plan.as_dict()["taken"] < 100
 
 
 @pytest.mark.xla

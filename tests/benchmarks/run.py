@@ -130,12 +130,12 @@ def described() -> dict[str, Any]:
     import tensorflow as tf
     import torch
 
-    from textgen.runs import manifest
+    from textgen.core import processor
 
     return {
         "date": datetime.date.today().isoformat(),
         "cores": len(os.sched_getaffinity(0)),
-        "processor": manifest.processor(),
+        "processor": processor(),
         "versions": {made.__name__: made.__version__ for made in (tf, keras, torch)},
     }
 

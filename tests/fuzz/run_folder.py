@@ -27,25 +27,25 @@ def run_files() -> dict[str, bytes]:
     total = {"model": 2.0, "spelling": 0.5, "total": 2.5}
     figures = {"bits_per_character": total, "mean_over_documents": 2.4}
     part = {**figures, "with_memory": figures, "tokens_per_character": 1.0, "replacement_rate": 0.0}
-    training = {"preparation_seconds": 0.1, "seconds": 2.0, "characters": 9}
+    part |= {"documents": 1, "characters": 9}
+    training = {"preparation_seconds": 0.1, "seconds": 2.0, "characters": 9, "best_interval": 1}
+    training |= {"validation_seconds": 0.1, "validation_share": 1.0, "intervals": 2}
     metrics = {
-        "schema": 4, "name": "fuzzed", "context": "all", "extra_data": [], "validation": part,
+        "name": "fuzzed", "unit": "bits", "context": "all", "extra_data": [], "validation": part,
+        "generation": {},
         "corpus": {
             "kind": "folder", "origin": "made up", "licence": "any", "sha256": "ab" * 32,
-            "split_sha256": "cd" * 32, "language": {"code": "en", "script": "Latn", "stated": True},
+            "split_sha256": "cd" * 32, "fallback": False,
+            "language": {"code": "en", "script": "Latn", "stated": True},
         },
         "vocabulary_size": known.size, "test": part,
         "training": {**training, "characters_of_training_text": 9, "updates": 20, "parameters": 5},
     }  # fmt: skip
     sample = {"text": "a gull", "filled": [[0, 1, "<unk>"]]}
-    settings = {"length": 6, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "fill": "scored"}
     texts = {
-        "settings": settings, "characters_per_second": 9.5,
+        "settings": {"seed": 1}, "characters_per_second": 9.5,
         "sweep": [{"temperature": 0.8, "texts": [sample]}], "prompted": [{"prompt": "a", **sample}],
     }  # fmt: skip
-    passage = {"document": "d", "passage": "a gull", "ends": [1, 6], "spelling": [0.0, 1.5]}
-    rounds = [{"interval": i, **sample, "model": [2.5, 7.25]} for i in (1, 2)]
-    lines = [{**passage, "sample": {**settings, "seed": 1}}, *rounds]
     stored = io.BytesIO()
     bits = np.array([2.0, 8.0, 10.0], np.float32)
     columns = {"model": bits, "spelling": bits / 4}
@@ -64,14 +64,20 @@ def run_files() -> dict[str, bytes]:
         "texts.json": texts,
     }
     row = "updates,seconds,loss,validation_bits_per_character\n10,1.0,2.5,3.0\n20,2.0,2.25,2.75\n"
+    hashed = {name: json.dumps(plain[name]).encode() for name in ("tokenizer.json", "memory.json")}
+    hashed["history.csv"] = row.encode()
+    metrics["sha256"] = {name: _sha256(content) for name, content in hashed.items()}
     return {
         **{name: json.dumps(each).encode() for name, each in plain.items()},
         "experiment.toml": (folder() / "experiment.toml").read_bytes(),
         "history.csv": row.encode(),
-        "rounds.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode(),
         "tokens.npz": stored.getvalue(),
         "model.weights.h5": b"",
     }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @cache
@@ -98,12 +104,13 @@ def run(data: bytes) -> None:
         "memory.json": lambda: whole.memory,
         "texts.json": lambda: [len(t["filled"]) for s in whole.texts["sweep"] for t in s["texts"]],
         "history.csv": lambda: whole.history,
-        "rounds.jsonl": lambda: whole.rounds,
         "tokens.npz": lambda: [document.cells() for document in whole.token_bits],
     }
     name = list(files)[data[0] % len(files) if data else 0]
     path = whole.folder / name
     path.write_bytes(data[1:])
+    hashes = {**whole.metrics.sha256, name: _sha256(data[1:])}  # else it would be refused unread
+    whole.metrics = whole.metrics.model_copy(update={"sha256": hashes})
     try:
         with refused():
             if name in readers:

@@ -59,6 +59,7 @@ from .study import Study as Study
 from .study import check_different as check_different
 from .study import json_schema as json_schema
 from .study import load_study as load_study
+from .study import run_name as run_name
 from .toml import BUDGETS as BUDGETS
 from .toml import apply_overrides as apply_overrides
 from .toml import find_experiment as find_experiment

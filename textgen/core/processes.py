@@ -50,9 +50,10 @@ def stopped_after(processes: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[
     try:
         yield
     finally:
-        for process in processes.values():
+        started = list(processes.values())
+        for process in started:
             process.terminate()
-        for process in processes.values():
+        for process in started:
             try:
                 process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:

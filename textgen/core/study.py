@@ -171,7 +171,7 @@ class Study:
         planned = any(text.startswith("training.updates=") for text in overrides)
         budget = [] if planned else [self.budget.override]
         own = [f"training.threads={self.threads}", *budget]
-        named = [f"seed={seed}", f'name="{arm}-{seed}"']
+        named = [f"seed={seed}", f'name="{run_name(arm, seed)}"']
         file = find_experiment(made.experiment, self.path.parent)
         try:
             return load_experiment(file, [*made.set, *own, *overrides, *named])
@@ -179,6 +179,11 @@ class Study:
             where = f"{self.path}: arms.{arm} → {error.where}"
             told = {"found": error.found, "expected": error.expected, "hint": error.hint}
             raise TextgenError(where, **told) from None
+
+
+def run_name(arm: str, seed: int) -> str:
+    """The name of an arm's run."""
+    return f"{arm}-{seed}"
 
 
 def load_study(path: str | Path) -> Study:

@@ -28,7 +28,7 @@ def arm_row(arm: Arm, plan: Record | None) -> Record:
             {
                 "seed": run.experiment.seed,
                 "folder": str(run.folder),
-                "total": (run.metrics["test"]["bits_per_character"] or {}).get("total"),
+                "total": (bits := run.metrics.test.bits_per_character) and bits.total,
                 "audits": audit_lines(run.folder),
             }
             for run in arm.runs

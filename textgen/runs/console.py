@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.panel import Panel
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -18,16 +20,15 @@ from textgen.core import Experiment, visible
 from textgen.data import Corpus, corpus_warnings, split_lines
 from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
-from textgen.runs.summary import real_words_title, remembered
-from textgen.tokenizers import EncodedDocument, Tokenizer, language_warnings
+from textgen.runs.results import bits_cells, memory_cell, real_words_title
+from textgen.runs.schemas import Metrics
+from textgen.tokenizers import Tokenizer, language_warnings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from textgen.runs.plan import Plan
-    from textgen.training import Progress
+    from textgen.training import Prepared, Progress
 
-SHOWN = 2
+PROMPTS_SHOWN = 2
 """Prompts whose first sample is printed."""
 
 
@@ -38,15 +39,14 @@ class Screen:
         self.quiet = quiet
         self.console = Console(highlight=False, quiet=quiet)
         self.loud = Console(highlight=False, stderr=True)
-        self.bar: Bar | None = None
+        self._live = list[Callable[[], object]]()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give the terminal its cursor back, however the training ended."""
-        if self.bar is not None:
-            self.bar.stop()
+        self.end_live()
 
     def say(self, text: str) -> None:
         """A line, or lines; in a pipe they are not wrapped."""
@@ -55,30 +55,40 @@ class Screen:
     @contextlib.contextmanager
     def phase(self, text: str, seconds: float | None = None) -> Iterator[None]:
         """A part of the run without steps to count: its name, and on a terminal the time it has
-        taken, as a bar where it is known how long it will take."""
-        self.say(f"{text} …")
-        if not self.console.is_terminal or self.quiet:
+        taken, as a bar where ``seconds`` say how long it will take."""
+        self.begin_phase(text, seconds)
+        try:
             yield
+        finally:
+            self.end_live()
+
+    def begin_phase(self, text: str, seconds: float | None = None) -> None:
+        """The same until :meth:`end_live`."""
+        self.say(f"{text} …")
+        if self.quiet or not self.console.is_terminal:
             return
-        from rich.progress import BarColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
+        bar = Bar(BarColumn(), TimeElapsedColumn(), console=self.console, transient=True)
+        task, ended, start = bar.add_task("", total=seconds), threading.Event(), time.perf_counter()
 
-        ended, start = threading.Event(), time.perf_counter()
-        with Bar(BarColumn(), TimeElapsedColumn(), console=self.console, transient=True) as bar:
-            task = bar.add_task("", total=seconds)
+        def move() -> None:
+            while not ended.wait(0.2):
+                passed = time.perf_counter() - start
+                bar.update(task, completed=min(passed, 0.99 * seconds) if seconds else 0)
 
-            def move() -> None:
-                while not ended.wait(0.2):
-                    passed = time.perf_counter() - start
-                    bar.update(task, completed=min(passed, 0.99 * seconds) if seconds else 0)
+        thread = threading.Thread(target=move, daemon=True)
+        self._live += [bar.stop, thread.join, ended.set]
+        bar.start()
+        thread.start()
 
-            thread = threading.Thread(target=move, daemon=True)
-            thread.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                thread.join()
+    def show_bar(self, bar: Bar) -> None:
+        """Show a bar until :meth:`end_live`."""
+        self._live.append(bar.stop)
+        bar.start()
+
+    def end_live(self) -> None:
+        """End the phase or the bar that is shown."""
+        while self._live:
+            self._live.pop()()
 
     def warn(self, text: str) -> None:
         shown = Text(visible(text), style="bold red")
@@ -128,7 +138,7 @@ class Screen:
         )
 
     def prepared(self, seconds: float, extra_data: Sequence[str]) -> None:
-        self.say(f"  preparation {seconds:.1f} s, counted in a budget of seconds")
+        self.say(f"  prepared in {seconds:.1f} s (counts towards a budget of seconds)")
         for data in extra_data:
             self.say(f"  uses external resources: {data}")
 
@@ -141,7 +151,7 @@ class Screen:
             )
 
     def result(
-        self, folder: Path, loaded: Corpus, metrics: dict[str, Any], samples: list[dict[str, Any]]
+        self, folder: Path, loaded: Corpus, metrics: Metrics, samples: list[dict[str, Any]]
     ) -> None:
         columns = (
             "bpc",
@@ -158,25 +168,25 @@ class Screen:
             m = metrics[part]
             table.add_row(
                 part,
-                *format_bits(m["bits_per_character"], 4),
-                remembered(m),
-                f"{m['tokens_per_character']:.3f}",
-                f"{m['replacement_rate']:.1%}",
+                *bits_cells(m),
+                memory_cell(m),
+                f"{m.tokens_per_character:.3f}",
+                f"{m.replacement_rate:.1%}",
             )
         self.console.print(table)
-        if published := metrics["test"]["published"]:
+        if published := metrics.test.published:
             self.say(f"test, network alone: {unit_line(published['alone'])}")
             if both := published["with_memory"]:
                 self.say(f"test, with memory: {unit_line(both)}")
             self.say(f"  {published['comparable']}; summary.md says what each is divided by")
-        shares = metrics["generation"]["real_words"]
+        shares = metrics.generation["real_words"]
         self.say(
             f"{real_words_title(metrics)}: samples {shares['samples']['strict']:.1%}, "
             f"human text {shares['human']['strict']:.1%}"
         )
         title = f"sample at temperature {metrics['generation']['temperature']}"
         firsts = {each["prompt"]: each for each in reversed(samples) if each["method"] == "sample"}
-        for prompt, each in reversed(list(firsts.items())[-SHOWN:]):
+        for prompt, each in reversed(list(firsts.items())[-PROMPTS_SHOWN:]):
             self.console.print(Panel(Text(visible(prompt + each["text"][:600])), title=title))
         if samples[0]["filled"]:
             marked = f"{title}, filled placeholders marked"
@@ -212,61 +222,62 @@ def _fallback(loaded: Corpus) -> Panel:
 
 
 class TrainingDisplay:
-    """A bar with bits and speed, and a line for every validation; nothing when quiet.
+    """A bar with bits and speed, and a line for every validation.
 
     Args:
         screen: where it is shown.
         experiment: how often a sample is shown.
-        tokenizer: of the run.
-        training: the training documents.
+        prepared: the documents that the network learns from.
+        plan: the plan of a training that begins.
+        sample: writes a text with the network as it is.
+
+    Attributes:
+        plan: of the training, or None.
     """
 
+    plan: Plan | None = None
+
     def __init__(
-        self,
-        screen: Screen,
-        experiment: Experiment,
-        tokenizer: Tokenizer,
-        training: Sequence[EncodedDocument],
-    ) -> None:
+        self, screen: Screen, experiment: Experiment, prepared: Prepared,
+        plan: Callable[[Progress], Plan | None], sample: Callable[[], str],
+    ) -> None:  # fmt: skip
+        training = prepared.encoded[0]
         tokens = sum(len(e.tokens) + 1 for e in training)
         self._characters_per_token = sum(e.characters + 1 for e in training) / tokens
         self._screen, self._every = screen, experiment.sampling.every
+        self._plan, self._sample = plan, sample
         self._part = " (model)" if any(e.replaced for e in training) else ""
-        self._unit = "bpc" if tokenizer.charged else "bits per character kept"
-
-    def start(self, progress: Progress) -> None:
-        """Show the bar."""
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        if self._screen.quiet:
-            return
-        self._characters_per_update = progress.characters_per_update
-        bar = self._screen.bar = Bar(
+        self._unit = "bpc" if prepared.tokenizer.charged else "bits per character kept"
+        self._bar = Bar(
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
             BarColumn(),
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
-            console=self._screen.console,
-            disable=not self._screen.console.is_terminal,
+            console=screen.console,
+            disable=not screen.console.is_terminal,
         )
-        planned, done = progress.updates_planned, progress.updates
-        self._task = bar.add_task("", total=planned, completed=done, note="")
+
+    def start(self, progress: Progress) -> None:
+        """Print the plan and show the bar."""
+        self.plan = self._plan(progress)
+        self._screen.end_live()
+        self._screen.planned(progress, self.plan)
+        self._characters_per_update = progress.characters_per_update
         self._interval = progress.updates, time.perf_counter()
-        bar.start()
+        planned, done = progress.updates_planned, progress.updates
+        self._task = self._bar.add_task("", total=planned, completed=done, note="")
+        self._screen.show_bar(self._bar)
 
     def update(self, updates: int, bits_per_token: float) -> None:
         """Move the bar."""
-        if self._screen.bar is None:
-            return
         first, start = self._interval
         speed = (updates - first) * self._characters_per_update / (time.perf_counter() - start)
         bits = bits_per_token / self._characters_per_token
         note = f"training {bits:.3f}{self._part} {self._unit}  {speed / 1000:,.1f}k characters/s"
-        self._screen.bar.update(self._task, completed=updates, note=note)
+        self._bar.update(self._task, completed=updates, note=note)
 
-    def validated(self, progress: Progress, sample: str) -> None:
-        """Print the figures of the last interval and, where wanted, what the network wrote."""
+    def validated(self, progress: Progress) -> None:
+        """Print the figures of the last interval and, where wanted, what the network writes."""
         screen, row, interval = self._screen, progress.history[-1], len(progress.history)
         screen.say(
             f"  {interval}/{progress.intervals}  update {progress.updates:,}  "
@@ -276,6 +287,6 @@ class TrainingDisplay:
             + ("  best" if progress.best_interval == interval else "")
         )
         if self._every and interval % self._every == 0:
-            text = visible(sample.strip()).replace("\n", "\n  │ ")
+            text = visible(self._sample().strip()).replace("\n", "\n  │ ")
             screen.console.print(Text(f"  │ {text}", style="dim"))
         self._interval = progress.updates, time.perf_counter()

@@ -22,18 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import UNREADABLE, Sampling, TextgenError, read_arrays, write_file, write_json
-from textgen.data import UNSPACED, Corpus, Document, load_corpus
+from textgen.core import Sampling, TextgenError, read_arrays, write_file, write_json
+from textgen.data import UNSPACED, Corpus, Document
 from textgen.evaluation import DocumentBits
 from textgen.models import Sampler
-from textgen.runs.finished import Run
 from textgen.runs.generation import sample_texts
-from textgen.runs.schemas import Texts, read_json
+from textgen.runs.schemas import Texts, read_content, reading
 from textgen.tokenizers import EncodedDocument, Tokenizer
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
 PROMPT = 40
 """Characters of a document in which the words of a prompt are looked for."""
+MADE_AGAIN = "delete it: the next comparison makes it again from the saved network"
 COLUMNS = ("names", "sizes", "ends", "model", "spelling")
 REMEMBERED = ("model_with_memory", "spelling_with_memory")
 
@@ -215,28 +215,13 @@ def _plain(settings: Evaluation) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(settings)))
 
 
-def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
-    """Write the files of a finished run that are missing, or have samples of other settings.
-
-    Args:
-        run: a finished run.
-        loaded: its corpus, if it is loaded already.
-
-    Returns:
-        Whether anything was written.
-    """
-    loaded = loaded or load_corpus(run.experiment)
-    if (run.folder / TOKENS).exists() and _settings(run.folder) == _plain(evaluation_for(loaded)):
-        return False
-    run = Run(run.folder)  # its network is freed afterwards
-    costs = run.score_documents(loaded.test)
-    write_evaluation(run.folder, run.tokenizer, run.sampler, loaded, costs)
-    return True
-
-
-def _settings(folder: Path) -> Any:
-    with suppress(*UNREADABLE):
-        return read_json(folder / TEXTS, Texts)["settings"]
+def is_current(folder: Path, loaded: Corpus) -> bool:
+    """Whether the files of a finished run are there, with samples of these settings."""
+    with suppress(TextgenError):
+        return (folder / TOKENS).exists() and read_texts(folder).settings == _plain(
+            evaluation_for(loaded)
+        )
+    return False
 
 
 def read_token_bits(folder: Path) -> list[TokenBits]:
@@ -245,7 +230,7 @@ def read_token_bits(folder: Path) -> list[TokenBits]:
     Raises:
         TextgenError: it is missing or damaged.
     """
-    try:
+    with reading(folder / TOKENS, MADE_AGAIN):
         data = read_arrays(folder / TOKENS)
         names, cuts = _documents(data)
         ends = np.split(data["ends"].astype(np.int64), cuts)
@@ -261,8 +246,6 @@ def read_token_bits(folder: Path) -> list[TokenBits]:
             return alone
         pairs = zip(alone, table(*REMEMBERED), strict=True)
         return [replace(each, remembered=other) for each, other in pairs]
-    except UNREADABLE as error:
-        raise _unreadable(folder / TOKENS, error) from None
 
 
 def _documents(data: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
@@ -280,26 +263,14 @@ def _documents(data: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
 
 def _bits(column: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     if column.dtype.kind != "f" or column.shape != tokens.shape or not np.isfinite(column).all():
-        raise ValueError("bits that are none")
+        raise ValueError("bits that are not finite numbers")
     return column.astype(np.float64)
 
 
-def read_texts(folder: Path) -> dict[str, Any]:
+def read_texts(folder: Path) -> Texts:
     """The content of ``texts.json``.
 
     Raises:
         TextgenError: it is missing or damaged.
     """
-    try:
-        return read_json(folder / TEXTS, Texts)
-    except UNREADABLE as error:
-        raise _unreadable(folder / TEXTS, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> TextgenError:
-    return TextgenError(
-        str(path),
-        found=f"it cannot be read ({type(error).__name__}: {error})",
-        expected="the file as textgen wrote it",
-        hint="delete it: the next comparison makes it again from the saved network",
-    )
+    return read_content(folder / TEXTS, Texts, MADE_AGAIN)

@@ -8,29 +8,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Sampling, build
+from textgen.core import Sampling, TextgenError, build
 from textgen.runs.folder import (
+    MEMORY_FILE,
     NEEDED,
+    TOKENIZER_FILE,
+    WEIGHTS,
     check_finished,
     check_unharmed,
-    damaged,
     read_metrics,
-    reading,
     stored_experiment,
 )
-from textgen.runs.rounds import ROUNDS, read_rounds
-from textgen.runs.saved import load_memory, load_network, load_tokenizer
-from textgen.runs.schemas import Row, checked
+from textgen.runs.schemas import MemoryState, Row, Texts, damaged_error, parse, read_json, reading
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from matplotlib.axes import Axes
 
-    from textgen.data import Document
+    from textgen.data import Corpus, Document
     from textgen.evaluation import DocumentBits, Memory, MixtureSampler
     from textgen.models import Objective, Sampler
     from textgen.runs.evaluation import TokenBits
     from textgen.runs.scoring import Tokens
     from textgen.tokenizers import Tokenizer
+
 METHODS = ("sample", "article")
 
 
@@ -67,14 +67,14 @@ class Run:
     def _repr_html_(self) -> str:
         from textgen.runs.scoring import html_table
 
-        training, corpus = self.metrics["training"], self.metrics["corpus"]
+        training, corpus = self.metrics.training, self.metrics.corpus
         rows = {
             "folder": self.folder,
             "test": self._result,
-            "corpus": f"{corpus['kind']} ({corpus['origin']})",
-            "vocabulary": f"{self.metrics['vocabulary_size']:,} tokens",
-            "parameters": f"{training['parameters']:,}",
-            "training": f"{training['updates']:,} updates in {training['seconds']:.0f} seconds",
+            "corpus": f"{corpus.kind} ({corpus.origin})",
+            "vocabulary": f"{self.metrics.vocabulary_size:,} tokens",
+            "parameters": f"{training.parameters:,}",
+            "training": f"{training.updates:,} updates in {training.seconds:.0f} seconds",
         }
         return html_table(("run", self.experiment.name), list(rows.items()))
 
@@ -82,13 +82,13 @@ class Run:
     def _result(self) -> str:
         from textgen.evaluation import UNCHARGED
 
-        bits = self.metrics["test"]["bits_per_character"]
-        return f"{bits['total']:.4f} bits per character" if bits else UNCHARGED
+        bits = self.metrics.test.bits_per_character
+        return f"{bits.total:.4f} bits per character" if bits else UNCHARGED
 
     @property
     def charged(self) -> bool:
         """Whether its bits are those of a distribution over the text."""
-        return self.metrics["test"]["bits_per_character"] is not None
+        return self.metrics.test.bits_per_character is not None
 
     @property
     def objective(self) -> Objective:
@@ -97,40 +97,73 @@ class Run:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row per validation interval: updates, seconds, loss, bits per character, …"""
-        check_unharmed(path := self.folder / "history.csv")
+        check_unharmed(path := self.folder / "history.csv", self.metrics)
         with reading(path), path.open(encoding="utf-8", newline="") as file:
             header, *lines = csv.reader(file)
             rows = [dict(zip(header, map(float, line), strict=True)) for line in lines]
             for row in rows:
-                checked(Row, row)
-            if not rows or rows[-1]["updates"] != self.metrics["training"]["updates"]:
+                parse(Row, row)
+            if not rows or rows[-1]["updates"] != self.metrics.training.updates:
                 raise ValueError("rows that are missing")
             return rows
 
     @cached_property
-    def rounds(self) -> dict[str, Any] | None:
-        """What the network wrote at every validation interval, and its bits for a short passage
-        (see :mod:`textgen.runs.rounds`); None in older runs."""
-        found, intervals = read_rounds(self.folder), len(self.history)
-        if found and any(row["interval"] > intervals for row in found["rounds"]):
-            error = ValueError(f"more rounds than the {intervals} of history.csv")
-            raise damaged(self.folder / ROUNDS, error)
-        return found
-
-    @cached_property
     def tokenizer(self) -> Tokenizer:
         """The fitted tokenizer."""
-        return load_tokenizer(self.folder, self.experiment)
+        path, size = self.folder / TOKENIZER_FILE, self.metrics.vocabulary_size
+        check_unharmed(path, self.metrics)
+        try:
+            state = read_json(path)
+            kind = state.pop("kind")
+            if kind != self.experiment.resolved["tokenizer"]["kind"]:
+                raise ValueError(f"the tokenizer is of another kind, {kind!r}")
+            tokenizer: Tokenizer = self.experiment.tokenizer.load(state)
+            if not tokenizer.size == len(tokenizer.names) == size:
+                raise ValueError(f"{tokenizer.size} tokens, not the {size} of metrics.json")
+        except TextgenError:
+            raise
+        except Exception as error:  # a plug-in, or a library below it, may raise anything
+            raise damaged_error(path, error) from None
+        return tokenizer
 
     @cached_property
     def network(self) -> Any:
-        """The trained Keras network."""
-        return load_network(self.folder, self.experiment, self.tokenizer)
+        """The trained Keras network, built from the experiment, with the saved weights."""
+        import numpy as np
+
+        from textgen.core import start_tensorflow
+        from textgen.models import check_loading
+
+        experiment, path = self.experiment, self.folder / WEIGHTS
+        check_unharmed(path, self.metrics)
+        size, settings = self.tokenizer.size, experiment.training
+        check_loading(experiment.backbone, size, str(self.folder / "experiment.toml"))
+        start_tensorflow(settings.threads, settings.deterministic)
+        network = self.objective.build(experiment.backbone, size)
+        try:
+            network.load_weights(path)
+            if not all(np.isfinite(weight).all() for weight in network.get_weights()):
+                raise ValueError("weights that are not finite")
+        except Exception as error:  # Keras raises whatever its HDF5 layer raises
+            raise damaged_error(path, error) from None
+        return network
 
     @cached_property
     def memory(self) -> Memory | None:
         """The tuned memory of the document; None if the experiment has none."""
-        return load_memory(self.folder, self.experiment)
+        from textgen.evaluation import Memory
+
+        settings, path = self.experiment.memory, self.folder / MEMORY_FILE
+        if not settings.orders:
+            return None
+        check_unharmed(path, self.metrics)
+        with reading(path):
+            memory = Memory.load(read_json(path, MemoryState))
+            if memory.orders != settings.orders:
+                raise ValueError(f"orders {list(memory.orders)}")
+            if (memory.learning is not None) != bool(settings.learning_rate):
+                raise ValueError("learning")
+        return memory
 
     @cached_property
     def token_bits(self) -> list[TokenBits]:
@@ -143,17 +176,16 @@ class Run:
         from textgen.runs.evaluation import TOKENS, read_token_bits
 
         table = read_token_bits(self.folder)
-        if self.charged:
+        if expected := self.metrics.test.bits_per_character:
             bits = sum(d.total for d in table)
             unit = sum(d.characters + 1 for d in table)
-            total = self.metrics["test"]["bits_per_character"]["total"]
-            if abs(bits / unit - total) > 1e-3:
-                found = f"{TOKENS} adds up to {bits / unit:.4f}, not {total:.4f}"
-                raise damaged(self.folder, ValueError(found))
+            if abs(bits / unit - expected.total) > 1e-3:
+                found = f"{TOKENS} adds up to {bits / unit:.4f}, not {expected.total:.4f}"
+                raise damaged_error(self.folder, ValueError(found))
         return table
 
     @cached_property
-    def texts(self) -> dict[str, Any]:
+    def texts(self) -> Texts:
         """Samples over a sweep of temperatures and after fixed prompts, as in ``texts.json``."""
         from textgen.runs.evaluation import read_texts
 
@@ -174,10 +206,10 @@ class Run:
             TextgenError: the run has none.
         """
         from textgen.evaluation import MixtureSampler
-        from textgen.runs.generation import no_memory
+        from textgen.runs.generation import no_memory_error
 
         if self.memory is None:
-            raise no_memory("--memory", str(self.folder))
+            raise no_memory_error("--memory", str(self.folder))
         parts = self.objective, self.network, self.memory
         return MixtureSampler(*parts, self.tokenizer.unwritable)
 
@@ -190,7 +222,7 @@ class Run:
         from textgen.runs.evaluation import TEXTS, TOKENS
 
         check_finished(self.folder, (*NEEDED, "history.csv", TOKENS, TEXTS))
-        for name in ("history", "rounds", "memory", "token_bits", "texts"):
+        for name in ("history", "memory", "token_bits", "texts"):
             getattr(self, name)
 
     def generate(
@@ -231,12 +263,23 @@ class Run:
             TextgenError: a prompt with unknown characters, a setting out of range, or a memory
                 that the run does not have.
         """
-        from textgen.runs.generation import texts_of
+        from textgen.runs import generation
 
+        if method not in METHODS:
+            expected = " or ".join(METHODS)
+            raise TextgenError("--method", found=repr(method), expected=expected)
         given = {"prompts": [prompt], "length": length, "samples": samples, "fill": fill}
         given |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "memory": memory}
         settings: Sampling = build(Sampling, given, "generate")
-        return texts_of(self, settings, seed, method)
+        seed, tokenizer = generation.check_seed(seed), self.tokenizer
+        tokens = generation.encode_prompt(tokenizer, prompt)  # before TensorFlow is loaded
+        if method == "article":
+            generation.check_article(prompt, tokens, memory)
+            records = generation.article_readout(self.sampler, tokenizer, [prompt], fill, seed)
+            return [{**record, "seed": seed} for record in records]
+        generation.check_room(tokenizer, settings, self.experiment.memory.orders, "generate")
+        sampler = self.mixture_sampler if memory else self.sampler
+        return generation.sample_texts(sampler, tokenizer, settings, seed)
 
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
         """Bits of every token of some documents under the network alone, and, in ``remembered``,
@@ -291,3 +334,52 @@ class Run:
         axes.set_ylabel("bits per character, validation")
         axes.legend()
         return axes
+
+
+def load_run(run: str | Path | Run) -> Run:
+    """A finished run, given by its folder; a :class:`Run` is returned as it is.
+
+    Raises:
+        TextgenError: no such folder, an unfinished or a damaged run.
+    """
+    return run if isinstance(run, Run) else Run(run)
+
+
+def generate_text(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[dict[str, Any]]:
+    """Texts written by a run or the run of a folder; settings as for :meth:`Run.generate`.
+
+    Raises:
+        TextgenError: no such run, or as :meth:`Run.generate`.
+    """
+    return load_run(run).generate(prompt, **settings)
+
+
+def score_text(run: str | Path | Run, text: str) -> dict[str, Any]:
+    """Bits of a passage under a run or the run of a folder, as :meth:`Run.score` returns them.
+
+    Raises:
+        TextgenError: no such run.
+    """
+    return load_run(run).score(text)
+
+
+def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
+    """Write the files for a comparison that a run lacks, or has with samples of other settings.
+
+    Args:
+        run: a finished run.
+        loaded: its corpus, if it is loaded already.
+
+    Returns:
+        Whether anything was written.
+    """
+    from textgen.data import load_corpus
+    from textgen.runs.evaluation import is_current, write_evaluation
+
+    loaded = loaded or load_corpus(run.experiment)
+    if is_current(run.folder, loaded):
+        return False
+    run = Run(run.folder)  # its network is freed afterwards
+    costs = run.score_documents(loaded.test)
+    write_evaluation(run.folder, run.tokenizer, run.sampler, loaded, costs)
+    return True

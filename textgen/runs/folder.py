@@ -1,4 +1,4 @@
-"""The folder of a run: locked by one process, resumed, started afresh; checked when it is read.
+"""The folder of a run: locked by one process, resumed, started again; checked when it is read.
 
 experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
@@ -6,7 +6,6 @@ tokenizer.json    the fitted tokenizer
 memory.json       the parameters of the memory of the document, if there is one
 model.weights.h5  the best weights, in Keras' own format
 history.csv       one row per validation interval
-rounds.jsonl      what the network wrote at each of them
 metrics.json      the interface other programs read (experiments/notes/metrics.md)
 tokens.npz        bits of every token of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
@@ -18,18 +17,16 @@ checkpoint.npz    only while training is unfinished
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import filelock
 import tomli_w
 
 from textgen.core import (
-    UNREADABLE,
     Experiment,
     TextgenError,
     kind_of,
@@ -38,15 +35,53 @@ from textgen.core import (
     write_failed,
     write_file,
 )
-from textgen.runs.resuming import trained
-from textgen.runs.schemas import Manifest, Metrics, read_json
+from textgen.runs.schemas import Manifest, Metrics, TextHash, read_content, reading
+
+if TYPE_CHECKING:  # NumPy: not needed for --help
+    from textgen.tokenizers import Tokenizer
 
 LOCK = ".lock"
+TOKENIZER_FILE, MEMORY_FILE, METRICS_FILE = "tokenizer.json", "memory.json", "metrics.json"
 RENAME = 'use --name OTHER (in Python name="OTHER")'
 OVERWRITE = "--overwrite (overwrite=True)"
 WEIGHTS = "model.weights.h5"
-NEEDED = ("experiment.toml", "tokenizer.json", WEIGHTS, "metrics.json")
+NEEDED = ("experiment.toml", TOKENIZER_FILE, WEIGHTS, METRICS_FILE)
 """What every finished run has."""
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a finished run, whose metrics.json is written last."""
+    return (folder / METRICS_FILE).exists()
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run can be resumed."""
+    from textgen.training import CHECKPOINT_FILE
+
+    return (folder / CHECKPOINT_FILE).exists()
+
+
+class Resumed(NamedTuple):
+    """Where an unfinished run continues: after so many updates of those that it will make."""
+
+    updates: int
+    planned: int
+
+    def __str__(self) -> str:
+        return f"goes on from update {self.updates:,} of {self.planned:,}"
+
+
+def resumed(folder: Path) -> Resumed | None:
+    """Where the run in a folder continues; None without a checkpoint, or with a damaged one."""
+    if not has_checkpoint(folder):
+        return None
+    from textgen.training import load_progress
+
+    try:
+        progress = load_progress(folder)
+    except TextgenError:
+        return None
+    return Resumed(progress.updates, progress.updates_planned) if progress else None
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
@@ -130,14 +165,14 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         )
     if overwrite:
         return
-    if (folder / "metrics.json").exists():
+    if is_finished(folder):
         raise TextgenError(
             str(folder),
             found="a finished run",
             expected="a new name, or permission to replace it",
             hint=f"{RENAME} to keep both, or {OVERWRITE} to train again",
         )
-    if trained(folder) and not _same(stored_experiment(folder), experiment):
+    if has_checkpoint(folder) and not _same(stored_experiment(folder), experiment):
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
@@ -161,7 +196,7 @@ def stored_experiment(folder: Path) -> Experiment:
     return load_experiment(folder / "experiment.toml")
 
 
-def text_of(folder: Path) -> dict[str, str] | None:
+def text_of(folder: Path) -> TextHash | None:
     """Kind and hash of a run's text, from its manifest; None before it is written.
 
     Raises:
@@ -170,9 +205,7 @@ def text_of(folder: Path) -> dict[str, str] | None:
     manifest = folder / "manifest.json"
     if not manifest.exists():
         return None
-    with reading(manifest):
-        corpus = read_json(manifest, Manifest)["corpus"]
-        return {key: corpus[key] for key in ("kind", "sha256")}
+    return read_content(manifest, Manifest).corpus
 
 
 def check_same_text(folder: Path, sha256: str) -> None:
@@ -182,10 +215,10 @@ def check_same_text(folder: Path, sha256: str) -> None:
         TextgenError: the corpus has changed, for example it is no longer the fallback.
     """
     before = text_of(folder)
-    if trained(folder) and before and before["sha256"] != sha256:
+    if has_checkpoint(folder) and before and before.sha256 != sha256:
         raise TextgenError(
             str(folder),
-            found=f"a run begun on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)",
+            found=f"a run begun on other text ({before.kind}, sha256 {before.sha256[:12]}…)",
             expected=f"the same text, sha256 {sha256[:12]}…",
             hint=f"{RENAME} to keep both, or {OVERWRITE} to start again",
         )
@@ -232,45 +265,46 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
         )
 
 
-def read_metrics(folder: Path) -> dict[str, Any]:
+def read_metrics(folder: Path) -> Metrics:
     """``metrics.json``.
 
     Raises:
         TextgenError: it is damaged.
     """
-    path = folder / "metrics.json"
-    with reading(path):
-        metrics: dict[str, Any] = read_json(path, Metrics)
-    return metrics
+    return read_content(folder / METRICS_FILE, Metrics)
 
 
-def check_unharmed(path: Path) -> None:
-    """Check a file of a finished run against ``metrics.json``.
+def check_unharmed(path: Path, metrics: Metrics) -> None:
+    """Check a file of a finished run against the checksum that its metrics have.
 
     Raises:
         TextgenError: it is not what the run has written, or cannot be read.
     """
-    expected = read_metrics(path.parent)["sha256"].get(path.name)
     with reading(path):
-        if sha256_of(path) != expected:
-            raise ValueError("another sha256 than that in metrics.json")
+        if sha256_of(path) != metrics.sha256.get(path.name):
+            raise ValueError(f"another sha256 than that in {METRICS_FILE}")
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Whatever a damaged file of a run raises inside becomes one :class:`TextgenError`."""
+def fitted_state(experiment: Experiment, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The content of ``tokenizer.json``."""
+    return {"kind": experiment.resolved["tokenizer"]["kind"], **tokenizer.state()}
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """sha256 of the files that a run writes once, by their names."""
+    paths = (folder / name for name in (TOKENIZER_FILE, MEMORY_FILE, WEIGHTS, "history.csv"))
+    return {path.name: sha256_of(path) for path in paths if path.exists()}
+
+
+def save_network(folder: Path, network: Any) -> None:
+    """``model.weights.h5``: the weights in Keras' own format."""
+    scratch = folder / f"unfinished.{WEIGHTS}"  # repeated, a command that was killed writes over it
     try:
-        yield
-    except UNREADABLE as error:
-        raise damaged(path, error) from error
-
-
-def damaged(path: Path, error: Exception) -> TextgenError:
-    """The error for a file of a run that cannot be read."""
-    told = str(error).partition("\n")[0][:200]
-    return TextgenError(
-        str(path),
-        found=f"a damaged run ({type(error).__name__}: {told})",
-        expected="the files as textgen wrote them",
-        hint="train it again: textgen run experiments/… --overwrite",
-    )
+        network.save_weights(scratch)
+        data = scratch.read_bytes()
+    except OSError as error:
+        safe = "the checkpoint of the training is unharmed"
+        raise write_failed(folder / WEIGHTS, error, safe) from None
+    finally:
+        scratch.unlink(missing_ok=True)
+    write_file(folder / WEIGHTS, data)

@@ -14,7 +14,6 @@ import numpy as np
 from textgen.core import RefusedText, Sampling, TextgenError
 from textgen.evaluation import MixtureSampler
 from textgen.models import FREE, Sampler, check_drawing, text_seed
-from textgen.runs.finished import METHODS, Run
 from textgen.tokenizers import Rendered, Tokenizer
 
 SEEDING = 32
@@ -25,7 +24,7 @@ NAMED = 8
 """Characters beside the first that are named where a prompt cannot be read."""
 
 
-def no_memory(where: str, found: str) -> TextgenError:
+def no_memory_error(where: str, found: str) -> TextgenError:
     """The message where text is to be written with a memory that there is not."""
     return TextgenError(
         where,
@@ -65,23 +64,17 @@ def sign(part: str) -> str:
     return f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
 
 
-def texts_of(run: Run, settings: Sampling, seed: int | None, method: str) -> list[dict[str, Any]]:
-    """What :meth:`Run.generate` returns, after the one prompt of the settings."""
-    if method not in METHODS:
-        raise TextgenError("--method", found=repr(method), expected=" or ".join(METHODS))
+def check_seed(seed: int | None) -> int:
+    """A seed that was given, or another one each time.
+
+    Raises:
+        TextgenError: it is out of range.
+    """
     if seed is None:
-        seed = secrets.randbelow(2**31)
+        return secrets.randbelow(2**31)
     if not 0 <= seed < 2**31:
         raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
-    (prompt,) = settings.prompts
-    tokens = encode_prompt(run.tokenizer, prompt)  # before TensorFlow is loaded
-    if method == "sample":
-        check_room(run.tokenizer, settings, run.experiment.memory.orders, "generate")
-        sampler = run.mixture_sampler if settings.memory else run.sampler
-        return sample_texts(sampler, run.tokenizer, settings, seed)
-    check_article(prompt, tokens, settings.memory)
-    records = article_readout(run.sampler, run.tokenizer, [prompt], settings.fill, seed)
-    return [{**record, "seed": seed} for record in records]
+    return seed
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:

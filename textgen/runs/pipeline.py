@@ -1,25 +1,50 @@
-"""One run from its experiment to a finished folder: prepare, train, evaluate, write."""
+"""One run from its experiment to a finished folder: load, prepare, train, evaluate, write."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, load_experiment, start_tensorflow, write_json
+from textgen.core import (
+    Experiment,
+    load_experiment,
+    start_tensorflow,
+    write_csv,
+    write_file,
+    write_json,
+)
 from textgen.runs.finished import Run
-from textgen.runs.finishing import Inputs, Trained, evaluate, write_run
-from textgen.runs.folder import begin_folder, check_same_text, prepare_folder
-from textgen.runs.resuming import resumed, trained
-from textgen.runs.saved import fitted_state
+from textgen.runs.folder import (
+    MEMORY_FILE,
+    METRICS_FILE,
+    TOKENIZER_FILE,
+    begin_folder,
+    check_same_text,
+    checksums,
+    fitted_state,
+    has_checkpoint,
+    prepare_folder,
+    resumed,
+    save_network,
+)
+from textgen.runs.schemas import Metrics, parse
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from textgen.data import Corpus
+    from textgen.evaluation import DocumentBits, Memory
+    from textgen.models import Sampler
+    from textgen.runs.console import Screen
     from textgen.runs.plan import Plan
-    from textgen.training import Progress
+    from textgen.training import Prepared, Progress
+
+SAMPLE_CHARACTERS = 200
+"""Of a text that is shown while the network is trained."""
 
 
 def train(
@@ -48,6 +73,7 @@ def train(
         TextgenError: anything wrong with the settings, the text or the folder.
     """
     from textgen.data import load_corpus
+    from textgen.runs.console import Screen
 
     if not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
@@ -57,99 +83,184 @@ def train(
     folder = Path(runs_folder) / experiment.name
     lock = prepare_folder(folder, experiment, overwrite)
     try:
-        loaded = load_corpus(experiment)
-        inputs = _prepare(folder, experiment, loaded, quiet, overwrite)
-        model = _train(inputs, overwrite)
-        write_run(inputs, model, evaluate(inputs, model))
+        with Screen(quiet) as screen:
+            job = _Job(folder, experiment, load_corpus(experiment), screen, overwrite)
+            prepared = _prepare(job)
+            trained = _train(job, prepared)
+            results = _evaluate(job, prepared, trained)
+            _write(job, prepared, trained, results)
     finally:
         lock.release()
     return Run(folder)
 
 
-def _prepare(
-    folder: Path, experiment: Experiment, loaded: Corpus, quiet: bool, overwrite: bool
-) -> Inputs:
-    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
-    from textgen.runs.console import Screen
-    from textgen.runs.generation import check_room, encode_prompt
-    from textgen.training import prepare, subtract_preparation_time
+@dataclass(frozen=True)
+class _Job:
+    folder: Path
+    experiment: Experiment
+    loaded: Corpus
+    screen: Screen
+    overwrite: bool
 
-    screen = Screen(quiet)
+
+@dataclass(frozen=True)
+class _Trained:
+    network: Any
+    sampler: Sampler
+    progress: Progress
+    plan: Plan | None
+
+
+@dataclass(frozen=True)
+class _Results:
+    memory: Memory | None
+    memory_seconds: float
+    scored: dict[str, list[DocumentBits]]
+    samples: list[dict[str, Any]]
+
+
+def _prepare(job: _Job) -> Prepared:
+    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
+    from textgen.runs.generation import check_room, encode_prompt
+    from textgen.training import prepare
+
+    experiment, loaded, screen = job.experiment, job.loaded, job.screen
     screen.corpus(experiment, loaded)
-    if not overwrite and (place := resumed(folder)):
+    if not job.overwrite and (place := resumed(job.folder)):
         screen.say(f"{experiment.name}: {place}")
     with screen.phase("preparing the text"):
         prepared = prepare(experiment, loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
-    goes_on = trained(folder) and not overwrite
-    settings = experiment.training
-    if not goes_on:  # which keeps its number of updates
-        settings = subtract_preparation_time(settings, prepared.seconds)
-    if not overwrite:
-        check_same_text(folder, loaded.sha256)
-    return Inputs(folder, experiment, loaded, prepared, settings, screen)
+    if not job.overwrite:
+        check_same_text(job.folder, loaded.sha256)
+    return prepared
 
 
-def _train(inputs: Inputs, overwrite: bool) -> Trained:
-    """Train the network and begin the folder."""
-    with ExitStack() as starting:
-        starting.enter_context(inputs.screen.phase("loading TensorFlow, compiling"))
-        return _fit(inputs, overwrite, starting)
-
-
-def _fit(inputs: Inputs, overwrite: bool, starting: ExitStack) -> Trained:
-    """``starting`` is closed before the first update."""
-    experiment, settings, screen = inputs.experiment, inputs.settings, inputs.screen
-    tokenizer, encoded = inputs.prepared.tokenizer, inputs.prepared.encoded
+def _train(job: _Job, prepared: Prepared) -> _Trained:
+    """Train the network in the folder, from its last checkpoint if there is one."""
+    experiment, screen, settings = job.experiment, job.screen, job.experiment.training
+    tokenizer = prepared.tokenizer
+    screen.begin_phase("loading TensorFlow, compiling")
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
     import keras
 
     from textgen.models import Sampler
     from textgen.runs.console import TrainingDisplay
-    from textgen.runs.manifest import describe_run
+    from textgen.runs.generation import sample_texts
     from textgen.runs.plan import planned
-    from textgen.runs.rounds import Recorder
+    from textgen.runs.results import describe_run
     from textgen.training import (
         Hooks,
         check_trainable,
         new_network,
+        subtract_preparation_time,
         windows_of,
     )
     from textgen.training import train as train_network
 
-    network = new_network(experiment, inputs.prepared)
+    if job.overwrite or not has_checkpoint(job.folder):  # which keeps its number of updates
+        settings = subtract_preparation_time(settings, prepared.seconds)
+    network = new_network(experiment, prepared)
     check_trainable(network, settings.loss)
-    windows_of(encoded[0], experiment.objective)
-    begin_folder(inputs.folder, experiment, overwrite)  # no check can fail any more
-    write_json(inputs.folder / "tokenizer.json", fitted_state(experiment, tokenizer))
-    write_json(
-        inputs.folder / "manifest.json", describe_run(experiment, inputs.loaded, inputs.folder)
-    )
+    windows_of(prepared.encoded[0], experiment.objective)
+    begin_folder(job.folder, experiment, job.overwrite)  # no check can fail any more
+    write_json(job.folder / TOKENIZER_FILE, fitted_state(experiment, tokenizer))
+    write_json(job.folder / "manifest.json", describe_run(experiment, job.loaded, job.folder))
     keras.utils.set_random_seed(experiment.seed)
     sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
     screen.model(tokenizer, network.count_params(), experiment)
-    screen.prepared(inputs.prepared.seconds, inputs.prepared.extra_data)
-    record = Recorder(inputs.folder, experiment, tokenizer, sampler, network, inputs.loaded)
-    shown = TrainingDisplay(screen, experiment, tokenizer, encoded[0])
-    plans = list["Plan | None"]()
+    screen.prepared(prepared.seconds, prepared.extra_data)
 
-    def on_start(progress: Progress) -> None:
-        given = experiment, inputs.loaded, inputs.prepared, network, sampler, progress
-        plans.append(None if screen.quiet else planned(*given))
-        starting.close()
-        screen.planned(progress, plans[-1])
-        record.start(progress)
-        shown.start(progress)
+    sampling = replace(
+        experiment.sampling, prompts=("",), samples=1, length=SAMPLE_CHARACTERS, memory=False
+    )
+    display = TrainingDisplay(
+        screen, experiment, prepared,
+        plan=partial(planned, experiment, job.loaded, prepared, network, sampler),
+        sample=lambda: sample_texts(sampler, tokenizer, sampling, experiment.seed)[0]["text"],
+    )  # fmt: skip
+    hooks = Hooks(display.start, display.update, display.validated)
+    progress = train_network(
+        job.folder, network, replace(experiment, training=settings), prepared.encoded, threads,
+        Hooks() if screen.quiet else hooks,
+    )  # fmt: skip
+    screen.end_live()
+    return _Trained(network, sampler, progress, display.plan)
 
-    def on_validation(progress: Progress) -> None:
-        record.add(progress)
-        shown.validated(progress, record.text)
 
-    with screen:
-        progress = train_network(
-            inputs.folder, network, replace(experiment, training=settings), encoded,
-            threads, Hooks(on_start, shown.update, on_validation),
+def _evaluate(job: _Job, prepared: Prepared, trained: _Trained) -> _Results:
+    """Score the held-out documents, with the memory tuned on those of validation, and sample."""
+    from textgen.evaluation import MixtureSampler, score_documents, score_encoded, with_memory
+    from textgen.runs.results import draw_samples
+
+    experiment, loaded, tokenizer = job.experiment, job.loaded, prepared.tokenizer
+    parts, encoded = (experiment.objective, trained.network), prepared.encoded[1]
+    plan = trained.plan
+    with job.screen.phase(
+        "scoring every held-out document, every character", plan.scoring if plan else None
+    ):
+        validation = score_encoded(*parts, loaded.validation, encoded)
+        start = time.perf_counter()
+        memory, learnt = _tuned_memory(experiment, prepared, trained.network, validation)
+        seconds = time.perf_counter() - start
+        scored = {
+            "validation": with_memory(memory, validation, encoded, learnt),
+            "test": score_documents(*parts, tokenizer, loaded.test, memory),
+        }
+    mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None
+    with job.screen.phase("writing samples"):
+        samples = draw_samples(experiment, tokenizer, trained.sampler, mixture, loaded)
+    return _Results(memory, seconds, scored, samples)
+
+
+def _tuned_memory(
+    experiment: Experiment, prepared: Prepared, network: Any, validation: list[DocumentBits]
+) -> tuple[Memory | None, list[Any] | None]:
+    """The memory tuned on the validation documents; where the network goes on learning, what these
+    cost below the memory."""
+    from textgen.evaluation import learnt_bits, measured, tuned_memory
+
+    training, encoded = prepared.encoded
+    parts, learning, learnt = (experiment.objective, network), None, None
+    if rate := experiment.memory.learning_rate:
+        learning = measured(*parts, training, rate, experiment.training.table_rate)
+        learnt = learnt_bits(*parts, [e.tokens for e in encoded], learning)
+    memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
+    return memory and replace(memory, learning=learning), learnt
+
+
+def _write(job: _Job, prepared: Prepared, trained: _Trained, results: _Results) -> None:
+    """Write everything but the manifest; metrics.json, the last, makes the run a finished one."""
+    from textgen.runs.evaluation import write_evaluation
+    from textgen.runs.results import run_metrics, samples_text, summary_markdown
+    from textgen.training import CHECKPOINT_FILE
+
+    folder, experiment, loaded = job.folder, job.experiment, job.loaded
+    plan, progress, samples = trained.plan, trained.progress, results.samples
+    if results.memory is not None:
+        write_json(folder / MEMORY_FILE, results.memory.state())
+    save_network(folder, trained.network)
+    test, seconds = results.scored["test"], plan.samples if plan else None
+    with job.screen.phase("sampling over a sweep of temperatures", seconds):
+        write_evaluation(folder, prepared.tokenizer, trained.sampler, loaded, test)
+    write_csv(folder / "history.csv", progress.history)
+    write_json(folder / "samples.json", samples)
+    write_file(folder / "samples.txt", samples_text(samples))
+    with job.screen.phase("measuring the samples"):
+        content = run_metrics(
+            experiment, loaded, prepared, progress, trained.network.count_params(), results.scored,
+            samples,
         )  # fmt: skip
-    return Trained(network, sampler, progress, plans[-1] if plans else None)
+    content["training"]["memory_seconds"] = results.memory_seconds
+    if plan is not None:
+        content["plan"] = plan.as_dict()
+    content["sha256"] = checksums(folder)
+    metrics = parse(Metrics, json.dumps(content))
+    write_file(
+        folder / "summary.md", summary_markdown(experiment, loaded, metrics, samples, folder)
+    )
+    write_json(folder / METRICS_FILE, content)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    job.screen.result(folder, loaded, metrics, samples)

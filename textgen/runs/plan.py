@@ -1,4 +1,4 @@
-"""What a run with a budget in seconds will take in all, told before it trains."""
+"""What a run with a budget in seconds will take in all, printed before it trains."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Plan:
     samples: float
     start: float = field(default_factory=time.perf_counter)
 
-    def told(self) -> dict[str, float]:
-        """What ``metrics.json`` has of it: the seconds of each part, of all, and those it took."""
+    def as_dict(self) -> dict[str, float]:
+        """For ``metrics.json``: the seconds of each part, of all, and those it took."""
         parts = {name: getattr(self, name) for name in ("training", "scoring", "samples", "total")}
         return {**parts, "taken": time.perf_counter() - self.start}
 

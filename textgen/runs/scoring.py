@@ -107,7 +107,7 @@ def score_part(run: Run, part: str) -> dict[str, Any]:
     from textgen.data import load_text
     from textgen.evaluation import summarise
 
-    loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
+    loaded = load_text(run.experiment, run.metrics.corpus.sha256)
     bits = run.score_documents(getattr(loaded, part))
     return {"run": str(run.folder), "part": part, **summarise(bits, run.tokenizer.charged)}
 

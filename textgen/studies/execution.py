@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,15 +16,21 @@ from textgen.core import (
     TextgenError,
     check_different,
     load_study,
+    run_name,
+    write_file,
 )
-from textgen.runs import resumed, stored_experiment, take_folder, text_of
-from textgen.studies.failures import failed, not_planned, write_logs
+from textgen.runs import is_finished, resumed, stored_experiment, take_folder, text_of
 from textgen.studies.progress import FAILED, StudyProgress, result_of
-from textgen.studies.workers import Job, locally
+from textgen.studies.workers import Job, check_cluster, run_jobs
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.report import Comparison
     from textgen.studies.planning import ArmPlan
+
+LAST_LINES = 4
+"""How much of a failed process' output is repeated at the end."""
+FAILURES_SHOWN = 4
+"""How many failed runs are shown at the end; all of them have log files."""
 
 
 def run_study(
@@ -68,8 +75,8 @@ def run_study(
         plans, unplanned = plan_study(made, folder, overwrite=overwrite, report=progress.planned)
         write_logs(folder, unplanned, list(made.arms))
         if unplanned:
-            raise not_planned(made, folder, unplanned)
-        progress.plans, experiments = plans, _experiments(made, plans)
+            raise not_planned_error(made, folder, unplanned)
+        experiments = _experiments(made, plans)
         jobs = _jobs(experiments, folder, overwrite, progress)
         with progress:
             failures = _run(jobs, made, folder, progress, workers, address)
@@ -81,7 +88,7 @@ def run_study(
         command = shlex.join(["python", "-m", "textgen", "study", str(made.path), *others])
         report = _report(made, plans, finished, Path(reports_folder), command, quiet)
     if failures:
-        raise failed(folder, failures, report)
+        raise failed_error(folder, failures, report)
     assert report is not None  # no failure, hence runs
     return report
 
@@ -90,8 +97,6 @@ def _check_workers(workers: int, address: str | None) -> None:
     if workers < 1:
         raise TextgenError("--workers", found=str(workers), expected="a whole number of at least 1")
     if address is not None:
-        from textgen.studies.cluster import check_cluster
-
         check_cluster(address)
 
 
@@ -122,10 +127,6 @@ def _experiments(made: Study, plans: Mapping[str, ArmPlan]) -> list[Experiment]:
         for arm, plan in plans.items()
         if place < len(made.arms[arm].numbers)
     ]
-
-
-def _finished(folder: Path) -> bool:
-    return (folder / "metrics.json").exists()
 
 
 def _jobs(
@@ -174,13 +175,13 @@ def _stored_run(
         stored = stored_experiment(folder)
         changes = differences(stored.resolved, experiment.resolved)
         before = text_of(folder)
-        result = result_of(folder) if not changes and _finished(folder) else None
+        result = result_of(folder) if not changes and is_finished(folder) else None
     except TextgenError as error:
         if not overwrite:
             raise
         return [error.found], None
-    if before and before["sha256"] != text(experiment):
-        changes.append(f"on other text ({before['kind']}, sha256 {before['sha256'][:12]}…)")
+    if before and before.sha256 != text(experiment):
+        changes.append(f"on other text ({before.kind}, sha256 {before.sha256[:12]}…)")
     return changes, result
 
 
@@ -209,28 +210,24 @@ def _run(
     address: str | None,
 ) -> dict[str, str]:
     """Make the runs. Returns the output of those that failed."""
-    if jobs and address is not None:
-        from textgen.studies.cluster import on_ray
-
-        events = on_ray(jobs, folder, workers, address, made.threads)
-    else:
-        events = locally(jobs, folder, workers)
-    failures = {}
-    with contextlib.closing(events):
-        for event in events:
-            if isinstance(event, Job):
-                progress.start(event.name)
-            elif event.code:
-                failures[event.job.name] = event.log
-                progress.end(event.job.name, event.seconds, FAILED)
-            else:
-                progress.end(event.job.name, event.seconds, result_of(folder / event.job.name))
+    failures = dict[str, str]()
+    outcomes = run_jobs(
+        jobs, folder, workers, address=address, threads=made.threads,
+        started=lambda job: progress.start(job.name),
+    )  # fmt: skip
+    with contextlib.closing(outcomes):
+        for outcome in outcomes:
+            name = outcome.job.name
+            if outcome.code:
+                failures[name] = outcome.log
+            result = FAILED if outcome.code else result_of(folder / name)
+            progress.end(name, outcome.seconds, result)
     return failures
 
 
 def _finished_runs(made: Study, arm: str, folder: Path, failures: Mapping[str, str]) -> list[Path]:
-    names = [f"{arm}-{seed}" for seed in made.arms[arm].numbers]
-    return [folder / n for n in names if n not in failures and _finished(folder / n)]
+    names = [run_name(arm, seed) for seed in made.arms[arm].numbers]
+    return [folder / n for n in names if n not in failures and is_finished(folder / n)]
 
 
 def _report(
@@ -256,4 +253,54 @@ def _report(
         command=command,
         reports_folder=reports_folder,
         quiet=quiet,
+    )
+
+
+def _log(folder: Path, name: str) -> Path:
+    return folder / "failed" / f"{name}.txt"
+
+
+def write_logs(folder: Path, failures: Mapping[str, str], names: Sequence[str]) -> None:
+    """Write the logs of this time's failures; older logs of these arms and runs are deleted."""
+    for name in names:
+        _log(folder, name).unlink(missing_ok=True)
+    for name, log in failures.items():
+        write_file(_log(folder, name), log)
+
+
+def _last_lines(folder: Path, name: str, log: str) -> list[str]:
+    lines = log.strip().splitlines()[-LAST_LINES:]
+    return [f"{name}, whole log in {_log(folder, name)}:", *(f"  {line}" for line in lines)]
+
+
+def not_planned_error(made: Study, folder: Path, logs: Mapping[str, str]) -> TextgenError:
+    """The error for arms that cannot be planned, with the end of what each printed."""
+    found = [f"{len(logs)} of {len(made.arms)} arms cannot be planned; no run was started"]
+    for arm, log in logs.items():
+        found += _last_lines(folder, arm, log)
+    return TextgenError(
+        f"{made.path}: arms",
+        found=found[0],
+        lines=found[1:],
+        expected="every arm to fit the budget",
+        hint="correct each as it says and repeat the command: the plans of the others are kept",
+    )
+
+
+def failed_error(
+    folder: Path, failures: Mapping[str, str], report: Comparison | None
+) -> TextgenError:
+    """The error for runs that have failed, with the end of what each printed."""
+    found = [f"{len(failures)} failed"]
+    for name, log in list(failures.items())[:FAILURES_SHOWN]:
+        found += _last_lines(folder, name, log)
+    if more := list(failures)[FAILURES_SHOWN:]:
+        found.append(f"… and {len(more)} more: {', '.join(more)}")
+    return TextgenError(
+        str(folder),
+        found=found[0],
+        lines=found[1:],
+        expected="every run to finish"
+        + (f"; the report of the others: {os.fspath(report)}" if report else ""),
+        hint="correct the cause and repeat the command: finished runs are kept",
     )

@@ -7,7 +7,9 @@ study was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,24 @@ from pydantic import TypeAdapter
 import textgen
 from textgen.core import (
     UNREADABLE,
+    Experiment,
     Study,
     TextgenError,
+    finish_process,
+    load_experiment,
     processor,
+    start_process,
     write_json,
 )
-from textgen.studies import calibration
+from textgen.data import load_corpus
+from textgen.runs import write_experiment
+from textgen.studies.workers import printed, scratch_in
 
 FILE = "plan.json"
+SECONDS = 10.0
+"""Timed updates take at least so long."""
+CALLS = 3
+"""Calls that are timed, however long they take."""
 PARAMETERS_TOLERANCE = 0.02
 
 
@@ -35,12 +47,10 @@ class ArmPlan:
     Attributes:
         experiment: resolved, under the study's budget, without name and seed.
         updates: of each run; None if the budget is in characters.
-        preparation_seconds, seconds_per_update, calls, parameters: the results of
-            ``calibration.measure``; None if nothing had to be measured.
+        preparation_seconds, seconds_per_update, calls, parameters: as :func:`measure` returns them;
+            None if nothing had to be measured.
         threads: used for the measurement and by all runs.
-        units: of each layer.
         processor, textgen: the machine and the version that measured.
-        around_seconds: what a run takes, about, beside its preparation and its updates.
     """
 
     experiment: dict[str, Any]
@@ -49,17 +59,14 @@ class ArmPlan:
     seconds_per_update: float | None
     calls: int | None
     threads: int
-    units: list[int]
     parameters: int | None
     processor: str
     textgen: str
-    around_seconds: float | None = None
 
     @property
     def overrides(self) -> list[str]:
         """The plan as settings of a run."""
-        budget = [f"training.updates={self.updates}"] if self.updates is not None else []
-        return [*budget, f"backbone.units={self.units}"]
+        return [f"training.updates={self.updates}"] if self.updates is not None else []
 
 
 def plan_study(
@@ -123,13 +130,70 @@ def read(path: Path) -> dict[str, ArmPlan]:
     try:
         return TypeAdapter(dict[str, ArmPlan]).validate_json(path.read_bytes())
     except UNREADABLE as error:
-        told = str(error).replace("\n", " ")
+        reason = str(error).replace("\n", " ")
         raise TextgenError(
             str(path),
-            found=f"a damaged plan ({type(error).__name__}: {told})",
+            found=f"a damaged plan ({type(error).__name__}: {reason})",
             expected="the file as textgen wrote it",
             hint="restore it, or move the folder away and start the study again",
         ) from None
+
+
+def _measure_apart(experiment: Experiment, folder: Path, seconds: float) -> dict[str, Any] | str:
+    """:func:`measure` in a process of its own, for a study in a folder; if it fails, what that
+    process printed."""
+    with scratch_in(folder) as scratch:
+        settings, output, log = (scratch / name for name in ("arm.toml", "found.json", "log.txt"))
+        write_experiment(settings, experiment)
+        arguments = [__name__, str(settings), str(seconds), str(output)]
+        if code := finish_process(start_process(arguments, log)):
+            return printed(log, code)
+        return json.loads(output.read_text(encoding="utf-8"))
+
+
+def measure(experiment: Experiment, *, seconds: float = SECONDS) -> dict[str, Any]:
+    """Prepare an experiment, build its network, and time updates that change no weight: on one
+    thread by the processor's own clock, for which other work on the machine does not count.
+
+    Args:
+        experiment: with as many threads as the runs will have.
+        seconds: how long updates are timed, at least; 0 times none.
+
+    Returns:
+        ``parameters``, ``preparation_seconds``, and if updates were timed ``seconds_per_update``,
+        the median over ``calls`` calls of several updates each.
+
+    Raises:
+        TextgenError: an unusable corpus.
+    """
+    from textgen.core import start_tensorflow
+    from textgen.training import new_network, new_step, prepare, time_updates, windows_of
+
+    settings = experiment.training
+    prepared = prepare(experiment, load_corpus(experiment))
+    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+    network = new_network(experiment, prepared)
+    found = {"parameters": network.count_params(), "preparation_seconds": prepared.seconds}
+    if seconds:
+        windows = windows_of(prepared.encoded[0], experiment.objective)
+        step = new_step(network, experiment, windows, threads)
+        batches = windows.training(settings.batch, experiment.seed)
+        clock = time.process_time if threads == 1 else time.perf_counter
+        each, calls = time_updates(step, batches, seconds, CALLS, clock)
+        found |= {"seconds_per_update": each, "calls": calls}
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure the experiment of a file, for a number of seconds, and write a file."""
+    experiment, seconds, output = arguments
+    try:
+        found = measure(load_experiment(experiment), seconds=float(seconds))
+    except TextgenError as error:
+        print(f"textgen: {error}")
+        return 2
+    write_json(Path(output), found)
+    return 0
 
 
 def updates_within(seconds: float, preparation: float, per_update: float) -> int:
@@ -202,11 +266,8 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
     experiment, budget = study.experiment(arm), study.budget
     found: dict[str, Any] | str = {}
     if budget.seconds is not None or budget.parameters is not None:
-        found = calibration.measure_apart(
-            experiment,
-            folder,
-            seconds=calibration.SECONDS if budget.seconds is not None else 0.0,
-        )
+        seconds = SECONDS if budget.seconds is not None else 0.0
+        found = _measure_apart(experiment, folder, seconds)
     if isinstance(found, str):  # of one experiment, whose budget is the study's
         return found.replace("--set training.", "").replace("training.seconds", "budget.seconds")
     if wrong := _parameters_error(budget.parameters, found.get("parameters")):
@@ -225,9 +286,7 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
         seconds_per_update=found.get("seconds_per_update"),
         calls=found.get("calls"),
         threads=study.threads,
-        units=found.get("units", list(experiment.backbone.units)),
         parameters=found.get("parameters"),
         processor=processor(),
         textgen=textgen.__version__,
-        around_seconds=found.get("around_seconds"),
     )

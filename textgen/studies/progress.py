@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.live import Live
 from rich.table import Table
 
-from textgen.core import Experiment, Study
-from textgen.runs import Resumed, read_metrics
-from textgen.studies.estimate import Estimate, clock, duration
+from textgen.core import Experiment, Study, run_name
+from textgen.runs import Metrics, Resumed, read_metrics
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.studies.planning import ArmPlan
 
 WAITING, RUNNING, FAILED = "·", "running", "failed"
 NOT_PLANNED = "–"
-AROUND = 20.0
-"""Seconds that a run is assumed to need on top of its budget where that was not measured."""
 
 
 class StudyProgress:
@@ -30,19 +28,16 @@ class StudyProgress:
         study: gives the arms and seeds.
         workers: runs at once, to estimate the time left; None where that is not known.
         quiet: show nothing.
-
-    Attributes:
-        plans: of the arms, to estimate what their runs take.
     """
 
     def __init__(self, study: Study, workers: int | None = 1, quiet: bool = False) -> None:
         from textgen.runs import Screen
 
-        self.study, self.estimate = study, Estimate(workers)
+        self.study, self.workers = study, workers
         self.screen = Screen(quiet)
-        self.plans: Mapping[str, ArmPlan] = {}
-        self.states: dict[str, str] = {}
+        self.states = dict[str, str]()
         self._resumed = set[str]()
+        self._took = list[float]()
         self._live = Live(
             get_renderable=self._render, console=self.screen.console, refresh_per_second=2
         )
@@ -86,60 +81,54 @@ class StudyProgress:
         if plan.updates is not None:
             parts.append(f"{plan.updates:,} updates a run")
         if plan.parameters is not None:
-            units = " + ".join(map(str, plan.units))
-            parts.append(f"{plan.parameters:,} parameters with {units} units")
+            parts.append(f"{plan.parameters:,} parameters")
         if parts:
             self.screen.say(f"  {', '.join(parts)}")
 
     def expect(self, name: str, state: str = WAITING, resumed: Resumed | None = None) -> None:
-        """Add a run: still to come, or already finished (``state`` is its result). One that goes on
-        says so, and says nothing about how long others take."""
+        """Add a run: still to come, or already finished (``state`` is its result). One that is
+        resumed says nothing about how long others take."""
         self.states[name] = state
-        if state != WAITING:
-            return
         if resumed:
             self._resumed.add(name)
             self.screen.say(f"{name}: {resumed}")
-        self.estimate.expect(name, self._seconds(name, resumed))
-
-    def _seconds(self, name: str, resumed: Resumed | None) -> float | None:
-        """That a run will take, about; None of a budget that is not in seconds."""
-        budget, plan = self.study.budget.seconds, self.plans.get(name.rpartition("-")[0])
-        if budget is None:
-            return None
-        around = (plan and plan.around_seconds) or AROUND
-        left = 1 - resumed.updates / resumed.planned if resumed else 1.0
-        return left * budget + around
 
     def start(self, name: str) -> None:
         self.states[name] = RUNNING
-        self.estimate.start(name)
 
     def end(self, name: str, seconds: float, result: str) -> None:
         """A run has ended, with its result or FAILED."""
         self.states[name] = result
-        telling = result != FAILED and name not in self._resumed
-        self.estimate.end(name, seconds if telling else None)
+        if result != FAILED and name not in self._resumed:
+            self._took.append(seconds)
         if not self._live.is_started:
             self.screen.say(f"  {name}: {result}, {seconds:.0f} s; {self._left()}")
 
+    def _unfinished(self) -> int:
+        return sum(state in (WAITING, RUNNING) for state in self.states.values())
+
+    def _seconds_left(self, each: float | None) -> float | None:
+        """Until the last run has ended, if one takes ``each``; None where that is not known."""
+        left = self._unfinished()
+        if not (left and each and self.workers):
+            return None
+        return each * max(1.0, left / self.workers)
+
     def _to_come(self) -> str:
         """What is to come, before the first run."""
-        number, left = len(self.states), list(self.states.values()).count(WAITING)
+        number, left = len(self.states), self._unfinished()
         runs = f"{number} run{'s' * (number > 1)}"
         if left < number:
             runs = f"{left or 'none'} of {runs} to be made"
-        seconds, workers = self.estimate.seconds_left(), self.estimate.workers or 0
+        seconds = self._seconds_left(self.study.budget.seconds)
         if seconds is None:
             return runs
-        at_once = f"{workers} worker{'s' * (workers > 1)}"
-        return f"{runs}, about {duration(seconds)} with {at_once}, done at about {clock(seconds)}"
+        at_once = f"{self.workers} worker{'s' * ((self.workers or 0) > 1)}"
+        return f"{runs}, at least {duration(seconds)} with {at_once}"
 
     def _left(self) -> str:
-        states = list(self.states.values())
-        unfinished = states.count(WAITING) + states.count(RUNNING)
-        done = f"{len(states) - unfinished} of {len(states)} runs"
-        seconds = self.estimate.seconds_left()
+        done = f"{len(self.states) - self._unfinished()} of {len(self.states)} runs"
+        seconds = self._seconds_left(statistics.mean(self._took) if self._took else None)
         if seconds is None:
             return done
         return f"{done}, about {duration(seconds)} left, done at about {clock(seconds)}"
@@ -157,7 +146,8 @@ class StudyProgress:
         )
         for name, arm in arms.items():
             cells = (
-                f"{seed}: {self.states.get(f'{name}-{seed}', NOT_PLANNED)}" for seed in arm.numbers
+                f"{seed}: {self.states.get(run_name(name, seed), NOT_PLANNED)}"
+                for seed in arm.numbers
             )
             table.add_row(name, *cells)
         return table
@@ -179,7 +169,7 @@ class StudyProgress:
         for arm, found in rows.items():
             table.add_row(arm, str(len(found)), *_figures(found))
         self.screen.console.print(table)
-        fallbacks = [a for a, found in rows.items() if any(m["corpus"]["fallback"] for m in found)]
+        fallbacks = [a for a, found in rows.items() if any(m.corpus.fallback for m in found)]
         if fallbacks:
             self.screen.warn(
                 f"FALLBACK CORPUS used instead of the intended one: {', '.join(fallbacks)}"
@@ -188,18 +178,18 @@ class StudyProgress:
 
 def result_of(folder: Path) -> str:
     """The result of a finished run: its bits per character on the test split."""
-    bits = read_metrics(folder)["test"]["bits_per_character"]
-    return f"{bits['total']:.3f}" if bits else "not charged"
+    bits = read_metrics(folder).test.bits_per_character
+    return f"{bits.total:.3f}" if bits else "not charged"
 
 
-def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _figures(found: Sequence[Metrics]) -> tuple[str, ...]:
     from textgen.evaluation import NOTHING, UNCHARGED, format_bits
 
-    bits = [m["test"]["bits_per_character"] for m in found]
-    counts = tuple(_range([m["training"][key] for m in found]) for key in ("parameters", "updates"))
-    if not all(bits):
+    bits = [m.test.bits_per_character for m in found if m.test.bits_per_character]
+    counts = tuple(_range([m.training[key] for m in found]) for key in ("parameters", "updates"))
+    if len(bits) < len(found):
         return (UNCHARGED, NOTHING, *counts)
-    totals = [b["total"] for b in bits]
+    totals = [b.total for b in bits]
     spread = f" ± {statistics.stdev(totals):.4f}" if len(totals) > 1 else ""
     means = {key: statistics.mean(b[key] for b in bits) for key in ("model", "spelling", "total")}
     model, spelling, total = format_bits(means, 4)
@@ -209,3 +199,18 @@ def _figures(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def duration(seconds: float) -> str:
+    """``"62 minutes"``, or ``"2.5 hours"`` from 100 minutes on."""
+    minutes = max(1, round(seconds / 60))
+    if minutes >= 100:
+        return f"{minutes / 60:.1f} hours"
+    return f"{minutes} minute{'s' * (minutes > 1)}"
+
+
+def clock(seconds: float) -> str:
+    """``"15:40"``, the time so many seconds from now; on another day, ``"Tue 15:40"``."""
+    now = time.time()
+    then, today = time.localtime(now + seconds), time.localtime(now)
+    return time.strftime("%H:%M" if then.tm_yday == today.tm_yday else "%a %H:%M", then)
