@@ -36,6 +36,7 @@ from textgen.runs.folder import (
 from textgen.runs.schemas import Metrics, parse
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
+    from textgen.core import Training
     from textgen.data import Corpus
     from textgen.evaluation import DocumentBits, Memory
     from textgen.models import Sampler
@@ -85,8 +86,8 @@ def train(
     try:
         with Screen(quiet) as screen:
             job = _Job(folder, experiment, load_corpus(experiment), screen, overwrite)
-            prepared = _prepare(job)
-            trained = _train(job, prepared)
+            prepared, settings = _prepare(job)
+            trained = _train(job, prepared, settings)
             results = _evaluate(job, prepared, trained)
             _write(job, prepared, trained, results)
     finally:
@@ -119,10 +120,11 @@ class _Results:
     samples: list[dict[str, Any]]
 
 
-def _prepare(job: _Job) -> Prepared:
-    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
+def _prepare(job: _Job) -> tuple[Prepared, Training]:
+    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow. In the
+    settings that are returned the time this took is subtracted from a budget in seconds."""
     from textgen.runs.generation import check_room, encode_prompt
-    from textgen.training import prepare
+    from textgen.training import prepare, subtract_preparation_time
 
     experiment, loaded, screen = job.experiment, job.loaded, job.screen
     screen.corpus(experiment, loaded)
@@ -135,13 +137,14 @@ def _prepare(job: _Job) -> Prepared:
     check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
     if not job.overwrite:
         check_same_text(job.folder, loaded.sha256)
-    return prepared
+        if has_checkpoint(job.folder):  # which keeps its number of updates
+            return prepared, experiment.training
+    return prepared, subtract_preparation_time(experiment.training, prepared.seconds)
 
 
-def _train(job: _Job, prepared: Prepared) -> _Trained:
+def _train(job: _Job, prepared: Prepared, settings: Training) -> _Trained:
     """Train the network in the folder, from its last checkpoint if there is one."""
-    experiment, screen, settings = job.experiment, job.screen, job.experiment.training
-    tokenizer = prepared.tokenizer
+    experiment, screen, tokenizer = job.experiment, job.screen, prepared.tokenizer
     screen.begin_phase("loading TensorFlow, compiling")
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
     import keras
@@ -151,17 +154,9 @@ def _train(job: _Job, prepared: Prepared) -> _Trained:
     from textgen.runs.generation import sample_texts
     from textgen.runs.plan import planned
     from textgen.runs.results import describe_run
-    from textgen.training import (
-        Hooks,
-        check_trainable,
-        new_network,
-        subtract_preparation_time,
-        windows_of,
-    )
+    from textgen.training import Hooks, check_trainable, new_network, windows_of
     from textgen.training import train as train_network
 
-    if job.overwrite or not has_checkpoint(job.folder):  # which keeps its number of updates
-        settings = subtract_preparation_time(settings, prepared.seconds)
     network = new_network(experiment, prepared)
     check_trainable(network, settings.loss)
     windows_of(prepared.encoded[0], experiment.objective)
