@@ -38,7 +38,7 @@ WORDS = [
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, corpus_folder) -> Path:
     """Two seeds of a character arm and one of a word arm, finished; the first is audited, and the
-    last has a certificate of another."""
+    last has the audit of another."""
     home = tmp_path_factory.mktemp("compared")
     path = write_experiment(home / "tiny.toml", corpus_folder)
     for name, overrides in (
@@ -109,12 +109,12 @@ def test_a_report_says_what_was_audited_and_what_does_not_fit(report):
     folder, found = report
     (first, second), (third,) = (arm["runs"] for arm in found["arms"])
     alone, both = first["audits"]
-    assert alone.startswith("audited: passed 6 checks, the network alone (audit:")
-    assert both.startswith("audited: passed 6 checks, with its memory (audit:")
+    assert alone.startswith("audited, the network alone: passed 6 checks")
+    assert both.startswith("audited, with its memory: passed 6 checks")
     assert second["audits"] == []
     assert third["audits"] == ["its audit.json does not fit its weights: audit it again"]
     shown = (folder / "index.html").read_text(encoding="utf-8")
-    assert shown.count("audited: passed 6 checks") == 2
+    assert shown.count(": passed 6 checks") == 2
     assert "does not fit its weights" in shown
 
 

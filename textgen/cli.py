@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import partial
@@ -197,9 +198,7 @@ def _play(given: Given) -> None:
 def _audit_arguments(parser: Parser) -> None:
     from textgen.evaluation import UNITS
 
-    parser.add_argument(
-        "model", help="a run folder, a Hugging Face folder, an ARPA file, or file.py:Class"
-    )
+    parser.add_argument("model", help="a run folder, a Hugging Face folder, or file.py:Class")
     _add_passage(parser)
     parser.add_argument("--claim", metavar="FIGURE", help="what is claimed about this text")
     parser.add_argument("--unit", choices=UNITS, default="bits_per_character", help="of the claim")
@@ -210,9 +209,9 @@ def _audit_arguments(parser: Parser) -> None:
     _flag(parser, "--no-end", "a Hugging Face model without an end")
     _flag(parser, "--memory", "a run with its memory")
     parser.add_argument(
-        "--output", type=Path, help="the certificate; in the folder of a run, else ./audit.json"
+        "--output", type=Path, help="where to write it (default: the run's folder, or ./audit.json)"
     )
-    _flag(parser, "--json", "print the certificate as JSON")
+    _flag(parser, "--json", "print the audit as JSON")
 
 
 def _audit(given: Given) -> int:
@@ -226,7 +225,7 @@ def _audit(given: Given) -> int:
         end=not given.no_end,
         say=partial(print, file=sys.stderr, flush=True),
     )
-    print(json.dumps(found.data, indent=2, ensure_ascii=False) if given.json else found)
+    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if given.json else found)
     found.save(given.output)
     return 0 if found.passed else 1
 

@@ -1,4 +1,4 @@
-"""Readers of texts, splits, word vectors, n-gram files and certificates."""
+"""Readers of texts, splits and word vectors."""
 
 from __future__ import annotations
 
@@ -105,83 +105,3 @@ def vectors(data: bytes) -> None:
 def vector_seeds() -> list[bytes]:
     glove = VECTORS.partition(b"\n")[2]
     return [b"\0" + VECTORS, b"\0" + glove, b"\1" + gzip.compress(VECTORS)]
-
-
-ARPA = b"""\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--1.0\t<unk>
--99\t<s>\t-0.3
--0.5\t</s>
--0.7\tab\t-0.2
--0.9\ta\t-0.1
-
-\\2-grams:
--0.2\t<s> ab
--0.4\tab a
--0.3\ta </s>
-
-\\end\\
-"""
-
-
-def arpa(data: bytes) -> None:
-    """An n-gram file, compressed if the first byte is odd, read and asked for its distributions."""
-    from textgen.auditing.of_arpa import ArpaModel, read_arpa
-
-    path = folder() / f"model.arpa{'.gz' if data[:1] and data[0] % 2 else ''}"
-    path.write_bytes(data[1:])
-    with refused():
-        model = ArpaModel(read_arpa(path))
-        tokens = list[int]()
-        with contextlib.suppress(ValueError):  # a word that the file does not have
-            tokens = model.encode("ab a\nb ab\n a")
-            assert model.unknown in tokens or model.decode(tokens) == "ab a\nb ab\n a"
-        model.start()
-        for token in tokens[:6]:
-            found = model.next_log_probabilities()
-            assert not np.isnan(found).any()
-            model.append(token)
-
-
-def arpa_seeds() -> list[bytes]:
-    letters = ARPA.replace(b"ab", b"b").replace(b"<unk>", b"<space>")
-    return [b"\0" + ARPA, b"\0" + letters, b"\1" + gzip.compress(ARPA)]
-
-
-def certificate(data: bytes) -> None:
-    """A certificate of an audit; with an odd first byte it is signed, whatever it says."""
-    from textgen.auditing.carried import audit_lines
-    from textgen.auditing.certificate import _digest, read_certificate
-
-    content, place = data[1:], folder() / "audited"
-    if data[:1] and data[0] % 2:
-        with contextlib.suppress(ValueError, RecursionError):
-            if isinstance(found := json.loads(content), dict):
-                content = json.dumps({**found, "sha256": _digest(found)}).encode()
-    place.mkdir(exist_ok=True)
-    (place / "audit.json").write_bytes(content)
-    with refused():
-        found = read_certificate(place / "audit.json")
-        assert found.genuine
-        assert str(found).count("\n") > 3
-        assert found.passed == (not found.failed)
-    assert len(audit_lines(place)) == 1
-
-
-def certificate_seeds() -> list[bytes]:
-    checks = [
-        {"name": "sums to one", "passed": True, "measured": "at most 1e-7", "meaning": "a claim"},
-        {"name": "denominator", "passed": False, "measured": "", "meaning": "of bytes"},
-        {"name": "arithmetic coder", "passed": None, "measured": "none", "meaning": "none"},
-    ]
-    data = {
-        "schema": 1, "textgen": "1", "checks": checks,
-        "model": {"name": "m", "kind": "a class", "fingerprint": "ab" * 32},
-        "text": {"sha256": "cd" * 32, "characters": 3, "utf8_bytes": 4},
-        "claim": {"value": 1.5, "unit": "bits_per_byte", "count": 4, "bits": 6.0},
-        "measured": {"bits": None, "tokens": 3},
-    }  # fmt: skip
-    return [b"\1" + json.dumps(data).encode(), b"\0" + json.dumps(data).encode()]

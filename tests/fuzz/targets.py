@@ -12,10 +12,6 @@ from pathlib import Path
 from fuzz.common import Target
 from fuzz.readers import (
     SPLITS,
-    arpa,
-    arpa_seeds,
-    certificate,
-    certificate_seeds,
     split,
     text,
     text_seeds,
@@ -35,8 +31,6 @@ TARGETS = {
     "text": Target(text, text_seeds, 120),
     "split": Target(split, lambda: SPLITS, 150),
     "vectors": Target(vectors, vector_seeds, 100),
-    "arpa": Target(arpa, arpa_seeds, 250),
-    "certificate": Target(certificate, certificate_seeds, 200),
     "run": Target(run, run_seeds, 250),
     "page": Target(page, lambda: PAGES, 3),
 }

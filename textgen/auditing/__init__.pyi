@@ -1,10 +1,5 @@
-from .auditing import audit_model as audit_model
-from .carried import audit_lines as audit_lines
-from .certificate import Certificate as Certificate
-from .certificate import read_certificate as read_certificate
-from .protocol import Claim as Claim
-from .protocol import Model as Model
-from .sources import AUDIT as AUDIT
-from .sources import AUDIT_MEMORY as AUDIT_MEMORY
-from .sources import run_fingerprint as run_fingerprint
-from .sources import source_of as source_of
+from .audit import Audit as Audit
+from .audit import audit_lines as audit_lines
+from .audit import audit_model as audit_model
+from .claims import Claim as Claim
+from .claims import Model as Model

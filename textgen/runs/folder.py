@@ -11,7 +11,7 @@ tokens.npz        bits of every token of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
 samples.json      generated texts with their settings; samples.txt the same for people
 summary.md        the results, for people
-audit.json        the certificate of an audit; audit_memory.json the same with the memory
+audit.json        the result of an audit; audit_memory.json the same with the memory
 checkpoint.npz    only while training is unfinished
 """
 
