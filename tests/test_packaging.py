@@ -224,4 +224,4 @@ def test_the_wheel_carries_experiments_and_sources(tmp_path):
         assert f"textgen/{path.relative_to(ROOT)}" in paths
     assert {"textgen/data/SOURCES.toml", "textgen/py.typed", "textgen/core/__init__.pyi"} <= paths
     assert all(path.startswith("textgen/") for path in paths)
-    assert not [path for path in paths if "results" in path or path.endswith((".sh", ".md"))]
+    assert not [path for path in paths if "/results/" in path or path.endswith((".sh", ".md"))]
