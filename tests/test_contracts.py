@@ -19,8 +19,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
-from textgen.tokenizers.steps import Chance
-from textgen.tokenizers.tokens import ESCAPE
+from textgen.tokenizers.tokens import ESCAPE, Chance
 from textgen.tokenizers.words.tokenizer import Words
 
 ENTRIES = [(point, kind) for point in plugins.POINTS for kind in plugins.plugin_table(point)]

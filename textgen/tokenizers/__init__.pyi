@@ -7,11 +7,11 @@ from .encoding import encode_training as encode_training
 from .encoding import fit_tokenizer as fit_tokenizer
 from .kneser_ney import KneserNeyModel as KneserNeyModel
 from .kneser_ney import fit_kneser_ney as fit_kneser_ney
-from .steps import walk as walk
 from .tokens import BOUNDARY as BOUNDARY
 from .tokens import ESCAPE as ESCAPE
 from .tokens import EncodedDocument as EncodedDocument
 from .tokens import Rendered as Rendered
+from .tokens import walk as walk
 from .words.filling import SENTENCE_END as SENTENCE_END
 from .words.pieces import Vocabulary as Vocabulary
 from .words.pieces import pretokenize as pretokenize

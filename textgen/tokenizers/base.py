@@ -8,8 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textgen.tokenizers.steps import StepsOf, unseen_character
-from textgen.tokenizers.tokens import BOUNDARY, ESCAPE, EncodedDocument, Rendered
+from textgen.tokenizers.tokens import (
+    BOUNDARY,
+    ESCAPE,
+    EncodedDocument,
+    Rendered,
+    StepsOf,
+    unseen_character,
+)
 
 FILL = ("scored", "pool", "spell", "mark")
 """How a generated placeholder is filled: by a word drawn with the probability that is charged for

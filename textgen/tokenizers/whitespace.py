@@ -29,23 +29,21 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.steps import (
+from textgen.tokenizers.tokens import (
+    BOUNDARY,
+    ESCAPE,
+    RESERVED,
     DocumentCounts,
+    EncodedDocument,
+    Rendered,
     Steps,
     StepsOf,
     Word,
     draw_surface,
     forms_at,
     remember_words,
-    surface_bits,
-)
-from textgen.tokenizers.tokens import (
-    BOUNDARY,
-    ESCAPE,
-    RESERVED,
-    EncodedDocument,
-    Rendered,
     smallest_dtype,
+    surface_bits,
 )
 from textgen.tokenizers.words.spelling import Speller, fit_speller
 

@@ -7,8 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from random import Random
 
-from textgen.tokenizers.steps import DocumentCounts, draw_surface
-from textgen.tokenizers.tokens import Rendered
+from textgen.tokenizers.tokens import DocumentCounts, Rendered, draw_surface
 from textgen.tokenizers.words.rare_words.base import FittedPolicy, Placeholder
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")

@@ -33,8 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.tokenizers.steps import UNSEEN, DocumentCounts
-from textgen.tokenizers.tokens import CHARACTER_BITS
+from textgen.tokenizers.tokens import CHARACTER_BITS, UNSEEN, DocumentCounts
 from textgen.tokenizers.words.components import (
     FIRST,
     OTHER,

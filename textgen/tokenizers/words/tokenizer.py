@@ -23,16 +23,18 @@ import numpy as np
 from textgen.core import Count, Plugin, TextgenError
 from textgen.data import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.steps import (
+from textgen.tokenizers.tokens import (
     DocumentCounts,
+    EncodedDocument,
+    Rendered,
     Steps,
     StepsOf,
     Word,
     forms_at,
     remember_words,
+    smallest_dtype,
     surface_bits,
 )
-from textgen.tokenizers.tokens import EncodedDocument, Rendered, smallest_dtype
 from textgen.tokenizers.words.filling import ScoredWriter, Writer
 from textgen.tokenizers.words.pieces import (
     FIRST_OWN,

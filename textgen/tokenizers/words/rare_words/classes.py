@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from textgen.core import Count
-from textgen.tokenizers.steps import Steps, StepsOf, Word
+from textgen.tokenizers.tokens import Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,

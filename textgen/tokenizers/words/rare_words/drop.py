@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from textgen.tokenizers.steps import Chance, Steps, StepsOf, Word
+from textgen.tokenizers.tokens import Chance, Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import Vocabulary, pretokenize, split_space
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from textgen.core import Count, TextgenError
-from textgen.tokenizers.steps import Chance, Steps, StepsOf, Word
+from textgen.tokenizers.tokens import Chance, Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import (
     CAPITAL,
     FIRST_OWN,
