@@ -27,6 +27,23 @@ function growing() {
   return { span, text: "", add(piece) { this.text += piece; shown.appendData(signs(piece)) } }
 }
 
+// One model's next tokens as a list, [name, probability] each; take(text) is called with the text so far and the one
+// pressed. What stands for other text, in <angle brackets>, cannot be taken.
+function nextTokens(name, tokens, before, take) {
+  const box = made("article", undefined, "sample"), list = made("ol", undefined, "next")
+  for (const [token, probability] of tokens) {
+    const line = made("li"), button = made("button", visible(token))
+    button.type = "button"
+    button.setAttribute("aria-label", `${name}: take ${visible(token)}`)
+    button.disabled = /^<.+>$/.test(token)
+    button.onclick = () => take(before.endsWith(" ") && token.startsWith(" ") ? before + token.slice(1) : before + token)
+    line.append(button, made("span", (100 * probability).toFixed(1) + " %"))
+    list.append(line)
+  }
+  box.append(made("h4", name), list)
+  return box
+}
+
 function head(table, names) {
   const row = made("tr")
   for (const name of names) {

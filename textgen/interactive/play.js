@@ -4,7 +4,6 @@ const $ = id => document.getElementById(id)
 const DELAY = 250 // milliseconds without a key before the models are asked what they expect
 let models = [], writing = null, expecting = null, paying = null, written = false, choosing = false
 
-const percent = p => p >= 0.9995 ? "100%" : (100 * p).toFixed(p < 0.0995 ? 2 : 1) + "%"
 const chosen = () => models.filter((_, i) => $("model-" + i).checked).map(model => model.name)
 const settings = () => ({
   temperature: +$("temperature").value, length: +$("length").value || 400, top_k: +$("top_k").value,
@@ -22,7 +21,7 @@ async function asked(what, question, signal) {
   throw new Error(message)
 }
 
-// What they cannot read
+// Characters that a model cannot read
 
 // Select [start, end), in characters, of a field; JavaScript counts in UTF-16
 function mark(field, [start, end]) {
@@ -56,10 +55,10 @@ function columns(names, text) {
     keep.setAttribute("aria-label", "Keep what " + name + " wrote")
     keep.onclick = () => { take(text + after.text); $("text").focus() }
     shown.append(before, after.span)
-    const more = made("button", "Let it go on")
+    const more = made("button", "Continue")
     more.type = "button"
     more.disabled = true
-    more.setAttribute("aria-label", "Keep it, and let " + name + " go on")
+    more.setAttribute("aria-label", "Keep it, and let " + name + " continue")
     more.onclick = () => { take(text + after.text); write([name]); $("stop").focus() }
     const buttons = made("div", undefined, "actions")
     buttons.append(keep, more)
@@ -73,7 +72,7 @@ function columns(names, text) {
 async function write(names = chosen(), sameSeed = false) {
   writing?.abort()
   if (!names.length) {
-    $("state").textContent = "Nobody answers: tick a model above."
+    $("state").textContent = "Tick a model above first."
     return
   }
   const mine = writing = new AbortController()
@@ -131,70 +130,34 @@ function later() {
 
 async function expect() {
   expecting?.abort()
-  const mine = expecting = new AbortController()
-  const names = chosen(), text = $("text").value, both = document.querySelector(".two")
-  both.classList.add("busy")
-  both.querySelectorAll("button").forEach(button => { button.disabled = true })
+  const mine = expecting = new AbortController(), names = chosen(), text = $("text").value, box = $("next")
+  box.classList.add("busy")
+  box.querySelectorAll("button").forEach(button => { button.disabled = true })
   try {
     const question = { models: names, text, settings: { memory: $("memory").checked } }
     const found = await (await asked("expect", question, mine.signal)).json()
     if (mine !== expecting) return
-    const refused = names.filter(name => found[name].error)
-    $("expecting").replaceChildren(...refused.length
-      ? refused.map(name => wrong($("text"), found[name], name))
-      : ["Of the text so far. A word is taken by pressing it."])
-    const told = names.filter(name => !found[name].error)
-    const begun = /[\p{L}\p{N}_'’]*$/u.exec(text)[0], inside = /^[\p{L}\p{N}_'’]/u
-    fill($("words"), told, name => found[name].words, name => found[name].open_words, 10, word => {
-      const button = made("button", inside.test(word) ? begun + word : word.trim())
-      button.type = "button"
-      button.title = visible(word)
-      button.onclick = () => { choosing = true; take(text + word); expect() }
-      return button
-    })
-    fill($("characters"), told, name => found[name].characters, name => found[name].open_characters,
-      10, character => made("code", visible(character)))
-    both.classList.remove("busy")
-    if (choosing) (both.querySelector("button") ?? $("text")).focus()
+    $("expecting").replaceChildren(...names.filter(name => found[name].error).map(name => wrong($("text"), found[name], name)))
+    const choose = longer => { choosing = true; take(longer); expect() }
+    box.replaceChildren(...names.filter(name => !found[name].error)
+      .map(name => nextTokens(name, found[name].tokens, text, choose)))
+    if (choosing) (box.querySelector("button:enabled") ?? $("text")).focus()
     choosing = false
   } catch (error) {
     if (mine !== expecting) return
     $("expecting").textContent = error.message
-    both.classList.remove("busy")
-    for (const table of [$("words"), $("characters")]) table.tBodies[0].replaceChildren()
+    box.replaceChildren()
   }
+  box.classList.remove("busy")
 }
 
-function fill(table, names, listed, open, most, shown) {
-  head(table, ["", ...names])
-  const tables = Object.fromEntries(names.map(name => [name, new Map(listed(name))])), best = new Map()
-  for (const name of names) for (const [key, p] of listed(name)) best.set(key, Math.max(p, best.get(key) ?? 0))
-  const keys = [...best.keys()].sort((a, b) => best.get(b) - best.get(a)).slice(0, most)
-  const row = (title, value, cls) => {
-    const line = made("tr", undefined, cls), first = made("th")
-    first.scope = "row"
-    first.append(title)
-    line.append(first, ...names.map(name => {
-      const p = value(name), cell = made("td", p === undefined ? "" : percent(p))
-      if (p !== undefined && !cls) {
-        cell.className = "p"
-        cell.style.setProperty("--p", p.toFixed(4))
-      }
-      return cell
-    }))
-    return line
-  }
-  table.tBodies[0].replaceChildren(
-    ...keys.map(key => row(shown(key), name => tables[name].get(key))), row("not told apart", open, "rest"))
-}
-
-// What they pay
+// What the text costs
 
 async function pay() {
   paying?.abort()
   const mine = paying = new AbortController(), names = chosen(), text = $("passage").value
   if (!names.length) {
-    $("paying").textContent = "Nobody pays: tick a model above."
+    $("paying").textContent = "Tick a model above first."
     return
   }
   $("paying").textContent = "reading …"

@@ -20,6 +20,8 @@ from textgen.models import GRU, LSTM, MinGRU, NextToken
 if TYPE_CHECKING:
     from textgen.runs import Run
 
+ALIGNED = Path(__file__).with_name("aligned.js")
+"""The script that shows what several models charge for one text."""
 SCRIPTS = tuple(
     Path(__file__).with_name(f"{name}.js")
     for name in ("network", "spelling", "tokenizers", "portable")

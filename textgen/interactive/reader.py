@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from textgen.core import RefusedText, TextgenError, raise_if_cancelled
 from textgen.evaluation import MemoryState, next_logits_step, softmax
-from textgen.interactive.texts import TokenTexts
-from textgen.runs import Run, check_prompt, encode_prompt
+from textgen.runs import Run, encode_prompt
+from textgen.tokenizers import BOUNDARY, ESCAPE
 
-KEPT = 64
-"""Places that are kept, so that a text that grows is not read again from its beginning."""
-LAST_WORD = re.compile(r"(?:\s?\S{1,40}|\s{1,40})\Z")
-"""What a token that is not yet complete may reach back to."""
-MODIFIERS = 2
-"""Modifiers of one word, at most."""
-LONGEST = 4000
-"""Characters of a text that is gone on from, at most: they are read one after another."""
-ROWS = 16
-"""Continuations of a text that are looked at together."""
+MAX_KEPT_PLACES = 64
+"""Places that are kept, so that a growing text is not read again from its beginning."""
+MAX_PROMPT_CHARACTERS = 4000
+"""They are read one after another."""
+BROKEN_CHARACTER = "\ufffd"
+"""What a character is shown as while some of its bytes are missing."""
 
 
 class Place(NamedTuple):
@@ -34,12 +29,12 @@ class Place(NamedTuple):
     Attributes:
         carry: of the objective, a nest of tensors.
         counts: the memory of the document so far; None for the network alone.
-        chances: (V,) float64, P(next token).
+        probabilities: (V,) float64, P(next token).
     """
 
     carry: Any
     counts: MemoryState | None
-    chances: np.ndarray
+    probabilities: np.ndarray
 
     def owned(self) -> Place:
         """The same with a memory of its own, to go on from with :meth:`Reader.after`."""
@@ -47,13 +42,11 @@ class Place(NamedTuple):
 
 
 class Reader:
-    """A finished run that is asked.
-
-    Several threads may ask at once.
+    """A finished run that is read token by token, by several threads at once.
 
     Args:
         run: the run.
-        label: what it is called among others.
+        label: its name on the page.
 
     Raises:
         TextgenError: a damaged run.
@@ -68,20 +61,17 @@ class Reader:
         self.tokenizer, self._objective = self.run.tokenizer, self.run.objective
         self._step = next_logits_step(self.run.objective, self.run.network)
         self._places: OrderedDict[tuple[bool, tuple[int, ...]], Place] = OrderedDict()
-        self._tables: dict[tuple[int, ...], TokenTexts] = {}
         self._lock = threading.Lock()
 
-    def table(self, modifiers: tuple[int, ...] = ()) -> TokenTexts:
-        """What tokens stand for behind some modifiers (of case, or without a space)."""
-        with self._lock:
-            if modifiers not in self._tables:
-                self._tables[modifiers] = TokenTexts(self.tokenizer, modifiers)
-            return self._tables[modifiers]
-
-    @property
-    def texts(self) -> list[str | None]:
-        """(V,): the text of each token, see :class:`TokenTexts`."""
-        return self.table().texts
+    @cached_property
+    def texts(self) -> list[str]:
+        """(V,): the text that each token always stands for; "" where it depends on others."""
+        texts = list[str]()
+        for token in range(self.tokenizer.size):
+            shown = self.tokenizer.render(np.array([token]), before="a", fill="mark")
+            known = token not in (BOUNDARY, ESCAPE) and not shown.filled
+            texts.append(shown.text if known and BROKEN_CHARACTER not in shown.text else "")
+        return texts
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """The tokens of a prompt.
@@ -89,45 +79,13 @@ class Reader:
         Raises:
             RefusedText: characters that the model has never seen, or too many.
         """
-        self.check(text)
-        return tuple(encode_prompt(self.tokenizer, text).tolist())
-
-    def check(self, text: str) -> None:
-        """Check that the model can go on from a text.
-
-        Raises:
-            RefusedText: characters that it has never seen, or too many.
-        """
-        if (beyond := len(text) - LONGEST) > 0:
+        if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
             raise RefusedText(
-                "the text", text=text, place=(0, beyond), found=f"{len(text):,} characters",
-                expected=f"at most {LONGEST:,}", hint=f"leave out the first {beyond:,}",
+                "the text", text=text, place=(0, excess), found=f"{len(text):,} characters",
+                expected=f"at most {MAX_PROMPT_CHARACTERS:,}",
+                hint=f"leave out the first {excess:,}",
             )  # fmt: skip
-        check_prompt(self.tokenizer, text, f"the text, for {self.label}")
-
-    def cut(self, text: str) -> tuple[tuple[int, ...], str]:
-        """The tokens of a text up to its last, perhaps unfinished, word, and that word as it
-        stands; of characters, all tokens and no word.
-
-        Raises:
-            RefusedText: characters that the model has never seen, or too many.
-        """
-        if self.table().single:
-            return self.tokens(text), ""
-        self.check(text)
-        last = LAST_WORD.search(text)
-        ends = self.tokenizer.encode(text).ends
-        kept = int(np.searchsorted(ends, last.start() if last else len(text), side="right"))
-        start = int(ends[kept - 1]) if kept else 0
-        return tuple(self.tokenizer.encode(text[:start]).tokens.tolist()), text[start:]
-
-    def may_agree(self, modifiers: tuple[int, ...], lacking: str) -> bool:
-        """Whether the text behind some modifiers can begin so."""
-        if len(modifiers) > MODIFIERS or len({*modifiers}) < len(modifiers):
-            return False  # no text is encoded so
-        table = self.table(modifiers)
-        further = ((*modifiers, token) for token in table.modifiers)
-        return any(table.agreeing(lacking)) or any(self.may_agree(m, lacking) for m in further)
+        return tuple(encode_prompt(self.tokenizer, text, f"the text, for {self.label}").tolist())
 
     def check_memory(self) -> None:
         """Raises:
@@ -171,7 +129,7 @@ class Reader:
             return place
         with self._lock:
             self._places[memory, given] = place
-            while len(self._places) > KEPT:
+            while len(self._places) > MAX_KEPT_PLACES:
                 self._places.popitem(last=False)
         return place
 
@@ -196,44 +154,7 @@ class Reader:
         that is :meth:`Place.owned`."""
         return self._on(place, (token,))
 
-    def branch(
-        self, carry: Any, rows: Sequence[int], tokens: Sequence[int]
-    ) -> tuple[Any, np.ndarray]:
-        """Up to :data:`ROWS` continuations, all one token on.
-
-        Args:
-            carry: of one row, or of :data:`ROWS` as this function returned it.
-            rows: (n,) the row that each continues.
-            tokens: (n,) with which token.
-
-        Returns:
-            The carry of :data:`ROWS` rows, those beyond n without meaning, and (n, V) float64,
-            P(next token) of the network alone.
-        """
-        import tensorflow as tf
-
-        raise_if_cancelled()
-        padded = [*rows, *([0] * (ROWS - len(rows)))]
-        # position in the document first, which all rows share; then tensors (rows, …)
-        position, *others = carry
-        gathered = tf.nest.map_structure(lambda leaf: tf.gather(leaf, padded), others)
-        written = np.array([*tokens, *([0] * (ROWS - len(tokens)))], dtype=np.int32)
-        carry = self._objective.append((position, *gathered), written)
-        logits, carry = self._step(carry)
-        return carry, np.stack([softmax(row) for row in logits.numpy()[: len(rows)]])
-
-    def warm(self) -> None:
-        """Compile what is compiled once, so that the first answer does not wait for it."""
-        place = self.read(())
-        self.branch(place.carry, [0], [self.table().tokens[0]])
-        following = self.tokenizer.placeholder_texts()
-        for token in self.table().open:
-            following((token,), " a")
-        for pair in itertools.permutations(self.table().modifiers, 2):
-            self.table(pair[:1])
-            self.table(pair)
-
 
 def _place(logits: Any, carry: Any, counts: MemoryState | None) -> Place:
-    chances = softmax(logits.numpy()[0])
-    return Place(carry, counts, chances if counts is None else counts.mixed(chances))
+    probabilities = softmax(logits.numpy()[0])
+    return Place(carry, counts, counts.mixed(probabilities) if counts else probabilities)

@@ -1,6 +1,6 @@
 """A page on this machine on which models answer: what they write comes piece by piece.
 
-Only this machine reaches it. Its address holds a token that nobody can guess; without it, from a
+Only this machine reaches it. Its address holds a secret token; without it, from a
 page of another origin or under another host's name everything is refused. The page fetches nothing
 from anywhere else.
 """
@@ -10,19 +10,16 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import RefusedText, TextgenError, cores
-from textgen.interactive.expectation import as_json, expect
-from textgen.interactive.guard import HOST, Guard
-from textgen.interactive.opening import description
-from textgen.interactive.paying import paid
+from textgen.core import Cancelled, RefusedText, TextgenError, cancellable, cores
+from textgen.interactive.models import describe, next_tokens, text_cost
 from textgen.interactive.reader import Reader
-from textgen.interactive.waiting import InThread, while_somebody_waits
 from textgen.interactive.writing import sampling, write
 
 if TYPE_CHECKING:
@@ -31,9 +28,19 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 FOLDER = Path(__file__).parent
-LARGEST = 200_000
+HOST = "127.0.0.1"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+}  # fmt: skip
+MAX_QUESTION_BYTES = 200_000
 """Bytes of a question, at most."""
-TOGETHER = 8
+PIECES_PER_LINE = 8
 """Pieces of a text that a model writes before others have their turn."""
 FIELDS = {"models", "text", "settings", "seed"}
 
@@ -53,12 +60,13 @@ def application(readers: Sequence[Reader], token: str, threads: int) -> Starlett
     """
     import anyio
     from starlette.applications import Starlette
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import FileResponse, JSONResponse
     from starlette.routing import Mount, Route
 
     by_name = {reader.label: reader for reader in readers}
     turns = anyio.CapacityLimiter(threads)
-    told = [description(reader) for reader in readers]
+    told = [describe(reader) for reader in readers]
 
     def file(name: str) -> Any:
         async def content(request: Request) -> Response:
@@ -76,11 +84,75 @@ def application(readers: Sequence[Reader], token: str, threads: int) -> Starlett
         Route("/write", _checked(by_name, partial(_writing, turns)), methods=["POST"]),
         Route("/expect", _checked(by_name, partial(_answering, turns, _expected)),
               methods=["POST"]),
-        Route("/pay", _checked(by_name, partial(_answering, turns, _paid)), methods=["POST"]),
+        Route("/pay", _checked(by_name, partial(_answering, turns, _cost)), methods=["POST"]),
     ]  # fmt: skip
     made = Starlette(routes=[Mount(f"/{token}", routes=routes)])
-    made.add_middleware(Guard)
+    made.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    made.add_middleware(_SameOrigin)  # the outermost: its headers are on every answer
     return made
+
+
+class _SameOrigin:
+    """Refuses requests from the page of another origin; every answer carries :data:`HEADERS`."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.datastructures import Headers, MutableHeaders
+        from starlette.responses import PlainTextResponse
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        headers = Headers(scope=scope)
+        own = f"http://{headers.get('host', '')}"
+        same_site = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+        app = self._app
+        if headers.get("origin", own) != own or not same_site:
+            app = PlainTextResponse("Only requests from this server's own page are answered", 403)
+        await app(scope, receive, send_with_headers)
+
+
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs a function in a thread and returns what it returns."""
+
+
+async def _while_connected(
+    receive: Any, turns: Any, answer: Callable[[InThread], Awaitable[None]]
+) -> None:
+    """Answer, and stop as soon as the client disconnects: a computing thread ends before its next
+    piece.
+
+    Args:
+        receive: of the ASGI application, after the question has been read.
+        turns: limits the threads that compute.
+        answer: called with what runs a function in a thread.
+    """
+    import anyio
+
+    disconnected = threading.Event()
+
+    def in_thread(work: Callable[[], Any]) -> Any:
+        with cancellable(disconnected):
+            return work()
+
+    async def run(work: Callable[[], Any]) -> Any:
+        with suppress(Cancelled):  # by then the scope below is cancelled
+            return await anyio.to_thread.run_sync(in_thread, work, limiter=turns)
+
+    async def whole() -> None:
+        await answer(run)
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(whole)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        disconnected.set()
+        group.cancel_scope.cancel()
 
 
 def _checked(by_name: dict[str, Reader], answer: Callable[..., Any]) -> Any:
@@ -94,7 +166,7 @@ def _checked(by_name: dict[str, Reader], answer: Callable[..., Any]) -> Any:
             readers = {name: by_name[name] for name in question["models"]}
             return await answer(readers, question)
         except ClientDisconnect:
-            return JSONResponse({"error": "nobody is listening"}, 400)
+            return JSONResponse({"error": "the client has disconnected"}, 400)
         except TextgenError as error:
             return JSONResponse({"error": str(error)}, 400)
 
@@ -125,11 +197,11 @@ async def _answer(
         found = {name: await run(partial(told, reader)) for name, reader in readers.items()}
         await JSONResponse(found)(scope, receive, send)
 
-    await while_somebody_waits(receive, turns, all_of_them)
+    await _while_connected(receive, turns, all_of_them)
 
 
 async def _writing(turns: Any, readers: dict[str, Reader], question: dict[str, Any]) -> Response:
-    """What all write, as an answer that ends with them, or when nobody listens any more."""
+    """What all write, as an answer that ends with them, or when the client disconnects."""
     settings, prompt, seed = sampling(question["settings"]), question["text"], question["seed"]
     texts = {name: _pieces(write(each, prompt, settings, seed)) for name, each in readers.items()}
     return partial(_stream, turns, texts)  # type: ignore[return-value]  # an ASGI application
@@ -156,7 +228,7 @@ async def _stream(
 
     kind = [(b"content-type", b"application/x-ndjson")]
     await send({"type": "http.response.start", "status": 200, "headers": kind})
-    await while_somebody_waits(receive, turns, all_of_them)
+    await _while_connected(receive, turns, all_of_them)
 
 
 async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any]:
@@ -168,8 +240,8 @@ async def _question(request: Request, known: dict[str, Reader]) -> dict[str, Any
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > LARGEST:
-            raise TextgenError("the question", found=f"more than {LARGEST:,} bytes",
+        if len(body) > MAX_QUESTION_BYTES:
+            raise TextgenError("the question", found=f"more than {MAX_QUESTION_BYTES:,} bytes",
                                expected="a shorter text")  # fmt: skip
     try:
         given = json.loads(body)
@@ -202,7 +274,7 @@ def _pieces(texts: Iterator[str]) -> Iterator[dict[str, Any]]:
         yield {"text": parts.pop()}
         for piece in texts:
             parts.append(piece)
-            if len(parts) == TOGETHER:
+            if len(parts) == PIECES_PER_LINE:
                 yield {"text": "".join(parts)}
                 parts.clear()
         yield {"text": "".join(parts), "done": True}
@@ -211,16 +283,15 @@ def _pieces(texts: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 
 def _expected(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:
-    memory = question["settings"].get("memory") is True
-    return as_json(expect(reader, question["text"], memory))
+    return next_tokens(reader, question["text"], question["settings"].get("memory") is True)
 
 
-def _paid(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:
-    return paid(reader, question["text"])
+def _cost(reader: Reader, question: dict[str, Any]) -> dict[str, Any]:
+    return text_cost(reader, question["text"])
 
 
 def listen(port: int = 0) -> socket.socket:
-    """A socket of this machine alone, on which who comes waits until :func:`serve` answers.
+    """A socket of this machine alone, on which connections wait until :func:`serve` answers.
 
     Args:
         port: 0 for any that is free.
@@ -257,7 +328,7 @@ def serve(
     Args:
         readers: the models.
         listening: from :func:`listen`.
-        ready: told the address of the page.
+        ready: called with the address of the page.
     """
     import uvicorn
 

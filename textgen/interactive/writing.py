@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +10,13 @@ import numpy as np
 
 from textgen.core import Sampling, TextgenError, build
 from textgen.evaluation import shaped
-from textgen.interactive.reader import Reader
-from textgen.interactive.unfinished import rest_of_placeholder, ways
+from textgen.interactive.reader import BROKEN_CHARACTER, Reader
 from textgen.models import text_seed
 
-TAIL = 64
+CONTEXT_CHARACTERS = 64
 """Characters before that decide how a token is written, where no memory of rare words does."""
-LONGEST = 4000
-"""Characters that are written at most."""
+MAX_WRITTEN_CHARACTERS = 4000
+"""In one answer."""
 SETTINGS = ("length", "temperature", "top_k", "top_p", "memory")
 
 
@@ -33,9 +32,9 @@ def sampling(given: dict[str, Any]) -> Sampling:
             hint="leave out the others",
         )  # fmt: skip
     length = given.get("length")
-    if isinstance(length, int) and length > LONGEST:
+    if isinstance(length, int) and length > MAX_WRITTEN_CHARACTERS:
         raise TextgenError(
-            "settings.length", found="more", expected=f"at most {LONGEST:,}",
+            "settings.length", found="more", expected=f"at most {MAX_WRITTEN_CHARACTERS:,}",
             hint="go on from where the text ends",
         )  # fmt: skip
     settings: Sampling = build(Sampling, {"samples": 1, **given}, "settings")
@@ -47,7 +46,7 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
 
     Each token is drawn from exactly the distribution that is scored (of the network alone, or with
     a memory of the document) at the settings' temperature, top-k and top-p; so is the surface form
-    of each placeholder. The prompt's last word may be unfinished.
+    of each placeholder.
 
     Args:
         reader: the model.
@@ -60,15 +59,15 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
     """
     seed = text_seed(seed, 0, prompt)
     random, memory = np.random.default_rng(seed), settings.memory
-    tokens, begun = _begun(reader, prompt, settings, random)
-    grown = _Growing(reader, prompt + begun, settings, seed)
-    place, left = reader.read(tokens, memory).owned(), settings.length
-    if begun:
-        yield begun[:left]
-        left -= len(begun)
+    growing = _GrowingText(reader, prompt, settings, seed)
+    place, left = reader.read(reader.tokens(prompt), memory).owned(), settings.length
     while left > 0:
-        token = _drawn(reader.tokenizer.unwritable, place.chances, settings, random)
-        piece = grown.add(token)[:left]
+        probabilities = shaped(
+            place.probabilities, reader.tokenizer.unwritable, settings.temperature,
+            settings.top_k, settings.top_p,
+        )  # fmt: skip
+        token = int(random.choice(len(probabilities), p=probabilities))
+        piece = growing.add(token)[:left]
         left -= len(piece)
         if piece:
             yield piece
@@ -76,35 +75,8 @@ def write(reader: Reader, prompt: str, settings: Sampling, seed: int) -> Iterato
             place = reader.after(place, token)
 
 
-def _drawn(
-    unwritable: Sequence[int], chances: np.ndarray, settings: Sampling, random: np.random.Generator
-) -> int:
-    chances = shaped(chances, unwritable, settings.temperature, settings.top_k, settings.top_p)
-    return int(random.choice(len(chances), p=chances))
-
-
-def _begun(
-    reader: Reader, prompt: str, settings: Sampling, random: np.random.Generator
-) -> tuple[tuple[int, ...], str]:
-    """The tokens of a prompt and of what finishes its last word, and the text of that beyond it.
-
-    The way is drawn among all that begin with the prompt, in proportion to their probability, with
-    the settings' temperature, top-k and top-p over ways."""
-    before, lacking = reader.cut(prompt)
-    whole = prompt[: len(prompt) - len(lacking)]
-    following = reader.tokenizer.placeholder_texts(whole, settings.memory)
-    found = ways(reader, before, lacking, settings.memory, following) if lacking else []
-    if not found:  # nothing unfinished, or nothing that a token begins with
-        return reader.tokens(prompt), ""
-    masses = np.array([way.mass for way in found])
-    way = found[_drawn((), masses / masses.sum(), settings, random)]
-    if way.beyond is not None:
-        return way.tokens, way.beyond
-    return way.tokens, rest_of_placeholder(following, *way.placeholder, random)
-
-
 @dataclass
-class _Growing:
+class _GrowingText:
     """A text whose tokens come one at a time."""
 
     reader: Reader
@@ -123,18 +95,20 @@ class _Growing:
         self._gaps = len(tokenizer.encode(known).surfaces) > 0
 
     def add(self, token: int) -> str:
-        """What the text has gained. Tokens of which that cannot be told yet wait for the next."""
+        """What a token adds to the text; "" as long as that depends on the next token."""
         self._pending.append(token)
         before = self.prompt + self._settled
         seed = self.seed * 1_000_003 + self._parts
+        if not self.settings.memory:
+            before = before[-CONTEXT_CHARACTERS:]
         text = self.reader.tokenizer.render(
-            np.array(self._pending), before=before if self.settings.memory else before[-TAIL:],
-            fill=self.settings.fill, seed=seed, memory=self.settings.memory,
+            np.array(self._pending), before=before, fill=self.settings.fill, seed=seed,
+            memory=self.settings.memory,
         ).text  # fmt: skip
         begun = bool(text)
         if self._strip:
             text = text.removeprefix(" ")
-        if text.endswith("\ufffd"):  # some bytes of a character are missing
+        if text.endswith(BROKEN_CHARACTER):  # some bytes of a character are missing
             return ""
         gained, self._shown = text[self._shown :], max(self._shown, len(text))
         if self.reader.texts[token] and not self._gaps:

@@ -1,7 +1,7 @@
 // The models in the file are asked: they write after a text, expect its next token, and are charged for it.
 (() => {
   const $ = (id) => document.getElementById(id), packed = Object.fromEntries(JSON.parse($("models").textContent));
-  const loaded = {}, WAIT = 250, MOST = 8, LONGEST = 20000;
+  const loaded = {}, WAIT = 250, SHOWN_TOKENS = 8, MAX_CHARACTERS = 20000;
   let working = null, expecting = null, timer = 0;
   const model = (name) => loaded[name] ??= portable.from(name, packed[name]);
   const names = () => Object.keys(packed).filter((name) => {
@@ -33,7 +33,7 @@
 
   const write = () => work(async (signal) => {
     const prompt = text(), settings = {
-      length: Math.min(Math.max(+$("ask-length").value || 400, 1), LONGEST),
+      length: Math.min(Math.max(+$("ask-length").value || 400, 1), MAX_CHARACTERS),
       temperature: +$("ask-temperature").value, seed: Math.trunc(+($("ask-seed").value || newSeed($("ask-seed")))),
     };
     const found = names().map((name) => {
@@ -59,7 +59,7 @@
 
   const score = () => work(async (signal) => {
     const asked = text();
-    if (!asked || [...asked].length > LONGEST) throw new Error(`Type or paste a text first, of at most ${LONGEST} characters.`);
+    if (!asked || [...asked].length > MAX_CHARACTERS) throw new Error(`Type or paste a text first, of at most ${MAX_CHARACTERS} characters.`);
     const found = {}, notes = [];
     for (const name of names()) {
       try {
@@ -84,25 +84,14 @@
     const mine = expecting = new AbortController(), asked = text();
     const boxes = [];
     for (const name of names()) {
-      const box = heading(name), list = made("ol", undefined, "next");
-      box.append(list);
-      boxes.push(box);
       try {
-        for (const [token, chance] of await (await model(name)).expect(asked, MOST, mine.signal)) {
-          const line = made("li"), take = made("button", visible(token));
-          take.type = "button";
-          take.setAttribute("aria-label", `${name}: take ${visible(token)}`);
-          take.disabled = /^<.+>$/.test(token);
-          take.onclick = () => {
-            $("ask-text").value = asked.endsWith(" ") && token.startsWith(" ") ? asked + token.slice(1) : asked + token;
-            later();
-          };
-          line.append(take, made("span", (100 * chance).toFixed(1) + " %"));
-          list.append(line);
-        }
+        const tokens = await (await model(name)).expect(asked, SHOWN_TOKENS, mine.signal);
+        boxes.push(nextTokens(name, tokens, asked, (longer) => { $("ask-text").value = longer; later(); }));
       } catch (error) {
         if (mine.signal.aborted) return;
-        list.replaceWith(made("p", error.message, "wrong"));
+        const box = heading(name);
+        box.append(made("p", error.message, "wrong"));
+        boxes.push(box);
       }
     }
     if (mine === expecting) $("ask-next").replaceChildren(...boxes);
