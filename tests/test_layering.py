@@ -51,7 +51,10 @@ def imported(path):
 
 def test_the_root_holds_doors_and_packages_and_nothing_else():
     found = {p.stem if p.suffix == ".py" else p.name for p in PACKAGE.iterdir()}
-    assert found - {"__init__", "__init__.pyi", "__pycache__", "py.typed", "README.md"} == {*PACKAGES, *DOORS}
+    assert found - {"__init__", "__init__.pyi", "__pycache__", "py.typed", "README.md"} == {
+        *PACKAGES,
+        *DOORS,
+    }
     assert all((PACKAGE / package / "__init__.pyi").exists() for package in PACKAGES)
 
 
