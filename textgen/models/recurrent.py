@@ -49,9 +49,10 @@ class FusedLSTM(keras.layers.LSTM):
             recurrent = drop(recurrent, self.seed, self.weight_drop, by_row=False)
         if training and not gpu and None not in sequences.shape:
             outputs, h, c = unrolled_lstm(sequences, kernel, recurrent, bias, h, c)
-        else:
-            outputs, h, c = _lstm_loop(_projected(sequences, kernel, bias), recurrent, h, c)
-        return h, outputs, [h, c]
+            return h, outputs, [h, c]
+        projected, nothing = _projected(sequences, kernel, bias), tf.zeros_like(bias)
+        outputs, state = _over_time(_LSTMCell, projected, recurrent, nothing, [h, c])
+        return state[0], outputs, state
 
 
 class FusedGRU(keras.layers.GRU):
@@ -65,15 +66,12 @@ class FusedGRU(keras.layers.GRU):
     ) -> Any:
         if tf.config.list_logical_devices("GPU"):
             return super().inner_loop(sequences, initial_state, mask, training)
-        (h,), cell = initial_state, self.cell
+        cell = self.cell
         kernel, recurrent = map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel))
         bias, inner_bias = tf.unstack(tf.convert_to_tensor(cell.bias))
         projected = _projected(sequences, kernel, bias)
-        if sequences.shape[1] == 1:
-            h, _ = _gru_step(projected[0], tf.matmul(h, recurrent) + inner_bias, h)
-            return h, h[:, None], [h]
-        outputs, h = _gru_loop(projected, recurrent, inner_bias, h)
-        return h, tf.transpose(outputs, [1, 0, 2]), [h]
+        outputs, state = _over_time(_GRUCell, projected, recurrent, inner_bias, [*initial_state])
+        return state[0], outputs, state
 
 
 class MinGRULayer(keras.layers.Layer):
@@ -125,29 +123,130 @@ def _projected(sequences: Any, kernel: Any, bias: Any) -> Any:
     return tf.reshape(tf.matmul(flat, kernel) + bias, shape)
 
 
-def _lstm_loop(projected: Any, recurrent: Any, h: Any, c: Any) -> Any:
-    """projected (T, B, 4u), recurrent (u, 4u), h and c (B, u) → (B, T, u), h, c."""
-    steps = projected.shape[0] or tf.shape(projected)[0]
+class _LSTMCell:
+    """One step of a loop, and its gradient."""
 
-    def step(at_step: Any, h: Any, c: Any) -> tuple[Any, Any]:
-        i, f, g, o = tf.split(at_step + tf.matmul(h, recurrent), 4, axis=-1)
-        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-        return tf.sigmoid(o) * tf.tanh(c), c
+    @staticmethod
+    def step(projected: Any, inner: Any, state: Any) -> tuple[list[Any], Any]:
+        """What the input and the output before bring to the gates, and the state → the state after
+        it, and what the gradient needs."""
+        i, f, g, o = tf.split(projected + inner, 4, axis=-1)
+        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+        c = f * state[1] + i * g
+        squashed = tf.tanh(c)
+        return [o * squashed, c], tf.concat([i, f, g, o, squashed], axis=-1)
 
+    @staticmethod
+    def gradient(kept: Any, before: list[Any], d_state: list[Any]) -> tuple[Any, Any, list[Any]]:
+        """Gradients of the state after the step → of ``projected``, of ``inner``, and of the state
+        before, without its way through ``inner``."""
+        i, f, g, o, squashed = tf.split(kept, 5, axis=-1)
+        d_h, d_c = d_state
+        d_c += d_h * o * (1 - squashed * squashed)
+        d = tf.concat(
+            [
+                d_c * g * i * (1 - i),
+                d_c * before[1] * f * (1 - f),
+                d_c * i * (1 - g * g),
+                d_h * squashed * o * (1 - o),
+            ],
+            axis=-1,
+        )
+        return d, d, [tf.zeros_like(d_h), d_c * f]
+
+
+class _GRUCell:
+    """As :class:`_LSTMCell`."""
+
+    @staticmethod
+    def step(projected: Any, inner: Any, state: Any) -> tuple[list[Any], Any]:
+        x_z, x_r, x_h = tf.split(projected, 3, axis=-1)
+        h_z, h_r, h_h = tf.split(inner, 3, axis=-1)
+        z, r = tf.sigmoid(x_z + h_z), tf.sigmoid(x_r + h_r)
+        candidate = tf.tanh(x_h + r * h_h)
+        return [z * state[0] + (1 - z) * candidate], tf.concat([z, r, candidate, h_h], axis=-1)
+
+    @staticmethod
+    def gradient(kept: Any, before: list[Any], d_state: list[Any]) -> tuple[Any, Any, list[Any]]:
+        z, r, candidate, h_h = tf.split(kept, 4, axis=-1)
+        d_h = d_state[0]
+        d_z = d_h * (before[0] - candidate) * z * (1 - z)
+        d_candidate = d_h * (1 - z) * (1 - candidate * candidate)
+        d_r = d_candidate * h_h * r * (1 - r)
+        d_inner = tf.concat([d_z, d_r, d_candidate * r], axis=-1)
+        return tf.concat([d_z, d_r, d_candidate], axis=-1), d_inner, [d_h * z]
+
+
+def _over_time(
+    cell: Any, projected: Any, recurrent: Any, bias: Any, state: list[Any]
+) -> tuple[Any, list[Any]]:
+    """A cell over a window.
+
+    Args:
+        cell: the step and its gradient.
+        projected: (T, B, m), what the inputs bring.
+        recurrent, bias: (u, m), (m,), of the output before.
+        state: before the window, (B, u) each.
+
+    Returns:
+        Outputs (B, T, u), and the state after the window.
+    """
     if projected.shape[0] == 1:
-        h, c = step(projected[0], h, c)
-        return h[:, None], h, c
-    inputs = tf.TensorArray(projected.dtype, steps).unstack(projected)
+        state, _ = cell.step(projected[0], tf.matmul(state[0], recurrent) + bias, state)
+        return state[0][:, None], state
+    history, *state = _loop(cell)(projected, recurrent, bias, *state)
+    return tf.transpose(history, [1, 0, 2]), state
 
-    def body(t: Any, h: Any, c: Any, outputs: Any) -> Any:
-        h, c = step(inputs.read(t), h, c)
-        return t + 1, h, c, outputs.write(t, h)
 
-    outputs = tf.TensorArray(projected.dtype, steps)
-    _, h, c, outputs = tf.while_loop(
-        lambda t, *_: t < steps, body, (0, h, c, outputs), maximum_iterations=steps
-    )
-    return tf.transpose(outputs.stack(), [1, 0, 2]), h, c
+def _loop(cell: Any) -> Any:
+    """The loop of :func:`_over_time`: outputs (T, B, u), and the state after it. The gradient of
+    the recurrent weights is one product over all steps."""
+
+    @tf.custom_gradient
+    def loop(projected: Any, recurrent: Any, bias: Any, *initial: Any) -> Any:
+        steps = tf.shape(projected)[0]
+
+        def arrays(number: int) -> list[Any]:
+            return [tf.TensorArray(projected.dtype, steps) for _ in range(number)]
+
+        def write(to: Any, t: Any, values: Any) -> list[Any]:
+            return [array.write(t, value) for array, value in zip(to, values, strict=True)]
+
+        def forward(t: Any, state: Any, written: Any) -> Any:
+            inner = tf.matmul(state[0], recurrent) + bias
+            state, kept = cell.step(projected[t], inner, state)
+            return t + 1, state, write(written, t, [*state, kept])
+
+        _, state, written = tf.while_loop(
+            lambda t, *_: t < steps, forward, (0, [*initial], arrays(len(initial) + 1)),
+            maximum_iterations=steps,
+        )  # fmt: skip
+        *history, kept = (array.stack() for array in written)
+
+        def gradient(d_outputs: Any, *d_state: Any) -> Any:
+            pairs = zip(initial, history, strict=True)
+            before = [tf.concat([first[None], each[:-1]], axis=0) for first, each in pairs]
+
+            def backward(t: Any, d_state: Any, written: Any) -> Any:
+                d_state = [d_state[0] + d_outputs[t], *d_state[1:]]
+                given = kept[t], [each[t] for each in before], d_state
+                d_projected, d_inner, d_state = cell.gradient(*given)
+                d_h = d_state[0] + tf.matmul(d_inner, recurrent, transpose_b=True)
+                return t - 1, [d_h, *d_state[1:]], write(written, t, [d_projected, d_inner])
+
+            _, d_state, written = tf.while_loop(
+                lambda t, *_: t >= 0, backward, (steps - 1, [*d_state], arrays(2)),
+                maximum_iterations=steps,
+            )  # fmt: skip
+            d_projected, d_inner = (array.stack() for array in written)
+            flat = tf.reshape(d_inner, [-1, recurrent.shape[1]])
+            outputs = tf.reshape(before[0], [-1, recurrent.shape[0]])
+            d_recurrent = tf.matmul(outputs, flat, transpose_a=True)
+            return d_projected, d_recurrent, tf.reduce_sum(flat, axis=0), *d_state
+
+        return (history[0], *state), gradient
+
+    return loop
 
 
 def unrolled_lstm(inputs: Any, kernel: Any, recurrent: Any, bias: Any, h: Any, c: Any) -> Any:
@@ -263,58 +362,3 @@ def _run_in_order(function: Any, *arguments: Any) -> Any:
         f=graph,
         executor_type="SINGLE_THREADED_EXECUTOR",
     )
-
-
-def _gru_step(projected: Any, inner: Any, h: Any) -> tuple[Any, tuple[Any, Any, Any]]:
-    """Inputs and state after their products (B, 3u) → the new state, and its gates."""
-    x_z, x_r, x_h = tf.split(projected, 3, axis=-1)
-    h_z, h_r, h_h = tf.split(inner, 3, axis=-1)
-    z, r = tf.sigmoid(x_z + h_z), tf.sigmoid(x_r + h_r)
-    candidate = tf.tanh(x_h + r * h_h)
-    return z * h + (1 - z) * candidate, (z, r, candidate)
-
-
-@tf.custom_gradient
-def _gru_loop(projected: Any, recurrent: Any, inner_bias: Any, h0: Any) -> Any:
-    """Run over time. projected (T, B, 3u), recurrent (u, 3u), inner_bias (3u,), h0 (B, u) →
-    (T, B, u), (B, u)."""
-    steps = tf.shape(projected)[0]
-
-    def array() -> Any:
-        return tf.TensorArray(projected.dtype, steps)
-
-    def forward(t: Any, h: Any, kept: Any, outputs: Any) -> Any:
-        inner = tf.matmul(h, recurrent) + inner_bias
-        h, gates = _gru_step(projected[t], inner, h)
-        kept = kept.write(t, tf.concat([*gates, tf.split(inner, 3, axis=-1)[2]], axis=-1))
-        return t + 1, h, kept, outputs.write(t, h)
-
-    _, h, kept, outputs = tf.while_loop(
-        lambda t, *_: t < steps, forward, (0, h0, array(), array()), maximum_iterations=steps
-    )
-    kept, outputs = kept.stack(), outputs.stack()
-
-    def gradient(d_outputs: Any, d_h: Any) -> Any:
-        before = tf.concat([h0[None], outputs[:-1]], axis=0)
-
-        def backward(t: Any, d_h: Any, d_pre: Any, d_inner: Any) -> Any:
-            z, r, candidate, h_h = tf.split(kept[t], 4, axis=-1)
-            d_h = d_h + d_outputs[t]
-            d_z = d_h * (before[t] - candidate) * z * (1 - z)
-            d_candidate = d_h * (1 - z) * (1 - candidate * candidate)
-            d_r = d_candidate * h_h * r * (1 - r)
-            inner = tf.concat([d_z, d_r, d_candidate * r], axis=-1)
-            d_pre = d_pre.write(t, tf.concat([d_z, d_r, d_candidate], axis=-1))
-            d_h = d_h * z + tf.matmul(inner, recurrent, transpose_b=True)
-            return t - 1, d_h, d_pre, d_inner.write(t, inner)
-
-        _, d_h, d_pre, d_inner = tf.while_loop(
-            lambda t, *_: t >= 0, backward, (steps - 1, d_h, array(), array()),
-            maximum_iterations=steps,
-        )  # fmt: skip
-        units = tf.shape(recurrent)[0]
-        flat = tf.reshape(d_inner.stack(), [-1, 3 * units])
-        d_recurrent = tf.matmul(tf.reshape(before, [-1, units]), flat, transpose_a=True)
-        return d_pre.stack(), d_recurrent, tf.reduce_sum(flat, axis=0), d_h
-
-    return (outputs, h), gradient
