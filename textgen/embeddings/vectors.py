@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -76,7 +76,32 @@ class Random:
 
 
 @dataclass(frozen=True)
-class Word2Vec:
+class _Learnt:
+    """Vectors that gensim learns from the training documents."""
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+    kind: ClassVar[Literal["word2vec", "fasttext"]]
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        words = self.spellings(names)
+        sentences, settings = _Sentences(documents, words), (self.kind, width, self.epochs)
+        keyed = train_vectors(sentences, *settings, window=self.window, seed=seed)
+        known = [token for token, word in enumerate(words) if word in keyed.key_to_index]
+        rows = [keyed.key_to_index[words[token]] for token in known]
+        matrix = starting_matrix(known, keyed.vectors[rows], len(names), seed)
+        return Vectors(matrix, len(known))
+
+    def spellings(self, names: Sequence[str]) -> list[str]:
+        """A distinct string for each token, which gensim sees in its place."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Word2Vec(_Learnt):
     """Tokens in the same contexts get similar vectors (Mikolov et al. 2013).
 
     Spelling plays no part, so characters, words and subwords are treated alike. A token that is
@@ -88,22 +113,14 @@ class Word2Vec:
         frozen: keep the vectors fixed while the network is trained.
     """
 
-    epochs: Count = 10
-    window: Count = 5
-    frozen: bool = False
+    kind = "word2vec"
 
-    def vectors(
-        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
-    ) -> Vectors:
-        # numbers, since two tokens may share a name
-        words = [str(token) for token in range(len(names))]
-        return learn_vectors(
-            "word2vec", words, documents, width, seed, epochs=self.epochs, window=self.window
-        )
+    def spellings(self, names: Sequence[str]) -> list[str]:
+        return list(map(str, range(len(names))))  # two tokens may share a name
 
 
 @dataclass(frozen=True)
-class FastText:
+class FastText(_Learnt):
     """Tokens in the same contexts or with the same letters get similar vectors (Bojanowski et al.
     2017), which helps rare ones. A token that is not in the training split starts random.
 
@@ -117,17 +134,10 @@ class FastText:
         frozen: keep the vectors fixed while the network is trained.
     """
 
-    epochs: Count = 10
-    window: Count = 5
-    frozen: bool = False
+    kind = "fasttext"
 
-    def vectors(
-        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
-    ) -> Vectors:
-        words = distinct_spellings(names)
-        return learn_vectors(
-            "fasttext", words, documents, width, seed, epochs=self.epochs, window=self.window
-        )
+    def spellings(self, names: Sequence[str]) -> list[str]:
+        return distinct_spellings(names)
 
 
 def distinct_spellings(names: Sequence[str]) -> list[str]:
@@ -154,34 +164,12 @@ class _Sentences:
                 yield [self.words[token] for token in part]
 
 
-def learn_vectors(
-    kind: Literal["word2vec", "fasttext"],
-    words: Sequence[str],
-    documents: Sequence[np.ndarray],
-    width: int,
-    seed: int,
-    **options: int,
-) -> Vectors:
-    """Vectors that gensim learns from encoded documents.
-
-    Args:
-        kind, options: as in :func:`train_vectors`.
-        words: (V,) a distinct string for each token, which gensim sees in its place.
-        documents, width, seed: as in :class:`Embedding`.
-    """
-    keyed = train_vectors(_Sentences(documents, words), kind=kind, size=width, seed=seed, **options)
-    known = [token for token, word in enumerate(words) if word in keyed.key_to_index]
-    rows = [keyed.key_to_index[words[token]] for token in known]
-    matrix = starting_matrix(known, keyed.vectors[rows], len(words), seed)
-    return Vectors(matrix, len(known))
-
-
 def train_vectors(
     sentences: Iterable[Sequence[str]],
-    *,
     kind: Literal["word2vec", "fasttext"],
     size: int,
     epochs: int,
+    *,
     window: int = 5,
     seed: int,
 ) -> Any:
