@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,21 +85,6 @@ class Tokenizer(ABC):
             memory: with the fill ``"scored"``, rare words that stood in the text before come back
                 as often as a memory of the document has it.
         """
-
-    def placeholder_texts(
-        self, before: str = "", memory: bool = False
-    ) -> Callable[[Sequence[int], str], dict[str, float]]:
-        """How the texts of placeholders go on.
-
-        Args:
-            before: the text that they continue.
-            memory: with a memory of its rare words.
-
-        Returns:
-            (a token behind its modifiers, first characters of its text) → P(next character), ``""``
-            for the end; empty for tokens that are no placeholders, and where it is not known.
-        """
-        return lambda tokens, prefix: {}
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """How the surface form is chosen that belongs behind some tokens.

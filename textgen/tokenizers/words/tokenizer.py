@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
@@ -29,7 +29,6 @@ from textgen.tokenizers.tokens import (
     Rendered,
     Steps,
     StepsOf,
-    Word,
     forms_at,
     remember_words,
     smallest_dtype,
@@ -317,25 +316,6 @@ class WordTokenizer(Tokenizer):
             else:
                 writer.write(words.text(item))
         return writer.rendered()
-
-    def placeholder_texts(
-        self, before: str = "", memory: bool = False
-    ) -> Callable[[Sequence[int], str], dict[str, float]]:
-        earlier = self._rare_words_of(before) if memory else None
-
-        def following(tokens: Sequence[int], prefix: str) -> dict[str, float]:
-            steps_of = self.surface_steps(tokens)
-            step = next(steps_of(None), None) if steps_of else None
-            if not isinstance(step, Word):
-                return {}
-            if JOIN not in tokens:  # a space comes first
-                if prefix[:1] != " ":
-                    return {} if prefix else {" ": 1.0}
-                prefix = prefix[1:]
-            options, chances = step.speller.following(prefix, step.name, earlier=earlier)
-            return dict(zip(options, chances.tolist(), strict=True))
-
-        return following
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return self.policy.surface_steps(tokens)
