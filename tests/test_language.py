@@ -15,7 +15,15 @@ from sentences import SENTENCES
 
 from textgen.core import TextgenError, json_schema, load_experiment, resolve_experiment
 from textgen.data import Document, corpus_statistics, detect_language, load_corpus, word_list
-from textgen.data.language import LISTS, NAMES, ONLY, SAME, UNKNOWN, Language, find_language
+from textgen.data.language import (
+    LANGUAGE_NAMES,
+    LANGUAGE_OF_SCRIPT,
+    LISTED_LANGUAGES,
+    LISTED_UNDER,
+    UNKNOWN,
+    Language,
+    find_language,
+)
 from textgen.runs import Evaluation, Screen, evaluation_for
 from textgen.tokenizers import Characters, language_warnings
 from textgen.tokenizers.words import tagging
@@ -76,10 +84,12 @@ def test_a_preface_in_english_does_not_decide():
 
 
 def test_the_tables_agree_with_wordfreq():
-    listed = {code for codes in LISTS.values() for code in codes.split()}
+    listed = {code for codes in LISTED_LANGUAGES.values() for code in codes.split()}
     assert listed | {"ja", "ko", "zh"} == set(wordfreq.available_languages("small"))
-    assert set(SAME.values()) <= listed
-    assert (listed | set(ONLY.values()) | SAME.keys() - {"nn", "tl"}) <= NAMES.keys()
+    assert set(LISTED_UNDER.values()) <= listed
+    assert (
+        listed | set(LANGUAGE_OF_SCRIPT.values()) | LISTED_UNDER.keys() - {"nn", "tl"}
+    ) <= LANGUAGE_NAMES.keys()
     assert word_list("hr") == "sh"
     assert word_list("en") == "en"
     assert word_list("ja") is word_list("eu") is word_list(UNKNOWN) is None

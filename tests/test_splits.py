@@ -19,7 +19,7 @@ from textgen.data import reading, splits
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.data.splits import customary_parts, divide, given_parts, split
-from textgen.data.statistics import FEW, corpus_only
+from textgen.data.statistics import MAX_NAMED_DOCUMENTS, corpus_only
 from textgen.data.warnings import corpus_warnings
 from textgen.evaluation.significance import FEWEST
 from textgen.runs.console import Screen
@@ -119,13 +119,13 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path):
             ["split.train", "tale8.txt: named by no list", "leave train out"],
         ),
         ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, ["train part", "no text"]),
-        ({"test": []}, ["split.test", "or a list of documents, e.g."]),
-        ({"test": [3]}, ["split.test", "or a list of documents, e.g."]),
-        ({"train": []}, ["split.train", "a list of documents, e.g."]),
-        ({"test": "a.txt"}, ["split.test", "a fraction below 0.5, or a list of documents"]),
+        ({"test": []}, ["split.test", "at least 1 item"]),
+        ({"test": [3]}, ["split.test 1", "string"]),
+        ({"train": []}, ["split.train", "at least 1 item"]),
+        ({"test": "a.txt"}, ["split.test", "number or list"]),
         ({"test": 0.5}, ["split.test", "less than 0.5"]),
         ({"test": [""]}, ["split.test"]),
-        ({"groups": [[]]}, ["split.groups", "lists of documents that share text"]),
+        ({"groups": [[]]}, ["split.groups", "at least 1 item"]),
         (
             {"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]},
             ["split.groups", "tale1.txt in the test part", "tale2.txt in the train part"],
@@ -238,7 +238,7 @@ def test_other_files_beside_a_given_split_and_a_second_split_are_refused(tmp_pat
 
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    for name, value in {"LARGE": 0, "LONGEST": 3_000, "PIECE": 1_000}.items():
+    for name, value in {"LARGE": 0, "MAX_DOCUMENT": 3_000, "PIECE_SIZE": 1_000}.items():
         monkeypatch.setattr(reading, name, value)
     folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": NOVEL})
     found = load(folder)
@@ -577,7 +577,7 @@ def test_a_run_names_its_held_out_documents_and_warns(tmp_path, capsys):
     experiment = corpus_only({"kind": "folder", "path": str(many), "split": {"test": 0.4}})
     Screen().corpus(experiment, load_corpus(experiment))
     assert "test: " not in capsys.readouterr().out
-    assert len(load_corpus(experiment).test) > FEW
+    assert len(load_corpus(experiment).test) > MAX_NAMED_DOCUMENTS
 
 
 def test_corpus_takes_kinds_and_experiments_and_says_what_else_there_is(textgen, experiment_file):

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple, NoReturn
 from textgen import __version__
 from textgen.core import (
     FULL,
-    Experiment,
     Sampling,
     TextgenError,
+    TextSettings,
     apply_overrides,
     find_experiment,
     json_line,
@@ -315,12 +315,13 @@ def _corpus(given: Given) -> None:
 
     experiment = _corpus_experiment(given)
     found = corpus_statistics(experiment)
-    found["warnings"] += language_warnings(experiment.tokenizer, Language(**found["language"]))
+    tokenizer = getattr(experiment, "tokenizer", None)
+    found["warnings"] += language_warnings(tokenizer, Language(**found["language"]))
     print(json_line(found, indent=2)) if given.json else print_statistics(found)
 
 
-def _corpus_experiment(given: Given) -> Experiment:
-    """The experiment of this name, or one with this kind of corpus."""
+def _corpus_experiment(given: Given) -> TextSettings:
+    """The experiment of this name, or the settings of this kind of corpus."""
     from textgen.data import corpus_only
 
     settings = {"path": given.path and str(given.path)}

@@ -8,8 +8,10 @@ from .errors import json_line as json_line
 from .errors import visible as visible
 from .errors import write_failed as write_failed
 from .experiment import Experiment as Experiment
+from .experiment import TextSettings as TextSettings
 from .experiment import load_experiment as load_experiment
 from .experiment import resolve_experiment as resolve_experiment
+from .experiment import resolve_text as resolve_text
 from .files import cache_folder as cache_folder
 from .files import cache_get as cache_get
 from .files import cache_put as cache_put

@@ -61,7 +61,9 @@ class TextgenError(Exception):
         return partial(type(self), **state), (self.where,)
 
     def __str__(self) -> str:
-        expected = self.expected and f"expected {self.expected}"
+        expected = self.expected
+        if expected and not expected.startswith(("did you mean", "known: ")):
+            expected = f"expected {expected}"
         found = "; ".join(_shown(part) for part in (self.found, expected) if part)
         sentence = ": ".join(filter(None, (_shown(self.where), found)))
         more = [f"  {_shown(line)}" for line in self.lines]

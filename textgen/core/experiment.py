@@ -38,49 +38,56 @@ from textgen.core.toml import (
     read_toml,
 )
 
-TABLES = (
-    "corpus", "tokenizer", "embedding", "objective", "split", "backbone", "memory", "training",
-    "sampling",
-)  # fmt: skip
+TABLES = tuple(
+    "corpus tokenizer embedding objective split backbone memory training sampling".split()
+)
 DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
 """Plug-ins that a file may leave out, or of which it may leave out the kind."""
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Everything that decides what a run computes.
+@dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """What decides which text is read and how it is divided.
 
-    ``resolved`` is the same as nested plain data with every default written out; two experiments
-    are equal when their ``resolved`` is. ``left_out`` has a line for each table that has lost
-    settings because a file or an override names another kind.
+    ``resolved`` is the same as nested plain data with every default written out.
     """
 
     corpus: Annotated[Any, Plugin("corpus")]
+    language: LanguageCode | None = None
+    split: Split = field(default_factory=Split)
+    fallback: Annotated[Any, Plugin("corpus")] = None
+    options: CorpusOptions = field(default_factory=CorpusOptions)
+    resolved: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text_key(self) -> str:
+        """Equal for experiments that read the same text and divide it alike."""
+        return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(TextSettings):
+    """Everything that decides what a run computes.
+
+    Two experiments are equal when their ``resolved`` is. ``left_out`` has a line for each table
+    that has lost settings because a file or an override names another kind.
+    """
+
+    name: Name = "experiment"
+    seed: Seed = 1
     tokenizer: Annotated[Any, Plugin("tokenizer")]
     embedding: Annotated[Any, Plugin("embedding")]
     objective: Annotated[Any, Plugin("objective")]
     backbone: Annotated[Any, Plugin("backbone")]
-    name: Name = "experiment"
-    seed: Seed = 1
-    language: LanguageCode | None = None
-    split: Split = field(default_factory=Split)
     memory: MemorySettings = field(default_factory=MemorySettings)
     training: Training = field(default_factory=Training)
     sampling: Sampling = field(default_factory=Sampling)
-    fallback: Annotated[Any, Plugin("corpus")] = None
-    options: CorpusOptions = field(default_factory=CorpusOptions)
-    resolved: dict[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def arm(self) -> dict[str, Any]:
         """What all runs of an arm share: ``resolved`` without name and seed."""
         return {key: value for key, value in self.resolved.items() if key not in ("name", "seed")}
-
-    @property
-    def text_key(self) -> str:
-        """Equal for experiments that read the same text and divide it alike."""
-        return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
 
 
 def load_experiment(
@@ -109,25 +116,38 @@ def load_experiment(
 def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     if "arms" in data:
-        raise TextgenError(
-            where,
-            found="arms: this is a study",
-            expected="one experiment",
-            hint="run all of it with: textgen study",
-        )
-    known = ["name", "seed", "language", *TABLES]
+        hint = "run all of it with: textgen study"
+        raise TextgenError(f"{where}: this is a study, not an experiment", hint=hint)
+    made: Experiment = _resolved(Experiment, {**DEFAULTS, **data}, where)
+    check_one_budget(plain(made.training), BUDGETS, f"{where}: training")
+    if made.sampling.memory and not made.memory.orders:
+        found = f"{where}: sampling.memory: true, but [memory] orders is empty"
+        raise TextgenError(found, hint="for example: [memory] orders = [3, 4, 5]")
+    return made
+
+
+def resolve_text(data: Mapping[str, Any], where: str = "corpus") -> TextSettings:
+    """The same of the tables and settings that decide which text is read and how it is divided."""
+    made: TextSettings = _resolved(TextSettings, data, where)
+    return made
+
+
+def _resolved(cls: Any, data: Mapping[str, Any], where: str) -> Any:
+    settings = [each.name for each in fields(cls)]
+    known = [name for name in ("name", "seed", "language", *TABLES) if name in settings]
     for key in data:
         if key not in known:
             raise unknown_setting(f"{where}: {key}", key, known)
     own, options = _divided(data.get("corpus", {}))
-    tables = {**DEFAULTS, **data, "corpus": own}
-    made: Experiment = build(Experiment, tables, f"{where}:")
-    resolved = {key: plain(getattr(made, key)) for key in ("name", "seed")}
-    if made.language:
-        resolved["language"] = made.language
-    for name in TABLES:
+    tables = {**data, "corpus": own}
+    made = build(cls, tables, f"{where}:")
+    resolved = dict[str, Any]()
+    for name in known:
         inner = getattr(made, name)
-        resolved[name] = plain_plugin(name, inner, tables[name]) if name in POINTS else plain(inner)
+        if name in POINTS:
+            resolved[name] = plain_plugin(name, inner, tables[name])
+        elif inner is not None:
+            resolved[name] = plain(inner)
     fallback = options.pop("fallback", None)
     if fallback is not None:
         with naming(f"{where}: corpus.fallback"):
@@ -136,22 +156,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
         made = replace(made, fallback=other)
     changes = build(CorpusOptions, options, f"{where}: corpus")
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
-    check_one_budget(plain(made.training), BUDGETS, f"{where}: training")
-    _check_together(made, where)
     return replace(made, options=changes, resolved=resolved)
-
-
-def _check_together(made: Experiment, where: str) -> None:
-    """Raises:
-    TextgenError: settings of several tables that do not go together.
-    """
-    if made.sampling.memory and not made.memory.orders:
-        raise TextgenError(
-            f"{where}: sampling.memory",
-            found="true, without a memory: [memory] orders is empty",
-            expected="false, or orders of a memory of the document",
-            hint="for example: [memory] orders = [3, 4, 5]",
-        )
 
 
 def _divided(corpus: Any) -> tuple[Any, dict[str, Any]]:

@@ -160,9 +160,11 @@ def _problem(cls: type[Any], errors: list[Any], values: Any) -> SettingsError:
     """The first of pydantic's errors: a misspelt name before the setting that is missing because
     of it, and in a union a wrong value before a wrong type."""
 
-    def rank(error: Any) -> tuple[bool, bool]:
+    def rank(error: Any) -> tuple[bool, bool, int]:
         kind = error["type"]
-        return kind != "unexpected_keyword_argument", kind.endswith(("_type", "literal_error"))
+        vague = kind.endswith(("_type", "literal_error"))
+        vague |= kind == "too_short" and bool(error["input"])  # its items are wrong
+        return kind != "unexpected_keyword_argument", vague, -len(error["loc"])
 
     first = min(errors, key=rank)
     if first["type"] == "json_invalid":

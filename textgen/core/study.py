@@ -195,12 +195,8 @@ def load_study(path: str | Path) -> Study:
     path = find_experiment(path)
     data = read_toml(path)
     if foreign := {*TABLES} & data.keys():
-        raise TextgenError(
-            f"{path}: {min(foreign)}",
-            found="a table of an experiment",
-            expected="a study: its arms name the files of experiments",
-            hint="run one experiment with: textgen run",
-        )
+        hint = "run one experiment with: textgen run"
+        raise TextgenError(f"{path}: [{min(foreign)}] belongs into an experiment", hint=hint)
     check_name(path.stem, str(path))
     data = {"budget": {}, "arms": {}, **data}
     study: Study = build(Study, data, f"{path}:", name=path.stem, path=path)
@@ -210,9 +206,7 @@ def load_study(path: str | Path) -> Study:
     for arm in others:
         if made[arm].text_key != made[first].text_key:
             raise TextgenError(
-                f"{path}: arms.{arm}",
-                found=f"another [corpus] or [split] than that of arms.{first}",
-                expected="the same text, divided alike, in all arms of a study",
+                f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}",
                 hint="put arms on other text into a study of their own",
             )
     check_different(study, {arm: experiment.arm for arm, experiment in made.items()})
@@ -231,9 +225,7 @@ def check_different(study: Study, origins: Mapping[str, Any]) -> None:
         other = seen.setdefault(json.dumps(origin, sort_keys=True), arm)
         if other != arm:
             raise TextgenError(
-                f"{study.path}: arms.{arm}",
-                found=f"the same experiment as arms.{other}",
-                expected="arms that differ in more than their seeds",
+                f"{study.path}: arms.{arm}: the same experiment as arms.{other}",
                 hint=f'give {other} more seeds, or change a setting with set = ["…"]',
             )
 

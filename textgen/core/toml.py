@@ -15,16 +15,16 @@ from textgen.core.plugins import DEFAULT_KINDS, POINTS, suggestion
 from textgen.core.settings import CorpusOptions, inside, shared_settings
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
-DEEPEST = 20
+MAX_DEPTH = 20
 """Tables in tables, and files that include each other, at most."""
 PACKAGE = Path(__file__).parents[1]
-FOLDERS = tuple(
+EXPERIMENT_FOLDERS = tuple(
     folder
     for folder in (PACKAGE.parent / "experiments", PACKAGE / "experiments")
     if (folder / "base.toml").is_file()
 )
 """Where the files that come with textgen lie: in a checkout, or in the installed package."""
-INSIDE = ("article", "benchmarks")
+EXPERIMENT_SUBFOLDERS = ("article", "benchmarks")
 """The folders inside them whose files come with textgen, too."""
 
 
@@ -41,15 +41,15 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     if kind_of(beside) == "a file" or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
-    found = (place / f"{name}.toml" for place in FOLDERS)
+    found = (place / f"{name}.toml" for place in EXPERIMENT_FOLDERS)
     return next((file for file in found if kind_of(file) == "a file"), beside)
 
 
 def experiment_names(beside: Path) -> list[str]:
     """The names of the files that come with textgen, those in the same folder as this one."""
     folder = beside.parent.name
-    part = f"{folder}/" if folder in INSIDE else ""
-    files = [file for place in FOLDERS for file in place.glob(f"{part}*.toml")]
+    part = f"{folder}/" if folder in EXPERIMENT_SUBFOLDERS else ""
+    files = [file for place in EXPERIMENT_FOLDERS for file in place.glob(f"{part}*.toml")]
     return sorted({part + file.stem for file in files} - {"base", "article/base"})
 
 
@@ -68,35 +68,28 @@ def read_toml(
         TextgenError: no such file, broken TOML, an include that leads back to itself.
     """
     if (kind := kind_of(path)) != "a file":
+        if seen:
+            raise TextgenError(f"{seen[-1]} includes {path}: {kind}")
         near = suggestion(str(path).removesuffix(".toml"), experiment_names(path))
-        raise TextgenError(
-            f"{path}, included by {seen[-1]}" if seen else str(path),
-            found=kind,
-            expected="a TOML file: an experiment or a study",
-            hint="" if seen else f"write its path, or the name of one of textgen's own; {near}",
-        )
+        hint = f"write its path, or the name of one of textgen's own; {near}"
+        raise TextgenError(f"{path}: {kind}; expected an experiment or a study", hint=hint)
     if path.resolve() in seen:
-        raise TextgenError(str(path), found="an include that leads back to this file")
-    if len(seen) > DEEPEST:
-        raise TextgenError(
-            str(seen[0]), found=f"includes that are more than {DEEPEST} deep",
-            expected="a file that includes another, which may include another",
-        )  # fmt: skip
+        raise TextgenError(f"{path}: an include that leads back to this file")
+    if len(seen) > MAX_DEPTH:
+        raise TextgenError(f"{seen[0]}: includes more than {MAX_DEPTH} deep")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # also of numbers with too many digits
-        raise TextgenError(str(path), found=str(error), expected="a valid TOML file") from None
+        raise TextgenError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
-        raise TextgenError(
-            str(path), found=error.strerror or str(error), expected="a file that can be read"
-        ) from None
+        raise TextgenError(f"{path} cannot be read: {error.strerror or error}") from None
     _check_data(data, f"{path}:")
     _check_budgets([data], f"{path}: training")
     include = data.pop("include", None)
     if include is None:
         return data
     if not isinstance(include, str):
-        raise TextgenError(f"{path}: include", found=repr(include), expected="one file name")
+        raise TextgenError(f"{path}: include: {include!r} is not a file name")
     left_out = [] if left_out is None else left_out
     base = read_toml(path.parent / include, left_out, (*seen, path.resolve()))
     return _merge(base, data, left_out, f"{path}:")
@@ -108,8 +101,8 @@ def _check_data(data: Any, where: str) -> None:
     left = [(where, data, 0)]
     while left:
         place, value, depth = left.pop()
-        if depth > DEEPEST:
-            raise TextgenError(where, found=f"tables or lists more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise TextgenError(where, found=f"tables or lists more than {MAX_DEPTH} deep")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise TextgenError(place, found="a number of more than 64 bits")
         if isinstance(value, Mapping):
@@ -202,14 +195,11 @@ def check_one_budget(settings: Mapping[str, Any], names: Sequence[str], where: s
     """
     given = [name for name in names if settings.get(name, False) is not False]
     if len(given) != 1:
-        raise TextgenError(
-            where,
-            found=f"{len(given)} budgets: {' and '.join(given)}" if given else "none",
-            expected=f"exactly one of {', '.join(names)}",
-            hint="leave out all but one"
-            if given
-            else f"for example: [{where.rpartition(': ')[2]}] seconds = 300",
-        )
+        found = f"{len(given)} budgets: {' and '.join(given)}" if given else "no budget"
+        listed = ", ".join(names)
+        example = f"for example: [{where.rpartition(': ')[2]}] seconds = 300"
+        hint = "leave out all but one" if given else example
+        raise TextgenError(where, found=found, expected=f"exactly one of {listed}", hint=hint)
 
 
 def _check_budgets(changes: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -227,11 +217,8 @@ def _change(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise TextgenError(
-            f"--set {text}",
-            found="no name before `=`" if equals else "no `=`",
-            expected="table.key=value",
-        )
+        found = "no name before `=`" if equals else "no `=`"
+        raise TextgenError(f"--set {text}", found=found, expected="table.key=value")
     try:
         table = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):  # of numbers of too many digits, of too many brackets

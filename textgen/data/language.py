@@ -35,7 +35,7 @@ apostrophes belong to a word, underscores do not, digits do behind a letter. In 
 spaces between words it is a character."""
 UNKNOWN = "und"
 """The code of ISO 639 for a language that is not known."""
-LISTS = {
+LISTED_LANGUAGES = {
     "Latin": "ca cs da de en es fi fil fr hu id is it lt lv ms nb nl pl pt ro sh sk sl sv tr vi",
     "Cyrillic": "bg mk ru uk",
     "Arabic": "ar fa ur",
@@ -46,13 +46,14 @@ LISTS = {
     "Greek": "el",
 }
 """Script → the languages whose words wordfreq lists."""
-ONLY = {
-    "Armenian": "hy", "Cherokee": "chr", "Georgian": "ka", "Gujarati": "gu", "Gurmukhi": "pa",
-    "Han": "zh", "Hangul": "ko", "Kannada": "kn", "Khmer": "km", "Lao": "lo", "Malayalam": "ml",
-    "Myanmar": "my", "Oriya": "or", "Sinhala": "si", "Telugu": "te", "Thai": "th", "Tibetan": "bo",
-}  # fmt: skip
+LANGUAGE_OF_SCRIPT = dict(
+    pair.split("=")
+    for pair in """Armenian=hy Cherokee=chr Georgian=ka Gujarati=gu Gurmukhi=pa Han=zh Hangul=ko
+    Kannada=kn Khmer=km Lao=lo Malayalam=ml Myanmar=my Oriya=or Sinhala=si Telugu=te Thai=th
+    Tibetan=bo""".split()
+)
 """Script → the one widely used language that is written in it."""
-NAMES = dict(
+LANGUAGE_NAMES = dict(
     pair.split("=")
     for pair in """am=Amharic ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan bs=Bosnian ca=Catalan
     chr=Cherokee cs=Czech da=Danish de=German el=Greek en=English es=Spanish et=Estonian eu=Basque
@@ -64,7 +65,7 @@ NAMES = dict(
     sr=Serbian sv=Swedish sw=Swahili ta=Tamil te=Telugu th=Thai tr=Turkish uk=Ukrainian ur=Urdu
     vi=Vietnamese zh=Chinese""".split()
 )
-SAME = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
+LISTED_UNDER = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
 """Codes of languages whose words wordfreq lists under another one."""
 UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
 """Languages without spaces between words."""
@@ -72,26 +73,30 @@ UNSPACED_SCRIPTS = frozenset(
     {"Han", "Hiragana", "Katakana", "Khmer", "Lao", "Myanmar", "Tai", "Thai"}
 )
 """Scripts in which Unicode's rules find no words; Tibetan marks its syllables."""
-SEVERAL = {"ja": "Han Hiragana Katakana", "sr": "Cyrillic Latin", "pa": "Gurmukhi Arabic"}
+SCRIPTS_OF_LANGUAGE = {
+    "ja": "Han Hiragana Katakana",
+    "sr": "Cyrillic Latin",
+    "pa": "Gurmukhi Arabic",
+}
 """Languages that are written in several scripts."""
-KANA = 0.1
+MIN_KANA_SHARE = 0.1
 """From this share of kana on, a text in Han characters and kana is Japanese."""
-MISSING = -8.0
+UNLISTED_WORD = -8.0
 """log10 frequency of a word that is not in a list: below that of the rarest ones in it, −6.5."""
-LIKELY, SURE = -5.5, -4.5
+LIKELY_LANGUAGE, SURE_LANGUAGE = -5.5, -4.5
 """Mean log10 frequency of a text's words: below the first no list fits it, and a text whose words
 are as frequent in English as the second needs no other list. spaCy's example sentences in thirty
 languages lie between −3.0 (Urdu) and −5.3 (Turkish) by their own lists, Lovecraft's tales at −3.4,
 and at −4.9 by the list of Filipino, which borrows from English; languages without a list at −5.5
 (Tswana by the list of Malay) or below, the Estonian New Testament at −6.5 by that of Finnish."""
-DOCUMENTS, CHARACTERS = 24, 6000
+SAMPLED_DOCUMENTS, SAMPLED_CHARACTERS = 24, 6000
 """How much of a text is looked at: so many documents, so many characters from inside each."""
-FOREIGN = -6.0
+FOREIGN_LANGUAGE = -6.0
 """Mean log10 frequency of words below which a document is in another language than that of the
 list. Of pieces of 700 characters, Lovecraft's lie at −5.1 or above and those of the Ukrainian New
 Testament at −5.4, by their own lists; Estonian, Basque and Swahili at −6.5 or below by the English
 one."""
-LETTERS, EXCERPT = 800, 2000
+MIN_LETTERS, EXCERPT_CHARACTERS = 800, 2000
 """Letters of a document from which on its own language is looked for, in so many characters."""
 
 
@@ -123,23 +128,23 @@ class Language:
 
 def language_name(code: str) -> str:
     """A language in English; its code where there is no name for it."""
-    return "an unknown language" if code == UNKNOWN else NAMES.get(code, code)
+    return "an unknown language" if code == UNKNOWN else LANGUAGE_NAMES.get(code, code)
 
 
 def word_list(code: str) -> str | None:
     """The code under which wordfreq lists the words of a language; None if it has no list, or one
     that takes a segmenter."""
-    code = SAME.get(code, code)
-    return code if any(code in codes.split() for codes in LISTS.values()) else None
+    code = LISTED_UNDER.get(code, code)
+    return code if any(code in codes.split() for codes in LISTED_LANGUAGES.values()) else None
 
 
 def usual_scripts(code: str) -> list[str]:
     """The scripts in which a language is known to be written; none if nothing is known of it."""
-    if code in SEVERAL:
-        return SEVERAL[code].split()
-    code = SAME.get(code, code)
-    listed = [script for script, codes in LISTS.items() if code in codes.split()]
-    return listed + [script for script, only in ONLY.items() if only == code]
+    if code in SCRIPTS_OF_LANGUAGE:
+        return SCRIPTS_OF_LANGUAGE[code].split()
+    code = LISTED_UNDER.get(code, code)
+    listed = [script for script, codes in LISTED_LANGUAGES.items() if code in codes.split()]
+    return listed + [script for script, only in LANGUAGE_OF_SCRIPT.items() if only == code]
 
 
 def find_language(documents: Sequence[Document], stated: str | None = None) -> Language:
@@ -149,8 +154,10 @@ def find_language(documents: Sequence[Document], stated: str | None = None) -> L
         documents: of the training split.
         stated: its code, if the experiment says so.
     """
-    step = max(1, len(documents) // DOCUMENTS)
-    text = "\n".join(_inside(d.text, CHARACTERS) for d in documents[::step][:DOCUMENTS])
+    step = max(1, len(documents) // SAMPLED_DOCUMENTS)
+    text = "\n".join(
+        _inside(d.text, SAMPLED_CHARACTERS) for d in documents[::step][:SAMPLED_DOCUMENTS]
+    )
     if stated is not None:
         return Language(stated, script_of(text), stated=True)
     return detect_language(text)
@@ -170,29 +177,29 @@ def foreign_language(document: Document, detected: Language) -> Language | None:
         document: one of a corpus.
         detected: the language of that corpus.
     """
-    text = _inside(document.text, EXCERPT)
-    if sum(map(str.isalpha, text)) < LETTERS:
+    text = _inside(document.text, EXCERPT_CHARACTERS)
+    if sum(map(str.isalpha, text)) < MIN_LETTERS:
         return None
     script = script_of(text)
     counts = _words(text, script)
-    if script == detected.script and detected.code in LISTS.get(script, "").split():
-        same = _likelihood(counts, detected.code) >= FOREIGN
+    if script == detected.script and detected.code in LISTED_LANGUAGES.get(script, "").split():
+        same = _likelihood(counts, detected.code) >= FOREIGN_LANGUAGE
         return None if same else detect_language(text)
     found = detect_language(text)
     if script != detected.script:
         return None if found.code == detected.code != UNKNOWN else found
-    listed = found.code in LISTS.get(script, "").split()
-    return found if listed and _likelihood(counts, found.code) >= SURE else None
+    listed = found.code in LISTED_LANGUAGES.get(script, "").split()
+    return found if listed and _likelihood(counts, found.code) >= SURE_LANGUAGE else None
 
 
 def detect_language(text: str) -> Language:
     """The language of a text by its letters and words alone."""
     shares, script = _scripts(text), script_of(text)
-    if shares.get("Hiragana", 0) + shares.get("Katakana", 0) > KANA:
+    if shares.get("Hiragana", 0) + shares.get("Katakana", 0) > MIN_KANA_SHARE:
         return Language("ja", script)
-    if script in ONLY:
-        return Language(ONLY[script], script)
-    return Language(_by_words(text, script) if script in LISTS else UNKNOWN, script)
+    if script in LANGUAGE_OF_SCRIPT:
+        return Language(LANGUAGE_OF_SCRIPT[script], script)
+    return Language(_by_words(text, script) if script in LISTED_LANGUAGES else UNKNOWN, script)
 
 
 def script_of(text: str) -> str:
@@ -225,12 +232,12 @@ def _by_words(text: str, script: str) -> str:
     counts = _words(text, script)
     if not counts:
         return UNKNOWN
-    codes = LISTS[script].split()
-    if "en" in codes and _likelihood(counts, "en") >= SURE:
+    codes = LISTED_LANGUAGES[script].split()
+    if "en" in codes and _likelihood(counts, "en") >= SURE_LANGUAGE:
         return "en"
     found = {code: _likelihood(counts, code) for code in codes}
     best = max(found, key=lambda code: found[code])
-    return best if found[best] >= LIKELY else UNKNOWN
+    return best if found[best] >= LIKELY_LANGUAGE else UNKNOWN
 
 
 def _plain(word: str, script: str) -> str:
@@ -248,7 +255,7 @@ def _likelihood(counts: Mapping[str, int], code: str) -> float:
     total = 0.0
     for word, count in counts.items():
         known = frequencies.get(word) or frequencies.get(max(word.split("'"), key=len))
-        total += count * (math.log10(known) if known else MISSING)
+        total += count * (math.log10(known) if known else UNLISTED_WORD)
     return total / sum(counts.values())
 
 

@@ -7,25 +7,23 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from textgen.core import CorpusUnavailable, Experiment, TextgenError
+from textgen.core import CorpusUnavailable, Experiment, TextgenError, TextSettings
 from textgen.data.documents import Document, apply_edits, check_not_empty, corpus_hash
 from textgen.data.language import Language, find_language
-from textgen.data.splits import check_groups, divide, few, given_parts, hash_of
+from textgen.data.splits import Division, check_groups, divide, few, given_parts, hash_of
 
 FITTED = 16_000_000
 """Characters of training text, at most, on which everything before the network is fitted."""
 
 
-@dataclass(frozen=True)
-class Corpus:
+@dataclass(frozen=True, kw_only=True)
+class Corpus(Division):
     """The text of an experiment in its three parts.
 
     Attributes:
         kind, origin, licence: of the corpus that was really used.
         sha256: of names and texts of all documents.
         warning: says so if the fallback was used; else empty.
-        train, validation, test: the documents of each part.
-        division: in words, how they were divided; empty if by a hash of the documents' names.
         stated_language: its code, if the experiment says so.
     """
 
@@ -34,17 +32,16 @@ class Corpus:
     licence: str
     sha256: str
     warning: str
-    train: list[Document]
-    validation: list[Document]
-    test: list[Document]
-    division: str = ""
     stated_language: str | None = None
+
+    @property
+    def parts(self) -> dict[str, list[Document]]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
     @property
     def names(self) -> dict[str, list[str]]:
         """Those of the documents of each part."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {part: [d.name for d in documents] for part, documents in parts.items()}
+        return {part: [d.name for d in documents] for part, documents in self.parts.items()}
 
     @cached_property
     def language(self) -> Language:
@@ -68,7 +65,7 @@ class Corpus:
     @cached_property
     def description(self) -> dict[str, Any]:
         """What manifest, metrics and every report say about the corpus."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        parts = self.parts
         names = list(self.names.items())
         if self.sample is not self.train:
             parts["fitted_on"] = self.sample
@@ -88,7 +85,7 @@ class Corpus:
         }
 
 
-def load_corpus(experiment: Experiment) -> Corpus:
+def load_corpus(experiment: TextSettings) -> Corpus:
     """The documents of an experiment, split.
 
     Raises:
@@ -129,15 +126,12 @@ def load_corpus(experiment: Experiment) -> Corpus:
     if set(everything) != set(documents):  # some were cut
         documents = everything
     return Corpus(
+        **vars(divided),
         kind=kind,
         origin=config.origin,
         licence=config.licence,
         sha256=corpus_hash(documents),
         warning=warning,
-        train=divided.train,
-        validation=divided.validation,
-        test=divided.test,
-        division=divided.how,
         stated_language=experiment.language,
     )
 
@@ -161,10 +155,8 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
         corpus = replace(load_corpus(other), warning=warning)
     if corpus.sha256 != sha256:
         raise TextgenError(
-            experiment.name,
-            found=f"a run on text that is not at hand (sha256 {sha256[:12]}…, here "
-            f"{corpus.sha256[:12]}…)",
-            expected="the text it was trained on",
+            f"{experiment.name}: this run was trained on other text (sha256 {sha256[:12]}…) than "
+            f"the one at hand ({corpus.sha256[:12]}…)",
             hint="set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again",
         )
     return corpus

@@ -255,12 +255,10 @@ def numbered(name: str, parts: Sequence[Part]) -> list[tuple[str, Part]]:
     return [(f"{name}#{i:0{width}d}", part) for i, part in enumerate(parts, start=1)]
 
 
-def convert(
+def read_documents(
     files: Mapping[str, Path], encoding: str, *, separator: str = "", pieces: int = 0
 ) -> list[Document]:
-    """The documents of some files, converted unless the cache holds them already.
-
-    An encoding that has to be guessed is announced when the files are converted.
+    """The documents of some files, in memory or, of more than :data:`LARGE` bytes, on disk.
 
     Args:
         files: name → file.
@@ -273,6 +271,28 @@ def convert(
         TextgenError: a file that is not text or that changes meanwhile, or a cache folder that
             cannot be written.
     """
+    if sum(map(file_size, files.values())) > LARGE:
+        return _convert(files, encoding, separator, pieces)
+    documents = list[Document]()
+    for name, path in files.items():
+        text = read_text(path, encoding)
+        if separator or pieces:
+            parts = text.split(separator) if separator else cut_text(text, pieces)
+            documents += [Document(name, part) for name, part in numbered(name, parts) if part]
+        else:
+            documents.append(Document(name, text))
+    return documents
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a file; 0 if there is none, which reading it says."""
+    return path.stat().st_size if kind_of(path) == "a file" else 0
+
+
+def _convert(
+    files: Mapping[str, Path], encoding: str, separator: str, pieces: int
+) -> list[Document]:
+    """The documents of some files, converted unless the cache holds them already."""
     key = _key(files, encoding, separator, pieces)
 
     def write(folder: Path) -> None:

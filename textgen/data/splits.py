@@ -23,8 +23,6 @@ HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 """Characters of a part, at most, whatever its share of a large corpus would be: all that is held
 out is scored, token by token. The rest is trained on. Parts that are given, contiguous or a fold
 are as large as they are."""
-GIVEN = "as"
-"""What the words for a division begin with, where it is given."""
 Groups = dict[tuple[str, ...], list[Document]]
 
 
@@ -34,13 +32,15 @@ class Division:
 
     Attributes:
         train, validation, test: the documents of each.
-        how: in words, how they were divided; empty if by a hash of names.
+        division: in words, how they were divided; empty if by a hash of names.
+        given: whether lists or the names of files say which part a document is in.
     """
 
     train: list[Document]
     validation: list[Document]
     test: list[Document]
-    how: str = ""
+    division: str = ""
+    given: bool = False
 
 
 def given_parts(names: Sequence[str], settings: Split) -> tuple[dict[str, str], str]:
@@ -51,11 +51,11 @@ def given_parts(names: Sequence[str], settings: Split) -> tuple[dict[str, str], 
             :func:`textgen.data.splits.customary_parts`.
     """
     if settings.lists:
-        return listed_parts(names, settings), f"{GIVEN} [split] names the documents"
+        return listed_parts(names, settings), "as [split] names the documents"
     if settings.method is not None or settings.folds is not None:
         return {}, ""
     found = customary_parts(names)
-    by = f"{GIVEN} the names of the files say"
+    by = "as the names of the files say"
     if found and "test" not in found.values():
         found = {n: "test" if part == "validation" else part for n, part in found.items()}
         by += ", what is held out being the test, for test text steers nothing"
@@ -100,7 +100,7 @@ def divide(
             hint = "change [split] or the texts; one of white space alone is left out"
             raise TextgenError(f"split: {part} part", found=found, hint=hint)
     _check_whole_groups(parts, settings)
-    return Division(parts["train"], parts["validation"], parts["test"], how)
+    return Division(parts["train"], parts["validation"], parts["test"], how, bool(given))
 
 
 def split(documents: list[Document], settings: Split) -> tuple[list[Document], ...]:

@@ -6,25 +6,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Experiment, resolve_experiment, visible
+from textgen.core import TextSettings, resolve_text, visible
 from textgen.data.language import WORD, Language
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data.documents import Document
 
 
-COUNTINGS = {
+WORD_COUNTINGS = {
     "letters and inner apostrophes, cased": lambda text: WORD.findall(text),
     "letters and inner apostrophes, lower-cased": lambda text: WORD.findall(text.lower()),
     "split at white space, cased": str.split,
 }
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
 PARTS = ("train", "validation", "test")
-FEW = 12
+MAX_NAMED_DOCUMENTS = 12
 """Documents of a part, at most, that are named on the terminal."""
 
 
-def corpus_statistics(settings: dict[str, Any] | Experiment) -> dict[str, Any]:
+def corpus_statistics(settings: dict[str, Any] | TextSettings) -> dict[str, Any]:
     """Sizes, characters, types and hapaxes of a corpus by several definitions of a word, the share
     of held-out words outside the vocabulary for several minimum counts, the names of the documents
     of each part, and warnings.
@@ -36,7 +36,7 @@ def corpus_statistics(settings: dict[str, Any] | Experiment) -> dict[str, Any]:
     from textgen.data.loading import load_corpus
     from textgen.data.warnings import corpus_warnings
 
-    experiment = settings if isinstance(settings, Experiment) else corpus_only(settings)
+    experiment = settings if isinstance(settings, TextSettings) else corpus_only(settings)
     corpus = load_corpus(experiment)
     everything = corpus.train + corpus.validation + corpus.test
     characters: Counter[str] = Counter()
@@ -48,19 +48,18 @@ def corpus_statistics(settings: dict[str, Any] | Experiment) -> dict[str, Any]:
         "characters": characters.total(),
         "distinct_characters": len(characters),
         "alphabet": "".join(sorted(characters)),
-        "words": {name: _types(everything, split) for name, split in COUNTINGS.items()},
+        "words": {name: _types(everything, split) for name, split in WORD_COUNTINGS.items()},
         "outside_vocabulary": _outside(corpus.train, corpus.validation + corpus.test),
         "names": corpus.names,
         "warnings": corpus_warnings(experiment, corpus),
     }
 
 
-def corpus_only(settings: dict[str, Any]) -> Experiment:
-    """An experiment of which only corpus and split matter."""
-    plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
+def corpus_only(settings: dict[str, Any]) -> TextSettings:
+    """The settings of a ``[corpus]`` table, which may contain a ``split`` and a ``language``."""
     own: dict[str, Any] = {key: settings[key] for key in ("split", "language") if key in settings}
     table = {key: value for key, value in settings.items() if key not in own}
-    return resolve_experiment({**plain, "corpus": table, **own}, "corpus")
+    return resolve_text({"corpus": table, **own})
 
 
 def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
@@ -71,7 +70,7 @@ def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
         division: of :class:`textgen.data.loading.Corpus`.
     """
     how = division or "by document, by a hash of their names"
-    few = {part: found for part, found in names.items() if len(found) <= FEW}
+    few = {part: found for part, found in names.items() if len(found) <= MAX_NAMED_DOCUMENTS}
     return [f"divided {how}", *(f"{part}: {', '.join(found)}" for part, found in few.items())]
 
 

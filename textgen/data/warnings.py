@@ -11,27 +11,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from textgen.core import Experiment, SettingsError, Split, TextgenError
+from textgen.core import SettingsError, Split, TextgenError, TextSettings
 from textgen.data.documents import Document
 from textgen.data.language import find_language, foreign_language
 from textgen.data.loading import Corpus
-from textgen.data.splits import GIVEN, HELD_OUT, MIN_TEST_DOCUMENTS, divide, few, given_parts
+from textgen.data.splits import HELD_OUT, MIN_TEST_DOCUMENTS, divide, few, given_parts
 
-SMALL = {"train": 50_000, "validation": 10_000, "test": 10_000}
+SMALL_PART_CHARACTERS = {"train": 50_000, "validation": 10_000, "test": 10_000}
 """Characters below which a part is tiny."""
-SMALL_SHARE, LARGE_ENOUGH = 0.01, 100_000
+SMALL_PART_SHARE, LARGE_PART_CHARACTERS = 0.01, 100_000
 """A held-out part below this share of the text is tiny, unless it has so many characters."""
-ENOUGH = 500_000
+LARGE_TEXT_CHARACTERS = 500_000
 """Characters of a text in which no part has to be tiny."""
-SHORTEST = 100
+MIN_PIECE_CHARACTERS = 100
 """Characters of a piece that a file is to be cut into, at least."""
-LOOKED_AT = 100
+EXAMINED_DOCUMENTS = 100
 """Held-out documents, and about as many training documents, whose own language is looked for."""
-RARE, RARE_SHARE = 20, 0.1
+MANY_RARE_CHARACTERS, LARGE_RARE_SHARE = 20, 0.1
 """Characters that occur once: so many, and such a share of the alphabet, are reported."""
 
 
-def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
+def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
     """Sentences, each with what to do; none if there is nothing to warn of.
 
     Args:
@@ -42,31 +42,31 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
     return [warning for check in checks for warning in check(experiment, corpus)]
 
 
-def _few_test_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
+def _few_test_documents(experiment: TextSettings, corpus: Corpus) -> Iterator[str]:
     count = len(corpus.test)
     if count >= MIN_TEST_DOCUMENTS:
         return
     settings = experiment.resolved["corpus"]
-    if corpus.division.startswith(GIVEN):
-        cure = (
+    if corpus.given:
+        advice = (
             "The split is given: figures can stand beside published ones, but claim no difference "
             "between arms, or divide the test text into more documents"
         )
     elif getattr(experiment.corpus, "one_text", False):
-        cure = _more_pieces(experiment.split, corpus)
+        advice = _more_pieces(experiment.split, corpus)
     elif change := _larger_test(experiment.split, corpus):
-        cure = f"{change} gives it at least {MIN_TEST_DOCUMENTS}"
+        advice = f"{change} gives it at least {MIN_TEST_DOCUMENTS}"
     elif settings.get("separator"):
-        cure = "Add documents, or cut the file into equal pieces: --set 'corpus.separator=\"\"'"
+        advice = "Add documents, or cut the file into equal pieces: --set 'corpus.separator=\"\"'"
     else:
-        cure = (
+        advice = (
             "Add documents, or join them in one file, which is cut: --set corpus.kind=file --set "
             "corpus.path=FILE"
         )
     documents = "document" if count == 1 else "documents"
     yield (
         f"The test part has {count} {documents}. With fewer than {MIN_TEST_DOCUMENTS} there is no "
-        f"interval and no test of a difference. {cure}."
+        f"interval and no test of a difference. {advice}."
     )
 
 
@@ -77,7 +77,7 @@ def _more_pieces(split: Split, corpus: Corpus) -> str:
     share = split.test if isinstance(split.test, float) else 1.0
     share = 1 / split.folds if split.folds else share
     pieces = math.ceil(2 * MIN_TEST_DOCUMENTS / min(share, HELD_OUT["test"] / total))
-    if total < SHORTEST * pieces:
+    if total < MIN_PIECE_CHARACTERS * pieces:
         return "Use more text"
     return f"--set corpus.pieces={pieces} gives it at least {MIN_TEST_DOCUMENTS}"
 
@@ -116,12 +116,12 @@ def _characters(documents: Iterable[Document]) -> int:
     return sum(document.characters for document in documents)
 
 
-def _foreign_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
+def _foreign_documents(experiment: TextSettings, corpus: Corpus) -> Iterator[str]:
     """Held-out documents first; of a large corpus some of the training documents are looked at."""
     detected = find_language(corpus.sample)
     held_out = [(d, part) for part in ("test", "validation") for d in getattr(corpus, part)]
-    step = max(1, len(corpus.train) // LOOKED_AT)
-    looked_at = [*held_out[:LOOKED_AT], *((d, "train") for d in corpus.train[::step])]
+    step = max(1, len(corpus.train) // EXAMINED_DOCUMENTS)
+    looked_at = [*held_out[:EXAMINED_DOCUMENTS], *((d, "train") for d in corpus.train[::step])]
     found = [
         f"{document.name} in the {part} part ({language.name}, {language.script} script)"
         for document, part in looked_at
@@ -135,32 +135,34 @@ def _foreign_documents(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
         )
 
 
-def _tiny_parts(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
-    sizes = {part: sum(d.characters for d in getattr(corpus, part)) for part in SMALL}
+def _tiny_parts(experiment: TextSettings, corpus: Corpus) -> Iterator[str]:
+    sizes = {
+        part: sum(d.characters for d in getattr(corpus, part)) for part in SMALL_PART_CHARACTERS
+    }
     total = sum(sizes.values())
     for part, size in sizes.items():
-        tiny = size < SMALL[part]
+        tiny = size < SMALL_PART_CHARACTERS[part]
         if part != "train":
-            tiny |= size < min(SMALL_SHARE * total, LARGE_ENOUGH)
+            tiny |= size < min(SMALL_PART_SHARE * total, LARGE_PART_CHARACTERS)
         if tiny or (part == "train" and size < total / 2):
-            if total < ENOUGH:
-                cure = "Use more text"
-            elif corpus.division.startswith(GIVEN):
-                cure = "List more documents for it in [split]"
+            if total < LARGE_TEXT_CHARACTERS:
+                advice = "Use more text"
+            elif corpus.given:
+                advice = "List more documents for it in [split]"
             else:
-                cure = "Change its share or the seed in [split], or divide the longest documents"
+                advice = "Change its share or the seed in [split], or divide the longest documents"
             yield (
                 f"The {part} part is small: {size:,} of {total:,} characters ({size / total:.1%}). "
-                f"{cure}."
+                f"{advice}."
             )
 
 
-def _rare_characters(experiment: Experiment, corpus: Corpus) -> Iterator[str]:
+def _rare_characters(experiment: TextSettings, corpus: Corpus) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for document in corpus.sample:
         counts.update(document.text)
     once = sorted(character for character, count in counts.items() if count == 1)
-    if len(once) < RARE or len(once) < RARE_SHARE * len(counts):
+    if len(once) < MANY_RARE_CHARACTERS or len(once) < LARGE_RARE_SHARE * len(counts):
         return
     shown = few([repr(character) for character in once], 8)
     yield (

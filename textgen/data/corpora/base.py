@@ -1,7 +1,7 @@
 """What a corpus is, for those who write another kind of it, and where the built-in ones come from.
 
 A corpus reads its text with :func:`textgen.data.reading.read_text`, or gives files that may be
-larger than memory to :func:`textgen.data.reading.convert`.
+larger than memory to :func:`textgen.data.reading.read_documents`.
 """
 
 from __future__ import annotations

@@ -8,14 +8,7 @@ from pathlib import Path
 from textgen.core import Count, Sha256, TextgenError, kind_of
 from textgen.data.corpora.base import CorpusConfig, check_sha256
 from textgen.data.documents import Document
-from textgen.data.reading import (
-    LARGE,
-    check_readable_name,
-    convert,
-    cut_text,
-    numbered,
-    read_text,
-)
+from textgen.data.reading import check_readable_name, file_size, read_documents
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,7 @@ class File(CorpusConfig):
         return not self.separator
 
     def documents(self) -> list[Document]:
-        where, name = f"corpus.path: {self.path}", self.path.name
+        where = f"corpus.path: {self.path}"
         check_readable_name(self.path, self.path)
         if kind_of(self.path) == "a folder":
             hint = f"to read it: --set corpus.kind=folder --set corpus.path={self.path}"
@@ -68,16 +61,9 @@ class File(CorpusConfig):
         if self.sha256:
             get = f"get it from {self.source or 'where it is published'}"
             check_sha256(self.path, self.sha256, f"{get}, or leave corpus.sha256 out")
-        size = self.path.stat().st_size if kind_of(self.path) == "a file" else 0
-        pieces = self.pieces or _pieces(size)
-        if size > LARGE:
-            files = {name: self.path}
-            return convert(files, self.encoding, separator=self.separator, pieces=pieces)
-        text = read_text(self.path, self.encoding)
-        if not text.strip():
-            raise TextgenError(f"{where}: no text in this file")
-        parts = text.split(self.separator) if self.separator else cut_text(text, pieces)
-        return [Document(name, part) for name, part in numbered(name, parts) if part]
+        pieces = self.pieces or _pieces(file_size(self.path))
+        files = {self.path.name: self.path}
+        return read_documents(files, self.encoding, separator=self.separator, pieces=pieces)
 
 
 def _pieces(size: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from textgen.core import TextgenError, kind_of
 from textgen.data.corpora.base import CorpusConfig
 from textgen.data.documents import Document
-from textgen.data.reading import LARGE, check_readable_name, convert, read_text
+from textgen.data.reading import check_readable_name, read_documents
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ class Folder(CorpusConfig):
             found = f"no file that matches {self.pattern!r}"
             raise TextgenError(where, found=found, hint='set [corpus] pattern, e.g. "*.md"')
         named = {path.relative_to(self.path).as_posix(): path for path in files}
-        if sum(path.stat().st_size for path in files) > LARGE:
-            return convert(named, self.encoding)
-        return [Document(name, read_text(path, self.encoding)) for name, path in named.items()]
+        return read_documents(named, self.encoding)
 
     def _files(self) -> list[Path]:
         """Those that match the pattern, links to nothing among them."""
