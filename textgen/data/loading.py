@@ -155,8 +155,8 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
         corpus = replace(load_corpus(other), warning=warning)
     if corpus.sha256 != sha256:
         raise TextgenError(
-            f"{experiment.name}: this run was trained on other text (sha256 {sha256[:12]}…) than "
-            f"the one at hand ({corpus.sha256[:12]}…)",
+            f"{experiment.name}: the text of this run is not at hand (sha256 {sha256[:12]}…, here "
+            f"{corpus.sha256[:12]}…)",
             hint="set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again",
         )
     return corpus

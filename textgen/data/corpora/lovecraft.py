@@ -77,6 +77,6 @@ def _download(mirror: str | None, files: dict[str, str]) -> Path:
                 'or use [corpus] kind = "wikipedia", which needs no download',
             ) from None
         except ValueError:
-            found = f"{address + name}: other bytes than the published tale (sha256 differs)"
+            found = f"{address + name}: another file than the published tale (sha256)"
             raise TextgenError(found, hint="use another mirror") from None
     return folder
