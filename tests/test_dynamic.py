@@ -21,7 +21,7 @@ from textgen.evaluation.dynamic import (
     measured,
 )
 from textgen.evaluation.mixture import MixtureSampler, Stepper
-from textgen.evaluation.token_bits import token_bits
+from textgen.evaluation.scorer import token_bits
 from textgen.models import FREE
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken

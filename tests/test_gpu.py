@@ -15,7 +15,7 @@ from conftest import in_turn, tiny_experiment
 from textgen.core.settings import Training
 from textgen.evaluation.dynamic import Learning, learnt_bits
 from textgen.evaluation.mixture import Stepper
-from textgen.evaluation.token_bits import token_bits
+from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted

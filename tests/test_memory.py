@@ -19,8 +19,7 @@ from textgen.core.settings import MemorySettings
 from textgen.data.documents import Document
 from textgen.evaluation import memory
 from textgen.evaluation.likelihood import score_documents
-from textgen.evaluation.memory import CONTEXTS, Counts, Memory, counts, kind, tuned
-from textgen.evaluation.mixture import MemoryState
+from textgen.evaluation.memory import CONTEXTS, Counts, Memory, MemoryState, counts, kind, tuned
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 

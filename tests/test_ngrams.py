@@ -13,7 +13,7 @@ from test_honesty import OBJECTIVES
 
 from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
-from textgen.evaluation.token_bits import token_bits
+from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
 from textgen.models.ngrams import NGramEmbedding

@@ -12,7 +12,7 @@ from conftest import tiny_model
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
-from textgen.evaluation.token_bits import rows_at_once, score_step, token_bits
+from textgen.evaluation.scorer import rows_at_once, score_step, token_bits
 from textgen.models import Windows
 from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.network import set_output_bias
@@ -194,11 +194,11 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     large.output_layer = SimpleNamespace(**divided)
     assert rows_at_once(large, 4, 32) == 15  # the head, one more for the tail, a quarter of it
     expected = token_bits(objective, network, documents)
-    monkeypatch.setattr("textgen.evaluation.token_bits.FLOATS", 2 * 6 * SIZE)
+    monkeypatch.setattr("textgen.evaluation.scorer.MAX_LOGITS", 2 * 6 * SIZE)
     assert rows_at_once(network, 6, 32) in (2, 4)
     for a, b in zip(token_bits(objective, network, documents), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    monkeypatch.setattr("textgen.evaluation.token_bits.FLOATS", 1)
+    monkeypatch.setattr("textgen.evaluation.scorer.MAX_LOGITS", 1)
     assert rows_at_once(network, 6, 32) == 1
 
 

@@ -67,8 +67,8 @@ class Slow:
 @pytest.mark.parametrize("size", [80, 800], ids=["all are new", "few are"])
 def test_what_only_first_calls_take_is_planned_once(monkeypatch, size):
     objective, slow = NextToken(8), Slow()
-    monkeypatch.setattr("textgen.evaluation.token_bits.time", slow)
-    monkeypatch.setattr("textgen.evaluation.token_bits.score_step", lambda *_: slow.step)
+    monkeypatch.setattr("textgen.evaluation.scorer.time", slow)
+    monkeypatch.setattr("textgen.evaluation.scorer.score_step", lambda *_: slow.step)
     document = np.random.default_rng(1).integers(1, 9, size)
     found, once = scoring_seconds(objective, tiny_model(objective, 9), [document])
     assert (found, once) == (2 * (size // 8 + 1), 100)

@@ -185,7 +185,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(address):
 
 @pytest.mark.parametrize(
     ("what", "module", "length", "pieces"),
-    [("expect", "interactive.reader", 3900, 3900), ("pay", "evaluation.token_bits", 12_000, 750)],
+    [("expect", "interactive.reader", 3900, 3900), ("pay", "evaluation.scorer", 12_000, 750)],
 )
 def test_an_answer_that_nobody_waits_for_is_not_computed_to_its_end(
     address, monkeypatch, what, module, length, pieces

@@ -188,7 +188,7 @@ def check_backbone(config: Any) -> None:
 
 def check_objective(objective: Any) -> None:
     """The probabilities of all short documents add up to one under an objective."""
-    from textgen.evaluation.token_bits import token_bits
+    from textgen.evaluation.scorer import token_bits
     from textgen.models import LSTM
 
     longest, network = 4, objective.build(LSTM(units=(6,)), 4)

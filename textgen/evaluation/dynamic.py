@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from textgen.evaluation.scorer import scorer
 from textgen.models import Objective, Windows
 from textgen.tokenizers import EncodedDocument
 
@@ -56,7 +57,7 @@ class Learner:
         if learning is not None:
             self._weights = [w.value for w in network.trainable_variables]
             self._begun = [w.numpy() for w in self._weights]
-            self._step = _gradient_step(objective, network)
+            self._step = scorer(objective, network).gradients
         self.restart()
 
     def restart(self) -> None:
@@ -145,7 +146,7 @@ def measured(
     Args:
         table_rate: how much faster tables learn, as while training.
     """
-    step, number = _gradient_step(objective, network), 0
+    step, number = scorer(objective, network).gradients, 0
     sums = np.zeros(len(network.trainable_variables))
     tables = {id(t) for part in network.parts() for t in getattr(part, "tables", ())}
     rates = [rate * table_rate if id(w) in tables else rate for w in network.trainable_variables]
@@ -163,35 +164,3 @@ def _in_order(objective: Objective, document: np.ndarray) -> Iterator[tuple[int,
     windows = Windows([np.asarray(document)], objective)
     for start in range(0, len(document) + 1, objective.length):
         yield start, windows.spans(np.zeros(1, np.int64), np.array([start]))
-
-
-def _gradient_step(objective: Objective, network: Any) -> Any:
-    """A compiled (spans, fresh, state) → (bits (1, length), state, gradients of the mean nats),
-    kept with the network. A gradient is a tensor, or rows of a table and what is theirs."""
-    import tensorflow as tf
-
-    from textgen.models import compilable, cross_entropy, restarted
-
-    kept = vars(network).setdefault("_gradient_steps", {})
-    if objective in kept:
-        return kept[objective]
-    output, weights = network.output_layer, [w.value for w in network.trainable_variables]
-
-    @tf.function(autograph=False, jit_compile=compilable(network))
-    def step(spans: Any, fresh: Any, state: Any) -> Any:
-        state = restarted(network, state, fresh)
-        targets = spans[:, objective.before :]
-        there, labels = tf.cast(targets >= 0, tf.float32), tf.maximum(targets, 0)
-        with tf.GradientTape() as tape:
-            features, after = objective.features(network, spans, state, training=False)
-            if output.adaptive:
-                nats = output.nats(features, labels, objective.length)
-            else:
-                nats = cross_entropy(output(features), labels)
-            loss = tf.reduce_sum(nats * there) / tf.reduce_sum(there)
-        found = tape.gradient(loss, weights, unconnected_gradients="zero")
-        gradients = [(g.indices, g.values) if isinstance(g, tf.IndexedSlices) else g for g in found]
-        return nats * there / np.log(2), after, gradients
-
-    kept[objective] = step
-    return step

@@ -15,7 +15,7 @@ import numpy as np
 from textgen.data import Document
 from textgen.evaluation.dynamic import learnt_bits
 from textgen.evaluation.memory import Memory, tuned
-from textgen.evaluation.token_bits import token_bits
+from textgen.evaluation.scorer import token_bits
 from textgen.models import Objective
 from textgen.tokenizers import EncodedDocument, Tokenizer
 

@@ -23,6 +23,7 @@ them: most likely, but for a weak pull towards START. A memory begins empty with
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -128,6 +129,58 @@ class Memory:
         )  # fmt: skip
 
 
+class MemoryState:
+    """A document that is read token by token under a memory."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in memory.orders]
+        self._last = [BOUNDARY] * max(memory.orders)
+
+    def _contexts(self) -> list[tuple[int, ...]]:
+        return [tuple(self._last[len(self._last) - order :]) for order in self._memory.orders]
+
+    def copy(self) -> MemoryState:
+        """The same document, that may go on differently."""
+        other = MemoryState(self._memory)
+        other._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
+        other._last = self._last
+        return other
+
+    def beyond(self, token: int) -> MemoryState:
+        """The place after a token that is read but not counted; the tables are shared, so that many
+        continuations can be looked at."""
+        other = MemoryState.__new__(MemoryState)
+        other._memory, other._tables = self._memory, self._tables
+        other._last = [*self._last[1:], token]
+        return other
+
+    def mixed(self, chances: np.ndarray) -> np.ndarray:
+        """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
+        levels = zip(
+            self._tables, self._contexts(), self._memory.discounts, self._memory.strengths,
+            strict=True,
+        )  # fmt: skip
+        chances = np.maximum(chances, SMALLEST)
+        for table, context, discounts, strengths in levels:
+            if counted := table.get(context):
+                which = int(kind(counted.total(), len(counted)))
+                discount, strength = discounts[which], strengths[which]
+                total = counted.total() + strength
+                chances = chances * ((strength + discount * len(counted)) / total)
+                chances[list(counted)] += (np.array(list(counted.values())) - discount) / total
+        return chances
+
+    def add(self, token: int) -> None:
+        """The token that came."""
+        for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
+            counted = table.setdefault(context, Counter())
+            counted[token] += 1
+            if counted[token] > 1:
+                break
+        self._last = [*self._last[1:], token]
+
+
 def kind(total: ArrayLike, kinds: ArrayLike) -> np.ndarray:
     """The kind of a context, from how many tokens were counted behind it and how many different
     ones: 0, 1, 2 where one only has followed, once, twice, or more often; 3, 4, 5 where two, three,
@@ -136,7 +189,7 @@ def kind(total: ArrayLike, kinds: ArrayLike) -> np.ndarray:
 
 
 def counts(tokens: np.ndarray, orders: Sequence[int]) -> Counts:
-    """What a :class:`textgen.evaluation.mixture.MemoryState` counts along a document and its end
+    """What a :class:`MemoryState` counts along a document and its end
     mark, all at once.
 
     Args:

@@ -3,71 +3,20 @@ there is one. What is written with it is drawn from it exactly."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from textgen.evaluation.dynamic import Learner
-from textgen.evaluation.memory import SMALLEST, Memory, kind
+from textgen.evaluation.memory import Memory, MemoryState
+from textgen.evaluation.scorer import scorer
 from textgen.models import FREE, MIN_TEMPERATURE, Objective
 from textgen.tokenizers import BOUNDARY, ESCAPE
 
 Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """((V,) float64 probabilities, numbers in [0, 1) (n,)) → the tokens of n rows, (n,) integers."""
-
-
-class MemoryState:
-    """A document that is read token by token under a memory."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in memory.orders]
-        self._last = [BOUNDARY] * max(memory.orders)
-
-    def _contexts(self) -> list[tuple[int, ...]]:
-        return [tuple(self._last[len(self._last) - order :]) for order in self._memory.orders]
-
-    def copy(self) -> MemoryState:
-        """The same document, that may go on differently."""
-        other = MemoryState(self._memory)
-        other._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
-        other._last = self._last
-        return other
-
-    def beyond(self, token: int) -> MemoryState:
-        """The place after a token that is read but not counted; the tables are shared, so that many
-        continuations can be looked at."""
-        other = MemoryState.__new__(MemoryState)
-        other._memory, other._tables = self._memory, self._tables
-        other._last = [*self._last[1:], token]
-        return other
-
-    def mixed(self, chances: np.ndarray) -> np.ndarray:
-        """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
-        levels = zip(
-            self._tables, self._contexts(), self._memory.discounts, self._memory.strengths,
-            strict=True,
-        )  # fmt: skip
-        chances = np.maximum(chances, SMALLEST)
-        for table, context, discounts, strengths in levels:
-            if counted := table.get(context):
-                which = int(kind(counted.total(), len(counted)))
-                discount, strength = discounts[which], strengths[which]
-                total = counted.total() + strength
-                chances = chances * ((strength + discount * len(counted)) / total)
-                chances[list(counted)] += (np.array(list(counted.values())) - discount) / total
-        return chances
-
-    def add(self, token: int) -> None:
-        """The token that came."""
-        for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
-            counted = table.setdefault(context, Counter())
-            counted[token] += 1
-            if counted[token] > 1:
-                break
-        self._last = [*self._last[1:], token]
 
 
 class Stepper:
@@ -82,7 +31,7 @@ class Stepper:
         self._read = MemoryState(memory) if memory else None
         self._learner = Learner(objective, network, memory.learning if memory else None)
         self._carry = objective.begin(network, 1)
-        self._next, self._append = next_logits_step(objective, network), objective.append
+        self._next, self._append = scorer(objective, network).next_logits, objective.append
 
     def probabilities(self) -> np.ndarray:
         logits, self._carry = self._next(self._carry)
@@ -164,7 +113,7 @@ class MixtureSampler:
         """The rows of a batch side by side; with a learner, a single one."""
         if learner is not None:
             learner.restart()
-        step = next_logits_step(self._objective, self._network)
+        step = scorer(self._objective, self._network).next_logits
         carry = self._objective.begin(self._network, len(forced))
         tokens, choices = np.zeros((2, *forced.shape), dtype=np.int32)
         groups = [(MemoryState(self._memory), np.arange(len(forced)))]
@@ -219,21 +168,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     values = logits.astype(np.float64)
     values = np.exp(values - values.max())
     return values / values.sum()
-
-
-def next_logits_step(objective: Objective, network: Any) -> Callable[..., Any]:
-    """A compiled carry → (logits (B, V), carry), kept with the network."""
-    import tensorflow as tf
-
-    from textgen.models import compilable
-
-    kept = vars(network).setdefault("_next_steps", {})
-    if objective not in kept:
-
-        @tf.function(autograph=False, jit_compile=compilable(network))
-        def next_logits(carry: Any) -> Any:
-            features, carry = objective.next_features(network, carry)
-            return network.output_layer(features), carry
-
-        kept[objective] = next_logits
-    return kept[objective]
