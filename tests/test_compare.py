@@ -405,7 +405,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(
 ):
     """To a question that may ask whether the first arm is worse."""
     monkeypatch.setattr(data, "verdict", lambda *_: verdict)
-    monkeypatch.setattr("textgen.evaluation.verdicts.verdict", lambda *_: verdict)
+    monkeypatch.setattr("textgen.evaluation.significance.verdict", lambda *_: verdict)
     asked = Contrast("words", "char", "Does reading words hurt?", yes)
     runs = [trained / "char-1", trained / "words"]
     found = package.compare_runs(runs, contrasts=[asked], reports_folder=tmp_path)

@@ -14,10 +14,12 @@ from textgen.evaluation.significance import (
     Difference,
     bootstrap_interval,
     compare_arms,
+    fewest_documents,
     holm,
     verdict,
+    verdict_sentence,
+    what_would_tell,
 )
-from textgen.evaluation.verdicts import fewest_documents, verdict_sentence, what_would_tell
 
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
 """Characters and end mark of the test tales."""

@@ -1,4 +1,4 @@
-"""Bits of a text in the units of published figures: nats per character, perplexity and others.
+"""Figures as text, and bits in the units of published ones: nats per character, perplexity …
 
 All come from the same number, the bits that a text costs in all, of model, spelling and end marks.
 What they are divided by is counted on the raw text, and said beside each. Here every document pays
@@ -15,12 +15,17 @@ Does not handle: benchmarks that count another text than the one that is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from textgen.data import Document
-from textgen.evaluation.formatting import NOTHING
+
+NOTHING = "–"
+"""Printed in place of a number that does not exist."""
+UNCHARGED = "not a distribution over the text"
+"""Printed in place of bits per character where text is discarded and not charged for: there is no
+normalised distribution over the raw text."""
 
 CLOSED = "closed vocabulary: comparable only with the same token file"
 """Said beside every figure of a tokenizer whose vocabulary belongs to one file of tokens."""
@@ -181,3 +186,30 @@ def _text(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:.4f}" if value < 10 else f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """A number of bits as every table prints it; a dash where there is none."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def format_bits(bits: Mapping[str, float] | None, digits: int = 3) -> tuple[str, str, str]:
+    """The columns of model + spelling = total; without bits, the last one says why."""
+    if bits is None:
+        return (NOTHING, NOTHING, UNCHARGED)
+    return (
+        format_number(bits["model"], digits),
+        format_number(bits["spelling"], digits),
+        format_number(bits["total"], digits),
+    )
+
+
+def markdown_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
+) -> str:
+    """A table in Markdown whose columns of these numbers are aligned left, the others right."""
+    from tabulate import tabulate
+
+    sides = ["left" if place in left else "right" for place in range(len(head))]
+    table = [head, *rows]
+    return tabulate(table, "firstrow", "pipe", disable_numparse=True, colalign=sides)
