@@ -148,7 +148,6 @@ def _remove(path: Path) -> None:
         raise TextgenError(
             str(path),
             found=f"it could not be removed: {error.strerror or error}",
-            expected="permission to replace the files of this run",
             hint=f"remove it yourself, or {RENAME}",
         ) from None
 
@@ -160,7 +159,6 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         raise TextgenError(
             str(folder),
             found="a folder that is not a run of textgen",
-            expected="a new or empty folder, or a run",
             hint=f"{RENAME}; nothing was changed",
         )
     if overwrite:
@@ -169,14 +167,12 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         raise TextgenError(
             str(folder),
             found="a finished run",
-            expected="a new name, or permission to replace it",
             hint=f"{RENAME} to keep both, or {OVERWRITE} to train again",
         )
     if has_checkpoint(folder) and not _same(stored_experiment(folder), experiment):
         raise TextgenError(
             str(folder),
             found="an unfinished run of a different experiment",
-            expected="the experiment it was started with, to resume it",
             hint=f"{RENAME} to keep both, or {OVERWRITE} to start again",
         )
 
@@ -219,7 +215,6 @@ def check_same_text(folder: Path, sha256: str) -> None:
         raise TextgenError(
             str(folder),
             found=f"a run begun on other text ({before.kind}, sha256 {before.sha256[:12]}…)",
-            expected=f"the same text, sha256 {sha256[:12]}…",
             hint=f"{RENAME} to keep both, or {OVERWRITE} to start again",
         )
 
@@ -253,14 +248,12 @@ def check_finished(folder: Path, needed: Sequence[str] = NEEDED) -> None:
         raise TextgenError(
             str(folder),
             found="a folder that is no run",
-            expected="the folder of a finished run, e.g. runs/char",
-            hint="give a folder that textgen run has written",
+            hint="give the folder of a finished run, e.g. runs/char",
         )
     if missing:
         raise TextgenError(
             str(folder),
-            found=f"no {', no '.join(missing)}",
-            expected="a finished run",
+            found=f"not a finished run: no {', no '.join(missing)}",
             hint="repeat the command that started it to resume it",
         )
 
