@@ -1,4 +1,4 @@
-"""Reports with made-up figures, shaped as textgen.report.data and textgen.report.generated do."""
+"""Reports with made-up figures, shaped as textgen.report.data does."""
 
 from __future__ import annotations
 

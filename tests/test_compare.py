@@ -23,9 +23,9 @@ from textgen.core.study import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, load_text
 from textgen.evaluation import significance
-from textgen.report import arms, breakdown, caveats, data, rows
+from textgen.report import arms, breakdown, data
+from textgen.report.breakdown import passage
 from textgen.report.comparison import _joined
-from textgen.report.marking import passage
 from textgen.runs import Run, ensure_evaluation, evaluation
 
 WORDS = [
@@ -200,7 +200,7 @@ def test_the_words_of_a_text_are_counted_by_kind():
 def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (arm,) = arms.group([Run(trained / "char-1")])
     plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
-    planned, measured = rows.arm_row(arm, plan), data.arm_row(arm, None)
+    planned, measured = data.arm_row(arm, plan), data.arm_row(arm, None)
     (curve,) = planned["curves"]
     assert curve["seconds"] == [7.0 + 0.25 * updates for updates in curve["updates"]]
     training = arm.first.metrics["training"]
@@ -342,7 +342,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         both = found["with_memory"]
         assert both["difference"] == -expected.difference
         assert both["verdict"] == ("worse" if others == 0 else "can't tell")
-        assert len(caveats.disagreements([found])) == (others == 0)
+        assert len(data.disagreements([found])) == (others == 0)
 
 
 @pytest.mark.parametrize(
@@ -459,7 +459,7 @@ def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(report):
             {"name": "a", "updates": [300], "characters": characters[0], "seconds": took[0]},
             {"name": "b", "updates": [300], "characters": characters[1], "seconds": took[1]},
         ]
-        return bool(caveats.unmatched(given, rows))
+        return bool(data.unmatched(given, rows))
 
     assert unequal((310_000, 770_000), updates=(300, 300))
     assert not unequal((310_000, 320_000), updates=(300, 300))
@@ -472,9 +472,9 @@ def test_some_arms_without_a_cache_is_a_warning():
     def row(name, *orders):
         return {"name": name, "memory": list(orders)}
 
-    assert caveats.memories([row("a"), row("b")]) == []
-    assert caveats.memories([row("a", 1), row("b", 2)]) == []
-    (told,) = caveats.memories([row("a", 1), row("b"), row("c")])
+    assert data.memories([row("a"), row("b")]) == []
+    assert data.memories([row("a", 1), row("b", 2)]) == []
+    (told,) = data.memories([row("a", 1), row("b"), row("c")])
     assert "b, c none" in told
 
 
@@ -483,15 +483,15 @@ def test_an_ensemble_beside_a_single_network_is_a_warning():
         experiment = SimpleNamespace(backbone=SimpleNamespace(**settings))
         return SimpleNamespace(name=name, first=SimpleNamespace(experiment=experiment))
 
-    assert caveats.ensembles([arm("a"), arm("b", members=1)]) == []
-    assert caveats.ensembles([arm("a", members=2), arm("b", members=2)]) == []
-    (told,) = caveats.ensembles([arm("a", members=3), arm("b")])
+    assert data.ensembles([arm("a"), arm("b", members=1)]) == []
+    assert data.ensembles([arm("a", members=2), arm("b", members=2)]) == []
+    (told,) = data.ensembles([arm("a", members=3), arm("b")])
     assert "a is an ensemble of 3 networks" in told
 
 
 def test_questions_without_an_answer_are_warnings():
     asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
-    found = caveats.unanswered(asked, {"a", "b"})
+    found = data.unanswered(asked, {"a", "b"})
     assert [told.partition("no result for ")[2] for told in found] == ["lost.", "gone and lost."]
 
 

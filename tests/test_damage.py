@@ -19,9 +19,8 @@ from conftest import write_experiment
 import textgen
 from textgen import cli
 from textgen.core.errors import TextgenError
-from textgen.report import arms, rows
-from textgen.report.comparison import _grouped, _read
-from textgen.report.result import Comparison
+from textgen.report import arms, data
+from textgen.report.comparison import Comparison, _grouped, _read
 from textgen.runs import Run, Screen
 
 NAMES = ("char", "words")
@@ -89,7 +88,7 @@ def opened(folder: Path) -> SimpleNamespace:
         else:
             runs, loaded, _ = _read([folder], Screen(quiet=True))
             (arm,), _, _ = _grouped(runs, loaded, different_texts=False)
-            assert rows.arm_row(arm, None)
+            assert data.arm_row(arm, None)
             assert arms.check_comparable([arm], False) == []
         if any(f"{name}\n" in told for name in BEFORE_TENSORFLOW):
             for command in (["generate"], ["score", "--text", "The tide"]):

@@ -8,7 +8,7 @@ import pytest
 from conftest import write_experiment
 
 from textgen.core import load_experiment
-from textgen.report.naming import descriptions
+from textgen.report.arms import descriptions
 
 WORDS = 'tokenizer={kind="words", rare_words='
 

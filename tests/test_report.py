@@ -11,12 +11,12 @@ import pytest
 from report_sample import SCRIPT, hostile, sample
 
 from textgen.evaluation import UNCHARGED
-from textgen.report import drawing, figures, sentences, text_tables, values
-from textgen.report.cells import cleaned
+from textgen.report import drawing, figures, sentences, tables
+from textgen.report.breakdown import coloured, heat, pieces
 from textgen.report.data import numbers, ranked
 from textgen.report.drawing import HEAT, THEMES, variables
-from textgen.report.marking import coloured, heat, pieces
 from textgen.report.page import page
+from textgen.report.tables import cleaned
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_seeds_of_unequal_length_tell_their_values_each():
     first = report["arms"][0]["curves"][0]
     for key in ("updates", "characters", "seconds", "validation"):
         first[key].pop()
-    found = values.told(figures.curves(report, "updates"))["lines"]
+    found = figures.told(figures.curves(report, "updates"))["lines"]
     names = {name: [text for _, _, text in points] for arm, name, points in found}
     assert {"char, seed 1", "char, seed 2", "words", "PPMd"} <= set(names)
     assert (
@@ -156,7 +156,7 @@ def test_seeds_of_unequal_length_tell_their_values_each():
     ("seconds", "told"), [(7.26, "7.3 s"), (59.96, "1:00"), (200.2, "3:20"), (3723, "1:02:03")]
 )
 def test_time_is_told_as_a_clock_does(seconds, told):
-    assert values.clock(seconds) == told
+    assert figures.clock(seconds) == told
 
 
 def test_references_near_each_other_share_a_place():
@@ -204,11 +204,11 @@ def test_filled_and_copied_stretches_may_overlap():
 
 def test_shading_says_where_the_interval_excludes_the_human_figure():
     report, _ = sample({"char": 1.906, "word_unk": 1.718})
-    at, arms = text_tables.at_headline(report), report["generated"]["arms"]
+    at, arms = tables.at_headline(report), report["generated"]["arms"]
     report["generated"]["rows"]["human"]["real_words"] = [0.9, 0.88, 0.92]
     for name, value in (("char", [0.91, 0.89, 0.93]), ("word_unk", [0.5, 0.49, 0.51])):
         arms[name][at]["real_words"] = value
-    rows = [row for group in text_tables.metrics(report).groups for row in group.rows]
+    rows = [row for group in tables.metrics(report).groups for row in group.rows]
     human, unk, char, _, _ = next(r for r in rows if "English" in r.head.text).cells
     assert (human.tone, unk.tone, char.tone) == ("", "below3", "")
     assert human.bar.mark == char.bar.mark == human.bar.value

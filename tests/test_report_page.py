@@ -11,10 +11,10 @@ from report_sample import RANKED, hostile, sample
 
 from textgen.data.documents import Document
 from textgen.evaluation import UNCHARGED
-from textgen.report.cells import cleaned
+from textgen.report.breakdown import passages
 from textgen.report.drawing import THEMES
-from textgen.report.marking import passages
 from textgen.report.page import page
+from textgen.report.tables import cleaned
 
 
 @pytest.fixture(scope="module")

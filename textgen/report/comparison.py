@@ -1,21 +1,264 @@
-"""Finished runs compared in one report: which is better, by how much, and with what certainty."""
+"""Finished runs compared in one report, and the report as files and as an object."""
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import TextgenError, check_name, visible
-from textgen.report.result import Comparison
+from pydantic import BaseModel
+
+from textgen.core import TextgenError, check_name, visible, write_file, write_json
+from textgen.evaluation import Human, format_number
+from textgen.report import breakdown, drawing, figures, sentences
+from textgen.report.arms import Arm, check_comparable, group, is_on
+from textgen.report.breakdown import passage, passages
+from textgen.report.data import ReportInput, build, measures, ranked, side_by_side, swept
+from textgen.report.page import page
+from textgen.report.tables import between
+from textgen.runs import read_json, reading
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from textgen.core import Contrast
     from textgen.data import Corpus
     from textgen.report.arms import Arm
     from textgen.runs import Run, Screen
+
+
+class Report(BaseModel):
+    """What is read here of ``report.json``."""
+
+    arms: list[dict[str, Any]]
+    contrasts: list[dict[str, Any]]
+
+
+class Comparison:
+    """What :func:`textgen.compare_runs` and :func:`textgen.run_study` have found.
+
+    Args:
+        folder: of the report: ``index.html``, ``report.json``, ``texts.json``.
+
+    Attributes:
+        folder: the same.
+
+    Raises:
+        TextgenError: there is no report in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "report.json").exists():
+            raise TextgenError(
+                str(self.folder),
+                found="no report.json",
+                expected="the folder of a report, e.g. reports/char-words",
+                hint="write one: textgen compare runs/char runs/words",
+            )
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The content of ``report.json``: all figures of the report."""
+        path = self.folder / "report.json"
+        with reading(path):
+            return dict(read_json(path, Report))
+
+    @property
+    def arms(self) -> list[dict[str, Any]]:
+        """The compared models, each trained with one or more seeds: ``name``, ``seeds``,
+        ``parameters``, ``seconds``, …, and in ``test`` the bits per character (``total``, ``low``
+        and ``high`` of its interval, ``model``, ``spelling``) of the network alone, under
+        ``with_memory`` those with a memory of the document; None if they are not those of a
+        distribution over the text."""
+        return list(self.report["arms"])
+
+    @property
+    def contrasts(self) -> list[dict[str, Any]]:
+        """The tested differences: ``first``, ``second``, ``difference`` in bits per character,
+        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict`` on the first arm,
+        ``answer`` to the question, ``sentence``, of the networks alone; ``with_memory`` has the
+        same with a memory of the document."""
+        return list(self.report["contrasts"])
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(self.report["warnings"])
+
+    def __repr__(self) -> str:
+        arms = ", ".join(f"{arm['name']} {_total(arm)}" for arm in self.arms)
+        return f"<Comparison {self.report['name']!r} in {self.folder}: {arms}>"
+
+    def _repr_html_(self) -> str:
+        import base64
+
+        from textgen.runs import html_table
+
+        head = ("model", "bits per character", "seeds", "parameters", "seconds")
+        rows = [
+            (
+                a["name"] + " (on other text)" * (not a["alike"]),
+                _total(a),
+                len(a["seeds"]),
+                f"{a['parameters']:,}",
+                f"{a['seconds']:.0f}",
+            )
+            for a in self.arms
+        ]
+        tested = [(sentences.answered(contrast),) for contrast in self.contrasts]
+        # as an image: its style is for itself, not for the notebook
+        drawn = base64.b64encode(drawing.alone(figures.overview(self.report)).encode()).decode()
+        picture = f'<img alt="bits per character" src="data:image/svg+xml;base64,{drawn}">'
+        differences = html_table(("tested differences",), tested) * bool(tested)
+        return html_table(head, rows) + differences + picture
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the bits per character of each model on the same text with Matplotlib, and their
+        95 % intervals.
+
+        Args:
+            axes: where to draw; new axes if None.
+        """
+        from matplotlib import pyplot
+
+        axes = pyplot.subplots()[1] if axes is None else axes
+        arms = [arm for arm in reversed(self.arms) if arm["test"] and arm["alike"]]
+        names, tests = [arm["name"] for arm in arms], [arm["test"] for arm in arms]
+        axes.barh(names, [t["model"] for t in tests], label="model")
+        axes.barh(
+            names, [t["spelling"] for t in tests], left=[t["model"] for t in tests],
+            label="spelling",
+        )  # fmt: skip
+        for name, test in zip(names, tests, strict=True):
+            if test["low"] is not None and test["high"] is not None:
+                axes.plot([test["low"], test["high"]], [name, name], color="black")
+        axes.set_xlabel("bits per character of held-out text")
+        axes.legend()
+        return axes
+
+
+def _total(arm: dict[str, Any]) -> str:
+    return format_number(arm["test"] and arm["test"]["total"], 4)
+
+
+PROMPT = "At night"
+
+
+def embedded(
+    arms: Sequence[Arm], wanted: Sequence[str], precision: str, warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """What a page needs of models that are asked in it, each the first seed of its arm.
+
+    Args:
+        arms: those of the report.
+        wanted: names of arms; all if empty.
+        precision: of their weights, see :func:`textgen.interactive.portable_model`.
+        warn: is told what cannot be taken along.
+
+    Returns:
+        ``precision``; ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be
+        taken along; ``prompt``, to begin with.
+
+    Raises:
+        TextgenError: a name that is not that of an arm.
+    """
+    from textgen.interactive import portable_model
+
+    names = [arm.name for arm in arms]
+    if unknown := [name for name in wanted if name not in names]:
+        raise TextgenError(
+            "--embed", found=", ".join(unknown), expected=f"arms of the report: {', '.join(names)}",
+            hint="name some of these, or none for all",
+        )  # fmt: skip
+    packed, left_out, prompt = dict[str, str](), dict[str, str](), ""
+    for arm in arms:
+        if wanted and arm.name not in wanted:
+            continue
+        try:
+            packed[arm.name] = portable_model(arm.first, precision)
+            prompt = prompt or next(iter(arm.first.experiment.sampling.prompts), "")
+        except TextgenError as error:
+            left_out[arm.name] = error.found
+            warn(f"{arm.name}: not in the page: {error.found}")
+    return {
+        "precision": precision, "packed": packed, "left_out": left_out, "prompt": prompt or PROMPT,
+    }  # fmt: skip
+
+
+SHOWN = 20
+"""Occurrences of a word that are shown; its mean cost is over all."""
+
+
+def write_report(
+    folder: Path, comparison: ReportInput, models: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write ``report.json``, ``texts.json`` and ``index.html``.
+
+    Args:
+        folder: where.
+        comparison: what is reported.
+        models: those that the page takes along, see :func:`textgen.report.page.page`.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    human = Human(
+        [document.text for document in comparison.loaded.sample], comparison.loaded.language.code
+    )
+    report = build(comparison)
+    report["generated"] = measures(comparison.same_text, comparison.loaded, human)
+    words = {
+        word: breakdown.in_context(comparison.alike, comparison.loaded.test, word)
+        for word in comparison.words
+    }
+    report["words"] = {word: _costs(lines) for word, lines in words.items()}
+    texts: dict[str, Any] = {
+        "passage": passage(
+            comparison.loaded.test,
+            comparison.alike,
+            next((word for word in words if words[word]), ""),
+        ),
+        "words": {word: lines[:SHOWN] for word, lines in words.items()},
+        "samples": side_by_side(comparison.same_text, human),
+        "passages": passages(comparison.loaded.test, comparison.alike),
+        "sweep": swept(comparison.same_text),
+    }
+    write_json(folder / "report.json", _finite(report))
+    write_json(folder / "texts.json", texts)
+    write_file(folder / "index.html", visible(page(report, texts, models)))
+    return report
+
+
+def _finite(data: Any) -> Any:
+    """The same with None for infinity, which is not JSON: a bound that too few documents leave
+    open."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _costs(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """How often a word occurs in the held-out text, and its mean cost in bits by arm."""
+    if not lines:
+        return {"occurrences": 0, "bits": {}}
+    return {
+        "occurrences": len(lines),
+        "bits": {
+            arm: sum(line["bits"][arm] for line in lines) / len(lines) for arm in lines[0]["bits"]
+        },
+    }
 
 
 SHORT = 50
@@ -63,7 +306,6 @@ def compare_runs(
             or a name that the report cannot have.
     """
     from textgen.evaluation import compute_references
-    from textgen.report import asking, data, writing
     from textgen.runs import Screen
 
     if name:
@@ -88,8 +330,8 @@ def compare_runs(
         "plan": plan,
         "that no words are shown": of_corpus and words is not None and not words,
     }
-    models = None if embed is None else asking.embedded(same, embed, precision, screen.warn)
-    content = data.ReportInput(
+    models = None if embed is None else embedded(same, embed, precision, screen.warn)
+    content = ReportInput(
         name=name or _joined(names), title=title or _listed(names), arms=arms, loaded=loaded,
         references=compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),
         contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
@@ -99,7 +341,7 @@ def compare_runs(
         not_repeated=[] if command else [key for key, given in lost.items() if given],
     )  # fmt: skip
     folder = Path(reports_folder) / content.name
-    _show(screen, folder, writing.write_report(folder, content, models))
+    _show(screen, folder, write_report(folder, content, models))
     return Comparison(folder)
 
 
@@ -148,13 +390,12 @@ def _grouped(
     runs: Sequence[Run], loaded: Corpus, different_texts: bool
 ) -> tuple[list[Arm], list[Arm], list[str]]:
     """All arms, those on this text, and warnings."""
-    from textgen.report import arms as arms_
 
-    arms = arms_.group(runs)
-    warnings = arms_.check_comparable(arms, different_texts)
+    arms = group(runs)
+    warnings = check_comparable(arms, different_texts)
     if loaded.warning:
         warnings.append(loaded.warning)
-    return arms, [arm for arm in arms if arms_.is_on(arm, loaded)], warnings
+    return arms, [arm for arm in arms if is_on(arm, loaded)], warnings
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -176,9 +417,6 @@ def _against_first(names: Sequence[str]) -> list[Contrast]:
 def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from textgen.report import sentences
-    from textgen.report.data import ranked
 
     if opening := sentences.opening(report):
         screen.say(opening)
@@ -214,7 +452,6 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
 def _figures(test: dict[str, Any] | None) -> tuple[str, str, str, str]:
     """Total, interval, the bits of spelling, and the total with a memory of the document."""
     from textgen.evaluation import NOTHING, format_bits, format_number
-    from textgen.report.cells import between
 
     _, spelling, total = format_bits(test)
     remembered = (test or {}).get("with_memory")

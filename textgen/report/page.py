@@ -12,8 +12,12 @@ from markupsafe import Markup
 
 from textgen.evaluation import format_number
 from textgen.interactive import ALIGNED, SCRIPTS
-from textgen.report import figures, sentences, tables, text_tables
-from textgen.report.cells import (
+from textgen.report import figures, sentences, tables
+from textgen.report.breakdown import coloured, legend, mean_bits, pieces
+from textgen.report.data import ranked
+from textgen.report.drawing import HUES, inline, style, variables
+from textgen.report.figures import told
+from textgen.report.tables import (
     arm_heads,
     between,
     cleaned,
@@ -22,10 +26,6 @@ from textgen.report.cells import (
     signed,
     with_memory,
 )
-from textgen.report.data import ranked
-from textgen.report.drawing import HUES, inline, style, variables
-from textgen.report.marking import coloured, legend, mean_bits, pieces
-from textgen.report.values import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def page(
     Args:
         report: the content of ``report.json``.
         texts: the content of ``texts.json``.
-        models: those that can be asked in the page, as :func:`textgen.report.asking.embedded` gives
+        models: those that can be asked in the page, as ``embedded`` of the comparison gives
             them; None for none.
 
     Returns:
@@ -72,11 +72,11 @@ def page(
         contrasts=tables.contrasts(report),
         curves=list(_curves(report)),
         documents=_documents(report),
-        classes=text_tables.classes(report),
+        classes=tables.classes(report),
         positions=_positions(report),
-        words=[(word, text_tables.word(report, word, at)) for word, at in texts["words"].items()],
+        words=[(word, tables.word(report, word, at)) for word, at in texts["words"].items()],
         passage=_passage(report, texts["passage"]),
-        metrics=text_tables.metrics(report),
+        metrics=tables.metrics(report),
         sweeps=list(_sweeps(report)),
         samples=[_prompted(report, record) for record in texts["samples"]],
         samples_signature=prompted(report),
@@ -190,7 +190,7 @@ def _documents(report: dict[str, Any]) -> dict[str, Any] | None:
     about = "One row per document, hardest first, one mark per arm; the table has the figures."
     drawn = figures.documents(report)
     figure = _figure(report, drawn, "documents", title, about, upright=True)
-    return {"figure": figure, "table": text_tables.documents(report)}
+    return {"figure": figure, "table": tables.documents(report)}
 
 
 def _positions(report: dict[str, Any]) -> dict[str, Any] | None:
@@ -229,7 +229,7 @@ def _passage(report: dict[str, Any], passage: dict[str, Any]) -> dict[str, Any] 
 
 def _sweeps(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     labels = report["generated"]["labels"]
-    for across, up, title in text_tables.swept(report):
+    for across, up, title in tables.swept(report):
         unit = labels[up]["unit"]
         about = (
             f"{labels[up]['meaning']}, {unit}, against "

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from textgen.evaluation import UNCHARGED, statement
-from textgen.report.cells import UNBOUNDED
 from textgen.report.data import planned, ranked
+from textgen.report.tables import UNBOUNDED
 
 
 def opening(report: dict[str, Any]) -> str:
