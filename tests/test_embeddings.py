@@ -140,7 +140,7 @@ def test_a_compressed_file_is_read_as_well(tmp_path):
     plain = File(at("lee_fasttext.vec")).vectors(WORDS, DOCUMENTS, 10, 1)
     assert (File(packed).vectors(WORDS, DOCUMENTS, 10, 1).matrix == plain.matrix).all()
     packed.write_bytes(packed.read_bytes()[:5000])
-    assert "found:" in refused(packed)
+    refused(packed)
 
 
 def test_a_word_with_a_space_in_it_does_not_spoil_the_others(tmp_path):
