@@ -379,7 +379,9 @@ def _baseline(given: Given) -> None:
     from textgen.evaluation import baseline, check_orders
     from textgen.runs import Screen
 
-    kind = given.kind or ("kneser_ney" if given.command is None else "command")
+    kind = given.kind
+    if kind is None:
+        kind = "kneser_ney" if given.command is None else "command"
     check_orders(given.order, kind, lookup("baseline", kind, "--kind"))
     experiment = load_experiment(given.experiment, given.set)
     loaded, screen = load_corpus(experiment), Screen(quiet=given.json)
