@@ -109,8 +109,9 @@ def run(data: bytes) -> None:
     name = list(files)[data[0] % len(files) if data else 0]
     path = whole.folder / name
     path.write_bytes(data[1:])
-    hashes = {**whole.metrics.sha256, name: _sha256(data[1:])}  # else it would be refused unread
-    whole.metrics = whole.metrics.model_copy(update={"sha256": hashes})
+    if name != "tokenizer.json":  # its content is guarded by this hash alone
+        hashes = {**whole.metrics.sha256, name: _sha256(data[1:])}  # else it is refused unread
+        whole.metrics = whole.metrics.model_copy(update={"sha256": hashes})
     try:
         with refused():
             if name in readers:
