@@ -372,7 +372,7 @@ def test_the_command_says_by_its_exit_code(tmp_path, textgen):
         (["models.py:Nobody", "--text", "a"], "no class of this name"),
         (["nothing.py:Nobody", "--text", "a"], "no such file"),
         (["models.py:Honest", "--file", "none.txt"], "no such file"),
-        (["models.py:Honest", "--text", ""], "no characters"),
+        (["models.py:Honest", "--text", ""], "at least one character"),
         (["models.py:Honest", "--text", "a", "--claim", "little"], "'little'"),
         (["models.py:Honest", "--text", "a", "--claim", "1e400"], "'1e400'"),
         (["models.py:Honest", "--text", "a", "--claim", "1e-400"], "'1e-400'"),
