@@ -153,7 +153,7 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_place(readers, ask):
     again = pickle.loads(pickle.dumps(error.value))
     assert (again.place, str(again)) == (error.value.place, str(error.value))
     message = str(error.value)
-    assert "the text, for char\n" in message
+    assert "the text, for char: " in message
     assert "'\\t' (U+0009) at offset 18, line 2, column 8, which is not in" in message
     assert "further on '日' (U+65E5), '\u25cc\u0301' (U+0301)\n" in message
     with pytest.raises(RefusedText, match="leave out the first 5") as error:
