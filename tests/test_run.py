@@ -237,7 +237,7 @@ def test_what_this_process_cannot_give_any_more_is_refused(
     """TensorFlow has been started; without such a wish a training takes what there is."""
     refused = textgen("run", experiment_file, "--set", f"training.{setting}")
     assert (refused.code, (tmp_path / "runs").exists()) == (2, False)
-    assert f"training.{setting.partition('=')[0]}\n" in refused.err
+    assert f"training.{setting.partition('=')[0]}: " in refused.err
     assert "start a new process" in refused.err
     import tensorflow as tf
 
@@ -275,7 +275,7 @@ def test_what_the_system_refuses_is_one_message(capsys):
     def too_large(given):
         raise MemoryError
 
-    for command, told in ((denied, "some file: Permission"), (too_large, "memory\n")):
+    for command, told in ((denied, "some file: Permission"), (too_large, "memory: ")):
         assert cli.run_command(command, argparse.Namespace(debug=False)) == 2
         assert capsys.readouterr().err.startswith(f"textgen: {told}")
         with pytest.raises((OSError, MemoryError)):
@@ -425,7 +425,7 @@ def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
         (["run", "{file}", "--set", "corpus.path=elsewhere"], ["elsewhere", "no such folder"]),
         (["run", "{file}", "--set", "tokenizer.kind=bytes"], ["unknown tokenizer", "characters"]),
         (["run", "{file}", "--set", "tokenizer.size=9"], ["unknown setting 'size'", "none: there"]),
-        (["run", "{file}", "--set", "backbone.units=[]"], ["a list should have at least 1 item"]),
+        (["run", "{file}", "--set", "backbone.units=[]"], ["backbone.units: []", "at least 1 item"]),
         (["run", "{file}", "--set", "arms.a=1"], ["this is a study", "textgen study"]),
         (["run", "{file}", "--runs", "/proc"], ["could not be written", "choose a folder"]),
         (["run", "{file}", "--set", "=1"], ["no name before `=`"]),
