@@ -195,7 +195,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     monkeypatch.setattr(planning, "SECONDS", 0.3)
     plans, failed = planning.plan_study(made, tmp_path)
     assert list(plans) == ["char"]
-    assert "GB to train" in failed["lost"]
+    assert all(part in failed["lost"] for part in ("backbone.units", "GB", "take fewer"))
     char = plans["char"]
     left = 30 - char.preparation_seconds
     assert char.updates == int(left / char.seconds_per_update)
@@ -239,7 +239,7 @@ def test_all_arms_that_cannot_be_planned_are_told_in_one_message_before_any_run(
     with pytest.raises(TextgenError) as caught:
         study.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
     message = str(caught.value)
-    assert f"{path}: arms\n" in message
+    assert f"{path}: arms: " in message
     assert "2 of 3 arms cannot be planned; no run was started" in message
     for arm, parts in {
         "wide": ["budget.seconds", "the preparation alone takes", "give more, e.g. seconds = "],
