@@ -425,7 +425,10 @@ def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
         (["run", "{file}", "--set", "corpus.path=elsewhere"], ["elsewhere", "no such folder"]),
         (["run", "{file}", "--set", "tokenizer.kind=bytes"], ["unknown tokenizer", "characters"]),
         (["run", "{file}", "--set", "tokenizer.size=9"], ["unknown setting 'size'", "none: there"]),
-        (["run", "{file}", "--set", "backbone.units=[]"], ["backbone.units: []", "at least 1 item"]),
+        (
+            ["run", "{file}", "--set", "backbone.units=[]"],
+            ["backbone.units: []", "at least 1 item"],
+        ),
         (["run", "{file}", "--set", "arms.a=1"], ["this is a study", "textgen study"]),
         (["run", "{file}", "--runs", "/proc"], ["could not be written", "choose a folder"]),
         (["run", "{file}", "--set", "=1"], ["no name before `=`"]),
