@@ -108,7 +108,9 @@ def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
 
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(toml, "FOLDERS", (tmp_path / "no checkout", ROOT / "experiments"))
+    monkeypatch.setattr(
+        toml, "EXPERIMENT_FOLDERS", (tmp_path / "no checkout", ROOT / "experiments")
+    )
     (tmp_path / "char").mkdir()
     for name in ("char", "char.toml", "experiments/char.toml", "article/shift_3"):
         assert load_experiment(name).name == Path(name).stem

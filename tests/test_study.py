@@ -516,7 +516,7 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
         while len(started) < len(experiments):
             time.sleep(0.02)
         assert [process.poll() for process in started] == [None, None]
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # as a terminal does
 
     threading.Thread(target=started_all).start()
     with pytest.raises(KeyboardInterrupt):

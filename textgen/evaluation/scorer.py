@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core import raise_if_cancelled
-from textgen.models import Objective, Windows, compilable, cross_entropy, restarted
+from textgen.models import Objective, Windows
 
 Step = Callable[..., Any]
 MAX_ROWS = 32
@@ -31,6 +31,8 @@ class Scorer:
     """
 
     def __init__(self, objective: Objective, network: Any) -> None:
+        from textgen.models import compilable  # which imports TensorFlow, like what is below
+
         self._objective, self._network = objective, network
         self._compiled = {"autograph": False, "jit_compile": compilable(network)}
 
@@ -38,6 +40,8 @@ class Scorer:
     def bits(self) -> Step:
         """(spans, fresh, state) → (bits (B, length) float32, state); missing targets cost 0."""
         import tensorflow as tf
+
+        from textgen.models import cross_entropy, restarted
 
         objective, network = self._objective, self._network
         output = network.output_layer
@@ -90,6 +94,8 @@ class Scorer:
     def gradients(self) -> Step:
         """(spans, fresh, state) → (bits (1, length), state, gradients)."""
         import tensorflow as tf
+
+        from textgen.models import cross_entropy, restarted
 
         objective, network = self._objective, self._network
         output, weights = network.output_layer, [w.value for w in network.trainable_variables]

@@ -63,7 +63,10 @@ class File(CorpusConfig):
             check_sha256(self.path, self.sha256, f"{get}, or leave corpus.sha256 out")
         pieces = self.pieces or _pieces(file_size(self.path))
         files = {self.path.name: self.path}
-        return read_documents(files, self.encoding, separator=self.separator, pieces=pieces)
+        documents = read_documents(files, self.encoding, separator=self.separator, pieces=pieces)
+        if all(isinstance(d.content, str) and not d.content.strip() for d in documents):
+            raise TextgenError(f"{where}: no text", hint="choose a file that holds some")
+        return documents
 
 
 def _pieces(size: int) -> int:
