@@ -563,15 +563,19 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
     assert found["split_sha256"] != corpus.description["split_sha256"]
 
 
-def named(experiment):
-    """With the name that an experiment has beside its text."""
-    object.__setattr__(experiment, "name", "tales")
-    return experiment
+def experiment_on(folder, split=""):
+    path = folder.with_suffix(".toml")
+    path.write_text(
+        f'name = "tales"\ntokenizer = "characters"\ntraining = {{ updates = 1 }}\n{split}\n'
+        f'corpus = {{ kind = "folder", path = "{folder.as_posix()}" }}\n',
+        encoding="utf-8",
+    )
+    return load_experiment(path)
 
 
 def test_a_run_names_its_held_out_documents_and_warns(tmp_path, capsys):
     folder = folder_of(tmp_path / "ptb", **BENCHMARK)
-    experiment = named(corpus_only({"kind": "folder", "path": str(folder)}))
+    experiment = experiment_on(folder)
     Screen().corpus(experiment, load_corpus(experiment))
     shown = " ".join(capsys.readouterr().out.split())
     assert "divided as the names of the files say" in shown
@@ -580,7 +584,7 @@ def test_a_run_names_its_held_out_documents_and_warns(tmp_path, capsys):
     Screen(quiet=True).corpus(experiment, load_corpus(experiment))
     assert capsys.readouterr().out == ""
     many = folder_of(tmp_path / "many", **{f"tale{i}": 5 for i in range(60)})
-    experiment = named(corpus_only({"kind": "folder", "path": str(many), "split": {"test": 0.4}}))
+    experiment = experiment_on(many, "split = { test = 0.4 }")
     Screen().corpus(experiment, load_corpus(experiment))
     assert "test: " not in capsys.readouterr().out
     assert len(load_corpus(experiment).test) > MAX_NAMED_DOCUMENTS

@@ -130,7 +130,7 @@ def bits(folder):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        (CHAR, ["budget", "none", "exactly one of seconds, characters, updates"]),
+        (CHAR, ["budget", "no budget", "exactly one of seconds, characters, updates"]),
         (BUDGET + "seconds = 3\n" + CHAR, ["budget", "seconds and updates"]),
         (BUDGET + "parametres = 3\n" + CHAR, ["budget.parametres", "'parameters'"]),
         ("[budget]\nseconds = -3\n" + CHAR, ["budget.seconds", "greater than 0"]),
@@ -139,7 +139,7 @@ def bits(folder):
         ("threads = 0\n" + BUDGET + CHAR, ["trial.toml: threads", "at least 1"]),
         (BUDGET + '[arms.char]\nexperiment = "char.toml"\n', ["arms.char.seeds", "nothing"]),
         (BUDGET + CHAR.replace("1", "0"), ["arms.char.seeds", "greater than 0"]),
-        (BUDGET + CHAR.replace("1", "'2'"), ["arms.char.seeds", "'2'", "how many, or a list"]),
+        (BUDGET + CHAR.replace("1", "'2'"), ["arms.char.seeds", "'2'", "integer or list"]),
         (BUDGET + CHAR.replace("1", "[]"), ["arms.char.seeds"]),
         (BUDGET + CHAR.replace("1", "[-1]"), ["arms.char.seeds"]),
         (BUDGET + CHAR + "sett = []\n", ["arms.char.sett", "'set'"]),
@@ -153,7 +153,7 @@ def bits(folder):
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\n", ["contrasts 1.second", "nothing"]),
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\nsecond = 'char'", ["two different arms"]),
         (BUDGET + CHAR + TWIN + CONTRASTS + "yes = 'first'", ["contrasts 2.yes", "first is lower"]),
-        ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: corpus", "textgen run"]),
+        ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: [corpus]", "textgen run"]),
     ],
 )
 def test_a_wrong_study_file_is_told_before_anything_starts(
@@ -518,9 +518,13 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
         assert [process.poll() for process in started] == [None, None]
         os.kill(os.getpid(), signal.SIGINT)  # as a terminal does
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     threading.Thread(target=started_all).start()
-    with pytest.raises(KeyboardInterrupt):
-        list(workers.run_jobs(list(map(workers.Job, experiments)), tmp_path, 2))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(workers.run_jobs(list(map(workers.Job, experiments)), tmp_path, 2))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert None not in [process.poll() for process in started]
 
 
