@@ -566,8 +566,9 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
 def experiment_on(folder, split=""):
     path = folder.with_suffix(".toml")
     path.write_text(
-        f'name = "tales"\ntokenizer = "characters"\nobjective = "next_token"\ntraining = {{ updates = 1 }}\n{split}\n'
-        f'corpus = {{ kind = "folder", path = "{folder.as_posix()}" }}\n',
+        f'name = "tales"\ntokenizer = "characters"\nobjective = "next_token"\n{split}\n'
+        f'corpus = {{ kind = "folder", path = "{folder.as_posix()}" }}\n'
+        "training = { updates = 1 }\n",
         encoding="utf-8",
     )
     return load_experiment(path)
