@@ -80,14 +80,14 @@ def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
 def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
     from textgen.core import machine
 
-    machine.start_tensorflow(int(threads), parts=True)
+    shards = machine.start_tensorflow(int(threads), parts=True)  # no more than there are cores
     from textgen.training import loop
 
     work = (SIZES | ON_THREADS)[size]
     backbone, settings, objective, windows = setting(work, kind)
     network = objective.build(backbone, work.vocabulary)
     experiment = SimpleNamespace(objective=objective, backbone=backbone, training=settings, seed=0)
-    step = loop.new_step(network, experiment, windows, int(threads))
+    step = loop.new_step(network, experiment, windows, shards)
     batches = windows.training(work.batch, 0)
 
     def measure() -> float:
