@@ -107,11 +107,13 @@ def next_trial(
 
 def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Train one trial in this process: its validation figures."""
-    from textgen.core import load_experiment, start_tensorflow
+    from textgen.core.experiment import load_experiment
+    from textgen.core.machine import start_tensorflow
 
     start_tensorflow(1, parts=True)
-    from textgen.data import load_corpus
-    from textgen.training import new_network, prepare, train
+    from textgen.data.loading import load_corpus
+    from textgen.training.loop import new_network, train
+    from textgen.training.preparation import prepare
 
     budget = [f"training.seconds={seconds}", "training.threads=1", "training.validations=4"]
     experiment = load_experiment(arm.file, [*arm.overrides(settings), *budget])

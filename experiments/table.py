@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from textgen.evaluation import format_number, markdown_table
+from textgen.evaluation.units import format_number, markdown_table
 from textgen.report import figures
 from textgen.report.drawing import write_svg
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conftest import write_experiment
 
 import textgen
-from textgen.interactive import open_models
+from textgen.interactive.models import open_models
 
 ARMS = {
     "char": [],

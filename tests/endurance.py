@@ -36,7 +36,7 @@ import filelock
 import numpy as np
 from conftest import made_up, write_experiment
 
-from textgen.training import CHECKPOINT_FILE, load_progress
+from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
 EVERY = 15.0
 """Seconds between two looks at a training."""

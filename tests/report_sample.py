@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from conftest import made_up
 
-from textgen.evaluation import answer
+from textgen.evaluation.significance import answer
 
 CLASSES = {
     "frequent": "words that occur 100 times or more",

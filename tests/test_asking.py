@@ -12,8 +12,8 @@ from chromium import emulate, headless
 from report_sample import hostile
 
 import textgen
-from textgen.core import visible
-from textgen.interactive import portable_model
+from textgen.core.errors import visible
+from textgen.interactive.portable import portable_model
 from textgen.report.page import page
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"

@@ -19,12 +19,13 @@ from conftest import POLICIES, ROOT, in_turn, made_up, made_up_memory, tiny_mode
 from dishonest import GALLERY, Honest, Words
 
 import textgen as package
-from textgen.auditing import Claim, audit_lines
 from textgen.auditing.adapters import HuggingFaceModel, RunModel
+from textgen.auditing.audit import audit_lines
+from textgen.auditing.claims import Claim
 from textgen.auditing.coder import WORD, Decoder, Encoder
-from textgen.core import TextgenError
-from textgen.evaluation import score_documents
+from textgen.core.errors import TextgenError
 from textgen.evaluation.dynamic import Learning
+from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords

@@ -12,11 +12,11 @@ from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import plugins
 from textgen.data.loading import load_corpus
-from textgen.evaluation import UNCHARGED
 from textgen.evaluation.baselines import TABLE
 from textgen.evaluation.baselines.ngrams import KneserNey, Unigram
 from textgen.evaluation.memory import tuned
 from textgen.evaluation.references import baseline
+from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.kneser_ney import FALLBACK, discounts
 from textgen.tokenizers.tokens import BOUNDARY

@@ -25,8 +25,9 @@ from textgen.data.loading import load_corpus, load_text
 from textgen.evaluation import significance
 from textgen.report import arms, breakdown, data
 from textgen.report.breakdown import passage
-from textgen.report.comparison import _joined
-from textgen.runs import Run, ensure_evaluation, evaluation
+from textgen.report.comparison import Comparison, _joined
+from textgen.runs import evaluation
+from textgen.runs.finished import Run, ensure_evaluation
 
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
@@ -122,7 +123,7 @@ def test_a_comparison_is_an_object(report):
     from matplotlib.figure import Figure
 
     folder, found = report
-    comparison = package.Comparison(folder)
+    comparison = Comparison(folder)
     assert os.fspath(comparison) == str(folder)
     assert comparison.report == found
     assert [arm["name"] for arm in comparison.arms] == ["char", "words"]
@@ -140,7 +141,7 @@ def test_a_comparison_is_an_object(report):
     assert "<td>&lt;b&gt;</td><td>–</td>" in shown
     assert "<b>" not in shown
     with pytest.raises(TextgenError, match=r"no report\.json"):
-        package.Comparison(folder.parent)
+        Comparison(folder.parent)
 
 
 def test_bits_add_up_by_document_by_class_and_by_position(report, trained):

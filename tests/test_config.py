@@ -9,7 +9,7 @@ import tomli_w
 
 from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
-from textgen.models import LSTM
+from textgen.models.backbones import LSTM
 from textgen.models.objectives import Shifted
 
 ROOT = Path(__file__).parents[1]

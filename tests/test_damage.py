@@ -21,7 +21,8 @@ from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.report import arms, data
 from textgen.report.comparison import Comparison, _grouped, _read
-from textgen.runs import Run, Screen
+from textgen.runs.console import Screen
+from textgen.runs.finished import Run
 
 NAMES = ("char", "words")
 WORDS = 'tokenizer={kind="words", rare_words="unk", minimum_count=90}'

@@ -22,9 +22,9 @@ from textgen.evaluation.dynamic import (
 )
 from textgen.evaluation.mixture import MixtureSampler, Stepper
 from textgen.evaluation.scorer import token_bits
-from textgen.models import FREE
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken
+from textgen.models.sampler import FREE
 from textgen.tokenizers.characters import Characters
 
 EMBEDDED = {"input": "embedding", "embedding_size": 6}

@@ -479,7 +479,7 @@ def test_every_policy_is_encoded_from_its_saved_state():
 
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
 
-    from textgen.runs import train
+    from textgen.runs.pipeline import train
 
     changes = ["training.updates=4", "training.validations=1", "sampling.length=20"]
     folder = train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True).folder

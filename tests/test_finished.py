@@ -17,8 +17,8 @@ from conftest import ROOT, write_experiment
 import textgen
 from textgen import cli, models
 from textgen.core.errors import TextgenError
-from textgen.data import load_corpus
-from textgen.runs import Run
+from textgen.data.loading import load_corpus
+from textgen.runs.finished import Run
 from textgen.runs.results import describe_run
 from textgen.runs.schemas import Bits, Figures
 from textgen.runs.scoring import SHOWN, Tokens, html_table, score_part

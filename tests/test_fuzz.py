@@ -8,7 +8,7 @@ from fuzz.targets import CASES, TARGETS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from textgen.core import TextgenError
+from textgen.core.errors import TextgenError
 
 KEPT = [
     pytest.param(path.parent.name, path, id=f"{path.parent.name}-{path.name}")

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from conftest import made_up, made_up_memory, write_experiment
 
-from textgen.core import load_experiment
-from textgen.data import load_corpus
-from textgen.evaluation import score_documents
+from textgen.core.experiment import load_experiment
+from textgen.data.loading import load_corpus
 from textgen.evaluation.dynamic import Learning
-from textgen.training import new_network, prepare
+from textgen.evaluation.likelihood import score_documents
+from textgen.training.loop import new_network
+from textgen.training.preparation import prepare
 
 FOLDER = Path(__file__).parent / "golden"
 WORDS = 'tokenizer={kind="words",minimum_count=30,rare_words='

@@ -11,7 +11,8 @@ import pytest
 from asked import open_runs
 from conftest import POLICIES, made_up
 
-from textgen.core import RefusedText, Sampling, TextgenError
+from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.settings import Sampling
 from textgen.evaluation.mixture import Stepper
 from textgen.interactive.models import next_tokens, open_models, text_cost
 from textgen.interactive.reader import MAX_KEPT_PLACES, Reader

@@ -13,8 +13,10 @@ import wordfreq
 from conftest import made_up
 from sentences import SENTENCES
 
-from textgen.core import TextgenError, json_schema, load_experiment, resolve_experiment
-from textgen.data import Document, corpus_statistics, detect_language, load_corpus, word_list
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment, resolve_experiment
+from textgen.core.study import json_schema
+from textgen.data.documents import Document
 from textgen.data.language import (
     LANGUAGE_NAMES,
     LANGUAGE_OF_SCRIPT,
@@ -22,11 +24,17 @@ from textgen.data.language import (
     LISTED_UNDER,
     UNKNOWN,
     Language,
+    detect_language,
     find_language,
+    word_list,
 )
-from textgen.runs import Evaluation, Screen, evaluation_for
-from textgen.tokenizers import Characters, language_warnings
+from textgen.data.loading import load_corpus
+from textgen.data.statistics import corpus_statistics
+from textgen.runs.console import Screen
+from textgen.runs.evaluation import Evaluation, evaluation_for
+from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.words import tagging
+from textgen.tokenizers.words.tokenizer import language_warnings
 
 CODES = {
     "Arabic": "ar", "Armenian": "hy", "Bengali": "bn", "Cherokee": "chr",

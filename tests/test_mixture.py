@@ -13,8 +13,8 @@ from textgen.data.documents import Document
 from textgen.evaluation import mixture
 from textgen.evaluation.likelihood import score_documents
 from textgen.evaluation.mixture import MixtureSampler, Stepper
-from textgen.models import FREE
 from textgen.models.objectives import NextToken
+from textgen.models.sampler import FREE
 
 HISTORIES, ROWS, BEFORE = 4, 50_000, 12
 EACH = [OBJECTIVES[i] for i in (1, 3, 5)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from conftest import write_experiment
 
-from textgen.core import load_experiment
+from textgen.core.experiment import load_experiment
 from textgen.report.arms import descriptions
 
 WORDS = 'tokenizer={kind="words", rare_words='

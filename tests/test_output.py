@@ -13,8 +13,8 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.scorer import rows_at_once, score_step, token_bits
-from textgen.models import Windows
 from textgen.models.backbones import LSTM, Adaptive
+from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.training.step import Step

@@ -224,6 +224,6 @@ def test_the_wheel_carries_experiments_and_sources(tmp_path):
     paths = {each.distribution_path for each in builder.recurse_included_files()}
     for path in FILES:
         assert f"textgen/{path.relative_to(ROOT)}" in paths
-    assert {"textgen/data/SOURCES.toml", "textgen/py.typed", "textgen/core/__init__.pyi"} <= paths
+    assert {"textgen/data/SOURCES.toml", "textgen/py.typed", "textgen/core/__init__.py"} <= paths
     assert all(path.startswith("textgen/") for path in paths)
     assert not [path for path in paths if "/results/" in path or path.endswith((".sh", ".md"))]

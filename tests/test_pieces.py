@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from sentences import SENTENCES
 from uniseg.wordbreak import words as segments
 
-from textgen.core import TextgenError, resolve_experiment
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
-from textgen.tokenizers import Segmenter, Unk, Words
 from textgen.tokenizers.words.pieces import only_letters, pretokenize
+from textgen.tokenizers.words.rare_words.classes import Unk
+from textgen.tokenizers.words.segmenters import Segmenter
+from textgen.tokenizers.words.tokenizer import Words
 
 anything = st.text(st.characters())
 hard = st.text(

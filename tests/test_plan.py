@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
-from textgen.evaluation import learning_seconds, scoring_seconds
+from textgen.evaluation.dynamic import learning_seconds
+from textgen.evaluation.scorer import scoring_seconds
 from textgen.models.objectives import NextToken
 from textgen.runs.plan import Plan, minutes
 

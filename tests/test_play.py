@@ -22,7 +22,8 @@ from chromium import emulate, headless
 from conftest import made_up
 
 from textgen.core import processes
-from textgen.interactive import open_models, server
+from textgen.interactive import server
+from textgen.interactive.models import open_models
 
 CLIENTS = 50
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
@@ -244,7 +245,7 @@ def test_ctrl_c_ends_it_and_bad_input_is_told_before_anything_is_loaded(runs, tm
 
 
 def test_a_port_that_is_taken_is_told(address):
-    from textgen.core import TextgenError
+    from textgen.core.errors import TextgenError
 
     with pytest.raises(TextgenError, match="--port"):
         server.listen(urlsplit(address).port)

@@ -13,13 +13,14 @@ from chromium import headless
 from conftest import made_up, tiny_model
 
 import textgen
-from textgen.data import Document
-from textgen.evaluation import score_documents
-from textgen.interactive import ALIGNED, SCRIPTS, portable_model
-from textgen.models import GRU, LSTM, MinGRU, NextToken
-from textgen.tokenizers import Characters, pretokenize
+from textgen.data.documents import Document
+from textgen.evaluation.likelihood import score_documents
+from textgen.interactive.portable import ALIGNED, SCRIPTS, portable_model
+from textgen.models.backbones import GRU, LSTM, MinGRU
+from textgen.models.objectives import NextToken
+from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words.pieces import word_break_ranges
+from textgen.tokenizers.words.pieces import pretokenize, word_break_ranges
 
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ALIGNED, *SCRIPTS))
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."
@@ -120,7 +121,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_computes_the_same(browser, kind):
-    from textgen.core import build
+    from textgen.core.settings import build
 
     backbone, objective = NETWORKS[kind], NextToken()
     given = {key: value for key, value in vars(backbone).items() if value is not False}

@@ -9,8 +9,8 @@ import pytest
 from conftest import made_up
 from gensim.test.utils import datapath
 
-from textgen.core import save_seconds
 from textgen.core.experiment import resolve_experiment
+from textgen.core.files import save_seconds
 from textgen.core.settings import Training
 from textgen.data.loading import load_corpus
 from textgen.tokenizers.words.tokenizer import Words

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from report_sample import SCRIPT, hostile, sample
 
-from textgen.evaluation import UNCHARGED
+from textgen.evaluation.units import UNCHARGED
 from textgen.report import drawing, figures, sentences, tables
 from textgen.report.breakdown import coloured, heat, pieces
 from textgen.report.data import numbers, ranked

@@ -10,7 +10,7 @@ from chromium import emulate, headless
 from report_sample import RANKED, hostile, sample
 
 from textgen.data.documents import Document
-from textgen.evaluation import UNCHARGED
+from textgen.evaluation.units import UNCHARGED
 from textgen.report.breakdown import passages
 from textgen.report.drawing import THEMES
 from textgen.report.page import page

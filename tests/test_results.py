@@ -14,7 +14,7 @@ TABLE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(TABLE)
 PAGES = [*TABLE.PAGES, ROOT / "tests" / "benchmarks" / "README.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-FILE = re.compile(r"\b(?:experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg|pyi)\b")
+FILE = re.compile(r"\b(?:experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg)\b")
 
 
 def named(name):

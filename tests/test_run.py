@@ -29,11 +29,13 @@ from rich.progress import Progress
 import textgen as package
 from textgen import cli
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
 from textgen.models import footprint
-from textgen.runs import Run, console, results
+from textgen.runs import console, results
 from textgen.runs import folder as run_folder
-from textgen.training import load_progress
+from textgen.runs.finished import Run
+from textgen.training.checkpoint import load_progress
 
 FILES = """experiment.toml manifest.json tokenizer.json memory.json model.weights.h5 history.csv
 metrics.json tokens.npz texts.json samples.json samples.txt summary.md""".split()
@@ -77,7 +79,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     assert metrics["training"]["memory_seconds"] > 0
     training = metrics["training"]
     assert training["updates"] == 60
-    train = load_corpus(package.load_experiment(experiment_file)).train
+    train = load_corpus(load_experiment(experiment_file)).train
     windows = sum(math.ceil((d.characters + 1) / 16) for d in train)  # the last one is rarely full
     everything = training["characters_of_training_text"]
     assert training["characters"] == round(60 * 8 * everything / windows)
@@ -177,7 +179,7 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
 
 
 def _scores_are_those_of_the_run(folder, metrics):
-    loaded = load_corpus(package.load_experiment(folder / "experiment.toml"))
+    loaded = load_corpus(load_experiment(folder / "experiment.toml"))
     scores = [package.score_text(folder, document.text) for document in loaded.test]
     unit = sum(len(document.text) + 1 for document in loaded.test)
     for found, told in (
@@ -320,13 +322,13 @@ def test_what_does_not_fit_is_refused_before_it_is_trained_or_drawn(
     monkeypatch.setattr(footprint, "_free_memory", lambda: 40_000)
     refused = textgen("generate", tmp_path / "runs/tiny", "--samples=100")
     assert (refused.code, "100 texts at once" in refused.err) == (2, True)
-    monkeypatch.setattr("textgen.training.train", None)
+    monkeypatch.setattr("textgen.runs.pipeline._train", None)
     early = textgen("run", experiment_file, "--name=b", "--set", "sampling.samples=100")
     assert (early.code, "sampling.samples" in early.err) == (2, True)
 
 
 def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):
-    experiment = package.load_experiment(experiment_file)
+    experiment = load_experiment(experiment_file)
     lock = run_folder.prepare_folder(tmp_path / "r", experiment, overwrite=False)
     with pytest.raises(TextgenError, match="another process"):
         run_folder.prepare_folder(tmp_path / "r", experiment, overwrite=True)
@@ -336,7 +338,7 @@ def test_two_processes_do_not_share_a_folder(experiment_file, tmp_path):
 def test_a_run_that_is_killed_while_it_is_replaced_can_be_replaced_again(
     experiment_file, tmp_path, monkeypatch
 ):
-    experiment, folder = package.load_experiment(experiment_file), tmp_path / "r"
+    experiment, folder = load_experiment(experiment_file), tmp_path / "r"
     run_folder.prepare_folder(folder, experiment, overwrite=False).release()
     (folder / "experiment.toml.12-ab.new").write_text("half of it")
     run_folder.prepare_folder(folder, experiment, overwrite=False).release()
@@ -410,7 +412,7 @@ def test_a_damaged_manifest_is_told_of(tmp_path, content):
 def test_a_folder_that_is_no_run_is_left_alone(experiment_file, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "thesis.txt").write_text("dear to me")
-    experiment = package.load_experiment(experiment_file)
+    experiment = load_experiment(experiment_file)
     with pytest.raises(TextgenError, match="not a run of textgen"):
         run_folder.prepare_folder(tmp_path / "r", experiment, overwrite=True)
     assert (tmp_path / "r" / "thesis.txt").read_text() == "dear to me"
@@ -472,7 +474,7 @@ def test_a_validation_text_in_letters_never_seen(
     tales = tmp_path / "tales"
     shutil.copytree(corpus_folder, tales)
     settings = [f"corpus.path={tales}", "training.updates=2", *more]
-    loaded = load_corpus(package.load_experiment(experiment_file, overrides=settings))
+    loaded = load_corpus(load_experiment(experiment_file, overrides=settings))
     for document in loaded.validation:
         (tales / document.name).write_text("я" * document.characters, "utf-8")
     done = textgen("run", experiment_file, *(f"--set={setting}" for setting in settings))
@@ -489,9 +491,9 @@ def test_a_run_that_was_refused_leaves_its_name_free(textgen, experiment_file, t
     assert (wrong.code, "sampling.prompts" in wrong.err, "U+2603" in wrong.err) == (2, True, True)
     folder = tmp_path / "runs" / "tiny"
     assert not (folder / "experiment.toml").exists()
-    other = package.load_experiment(experiment_file, overrides=["seed=5"])
+    other = load_experiment(experiment_file, overrides=["seed=5"])
     run_folder.begin_folder(folder, other, overwrite=False)  # stopped before a checkpoint
-    experiment = package.load_experiment(experiment_file)
+    experiment = load_experiment(experiment_file)
     run_folder.prepare_folder(folder, experiment, overwrite=False).release()
     run_folder.begin_folder(folder, experiment, overwrite=False)
     assert run_folder.stored_experiment(folder).seed == experiment.seed
@@ -591,7 +593,7 @@ def test_settings_that_another_kind_leaves_out_are_told_in_one_line(experiment_f
     experiment_file.write_text(own, encoding="utf-8")
     including = experiment_file.with_name("gru.toml")
     including.write_text('include = "tiny.toml"\nbackbone = "gru"\n', encoding="utf-8")
-    experiment = package.load_experiment(including)
+    experiment = load_experiment(including)
     console.Screen().corpus(experiment, load_corpus(experiment))
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if "left out" in line]

@@ -10,7 +10,7 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "experiments"))
 from search import next_trial, read_arms
 
-from textgen.core import load_experiment
+from textgen.core.experiment import load_experiment
 
 SEARCH = ROOT / "experiments" / "search" / "architectures.toml"
 ARMS = read_arms(SEARCH)

@@ -10,8 +10,8 @@ import pytest
 from conftest import made_up, write_experiment
 from rich.console import Console
 
-from textgen.core import TextgenError, experiment
-from textgen.core.errors import json_line, visible
+from textgen.core import experiment
+from textgen.core.errors import TextgenError, json_line, visible
 from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_only
 from textgen.runs import console

@@ -22,11 +22,12 @@ from textgen import cli, report
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
-from textgen.runs import LOCK, Resumed, write_experiment
+from textgen.runs.folder import LOCK, Resumed, write_experiment
 from textgen.studies import execution as study
 from textgen.studies import planning, workers
 from textgen.studies.progress import StudyProgress, duration
-from textgen.training import load_progress, loop
+from textgen.training import loop
+from textgen.training.checkpoint import load_progress
 
 EXPERIMENT = """
 [corpus]
@@ -315,7 +316,7 @@ def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
         networks.append([before, inner(trainer, *rest), trainer.arrays()])
         return networks[0][1]
 
-    monkeypatch.setattr("textgen.training.time_updates", watched)
+    monkeypatch.setattr("textgen.training.loop.time_updates", watched)
     found = planning.measure(config.load_experiment(tmp_path / "char.toml"), seconds=0.1)
     assert found["seconds_per_update"] > 0
     before, _, after = networks[0]

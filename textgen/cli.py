@@ -7,37 +7,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import math
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from textgen import __version__
-from textgen.core import (
-    FULL,
-    Sampling,
-    TextgenError,
-    TextSettings,
-    apply_overrides,
-    find_experiment,
-    json_line,
-    json_schema,
-    kind_of,
-    leave,
-    load_experiment,
-    lookup,
-    plugin_table,
-    visible,
-    write_failed,
-)
+from textgen.core.errors import FULL, TextgenError, write_failed
+from textgen.core.plugins import plugin_table
+from textgen.core.processes import leave
+from textgen.core.settings import Sampling
 
 Given = argparse.Namespace
 Parser = argparse.ArgumentParser
@@ -55,15 +36,6 @@ def _run_arguments(parser: Parser) -> None:
     _flag(parser, "--quiet", "print only errors")
 
 
-def _run(given: Given) -> None:
-    from textgen.runs import train
-
-    train(
-        given.experiment, overrides=given.set, name=given.name, runs_folder=given.runs,
-        overwrite=given.overwrite, quiet=given.quiet,
-    )  # fmt: skip
-
-
 def _study_arguments(parser: Parser) -> None:
     parser.add_argument("study", type=Path, help="a TOML file or a name, e.g. study_small")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where run folders lie")
@@ -74,17 +46,8 @@ def _study_arguments(parser: Parser) -> None:
     _flag(parser, "--quiet", "print only errors")
 
 
-def _study(given: Given) -> None:
-    from textgen.studies import run_study
-
-    run_study(
-        given.study, runs_folder=given.runs, reports_folder=given.reports, workers=given.workers,
-        address=given.address, overwrite=given.overwrite, quiet=given.quiet,
-    )  # fmt: skip
-
-
 def _compare_arguments(parser: Parser) -> None:
-    from textgen.report import PRECISIONS
+    from textgen.report.comparison import PRECISIONS
 
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. runs/char")
     parser.add_argument("--name", default="", help="of the report (default: those of the runs)")
@@ -109,22 +72,9 @@ def _compare_arguments(parser: Parser) -> None:
     _flag(parser, "--quiet", "print only warnings and errors")
 
 
-def _compare(given: Given) -> None:
-    from textgen.report import compare_runs
-    from textgen.runs import check_folder
-
-    for folder in given.runs:
-        check_folder(folder)
-    compare_runs(
-        given.runs, name=given.name, title=given.title, words=given.word or None,
-        different_texts=given.different_texts, embed=given.embed,
-        precision=given.precision, reports_folder=given.reports, quiet=given.quiet,
-    )  # fmt: skip
-
-
 def _generate_arguments(parser: Parser) -> None:
-    from textgen.runs import METHODS
-    from textgen.tokenizers import FILL
+    from textgen.runs.finished import METHODS
+    from textgen.tokenizers.base import FILL
 
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     parser.add_argument("--prompt", default="", help="how the text begins")
@@ -159,44 +109,13 @@ def _generate_arguments(parser: Parser) -> None:
     _flag(parser, "--json", "one JSON record per line")
 
 
-def _generate(given: Given) -> None:
-    from textgen.runs import annotated, generate_text
-
-    names = "length temperature top_k top_p seed samples method fill memory".split()
-    options = {name: getattr(given, name) for name in names}
-    records = generate_text(given.run, given.prompt, **options)
-    if given.seed is None and not given.json:
-        print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
-    for number, record in enumerate(records, 1):
-        if given.json:
-            print(json_line(record))
-            continue
-        if len(records) > 1:
-            print(f"\n── sample {number} of {len(records)} " + "─" * 40)
-        text = annotated(record) if given.marked else record["text"]
-        print(visible((record["prompt"] if given.method == "sample" else "") + text))
-
-
 def _play_arguments(parser: Parser) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="e.g. runs/char")
     parser.add_argument("--port", type=int, default=0, help="of the page; 0: any that is free")
 
 
-def _play(given: Given) -> None:
-    from textgen.interactive import listen, open_models, serve
-
-    if not 0 <= given.port < 2**16:
-        raise TextgenError("--port", found=str(given.port), expected="0 to 65535")
-    listening = listen(given.port)
-    print("loading the models …", flush=True)
-    readers = open_models(
-        given.runs, lambda reader: print(f"{visible(reader.label)} is ready", flush=True)
-    )
-    serve(readers, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
-
-
 def _audit_arguments(parser: Parser) -> None:
-    from textgen.evaluation import UNITS
+    from textgen.evaluation.units import UNITS
 
     parser.add_argument("model", help="a run folder, a Hugging Face folder, or file.py:Class")
     _add_passage(parser)
@@ -214,37 +133,6 @@ def _audit_arguments(parser: Parser) -> None:
     _flag(parser, "--json", "print the audit as JSON")
 
 
-def _audit(given: Given) -> int:
-    from textgen.auditing import audit_model
-
-    found = audit_model(
-        given.model,
-        _passage(given),
-        claim=_claim(given),
-        memory=given.memory,
-        end=not given.no_end,
-        say=partial(print, file=sys.stderr, flush=True),
-    )
-    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if given.json else found)
-    found.save(given.output)
-    return 0 if found.passed else 1
-
-
-def _claim(given: Given) -> dict[str, Any] | None:
-    """The claim, whose last digit may be rounded."""
-    if given.claim is None:
-        return None
-    try:
-        value = Decimal(given.claim)
-        digits = value.as_tuple().exponent
-    except InvalidOperation:
-        value, digits = Decimal("nan"), "n"
-    if not isinstance(digits, int) or not 0 < float(value) < math.inf:
-        raise TextgenError("--claim", found=repr(given.claim), expected="a figure, such as 1.905")
-    claim = {"value": float(value), "unit": given.unit, "end_marks": given.end_counted}
-    return {**claim, "count": given.divided_by, "rounding": 0.5 * 10.0**digits}
-
-
 def _score_arguments(parser: Parser) -> None:
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/char")
     _add_passage(parser).add_argument(
@@ -253,39 +141,12 @@ def _score_arguments(parser: Parser) -> None:
     _flag(parser, "--json", "print JSON")
 
 
-def _score(given: Given) -> None:
-    from textgen.runs import load_run, print_part, print_passage, score_part, score_text
-
-    if given.part is not None:
-        part = score_part(load_run(given.run), given.part)
-        print(json_line(part)) if given.json else print_part(part)
-        return
-    found = score_text(given.run, _passage(given))
-    print(json_line(found)) if given.json else print_passage(found)
-
-
 def _add_passage(parser: Parser) -> Any:
     """``--text`` or ``--file``; returns their group, one of which is needed."""
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--text", help="the passage")
     group.add_argument("--file", type=Path, help="a UTF-8 file that holds it")
     return group
-
-
-def _passage(given: Given) -> str:
-    """The text of ``--text`` or ``--file``."""
-    text = given.text
-    if given.file is not None:
-        from textgen.data import read_text
-
-        if (kind := kind_of(given.file)) != "a file":
-            hint = "correct the path, or give the passage as --text"
-            raise TextgenError(str(given.file), found=kind, expected="a text file", hint=hint)
-        text = read_text(given.file)
-    if not text:
-        where = "--text" if given.file is None else str(given.file)
-        raise TextgenError(where, found="no text", expected="at least one character")
-    return str(text)
 
 
 def _corpus_arguments(parser: Parser) -> None:
@@ -299,57 +160,6 @@ def _corpus_arguments(parser: Parser) -> None:
     parser.add_argument("--keep", help='only these characters; "article" for the article\'s 75')
     _add_set(parser, "split.seed=1")
     _flag(parser, "--json", "print JSON")
-
-
-def _corpus(given: Given) -> None:
-    if given.corpus is None:
-        kinds = {
-            kind: (lookup("corpus", kind, "corpus").__doc__ or "").partition("\n")[0]
-            for kind in sorted(plugin_table("corpus"))
-        }
-        lines = (f"{kind:<12}{doc}" for kind, doc in kinds.items())
-        print(json_line(kinds, indent=2) if given.json else "\n".join(lines))
-        return
-    from textgen.data import Language, corpus_statistics, print_statistics
-    from textgen.tokenizers import language_warnings
-
-    experiment = _corpus_experiment(given)
-    found = corpus_statistics(experiment)
-    tokenizer = getattr(experiment, "tokenizer", None)
-    found["warnings"] += language_warnings(tokenizer, Language(**found["language"]))
-    print(json_line(found, indent=2)) if given.json else print_statistics(found)
-
-
-def _corpus_experiment(given: Given) -> TextSettings:
-    """The experiment of this name, or the settings of this kind of corpus."""
-    from textgen.data import corpus_only
-
-    settings = {"path": given.path and str(given.path)}
-    settings |= {"encoding": given.encoding, "keep": given.keep}
-    options = {key: value for key, value in settings.items() if value is not None}
-    kinds = plugin_table("corpus")
-    if given.corpus in kinds:
-        data = apply_overrides({"corpus": {"kind": given.corpus, **options}}, given.set)
-        if not isinstance(data["corpus"], dict):
-            raise TextgenError("--set corpus", found=repr(data["corpus"]), expected="a table")
-        return corpus_only({**data.pop("corpus"), **data})
-    exists = kind_of(find_experiment(given.corpus)) in ("a file", "a folder")
-    if not (exists or given.corpus.endswith(".toml")):
-        near = get_close_matches(given.corpus, kinds, 1)
-        raise TextgenError(
-            given.corpus,
-            found="neither a kind of corpus nor an experiment",
-            expected=(f"did you mean {near[0]!r}? " if near else "")
-            + f"a kind ({', '.join(sorted(kinds))}), a TOML file, or the name of an experiment",
-        )
-    if options:
-        raise TextgenError(
-            f"--{next(iter(options))}",
-            found=f"the experiment {given.corpus}, which has a corpus of its own",
-            expected="a kind of corpus, e.g. folder",
-            hint="change settings of an experiment with --set corpus.path=…",
-        )
-    return load_experiment(given.corpus, given.set)
 
 
 def _baseline_arguments(parser: Parser) -> None:
@@ -374,60 +184,35 @@ def _baseline_arguments(parser: Parser) -> None:
     _flag(parser, "--json", "one JSON record a model")
 
 
-def _baseline(given: Given) -> None:
-    from textgen.data import load_corpus
-    from textgen.evaluation import baseline, check_orders
-    from textgen.runs import Screen
-
-    kind = given.kind
-    if kind is None:
-        kind = "kneser_ney" if given.command is None else "command"
-    check_orders(given.order, kind, lookup("baseline", kind, "--kind"))
-    experiment = load_experiment(given.experiment, given.set)
-    loaded, screen = load_corpus(experiment), Screen(quiet=given.json)
-    screen.corpus(experiment, loaded)
-    records = baseline(experiment, loaded, given.order, kind=kind, command=given.command)
-    if not given.json:
-        screen.baselines(loaded, list(records))
-        return
-    for record in records:
-        print(json_line(record), flush=True)
-
-
 def _schema_arguments(parser: Parser) -> None:
     _flag(parser, "--study", "the schema of study files")
 
 
-def _schema(given: Given) -> None:
-    print(json.dumps(json_schema(study=given.study), indent=2, ensure_ascii=False))
-
-
 class Command(NamedTuple):
-    """A row of COMMANDS; ``function`` returns an exit code, or None for 0."""
+    """A row of COMMANDS; what it does is the function of its name in :mod:`textgen.commands`."""
 
     name: str
     help: str
     add_arguments: Callable[[Parser], None]
-    function: Callable[[Given], int | None]
 
 
 COMMANDS = (
-    Command("run", "train, score and sample one experiment", _run_arguments, _run),
+    Command("run", "train, score and sample one experiment", _run_arguments),
     Command("study", "run arms × seeds under one budget, and compare them",
-            _study_arguments, _study),
-    Command("compare", "compare finished runs in one report", _compare_arguments, _compare),
-    Command("generate", "write text with a finished run", _generate_arguments, _generate),
-    Command("play", "ask trained models side by side, in a page", _play_arguments, _play),
+            _study_arguments),
+    Command("compare", "compare finished runs in one report", _compare_arguments),
+    Command("generate", "write text with a finished run", _generate_arguments),
+    Command("play", "ask trained models side by side, in a page", _play_arguments),
     Command("audit", "check that the bits any model reports are a valid likelihood; exit code 1: "
-            "a check failed", _audit_arguments, _audit),
+            "a check failed", _audit_arguments),
     Command("score", "the bits of a passage, or a part of the text, under a run",
-            _score_arguments, _score),
+            _score_arguments),
     Command("corpus", "list corpora, or show the statistics and split of one",
-            _corpus_arguments, _corpus),
+            _corpus_arguments),
     Command("baseline", "score n-grams or compressors on an experiment's text",
-            _baseline_arguments, _baseline),
+            _baseline_arguments),
     Command("schema", "write the JSON schema of experiment files, for editors",
-            _schema_arguments, _schema),
+            _schema_arguments),
 )  # fmt: skip
 
 
@@ -452,11 +237,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         _flag(row, "--debug", "show the traceback of an error")
         row.add_argument("--version", **version)
-        row.set_defaults(function=command.function)
+        row.set_defaults(command=command.name)
         if words[:1] == [command.name]:
             command.add_arguments(row)
     given = parser.parse_args(words or ["--help"])
-    return run_command(given.function, given)
+    return run_command(_perform, given)
+
+
+def _perform(given: Given) -> int | None:
+    from textgen import commands  # and with it most of the package
+
+    code: int | None = getattr(commands, given.command)(given)
+    return code
 
 
 def _flag(parser: Parser, name: str, text: str) -> None:

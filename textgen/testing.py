@@ -6,6 +6,6 @@ def test_my_policy():
     check_plugin("rare_words", Shape())
 """
 
-from textgen.evaluation import check_plugin as check_plugin
+from textgen.evaluation.contracts import check_plugin as check_plugin
 
 __all__ = ["check_plugin"]

@@ -16,13 +16,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core import Sampling, resolve_experiment, start_tensorflow, write_json
-from textgen.data import load_text
-from textgen.evaluation import training_words
-from textgen.evaluation.metrics import words
-from textgen.models import Sampler
-from textgen.runs import Run, score_part
+from textgen.core.experiment import resolve_experiment
+from textgen.core.files import write_json
+from textgen.core.machine import start_tensorflow
+from textgen.core.settings import Sampling
+from textgen.data.loading import load_text
+from textgen.evaluation.metrics import training_words, words
+from textgen.models.sampler import Sampler
+from textgen.runs.finished import Run
 from textgen.runs.generation import article_readout, sample_texts
+from textgen.runs.scoring import score_part
 
 WINDOWS = 1000
 """The first so many of the training text are read out, as the author did."""

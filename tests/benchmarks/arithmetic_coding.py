@@ -20,7 +20,7 @@ from timing import Target, row, show
 
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.runs import load_run
+from textgen.runs.finished import load_run
 
 CHARACTERS = 2000
 WANTED = Target(at_most=1.02)

@@ -44,7 +44,7 @@ def updates(
     """Something that makes UPDATES updates of a compiled network, and the network's weights."""
     import keras
 
-    from textgen.core import Training
+    from textgen.core.settings import Training
     from textgen.models import network
     from textgen.models.backbones import LSTM
     from textgen.models.dropout import HashedDropout

@@ -38,7 +38,7 @@ BEFORE = 30.0
 
 def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
     import textgen.training
-    from textgen.runs import train as make_run
+    from textgen.runs.pipeline import train as make_run
 
     seed, ended, train = 0, [0.0], textgen.training.train
 
@@ -73,7 +73,7 @@ def pytorch(file: str, runs: str) -> Callable[..., dict[str, Any]]:
 
     from textgen.data.loading import load_corpus
     from textgen.models.batches import Windows
-    from textgen.runs import Run
+    from textgen.runs.finished import Run
 
     seed = 0
 

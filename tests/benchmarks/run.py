@@ -130,7 +130,7 @@ def described() -> dict[str, Any]:
     import tensorflow as tf
     import torch
 
-    from textgen.core import processor
+    from textgen.core.machine import processor
 
     return {
         "date": datetime.date.today().isoformat(),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from conftest import made_up
 
-from textgen.core import TextgenError
+from textgen.core.errors import TextgenError
 
 EXPERIMENT = {
     "name": "fuzzed",

@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 from fuzz.common import folder, refused, text_in
 
-from textgen.core import Split, build
+from textgen.core.settings import Split, build
 
 ENCODINGS = (
     "auto", "utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "shift_jis", "utf-7", "gb18030",
@@ -22,8 +22,8 @@ ENCODINGS = (
 def text(data: bytes) -> None:
     """A text file in some encoding (first byte), in pieces (second byte) divided in three parts:
     nothing changes but line ends, nothing is lost."""
-    from textgen.data import read_text
     from textgen.data.corpora.file import File
+    from textgen.data.reading import read_text
     from textgen.data.splits import divide
 
     data = data.ljust(2, b"\0")
@@ -57,7 +57,7 @@ def text_seeds() -> list[bytes]:
 def split(data: bytes) -> None:
     """Names of documents, a line each, and behind NUL bytes what ``[split]`` says of them, as JSON:
     every document goes into one part."""
-    from textgen.data import Document
+    from textgen.data.documents import Document
     from textgen.data.splits import divide, given_parts
 
     head, *settings = data.split(b"\0")

@@ -13,7 +13,7 @@ import numpy as np
 from conftest import made_up_memory
 from fuzz.common import EXPERIMENT, LEARNT, folder, refused
 
-from textgen.core import resolve_experiment
+from textgen.core.experiment import resolve_experiment
 
 
 @cache
@@ -83,7 +83,7 @@ def _sha256(content: bytes) -> str:
 @cache
 def whole_run() -> Any:
     """The same as an object that has read nothing yet."""
-    from textgen.runs import load_run
+    from textgen.runs.finished import load_run
 
     place = folder() / "run"
     place.mkdir()
@@ -94,7 +94,7 @@ def whole_run() -> Any:
 
 def run(data: bytes) -> None:
     """A file of a finished run, by the first byte: what reads it, but for the network."""
-    from textgen.runs import load_run
+    from textgen.runs.finished import load_run
     from textgen.runs.folder import text_of
 
     whole, files = copy.copy(whole_run()), run_files()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fuzz.common import EXPERIMENT, folder, refused, text_in
 
-from textgen.core import load_experiment, load_study, resolve_experiment
+from textgen.core.experiment import load_experiment, resolve_experiment
+from textgen.core.study import load_study
 
 
 def experiment(data: bytes) -> None:

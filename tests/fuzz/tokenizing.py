@@ -10,7 +10,7 @@ import numpy as np
 from conftest import made_up
 from fuzz.common import EXPERIMENT, LEARNT, text_in
 
-from textgen.core import resolve_experiment
+from textgen.core.experiment import resolve_experiment
 
 POLICIES: tuple[dict[str, Any], ...] = (
     {"kind": "unk"},

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from textgen.auditing.claims import Claim
-from textgen.core import TextgenError
-from textgen.data import Document
-from textgen.evaluation import Stepper
-from textgen.runs import Run
-from textgen.tokenizers import BOUNDARY, EncodedDocument, walk
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.evaluation.mixture import Stepper
+from textgen.runs.finished import Run
+from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, walk
 
 DEFAULT_CONTEXT_TOKENS = 1024
 """Tokens that a model reads at once where its settings name no limit."""

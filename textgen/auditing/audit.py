@@ -33,8 +33,9 @@ from textgen.auditing.claims import (
     own_claim,
     tokens_of,
 )
-from textgen.core import UNREADABLE, TextgenError, write_json
-from textgen.runs import load_run
+from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.files import write_json
+from textgen.runs.finished import load_run
 
 AUDIT_FILES = {"audit.json": "the network alone", "audit_memory.json": "with its memory"}
 """Audits in the folder of a run, and what was audited."""

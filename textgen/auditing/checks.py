@@ -21,7 +21,7 @@ from textgen.auditing.claims import (
     tokens_of,
 )
 from textgen.auditing.coder import WORD, Decoder, Encoder
-from textgen.evaluation import AWKWARD_TEXTS
+from textgen.evaluation.contracts import AWKWARD_TEXTS
 
 WRITTEN_TEXTS, WRITTEN_TOKENS = 4, 24
 """Texts that the model writes, and tokens of each: places that the audited text does not reach."""

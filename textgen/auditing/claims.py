@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textgen.core import TextgenError
-from textgen.data import Document
-from textgen.evaluation import UNITS, Counts, count, denominator, in_all_units
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.evaluation.units import UNITS, Counts, count, denominator, in_all_units
 
 SUM_TOLERANCE = 1e-6
 """How far probabilities may be from adding up to one, where a model does not state it."""

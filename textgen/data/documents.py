@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from textgen.core import CorpusOptions, TextgenError
+from textgen.core.errors import TextgenError
+from textgen.core.settings import CorpusOptions
 
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 """The article's "alphanumerics and a few punctuation marks", 75 characters."""

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from textgen.core import CorpusUnavailable, Experiment, TextgenError, TextSettings
+from textgen.core.errors import CorpusUnavailable, TextgenError
+from textgen.core.experiment import Experiment, TextSettings
 from textgen.data.documents import Document, apply_edits, check_not_empty, corpus_hash
 from textgen.data.language import Language, find_language
 from textgen.data.splits import Division, check_groups, divide, few, given_parts, hash_of

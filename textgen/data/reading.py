@@ -21,14 +21,8 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from textgen.core import (
-    TextgenError,
-    cache_folder,
-    cached_folder,
-    kind_of,
-    sha256_of,
-    visible,
-)
+from textgen.core.errors import TextgenError, visible
+from textgen.core.files import cache_folder, cached_folder, kind_of, sha256_of
 from textgen.data.documents import Document, TextFile, file_changed_error
 
 GUESS_REACH = 1 << 19

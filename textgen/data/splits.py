@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from itertools import pairwise
 
-from textgen.core import Split, TextgenError
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Split
 from textgen.data.documents import Document
 from textgen.data.reading import cut_text, numbered
 

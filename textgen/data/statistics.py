@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import TextSettings, resolve_text, visible
+from textgen.core.errors import visible
+from textgen.core.experiment import TextSettings, resolve_text
 from textgen.data.language import WORD, Language
+from textgen.data.loading import load_corpus
+from textgen.data.warnings import corpus_warnings
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.data.documents import Document
@@ -33,9 +36,6 @@ def corpus_statistics(settings: dict[str, Any] | TextSettings) -> dict[str, Any]
         settings: an experiment, or a ``[corpus]`` table as a dictionary, which may contain a
             ``split`` table and a ``language``.
     """
-    from textgen.data.loading import load_corpus
-    from textgen.data.warnings import corpus_warnings
-
     experiment = settings if isinstance(settings, TextSettings) else corpus_only(settings)
     corpus = load_corpus(experiment)
     everything = corpus.train + corpus.validation + corpus.test

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from textgen.core import SettingsError, Split, TextgenError, TextSettings
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import TextSettings
+from textgen.core.settings import SettingsError, Split
 from textgen.data.documents import Document
 from textgen.data.language import find_language, foreign_language
 from textgen.data.loading import Corpus

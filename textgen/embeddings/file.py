@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen.core import TextgenError, sha256_of
+from textgen.core.errors import TextgenError
+from textgen.core.files import sha256_of
 from textgen.embeddings.vectors import Vectors, starting_matrix
 
 DAMAGED = (OSError, EOFError, ValueError, zlib.error)

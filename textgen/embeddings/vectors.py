@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from textgen.core import Count
+from textgen.core.settings import Count
 
 SCALE = 0.1
 """Root mean square of the components of a network's first vectors. Learnt vectors come in every

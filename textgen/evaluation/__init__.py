@@ -1,5 +1,5 @@
 """Bits per character: likelihood, memory of the document, baselines, metrics, significance."""
 
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from textgen.evaluation.metrics import Label as Label
+from textgen.evaluation.metrics import ratio as ratio
+from textgen.evaluation.metrics import table as table

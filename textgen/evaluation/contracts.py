@@ -15,8 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import POINTS
-from textgen.tokenizers import FILL, EncodedDocument, walk
+from textgen.core.plugins import POINTS
+from textgen.evaluation.metrics import Human, Sample
+from textgen.evaluation.scorer import token_bits
+from textgen.models.backbones import LSTM
+from textgen.tokenizers.base import FILL
+from textgen.tokenizers.tokens import EncodedDocument, walk
+from textgen.tokenizers.words.rare_words.classes import Unk
+from textgen.tokenizers.words.tokenizer import Words
 
 TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)
@@ -127,15 +133,11 @@ def _masses_of_short_texts(tokenizer: Any) -> np.ndarray:
 
 def check_rare_words(policy: Any) -> None:
     """A rare-word policy makes a tokenizer of words that keeps to the contract."""
-    from textgen.tokenizers import Words
-
     check_tokenizer(Words(policy, minimum_count=3))
 
 
 def check_segmenter(segmenter: Any) -> None:
     """A segmenter's words join to the text, and a tokenizer with it keeps to the contract."""
-    from textgen.tokenizers import Unk, Words
-
     for stretch in STRETCHES:
         words = segmenter.segment(stretch)
         assert "".join(words) == stretch, f"the words of {stretch!r} join to another text"
@@ -149,7 +151,7 @@ def check_backbone(config: Any) -> None:
     """A backbone carries its state, looks at nothing that comes later, and says how large it is."""
     import tensorflow as tf
 
-    from textgen.models import restarted
+    from textgen.models.network import restarted
 
     network = config.build(SIZE)
     assert network.built, "the network is not built"
@@ -188,9 +190,6 @@ def check_backbone(config: Any) -> None:
 
 def check_objective(objective: Any) -> None:
     """The probabilities of all short documents add up to one under an objective."""
-    from textgen.evaluation.scorer import token_bits
-    from textgen.models import LSTM
-
     longest, network = 4, objective.build(LSTM(units=(6,)), 4)
     network.set_weights([w * 4 for w in network.get_weights()])
     documents = [
@@ -207,8 +206,6 @@ def check_objective(objective: Any) -> None:
 
 def check_metric(metric: Any) -> None:
     """A metric's rows can be added up, and every label has a figure."""
-    from textgen.evaluation.metrics import Human, Sample
-
     human = Human(["The tide was out. A gull! ", "No one came; no one left the shore. "])
     samples = [Sample("The tide left. A gull, a bell!"), Sample("no one no one no one"), Sample("")]
     rows = metric.counts(samples, human)

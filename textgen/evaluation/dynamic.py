@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from textgen.evaluation.scorer import scorer
-from textgen.models import Objective, Windows
-from textgen.tokenizers import EncodedDocument
+from textgen.models.base import Objective
+from textgen.models.batches import Windows
+from textgen.tokenizers.tokens import EncodedDocument
 
 MEASURED = 200
 """Windows of the training text that gradients are measured on."""

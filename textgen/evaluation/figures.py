@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from textgen.data import word_list
+from textgen.data.language import word_list
 from textgen.evaluation.metrics import Human, Label, Metric, Sample, is_real, ratio, table
 
 COPY_LENGTH = 30

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from textgen.data import Document
+from textgen.data.documents import Document
 from textgen.evaluation.dynamic import learnt_bits
 from textgen.evaluation.memory import Memory, tuned
 from textgen.evaluation.scorer import token_bits
-from textgen.models import Objective
-from textgen.tokenizers import EncodedDocument, Tokenizer
+from textgen.models.base import Objective
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.tokens import EncodedDocument
 
 UNIT = "bits per character of raw text, one end mark a document included"
 

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from textgen.evaluation.dynamic import Learning
-from textgen.tokenizers import BOUNDARY
+from textgen.tokenizers.tokens import BOUNDARY
 
 START = (0.8, 8.0)
 """d and θ before anything is known."""

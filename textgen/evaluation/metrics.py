@@ -17,8 +17,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from textgen.core import lookup, plugin_table
-from textgen.data import UNSPACED, WORD, language_name, word_list
+from textgen.core.plugins import lookup, plugin_table
+from textgen.data.language import UNSPACED, WORD, language_name, word_list
 
 TABLE: dict[str, str] = {}
 """textgen's own metrics have no kinds: all of them are always measured."""

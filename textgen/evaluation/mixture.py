@@ -12,8 +12,9 @@ import numpy as np
 from textgen.evaluation.dynamic import Learner
 from textgen.evaluation.memory import Memory, MemoryState
 from textgen.evaluation.scorer import scorer
-from textgen.models import FREE, MIN_TEMPERATURE, Objective
-from textgen.tokenizers import BOUNDARY, ESCAPE
+from textgen.models.base import Objective
+from textgen.models.sampler import FREE, MIN_TEMPERATURE
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
 
 Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """((V,) float64 probabilities, numbers in [0, 1) (n,)) → the tokens of n rows, (n,) integers."""

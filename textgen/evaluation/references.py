@@ -18,16 +18,12 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from textgen.core import (
-    Experiment,
-    TextgenError,
-    cache_folder,
-    cache_get,
-    cache_put,
-    lookup,
-    plugin_table,
-)
-from textgen.data import Corpus, Document
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment
+from textgen.core.files import cache_folder, cache_get, cache_put
+from textgen.core.plugins import lookup, plugin_table
+from textgen.data.documents import Document
+from textgen.data.loading import Corpus
 from textgen.evaluation.baselines.compressors import XZ, PPMd
 from textgen.evaluation.baselines.ngrams import KneserNey, Unigram
 from textgen.evaluation.likelihood import (
@@ -39,7 +35,11 @@ from textgen.evaluation.likelihood import (
     with_memory,
 )
 from textgen.evaluation.units import published_units
-from textgen.tokenizers import Characters, EncodedDocument, Unk, Words, fit_tokenizer
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.encoding import fit_tokenizer
+from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.words.rare_words.classes import Unk
+from textgen.tokenizers.words.tokenizer import Words
 
 CACHE_VERSION = 5
 """Raise it when the same settings give other figures; older cache files are then ignored."""

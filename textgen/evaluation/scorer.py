@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import raise_if_cancelled
-from textgen.models import Objective, Windows
+from textgen.core.processes import raise_if_cancelled
+from textgen.models.base import Objective
+from textgen.models.batches import Windows
 
 Step = Callable[..., Any]
 MAX_ROWS = 32
@@ -31,7 +32,9 @@ class Scorer:
     """
 
     def __init__(self, objective: Objective, network: Any) -> None:
-        from textgen.models import compilable  # which imports TensorFlow, like what is below
+        from textgen.models.network import (
+            compilable,  # which imports TensorFlow, like what is below
+        )
 
         self._objective, self._network = objective, network
         self._compiled = {"autograph": False, "jit_compile": compilable(network)}
@@ -41,7 +44,8 @@ class Scorer:
         """(spans, fresh, state) → (bits (B, length) float32, state); missing targets cost 0."""
         import tensorflow as tf
 
-        from textgen.models import cross_entropy, restarted
+        from textgen.models.network import restarted
+        from textgen.models.output import cross_entropy
 
         objective, network = self._objective, self._network
         output = network.output_layer
@@ -95,7 +99,8 @@ class Scorer:
         """(spans, fresh, state) → (bits (1, length), state, gradients)."""
         import tensorflow as tf
 
-        from textgen.models import cross_entropy, restarted
+        from textgen.models.network import restarted
+        from textgen.models.output import cross_entropy
 
         objective, network = self._objective, self._network
         output, weights = network.output_layer, [w.value for w in network.trainable_variables]

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from textgen.data import Document
+from textgen.data.documents import Document
 
 NOTHING = "–"
 """Printed in place of a number that does not exist."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import RefusedText, TextgenError
+from textgen.core.errors import RefusedText, TextgenError
 from textgen.interactive.reader import Reader
-from textgen.runs import Run, load_run
+from textgen.runs.finished import Run, load_run
 
 MAX_MODELS = 8
 MAX_SCORED_CHARACTERS = 20_000

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.core import TextgenError
-from textgen.models import GRU, LSTM, MinGRU, NextToken
+from textgen.core.errors import TextgenError
+from textgen.models.backbones import GRU, LSTM, MinGRU
+from textgen.models.objectives import NextToken
 
 if TYPE_CHECKING:
-    from textgen.runs import Run
+    from textgen.runs.finished import Run
 
 ALIGNED = Path(__file__).with_name("aligned.js")
 """The script that shows what several models charge for one text."""

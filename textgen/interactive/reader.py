@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core import RefusedText, TextgenError, raise_if_cancelled
-from textgen.evaluation import MemoryState, next_logits_step, softmax
-from textgen.runs import Run, encode_prompt
-from textgen.tokenizers import BOUNDARY, ESCAPE
+from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.processes import raise_if_cancelled
+from textgen.evaluation.memory import MemoryState
+from textgen.evaluation.mixture import softmax
+from textgen.evaluation.scorer import next_logits_step
+from textgen.runs.finished import Run
+from textgen.runs.generation import encode_prompt
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
 
 MAX_KEPT_PLACES = 64
 """Places that are kept, so that a growing text is not read again from its beginning."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import Sampling, TextgenError, build
-from textgen.evaluation import shaped
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Sampling, build
+from textgen.evaluation.mixture import shaped
 from textgen.interactive.reader import BROKEN_CHARACTER, Reader
-from textgen.models import text_seed
+from textgen.models.sampler import text_seed
 
 CONTEXT_CHARACTERS = 64
 """Characters before that decide how a token is written, where no memory of rare words does."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from textgen.core import Count, Fraction
+from textgen.core.settings import Count, Fraction
 
 TABLE = {
     "lstm": "textgen.models.backbones:LSTM",

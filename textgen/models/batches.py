@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from textgen.models.base import Objective
-from textgen.tokenizers import BOUNDARY, EncodedDocument, Stored
+from textgen.tokenizers.encoding import Stored
+from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument
 
 NO_TARGET = -1
 """In place of a target behind the end of a document or before its beginning."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core import TextgenError
+from textgen.core.errors import TextgenError
 from textgen.models.base import BackboneConfig
 
 FLOAT = 4

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Backbone
 from textgen.models.base import State
 from textgen.models.dropout import HashedDropout
 from textgen.models.ngrams import NGramEmbedding
 from textgen.models.output import output_layer
 from textgen.models.recurrent import FusedLSTM
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Backbone
 
 
 class LayeredNetwork(keras.Model):

@@ -12,9 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textgen.core import Count, TextgenError
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Count
 from textgen.models.base import BackboneConfig, State
-from textgen.tokenizers import BOUNDARY
+from textgen.tokenizers.tokens import BOUNDARY
 
 TABLE = {
     "next_token": "textgen.models.objectives:NextToken",

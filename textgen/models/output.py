@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Adaptive
+if TYPE_CHECKING:
+    from textgen.models.backbones import Adaptive
 
 
 def output_layer(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from textgen.models.base import Objective
-from textgen.tokenizers import BOUNDARY, ESCAPE
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
 
 TOKENS_PER_CALL = 128
 MAX_UNCOMPILED_TOKENS = 2048

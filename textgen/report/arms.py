@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import TextgenError
-from textgen.data import Corpus
-from textgen.runs import Run
+from textgen.core.errors import TextgenError
+from textgen.data.loading import Corpus
+from textgen.runs.finished import Run
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup, escape
 
-from textgen.data import Document
+from textgen.data.documents import Document
 from textgen.report.arms import Arm
-from textgen.tokenizers import SENTENCE_END, pretokenize, split_space
+from textgen.tokenizers.words.filling import SENTENCE_END
+from textgen.tokenizers.words.pieces import pretokenize, split_space
 
 FREQUENT, COMMON = 100, 10
 CLASSES = {

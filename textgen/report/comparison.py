@@ -12,23 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from textgen.core import TextgenError, check_name, visible, write_file, write_json
-from textgen.evaluation import Human, format_number
+from textgen.core.errors import TextgenError, visible
+from textgen.core.files import write_file, write_json
+from textgen.core.settings import check_name
+from textgen.core.study import Contrast
+from textgen.data.loading import load_text
+from textgen.evaluation.metrics import Human
+from textgen.evaluation.references import compute_references
+from textgen.evaluation.units import NOTHING, format_bits, format_number
+from textgen.interactive.portable import portable_model
 from textgen.report import breakdown, drawing, figures, sentences
 from textgen.report.arms import Arm, check_comparable, group, is_on
 from textgen.report.breakdown import passage, passages
 from textgen.report.data import ReportInput, build, measures, ranked, side_by_side, swept
 from textgen.report.page import page
 from textgen.report.tables import between
-from textgen.runs import read_json, reading
+from textgen.runs.console import Screen
+from textgen.runs.finished import ensure_evaluation, load_run
+from textgen.runs.schemas import read_json, reading
+from textgen.runs.scoring import html_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from textgen.core import Contrast
-    from textgen.data import Corpus
+    from textgen.core.study import Contrast
+    from textgen.data.loading import Corpus
     from textgen.report.arms import Arm
-    from textgen.runs import Run, Screen
+    from textgen.runs.console import Screen
+    from textgen.runs.finished import Run
 
 
 class Report(BaseModel):
@@ -99,8 +110,6 @@ class Comparison:
     def _repr_html_(self) -> str:
         import base64
 
-        from textgen.runs import html_table
-
         head = ("model", "bits per character", "seeds", "parameters", "seconds")
         rows = [
             (
@@ -169,8 +178,6 @@ def embedded(
     Raises:
         TextgenError: a name that is not that of an arm.
     """
-    from textgen.interactive import portable_model
-
     names = [arm.name for arm in arms]
     if unknown := [name for name in wanted if name not in names]:
         raise TextgenError(
@@ -305,9 +312,6 @@ def compare_runs(
         TextgenError: no run can be read, texts differ or are not available, no such arm to embed,
             or a name that the report cannot have.
     """
-    from textgen.evaluation import compute_references
-    from textgen.runs import Screen
-
     if name:
         check_name(name, "--name")
     screen = Screen(quiet)
@@ -349,9 +353,6 @@ def _read(
     given: Sequence[str | Path | Run], screen: Screen
 ) -> tuple[list[Run], Corpus, list[dict[str, str]]]:
     """The runs that can be read, the text of the first, and those left out with the reason."""
-    from textgen.data import load_text
-    from textgen.runs import ensure_evaluation, load_run
-
     runs: list[Run] = []
     texts: dict[str, Corpus] = {}
     left_out: list[dict[str, str]] = []
@@ -404,8 +405,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _against_first(names: Sequence[str]) -> list[Contrast]:
-    from textgen.core import Contrast
-
     if not names:
         return []
     return [
@@ -451,8 +450,6 @@ def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
 
 def _figures(test: dict[str, Any] | None) -> tuple[str, str, str, str]:
     """Total, interval, the bits of spelling, and the total with a memory of the document."""
-    from textgen.evaluation import NOTHING, format_bits, format_number
-
     _, spelling, total = format_bits(test)
     remembered = (test or {}).get("with_memory")
     both = format_number(remembered["total"] if remembered else None)

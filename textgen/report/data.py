@@ -12,34 +12,35 @@ from typing import Any
 
 import numpy as np
 
-from textgen.auditing import audit_lines
-from textgen.core import BUDGETS, Contrast
-from textgen.data import Corpus
-from textgen.evaluation import (
-    MARGIN,
-    UNIT,
-    DocumentBits,
+from textgen.auditing.audit import audit_lines
+from textgen.core.study import Contrast
+from textgen.core.toml import BUDGETS
+from textgen.data.loading import Corpus
+from textgen.evaluation.figures import copied_spans
+from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
+from textgen.evaluation.metrics import (
     Figure,
     Human,
-    Reference,
     Sample,
-    answer,
-    bootstrap_interval,
-    compare_arms,
-    copied_spans,
-    holm,
     human_passages,
     measure,
     metric_labels,
     shuffled_text,
-    summarise,
     unigram_text,
+)
+from textgen.evaluation.references import Reference
+from textgen.evaluation.significance import (
+    MARGIN,
+    answer,
+    bootstrap_interval,
+    compare_arms,
+    holm,
     verdict,
     verdict_sentence,
 )
 from textgen.report import breakdown
 from textgen.report.arms import Arm, descriptions, is_on
-from textgen.runs import evaluation_for
+from textgen.runs.evaluation import evaluation_for
 
 Record = dict[str, Any]
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from textgen.core import write_file
+from textgen.core.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from textgen.evaluation import format_number
+from textgen.evaluation.units import format_number
 from textgen.report.data import hardest_first, numbers, ranked
 from textgen.report.drawing import (
     HALO,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from textgen.evaluation import format_number
-from textgen.interactive import ALIGNED, SCRIPTS
+from textgen.evaluation.units import format_number
+from textgen.interactive.portable import ALIGNED, SCRIPTS
 from textgen.report import figures, sentences, tables
 from textgen.report.breakdown import coloured, legend, mean_bits, pieces
 from textgen.report.data import ranked

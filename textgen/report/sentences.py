@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from textgen.evaluation import UNCHARGED, statement
+from textgen.evaluation.significance import statement
+from textgen.evaluation.units import UNCHARGED
 from textgen.report.data import planned, ranked
 from textgen.report.tables import UNBOUNDED
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import textgen
-from textgen.evaluation import NOTHING, format_bits, format_number
+from textgen.evaluation.units import NOTHING, format_bits, format_number
 from textgen.report.data import hardest_first, numbers, planned, ranked
 
 UNBOUNDED = "unbounded"

@@ -1,5 +1,1 @@
 """One run: its folder, its pipeline, its texts."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,17 +16,22 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from textgen.core import Experiment, visible
-from textgen.data import Corpus, corpus_warnings, split_lines
-from textgen.evaluation import NOTHING, format_bits, format_number, unit_line
+from textgen.core.errors import visible
+from textgen.core.experiment import Experiment
+from textgen.data.loading import Corpus
+from textgen.data.statistics import split_lines
+from textgen.data.warnings import corpus_warnings
+from textgen.evaluation.units import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
 from textgen.runs.results import bits_cells, memory_cell, real_words_title
 from textgen.runs.schemas import Metrics
-from textgen.tokenizers import Tokenizer, language_warnings
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.words.tokenizer import language_warnings
 
 if TYPE_CHECKING:
     from textgen.runs.plan import Plan
-    from textgen.training import Prepared, Progress
+    from textgen.training.checkpoint import Progress
+    from textgen.training.preparation import Prepared
 
 PROMPTS_SHOWN = 2
 """Prompts whose first sample is printed."""

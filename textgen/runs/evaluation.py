@@ -22,13 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import Sampling, TextgenError, read_arrays, write_file, write_json
-from textgen.data import UNSPACED, Corpus, Document
-from textgen.evaluation import DocumentBits
-from textgen.models import Sampler
+from textgen.core.errors import TextgenError
+from textgen.core.files import read_arrays, write_file, write_json
+from textgen.core.settings import Sampling
+from textgen.data.documents import Document
+from textgen.data.language import UNSPACED
+from textgen.data.loading import Corpus
+from textgen.evaluation.likelihood import DocumentBits
+from textgen.models.sampler import Sampler
 from textgen.runs.generation import sample_texts
 from textgen.runs.schemas import Texts, read_content, reading
-from textgen.tokenizers import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.tokens import EncodedDocument
 
 TOKENS, TEXTS = "tokens.npz", "texts.json"
 PROMPT = 40

@@ -8,7 +8,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import Sampling, TextgenError, build
+from textgen.core.errors import TextgenError
+from textgen.core.machine import start_tensorflow
+from textgen.core.settings import Sampling, build
+from textgen.data.loading import load_corpus
+from textgen.evaluation.likelihood import score_documents
+from textgen.evaluation.memory import Memory
+from textgen.evaluation.mixture import MixtureSampler
+from textgen.evaluation.units import UNCHARGED
+from textgen.models.footprint import check_loading
+from textgen.models.sampler import Sampler
+from textgen.runs import generation
+from textgen.runs.evaluation import (
+    TEXTS,
+    TOKENS,
+    is_current,
+    read_texts,
+    read_token_bits,
+    write_evaluation,
+)
 from textgen.runs.folder import (
     MEMORY_FILE,
     NEEDED,
@@ -19,17 +37,23 @@ from textgen.runs.folder import (
     read_metrics,
     stored_experiment,
 )
+from textgen.runs.generation import no_memory_error
 from textgen.runs.schemas import MemoryState, Row, Texts, damaged_error, parse, read_json, reading
+from textgen.runs.scoring import html_table, score_passage, tokens_of
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
     from matplotlib.axes import Axes
 
-    from textgen.data import Corpus, Document
-    from textgen.evaluation import DocumentBits, Memory, MixtureSampler
-    from textgen.models import Objective, Sampler
+    from textgen.data.documents import Document
+    from textgen.data.loading import Corpus
+    from textgen.evaluation.likelihood import DocumentBits
+    from textgen.evaluation.memory import Memory
+    from textgen.evaluation.mixture import MixtureSampler
+    from textgen.models.base import Objective
+    from textgen.models.sampler import Sampler
     from textgen.runs.evaluation import TokenBits
     from textgen.runs.scoring import Tokens
-    from textgen.tokenizers import Tokenizer
+    from textgen.tokenizers.base import Tokenizer
 
 METHODS = ("sample", "article")
 
@@ -65,8 +89,6 @@ class Run:
         return f"<Run {self.experiment.name!r} in {self.folder}: {self._result}>"
 
     def _repr_html_(self) -> str:
-        from textgen.runs.scoring import html_table
-
         training, corpus = self.metrics.training, self.metrics.corpus
         rows = {
             "folder": self.folder,
@@ -80,8 +102,6 @@ class Run:
 
     @property
     def _result(self) -> str:
-        from textgen.evaluation import UNCHARGED
-
         bits = self.metrics.test.bits_per_character
         return f"{bits.total:.4f} bits per character" if bits else UNCHARGED
 
@@ -131,9 +151,6 @@ class Run:
         """The trained Keras network, built from the experiment, with the saved weights."""
         import numpy as np
 
-        from textgen.core import start_tensorflow
-        from textgen.models import check_loading
-
         experiment, path = self.experiment, self.folder / WEIGHTS
         check_unharmed(path, self.metrics)
         size, settings = self.tokenizer.size, experiment.training
@@ -151,8 +168,6 @@ class Run:
     @cached_property
     def memory(self) -> Memory | None:
         """The tuned memory of the document; None if the experiment has none."""
-        from textgen.evaluation import Memory
-
         settings, path = self.experiment.memory, self.folder / MEMORY_FILE
         if not settings.orders:
             return None
@@ -173,8 +188,6 @@ class Run:
         Raises:
             TextgenError: the file is missing or damaged, or its sum is not that of the metrics.
         """
-        from textgen.runs.evaluation import TOKENS, read_token_bits
-
         table = read_token_bits(self.folder)
         if expected := self.metrics.test.bits_per_character:
             bits = sum(d.total for d in table)
@@ -187,15 +200,11 @@ class Run:
     @cached_property
     def texts(self) -> Texts:
         """Samples over a sweep of temperatures and after fixed prompts, as in ``texts.json``."""
-        from textgen.runs.evaluation import read_texts
-
         return read_texts(self.folder)
 
     @cached_property
     def sampler(self) -> Sampler:
         """Draws from the network; keeps what it has compiled."""
-        from textgen.models import Sampler
-
         return Sampler(self.objective, self.network, self.tokenizer.unwritable)
 
     @cached_property
@@ -205,9 +214,6 @@ class Run:
         Raises:
             TextgenError: the run has none.
         """
-        from textgen.evaluation import MixtureSampler
-        from textgen.runs.generation import no_memory_error
-
         if self.memory is None:
             raise no_memory_error("--memory", str(self.folder))
         parts = self.objective, self.network, self.memory
@@ -219,8 +225,6 @@ class Run:
         Raises:
             TextgenError: something is missing, damaged, or does not add up.
         """
-        from textgen.runs.evaluation import TEXTS, TOKENS
-
         check_finished(self.folder, (*NEEDED, "history.csv", TOKENS, TEXTS))
         for name in ("history", "memory", "token_bits", "texts"):
             getattr(self, name)
@@ -263,8 +267,6 @@ class Run:
             TextgenError: a prompt with unknown characters, a setting out of range, or a memory
                 that the run does not have.
         """
-        from textgen.runs import generation
-
         if method not in METHODS:
             expected = " or ".join(METHODS)
             raise TextgenError("--method", found=repr(method), expected=expected)
@@ -284,8 +286,6 @@ class Run:
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
         """Bits of every token of some documents under the network alone, and, in ``remembered``,
         with the memory of the document if the run has one."""
-        from textgen.evaluation import score_documents
-
         return score_documents(self.objective, self.network, self.tokenizer, documents, self.memory)
 
     def score(self, text: str) -> dict[str, Any]:
@@ -301,8 +301,6 @@ class Run:
             ``stretches``: (text, model bits, spelling bits) in order. All this is of the network
             alone; ``with_memory`` has the same with a memory of the document, or is None.
         """
-        from textgen.runs.scoring import score_passage
-
         return score_passage(self, text)
 
     def tokens(self, text: str) -> Tokens:
@@ -314,8 +312,6 @@ class Run:
             ``with_memory``, their sum with a memory of the document, or None; ``.bits`` has the
             sums of the first two as an array. ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
-        from textgen.runs.scoring import tokens_of
-
         return tokens_of(self, text)
 
     def plot(self, axes: Axes | None = None) -> Axes:
@@ -373,9 +369,6 @@ def ensure_evaluation(run: Run, loaded: Corpus | None = None) -> bool:
     Returns:
         Whether anything was written.
     """
-    from textgen.data import load_corpus
-    from textgen.runs.evaluation import is_current, write_evaluation
-
     loaded = loaded or load_corpus(run.experiment)
     if is_current(run.folder, loaded):
         return False

@@ -26,19 +26,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import filelock
 import tomli_w
 
-from textgen.core import (
-    Experiment,
-    TextgenError,
-    kind_of,
-    load_experiment,
-    sha256_of,
-    write_failed,
-    write_file,
-)
+from textgen.core.errors import TextgenError, write_failed
+from textgen.core.experiment import Experiment, load_experiment
+from textgen.core.files import kind_of, sha256_of, write_file
 from textgen.runs.schemas import Manifest, Metrics, TextHash, read_content, reading
+from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
-    from textgen.tokenizers import Tokenizer
+    from textgen.tokenizers.base import Tokenizer
 
 LOCK = ".lock"
 TOKENIZER_FILE, MEMORY_FILE, METRICS_FILE = "tokenizer.json", "memory.json", "metrics.json"
@@ -56,8 +51,6 @@ def is_finished(folder: Path) -> bool:
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether a run can be resumed."""
-    from textgen.training import CHECKPOINT_FILE
-
     return (folder / CHECKPOINT_FILE).exists()
 
 
@@ -75,8 +68,6 @@ def resumed(folder: Path) -> Resumed | None:
     """Where the run in a folder continues; None without a checkpoint, or with a damaged one."""
     if not has_checkpoint(folder):
         return None
-    from textgen.training import load_progress
-
     try:
         progress = load_progress(folder)
     except TextgenError:

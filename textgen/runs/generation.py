@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core import RefusedText, Sampling, TextgenError
-from textgen.evaluation import MixtureSampler
-from textgen.models import FREE, Sampler, check_drawing, text_seed
-from textgen.tokenizers import Rendered, Tokenizer
+from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.settings import Sampling
+from textgen.evaluation.mixture import MixtureSampler
+from textgen.models.footprint import check_drawing
+from textgen.models.sampler import FREE, Sampler, text_seed
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.tokens import Rendered
 
 SEEDING = 32
 """So many first tokens: a text that goes on longer begins as it did."""

@@ -11,14 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import (
-    Experiment,
-    load_experiment,
-    start_tensorflow,
-    write_csv,
-    write_file,
-    write_json,
-)
+from textgen.core.experiment import Experiment, load_experiment
+from textgen.core.files import write_csv, write_file, write_json
+from textgen.core.machine import start_tensorflow
+from textgen.data.loading import load_corpus
+from textgen.evaluation.dynamic import learnt_bits, measured
+from textgen.evaluation.likelihood import score_documents, score_encoded, tuned_memory, with_memory
+from textgen.evaluation.mixture import MixtureSampler
+from textgen.models.sampler import Sampler
+from textgen.runs.console import Screen, TrainingDisplay
+from textgen.runs.evaluation import write_evaluation
 from textgen.runs.finished import Run
 from textgen.runs.folder import (
     MEMORY_FILE,
@@ -33,16 +35,28 @@ from textgen.runs.folder import (
     resumed,
     save_network,
 )
+from textgen.runs.generation import check_room, encode_prompt, sample_texts
+from textgen.runs.results import (
+    describe_run,
+    draw_samples,
+    run_metrics,
+    samples_text,
+    summary_markdown,
+)
 from textgen.runs.schemas import Metrics, parse
+from textgen.training.checkpoint import CHECKPOINT_FILE
+from textgen.training.preparation import prepare, subtract_preparation_time
 
 if TYPE_CHECKING:  # NumPy and more: not needed for --help
-    from textgen.core import Training
-    from textgen.data import Corpus
-    from textgen.evaluation import DocumentBits, Memory
-    from textgen.models import Sampler
+    from textgen.core.settings import Training
+    from textgen.data.loading import Corpus
+    from textgen.evaluation.likelihood import DocumentBits
+    from textgen.evaluation.memory import Memory
+    from textgen.models.sampler import Sampler
     from textgen.runs.console import Screen
     from textgen.runs.plan import Plan
-    from textgen.training import Prepared, Progress
+    from textgen.training.checkpoint import Progress
+    from textgen.training.preparation import Prepared
 
 SAMPLE_CHARACTERS = 200
 """Of a text that is shown while the network is trained."""
@@ -73,9 +87,6 @@ def train(
     Raises:
         TextgenError: anything wrong with the settings, the text or the folder.
     """
-    from textgen.data import load_corpus
-    from textgen.runs.console import Screen
-
     if not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
     if "tensorflow" in sys.modules:  # else it is started when it is needed
@@ -123,9 +134,6 @@ class _Results:
 def _prepare(job: _Job) -> tuple[Prepared, Training]:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow. In the
     settings that are returned the time this took is subtracted from a budget in seconds."""
-    from textgen.runs.generation import check_room, encode_prompt
-    from textgen.training import prepare, subtract_preparation_time
-
     experiment, loaded, screen = job.experiment, job.loaded, job.screen
     screen.corpus(experiment, loaded)
     if not job.overwrite and (place := resumed(job.folder)):
@@ -149,13 +157,10 @@ def _train(job: _Job, prepared: Prepared, settings: Training) -> _Trained:
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
     import keras
 
-    from textgen.models import Sampler
-    from textgen.runs.console import TrainingDisplay
-    from textgen.runs.generation import sample_texts
     from textgen.runs.plan import planned
-    from textgen.runs.results import describe_run
-    from textgen.training import Hooks, check_trainable, new_network, windows_of
-    from textgen.training import train as train_network
+    from textgen.training.loop import Hooks, new_network, windows_of
+    from textgen.training.loop import train as train_network
+    from textgen.training.step import check_trainable
 
     network = new_network(experiment, prepared)
     check_trainable(network, settings.loss)
@@ -187,9 +192,6 @@ def _train(job: _Job, prepared: Prepared, settings: Training) -> _Trained:
 
 def _evaluate(job: _Job, prepared: Prepared, trained: _Trained) -> _Results:
     """Score the held-out documents, with the memory tuned on those of validation, and sample."""
-    from textgen.evaluation import MixtureSampler, score_documents, score_encoded, with_memory
-    from textgen.runs.results import draw_samples
-
     experiment, loaded, tokenizer = job.experiment, job.loaded, prepared.tokenizer
     parts, encoded = (experiment.objective, trained.network), prepared.encoded[1]
     plan = trained.plan
@@ -215,8 +217,6 @@ def _tuned_memory(
 ) -> tuple[Memory | None, list[Any] | None]:
     """The memory tuned on the validation documents; where the network goes on learning, what these
     cost below the memory."""
-    from textgen.evaluation import learnt_bits, measured, tuned_memory
-
     training, encoded = prepared.encoded
     parts, learning, learnt = (experiment.objective, network), None, None
     if rate := experiment.memory.learning_rate:
@@ -228,10 +228,6 @@ def _tuned_memory(
 
 def _write(job: _Job, prepared: Prepared, trained: _Trained, results: _Results) -> None:
     """Write everything but the manifest; metrics.json, the last, makes the run a finished one."""
-    from textgen.runs.evaluation import write_evaluation
-    from textgen.runs.results import run_metrics, samples_text, summary_markdown
-    from textgen.training import CHECKPOINT_FILE
-
     folder, experiment, loaded = job.folder, job.experiment, job.loaded
     plan, progress, samples = trained.plan, trained.progress, results.samples
     if results.memory is not None:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.evaluation import learning_seconds, memory_seconds, scoring_seconds
-from textgen.models import FREE, Sampler
+from textgen.evaluation.dynamic import learning_seconds
+from textgen.evaluation.memory import memory_seconds
+from textgen.evaluation.scorer import scoring_seconds
+from textgen.models.sampler import FREE, Sampler
 from textgen.runs.evaluation import Evaluation
 from textgen.runs.generation import MARGIN
-from textgen.training import VALIDATION_SHARE
+from textgen.training.loop import VALIDATION_SHARE
 
 if TYPE_CHECKING:
-    from textgen.core import Experiment
-    from textgen.data import Corpus
-    from textgen.tokenizers import Tokenizer
-    from textgen.training import Prepared, Progress
+    from textgen.core.experiment import Experiment
+    from textgen.data.loading import Corpus
+    from textgen.tokenizers.base import Tokenizer
+    from textgen.training.checkpoint import Progress
+    from textgen.training.preparation import Prepared
 
 STEPS = 128
 """Tokens a row that are drawn to see how long that takes: as many as one call of the loop draws."""

@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import textgen
-from textgen.core import Experiment, cores, processor, tensorflow_in_effect
-from textgen.data import UNKNOWN, Corpus, Document, language_name, word_list
-from textgen.evaluation import (
+from textgen.core.experiment import Experiment
+from textgen.core.machine import cores, processor, tensorflow_in_effect
+from textgen.data.documents import Document
+from textgen.data.language import UNKNOWN, language_name, word_list
+from textgen.data.loading import Corpus
+from textgen.evaluation.likelihood import UNIT, DocumentBits, by_position, summarise
+from textgen.evaluation.metrics import real_words, training_words
+from textgen.evaluation.mixture import MixtureSampler
+from textgen.evaluation.units import (
     NOTHING,
-    UNIT,
     UNIT_COLUMNS,
-    DocumentBits,
-    MixtureSampler,
-    by_position,
     format_bits,
     format_number,
     markdown_table,
     published_units,
-    real_words,
-    summarise,
-    training_words,
     unit_rows,
 )
-from textgen.models import Sampler
+from textgen.models.sampler import Sampler
 from textgen.runs.generation import annotated, article_readout, encode_prompt, sample_texts
 from textgen.runs.schemas import Figures, Metrics, Part
-from textgen.tokenizers import Tokenizer
-from textgen.training import Prepared, Progress
+from textgen.tokenizers.base import Tokenizer
+from textgen.training.checkpoint import Progress
+from textgen.training.preparation import Prepared
 
 READOUT = 400
 HUMAN = 50_000

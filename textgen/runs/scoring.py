@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from textgen.core import visible
+from textgen.core.errors import visible
+from textgen.data.documents import Document
+from textgen.data.loading import load_text
+from textgen.evaluation.likelihood import summarise
+from textgen.evaluation.units import UNCHARGED
+from textgen.runs.evaluation import token_table
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     import numpy as np
@@ -104,17 +109,12 @@ def score_part(run: Run, part: str) -> dict[str, Any]:
     Raises:
         TextgenError: the text is not at hand.
     """
-    from textgen.data import load_text
-    from textgen.evaluation import summarise
-
     loaded = load_text(run.experiment, run.metrics.corpus.sha256)
     bits = run.score_documents(getattr(loaded, part))
     return {"run": str(run.folder), "part": part, **summarise(bits, run.tokenizer.charged)}
 
 
 def print_part(found: dict[str, Any]) -> None:
-    from textgen.evaluation import UNCHARGED
-
     text = f"{found['part']}, {found['documents']} documents, {found['characters']:,} characters"
     bits = found["bits_per_character"]
     if bits is None:
@@ -132,9 +132,6 @@ def print_part(found: dict[str, Any]) -> None:
 
 
 def _table(run: Run, text: str) -> TokenBits:
-    from textgen.data import Document
-    from textgen.runs.evaluation import token_table
-
     document = Document("passage", text)
     return token_table(run.tokenizer, [document], run.score_documents([document]))[0]
 
@@ -143,8 +140,6 @@ def print_passage(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from textgen.evaluation import UNCHARGED
 
     characters, bits = f"{found['characters']:,} characters", found["bits_per_character"]
     if bits is None:

@@ -10,21 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen.core import (
-    Experiment,
-    Study,
-    TextgenError,
-    check_different,
-    load_study,
-    run_name,
-    write_file,
-)
-from textgen.runs import is_finished, resumed, stored_experiment, take_folder, text_of
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment
+from textgen.core.files import write_file
+from textgen.core.study import Study, check_different, load_study, run_name
+from textgen.data.loading import load_corpus
+from textgen.report.comparison import compare_runs
+from textgen.runs.folder import is_finished, resumed, stored_experiment, take_folder, text_of
+from textgen.studies.planning import differences, plan_study
 from textgen.studies.progress import FAILED, StudyProgress, result_of
 from textgen.studies.workers import Job, check_cluster, run_jobs
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
-    from textgen.report import Comparison
+    from textgen.report.comparison import Comparison
     from textgen.studies.planning import ArmPlan
 
 LAST_LINES = 4
@@ -63,8 +61,6 @@ def run_study(
             of them at once and before any run; or, after everything else is done and the report is
             written, that some runs have failed.
     """
-    from textgen.studies.planning import plan_study
-
     made = load_study(path)
     _check_workers(workers, address)
     folder = Path(runs_folder) / made.name
@@ -169,8 +165,6 @@ def _stored_run(
     Raises:
         TextgenError: it is damaged and may not be overwritten.
     """
-    from textgen.studies.planning import differences
-
     try:
         stored = stored_experiment(folder)
         changes = differences(stored.resolved, experiment.resolved)
@@ -188,8 +182,6 @@ def _stored_run(
 def _texts() -> Callable[[Experiment], str]:
     """A function that gives the sha256 of an experiment's text as it is now; a text that arms share
     is read once."""
-    from textgen.data import load_corpus
-
     known = dict[str, str]()
 
     def sha256(experiment: Experiment) -> str:
@@ -239,8 +231,6 @@ def _report(
     quiet: bool,
 ) -> Comparison | None:
     """Compare the finished runs; None if there are none."""
-    from textgen.report import compare_runs
-
     folders = [folder for arm in finished.values() for folder in arm]
     if not folders:
         return None

@@ -17,20 +17,16 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import textgen
-from textgen.core import (
-    UNREADABLE,
-    Experiment,
-    Study,
-    TextgenError,
-    finish_process,
-    load_experiment,
-    processor,
-    start_process,
-    write_json,
-)
-from textgen.data import load_corpus
-from textgen.runs import write_experiment
+from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.experiment import Experiment, load_experiment
+from textgen.core.files import write_json
+from textgen.core.machine import processor, start_tensorflow
+from textgen.core.processes import finish_process, start_process
+from textgen.core.study import Study
+from textgen.data.loading import load_corpus
+from textgen.runs.folder import write_experiment
 from textgen.studies.workers import printed, scratch_in
+from textgen.training.preparation import prepare
 
 FILE = "plan.json"
 SECONDS = 10.0
@@ -166,8 +162,7 @@ def measure(experiment: Experiment, *, seconds: float = SECONDS) -> dict[str, An
     Raises:
         TextgenError: an unusable corpus.
     """
-    from textgen.core import start_tensorflow
-    from textgen.training import new_network, new_step, prepare, time_updates, windows_of
+    from textgen.training.loop import new_network, new_step, time_updates, windows_of
 
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 from rich.table import Table
 
-from textgen.core import Experiment, Study, run_name
-from textgen.runs import Metrics, Resumed, read_metrics
+from textgen.core.experiment import Experiment
+from textgen.core.study import Study, run_name
+from textgen.data.loading import load_corpus
+from textgen.evaluation.significance import fewest_documents
+from textgen.evaluation.units import NOTHING, UNCHARGED, format_bits
+from textgen.runs.console import Screen
+from textgen.runs.folder import Resumed, read_metrics
+from textgen.runs.schemas import Metrics
 
 if TYPE_CHECKING:  # NumPy: not needed for --help
     from textgen.studies.planning import ArmPlan
@@ -31,8 +37,6 @@ class StudyProgress:
     """
 
     def __init__(self, study: Study, workers: int | None = 1, quiet: bool = False) -> None:
-        from textgen.runs import Screen
-
         self.study, self.workers = study, workers
         self.screen = Screen(quiet)
         self.states = dict[str, str]()
@@ -55,9 +59,6 @@ class StudyProgress:
 
     def corpus(self, experiments: Sequence[Experiment]) -> None:
         """Show the text that all arms share, and warnings about it, before any work is done."""
-        from textgen.data import load_corpus
-        from textgen.evaluation import fewest_documents
-
         first, *others = experiments
         self.screen.corpus(first, loaded := load_corpus(first), *others)
         questions, documents = len(self.study.contrasts), len(loaded.names["test"])
@@ -183,8 +184,6 @@ def result_of(folder: Path) -> str:
 
 
 def _figures(found: Sequence[Metrics]) -> tuple[str, ...]:
-    from textgen.evaluation import NOTHING, UNCHARGED, format_bits
-
     bits = [m.test.bits_per_character for m in found if m.test.bits_per_character]
     counts = tuple(_range([m.training[key] for m in found]) for key in ("parameters", "updates"))
     if len(bits) < len(found):

@@ -25,19 +25,13 @@ from urllib.parse import urlsplit
 
 import filelock
 
-from textgen.core import (
-    GRACE_SECONDS,
-    Experiment,
-    TextgenError,
-    read_log,
-    resolve_experiment,
-    silenced_stderr,
-    start_process,
-    stopped_after,
-    write_file,
-)
-from textgen.runs import LOCK, begin_folder, prepare_folder, write_experiment
-from textgen.training import CHECKPOINT_FILE
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment, resolve_experiment
+from textgen.core.files import write_file
+from textgen.core.machine import silenced_stderr
+from textgen.core.processes import GRACE_SECONDS, read_log, start_process, stopped_after
+from textgen.runs.folder import LOCK, begin_folder, prepare_folder, write_experiment
+from textgen.training.checkpoint import CHECKPOINT_FILE
 
 CRASHES = {-s for s in signal.Signals if s.name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")}
 """Exit codes of a process that crashed in a library: neither the run nor a person ended it."""

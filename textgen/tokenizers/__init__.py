@@ -1,6 +1,7 @@
 """PLUG-IN: text to piece ids and back."""
 
-import lazy_loader
+from textgen.tokenizers.words.rare_words.classes import ClassPolicy as ClassPolicy
+from textgen.tokenizers.words.segmenters import Segmenter as Segmenter
 
 TABLE = {
     "characters": "textgen.tokenizers.characters:Characters",
@@ -8,5 +9,3 @@ TABLE = {
     "whitespace": "textgen.tokenizers.whitespace:Whitespace",
     "words": "textgen.tokenizers.words.tokenizer:Words",
 }
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -25,8 +25,11 @@ from typing import Any
 import numpy as np
 
 import textgen
-from textgen.core import Experiment, TextgenError, cache_folder, cached_folder
-from textgen.data import Corpus, Document
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment
+from textgen.core.files import cache_folder, cached_folder
+from textgen.data.documents import Document
+from textgen.data.loading import Corpus
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, smallest_dtype
 

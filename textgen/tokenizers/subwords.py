@@ -26,7 +26,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgen.core import Count, RefusedText, TextgenError
+from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.settings import Count
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import (
     CHARACTER_BITS,

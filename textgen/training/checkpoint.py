@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen.core import UNREADABLE, TextgenError, read_arrays, write_failed
+from textgen.core.errors import UNREADABLE, TextgenError, write_failed
+from textgen.core.files import read_arrays
 
 CHECKPOINT_FILE = "checkpoint.npz"
 

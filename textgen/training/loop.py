@@ -13,9 +13,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core import Diverged, Experiment, TextgenError, Training
-from textgen.models import Objective, Windows, check_memory, set_embedding, set_output_bias
-from textgen.tokenizers import EncodedDocument
+from textgen.core.errors import Diverged, TextgenError
+from textgen.core.experiment import Experiment
+from textgen.core.settings import Training
+from textgen.models.base import Objective
+from textgen.models.batches import Windows
+from textgen.models.footprint import check_memory
+from textgen.models.network import set_embedding, set_output_bias
+from textgen.tokenizers.tokens import EncodedDocument
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.preparation import Prepared
 from textgen.training.step import Step

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from textgen.core import Training
+from textgen.core.settings import Training
 
 COOLING_SHARE = 0.4
 """Last part of a training in which the rate of ``"wsd"`` falls."""

@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from textgen.core import Experiment, TextgenError, Training, seconds_saved
-from textgen.data import Corpus
-from textgen.embeddings import Vectors
-from textgen.tokenizers import BOUNDARY, EncodedDocument, Tokenizer, encode_training, fit_tokenizer
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment
+from textgen.core.files import seconds_saved
+from textgen.core.settings import Training
+from textgen.data.loading import Corpus
+from textgen.embeddings.vectors import Vectors
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.encoding import encode_training, fit_tokenizer
+from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument
 
 
 @dataclass(frozen=True)

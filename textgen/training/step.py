@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from textgen.core import TextgenError, Training
-from textgen.models import Objective, compilable, dropout_key, restarted
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Training
+from textgen.models.base import Objective
+from textgen.models.dropout import dropout_key
+from textgen.models.network import compilable, restarted
 from textgen.training.optimizer import RowAdagrad, Schedule, optimizer_of
 
 BITS_PER_NAT = 1 / math.log(2)

@@ -10,9 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from textgen.evaluation import rows_at_once, score_step
-from textgen.models import Objective, Windows
-from textgen.tokenizers import EncodedDocument
+from textgen.evaluation.scorer import rows_at_once, score_step
+from textgen.models.base import Objective
+from textgen.models.batches import Windows
+from textgen.tokenizers.tokens import EncodedDocument
 
 MAX_STREAMS, MIN_STREAM_TOKENS = 64, 2000
 TIMED_BATCHES, MIN_BATCHES = 3, 4

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Protocol
 
-from textgen.core import TextgenError
+from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.data.reading import file_sha256
 

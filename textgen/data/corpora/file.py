@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import Count, Sha256, TextgenError, kind_of
+from textgen.core.errors import TextgenError
+from textgen.core.files import kind_of
+from textgen.core.settings import Count, Sha256
 from textgen.data.corpora.base import CorpusConfig, check_sha256
 from textgen.data.documents import Document
 from textgen.data.reading import check_readable_name, file_size, read_documents

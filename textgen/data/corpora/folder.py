@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import TextgenError, kind_of
+from textgen.core.errors import TextgenError
+from textgen.core.files import kind_of
 from textgen.data.corpora.base import CorpusConfig
 from textgen.data.documents import Document
 from textgen.data.reading import check_readable_name, read_documents

@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen.core import CorpusUnavailable, TextgenError, cache_folder, visible
+from textgen.core.errors import CorpusUnavailable, TextgenError, visible
+from textgen.core.files import cache_folder
 from textgen.data.corpora.base import CorpusConfig, check_sha256, source
 from textgen.data.documents import Document
 from textgen.data.reading import read_text

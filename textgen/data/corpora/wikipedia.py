@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen.core import (
-    CorpusUnavailable,
-    cache_folder,
-    cache_get,
-    cache_put,
-    writing_cache,
-)
+from textgen.core.errors import CorpusUnavailable
+from textgen.core.files import cache_folder, cache_get, cache_put, writing_cache
 from textgen.data.corpora.base import CorpusConfig, check_sha256, source
 from textgen.data.documents import Document
 

@@ -27,7 +27,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from textgen.core import Count, TextgenError
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Count
 
 END = b"\xff"
 DICTIONARY = (1 << 22, 1536 << 20)

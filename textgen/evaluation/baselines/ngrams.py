@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from textgen.core import Count
-from textgen.tokenizers import KneserNeyModel, fit_kneser_ney
+from textgen.core.settings import Count
+from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
 
 @dataclass(frozen=True)

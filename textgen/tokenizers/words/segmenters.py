@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from textgen.core import TextgenError
+from textgen.core.errors import TextgenError
 
 TABLE = {
     "budoux": "textgen.tokenizers.words.segmenters:BudouX",

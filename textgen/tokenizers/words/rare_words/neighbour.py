@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgen.core import Count, TextgenError
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Count
 from textgen.tokenizers.tokens import Chance, Steps, StepsOf, Word
 from textgen.tokenizers.words.pieces import (
     CAPITAL,

@@ -1,1 +1,0 @@
-from .execution import run_study as run_study
