@@ -3,9 +3,7 @@
     python tests/benchmarks/run.py [--only training_step sampling …] [--repeats 5]
 
 Needs ``pip install ".[test,bench]"``. Writes a JSON file a part beside itself and the table in
-README.md. It does not judge on a loaded machine: other processes may use at most 15 % of all cores
-before a part, after it and on average while it runs. ``--anyway`` measures all the same and marks
-the result as not to be trusted.
+README.md, with the load average before and after each part.
 """
 
 from __future__ import annotations
@@ -22,10 +20,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from timing import HERE, Watch, idle_share, table, verdict
+from timing import HERE, table
 
 Rows = list[dict[str, Any]]
-DISTRUST = "not to be trusted"
 BEGIN, END = "<!-- table: benchmarks -->", "<!-- end -->"
 
 
@@ -73,55 +70,22 @@ PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "training_step": module("training_step"),
     "quality": module("quality", "seconds", "keep"),
     "sampling": module("sampling"),
-    "output_layer": module("output_layer"),
     "memory": memory,
     "tokenising": tokenising,
     "startup": module("startup", "runs"),
     "playing": module("playing", "runs"),
     "page_models": module("page_models", "runs"),
     "report": module("report", "runs"),
-    "arithmetic_coding": module("arithmetic_coding", "runs"),
 }
 OWN_FILE = ("memory", "tokenising")
 """Parts whose scripts write their JSON themselves; ours lies beside it, as NAME.rows.json."""
-NEED_RUNS = ("startup", "playing", "page_models", "report", "arithmetic_coding")
+NEED_RUNS = ("startup", "playing", "page_models", "report")
 
 
 def _script(name: str, *arguments: str) -> dict[str, Any]:
     subprocess.run([sys.executable, str(HERE / f"{name}.py"), *arguments], check=True)
     found: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
     return found
-
-
-def measured(
-    part: Callable[[], Rows],
-    anyway: bool,
-    idle: Callable[[], float | None] = idle_share,
-    watch: Callable[[], Any] = Watch,
-) -> dict[str, Any]:
-    """A part's rows, and why they are not to be trusted if so.
-
-    Args:
-        part: measures.
-        anyway: also on a loaded machine.
-        idle, watch: tell what other processes use.
-
-    Raises:
-        SystemExit: the machine is loaded before: nothing is measured.
-    """
-    shares = {"before": idle()}
-    if (doubt := verdict(shares)) and not anyway:
-        raise SystemExit(
-            f"not measured: {doubt}\nwait until the machine is quiet, or take --anyway, which "
-            f"marks the result “{DISTRUST}”"
-        )
-    meanwhile = watch()
-    rows = part()
-    shares |= {"meanwhile": meanwhile.share(), "after": idle()}
-    doubt = verdict(shares)
-    if doubt:
-        rows = [{**each, "passed": None} for each in rows]
-    return {"rows": rows, "load_of_others": shares, "doubt": doubt and f"{DISTRUST}: {doubt}"}
 
 
 def described() -> dict[str, Any]:
@@ -142,15 +106,9 @@ def described() -> dict[str, Any]:
 
 def page(folder: Path = HERE) -> str:
     """The table of everything that was measured so far."""
-    rows, doubts = [], []
-    for name in PARTS:
-        path = _file(name, folder)
-        if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            rows += found["rows"]
-            if found["doubt"]:
-                doubts.append(f"`{name}` is {found['doubt']}.")
-    return "\n".join([table(rows), *([""] if doubts else []), *doubts])
+    paths = [path for name in PARTS if (path := _file(name, folder)).exists()]
+    parts = [json.loads(path.read_text(encoding="utf-8"))["rows"] for path in paths]
+    return table([row for rows in parts for row in rows])
 
 
 def write_page(folder: Path = HERE) -> None:
@@ -174,7 +132,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=int, nargs="+", default=[300, 3000], help="for memory")
     parser.add_argument("--runs", type=Path, nargs="+", default=[],
                         help=f"for {', '.join(NEED_RUNS)}; else two small ones")  # fmt: skip
-    parser.add_argument("--anyway", action="store_true", help="measure on a loaded machine too")
     given = parser.parse_args(arguments)
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
@@ -183,11 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             given.runs = small_runs(Path(scratch))
         for name in given.only:
-            found = {**measured(lambda part=PARTS[name]: part(given), given.anyway), **described()}
+            load = os.getloadavg()[0]
+            found = {"rows": PARTS[name](given), **described()}
+            found["load_average"] = [load, os.getloadavg()[0]]
             _file(name, HERE).write_text(
                 json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
-            print(f"\n{name}\n{table(found['rows'])}\n{found['doubt']}", flush=True)
+            print(f"\n{name}\n{table(found['rows'])}", flush=True)
             failed |= any(each["passed"] is False for each in found["rows"])
             write_page()
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""What the benchmarks share: workers that take turns, ratios with their spread, a quiet machine.
+"""What the benchmarks share: workers that take turns, ratios with their spread.
 
 Each side of a comparison is a process of its own, so that neither thread pool disturbs the other.
 A worker is one of these files called as ``FILE --worker NAME ARGUMENTS``: it prepares itself, says
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,10 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-LOADED = 0.15
-"""Share of all cores that other processes may use while something is measured."""
-WATCHED = 2.0
-"""Seconds for which an idle machine is looked at before and after."""
 IMPORT = [sys.executable, "-c", "import tensorflow, keras"]
 PAUSE = 0.2
 """Seconds between two turns, in which the threads of the side before fall asleep."""
@@ -175,64 +170,3 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
     print(table(rows))
-
-
-def processor_times(file: Path = Path("/proc/stat")) -> tuple[float, float] | None:
-    """(busy, all) seconds of all cores since the system started; None where it does not tell.
-
-    Time that the host gave to other machines counts as busy, waiting for a disk as idle.
-    """
-    try:
-        first = file.read_text().splitlines()[0].split()
-    except (OSError, IndexError):
-        return None
-    ticks = [int(part) for part in first[1:9]]  # user nice system idle iowait irq softirq steal
-    a_second = os.sysconf("SC_CLK_TCK")
-    return (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(ticks) / a_second
-
-
-def own_times() -> float:
-    """Processor seconds of this process and of its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
-class Watch:
-    """The share of all cores that others use, from now until :meth:`share` is asked.
-
-    No child of this process may be running at either time: it would be taken for a stranger.
-    """
-
-    def __init__(self) -> None:
-        self._before, self._own = processor_times(), own_times()
-
-    def share(self) -> float | None:
-        """In 0 … 1, or None where the system does not tell."""
-        after = processor_times()
-        if self._before is None or after is None:
-            return None
-        others = after[0] - self._before[0] - (own_times() - self._own)
-        return max(0.0, others / max(after[1] - self._before[1], 1e-9))
-
-
-def idle_share(seconds: float = WATCHED) -> float | None:
-    """What others use while this process sleeps."""
-    watch = Watch()
-    time.sleep(seconds)
-    return watch.share()
-
-
-def verdict(shares: dict[str, float | None]) -> str:
-    """Why a result is not to be trusted, or an empty text.
-
-    Args:
-        shares: when it was looked → share of all cores that other processes used.
-    """
-    unknown = [when for when, share in shares.items() if share is None]
-    if unknown:
-        return "this system does not tell how loaded it is (no /proc/stat)"
-    high = {when: share for when, share in shares.items() if share is not None and share > LOADED}
-    if not high:
-        return ""
-    told = ", ".join(f"{share:.0%} of all cores {when}" for when, share in high.items())
-    return f"other processes used {told}; at most {LOADED:.0%} is allowed"
