@@ -237,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         _flag(row, "--debug", "show the traceback of an error")
         row.add_argument("--version", **version)
-        row.set_defaults(command=command.name)
+        row.set_defaults(function=command.name)
         if words[:1] == [command.name]:
             command.add_arguments(row)
     given = parser.parse_args(words or ["--help"])
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _perform(given: Given) -> int | None:
     from textgen import commands  # and with it most of the package
 
-    code: int | None = getattr(commands, given.command)(given)
+    code: int | None = getattr(commands, given.function)(given)
     return code
 
 

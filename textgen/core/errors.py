@@ -8,7 +8,6 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,56 +24,48 @@ UNREADABLE = (
 )
 """What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
 read is checked before it is used."""
-MAX_PART_CHARACTERS = 800
+MAX_MESSAGE_CHARACTERS = 1600
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What writing to a full disk, or beyond a quota, raises."""
 
 
 class TextgenError(Exception):
-    """A problem with the user's input or machine, shown as one sentence and a hint, without a
-    traceback.
+    """A problem with the user's input or machine, shown without a traceback.
 
     Args:
-        where: the whole sentence; or the file, folder or setting at fault, such as
-            ``experiments/char.toml: training.batch``, and ``found`` says what is wrong.
-        found: what is there now.
-        expected: what should be there.
+        message: one sentence: the setting or file at fault and what was found there.
         hint: what to do next.
+        found, expected: further parts of the sentence.
         lines: more of what was found, each on a line of its own.
     """
 
     def __init__(
         self,
-        where: str,
+        message: str,
+        hint: str | None = None,
         *,
         found: str = "",
         expected: str = "",
-        hint: str = "",
         lines: Sequence[str] = (),
     ) -> None:
-        self.where, self.found, self.expected, self.hint = where, found, expected, hint
-        self.lines = lines
-        super().__init__(str(self))
-
-    def __reduce__(self) -> tuple[Any, ...]:  # for errors of other processes
-        state = {name: vars(self)[name] for name in ("found", "expected", "hint", "lines")}
-        return partial(type(self), **state), (self.where,)
-
-    def __str__(self) -> str:
-        expected = self.expected
+        self.where, self.found, self.expected = message, found or message, expected
+        self.hint, self.lines = hint or "", tuple(lines)
         if expected and not expected.startswith(("did you mean", "known: ")):
             expected = f"expected {expected}"
-        found = "; ".join(_shown(part) for part in (self.found, expected) if part)
-        sentence = ": ".join(filter(None, (_shown(self.where), found)))
-        more = [f"  {_shown(line)}" for line in self.lines]
-        hint = [f"  hint: {_shown(self.hint)}"] if self.hint else []
-        return "\n".join([sentence, *more, *hint])
+        details = "; ".join(filter(None, (found, expected)))
+        self.message = ": ".join(filter(None, (message, details)))
+        super().__init__(self.message, hint)
+
+    def __str__(self) -> str:
+        more = [f"  {_on_one_line(line)}" for line in self.lines]
+        hint = [f"  hint: {_on_one_line(self.hint)}"] if self.hint else []
+        return "\n".join([_on_one_line(self.message), *more, *hint])
 
 
-def _shown(text: str) -> str:
-    """A part of a message: not too long for a screen, its line ends and controls as signs."""
-    if len(text) > MAX_PART_CHARACTERS:
-        text = f"{text[:MAX_PART_CHARACTERS]}… ({len(text):,} characters)"
+def _on_one_line(text: str) -> str:
+    half = MAX_MESSAGE_CHARACTERS // 2
+    if len(text) > MAX_MESSAGE_CHARACTERS:
+        text = f"{text[:half]} … {text[-half:]} ({len(text):,} characters)"
     return visible(text).replace("\n", "\u240a")
 
 
@@ -87,14 +78,16 @@ class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fa
     """
 
     def __init__(
-        self, where: str, *, text: str = "", place: tuple[int, int] = (0, 0), **more: Any
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        text: str = "",
+        place: tuple[int, int] = (0, 0),
+        **more: Any,
     ) -> None:
+        super().__init__(message, hint, **more)
         self.text, self.place = text, place
-        super().__init__(where, **more)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        make, arguments = super().__reduce__()
-        return partial(make, text=self.text, place=self.place), arguments
 
 
 class CorpusUnavailable(TextgenError):  # noqa: N818 - a state of the world, not a fault of the user
@@ -109,9 +102,7 @@ def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
     """The message for a file that could not be written; ``kept`` says what is safe."""
     cure = "free some space" if error.errno in FULL else "choose a folder that can be written"
     return TextgenError(
-        str(path),
-        found=f"it could not be written: {error.strerror or error}",
-        expected="room on the disk and write permission",
+        f"{path} could not be written: {error.strerror or error}",
         hint=f"{kept}; {cure} and repeat the command to continue",
     )
 

@@ -121,7 +121,7 @@ def load_corpus(experiment: TextSettings) -> Corpus:
     except TextgenError as error:
         full = {d.name for d in filled}
         if empty := [name for name in names if name not in full]:
-            error.found += f"; without text: {few(empty)}"
+            error.message += f"; without text: {few(empty)}"
         raise
     everything = divided.train + divided.validation + divided.test
     if set(everything) != set(documents):  # some were cut
