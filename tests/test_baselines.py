@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import plugins
 from textgen.data.loading import load_corpus
-from textgen.evaluation.baselines import TABLE
-from textgen.evaluation.baselines.ngrams import KneserNey, Unigram
+from textgen.evaluation.baselines import TABLE, KneserNey, Unigram
 from textgen.evaluation.memory import tuned
 from textgen.evaluation.references import baseline
 from textgen.evaluation.units import UNCHARGED
@@ -105,9 +103,6 @@ def test_worked_by_hand():
     expected = -np.log2([at_start[A], after_a[B], after_b[BOUNDARY]])
     np.testing.assert_allclose(bits, expected, rtol=1e-6)
     assert bits.dtype == np.float32
-    for each, name in ((model, "order"), (model.levels[0], "seen")):
-        with pytest.raises(FrozenInstanceError):
-            setattr(each, name, 3)
 
 
 def test_grams_at_the_start_of_a_document_keep_their_plain_counts():
@@ -115,14 +110,6 @@ def test_grams_at_the_start_of_a_document_keep_their_plain_counts():
     model = KneserNey(3).fit([tokens("ab")] * 8 + [tokens("ba")] * 2, 4)
     single = 1 / 6 + 0.5 / 4
     assert model.distribution([])[A] == pytest.approx((8 - 1.5) / 10 + 0.25 * single)
-
-
-def test_no_context_reaches_back_beyond_the_start_of_its_document():
-    # what follows ^ is counted once, however high the order
-    texts = documents(8, 150, 5, 0)
-    starts = [KneserNey(order).fit(texts, 7).distribution([]) for order in (3, 4, 9)]
-    np.testing.assert_allclose(starts[0], starts[1], rtol=0.05)
-    np.testing.assert_allclose(starts[1], starts[2], rtol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -142,13 +129,9 @@ def test_discounts(counts, expected):
 def test_agrees_with_the_slow_implementation(order, size):
     training, held_out = documents(8, 150, size, 0), documents(3, 60, size + 2, 1)
     fast, slow = KneserNey(order).fit(training, size + 2), Slow(order, training, size + 2)
+    assert size != 12 or FALLBACK not in slow.discounts[2:]
     for text, bits in zip(held_out, fast.token_bits(held_out), strict=True):
         np.testing.assert_allclose(bits, slow.bits(text), rtol=2e-6)
-
-
-def test_some_discounts_in_that_comparison_come_from_the_formula():
-    slow = Slow(4, documents(8, 150, 12, 0), 14)
-    assert FALLBACK not in slow.discounts[2:]
 
 
 def test_continuations_sum_to_one_after_any_context():
@@ -159,20 +142,14 @@ def test_continuations_sum_to_one_after_any_context():
     unseen = [draw.integers(1, size, draw.integers(0, 9)) for _ in range(60)]
     seen = [text[: draw.integers(0, len(text))] for text in training for _ in range(10)]
     for context in unseen + seen:
-        found = model.distribution(context)
-        assert found.shape == (size,)
-        assert found.min() > 0
-        assert abs(found.sum() - 1) < 1e-9
-
-
-def test_bits_are_those_of_the_distribution_and_the_end_mark_is_charged():
-    model = KneserNey(3).fit(documents(4, 100, 9, 4), 9)
-    (text,) = documents(1, 20, 9, 5)
-    (bits,) = model.token_bits([text])
-    assert bits.shape == (len(text) + 1,)
-    charged = [*map(int, text), BOUNDARY]
-    expected = [-np.log2(model.distribution(text[:i])[s]) for i, s in enumerate(charged)]
-    np.testing.assert_allclose(bits, expected, rtol=1e-6)
+        shares = model.distribution(context)
+        assert shares.shape == (size,)
+        assert shares.min() > 0
+        assert abs(shares.sum() - 1) < 1e-9
+    (bits,) = model.token_bits(training[:1])
+    charged = [*map(int, training[0]), BOUNDARY]
+    exact = [-np.log2(model.distribution(training[0][:i])[s]) for i, s in enumerate(charged)]
+    np.testing.assert_allclose(bits, exact, rtol=1e-6)
 
 
 def test_documents_are_scored_independently():
@@ -210,73 +187,51 @@ def test_the_unigram_is_how_often_each_token_occurs():
     assert found.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("kind", sorted(TABLE.keys() - {"command"}))  # which needs a program
-def test_every_entry_says_what_it_reads_and_takes_the_orders_it_names(kind):
-    entry = plugins.lookup("baseline", kind, "test")
-    size = 256 if entry.reads_bytes else 12
-    training = [document.astype(np.uint8) for document in documents(3, 60, 12, 0)]
-    others = [document.astype(np.uint8) for document in documents(3, 60, 12, 1)]
-    ends = [entry(order=order) for order in {*entry.orders[:1], *entry.orders[-1:]}]
-    default = entry(command=PROGRAM) if kind == "command" else entry()
-    for made in (default, *ends):
-        for bits in made.fit(training, size).token_bits(others):
-            assert bits.sum() > 0
-
-
 @pytest.mark.parametrize("kind", sorted(TABLE))
 def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     program = ["--command", PROGRAM] if kind == "command" else []
-    assert cli.main(["baseline", str(experiment_file), "--kind", kind, "--json", *program]) == 0
+    given = ["baseline", str(experiment_file), "--kind", kind, *program]
+    assert cli.main([*given, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert list(record) == (
         "baseline order command experiment tokenizer seed vocabulary_size extra_data unit corpus "
         "seconds test"
     ).split(" ")
-    assert record["baseline"] == kind
     assert record["order"] == {"kneser_ney": 4, "ppmd": 8}.get(kind)
     assert record["command"] == (PROGRAM if kind == "command" else None)
     bits = record["test"]["bits_per_character"]
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
-    on_tokens = kind in ("kneser_ney", "unigram")
-    assert (record["tokenizer"] is not None) is (record["vocabulary_size"] is not None) is on_tokens
-    assert (record["test"]["tokens_per_character"] is not None) is on_tokens
+    on_tokens = not plugins.lookup("baseline", kind, "test").reads_bytes
+    for has_tokens in (record["tokenizer"], record["vocabulary_size"], record["test"]["tokens"]):
+        assert (has_tokens is not None) is on_tokens
+    assert cli.main(given) == 0
+    shown = capsys.readouterr().out
+    assert ("the text itself" in shown) is not on_tokens
+    assert record["corpus"]["split_sha256"][:16] in shown
 
 
-@pytest.mark.parametrize(("kind", "shown"), [("unigram", "replaced"), ("xz", "the text itself")])
-def test_the_table_of_a_kind_without_an_order(experiment_file, capsys, monkeypatch, kind, shown):
-    monkeypatch.setenv("COLUMNS", "160")
-    assert cli.main(["baseline", str(experiment_file), "--kind", kind]) == 0
-    out = capsys.readouterr().out
-    assert kind in out
-    assert shown in out
-    assert "–" in out
-    assert ("the text itself" in out) is (kind == "xz")
+@pytest.mark.parametrize(("kind", "orders"), [("kneser_ney", (1, 4)), ("ppmd", (3, 5))])
+def test_a_model_for_each_order(experiment_file, capsys, monkeypatch, kind, orders):
+    if kind == "ppmd":  # leaves the tokenizer alone
+        monkeypatch.setattr(Characters, "fit", None)
+    given = [word for order in orders for word in ("--order", str(order))]
+    assert cli.main(["baseline", str(experiment_file), "--kind", kind, *given, "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert tuple(record["order"] for record in records) == orders
+    low, high = (record["test"]["bits_per_character"]["total"] for record in records)
+    assert 0 < high < low
 
 
-def test_a_compressor_leaves_the_tokenizer_alone(experiment_file, capsys, monkeypatch):
-    def refuse(*given):
-        raise AssertionError("fitted")
-
-    monkeypatch.setattr(Characters, "fit", refuse)
-    monkeypatch.setattr(CharacterTokenizer, "charged", False)
-    arguments = ["--kind", "ppmd", "--order", "3", "--order", "5", "--json"]
-    assert cli.main(["baseline", str(experiment_file), *arguments]) == 0
-    three, five = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (three["order"], five["order"]) == (3, 5)
-    bits = [record["test"]["bits_per_character"]["total"] for record in (three, five)]
-    assert 0 < bits[1] < bits[0]
-
-
-def test_a_baseline_has_the_document_cache_of_the_experiment(experiment_file):
+def test_a_baseline_has_the_memory_of_the_experiment(experiment_file):
     """Tuned on validation, and what it costs is what the memory makes of the plain bits."""
     plain = config.load_experiment(experiment_file, ["memory.orders=[]"])
-    loaded = load_corpus(plain)
-    (without,) = baseline(plain, loaded, [2])
-    (cached,) = baseline(config.load_experiment(experiment_file), loaded, [2])
-    tokenizer = plain.tokenizer.fit([d.text for d in loaded.train])
+    corpus = load_corpus(plain)
+    (without,) = baseline(plain, corpus, [2])
+    (cached,) = baseline(config.load_experiment(experiment_file), corpus, [2])
+    tokenizer = plain.tokenizer.fit([d.text for d in corpus.train])
     encoded = {
-        part: [tokenizer.encode(d.text).tokens for d in getattr(loaded, part)]
+        part: [tokenizer.encode(d.text).tokens for d in getattr(corpus, part)]
         for part in ("train", "validation", "test")
     }
     model = KneserNey(order=2).fit(encoded["train"], tokenizer.size)
@@ -284,68 +239,35 @@ def test_a_baseline_has_the_document_cache_of_the_experiment(experiment_file):
     memory = tuned((1, 3), list(zip(encoded["validation"], bits, strict=True)))
     test = zip(encoded["test"], model.token_bits(encoded["test"]), strict=True)
     expected = sum(float(memory.bits(s, b).sum(dtype=float)) for s, b in test)
-    unit = sum(len(d.text) + 1 for d in loaded.test)
-    found = cached["test"]["with_memory"]["bits_per_character"]["total"]
-    assert found == pytest.approx(expected / unit, rel=1e-6)
+    unit = sum(len(d.text) + 1 for d in corpus.test)
+    total = cached["test"]["with_memory"]["bits_per_character"]["total"]
+    assert total == pytest.approx(expected / unit, rel=1e-6)
     assert cached["test"]["bits_per_character"] == without["test"]["bits_per_character"]
-    assert without["test"]["bits_per_character"]["total"] - found > 0.1
+    assert without["test"]["bits_per_character"]["total"] - total > 0.1
     assert without["test"]["with_memory"] is None
-
-
-def test_the_command(textgen, experiment_file):
-    done = textgen("baseline", experiment_file, "--order", 1, "--order", 4, "--json")
-    assert done.code == 0, done.err
-    one, four = map(json.loads, done.out.splitlines())
-    assert (one["order"], four["order"]) == (1, 4)
-    bits = four["test"]["bits_per_character"]
-    assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
-    assert 0 < bits["total"] < one["test"]["bits_per_character"]["total"] < 5
-    assert four["corpus"]["split_sha256"]
-
-
-def test_the_table_of_the_command(experiment_file, capsys):
-    assert cli.main(["baseline", str(experiment_file), "--set", "split.seed=2"]) == 0
-    shown = capsys.readouterr().out
-    for part in ("tokens/character", "split sha256", "kneser_ney", "documents"):
-        assert part in shown
 
 
 def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monkeypatch):
     monkeypatch.setattr(CharacterTokenizer, "charged", False)
+    monkeypatch.setenv("COLUMNS", "160")
     assert cli.main(["baseline", str(experiment_file), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["test"]["bits_per_character"] is None
-    monkeypatch.setenv("COLUMNS", "160")
+    assert record["test"]["bits_per_character"] is record["test"]["published"] is None
     assert cli.main(["baseline", str(experiment_file)]) == 0
     assert UNCHARGED in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--order", "0"], "--order"),
         (["--order", "99"], "from 1 to 16"),
         (["--kind", "ppmd", "--order", "1"], "from 2 to 64"),
         (["--kind", "xz", "--order", "4"], "take --kind kneser_ney or ppmd"),
-        (["--kind", "unigram", "--order", "1"], "unigram has none"),
-        (["--set", "tokenizer.kind=characterz"], "did you mean"),
+        (["--kind", "xz", "--command", PROGRAM], "--kind xz"),
+        (["--set", "tokenizer.kind=characterz"], "characterz"),
     ],
 )
-def test_bad_input_is_one_clear_message(experiment_file, capsys, arguments, said):
+def test_bad_input_is_one_clear_message(experiment_file, capsys, arguments, message):
     assert cli.main(["baseline", str(experiment_file), *arguments]) == 2
-    assert said in capsys.readouterr().err
-
-
-def test_a_missing_experiment(textgen):
-    done = textgen("baseline", "nowhere.toml")
-    assert done.code == 2
-    assert "nowhere.toml" in done.err
-    assert "Traceback" not in done.err
-
-
-def test_a_program_is_named_for_no_other_kind(experiment_file, capsys):
-    given = ["baseline", str(experiment_file), "--kind", "xz", "--command", PROGRAM]
-    assert cli.main(given) == 2
-    assert "with --kind xz" in capsys.readouterr().err
-    assert cli.main(["baseline", str(experiment_file), "--command", PROGRAM]) == 0
-    assert "lzma" in capsys.readouterr().out
+    assert message in capsys.readouterr().err

@@ -12,8 +12,8 @@ from conftest import made_up
 
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
-from textgen.evaluation.baselines import compressors
-from textgen.evaluation.baselines.compressors import XZ, Command, PPMd
+from textgen.evaluation import baselines
+from textgen.evaluation.baselines import XZ, Command, PPMd
 from textgen.evaluation.references import score_baseline
 
 LZMA = (
@@ -21,9 +21,8 @@ LZMA = (
     "lzma.compress(open(sys.argv[1], 'rb').read(), preset=9))"
 )
 PROGRAM = f'{sys.executable} -S -c "{LZMA}" {{input}} {{output}}'
-LIBRARIES = pytest.mark.parametrize("made", [PPMd(), XZ()], ids=["ppmd", "xz"])
 COMPRESSORS = pytest.mark.parametrize(
-    "made", [PPMd(), XZ(), Command(PROGRAM)], ids=["ppmd", "xz", "command"]
+    "compressor", [PPMd(), XZ(), Command(PROGRAM)], ids=["ppmd", "xz", "command"]
 )
 
 
@@ -31,65 +30,53 @@ def noise(length, seed, alphabet=256):
     return np.random.default_rng(seed).integers(0, alphabet, length, dtype=np.uint8)
 
 
-def costs(made, training, texts):
+def costs(compressor, training, texts):
     """What documents cost a compressor that has read the training texts."""
     train, test = ([Document(str(i), t) for i, t in enumerate(part)] for part in (training, texts))
-    loaded = SimpleNamespace(train=train, validation=[], test=test)
-    return score_baseline(made, None, loaded)[1]
+    corpus = SimpleNamespace(train=train, validation=[], test=test)
+    return score_baseline(compressor, None, corpus)[1]
 
 
 @COMPRESSORS
-def test_a_compressor_pays_for_what_is_new(made):
+def test_a_compressor_pays_for_what_is_new(compressor):
     seen, new = noise(4000, 0), noise(4000, 1)
-    again, (random,) = made.fit([noise(500, 2), seen]).token_bits([seen, new])
+    again, (random,) = compressor.fit([noise(500, 2), seen]).token_bits([seen, new])
     assert again.shape == (1,)
     assert again[0] / len(seen) < 0.2
     assert 8 <= random / len(new) < 8.3
-
-
-@COMPRESSORS
-def test_a_compressor_learns_from_the_training_text_and_within_the_document(made):
     training, text = [made_up(60, seed) for seed in range(4)], made_up(20, 9)
-    (primed,), (fresh,) = costs(made, training, [text]), costs(made, [], [text])
+    (primed,), (fresh,) = costs(compressor, training, [text]), costs(compressor, [], [text])
     assert primed.model < 0.6 * fresh.model
     strange = "Qwyx jumbuck vizzled thrombosis; "
-    once, twice = costs(made, training, [strange, strange * 2])
+    once, twice = costs(compressor, training, [strange, strange * 2])
     assert twice.model < 1.5 * once.model
 
 
 @COMPRESSORS
-def test_a_compressor_scores_documents_independently(made):
+def test_a_compressor_scores_any_text_and_each_document_independently(compressor):
     training = [made_up(30, seed) for seed in range(3)]
-    texts = [made_up(10, 7), "", made_up(10, 7), made_up(12, 8)]
-    together = [d.model for d in costs(made, training, texts)]
-    assert together == [costs(made, training, [text])[0].model for text in texts]
-    assert together[::-1] == [d.model for d in costs(made, training, texts[::-1])]
-    assert made.fit([]).token_bits([]) == []
+    texts = ["", made_up(10, 7), "", "é漢🐙", "\ud83d and \ude00 alone", "ÿ\x00\x01"]
+    together = costs(compressor, training, texts)
+    bits = [document.model for document in together]
+    assert bits == [costs(compressor, training, [text])[0].model for text in texts]
+    assert bits[::-1] == [d.model for d in costs(compressor, training, texts[::-1])]
+    assert compressor.fit([]).token_bits([]) == []
+    for document, text in zip(together, texts, strict=True):
+        assert document.characters == len(text)
+        assert 0 <= document.model <= 40 * len(text) + 16
+        assert (document.spelling_bits, document.replaced) == (0.0, 0)
 
 
-@COMPRESSORS
-def test_a_compressor_reads_any_text(made):
-    texts = ["", "é漢🐙", "\ud83d and \ude00 alone", "ÿ\x00\x01"]
-    empty, *others = costs(made, [made_up(30, 0)], texts)
-    assert (empty.characters, empty.pieces) == (0, 0)
-    assert 0 <= empty.bits_per_character <= 16
-    for found, text in zip(others, texts[1:], strict=True):
-        assert found.characters == len(text)
-        assert 8 < found.model < 40 * len(text)
-        assert (found.spelling_bits, found.replaced) == (0.0, 0)
-
-
-@LIBRARIES
-def test_the_whole_training_text_stays_in_reach(made, monkeypatch):
-    monkeypatch.setattr(compressors, "DICTIONARY", (1 << 12, 1 << 30))
-    monkeypatch.setattr(compressors, "MEMORY", (1 << 14, 1 << 30))
+@pytest.mark.parametrize("compressor", [PPMd(), XZ()], ids=["ppmd", "xz"])
+def test_the_whole_training_text_stays_in_reach(compressor, monkeypatch):
     first, *others = [noise(3000, seed, 26) for seed in range(40)]
-    (found,) = made.fit([first, *others]).token_bits([first])
-    assert found[0] / len(first) < 0.2
-    monkeypatch.setattr(compressors, "DICTIONARY", (1 << 12, 1 << 14))
-    monkeypatch.setattr(compressors, "MEMORY", (1 << 14, 1 << 18))
-    (forgotten,) = made.fit([first, *others]).token_bits([first])
-    assert forgotten[0] / len(first) > 4
+    bits = []
+    for dictionary, memory in ((1 << 30, 1 << 30), (1 << 14, 1 << 18)):
+        monkeypatch.setattr(baselines, "XZ_DICTIONARY_BYTES", (1 << 12, dictionary))
+        monkeypatch.setattr(baselines, "PPMD_MEMORY_BYTES", (1 << 14, memory))
+        bits.append(compressor.fit([first, *others]).token_bits([first])[0][0] / len(first))
+    assert bits[0] < 0.2
+    assert bits[1] > 4
 
 
 def test_xz_is_the_xz_of_the_standard_library():
@@ -98,8 +85,8 @@ def test_xz_is_the_xz_of_the_standard_library():
     extreme = 9 | lzma.PRESET_EXTREME
     expected = len(lzma.compress(before + text.encode(), preset=extreme))
     expected -= len(lzma.compress(before, preset=extreme))
-    (found,) = costs(XZ(), training, [text])
-    assert abs(found.model / 8 - expected) <= 8  # a container pads to four bytes
+    (document,) = costs(XZ(), training, [text])
+    assert abs(document.model / 8 - expected) <= 8  # a container pads to four bytes
 
 
 def test_the_order_of_ppmd_counts():
@@ -110,24 +97,21 @@ def test_the_order_of_ppmd_counts():
 
 def test_every_file_that_a_program_leaves_is_paid_for():
     write = "import sys; [open(f'part{i}', 'wb').write(bytes(%d)) for i in range(2)]"
-    made = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')
-    assert made.fit([])._before == 100
+    command = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')
+    assert command.fit([]).training_size == 100
 
 
 @pytest.mark.parametrize(
-    ("command", "found"),
+    ("command", "reason"),
     [
         ("no-such-program {input}", "No such file"),
         (f"{sys.executable} -S -c \"raise SystemExit('out of order')\" {{input}}", "out of order"),
         (f"{sys.executable} -S -c 'pass' {{input}}", "no file beside the input"),
+        ("xz -9", "{input}"),
     ],
 )
-def test_a_program_that_does_not_compress_is_told_in_one_message(command, found):
-    with pytest.raises(TextgenError, match=found) as caught:
+def test_a_program_that_does_not_compress_is_one_error(command, reason):
+    with pytest.raises(TextgenError) as caught:
         Command(command).fit([]).token_bits([noise(10, 0)])
+    assert reason in str(caught.value)
     assert command in str(caught.value)
-
-
-def test_a_program_has_to_be_given_the_file():
-    with pytest.raises(TextgenError, match=r"--command(.|\n)*\{input\}"):
-        Command("xz -9")
