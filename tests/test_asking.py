@@ -29,7 +29,7 @@ def runs(tmp_path_factory, corpus_folder):
 def browser(tmp_path_factory, runs):
     packed = {name: portable_model(textgen.load_run(folder)) for name, folder in runs.items()}
     left_out = {HOSTILE: HOSTILE}
-    models = {"packed": packed, "precision": "int8", "left_out": left_out, "prompt": "The old"}
+    models = {"packed": packed, "left_out": left_out, "prompt": "The old"}
     folder = tmp_path_factory.mktemp("page")
     path = folder / "index.html"
     path.write_text(page(*hostile(), models), encoding="utf-8")

@@ -351,7 +351,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     [
         {},
         {"words": ["--x", "two words"], "title": "--What is 'better'?"},
-        {"name": "other", "different_texts": True, "precision": "float16", "embed": ["char"]},
+        {"name": "other", "different_texts": True, "embed": ["char"]},
     ],
     ids=lambda given: " ".join(given) or "nothing",
 )

@@ -47,8 +47,6 @@ def _study_arguments(parser: Parser) -> None:
 
 
 def _compare_arguments(parser: Parser) -> None:
-    from textgen.report.comparison import PRECISIONS
-
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, e.g. runs/char")
     parser.add_argument("--name", default="", help="of the report (default: those of the runs)")
     parser.add_argument("--title", default="", help="heading of the report")
@@ -62,12 +60,6 @@ def _compare_arguments(parser: Parser) -> None:
         nargs="*",
         metavar="ARM",
         help="behind the runs: have the page hold the models of these arms, or of all, to be asked",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default=PRECISIONS[0],
-        help="of the weights in the page: smaller files, or closer to the run's own figures",
     )
     _flag(parser, "--quiet", "print only warnings and errors")
 

@@ -59,7 +59,7 @@ def compare(given: Given) -> None:
     compare_runs(
         given.runs, name=given.name, title=given.title, words=given.word or None,
         different_texts=given.different_texts, embed=given.embed,
-        precision=given.precision, reports_folder=given.reports, quiet=given.quiet,
+        reports_folder=given.reports, quiet=given.quiet,
     )  # fmt: skip
 
 

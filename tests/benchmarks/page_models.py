@@ -24,35 +24,29 @@ import textgen
 sys.path.append(str(Path(__file__).parents[1]))
 from chromium import headless
 
-SMALL, SOON = Target(at_most=9.0), Target(at_most=3.0)
-CLOSE = {"int8": Target(at_most=0.5), "float16": Target(at_most=0.05)}
+SMALL, SOON, CLOSE = Target(at_most=9.0), Target(at_most=3.0), Target(at_most=0.5)
 CHARACTERS = 2000
 ANSWERED = "return document.querySelectorAll('#ask-next ol').length"
-SCORE = """const [name, text, end] = arguments
+PRICE = """const [name, text, end] = arguments
     const packed = Object.fromEntries(JSON.parse(document.getElementById("models").textContent))
-    portable.from(name, packed[name]).then(model => model.score(text)).then(end)"""
+    portable.from(name, packed[name]).then(model => model.price(text)).then(end)"""
 
 
 def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
-        return [
-            each
-            for precision in CLOSE
-            for each in _measured(repeats, folders, precision, Path(scratch) / precision)
-        ]
+        command = [
+            sys.executable, "-m", "textgen", "compare", *map(str, folders), "--name", "page",
+            "--quiet", "--reports", scratch, "--embed",
+        ]  # fmt: skip
+        subprocess.run(command, check=True)
+        return _measured(repeats, folders, Path(scratch))
 
 
-def _measured(
-    repeats: int, folders: Sequence[str | Path], precision: str, scratch: Path
-) -> list[dict[str, Any]]:
-    command = [
-        sys.executable, "-m", "textgen.compare", *map(str, folders), "--name", "page", "--quiet",
-        "--reports", str(scratch), "--precision", precision, "--embed",
-    ]  # fmt: skip
-    subprocess.run(command, check=True)
-    page, clock = scratch / "page" / "index.html", "the clock"
+def _measured(repeats: int, folders: Sequence[str | Path], scratch: Path) -> list[dict[str, Any]]:
+    page, clock, seconds = scratch / "page" / "index.html", "the clock", list[float]()
     shown = json.loads((page.parent / "texts.json").read_text(encoding="utf-8"))["passages"]
-    text, seconds = "".join(each["text"] for each in shown)[:CHARACTERS], list[float]()
+    text = "".join(passage["text"] for passage in shown)[:CHARACTERS]
+    runs = {run.experiment.name: run for run in map(textgen.load_run, folders)}
     with headless(scratch, "about:blank") as browser:
         browser.set_script_timeout(120)
         for _ in range(repeats):
@@ -61,18 +55,16 @@ def _measured(
             while browser.execute_script(ANSWERED) < len(folders):
                 time.sleep(0.02)
             seconds.append(time.perf_counter() - began)
-        runs = [textgen.load_run(folder) for folder in folders]
-        names = [run.experiment.name for run in runs]
-        found = {name: browser.execute_async_script(SCORE, name, text) for name in names}
-    what = f"{len(folders)} models in a page, {precision}"
-    size = page.stat().st_size / 1e6
-    rows = [row(f"MB of {what}", clock, [size], SMALL if precision == "int8" else None, unit="MB")]
-    rows.append(row(f"until all answer: {what}", clock, seconds, SOON, unit="s"))
-    for run in runs:
-        name, expected = run.experiment.name, run.score(text)["total"]
-        off = 100 * abs(found[name]["total"] / expected - 1)
-        label = f"`{name}`, bits of {len(text):,} characters in {precision}, in %"
-        rows.append(row(label, "the run's own", [off], CLOSE[precision], unit="%"))
+        priced = {name: browser.execute_async_script(PRICE, name, text) for name in runs}
+    what, size = f"{len(folders)} models in a page", page.stat().st_size / 1e6
+    rows = [
+        row(f"MB of {what}", clock, [size], SMALL, unit="MB"),
+        row(f"until all answer: {what}", clock, seconds, SOON, unit="s"),
+    ]
+    for name, run in runs.items():
+        off = 100 * abs(priced[name]["total"] / run.score(text)["total"] - 1)
+        label = f"`{name}`, bits of {len(text):,} characters, in %"
+        rows.append(row(label, "the run's own", [off], CLOSE, unit="%"))
     return rows
 
 

@@ -1,8 +1,10 @@
 "use strict"
-// A model that has been taken along in a page: it writes, expects and scores there, by its network alone.
+// A model that a page holds: it writes, expects and prices text there, by its network alone.
 
 const PAUSE = 24 // milliseconds of work between two breaths
 const KEPT_EVERY = 16 // tokens between two places that are kept, so that a text that grows is not read again
+const NEXT_TOKENS = 10
+const MAX_PRICED = 20_000
 
 // Mulberry32: the same numbers in [0, 1) for the same seed and prompt. With the same ones for all prompts a weak model
 // would fall into step and go on alike.
@@ -17,7 +19,7 @@ function randoms(seed, prompt = "") {
   }
 }
 
-// Lets the page breathe now and then; whoever has aborted is told by an error.
+// Lets the page breathe now and then, and ends the work if it is aborted.
 function breather(signal) {
   let last = performance.now()
   return async () => {
@@ -27,6 +29,23 @@ function breather(signal) {
     last = performance.now()
   }
 }
+
+// The masses from which a token is drawn, as textgen/models/sampler.py shapes them.
+function shaped(logs, never, { temperature, top_k = 0, top_p = 1 }) {
+  const masses = logSoftmax(logs.map((x, token) => never.includes(token) ? -Infinity : x / Math.max(temperature, 1e-6))).map(Math.exp)
+  if (!top_k && top_p >= 1) return masses
+  const ranked = [...masses.keys()].sort((a, b) => masses[b] - masses[a]), kept = ranked.slice(0, top_k || undefined)
+  const total = sum(kept.map(token => masses[token])), chosen = new Float64Array(masses.length)
+  let before = 0
+  for (const token of kept) {
+    if (before < top_p * total) chosen[token] = masses[token]
+    before += masses[token]
+  }
+  return chosen
+}
+
+// A message about a part of a text, [start, end) in characters.
+const refused = (message, start, end) => Object.assign(new Error(message), { at: [start, end] })
 
 class Model {
   constructor(name, content) {
@@ -38,19 +57,17 @@ class Model {
 
   static async from(name, base64) { return new Model(name, await unpacked(base64)) }
 
-  // The place behind a text.
+  // The place behind a text, whose last space belongs to the next word where spaces lead.
   async read(text, signal) {
-    const unknown = this.tokenizer.unknown(text)
-    if (unknown.length) throw new Error("not in the training text: " + unknown.map(visible).join(" "))
+    const unknown = this.tokenizer.unknown(text), at = [...text].indexOf(unknown[0])
+    if (unknown.length) throw refused("Not in its training text: " + unknown.map(visible).join(" "), at, at + 1)
     const breathe = breather(signal), lead = this.tokenizer.leads && text.endsWith(" ")
     const tokens = [BOUNDARY, ...this.tokenizer.encode(lead ? text.slice(0, -1) : text).tokens]
-    const { kept } = this
-    let same = 0
-    while (same < tokens.length - 1 && kept.tokens[same] === tokens[same]) same++
-    const places = kept.places.slice(0, Math.floor(same / KEPT_EVERY) + 1)
+    const same = tokens.findIndex((token, i) => i === tokens.length - 1 || token !== this.kept.tokens[i])
+    const places = this.kept.places.slice(0, Math.floor(same / KEPT_EVERY) + 1)
     let place = places.at(-1)
     for (let i = (places.length - 1) * KEPT_EVERY; i < tokens.length; i++) {
-      if (i && i % KEPT_EVERY === 0 && places.length === i / KEPT_EVERY) places.push({ ...place, logs: null })
+      if (i === places.length * KEPT_EVERY) places.push(place)
       place = this.network.read(place, tokens[i])
       await breathe()
     }
@@ -59,55 +76,47 @@ class Model {
   }
 
   // [name of a token, P(it comes next)] of the most probable ones.
-  async expect(text, most, signal) {
+  async expect(text, settings, signal) {
     const { place } = await this.read(text, signal), chances = place.logs.map(Math.exp)
-    const order = Array.from(chances.keys()).sort((a, b) => chances[b] - chances[a])
-    return order.slice(0, most).map(token => [this.tokenizer.names[token], chances[token]])
+    const ranked = [...chances.keys()].sort((a, b) => chances[b] - chances[a])
+    return ranked.slice(0, NEXT_TOKENS).map(token => [this.tokenizer.names[token], chances[token]])
   }
 
-  // The pieces of a text of so many characters after a prompt, as they are drawn.
-  async * write(prompt, { length, temperature, seed }, signal) {
-    const random = randoms(seed, prompt), breathe = breather(signal), writer = this.tokenizer.writer()
-    let { place, lead } = await this.read(prompt, signal), left = length
+  // The pieces of a text after a prompt, as they are drawn.
+  async * write(prompt, settings, signal) {
+    const random = randoms(settings.seed, prompt), breathe = breather(signal), writer = this.tokenizer.writer()
+    let { place, lead } = await this.read(prompt, signal), left = settings.length
     while (left > 0) {
-      const shaped = place.logs.map(x => x / Math.max(temperature, 1e-3))
-      const most = shaped.reduce((a, b) => Math.max(a, b), -Infinity), masses = shaped.map(x => Math.exp(x - most))
-      for (const token of this.tokenizer.unwritable) masses[token] = 0
-      const token = oneOf(masses, random)
-      let piece = writer(token, random)
-      if (lead && piece) {
-        piece = piece.replace(/^ /, "")
-        lead = false
-      }
-      piece = [...piece].slice(0, left).join("")
-      left -= [...piece].length
-      if (piece) yield piece
+      const token = oneOf(shaped(place.logs, this.tokenizer.unwritable, settings), random), text = writer(token, random)
+      const piece = [...lead ? text.replace(/^ /, "") : text].slice(0, left)
+      lead &&= !text
+      left -= piece.length
+      if (piece.length) yield piece.join("")
       place = this.network.read(place, token)
       await breathe()
     }
   }
 
-  // What it pays for a text, read as a document: stretches as aligned.js wants them, and bits per character.
-  async score(text, signal, progress = () => {}) {
-    const breathe = breather(signal), { tokens, stretches } = this.tokenizer.encode(text)
+  // Bits of a text that is read as a document: [start, end, model bits, spelling bits] of its stretches, those of its
+  // end, and all of them a character.
+  async price(text, settings, signal, progress = () => {}) {
+    const length = [...text].length, breathe = breather(signal), stretches = []
+    if (!length || length > MAX_PRICED) throw refused(`Give a text of 1 to ${MAX_PRICED} characters`, MAX_PRICED, length)
+    const encoded = this.tokenizer.encode(text), tokens = [...encoded.tokens, BOUNDARY]
     let place = this.network.read(this.network.start(), BOUNDARY), total = 0, model = 0, spelling = 0
-    const found = []
-    for (const [i, token] of [...tokens, BOUNDARY].entries()) {
-      const bits = -place.logs[token] / Math.LN2, [start, end, spelled] = stretches[i] ?? [0, 0, 0]
+    for (const [i, token] of tokens.entries()) {
+      const [start, end, spelled] = encoded.stretches[i] ?? [0, 0, 0], bits = -place.logs[token] / Math.LN2
       total += bits + spelled
       model += bits
       spelling += spelled
-      if (i < tokens.length) {
-        if (end > start) {
-          found.push([start, end, model, spelling])
-          model = spelling = 0
-        }
-        place = this.network.read(place, token)
-        progress(i / tokens.length)
-        await breathe()
+      if (end > start) {
+        stretches.push([start, end, model, spelling])
+        model = spelling = 0
       }
+      place = this.network.read(place, token)
+      progress(i / tokens.length)
+      await breathe()
     }
-    const characters = [...text].length + 1
-    return { stretches: found, total, bits_per_character: total / characters, end: model }
+    return { stretches, total, end: model, bits_per_character: total / (length + 1) }
   }
 }

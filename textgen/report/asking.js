@@ -1,7 +1,7 @@
 // The models in the file are asked: they write after a text, expect its next token, and are charged for it.
 (() => {
   const $ = (id) => document.getElementById(id), packed = Object.fromEntries(JSON.parse($("models").textContent));
-  const loaded = {}, WAIT = 250, SHOWN_TOKENS = 8, MAX_CHARACTERS = 20000;
+  const loaded = {}, WAIT = 250, MAX_CHARACTERS = 20000;
   let working = null, expecting = null, timer = 0;
   const model = (name) => loaded[name] ??= portable.from(name, packed[name]);
   const names = () => Object.keys(packed).filter((name) => {
@@ -63,7 +63,7 @@
     const found = {}, notes = [];
     for (const name of names()) {
       try {
-        const all = await (await model(name)).score(asked, signal, (share) => say(`${name}: ${Math.round(100 * share)} % read`));
+        const all = await (await model(name)).price(asked, {}, signal, (share) => say(`${name}: ${Math.round(100 * share)} % read`));
         found[name] = all.stretches;
         notes.push(`${name} ${all.bits_per_character.toFixed(3)}`);
       } catch (error) {
@@ -85,7 +85,7 @@
     const boxes = [];
     for (const name of names()) {
       try {
-        const tokens = await (await model(name)).expect(asked, SHOWN_TOKENS, mine.signal);
+        const tokens = await (await model(name)).expect(asked, {}, mine.signal);
         boxes.push(nextTokens(name, tokens, asked, (longer) => { $("ask-text").value = longer; later(); }));
       } catch (error) {
         if (mine.signal.aborted) return;

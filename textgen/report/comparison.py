@@ -161,19 +161,18 @@ PROMPT = "At night"
 
 
 def embedded(
-    arms: Sequence[Arm], wanted: Sequence[str], precision: str, warn: Callable[[str], None]
+    arms: Sequence[Arm], wanted: Sequence[str], warn: Callable[[str], None]
 ) -> dict[str, Any]:
     """What a page needs of models that are asked in it, each the first seed of its arm.
 
     Args:
         arms: those of the report.
         wanted: names of arms; all if empty.
-        precision: of their weights, see :func:`textgen.interactive.portable_model`.
         warn: is told what cannot be taken along.
 
     Returns:
-        ``precision``; ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be
-        taken along; ``prompt``, to begin with.
+        ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be taken along;
+        ``prompt``, to begin with.
 
     Raises:
         TextgenError: a name that is not that of an arm.
@@ -189,14 +188,12 @@ def embedded(
         if wanted and arm.name not in wanted:
             continue
         try:
-            packed[arm.name] = portable_model(arm.first, precision)
+            packed[arm.name] = portable_model(arm.first)
             prompt = prompt or next(iter(arm.first.experiment.sampling.prompts), "")
         except TextgenError as error:
             left_out[arm.name] = error.found
             warn(f"{arm.name}: not in the page: {error.found}")
-    return {
-        "precision": precision, "packed": packed, "left_out": left_out, "prompt": prompt or PROMPT,
-    }  # fmt: skip
+    return {"packed": packed, "left_out": left_out, "prompt": prompt or PROMPT}
 
 
 SHOWN = 20
@@ -274,8 +271,6 @@ WORDS = {"lovecraft": ("pandemonium",)}
 """Corpus → words that are shown if none are asked for: the article asks whether its network would
 ever write this one."""
 REPORTS = Path("reports")
-PRECISIONS = ("int8", "float16", "float32")
-"""Of the weights of models in the page."""
 
 
 def compare_runs(
@@ -289,7 +284,6 @@ def compare_runs(
     words: Sequence[str] | None = None,
     different_texts: bool = False,
     embed: Sequence[str] | None = None,
-    precision: str = PRECISIONS[0],
     reports_folder: str | Path = REPORTS,
     quiet: bool = False,
 ) -> Comparison:
@@ -304,7 +298,6 @@ def compare_runs(
         words: whose bits in context are shown; those of the corpus in :data:`WORDS` if None.
         different_texts: accept runs on different texts or splits, and flag them.
         embed: arms whose models the page holds, to be asked there; empty for all, None for none.
-        precision: of their weights, one of :data:`PRECISIONS`.
         reports_folder: where reports lie.
         quiet: print only warnings.
 
@@ -326,7 +319,6 @@ def compare_runs(
         *([f"--reports={os.fspath(reports_folder)}"] * (Path(reports_folder) != REPORTS)),
         *(f"--word={word}" for word in words or ()),
         *(["--different-texts"] * different_texts),
-        *([f"--precision={precision}"] * (precision != PRECISIONS[0])),
         *([] if embed is None else ["--embed", *embed]),
     ]
     lost = {
@@ -334,7 +326,7 @@ def compare_runs(
         "plan": plan,
         "that no words are shown": of_corpus and words is not None and not words,
     }
-    models = None if embed is None else embedded(same, embed, precision, screen.warn)
+    models = None if embed is None else embedded(same, embed, screen.warn)
     content = ReportInput(
         name=name or _joined(names), title=title or _listed(names), arms=arms, loaded=loaded,
         references=compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),

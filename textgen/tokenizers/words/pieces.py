@@ -18,8 +18,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import regex
 
 from textgen.tokenizers.tokens import RESERVED
@@ -97,23 +98,38 @@ def only_letters(word: str) -> bool:
 
 
 @cache
-def word_break_ranges() -> dict[str, list[int]]:
-    """The classes of characters that :data:`PIECE` tells apart: for each the first code point of
-    every range, and the one behind its last."""
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    breaks = (
+def word_break_classes() -> dict[str, Any]:
+    """The classes of characters that :data:`PIECE` distinguishes, as JSON data.
+
+    Returns:
+        ``starts``: the first code point of every range of characters of one kind, which are in the
+        same classes; ``kinds``: a letter for each; ``classes``: name → the letters in it.
+    """
+    names = (
         "ALetter CR LF Newline Double_Quote Single_Quote Extend ExtendNumLet Format Hebrew_Letter "
         "Katakana MidLetter MidNum MidNumLet Numeric Regional_Indicator WSegSpace ZWJ"
     ).split()
-    classes = {name: rf"\p{{WB={name}}}" for name in breaks} | {
+    patterns = {name: rf"\p{{WB={name}}}" for name in names} | {
         "SpacingMark": r"\p{GCB=SpacingMark}",
         "Pictographic": r"\p{Extended_Pictographic}",
         "word": r"\w",
         "space": r"\s",
     }
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    members = np.zeros(len(everything), dtype=np.int64)  # a bit for each class
+    for bit, pattern in enumerate(patterns.values()):
+        for match in regex.finditer(f"{pattern}+", everything):
+            members[match.start() : match.end()] |= 1 << bit
+    starts = np.flatnonzero(np.diff(members, prepend=-1))
+    combinations, kinds = np.unique(members[starts], return_inverse=True)
+    letters = [chr(0x100 + number) for number in range(len(combinations))]
     return {
-        name: [end for found in regex.finditer(f"{one}+", everything) for end in found.span()]
-        for name, one in classes.items()
+        "starts": starts.tolist(),
+        "kinds": "".join(letters[kind] for kind in kinds),
+        "classes": {
+            name: "".join(letters[i] for i in np.flatnonzero(combinations >> bit & 1))
+            for bit, name in enumerate(patterns)
+        },
     }
 
 

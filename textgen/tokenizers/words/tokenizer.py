@@ -44,7 +44,7 @@ from textgen.tokenizers.words.pieces import (
     pretokenize,
     recase,
     split_space,
-    word_break_ranges,
+    word_break_classes,
 )
 from textgen.tokenizers.words.rare_words.base import (
     EncodedWords,
@@ -347,7 +347,7 @@ class WordTokenizer(Tokenizer):
             "characters": self.vocabulary.characters,
             "own": self.policy.names,
             "unwritable": self.unwritable,
-            "ranges": word_break_ranges(),
+            "kinds": word_break_classes(),
             **self.policy.portable(),
         }
 
