@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from textgen.models.dropout import HashedDropout, dropout_key
-from textgen.models.recurrent import FusedLSTM
+from textgen.models.recurrent import UnrolledLSTM
 
 pytestmark = pytest.mark.xla
 
@@ -73,7 +73,7 @@ def test_a_locked_mask_is_the_same_for_all_positions():
 
 
 def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_training():
-    layer = FusedLSTM(30, weight_drop=0.5)
+    layer = UnrolledLSTM(30, weight_drop=0.5)
     x = tf.random.stateless_normal((2, 5, 3), (1, 2))
     plain = layer(x)[0]
     np.testing.assert_array_equal(layer(x)[0], plain)

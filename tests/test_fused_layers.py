@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textgen.models.recurrent import FusedGRU, FusedLSTM
+from textgen.models.recurrent import UnrolledGRU, UnrolledLSTM
 
 pytestmark = pytest.mark.xla
 SHAPE = (5, 13, 7)
 UNITS = 11
-LSTM = (FusedLSTM, keras.layers.LSTM)
-KINDS = pytest.mark.parametrize("kinds", [LSTM, (FusedGRU, keras.layers.GRU)])
+LSTM = (UnrolledLSTM, keras.layers.LSTM)
+KINDS = pytest.mark.parametrize("kinds", [LSTM, (UnrolledGRU, keras.layers.GRU)])
 
 
 def both(kinds=LSTM):

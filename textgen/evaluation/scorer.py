@@ -99,18 +99,18 @@ class Scorer:
         """(spans, fresh, state) → (bits (1, length), state, gradients)."""
         import tensorflow as tf
 
-        from textgen.models.network import restarted
+        from textgen.models.network import compilable, gradients_wanted, restarted
         from textgen.models.output import cross_entropy
 
         objective, network = self._objective, self._network
         output, weights = network.output_layer, [w.value for w in network.trainable_variables]
 
-        @tf.function(**self._compiled)
+        @tf.function(autograph=False, jit_compile=compilable(network, gradients=True))
         def step(spans: Any, fresh: Any, state: Any) -> Any:
             state = restarted(network, state, fresh)
             targets = spans[:, objective.before :]
             there, labels = tf.cast(targets >= 0, tf.float32), tf.maximum(targets, 0)
-            with tf.GradientTape() as tape:
+            with tf.GradientTape() as tape, gradients_wanted():
                 features, after = objective.features(network, spans, state, training=False)
                 if output.adaptive:
                     nats = output.nats(features, labels, objective.length)

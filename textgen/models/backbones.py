@@ -226,9 +226,9 @@ class LSTM(Recurrent):
     states: ClassVar[int] = 2
 
     def layer(self, units: int, name: str) -> Any:
-        from textgen.models.recurrent import FusedLSTM
+        from textgen.models.recurrent import UnrolledLSTM
 
-        return FusedLSTM(units, self.weight_drop, unit_forget_bias=self.forget_bias, name=name)
+        return UnrolledLSTM(units, self.weight_drop, unit_forget_bias=self.forget_bias, name=name)
 
 
 @dataclass(frozen=True)
@@ -240,9 +240,9 @@ class GRU(Recurrent):
     states: ClassVar[int] = 1
 
     def layer(self, units: int, name: str) -> Any:
-        from textgen.models.recurrent import FusedGRU
+        from textgen.models.recurrent import UnrolledGRU
 
-        return FusedGRU(units, name=name)
+        return UnrolledGRU(units, name=name)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from textgen.models.base import State
 from textgen.models.dropout import HashedDropout
 from textgen.models.ngrams import NGramEmbedding
 from textgen.models.output import output_layer
-from textgen.models.recurrent import FusedLSTM
+from textgen.models.recurrent import gradients_wanted as gradients_wanted
 
 if TYPE_CHECKING:
     from textgen.models.backbones import Backbone
@@ -150,19 +150,20 @@ def _maybe(layer: Any, x: Any, training: bool) -> Any:
     return x if layer is None else layer(x, training=training)
 
 
-def compilable(network: Any, training: bool = False) -> bool:
+def compilable(network: Any, gradients: bool = False) -> bool:
     """Whether XLA may compile a function that calls a network.
 
-    It has no cuDNN kernels, which recurrent layers use on a GPU, and would undo what makes an LSTM
-    train fast on a CPU (:mod:`textgen.models.recurrent`).
+    It has no cuDNN kernels, which LSTM and GRU use on a GPU, and would undo what makes these train
+    fast on a CPU (:mod:`textgen.models.recurrent`).
 
     Args:
         network: as an objective has built it.
-        training: whether the function trains it.
+        gradients: whether the function takes its gradients.
     """
-    gpu = bool(tf.config.list_logical_devices("GPU"))
-    slow = (keras.layers.LSTM, keras.layers.GRU) if gpu else (FusedLSTM,) if training else ()
-    return not any(isinstance(layer, slow) for layer in network._flatten_layers())
+    if not (gradients or tf.config.list_logical_devices("GPU")):
+        return True
+    kinds = (keras.layers.LSTM, keras.layers.GRU)
+    return not any(isinstance(layer, kinds) for layer in network._flatten_layers())
 
 
 def restarted(network: Any, state: State, fresh: Any) -> State:

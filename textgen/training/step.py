@@ -76,7 +76,7 @@ class Step:
         self.shards = [(settings.batch + i) // shards for i in range(shards)]
         self._initial = network.initial_state(settings.batch)
         self._states = [tf.Variable(each) for each in tf.nest.flatten(self._initial)]
-        compiled = compilable(network, training=True)
+        compiled = compilable(network, gradients=True)
         self.gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
         self._apply = tf.function(self._apply_dense, autograph=False, jit_compile=True)
         self.update = tf.function(self._update, autograph=False)
