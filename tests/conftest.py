@@ -19,7 +19,7 @@ import pytest
 
 from textgen import cli
 from textgen.core import machine
-from textgen.evaluation.memory import CONTEXTS, Memory
+from textgen.evaluation.memory import CONTEXT_KINDS, Memory
 from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
 from textgen.tokenizers.words.rare_words.drop import Drop
 from textgen.tokenizers.words.rare_words.neighbour import Neighbour
@@ -102,9 +102,9 @@ def made_up(sentences: int, seed: int) -> str:
 
 def made_up_memory(*orders: int) -> Memory:
     """A memory of the document in which neighbouring kinds of context have other numbers."""
-    places = np.arange(len(orders))[:, None] + np.arange(CONTEXTS)
+    places = np.arange(len(orders))[:, None] + np.arange(CONTEXT_KINDS)
     discounts, strengths = 0.05 + 0.15 * (places % 6), 50.0 / 3.0 ** (places % 6)
-    return Memory.load({"orders": orders, "discounts": discounts, "strengths": strengths})
+    return Memory(orders, discounts.tolist(), strengths.tolist())
 
 
 @pytest.fixture(scope="session")

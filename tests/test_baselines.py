@@ -12,7 +12,7 @@ from textgen.core import experiment as config
 from textgen.core import plugins
 from textgen.data.loading import load_corpus
 from textgen.evaluation.baselines import TABLE, KneserNey, Unigram
-from textgen.evaluation.memory import tuned
+from textgen.evaluation.memory import tune_memory
 from textgen.evaluation.references import baseline
 from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
@@ -236,7 +236,7 @@ def test_a_baseline_has_the_memory_of_the_experiment(experiment_file):
     }
     model = KneserNey(order=2).fit(encoded["train"], tokenizer.size)
     bits = model.token_bits(encoded["validation"])
-    memory = tuned((1, 3), list(zip(encoded["validation"], bits, strict=True)))
+    memory = tune_memory((1, 3), list(zip(encoded["validation"], bits, strict=True)))
     test = zip(encoded["test"], model.token_bits(encoded["test"]), strict=True)
     expected = sum(float(memory.bits(s, b).sum(dtype=float)) for s, b in test)
     unit = sum(len(d.text) + 1 for d in corpus.test)

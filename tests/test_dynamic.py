@@ -16,9 +16,9 @@ from test_honesty import OBJECTIVES, _categorical
 from textgen.evaluation.dynamic import (
     Learner,
     Learning,
-    learning_seconds,
-    learnt_bits,
-    measured,
+    dynamic_bits,
+    dynamic_seconds,
+    measure_gradients,
 )
 from textgen.evaluation.mixture import MixtureSampler, Stepper
 from textgen.evaluation.scorer import token_bits
@@ -54,7 +54,7 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
         for length in range(n + 1)
         for tokens in itertools.product(range(1, size), repeat=length)
     ]
-    bits = learnt_bits(objective, network, documents, learning)
+    bits = dynamic_bits(objective, network, documents, learning)
     mass = sum(
         2.0 ** -float(b.sum() if len(d) < n else b[:n].sum())
         for d, b in zip(documents, bits, strict=True)
@@ -69,14 +69,14 @@ def test_nothing_is_read_ahead_and_the_weights_are_put_back(model):
     before = network.get_weights()
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 30).astype(np.uint8)
-    whole = learnt_bits(objective, network, [first], learning)[0]
+    whole = dynamic_bits(objective, network, [first], learning)[0]
     plain = token_bits(objective, network, [first])[0]
     np.testing.assert_allclose(whole[:4], plain[:4], atol=1e-5)
     assert np.abs(whole[4:] - plain[4:]).max() > 0.05
     for place in (1, 4, 5, 17):
         second = first.copy()
         second[place:] = random.integers(1, 9, 30 - place)
-        found = learnt_bits(objective, network, [second, first], learning)
+        found = dynamic_bits(objective, network, [second, first], learning)
         np.testing.assert_allclose(found[0][:place], whole[:place], atol=1e-5)
         np.testing.assert_allclose(found[1], whole, atol=1e-5)
     for a, b in zip(network.get_weights(), before, strict=True):
@@ -88,9 +88,9 @@ def test_it_learns_what_a_document_repeats(model):
     objective = NextToken(8)
     network = tiny_model(objective, 9, scale=1.0, **model)
     training = [Characters().fit(["abcdefgh"]).encode("abc" * 20 + "h" * k) for k in range(9)]
-    learning = measured(objective, network, training, 0.01, 3.0)
+    learning = measure_gradients(objective, network, training, 0.01, 3.0)
     document = np.tile(np.random.default_rng(1).integers(1, 9, 12), 30).astype(np.uint8)
-    (learnt,) = learnt_bits(objective, network, [document], learning)
+    (learnt,) = dynamic_bits(objective, network, [document], learning)
     (plain,) = token_bits(objective, network, [document])
     assert learnt[-100:-1].mean() < 0.8 * plain[-100:-1].mean()
 
@@ -100,7 +100,7 @@ def test_how_long_it_takes_is_found_out_without_learning_anything():
     network = tiny_model(objective, 9, scale=1.0, **EVERY[1])
     before = network.get_weights()
     documents = [np.ones(size, np.uint8) for size in (3, 80)]
-    few, many = (learning_seconds(objective, network, documents * n) for n in (1, 50))
+    few, many = (dynamic_seconds(objective, network, documents * n) for n in (1, 50))
     assert 0 < few < 5
     assert many > 10 * few
     for a, b in zip(network.get_weights(), before, strict=True):
@@ -111,7 +111,8 @@ def test_scales_are_root_mean_squares_and_tables_learn_faster():
     objective = NextToken(8)
     network = tiny_model(objective, 9, scale=1.0, **EMBEDDED, ngrams=NGrams((2,), 50))
     training = [Characters().fit(["abcdefgh"]).encode("abcabdabc")]
-    once, faster = (measured(objective, network, training, 0.1, rate) for rate in (1.0, 10.0))
+    model = objective, network, training
+    once, faster = (measure_gradients(*model, 0.1, rate) for rate in (1.0, 10.0))
     paths = [w.path for w in network.trainable_variables]
     assert len(once.scales) == len(paths)
     assert once.scales == faster.scales
@@ -131,7 +132,7 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     network, learning = follows(objective, 9, **model)
     memory = replace(made_up_memory(1, 2), learning=learning)
     document = np.random.default_rng(5).integers(1, 9, 23).astype(np.uint8)
-    (below,) = learnt_bits(objective, network, [document], learning)
+    (below,) = dynamic_bits(objective, network, [document], learning)
     bits = memory.bits(document, below)
     stepper, found = Stepper(objective, network, memory), []
     for token in [*document.tolist(), 0]:
@@ -139,7 +140,7 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
         stepper.append(token)
     stepper.close()
     np.testing.assert_allclose(found, bits, atol=1e-3)
-    (again,) = learnt_bits(objective, network, [document], learning)
+    (again,) = dynamic_bits(objective, network, [document], learning)
     np.testing.assert_allclose(again, below, atol=1e-5)
 
 
@@ -186,10 +187,11 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes():
     tokenizer = Characters().fit([made_up(100, 4)])
     network = tiny_model(objective, tokenizer.size, scale=1.0, **EVERY[1])
     encoded = tokenizer.encode(text)
-    learning = measured(objective, network, [tokenizer.encode(made_up(40, 5))], 0.002, 30.0)
+    training = [tokenizer.encode(made_up(40, 5))]
+    learning = measure_gradients(objective, network, training, 0.002, 30.0)
     memory = replace(made_up_memory(1, 3), learning=learning)
     bits = memory.bits(
-        encoded.tokens, learnt_bits(objective, network, [encoded.tokens], learning)[0]
+        encoded.tokens, dynamic_bits(objective, network, [encoded.tokens], learning)[0]
     )
     message = [*encoded.tokens.tolist(), 0]
     encoder, stepper = constriction.stream.queue.RangeEncoder(), Stepper(objective, network, memory)

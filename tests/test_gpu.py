@@ -13,7 +13,7 @@ import tensorflow as tf
 from conftest import in_turn, tiny_experiment
 
 from textgen.core.settings import Training
-from textgen.evaluation.dynamic import Learning, learnt_bits
+from textgen.evaluation.dynamic import Learning, dynamic_bits
 from textgen.evaluation.mixture import Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
@@ -105,7 +105,7 @@ def run_everything(backbone, objective):
     new_step(network, experiment, windows, 2).update(*next(windows.training(3, 1)))
     token_bits(objective, network, [document])
     number = len(network.trainable_variables)
-    learnt_bits(objective, network, [document], Learning((0.1,) * number, (1.0,) * number))
+    dynamic_bits(objective, network, [document], Learning((0.1,) * number, (1.0,) * number))
     Sampler(objective, network).draw(np.full((2, MAX_UNCOMPILED_TOKENS + 1), -1))
     stepper = Stepper(objective, network)
     stepper.probabilities()

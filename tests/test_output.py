@@ -12,7 +12,7 @@ from conftest import tiny_model
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.mixture import Stepper
-from textgen.evaluation.scorer import rows_at_once, score_step, token_bits
+from textgen.evaluation.scorer import rows_at_once, scorer, token_bits
 from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
@@ -96,7 +96,7 @@ def test_bits_of_the_targets_alone_are_those_of_the_full_logits(objective, model
     )
     begin = tf.nest.map_structure(lambda s: tf.where(fresh[:, None], 0.0, s), states)
     nats, after = full_nats(objective, network, spans, begin)
-    bits, states = score_step(objective, network)(spans, fresh, states)
+    bits, states = scorer(objective, network).bits(spans, fresh, states)
     np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
     for a, b in zip(*map(tf.nest.flatten, (states, after)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -107,7 +107,7 @@ def test_a_batch_without_a_token_of_the_tail_is_scored_too():
     network = tiny_model(objective, SIZE, **ADAPTIVE)
     spans = np.ones((BATCH, 7), np.int32)
     states = network.initial_state(BATCH)
-    bits, _ = score_step(objective, network)(spans, np.ones(BATCH, bool), states)
+    bits, _ = scorer(objective, network).bits(spans, np.ones(BATCH, bool), states)
     nats, _ = full_nats(objective, network, spans, states)
     np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
 
@@ -208,7 +208,7 @@ def test_what_is_no_target_costs_nothing(settings):
     objective = NextToken(window=6)
     network = tiny_model(objective, SIZE, **settings)
     documents = [np.random.default_rng(i).integers(1, SIZE, 9 + i) for i in range(5)]
-    step, state, total = score_step(objective, network), network.initial_state(3), 0.0
+    step, state, total = scorer(objective, network).bits, network.initial_state(3), 0.0
     for batch, fresh, _, _ in Windows(documents, objective).scoring(3):
         bits, state = step(batch, fresh, state)
         missing = np.asarray(batch)[:, objective.before :] < 0

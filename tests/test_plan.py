@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
-from textgen.evaluation.dynamic import learning_seconds
+from textgen.evaluation.dynamic import dynamic_seconds
 from textgen.evaluation.scorer import scoring_seconds
 from textgen.models.objectives import NextToken
 from textgen.runs.plan import Plan, minutes
@@ -69,7 +69,9 @@ class Slow:
 def test_what_only_first_calls_take_is_planned_once(monkeypatch, size):
     objective, slow = NextToken(8), Slow()
     monkeypatch.setattr("textgen.evaluation.scorer.time", slow)
-    monkeypatch.setattr("textgen.evaluation.scorer.score_step", lambda *_: slow.step)
+    monkeypatch.setattr(
+        "textgen.evaluation.scorer.scorer", lambda *_: SimpleNamespace(bits=slow.step)
+    )
     document = np.random.default_rng(1).integers(1, 9, size)
     found, once = scoring_seconds(objective, tiny_model(objective, 9), [document])
     assert (found, once) == (2 * (size // 8 + 1), 100)
@@ -77,10 +79,10 @@ def test_what_only_first_calls_take_is_planned_once(monkeypatch, size):
 
 def test_what_is_compiled_to_go_on_learning_is_not_counted_for_each_document(monkeypatch):
     objective, slow = NextToken(8), Slow()
-    monkeypatch.setattr("textgen.evaluation.dynamic.time", slow)
+    monkeypatch.setattr("textgen.evaluation.scorer.time", slow)
     monkeypatch.setattr(
         "textgen.evaluation.dynamic.Learner.read",
         lambda _, spans, fresh: slow.step(spans, fresh, 0),
     )
     network = tiny_model(objective, 9)
-    assert learning_seconds(objective, network, [np.ones(5, np.uint8)] * 30) == 60
+    assert dynamic_seconds(objective, network, [np.ones(5, np.uint8)] * 30) == 60

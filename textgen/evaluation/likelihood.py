@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from textgen.data.documents import Document
-from textgen.evaluation.dynamic import learnt_bits
-from textgen.evaluation.memory import Memory, tuned
+from textgen.evaluation.dynamic import dynamic_bits
+from textgen.evaluation.memory import Memory, tune_memory
 from textgen.evaluation.scorer import token_bits
 from textgen.models.base import Objective
 from textgen.tokenizers.base import Tokenizer
@@ -80,46 +80,47 @@ def score_encoded(
 ) -> list[DocumentBits]:
     """The same for documents that are encoded already."""
     tokens = [e.tokens for e in encoded]
-    bits, learnt = token_bits(objective, network, tokens), None
-    if memory is not None and memory.learning is not None:
-        learnt = learnt_bits(objective, network, tokens, memory.learning)
-    return costs(documents, encoded, bits, memory, learnt)
+    scored = costs(documents, encoded, token_bits(objective, network, tokens))
+    dynamic = None
+    if memory and memory.learning:
+        dynamic = dynamic_bits(objective, network, tokens, memory.learning)
+    return with_memory(memory, scored, encoded, dynamic)
 
 
 def costs(
     documents: Sequence[Document],
     encoded: Sequence[EncodedDocument],
     bits: Sequence[np.ndarray],
-    memory: Memory | None,
-    learnt: Sequence[np.ndarray] | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs, from what a model without a memory charges for its tokens, and
-    from what one does that goes on ``learnt``."""
-    scored = [
+    """What each document costs, from what a model without a memory charges for its tokens."""
+    return [
         DocumentBits(d.name, e.characters, b, e.spelling_bits, e.pieces, e.replaced)
         for d, e, b in zip(documents, encoded, bits, strict=True)
     ]
-    return with_memory(memory, scored, encoded, learnt)
 
 
 def with_memory(
     memory: Memory | None,
     scored: list[DocumentBits],
     encoded: Sequence[EncodedDocument],
-    learnt: Sequence[np.ndarray] | None = None,
+    dynamic: Sequence[np.ndarray] | None = None,
 ) -> list[DocumentBits]:
     """Documents that were scored without a memory, with it if there is one.
 
     Args:
-        learnt: bits of the network that goes on learning, where the memory is over that.
+        dynamic: bits of the network that goes on learning, where the memory is over that.
     """
     if memory is None:
         return scored
-    result, below = [], learnt or [document.model_bits for document in scored]
-    for document, e, alone in zip(scored, encoded, below, strict=True):
-        bits, spelling = memory.bits(e.tokens, alone), e.spelling_bits_with_memory
-        both = replace(document, model_bits=bits, surface_bits=spelling, with_memory=None)
-        result.append(replace(document, with_memory=both))
+    result = []
+    below = dynamic or [document.model_bits for document in scored]
+    for document, e, network_bits in zip(scored, encoded, below, strict=True):
+        mixed = replace(
+            document,
+            model_bits=memory.bits(e.tokens, network_bits),
+            surface_bits=e.spelling_bits_with_memory,
+        )
+        result.append(replace(document, with_memory=mixed))
     return result
 
 
@@ -127,17 +128,17 @@ def tuned_memory(
     orders: Sequence[int],
     scored: Sequence[DocumentBits],
     encoded: Sequence[EncodedDocument],
-    learnt: Sequence[np.ndarray] | None = None,
+    dynamic: Sequence[np.ndarray] | None = None,
 ) -> Memory | None:
     """The memory for validation documents that were scored without one; None without orders.
 
     Args:
-        learnt: as for :func:`with_memory`.
+        dynamic: as for :func:`with_memory`.
     """
     if not orders:
         return None
-    below = learnt or [document.model_bits for document in scored]
-    return tuned(orders, [(e.tokens, bits) for e, bits in zip(encoded, below, strict=True)])
+    below = dynamic or [document.model_bits for document in scored]
+    return tune_memory(orders, [(e.tokens, bits) for e, bits in zip(encoded, below, strict=True)])
 
 
 def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:
@@ -150,22 +151,22 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
     """
     characters = sum(d.characters for d in documents)
     tokens = sum(len(d.model_bits) - 1 for d in documents)
-    pieces = sum(d.pieces for d in documents)
-    both = [d.with_memory for d in documents if d.with_memory is not None]
+    pieces, replaced = sum(d.pieces for d in documents), sum(d.replaced for d in documents)
+    mixed = [d.with_memory for d in documents if d.with_memory is not None]
     return {
-        **_average(documents, charged),
-        "with_memory": _average(both, charged) if both else None,
+        **_averages(documents, charged),
+        "with_memory": _averages(mixed, charged) if mixed else None,
         "documents": len(documents),
         "characters": characters,
         "tokens": tokens,
         "tokens_per_character": tokens / characters,
         "pieces": pieces,
-        "replaced": sum(d.replaced for d in documents),
-        "replacement_rate": sum(d.replaced for d in documents) / max(pieces, 1),
+        "replaced": replaced,
+        "replacement_rate": replaced / max(pieces, 1),
     }
 
 
-def _average(documents: Sequence[DocumentBits], charged: bool) -> dict[str, Any]:
+def _averages(documents: Sequence[DocumentBits], charged: bool) -> dict[str, Any]:
     if not charged:
         return {"bits_per_character": None, "mean_over_documents": None}
     unit = sum(d.characters + 1 for d in documents)
@@ -179,9 +180,7 @@ def _average(documents: Sequence[DocumentBits], charged: bool) -> dict[str, Any]
 
 def by_position(documents: Sequence[DocumentBits], block: int) -> list[float]:
     """Mean model bits of a token by its position in the output block: (block,) values."""
-    total, count = np.zeros(block), np.zeros(block)
-    for document in documents:
-        place = np.arange(len(document.model_bits)) % block
-        total += np.bincount(place, weights=document.model_bits, minlength=block)
-        count += np.bincount(place, minlength=block)
-    return (total / np.maximum(count, 1)).tolist()
+    bits = np.concatenate([document.model_bits for document in documents])
+    place = np.concatenate([np.arange(len(d.model_bits)) % block for d in documents])
+    total = np.bincount(place, weights=bits, minlength=block)
+    return (total / np.maximum(np.bincount(place, minlength=block), 1)).tolist()

@@ -81,7 +81,7 @@ def score_baseline(
     parts = [corpus.validation if validated or orders else [], corpus.test]
     encoded = [[reader.encode(d.text) for d in part] for part in parts]
     scored = [
-        costs(part, texts, model.token_bits([e.tokens for e in texts]), None)
+        costs(part, texts, model.token_bits([e.tokens for e in texts]))
         for part, texts in zip(parts, encoded, strict=True)
     ]
     memory = tuned_memory(orders, scored[0], encoded[0])

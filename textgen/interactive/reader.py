@@ -14,7 +14,7 @@ from textgen.core.errors import RefusedText, TextgenError
 from textgen.core.processes import raise_if_cancelled
 from textgen.evaluation.memory import MemoryState
 from textgen.evaluation.mixture import softmax
-from textgen.evaluation.scorer import next_logits_step
+from textgen.evaluation.scorer import scorer
 from textgen.runs.finished import Run
 from textgen.runs.generation import encode_prompt
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
@@ -63,7 +63,7 @@ class Reader:
         if self._learns:  # its weights would change under whoever else is reading
             self.run.memory = None
         self.tokenizer, self._objective = self.run.tokenizer, self.run.objective
-        self._step = next_logits_step(self.run.objective, self.run.network)
+        self._step = scorer(self.run.objective, self.run.network).next_logits
         self._places: OrderedDict[tuple[bool, tuple[int, ...]], Place] = OrderedDict()
         self._lock = threading.Lock()
 

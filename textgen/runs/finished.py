@@ -173,7 +173,7 @@ class Run:
             return None
         check_unharmed(path, self.metrics)
         with reading(path):
-            memory = Memory.load(read_json(path, MemoryState))
+            memory = Memory(**read_json(path, MemoryState))
             if memory.orders != settings.orders:
                 raise ValueError(f"orders {list(memory.orders)}")
             if (memory.learning is not None) != bool(settings.learning_rate):

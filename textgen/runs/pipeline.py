@@ -15,7 +15,7 @@ from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import write_csv, write_file, write_json
 from textgen.core.machine import start_tensorflow
 from textgen.data.loading import load_corpus
-from textgen.evaluation.dynamic import learnt_bits, measured
+from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import score_documents, score_encoded, tuned_memory, with_memory
 from textgen.evaluation.mixture import MixtureSampler
 from textgen.models.sampler import Sampler
@@ -220,8 +220,8 @@ def _tuned_memory(
     training, encoded = prepared.encoded
     parts, learning, learnt = (experiment.objective, network), None, None
     if rate := experiment.memory.learning_rate:
-        learning = measured(*parts, training, rate, experiment.training.table_rate)
-        learnt = learnt_bits(*parts, [e.tokens for e in encoded], learning)
+        learning = measure_gradients(*parts, training, rate, experiment.training.table_rate)
+        learnt = dynamic_bits(*parts, [e.tokens for e in encoded], learning)
     memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
     return memory and replace(memory, learning=learning), learnt
 

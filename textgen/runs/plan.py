@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.evaluation.dynamic import learning_seconds
+from textgen.evaluation.dynamic import dynamic_seconds
 from textgen.evaluation.memory import memory_seconds
 from textgen.evaluation.scorer import scoring_seconds
 from textgen.models.sampler import FREE, Sampler
@@ -88,7 +88,7 @@ def planned(
         tuning, reading = memory_seconds(orders, tokens)
         scoring, once = scoring + reading, once + tuning
     if experiment.memory.learning_rate:
-        scoring += learning_seconds(experiment.objective, network, tokens)
+        scoring += dynamic_seconds(experiment.objective, network, tokens)
     validation, test = (sum(d.characters for d in x) for x in (loaded.validation, loaded.test))
     settings, own = Evaluation(), experiment.sampling
     drawn = (

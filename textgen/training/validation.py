@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from textgen.evaluation.scorer import rows_at_once, score_step
+from textgen.evaluation.scorer import rows_at_once, scorer
 from textgen.models.base import Objective
 from textgen.models.batches import Windows
 from textgen.tokenizers.tokens import EncodedDocument
@@ -32,7 +32,7 @@ class Validation:
     def __init__(
         self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
     ) -> None:
-        self._network, self._score = network, score_step(objective, network)
+        self._network, self._score = network, scorer(objective, network).bits
         self._windows = Windows([each.tokens for each in documents], objective)
         tokens = len(self._windows.flat)
         streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))

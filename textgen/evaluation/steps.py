@@ -1,0 +1,119 @@
+"""The compiled steps of a model. What imports TensorFlow is in this module alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from textgen.models.base import Objective
+from textgen.models.network import compilable, gradients_wanted, restarted
+from textgen.models.output import cross_entropy
+
+Step = Callable[..., Any]
+TAIL_MULTIPLE = 64
+"""The tail of an adaptive softmax is computed for a multiple of so many tokens."""
+MAX_GRADIENT = 5.0
+"""In root mean squares; a larger one is scaled down: one surprising window could undo all."""
+
+
+class Steps:
+    """Each step is compiled once for each shape. Spans are (B, before + length) int32; ``fresh``,
+    (B,) bool, marks rows in which a document begins."""
+
+    def __init__(self, objective: Objective, network: Any) -> None:
+        self._objective, self._network = objective, network
+        self._output = network.output_layer
+        self._compiled = {"autograph": False, "jit_compile": compilable(network)}
+
+    @cached_property
+    def bits(self) -> Step:
+        """(spans, fresh, state) → (bits (B, length) float32, state); missing targets cost 0."""
+        output = self._output
+
+        @tf.function(**self._compiled)
+        def read(spans: Any, fresh: Any, state: Any) -> Any:
+            features, targets, state = self._features(spans, fresh, state)
+            labels = tf.maximum(targets, 0)
+            if not output.adaptive:
+                return _bits(cross_entropy(output(features), labels), targets), (), state
+            return _bits(output.head_nats(features, labels), targets), features, state
+
+        @tf.function(autograph=False)
+        def add_tail(bits: Any, features: Any, spans: Any) -> Any:
+            """Exactly, and only where a target is in the tail."""
+            targets = spans[:, self._objective.before :]
+            rare = tf.where(targets >= output.head_size)
+            number = tf.shape(rare)[0]  # filled up: XLA compiles again for every other number
+            rare = tf.pad(rare, [[0, -number % TAIL_MULTIPLE], [0, 0]])
+            tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
+            tail = tf.where(tf.range(tf.shape(rare)[0]) < number, tail / np.log(2), 0.0)
+            return tf.tensor_scatter_nd_add(bits, rare, tail)
+
+        def score(spans: Any, fresh: Any, state: Any) -> Any:
+            bits, features, state = read(spans, fresh, state)
+            return add_tail(bits, features, spans) if output.adaptive else bits, state
+
+        return score
+
+    @cached_property
+    def next_logits(self) -> Step:
+        """carry → (logits (B, V), carry)."""
+
+        @tf.function(**self._compiled)
+        def step(carry: Any) -> Any:
+            features, carry = self._objective.next_features(self._network, carry)
+            return self._output(features), carry
+
+        return step
+
+    @cached_property
+    def gradients(self) -> Step:
+        """(spans, fresh, state) → (bits (1, length), state, gradients of the window's mean nats): a
+        tensor for each trainable weight, or the rows of a table and those that are theirs."""
+        output, weights = self._output, [w.value for w in self._network.trainable_variables]
+
+        compiled = compilable(self._network, gradients=True)
+
+        @tf.function(autograph=False, jit_compile=compiled)
+        def step(spans: Any, fresh: Any, state: Any) -> Any:
+            with tf.GradientTape() as tape, gradients_wanted():
+                features, targets, state = self._features(spans, fresh, state)
+                labels, present = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
+                if output.adaptive:
+                    nats = output.nats(features, labels, self._objective.length)
+                else:
+                    nats = cross_entropy(output(features), labels)
+                loss = tf.reduce_sum(nats * present) / tf.reduce_sum(present)
+            gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+            plain = [
+                (g.indices, g.values) if isinstance(g, tf.IndexedSlices) else g for g in gradients
+            ]
+            return _bits(nats, targets), state, plain
+
+        return step
+
+    def _features(self, spans: Any, fresh: Any, state: Any) -> tuple[Any, Any, Any]:
+        """What the output reads, the targets, and the state after the spans."""
+        state = restarted(self._network, state, fresh)
+        features, state = self._objective.features(self._network, spans, state, training=False)
+        return features, spans[:, self._objective.before :], state
+
+
+def _bits(nats: Any, targets: Any) -> Any:
+    return tf.where(targets >= 0, nats / np.log(2), 0.0)
+
+
+def descend(weight: Any, gradient: Any, rate: float, scale: float) -> None:
+    """Move a weight by ``rate`` times its gradient, as :attr:`Steps.gradients` gives it, over
+    ``scale``."""
+    values = gradient[1] if isinstance(gradient, tuple) else gradient
+    size = float(tf.sqrt(tf.reduce_mean(values * values)))
+    step = rate / max(scale, size / MAX_GRADIENT) * values
+    if isinstance(gradient, tuple):
+        weight.scatter_sub(tf.IndexedSlices(step, gradient[0]))
+    else:
+        weight.assign_sub(step)
