@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 import textgen
 from textgen import cli
-from textgen.core import files, plugins, toml
+from textgen.core import experiment, files, plugins
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.core.study import load_study
@@ -109,7 +109,7 @@ def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        toml, "EXPERIMENT_FOLDERS", (tmp_path / "no checkout", ROOT / "experiments")
+        experiment, "EXPERIMENT_FOLDERS", (tmp_path / "no checkout", ROOT / "experiments")
     )
     (tmp_path / "char").mkdir()
     for name in ("char", "char.toml", "experiments/char.toml", "article/shift_3"):

@@ -122,7 +122,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_computes_the_same(browser, kind):
-    from textgen.core.settings import build
+    from textgen.core.plugins import build
 
     backbone, objective = NETWORKS[kind], NextToken()
     given = {key: value for key, value in vars(backbone).items() if value is not False}

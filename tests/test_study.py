@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import filelock
 import pytest
 
-from textgen import cli, report
+from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import study as studies
 from textgen.core.errors import TextgenError
@@ -107,7 +107,7 @@ def recorded():
         return given["reports_folder"] / given["name"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "compare_runs", compare)
+        patch.setattr(study, "compare_runs", compare)
         yield calls
 
 
@@ -135,25 +135,25 @@ def bits(folder):
         (BUDGET + "seconds = 3\n" + CHAR, ["budget", "seconds and updates"]),
         (BUDGET + "parametres = 3\n" + CHAR, ["budget.parametres", "'parameters'"]),
         ("[budget]\nseconds = -3\n" + CHAR, ["budget.seconds", "greater than 0"]),
-        (BUDGET, ["arms", "at least one arm"]),
+        (BUDGET, ["no arm, e.g. [arms.char]"]),
         ("thread = 1\n" + BUDGET + CHAR, ["trial.toml: thread", "did you mean 'threads'"]),
-        ("threads = 0\n" + BUDGET + CHAR, ["trial.toml: threads", "at least 1"]),
-        (BUDGET + '[arms.char]\nexperiment = "char.toml"\n', ["arms.char.seeds", "nothing"]),
+        ("threads = 0\n" + BUDGET + CHAR, ["trial.toml: threads", "equal to 1"]),
+        (BUDGET + '[arms.char]\nexperiment = "char.toml"\n', ["arms.char.seeds"]),
         (BUDGET + CHAR.replace("1", "0"), ["arms.char.seeds", "greater than 0"]),
-        (BUDGET + CHAR.replace("1", "'2'"), ["arms.char.seeds", "'2'", "integer or list"]),
+        (BUDGET + CHAR.replace("1", "'2'"), ["arms.char.seeds", "'2'", "integer or", "array"]),
         (BUDGET + CHAR.replace("1", "[]"), ["arms.char.seeds"]),
         (BUDGET + CHAR.replace("1", "[-1]"), ["arms.char.seeds"]),
         (BUDGET + CHAR + "sett = []\n", ["arms.char.sett", "'set'"]),
-        (BUDGET + CHAR + 'set = ["seed=4"]\n', ["arms.char.set", "the study decides seed"]),
-        (BUDGET + CHAR + 'set = ["training.epochs=4"]\n', ["arms.char.set", "training.epochs"]),
+        (BUDGET + CHAR + 'set = ["seed=4"]\n', ["arms.char: set", "the study decides seed"]),
+        (BUDGET + CHAR + 'set = ["training.epochs=4"]\n', ["arms.char: set", "training.epochs"]),
         (BUDGET + CHAR + 'set = ["training.bach=4"]\n', ["arms.char", "training.bach", "'batch'"]),
         (BUDGET + CHAR.replace("char.toml", "no.toml"), ["arms.char", "no.toml", "no such file"]),
-        (BUDGET + CHAR.replace("arms.char", 'arms."a b"'), ["arms.a b", "names a folder"]),
+        (BUDGET + CHAR.replace("arms.char", 'arms."a b"'), ["arms.a b", "pattern"]),
         (BUDGET + CHAR + CHAR.replace("s.char", "s.b"), ["arms.b", "same experiment as arms.char"]),
-        (BUDGET + CHAR + TWIN + CONTRASTS, ["contrasts 2.first", "no arm 'bad'", "char, twin"]),
-        (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\n", ["contrasts 1.second", "nothing"]),
+        (BUDGET + CHAR + TWIN + CONTRASTS, ["contrasts: no arm 'bad'", "char, twin"]),
+        (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\n", ["contrasts.1.second"]),
         (BUDGET + CHAR + "[[contrasts]]\nfirst = 'char'\nsecond = 'char'", ["two different arms"]),
-        (BUDGET + CHAR + TWIN + CONTRASTS + "yes = 'first'", ["contrasts 2.yes", "first is lower"]),
+        (BUDGET + CHAR + TWIN + CONTRASTS + "yes = 'first'", ["contrasts.2.yes", "first is lower"]),
         ("[corpus]\nkind = 'wikipedia'\n", ["trial.toml: [corpus]", "textgen run"]),
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import build
+from textgen.core.plugins import build
 from textgen.tokenizers.subwords import Subwords, SubwordTokenizer
 from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE, RESERVED
 
@@ -129,7 +129,7 @@ def test_no_training_text_and_no_text(model):
 def test_the_settings_are_checked():
     with pytest.raises(TextgenError, match="size = 256: it must exceed 256"):
         build(Subwords, {"size": 256}, "tokenizer")
-    with pytest.raises(TextgenError, match=r"tokenizer\.model"):
+    with pytest.raises(TextgenError, match="tokenizer: model"):
         build(Subwords, {"model": "wordpiece"}, "tokenizer")
 
 

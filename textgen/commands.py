@@ -14,11 +14,15 @@ from typing import Any
 
 from textgen.auditing.audit import audit_model
 from textgen.core.errors import TextgenError, json_line, visible
-from textgen.core.experiment import TextSettings, load_experiment
+from textgen.core.experiment import (
+    TextSettings,
+    apply_overrides,
+    find_experiment,
+    load_experiment,
+)
 from textgen.core.files import kind_of
 from textgen.core.plugins import lookup, plugin_table
 from textgen.core.study import json_schema
-from textgen.core.toml import apply_overrides, find_experiment
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
 from textgen.data.reading import read_text

@@ -11,7 +11,8 @@ from collections import Counter
 import numpy as np
 from fuzz.common import folder, refused, text_in
 
-from textgen.core.settings import Split, build
+from textgen.core.plugins import build
+from textgen.core.settings import Split
 
 ENCODINGS = (
     "auto", "utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "shift_jis", "utf-7", "gb18030",

@@ -27,46 +27,50 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import TABLES, Experiment, load_experiment
-from textgen.core.plugins import suggestion
+from textgen.core.experiment import (
+    TABLES,
+    Experiment,
+    find_experiment,
+    load_experiment,
+    read_toml,
+)
+from textgen.core.plugins import adapter, build, suggestion
 from textgen.core.settings import (
+    BUDGETS,
     Count,
     Name,
     Positive,
     Seed,
-    SettingsError,
-    adapter,
-    build,
     check_name,
-    plain,
+    check_one_budget,
 )
-from textgen.core.toml import BUDGETS, check_one_budget, find_experiment, read_toml
 
 REGIMES = ("seconds", "characters", "updates")
-DECIDED_TRAINING = ("threads", *BUDGETS)
-DECIDED = ["name", "seed", *(f"training.{key}" for key in DECIDED_TRAINING)]
+DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
 """Settings that a study decides for all its arms."""
 
 
 @dataclass(frozen=True)
 class Budget:
     """What every arm gets: one of seconds, characters and updates; and how many parameters every
-    arm must have, which is optional."""
+    arm must have, which is optional.
+
+    Raises:
+        ValueError: not exactly one of the three.
+    """
 
     seconds: Positive | None = None
     characters: Count | None = None
     updates: Count | None = None
     parameters: Count | None = None
 
+    def __post_init__(self) -> None:
+        check_one_budget("budget", self, REGIMES)
+
     @property
     def regime(self) -> str:
         """``"seconds"``, ``"characters"`` or ``"updates"``."""
         return next(key for key in REGIMES if getattr(self, key) is not None)
-
-    @property
-    def override(self) -> str:
-        """The budget as an experiment's setting."""
-        return f"training.{self.regime}={getattr(self, self.regime)!r}"
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,11 @@ class StudyArm:
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for text in self.set:
-            if (key := text.partition("=")[0].strip()) in DECIDED:
-                hint = f"the study decides {key} for every run: see [budget], threads and seeds"
-                raise SettingsError(
-                    repr(text), "a setting that arms may differ in", hint=hint, at="set"
+        keys = [text.partition("=")[0].strip() for text in self.set]
+        for key in keys:
+            if key in DECIDED:
+                raise ValueError(
+                    f"set: the study decides {key} for every run, in [budget], threads and seeds"
                 )
 
     @property
@@ -122,7 +126,7 @@ class Study:
     """A study file, checked; ``name`` and ``path`` are the file's.
 
     Raises:
-        ValueError: no arm, or a contrast that is none.
+        ValueError: no arm, or an invalid contrast.
     """
 
     name: str
@@ -137,21 +141,18 @@ class Study:
 
     def __post_init__(self) -> None:
         if not self.arms:
-            example = 'for example: [arms.char] experiment = "char.toml" and seeds = 3'
-            raise SettingsError("none", "at least one arm", hint=example, at="arms")
-        seen: list[set[str]] = []
-        for number, contrast in enumerate(self.contrasts, start=1):
-            at, pair = f"contrasts {number}", {contrast.first, contrast.second}
-            for key in ("first", "second"):
-                if (arm := getattr(contrast, key)) not in self.arms:
-                    found, known = f"no arm {arm!r} in this study", suggestion(arm, self.arms)
-                    raise SettingsError(found, known, at=f"{at}.{key}")
-            if len(pair) == 1 or pair in seen:
-                before = ", declared before" if pair in seen else ""
-                found = f"{contrast.first} against {contrast.second}{before}"
-                expected = "two different arms, each pair once: every contrast costs power"
-                raise SettingsError(found, expected, at=at)
-            seen.append(pair)
+            raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
+        pairs: list[set[str]] = []
+        for contrast in self.contrasts:
+            pair = {contrast.first, contrast.second}
+            for arm in sorted(pair - self.arms.keys()):
+                raise ValueError(f"contrasts: no arm {arm!r}; {suggestion(arm, self.arms)}")
+            if len(pair) == 1 or pair in pairs:
+                raise ValueError(
+                    f"contrasts: {contrast.first} against {contrast.second} needs two different "
+                    "arms, each pair once: every contrast costs power"
+                )
+            pairs.append(pair)
 
     def experiment(
         self, arm: str, seed: int | None = None, overrides: Sequence[str] = ()
@@ -166,19 +167,19 @@ class Study:
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
         """
-        made = self.arms[arm]
-        seed = made.numbers[0] if seed is None else seed
-        planned = any(text.startswith("training.updates=") for text in overrides)
-        budget = [] if planned else [self.budget.override]
-        own = [f"training.threads={self.threads}", *budget]
-        named = [f"seed={seed}", f'name="{run_name(arm, seed)}"']
-        file = find_experiment(made.experiment, self.path.parent)
+        own, regime = self.arms[arm], self.budget.regime
+        seed = own.numbers[0] if seed is None else seed
+        settings = [
+            f"training.threads={self.threads}",
+            f"training.{regime}={getattr(self.budget, regime)!r}",
+            *overrides,
+            f"seed={seed}",
+        ]
+        file = find_experiment(own.experiment, self.path.parent)
         try:
-            return load_experiment(file, [*made.set, *own, *overrides, *named])
+            return load_experiment(file, [*own.set, *settings], run_name(arm, seed))
         except TextgenError as error:
-            where = f"{self.path}: arms.{arm} → {error.where}"
-            told = {"found": error.found, "expected": error.expected, "hint": error.hint}
-            raise TextgenError(where, **told) from None
+            raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 
 
 def run_name(arm: str, seed: int) -> str:
@@ -196,20 +197,19 @@ def load_study(path: str | Path) -> Study:
     data = read_toml(path)
     if foreign := {*TABLES} & data.keys():
         hint = "run one experiment with: textgen run"
-        raise TextgenError(f"{path}: [{min(foreign)}] belongs into an experiment", hint=hint)
+        raise TextgenError(f"{path}: [{min(foreign)}] belongs into an experiment", hint)
     check_name(path.stem, str(path))
-    data = {"budget": {}, "arms": {}, **data}
-    study: Study = build(Study, data, f"{path}:", name=path.stem, path=path)
-    check_one_budget(plain(study.budget), REGIMES, f"{path}: budget")
-    made = {arm: study.experiment(arm) for arm in study.arms}
-    first, *others = made
-    for arm in others:
-        if made[arm].text_key != made[first].text_key:
+    own = {"name": path.stem, "path": str(path)}
+    study: Study = build(Study, {"budget": {}, "arms": {}, **data, **own}, str(path))
+    experiments = {arm: study.experiment(arm) for arm in study.arms}
+    first = next(iter(experiments))
+    for arm, experiment in experiments.items():
+        if experiment.text_key != experiments[first].text_key:
             raise TextgenError(
                 f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}",
                 hint="put arms on other text into a study of their own",
             )
-    check_different(study, {arm: experiment.arm for arm, experiment in made.items()})
+    check_different(study, {arm: each.arm for arm, each in experiments.items()})
     return study
 
 
@@ -240,10 +240,11 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
     definitions = adapter(cls).json_schema()["$defs"]
     root = definitions.pop(cls.__name__)
     settings = root["properties"] = {"include": INCLUDE, **root["properties"]}
-    for name in ("name", "path") if study else ("fallback", "options", "resolved", "left_out"):
+    own = ("name", "path") if study else ("fallback", "options", "resolved", "left_out")
+    for name in own:
         del settings[name]
     if not study:
-        options = {"fallback": settings["corpus"], **definitions["CorpusOptions"]["properties"]}
+        options = definitions["CorpusOptions"]["properties"]
         settings["corpus"] = {"anyOf": [_with(options, e) for e in settings["corpus"]["anyOf"]]}
     return {"$schema": DRAFT, **_partial({**root, "$defs": definitions})}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TextSettings
-from textgen.core.settings import SettingsError, Split
+from textgen.core.settings import Split
 from textgen.data.documents import Document
 from textgen.data.language import find_language, foreign_language
 from textgen.data.loading import Corpus
@@ -91,7 +91,7 @@ def _larger_test(split: Split, corpus: Corpus) -> str:
     documents = [d for part in (*first, "test") for d in getattr(corpus, part)]
     names = [d.name for d in documents]
     for change in _changes(split, documents):
-        with contextlib.suppress(TextgenError, SettingsError):
+        with contextlib.suppress(TextgenError, ValueError):
             changed = replace(split, **change)
             found = divide(documents, changed, *given_parts(names, changed))
             half = _characters(documents) / 2

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Sampling, build
+from textgen.core.plugins import build
+from textgen.core.settings import Sampling
 from textgen.evaluation.mixture import shaped
 from textgen.interactive.reader import BROKEN_CHARACTER, Reader
 from textgen.models.sampler import text_seed

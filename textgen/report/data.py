@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from textgen.auditing.audit import audit_lines
+from textgen.core.settings import BUDGETS
 from textgen.core.study import Contrast
-from textgen.core.toml import BUDGETS
 from textgen.data.loading import Corpus
 from textgen.evaluation.figures import copied_spans
 from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.machine import start_tensorflow
-from textgen.core.settings import Sampling, build
+from textgen.core.plugins import build
+from textgen.core.settings import Sampling
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import score_documents
 from textgen.evaluation.memory import Memory

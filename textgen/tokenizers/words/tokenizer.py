@@ -21,7 +21,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Count, Plugin
+from textgen.core.plugins import Plugin
+from textgen.core.settings import Count
 from textgen.data.language import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import (
