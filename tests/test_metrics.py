@@ -69,7 +69,7 @@ def test_human_text_is_at_no_distance_from_itself_and_all_copied(human):
     for name in ("letters_divergence", "word_length_distance"):
         assert found[name] == pytest.approx(0, abs=1e-12)
     assert found["words_in_training"] == found["real_words"] == found["copied"] == 1
-    assert found["unseen_words"] == found["refilled"] == 0
+    assert found["unseen_words"] == 0
     assert [found[f"novel_{n}"] for n in (2, 3, 4, 5)] == [0, 0, 0, 0]
     assert found["longest_copy"] == pytest.approx(np.mean([len(d) for d in DOCUMENTS]))
 
@@ -206,12 +206,6 @@ def test_figures_by_hand(training, text, expected):
 )
 def test_capitals_at_the_start_of_a_word(text, capitals, placed):
     assert values([text], Human(["a"]))["capitals_in_place"] == placed / capitals
-
-
-def test_refilled_placeholders_per_thousand_words(human):
-    marked = Sample("At Ulthar a cat", ((3, 9, "<NNP>"),))
-    found = measure([marked, Sample("the tide watched us")], human, resamples=0)
-    assert found["refilled"].value == 1000 / 8
 
 
 @pytest.mark.parametrize("training", [DOCUMENTS, ["ab"], ["…"], [""], [], ODD])

@@ -1,6 +1,7 @@
-"""What is counted in a text: plain functions, and one table of the figures that they give.
+"""What is counted in a text: a function for each family of figures, with what they are called.
 
-Unless stated otherwise, words are lower-cased and without punctuation.
+A figure is a part over a whole, both added up over samples, or the distance of a distribution from
+that of the training text. Unless stated otherwise, words are lower-cased and without punctuation.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,7 +45,12 @@ PRONOUNS = frozenset(
 and their plurals, which stand before a noun as a rule or join clauses."""
 FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
 
-Pair = tuple[float, float]
+LETTERS, WORDS = "Letters and lengths", "Words"
+COMMON, VARIETY, COPIES = "Common words and endings", "Variety", "Copied and new"
+METRICS: list[Metric] = []
+"""All families, in the order shown."""
+
+Pairs = Iterator[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ class Shares:
     """
 
     labels: Mapping[str, Label]
-    pairs: Callable[[Sample, Human], Iterable[Pair]]
-    applies: Callable[[str], bool] = lambda language: True
+    pairs: Callable[[Sample, Human], Iterable[tuple[float, float]]]
+    applies: Callable[[str], bool]
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [[n for pair in self.pairs(sample, human) for n in pair] for sample in samples]
@@ -72,22 +78,17 @@ class Shares:
 
 @dataclass(frozen=True)
 class Distance:
-    """One figure: how far a distribution is from that of the training text.
+    """A figure: how far a distribution is from that of the training text.
 
     Attributes:
-        name, label: of the figure.
+        labels: of the figure.
         counts_of: a text → how often each outcome occurs; outcomes depend on the training text.
         distance: of two distributions (…, K) and (K,).
     """
 
-    name: str
-    label: Label
+    labels: Mapping[str, Label]
     counts_of: Callable[[Sample | Human, Human], ArrayLike]
     distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-    @property
-    def labels(self) -> dict[str, Label]:
-        return {self.name: self.label}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         return np.array([self.counts_of(sample, human) for sample in samples], dtype=float)
@@ -95,14 +96,30 @@ class Distance:
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
         known = np.array(self.counts_of(human, human), dtype=float)
         shares = ratio(total, total.sum(-1, keepdims=True))
-        return {self.name: self.distance(shares, ratio(known, known.sum()))}
+        return dict.fromkeys(self.labels, self.distance(shares, ratio(known, known.sum())))
 
 
-def letter_counts(text: Sample | Human, human: Human) -> list[float]:
-    """How often each letter of the training text occurs, then how often all others; capitals count
-    as small letters."""
-    counts = [text.letters[letter] for letter in human.letters]
-    return [*counts, text.letters.total() - sum(counts)]
+def metric(
+    group: str,
+    unit: str,
+    form: str = ".1%",
+    better: Any = "human",
+    *,
+    applies: Callable[[str], bool] = lambda language: True,
+    distance: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    **meanings: str,
+) -> Callable[[Any], Any]:
+    """Add the figures of a function to METRICS: of :class:`Shares`, or with a ``distance`` of
+    :class:`Distance`. ``meanings`` are those of :class:`Label`, by the names of the figures."""
+    labels = {name: Label(text, unit, form, better, group) for name, text in meanings.items()}
+
+    def add(function: Any) -> Any:
+        METRICS.append(
+            Distance(labels, function, distance) if distance else Shares(labels, function, applies)
+        )
+        return function
+
+    return add
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -116,13 +133,6 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.maximum(entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2, 0)
 
 
-def length_counts(text: Sample | Human, human: Human | None = None) -> np.ndarray:
-    """How many words have each number of letters, marks and apostrophes not counted."""
-    lengths = [min(sum(map(str.isalpha, word)), MAX_LETTERS) for word in text.counts]
-    counts = np.fromiter(text.counts.values(), float, len(lengths))
-    return np.bincount(np.array(lengths, int), counts, minlength=MAX_LETTERS + 1)
-
-
 def wasserstein(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Σ |F(n) − G(n)| over the two cumulative distributions (Vallender, "Calculation of the
     Wasserstein distance between probability distributions on the line", Theory of Probability and
@@ -130,11 +140,43 @@ def wasserstein(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.abs(p.cumsum(-1) - q.cumsum()).sum(-1)
 
 
-def word_length(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(
+    LETTERS,
+    "bits",
+    ".4f",
+    "lower",
+    distance=jensen_shannon,
+    letters_divergence="distance of the letter frequencies from the training text's",
+)
+def letter_counts(text: Sample | Human, human: Human) -> list[float]:
+    """How often each letter of the training text occurs, then how often the rest do; capitals count
+    as small letters."""
+    counts = [text.letters[letter] for letter in human.letters]
+    return [*counts, text.letters.total() - sum(counts)]
+
+
+@metric(LETTERS, "letters", ".2f", word_length="mean length of a word")
+def word_length(sample: Sample, human: Human) -> Pairs:
     yield float(length_counts(sample) @ np.arange(MAX_LETTERS + 1)), len(sample.words)
 
 
-def capitals(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(
+    LETTERS,
+    "letters",
+    ".3f",
+    "lower",
+    distance=wasserstein,
+    word_length_distance="distance of the word lengths from the training text's",
+)
+def length_counts(text: Sample | Human, human: Human | None = None) -> np.ndarray:
+    """How many words have each number of letters, marks and apostrophes not counted."""
+    lengths = [min(sum(map(str.isalpha, word)), MAX_LETTERS) for word in text.counts]
+    counts = np.fromiter(text.counts.values(), float, len(lengths))
+    return np.bincount(np.array(lengths, int), counts, minlength=MAX_LETTERS + 1)
+
+
+@metric(LETTERS, "of capital letters", capitals_in_place="capitals that start a word")
+def capitals(sample: Sample, human: Human) -> Pairs:
     """Capitals that start a word, in any script that has some.
 
     A capital is in place at the start of the text or after white space, an opening bracket, a dash,
@@ -145,26 +187,50 @@ def capitals(sample: Sample, human: Human) -> Iterator[Pair]:
     yield placed, sum(map(str.isupper, sample.text))
 
 
-def real(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(
+    WORDS,
+    "of words",
+    ".2%",
+    applies=lambda language: word_list(language) is not None,
+    real_words="in the training text, or a word of {language}",
+    unseen_real_words="not in the training text, but a word of {language}",
+)
+def real(sample: Sample, human: Human) -> Pairs:
     """Words of the language, and new ones among them: would the network ever write a word like
     "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
     zenodo.org/records/7199437), under the rule of :func:`textgen.evaluation.metrics.is_real`."""
     unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
-    new = sum(n for w, n in unseen.items() if is_real(w, human.counts.keys(), human.language))
+    new = sum(n for w, n in unseen.items() if is_real(w, human.counts, human.language))
     total = len(sample.words)
     yield total - sum(unseen.values()) + new, total
     yield new, total
 
 
-def known(sample: Sample, human: Human) -> Iterator[Pair]:
-    """Words that occur in the training text, once in it, not in it."""
+@metric(
+    WORDS,
+    "of words",
+    words_in_training="in the training text",
+    words_once_in_training="once in the training text",
+    unseen_words="not in the training text",
+)
+def known(sample: Sample, human: Human) -> Pairs:
     times = [min(human.counts[word], 2) for word in sample.words]
     yield len(times) - times.count(0), len(times)
     yield times.count(1), len(times)
     yield times.count(0), len(times)
 
 
-def english(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(
+    COMMON,
+    "of words",
+    ".2%",
+    applies=lambda language: language == "en",
+    **{f"word_{word}": f"“{word}”" for word in COMMON_WORDS},
+    **{f"ending_{end}": f"words ending in -{end}" for end in ENDINGS},
+    prepositions="prepositions",
+    pronouns="pronouns",
+)
+def english(sample: Sample, human: Human) -> Pairs:
     """What the article's author counted by hand.
 
     A form counts whatever its use, without a tagger: "like" and "to" are prepositions, "her" a
@@ -177,7 +243,15 @@ def english(sample: Sample, human: Human) -> Iterator[Pair]:
     yield sum(word.split("'")[0] in PRONOUNS for word in words), len(words)
 
 
-def distinct(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(
+    VARIETY,
+    "of them",
+    **{
+        f"distinct_{n}": f"different {grams} in {DISTINCT_BLOCK} words"
+        for n, grams in DISTINCT.items()
+    },
+)
+def distinct(sample: Sample, human: Human) -> Pairs:
     """Different n-grams of words over all of them, in blocks of 100 words side by side; what is
     left over is not counted.
 
@@ -191,7 +265,8 @@ def distinct(sample: Sample, human: Human) -> Iterator[Pair]:
         yield sum(different), len(blocks) * (size - n + 1)
 
 
-def loops(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(VARIETY, "of words", better="lower", loops="words in a stretch repeated immediately")
+def loops(sample: Sample, human: Human) -> Pairs:
     yield len(looped(sample.words)), len(sample.words)
 
 
@@ -208,18 +283,26 @@ def looped(words: Sequence[str]) -> set[int]:
     return places
 
 
-def copied(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(
+    COPIES,
+    "of characters",
+    copied=f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
+)
+def copied(sample: Sample, human: Human) -> Pairs:
     """Capitals and white space count. Human text has some too: set phrases, names, an author's
     favourite expressions."""
-    lengths = [end - start for start, end in copied_spans(sample.text, human)]
-    yield sum(lengths), len(sample.text)
-    yield max(lengths, default=0), 1
+    yield sum(end - start for start, end in copied_spans(sample.text, human)), len(sample.text)
+
+
+@metric(COPIES, "characters", ".1f", longest_copy="longest such stretch of a sample, mean")
+def longest_copy(sample: Sample, human: Human) -> Pairs:
+    yield max((end - start for start, end in copied_spans(sample.text, human)), default=0), 1
 
 
 def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
     """(start, end) of the stretches of a text in which any 30 characters in a row stand in the
     training text. Where two overlap, the later one starts where the earlier ends."""
-    hits = human.has_characters(Sample(text), COPY_LENGTH).astype(np.int8)
+    hits = human.contains(Sample(text), COPY_LENGTH, by_words=False).astype(np.int8)
     edges = np.flatnonzero(np.diff(hits, prepend=0, append=0)).tolist()
     spans, end = list[tuple[int, int]](), 0
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
@@ -228,92 +311,11 @@ def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
     return spans
 
 
-def new_ngrams(sample: Sample, human: Human) -> Iterator[Pair]:
+@metric(COPIES, "of them", **{f"novel_{n}": f"new sequences of {n} words" for n in NEW_ORDERS})
+def new_ngrams(sample: Sample, human: Human) -> Pairs:
     """n-grams of words that do not occur in the training text (McCoy et al., "How much do language
     models copy from their training data?", TACL 11, 2023). Fewer than in human text indicates
     copying, more indicates words in random order."""
     for n in NEW_ORDERS:
-        seen = human.has_words(sample, n)
+        seen = human.contains(sample, n, by_words=True)
         yield int((~seen).sum()), len(seen)
-
-
-def refilled(sample: Sample, human: Human) -> Iterator[Pair]:
-    yield 1000 * len(sample.filled), len(sample.words)
-
-
-LETTERS = partial(Label, group="Letters and lengths")
-WORDS = partial(Label, group="Words", unit="of words")
-COMMON = partial(Label, group="Common words and endings", unit="of words", form=".2%")
-VARIETY = partial(Label, group="Variety")
-COPIES = partial(Label, group="Copied, new, filled in")
-METRICS: tuple[Metric, ...] = (
-    Distance(
-        "letters_divergence",
-        LETTERS(
-            "distance of the letter frequencies from the training text's", "bits", ".4f", "lower"
-        ),
-        letter_counts,
-        jensen_shannon,
-    ),
-    Shares({"word_length": LETTERS("mean length of a word", "letters", ".2f")}, word_length),
-    Distance(
-        "word_length_distance",
-        LETTERS("distance of the word lengths from the training text's", "letters", ".3f", "lower"),
-        length_counts,
-        wasserstein,
-    ),
-    Shares(
-        {"capitals_in_place": LETTERS("capitals that start a word", "of capital letters")}, capitals
-    ),
-    Shares(
-        {
-            "real_words": WORDS("in the training text, or a word of {language}"),
-            "unseen_real_words": WORDS(
-                "not in the training text, but a word of {language}", form=".2%"
-            ),
-        },
-        real,
-        lambda language: word_list(language) is not None,
-    ),
-    Shares(
-        {
-            "words_in_training": WORDS("in the training text"),
-            "words_once_in_training": WORDS("once in the training text"),
-            "unseen_words": WORDS("not in the training text"),
-        },
-        known,
-    ),
-    Shares(
-        {f"word_{word}": COMMON(f"“{word}”") for word in COMMON_WORDS}
-        | {f"ending_{end}": COMMON(f"words ending in -{end}") for end in ENDINGS}
-        | {name: COMMON(name, form=".1%") for name in ("prepositions", "pronouns")},
-        english,
-        lambda language: language == "en",
-    ),
-    Shares(
-        {
-            f"distinct_{n}": VARIETY(f"different {grams} in {DISTINCT_BLOCK} words", "of them")
-            for n, grams in DISTINCT.items()
-        },
-        distinct,
-    ),
-    Shares(
-        {"loops": VARIETY("words in a stretch repeated immediately", "of words", better="lower")},
-        loops,
-    ),
-    Shares(
-        {
-            "copied": COPIES(
-                f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
-                "of characters",
-            ),
-            "longest_copy": COPIES("longest such stretch of a sample, mean", "characters", ".1f"),
-        },
-        copied,
-    ),
-    Shares(
-        {f"novel_{n}": COPIES(f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
-        new_ngrams,
-    ),
-    Shares({"refilled": COPIES("placeholders filled in", "per 1,000 words", ".1f")}, refilled),
-)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
@@ -40,21 +40,15 @@ def words(text: str) -> list[str]:
     return [match.group().lower().replace("’", "'") for match in WORD.finditer(text)]
 
 
-def letters(text: str) -> Counter[str]:
-    """How often each letter or combining mark (an accent, a vowel sign) occurs, lower-cased."""
-    counts = Counter(text.lower()).items()
-    return Counter({c: n for c, n in counts if c.isalpha() or unicodedata.category(c)[0] == "M"})
-
-
-def training_words(texts: Iterable[str]) -> Set[str]:
+def training_words(texts: Iterable[str]) -> set[str]:
     """The types of the training split."""
     return {word for text in texts for word in words(text)}
 
 
-def is_real(word: str, training: Set[str], language: str = "en") -> bool:
+def is_real(word: str, training: Collection[str], language: str = "en") -> bool:
     """Is a lower-cased word in the training text, or longer than three letters with a Zipf
     frequency of at least 2 in the language, an English possessive 's left aside? In a language
-    without a list (see :func:`textgen.data.word_list`) the training text alone decides."""
+    without a list (see :func:`textgen.data.language.word_list`) the training text alone decides."""
     if word in training:
         return True
     stem = word.removesuffix("'s") if language == "en" else word
@@ -66,19 +60,19 @@ def is_real(word: str, training: Set[str], language: str = "en") -> bool:
     return zipf_frequency(stem, code) >= MIN_ZIPF_FREQUENCY
 
 
-def real_words(text: str, training: Set[str], language: str = "en") -> dict[str, float]:
+def real_words(text: str, training: Collection[str], language: str = "en") -> dict[str, float]:
     """Shares of a text's words that are words.
 
     Returns:
         ``in_training``: occurs in the training text. ``strict``: see :func:`is_real`. ``words``:
-        how many were looked at.
+        how many there are.
     """
-    found = words(text)
-    total = max(len(found), 1)
+    written = words(text)
+    total = max(len(written), 1)
     return {
-        "in_training": sum(word in training for word in found) / total,
-        "strict": sum(is_real(word, training, language) for word in found) / total,
-        "words": len(found),
+        "in_training": sum(word in training for word in written) / total,
+        "strict": sum(is_real(word, training, language) for word in written) / total,
+        "words": len(written),
     }
 
 
@@ -101,8 +95,9 @@ class Sample:
 
     @cached_property
     def letters(self) -> Counter[str]:
-        """How often each of its letters occurs."""
-        return letters(self.text)
+        """How often each letter or combining mark (an accent, a vowel sign) occurs, lower-cased."""
+        counts = Counter(self.text.lower()).items()
+        return Counter({c: n for c, n in counts if unicodedata.category(c)[0] in "LM"})
 
 
 class Human:
@@ -132,39 +127,28 @@ class Human:
     def _numbers(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.counts, start=1)}
 
-    def has_words(self, sample: Sample, n: int) -> np.ndarray:
-        """(words − n + 1,) bool: whether the words from each place on stand in a document."""
-        return self._contains(sample, n, self._word_codes)
+    def contains(self, sample: Sample, n: int, *, by_words: bool) -> np.ndarray:
+        """(N − n + 1,) bool: whether the n words, or else characters, from each place of a sample
+        on stand in a document."""
+        if (by_words, n) not in self._ngrams:
+            hashes = [ngram_hashes(self._codes(each, by_words), n) for each in self.samples]
+            hashes.append(np.zeros(1, np.uint64))  # searched only for a place: never empty
+            self._ngrams[by_words, n] = np.unique(np.concatenate(hashes))
+        known, hashes = self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n)
+        return known[np.searchsorted(known, hashes).clip(max=len(known) - 1)] == hashes
 
-    def has_characters(self, sample: Sample, n: int) -> np.ndarray:
-        """(characters − n + 1,) bool: the same for characters."""
-        return self._contains(sample, n, _code_points)
-
-    def _word_codes(self, sample: Sample) -> np.ndarray:
-        numbers = [self._numbers.get(word, 0) for word in sample.words]
-        return np.array(numbers, dtype=np.uint64)
-
-    def _contains(self, sample: Sample, n: int, coded: Any) -> np.ndarray:
-        key = (coded is _code_points, n)
-        if key not in self._ngrams:
-            hashes = [ngram_hashes(coded(each), n) for each in self.samples]
-            self._ngrams[key] = np.unique(np.concatenate([np.zeros(0, np.uint64), *hashes]))
-        known, asked = self._ngrams[key], ngram_hashes(coded(sample), n)
-        if not len(known):
-            return np.zeros(len(asked), dtype=bool)
-        return known[np.searchsorted(known, asked).clip(max=len(known) - 1)] == asked
+    def _codes(self, sample: Sample, by_words: bool) -> np.ndarray:
+        if by_words:
+            return np.array([self._numbers.get(word, 0) for word in sample.words], np.uint64)
+        encoded = sample.text.encode("utf-32-le", "surrogatepass")
+        return np.frombuffer(encoded, dtype="<u4").astype(np.uint64)
 
 
 def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
-    total: Counter[str] = Counter()
+    total = Counter[str]()
     for counter in counters:
         total.update(counter)
     return total
-
-
-def _code_points(sample: Sample) -> np.ndarray:
-    encoded = sample.text.encode("utf-32-le", "surrogatepass")
-    return np.frombuffer(encoded, dtype="<u4").astype(np.uint64)
 
 
 def ngram_hashes(codes: np.ndarray, n: int) -> np.ndarray:
@@ -328,10 +312,9 @@ def human_passages(documents: Sequence[str], count: int, length: int, seed: int)
 def _from_word_start(document: str, place: int, length: int) -> str:
     """``length`` characters from the first word that starts at ``place`` or soon after."""
     latest = min(place + PASSAGE_MARGIN, max(0, len(document) - length))
-    if place > 0:
-        found = SPACE.search(document, place - 1)
-        if found and found.end() <= latest:
-            place = found.end()
+    space = SPACE.search(document, place - 1) if place else None
+    if space and space.end() <= latest:
+        place = space.end()
     return document[place : place + length]
 
 

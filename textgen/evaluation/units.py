@@ -1,4 +1,4 @@
-"""Figures as text, and bits in the units of published ones: nats per character, perplexity …
+"""Bits in the units of published figures: nats per character, perplexity …, and figures as text.
 
 All come from the same number, the bits that a text costs in all, of model, spelling and end marks.
 What they are divided by is counted on the raw text, and said beside each. Here every document pays
@@ -19,6 +19,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from tabulate import tabulate
+
 from textgen.data.documents import Document
 
 NOTHING = "–"
@@ -26,11 +28,10 @@ NOTHING = "–"
 UNCHARGED = "not a distribution over the text"
 """Printed in place of bits per character where text is discarded and not charged for: there is no
 normalised distribution over the raw text."""
-
 CLOSED = "closed vocabulary: comparable only with the same token file"
 """Said beside every figure of a tokenizer whose vocabulary belongs to one file of tokens."""
 ACROSS = "perplexity per token is not comparable across vocabularies"
-"""Said beside the figures of all other tokenizers."""
+"""Said beside the figures of every other tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class Counts:
         utf8_bytes: bytes of UTF-8, line ends included.
         words: what stands between white space.
         lines: line ends, and last lines without one.
-        tokens: what the tokenizer made of the text, without end marks; None where there is no
-            tokenizer.
+        tokens: what the tokenizer made of the text, without end marks; None without a tokenizer.
         end_marks: documents.
     """
 
@@ -60,51 +60,47 @@ class Unit(NamedTuple):
 
     label: str
     per: tuple[str, ...]
-    scale: str
+    scale: str = "bits"
 
 
 UNITS = {
-    "bits_per_character": Unit("bits per character", ("characters",), "bits"),
+    "bits_per_character": Unit("bits per character", ("characters",)),
     "nats_per_character": Unit("nats per character", ("characters",), "nats"),
-    "bits_per_byte": Unit("bits per byte of UTF-8", ("utf8_bytes",), "bits"),
+    "bits_per_byte": Unit("bits per byte of UTF-8", ("utf8_bytes",)),
     "perplexity_per_token": Unit("perplexity per token", ("tokens",), "perplexity"),
     "perplexity_per_word": Unit("perplexity per word", ("words", "lines"), "perplexity"),
 }
+UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are counted")
+
+InUnits = dict[str, dict[str, float | None]]
+"""Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``. None
+stands for a missing count, or a perplexity beyond all floats."""
 
 
 def count(documents: Iterable[Document], tokens: int | None = None) -> Counts:
     """Everything that is counted in some documents; ``tokens`` is taken as it is."""
-    characters = utf8_bytes = words = lines = end_marks = 0
-    for document in documents:
-        text = document.text
-        characters += len(text)
-        utf8_bytes += len(text.encode("utf-8", "surrogatepass"))
-        words += len(text.split())
-        lines += text.count("\n") + (text[-1:] not in ("", "\n"))
-        end_marks += 1
-    return Counts(characters, utf8_bytes, words, lines, tokens, end_marks)
+    texts = [document.text for document in documents]
+    return Counts(
+        characters=sum(map(len, texts)),
+        utf8_bytes=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts),
+        words=sum(len(text.split()) for text in texts),
+        lines=sum(text.count("\n") + (text[-1:] not in ("", "\n")) for text in texts),
+        tokens=tokens,
+        end_marks=len(texts),
+    )
 
 
-def in_all_units(bits: float, counts: Counts) -> dict[str, dict[str, float | None]]:
-    """A number of bits in every unit.
-
-    Args:
-        bits: what the whole text costs, end marks included.
-        counts: of the same text.
-
-    Returns:
-        Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``.
-        None stands for a count that there is not, or a perplexity beyond all floats.
-    """
-    found = {}
+def in_all_units(bits: float, counts: Counts) -> InUnits:
+    """What a whole text costs, its end marks included, in every unit."""
+    result = {}
     for name, unit in UNITS.items():
         parts: list[int | None] = [getattr(counts, part) for part in unit.per]
         per = sum(part or 0 for part in parts) if None not in parts else 0
-        found[name] = {
+        result[name] = {
             "as_published": _value(bits, per, unit.scale),
             "end_marks_counted": _value(bits, per and per + counts.end_marks, unit.scale),
         }
-    return found
+    return result
 
 
 def _value(bits: float, per: int, scale: str) -> float | None:
@@ -134,8 +130,8 @@ def published_units(
         return None
     counts = count(documents, figures["tokens"])
 
-    def in_units(of: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-        bits = of["bits_per_character"]["total"] * (counts.characters + counts.end_marks)
+    def in_units(averages: Mapping[str, Any]) -> InUnits:
+        bits = averages["bits_per_character"]["total"] * (counts.characters + counts.end_marks)
         return in_all_units(bits, counts)
 
     mixed = figures.get("with_memory")
@@ -156,30 +152,24 @@ def denominator(unit: Unit, counts: Counts) -> str:
 
 
 def unit_rows(published: Mapping[str, Any]) -> list[list[str]]:
-    """The rows of a table: unit, network alone, with memory, per what, and the network's figure
-    with end marks counted."""
-    both = published["with_memory"] or {}
+    """The rows of a table with UNIT_COLUMNS."""
+    alone, mixed = published["alone"], published["with_memory"]
     return [
         [
             unit.label,
-            _text(published["alone"][name]["as_published"]),
-            _text(both[name]["as_published"]) if both else NOTHING,
+            _text(alone[name]["as_published"]),
+            _text(mixed[name]["as_published"] if mixed else None),
             published["denominators"][name],
-            _text(published["alone"][name]["end_marks_counted"]),
+            _text(alone[name]["end_marks_counted"]),
         ]
         for name, unit in UNITS.items()
     ]
 
 
-UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are counted")
-
-
-def unit_line(found: Mapping[str, Mapping[str, float | None]]) -> str:
-    """What :func:`in_all_units` gave, in one line for the terminal."""
-    return ", ".join(f"{_text(found[n]['as_published'])} {UNITS[n].label}" for n in SHORT)
-
-
-SHORT = ("nats_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
+def unit_line(values: Mapping[str, Mapping[str, float | None]]) -> str:
+    """What :func:`in_all_units` gave beside bits per character, in one line for the terminal."""
+    names = [name for name in UNITS if name != "bits_per_character"]
+    return ", ".join(f"{_text(values[n]['as_published'])} {UNITS[n].label}" for n in names)
 
 
 def _text(value: float | None) -> str:
@@ -197,19 +187,13 @@ def format_bits(bits: Mapping[str, float] | None, digits: int = 3) -> tuple[str,
     """The columns of model + spelling = total; without bits, the last one says why."""
     if bits is None:
         return (NOTHING, NOTHING, UNCHARGED)
-    return (
-        format_number(bits["model"], digits),
-        format_number(bits["spelling"], digits),
-        format_number(bits["total"], digits),
-    )
+    model, spelling, total = (f"{bits[n]:.{digits}f}" for n in ("model", "spelling", "total"))
+    return model, spelling, total
 
 
 def markdown_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
 ) -> str:
     """A table in Markdown whose columns of these numbers are aligned left, the others right."""
-    from tabulate import tabulate
-
     sides = ["left" if place in left else "right" for place in range(len(head))]
-    table = [head, *rows]
-    return tabulate(table, "firstrow", "pipe", disable_numparse=True, colalign=sides)
+    return tabulate([head, *rows], "firstrow", "pipe", disable_numparse=True, colalign=sides)
