@@ -21,9 +21,7 @@ from textgen import cli
 from textgen.core import machine
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
 from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
-from textgen.tokenizers.words.rare_words.drop import Drop
-from textgen.tokenizers.words.rare_words.neighbour import Neighbour
-from textgen.tokenizers.words.rare_words.spell import Spell
+from textgen.tokenizers.words.rare_words.classless import Drop, Neighbour, Spell
 
 POLICIES = [
     Unk(),
@@ -32,7 +30,6 @@ POLICIES = [
     Pos(tags="noun"),
     Cluster(clusters=3, epochs=1),
     Neighbour(epochs=1),
-    Neighbour(epochs=1, same_tag=True),
     Drop(),
     Spell(),
 ]

@@ -31,7 +31,6 @@ ROOT = TESTS.parent
 EVALUATION, TOKENIZERS = "textgen.evaluation.", "textgen.tokenizers."
 MODULES = {
     "kneser_ney": (TOKENIZERS + "kneser_ney", ["baselines", "spelling"]),
-    "components": (TOKENIZERS + "words.components", ["spelling"]),
     "spelling": (TOKENIZERS + "words.spelling", ["spelling"]),
     "significance": (EVALUATION + "significance", ["significance"]),
     "units": (EVALUATION + "units", ["units"]),

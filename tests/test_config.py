@@ -200,7 +200,7 @@ ngrams = { orders = [2], rows = 30 }
         (
             "tokenizer = {kind = 'words', rare_words = {kind = 'cluster', size = 8, clusters = 9}}",
             ["tokenizer.rare_words.kind=neighbour"],
-            {"tokenizer": {"rare_words": {"size": 8, "same_tag": False}}},
+            {"tokenizer": {"rare_words": {"size": 8, "epochs": 5}}},
             ["clusters"],
         ),
         (

@@ -91,7 +91,7 @@ def test_pieces_of_a_text_are_the_text(config, memory, monkeypatch):
     """As it is rendered whole, when what fills placeholders is not random."""
     texts = [made_up(60, seed).replace("lantern", f"lantern é{seed}x", 2) for seed in range(4)]
     tokenizer = config.fit(texts, texts[:1], 1)
-    monkeypatch.setattr("textgen.tokenizers.words.filling.draw_surface", lambda *_: "zq")
+    monkeypatch.setattr("textgen.tokenizers.base.draw_surface", lambda *_: "zq")
     reader = SimpleNamespace(tokenizer=tokenizer)
     reader.texts = Reader.texts.func(reader)
     allowed = sorted({*range(tokenizer.size)} - {*tokenizer.unwritable})

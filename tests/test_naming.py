@@ -45,8 +45,6 @@ def described(tmp_path_factory, corpus_folder):
             'tokenizer={kind="subwords", model="unigram", size=900}',
             "900 subwords by a unigram model",
         ),
-        ('tokenizer={kind="subwords", file="some/tokenizer.json"}',
-         "subwords of some/tokenizer.json"),
         ('tokenizer="whitespace"', "words between white space, all of them known"),
         (
             WORDS + '"unk", minimum_count=5}',
@@ -66,9 +64,8 @@ def described(tmp_path_factory, corpus_folder):
             "words, those seen fewer than 2 times replaced by one of up to 20 clusters",
         ),
         (
-            WORDS + '{kind="neighbour", same_tag=true}}',
-            "words, those seen fewer than 2 times replaced by the nearest known word, of the same "
-            "part of speech",
+            WORDS + '{kind="neighbour"}}',
+            "words, those seen fewer than 2 times replaced by the nearest known word",
         ),
         (
             WORDS + '{kind="drop", charged=false}}',

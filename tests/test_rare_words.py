@@ -13,12 +13,9 @@ from textgen.core.settings import Sampling
 from textgen.runs.generation import _render, encode_prompt
 from textgen.tokenizers.words import tagging
 from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
-from textgen.tokenizers.words.rare_words import classes, neighbour
-from textgen.tokenizers.words.rare_words.base import Guess, known_form
-from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
-from textgen.tokenizers.words.rare_words.drop import Drop
-from textgen.tokenizers.words.rare_words.neighbour import Neighbour
-from textgen.tokenizers.words.rare_words.spell import Spell
+from textgen.tokenizers.words.rare_words import classes, classless
+from textgen.tokenizers.words.rare_words.classes import Cluster, Guess, Pos, Unk, known_form
+from textgen.tokenizers.words.rare_words.classless import Drop, Neighbour, Spell
 from textgen.tokenizers.words.tokenizer import Words
 
 TEXT = (
@@ -133,15 +130,8 @@ def test_a_stand_in_is_realised_as_often_as_it_stands_in():
     tokenizer = Words(Neighbour(epochs=1)).fit([text], [RARE], 1)
     drawn = [render(tokenizer, " the", " house", seed=s) for s in range(300)]
     shares = sum(bool(r.filled) for r in drawn) / 300
-    the, house = (tokenizer.policy._chances[word] for word in ("the", "house"))
+    the, house = (tokenizer.policy.chances[word] for word in ("the", "house"))
     assert shares == pytest.approx(1 - (1 - the) * (1 - house), abs=0.1)
-
-
-def test_a_neighbour_of_the_same_tag_has_it():
-    tokenizer = Words(Neighbour(epochs=1, same_tag=True)).fit([TEXT + RARE], [RARE], 1)
-    stand_ins = tokenizer.policy.stand_ins
-    assert stand_ins["owl"] in {"man", "dog", "house"}
-    assert stand_ins["sleeping"] != "house"
 
 
 def test_words_without_a_vector_are_guessed_by_their_ending():
@@ -197,8 +187,8 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
         far = 9.0 if word in ("owl", "man") else 1.0  # man ends nearest to where owl does
         return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
 
-    monkeypatch.setattr(neighbour, "word_vectors", planted(place))
-    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).policy.stand_ins
+    monkeypatch.setattr(classless, "word_vectors", planted(place))
+    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).policy.settings.learnt["stand_ins"]
     assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
 
 

@@ -14,14 +14,17 @@ from scipy.special import softmax
 
 from textgen.tokenizers.tokens import CHARACTER_BITS, DocumentCounts
 from textgen.tokenizers.words import spelling
-from textgen.tokenizers.words.components import (
+from textgen.tokenizers.words.spelling import (
+    MEMORY,
     OutOfVocabulary,
     Pool,
+    Speller,
+    WordMemory,
     as_arrays,
     fit_characters,
     mixture_weights,
+    tuned_word_memory,
 )
-from textgen.tokenizers.words.spelling import MEMORY, Speller, WordMemory, tuned_word_memory
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
 VOCABULARY = ("aa", "aab", "b")

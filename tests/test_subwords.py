@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 from textgen.core.plugins import build
-from textgen.tokenizers.subwords import Subwords, SubwordTokenizer
+from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE, RESERVED
 
 TEXT = made_up(80, 0) + " Ærø, naïve: 日本語! \t\r\n\0"
@@ -131,111 +131,6 @@ def test_the_settings_are_checked():
         build(Subwords, {"size": 256}, "tokenizer")
     with pytest.raises(TextgenError, match="tokenizer: model"):
         build(Subwords, {"model": "wordpiece"}, "tokenizer")
-
-
-def external(tmp_path, **parts):
-    """A tokenizer.json that would cut texts off, fill them up and put tokens around them."""
-    from tokenizers import Tokenizer, processors
-
-    tokenizer = Tokenizer.from_str(FITTED["bpe"].tokenizer)
-    tokenizer.add_special_tokens(["<s>"])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        "<s> $A", special_tokens=[("<s>", 300)]
-    )
-    tokenizer.enable_truncation(8)
-    tokenizer.enable_padding(length=8)
-    tokenizer.model.dropout = 0.5
-    for name, part in parts.items():
-        setattr(tokenizer, name, part)
-    path = tmp_path / "tokenizer.json"
-    tokenizer.save(str(path))
-    return path
-
-
-def test_a_tokenizer_from_elsewhere_is_used_and_named(tmp_path):
-    tokenizer = Subwords(size=1, file=external(tmp_path)).fit(["the keeper, <s> a lantern"])
-    (label,) = tokenizer.extra_data
-    assert label.startswith("subwords from tokenizer.json (sha256 ")
-    assert tokenizer.size == RESERVED + 301
-    text = "keeper a the lantern<s> ☃"
-    encoded = tokenizer.encode(text)
-    assert tokenizer.decode(encoded) == text
-    assert encoded.tokens.tolist() == tokenizer.encode(text).tokens.tolist()
-    own = FITTED["bpe"].encode(" the keeper").tokens.tolist()
-    assert tokenizer.encode(" the keeper").tokens.tolist() == own
-    (tmp_path / "tokenizer.json").unlink()  # not needed any more
-    assert Subwords().load(json.loads(json.dumps(tokenizer.state()))) == tokenizer
-
-
-def test_a_decoder_that_drops_the_first_space_is_fine(tmp_path):
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers
-
-    vocabulary = [("▁the", -1.0), ("▁", -2.0)] + [(c, -9.0) for c in "abcdehklt"]
-    tokenizer = Tokenizer(models.Unigram(vocabulary))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(Regex(" "), "▁")]
-    )
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    file = tmp_path / "tokenizer.json"
-    tokenizer.save(str(file))
-    tokenizer = Subwords(file=file).fit(["the black hat"])
-    assert tokenizer.names[2:5] == (" the", " ", "a")
-    assert tokenizer.decode(tokenizer.encode("black the☃ hat ")) == "black the☃ hat "
-    assert tokenizer.render(np.array([RESERVED]), before="hat").text == " the"
-    assert tokenizer.render(np.array([RESERVED])).text == "the"
-
-
-def refused(file, *texts) -> str:
-    with pytest.raises(TextgenError) as caught:
-        Subwords(file=file).fit(texts)
-    assert caught.value.where == f"tokenizer.file: {file}"
-    assert caught.value.expected
-    assert caught.value.hint
-    return caught.value.found
-
-
-def test_a_tokenizer_that_loses_something_is_refused(tmp_path):
-    from tokenizers import decoders, models, normalizers, pre_tokenizers
-
-    file = external(tmp_path, normalizer=normalizers.Lowercase())
-    assert refused(file, "so", "said The keeper.") == "'T' comes back as 't'"
-    refused(external(tmp_path, normalizer=normalizers.Strip()), "the keeper")
-    refused(external(tmp_path, normalizer=normalizers.NFKC()), "½")
-    refused(external(tmp_path, pre_tokenizer=pre_tokenizers.ByteLevel()), "the keeper")
-    words = models.WordLevel({"the": 0, "?": 1}, unk_token="?")
-    assert refused(external(tmp_path, model=words), "keeper") == "'e' comes back as '?'"
-    metaspace = {"pre_tokenizer": pre_tokenizers.Metaspace(), "decoder": decoders.Metaspace()}
-    refused(external(tmp_path, **metaspace), "the keeper")
-
-
-def test_what_it_loses_only_in_a_later_text_is_an_error_then(tmp_path):
-    from tokenizers import normalizers
-
-    file = external(tmp_path, normalizer=normalizers.NFC())
-    tokenizer = Subwords(file=file).fit(["the cafe\u0301"[:8], "\u0301"])
-    assert isinstance(tokenizer, SubwordTokenizer)
-    with pytest.raises(TextgenError, match="comes back as"):
-        tokenizer.encode("cafe\u0301")
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (None, "no such file"),
-        (b"", "JSONDecodeError"),
-        (b"\xff\xfe\xfa", "Error"),
-        (b"[1, 2]", "Error"),
-        (b'{"the": 1, "keeper": 2}', "KeyError: 'model'"),
-        (b'{"model": {"type": "BPE"}}', "Exception"),
-    ],
-)
-def test_a_broken_file_is_refused_in_plain_words(tmp_path, content, found):
-    file = tmp_path / "tokenizer.json"
-    if content is not None:
-        file.write_bytes(content)
-    assert found in refused(file, "the")
 
 
 def test_the_library_is_loaded_only_when_it_is_used():

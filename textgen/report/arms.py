@@ -148,7 +148,6 @@ MOST = 3
 SUBWORDS = {"bpe": "byte-pair encoding", "unigram": "a unigram model"}
 PARTS_OF_SPEECH = {
     "fine": "replaced by their part of speech",
-    "coarse": "replaced by one of a few parts of speech",
     "noun": "replaced by one token for nouns and one for all else",
 }
 VECTORS = {"word2vec": "word2vec", "fasttext": "fastText", "file": "vectors of a file"}
@@ -182,8 +181,6 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
     resolved experiment; a plug-in is called by its kind."""
     kind = settings["kind"]
     if kind == "subwords":
-        if settings.get("file"):
-            return f"subwords of {settings['file']}"
         model = SUBWORDS.get(settings["model"], settings["model"])
         return f"{settings['size']:,} subwords by {model}"
     if kind == "whitespace":
@@ -211,8 +208,7 @@ def _what(policy: Mapping[str, Any]) -> str:
         case "cluster":
             return f"replaced by one of up to {policy['clusters']} clusters"
         case "neighbour":
-            tag = ", of the same part of speech" if policy["same_tag"] else ""
-            return f"replaced by the nearest known word{tag}"
+            return "replaced by the nearest known word"
         case "drop":
             return "left out" + ("" if policy["charged"] else " and not charged for")
         case "spell":

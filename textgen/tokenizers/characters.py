@@ -6,7 +6,7 @@ Does not handle: normalisation (é and e + ´ stay two different things), graphe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,8 +21,6 @@ from textgen.tokenizers.tokens import (
     Rendered,
     smallest_dtype,
 )
-
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,7 @@ class CharacterTokenizer(Tokenizer):
 
     alphabet: tuple[str, ...]
 
-    @property
-    def size(self) -> int:
-        return RESERVED + len(self.alphabet)
-
-    @property
-    def characters_per_token(self) -> float:
-        return 1.0
-
-    @property
+    @cached_property
     def names(self) -> Sequence[str]:
         return ("<boundary>", "<escape>", *self.alphabet)
 
@@ -63,27 +53,20 @@ class CharacterTokenizer(Tokenizer):
         """Token ids of all code points up to the highest of the alphabet; the last entry stands for
         all others."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
-        size = int(points.max(initial=-1)) + 2
-        table = np.full(size, ESCAPE, dtype=smallest_dtype(self.size))
+        table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, smallest_dtype(self.size))
         table[points] = np.arange(RESERVED, self.size)
         return table
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
-        tokens = np.empty(len(text), dtype=smallest_dtype(self.size))
-        for start in range(0, len(text), CHUNK):
-            part = text[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
-            points = np.frombuffer(part, dtype="<u4")
-            # code points beyond the table get its last entry
-            self._table.take(points, mode="clip", out=tokens[start : start + CHUNK])
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        tokens = self._table.take(points, mode="clip")
         places = np.flatnonzero(tokens == ESCAPE)
         surfaces = tuple(text[i] for i in places)
-        encoded = EncodedDocument(
-            tokens, surfaces, np.zeros(0), len(text), len(text), len(surfaces)
-        )
+        counts = len(text), len(text), len(surfaces)
         if training:
-            return encoded
+            return EncodedDocument(tokens, surfaces, np.zeros(0), *counts)
         bits, ends = np.full(len(surfaces), CHARACTER_BITS), np.arange(1, len(text) + 1)
-        return replace(encoded, spelling_bits=bits, ends=ends, places=places)
+        return EncodedDocument(tokens, surfaces, bits, *counts, ends=ends, places=places)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
@@ -96,8 +79,7 @@ class CharacterTokenizer(Tokenizer):
         self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
         memory: bool = False,
     ) -> Rendered:  # fmt: skip
-        shown = (self.alphabet[s - RESERVED] for s in map(int, tokens) if s >= RESERVED)
-        return Rendered("".join(shown))
+        return Rendered("".join(self.alphabet[t - RESERVED] for t in tokens if t >= RESERVED))
 
     def unknown(self, text: str) -> list[str]:
         return sorted(set(text) - set(self.alphabet))

@@ -7,21 +7,21 @@ and for the padding before it. ``ESCAPE`` (1) stands for a character that the tr
 hold.
 
 The network chooses tokens. The *surface form* behind a placeholder, a token from which the text
-cannot be told, is chosen in steps: yes or no, a word that a spelling model spells, a character that
-is named outright. A generator of such steps describes this once. The bits that are charged, the
-words that are drawn and the choices that an arithmetic coder and an audit walk through are all read
-from it.
+cannot be known, is chosen in steps: yes or no, a word that a spelling model spells, a character
+that is named outright. A generator of such steps describes this once. The bits that are charged,
+the words that are drawn, and the choices that an arithmetic coder and an audit walk through are all
+read from it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from textgen.tokenizers.base import Tokenizer
     from textgen.tokenizers.words.spelling import Speller
 
-BOUNDARY = 0
-ESCAPE = 1
-RESERVED = 2
+BOUNDARY, ESCAPE, RESERVED = 0, 1, 2
+# the bits of naming one Unicode code point outright: the price of a character never seen
 CHARACTER_BITS = math.log2(0x110000)
-"""Cost in bits of naming one Unicode code point outright: the price of a character never seen."""
+# a code point in three choices: of how many, and what each counts for; 17 · 256 · 256 = 0x110000
+CODE_POINT_CHOICES = ((17, 0x10000), (256, 0x100), (256, 1))
+UNSEEN = "\ufffd"
 
 
 def _no_places() -> np.ndarray:
@@ -43,8 +44,6 @@ def _no_places() -> np.ndarray:
 @dataclass(frozen=True)
 class EncodedDocument:
     """A document as token ids, with the surface forms of its placeholders.
-
-    A placeholder is a token from which the text cannot be told, such as that of all rare words.
 
     Attributes:
         tokens: (n,) unsigned integers, the token ids, without boundaries.
@@ -79,8 +78,8 @@ class EncodedDocument:
 
     @property
     def spelling_bits_with_memory(self) -> np.ndarray:
-        """(len(surfaces),) float64: ``remembered_bits``, or where nothing is remembered the same as
-        ``spelling_bits``."""
+        """(len(surfaces),) float64: ``remembered_bits``, or ``spelling_bits`` where nothing is
+        remembered."""
         return self.spelling_bits if self.remembered_bits is None else self.remembered_bits
 
 
@@ -103,19 +102,8 @@ def smallest_dtype(size: int) -> np.dtype[Any]:
     return np.dtype(np.min_scalar_type(size - 1))
 
 
-POINT = ((17, 0x10000), (256, 0x100), (256, 1))
-"""A code point in three choices: of how many, and what each counts for. 17 · 256 · 256 = 0x110000,
-so the three cost ``CHARACTER_BITS``."""
-UNSEEN = "\ufffd"
-
-
 class DocumentCounts:
-    """The words that were spelled in a document so far, by class.
-
-    Attributes:
-        counts: class → word → occurrences.
-        totals: class → occurrences of all its words.
-    """
+    """The words that were spelled in a document so far: class → word → occurrences."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {}
@@ -127,32 +115,111 @@ class DocumentCounts:
         self.totals[name] += 1
 
 
-class Chance(NamedTuple):
+@dataclass(frozen=True)
+class Choice:
+    """One choice. Whoever knows what is chosen need not ask for the probabilities.
+
+    Attributes:
+        probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
+        known: what a known document chooses; None if no document is known.
+    """
+
+    probabilities: Callable[[], np.ndarray] | None
+    known: int | None
+
+
+# yields choices, is sent what was chosen, and returns what they lead to
+Choices = Generator[Choice, int, Any]
+
+
+@dataclass(frozen=True)
+class Chance:
     """Yes or no, with P(yes); ``known`` is the choice of a known text."""
 
     yes: float
     known: bool | None
 
+    def bits(self) -> float:
+        return -math.log2(self.yes if self.known else 1 - self.yes)
 
-class Word(NamedTuple):
-    """A word of a class of a spelling model, and how it is written where it is only marked."""
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> bool:
+        return random.random() < self.yes
 
-    speller: Speller
-    name: str
-    known: str | None
-    mark: str
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        known = None if self.known is None else int(self.known)
+        return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), known)))
 
 
-class UnseenCharacter(NamedTuple):
+@dataclass(frozen=True)
+class UnseenCharacter:
     """A character that the training text did not hold, by its code point."""
 
     known: str | None
 
+    def bits(self) -> float:
+        return CHARACTER_BITS
 
-Steps = Generator[Chance | Word | UnseenCharacter, Any, str]
-"""Yields steps, is sent what was chosen in each, and returns a surface form."""
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+        return UNSEEN
+
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        point = 0
+        for size, weight in CODE_POINT_CHOICES:
+            index = None if self.known is None else ord(self.known) // weight % size
+            point += weight * (yield Choice(partial(np.full, size, 1 / size), index))
+        return chr(point)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a class of a spelling model. ``mark`` is how it is written where it is only marked;
+    a word without a mark is not marked and not invented."""
+
+    speller: Speller
+    name: str
+    known: str | None
+    mark: str | None
+
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+        if fill == "mark" and self.mark is not None:
+            return self.mark
+        if fill != "scored":
+            new = fill == "spell" and self.mark is not None
+            return self.speller.pick(self.name, random, new=new)
+        word = self.speller.draw(self.name, random, earlier)
+        if earlier is not None:
+            self.speller.remember(word, self.name, earlier)
+        return word
+
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        """One character after another and then the end: 0 is the end, 1 a character never seen."""
+        speller, word = self.speller, ""
+
+        def probabilities() -> np.ndarray:
+            return speller.following(word, self.name, earlier)[1]
+
+        while True:
+            letter = index = None
+            if self.known is not None:
+                letter = self.known[len(word) : len(word) + 1]
+                index = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
+            chosen = yield Choice(probabilities, index)
+            if not chosen:
+                break
+            if chosen == 1:
+                word += yield from UnseenCharacter(letter).choices(earlier)
+            else:
+                word += speller.alphabet[chosen - 2]
+        if earlier is not None:
+            speller.remember(word, self.name, earlier)
+        return word
+
+
+Step = Chance | Word | UnseenCharacter
+# yields steps, is sent what was chosen in each, and returns a surface form
+Steps = Generator[Step, Any, str]
+# from a surface form, or None where it is not known, to the steps that lead to it
 StepsOf = Callable[[str | None], Steps]
-"""From a surface form, or None where it is not known, to the steps that lead to it."""
 
 
 def unseen_character(known: str | None) -> Steps:
@@ -160,48 +227,47 @@ def unseen_character(known: str | None) -> Steps:
     return (yield UnseenCharacter(known))
 
 
-def known_steps(steps: Steps) -> Iterator[Chance | Word | UnseenCharacter]:
-    """The steps that lead to a surface form that is known."""
+def follow(steps: Steps, choose: Callable[[Step], Any]) -> str:
+    """The surface form that steps lead to where ``choose`` gives what is chosen in each."""
     chosen = None
     while True:
         try:
             step = steps.send(chosen)
-        except StopIteration:
-            return
-        yield step
-        chosen = step.known
+        except StopIteration as end:
+            return str(end.value)
+        chosen = choose(step)
+
+
+def known_steps(steps: Steps) -> list[Step]:
+    """The steps that lead to a surface form that is known."""
+    passed: list[Step] = []
+
+    def choose(step: Step) -> Any:
+        passed.append(step)
+        return step.known
+
+    follow(steps, choose)
+    return passed
 
 
 def surface_bits(forms: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray]:
     """−log2 P of each known surface form of a document: alone, and with a memory of the words
     before it; both (n,) float64."""
-    bits, words, places = list[float](), list[Word](), list[int]()
+    bits, words = list[float](), dict[int, list[tuple[int, Word]]]()
     for place, steps in enumerate(forms):
         bits.append(0.0)
         for step in known_steps(steps):
-            if isinstance(step, Word):
-                words.append(step)
-                places.append(place)
-            elif isinstance(step, Chance):
-                bits[-1] -= math.log2(step.yes if step.known else 1 - step.yes)
+            if isinstance(step, Word):  # all words of a speller at once are faster
+                words.setdefault(id(step.speller), []).append((place, step))
             else:
-                bits[-1] += CHARACTER_BITS
+                bits[-1] += step.bits()
     alone, remembered = np.array(bits), np.array(bits)
-    for speller in {id(word.speller): word.speller for word in words}.values():
-        own = [i for i, word in enumerate(words) if word.speller is speller]
-        spelled = [(words[i].known or "", words[i].name) for i in own]
-        at = [places[i] for i in own]
-        for total, costs in zip((alone, remembered), speller.document_bits(spelled), strict=True):
-            np.add.at(total, at, costs)
+    for spelled in words.values():
+        speller = spelled[0][1].speller
+        costs = speller.document_bits([(word.known or "", word.name) for _, word in spelled])
+        for total, own in zip((alone, remembered), costs, strict=True):
+            np.add.at(total, [place for place, _ in spelled], own)
     return alone, remembered
-
-
-def remember_words(forms: Iterable[Steps], earlier: DocumentCounts) -> None:
-    """Add the words of known surface forms to those of a document so far."""
-    for steps in forms:
-        for step in known_steps(steps):
-            if isinstance(step, Word):
-                step.speller.remember(step.known or "", step.name, earlier)
 
 
 def draw_surface(
@@ -211,46 +277,13 @@ def draw_surface(
 
     Args:
         steps: that lead to it.
-        fill: one of :data:`textgen.tokenizers.FILL`; with ``"scored"`` it is drawn with exactly the
-            probability that is charged for it.
+        fill: one of :data:`textgen.tokenizers.base.FILL`; with ``"scored"`` it is drawn with
+            exactly the probability that is charged for it.
         random: the source of random numbers.
         earlier: the words of the document so far, to which those of the form are added; None
             without a memory.
     """
-    chosen: Any = None
-    while True:
-        try:
-            step = steps.send(chosen)
-        except StopIteration as end:
-            return str(end.value)
-        if isinstance(step, Chance):
-            chosen = random.random() < step.yes
-        elif not isinstance(step, Word):
-            chosen = UNSEEN
-        elif fill == "mark":
-            chosen = step.mark
-        elif fill != "scored":
-            chosen = step.speller.pick(step.name, random, new=fill == "spell")
-        else:
-            chosen = step.speller.draw(step.name, random, earlier)
-            if earlier is not None:
-                step.speller.remember(chosen, step.name, earlier)
-
-
-class Choice(NamedTuple):
-    """One choice. Whoever knows what is chosen need not ask for the probabilities.
-
-    Attributes:
-        probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
-        known: what a known document chooses; None where none is known.
-    """
-
-    probabilities: Callable[[], np.ndarray] | None
-    known: int | None
-
-
-Choices = Generator[Choice, int, str]
-"""Yields choices, is sent what was chosen, and returns what they spell."""
+    return follow(steps, lambda step: step.draw(fill, random, earlier))
 
 
 def choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
@@ -261,48 +294,12 @@ def choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
             step = steps.send(chosen)
         except StopIteration as end:
             return str(end.value)
-        if isinstance(step, Chance):
-            known = None if step.known is None else int(step.known)
-            chosen = bool((yield Choice(partial(np.array, [1 - step.yes, step.yes]), known)))
-        elif isinstance(step, Word):
-            chosen = yield from _letters(step, earlier)
-        else:
-            chosen = yield from _code_point(step.known)
-
-
-def _letters(step: Word, earlier: DocumentCounts | None) -> Choices:
-    """A word, one character after another and then its end: 0 is the end, 1 a character never
-    seen."""
-    speller, word = step.speller, ""
-
-    def probabilities() -> np.ndarray:
-        return speller.following(word, step.name, earlier=earlier)[1]
-
-    while True:
-        letter = index = None
-        if step.known is not None:
-            letter = step.known[len(word) : len(word) + 1]
-            index = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
-        chosen = yield Choice(probabilities, index)
-        if not chosen:
-            break
-        word += (yield from _code_point(letter)) if chosen == 1 else speller.alphabet[chosen - 2]
-    if earlier is not None:
-        speller.remember(word, step.name, earlier)
-    return word
-
-
-def _code_point(known: str | None) -> Choices:
-    point = 0
-    for size, weight in POINT:
-        index = None if known is None else ord(known) // weight % size
-        point += weight * (yield Choice(partial(np.full, size, 1 / size), index))
-    return chr(point)
+        chosen = yield from step.choices(earlier)
 
 
 def walk(
     tokenizer: Tokenizer, known: EncodedDocument | None = None, memory: bool = False
-) -> Generator[Choice, int, EncodedDocument]:
+) -> Choices:
     """All choices of a document, the last of which is the boundary at its end.
 
     Args:
@@ -326,21 +323,3 @@ def walk(
             chosen = np.array(tokens, dtype=np.int64)
             return EncodedDocument(chosen, tuple(surfaces), np.zeros(0), 0, 0, 0)
         tokens.append(token)
-
-
-def forms_at(
-    steps_of: Callable[[Sequence[int]], StepsOf | None],
-    tokens: Sequence[int],
-    places: Iterable[int],
-    surfaces: Iterable[str],
-) -> Iterator[Steps]:
-    """The steps of the surface forms of a document.
-
-    Args:
-        steps_of: ``surface_steps`` of its tokenizer.
-        tokens, places, surfaces: as in :class:`EncodedDocument`.
-    """
-    for place, surface in zip(places, surfaces, strict=True):
-        found = steps_of(tokens[max(0, place - 1) : place + 1])
-        assert found is not None
-        yield found(surface)

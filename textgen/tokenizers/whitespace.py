@@ -21,44 +21,29 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from random import Random
 from typing import Any
 
-import numpy as np
-
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import (
-    BOUNDARY,
-    ESCAPE,
-    RESERVED,
-    DocumentCounts,
-    EncodedDocument,
-    Rendered,
-    Steps,
-    StepsOf,
-    Word,
-    draw_surface,
-    forms_at,
-    remember_words,
-    smallest_dtype,
-    surface_bits,
+from textgen.tokenizers.base import (
+    GrowingText,
+    PlaceholderTokenizer,
+    Span,
+    Tokenizer,
+    with_pace,
 )
+from textgen.tokenizers.tokens import RESERVED, EncodedDocument, Steps, StepsOf, Word
 from textgen.tokenizers.words.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
-"""White space that is not the usual one; a word outside the vocabulary."""
-CLASSES = {SPACING: "spacing", SPELLED: "word"}
-"""What the spelling model calls them."""
-FIRST = RESERVED + len(CLASSES)
-"""The token of the vocabulary's first word."""
-
-
+FIRST = RESERVED + 2  # the token of the vocabulary's first word
+CLASSES = {SPACING: "spacing", SPELLED: "word"}  # what their spelling models call them
+MARKS = {SPACING: None, SPELLED: "<spelled>"}
 PIECE = re.compile(r"\n|\S+")
-BETWEEN = ((False, False), (False, True), (True, False), (True, True))
-"""The places between two pieces, (after a word, before a word); what is no word is a line end, or
-the beginning of the text."""
+# two pieces in a row (is the first a word?, is the second?); no words are a line end and, at the
+# beginning, nothing
+Between = tuple[bool, bool]
+BETWEEN: tuple[Between, ...] = ((False, False), (False, True), (True, False), (True, True))
 
 
 @dataclass(frozen=True)
@@ -73,44 +58,34 @@ class Whitespace:
         counts, usual = count_pieces(texts)
         words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
         characters = "".join(sorted(set(alphabet).union(*texts)))
-        fitted = WhitespaceTokenizer(words, usual, characters, {}, 1.0)
-        opened = [list(fitted.open_tokens(text)) for text in texts]
-        tuned = [list(fitted.open_tokens(text)) for text in tuning]
-        spelling = {}
+        fitted = WhitespaceTokenizer(words, usual, characters)
         for token, name in CLASSES.items():
-            training, tuning_forms = (
-                [[(form, name) for own, form in forms if own == token] for forms in documents]
-                for documents in (opened, tuned)
+            training, validation = (
+                [[(form, name) for form in fitted.forms_of(token, text)] for text in part]
+                for part in (texts, tuning)
             )
-            settings = fitted.spelling_settings(token)
-            spelling[name] = fit_speller(training, tuning_forms, **settings).state()
-        tokens = sum(len(fitted.encode(text, training=True).tokens) for text in texts)
-        pace = sum(map(len, texts)) / tokens if tokens else 1.0
-        return replace(fitted, spelling=spelling, pace=pace)
+            speller = fit_speller(training, validation, **fitted.spelling_settings(token))
+            fitted.spelling[name] = speller.state()
+        return with_pace(fitted, texts)
 
     def load(self, state: dict[str, Any]) -> WhitespaceTokenizer:
         """The fitted tokenizer from its ``state()``."""
         return WhitespaceTokenizer(
-            tuple(state["words"]),
-            tuple(state["usual"]),
-            state["characters"],
-            state["spelling"],
-            state["characters_per_token"],
+            **{**state, "words": tuple(state["words"]), "usual": tuple(state["usual"])}
         )
 
 
 @dataclass(frozen=True)
-class WhitespaceTokenizer(Tokenizer):
+class WhitespaceTokenizer(PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, ``<spacing>``, ``<spelled>``, and the words
     of the training text with the line end, frequent ones first.
 
     Args:
         words: the vocabulary.
-        usual: white space at the places :data:`BETWEEN`; that at the end
-            of a text is ``""``.
+        usual: white space at the places :data:`BETWEEN`; that at the end of a text is ``""``.
         characters: every character of the training split.
         spelling: class of :data:`CLASSES` → what its spelling model's ``state()`` gives.
-        pace: characters per token over the training text.
+        characters_per_token: over some training text.
     """
 
     spaces_lead = True
@@ -118,8 +93,8 @@ class WhitespaceTokenizer(Tokenizer):
     words: tuple[str, ...]
     usual: tuple[str, ...]
     characters: str
-    spelling: dict[str, Any]
-    pace: float
+    spelling: dict[str, Any] = field(default_factory=dict)
+    characters_per_token: float = 1.0
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -139,97 +114,46 @@ class WhitespaceTokenizer(Tokenizer):
         spacing = token == SPACING
         words = [] if spacing else [word for word in self.words if is_word(word)]
         alphabet = [c for c in self.characters if c.isspace() == spacing and c != "\n"]
-        return {"alphabet": alphabet, "vocabulary": lambda: words, "related": words}
+        return {"alphabet": "".join(alphabet), "vocabulary": lambda: words, "related": words}
 
-    @property
-    def size(self) -> int:
-        return FIRST + len(self.words)
-
-    @property
-    def characters_per_token(self) -> float:
-        return self.pace
-
-    @property
+    @cached_property
     def names(self) -> Sequence[str]:
         return ("<boundary>", "<escape>", "<spacing>", "<spelled>", *self.words)
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the training text decides
-        known = self.spellers[SPACING].examples
+        known = self.spelling[CLASSES[SPACING]]["examples"]
         return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
 
-    def _usual(self, after_word: bool, piece: str) -> str:
+    def usual_space(self, after_word: bool, piece: str) -> str:
         """The usual white space before a piece."""
         return self.usual[BETWEEN.index((after_word, is_word(piece)))] if piece else ""
 
-    def _walk(self, text: str) -> Iterator[tuple[int, str | None, int]]:
-        """Every token of a text, its surface form if it leaves one open, and where it ends."""
-        index, end, after = self._index, 0, False
+    def spans(self, text: str) -> Iterator[Span]:
+        """The tokens of a text."""
+        end, after_word = 0, False
         for space, piece in pieces_of(text):
-            end += len(space)
-            if space != self._usual(after, piece):
-                yield SPACING, space, end
-            end += len(piece)
+            start = end
+            if space != self.usual_space(after_word, piece):
+                start += len(space)
+                yield Span(SPACING, space, end, start)
+            end += len(space) + len(piece)
             if piece:
-                token = index.get(piece, SPELLED)
-                yield token, piece if token == SPELLED else None, end
-            after = is_word(piece)
+                token = self._index.get(piece, SPELLED)
+                yield Span(token, piece if token == SPELLED else None, start, end)
+            after_word = is_word(piece)
 
-    def open_tokens(self, text: str) -> Iterator[tuple[int, str]]:
-        """The placeholders of a text and their surface forms."""
-        return ((token, form) for token, form, _ in self._walk(text) if form is not None)
+    def forms_of(self, token: int, text: str) -> list[str]:
+        """The surface forms of a placeholder in a text."""
+        return [span.surface or "" for span in self.spans(text) if span.token == token]
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
-        walked = list(self._walk(text))
-        surfaces = tuple(surface for _, surface, _ in walked if surface is not None)
-        encoded = EncodedDocument(
-            np.array([token for token, _, _ in walked], dtype=smallest_dtype(self.size)),
-            surfaces,
-            np.zeros(0),
-            len(text),
-            pieces=len(walked),
-            replaced=len(surfaces),
-        )
-        if training:
-            return encoded
-        places = [i for i, (_, surface, _) in enumerate(walked) if surface is not None]
-        tokens = [token for token, _, _ in walked]
-        forms = forms_at(self.surface_steps, tokens, places, surfaces)
-        alone, remembered = surface_bits(forms)
-        return replace(
-            encoded,
-            spelling_bits=alone,
-            remembered_bits=remembered,
-            ends=np.array([end for _, _, end in walked], dtype=np.int64),
-            places=np.array(places, dtype=np.int64),
-        )
+        spans = list(self.spans(text))
+        replaced = sum(span.surface is not None for span in spans)
+        return self.document(spans, (len(text), len(spans), replaced), training)
 
-    def decode(self, encoded: EncodedDocument) -> str:
-        surfaces = iter(encoded.surfaces)
-        writer = _Writer(self)
-        for token in encoded.tokens.tolist():
-            writer.write(token, next(surfaces) if token in CLASSES else "")
-        return "".join(writer.parts)
-
-    def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
-        memory: bool = False,
-    ) -> Rendered:  # fmt: skip
-        random, filled = Random(seed), list[tuple[int, int, str]]()
-        before = before.removesuffix(" ")  # the next token brings its own space
-        writer, earlier = _Writer(self, before), self._words_of(before) if memory else None
-        for token in map(int, tokens):
-            if token in (BOUNDARY, ESCAPE):
-                continue
-            surface = ""
-            if steps_of := self.surface_steps([token]):
-                # of white space there are no marks
-                way = "pool" if token == SPACING and fill != "scored" else fill
-                surface = draw_surface(steps_of(None), way, random, earlier)
-            writer.write(token, surface)
-            if token == SPELLED and surface:
-                filled.append((writer.length - len(surface), writer.length, "spelled"))
-        return Rendered("".join(writer.parts), tuple(filled))
+    def writer(self, before: str = "", fill: str = "scored") -> GrowingText:
+        return _Writer(self, before)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         if not len(tokens) or tokens[-1] not in CLASSES:
@@ -237,59 +161,41 @@ class WhitespaceTokenizer(Tokenizer):
         return partial(self._spelled, int(tokens[-1]))
 
     def _spelled(self, token: int, known: str | None) -> Steps:
-        return (yield Word(self.spellers[token], CLASSES[token], known, "<spelled>"))
-
-    def _words_of(self, text: str) -> DocumentCounts:
-        """What a memory of the document holds after a text."""
-        earlier = DocumentCounts()
-        forms = (self._spelled(token, form) for token, form in self.open_tokens(text))
-        remember_words(forms, earlier)
-        return earlier
+        return (yield Word(self.spellers[token], CLASSES[token], known, MARKS[token]))
 
     def state(self) -> dict[str, Any]:
-        return {
-            "words": list(self.words),
-            "usual": list(self.usual),
-            "characters": self.characters,
-            "characters_per_token": self.pace,
-            "spelling": self.spelling,
-        }
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-class _Writer:
-    """Tokens as text, one after another; ``before`` is the text that they continue."""
+class _Writer(GrowingText):
+    """Words, each behind the usual white space."""
 
-    def __init__(self, tokenizer: WhitespaceTokenizer, before: str = "") -> None:
+    def __init__(self, tokenizer: WhitespaceTokenizer, before: str) -> None:
+        super().__init__()
         self._tokenizer = tokenizer
-        self.parts, self.length = list[str](), 0
         last = before[-1:]
         self._after_word = bool(last) and not last.isspace()
         self._spaced = last.isspace() and last != "\n"  # the last token was <spacing>
 
-    def write(self, token: int, surface: str) -> None:
-        """Append a token, with its surface form if it leaves one open."""
+    def write(self, token: int | None, surface: str | None) -> None:
         if token == SPACING:
-            self._append(surface)
-            self._spaced = True
-            return
-        piece = surface if token == SPELLED else self._tokenizer.words[token - FIRST]
-        if not self._spaced:
-            self._append(self._tokenizer._usual(self._after_word, piece))
-        self._append(piece)
-        self._after_word, self._spaced = is_word(piece), False
-
-    def _append(self, text: str) -> None:
-        self.parts.append(text)
-        self.length += len(text)
+            self.append(surface or "")
+        elif token is not None and token >= SPELLED:
+            piece = surface if surface is not None else self._tokenizer.words[token - FIRST]
+            if not self._spaced:
+                self.append(self._tokenizer.usual_space(self._after_word, piece))
+            self.append(piece) if surface is None else self.append_filled(piece, "spelled")
+            self._after_word = is_word(piece)
+        self._spaced = token == SPACING
 
 
 def pieces_of(text: str) -> Iterator[tuple[str, str]]:
     """Every word and line end, each with the white space before it, and last ``""`` with that at
     the end of the text. Joined together they are the text."""
     end = 0
-    for found in PIECE.finditer(text):
-        yield text[end : found.start()], found.group()
-        end = found.end()
+    for match in PIECE.finditer(text):
+        yield text[end : match.start()], match.group()
+        end = match.end()
     yield text[end:], ""
 
 
@@ -302,18 +208,14 @@ def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], tuple[str, ...]]:
     """How often each word and the line end occurs in some texts, and the most common white space
     at each place of :data:`BETWEEN`."""
     counts: Counter[str] = Counter({"\n": 0})
-    between: dict[tuple[bool, bool], Counter[str]] = {place: Counter() for place in BETWEEN}
+    spaces: dict[Between, Counter[str]] = {place: Counter() for place in BETWEEN}
+    spaces[True, True][" "] = 0
     for text in texts:
-        after = False
+        after_word = False
         for space, piece in pieces_of(text):
             if piece:
                 counts[piece] += 1
-                between[after, is_word(piece)][space] += 1
-            after = is_word(piece)
-    return counts, tuple(_most_common(between[place], place) for place in BETWEEN)
-
-
-def _most_common(found: Counter[str], place: tuple[bool, bool]) -> str:
-    if not found:
-        return " " if all(place) else ""
-    return min(found, key=lambda space: (-found[space], space))
+                spaces[after_word, is_word(piece)][space] += 1
+            after_word = is_word(piece)
+    usual = (min(n, key=lambda s: (-n[s], s), default="") for n in spaces.values())
+    return counts, tuple(usual)

@@ -1,159 +1,131 @@
-"""Generated placeholders become words that fit where they stand."""
+"""Tokens of words as text; generated placeholders become words that fit where they stand."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from random import Random
+from typing import TYPE_CHECKING
 
-from textgen.tokenizers.tokens import DocumentCounts, Rendered, draw_surface
-from textgen.tokenizers.words.rare_words.base import FittedPolicy, Placeholder
+from textgen.tokenizers.base import GrowingText
+from textgen.tokenizers.tokens import Rendered
+from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, UPPER, recase, split_space
+
+if TYPE_CHECKING:
+    from textgen.tokenizers.words.rare_words.classes import FittedPolicy
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
-ARTICLE = re.compile(r"(?:^|(?<=[^\w'’]))([Aa])(n?)$")
+# a word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one
 VOWEL_SOUND = re.compile(
     r"(?!uni(?![dmn])|unanim|u[bcfhjkqrst][aeiou]|eu|ewe|onc?e(?:\b|self|ness))[aeiou]|hour|honest|honou?r|heir",
     re.IGNORECASE,
 )
-"""A word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one."""
+TAIL_CHARACTERS = 40
 
 
-class ScoredWriter:
-    """A text that grows, the surface form of each placeholder drawn with exactly the probability
-    that is charged for it.
+class WordWriter(GrowingText):
+    """Words, modifiers and placeholders as text.
 
-    Args:
-        policy: describes surface forms.
-        tokens: that are written.
-        random: the source of random numbers.
-        earlier: the rare words of the text that is continued, where those of the document so far
-            matter; None without a memory.
-    """
-
-    fill = "scored"
-
-    def __init__(
-        self,
-        policy: FittedPolicy,
-        tokens: Sequence[int],
-        random: Random,
-        earlier: DocumentCounts | None = None,
-    ) -> None:
-        self._policy, self._tokens = policy, tokens
-        self._random, self._earlier = random, earlier
-        self._parts: list[str] = []
-        self._length = 0
-        self._marks: list[tuple[int, int, str]] = []
-
-    def surface(self, token: int, place: int) -> str:
-        """A surface form for a generated placeholder at ``place``."""
-        steps_of = self._policy.surface_steps(self._tokens[max(0, place - 1) : place + 1])
-        assert steps_of is not None
-        return draw_surface(steps_of(None), self.fill, self._random, self._earlier)
-
-    def write(self, text: str) -> None:
-        """Append a text as it is."""
-        if text:
-            self._parts.append(text)
-            self._length += len(text)
-
-    def place(self, item: Placeholder) -> None:
-        """Append a filled word, and note where it stands."""
-        if item.word:
-            self.write(" " * item.spaced)
-            self._marks.append((self._length, self._length + len(item.word), item.token))
-            self.write(item.word)
-
-    def rendered(self) -> Rendered:
-        """The text so far."""
-        return Rendered("".join(self._parts), tuple(self._marks))
-
-
-class Writer(ScoredWriter):
-    """A text that grows, with words in the place of its placeholders that read well there, whatever
-    is charged for them.
-
+    Where placeholders are filled otherwise than they are charged, the words are made to read well.
     One name serves a passage: the first name that is drawn, or the first two that stand side by
     side, come back whenever a name is called for. "a" and "an" are corrected. A filled word is
     capitalised where a sentence begins; elsewhere it loses its capital if it is known to be no name
     and to have a form without. Words that the network spelled itself are left as they are.
 
     Args:
-        policy, tokens, random: as in :class:`ScoredWriter`.
-        fill: one of :data:`textgen.tokenizers.FILL` but ``"scored"``.
+        policy: writes its own tokens by means of this class.
+        words: those of the vocabulary.
         before: the text that is continued.
-        articles: whether "a" and "an" are corrected, as in English.
+        fill: one of :data:`textgen.tokenizers.base.FILL`.
+        english: whether "a" and "an" are corrected.
     """
 
     def __init__(
-        self,
-        policy: FittedPolicy,
-        tokens: Sequence[int],
-        random: Random,
-        fill: str,
-        before: str,
-        articles: bool = True,
+        self, policy: FittedPolicy, words: Sequence[str], before: str, fill: str, english: bool
     ) -> None:
-        super().__init__(policy, tokens, random)
-        self.fill, self._tail, self._articles = fill, before[-40:], articles
-        self._names: dict[int, list[str]] = {}
-        self._last = (-2, -1)
-        self._token = -1
+        super().__init__()
+        self._policy, self._words, self._tail = policy, words, before[-TAIL_CHARACTERS:]
+        self._adapts, self._english = fill in ("pool", "spell"), english
+        self._names: dict[str, list[str]] = {}
+        self._joined, self._case = False, 0
+        self._spelled_from, self._names_in_a_row = -1, 0
 
-    def surface(self, token: int, place: int) -> str:
-        if token < 0:
-            return ""  # the model writes text without gaps
-        self._token = token
-        if self.fill == "mark" or not self._policy.proper(token):
-            return super().surface(token, place)
-        rank = self._last[1] + 1 if self._last[0] == place - 1 else 0
-        self._last = (place, rank)
-        known = self._names.setdefault(token, [])
-        if rank >= len(known):  # also the first of its kind behind a name of another
-            known.append(super().surface(token, place))
-        return known[min(rank, len(known) - 1)]
+    def write(self, token: int | None, surface: str | None) -> None:
+        self._policy.write(self, token, surface)
 
-    def write(self, text: str) -> None:
-        super().write(text)
-        self._tail = (self._tail + text)[-40:]
+    def append(self, text: str) -> None:
+        super().append(text)
+        self._tail = (self._tail + text)[-TAIL_CHARACTERS:]
 
-    def place(self, item: Placeholder) -> None:
-        """Append a filled word, adapted to its place, and note where it stands."""
-        if not item.word:
+    def add_token(self, token: int) -> None:
+        """Append a word of the vocabulary; a modifier waits for its word."""
+        self.end_letters()
+        self._names_in_a_row = 0
+        if token < FIRST_OWN:
+            self._joined |= token == JOIN
+            if JOIN < token <= UPPER:
+                self._case = token
             return
-        token, self._token = self._token, -1
-        spelled = token < 0  # by the network
-        word = item.word if spelled or self.fill == "mark" else self._fit(item.word, token)
-        if item.spaced:
-            if self._articles and not spelled:
-                self._article(word)
-            self.write(" ")
-        start = self._length
-        self.write(word)
-        self._marks.append((start, self._length, item.token))
+        space, core = split_space(self._words[token - self._policy.first_word])
+        if self._case:
+            core = recase(core, self._case)
+        self.append(core if self._joined else space + core)
+        self._joined, self._case = False, 0
 
-    def _fit(self, word: str, token: int) -> str:
-        proper = self._policy.proper(token)
-        if proper and word.isupper():
-            word = word[:1] + word[1:].lower()  # from a title, as a rule
+    def add_filled(self, word: str, name: str, *, joined: bool = False) -> None:
+        """Append a word in the place of a placeholder called ``name``."""
+        space = "" if joined or self._joined else " "
+        self._joined, self._case = False, 0
+        if not word:
+            return
+        if self._adapts:
+            word = self._adapted(word, name)
+            if space and self._english:
+                self._correct_article(word)
+        self.append(space)
+        self.append_filled(word, name)
+
+    def add_letter(self, letter: str) -> None:
+        """Append a character of a word that the network spells."""
+        if self._spelled_from < 0:
+            self.append("" if self._joined else " ")
+            self._joined, self._case, self._spelled_from = False, 0, self.length
+        self.append(letter)
+
+    def end_letters(self) -> None:
+        """End a word that the network has spelled."""
+        if self._spelled_from >= 0:
+            self.filled.append((self._spelled_from, self.length, "spelled"))
+            self._spelled_from, self._joined = -1, False
+
+    def rendered(self) -> Rendered:
+        self.end_letters()
+        return super().rendered()
+
+    def _adapted(self, word: str, name: str) -> str:
+        is_name = self._policy.proper(name)
+        rank = self._names_in_a_row
+        self._names_in_a_row = rank + 1 if is_name else 0
+        if is_name:
+            names = self._names.setdefault(name, [])
+            if rank >= len(names):  # also the first of its kind behind a name of another
+                names.append(word)
+            word = names[min(rank, len(names) - 1)]
+            if word.isupper():
+                word = word[:1] + word[1:].lower()  # from a title, as a rule
         if SENTENCE_END.search(self._tail):
             return word[:1].upper() + word[1:]
         lower = word[:1].lower() + word[1:]
-        if proper is False and self._policy.known(lower):
-            return lower
-        return word
+        return lower if is_name is False and self._policy.known(lower) else word
 
-    def _article(self, word: str) -> None:
-        """Correct an "a" or "an" that was just written."""
-        found = ARTICLE.search(self._tail) if self._parts else None
-        if not found or not word[:1].isalpha() or not self._parts[-1].endswith(found.group()):
+    def _correct_article(self, word: str) -> None:
+        """Correct an "a" or "an" that was just written, unless it fills a placeholder itself."""
+        last = self.parts[-1] if self.parts else ""
+        is_filled = bool(self.filled) and self.filled[-1][1] == self.length
+        is_article = last.removeprefix(" ") in ("a", "an", "A", "An")
+        if not is_article or is_filled or not word[:1].isalpha():
             return
-        if self._marks and self._marks[-1][1] == self._length:
-            return  # it fills a placeholder itself
-        plain = unicodedata.normalize("NFD", word)
-        right = found.group(1) + ("n" if VOWEL_SOUND.match(plain) else "")
-        last = self._parts.pop()
-        self._length -= len(last)
-        self._tail = self._tail[: -len(last)] if len(last) <= len(self._tail) else ""
-        self.write(last[: len(last) - len(found.group())] + right)
+        self.parts.pop()
+        self.length -= len(last)
+        vowel = VOWEL_SOUND.match(unicodedata.normalize("NFD", word))
+        self.append(last.rstrip("n") + "n" * bool(vowel))

@@ -17,46 +17,162 @@ far, one table a word (Teh 2006):
 
 after n rare words of the class, n(w) of them w and t different ones.
 
+A word is a string of codes, one a character: :data:`FIRST` and up for the alphabet, :data:`OTHER`
+for a character that training never saw. To the n-grams it is a document of its own, so that their
+boundary, :data:`END`, both begins and ends it.
+
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
 A character that training never saw is charged in full each time, also in a word that comes back.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.tokenizers.tokens import CHARACTER_BITS, UNSEEN, DocumentCounts
-from textgen.tokenizers.words.components import (
-    FIRST,
-    OTHER,
-    OutOfVocabulary,
-    Pool,
-    as_arrays,
-    fit_characters,
-    mixture_weights,
+from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
+from textgen.tokenizers.tokens import (
+    BOUNDARY,
+    CHARACTER_BITS,
+    ESCAPE,
+    RESERVED,
+    UNSEEN,
+    DocumentCounts,
 )
 
+END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
+CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
 ORDERS = (4, 5, 6, 7)
-OWN_WORDS = 200
-"""A class has its own character model from so many different words on."""
-WEIGHTS_PRIOR = 20.0
-"""A class's mixture weights are drawn towards those of all classes as by so many words."""
+OWN_WORDS = 200  # a class has a character model of its own from so many different words on
+WEIGHTS_PRIOR = 20.0  # a class's weights are drawn towards those of all as by so many words
 DISCOUNTS = tuple(i / 20 for i in range(1, 20))
 STRENGTHS = tuple(2.0**i for i in range(-2, 11))
-MEMORY_PRIOR = 0.25
-"""Weight of the squared distance from MEMORY, in ln θ and in log-odds of d, against nats."""
-MAX_WORD_CHARACTERS, MAX_NEW_CHARACTERS = 200, 30
-"""Characters after which a word ends that is drawn as it is scored, and one that is to be new."""
-TRIES, TRIES_NEW = 100, 20
+MEMORY_PRIOR = 0.25  # of the squared distance from MEMORY, in ln θ and log-odds of d, against nats
+MAX_WORD_CHARACTERS, TRIES = 200, 100
 THIRDS = (1 / 3, 1 / 3, 1 / 3)
+
+
+class OutOfVocabulary:
+    """A character model of the words outside a vocabulary: P(word) / (1 − P(vocabulary)).
+
+    Args:
+        model: a distribution over all strings.
+        vocabulary: the words that are never spelled, as codes, sorted.
+    """
+
+    def __init__(self, model: KneserNeyModel, vocabulary: Sequence[str]) -> None:
+        self._model, self._vocabulary = model, vocabulary
+        cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
+        self._following, self._known = cached(self._after_context), cached(self._known_after)
+
+    @cached_property
+    def _masses(self) -> np.ndarray:
+        return np.exp(self._model.log_masses(as_arrays(self._vocabulary)))
+
+    @cached_property
+    def _left(self) -> float:
+        return max(1.0 - float(self._masses.sum()), 1e-12)
+
+    def log_masses(self, words: Sequence[str]) -> np.ndarray:
+        """(n,) float64: ln P(word) of words outside the vocabulary."""
+        return self._model.log_masses(as_arrays(words)) - math.log(self._left)
+
+    def log_prefix_mass(self, prefix: str) -> float:
+        """ln of an upper bound on the mass of the words outside the vocabulary that start with
+        ``prefix``; in logarithms, since words have no greatest length."""
+        steps = (math.log(self._after(prefix[:i])[ord(c)]) for i, c in enumerate(prefix))
+        return sum(steps) - math.log(self._left)
+
+    def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
+        """(A,) float64: the mass of all words outside the vocabulary that begin with ``prefix`` and
+        each code (or end there), divided by exp(log_scale)."""
+        whole = math.exp(self.log_prefix_mass(prefix) - log_scale)
+        with np.errstate(divide="ignore"):
+            known = np.exp(np.log(self._known(prefix)) - log_scale)
+        return np.maximum(whole * self._after(prefix) - known, 0.0)
+
+    def _after(self, prefix: str) -> np.ndarray:
+        """(A,) float64: P(code | prefix) over all strings."""
+        reach = self._model.order - 1
+        return self._following(prefix[-reach:] if reach else "")
+
+    def _after_context(self, context: str) -> np.ndarray:
+        return self._model.distribution([ord(c) for c in context])
+
+    def _known_after(self, prefix: str) -> np.ndarray:
+        """(A,) float64: the mass of the vocabulary in each continuation of ``prefix``."""
+        return tally(self._vocabulary, self._masses / self._left, prefix, self._model.size)
+
+
+class Pool:
+    """Given words, by how often they occurred; methods as in :class:`OutOfVocabulary`.
+
+    Args:
+        counts: words as codes, each with its number of occurrences.
+        size: number of codes, A.
+    """
+
+    def __init__(self, counts: Mapping[str, float], size: int) -> None:
+        self._counts, self._total, self._size = counts, sum(counts.values()), size
+        self._following = lru_cache(max(1, CACHED_NUMBERS // size))(self._counts_after)
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return sorted(self._counts)
+
+    def log_masses(self, words: Sequence[str]) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log([self._counts.get(word, 0) / self._total for word in words])
+
+    def log_prefix_mass(self, prefix: str) -> float:
+        count = float(self._following(prefix).sum())
+        return math.log(count / self._total) if count else -math.inf
+
+    def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
+        counts = self._following(prefix)
+        if not counts.any():  # the scale may be of words too long for a float64
+            return counts
+        return counts / self._total * math.exp(-log_scale)
+
+    def _counts_after(self, prefix: str) -> np.ndarray:
+        return tally(self._words, [self._counts[w] for w in self._words], prefix, self._size)
+
+
+Component = OutOfVocabulary | Pool
+
+
+def tally(
+    words: Sequence[str], masses: Sequence[float] | np.ndarray, prefix: str, size: int
+) -> np.ndarray:
+    """(A,) float64: the mass of sorted words behind a prefix, by the code that follows it."""
+    start, stop = 0, len(words)
+    if prefix:
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        start, stop = bisect.bisect_left(words, prefix), bisect.bisect_left(words, after)
+    result, place = np.zeros(size), len(prefix)
+    for word, mass in zip(words[start:stop], masses[start:stop], strict=True):
+        result[ord(word[place]) if len(word) > place else END] += mass
+    return result
+
+
+def fit_characters(words: Sequence[str], order: int, size: int) -> KneserNeyModel:
+    """n-grams of characters over words as codes, each counted once; ``size`` is that of the
+    alphabet of codes, A."""
+    return fit_kneser_ney(as_arrays(words), order, size)
+
+
+def as_arrays(words: Sequence[str]) -> list[np.ndarray]:
+    """The codes of each word: (n,) uint32."""
+    return [np.frombuffer(w.encode("utf-32-le", "surrogatepass"), dtype="<u4") for w in words]
 
 
 class WordMemory(NamedTuple):
@@ -76,10 +192,11 @@ class WordMemory(NamedTuple):
         return (count - self.discount) / (earlier.totals[name] + self.strength) if count else 0.0
 
 
-MEMORY = WordMemory(0.8, 32.0)
-"""Where no validation words say otherwise."""
+MEMORY = WordMemory(0.8, 32.0)  # where no validation words say otherwise
+Weights = Mapping[str, Sequence[float]]
 
 
+@dataclass(eq=False)
 class Speller:
     """P(word | class), and new words of a class.
 
@@ -96,27 +213,20 @@ class Speller:
         memory_weights: the weights behind that memory, where a word is new to its document.
     """
 
-    def __init__(
-        self,
-        examples: Mapping[str, Mapping[str, int]],
-        alphabet: Iterable[str],
-        vocabulary: Callable[[], Iterable[str]],
-        related: Iterable[str] = (),
-        *,
-        pooled: bool = True,
-        order: int = 5,
-        weights: Mapping[str, Sequence[float]] | None = None,
-        memory: Sequence[float] = MEMORY,
-        memory_weights: Mapping[str, Sequence[float]] | None = None,
-    ) -> None:
-        self.examples = {key: dict(words) for key, words in examples.items()}
-        self.alphabet = "".join(sorted(alphabet))
-        self.pooled, self.order = pooled, order
-        self.weights = dict(weights or {"": THIRDS})
-        self.memory, self.memory_weights = WordMemory(*memory), dict(memory_weights or self.weights)
+    examples: Mapping[str, Mapping[str, int]]
+    alphabet: str
+    vocabulary: Callable[[], Iterable[str]]
+    related: Iterable[str] = ()
+    pooled: bool = True
+    order: int = 5
+    weights: Weights = field(default_factory=lambda: {"": THIRDS})
+    memory: Sequence[float] = MEMORY
+    memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
+
+    def __post_init__(self) -> None:
+        self.alphabet = "".join(sorted(self.alphabet))
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
-        self._never_spelled, self._related = vocabulary, related
         self._components = lru_cache(maxsize=None)(self._components_of)
 
     def _encode(self, word: str) -> str:
@@ -126,20 +236,20 @@ class Speller:
     @cached_property
     def known(self) -> frozenset[str]:
         """The examples and the related words."""
-        return frozenset(self._related).union(*self.examples.values())
+        return frozenset(self.related).union(*self.examples.values())
 
     @cached_property
     def _words(self) -> list[str]:
         return sorted({self._encode(w) for w in self.known})
 
     @cached_property
-    def _vocabulary(self) -> list[str]:
+    def _never_spelled(self) -> list[str]:
         # a form with a character never seen, such as the capital of an é, is spelled like any
         # other word that has one: its code stands for all of them
-        codes = {self._encode(w) for w in self._never_spelled()}
+        codes = {self._encode(w) for w in self.vocabulary()}
         return sorted(code for code in codes if chr(OTHER) not in code)
 
-    def _components_of(self, name: str) -> tuple[Any, Any, Any]:
+    def _components_of(self, name: str) -> tuple[Component | None, Component | None, Component]:
         """The components of a class: pool, own n-grams, shared ones; None for one it lacks. Those
         of the class ``""`` are the shared n-grams."""
         if not name:
@@ -150,9 +260,9 @@ class Speller:
         return pool, own, self._components("")[-1]
 
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
-        return OutOfVocabulary(fit_characters(words, self.order, self._size), self._vocabulary)
+        return OutOfVocabulary(fit_characters(words, self.order, self._size), self._never_spelled)
 
-    def _mixture(self, name: str, with_memory: bool) -> list[tuple[float, Any]]:
+    def _mixture(self, name: str, with_memory: bool) -> list[tuple[float, Component]]:
         of_class = self.memory_weights if with_memory else self.weights
         weights = of_class.get(name, of_class[""])
         pairs = zip(weights, self._components(name), strict=True)
@@ -167,13 +277,10 @@ class Speller:
     ) -> dict[tuple[str, str], float]:
         """(code, class) → ln P(word | class), whatever came earlier; ``with_memory``, of a word
         that is new to its document. All words of a class at once are faster than one by one."""
-        by_class: dict[str, dict[str, None]] = {}
-        for code, name in words:
-            by_class.setdefault(name, {})[code] = None
         result = {}
-        for name, codes in by_class.items():
+        for name, codes in _by_class(dict.fromkeys(words)):
             mixture = self._mixture(name, with_memory)
-            logs = [math.log(weight) + c.log_masses(list(codes)) for weight, c in mixture]
+            logs = [math.log(weight) + c.log_masses(codes) for weight, c in mixture]
             for code, log in zip(codes, np.logaddexp.reduce(logs).tolist(), strict=True):
                 result[code, name] = log
         return result
@@ -187,8 +294,9 @@ class Speller:
 
     def _bits(self, code: str, name: str, log: float, earlier: DocumentCounts | None) -> float:
         if earlier is not None and earlier.totals[name]:
-            log += math.log(self.memory.share_of_new(name, earlier))
-            if share := self.memory.share_of(code, name, earlier):
+            memory = WordMemory(*self.memory)
+            log += math.log(memory.share_of_new(name, earlier))
+            if share := memory.share_of(code, name, earlier):
                 log = float(np.logaddexp(log, math.log(share)))
         return CHARACTER_BITS * code.count(chr(OTHER)) - log / math.log(2)
 
@@ -209,10 +317,10 @@ class Speller:
         return alone, remembered
 
     def following(
-        self, prefix: str, name: str, *, recall: bool = True, earlier: DocumentCounts | None = None
+        self, prefix: str, name: str, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
-        """What may follow the first characters of a word of a class; without ``recall``, of a new
-        one; given what came ``earlier`` in the document, with the memory of it.
+        """What may follow the first characters of a word of a class; given what came ``earlier`` in
+        the document, with the memory of it.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
@@ -220,14 +328,16 @@ class Speller:
             what :meth:`bits` charges.
         """
         code = self._encode(prefix)
-        parts = self._mixture(name, earlier is not None)
+        mixture = self._mixture(name, earlier is not None)
         if earlier is not None and earlier.totals[name]:
-            new = self.memory.share_of_new(name, earlier)
-            held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
-            parts = [(1 - new, Pool(held, self._size)), *((w * new, p) for w, p in parts)]
-        mixture = [(w, p) for w, p in parts if recall or not isinstance(p, Pool)]
-        scale = max(part.log_prefix_mass(code) for _, part in mixture)
-        mass = sum(weight * part.continuations(code, scale) for weight, part in mixture)
+            memory = WordMemory(*self.memory)
+            new = memory.share_of_new(name, earlier)
+            held = {w: n - memory.discount for w, n in earlier.counts[name].items()}
+            mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
+        scale = max(component.log_prefix_mass(code) for _, component in mixture)
+        mass = sum(
+            (weight * c.continuations(code, scale) for weight, c in mixture), np.zeros(self._size)
+        )
         options, total = ["", UNSEEN, *self.alphabet], mass.sum()
         if total <= 0:  # no word outside the vocabulary starts with the prefix
             return options, np.eye(1, len(options))[0]
@@ -241,7 +351,7 @@ class Speller:
         for _ in range(TRIES):
             word = ""
             while len(word) < MAX_WORD_CHARACTERS:
-                options, chances = self.following(word, name, earlier=earlier)
+                options, chances = self.following(word, name, earlier)
                 (choice,) = random.choices(options, chances.tolist())
                 if not choice:
                     return word
@@ -251,30 +361,16 @@ class Speller:
         return word
 
     def pick(self, name: str, random: Random, *, new: bool) -> str:
-        """A training word of a class, as often as it occurred there, or, if it is to be ``new`` or
-        there are none, a newly spelled one."""
+        """A training word of a class, as often as it occurred there; or, if it is to be ``new`` or
+        there are none, a word without white space that is not known, by up to TRIES draws."""
         examples = self.examples.get(name, {})
-        if new or not examples:
-            return self._new_word(name, random)
-        return random.choices(list(examples), list(examples.values()))[0]
-
-    def _new_word(self, name: str, random: Random) -> str:
-        """A new word of a class, spelled character by character, without white space. After
-        TRIES_NEW that end in known words, or in none, the last one is returned."""
-        for _ in range(TRIES_NEW):
-            word = ""
-            while len(word) < MAX_NEW_CHARACTERS:
-                options, chances = self.following(word, name, recall=False)
-                weights = [
-                    0.0 if o == UNSEEN or o.isspace() or not (o or word) else p
-                    for o, p in zip(options, chances, strict=True)
-                ]
-                choice = random.choices(options, weights)[0] if sum(weights) else ""
-                if not choice:
-                    break
-                word += choice
-            if word and word not in self.known:
-                return word
+        if examples and not new:
+            return random.choices(list(examples), list(examples.values()))[0]
+        word = ""
+        for _ in range(TRIES):
+            word = self.draw(name, random)
+            if word and word not in self.known and not any(map(str.isspace, word)):
+                break
         return word
 
     def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
@@ -293,43 +389,38 @@ class Speller:
         self._components.cache_clear()
         self.weights = self._likeliest(everything)
         # behind the memory, only the first occurrence in a document counts
-        self.memory_weights = self._likeliest(
-            [pair for words in coded for pair in dict.fromkeys(words)]
-        )
+        first = [pair for words in coded for pair in dict.fromkeys(words)]
+        self.memory_weights = self._likeliest(first)
         logs = self._log_masses(everything, True)
         self.memory = tuned_word_memory(
             [[(*pair, math.exp(logs[pair])) for pair in words] for words in coded]
         )
 
-    def _likeliest(self, words: Iterable[tuple[str, str]]) -> dict[str, Sequence[float]]:
+    def _likeliest(self, words: Iterable[tuple[str, str]]) -> Weights:
         """The weights of each class that make its words, as codes, most likely."""
-        by_class: dict[str, list[str]] = {}
-        for code, name in words:
-            by_class.setdefault(name, []).append(code)
-        masses = {
-            name: np.stack(
-                [
-                    np.exp(c.log_masses(codes)) if c else np.zeros(len(codes))
-                    for c in self._components(name)
-                ],
-                axis=1,
-            )
-            for name, codes in by_class.items()
-        }
+        masses = {}
+        for name, codes in _by_class(words):
+            columns = [
+                np.exp(c.log_masses(codes)) if c else np.zeros(len(codes))
+                for c in self._components(name)
+            ]
+            masses[name] = np.stack(columns, axis=1)
         common = mixture_weights(np.concatenate(list(masses.values())), THIRDS, 0.5)
         of_class = {n: mixture_weights(m, common, WEIGHTS_PRIOR) for n, m in masses.items()}
         return {"": common, **of_class}
 
     def state(self) -> dict[str, Any]:
         """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
-        return {
-            "examples": self.examples,
-            "pooled": self.pooled,
-            "order": self.order,
-            "weights": {name: list(weights) for name, weights in self.weights.items()},
-            "memory": list(self.memory),
-            "memory_weights": {name: list(w) for name, w in self.memory_weights.items()},
-        }
+        names = ("examples", "pooled", "order", "weights", "memory", "memory_weights")
+        return {name: getattr(self, name) for name in names}
+
+
+def _by_class(words: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Each class, and its words in their order."""
+    by_class: dict[str, list[str]] = {}
+    for word, name in words:
+        by_class.setdefault(name, []).append(word)
+    yield from by_class.items()
 
 
 def fit_speller(
@@ -346,6 +437,26 @@ def fit_speller(
     speller = Speller(examples, **settings)
     speller.tune(tuning)
     return speller
+
+
+def mixture_weights(
+    masses: np.ndarray, prior: Sequence[float], strength: float
+) -> tuple[float, ...]:
+    """The weights of a mixture, by expectation-maximisation (Jelinek & Mercer 1980).
+
+    Args:
+        masses: (n, C) float64, P of each of n words under each of C components.
+        prior: (C,) the weights that those found are drawn towards,
+        strength: as by so many words.
+    """
+    before = np.array(prior)
+    masses = masses[masses.sum(axis=1) > 0]
+    weights = before
+    for _ in range(50):
+        shares = masses * weights
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
+        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
+    return tuple(weights.tolist())
 
 
 def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> WordMemory:

@@ -12,48 +12,35 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from random import Random
 from typing import Annotated, Any
-
-import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.plugins import Plugin
 from textgen.core.settings import Count
-from textgen.data.language import UNKNOWN, UNSPACED_SCRIPTS, Language, language_name, usual_scripts
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import (
-    DocumentCounts,
-    EncodedDocument,
-    Rendered,
-    Steps,
-    StepsOf,
-    forms_at,
-    remember_words,
-    smallest_dtype,
-    surface_bits,
+from textgen.data.language import (
+    UNKNOWN,
+    UNSPACED_SCRIPTS,
+    Language,
+    language_name,
+    usual_scripts,
 )
-from textgen.tokenizers.words.filling import ScoredWriter, Writer
+from textgen.tokenizers.base import PlaceholderTokenizer, Tokenizer, with_pace
+from textgen.tokenizers.tokens import EncodedDocument, StepsOf
+from textgen.tokenizers.words.filling import WordWriter
 from textgen.tokenizers.words.pieces import (
-    FIRST_OWN,
-    JOIN,
     MODIFIERS,
     Vocabulary,
     pretokenize,
-    recase,
-    split_space,
     word_break_classes,
 )
-from textgen.tokenizers.words.rare_words.base import (
-    EncodedWords,
+from textgen.tokenizers.words.rare_words.classes import (
+    ClassPolicy,
     FittedPolicy,
-    Placeholder,
     PolicyTrainingData,
     RareWord,
-    RareWordPolicy,
 )
 from textgen.tokenizers.words.segmenters import Segmenter
 from textgen.tokenizers.words.tagging import model_language
@@ -72,16 +59,18 @@ class Words:
         segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
             Unicode's rules cut between any two characters.
 
+    Attributes:
+        language: of the text, an ISO code.
+
     Raises:
         ValueError: both a size and a minimum count other than its default.
     """
 
-    rare_words: Annotated[RareWordPolicy, Plugin("rare_words")]
+    rare_words: Annotated[ClassPolicy, Plugin("rare_words")]
     minimum_count: Count = 2
     size: Count | None = None
     segmenter: Annotated[Segmenter | None, Plugin("segmenter")] = None
     language: str = field(default="en", init=False, repr=False, compare=False)
-    """Of the text, as :meth:`in_language` was told."""
 
     def __post_init__(self) -> None:
         if self.size is not None and self.minimum_count != 2:
@@ -96,10 +85,9 @@ class Words:
         Raises:
             TextgenError: there is no such tagger.
         """
-        choose = getattr(self.rare_words, "in_language", None)
-        made = replace(self, rare_words=choose(language) if choose else self.rare_words)
-        object.__setattr__(made, "language", language)
-        return made
+        settings = replace(self, rare_words=self.rare_words.in_language(language))
+        object.__setattr__(settings, "language", language)
+        return settings
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
@@ -109,49 +97,42 @@ class Words:
         Raises:
             TextgenError: no word occurs often enough.
         """
-        once: dict[str, str] = {}  # one string for each type, not for each piece
+        one_of_each: dict[str, str] = {}  # one string for each type, not for each piece
         documents = [
-            [once.setdefault(t, t) for t in pretokenize(text, self.segmenter)] for text in texts
+            [one_of_each.setdefault(piece, piece) for piece in pretokenize(text, self.segmenter)]
+            for text in texts
         ]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
-        others = [pretokenize(text, self.segmenter) for text in tuning]
+        tuning_pieces = [pretokenize(text, self.segmenter) for text in tuning]
         data = PolicyTrainingData(
             documents=documents,
             rare=[_rare(pieces, vocabulary, withheld) for pieces in documents],
-            tuning=others,
-            tuning_rare=[_rare(pieces, vocabulary) for pieces in others],
+            tuning=tuning_pieces,
+            tuning_rare=[_rare(pieces, vocabulary, frozenset()) for pieces in tuning_pieces],
             vocabulary=vocabulary,
             pooled=not withheld,
             seed=seed,
         )
         policy = self.rare_words.fit(data)
-        fitted = WordTokenizer(vocabulary, policy, withheld, 1.0, self.segmenter, self.language)
-        tokens = sum(len(fitted.encode_pieces(p, withheld).tokens) for p in documents[:50])
-        characters = sum(len(text) for text in texts[:50])
-        return replace(fitted, average=max(characters, 1) / max(tokens, 1))
+        fitted = WordTokenizer(vocabulary, policy, withheld, self.segmenter, self.language)
+        return with_pace(fitted, texts)
 
-    def _vocabulary(self, documents: list[list[str]], characters: Set[str]) -> Vocabulary:
+    def _vocabulary(self, documents: Iterable[Iterable[str]], characters: Set[str]) -> Vocabulary:
         counts: Counter[str] = Counter()
         for pieces in documents:
             counts.update(pieces)
-        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        if self.size is not None:
-            ranked = ranked[: self.size]
-        else:
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self.size]
+        if self.size is None:
             ranked = [pair for pair in ranked if pair[1] >= self.minimum_count]
         if not ranked:
             raise TextgenError(
-                "tokenizer.minimum_count",
-                found=f"{self.minimum_count}, and no word of the training split occurs so often",
-                expected="a vocabulary of at least one word",
+                f"tokenizer.minimum_count: no word of the training split occurs "
+                f"{self.minimum_count} times",
                 hint="lower it, or use more text",
             )
-        return Vocabulary(
-            tuple(word for word, _ in ranked),
-            tuple(count for _, count in ranked),
-            "".join(sorted(characters)),
-        )
+        words, numbers = zip(*ranked, strict=True)
+        return Vocabulary(words, numbers, "".join(sorted(characters)))
 
     def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
         """Half of the words that occur once, where the vocabulary holds all words."""
@@ -166,20 +147,17 @@ class Words:
     def load(self, state: dict[str, Any]) -> WordTokenizer:
         """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
-        policy = self.rare_words.load(state["rare_words"], vocabulary)
         return WordTokenizer(
             vocabulary,
-            policy,
+            self.rare_words.load(state["rare_words"], vocabulary),
             self._withheld(vocabulary),
-            state["characters_per_token"],
             self.segmenter,
             state["language"],
+            state["characters_per_token"],
         )
 
 
-def _rare(
-    pieces: Sequence[str], vocabulary: Vocabulary, withheld: frozenset[str] = frozenset()
-) -> list[RareWord]:
+def _rare(pieces: Sequence[str], vocabulary: Vocabulary, withheld: Set[str]) -> list[RareWord]:
     return [
         RareWord(piece, place)
         for place, piece in enumerate(pieces)
@@ -188,7 +166,7 @@ def _rare(
 
 
 @dataclass(frozen=True)
-class WordTokenizer(Tokenizer):
+class WordTokenizer(PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, the modifiers, those of the rare-word policy,
     and the words, frequent ones first.
 
@@ -196,38 +174,34 @@ class WordTokenizer(Tokenizer):
         vocabulary: the words with tokens of their own.
         policy: what becomes of the other words.
         withheld: words of the vocabulary that are shown as rare ones in training.
-        average: characters per token over some training text.
         segmenter: cuts words of scripts without spaces.
         language: of the text: in English "a" and "an" are made to fit the words that are filled in.
+        characters_per_token: over some training text.
     """
 
     spaces_lead = True
-    whole_words = True
     vocabulary: Vocabulary
     policy: FittedPolicy
     withheld: frozenset[str]
-    average: float
     segmenter: Segmenter | None = None
     language: str = "en"
+    characters_per_token: float = 1.0
 
     @property
-    def size(self) -> int:
-        return self.policy.first_word + len(self.vocabulary.words)
-
-    @property
-    def characters_per_token(self) -> float:
-        return self.average
-
-    @property
-    def charged(self) -> bool:  # type: ignore[override]  # the policy decides
+    def charged(self) -> bool:  # type: ignore[override]  # the policy decides, also below
         return self.policy.charged
 
     @property
-    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the policy knows
-        return (*self.policy.extra_data, *(self.segmenter.extra_data if self.segmenter else ()))
+    def gaps(self) -> bool:  # type: ignore[override]
+        return self.policy.gaps
 
     @property
-    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the policy adds some
+    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
+        cut = self.segmenter.extra_data if self.segmenter else ()
+        return (*self.policy.settings.extra_data, *cut)
+
+    @property
+    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]
         return (*Tokenizer.unwritable, *self.policy.unwritable)
 
     @cached_property
@@ -235,106 +209,29 @@ class WordTokenizer(Tokenizer):
         words = self.vocabulary.words
         return ("<boundary>", "<escape>", *MODIFIERS, *self.policy.names, *words)
 
-    def encode_pieces(
-        self, pieces: Sequence[str], withheld: frozenset[str] = frozenset()
-    ) -> EncodedWords:
-        """The pieces of a document as tokens; ``withheld`` words are treated as rare ones."""
-        items = [item for each in self._items(pieces, withheld) for item in each]
-        return self.policy.encode(items, pieces)
-
-    def _items(
-        self, pieces: Sequence[str], withheld: frozenset[str] = frozenset()
-    ) -> Iterator[list[int | RareWord]]:
-        """What the policy is given for each piece: its tokens, or that it is rare."""
-        first = self.policy.first_word
-        for place, piece in enumerate(pieces):
-            parts = self.vocabulary.parts(piece)
-            if parts is None or piece in withheld:
-                yield [RareWord(piece, place)]
-            else:
-                yield [*parts[0], first + parts[1]]
-
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text, self.segmenter)
-        coded = self.encode_pieces(pieces, self.withheld if training else frozenset())
-        encoded = EncodedDocument(
-            np.array(coded.tokens, dtype=smallest_dtype(self.size)),
-            tuple(coded.surfaces),
-            np.zeros(0),
-            len(text),
-            len(pieces),
-            coded.replaced,
-        )
-        if training:
-            return encoded
-        alone, remembered = surface_bits(self._forms(coded))
-        starts, ends = self._places(pieces, np.array(coded.sources, dtype=np.int64))
-        return replace(
-            encoded,
-            spelling_bits=alone,
-            remembered_bits=remembered,
-            ends=ends,
-            places=np.array(coded.places, dtype=np.int64),
-            starts=starts,
-        )
+        withheld = self.withheld if training else frozenset()
+        first, known = self.policy.first_word, list[list[int] | None]()
+        for piece in pieces:
+            parts = None if piece in withheld else self.vocabulary.parts(piece)
+            known.append(None if parts is None else [*parts[0], first + parts[1]])
+        spans = list(self.policy.spans(pieces, known))
+        return self.document(spans, (len(text), len(pieces), known.count(None)), training)
 
-    def _forms(self, coded: EncodedWords) -> Iterator[Steps]:
-        return forms_at(self.surface_steps, coded.tokens, coded.places, coded.surfaces)
-
-    def _places(self, pieces: Sequence[str], sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the text of each token begins and ends, given the item that it came from."""
-        ends, position = list[int](), 0
-        for piece, items in zip(pieces, self._items(pieces), strict=True):
-            ends += [position] * (len(items) - 1)  # modifiers stand for no text by themselves
-            position += len(piece)
-            ends.append(position)
-        starts = np.array([0, *ends])[sources]
-        last = np.append(sources[1:] != sources[:-1], True)[: len(sources)]
-        # of the tokens of one item the last ends it; between two items words may have been dropped
-        return starts, np.where(last, np.array([*ends, 0])[sources], starts)
-
-    def decode(self, encoded: EncodedDocument) -> str:
-        surfaces = iter(encoded.surfaces)
-        items = self.policy.decode(encoded.tokens.tolist(), lambda token, place: next(surfaces))
-        words = _Words(self.vocabulary, self.policy.first_word)
-        return "".join(words.text(item) for item in items)
-
-    def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
-        memory: bool = False,
-    ) -> Rendered:  # fmt: skip
-        random, chosen = Random(seed), [int(token) for token in tokens]
-        if fill == "scored":
-            earlier = self._rare_words_of(before) if memory else None
-            writer = ScoredWriter(self.policy, chosen, random, earlier)
-        else:
-            english = self.language == "en"
-            writer = Writer(self.policy, chosen, random, fill, before, articles=english)
-        words = _Words(self.vocabulary, self.policy.first_word)
-        for item in self.policy.decode(chosen, writer.surface):
-            if isinstance(item, Placeholder):
-                words.text(item)
-                writer.place(item)
-            else:
-                writer.write(words.text(item))
-        return writer.rendered()
+    def writer(self, before: str = "", fill: str = "scored") -> WordWriter:
+        english = self.language == "en"
+        return WordWriter(self.policy, self.vocabulary.words, before, fill, english)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return self.policy.surface_steps(tokens)
 
-    def _rare_words_of(self, prompt: str) -> DocumentCounts:
-        """The rare words of a prompt, whose last space belongs to the word that comes next."""
-        earlier = DocumentCounts()
-        pieces = pretokenize(prompt.removesuffix(" "), self.segmenter)
-        remember_words(self._forms(self.encode_pieces(pieces)), earlier)
-        return earlier
-
     def state(self) -> dict[str, Any]:
         return {
-            "words": list(self.vocabulary.words),
-            "counts": list(self.vocabulary.counts),
+            "words": self.vocabulary.words,
+            "counts": self.vocabulary.counts,
             "characters": self.vocabulary.characters,
-            "characters_per_token": self.average,
+            "characters_per_token": self.characters_per_token,
             "rare_words": self.policy.state(),
             "language": self.language,
         }
@@ -353,75 +250,36 @@ class WordTokenizer(Tokenizer):
         }
 
 
-class _Words:
-    """Tokens of words and modifiers, one after another, as text."""
-
-    def __init__(self, vocabulary: Vocabulary, first: int) -> None:
-        self._words, self._first = vocabulary.words, first
-        self._join, self._case = False, 0
-
-    def text(self, item: int | Placeholder) -> str:
-        """The text that ``item`` adds; a modifier adds none and waits for its word."""
-        if isinstance(item, Placeholder):
-            self._join, self._case = False, 0
-            return " " * item.spaced + item.word
-        if item < self._first:
-            if JOIN <= item < FIRST_OWN:
-                self._join |= item == JOIN
-                self._case = self._case if item == JOIN else item
-            return ""
-        space, core = split_space(self._words[item - self._first])
-        if self._case:
-            core = recase(core, self._case)
-        text = core if self._join else space + core
-        self._join, self._case = False, 0
-        return text
-
-
 def language_warnings(config: Any, language: Language) -> list[str]:
-    """Sentences, each with what to do; none where nothing is wrong.
-
-    Args:
-        config: the settings of any tokenizer.
-        language: of the training split.
+    """Sentences about settings of any tokenizer that do not fit the language of the training split,
+    each with what to do.
 
     Raises:
         TextgenError: a tagger that is named is not installed.
     """
-    found = []
+    warnings, script = [], language.script
     expected = usual_scripts(language.code)
-    if language.stated and language.script and expected and language.script not in expected:
-        found.append(
+    if language.stated and script and expected and script not in expected:
+        warnings.append(
             f"The experiment says that the text is in {language.name}, but most of its letters are "
-            f"{language.script}: correct the setting language, or the corpus."
+            f"{script}: correct the setting language, or the corpus."
         )
-    if isinstance(config, Words):
-        found += _unsegmented(config, language) + _foreign(config, language)
-    return found
-
-
-def _unsegmented(config: Words, language: Language) -> list[str]:
-    if language.script not in UNSPACED_SCRIPTS or config.segmenter is not None:
-        return []
-    return [
-        f"Most letters are of a script without spaces between words ({language.script}): without a "
-        'segmenter almost every character is a word of its own. Take [tokenizer] kind = "subwords" '
-        'or "characters", or a segmenter: [tokenizer.segmenter] kind = "budoux" (pip install '
-        '"textgen-compare[segment]") cuts Japanese, Chinese and Thai.'
-    ]
-
-
-def _foreign(config: Words, language: Language) -> list[str]:
-    """A tagger that is named, of another language than the text's."""
+    if not isinstance(config, Words):
+        return warnings
+    if script in UNSPACED_SCRIPTS and config.segmenter is None:
+        warnings.append(
+            f"Words of this script ({script}) are not separated by spaces, so without a segmenter "
+            'almost every character is a word of its own. Take [tokenizer] kind = "subwords" or '
+            '"characters", or a segmenter: [tokenizer.segmenter] kind = "budoux" (pip install '
+            '"textgen-compare[segment]") cuts Japanese, Chinese and Thai.'
+        )
     model = getattr(config.rare_words, "model", "auto")
-    if model == "auto" or not getattr(config.rare_words, "same_tag", True):
-        return []
-    tagger = model_language(model)
-    if tagger == language.code:
-        return []
-    other = "" if language.stated else f', or say that it is: language = "{tagger}"'
-    text = "not recognised" if language.code == UNKNOWN else language.name
-    return [
-        f"The tagger {model} is for {language_name(tagger)}, the language of the text is {text}: "
-        f"its tags mean little. Take a pipeline of that language or another policy{other}."
-    ]
+    if model != "auto" and (tagger := model_language(model)) != language.code:
+        text = "not recognised" if language.code == UNKNOWN else language.name
+        hint = "" if language.stated else f', or say that it is: language = "{tagger}"'
+        warnings.append(
+            f"The tagger {model} is for {language_name(tagger)}, the language of the text is "
+            f"{text}: its tags mean little. Take a pipeline of that language or another policy"
+            f"{hint}."
+        )
+    return warnings

@@ -4,7 +4,7 @@ TABLE = {
     "unk": "textgen.tokenizers.words.rare_words.classes:Unk",
     "pos": "textgen.tokenizers.words.rare_words.classes:Pos",
     "cluster": "textgen.tokenizers.words.rare_words.classes:Cluster",
-    "neighbour": "textgen.tokenizers.words.rare_words.neighbour:Neighbour",
-    "drop": "textgen.tokenizers.words.rare_words.drop:Drop",
-    "spell": "textgen.tokenizers.words.rare_words.spell:Spell",
+    "neighbour": "textgen.tokenizers.words.rare_words.classless:Neighbour",
+    "drop": "textgen.tokenizers.words.rare_words.classless:Drop",
+    "spell": "textgen.tokenizers.words.rare_words.classless:Spell",
 }
