@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import itertools
 import json
-import math
 import sys
 import types
 
@@ -17,6 +15,7 @@ from conftest import POLICIES, ROOT, made_up
 from textgen.core import plugins
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
+from textgen.evaluation.contracts import masses_of_short_texts
 from textgen.testing import check_plugin
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.tokens import ESCAPE, Chance
@@ -144,21 +143,25 @@ def test_a_class_policy_of_another_package_is_twenty_lines(shape):
 
 def test_a_class_policy_of_another_package_keeps_the_sums_honest(shape):
     """Σ P(text) ≤ 1 over all short texts, under a uniform distribution over tokens."""
-    policy = shape()
-    tokenizer = Words(policy).fit(["a aA 1 A b abb 1a ab b A1b", "a A b"], ["a bA 1 bA 1"], 1)
-    token = math.log2(tokenizer.size)
-    total = remembered = hidden = 0.0
-    for length in range(6):
-        for characters in itertools.product("aA1 ", repeat=length):
-            encoded = tokenizer.encode("".join(characters))
-            bits = token * (len(encoded.tokens) + 1)
-            hidden += 2.0**-bits
-            total += 2.0 ** -(bits + encoded.spelling_bits.sum())
-            remembered += 2.0 ** -(bits + encoded.remembered_bits.sum())
+    tokenizer = Words(shape()).fit(["a aA 1 A b abb 1a ab b A1b", "a A b"], ["a bA 1 bA 1"], 1)
+    total, with_memory = masses_of_short_texts(tokenizer, "aA1 ", 5)
     assert 0.05 < total <= 1
-    assert 0.05 < remembered <= 1
-    assert remembered != total
-    assert hidden > total
+    assert 0.05 < with_memory <= 1
+    assert with_memory != total
+
+
+STRETCHES = "今日は カタカナーの字 漢 我们今天去学校 สวัสดีครับผม ໂຮງຮຽນ ខ្ញុំ မြန်မာ が\u3099き".split()
+
+
+@pytest.mark.parametrize("model", ["ja", "th", "zh-hans"])
+def test_the_words_of_a_segmenter_join_to_the_text(model):
+    segmenter = plugins.lookup("segmenter", "budoux", "test")(model=model)
+    for stretch in STRETCHES:
+        words = segmenter.segment(stretch)
+        assert "".join(words) == stretch
+        assert all(words)
+        assert list(segmenter.segment(stretch)) == list(words)
+    assert all(isinstance(data, str) for data in segmenter.extra_data)
 
 
 @pytest.mark.parametrize("wrong", [["other", "large"], ["other"]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -121,14 +120,6 @@ def test_a_difference_of_a_twentieth_of_a_bit_is_found():
     assert "better" not in found
 
 
-def test_arms_without_a_difference_are_equal_where_little_varies():
-    rng, units = np.random.default_rng(3), np.array(TALES)
-    found = [
-        compare_arms(*runs(rng, units, (5, 5), 0.004, 0.002, 0.002), units) for _ in range(100)
-    ]
-    assert sum(verdict(d, d.p) == "equal" for d in found) >= 90
-
-
 def brute_force(difference):
     """p of the sign-flip test, one sign vector after another."""
     signs = itertools.product((1, -1), repeat=len(difference))
@@ -164,17 +155,6 @@ def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(document
     assert swapped.seeds == seeds[::-1]
     order = np.random.default_rng(0).permutation(documents)
     assert compare_arms(first[:, order], second[:, order], units[order]) == found
-
-
-def test_a_shift_of_an_arm_shifts_difference_and_interval():
-    first, second, units = example()
-    found, shifted = (
-        compare_arms(first, second, units),
-        compare_arms(first + 0.1 * units, second, units),
-    )
-    for key in ("difference", "low", "high"):
-        assert getattr(shifted, key) - getattr(found, key) == pytest.approx(0.1)
-    assert found.p > 0.05 > shifted.p
 
 
 def test_identical_arms_are_equal():
@@ -215,43 +195,26 @@ def test_holms_worked_example():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "adjusted", "expected"),
+    ("difference", "p", "contrasts", "parts"),
     [
-        (-0.05, -0.02, 0.01, "better"),
-        (0.02, 0.05, 0.01, "worse"),
-        (-0.05, -0.02, 0.06, "can't tell"),
-        (-0.05, 0.02, 0.01, "can't tell"),
-        (-0.009, -0.002, 0.01, "equal"),
-        (-0.009, 0.011, 0.9, "can't tell"),
+        (
+            Difference(-0.19, -0.22, -0.16, 0.0002, 11, (5, 5)), 0.002, 9,
+            ["first is better than second, by 0.190", "0.160 to 0.220", "0.002 after Holm over 9"],
+        ),
+        (
+            Difference(0.19, 0.16, 0.22, 0.0002, 11, (1, 1)), 0.0002, 1,
+            ["second is better than first", "these two runs", "other seeds", "p < 0.001", "1 + 1"],
+        ),
+        (Difference(-0.002, -0.006, 0.003, 0.4, 11, (2, 1)), 0.4, 1, ["equal to within 0.01"]),
+        (
+            Difference(-0.002, -0.03, 0.02, 0.4, 11, (5, 5)), 1, 2,
+            ["Too close to call", "−0.030 to 0.020", "p = 1.000", "about 220 documents"],
+        ),
     ],
-)
-def test_verdict(low, high, adjusted, expected):
-    assert verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), adjusted) == expected
-
-
-def test_sentences_say_what_a_claim_rests_on():
-    found = Difference(-0.19, -0.22, -0.16, 0.0002, 11, (5, 5))
-    rest = "0.002 after Holm over 9 contrasts, 11 documents, 5 + 5 seeds)."
-    assert verdict_sentence("words", "char", found, 0.002, 9) == (
-        "words is better than char, by 0.190 bits per character "
-        f"(95 % interval 0.160 to 0.220, p = {rest}"
-    )
-    found = Difference(0.19, 0.16, 0.22, 0.0002, 11, (1, 1))
-    assert verdict_sentence("char", "words", found, 0.0002, 1) == (
-        "words is better than char, by 0.190 bits per character in these two runs; "
-        "what other seeds would give was not measured "
-        "(95 % interval 0.160 to 0.220, p < 0.001, 11 documents, 1 + 1 seeds)."
-    )
-    found = Difference(-0.002, -0.006, 0.003, 0.4, 11, (2, 1))
-    assert verdict_sentence("a", "b", found, 0.4, 1).startswith(
-        "a and b are equal to within 0.01 bits per character in these runs; what other seeds"
-    )
-    found = Difference(-0.002, -0.03, 0.02, 0.4, 11, (5, 5))
-    assert verdict_sentence("a", "b", found, 1, 2) == (
-        "Too close to call between a and b (difference −0.002, 95 % interval −0.030 to 0.020, "
-        "p = 1.000 after Holm over 2 contrasts, 11 documents, 5 + 5 seeds). "
-        "If it is as small as it looks, about 220 documents such as these would tell."
-    )
+)  # fmt: skip
+def test_sentences_say_what_a_claim_rests_on(difference, p, contrasts, parts):
+    sentence = verdict_sentence("first", "second", difference, p, contrasts)
+    assert all(part in sentence for part in parts)
 
 
 @pytest.mark.parametrize(("difference", "wanted"), [(0.015, "worse"), (0.001, "equal")])
@@ -283,19 +246,6 @@ def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
 )
 def test_what_would_tell(found, contrasts, said):
     assert said in what_would_tell(found, contrasts)
-
-
-def test_more_contrasts_need_more_documents():
-    found = Difference(-0.05, -0.06, 0.06, 0.3, 10, (2, 2))
-    one, many = (int(re.search(r"about (\d+)", what_would_tell(found, n)).group(1)) for n in (1, 9))
-    assert many > one > 10
-
-
-def test_what_does_not_fit_is_refused():
-    first, second, units = example()
-    for broken in (first[:, 1:], first[0], first[:0], np.where(first > first.mean(), np.nan, 1)):
-        with pytest.raises(ValueError, match="bits"):
-            compare_arms(broken, second, units)
 
 
 UNITS = np.array([100.0, 250, 400, 90, 700, 310, 55, 120])
@@ -339,17 +289,8 @@ def test_what_other_seeds_would_change_by_the_formula():
     assert significance._other_seeds(same, 0 * PLAIN, UNITS) == (0.0, 1.0)
 
 
-def test_one_document_leaves_no_freedom_of_documents():
-    first, second = (arm[:, :1] for arm in three_seeds())
-    _, freedom = significance._other_seeds([first, second], first[0] - second[0], UNITS[:1])
-    variances = [arm.var(ddof=1) / len(arm) for arm in (first, second)]
-    assert freedom == pytest.approx(
-        sum(variances) ** 2 / (variances[0] ** 2 / 2 + variances[1] ** 2)
-    )
-
-
 @pytest.mark.parametrize(
-    ("draws", "nowhere", "expected"),
+    ("draws", "empty", "expected"),
     [
         (range(1, 101), 0, (3, 98, 0)),
         (range(1, 101), 1, (2, 99, 2 / 101)),
@@ -362,9 +303,9 @@ def test_one_document_leaves_no_freedom_of_documents():
         (range(-1, 2), 5, (-np.inf, np.inf, 1)),
     ],
 )
-def test_bounds_by_hand(draws, nowhere, expected):
+def test_bounds_by_hand(draws, empty, expected):
     shuffled = np.random.default_rng(1).permutation(np.array(draws, dtype=np.float64))
-    assert significance._bounds(shuffled, nowhere) == pytest.approx(expected)
+    assert significance._bounds(shuffled, empty) == pytest.approx(expected)
 
 
 def test_sums_of_subsets_by_hand(monkeypatch):
@@ -374,12 +315,12 @@ def test_sums_of_subsets_by_hand(monkeypatch):
     few = significance._subset_sums(values, 7, np.random.default_rng(0))
     chosen = np.random.default_rng(0).integers(0, 2, (6, 3), dtype=np.int8)
     assert few.tolist() == [[0, 0], *(chosen @ values).tolist()]
-    monkeypatch.setattr(significance, "BLOCK", 6)  # two subsets at a time
+    monkeypatch.setattr(significance, "MAX_SUBSET_NUMBERS", 6)  # two subsets at a time
     parts, draw = [np.zeros((1, 2))], np.random.default_rng(0)
     parts += [draw.integers(0, 2, (2, 3), dtype=np.int8) @ values for _ in range(3)]
     again = significance._subset_sums(values, 7, np.random.default_rng(0))
     assert again.tolist() == np.concatenate(parts).tolist()
-    monkeypatch.setattr(significance, "BLOCK", 2)  # one at a time, at least
+    monkeypatch.setattr(significance, "MAX_SUBSET_NUMBERS", 2)  # one at a time, at least
     assert significance._subset_sums(values, 7, np.random.default_rng(0)).shape == (7, 2)
 
 
@@ -392,36 +333,33 @@ def test_so_many_documents_that_agree_can_answer_all_questions_and_no_fewer(cont
         assert (max(holm([found.p] * contrasts)) < significance.LEVEL) == (documents == fewest)
 
 
-def test_limits_of_a_verdict():
-    def said(low, high, p=0.01, **given):
-        return verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), p, **given)
-
-    assert said(-0.01, 0.01) == said(-0.01, -0.01) == "equal"
-    assert said(-0.02, 0.01) == said(-0.01, 0.02) == "can't tell"
-    assert said(-0.05, 0.0) == said(0.0, 0.05) == "can't tell"
-    assert said(-0.05, -0.02, 0.05) == said(0.02, 0.05, 0.05) == "can't tell"
-    assert said(-0.05, -0.02, 0.0499) == "better"
-    assert said(0.02, 0.05, 0.0499) == "worse"
-    assert said(0.011, 0.012, margin=0.02) == "equal"
-    assert (significance.MARGIN, significance.LEVEL, significance.RESAMPLES) == (0.01, 0.05, 16384)
-
-
-@pytest.mark.parametrize("seeds", [(2, 2), (1, 2), (2, 1)])
-def test_scope(seeds):
-    expected = "arms" if min(seeds) == 2 else "these runs"
-    found = Difference(0.1, 0.0, 0.2, 0.1, 9, seeds)
-    assert found.scope == expected
-    with pytest.raises(FrozenInstanceError):
-        found.p = 0.0
+@pytest.mark.parametrize(
+    ("low", "high", "p", "expected"),
+    [
+        (-0.01, 0.01, 0.9, "equal"),
+        (-0.01, -0.01, 0.01, "equal"),
+        (-0.02, 0.01, 0.01, "can't tell"),
+        (-0.01, 0.02, 0.01, "can't tell"),
+        (-0.05, 0.0, 0.01, "can't tell"),
+        (0.0, 0.05, 0.01, "can't tell"),
+        (-0.05, -0.02, 0.05, "can't tell"),
+        (-0.05, -0.02, 0.0499, "better"),
+        (0.02, 0.05, 0.05, "can't tell"),
+        (0.02, 0.05, 0.0499, "worse"),
+    ],
+)
+def test_limits_of_a_verdict(low, high, p, expected):
+    assert verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), p) == expected
 
 
-def test_units_and_bits_that_make_no_sense_are_refused():
+def test_what_does_not_fit_is_refused():
     first, second = three_seeds()
     for units in (0 * UNITS, -UNITS, UNITS * np.nan, UNITS[:7], np.where(UNITS > 600, 0, UNITS)):
         with pytest.raises(ValueError, match="units"):
             compare_arms(first, second, units)
-    with pytest.raises(ValueError, match="bits"):
-        compare_arms(first, second[None], UNITS)
+    for broken in (first[:, 1:], first[0], first[:0], first * np.nan):
+        with pytest.raises(ValueError, match="bits"):
+            compare_arms(broken, second, UNITS)
     with pytest.raises(ValueError, match="bits"):
         bootstrap_interval(first[:, :0], UNITS[:0])
 
@@ -440,10 +378,10 @@ def test_documents_and_seeds_together_step_by_step(number):
     moved = error * np.random.default_rng(0).standard_t(freedom, repeats * len(figures))
     draws = np.tile(figures, repeats)
     draws = np.sort(np.concatenate([draws + moved, draws - moved]))
-    nowhere = 2 * repeats
-    count = len(draws) + nowhere
-    rank = int(0.025 * count) - nowhere
-    beyond = min(np.sum(draws <= 0), np.sum(draws >= 0)) + nowhere
+    empty = 2 * repeats
+    count = len(draws) + empty
+    rank = int(0.025 * count) - empty
+    beyond = min(np.sum(draws <= 0), np.sum(draws >= 0)) + empty
     flips = np.mean([abs(total @ (1 - 2 * np.array(s))) >= abs(total.sum()) for s in subsets])
     found = compare_arms(first, second, UNITS[:number], resamples=resamples)
     assert found.difference == pytest.approx(total.sum() / units.sum())

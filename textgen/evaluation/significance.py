@@ -43,9 +43,9 @@ LEVEL = 0.05
 RESAMPLES = 2**14
 FEWEST = 6
 """Documents that a 95 % interval needs: 2^(1 − 6) is below 0.05."""
-BLOCK = 2**21
+MAX_SUBSET_NUMBERS = 2**21
 """Numbers in the largest array of random subsets: 17 MB."""
-CAUTION = 4.0
+SEED_VARIANCE_WEIGHT = 4.0
 """How often the variance of seeds counts in Satterthwaite's formula. Estimated from two seeds it is
 often much too small; counted once, intervals from two seeds covered only 89 % in places."""
 
@@ -117,7 +117,7 @@ def compare_arms(
     Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
     many seeds in both arms, varying alike, 94 to 97.5 % of intervals covered the difference and at
-    most 6 % of arms without one were told apart. Wider, up to 98.4 %, where nothing varies but each
+    most 6 % of arms without one were called different. Wider, up to 98.4 %, where nothing varies but each
     document by itself from seed to seed. Narrower, with false claims in the rest: 91 to 95 % with
     two seeds an arm if one arm's vary three times as much or more, 94 % with three; two seeds
     against five, 93 % where seeds dominate and 88 to 95 % if the two vary three times as much or
@@ -184,25 +184,25 @@ def _resample(
     sign_flip = float(np.mean(flipped >= np.abs(total.sum()) - rounding))
     filled = sums[:, 1] > 0
     draws = sums[filled, 0] / sums[filled, 1]
-    nowhere = len(sums) - len(draws)
+    empty = len(sums) - len(draws)
     if all(len(bits) > 1 for bits in arms):
         repeats = -(-resamples // len(sums))
         error, freedom = _other_seeds(arms, total, units)
         shifts = error * rng.standard_t(freedom, repeats * len(draws))
-        draws, nowhere = np.tile(draws, repeats), 2 * repeats * nowhere
+        draws, empty = np.tile(draws, repeats), 2 * repeats * empty
         draws = np.concatenate([draws + shifts, draws - shifts])
-    low, high, p = _bounds(draws, nowhere)
+    low, high, p = _bounds(draws, empty)
     return float(total.sum() / units.sum()), low, high, max(p, sign_flip)
 
 
-def _bounds(draws: np.ndarray, nowhere: int) -> tuple[float, float, float]:
+def _bounds(draws: np.ndarray, empty: int) -> tuple[float, float, float]:
     """Percentile interval and two-sided p of 0.
 
-    ``nowhere`` draws, of the empty subset, have no value: they count against every claim.
+    ``empty`` draws, of the empty subset, have no value: they count against every claim.
     """
-    count = len(draws) + nowhere
-    p = 2 * (min(np.sum(draws <= 0), np.sum(draws >= 0)) + nowhere) / count
-    rank = int(LEVEL / 2 * count) - nowhere
+    count = len(draws) + empty
+    p = 2 * (min(np.sum(draws <= 0), np.sum(draws >= 0)) + empty) / count
+    rank = int(LEVEL / 2 * count) - empty
     if rank < 0:
         return -np.inf, np.inf, float(min(p, 1))
     ranks = [rank, len(draws) - 1 - rank]
@@ -223,7 +223,7 @@ def _subset_sums(values: np.ndarray, resamples: int, rng: np.random.Generator) -
             sums = np.concatenate([sums, sums + row])
         return sums
     sums = np.zeros((resamples, values.shape[1]))
-    rows = max(1, BLOCK // len(values))
+    rows = max(1, MAX_SUBSET_NUMBERS // len(values))
     for start in range(1, resamples, rows):
         part = sums[start : start + rows]
         chosen = rng.integers(0, 2, (len(part), len(values)), dtype=np.int8)
@@ -250,39 +250,39 @@ def _other_seeds(
         variance**2 / (len(bits) - 1) for variance, bits in zip(variances, arms, strict=True)
     )
     documents = float(np.sum((total / units.sum() - share * total.sum() / units.sum()) ** 2))
-    alike = 1 / float(np.sum(share**2))  # documents of one length that would say as much (Kish)
-    seeds = CAUTION * between
+    equal = 1 / float(np.sum(share**2))  # documents of one length that would say as much (Kish)
+    seeds = SEED_VARIANCE_WEIGHT * between
     satterthwaite = (seeds + documents) ** 2 / (
-        seeds**2 / welch + documents**2 / max(alike - 1, 1.0)
+        seeds**2 / welch + documents**2 / max(equal - 1, 1.0)
     )
     return float(np.sqrt(between)), max(welch, satterthwaite)
 
 
-def answer(first: str, second: str, found: Verdict, yes: str = "") -> str:
+def answer(first: str, second: str, outcome: Verdict, yes: str = "") -> str:
     """The answer to a question in a word or two: yes or no, where the question says which is yes.
 
     Args:
         first, second: names of the arms.
-        found: of first − second.
+        outcome: of first − second.
         yes: ``"first is lower"``, ``"second is lower"``, or "" if the question does not say.
     """
-    if found == "can't tell":
+    if outcome == "can't tell":
         return "Too close to call"
-    if found == "equal":
+    if outcome == "equal":
         return "No" if yes else "Equal"
     if yes:
-        return "Yes" if (found == "better") == (yes == "first is lower") else "No"
-    return f"{first if found == 'better' else second} is better"
+        return "Yes" if (outcome == "better") == (yes == "first is lower") else "No"
+    return f"{first if outcome == 'better' else second} is better"
 
 
-def statement(first: str, second: str, found: Verdict, difference: float, digits: int = 3) -> str:
+def statement(first: str, second: str, outcome: Verdict, difference: float, digits: int = 3) -> str:
     """Which of two arms is better and by how much, as far as is known; without a full stop."""
-    if found == "can't tell":
+    if outcome == "can't tell":
         return f"Too close to call between {first} and {second}"
-    if found == "equal":
+    if outcome == "equal":
         return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-    better, other = (first, second) if found == "better" else (second, first)
-    return f"{better} is better than {other}, by {abs(difference):.{digits}f} bits per character"
+    better, worse = (first, second) if outcome == "better" else (second, first)
+    return f"{better} is better than {worse}, by {abs(difference):.{digits}f} bits per character"
 
 
 def verdict_sentence(
@@ -295,59 +295,53 @@ def verdict_sentence(
         adjusted_p: from :func:`holm` over all declared contrasts.
         contrasts: how many those are.
     """
-    found = verdict(difference, adjusted_p)
-    low, high = difference.low, difference.high
-    facts = [f"difference {_number(difference.difference)}"]
-    claim = statement(first, second, found, difference.difference)
-    if found in ("better", "worse"):
-        low, high = sorted((abs(low), abs(high)))
-        facts = []
+    outcome = verdict(difference, adjusted_p)
+    claim = statement(first, second, outcome, difference.difference)
     if difference.scope == "these runs":
         runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
         claim += f" in {runs}; what other seeds would give was not measured"
-    if np.isfinite(low):
-        facts.append(f"95 % interval {_number(low)} to {_number(high)}")
+    bounds, facts = [difference.low, difference.high], list[str]()
+    if outcome in ("better", "worse"):
+        bounds = sorted(map(abs, bounds))
     else:
-        facts.append(f"no 95 % interval, which needs {FEWEST} documents")
+        facts.append(f"difference {_number(difference.difference)}")
+    interval = "95 % interval {} to {}".format(*map(_number, bounds))
+    if not np.isfinite(bounds[0]):
+        interval = f"no 95 % interval, which needs {FEWEST} documents"
     p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
-    facts.append(p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else ""))
+    facts += [interval, p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else "")]
     facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
-    facts.append(f"{difference.seeds[0]} + {difference.seeds[1]} seeds")
+    facts.append("{} + {} seeds".format(*difference.seeds))
     sentence = f"{claim} ({', '.join(facts)})."
-    if found == "can't tell":
+    if outcome == "can't tell":
         sentence += f" {what_would_tell(difference, contrasts)}"
     return sentence
 
 
 def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
-    """What to do about a difference of which nothing can be said.
+    """What to do about a difference that is too close to call.
 
     The interval shrinks with the root of the number of documents. It has to leave out 0, by more
     where several contrasts are declared (Bonferroni's factor, the first of Holm's), if the
     difference is what it looks like; or, if that is less than the margin, to come to lie within it:
     with a probability of 0.8. And of n documents that all agree p is still 2^(1 − n), times the
     number of contrasts.
-
-    Args:
-        difference: that could not be told from 0.
-        contrasts: how many are declared.
     """
     if not np.isfinite(difference.high - difference.low):
         return f"Hold out {FEWEST} documents or more: fewer give no interval."
     quantile = NormalDist().inv_cdf
     error = (difference.high - difference.low) / 2 / quantile(1 - LEVEL / 2)
-    by = abs(difference.difference)
-    if by >= MARGIN:
-        level, room, claim = LEVEL / contrasts, by, "as large as it looks"
-    else:
-        level, room, claim = LEVEL, MARGIN - by, "as small as it looks"
+    size = abs(difference.difference)
+    level, room, claim = LEVEL / contrasts, size, "large"
+    if size < MARGIN:
+        level, room, claim = LEVEL, MARGIN - size, "small"
     needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
     many = f"about {documents:,}" if documents < MANY_DOCUMENTS else f"more than {MANY_DOCUMENTS:,}"
     seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
-    return f"If it is {claim}, {many} documents such as these{seeds} would tell."
+    return f"If it is as {claim} as it looks, {many} documents such as these{seeds} would tell."
 
 
 def fewest_documents(contrasts: int = 1) -> int:
