@@ -260,11 +260,12 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--order", "0"], "--order"),
-        (["--order", "99"], "from 1 to 16"),
-        (["--kind", "ppmd", "--order", "1"], "from 2 to 64"),
-        (["--kind", "xz", "--order", "4"], "take --kind kneser_ney or ppmd"),
-        (["--kind", "xz", "--command", PROGRAM], "--kind xz"),
+        (["--order", "0"], "order"),
+        (["--order", "99"], "16"),
+        (["--kind", "ppmd", "--order", "1"], "greater than or equal to 2"),
+        (["--kind", "xz", "--order", "4"], "--kind xz: order"),
+        (["--kind", "xz", "--command", PROGRAM], "--kind xz: command"),
+        (["--command", "xz -9"], "{input}"),
         (["--set", "tokenizer.kind=characterz"], "characterz"),
     ],
 )

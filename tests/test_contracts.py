@@ -28,7 +28,7 @@ METHODS = {
     "rare_words": ["fit", "load"],
     "segmenter": ["segment", "extra_data"],
     "embedding": ["frozen", "vectors"],
-    "baseline": ["reads_bytes", "orders", "fit"],
+    "baseline": ["reads_bytes", "fit"],
     "metric": ["labels", "counts", "values"],
     "objective": ["build", "features", "begin", "next_features", "append", "before", "length"],
     "backbone": ["build", "embedding_width", "label", "footprint"],

@@ -196,7 +196,7 @@ def baseline(given: Given) -> None:
     kind = given.kind
     if kind is None:
         kind = "kneser_ney" if given.command is None else "command"
-    references.check_orders(given.order, kind, lookup("baseline", kind, "--kind"))
+    references.make_baselines(kind, given.order, given.command)  # errors come before any work
     experiment = load_experiment(given.experiment, given.set)
     loaded, screen = load_corpus(experiment), Screen(quiet=given.json)
     screen.corpus(experiment, loaded)

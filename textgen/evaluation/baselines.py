@@ -24,13 +24,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 import pyppmd
+from pydantic import Field
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Count
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
 TABLE = {
@@ -72,11 +72,9 @@ class Baseline(Protocol):
     Attributes:
         reads_bytes: whether it reads the bytes of UTF-8 of the text itself; else the tokens of the
             experiment's tokenizer.
-        orders: what its argument ``order`` may be; empty if it has none.
     """
 
     reads_bytes: ClassVar[bool]
-    orders: ClassVar[range]
 
     def fit(self, documents: Sequence[np.ndarray], size: int) -> Model:
         """A model of the training split; there are ``size`` different tokens."""
@@ -87,13 +85,11 @@ class Baseline(Protocol):
 class KneserNey:
     """n-grams of ``order`` tokens: each is predicted from up to ``order − 1`` before it.
 
-    Longer ones than those of ``orders`` hardly ever occur twice, and memory grows with their
-    length.
+    Longer ones than 16 tokens hardly ever occur twice, and memory grows with their length.
     """
 
     reads_bytes: ClassVar[bool] = False
-    orders: ClassVar[range] = range(1, 17)
-    order: Count = 4
+    order: Annotated[int, Field(ge=1, le=16)] = 4
 
     def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:
         return fit_kneser_ney(documents, self.order, size)
@@ -105,7 +101,6 @@ class Unigram:
     reads no context reaches."""
 
     reads_bytes: ClassVar[bool] = False
-    orders: ClassVar[range] = range(0)
 
     def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:
         return fit_kneser_ney(documents, 1, size)
@@ -150,8 +145,7 @@ class PPMd:
     """
 
     reads_bytes: ClassVar[bool] = True
-    orders: ClassVar[range] = range(2, 65)
-    order: Count = 8
+    order: Annotated[int, Field(ge=2, le=64)] = 8
 
     def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Compressor:
         needed = PPMD_MEMORY_PER_BYTE * len(_joined(documents))
@@ -169,7 +163,6 @@ class XZ:
     """xz -9e, without its container: Lempel–Ziv matches as long and as far back as the text."""
 
     reads_bytes: ClassVar[bool] = True
-    orders: ClassVar[range] = range(0)
 
     def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Compressor:
         chain = {
@@ -196,17 +189,15 @@ class Command:
             for the result. All files that the program leaves in their folder, but the input, count.
 
     Raises:
-        TextgenError: a command without ``{input}``.
+        ValueError: a command without ``{input}``.
     """
 
     reads_bytes: ClassVar[bool] = True
-    orders: ClassVar[range] = range(0)
     command: str = "zpaq add {output}.zpaq {input} -m5 -t1"
 
     def __post_init__(self) -> None:
         if "{input}" not in self.command:
-            hint = 'e.g. --command "zpaq add {output}.zpaq {input} -m5"'
-            raise TextgenError("--command", found=f"no {{input}} in {self.command!r}", hint=hint)
+            raise ValueError(f"command {self.command!r} without {{input}}, the file to compress")
 
     def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Compressor:
         """Raises:
@@ -236,4 +227,4 @@ class Command:
 
     def _failed(self, reason: str) -> TextgenError:
         hint = "install this compressor, or name another program as --command"
-        return TextgenError(f"--command {self.command}", found=reason, hint=hint)
+        return TextgenError(f"--command {self.command}: {reason}", hint)

@@ -20,8 +20,7 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.files import cache_folder, cache_get, cache_put
-from textgen.core.plugins import lookup, plugin_table
-from textgen.core.settings import Plugin
+from textgen.core.plugins import Plugin, build, lookup
 from textgen.data.loading import Corpus
 from textgen.evaluation.baselines import Baseline
 from textgen.evaluation.likelihood import (
@@ -103,9 +102,7 @@ def baseline(
         experiment: its tokenizer, seed and memory are used, its backbone and training are not;
             compressors use none of it.
         corpus: its corpus.
-        orders: one model for each; if empty, one model of the default order.
-        kind: one of the plug-in point ``baseline``.
-        command: of ``kind="command"``, the program that compresses.
+        orders, kind, command: as for :func:`make_baselines`.
 
     Yields:
         One record per model: order, seconds to fit and score, settings, and ``test``, the figures
@@ -115,17 +112,12 @@ def baseline(
     Raises:
         TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
     """
-    entry: Any = lookup("baseline", kind, "--kind")
-    check_orders(orders, kind, entry)
-    if command is not None and not hasattr(entry, "command"):
-        hint = "leave one of the two out, or take --kind command"
-        raise TextgenError("--command", found=f"{command!r}, with --kind {kind}", hint=hint)
-    fixed = {} if command is None else {"command": command}
-    models = [entry(order=order, **fixed) for order in orders] or [entry(**fixed)]
-    if reason := too_much(entry.reads_bytes, corpus):
-        raise TextgenError(f"--kind {kind}", found=f"{reason}: too much", hint="use a part of it")
+    models = make_baselines(kind, orders, command)
+    reads_bytes = models[0].reads_bytes
+    if reason := too_much(reads_bytes, corpus):
+        raise TextgenError(f"--kind {kind}: {reason}: too much", "use a part of it")
     tokenizer = None
-    if not entry.reads_bytes:
+    if not reads_bytes:
         tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
     for model in models:
         start = time.perf_counter()
@@ -152,20 +144,18 @@ def baseline(
         }
 
 
-def check_orders(orders: Sequence[int], kind: str, entry: Any) -> None:
-    """Refuse orders that a baseline does not accept.
+def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = None) -> list[Any]:
+    """A baseline of a kind for each order, or one of the default order.
 
     Raises:
-        TextgenError: it has no order, or not this one.
+        TextgenError: an unknown kind, or a setting that it does not accept.
     """
-    wrong = [order for order in orders if order not in entry.orders]
-    if not wrong:
-        return
-    kinds = [k for k in sorted(plugin_table("baseline")) if lookup("baseline", k, "").orders]
-    hint = f"leave --order out, or take --kind {' or '.join(kinds)}"
-    if entry.orders:
-        hint = f"from {entry.orders[0]} to {entry.orders[-1]} for --kind {kind}"
-    raise TextgenError("--order", found=str(wrong[0]), hint=hint)
+    entry, fixed = (
+        lookup("baseline", kind, "--kind"),
+        {} if command is None else {"command": command},
+    )
+    tables = [{**fixed, "order": order} for order in orders] or [fixed]
+    return [build(entry, table, f"--kind {kind}") for table in tables]
 
 
 def too_much(reads_bytes: bool, corpus: Corpus) -> str:
@@ -213,11 +203,10 @@ class ReferenceModel:
 
     def score(self, corpus: Corpus) -> Parts:
         """What the validation and test documents cost."""
-        settings = {"order": self.order} if self.order else {}
+        (model,) = make_baselines(self.kind, [self.order] if self.order else [])
         tokenizer = None
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
-        model = lookup("baseline", self.kind, "reference")(**settings)
         return score_baseline(model, tokenizer, corpus, self.memory)
 
 
