@@ -16,11 +16,8 @@ from textgen.core import files
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.data import loading, reading, splits
-from textgen.data.corpora.file import File
-from textgen.data.corpora.folder import Folder
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.data.reading import cut_text, read_text, text_length
 from textgen.evaluation import references
 from textgen.evaluation.references import baseline
 from textgen.models import batches as windows_module
@@ -29,7 +26,6 @@ from textgen.models.objectives import NextToken, Shifted
 from textgen.tokenizers import encoding
 from textgen.training.preparation import prepare
 
-TEXT = made_up(60, 3) + "\n\n" + "Ünïcode “quoted” ☃\n" * 40 + "x" * 900 + "\n" + made_up(60, 4)
 TOKENIZERS = [
     {"kind": "characters"},
     {"kind": "words", "rare_words": "unk"},
@@ -56,7 +52,7 @@ class Cutter:
 @pytest.fixture
 def small_limits(monkeypatch, tmp_path):
     """Every corpus is a large one, and the memory is empty."""
-    monkeypatch.setattr(reading, "LARGE", 0)
+    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
     monkeypatch.setattr(loading, "FITTED", 12_000)
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
@@ -71,164 +67,6 @@ def settings(folder, tokenizer, **more):
             **more,
         }
     )
-
-
-@pytest.mark.parametrize("encoded_as", ["utf-8", "utf-16", "cp1252"])
-@pytest.mark.parametrize("pieces", [1, 7, 90])
-def test_a_large_file_is_cut_as_it_is_in_memory(
-    tmp_path, monkeypatch, encoded_as, pieces, small_limits
-):
-    text = TEXT if encoded_as != "cp1252" else TEXT.replace("☃", "é")
-    (tmp_path / "a.txt").write_bytes(text.replace("\n", "\r\n").encode(encoded_as))
-    made = File(tmp_path / "a.txt", pieces=pieces, encoding=encoded_as).documents()
-    assert not any(isinstance(d.content, str) for d in made)
-    assert [d.text for d in made] == cut_text(text, pieces)
-    assert [d.characters for d in made] == list(map(len, cut_text(text, pieces)))
-
-
-@pytest.mark.parametrize("block", [5, 1 << 20])
-@pytest.mark.parametrize("separator", ["\n\n", "“", "ed ", "nowhere"])
-def test_a_large_file_is_divided_at_a_separator(
-    tmp_path, monkeypatch, block, separator, small_limits
-):
-    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-    monkeypatch.setattr(reading, "BLOCK", block)
-    made = File(tmp_path / "a.txt", separator=separator).documents()
-    assert [d.text for d in made] == [part for part in TEXT.split(separator) if part]
-
-
-ALTERED = {"keep": "article", "strip": "lines"}
-
-
-def test_a_large_corpus_is_the_same_corpus(tmp_path, corpus_folder, monkeypatch):
-    """Names, texts, hash and split do not depend on where the text is kept."""
-    (tmp_path / "a.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
-    (tmp_path / "b.txt").write_text(" \n" * 9, encoding="utf-8")
-    changes = {**ALTERED, "drop": "tT", "replace": {"o": "oo"}, "share": 0.8}
-    for folder, options in ((corpus_folder, {}), (tmp_path, changes)):
-        corpus = {"kind": "folder", "path": str(folder), **options}
-        if folder == tmp_path:
-            corpus |= {"kind": "file", "path": str(folder / "a.txt"), "pieces": 9}
-        plain = load_corpus(settings(folder, "characters", corpus=corpus))
-        monkeypatch.setattr(reading, "LARGE", 0)
-        lazy = load_corpus(settings(folder, "characters", corpus=corpus))
-        monkeypatch.undo()
-        assert lazy.description == plain.description
-        for part in ("train", "validation", "test"):
-            pairs = zip(getattr(plain, part), getattr(lazy, part), strict=True)
-            assert all((a.name, a.text) == (b.name, b.text) for a, b in pairs)
-            assert not any(isinstance(d.content, str) for d in getattr(lazy, part))
-    assert [d.text for d in Folder(tmp_path).documents()] == [TEXT, " \n" * 9]
-
-
-def test_a_single_huge_file_in_a_folder_becomes_documents(tmp_path, monkeypatch, small_limits):
-    (tmp_path / "all.txt").write_text(TEXT * 3, encoding="utf-8")
-    monkeypatch.setattr("textgen.data.reading.MAX_DOCUMENT", 2000)
-    monkeypatch.setattr("textgen.data.reading.PIECE_SIZE", 500)
-    made = Folder(tmp_path).documents()
-    assert made[0].name == "all.txt#01"
-    assert len(made) > 10
-    assert "".join(d.text for d in made) == TEXT * 3
-    assert all(map(len, splits.split(made, settings(tmp_path, "characters").split)))
-
-
-def texts():
-    """The folders of converted documents in the cache, unfinished ones included."""
-    return sorted((files.cache_folder() / "texts").glob("*"))
-
-
-def test_a_text_that_changes_meanwhile_is_noticed(tmp_path, small_limits, monkeypatch):
-    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-    (document,) = Folder(tmp_path).documents()
-    (tmp_path / "a.txt").write_text(TEXT[:-9], encoding="utf-8")
-    assert document.text == TEXT  # its own file
-    document.content.path.write_text(TEXT[:-9], encoding="utf-8")
-    assert document.characters == len(TEXT)
-    with pytest.raises(TextgenError, match="changed while it was in use"):
-        document.content.read()
-    document.content.path.unlink()
-    with pytest.raises(TextgenError, match="changed while it was in use"):
-        document.content.read()
-
-
-@pytest.mark.parametrize("later", [b"another text", b"\xff"])
-def test_a_file_that_changes_while_it_is_converted_is_refused(
-    tmp_path, small_limits, monkeypatch, later
-):
-    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-
-    def changing(path, encoding):
-        found = text_length(path, encoding)
-        path.write_bytes(later)
-        return found
-
-    monkeypatch.setattr(reading, "text_length", changing)
-    with pytest.raises(TextgenError, match=r"a\.txt[\s\S]*changed while it was in use"):
-        Folder(tmp_path).documents()
-    assert texts() == []
-
-
-def test_a_corpus_is_converted_once_whatever_its_place(tmp_path, small_limits, monkeypatch):
-    ran: list[int] = []
-    inner = reading._write
-    monkeypatch.setattr(reading, "_write", lambda *a: ran.append(1) or inner(*a))
-    for place in "ab":
-        (tmp_path / place).mkdir()
-        (tmp_path / place / "tale.txt").write_text(TEXT, encoding="utf-8")
-    first = Folder(tmp_path / "a").documents()
-    assert Folder(tmp_path / "b").documents() == first
-    assert len(ran) == 1
-    first[0].content.path.write_bytes(b"damaged")
-    (again,) = Folder(tmp_path / "a").documents()
-    assert again.text == TEXT
-    assert len(ran) == 2
-    File(tmp_path / "a" / "tale.txt", pieces=2).documents()
-    File(tmp_path / "a" / "tale.txt", separator="x").documents()
-    (tmp_path / "a" / "tale.txt").write_text(TEXT + "!", encoding="utf-8")
-    Folder(tmp_path / "a").documents()
-    assert len(ran) == len(texts()) + 1 == 5
-
-
-def test_a_full_disk_while_a_corpus_is_converted_is_told(tmp_path, small_limits, monkeypatch):
-    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(reading, "_write_parts", full)
-    with pytest.raises(TextgenError, match=r"No space left[\s\S]*TEXTGEN_CACHE"):
-        Folder(tmp_path).documents()
-    assert texts() == []
-
-
-def test_a_wrong_byte_is_found_in_its_place(tmp_path, small_limits):
-    (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9000 + b"\xff rest")
-    with pytest.raises(TextgenError, match=r"byte 45000 \(0xff\) is not utf-8"):
-        Folder(tmp_path, encoding="utf-8").documents()
-    (tmp_path / "a.txt").write_bytes("ab☃".encode() * 9000 + b"\xe2\x98")
-    with pytest.raises(TextgenError, match=r"byte 45000 \(0xe2\) is not utf-8"):
-        Folder(tmp_path, encoding="utf-8").documents()
-
-
-@pytest.mark.parametrize("stated", ["auto", "utf-8"])
-@pytest.mark.parametrize("times", [1, 200])
-def test_a_large_file_is_decoded_as_a_small_one_is(tmp_path, small_limits, stated, times):
-    content = ("Ünïcode ☃\r\nand more" * times).encode("utf-8-sig")
-    if stated == "auto":
-        strange = "Häuser, Straßen und Gärten über Köln.\r" * 30 * times
-        content = ("plain\n" * 50 + strange).encode("cp1252")
-    (tmp_path / "a.txt").write_bytes(content)
-    (document,) = Folder(tmp_path, encoding=stated).documents()
-    assert document.text == read_text(tmp_path / "a.txt", stated)
-    for unknown in ("utf-99", "hex"):
-        with pytest.raises(TextgenError, match=rf"corpus\.encoding(.|\n)*{unknown}"):
-            Folder(tmp_path, encoding=unknown).documents()
-
-
-def test_what_no_encoding_should_hold_survives(tmp_path, small_limits):
-    (tmp_path / "a.txt").write_bytes(rb"a lone \ud800 surrogate" * 99)
-    (document,) = Folder(tmp_path, encoding="unicode_escape").documents()
-    assert document.text == "a lone \ud800 surrogate" * 99
 
 
 def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
@@ -251,8 +89,8 @@ def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_li
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
     documents = [Document(f"d{i}", "x" * 100) for i in range(100)]
     monkeypatch.setattr(splits, "HELD_OUT", {"test": 500, "validation": 300})
-    parts = splits.split(documents, settings("", "characters").split)
-    assert [len(part) for part in parts] == [92, 3, 5]
+    parts = splits.divide(documents, settings("", "characters").split)
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [92, 3, 5]
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=lambda t: "-".join(map(str, t.values())))
@@ -368,7 +206,7 @@ def test_what_is_altered_in_the_cache_is_told_and_made_anew(
     first = tokens()
     assert "computed again" not in capsys.readouterr().err
     (folder,) = (files.cache_folder() / place).glob("*")
-    path = folder / (encoding.TOKENS_FILE if place == "encoded" else "3.utf8")
+    path = folder / (encoding.TOKENS_FILE if place == "encoded" else reading.TEXT_FILE)
     content = path.read_bytes()
     if harm == "altered":
         path.write_bytes(content[:99] + b"zzz" + content[102:])
@@ -396,17 +234,9 @@ def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_l
     (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     experiment = settings(corpus_folder, "characters")
-    monkeypatch.setattr(reading, "LARGE", 1 << 30)
+    monkeypatch.setattr(reading, "LARGE_BYTES", 1 << 30)
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
-
-
-def test_a_large_corpus_needs_the_cache_too(tmp_path, small_limits, monkeypatch):
-    (tmp_path / "occupied").write_text("a file", encoding="utf-8")
-    (tmp_path / "a.txt").write_bytes("Ünïcode ☃".encode("utf-16"))
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
-    with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
-        Folder(tmp_path).documents()
 
 
 def test_an_empty_variable_names_no_folder(monkeypatch):

@@ -13,7 +13,6 @@ from rich.console import Console
 from textgen.core import experiment
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.data.loading import load_corpus
-from textgen.data.statistics import corpus_only
 from textgen.runs import console
 from textgen.runs.scoring import print_passage
 
@@ -85,12 +84,13 @@ def test_commands_show_them(home, textgen, tmp_path):
 def test_what_a_corpus_is_called_is_no_markup(tmp_path, capsys):
     for i in range(6):
         (tmp_path / f"{i}[bold]b[link=x].txt").write_text(made_up(20, i), encoding="utf-8")
-    loaded = load_corpus(corpus_only({"kind": "folder", "path": str(tmp_path)}))
+    corpus = {"kind": "folder", "path": str(tmp_path)}
+    loaded = load_corpus(experiment.resolve_text({"corpus": corpus}))
     screen = console.Screen()
     screen.console = Console(file=io.StringIO(), force_terminal=True, width=200)
     screen.loud = screen.console
     made = experiment.resolve_experiment(
-        {"corpus": {"kind": "folder", "path": str(tmp_path)}, "tokenizer": "characters",
+        {"corpus": corpus, "tokenizer": "characters",
          "objective": "next_token", "training": {"updates": 1}}
     )  # fmt: skip
     screen.corpus(made, replace(loaded, warning=f"{HOSTILE} cannot be reached"))

@@ -1,4 +1,4 @@
-"""Splits that are asked for: by lists, by customary names, contiguous, by fold; warnings."""
+"""Splits: drawn, given by lists or names, contiguous, by fold; and what a corpus is warned of."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import apply_overrides, load_experiment
+from textgen.core.experiment import apply_overrides, load_experiment, resolve_text
 from textgen.core.settings import Split
-from textgen.data import reading, splits
+from textgen.data import reading
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.data.splits import customary_parts, divide, given_parts, split
-from textgen.data.statistics import MAX_NAMED_DOCUMENTS, corpus_only
-from textgen.data.warnings import corpus_warnings
+from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide
+from textgen.data.statistics import MAX_NAMED_DOCUMENTS, corpus_warnings
 from textgen.evaluation.significance import FEWEST
 from textgen.runs.console import Screen
 
 NOVEL = made_up(600, 5)
+BENCHMARK = {"ptb.train": 90, "ptb.valid": 20, "ptb.test": 20}
+TALES = {f"tale{i}": 20 + 3 * i for i in range(9)}
+PARTS = ("train", "validation", "test")
+SHARES = {"method": "contiguous", "validation": 0.2, "test": 0.3}
 
 
 def folder_of(path, **texts):
@@ -36,144 +39,176 @@ def folder_of(path, **texts):
     return path
 
 
-def load(path, *, kind="folder", corpus=(), **split):
-    return load_corpus(
-        corpus_only({"kind": kind, "path": str(path), **dict(corpus), "split": split})
+def text_settings(path, *, corpus=(), **split):
+    kind = "folder" if path.is_dir() else "file"
+    return resolve_text(
+        {"corpus": {"kind": kind, "path": str(path), **dict(corpus)}, "split": split}
     )
 
 
-def complaint(path, **settings):
-    with pytest.raises(TextgenError) as caught:
-        load(path, **settings)
-    message = str(caught.value)
-    assert len(message.splitlines()) <= 4
-    return message
+def load(path, **settings):
+    return load_corpus(text_settings(path, **settings))
+
+
+def warnings(path, **settings):
+    experiment = text_settings(path, **settings)
+    return corpus_warnings(experiment, load_corpus(experiment))
 
 
 def joined(documents):
     return "".join(d.text for d in documents)
 
 
-BENCHMARK = {"ptb.train": 90, "ptb.valid": 20, "ptb.test": 20}
-TALES = {f"tale{i}": 20 + 3 * i for i in range(9)}
+def names(parts):
+    return [{d.name for d in getattr(parts, part)} for part in PARTS]
 
 
-def names(corpus):
-    return {part: sorted(found) for part, found in corpus.names.items()}
+def documents_of(*sizes):
+    return [Document(f"d{i}", "x" * size) for i, size in enumerate(sizes)]
 
 
-def test_lists_name_documents_and_patterns_and_the_rest_is_trained_on(tmp_path):
+MANY = documents_of(*range(100, 380, 7))
+
+
+def test_the_split_keeps_groups_together_and_comes_back_the_same():
+    groups = (("d1", "d2"), ("d10", "d20"), ("d8", "d9"), ("d2", "d8"))
+    for seed in range(8):
+        settings = Split(validation=0.1, test=0.2, seed=seed, groups=groups)
+        parts = divide(MANY, settings)
+        assert parts == divide(MANY, settings)
+        assert set.union(*names(parts)) == {d.name for d in MANY}
+        assert sum(map(len, names(parts))) == 40
+        for group in ({"d1", "d2", "d8", "d9"}, {"d10", "d20"}):
+            assert sum(bool(part & group) for part in names(parts)) == 1
+        assert 0.1 < len(joined(parts.test)) / len(joined(MANY)) <= 0.2
+    assert divide(MANY, Split(seed=1)) != divide(MANY, Split(seed=2))
+    # a split that a published figure was measured on
+    assert [d.name for d in divide(MANY, Split()).test] == ["d38", "d39", "d28", "d0"]
+    assert [d.name for d in divide(MANY, Split()).validation] == ["d30", "d7", "d21"]
+
+
+def test_no_part_stays_empty_while_there_are_three_groups():
+    six = documents_of(900, 1000, 1100, 1200, 1300, 1400)
+    groups = (("d0", "d3"), ("d1", "d4"), ("d2", "d5"))
+    parts = names(divide(six, Split(groups=groups)))
+    assert sorted(map(sorted, parts)) == [["d0", "d3"], ["d1", "d4"], ["d2", "d5"]]
+    with pytest.raises(TextgenError, match="no text for the"):
+        divide(six, Split(groups=(*groups, ("d2", "d4"))))
+    with pytest.raises(TextgenError, match="no text for the"):
+        divide(six[:2], Split())
+    assert list(map(len, names(divide(six[:3], Split())))) == [1, 1, 1]
+    for seed in range(5):
+        parts = divide(documents_of(5_000_000, 20_000, 20_000, 20_000), Split(seed=seed))
+        assert list(map(len, names(parts))) == [1, 1, 2]
+        assert names(parts)[0] == {"d0"}
+
+
+@pytest.mark.parametrize(
+    ("split", "validation", "test"),
+    [
+        ({"validation": ["tale[12].txt"], "test": ["tale8.txt", "tale3*"]}, "12", "38"),
+        ({"validation": 0.3, "test": ["tale2.txt"], "method": "contiguous"}, "78", "2"),
+        ({"train": ["tale[0-6]*"], "validation": ["tale7*"], "test": ["tale8*"]}, "7", "8"),
+        ({"method": "contiguous", "validation": 0.2, "test": 0.3}, "56", "78"),
+        (
+            {"method": "contiguous", "validation": 0.2, "test": 0.3, "first": "validation"},
+            "012",
+            "78",
+        ),
+    ],
+)
+def test_whole_documents_go_where_lists_or_their_order_says(tmp_path, split, validation, test):
     folder_of(tmp_path, **TALES)
-    found = load(tmp_path, validation=["tale[12].txt"], test=["tale8.txt", "tale3*"])
-    assert names(found) == {
-        "train": ["tale0.txt", "tale4.txt", "tale5.txt", "tale6.txt", "tale7.txt"],
-        "validation": ["tale1.txt", "tale2.txt"],
-        "test": ["tale3.txt", "tale8.txt"],
-    }
-    assert found.description["division"] == found.division == "as [split] names the documents"
+    parts = load(tmp_path, **split)
+    assert names(parts)[1:] == [{f"tale{i}.txt" for i in own} for own in (validation, test)]
+    assert set.union(*names(parts)) == {f"{name}.txt" for name in TALES}
+    assert parts.division == parts.description["division"]
 
 
 def test_a_name_with_signs_of_a_pattern_is_a_name(tmp_path):
     folder_of(tmp_path, **{"a[1]": 20, "a1": 20, "b": 20, "c": 20})
-    found = load(tmp_path, validation=["b.txt"], test=["a[1].txt"])
-    assert names(found)["test"] == ["a[1].txt"]
+    assert load(tmp_path, validation=["b.txt"], test=["a[1].txt"]).names["test"] == ["a[1].txt"]
 
 
 def test_a_part_that_is_no_list_is_drawn_from_the_training_text(tmp_path):
     folder_of(tmp_path, **TALES)
-    found = load(tmp_path, test=["tale8.txt"], validation=0.3)
-    assert found.names["test"] == ["tale8.txt"]
-    rest = joined(found.train) + joined(found.validation)
-    assert 0.15 < len(joined(found.validation)) / len(rest) <= 0.3
-    other = load(tmp_path, test=["tale8.txt"], validation=0.3, seed=1)
-    assert other.names["validation"] != found.names["validation"]
-    last = load(tmp_path, test=["tale2.txt"], validation=0.3, method="contiguous")
-    assert last.names["train"] == [f"tale{i}.txt" for i in (0, 1, 3, 4, 5, 6)]
-    assert last.names["validation"] == ["tale7.txt", "tale8.txt"]
+    parts = load(tmp_path, test=["tale8.txt"], validation=0.3)
+    assert parts.names["test"] == ["tale8.txt"]
+    rest = joined(parts.train + parts.validation)
+    assert 0.15 < len(joined(parts.validation)) / len(rest) <= 0.3
+    seeded = load(tmp_path, test=["tale8.txt"], validation=0.3, seed=1)
+    assert seeded.names["validation"] != parts.names["validation"]
 
 
-def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path):
-    texts = {"novel": NOVEL, "other": 40}
-    folder_of(tmp_path, **texts)
-    found = load(tmp_path, test=["other.txt"], validation=0.1)
-    assert joined(found.train) + joined(found.validation) == NOVEL
-    assert len(joined(found.validation)) / len(NOVEL) == pytest.approx(0.1, abs=0.01)
-    assert found.names["test"] == ["other.txt"]
-    assert "validation from the end of the training text" in found.division
+@pytest.mark.parametrize("test", ["other", "valid", "test"])
+def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, test):
+    """Whether a list or the names of files say what is held out: test text steers nothing."""
+    folder_of(tmp_path, **{"train": NOVEL, test: 40})
+    lists = {"test": ["other.txt"]} if test == "other" else {}
+    parts = load(tmp_path, validation=0.1, **lists)
+    assert parts.names["test"] == [f"{test}.txt"]
+    assert joined(parts.train + parts.validation) == NOVEL
+    assert len(joined(parts.validation)) / len(NOVEL) == pytest.approx(0.1, abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("settings", "parts"),
     [
-        ({"test": ["tale1.text"]}, ["split.test", "matches no document", "did you mean 'tale1.tx"]),
-        ({"test": ["ptb.*"]}, ["split.test", "'ptb.*'", "there is tale0.txt"]),
+        ({"test": ["tale1.text"]}, ["split.test", "did you mean 'tale1.tx"]),
+        ({"test": ["ptb.*"]}, ["split.test", "'ptb.*'", "tale0.txt"]),
+        ({"test": ["blank.txt"]}, ["split.test", "matches no text"]),
         (
             {"validation": ["tale[123].txt"], "test": ["tale3.txt"]},
-            ["split.test", "'tale3.txt' names tale3.txt", "'tale[123].txt' in split.validation"],
+            ["split.test", "tale3.txt", "split.validation"],
         ),
-        ({"validation": ["a"], "test": ["b", "a"]}, ["split", "'a' is listed twice"]),
-        ({"test": ["a", "a"]}, ["split", "'a' is listed twice"]),
+        ({"validation": ["a"], "test": ["b", "a"]}, ["split", "'a'"]),
         (
             {"train": ["tale[0-5]*"], "validation": ["tale6*"], "test": ["tale7*"]},
-            ["split.train", "tale8.txt: named by no list", "leave train out"],
+            ["split.train", "tale8.txt: named by no list"],
         ),
-        ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, ["train part", "no text"]),
-        ({"test": []}, ["split.test", "at least 1 item"]),
-        ({"test": [3]}, ["split.test.1", "string"]),
-        ({"train": []}, ["split.train", "at least 1 item"]),
-        ({"test": "a.txt"}, ["split.test", "number", "array"]),
-        ({"test": 0.5}, ["split.test", "less than 0.5"]),
-        ({"test": [""]}, ["split.test"]),
-        ({"groups": [[]]}, ["split.groups", "at least 1 item"]),
+        ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, ["no text for the train part"]),
+        ({"test": []}, ["test"]),
+        ({"test": "a.txt"}, ["split.test"]),
+        ({"test": 0.5}, ["split.test"]),
+        ({"groups": [[]]}, ["split.groups"]),
+        ({"groups": [["tale0.txt", "kadath"]]}, ["split.groups", "kadath: no such document"]),
         (
             {"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]},
             ["split.groups", "tale1.txt in the test part", "tale2.txt in the train part"],
         ),
-        (
-            {"method": "contiguous", "groups": [["tale0.txt", "tale8.txt"]]},
-            ["split.groups", "tale8.txt in the test part"],
-        ),
-        ({"method": "contigous"}, ["split.method", "contiguous"]),
-        ({"exact": True}, ["split", 'exact = true needs method = "contiguous"']),
-        ({"first": "validation"}, ["split", 'first = "validation" needs']),
-        ({"exact": True, "method": "contiguous"}, ["split.exact", "9 documents", "no separator"]),
-        ({"fold": 1}, ["split", "fold and folds"]),
-        ({"folds": 3}, ["split", "fold and folds"]),
-        ({"fold": 4, "folds": 3}, ["split", "no fold 4 of 3"]),
-        ({"fold": 1, "folds": 1}, ["split.folds", "equal to 2"]),
-        ({"fold": 1, "folds": 10}, ["split.folds", "9 documents in 9 groups", "fewer folds"]),
-        ({"fold": 1, "folds": 3, "test": ["a"]}, ["split", "folds go neither"]),
-        ({"fold": 1, "folds": 3, "method": "contiguous"}, ["split", "folds go neither"]),
+        ({"method": "contiguous", "groups": [["tale0.txt", "tale8.txt"]]}, ["split.groups"]),
+        ({"exact": True}, ["split", "exact"]),
+        ({"first": "validation"}, ["split", "first"]),
+        ({"exact": True, "method": "contiguous"}, ["split.exact", "9 documents"]),
+        ({"fold": 1}, ["split", "fold"]),
+        ({"fold": 4, "folds": 3}, ["split", "fold"]),
+        ({"fold": 1, "folds": 10}, ["split.folds", "9 documents in 9 groups"]),
+        ({"fold": 1, "folds": 3, "test": ["a"]}, ["split", "folds"]),
+        ({"fold": 1, "folds": 3, "method": "contiguous"}, ["split", "folds"]),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(tmp_path, settings, parts):
-    message = complaint(folder_of(tmp_path, **TALES), **settings)
+    with pytest.raises(TextgenError) as caught:
+        load(folder_of(tmp_path, **TALES, blank=" \n"), **settings)
     for part in parts:
-        assert part in message
+        assert part in str(caught.value)
 
 
-def test_a_listed_document_without_text_leaves_its_part_empty(tmp_path):
-    folder_of(tmp_path, **TALES, blank=" \n")
-    assert "test part" in complaint(tmp_path, test=["blank.txt"])
-    assert "no text" in complaint(tmp_path, test=["blank.txt"])
-
-
-@pytest.mark.parametrize("pattern", ["../*", "a/../../*.txt", "/etc/*.txt"])
-def test_a_pattern_that_leaves_the_folder_is_refused(tmp_path, pattern):
-    folder_of(tmp_path / "here", **TALES)
-    (tmp_path / "secret.txt").write_text("text")
-    assert "corpus.pattern" in complaint(tmp_path / "here", corpus={"pattern": pattern})
+def test_a_group_of_another_corpus_is_ignored(tmp_path):
+    folder_of(tmp_path, **TALES)
+    groups = [["celephais", "kadath"]]
+    assert load(tmp_path, groups=groups).names == load(tmp_path).names
 
 
 @pytest.mark.parametrize("valid", ["valid", "val", "dev", "validation", "VALID"])
 @pytest.mark.parametrize("form", ["{}.txt", "ptb.{}.txt", "my_{}.txt", "wiki.{}.tokens", "{}/a.b"])
 def test_customary_names_are_taken_as_given(form, valid):
-    found = customary_parts([form.format(part) for part in ("train", valid, "test")])
-    assert list(found.values()) == ["train", "validation", "test"]
+    parts = customary_parts([form.format(part) for part in ("train", valid, "test")])
+    assert list(parts.values()) == ["train", "validation", "test"]
 
 
 @pytest.mark.parametrize(
-    "found",
+    "files",
     [
         ["latest.txt", "strain.txt", "a.txt"],
         ["test.txt", "valid.txt", "a.txt"],
@@ -183,69 +218,47 @@ def test_customary_names_are_taken_as_given(form, valid):
         ["train/a.txt", "b.txt", "c.txt"],
     ],
 )
-def test_names_that_say_no_part_are_no_split(found):
-    assert customary_parts(found) == {}
+def test_names_that_say_no_part_are_no_split(files):
+    assert customary_parts(files) == {}
 
 
-def test_a_benchmark_is_not_shuffled_and_the_run_says_so(tmp_path, textgen):
+def test_a_benchmark_is_not_shuffled(tmp_path):
     folder = folder_of(tmp_path / "ptb", **BENCHMARK)
-    found = load(folder)
-    assert names(found) == {
-        "train": ["ptb.train.txt"], "validation": ["ptb.valid.txt"], "test": ["ptb.test.txt"]
-    }  # fmt: skip
-    shown = textgen("corpus", "folder", "--path", folder)
-    assert shown.code == 0, shown.err
-    assert "divided as the names of the files say" in shown.out
-    assert "test: ptb.test.txt" in shown.out
-    shuffled = load(folder, method="hash", seed=3)
-    assert names(shuffled) != names(found)
-    assert shuffled.division == ""
-    assert load(folder, fold=1, folds=3).division.startswith("by document into 3 folds")
-    lists = load(folder, test=["ptb.valid.txt"], validation=["ptb.test.txt"])
-    assert lists.names["test"] == ["ptb.valid.txt"]
-
-
-@pytest.mark.parametrize("held_out", ["val", "test"])
-def test_two_customary_files_are_training_and_test(tmp_path, held_out):
-    folder = folder_of(tmp_path / "here", **{"train": NOVEL, held_out: 30})
-    found = load(folder, validation=0.05)
-    assert found.names["test"] == [f"{held_out}.txt"]
-    assert joined(found.train) + joined(found.validation) == NOVEL
-    assert ("test text steers nothing" in found.division) == (held_out == "val")
+    parts = load(folder)
+    assert names(parts) == [{"ptb.train.txt"}, {"ptb.valid.txt"}, {"ptb.test.txt"}]
+    assert parts.given
+    for split in ({"method": "hash", "seed": 3}, {"fold": 1, "folds": 3}):
+        assert not load(folder, **split).given
+    swapped = load(folder, test=["ptb.valid.txt"], validation=["ptb.test.txt"])
+    assert swapped.names["test"] == ["ptb.valid.txt"]
+    folder_of(folder, README=5)
+    with pytest.raises(TextgenError, match=r"README.txt beside them[\s\S]*method = \"hash\""):
+        load(folder)
+    assert load(folder, corpus={"pattern": "ptb.*"}).names == parts.names
+    (folder / "README.txt").unlink()
+    folder_of(folder, **{"ptb.char.train": 50, "ptb.char.test": 9})
+    with pytest.raises(TextgenError, match="beside them"):
+        load(folder)
 
 
 def test_folders_of_the_customary_names_are_a_split(tmp_path):
     texts = {"train/a": 40, "train/b": 40, "train/c": 40, "test/a": 20, "test/b": 20}
-    folder = folder_of(tmp_path / "here", **texts)
-    found = load(folder, validation=0.4)
-    assert names(found)["test"] == ["test/a.txt", "test/b.txt"]
-    assert len(found.validation) == 1
-    assert found.validation[0].name.startswith("train/")
-
-
-def test_other_files_beside_a_given_split_and_a_second_split_are_refused(tmp_path):
-    folder = folder_of(tmp_path / "here", **BENCHMARK, README=5)
-    message = complaint(folder)
-    assert "README.txt beside them" in message
-    assert 'method = "hash"' in message
-    assert len(load(folder, method="hash").train) > 0
-    assert load(folder, corpus={"pattern": "ptb.*"}).names["test"] == ["ptb.test.txt"]
-    (folder / "README.txt").unlink()
-    folder_of(folder, **{"ptb.char.train": 50, "ptb.char.test": 9})
-    assert "several sets" in complaint(folder)
+    parts = load(folder_of(tmp_path / "here", **texts), validation=0.4)
+    assert parts.names["test"] == ["test/a.txt", "test/b.txt"]
+    assert [name[:6] for name in parts.names["validation"]] == ["train/"]
 
 
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    for name, value in {"LARGE": 0, "MAX_DOCUMENT": 3_000, "PIECE_SIZE": 1_000}.items():
+    for name, value in {"LARGE_BYTES": 0, "MAX_STORED": 3_000, "STORED_PIECE": 1_000}.items():
         monkeypatch.setattr(reading, name, value)
     folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": NOVEL})
-    found = load(folder)
-    assert len(found.train) > 9
-    assert joined(found.train) == NOVEL
-    assert found.names["test"] == ["ptb.test.txt"]
+    parts = load(folder)
+    assert len(parts.train) > 9
+    assert joined(parts.train) == NOVEL
+    assert parts.names["test"] == ["ptb.test.txt"]
     lists = load(folder, validation=["ptb.valid.txt"], test=["ptb.test.txt"])
-    assert lists.names == found.names
+    assert lists.names == parts.names
 
 
 @given(
@@ -255,222 +268,118 @@ def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch
     st.sampled_from([0.05, 0.1, 0.3]),
 )
 def test_contiguous_parts_are_the_text(text, pieces, exact, share):
-    documents = [Document(f"a#{i}", part) for i, part in enumerate(_chunks(text, pieces))]
-    shares = {"validation": 0.05, "test": share}
-    parts = splits._of_one_text(documents, shares, exact)
-    assert joined(d for part in parts.values() for d in part) == text
-    every = [d.name for part in parts.values() for d in part]
-    assert len(set(every)) == len(every)
-    n = len(text)
-    ideal = int(n * (1000 - round(1000 * share)) / 1000)
-    if exact:
-        assert joined(parts["test"]) == text[ideal:]
-    else:
-        assert ideal <= n - len(joined(parts["test"])) <= ideal + share * n / 4 + 1
+    cuts = [len(text) * i // pieces for i in range(pieces + 1)]
+    documents = [Document(f"a#{i}", text[a:b]) for i, (a, b) in enumerate(pairwise(cuts))]
+    settings = Split(method="contiguous", exact=exact, test=share, validation=0.05)
+    try:
+        parts = divide(documents, settings, one_text=True)
+    except TextgenError:  # a part without a letter
+        return
+    everything = [d for part in PARTS for d in getattr(parts, part)]
+    assert joined(everything) == text
+    assert len({d.name for d in everything}) == len(everything)
+    ideal = int(len(text) * (1000 - round(1000 * share)) / 1000)
+    beyond = len(text) - len(joined(parts.test)) - ideal
+    assert beyond == 0 if exact else 0 <= beyond <= share * len(text) / 4 + 1
 
 
-def _chunks(text, pieces):
-    return [text[len(text) * i // pieces : len(text) * (i + 1) // pieces] for i in range(pieces)]
+@pytest.mark.parametrize("first", ["train", "validation"])
+@pytest.mark.parametrize("large", [False, True])
+def test_nanogpts_split_is_the_last_tenth_to_the_character(tmp_path, monkeypatch, large, first):
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(reading, "LARGE_BYTES", 0 if large else 1 << 30)
+    text, path = NOVEL[:11_154], tmp_path / "input.txt"
+    path.write_text(text)
+    shares = {"validation": 0.05, "test": 0.1, "method": "contiguous", "first": first}
+    whole = load(path, corpus={"pieces": 1}, exact=True, **shares)
+    assert joined(whole.test) == text[int(0.9 * len(text)) :]
+    order = ("train", "validation") if first == "train" else ("validation", "train")
+    rest = [joined(whole.parts[part]) for part in order]
+    assert "".join(rest) == text[: int(0.9 * len(text))]
+    assert list(map(len, whole.names.values())) == [1, 1, 1]
+    pieces = load(path, **shares).names
+    assert max(pieces[order[0]]) < min(pieces[order[1]])
+    assert max(pieces[order[1]]) < min(pieces["test"])
 
 
-def test_nanogpts_split_is_the_last_tenth_to_the_character(tmp_path):
-    text = NOVEL[:11_154]
-    (tmp_path / "input.txt").write_text(text)
-    shares = {"validation": 0.05, "test": 0.1, "method": "contiguous", "exact": True}
-    found = load(tmp_path / "input.txt", kind="file", corpus={"pieces": 1}, **shares)
-    assert joined(found.test) == text[int(0.9 * len(text)) :]
-    assert joined(found.train) + joined(found.validation) == text[: int(0.9 * len(text))]
-    assert list(map(len, found.names.values())) == [1, 1, 1]
-
-
-def test_validation_text_may_come_first_and_nanogpts_test_part_stays_what_it_is(tmp_path):
-    text = NOVEL[:11_154]
-    (tmp_path / "input.txt").write_text(text)
-    shares = {"validation": 0.05, "test": 0.1, "method": "contiguous", "first": "validation"}
-    found = load(tmp_path / "input.txt", kind="file", corpus={"pieces": 1}, exact=True, **shares)
-    assert joined(found.test) == text[int(0.9 * len(text)) :]
-    assert joined(found.validation) == text[: int(0.05 * len(text))]
-    assert joined(found.validation) + joined(found.train) + joined(found.test) == text
-    names = load(tmp_path / "input.txt", kind="file", **shares).names
-    assert min(names["train"]) > max(names["validation"])
-    assert min(names["test"]) > max(names["train"])
-
-
-def test_whole_documents_may_begin_with_the_validation_text(tmp_path):
-    found = load(folder_of(tmp_path, **{f"t{i}": 900 for i in range(9)}), method="contiguous",
-                 first="validation", validation=0.2, test=0.3)  # fmt: skip
-    order = [found.names[part] for part in ("validation", "train", "test")]
-    assert [name for names in order for name in names] == [f"t{i}.txt" for i in range(9)]
-    assert list(map(len, order)) == [2, 4, 3]
-
-
-def test_shares_are_counted_as_they_are_written():
-    assert splits.boundaries(100_000_000, {"validation": 0.05, "test": 0.05}) == [
-        90_000_000, 95_000_000
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("mark", ["\n\n", "\n", " "])
+@pytest.mark.parametrize("mark", ["\n\n", "\n", " ", ""])
 def test_a_boundary_cuts_no_line_and_no_word_where_it_can(tmp_path, mark):
     text = mark.join(["some words" if mark == "\n\n" else "word" for _ in range(900)])
     (tmp_path / "a.txt").write_text(text)
-    found = load(tmp_path / "a.txt", kind="file", method="contiguous")
-    for part in (found.train, found.validation):
-        assert all(d.text.endswith(mark) for d in part)
-    assert len(found.test) >= splits.MIN_TEST_DOCUMENTS == FEWEST
-    assert joined(found.train + found.validation + found.test) == text
+    parts = load(tmp_path / "a.txt", method="contiguous")
+    assert all(d.text.endswith(mark) for d in parts.train + parts.validation)
+    if mark:
+        assert len(parts.test) >= MIN_TEST_DOCUMENTS == FEWEST
+    else:
+        assert len(joined(parts.test)) == 0.12 * len(text)
+    assert joined(parts.train + parts.validation + parts.test) == text
 
 
-def test_a_text_without_a_space_is_cut_at_the_character(tmp_path):
-    (tmp_path / "a.txt").write_text("x" * 1000)
-    found = load(tmp_path / "a.txt", kind="file", method="contiguous", test=0.2, validation=0.1)
-    assert [len(joined(p)) for p in (found.train, found.validation, found.test)] == [700, 100, 200]
-
-
-def test_sections_are_pieces_of_one_size_and_their_hash_knows_where_they_begin(tmp_path):
-    (tmp_path / "a.txt").write_text(NOVEL)
-    found = load(tmp_path / "a.txt", kind="file", method="contiguous", test=0.06)
-    sizes = [d.characters for d in found.train + found.validation + found.test]
+def test_contiguous_pieces_have_one_size_and_the_hash_knows_where_they_begin(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(NOVEL)
+    parts = load(path, method="contiguous", test=0.06)
+    sizes = [d.characters for d in parts.train + parts.validation + parts.test]
     assert max(sizes) < 1.5 * len(NOVEL) * 0.06 / 6
-    assert found.names["train"][0].startswith("a.txt#0")
-    assert found.test[-1].name == f"a.txt#{len(sizes)}"
-    finer = load(tmp_path / "a.txt", kind="file", method="contiguous", corpus={"pieces": 300})
-    assert len(finer.test) > 25
-    one, other = (
-        load(tmp_path / "a.txt", kind="file", method="contiguous", exact=True, test=test)
-        for test in (0.12, 0.1201)
-    )
-    assert one.names == other.names
-    assert one.sha256 != other.sha256
+    assert parts.test[-1].name == f"a.txt#{len(sizes)}"
+    assert len(load(path, method="contiguous", corpus={"pieces": 300}).test) > 25
+    shifted = [load(path, method="contiguous", exact=True, test=test) for test in (0.12, 0.1201)]
+    assert shifted[0].names == shifted[1].names
+    assert shifted[0].sha256 != shifted[1].sha256
 
 
-def test_a_large_text_is_cut_in_shares_without_being_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "a.txt").write_text(NOVEL)
-    settings = {"kind": "file", "method": "contiguous", "test": 0.1, "validation": 0.05}
-    plain = load(tmp_path / "a.txt", **settings)
-    monkeypatch.setattr(reading, "LARGE", 0)
-    large = load(tmp_path / "a.txt", **settings)
-    for part in ("train", "validation", "test"):
-        assert joined(getattr(large, part)) == joined(getattr(plain, part))
-    assert len(large.test) >= splits.MIN_TEST_DOCUMENTS
-    on_disk = [d for d in large.train if not isinstance(d.content, str)]
-    assert len(on_disk) >= len(large.train) - 1
-    exact = load(tmp_path / "a.txt", exact=True, **settings)
-    assert joined(exact.test) == NOVEL[len(NOVEL) * 9 // 10 :]
-
-
-def test_contiguous_shares_of_documents_cut_none(tmp_path):
-    folder_of(tmp_path, **{f"chapter{i}": 20 for i in range(10)})
-    found = load(tmp_path, method="contiguous", validation=0.1, test=0.2)
-    assert found.names["validation"] == ["chapter7.txt"]
-    assert found.names["test"] == ["chapter8.txt", "chapter9.txt"]
-    uneven = [Document(n, "x" * size) for n, size in zip("abcd", (9, 9, 9, 900), strict=True)]
-    parts = divide(uneven, Split(method="contiguous"))
-    assert [len(p) for p in (parts.train, parts.validation, parts.test)] == [2, 1, 1]
-    with pytest.raises(TextgenError, match="at least three documents"):
-        divide(uneven[:2], Split(method="contiguous"))
-
-
-def test_every_document_is_test_in_one_fold_and_groups_stay_together():
-    documents = [Document(f"d{i}", "x" * (100 + 37 * i)) for i in range(20)]
-    groups = (("d1", "d7"), ("d3", "d4", "d19"))
-    tested = []
-    for fold in range(1, 6):
-        found = divide(documents, Split(fold=fold, folds=5, groups=groups, validation=0.2))
-        parts = [{d.name for d in part} for part in (found.train, found.validation, found.test)]
-        assert sum(map(len, parts)) == len(set.union(*parts)) == 20
-        assert all(parts)
-        for group in groups:
-            assert sum(bool(set(group) & part) for part in parts) == 1
-        size = sum(d.characters for d in documents)
-        assert 0.1 < sum(d.characters for d in found.test) / size < 0.3
-        assert sum(d.characters for d in found.validation) / size <= 0.2
-        tested += sorted(parts[2])
-    assert sorted(tested) == sorted(d.name for d in documents)
-    assert divide(documents, Split(fold=1, folds=5)) != divide(
-        documents, Split(fold=1, folds=5, seed=1)
-    )
-
-
-@pytest.mark.parametrize("folds", [2, 3, 4])
-def test_folds_of_a_novel_and_three_stories_have_text_in_every_part(folds):
-    sizes = {"novel": 450_000, "a": 1_500, "b": 1_800, "c": 150_000}
-    documents = [Document(name, "x" * size) for name, size in sizes.items()]
-    tested = []
-    for fold in range(1, folds + 1):
-        found = divide(documents, Split(fold=fold, folds=folds, validation=0.3))
-        assert found.train
-        assert found.validation
-        tested += [d.name for d in found.test]
-    assert sorted(tested) == sorted(sizes)
-    with pytest.raises(TextgenError, match=r"split\.folds(.|\n)*at least 4 documents"):
-        divide(documents[:3], Split(fold=1, folds=2))
-
-
-def test_one_long_novel_and_three_stories_are_a_corpus():
-    novel = [Document("novel", "x" * 5_000_000)]
-    stories = [Document(n, n * 20_000) for n in "abc"]
-    for seed in range(5):
-        train, validation, test = split(novel + stories, Split(seed=seed))
-        assert [d.name for d in train] == ["novel"]
-        assert (len(validation), len(test)) == (1, 2)
-
-
-def test_settings_that_are_not_asked_for_leave_no_trace(experiment_file):
-    experiment = load_experiment(experiment_file)
-    assert experiment.resolved["split"] == {
-        "validation": 0.2, "test": 0.2, "seed": 0, "groups": []
-    }  # fmt: skip
-    documents = [Document(f"d{i}", "x" * (100 + 7 * i)) for i in range(40)]
-    found = divide(documents, Split(), *given_parts([d.name for d in documents], Split()))
-    assert (found.train, found.validation, found.test) == split(documents, Split())
-    # as they were drawn before there was anything else to ask for
-    assert [d.name for d in found.test] == ["d38", "d39", "d28", "d0"]
-    assert [d.name for d in found.validation] == ["d30", "d7", "d21"]
-
-
-def warnings(path, *, kind="folder", corpus=(), **split):
-    settings = {"kind": kind, "path": str(path), **dict(corpus), "split": split}
-    experiment = corpus_only(settings)
-    return corpus_warnings(experiment, load_corpus(experiment))
-
-
-def test_what_will_weaken_the_figures_is_said_with_what_to_do(tmp_path):
-    folder = folder_of(tmp_path / "few", a=9000, b=600, c=600, d=600)
-    (few,) = warnings(folder, validation=0.1, test=0.1)
-    assert "The test part has 1 document" in few
-    given = warnings(folder, validation=["b.txt"], test=["c.txt"])
-    assert "The split is given" in given[0]
-    (tmp_path / "a.txt").write_text(made_up(9000, 1))
-    (one,) = warnings(tmp_path / "a.txt", kind="file", method="contiguous", corpus={"pieces": 1})
-    assert "The test part has 1 document" in one
-    assert not warnings(tmp_path / "a.txt", kind="file", method="contiguous")
-
-
-def suggested(warning):
-    """The settings that a warning names."""
-    words = shlex.split(warning)
-    return [setting.rstrip(".") for option, setting in pairwise(words) if option == "--set"]
+def test_of_uneven_documents_every_part_gets_one():
+    parts = divide(documents_of(9, 9, 9, 900), Split(method="contiguous"))
+    assert list(map(len, names(parts))) == [2, 1, 1]
+    with pytest.raises(TextgenError, match="three documents"):
+        divide(documents_of(9, 9), Split(method="contiguous"))
 
 
 @pytest.mark.parametrize(
-    ("table", "split"),
+    ("sizes", "folds"),
+    [(range(100, 840, 37), 5), ((450_000, 1_500, 1_800, 150_000), 2), ((9, 9, 9, 9), 4)],
+)
+def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, folds):
+    documents = documents_of(*sizes)
+    groups = (("d1", "d7"), ("d3", "d4", "d19")) if len(documents) > 9 else ()
+    tested = []
+    for fold in range(1, folds + 1):
+        settings = Split(fold=fold, folds=folds, groups=groups, validation=0.3)
+        parts = divide(documents, settings)
+        assert joined(parts.train + parts.validation + parts.test) == joined(documents)
+        assert all(map(len, names(parts)))
+        for group in groups:
+            assert sum(bool(set(group) & part) for part in names(parts)) == 1
+        if groups:
+            assert 0.1 < len(joined(parts.test)) / len(joined(documents)) < 0.3
+        tested += sorted(d.name for d in parts.test)
+    assert sorted(tested) == sorted(d.name for d in documents)
+    seeded = [divide(documents, Split(fold=1, folds=folds, seed=seed)) for seed in range(4)]
+    assert len({str(names(parts)) for parts in seeded}) > 1
+
+
+def test_settings_that_are_not_asked_for_leave_no_trace(experiment_file):
+    resolved = load_experiment(experiment_file).resolved["split"]
+    assert resolved == {"validation": 0.2, "test": 0.2, "seed": 0, "groups": []}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "split"),
     [
-        ({"kind": "folder", "path": "even"}, {}),
-        ({"kind": "folder", "path": "even"}, {"method": "contiguous", "first": "validation"}),
-        ({"kind": "folder", "path": "even"}, {"folds": 5, "fold": 5}),
-        ({"kind": "folder", "path": "uneven"}, {}),
-        ({"kind": "folder", "path": "few"}, {}),
-        ({"kind": "file", "path": "few.txt", "pieces": 12}, {}),
-        ({"kind": "file", "path": "few.txt", "pieces": 1}, {"method": "contiguous"}),
-        ({"kind": "file", "path": "few.txt"}, {"test": 0.02}),
-        ({"kind": "file", "path": "few.txt", "pieces": 9}, {"folds": 3, "fold": 1}),
-        ({"kind": "file", "path": "few.txt", "separator": "===="}, {}),
+        ({"path": "even"}, {}),
+        ({"path": "even"}, {"method": "contiguous", "first": "validation"}),
+        ({"path": "even"}, {"folds": 5, "fold": 5}),
+        ({"path": "uneven"}, {}),
+        ({"path": "few"}, {}),
+        ({"path": "few.txt", "pieces": 12}, {}),
+        ({"path": "few.txt", "pieces": 1}, {"method": "contiguous"}),
+        ({"path": "few.txt"}, {"test": 0.02}),
+        ({"path": "few.txt", "pieces": 9}, {"folds": 3, "fold": 1}),
+        ({"path": "few.txt", "separator": "===="}, {}),
     ],
 )
 def test_the_setting_named_where_test_documents_are_few_gives_enough(
-    tmp_path, monkeypatch, table, split
+    tmp_path, monkeypatch, corpus, split
 ):
     monkeypatch.chdir(tmp_path)
     folder_of(tmp_path / "even", **{f"t{i}": 90 for i in range(20)})
@@ -478,74 +387,59 @@ def test_the_setting_named_where_test_documents_are_few_gives_enough(
     folder_of(tmp_path / "few", **{f"t{i}": 200 for i in range(10)})
     texts = sorted((tmp_path / "few").iterdir())
     (tmp_path / "few.txt").write_text("\n====\n".join(path.read_text() for path in texts))
-    experiment = corpus_only({**table, "split": split})
-    before = load_corpus(experiment)
-    warning = corpus_warnings(experiment, before)[0]
+    corpus = {"kind": "file" if corpus["path"] == "few.txt" else "folder", **corpus}
+    tables = {"corpus": corpus, "split": split}
+    before = load_corpus(resolve_text(tables))
+    warning = corpus_warnings(resolve_text(tables), before)[0]
     assert f"The test part has {len(before.test)} document" in warning
-    settings = suggested(warning)
-    assert settings, warning
-    changes = [setting.replace("FILE", "few.txt") for setting in settings]
-    data = apply_overrides({"corpus": table, "split": split}, changes)
-    after = load_corpus(corpus_only({**data["corpus"], "split": data["split"]}))
+    named = [s.rstrip(".") for option, s in pairwise(shlex.split(warning)) if option == "--set"]
+    assert named, warning
+    changes = [setting.replace("FILE", "few.txt") for setting in named]
+    after = load_corpus(resolve_text(apply_overrides(tables, changes)))
     assert len(before.test) < FEWEST <= len(after.test)
-    size = {part: sum(d.characters for d in getattr(after, part)) for part in after.names}
-    assert size["train"] >= sum(size.values()) / 2
+    sizes = [len(joined(part)) for part in after.parts.values()]
+    assert sizes[0] >= sum(sizes) / 2
 
 
-@pytest.mark.parametrize("size", [64_000, 450_000, 3_200_000])
-@pytest.mark.parametrize("split", [{}, {"seed": 3}, {"method": "contiguous"}])
-def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, size, split):
-    text = made_up(size // 24, 1)[:size]
-    assert len(text) == size
-    (tmp_path / "a.txt").write_text(text)
-    found = load(tmp_path / "a.txt", kind="file", **split)
-    assert min(len(found.test), len(found.validation)) >= 8
-    assert len(joined(found.train)) < 0.83 * size
-    assert len(joined(found.train)) > 0.79 * size
-    documents = sorted(found.train + found.validation + found.test, key=lambda d: d.name)
-    assert joined(documents) == text
-    assert load(tmp_path / "a.txt", kind="file", **split) == found
-
-
-def test_a_large_file_leaves_enough_pieces_although_less_of_it_is_held_out(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("size", "split"),
+    [
+        (64_000, {}),
+        (450_000, {"seed": 3}),
+        (64_000, {"method": "contiguous"}),
+        (3_200_000, {"method": "contiguous"}),
+        (64_000_001, {}),
+    ],
+)
+def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, monkeypatch, size, split):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    with (tmp_path / "a.txt").open("w") as file:
-        for _ in range(60):
-            file.write(made_up(40_000, 1))
-    assert (tmp_path / "a.txt").stat().st_size > 2 * reading.LARGE
-    found = load(tmp_path / "a.txt", kind="file")
-    assert min(len(found.test), len(found.validation)) >= 8
+    page = made_up(min(size, 3_200_000) // 24, 1)
+    text = (page * (size // len(page) + 1))[:size]
+    (tmp_path / "a.txt").write_text(text)
+    parts = load(tmp_path / "a.txt", **split)
+    assert min(len(parts.test), len(parts.validation)) >= 8
+    documents = sorted(parts.train + parts.validation + parts.test, key=lambda d: d.name)
+    assert joined(documents) == text
+    if size < reading.LARGE_BYTES:
+        assert 0.79 < len(joined(parts.train)) / size < 0.83
 
 
-def test_a_tiny_part_is_said(tmp_path):
-    texts = {f"t{i}": 100 for i in range(7)}
-    folder = folder_of(tmp_path / "tiny", novel=60_000, **texts)
-    found = " ".join(warnings(folder, validation=["t6.txt"], test=["t[0-5].txt"]))
-    assert "The validation part is small" in found
-    assert "List more documents" in found
-    assert "train part" not in found
-    found = warnings(folder, validation=["t6*"], test=["novel*"])
-    assert any("The train part is small" in each for each in found)
-    texts = {f"t{i}": 20 for i in range(7)}
-    folder = folder_of(tmp_path / "uneven", novel=30_000, **texts)
-    assert "divide the longest documents" in warnings(folder)[-1]
-    (tmp_path / "a.txt").write_text(made_up(60, 1))
-    (small, *_) = warnings(tmp_path / "a.txt", kind="file", method="contiguous")
-    assert "The train part is small" in small
-    assert "Use more text" in small
-
-
-def test_an_alphabet_of_which_much_occurs_once_is_said(tmp_path):
-    signs = "".join(chr(0x4E00 + i) for i in range(30))
-    file = tmp_path / "a.txt"
-    file.write_text(signs + made_up(9000, 1))
-    (found,) = warnings(file, kind="file", method="contiguous")
-    assert "30 of the" in found
-    assert "'一', '丁'" in found
-    assert "[corpus] keep" in found
-    assert not warnings(file, kind="file", method="contiguous", corpus={"keep": "article"})
-    file.write_text(2 * signs + made_up(9000, 1))
-    assert not warnings(file, kind="file", method="contiguous")
+def test_small_parts_and_rare_characters_are_warned_of(tmp_path):
+    short = {f"t{i}": 100 for i in range(7)}
+    tiny = folder_of(tmp_path / "tiny", novel=60_000, **short)
+    small = warnings(tiny, validation=["t6.txt"], test=["t[0-5].txt"])
+    assert "The validation part is small" in small[0]
+    held_out = warnings(tiny, validation=["t6*"], test=["novel*"])
+    assert any("The train part is small" in warning for warning in held_out)
+    assert any("The split is given" in warning for warning in held_out)
+    path, signs = tmp_path / "a.txt", "".join(chr(0x4E00 + i) for i in range(30))
+    path.write_text(signs + made_up(9000, 1))
+    (rare,) = warnings(path, method="contiguous")
+    assert "30 of the" in rare
+    assert "'一', '丁'" in rare
+    assert not warnings(path, method="contiguous", corpus={"keep": "article"})
+    path.write_text(2 * signs + made_up(9000, 1))
+    assert not warnings(path, method="contiguous")
 
 
 def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
@@ -556,51 +450,36 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
         assert f"{part}: {', '.join(corpus.names[part])}" in " ".join(shown.out.split())
     assert "warning: The test part has" in shown.out
     changed = textgen("corpus", experiment_file, "--set", "split.seed=7", "--json")
-    found = json.loads(changed.out)
-    assert found["names"] != corpus.names
-    assert found["warnings"]
-    assert found["split_sha256"] != corpus.description["split_sha256"]
-
-
-def experiment_on(folder, split=""):
-    path = folder.with_suffix(".toml")
-    path.write_text(
-        f'name = "tales"\ntokenizer = "characters"\nobjective = "next_token"\n{split}\n'
-        f'corpus = {{ kind = "folder", path = "{folder.as_posix()}" }}\n'
-        "training = { updates = 1 }\n",
-        encoding="utf-8",
-    )
-    return load_experiment(path)
+    statistics = json.loads(changed.out)
+    assert statistics["names"] != corpus.names
+    assert statistics["split_sha256"] != corpus.description["split_sha256"]
+    for name, part in {"foldr": "did you mean 'folder'?", "nowhere.toml": "no such file"}.items():
+        refused = textgen("corpus", name)
+        assert refused.code == 2
+        assert part in refused.err
 
 
 def test_a_run_names_its_held_out_documents_and_warns(tmp_path, capsys):
-    folder = folder_of(tmp_path / "ptb", **BENCHMARK)
-    experiment = experiment_on(folder)
-    Screen().corpus(experiment, load_corpus(experiment))
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "divided as the names of the files say" in shown
-    assert "test: ptb.test.txt" in shown
-    assert "warning: The test part has 1 document" in shown
-    Screen(quiet=True).corpus(experiment, load_corpus(experiment))
-    assert capsys.readouterr().out == ""
+    def shown(folder, split="", **settings):
+        path = folder.with_suffix(".toml")
+        path.write_text(
+            f'name = "tales"\ntokenizer = "characters"\nobjective = "next_token"\n{split}\n'
+            f'corpus = {{ kind = "folder", path = "{folder.as_posix()}" }}\n'
+            "training = { updates = 1 }\n"
+        )
+        experiment = load_experiment(path)
+        Screen(**settings).corpus(experiment, load_corpus(experiment))
+        return " ".join(capsys.readouterr().out.split())
+
+    benchmark = folder_of(tmp_path / "ptb", **BENCHMARK)
+    out = shown(benchmark)
+    assert "divided as the names of the files say" in out
+    assert "test: ptb.test.txt" in out
+    assert "warning: The test part has 1 document" in out
+    assert shown(benchmark, quiet=True) == ""
+    assert MAX_NAMED_DOCUMENTS < 20
     many = folder_of(tmp_path / "many", **{f"tale{i}": 5 for i in range(60)})
-    experiment = experiment_on(many, "split = { test = 0.4 }")
-    Screen().corpus(experiment, load_corpus(experiment))
-    assert "test: " not in capsys.readouterr().out
-    assert len(load_corpus(experiment).test) > MAX_NAMED_DOCUMENTS
-
-
-def test_corpus_takes_kinds_and_experiments_and_says_what_else_there_is(textgen, experiment_file):
-    for name, parts in {
-        "foldr": ["neither a kind of corpus nor an experiment", "did you mean 'folder'?"],
-        "nowhere.toml": ["no such file"],
-    }.items():
-        refused = textgen("corpus", name)
-        assert refused.code == 2
-        assert all(part in refused.err for part in parts)
-    refused = textgen("corpus", experiment_file, "--path", "elsewhere")
-    assert refused.code == 2
-    assert "--set corpus.path" in refused.err
+    assert "test: " not in shown(many, "split = { test = 0.4 }")
 
 
 def test_a_given_split_is_scored_as_it_is(tmp_path, textgen, experiment_file):
@@ -609,7 +488,7 @@ def test_a_given_split_is_scored_as_it_is(tmp_path, textgen, experiment_file):
         "baseline", experiment_file, "--order", 2, "--json", "--set", f'corpus.path="{folder}"'
     )
     assert done.code == 0, done.err
-    found = json.loads(done.out)
+    record = json.loads(done.out)
     characters = len((folder / "ptb.test.txt").read_text())
-    assert (found["test"]["documents"], found["test"]["characters"]) == (1, characters)
-    assert found["corpus"]["division"] == "as the names of the files say"
+    assert (record["test"]["documents"], record["test"]["characters"]) == (1, characters)
+    assert record["corpus"]["division"] == "as the names of the files say"

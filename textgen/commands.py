@@ -19,6 +19,7 @@ from textgen.core.experiment import (
     apply_overrides,
     find_experiment,
     load_experiment,
+    resolve_text,
 )
 from textgen.core.files import kind_of
 from textgen.core.plugins import lookup, plugin_table
@@ -26,7 +27,7 @@ from textgen.core.study import json_schema
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
 from textgen.data.reading import read_text
-from textgen.data.statistics import corpus_only, corpus_statistics, print_statistics
+from textgen.data.statistics import corpus_statistics, print_statistics
 from textgen.evaluation import references
 from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
@@ -172,7 +173,7 @@ def _corpus_experiment(given: Given) -> TextSettings:
         data = apply_overrides({"corpus": {"kind": given.corpus, **options}}, given.set)
         if not isinstance(data["corpus"], dict):
             raise TextgenError("--set corpus", found=repr(data["corpus"]), expected="a table")
-        return corpus_only({**data.pop("corpus"), **data})
+        return resolve_text(data)
     exists = kind_of(find_experiment(given.corpus)) in ("a file", "a folder")
     if not (exists or given.corpus.endswith(".toml")):
         near = get_close_matches(given.corpus, kinds, 1)

@@ -23,7 +23,7 @@ ENCODINGS = (
 def text(data: bytes) -> None:
     """A text file in some encoding (first byte), in pieces (second byte) divided in three parts:
     nothing changes but line ends, nothing is lost."""
-    from textgen.data.corpora.file import File
+    from textgen.data.corpora.files import File
     from textgen.data.reading import read_text
     from textgen.data.splits import divide
 
@@ -59,7 +59,7 @@ def split(data: bytes) -> None:
     """Names of documents, a line each, and behind NUL bytes what ``[split]`` says of them, as JSON:
     every document goes into one part."""
     from textgen.data.documents import Document
-    from textgen.data.splits import divide, given_parts
+    from textgen.data.splits import divide
 
     head, *settings = data.split(b"\0")
     names = list(dict.fromkeys(head.decode("utf-8", "backslashreplace").split("\n")))
@@ -70,8 +70,7 @@ def split(data: bytes) -> None:
             key, _, value = text_in(each).partition("=")
             with contextlib.suppress(ValueError, RecursionError):
                 table[key] = json.loads(value)
-        given = given_parts(names, made := build(Split, table, "split"))
-        parts = divide(documents, made, *given)
+        parts = divide(documents, build(Split, table, "split"))
         found = [d for part in (parts.train, parts.validation, parts.test) for d in part]
         assert sum(d.characters for d in found) == sum(d.characters for d in documents)
         whole = Counter(d.name for d in found if d.name in names)

@@ -1,4 +1,4 @@
-"""Named documents of raw text, in memory or on disk."""
+"""Named documents of raw text, in memory or in a file, and the corpora that they come from."""
 
 from __future__ import annotations
 
@@ -7,58 +7,32 @@ import itertools
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import CorpusOptions
 
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 """The article's "alphanumerics and a few punctuation marks", 75 characters."""
+UNEDITED = CorpusOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
-    """What is done to every text of a corpus, the same for all arms.
-
-    Attributes:
-        replaced: characters, and the text that takes the place of each.
-        dropped: characters that are left out then.
-        kept: the only ones that are kept; empty if all are.
-        stripped: whether lines are without white space at their ends.
-    """
-
-    replaced: tuple[tuple[str, str], ...] = ()
-    dropped: str = ""
-    kept: str = ""
-    stripped: bool = False
-
-    def __call__(self, text: str) -> str:
-        if self.replaced:
-            text = text.translate({ord(old): new for old, new in self.replaced})
-        if self.dropped:
-            text = text.translate(dict.fromkeys(map(ord, self.dropped)))
-        if self.kept:
-            others = set(text) - _character_set(self.kept)
-            text = text.translate(dict.fromkeys(map(ord, others)))
-        if self.stripped:
-            text = "\n".join(line.strip() for line in text.split("\n"))
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class TextFile:
-    """A text on disk: a UTF-8 file with LF line ends, read whenever it is needed.
+@dataclass(frozen=True)
+class StoredText:
+    """A stretch of a UTF-8 file, read whenever it is needed.
 
     Attributes:
         path: the file.
-        characters: length of the text.
-        edits: what is done to it when it is read.
+        start, end: where the stretch is, in bytes.
+        edits: applied when it is read.
     """
 
     path: Path
-    characters: int
-    edits: Edits = Edits()
+    start: int
+    end: int
+    edits: CorpusOptions = UNEDITED
 
     def read(self) -> str:
         """The text.
@@ -67,15 +41,16 @@ class TextFile:
             TextgenError: the file is no longer what it was.
         """
         try:
-            text = self.edits(self.path.read_bytes().decode("utf-8", "surrogatepass"))
+            with self.path.open("rb") as file:
+                file.seek(self.start)
+                text = file.read(self.end - self.start).decode("utf-8", "surrogatepass")
         except (OSError, UnicodeDecodeError):
             raise file_changed_error(self.path) from None
-        if len(text) != self.characters:
-            raise file_changed_error(self.path)
-        return text
+        return edit(text, self.edits)
 
-    def edited(self, edits: Edits) -> TextFile:
-        return replace(self, edits=edits, characters=len(edits(self.read())))
+    @cached_property
+    def characters(self) -> int:
+        return len(self.read())
 
 
 def file_changed_error(path: Path) -> TextgenError:
@@ -84,15 +59,10 @@ def file_changed_error(path: Path) -> TextgenError:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text, raw, under the name by which it is split and reported.
-
-    Attributes:
-        name: distinguishes it from the other documents.
-        content: the text, or the file that holds it.
-    """
+    """One text, raw, under the name by which it is split and reported."""
 
     name: str
-    content: str | TextFile
+    content: str | StoredText
 
     @property
     def text(self) -> str:
@@ -100,9 +70,33 @@ class Document:
 
     @property
     def characters(self) -> int:
-        """Length of the text, known without reading it."""
         content = self.content
         return len(content) if isinstance(content, str) else content.characters
+
+
+class CorpusConfig(Protocol):
+    """The settings of a corpus. ``origin`` and ``licence`` are shown wherever results are.
+
+    A corpus that cuts one text into documents may say so by an attribute ``one_text = True``; in
+    contiguous shares the text is then cut where the shares begin.
+    """
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    def documents(self) -> list[Document]:
+        """All documents in a stable order.
+
+        Raises:
+            CorpusUnavailable: the text cannot be fetched here.
+            TextgenError: the text is there but cannot be used.
+        """
+        ...
+
+
+def count_characters(documents: Iterable[Document]) -> int:
+    return sum(document.characters for document in documents)
 
 
 def corpus_hash(documents: Iterable[Document]) -> str:
@@ -115,54 +109,48 @@ def corpus_hash(documents: Iterable[Document]) -> str:
     return digest.hexdigest()
 
 
+def edit(text: str, edits: CorpusOptions) -> str:
+    """A text as an experiment's corpus changes it, the same for all arms."""
+    if edits.replace:
+        text = text.translate(str.maketrans(edits.replace))
+    dropped = set(edits.drop)
+    if edits.keep:
+        kept = ARTICLE if edits.keep == "article" else edits.keep
+        dropped |= set(text).difference(kept)
+    if dropped:
+        text = text.translate(dict.fromkeys(map(ord, dropped)))
+    if edits.strip:
+        text = "\n".join(line.strip() for line in text.split("\n"))
+    return text
+
+
 def apply_edits(documents: list[Document], options: CorpusOptions) -> list[Document]:
-    """The documents with the edits of an experiment's corpus; ``keep = "article"`` is
-    :data:`ARTICLE`.
+    """The first documents, up to the share of an experiment's corpus, with its edits.
 
     Raises:
         TextgenError: the share is smaller than the first document.
     """
     if options.share is not None:
-        documents = _first(documents, options.share)
-    kept = ARTICLE if options.keep == "article" else options.keep or ""
-    edits = Edits(tuple((options.replace or {}).items()), options.drop, kept, bool(options.strip))
-    if edits == Edits():
+        documents = _first_share(documents, options.share)
+    edits = replace(options, share=None, fallback=None)
+    if edits == UNEDITED:
         return documents
-    return [
-        Document(
-            d.name, edits(d.content) if isinstance(d.content, str) else d.content.edited(edits)
-        )
-        for d in documents
-    ]
+    return [Document(d.name, _edited(d.content, edits)) for d in documents]
 
 
-def _first(documents: list[Document], share: float) -> list[Document]:
-    """As many documents from the first one on as have no more than ``share`` of all characters."""
-    total = sum(document.characters for document in documents)
-    ends = list(itertools.accumulate(document.characters for document in documents))
-    found = [d for d, end in zip(documents, ends, strict=True) if end <= share * total]
-    if total and not any(document.characters for document in found):
-        least = (1000 * ends[:3][-1] // total + 1) / 1000
+def _edited(content: str | StoredText, edits: CorpusOptions) -> str | StoredText:
+    if isinstance(content, str):
+        return edit(content, edits)
+    return replace(content, edits=edits)
+
+
+def _first_share(documents: list[Document], share: float) -> list[Document]:
+    ends = list(itertools.accumulate(d.characters for d in documents))
+    total = ends[-1] if ends else 0
+    count = sum(end <= share * total for end in ends)
+    if total and not any(ends[:count]):
         raise TextgenError(
-            f"corpus.share: {share} of {total:,} characters is less than the first document has",
-            hint=f"--set corpus.share={least}" if least < 1 else "leave it out, or use more text",
+            f"corpus.share: {share} of the text is less than the first document",
+            hint=f"it has {ends[0] / total:.2f} of the text; three documents are needed",
         )
-    return found
-
-
-@cache
-def _character_set(characters: str) -> frozenset[str]:
-    return frozenset(characters)
-
-
-def check_not_empty(documents: list[Document], where: str) -> list[Document]:
-    """The documents that hold more than white space.
-
-    Raises:
-        TextgenError: none does.
-    """
-    documents = [d for d in documents if (text := d.text) and not text.isspace()]
-    if not documents:
-        hint = "at least three documents need some text"
-        raise TextgenError(f"{where}: no text: every document is empty", hint=hint)
-    return documents
+    return documents[:count]

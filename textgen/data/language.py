@@ -1,13 +1,13 @@
 """Which language is a text in? By its script, and by the frequency lists of wordfreq.
 
-A script that only one widely used language is written in gives the language away. Of the languages
-that share a script, those with a list in wordfreq (Speer 2022, zenodo.org/records/7199437) are told
-apart: the text is in the language whose list makes its words most likely, unless even there most of
-them are missing.
+A script that only one widely used language is written in gives the language away. Where languages
+share a script, those with a list in wordfreq (Speer 2022, zenodo.org/records/7199437) are
+recognised: the text is in the language whose list makes its words most likely, unless even there
+most of them are missing.
 
 Does not handle: languages without a list that share their script with others (Basque, Estonian,
 Swahili, Marathi, Amharic, Serbian in Cyrillic …), for which the answer is :data:`UNKNOWN` with the
-script; texts in several languages, of which one is named.
+script; texts in several languages, one of which is named.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ WORD = regex.compile(
 """From a letter to the word's end as Unicode Standard Annex #29 has it: combining marks and inner
 apostrophes belong to a word, underscores do not, digits do behind a letter. In scripts without
 spaces between words it is a character."""
+POINTS = regex.compile(r"(?<=[\p{Hebrew}\p{Arabic}])\p{M}+")
 UNKNOWN = "und"
 """The code of ISO 639 for a language that is not known."""
 LISTED_LANGUAGES = {
@@ -55,23 +56,20 @@ LANGUAGE_OF_SCRIPT = dict(
 """Script → the one widely used language that is written in it."""
 LANGUAGE_NAMES = dict(
     pair.split("=")
-    for pair in """am=Amharic ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan bs=Bosnian ca=Catalan
-    chr=Cherokee cs=Czech da=Danish de=German el=Greek en=English es=Spanish et=Estonian eu=Basque
-    fa=Persian fi=Finnish fil=Filipino fr=French ga=Irish gu=Gujarati he=Hebrew hi=Hindi hr=Croatian
-    hu=Hungarian hy=Armenian id=Indonesian is=Icelandic it=Italian ja=Japanese ka=Georgian km=Khmer
-    kn=Kannada ko=Korean la=Latin lo=Lao lt=Lithuanian lv=Latvian mk=Macedonian ml=Malayalam
-    mr=Marathi ms=Malay my=Burmese nb=Norwegian nl=Dutch no=Norwegian or=Odia pa=Punjabi pl=Polish
-    pt=Portuguese ro=Romanian ru=Russian sh=Serbo-Croatian si=Sinhala sk=Slovak sl=Slovenian
-    sr=Serbian sv=Swedish sw=Swahili ta=Tamil te=Telugu th=Thai tr=Turkish uk=Ukrainian ur=Urdu
-    vi=Vietnamese zh=Chinese""".split()
+    for pair in """ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan ca=Catalan chr=Cherokee cs=Czech
+    da=Danish de=German el=Greek en=English es=Spanish et=Estonian eu=Basque fa=Persian fi=Finnish
+    fil=Filipino fr=French gu=Gujarati he=Hebrew hi=Hindi hr=Croatian hu=Hungarian hy=Armenian
+    id=Indonesian is=Icelandic it=Italian ja=Japanese ka=Georgian km=Khmer kn=Kannada ko=Korean
+    lo=Lao lt=Lithuanian lv=Latvian mk=Macedonian ml=Malayalam ms=Malay my=Burmese nb=Norwegian
+    nl=Dutch or=Odia pa=Punjabi pl=Polish pt=Portuguese ro=Romanian ru=Russian sh=Serbo-Croatian
+    si=Sinhala sk=Slovak sl=Slovenian sr=Serbian sv=Swedish sw=Swahili ta=Tamil te=Telugu th=Thai
+    tr=Turkish uk=Ukrainian ur=Urdu vi=Vietnamese zh=Chinese""".split()
 )
 LISTED_UNDER = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
 """Codes of languages whose words wordfreq lists under another one."""
 UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
 """Languages without spaces between words."""
-UNSPACED_SCRIPTS = frozenset(
-    {"Han", "Hiragana", "Katakana", "Khmer", "Lao", "Myanmar", "Tai", "Thai"}
-)
+UNSPACED_SCRIPTS = frozenset("Han Hiragana Katakana Khmer Lao Myanmar Tai Thai".split())
 """Scripts in which Unicode's rules find no words; Tibetan marks its syllables."""
 SCRIPTS_OF_LANGUAGE = {
     "ja": "Han Hiragana Katakana",
@@ -143,8 +141,8 @@ def usual_scripts(code: str) -> list[str]:
     if code in SCRIPTS_OF_LANGUAGE:
         return SCRIPTS_OF_LANGUAGE[code].split()
     code = LISTED_UNDER.get(code, code)
-    listed = [script for script, codes in LISTED_LANGUAGES.items() if code in codes.split()]
-    return listed + [script for script, only in LANGUAGE_OF_SCRIPT.items() if only == code]
+    languages = [*LISTED_LANGUAGES.items(), *LANGUAGE_OF_SCRIPT.items()]
+    return [script for script, codes in languages if code in codes.split()]
 
 
 def find_language(documents: Sequence[Document], stated: str | None = None) -> Language:
@@ -155,111 +153,97 @@ def find_language(documents: Sequence[Document], stated: str | None = None) -> L
         stated: its code, if the experiment says so.
     """
     step = max(1, len(documents) // SAMPLED_DOCUMENTS)
-    text = "\n".join(
-        _inside(d.text, SAMPLED_CHARACTERS) for d in documents[::step][:SAMPLED_DOCUMENTS]
-    )
+    sampled = documents[::step][:SAMPLED_DOCUMENTS]
+    text = "\n".join(_excerpt(d.text, SAMPLED_CHARACTERS) for d in sampled)
     if stated is not None:
-        return Language(stated, script_of(text), stated=True)
+        return Language(stated, main_script(text), stated=True)
     return detect_language(text)
 
 
-def _inside(text: str, characters: int) -> str:
+def _excerpt(text: str, characters: int) -> str:
     """Characters from inside a text, where titles and licences are past."""
     start = max(0, min(len(text) // 3, len(text) - characters))
     return text[start : start + characters]
 
 
 def foreign_language(document: Document, detected: Language) -> Language | None:
-    """The language of a document that is surely not in the language of the others, else None. Of a
+    """The language of a document that is surely not in the language of the rest, else None. Of a
     short document nothing is sure.
 
     Args:
         document: one of a corpus.
         detected: the language of that corpus.
     """
-    text = _inside(document.text, EXCERPT_CHARACTERS)
+    text = _excerpt(document.text, EXCERPT_CHARACTERS)
     if sum(map(str.isalpha, text)) < MIN_LETTERS:
         return None
-    script = script_of(text)
-    counts = _words(text, script)
-    if script == detected.script and detected.code in LISTED_LANGUAGES.get(script, "").split():
-        same = _likelihood(counts, detected.code) >= FOREIGN_LANGUAGE
-        return None if same else detect_language(text)
-    found = detect_language(text)
-    if script != detected.script:
-        return None if found.code == detected.code != UNKNOWN else found
-    listed = found.code in LISTED_LANGUAGES.get(script, "").split()
-    return found if listed and _likelihood(counts, found.code) >= SURE_LANGUAGE else None
+    script, words = main_script(text), count_words(text)
+    listed = LISTED_LANGUAGES.get(script, "").split()
+    same_script = script == detected.script
+    if same_script and detected.code in listed:
+        if mean_log_frequency(words, detected.code) >= FOREIGN_LANGUAGE:
+            return None
+        return detect_language(text)
+    language = detect_language(text)
+    if same_script:
+        sure = language.code in listed
+        sure = sure and mean_log_frequency(words, language.code) >= SURE_LANGUAGE
+    else:
+        sure = language.code != detected.code or language.code == UNKNOWN
+    return language if sure else None
 
 
 def detect_language(text: str) -> Language:
     """The language of a text by its letters and words alone."""
-    shares, script = _scripts(text), script_of(text)
-    if shares.get("Hiragana", 0) + shares.get("Katakana", 0) > MIN_KANA_SHARE:
+    scripts, script = _letters_by_script(text), main_script(text)
+    kana = scripts["Hiragana"] + scripts["Katakana"]
+    if kana > MIN_KANA_SHARE * scripts.total():
         return Language("ja", script)
     if script in LANGUAGE_OF_SCRIPT:
         return Language(LANGUAGE_OF_SCRIPT[script], script)
-    return Language(_by_words(text, script) if script in LISTED_LANGUAGES else UNKNOWN, script)
+    codes, words = LISTED_LANGUAGES.get(script, "").split(), count_words(text)
+    if "en" in codes and mean_log_frequency(words, "en") >= SURE_LANGUAGE:
+        return Language("en", script)
+    means = {code: mean_log_frequency(words, code) for code in codes}
+    best = max(means, key=means.__getitem__, default=UNKNOWN)
+    likely = means.get(best, -math.inf) >= LIKELY_LANGUAGE
+    return Language(best if likely else UNKNOWN, script)
 
 
-def script_of(text: str) -> str:
+def main_script(text: str) -> str:
     """The script of most letters of a text; empty if it has none."""
-    shares = _scripts(text)
-    return max(shares, key=lambda script: (shares[script], script)) if shares else ""
+    scripts = _letters_by_script(text)
+    return max(scripts, key=lambda script: (scripts[script], script), default="")
 
 
-def _scripts(text: str) -> dict[str, float]:
-    """The share of each script in the letters of a text."""
-    counts: Counter[str] = Counter()
+def _letters_by_script(text: str) -> Counter[str]:
+    letters: Counter[str] = Counter()
     for letter, count in Counter(text).items():
         if letter.isalpha():
-            counts[_script(letter)] += count
-    return {script: count / counts.total() for script, count in counts.items()}
+            letters[_script_of(letter)] += count
+    return letters
 
 
 @cache
-def _script(letter: str) -> str:
+def _script_of(letter: str) -> str:
     """As the first word of its name in Unicode says."""
     first = unicodedata.name(letter, "other").replace("-", " ").partition(" ")[0]
     return "Han" if first == "CJK" else first.title()
 
 
-def _words(text: str, script: str) -> Counter[str]:
-    return Counter(_plain(word, script) for word in WORD.findall(text))
+def count_words(text: str) -> Counter[str]:
+    """Words as wordfreq's lists have them: lower-cased, Hebrew and Arabic without points."""
+    text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
+    return Counter(WORD.findall(POINTS.sub("", text)))
 
 
-def _by_words(text: str, script: str) -> str:
-    counts = _words(text, script)
-    if not counts:
-        return UNKNOWN
-    codes = LISTED_LANGUAGES[script].split()
-    if "en" in codes and _likelihood(counts, "en") >= SURE_LANGUAGE:
-        return "en"
-    found = {code: _likelihood(counts, code) for code in codes}
-    best = max(found, key=lambda code: found[code])
-    return best if found[best] >= LIKELY_LANGUAGE else UNKNOWN
+def mean_log_frequency(words: Mapping[str, int], code: str) -> float:
+    """Mean log10 frequency of some words in a language; −∞ without words. A word with an
+    apostrophe that is not listed is taken for its longer part."""
+    from wordfreq import get_frequency_dict  # takes a tenth of a second
 
-
-def _plain(word: str, script: str) -> str:
-    """A word as wordfreq's lists have it: lower-cased, Hebrew and Arabic without points."""
-    word = unicodedata.normalize("NFC", word).lower().replace("’", "'")
-    if script in ("Arabic", "Hebrew"):
-        word = "".join(c for c in word if not unicodedata.combining(c))
-    return word
-
-
-def _likelihood(counts: Mapping[str, int], code: str) -> float:
-    """Mean log10 frequency in a language of words with their counts. A word with an apostrophe that
-    is not listed is taken for its longer part."""
-    frequencies = _frequencies(code)
-    total = 0.0
-    for word, count in counts.items():
-        known = frequencies.get(word) or frequencies.get(max(word.split("'"), key=len))
-        total += count * (math.log10(known) if known else UNLISTED_WORD)
-    return total / sum(counts.values())
-
-
-def _frequencies(code: str) -> Mapping[str, float]:
-    from wordfreq import get_frequency_dict
-
-    return get_frequency_dict(code, "small")  # kept by wordfreq
+    frequencies, total = get_frequency_dict(code, "small"), 0.0
+    for word, count in words.items():
+        frequency = frequencies.get(word) or frequencies.get(max(word.split("'"), key=len))
+        total += count * (math.log10(frequency) if frequency else UNLISTED_WORD)
+    return total / sum(words.values()) if words else -math.inf

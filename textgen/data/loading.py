@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment, TextSettings
-from textgen.data.documents import Document, apply_edits, check_not_empty, corpus_hash
+from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
 from textgen.data.language import Language, find_language
-from textgen.data.splits import Division, check_groups, divide, few, given_parts, hash_of
+from textgen.data.splits import PARTS, Division, check_groups, divide, hash_of
 
 FITTED = 16_000_000
 """Characters of training text, at most, on which everything before the network is fitted."""
@@ -37,7 +37,7 @@ class Corpus(Division):
 
     @property
     def parts(self) -> dict[str, list[Document]]:
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        return {part: getattr(self, part) for part in PARTS}
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -53,15 +53,14 @@ class Corpus(Division):
     def sample(self) -> list[Document]:
         """The training documents on which vocabulary, merges, spelling and vectors are fitted: all,
         or of a large corpus about FITTED characters, the same for every arm and seed."""
-        if sum(d.characters for d in self.train) <= FITTED:
+        if count_characters(self.train) <= FITTED:
             return self.train
-        order = sorted(range(len(self.train)), key=lambda i: hash_of((self.train[i].name,), 0))
-        chosen, room = list[int](), FITTED
-        for i in order:
-            if self.train[i].characters <= room or not chosen:
-                chosen.append(i)
-                room -= self.train[i].characters
-        return [self.train[i] for i in sorted(chosen)]
+        names, room = set[str](), FITTED
+        for document in sorted(self.train, key=lambda d: hash_of((d.name,), 0)):
+            if document.characters <= room or not names:
+                names.add(document.name)
+                room -= document.characters
+        return [d for d in self.train if d.name in names]
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -70,6 +69,10 @@ class Corpus(Division):
         names = list(self.names.items())
         if self.sample is not self.train:
             parts["fitted_on"] = self.sample
+        sizes = {
+            part: {"documents": len(documents), "characters": count_characters(documents)}
+            for part, documents in parts.items()
+        }
         return {
             "kind": self.kind,
             "origin": self.origin,
@@ -78,60 +81,49 @@ class Corpus(Division):
             "split_sha256": hashlib.sha256(repr(names).encode()).hexdigest(),
             "fallback": bool(self.warning),
             "language": asdict(self.language),
-            **{
-                key: {"documents": len(part), "characters": sum(d.characters for d in part)}
-                for key, part in parts.items()
-            },
+            **sizes,
             **({"division": self.division} if self.division else {}),
         }
 
 
-def load_corpus(experiment: TextSettings) -> Corpus:
+def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     """The documents of an experiment, split.
+
+    Args:
+        experiment: its settings.
+        fallback: use its fallback even if the corpus can be fetched.
 
     Raises:
         CorpusUnavailable: it cannot be fetched and there is no fallback.
         TextgenError: no text, or too few documents for three parts.
     """
-    config, kind = experiment.corpus, experiment.resolved["corpus"]["kind"]
-    warning = ""
+    config, table, warning = experiment.corpus, experiment.resolved["corpus"], ""
     try:
+        if fallback:
+            raise CorpusUnavailable("this run was trained without it")
         documents = config.documents()
     except CorpusUnavailable as error:
         if experiment.fallback is None:
             raise
-        config = experiment.fallback
-        wanted, kind = kind, experiment.resolved["corpus"]["fallback"]["kind"]
         warning = (
-            f"THE CORPUS {wanted!r} CANNOT BE REACHED ({error.found}).\n"
-            f"This run uses the fallback {kind!r} instead: its figures are not about {wanted!r}.\n"
-            f"{error.hint}"
+            f"THE CORPUS {table['kind']!r} CANNOT BE REACHED: this is about its fallback "
+            f"{table['fallback']['kind']!r} instead, and no figure is about {table['kind']!r}.\n"
+            f"{error}"
         )
+        config, table = experiment.fallback, table["fallback"]
         documents = config.documents()
-    names = [d.name for d in documents]
-    check_groups(experiment.split, set(names))
-    given = given_parts(names, experiment.split)
+    check_groups(experiment.split, {d.name for d in documents})
     documents = apply_edits(documents, experiment.options)
-    filled = check_not_empty(documents, f"corpus {kind}")
-    one_text = experiment.split.method == "contiguous" and getattr(config, "one_text", False)
-    if not one_text:
-        documents = filled
-    try:
-        divided = divide(documents, experiment.split, *given, one_text=one_text)
-    except TextgenError as error:
-        full = {d.name for d in filled}
-        if empty := [name for name in names if name not in full]:
-            error.message += f"; without text: {few(empty)}"
-        raise
-    everything = divided.train + divided.validation + divided.test
-    if set(everything) != set(documents):  # some were cut
-        documents = everything
+    division = divide(documents, experiment.split, getattr(config, "one_text", False))
+    divided = division.train + division.validation + division.test
+    uncut = {id(d) for d in divided}
+    in_order = [d for d in documents if id(d) in uncut]
     return Corpus(
-        **vars(divided),
-        kind=kind,
+        **vars(division),
+        kind=table["kind"],
         origin=config.origin,
         licence=config.licence,
-        sha256=corpus_hash(documents),
+        sha256=corpus_hash(in_order if len(in_order) == len(divided) else divided),
         warning=warning,
         stated_language=experiment.language,
     )
@@ -144,20 +136,12 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
         TextgenError: as for :func:`load_corpus`, or neither has this sha256.
     """
     corpus = load_corpus(experiment)
-    if corpus.sha256 != sha256 and experiment.fallback is not None and not corpus.warning:
-        plain = experiment.resolved["corpus"]
-        resolved = {**experiment.resolved, "corpus": plain["fallback"]}
-        other = replace(experiment, corpus=experiment.fallback, fallback=None, resolved=resolved)
-        warning = (
-            f"The corpus {plain['kind']!r} could not be reached when this was trained: it used the "
-            f"fallback {plain['fallback']['kind']!r}, and its figures are not about "
-            f"{plain['kind']!r}."
-        )
-        corpus = replace(load_corpus(other), warning=warning)
+    if corpus.sha256 != sha256 and experiment.fallback is not None:
+        corpus = load_corpus(experiment, fallback=True)
     if corpus.sha256 != sha256:
         raise TextgenError(
-            f"{experiment.name}: the text of this run is not at hand (sha256 {sha256[:12]}…, here "
-            f"{corpus.sha256[:12]}…)",
+            f"{experiment.name}: the text of this run has sha256 {sha256[:12]}…, not "
+            f"{corpus.sha256[:12]}…",
             hint="set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again",
         )
     return corpus

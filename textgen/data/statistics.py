@@ -1,65 +1,109 @@
-"""Statistics of a corpus: sizes, characters, words and hapaxes."""
+"""Statistics of a corpus, and what will make figures on it say less than a reader expects."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from textgen.core.errors import visible
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from textgen.core.errors import TextgenError, visible
 from textgen.core.experiment import TextSettings, resolve_text
-from textgen.data.language import WORD, Language
-from textgen.data.loading import load_corpus
-from textgen.data.warnings import corpus_warnings
+from textgen.core.settings import Split
+from textgen.data.documents import Document, count_characters
+from textgen.data.language import WORD, Language, find_language, foreign_language
+from textgen.data.loading import Corpus, load_corpus
+from textgen.data.splits import HELD_OUT, MIN_TEST_DOCUMENTS, PARTS, divide, few
 
-if TYPE_CHECKING:  # NumPy: not needed for --help
-    from textgen.data.documents import Document
-
-
-WORD_COUNTINGS = {
-    "letters and inner apostrophes, cased": lambda text: WORD.findall(text),
-    "letters and inner apostrophes, lower-cased": lambda text: WORD.findall(text.lower()),
-    "split at white space, cased": str.split,
-}
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
-PARTS = ("train", "validation", "test")
 MAX_NAMED_DOCUMENTS = 12
 """Documents of a part, at most, that are named on the terminal."""
+SMALL_PART_CHARACTERS = {"train": 50_000, "validation": 10_000, "test": 10_000}
+"""Characters below which a part is small."""
+SMALL_PART_SHARE, LARGE_PART_CHARACTERS = 0.01, 100_000
+"""A held-out part below this share of the text is small, unless it has so many characters."""
+MIN_PIECE_CHARACTERS = 100
+"""Characters of a piece that a file is to be cut into, at least."""
+LARGER_TEST_SHARES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
+EXAMINED_DOCUMENTS = 100
+"""Held-out documents, and about as many training documents, whose own language is looked for."""
+MANY_RARE_CHARACTERS, LARGE_RARE_SHARE = 20, 0.1
+"""Characters that occur once: so many, and such a share of the alphabet, are reported."""
 
 
-def corpus_statistics(settings: dict[str, Any] | TextSettings) -> dict[str, Any]:
-    """Sizes, characters, types and hapaxes of a corpus by several definitions of a word, the share
-    of held-out words outside the vocabulary for several minimum counts, the names of the documents
-    of each part, and warnings.
+def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, Any]:
+    """Sizes, characters, words and hapaxes of a corpus, the share of held-out words outside the
+    vocabulary for several minimum counts, the names of the documents of each part, and warnings.
 
     Args:
-        settings: an experiment, or a ``[corpus]`` table as a dictionary, which may contain a
-            ``split`` table and a ``language``.
+        settings: an experiment, or its tables that decide on the text: ``corpus``, ``split``,
+            ``language``.
     """
-    experiment = settings if isinstance(settings, TextSettings) else corpus_only(settings)
+    experiment = settings if isinstance(settings, TextSettings) else resolve_text(settings)
     corpus = load_corpus(experiment)
-    everything = corpus.train + corpus.validation + corpus.test
-    characters: Counter[str] = Counter()
-    for document in everything:
-        characters.update(document.text)
+    held_out = corpus.validation + corpus.test
+    characters = _counts(corpus.train + held_out, list)
+    train, other = (_counts(documents, WORD.findall) for documents in (corpus.train, held_out))
+    words = train + other
     return {
         **corpus.description,
-        "documents": len(everything),
+        "documents": len(corpus.train + held_out),
         "characters": characters.total(),
         "distinct_characters": len(characters),
         "alphabet": "".join(sorted(characters)),
-        "words": {name: _types(everything, split) for name, split in WORD_COUNTINGS.items()},
-        "outside_vocabulary": _outside(corpus.train, corpus.validation + corpus.test),
+        "words": words.total(),
+        "distinct_words": len(words),
+        "words_that_occur_once": sum(count == 1 for count in words.values()),
+        "outside_vocabulary": {
+            str(least): sum(n for word, n in other.items() if train[word] < least)
+            / max(1, other.total())
+            for least in MINIMUM_COUNTS
+        },
         "names": corpus.names,
         "warnings": corpus_warnings(experiment, corpus),
     }
 
 
-def corpus_only(settings: dict[str, Any]) -> TextSettings:
-    """The settings of a ``[corpus]`` table, which may contain a ``split`` and a ``language``."""
-    own: dict[str, Any] = {key: settings[key] for key in ("split", "language") if key in settings}
-    table = {key: value for key, value in settings.items() if key not in own}
-    return resolve_text({"corpus": table, **own})
+def _counts(documents: Iterable[Document], units: Any) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for document in documents:
+        counts.update(units(document.text))
+    return counts
+
+
+def print_statistics(statistics: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    once, distinct = statistics["words_that_occur_once"], statistics["distinct_words"]
+    for line in (
+        f"{statistics['kind']}  {statistics['origin']}",
+        f"licence: {statistics['licence']}",
+        f"sha256 {statistics['sha256'][:16]}…  split {statistics['split_sha256'][:16]}…",
+        f"{statistics['documents']} documents, {statistics['characters']:,} characters, "
+        f"{statistics['distinct_characters']} distinct",
+        f"{statistics['words']:,} words, {distinct:,} distinct, {once:,} once "
+        f"({once / max(1, distinct):.1%})",
+        f"language: {Language(**statistics['language'])}",
+        *split_lines(statistics["names"], statistics.get("division", "")),
+    ):
+        console.print(Text(visible(line)))
+    for warning in statistics["warnings"]:
+        console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))
+    parts = Table("part", "documents", "characters")
+    for part in PARTS:
+        size = statistics[part]
+        parts.add_row(part, f"{size['documents']}", f"{size['characters']:,}")
+    outside = Table("minimum count in training", *statistics["outside_vocabulary"])
+    shares = (f"{share:.1%}" for share in statistics["outside_vocabulary"].values())
+    outside.add_row("held-out words outside", *shares)
+    console.print(parts, outside)
 
 
 def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
@@ -69,66 +113,120 @@ def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
         names: part → names of its documents.
         division: of :class:`textgen.data.loading.Corpus`.
     """
-    how = division or "by document, by a hash of their names"
-    few = {part: found for part, found in names.items() if len(found) <= MAX_NAMED_DOCUMENTS}
-    return [f"divided {how}", *(f"{part}: {', '.join(found)}" for part, found in few.items())]
+    short = {part: own for part, own in names.items() if len(own) <= MAX_NAMED_DOCUMENTS}
+    lines = [f"{part}: {', '.join(own)}" for part, own in short.items()]
+    return [f"divided {division or 'by document, by a hash of their names'}", *lines]
 
 
-def _types(documents: list[Document], words: Any) -> dict[str, float]:
-    counts: Counter[str] = Counter()
-    for document in documents:
-        counts.update(words(document.text))
-    once = sum(1 for n in counts.values() if n == 1)
-    return {"tokens": counts.total(), "types": len(counts), "hapaxes": once}
+def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
+    """Sentences, each with what to do.
 
-
-def _outside(train: list[Document], held_out: list[Document]) -> dict[str, float]:
-    known: Counter[str] = Counter()
-    for document in train:
-        known.update(WORD.findall(document.text))
-    seen: Counter[str] = Counter()
-    for document in held_out:
-        seen.update(WORD.findall(document.text))
-    return {
-        str(least): sum(n for w, n in seen.items() if known[w] < least) / max(1, seen.total())
-        for least in MINIMUM_COUNTS
-    }
-
-
-def print_statistics(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    print(visible(f"{found['kind']}  {found['origin']}\nlicence: {found['licence']}"))
-    print(f"sha256 {found['sha256'][:16]}…  split {found['split_sha256'][:16]}…")
-    print(
-        f"{found['documents']} documents, {found['characters']:,} characters, "
-        f"{found['distinct_characters']} distinct"
-    )
-    print(f"language: {Language(**found['language'])}")
-    parts = Table("part", "documents", "characters")
-    for part in PARTS:
-        sizes = found[part]
-        parts.add_row(part, f"{sizes['documents']}", f"{sizes['characters']:,}")
-    console.print(parts)
-    for line in split_lines(found["names"], found.get("division", "")):
-        console.print(Text(visible(line)))
-    for warning in found["warnings"]:
-        console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))
-    counting = Table("counting of words", "tokens", "types", "once: of types", "once: of tokens")
-    for name, row in found["words"].items():
-        counting.add_row(
-            name,
-            f"{row['tokens']:,}",
-            f"{row['types']:,}",
-            f"{row['hapaxes'] / max(1, row['types']):.1%}",
-            f"{row['hapaxes'] / max(1, row['tokens']):.1%}",
+    Args:
+        experiment: its settings; they say what the text is used for.
+        corpus: its text.
+    """
+    warnings = [*_foreign_documents(corpus), *_small_parts(corpus), *_rare_characters(corpus)]
+    count = len(corpus.test)
+    if count < MIN_TEST_DOCUMENTS:
+        warnings.insert(
+            0,
+            f"The test part has {count} document{'s' * (count != 1)}. With fewer than "
+            f"{MIN_TEST_DOCUMENTS} there is no interval and no test of a difference. "
+            f"{_more_test_documents(experiment, corpus)}.",
         )
-    console.print(counting)
-    outside = Table("minimum count in training", *found["outside_vocabulary"])
-    outside.add_row(
-        "held-out words outside", *(f"{v:.1%}" for v in found["outside_vocabulary"].values())
-    )
-    console.print(outside)
+    return warnings
+
+
+def _more_test_documents(experiment: TextSettings, corpus: Corpus) -> str:
+    if corpus.given:
+        return "The split is given: claim no difference, or divide the test text"
+    if getattr(experiment.corpus, "one_text", False):
+        change = _more_pieces(experiment.split, corpus)
+    else:
+        change = _larger_test(experiment.split, corpus)
+    if change:
+        return f"{change} gives it at least {MIN_TEST_DOCUMENTS}"
+    if experiment.resolved["corpus"].get("separator"):
+        return "Cut the file into equal pieces: --set 'corpus.separator=\"\"'"
+    return "Use more text, or one file, which is cut: --set corpus.kind=file --set corpus.path=FILE"
+
+
+def _more_pieces(split: Split, corpus: Corpus) -> str:
+    """Of one file: into how many pieces it has to be cut. Twice as many as are needed would have
+    room in the test part, for some pieces are larger than others."""
+    total = count_characters(corpus.train + corpus.validation + corpus.test)
+    share = split.test if isinstance(split.test, float) else 1.0
+    share = 1 / split.folds if split.folds else share
+    pieces = math.ceil(2 * MIN_TEST_DOCUMENTS / min(share, HELD_OUT["test"] / total))
+    enough = total >= MIN_PIECE_CHARACTERS * pieces
+    return f"--set corpus.pieces={pieces}" if enough else ""
+
+
+def _larger_test(split: Split, corpus: Corpus) -> str:
+    """Settings with which the test part has enough of the documents, and with which half of the
+    text at least is trained on; empty if there are none."""
+    documents = corpus.train + corpus.validation + corpus.test
+    if split.first == "validation":
+        documents = corpus.validation + corpus.train + corpus.test
+    for change in _changes(split, documents):
+        with contextlib.suppress(TextgenError, ValueError):
+            changed = divide(documents, replace(split, **change))
+            half = count_characters(documents) / 2
+            if len(changed.test) >= MIN_TEST_DOCUMENTS and count_characters(changed.train) >= half:
+                settings = (f"split.{key}={json.dumps(change[key])}" for key in change)
+                return " ".join(f"--set {shlex.quote(setting)}" for setting in settings)
+    return ""
+
+
+def _changes(split: Split, documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
+    """Fewer folds; else a larger share, else the shortest documents by name."""
+    if split.folds and split.fold:
+        for folds in range(split.folds - 1, 1, -1):
+            yield {"folds": folds, "fold": min(split.fold, folds)}
+        return
+    yield from ({"test": share} for share in LARGER_TEST_SHARES)
+    shortest = sorted(documents, key=lambda document: document.characters)[:MIN_TEST_DOCUMENTS]
+    yield {"test": tuple(document.name for document in shortest)}
+
+
+def _foreign_documents(corpus: Corpus) -> Iterator[str]:
+    """Held-out documents first; of a large corpus some of the training documents are looked at."""
+    detected = find_language(corpus.sample)
+    held_out = [(d, part) for part in ("test", "validation") for d in corpus.parts[part]]
+    step = max(1, len(corpus.train) // EXAMINED_DOCUMENTS)
+    examined = held_out[:EXAMINED_DOCUMENTS] + [(d, "train") for d in corpus.train[::step]]
+    foreign = [
+        f"{document.name} in the {part} part ({language.name}, {language.script} script)"
+        for document, part in examined
+        if (language := foreign_language(document, detected))
+    ]
+    if 0 < len(foreign) <= len(examined) / 2:
+        yield (
+            f"In another language than the rest ({detected.name}, {detected.script} script): "
+            f"{few(foreign)}. Take such documents out, or give each language an experiment."
+        )
+
+
+def _small_parts(corpus: Corpus) -> Iterator[str]:
+    sizes = {part: count_characters(documents) for part, documents in corpus.parts.items()}
+    total = sum(sizes.values())
+    for part, size in sizes.items():
+        least = total / 2
+        if part != "train":
+            least = min(SMALL_PART_SHARE * total, LARGE_PART_CHARACTERS)
+        if size < max(least, SMALL_PART_CHARACTERS[part]):
+            yield (
+                f"The {part} part is small: {size:,} of {total:,} characters ({size / total:.1%}). "
+                "Use more text, or change [split]."
+            )
+
+
+def _rare_characters(corpus: Corpus) -> Iterator[str]:
+    counts = _counts(corpus.sample, list)
+    once = sorted(character for character, count in counts.items() if count == 1)
+    if len(once) >= max(MANY_RARE_CHARACTERS, LARGE_RARE_SHARE * len(counts)):
+        yield (
+            f"{len(once):,} of the {len(counts):,} distinct characters occur once in the training "
+            f"text: {few(list(map(repr, once)), 8)}. If they come from markup or a wrong encoding, "
+            "correct that, or name the characters to keep in [corpus] keep."
+        )

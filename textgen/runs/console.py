@@ -19,8 +19,7 @@ from rich.text import Text
 from textgen.core.errors import visible
 from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus
-from textgen.data.statistics import split_lines
-from textgen.data.warnings import corpus_warnings
+from textgen.data.statistics import corpus_warnings, split_lines
 from textgen.evaluation.units import NOTHING, format_bits, format_number, unit_line
 from textgen.runs.generation import annotated
 from textgen.runs.results import bits_cells, memory_cell, real_words_title

@@ -1,8 +1,8 @@
 """PLUG-IN: sources of text."""
 
 TABLE = {
-    "lovecraft": "textgen.data.corpora.lovecraft:Lovecraft",
-    "wikipedia": "textgen.data.corpora.wikipedia:Wikipedia",
-    "folder": "textgen.data.corpora.folder:Folder",
-    "file": "textgen.data.corpora.file:File",
+    "lovecraft": "textgen.data.corpora.published:Lovecraft",
+    "wikipedia": "textgen.data.corpora.published:Wikipedia",
+    "folder": "textgen.data.corpora.files:Folder",
+    "file": "textgen.data.corpora.files:File",
 }
