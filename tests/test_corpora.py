@@ -185,21 +185,6 @@ def test_large_text_is_copied_once_and_again_where_either_is_changed(tmp_path, l
         document.content.read()
 
 
-def test_a_file_that_changes_while_it_is_copied_is_refused(tmp_path, large, monkeypatch):
-    (tmp_path / "a.txt").write_text(LONG, encoding="utf-8")
-    read = reading.read_text
-
-    def changing(path, encoding):
-        text = read(path, encoding)
-        path.write_text("another text")
-        return text
-
-    monkeypatch.setattr(reading, "read_text", changing)
-    with pytest.raises(TextgenError, match="changed while it was in use"):
-        Folder(tmp_path).documents()
-    assert not list((files.cache_folder() / "texts").iterdir())
-
-
 def test_a_large_corpus_needs_a_cache_that_can_be_written(tmp_path, large, monkeypatch):
     (tmp_path / "a.txt").write_text("a file")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "a.txt"))
@@ -245,7 +230,7 @@ def test_a_share_of_a_corpus_is_its_first_documents(corpus_folder):
         shared = apply_edits(documents, CorpusOptions(share=share))
         assert "".join(d.name for d in shared) == names
     corpus = {"kind": "folder", "path": str(corpus_folder)}
-    with pytest.raises(TextgenError, match=r"corpus\.share"):
+    with pytest.raises(TextgenError, match="no text for the"):
         load_corpus(settings(**corpus, share=0.01))
 
 

@@ -14,8 +14,8 @@ from typing import Protocol
 from textgen.core.errors import TextgenError
 from textgen.core.settings import CorpusOptions
 
+# The article's "alphanumerics and a few punctuation marks", 75 characters.
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
-"""The article's "alphanumerics and a few punctuation marks", 75 characters."""
 UNEDITED = CorpusOptions()
 
 
@@ -45,16 +45,13 @@ class StoredText:
                 file.seek(self.start)
                 text = file.read(self.end - self.start).decode("utf-8", "surrogatepass")
         except (OSError, UnicodeDecodeError):
-            raise file_changed_error(self.path) from None
+            message = f"{self.path}: it was changed while it was in use"
+            raise TextgenError(message, "repeat the command") from None
         return edit(text, self.edits)
 
     @cached_property
     def characters(self) -> int:
         return len(self.read())
-
-
-def file_changed_error(path: Path) -> TextgenError:
-    return TextgenError(f"{path}: it was changed while it was in use", hint="repeat the command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +122,11 @@ def edit(text: str, edits: CorpusOptions) -> str:
 
 
 def apply_edits(documents: list[Document], options: CorpusOptions) -> list[Document]:
-    """The first documents, up to the share of an experiment's corpus, with its edits.
-
-    Raises:
-        TextgenError: the share is smaller than the first document.
-    """
+    """The first documents, up to the share of an experiment's corpus, with its edits."""
     if options.share is not None:
-        documents = _first_share(documents, options.share)
+        ends = list(itertools.accumulate(d.characters for d in documents))
+        count = sum(end <= options.share * ends[-1] for end in ends)
+        documents = documents[:count]
     edits = replace(options, share=None, fallback=None)
     if edits == UNEDITED:
         return documents
@@ -142,15 +137,3 @@ def _edited(content: str | StoredText, edits: CorpusOptions) -> str | StoredText
     if isinstance(content, str):
         return edit(content, edits)
     return replace(content, edits=edits)
-
-
-def _first_share(documents: list[Document], share: float) -> list[Document]:
-    ends = list(itertools.accumulate(d.characters for d in documents))
-    total = ends[-1] if ends else 0
-    count = sum(end <= share * total for end in ends)
-    if total and not any(ends[:count]):
-        raise TextgenError(
-            f"corpus.share: {share} of the text is less than the first document",
-            hint=f"it has {ends[0] / total:.2f} of the text; three documents are needed",
-        )
-    return documents[:count]

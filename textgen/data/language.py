@@ -23,6 +23,9 @@ import regex
 
 from textgen.data.documents import Document
 
+# From a letter to the word's end as Unicode Standard Annex #29 has it: combining marks and inner
+# apostrophes belong to a word, underscores do not, digits do behind a letter. In scripts without
+# spaces between words it is a character.
 WORD = regex.compile(
     r"""
     \p{WB=ALetter}++(?=[ \n,;!?"()-]|\.[ \n])  # the common case, without the slower \b
@@ -30,12 +33,10 @@ WORD = regex.compile(
     """,
     regex.VERSION1 | regex.VERBOSE | regex.DOTALL | regex.WORD,
 )
-"""From a letter to the word's end as Unicode Standard Annex #29 has it: combining marks and inner
-apostrophes belong to a word, underscores do not, digits do behind a letter. In scripts without
-spaces between words it is a character."""
 POINTS = regex.compile(r"(?<=[\p{Hebrew}\p{Arabic}])\p{M}+")
+# The code of ISO 639 for a language that is not known.
 UNKNOWN = "und"
-"""The code of ISO 639 for a language that is not known."""
+# Script → the languages whose words wordfreq lists.
 LISTED_LANGUAGES = {
     "Latin": "ca cs da de en es fi fil fr hu id is it lt lv ms nb nl pl pt ro sh sk sl sv tr vi",
     "Cyrillic": "bg mk ru uk",
@@ -46,14 +47,13 @@ LISTED_LANGUAGES = {
     "Tamil": "ta",
     "Greek": "el",
 }
-"""Script → the languages whose words wordfreq lists."""
+# Script → the one widely used language that is written in it.
 LANGUAGE_OF_SCRIPT = dict(
     pair.split("=")
     for pair in """Armenian=hy Cherokee=chr Georgian=ka Gujarati=gu Gurmukhi=pa Han=zh Hangul=ko
     Kannada=kn Khmer=km Lao=lo Malayalam=ml Myanmar=my Oriya=or Sinhala=si Telugu=te Thai=th
     Tibetan=bo""".split()
 )
-"""Script → the one widely used language that is written in it."""
 LANGUAGE_NAMES = dict(
     pair.split("=")
     for pair in """ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan ca=Catalan chr=Cherokee cs=Czech
@@ -65,37 +65,38 @@ LANGUAGE_NAMES = dict(
     si=Sinhala sk=Slovak sl=Slovenian sr=Serbian sv=Swedish sw=Swahili ta=Tamil te=Telugu th=Thai
     tr=Turkish uk=Ukrainian ur=Urdu vi=Vietnamese zh=Chinese""".split()
 )
+# Codes of languages whose words wordfreq lists under another one.
 LISTED_UNDER = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
-"""Codes of languages whose words wordfreq lists under another one."""
+# Languages without spaces between words.
 UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
-"""Languages without spaces between words."""
+# Scripts in which Unicode's rules find no words; Tibetan marks its syllables.
 UNSPACED_SCRIPTS = frozenset("Han Hiragana Katakana Khmer Lao Myanmar Tai Thai".split())
-"""Scripts in which Unicode's rules find no words; Tibetan marks its syllables."""
+# Languages that are written in several scripts.
 SCRIPTS_OF_LANGUAGE = {
     "ja": "Han Hiragana Katakana",
     "sr": "Cyrillic Latin",
     "pa": "Gurmukhi Arabic",
 }
-"""Languages that are written in several scripts."""
+# From this share of kana on, a text in Han characters and kana is Japanese.
 MIN_KANA_SHARE = 0.1
-"""From this share of kana on, a text in Han characters and kana is Japanese."""
+# log10 frequency of a word that is not in a list: below that of the rarest ones in it, −6.5.
 UNLISTED_WORD = -8.0
-"""log10 frequency of a word that is not in a list: below that of the rarest ones in it, −6.5."""
+# Mean log10 frequency of a text's words: below the first no list fits it, and a text whose words
+# are as frequent in English as the second needs no other list. spaCy's example sentences in thirty
+# languages lie between −3.0 (Urdu) and −5.3 (Turkish) by their own lists, Lovecraft's tales at
+# −3.4, and at −4.9 by the list of Filipino, which borrows from English; languages without a list at
+# −5.5 (Tswana by the list of Malay) or below, the Estonian New Testament at −6.5 by that of
+# Finnish.
 LIKELY_LANGUAGE, SURE_LANGUAGE = -5.5, -4.5
-"""Mean log10 frequency of a text's words: below the first no list fits it, and a text whose words
-are as frequent in English as the second needs no other list. spaCy's example sentences in thirty
-languages lie between −3.0 (Urdu) and −5.3 (Turkish) by their own lists, Lovecraft's tales at −3.4,
-and at −4.9 by the list of Filipino, which borrows from English; languages without a list at −5.5
-(Tswana by the list of Malay) or below, the Estonian New Testament at −6.5 by that of Finnish."""
+# How much of a text is looked at: so many documents, so many characters from inside each.
 SAMPLED_DOCUMENTS, SAMPLED_CHARACTERS = 24, 6000
-"""How much of a text is looked at: so many documents, so many characters from inside each."""
+# Mean log10 frequency of words below which a document is in another language than that of the list.
+# Of pieces of 700 characters, Lovecraft's lie at −5.1 or above and those of the Ukrainian New
+# Testament at −5.4, by their own lists; Estonian, Basque and Swahili at −6.5 or below by the
+# English one.
 FOREIGN_LANGUAGE = -6.0
-"""Mean log10 frequency of words below which a document is in another language than that of the
-list. Of pieces of 700 characters, Lovecraft's lie at −5.1 or above and those of the Ukrainian New
-Testament at −5.4, by their own lists; Estonian, Basque and Swahili at −6.5 or below by the English
-one."""
+# Letters of a document from which on its own language is looked for, in so many characters.
 MIN_LETTERS, EXCERPT_CHARACTERS = 800, 2000
-"""Letters of a document from which on its own language is looked for, in so many characters."""
 
 
 @dataclass(frozen=True)

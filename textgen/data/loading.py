@@ -13,8 +13,8 @@ from textgen.data.documents import Document, apply_edits, corpus_hash, count_cha
 from textgen.data.language import Language, find_language
 from textgen.data.splits import PARTS, Division, check_groups, divide, hash_of
 
+# Characters of training text, at most, on which everything before the network is fitted.
 FITTED = 16_000_000
-"""Characters of training text, at most, on which everything before the network is fitted."""
 
 
 @dataclass(frozen=True, kw_only=True)

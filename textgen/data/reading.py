@@ -13,6 +13,7 @@ import codecs
 import hashlib
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -22,7 +23,7 @@ from charset_normalizer import from_bytes
 
 from textgen.core.errors import TextgenError, visible
 from textgen.core.files import cache_folder, cached_folder, kind_of
-from textgen.data.documents import Document, StoredText, file_changed_error
+from textgen.data.documents import Document, StoredText
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -30,16 +31,17 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# Bytes behind the first that is not UTF-8 from which the encoding is guessed.
 GUESS_REACH = 1 << 19
-"""Bytes behind the first that is not UTF-8 from which the encoding is guessed."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+# Where a text is cut: behind a blank line, else a line end, else a space.
 CUT_MARKS = ("\n\n", "\n", " ")
-"""Where a text is cut: behind a blank line, else a line end, else a space."""
+# How far beyond its ideal place a cut may fall, in characters.
 CUT_REACH = 1 << 20
-"""How far beyond its ideal place a cut may fall, in characters."""
+# Size of a corpus above which it does not stay in memory.
 LARGE_BYTES = 32_000_000
-"""Size of a corpus above which it does not stay in memory."""
+# Characters of a document of such a corpus, at most, and of what a longer one is cut into.
 MAX_STORED, STORED_PIECE = 2_000_000, 250_000
-"""Characters of a document of such a corpus, at most, and of what a longer one is cut into."""
 TEXT_FILE, ENDS_FILE = "text.utf8", "ends.json"
 
 
@@ -163,16 +165,18 @@ def read_documents(
             either, each file is a document.
 
     Raises:
-        TextgenError: a file that is not text or that changes meanwhile, or a cache folder that
-            cannot be written.
+        TextgenError: a file that is not text, or a cache folder that cannot be written.
     """
-    for name in files:
-        if any("\ud800" <= character <= "\udfff" for character in name):
-            raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", hint="rename it")
+    for name in filter(SURROGATE.search, files):
+        raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
     settings = (encoding, separator, pieces)
-    if sum(map(file_size, files.values())) <= LARGE_BYTES:
+    sizes = {name: file_size(path) for name, path in files.items()}
+    if sum(sizes.values()) <= LARGE_BYTES:
         return list(_divided_files(files, *settings))
-    key = _content_key(files, settings)
+    changed = [path.stat().st_mtime_ns for path in files.values() if path.exists()]
+    source = Path(__file__).read_text(encoding="utf-8")  # says how the files are divided
+    parts = [settings, sizes, [str(path.resolve()) for path in files.values()], changed, source]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def write(folder: Path) -> None:
         ends = list[tuple[str, int]]()
@@ -181,8 +185,6 @@ def read_documents(
                 output.write(document.text.encode("utf-8", "surrogatepass"))
                 ends.append((document.name, output.tell()))
         (folder / ENDS_FILE).write_text(json.dumps(ends), encoding="utf-8")
-        if _content_key(files, settings) != key:
-            raise file_changed_error(next(iter(files.values())))
 
     return cached_folder(cache_folder() / "texts" / key, _stored_documents, write)
 
@@ -190,14 +192,6 @@ def read_documents(
 def file_size(path: Path) -> int:
     """Bytes of a file; 0 where there is none."""
     return path.stat().st_size if kind_of(path) == "a file" else 0
-
-
-def _content_key(files: Mapping[str, Path], settings: tuple[str, str, int]) -> str:
-    digest = hashlib.sha256(Path(__file__).read_bytes())  # how the files are divided
-    digest.update(json.dumps([settings, *files]).encode())
-    for path in files.values():
-        digest.update(hashlib.sha256(read_bytes(path)).digest())
-    return digest.hexdigest()[:32]
 
 
 def _stored_documents(folder: Path) -> list[Document]:

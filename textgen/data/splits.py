@@ -22,22 +22,22 @@ from textgen.data.reading import cut_text, find_cut, numbered
 
 PARTS = ("train", "validation", "test")
 Parts = dict[str, list[Document]]
+# Characters of a part, at most, that is drawn by a hash: all that is held out is scored.
 HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
-"""Characters of a part, at most, that is drawn by a hash: all that is held out is scored."""
+# Test documents that a 95 % interval of a difference needs: 2^(1 − 6) is below 0.05.
 MIN_TEST_DOCUMENTS = 6
-"""Test documents that a 95 % interval of a difference needs: 2^(1 − 6) is below 0.05."""
+# How far beyond its exact place a boundary may fall, in characters.
 BOUNDARY_REACH = 5_000
-"""How far beyond its exact place a boundary may fall, in characters."""
+# Names of files and folders that say which part they are.
 CUSTOMARY = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val", "dev"), "validation"),
     "test": "test",
 }
-"""Names of files and folders that say which part they are."""
+# ``train.txt``, ``ptb.valid.txt``, ``wiki.test.tokens``.
 PART_FILE = re.compile(rf"(|.*[._/-])({'|'.join(CUSTOMARY)})(|\..*)", re.DOTALL)
-"""``train.txt``, ``ptb.valid.txt``, ``wiki.test.tokens``."""
+# What the name of a document that was cut out of a larger file ends with.
 PIECE_NUMBER = re.compile(r"#\d+$")
-"""What the name of a document that was cut out of a larger file ends with."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,20 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         parts[assigned.get(document.name, "train")].append(document)
     train, shares = parts["train"], dict[str, float]()
     for part, share in (("test", settings.test), ("validation", settings.validation)):
-        if not isinstance(share, tuple) and not parts[part] and train:
+        if isinstance(share, float) and train and not parts[part]:
             whole = documents if settings.folds else train
             shares[part] = share * count_characters(whole) / count_characters(train)
-    if assigned and len(train) == 1:
-        contiguous = one_text = True
     if shares:
-        draw = _contiguous if contiguous else _by_hash
-        parts |= draw(train, settings, shares, one_text)
-        drawn = "in contiguous shares" if contiguous else "by a hash of the names"
-        drawn += ", validation text first" if settings.first == "validation" else ""
-        drawn += ", cut at the very character" if settings.exact else ""
-        if assigned:
-            how += f"; {' and '.join(shares)} from the training text, {drawn}"
-        elif contiguous:
-            how = drawn
+        single = bool(assigned) and len(train) == 1
+        if contiguous or single:
+            parts |= _contiguous(train, settings, shares, one_text or len(train) == 1)
+            drawn = "in contiguous shares" + ", cut at the very character" * bool(settings.exact)
+            drawn += ", validation text first" * (settings.first == "validation")
+        else:
+            parts |= _by_hash(train, settings, shares)
+            drawn = "by a hash of the names" if assigned else ""
+        source = f"; {' and '.join(shares)} from the training text, " if assigned else ""
+        how += source + drawn
     for part in PARTS:
         if all(map(_is_blank, parts[part])):
             raise TextgenError(
@@ -109,9 +108,7 @@ def _is_blank(document: Document) -> bool:
     return not text or text.isspace()
 
 
-def _by_hash(
-    documents: list[Document], settings: Split, shares: Mapping[str, float], one_text: bool
-) -> Parts:
+def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
     """Groups of documents are taken in the order of a hash of their names and the seed. Each
     becomes part of the test if it still fits into the test's share of all characters, else of the
     validation if it fits there, else of the training text. A group larger than both shares is
@@ -182,12 +179,11 @@ def check_groups(settings: Split, names: set[str]) -> None:
 
 
 def _check_whole_groups(parts: Parts, settings: Split) -> None:
-    part_of = {d.name: part for part, documents in parts.items() for d in documents}
     for group in settings.groups:
-        places = {name: part_of[name] for name in group if name in part_of}
-        if len(set(places.values())) > 1:
-            divided = few([f"{name} in the {part} part" for name, part in places.items()])
-            raise TextgenError(f"split.groups: documents of one group, {divided}")
+        names = {part: [d.name for d in parts[part] if d.name in group] for part in PARTS}
+        divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
+        if len(divided) > 1:
+            raise TextgenError(f"split.groups: documents of one group, {', '.join(divided)}")
 
 
 def _contiguous(
@@ -196,10 +192,10 @@ def _contiguous(
     """The beginning of the text for training, then validation, then test; validation comes first
     where the settings say so. Shares count as the decimals that they are written as, so a test
     share of 0.1 leaves ``int(0.9 * characters)`` before it."""
-    sizes = {part: Fraction(str(share)) for part, share in reversed(shares.items())}
-    sizes = {"train": 1 - sum(sizes.values()), **sizes}
-    first = settings.first or "train"
-    sizes = {first: sizes[first], **sizes}
+    sizes = {part: Fraction(str(shares[part])) for part in ("validation", "test") if part in shares}
+    sizes = {"train": 1 - sum(sizes.values(), Fraction()), **sizes}
+    if settings.first == "validation":
+        sizes = {"validation": sizes.pop("validation"), **sizes}
     total = count_characters(documents)
     ends = [int(total * share) for share in accumulate(sizes.values())]
     if one_text:

@@ -7,12 +7,11 @@ import json
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
@@ -24,19 +23,17 @@ from textgen.data.loading import Corpus, load_corpus
 from textgen.data.splits import HELD_OUT, MIN_TEST_DOCUMENTS, PARTS, divide, few
 
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
+# Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
-"""Documents of a part, at most, that are named on the terminal."""
+# Characters below which a part is small.
 SMALL_PART_CHARACTERS = {"train": 50_000, "validation": 10_000, "test": 10_000}
-"""Characters below which a part is small."""
+# A held-out part below this share of the text is small, unless it has so many characters.
 SMALL_PART_SHARE, LARGE_PART_CHARACTERS = 0.01, 100_000
-"""A held-out part below this share of the text is small, unless it has so many characters."""
-MIN_PIECE_CHARACTERS = 100
-"""Characters of a piece that a file is to be cut into, at least."""
 LARGER_TEST_SHARES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
+# Held-out documents, and about as many training documents, whose own language is looked for.
 EXAMINED_DOCUMENTS = 100
-"""Held-out documents, and about as many training documents, whose own language is looked for."""
+# Characters that occur once: so many, and such a share of the alphabet, are reported.
 MANY_RARE_CHARACTERS, LARGE_RARE_SHARE = 20, 0.1
-"""Characters that occur once: so many, and such a share of the alphabet, are reported."""
 
 
 def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, A
     }
 
 
-def _counts(documents: Iterable[Document], units: Any) -> Counter[str]:
+def _counts(documents: Iterable[Document], units: Callable[[str], Iterable[str]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for document in documents:
         counts.update(units(document.text))
@@ -80,30 +77,31 @@ def _counts(documents: Iterable[Document], units: Any) -> Counter[str]:
 
 
 def print_statistics(statistics: Mapping[str, Any]) -> None:
-    console = Console(highlight=False)
+    """The statistics on the terminal, a line each, and the warnings."""
     once, distinct = statistics["words_that_occur_once"], statistics["distinct_words"]
-    for line in (
+    outside = statistics["outside_vocabulary"].items()
+    lines = [
         f"{statistics['kind']}  {statistics['origin']}",
         f"licence: {statistics['licence']}",
         f"sha256 {statistics['sha256'][:16]}…  split {statistics['split_sha256'][:16]}…",
         f"{statistics['documents']} documents, {statistics['characters']:,} characters, "
         f"{statistics['distinct_characters']} distinct",
-        f"{statistics['words']:,} words, {distinct:,} distinct, {once:,} once "
-        f"({once / max(1, distinct):.1%})",
+        f"{statistics['words']:,} words, {distinct:,} distinct, {once:,} of them occur once",
+        "held-out words outside the vocabulary, by minimum count: "
+        + ", ".join(f"{least}: {share:.1%}" for least, share in outside),
         f"language: {Language(**statistics['language'])}",
+        *(
+            f"{part} part: {statistics[part]['documents']} documents, "
+            f"{statistics[part]['characters']:,} characters"
+            for part in PARTS
+        ),
         *split_lines(statistics["names"], statistics.get("division", "")),
-    ):
+    ]
+    console = Console(highlight=False)
+    for line in lines:
         console.print(Text(visible(line)))
     for warning in statistics["warnings"]:
         console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))
-    parts = Table("part", "documents", "characters")
-    for part in PARTS:
-        size = statistics[part]
-        parts.add_row(part, f"{size['documents']}", f"{size['characters']:,}")
-    outside = Table("minimum count in training", *statistics["outside_vocabulary"])
-    shares = (f"{share:.1%}" for share in statistics["outside_vocabulary"].values())
-    outside.add_row("held-out words outside", *shares)
-    console.print(parts, outside)
 
 
 def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
@@ -140,10 +138,9 @@ def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
 def _more_test_documents(experiment: TextSettings, corpus: Corpus) -> str:
     if corpus.given:
         return "The split is given: claim no difference, or divide the test text"
+    change = _larger_test(experiment.split, corpus)
     if getattr(experiment.corpus, "one_text", False):
-        change = _more_pieces(experiment.split, corpus)
-    else:
-        change = _larger_test(experiment.split, corpus)
+        change = f"--set corpus.pieces={_enough_pieces(experiment.split, corpus)}"
     if change:
         return f"{change} gives it at least {MIN_TEST_DOCUMENTS}"
     if experiment.resolved["corpus"].get("separator"):
@@ -151,42 +148,37 @@ def _more_test_documents(experiment: TextSettings, corpus: Corpus) -> str:
     return "Use more text, or one file, which is cut: --set corpus.kind=file --set corpus.path=FILE"
 
 
-def _more_pieces(split: Split, corpus: Corpus) -> str:
-    """Of one file: into how many pieces it has to be cut. Twice as many as are needed would have
-    room in the test part, for some pieces are larger than others."""
+def _enough_pieces(split: Split, corpus: Corpus) -> int:
+    """Into how many pieces one file has to be cut. Twice as many as are needed would have room in
+    the test part, for some pieces are larger than others."""
     total = count_characters(corpus.train + corpus.validation + corpus.test)
     share = split.test if isinstance(split.test, float) else 1.0
     share = 1 / split.folds if split.folds else share
-    pieces = math.ceil(2 * MIN_TEST_DOCUMENTS / min(share, HELD_OUT["test"] / total))
-    enough = total >= MIN_PIECE_CHARACTERS * pieces
-    return f"--set corpus.pieces={pieces}" if enough else ""
+    return math.ceil(2 * MIN_TEST_DOCUMENTS / min(share, HELD_OUT["test"] / total))
 
 
 def _larger_test(split: Split, corpus: Corpus) -> str:
     """Settings with which the test part has enough of the documents, and with which half of the
-    text at least is trained on; empty if there are none."""
+    text at least is trained on: fewer folds; else a larger share, else the shortest documents by
+    name. Empty if there are none."""
     documents = corpus.train + corpus.validation + corpus.test
     if split.first == "validation":
         documents = corpus.validation + corpus.train + corpus.test
-    for change in _changes(split, documents):
+    shortest = sorted(documents, key=lambda d: d.characters)[:MIN_TEST_DOCUMENTS]
+    changes: list[dict[str, Any]] = [{"test": share} for share in LARGER_TEST_SHARES]
+    changes.append({"test": tuple(d.name for d in shortest)})
+    if split.folds and split.fold:
+        fewer = range(split.folds - 1, 1, -1)
+        changes = [{"folds": folds, "fold": min(split.fold, folds)} for folds in fewer]
+    least = count_characters(documents) / 2
+    for change in changes:
         with contextlib.suppress(TextgenError, ValueError):
             changed = divide(documents, replace(split, **change))
-            half = count_characters(documents) / 2
-            if len(changed.test) >= MIN_TEST_DOCUMENTS and count_characters(changed.train) >= half:
+            enough = len(changed.test) >= MIN_TEST_DOCUMENTS
+            if enough and count_characters(changed.train) >= least:
                 settings = (f"split.{key}={json.dumps(change[key])}" for key in change)
                 return " ".join(f"--set {shlex.quote(setting)}" for setting in settings)
     return ""
-
-
-def _changes(split: Split, documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
-    """Fewer folds; else a larger share, else the shortest documents by name."""
-    if split.folds and split.fold:
-        for folds in range(split.folds - 1, 1, -1):
-            yield {"folds": folds, "fold": min(split.fold, folds)}
-        return
-    yield from ({"test": share} for share in LARGER_TEST_SHARES)
-    shortest = sorted(documents, key=lambda document: document.characters)[:MIN_TEST_DOCUMENTS]
-    yield {"test": tuple(document.name for document in shortest)}
 
 
 def _foreign_documents(corpus: Corpus) -> Iterator[str]:

@@ -17,8 +17,8 @@ from textgen.core.errors import TextgenError
 from textgen.core.files import sha256_of
 from textgen.embeddings.vectors import Vectors, starting_matrix
 
+# What reading a missing, compressed or damaged file may raise.
 DAMAGED = (OSError, EOFError, ValueError, zlib.error)
-"""What reading a missing, compressed or damaged file may raise."""
 
 
 @dataclass(frozen=True)

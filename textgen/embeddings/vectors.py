@@ -16,11 +16,11 @@ import numpy as np
 
 from textgen.core.settings import Count
 
+# Root mean square of the components of a network's first vectors. Learnt vectors come in every
+# size, and a network that starts from large ones saturates.
 SCALE = 0.1
-"""Root mean square of the components of a network's first vectors. Learnt vectors come in every
-size, and a network that starts from large ones saturates."""
+# Tokens that gensim gets at once; it ignores everything beyond 10,000.
 SENTENCE_TOKENS = 1000
-"""Tokens that gensim gets at once; it ignores everything beyond 10,000."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from textgen.core.files import cache_folder, cache_get, cache_put, writing_cache
 from textgen.data.documents import CorpusConfig, Document
 from textgen.data.reading import check_sha256, read_text
 
+# Articles with fewer characters of prose are left out: redirects, disambiguation pages.
 MIN_ARTICLE_CHARACTERS = 1000
-"""Articles with fewer characters of prose are left out: redirects, disambiguation pages."""
 DOWNLOAD_SECONDS = 20
 
 
