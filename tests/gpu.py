@@ -1,4 +1,4 @@
-"""Trains, resumes, scores, writes and answers on a GPU, and holds the bits against the CPU's.
+"""Trains, resumes, scores and writes on a GPU, and holds the bits against the CPU's.
 
     python tests/gpu.py [--updates 300] [--folder gpu]
 
@@ -12,15 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 from conftest import ROOT, made_up
 
@@ -59,7 +56,6 @@ def main() -> int:
         for i in range(12):
             (tales / f"tale{i:02d}.txt").write_text(made_up(400 + 50 * i, i), encoding="utf-8")
         failed = [name for name in RUNS if not passes(folder, name, given.updates)]
-        failed += ["play"] * (not play(folder))
     print("failed: " + ", ".join(failed) if failed else "everything agrees")
     return bool(failed)
 
@@ -120,31 +116,6 @@ def equal_bits(folder: Path, name: str) -> bool:
     runs = (folder / "runs" / each / "metrics.json" for each in ("deterministic", name))
     first, second = (json.loads(run.read_text(encoding="utf-8"))["test"] for run in runs)
     return bool(first["bits_per_character"] == second["bits_per_character"])
-
-
-def play(folder: Path) -> bool:
-    """Ask two models on the page of ``play`` for a continuation."""
-    runs = [str(folder / "runs" / name) for name in ("characters", "words")]
-    command = [sys.executable, "-u", "-m", "textgen", "play", *runs, "--port", "0"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        lines = (re.search(r"http://\S+", line) for line in process.stdout)
-        page = next(found.group() for found in lines if found)
-        question: dict[str, Any] = {"text": "The keeper", "length": 60, "seed": 1}
-        with urllib.request.urlopen(f"{page}models") as answer:
-            question["models"] = [each["name"] for each in json.load(answer)]
-        request = urllib.request.Request(
-            f"{page}write", json.dumps(question).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request) as answer:
-            written = [json.loads(line) for line in answer]
-    finally:
-        process.terminate()
-        process.wait()
-    complete = sum(bool(each.get("done")) for each in written) == len(runs)
-    print(f"play: {'both models answer' if complete else written}", flush=True)
-    return complete
 
 
 def textgen(folder: Path, command: str, *arguments: str, cpu: bool = False) -> str:

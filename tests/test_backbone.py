@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
@@ -9,49 +7,34 @@ import pytest
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
-from textgen.models.footprint import _free_memory, check_memory
+from textgen.models.footprint import (
+    _free_memory,
+    check_loading,
+    check_memory,
+    measure_network,
+)
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.models.recurrent import linear_recurrence
 from textgen.testing import check_plugin
 
 SIZE = 20
-TIED_ADAPTIVE = {
-    "units": (8,), "input": "embedding", "embedding_size": 5, "tied_output": True,
-    "adaptive_softmax": Adaptive(6),
-}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        LSTM(units=(8,)),
-        LSTM(units=(8, 6), input="embedding", embedding_size=5, dropout=0.2),
-        LSTM(units=(8,), input="embedding", embedding_size=8, tied_output=True),
-        LSTM(units=(8, 7), input="embedding", embedding_size=5, tied_output=True),
-        LSTM(units=(8,), adaptive_softmax=Adaptive(6, 3)),
-        LSTM(**TIED_ADAPTIVE),
-        LSTM(**TIED_ADAPTIVE | {"units": (5,)}),
-        LSTM(units=(8, 6), normalisation="layer"),
-        GRU(units=(8, 6), input="embedding", embedding_size=5),
-        GRU(units=(8,), adaptive_softmax=Adaptive(6, 3)),
-        MinGRU(units=(8, 6), normalisation="layer"),
-        Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
-        LSTM(units=(8,), input="embedding", embedding_size=5, ngrams=NGrams((2, 3), 30, 0.5)),
-        LSTM(units=(8, 6), normalisation="batch", dropout=0.2),
-        LSTM(units=(8,), input="embedding", embedding_size=5, members=3),
-        GRU(**TIED_ADAPTIVE, members=2),
-        LSTM(units=(8, 6), normalisation="batch", projection="vocabulary"),
-        LSTM(
-            units=(8,),
-            input="embedding",
-            embedding_size=5,
-            dropout=0.2,
-            adaptive_softmax=Adaptive(6),
-        ),
-    ],
-    ids=str,
-)
+EMBEDDED = {"input": "embedding", "embedding_size": 5}
+KINDS = [
+    LSTM(units=(8,)),
+    LSTM(units=(8, 7), **EMBEDDED, tied_output=True, dropout=0.2),
+    LSTM(units=(8, 6), normalisation="batch", projection="vocabulary", dropout=0.2),
+    LSTM(units=(8,), **EMBEDDED, ngrams=NGrams((2, 3), 30, 0.5)),
+    LSTM(units=(8,), **EMBEDDED, adaptive_softmax=Adaptive(6, 3), members=2),
+    GRU(units=(8, 6), projection=5, adaptive_softmax=Adaptive(6, 3)),
+    MinGRU(units=(8, 6), normalisation="layer"),
+    Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
+]
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=str)
 @pytest.mark.parametrize(
     "objective",
     [NextToken(4), Shifted(4, 2), EncoderDecoder(3, 4), EncoderDecoder(3, 4, feedback=False)],
@@ -124,15 +107,6 @@ def test_a_tied_output_shares_the_embedding():
     np.testing.assert_array_equal(*both)  # the bias begins at zero
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_dropout_falls_on_the_vectors_of_an_embedding_not_on_one_hot_inputs(dropout):
-    sizes = {"units": (8,), "embedding_size": 8, "dropout": dropout}
-    embedded = NextToken(4).build(LSTM(**sizes, input="embedding"), SIZE)
-    one_hot = NextToken(4).build(LSTM(**sizes), SIZE)
-    assert (embedded.dropout_in is not None) == (dropout > 0)
-    assert one_hot.dropout_in is None
-
-
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("objective", [NextToken(4), EncoderDecoder(3, 4)], ids=repr)
 def test_every_embedding_starts_from_the_given_vectors_and_can_be_frozen(objective, tied):
@@ -162,47 +136,26 @@ def test_vectors_that_do_not_fit_are_refused():
         set_embedding(network, np.zeros((SIZE, 6), np.float32), frozen=False)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        LSTM(units=(8, 6)),
-        LSTM(units=(8, 6), input="embedding", embedding_size=5),
-        LSTM(units=(8, 6), input="embedding", embedding_size=5, tied_output=True),
-        LSTM(units=(8, 6), adaptive_softmax=Adaptive(6, 3)),
-        LSTM(**TIED_ADAPTIVE),
-        LSTM(**TIED_ADAPTIVE | {"units": (5,)}),
-        LSTM(units=(8, 6), normalisation="layer"),
-        GRU(units=(8, 6), normalisation="layer"),
-        LSTM(units=(8, 6), normalisation="batch"),
-        LSTM(units=(8, 6), normalisation="batch", projection="vocabulary"),
-        GRU(units=(8,), projection=5, adaptive_softmax=Adaptive(6, 3)),
-        LSTM(**TIED_ADAPTIVE | {"frequency_bias": False}),
-        LSTM(units=(8,), input="embedding", tied_output=True, frequency_bias=False),
-        MinGRU(units=(8, 6), normalisation="layer", input="embedding", embedding_size=5),
-        LSTM(units=(8,), input="embedding", ngrams=NGrams((2, 5), 100)),
-        Transformer(units=(9, 9, 6), input="embedding", embedding_size=9, head_size=4),
-    ],
-    ids=str,
-)
-def test_the_memory_estimate_is_near_the_weights_there_are(settings):
-    settings = replace(settings, units=tuple(10 * units for units in settings.units))
-    network = NextToken(4).build(settings, 20 * SIZE)
-    weights, _ = settings.footprint(20 * SIZE, 0)
-    assert 0.7 < weights / network.count_params() < 1.7
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+@pytest.mark.parametrize("objective", [NextToken(4), EncoderDecoder(3, 4)], ids=repr)
+def test_weights_are_counted_without_making_them(settings, objective):
+    network = objective.build(settings, SIZE)
+    expected = network.count_params(), network.output_layer.width
+    assert measure_network(objective, settings, SIZE) == expected
 
 
-def test_a_vocabulary_that_does_not_fit_in_memory_is_refused(monkeypatch):
-    settings = LSTM(units=(256,), input="embedding")
+def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
+    settings, objective = LSTM(units=(256,), input="embedding"), NextToken(64)
     monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: 4_000_000_000)
-    check_memory(settings, 20_000, 16, 64)
-    with pytest.raises(TextgenError, match=r"1,234,567 tokens[\s\S]*4\.0 GB[\s\S]*adaptive"):
-        check_memory(settings, 1_234_567, 16, 64)
-    with pytest.raises(TextgenError, match=r"training\.batch[\s\S]*1,000,000 rows of 64 tokens"):
-        check_memory(settings, 90, 1_000_000, 64)
-    with pytest.raises(TextgenError, match=r"backbone\.units[\s\S]*\[100000\]"):
-        check_memory(LSTM(units=(100_000,), input="embedding"), 90, 16, 64)
+    check_memory(objective, settings, 20_000, 16)
+    wide = LSTM(units=(100_000,), input="embedding")
+    for large in ((settings, 1_234_567, 16), (settings, 90, 1_000_000), (wide, 90, 16)):
+        with pytest.raises(TextgenError, match=f"{large[1]:,} tokens.*4\\.0 GB are free"):
+            check_memory(objective, *large)
+    with pytest.raises(TextgenError, match="a file"):
+        check_loading(objective, wide, 90, "a file")
     monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: None)
-    check_memory(settings, 1_234_567, 16, 64)
+    check_memory(objective, settings, 1_234_567, 16)
 
 
 def test_free_memory_is_known_here_or_nothing_is_claimed():
@@ -246,6 +199,20 @@ def test_a_linear_recurrence_at_once_is_that_step_by_step(steps):
         np.testing.assert_allclose(found[:, t], state, atol=1e-5)
 
 
-def test_minimal_units_keep_to_the_contract():
-    check_plugin("backbone", MinGRU(units=(6, 5)))
-    check_plugin("backbone", MinGRU(units=(6,), input="embedding", embedding_size=4, dropout=0.2))
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+def test_every_kind_keeps_to_the_contract(settings):
+    check_plugin("backbone", settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tied_output": True},
+        {"ngrams": NGrams()},
+        {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(6)},
+        {**EMBEDDED, "tied_output": True, "projection": 5},
+    ],
+)
+def test_settings_that_make_no_sense_together_are_refused(settings):
+    with pytest.raises(ValueError, match="needs"):
+        LSTM(units=(8,), **settings)

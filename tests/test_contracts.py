@@ -31,7 +31,7 @@ METHODS = {
     "baseline": ["reads_bytes", "fit"],
     "metric": ["labels", "counts", "values"],
     "objective": ["build", "features", "begin", "next_features", "append", "before", "length"],
-    "backbone": ["build", "embedding_width", "label", "footprint"],
+    "backbone": ["build", "embedding_width", "label"],
 }
 
 

@@ -109,7 +109,7 @@ def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, s
         assert (found.characters, found.pieces, found.replaced) == (
             right.characters, right.pieces, right.replaced
         )  # fmt: skip
-    seen = Windows.of(stored, NextToken(8)), Windows.of(expected, NextToken(8))
+    seen = Windows(stored, NextToken(8)), Windows(expected, NextToken(8))
     np.testing.assert_array_equal(seen[0].flat, seen[1].flat)
     assert seen[0].share(40) == seen[1].share(40) == np.mean(seen[1].flat >= 40)
     for _, a, b in zip(range(50), *(w.training(4, seed=1) for w in seen), strict=False):

@@ -22,53 +22,30 @@ KINDS = [
 ]
 
 
-def made(settings, scale=3.0):
-    """An ensemble whose members have something to disagree on."""
-    network = NextToken(4).build(settings, SIZE)
-    network.set_weights([w * scale + 0.1 for w in network.get_weights()])
-    return network
+def gradients(network, objective):
+    spans = np.random.default_rng(1).integers(1, SIZE, (6, 5)).astype(np.int32)
+    step = Step(network, objective, Training(updates=1, batch=6), tail_share=0.9)
+    states = tf.nest.flatten(network.initial_state(6))
+    counted = tf.constant(0), tf.constant(24.0), tf.constant(0)
+    return [g.numpy() for g in step.gradients(*counted, spans, np.ones(6, bool), *states)[2]]
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=str)
-def test_what_is_charged_is_the_mean_of_the_members_probabilities(settings):
-    network = made(settings)
+def test_the_mean_is_charged_and_each_member_learns_as_it_would_alone(settings):
+    """Gradients of an ensemble are those of its members, divided by their number."""
+    objective = NextToken(4)
+    network = objective.build(settings, SIZE)
+    network.set_weights([w * 3.0 + 0.1 for w in network.get_weights()])
     document = np.random.default_rng(0).integers(1, SIZE, 11)
-    (bits,) = token_bits(NextToken(4), network, [document])
-    alone = [token_bits(NextToken(4), member, [document])[0] for member in network.members]
+    (bits,) = token_bits(objective, network, [document])
+    alone = [token_bits(objective, member, [document])[0] for member in network.members]
     assert np.abs(alone[0] - alone[1]).max() > 0.1
     np.testing.assert_allclose(2.0**-bits, np.mean(2.0 ** -np.array(alone), axis=0), rtol=1e-4)
-
-
-@pytest.mark.parametrize("settings", KINDS, ids=str)
-def test_each_member_learns_as_it_would_alone(settings):
-    """Gradients of an ensemble are those of its members, divided by their number."""
-    network, objective = made(settings), NextToken(4)
-    spans = np.random.default_rng(1).integers(1, SIZE, (6, 5)).astype(np.int32)
-    fresh = np.ones(6, bool)
-
-    def gradients(network):
-        step = Step(network, objective, Training(updates=1, batch=6), tail_share=0.9)
-        states = tf.nest.flatten(network.initial_state(6))
-        given = (tf.constant(0), tf.constant(24.0), tf.constant(0), spans, fresh)
-        return [gradient.numpy() for gradient in step.gradients(*given, *states)[2]]
-
-    together = gradients(network)
-    apart = [gradient for member in network.members for gradient in gradients(member)]
-    assert len(together) == len(apart)
+    together = gradients(network, objective)
+    apart = [gradient for member in network.members for gradient in gradients(member, objective)]
     for a, b in zip(together, apart, strict=True):
         assert np.abs(b).max() > 0
         np.testing.assert_allclose(a, b / len(network.members), atol=1e-6)
-
-
-def test_members_begin_apart_and_every_output_knows_the_letters():
-    network = NextToken(4).build(KINDS[0], SIZE)
-    first, second, _ = (member.get_weights() for member in network.members)
-    assert any(np.abs(a - b).max() > 0.01 for a, b in zip(first, second, strict=True))
-    wanted = np.log(np.arange(1, SIZE + 1) / np.arange(1, SIZE + 1).sum())
-    network.output_layer.start_at(wanted)
-    for member in network.members:
-        bias = member.output_layer.dense.bias.numpy()
-        np.testing.assert_allclose(bias, wanted - wanted.mean(), atol=1e-6)
 
 
 def test_a_loss_of_the_mean_is_refused():

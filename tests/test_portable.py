@@ -111,10 +111,6 @@ NETWORKS = {
     ),
     "tied": LSTM(units=(12,), input="embedding", embedding_size=6, tied_output=True),
     "adaptive": LSTM(units=(12,), adaptive_softmax={"head": 5, "tail_size": 4}),
-    "tied, adaptive": LSTM(
-        units=(12,), input="embedding", embedding_size=6, tied_output=True,
-        adaptive_softmax={"head": 5, "tail_size": 4},
-    ),
     "gru": GRU(units=(12, 9)),
     "mingru": MinGRU(units=(12, 9), input="embedding", embedding_size=6),
 }  # fmt: skip

@@ -133,7 +133,7 @@ def masses_of_short_texts(tokenizer: Any, alphabet: str, longest: int) -> np.nda
 
 
 def check_backbone(config: Any) -> None:
-    """A backbone carries its state, looks at nothing that comes later, and says how large it is."""
+    """A backbone carries its state and looks at nothing that comes later."""
     import tensorflow as tf
 
     from textgen.models.network import restarted
@@ -165,8 +165,6 @@ def check_backbone(config: Any) -> None:
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], c[1])
     assert len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)"
-    weights, real = config.footprint(NETWORK_TOKENS, 0)[0], network.count_params()
-    assert 0.4 < weights / real < 2.5, f"its footprint estimates {weights} of {real} weights"
 
 
 def check_objective(objective: Any) -> None:

@@ -35,11 +35,7 @@ def scorer(objective: Objective, network: Any) -> Steps:
 
 def rows_at_once(network: Any, length: int, most: int) -> int:
     """Rows of a batch that keep the logits of ``length`` tokens each within MAX_LOGITS."""
-    output = network.output_layer
-    width = output.size
-    if output.adaptive:  # text seldom has more than a quarter of its tokens in the tail
-        width = output.head_size + 1 + output.tail_size // 4
-    return int(max(1, min(most, MAX_LOGITS // (length * width))))
+    return int(max(1, min(most, MAX_LOGITS // (length * network.output_layer.width))))
 
 
 def token_bits(

@@ -84,7 +84,7 @@ class Steps:
                 features, targets, state = self._features(spans, fresh, state)
                 labels, present = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
                 if output.adaptive:
-                    nats = output.nats(features, labels, self._objective.length)
+                    nats = output.nats(features, labels)
                 else:
                     nats = cross_entropy(output(features), labels)
                 loss = tf.reduce_sum(nats * present) / tf.reduce_sum(present)

@@ -122,11 +122,10 @@ class Network {
 
   logs(x) {
     const { weights, tied, head } = this
-    if (!tied && !head) return logSoftmax(this.dense("output", x))
-    if (!tied) return twoLevels(this.dense("head", x), this.dense("tail", this.dense("tail_projection", x)))
+    if (head) return twoLevels(this.dense("head", x), this.dense("tail", this.dense("tail_projection", x)))
+    if (!tied) return logSoftmax(this.dense("output", x))
     const logits = biased(weights["output.bias"], weights.embedding.rows)
     for (let v = 0, at = 0; v < logits.length; v++) for (const value of x) logits[v] += weights.embedding.data[at++] * value
-    if (!head) return logSoftmax(logits)
-    return twoLevels(Float64Array.from([...logits.subarray(0, head), this.dense("beyond", x)[0]]), logits.subarray(head))
+    return logSoftmax(logits)
   }
 }

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.models.backbones import GRU, LSTM, MinGRU
 from textgen.models.objectives import NextToken
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ STEP, TABLE_STEP = 0.15, 0.4
 """Width of the steps to which numbers are rounded, in standard deviations of a matrix's weights,
 and of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so
 wide that they compress to two thirds (``tests/benchmarks/page_models.py``)."""
-CELLS = {LSTM: "lstm", GRU: "gru", MinGRU: "mingru"}
 
 
 def portable_model(run: Run, exact: bool = False) -> str:
@@ -78,13 +76,13 @@ def _settings(run: Run) -> dict[str, Any]:
     config, output = run.experiment.backbone, run.network.output_layer
     if type(run.objective) is not NextToken:
         raise ValueError(f"the objective {type(run.objective).__name__}")
-    if type(config) not in CELLS or config.members > 1:
+    if config.portable_cell is None or config.members > 1:
         raise ValueError(config.label)
     if config.normalisation != "none":
         raise ValueError("normalised layers")
     ngrams = config.ngrams or None
     return {
-        "cell": CELLS[type(config)],
+        "cell": config.portable_cell,
         "units": config.units,
         "ngrams": ngrams and {"orders": ngrams.orders, "rows": ngrams.rows},
         "tied": config.tied_output,
@@ -114,12 +112,12 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     add_dense("projection", network.projection)
     output = network.output_layer
     if output.adaptive:
-        for name in ("beyond", "head", "tail_projection", "tail"):
-            add_dense(name, getattr(output, name, None))
+        for name in ("head", "tail_projection", "tail"):
+            add_dense(name, getattr(output, name))
     else:
         add_dense("output", output.dense)
-    if output.bias is not None:
-        weights["output.bias"] = output.bias
+        if output.bias is not None:
+            weights["output.bias"] = output.bias
     # the two biases of a GRU, of inputs and of the state, follow each other
     return {
         name: np.array(values, "<f4").reshape(-1 if name.endswith(".bias") else values.shape)

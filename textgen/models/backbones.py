@@ -21,6 +21,7 @@ TABLE = {
 }
 FEED_FORWARD_RATIO = 4
 """Width of the layer inside a transformer's block over that of the block."""
+Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,6 @@ class Adaptive:
     head: Count = 2000
     tail_size: Count = 64
 
-    def applies(self, vocabulary_size: int) -> bool:
-        """A tail of a single token would save nothing."""
-        return vocabulary_size > self.head + 1
-
 
 @dataclass(frozen=True)
 class NGrams:
@@ -42,9 +39,7 @@ class NGrams:
     share ``dropout`` of them is left out while training (see
     :class:`textgen.models.ngrams.NGramEmbedding`)."""
 
-    orders: Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)] = (
-        2, 3, 4, 5, 6,
-    )  # fmt: skip
+    orders: Orders = (2, 3, 4, 5, 6)
     rows: Count = 131_072
     dropout: Fraction = 0.0
 
@@ -62,7 +57,8 @@ class Backbone:
         locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
         projection: a dense layer without activation before the output layer, of so many units or,
             as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
-        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017).
+        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017); through a
+            dense layer without activation where these have another size.
         adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
             hardly larger than its head has a plain softmax all the same.
         frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
@@ -70,11 +66,11 @@ class Backbone:
         ngrams: ``{ orders, rows, dropout }`` of vectors of the last few tokens together, which are
             added to those of the embedding, or false.
         members: so many networks are trained at once, and the mean of their predictions is scored
-            (see :class:`textgen.models.combined.Ensemble`).
+            (see :class:`textgen.models.network.Ensemble`).
 
     Raises:
-        ValueError: n-grams or a tied output without an embedding, or a projection of the tied
-            output's own.
+        ValueError: n-grams or a tied output without an embedding, or an output that is tied and
+            something else.
     """
 
     units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
@@ -91,15 +87,16 @@ class Backbone:
 
     dropout_between: ClassVar[bool] = True
     """Whether units are dropped between layers, or by the layers themselves."""
-    gates: ClassVar[int]
-    """Matrices (below + units, units) in a layer, about: for the estimate of its memory."""
+    portable_cell: ClassVar[str | None] = None
+    """What the JavaScript of pages calls its layers, if it can compute them."""
 
     def __post_init__(self) -> None:
         for name in ("tied_output", "ngrams"):
             if getattr(self, name) and self.input != "embedding":
                 raise ValueError(f'{name} needs input = "embedding"')
-        if self.tied_output and self.projection:
-            raise ValueError("tied_output has a projection of its own: projection must be false")
+        for name in ("projection", "adaptive_softmax"):
+            if getattr(self, name) and self.tied_output:
+                raise ValueError(f"tied_output needs {name} = false")
 
     def layer(self, units: int, name: str) -> Any:
         """One Keras layer: (B, T, n), states → (B, T, units), states."""
@@ -120,62 +117,28 @@ class Backbone:
 
     @property
     def label(self) -> str:
-        one = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
-        return one if self.members == 1 else f"ensemble of {self.members}, each {one}"
+        name = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+        return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
-    def build(
-        self,
-        vocabulary_size: int,
-        *,
-        source: str = "tokens",
-        output: bool = True,
-        name: str = "backbone",
-    ) -> Any:
-        from textgen.models.combined import Ensemble
-        from textgen.models.network import LayeredNetwork
+    def build(self, vocabulary_size: int, *, source: str = "tokens", output: bool = True) -> Any:
+        from textgen.models.network import Ensemble, LayeredNetwork
 
-        def one(name: str) -> Any:
-            return LayeredNetwork(self, vocabulary_size, source=source, output=output, name=name)
-
-        if self.members == 1:
-            return one(name)
-        return Ensemble([one(f"member{i + 1}") for i in range(self.members)], name=name)
+        members = [
+            LayeredNetwork(self, vocabulary_size, source=source, output=output)
+            for _ in range(self.members)
+        ]
+        return members[0] if self.members == 1 else Ensemble(members)
 
     def projection_size(self, vocabulary_size: int, width: int) -> int | None:
-        """Units of the dense layer between ``width`` units and the output layer, if there is one:
-        an output that is tied to an embedding of another size needs one."""
+        """Units of the dense layer between ``width`` units and the output layer, if any."""
         if self.tied_output:
             return None if width == self.embedding_size else self.embedding_size
         return vocabulary_size if self.projection == "vocabulary" else self.projection or None
 
     def adaptive(self, vocabulary_size: int) -> Adaptive | None:
-        """The adaptive softmax of a vocabulary of this size, if it has one."""
-        found = self.adaptive_softmax or None
-        return found if found and found.applies(vocabulary_size) else None
-
-    def footprint(self, vocabulary_size: int, targets: int) -> tuple[int, int]:
-        """Without biases and normalisation. Logits count three times (value, exponential,
-        gradient), those of an adaptive softmax with the whole head and a quarter of the tail;
-        one-hot inputs are as large as logits once."""
-        size, row, weights = vocabulary_size, vocabulary_size, 0
-        if self.input == "embedding":
-            rows = size + (self.ngrams.rows if self.ngrams else 0)
-            weights += rows * self.embedding_size
-        below = self.embedding_width or size
-        for units in self.units:
-            weights += self.gates * units * (below + units)
-            below = units
-        if projection := self.projection_size(size, below):
-            weights += below * projection
-            below = projection
-        columns = below * size
-        if adaptive := self.adaptive(size):
-            tail = size - adaptive.head
-            row = adaptive.head + tail // 4
-            columns = below * adaptive.head + (below + tail) * adaptive.tail_size
-        weights += 0 if self.tied_output else columns
-        activations = targets * (3 * row + (self.input == "one_hot") * size)
-        return self.members * weights, self.members * activations
+        """The adaptive softmax, unless it has none, or a tail of a single token."""
+        settings = self.adaptive_softmax or None
+        return settings if settings and vocabulary_size > settings.head + 1 else None
 
 
 @dataclass(frozen=True)
@@ -199,12 +162,9 @@ class Recurrent(Backbone):
     def normalisation_layer(self, number: int) -> Any:
         import keras
 
-        name = f"normalisation{number}"
-        if self.normalisation == "layer":
-            return keras.layers.LayerNormalization(name=name)
-        if self.normalisation == "batch":
-            return keras.layers.BatchNormalization(name=name)
-        return None
+        kinds = {"layer": keras.layers.LayerNormalization, "batch": keras.layers.BatchNormalization}
+        kind = kinds.get(self.normalisation)
+        return kind(name=f"normalisation{number}") if kind else None
 
 
 @dataclass(frozen=True)
@@ -222,8 +182,8 @@ class LSTM(Recurrent):
     weight_drop: Fraction = 0.0
     forget_bias: bool = False
 
-    gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
+    portable_cell: ClassVar[str | None] = "lstm"
 
     def layer(self, units: int, name: str) -> Any:
         from textgen.models.recurrent import UnrolledLSTM
@@ -236,8 +196,8 @@ class GRU(Recurrent):
     """Layers of gated recurrent units (Cho et al. 2014): three products a unit and one state, where
     an LSTM has four and two."""
 
-    gates: ClassVar[int] = 3
     states: ClassVar[int] = 1
+    portable_cell: ClassVar[str | None] = "gru"
 
     def layer(self, units: int, name: str) -> Any:
         from textgen.models.recurrent import UnrolledGRU
@@ -251,8 +211,8 @@ class MinGRU(Recurrent):
     and candidate see the input alone, h[t] = (1 − z[t]) h[t−1] + z[t] c[t], so that a whole window
     is computed at once; a single layer is linear in its state."""
 
-    gates: ClassVar[int] = 2
     states: ClassVar[int] = 1
+    portable_cell: ClassVar[str | None] = "mingru"
 
     def layer(self, units: int, name: str) -> Any:
         from textgen.models.recurrent import MinGRULayer
@@ -287,7 +247,6 @@ class Transformer(Backbone):
     head_size: Count = 32
 
     dropout_between: ClassVar[bool] = False
-    gates: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -307,12 +266,11 @@ class Transformer(Backbone):
         return Block(self, units, name)
 
     def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
-        kept = (self.heads(units), self.context - 1, self.head_size)
-        return (units,), kept, kept, (1,)
+        past = (self.heads(units), self.context - 1, self.head_size)
+        return (units,), past, past, (1,)
 
     def normalisation_layer(self, number: int) -> Any:
         import keras
 
-        if number < len(self.units):
-            return None
-        return keras.layers.RMSNormalization(name=f"normalisation{number}")
+        last = number == len(self.units)
+        return keras.layers.RMSNormalization(name=f"normalisation{number}") if last else None

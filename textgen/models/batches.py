@@ -6,14 +6,15 @@ from it when it is needed.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from textgen.models.base import Objective
 from textgen.tokenizers.encoding import Stored
-from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument
+from textgen.tokenizers.tokens import BOUNDARY
 
 NO_TARGET = -1
 """In place of a target behind the end of a document or before its beginning."""
@@ -28,32 +29,25 @@ class Windows:
     """The spans of some documents under an objective.
 
     Args:
-        documents: (n,) integer arrays, each of which gets its end mark here; or encoded training
-            documents in a file, which is read where it is looked at.
+        documents: encoded, or their tokens (n,), in memory, each of which gets its end mark here;
+            or encoded training documents in a file, which is read where it is looked at.
         objective: gives ``before``, ``length`` and ``carries_state``.
     """
 
-    def __init__(self, documents: Sequence[np.ndarray] | Stored, objective: Objective) -> None:
+    def __init__(self, documents: Sequence[Any] | Stored, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
-        self.carries_state = objective.carries_state
-        self._fixed = objective.fixed_windows
-        self._stored = documents if isinstance(documents, Stored) else None
+        self.carries_state, self._fixed = objective.carries_state, objective.fixed_windows
+        self._release: Callable[[], object] = lambda: None
         if isinstance(documents, Stored):
             self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
+            self._release = documents.release
             return
-        sizes = np.array([len(d) + 1 for d in documents], dtype=np.int64)
-        self.offsets = np.concatenate([[0], np.cumsum(sizes)])
-        self.flat = np.full(self.offsets[-1], BOUNDARY, dtype=documents[0].dtype)
-        for document, start in zip(documents, self.offsets[:-1], strict=True):
-            self.flat[start : start + len(document)] = document
-        self.sizes = sizes
-
-    @classmethod
-    def of(cls, encoded: Sequence[EncodedDocument], objective: Objective) -> Windows:
-        """The spans of encoded documents, in memory or in a file."""
-        if isinstance(encoded, Stored):
-            return cls(encoded, objective)
-        return cls([e.tokens for e in encoded], objective)
+        tokens: list[Any] = [getattr(each, "tokens", each) for each in documents]
+        self.sizes = np.array([len(each) + 1 for each in tokens], dtype=np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.flat = np.full(self.offsets[-1], BOUNDARY, dtype=tokens[0].dtype)
+        for each, start in zip(tokens, self.offsets[:-1], strict=True):
+            self.flat[start : start + len(each)] = each
 
     def share(self, least: int) -> float:
         """How many of the tokens are ``least`` or higher, as a share of all."""
@@ -62,10 +56,6 @@ class Windows:
             count += int(np.count_nonzero(self.flat[start : start + TOKENS_PER_COUNT] >= least))
             self._release()
         return count / len(self.flat)
-
-    def _release(self) -> None:
-        if self._stored is not None:
-            self._stored.release()
 
     def spans(self, documents: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Spans whose targets begin at ``starts`` (B,) of ``documents`` (B,); −1 is an idle row.
@@ -97,44 +87,41 @@ class Windows:
 
         ``fresh`` marks rows whose states begin at zero. With carried states each row reads on in
         its own stream of the shuffled documents; without, windows are shuffled and their phase in
-        the text is drawn afresh each epoch, unless they are fixed. The order depends on (seed,
-        epoch) alone.
+        the text is drawn for each epoch, unless they are fixed. The order depends on (seed, epoch)
+        alone.
         """
         updates = self.updates_per_epoch(batch)
         often = max(1, MAX_MAPPED_BYTES // (batch * HUGE_PAGE_BYTES))
-        for epoch in range(start // updates, 1 << 62):
-            make = self._streams if self.carries_state else self._shuffled
-            first = start - epoch * updates if epoch == start // updates else 0
+        first = start % updates
+        for epoch in itertools.count(start // updates):
             random = np.random.default_rng([seed, epoch])
-            for step, batch_of_spans in enumerate(make(batch, random, updates, first)):
+            batches = self._epoch(batch, random, range(first, updates))
+            for step, spans_and_fresh in enumerate(batches):
                 if step % often == 0:  # spans are copies
                     self._release()
-                yield batch_of_spans
+                yield spans_and_fresh
+            first = 0
 
-    def _streams(
-        self, batch: int, random: np.random.Generator, updates: int, first: int
+    def _epoch(
+        self, batch: int, random: np.random.Generator, steps: range
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        order = random.permutation(len(self.sizes))
-        ends = np.cumsum(self.per_document()[order])
-        streams = np.arange(batch) * int(ends[-1]) // batch
-        for step in range(first, updates):
-            window = np.minimum(streams + step, ends[-1] - 1)
+        carried, phase, documents = self.carries_state, 0, np.arange(len(self.sizes))
+        if carried:
+            documents = random.permutation(len(self.sizes))
+        elif not self._fixed:
+            phase = int(random.integers(self.length))
+        ends = np.cumsum(self.per_document(phase)[documents])
+        number = int(ends[-1])
+        order = None if carried else random.permutation(number)
+        for step in steps:
+            if order is None:
+                window = np.minimum(np.arange(batch) * number // batch + step, number - 1)
+            else:
+                window = order[np.arange(step * batch, (step + 1) * batch) % number]
             place = np.searchsorted(ends, window, side="right")
             within = window - np.where(place > 0, ends[place - 1], 0)
-            fresh = (within == 0) | (step == 0)
-            yield self.spans(order[place], within * self.length), fresh
-
-    def _shuffled(
-        self, batch: int, random: np.random.Generator, updates: int, first: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        phase = 0 if self._fixed else int(random.integers(self.length))
-        ends = np.cumsum(self.per_document(phase))
-        order = random.permutation(int(ends[-1]))
-        for step in range(first, updates):
-            window = order[np.arange(step * batch, (step + 1) * batch) % len(order)]
-            place = np.searchsorted(ends, window, side="right")
-            within = window - np.where(place > 0, ends[place - 1], 0)
-            yield self.spans(place, within * self.length - phase), np.ones(batch, dtype=bool)
+            fresh = (within == 0) | (step == 0) | (not carried)
+            yield self.spans(documents[place], within * self.length - phase), fresh
 
     def scoring(
         self, batch: int
@@ -145,32 +132,26 @@ class Windows:
         least to do, and read in order; without, the spans simply fill the rows.
         """
         counts = self.per_document()
-        rows: list[list[int]]
         if self.carries_state:
-            rows = [[] for _ in range(batch)]
-            load = [(0, row) for row in range(batch)]
+            rows, load = [list[int]() for _ in range(batch)], np.zeros(batch, dtype=np.int64)
             for document in np.argsort(-counts, kind="stable"):
-                work, row = heapq.heappop(load)
+                row = int(load.argmin())
                 rows[row].append(int(document))
-                heapq.heappush(load, (work + int(counts[document]), row))
-            streams = [self._places(row, counts) for row in rows]
+                load[row] += counts[document]
+            streams = [self._places(np.array(row, dtype=np.int64)) for row in rows]
         else:
-            everything = self._places(list(range(len(counts))), counts)
-            streams = [everything[:, row::batch] for row in range(batch)]
-        for step in range(max(stream.shape[1] for stream in streams)):
-            places = np.array(
-                [
-                    stream[:, step] if step < stream.shape[1] else (NO_TARGET, 0)
-                    for stream in streams
-                ]
-            )
-            documents, starts = places[:, 0], places[:, 1]
+            places = self._places(np.arange(len(counts)))
+            streams = [places[row::batch] for row in range(batch)]
+        idle = np.array([NO_TARGET, 0])
+        for step in range(max(map(len, streams))):
+            at_step = [stream[step] if step < len(stream) else idle for stream in streams]
+            documents, starts = np.transpose(at_step)
             fresh = (starts == 0) | (not self.carries_state)
             yield self.spans(documents, starts), fresh, documents, starts
 
-    def _places(self, documents: list[int], counts: np.ndarray) -> np.ndarray:
-        """(2, n): document and start of every span of these documents, in order."""
-        chosen = counts[documents] if documents else np.zeros(0, dtype=np.int64)
-        numbers = [np.arange(n) * self.length for n in chosen]
-        starts = np.concatenate([*numbers, np.zeros(0, dtype=np.int64)])
-        return np.stack([np.repeat(np.array(documents, dtype=np.int64), chosen), starts])
+    def _places(self, documents: np.ndarray) -> np.ndarray:
+        """(n, 2): document and start of every span of these documents, in order."""
+        counts = self.per_document()[documents]
+        first = np.repeat(np.cumsum(counts) - counts, counts)
+        starts = (np.arange(counts.sum()) - first) * self.length
+        return np.stack([np.repeat(documents, counts), starts], axis=1)

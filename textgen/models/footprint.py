@@ -1,73 +1,65 @@
-"""Does a vocabulary fit: an estimate of the memory that training takes, and what is free."""
+"""Does a model fit into memory: estimates of what it takes, and what is free."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from textgen.core.errors import TextgenError
-from textgen.models.base import BackboneConfig
+from textgen.models.base import BackboneConfig, Objective
 
 FLOAT = 4
 """Bytes."""
-
 MEMORY_ENTRY = 360
 """Bytes of a token that a memory has counted behind a context that is new."""
 
 
-def memory_needed(backbone: BackboneConfig, vocabulary_size: int, batch: int, length: int) -> int:
-    """Bytes that training takes at its peak, beyond Python and TensorFlow themselves: an estimate.
+def measure_network(
+    objective: Objective, backbone: BackboneConfig, vocabulary_size: int
+) -> tuple[int, int]:
+    """Weights of a network, and logits that it computes for a target: it is built in a graph, where
+    weights take no memory."""
+    import tensorflow as tf
 
-    Every weight counts nine times: its value, gradient, two moments, the best value so far, and
-    the copies of value, moments and best value while a checkpoint is written. Compiled programs and
-    the rest: 300 MB. An encoder–decoder has two stacks; here one is counted.
-
-    Peaks measured with 20,000 to 200,000 tokens were 0.75 to 1.1 times this.
-    """
-    weights, activations = backbone.footprint(vocabulary_size, batch * length)
-    return FLOAT * (9 * weights + activations) + 300_000_000
+    with tf.Graph().as_default():
+        network = objective.build(backbone, vocabulary_size)
+        return int(network.count_params()), int(network.output_layer.width)
 
 
-def check_memory(backbone: BackboneConfig, vocabulary_size: int, batch: int, length: int) -> None:
+def check_memory(
+    objective: Objective, backbone: BackboneConfig, vocabulary_size: int, batch: int
+) -> None:
     """Refuse what this machine cannot train, before anything is built.
 
+    Every weight counts nine times: its value, gradient, two moments, the best value so far, and
+    the copies of value, moments and best value while a checkpoint is written. Logits count four
+    times (value, exponential, gradient, and as much for inputs and states). Compiled programs and
+    the rest: 300 MB.
+
     Raises:
-        TextgenError: less memory is free than :func:`memory_needed`; it names the setting of which
-            a smaller value would save most.
+        TextgenError: less memory is free than this estimate.
     """
-    units = list(getattr(backbone, "units", ()))
-    narrow: Any = replace(backbone, units=(1,) * len(units)) if units else backbone  # type: ignore[type-var]
-    found = {
-        "tokenizer": f"a vocabulary of {vocabulary_size:,} tokens",
-        "training.batch": f"{batch:,} rows of {length:,} tokens",
-        "backbone.units": f"units = {units}",
-    }
-    hints = {
-        "tokenizer": "raise minimum_count, set a size, or use adaptive_softmax in [backbone]",
-        "training.batch": "lower it, or the window in [objective]",
-        "backbone.units": "take fewer",
-    }
-    needed_without = {
-        "tokenizer": memory_needed(backbone, min(100, vocabulary_size), batch, length),
-        "training.batch": memory_needed(backbone, vocabulary_size, 1, length),
-        "backbone.units": memory_needed(narrow, vocabulary_size, batch, length),
-    }
-    where = min(needed_without, key=lambda setting: needed_without[setting])
-    needed = memory_needed(backbone, vocabulary_size, batch, length)
-    _check_fits(needed, where, f"{found[where]}: training this", hints[where])
+    weights, width = measure_network(objective, backbone, vocabulary_size)
+    targets = batch * objective.length
+    _check_fits(
+        FLOAT * (9 * weights + 4 * targets * width) + 300_000_000,
+        f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens, with batches "
+        f"of {targets:,} tokens,",
+        "take fewer units, rows or tokens (minimum_count, size), or adaptive_softmax in [backbone]",
+    )
 
 
-def check_loading(backbone: BackboneConfig, vocabulary_size: int, where: str) -> None:
+def check_loading(
+    objective: Objective, backbone: BackboneConfig, vocabulary_size: int, where: str
+) -> None:
     """Refuse a network that does not fit at all, before it is built.
 
     Raises:
         TextgenError: less memory is free than it takes; ``where`` is the file that describes it.
     """
-    weights, _ = backbone.footprint(vocabulary_size, 1)
-    hint = "use a machine with more memory, or a smaller one in [backbone]"
-    _check_fits(2 * FLOAT * weights, where, "a network whose backbone", hint)
+    weights, _ = measure_network(objective, backbone, vocabulary_size)
+    found = f"{where}: a network of {weights:,} weights"
+    _check_fits(2 * FLOAT * weights, found, "use a machine with more memory")
 
 
 def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> None:
@@ -78,20 +70,16 @@ def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> 
         TextgenError: less memory is free; ``where`` is the table of the settings.
     """
     needed = rows * (4 * FLOAT * size + steps * (20 + MEMORY_ENTRY * levels))
-    hint = "take fewer samples, or shorter ones"
-    _check_fits(needed, f"{where}.samples", f"drawing {rows:,} texts at once", hint)
+    found = f"{where}.samples: drawing {rows:,} texts at once"
+    _check_fits(needed, found, "take fewer samples, or shorter ones")
 
 
-def _check_fits(needed: float, where: str, found: str, hint: str) -> None:
+def _check_fits(needed: float, found: str, hint: str) -> None:
     """Where the system does not say how much memory is free, nothing is refused."""
     free = _free_memory()
     if free is not None and needed > free:
-        raise TextgenError(
-            where,
-            found=f"{found} needs about {needed / 1e9:.1f} GB",
-            expected=f"less than the {free / 1e9:.1f} GB that are free",
-            hint=hint,
-        )
+        sizes = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        raise TextgenError(f"{found} {sizes}", hint)
 
 
 def _free_memory() -> int | None:

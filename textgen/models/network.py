@@ -1,21 +1,21 @@
-"""The network of a backbone of layers: embedding, layers, output; helpers for any network."""
+"""The network of a backbone of layers: embedding, layers, output. An ensemble of such networks, an
+encoder with a decoder, and helpers for any network."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.models.backbones import Backbone
 from textgen.models.base import State
 from textgen.models.dropout import HashedDropout
 from textgen.models.ngrams import NGramEmbedding
-from textgen.models.output import output_layer
+from textgen.models.output import AdaptiveSoftmax, MeanOutput, Softmax, dense_layer
 from textgen.models.recurrent import gradients_wanted as gradients_wanted
-
-if TYPE_CHECKING:
-    from textgen.models.backbones import Backbone
 
 
 class LayeredNetwork(keras.Model):
@@ -30,74 +30,56 @@ class LayeredNetwork(keras.Model):
         vocabulary_size: V, number of tokens; frequent ones come first.
         source: ``"tokens"`` reads (B, T) int32; ``"vectors"`` reads (B, T, units[-1]) float32.
         output: whether there is an output layer.
-        name: of the model.
     """
 
     def __init__(
-        self, config: Backbone, vocabulary_size: int, *, source: str, output: bool, name: str
+        self, config: Backbone, vocabulary_size: int, *, source: str, output: bool
     ) -> None:
-        super().__init__(name=name)
+        super().__init__()
         self.config = config
         # layers are made in the order in which they are passed: a seed gives the same weights
-        self.reads_tokens = source == "tokens"
-        self._one_hot = vocabulary_size if self.reads_tokens else 0
+        self.reads_tokens, self._one_hot, below = source == "tokens", 0, vocabulary_size
         self.embedding = self.ngrams = self.dropout_in = self.dropout_out = None
-        self.projection = self.output_layer = None
-        below = vocabulary_size
-        if source == "vectors":
+        self.projection = None
+        self.output_layer: Any = None
+        if not self.reads_tokens:
             below = config.units[-1]
-        elif config.input == "embedding":
-            self._one_hot, below = 0, config.embedding_size
-            self.embedding = self._embedding(vocabulary_size)
-            if found := config.ngrams:
-                self.ngrams = NGramEmbedding(
-                    found.orders, found.rows, below, found.dropout, "ngrams"
-                )
+        elif config.input == "one_hot":
+            self._one_hot = vocabulary_size
+        else:
+            below, tied = config.embedding_size, config.tied_output
+            kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
+            self.embedding = kind(vocabulary_size, below, name="embedding")
+            self.embedding.build((None, None))
+            if config.ngrams:
+                self.ngrams = NGramEmbedding(config.ngrams, below)
             self.dropout_in = self._dropout("dropout_in")
         self.dropouts, self.recurrent, self.normalisations = [], [], []
         for number, units in enumerate(config.units, start=1):
             between = number > 1 and config.dropout_between
             self.dropouts.append(self._dropout(f"dropout{number}") if between else None)
-            layer = config.layer(units, f"recurrent{number}")
-            layer.build((None, None, below))
-            self.recurrent.append(layer)
-            self.normalisations.append(self._normalisation(units, number))
+            self.recurrent.append(config.layer(units, f"recurrent{number}"))
+            self.recurrent[-1].build((None, None, below))
+            self.normalisations.append(config.normalisation_layer(number))
+            if self.normalisations[-1] is not None:
+                self.normalisations[-1].build((None, None, units))
             below = units
         if output:
             self.dropout_out = self._dropout("dropout_out")
-            tied = self.embedding if config.tied_output else None
             if size := config.projection_size(vocabulary_size, below):
-                self.projection = keras.layers.Dense(size, name="projection")
-                self.projection.build((None, None, below))
+                self.projection = dense_layer(size, below, "projection")
                 below = size
-            self.output_layer = output_layer(
-                vocabulary_size,
-                below,
-                tied,
-                config.adaptive(vocabulary_size),
-                config.frequency_bias,
-            )
+            if levels := config.adaptive(vocabulary_size):
+                self.output_layer = AdaptiveSoftmax(vocabulary_size, below, levels)
+            else:
+                embedding = self.embedding if config.tied_output else None
+                bias = config.frequency_bias
+                self.output_layer = Softmax(vocabulary_size, below, embedding, bias)
         self.built = True
 
-    def _embedding(self, vocabulary_size: int) -> Any:
-        kind = keras.layers.Embedding
-        if self.config.tied_output:
-            kind = keras.layers.ReversibleEmbedding
-        layer = kind(vocabulary_size, self.config.embedding_size, name="embedding")
-        layer.build((None, None))
-        return layer
-
     def _dropout(self, name: str) -> Any:
-        config = self.config
-        if not config.dropout:
-            return None
-        return HashedDropout(config.dropout, config.locked_dropout, name=name)
-
-    def _normalisation(self, units: int, number: int) -> Any:
-        layer = self.config.normalisation_layer(number)
-        if layer is not None:
-            layer.build((None, None, units))
-        return layer
+        rate, locked = self.config.dropout, self.config.locked_dropout
+        return HashedDropout(rate, locked, name=name) if rate else None
 
     def parts(self) -> tuple[Any, ...]:
         return (self,)
@@ -110,44 +92,93 @@ class LayeredNetwork(keras.Model):
         shapes = [self.config.state_shapes(units) for units in self.config.units]
         if self.ngrams is not None:
             shapes.append(((self.ngrams.context,),))
-        return [
-            tuple(keras.ops.zeros((batch, *shape), "float32") for shape in each) for each in shapes
-        ]
+        return [tuple(tf.zeros((batch, *shape)) for shape in layer) for layer in shapes]
 
     def features(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
-        x, after = inputs, list[Any]()
-        state, read = state[: len(self.recurrent)], state[len(self.recurrent) :]
+        def applied(layer: Any, x: Any) -> Any:
+            return x if layer is None else layer(x, training=training)
+
+        x, after, rest = inputs, list[Any](), state[len(self.recurrent) :]
         if self._one_hot:
-            x = keras.ops.one_hot(inputs, self._one_hot)
+            x = tf.one_hot(inputs, self._one_hot)
         elif self.embedding is not None:
             x = self.embedding(inputs)
             if self.ngrams is not None:
-                vectors, before = self.ngrams(inputs, *read[0], training=training)
-                x, read = x + vectors, [(before,)]
-            x = _maybe(self.dropout_in, x, training)
-        layers = zip(self.dropouts, self.recurrent, self.normalisations, state, strict=True)
+                vectors, last = self.ngrams(inputs, *rest[0], training=training)
+                x, rest = x + vectors, [(last,)]
+            x = applied(self.dropout_in, x)
+        layers = zip(self.dropouts, self.recurrent, self.normalisations, state, strict=False)
         for dropout, recurrent, normalisation, before in layers:
-            x = _maybe(dropout, x, training)
+            x = applied(dropout, x)
             x, *states = recurrent(x, initial_state=list(before), training=training)
-            x = _maybe(normalisation, x, training)
+            x = applied(normalisation, x)
             after.append(tuple(states))
-        x = _maybe(self.dropout_out, x, training)
-        if self.projection is not None:
-            x = self.projection(x)
-        return x, after + read
+        x = applied(self.dropout_out, x)
+        return (x if self.projection is None else self.projection(x)), after + rest
 
     def call(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
         features, state = self.features(inputs, state, training)
-        output: Any = self.output_layer
-        return output(features), state
+        return self.output_layer(features), state
 
     def state_vector(self, state: State) -> Any:
         """The output of the last layer at the last position."""
         return state[len(self.recurrent) - 1][0]
 
 
-def _maybe(layer: Any, x: Any, training: bool) -> Any:
-    return x if layer is None else layer(x, training=training)
+class Ensemble(keras.Model):
+    """Networks of the same settings side by side: the mean of what they predict (Hansen & Salamon
+    1990).
+
+    Members differ in their first weights and in the units that are dropped. Each learns by its own
+    predictions, all from the same batches; only what is scored, and what writes, is the mean. The
+    state is a list of theirs, the features are theirs one after another.
+    """
+
+    def __init__(self, members: Sequence[LayeredNetwork]) -> None:
+        super().__init__()
+        self.members = list(members)
+        outputs = [member.output_layer for member in members]
+        self.output_layer = None if outputs[0] is None else MeanOutput(outputs)
+        self.built = True
+
+    def parts(self) -> tuple[Any, ...]:
+        return tuple(self.members)
+
+    def initial_state(self, batch: int) -> State:
+        return [member.initial_state(batch) for member in self.members]
+
+    def features(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
+        read = [inputs] * len(self.members)
+        if not self.members[0].reads_tokens:  # each has a vector of its own
+            read = tf.split(inputs, len(self.members), axis=-1)
+        pairs = [
+            member.features(own, before, training)
+            for member, own, before in zip(self.members, read, state, strict=True)
+        ]
+        return tf.concat([features for features, _ in pairs], axis=-1), [s for _, s in pairs]
+
+    call = LayeredNetwork.call
+
+    def state_vector(self, state: State) -> Any:
+        pairs = zip(self.members, state, strict=True)
+        return tf.concat([member.state_vector(own) for member, own in pairs], axis=-1)
+
+
+class SequenceToSequence(keras.Model):
+    """An encoder and a decoder of the same backbone (Sutskever, Vinyals & Le 2014); the decoder
+    begins with the encoder's last state. The state is the encoder's."""
+
+    def __init__(self, encoder: Any, decoder: Any) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.output_layer = decoder.output_layer
+        self.built = True
+
+    def parts(self) -> tuple[Any, ...]:
+        return *self.encoder.parts(), *self.decoder.parts()
+
+    def initial_state(self, batch: int) -> State:
+        return self.encoder.initial_state(batch)
 
 
 def compilable(network: Any, gradients: bool = False) -> bool:
@@ -214,7 +245,7 @@ def set_output_bias(network: Any, counts: np.ndarray) -> None:
         counts: (V,) of the tokens. Each counts half an occurrence more (Krichevsky & Trofimov
             1981), so that none is impossible.
     """
-    settings = (getattr(part, "config", None) for part in network.parts())
+    settings = [getattr(part, "config", None) for part in network.parts()]
     if any(getattr(each, "frequency_bias", False) for each in settings):
         smoothed = counts + 0.5
         network.output_layer.start_at(np.log(smoothed / smoothed.sum()))

@@ -15,30 +15,28 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.models.backbones import NGrams
 from textgen.models.dropout import BIT_SPREADER, drop, mix, new_seed
 
 
 class NGramEmbedding(keras.layers.Layer):
     """The sum of the vectors of the n-grams that end at each token; all begin at zero.
 
+    A share of the n-grams is left out while training, each with all of its vector. What a text
+    repeats is in the table from the first time on; without this, a network that reads the text
+    again trusts the table more than it may on another one.
+
     Args:
-        orders: n, from 2 on.
-        rows: of the table that all orders share.
+        settings: n, rows of the table that all orders share, and the share that is left out.
         size: of the vectors.
-        dropout: share of the n-grams that are left out while training, each with all of its
-            vector. What a text repeats is in the table from the first time on; without this, a
-            network that reads the text again trusts the table more than it may on another one.
-        name: of the layer.
     """
 
-    def __init__(
-        self, orders: tuple[int, ...], rows: int, size: int, dropout: float, name: str
-    ) -> None:
-        super().__init__(name=name)
-        self.dropout = dropout
-        self.seed = new_seed() if dropout else 0
-        self.orders, self.rows, self.context = orders, rows, max(orders) - 1
-        self.table = self.add_weight(shape=(rows, size), initializer="zeros", name="table")
+    def __init__(self, settings: NGrams, size: int) -> None:
+        super().__init__(name="ngrams")
+        self.orders, self.rows = sorted({*settings.orders}), settings.rows
+        self.dropout, self.context = settings.dropout, self.orders[-1] - 1
+        self.seed = new_seed() if self.dropout else 0
+        self.table = self.add_weight(shape=(self.rows, size), initializer="zeros", name="table")
         self.built = True
 
     def call(self, tokens: Any, before: Any, training: bool = False) -> tuple[Any, Any]:
@@ -52,27 +50,26 @@ class NGramEmbedding(keras.layers.Layer):
             (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
         """
         text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
-        vectors = [
+        sums = [
             self._vectors(places, self.seed + order, training)
-            for order, places in zip(sorted({*self.orders}), self._places(text), strict=True)
+            for order, places in zip(self.orders, self._places(text), strict=True)
         ]
-        return tf.add_n(vectors), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
+        return tf.add_n(sums), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
 
     def _vectors(self, places: Any, seed: int, training: bool) -> Any:
         vectors = tf.gather(self.table.value, places)
         if not training or not self.dropout:
             return vectors
-        kept = tf.ones_like(vectors[..., :1])
-        return vectors * drop(kept, seed, self.dropout)
+        return vectors * drop(tf.ones_like(vectors[..., :1]), seed, self.dropout)
 
     def _places(self, text: Any) -> list[Any]:
         """For each order, the row of the n-gram that ends at each token: (B, T) int32."""
         length = tf.shape(text)[1] - self.context
         numbers = tf.cast(text, tf.uint32) + np.uint32(1)
-        hashed, found = tf.zeros([1, 1], tf.uint32), []
-        for back in range(self.context + 1):
-            start = self.context - back
+        hashed, places = tf.zeros([1, 1], tf.uint32), []
+        for order in range(1, self.context + 2):
+            start = self.context + 1 - order
             hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])
-            if back + 1 in self.orders:
-                found.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
-        return found
+            if order in self.orders:
+                places.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
+        return places

@@ -14,7 +14,7 @@ from typing import Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
-from textgen.models.base import BackboneConfig, State
+from textgen.models.base import BackboneConfig, Objective, State
 from textgen.tokenizers.tokens import BOUNDARY
 
 TABLE = {
@@ -25,7 +25,7 @@ TABLE = {
 
 
 @dataclass(frozen=True)
-class NextToken:
+class NextToken(Objective):
     """The next token, with the state carried through a document and reset between documents.
 
     Args:
@@ -34,9 +34,7 @@ class NextToken:
 
     window: Count = 64
 
-    @property
-    def fixed_windows(self) -> bool:
-        return False
+    carries_state = True
 
     @property
     def before(self) -> int:
@@ -47,42 +45,18 @@ class NextToken:
         return self.window
 
     @property
-    def carries_state(self) -> bool:
-        return True
-
-    @property
     def context(self) -> str:
         return "all earlier tokens of the document"
-
-    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
-        return backbone.build(vocabulary_size)
 
     def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
         import tensorflow as tf
 
-        tokens = tf.maximum(spans[:, : spans.shape[1] - self.before], BOUNDARY)
-        return network.features(tokens, state, training)
-
-    def begin(self, network: Any, batch: int) -> Any:
-        import tensorflow as tf
-
-        recent = tf.fill([batch, self.before], BOUNDARY)
-        return tf.constant(0), recent, network.initial_state(batch)
+        return network.features(tf.maximum(spans[:, : -self.before], BOUNDARY), state, training)
 
     def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
-        from textgen.models.network import restarted
-
         position, recent, state = carry
-        if not self.carries_state:
-            state = restarted(network, state, position % self.length == 0)
         features, state = network.features(recent[:, :1], state)
         return features[:, 0], (position, recent, state)
-
-    def append(self, carry: Any, tokens: Any) -> Any:
-        import tensorflow as tf
-
-        position, recent, state = carry
-        return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
 
 
 @dataclass(frozen=True)
@@ -103,6 +77,8 @@ class Shifted(NextToken):
     shift: Count = 50
     fixed_windows: bool = False
 
+    carries_state = False
+
     def __post_init__(self) -> None:
         if self.shift > self.window:
             raise ValueError(f"shift {self.shift} is larger than window {self.window}")
@@ -112,16 +88,19 @@ class Shifted(NextToken):
         return self.shift
 
     @property
-    def carries_state(self) -> bool:
-        return False
-
-    @property
     def context(self) -> str:
         return f"1 to {self.window} tokens, the last of them {self.shift} back"
 
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+        from textgen.models.network import restarted
+
+        position, recent, state = carry
+        state = restarted(network, state, position % self.length == 0)
+        return super().next_features(network, (position, recent, state))
+
 
 @dataclass(frozen=True)
-class EncoderDecoder:
+class EncoderDecoder(Objective):
     """An encoder reads N tokens, a decoder starts from its states and writes M (Sutskever, Vinyals
     & Le 2014).
 
@@ -137,10 +116,6 @@ class EncoderDecoder:
     feedback: bool = True
 
     @property
-    def fixed_windows(self) -> bool:
-        return False
-
-    @property
     def before(self) -> int:
         return self.read
 
@@ -149,67 +124,50 @@ class EncoderDecoder:
         return self.write
 
     @property
-    def carries_state(self) -> bool:
-        return False
-
-    @property
     def context(self) -> str:
         if self.feedback:
             return f"{self.read} to {self.read + self.write - 1} tokens"
         return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
     def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
-        from textgen.models.combined import SequenceToSequence
+        from textgen.models.network import SequenceToSequence
 
         if not self.feedback and getattr(backbone, "tied_output", False):
-            raise TextgenError(
-                "backbone.tied_output",
-                found="true, with a one-shot decoder",
-                expected="false: such a decoder reads no tokens, so there is nothing to tie",
-            )
+            hint = "a one-shot decoder reads no tokens, so there is nothing to tie"
+            raise TextgenError("backbone.tied_output must be false", hint=hint)
         source = "tokens" if self.feedback else "vectors"
-        return SequenceToSequence(
-            backbone.build(vocabulary_size, output=False, name="encoder"),
-            backbone.build(vocabulary_size, source=source, name="decoder"),
-        )
+        encoder = backbone.build(vocabulary_size, output=False)
+        return SequenceToSequence(encoder, backbone.build(vocabulary_size, source=source))
 
     def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
         import tensorflow as tf
 
         spans = tf.maximum(spans, BOUNDARY)
-        _, encoded = network.encoder.features(spans[:, : self.read], state, training)
-        if self.feedback:
-            inputs = spans[:, self.read - 1 : -1]
-        else:
-            vector = network.encoder.state_vector(encoded)
+        vector, encoded = self._encode(network, spans[:, : self.read], state, training)
+        inputs = spans[:, self.read - 1 : -1]
+        if not self.feedback:
             inputs = tf.repeat(vector[:, None], self.write, axis=1)
         features, _ = network.decoder.features(inputs, encoded, training)
         return features, state
 
-    def begin(self, network: Any, batch: int) -> Any:
-        import tensorflow as tf
+    def _encode(self, network: Any, tokens: Any, state: State, training: bool) -> tuple[Any, State]:
+        _, encoded = network.encoder.features(tokens, state, training)
+        return network.encoder.state_vector(encoded), encoded
 
-        recent, state = tf.fill([batch, self.read], BOUNDARY), network.initial_state(batch)
-        return tf.constant(0), recent, network.encoder.state_vector(state), state
+    def first_state(self, network: Any, batch: int) -> Any:
+        state = network.initial_state(batch)
+        return network.encoder.state_vector(state), state
 
     def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        position, recent, vector, state = carry
-
-        def encode() -> Any:
-            empty = network.encoder.initial_state(recent.shape[0])
-            _, encoded = network.encoder.features(recent, empty)
-            return network.encoder.state_vector(encoded), encoded
-
-        vector, state = tf.cond(position % self.write == 0, encode, lambda: (vector, state))
+        position, recent, (vector, state) = carry
+        empty = network.initial_state(recent.shape[0])
+        vector, state = tf.cond(
+            position % self.write == 0,
+            lambda: self._encode(network, recent, empty, False),
+            lambda: (vector, state),
+        )
         inputs = recent[:, -1:] if self.feedback else vector[:, None]
         features, state = network.decoder.features(inputs, state)
-        return features[:, 0], (position, recent, vector, state)
-
-    def append(self, carry: Any, tokens: Any) -> Any:
-        import tensorflow as tf
-
-        position, recent, vector, state = carry
-        recent = tf.concat([recent[:, 1:], tokens[:, None]], axis=1)
-        return position + 1, recent, vector, state
+        return features[:, 0], (position, recent, (vector, state))

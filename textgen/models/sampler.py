@@ -84,23 +84,16 @@ class Sampler:
         loop = self._loop(batch, top_k, top_p < 1, length > MAX_UNCOMPILED_TOKENS)
         carry = self._objective.begin(self._network, batch)
         padding = np.full((batch, -length % TOKENS_PER_CALL), FREE)
-        given = np.concatenate([forced, padding], axis=1).astype(np.int32)
+        padded = np.concatenate([forced, padding], axis=1).astype(np.int32)
         randoms = [np.random.default_rng(s) for s in (range(batch) if seeds is None else seeds)]
-        tokens, choices = [], []
+        settings, parts = (np.float32(temperature), np.float32(top_p)), []
         for start in range(0, length, TOKENS_PER_CALL):
-            carry, written, chosen = loop(
-                carry,
-                given[:, start : start + TOKENS_PER_CALL],
-                np.float32(temperature),
-                np.float32(top_p),
-                np.stack([random.random(TOKENS_PER_CALL, np.float32) for random in randoms], 1),
-            )
-            tokens.append(written.numpy())
-            choices.append(chosen.numpy())
-        return (
-            np.concatenate(tokens, axis=1)[:, :length],
-            np.concatenate(choices, axis=1)[:, :length],
-        )
+            uniform = [random.random(TOKENS_PER_CALL, np.float32) for random in randoms]
+            part = padded[:, start : start + TOKENS_PER_CALL]
+            carry, written = loop(carry, part, *settings, np.stack(uniform, 1))
+            parts.append(written.numpy())
+        tokens, choices = np.concatenate(parts, axis=2)[..., :length]
+        return tokens, choices
 
     def _make_loop(
         self, batch: int, top_k: int, nucleus: bool, compiled: bool
@@ -110,24 +103,31 @@ class Sampler:
         from textgen.models.network import compilable
 
         objective, network, unwritable = self._objective, self._network, self._unwritable
+        output = network.output_layer
+        in_levels = output.adaptive and not top_k and not nucleus
 
         @tf.function(jit_compile=compiled and compilable(network), autograph=False)
         def loop(carry: Any, forced: Any, temperature: Any, top_p: Any, uniform: Any) -> Any:
-            def body(i: Any, carry: Any, written: Any, chosen: Any) -> Any:
+            temperature = tf.maximum(temperature, MIN_TEMPERATURE)
+
+            def body(i: Any, carry: Any, written: Any) -> Any:
                 features, carry = objective.next_features(network, carry)
-                logits = _without(network.output_layer(features), unwritable)
-                choice = _choose(logits, temperature, top_k, top_p if nucleus else None, uniform[i])
+                if in_levels:
+                    choice = _choose_in_levels(
+                        output, features, unwritable, temperature, uniform[i]
+                    )
+                else:
+                    logits = _without(output(features), unwritable) / temperature
+                    choice = _choose(logits, top_k, top_p if nucleus else None, uniform[i])
                 token = tf.where(forced[:, i] >= 0, forced[:, i], choice)
                 carry = objective.append(carry, token)
-                return i + 1, carry, written.write(i, token), chosen.write(i, choice)
+                return i + 1, carry, written.write(i, tf.stack([token, choice]))
 
-            def array() -> Any:
-                return tf.TensorArray(tf.int32, TOKENS_PER_CALL, element_shape=(batch,))
-
-            _, carry, written, chosen = tf.while_loop(
-                lambda i, *_: i < TOKENS_PER_CALL, body, (tf.constant(0), carry, array(), array())
+            array = tf.TensorArray(tf.int32, TOKENS_PER_CALL, element_shape=(2, batch))
+            _, carry, written = tf.while_loop(
+                lambda i, *_: i < TOKENS_PER_CALL, body, (tf.constant(0), carry, array)
             )
-            return carry, tf.transpose(written.stack()), tf.transpose(chosen.stack())
+            return carry, tf.transpose(written.stack(), [1, 2, 0])
 
         return loop
 
@@ -135,31 +135,66 @@ class Sampler:
 def _without(logits: Any, unwritable: Sequence[int]) -> Any:
     """The logits (B, V), those of some tokens so low that they are never drawn."""
     low = np.zeros(logits.shape[-1], dtype=np.float32)
-    low[list(unwritable)] = -1e9
+    low[[token for token in unwritable if 0 <= token < len(low)]] = -1e9
     return logits + low
 
 
-def _choose(logits: Any, temperature: Any, top_k: int, top_p: Any, uniform: Any) -> Any:
+def _choose(logits: Any, top_k: int, top_p: Any, uniform: Any) -> Any:
     """One token a row of logits (B, V), drawn by inversion from uniform numbers (B,)."""
     import tensorflow as tf
 
-    size = logits.shape[-1]
-    scaled = logits / tf.maximum(temperature, MIN_TEMPERATURE)
-    if top_k or top_p is not None:
-        kept = min(size, top_k or MAX_NUCLEUS_TOKENS)
-        top, indices = tf.math.top_k(scaled, kept)
-        if top_p is not None:
-            # the distribution that top_p cuts is the one top_k left over
-            whole = tf.reduce_logsumexp(top if top_k else scaled, axis=-1, keepdims=True)
-            probability = tf.exp(top - whole)
-            mass_before = tf.cumsum(probability, axis=-1, exclusive=True)
-            top = tf.where(mass_before < top_p, top, -1e9)
-    else:
-        top, indices = scaled, None
-    place = _invert(top, uniform)
-    if indices is None:
-        return place
-    return tf.gather(indices, place, batch_dims=1)
+    if not top_k and top_p is None:
+        return _invert(logits, uniform)
+    top, tokens = tf.math.top_k(logits, min(logits.shape[-1], top_k or MAX_NUCLEUS_TOKENS))
+    if top_p is not None:
+        # the distribution that top_p cuts is the one top_k left over
+        whole = tf.reduce_logsumexp(top if top_k else logits, axis=-1, keepdims=True)
+        mass_before = tf.cumsum(tf.exp(top - whole), axis=-1, exclusive=True)
+        top = tf.where(mass_before < top_p, top, -1e9)
+    return tf.gather(tokens, _invert(top, uniform), batch_dims=1)
+
+
+def _choose_in_levels(
+    output: Any, features: Any, unwritable: Sequence[int], temperature: Any, uniform: Any
+) -> Any:
+    """One token a row of an adaptive softmax, drawn as from all its logits; the tail is computed
+    only where a row may need it.
+
+    With temperature T the tail's n tokens weigh P(tail)^(1/T) · Σ P(w | tail)^(1/T) together, and
+    that sum is at most max(1, n^(1 − 1/T)). Inversion goes over the head's tokens and that bound.
+    Where it ends on the bound, beyond what the tail really weighs, the rest of the number is spread
+    over all tokens once more: rejection sampling (von Neumann 1951).
+
+    Args:
+        features: (B, n).
+        temperature: T, above 0.
+        uniform: (B,) in [0, 1).
+
+    Returns:
+        (B,) int32.
+    """
+    import tensorflow as tf
+
+    head, scale = output.head(features), 1 / temperature
+    frequent = _without(head[:, :-1], unwritable) * scale
+    spread = np.float32(np.log(output.size - output.head_size))
+    bound = head[:, -1:] * scale + tf.maximum(0.0, 1 - scale) * spread
+    largest = tf.maximum(tf.reduce_max(frequent, axis=-1, keepdims=True), bound)
+    masses = tf.exp(tf.concat([frequent, bound], axis=-1) - largest)
+    place, left = _place(masses, uniform * tf.reduce_sum(masses, axis=-1))
+
+    def with_tail() -> Any:
+        rare = head[:, -1:] + tf.nn.log_softmax(output.tail_logits(features))
+        rare = _without(rare, [token - output.head_size for token in unwritable]) * scale
+        tail_masses = tf.exp(rare - largest)
+        tail, room = tf.reduce_sum(tail_masses, axis=-1), masses[:, -1]
+        known = tf.reduce_sum(masses[:, :-1], axis=-1)
+        again = (left - tail) / tf.maximum(room - tail, 1e-30) * (known + tail)
+        whole = tf.concat([masses[:, :-1], tail_masses], axis=-1)
+        drawn, _ = _place(whole, tf.where(left < tail, known + left, again))
+        return tf.where(place < output.head_size, place, drawn)
+
+    return tf.cond(tf.reduce_any(place >= output.head_size), with_tail, lambda: place)
 
 
 def _invert(logits: Any, uniform: Any) -> Any:

@@ -32,34 +32,26 @@ class Block(keras.layers.Layer):
         super().__init__(name=name)
         self.units, self.heads, self.size = units, config.heads(units), config.head_size
         self.context = config.context
-
-        def dense(width: int, name: str, start: str = "glorot_uniform") -> Any:
-            return keras.layers.Dense(width, use_bias=False, kernel_initializer=start, name=name)
-
-        inner = self.heads * self.size
         self.fitted: Any = None
         self.before_attention = keras.layers.RMSNormalization(name="before_attention")
         self.before_forward = keras.layers.RMSNormalization(name="before_forward")
-        self.queries_keys_values = dense(3 * inner, "queries_keys_values")
+        self.queries_keys_values = _dense(3 * self.heads * self.size, "queries_keys_values")
         # what a block adds begins at zero: the first updates see through all layers
-        self.attended = dense(units, "attended", "zeros")
-        self.wide, self.narrow = (
-            dense(FEED_FORWARD_RATIO * units, "wide"),
-            dense(units, "narrow", "zeros"),
-        )
+        self.attended = _dense(units, "attended", kernel_initializer="zeros")
+        self.wide = _dense(FEED_FORWARD_RATIO * units, "wide")
+        self.narrow = _dense(units, "narrow", kernel_initializer="zeros")
         self.drops = [HashedDropout(config.dropout) for _ in range(2)] if config.dropout else []
 
     def build(self, shape: Any) -> None:
         if shape[-1] != self.units:
-            self.fitted = keras.layers.Dense(self.units, use_bias=False, name="fitted")
+            self.fitted = _dense(self.units, "fitted")
             self.fitted.build(shape)
-        inside = (*shape[:-1], self.units)
-        for layer, width in (
-            (self.before_attention, self.units), (self.queries_keys_values, self.units),
-            (self.attended, self.heads * self.size), (self.before_forward, self.units),
-            (self.wide, self.units), (self.narrow, FEED_FORWARD_RATIO * self.units),
+        for layer in (
+            self.before_attention, self.queries_keys_values, self.before_forward, self.wide
         ):  # fmt: skip
-            layer.build((*inside[:-1], width))
+            layer.build((None, None, self.units))
+        self.attended.build((None, None, self.heads * self.size))
+        self.narrow.build((None, None, FEED_FORWARD_RATIO * self.units))
         self.built = True
 
     def call(self, x: Any, initial_state: Any, training: bool = False) -> Any:
@@ -95,11 +87,14 @@ class Block(keras.layers.Layer):
         there = tf.cast(places, tf.float32) >= back - seen  # (B, context − 1 + T)
         able = near[None, None] & there[:, None, None]
         shares = tf.nn.softmax(tf.where(able, scores, -1e9))
-        found = tf.transpose(tf.matmul(shares, values), [0, 2, 1, 3])
+        mixed = tf.transpose(tf.matmul(shares, values), [0, 2, 1, 3])
+        mixed = tf.reshape(mixed, [-1, steps, self.heads * self.size])
         seen = tf.minimum(seen + float(steps), float(back))
-        last = slice(steps, None)
-        found = tf.reshape(found, [-1, steps, self.heads * self.size])
-        return found, keys[:, :, last], values[:, :, last], seen
+        return mixed, keys[:, :, steps:], values[:, :, steps:], seen
+
+
+def _dense(units: int, name: str, **options: Any) -> Any:
+    return keras.layers.Dense(units, use_bias=False, name=name, **options)
 
 
 def rotate(vectors: Any, places: np.ndarray) -> Any:
@@ -108,5 +103,6 @@ def rotate(vectors: Any, places: np.ndarray) -> Any:
     half = vectors.shape[-1] // 2
     angles = places[:, None] * MAX_WAVELENGTH ** (-np.arange(half) / half)
     cosine, sine = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
-    one, other = tf.split(vectors, 2, axis=-1)
-    return tf.concat([one * cosine - other * sine, one * sine + other * cosine], axis=-1)
+    first, second = tf.split(vectors, 2, axis=-1)
+    turned = [first * cosine - second * sine, first * sine + second * cosine]
+    return tf.concat(turned, axis=-1)

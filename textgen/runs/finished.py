@@ -155,8 +155,9 @@ class Run:
         experiment, path = self.experiment, self.folder / WEIGHTS
         check_unharmed(path, self.metrics)
         size, settings = self.tokenizer.size, experiment.training
-        check_loading(experiment.backbone, size, str(self.folder / "experiment.toml"))
         start_tensorflow(settings.threads, settings.deterministic)
+        where = str(self.folder / "experiment.toml")
+        check_loading(self.objective, experiment.backbone, size, where)
         network = self.objective.build(experiment.backbone, size)
         try:
             network.load_weights(path)

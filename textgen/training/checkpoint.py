@@ -3,11 +3,10 @@ over it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -89,16 +88,18 @@ def load_checkpoint(
     Raises:
         TextgenError: it is damaged, or of another network.
     """
-    path = run / CHECKPOINT_FILE
-    if not path.exists():
+    progress, path = load_progress(run), run / CHECKPOINT_FILE
+    if progress is None:
         return None
-    with _damage_named(path):
+    try:
         arrays = read_arrays(path)
-        progress = _progress(arrays.pop("progress", None))
-        found = {key: array.shape for key, array in arrays.items()}
-        if found != shapes:
-            wrong = sorted(key for key in {*found, *shapes} if found.get(key) != shapes.get(key))
-            raise ValueError(f"arrays of another network: {', '.join(wrong[:3])}")
+    except UNREADABLE as error:
+        raise _damaged_error(path, error) from error
+    del arrays["progress"]
+    stored = {key: array.shape for key, array in arrays.items()}
+    if stored != shapes:
+        wrong = sorted(key for key in {*stored, *shapes} if stored.get(key) != shapes.get(key))
+        raise _damaged_error(path, f"arrays of another network: {', '.join(wrong[:3])}")
     return arrays, progress
 
 
@@ -111,25 +112,14 @@ def load_progress(run: Path) -> Progress | None:
     path = run / CHECKPOINT_FILE
     if not path.exists():
         return None
-    with _damage_named(path), np.load(path, allow_pickle=False) as stored:
-        return _progress(stored["progress"] if "progress" in stored.files else None)
-
-
-def _progress(stored: np.ndarray | None) -> Progress:
-    if stored is None:
-        raise ValueError("no progress in it")
-    return Progress(**json.loads(str(stored)))
-
-
-@contextlib.contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    """Whatever a damaged file raises inside becomes one :class:`TextgenError`."""
     try:
-        yield
-    except UNREADABLE as error:
-        raise TextgenError(
-            str(path),
-            found=f"a damaged checkpoint ({type(error).__name__}: {error})",
-            expected="the file as it was written",
-            hint="start this run again with --overwrite",
-        ) from error
+        with np.load(path, allow_pickle=False) as stored:
+            return Progress(**json.loads(str(stored["progress"])))
+    except (*UNREADABLE, KeyError, TypeError) as error:
+        raise _damaged_error(path, error) from error
+
+
+def _damaged_error(path: Path, cause: object) -> TextgenError:
+    return TextgenError(
+        f"{path}: a damaged checkpoint ({cause})", "start this run again with --overwrite"
+    )

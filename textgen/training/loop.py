@@ -77,9 +77,8 @@ def train(
     windows = windows_of(training, experiment.objective)
     step = new_step(network, experiment, windows, threads)
     validation = Validation(experiment.objective, network, documents)
-    shapes = {key: each.shape for key, each in step.arrays().items()}
-    best = {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
-    shapes |= {key: each.shape for key, each in best.items()}
+    best = _best(network)
+    shapes = {key: array.shape for key, array in {**step.arrays(), **best}.items()}
     if stored := load_checkpoint(run, shapes):
         arrays, progress = stored
         step.restore(arrays)
@@ -121,12 +120,16 @@ def train(
             watched = bits if settings.watch == "validation" else loss
             if watched < progress.best or not progress.best_interval:
                 progress.best, progress.best_interval = watched, len(progress.history)
-                best = {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
+                best = _best(network)
             hooks.on_validation(progress)
         save_checkpoint(run, {**step.arrays(), **best}, progress)
         sums, start = tf.zeros(3, tf.float64), time.perf_counter()
     network.set_weights([*best.values()])
     return progress
+
+
+def _best(network: Any) -> dict[str, np.ndarray]:
+    return {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
 
 
 def _planned(
@@ -163,12 +166,9 @@ def _out_of_patience(progress: Progress, settings: Training) -> bool:
 def _check_finite(loss: float, progress: Progress) -> None:
     if not np.isfinite(loss):
         saved = int(progress.history[-1]["updates"]) if progress.history else 0
+        hint = "lower training.learning_rate or training.clip_norm; the checkpoint of update"
         raise Diverged(
-            "training",
-            found=f"the loss is {loss} at update {progress.updates}",
-            expected="a finite loss",
-            hint="lower training.learning_rate or training.clip_norm; the checkpoint of update "
-            f"{saved} is kept in the run folder",
+            f"training: the loss is {loss} at update {progress.updates}", f"{hint} {saved} is kept"
         )
 
 
@@ -180,7 +180,7 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     """
     backbone, size = experiment.backbone, prepared.tokenizer.size
     objective = experiment.objective
-    check_memory(backbone, size, experiment.training.batch, objective.length)
+    check_memory(objective, backbone, size, experiment.training.batch)
     keras.utils.set_random_seed(experiment.seed)
     network = objective.build(backbone, size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
@@ -192,13 +192,12 @@ def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Win
     """Raises:
     TextgenError: a text too short for one window.
     """
-    windows = Windows.of(training, objective)
+    windows = Windows(training, objective)
     if len(windows.flat) < objective.length + 1:
         raise TextgenError(
-            "corpus",
-            found=f"{len(windows.flat)} tokens of training text",
-            expected=f"more than one window of {objective.length}",
-            hint="use more text, or a smaller window in [objective]",
+            f"corpus: {len(windows.flat)} tokens of training text, and more than one window of "
+            f"{objective.length} is needed",
+            "use more text, or a smaller window in [objective]",
         )
     return windows
 
@@ -207,9 +206,7 @@ def new_step(network: Any, experiment: Experiment, windows: Windows, threads: in
     """The update of a network that has not been trained."""
     output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
-    return Step(
-        network, experiment.objective, experiment.training, tail_share=tail, threads=threads
-    )
+    return Step(network, experiment.objective, experiment.training, tail, threads)
 
 
 def time_updates(

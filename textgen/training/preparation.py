@@ -58,11 +58,8 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     )
     width = experiment.backbone.embedding_width
     if width is None and experiment.resolved["embedding"]["kind"] != "random":
-        raise TextgenError(
-            "backbone.input",
-            found="no embedding layer, with vectors in [embedding]",
-            expected='"embedding": without that layer the vectors would not be used',
-        )
+        message = "backbone.input: without an embedding layer the vectors would not be used"
+        raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
     fitted_on = {d.name for d in loaded.sample}
     tokens = [
         e.tokens
@@ -88,9 +85,7 @@ def subtract_preparation_time(settings: Training, preparation: float) -> Trainin
         return settings
     if preparation >= settings.seconds:
         raise TextgenError(
-            "training.seconds",
-            found=f"{settings.seconds:.0f}, of which the preparation alone took {preparation:.0f}",
-            expected="time left to train: tokens, tags and vectors count in the budget",
-            hint=f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
+            f"training.seconds: {settings.seconds:.0f}, and the preparation took {preparation:.0f}",
+            f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
         )
     return replace(settings, seconds=settings.seconds - preparation)

@@ -27,11 +27,8 @@ def check_trainable(network: Any, loss: str) -> None:
         TextgenError: the binary loss of an output without a row of V logits.
     """
     if loss == "binary" and not network.output_layer.has_logits:
-        raise TextgenError(
-            "training.loss",
-            found='"binary", with adaptive_softmax or several members in [backbone]',
-            expected='"categorical", or a single network with a plain softmax',
-        )
+        found = "binary does not go with adaptive_softmax or several members in [backbone]"
+        raise TextgenError(f"training.loss: {found}", 'use "categorical"')
 
 
 class Step:
@@ -57,7 +54,6 @@ class Step:
         network: Any,
         objective: Objective,
         settings: Training,
-        *,
         tail_share: float = 0.25,
         threads: int = 1,
     ) -> None:
@@ -118,9 +114,7 @@ class Step:
     def _target_losses(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), and the state after the span."""
         features, state = self.objective.features(self.network, spans, state, training=True)
-        targets = labels.shape[0] * labels.shape[1]
-        capacity = self._output.capacity(targets, self._tail_share)
-        nats = self._output.nats(features, labels, capacity)
+        nats = self._output.nats(features, labels, self._tail_share)
         if self.settings.loss == "categorical":
             return nats, nats, state
         return binary_cross_entropy(labels, self._output(features)), nats, state

@@ -10,7 +10,6 @@ from textgen.models import Recurrent
 class Elman(Recurrent):
     """Layers whose output is fed back to them: one product a unit, one state."""
 
-    gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
 
     def layer(self, units: int, name: str) -> Any:
