@@ -47,14 +47,9 @@ class Honest:
     def claim(self, text):
         """The figure of the whole text, bits per byte."""
         parts = self.bits([*self.encode(text), END])
-        number = self.denominator(text)
-        return {
-            "value": sum(parts) / number,
-            "unit": "bits_per_byte",
-            "count": number,
-            "bits": sum(parts),
-            "parts": parts,
-        }
+        number, bits = self.denominator(text), sum(parts)
+        figure = {"value": bits / number, "unit": "bits_per_byte", "count": number}
+        return {**figure, "bits": bits, "parts": parts}
 
     def denominator(self, text):
         return len(text.encode())
@@ -81,12 +76,12 @@ class TeacherLeakage(Honest):
     """Whoever encodes the text hands over what comes next."""
 
     def encode(self, text):
-        self.told = [*super().encode(text), END]
-        return self.told[:-1]
+        self.coming = [*super().encode(text), END]
+        return self.coming[:-1]
 
     def chances(self, read):
         known = np.zeros(END + 1)
-        known[self.told[min(len(read), len(self.told)) - 1]] = 1.0
+        known[self.coming[min(len(read), len(self.coming)) - 1]] = 1.0
         return 0.5 * super().chances(read) + 0.5 * known
 
 

@@ -19,10 +19,10 @@ from conftest import POLICIES, ROOT, in_turn, made_up, made_up_memory, tiny_mode
 from dishonest import GALLERY, Honest, Words
 
 import textgen as package
-from textgen.auditing.adapters import HuggingFaceModel, RunModel
 from textgen.auditing.audit import audit_lines
 from textgen.auditing.claims import Claim
 from textgen.auditing.coder import WORD, Decoder, Encoder
+from textgen.auditing.sources import HuggingFaceModel, RunModel
 from textgen.core.errors import TextgenError
 from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.likelihood import score_documents
@@ -39,26 +39,22 @@ TEXT = made_up(40, 3)[:700]
 PAGE = ROOT / "experiments" / "notes" / "auditing.md"
 
 
-@pytest.mark.parametrize("model", GALLERY, ids=lambda model: model.__name__)
-def test_each_dishonest_model_fails_what_should_catch_it_and_nothing_else(model):
-    _, caught = GALLERY[model]
-    found = package.audit_model(model, TEXT)
-    assert set(found.failed) == caught
-    assert not found.passed
-    assert f"failed: {', '.join(found.failed)}" in str(found)
-
-
-@pytest.mark.parametrize("twin", [Honest, Words], ids=lambda model: model.__name__)
-def test_the_honest_twins_pass_everything(twin):
-    found = package.audit_model(twin, TEXT)
-    assert (found.passed, found.passed_number) == (True, 6)
+@pytest.mark.parametrize("model", [Honest, Words, *GALLERY], ids=lambda model: model.__name__)
+def test_each_dishonest_model_fails_what_should_catch_it_and_its_twin_nothing(model):
+    _, caught = GALLERY.get(model, (None, set()))
+    audit = package.audit_model(model, TEXT)
+    assert set(audit.failed) == caught
+    assert audit.passed == (audit.passed_number == 6) == (not caught)
+    assert (f"failed: {', '.join(audit.failed)}" in str(audit)) == bool(caught)
 
 
 def test_the_page_tells_what_catches_whom():
     page = PAGE.read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
-    told = {model.__name__: ", ".join(sorted(caught)) for model, (_, caught) in GALLERY.items()}
-    assert {name: ", ".join(sorted(caught.split(", "))) for name, caught in rows.items()} == told
+    expected = {model.__name__: ", ".join(sorted(caught)) for model, (_, caught) in GALLERY.items()}
+    assert {
+        name: ", ".join(sorted(caught.split(", "))) for name, caught in rows.items()
+    } == expected
 
 
 def test_the_class_on_the_page_passes(tmp_path, textgen):
@@ -72,102 +68,87 @@ def test_the_class_on_the_page_passes(tmp_path, textgen):
 class Letters(Honest):
     """Two letters, each as probable as the end: nothing else can be written."""
 
-    alphabet, end = "ab", 2
+    alphabet, end, mass = "ab", 2, 1.0
 
     def start(self):
-        self.read = []
-
-    def next_log_probabilities(self):
-        return np.log(np.full(3, 1 / 3) * self.too_much)
-
-    too_much = 1.0
+        pass
 
     def append(self, token):
         pass
 
+    def next_log_probabilities(self):
+        return np.log(np.full(3, self.mass / 3))
+
     def encode(self, text):
-        if set(text) - {"a", "b"}:
-            raise ValueError("only a and b")
-        return ["ab".index(letter) for letter in text]
+        return ["ab".index(letter) for letter in text]  # ValueError: it has no others
 
     def decode(self, tokens):
         return "".join("ab"[token] for token in tokens)
 
     def claim(self, text):
-        bits = math.log2(3) * (len(text) + 1)
-        return Claim(bits / (len(text) + 1), "bits_per_character", True, len(text) + 1, bits)
+        return Claim(math.log2(3), "bits_per_character", True, len(text) + 1)
 
 
-def test_all_texts_of_a_whole_alphabet_sum_to_exactly_one():
-    found = package.audit_model(Letters, "abba" * 30)
-    assert found.passed, str(found)
-    assert "add up to 1 (expected: exactly one" in found.checks[0].measured
-    assert "no tokens for 10 more" in found.checks[3].measured
+@pytest.mark.parametrize("mass", [1.0, 1.001])
+def test_all_texts_of_a_whole_alphabet_sum_to_exactly_one(mass):
+    class Some(Letters):
+        pass
 
-    class More(Letters):
-        too_much = 1.001
-
-    assert "sums to one" in package.audit_model(More, "abba" * 30).failed
+    Some.mass = mass
+    audit = package.audit_model(Some, "abba" * 30)
+    assert ("sums to one" in audit.failed) == (mass > 1)
+    assert audit.passed == (mass == 1)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    "change",
     [
-        (lambda c: {"bits": c["bits"] - sum(c["parts"][:16])}, "those from 16 on cost"),
-        (lambda c: {"bits": sum(c["parts"][:-1])}, "what all but the last cost"),
-        (lambda c: {"parts": [0.0, *c["parts"][1:]]}, "1 of 701 parts are charged nothing"),
-        (lambda c: {"parts": [math.nan, *c["parts"][1:]]}, "1 of 701 parts are charged nothing"),
-        (lambda c: {"parts": c["parts"][:-1]}, "ends at token 700 of 701"),
+        lambda c: {"bits": c["bits"] - sum(c["parts"][:16]), "parts": None},
+        lambda c: {"bits": sum(c["parts"][:-1]), "parts": None},
+        lambda c: {"parts": [0.0, *c["parts"][1:]]},
+        lambda c: {"parts": [math.nan, *c["parts"][1:]]},
+        lambda c: {"parts": c["parts"][:-1]},
     ],
 )
-def test_what_is_left_out_of_a_sum_is_found(change, told):
+def test_what_is_left_out_of_a_sum_is_found(change):
     class Cheating(Honest):
         def claim(self, text):
-            own = super().claim(text)
-            changed = change(own)
-            if "bits" in changed:
-                del own["parts"]
-            return {**own, **changed}
+            return super().claim(text) | change(super().claim(text))
 
-    found = package.audit_model(Cheating, TEXT)
-    assert told in found.checks[2].measured
-    assert "every character charged" in found.failed
+    assert "every character charged" in package.audit_model(Cheating, TEXT).failed
 
 
 @pytest.mark.parametrize(
-    ("claim", "right", "told"),
+    ("claim", "right"),
     [
-        ({"value": 1.0}, False, "1.0000 bits per character are claimed"),
-        ({"unit": "bits_per_byte", "count": 600}, False, "divides by 600"),
-        ({"unit": "bits_per_byte"}, True, "as claimed"),
-        ({"unit": "nats_per_character"}, False, "it would be right as bits per byte"),
-        ({"unit": "perplexity_per_word"}, False, "perplexity per word are claimed"),
+        ({"value": 1.0}, False),
+        ({"unit": "bits_per_byte", "count": 600}, False),
+        ({"unit": "bits_per_byte"}, True),
+        ({"unit": "nats_per_character"}, False),
+        ({"unit": "perplexity_per_word"}, False),
     ],
 )
-def test_a_figure_is_held_against_its_denominator(claim, right, told):
-    made = Honest().claim(TEXT)
-    claim = {"value": made["value"], "bits": made["bits"], **claim}
-    check = package.audit_model(Honest, TEXT, claim=claim).checks[4]
-    assert check.passed is right
-    assert told in check.measured
+def test_a_figure_is_held_against_its_denominator(claim, right):
+    own = Honest().claim(TEXT)
+    claim = {"value": own["value"], "bits": own["bits"], **claim}
+    assert package.audit_model(Honest, TEXT, claim=claim).checks[4].passed is right
 
 
-def test_a_figure_alone_is_turned_into_bits():
+@pytest.mark.parametrize("unit", ["bits_per_byte", "nats_per_character", "perplexity_per_token"])
+def test_a_figure_alone_is_turned_into_bits(unit):
     class Silent(Honest):
         claim = None
 
-    made = Honest().claim(TEXT)
-    for unit, value in {
-        "bits_per_byte": made["value"],
-        "nats_per_character": made["bits"] * math.log(2) / len(TEXT),
-        "perplexity_per_token": 2 ** (made["bits"] / len(TEXT)),
-    }.items():
-        assert (
-            package.audit_model(Silent, TEXT, claim={"value": value, "unit": unit}).passed_number
-            == 6
-        )
-        wrong = package.audit_model(Silent, TEXT, claim={"value": 0.9 * value, "unit": unit})
-        assert set(wrong.failed) == {"every character charged", "denominator", "arithmetic coder"}
+    own = Honest().claim(TEXT)
+    value = {
+        "bits_per_byte": own["value"],
+        "nats_per_character": own["bits"] * math.log(2) / len(TEXT),
+        "perplexity_per_token": 2 ** (own["bits"] / len(TEXT)),
+    }[unit]
+    audit = package.audit_model(Silent, TEXT, claim={"value": value, "unit": unit})
+    assert audit.passed_number == 6
+    wrong = package.audit_model(Silent, TEXT, claim={"value": 0.9 * value, "unit": unit})
+    assert set(wrong.failed) == {"every character charged", "denominator", "arithmetic coder"}
 
 
 def test_a_length_that_is_known_beforehand_is_seen():
@@ -189,15 +170,15 @@ def test_a_length_that_is_known_beforehand_is_seen():
 SHARED = """
 
 class Shared(Honest):
-    told = []  # of the class, so that every instance knows it
+    coming = []  # of the class, so that every instance knows it
 
     def encode(self, text):
-        self.told[:] = [*super().encode(text), END]
-        return self.told[:-1]
+        self.coming[:] = [*super().encode(text), END]
+        return self.coming[:-1]
 
     def chances(self, read):
         known = np.zeros(END + 1)
-        known[self.told[min(len(read), len(self.told)) - 1] if self.told else 0] = 1.0
+        known[self.coming[min(len(read), len(self.coming)) - 1] if self.coming else 0] = 1.0
         return 0.5 * super().chances(read) + 0.5 * known
 """
 
@@ -242,20 +223,17 @@ def test_every_arm_passes(config, objective, monkeypatch):
     run = tiny_run(config, objective)
     text = TEXT[:240].replace("lantern", "candle").replace("e", "é", 1)
     for memory in (False, True):
-        found = package.audit_model(lambda memory=memory: RunModel(run, memory), text)
-        assert found.passed, str(found)
-        assert found.passed_number == 6
+        audit = package.audit_model(lambda memory=memory: RunModel(run, memory), text)
+        assert audit.passed_number == 6, str(audit)
 
 
-@pytest.mark.parametrize("policy", [Unk(), Drop()], ids=repr)
-def test_words_that_a_segmenter_cuts_pass(policy):
+def test_words_that_a_segmenter_cuts_pass():
     text = "今日は天気がいいです。私は東京に行きました。明日も学校に行きます。 "
-    config = word_level.Words(policy, minimum_count=3, segmenter=BudouX("ja"))
-    tuning = "今日は学校に行きました。犬が好きです。"
-    run = tiny_run(config, NextToken(window=7), text * 8, tuning)
+    config = word_level.Words(Unk(), minimum_count=3, segmenter=BudouX("ja"))
+    run = tiny_run(config, NextToken(window=7), text * 8, "今日は学校に行きました。犬が好きです。")
     shown = "今日は大阪に行きました。犬が食べます。夜明け前に電車が来ました。"
-    found = package.audit_model(lambda: RunModel(run, True), shown)
-    assert found.passed_number == 6, str(found)
+    audit = package.audit_model(lambda: RunModel(run, True), shown)
+    assert audit.passed_number == 6, str(audit)
 
 
 def test_a_network_that_goes_on_learning_passes():
@@ -266,8 +244,8 @@ def test_a_network_that_goes_on_learning_passes():
         run.memory = dataclasses.replace(run.memory, learning=learning)
         return RunModel(run, True)
 
-    found = package.audit_model(opened, TEXT[:120])
-    assert found.passed_number == 6, str(found)
+    audit = package.audit_model(opened, TEXT[:120])
+    assert audit.passed_number == 6, str(audit)
 
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
@@ -278,66 +256,54 @@ def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     assert found.checks[4].passed is None  # nor does it claim a figure
 
 
-def readers():
-    """Modules that read a Hugging Face folder: those of the tests, and the real ones if there."""
-    from importlib.util import find_spec
-
-    real = ["installed"] if find_spec("torch") and find_spec("transformers") else []
-    return ["stand-in", *real]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return gpt2.write_folder(tmp_path_factory.mktemp("hub") / "gpt2")
 
 
-@pytest.fixture(params=readers())
-def reader(request, monkeypatch):
-    if request.param == "installed":
-        import torch
-
-        torch.set_num_threads(1)
-    else:
-        for name, module in gpt2.modules().items():
-            monkeypatch.setitem(sys.modules, name, module)
+def stand_in(monkeypatch, network=gpt2.Network):
+    for name, module in gpt2.modules(network).items():
+        monkeypatch.setitem(sys.modules, name, module)
 
 
 SPECIAL = TEXT[:150] + " é☃ <|endoftext|> " + TEXT[150:200]
 BITS = 2052.08
-"""What it costs; both readers of the folder say so."""
+"""What it costs, to the stand-in and to the libraries themselves."""
 
 
-@pytest.mark.usefixtures("reader")
-def test_a_hugging_face_folder_passes(folder, monkeypatch):
+@pytest.mark.parametrize("installed", [False, True], ids=["stand-in", "installed"])
+def test_a_hugging_face_folder_passes(folder, monkeypatch, installed):
+    if installed:
+        pytest.importorskip("transformers")
+        pytest.importorskip("torch").set_num_threads(1)
+    else:
+        stand_in(monkeypatch)
     monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
-    found = package.audit_model(folder, SPECIAL, own_process=False)
-    assert found.passed, str(found)
-    assert found.passed_number == 5
-    assert found.bits == pytest.approx(BITS, rel=1e-4)
+    audit = package.audit_model(folder, SPECIAL, own_process=False)
+    assert (audit.passed, audit.passed_number) == (True, 5), str(audit)
+    assert audit.bits == pytest.approx(BITS, rel=1e-4)
     bits = HuggingFaceModel(folder, end=False).claim(SPECIAL).bits
     claim = {"value": bits / len(SPECIAL.encode()), "unit": "bits_per_byte"}
     without = package.audit_model(folder, SPECIAL, claim=claim, end=False, own_process=False)
     assert without.passed_number == 6, str(without)
-    assert without.tokens == found.tokens - 1
+    assert without.tokens == audit.tokens - 1
 
 
 def test_a_folder_whose_attention_has_no_mask_does_not_pass(folder, monkeypatch):
-    for name, module in gpt2.modules(gpt2.Seeing).items():
-        monkeypatch.setitem(sys.modules, name, module)
+    stand_in(monkeypatch, gpt2.Seeing)
     failed = package.audit_model(folder, TEXT[:300], own_process=False).failed
     assert {"no look-ahead", "every character charged"} <= set(failed)
 
 
-def test_missing_libraries_and_damaged_folders_are_told(folder, tmp_path, monkeypatch, textgen):
+def test_missing_libraries_and_damaged_folders_are_named(folder, tmp_path, monkeypatch, textgen):
     monkeypatch.setitem(sys.modules, "transformers", None)
     done = textgen("audit", folder, "--text", TEXT)
     assert (done.code, "pip install transformers torch" in done.err) == (2, True)
-    for name, module in gpt2.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
+    stand_in(monkeypatch)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "config.json").write_text("{}")
     done = textgen("audit", "empty", "--text", TEXT)
-    assert (done.code, "a folder that cannot be read" in done.err) == (2, True)
+    assert (done.code, "cannot be read" in done.err) == (2, True)
 
 
 def test_a_run_shows_its_audits_as_long_as_they_fit(tmp_path):
@@ -358,35 +324,33 @@ def test_the_command_says_by_its_exit_code(tmp_path, textgen):
     (tmp_path / "text.txt").write_text(TEXT)
     audit = partial(textgen, "audit")
     value = Honest().claim(TEXT)["value"]
-    told = audit("models.py:Honest", "--file", "text.txt", "--claim", f"{value:.3f}",
+    done = audit("models.py:Honest", "--file", "text.txt", "--claim", f"{value:.3f}",
                  "--unit", "bits_per_byte", "--divided-by", len(TEXT))  # fmt: skip
-    assert (told.code, "6 of 6 checks passed" in told.out) == (0, True)
+    assert (done.code, "6 of 6 checks passed" in done.out) == (0, True)
     assert json.loads((tmp_path / "audit.json").read_text())["model"] == "models.py:Honest"
-    told = audit("models.py:UnnormalisedCache", "--text", TEXT, "--json", "--output", "other.json")
-    assert told.code == 1
-    assert json.loads(told.out) == json.loads((tmp_path / "other.json").read_text())
+    done = audit("models.py:UnnormalisedCache", "--text", TEXT, "--json", "--output", "other.json")
+    assert done.code == 1
+    assert json.loads(done.out) == json.loads((tmp_path / "other.json").read_text())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    "arguments",
     [
-        (["models.py:Nobody", "--text", "a"], "no class of this name"),
-        (["nothing.py:Nobody", "--text", "a"], "no such file"),
-        (["models.py:Honest", "--file", "none.txt"], "no such file"),
-        (["models.py:Honest", "--text", ""], "at least one character"),
-        (["models.py:Honest", "--text", "a", "--claim", "little"], "'little'"),
-        (["models.py:Honest", "--text", "a", "--claim", "1e400"], "'1e400'"),
-        (["models.py:Honest", "--text", "a", "--claim", "1e-400"], "'1e-400'"),
-        (["models.py:Misspelt", "--text", "a"], "'bit'"),
-        (["models.py:Broken", "--text", "a"], "raised KeyError"),
-        (["models.py:Flat", "--text", "a"], "shape (1, 257)"),
-        (["nowhere", "--text", "a"], "no such folder"),
-        (["models.py:Honest", "--text", "a", "--memory"], "--memory with a run"),
-        (["models.py:Honest", "--text", "a", "--no-end"], "--no-end with a Hugging Face folder"),
-        (["wrong.py:Honest", "--text", "a"], "raised SyntaxError"),
+        ["models.py:Missing", "--text", "a"],
+        ["nothing.py:Missing", "--text", "a"],
+        ["models.py:Honest", "--file", "none.txt"],
+        ["models.py:Honest", "--text", ""],
+        *(["models.py:Honest", "--text", "a", "--claim", f] for f in ("little", "1e400", "1e-400")),
+        ["models.py:Misspelt", "--text", "a"],
+        ["models.py:Broken", "--text", "a"],
+        ["models.py:Flat", "--text", "a"],
+        ["nowhere", "--text", "a"],
+        ["models.py:Honest", "--text", "a", "--memory"],
+        ["models.py:Honest", "--text", "a", "--no-end"],
+        ["wrong.py:Honest", "--text", "a"],
     ],
 )
-def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told):
+def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments):
     own = (
         "\nclass Broken(Honest):\n    def encode(self, text):\n        return {}[text]\n"
         "\nclass Flat(Honest):\n    def next_log_probabilities(self):\n"
@@ -398,7 +362,6 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments, told
     (tmp_path / "wrong.py").write_text("class Honest(:")
     done = textgen("audit", *arguments)
     assert (done.code, done.out) == (2, "")
-    assert told in done.err
     assert "Traceback" not in done.err
     assert "raised TypeError" not in done.err
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
 
 from textgen.auditing.audit import audit_model
+from textgen.auditing.claims import parse_claim
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import (
     TextSettings,
@@ -99,7 +97,7 @@ def audit(given: Given) -> int:
     found = audit_model(
         given.model,
         _passage(given),
-        claim=_claim(given),
+        claim=parse_claim(given.claim, given.unit, given.end_counted, given.divided_by),
         memory=given.memory,
         end=not given.no_end,
         say=partial(print, file=sys.stderr, flush=True),
@@ -107,21 +105,6 @@ def audit(given: Given) -> int:
     print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if given.json else found)
     found.save(given.output)
     return 0 if found.passed else 1
-
-
-def _claim(given: Given) -> dict[str, Any] | None:
-    """The claim, whose last digit may be rounded."""
-    if given.claim is None:
-        return None
-    try:
-        value = Decimal(given.claim)
-        digits = value.as_tuple().exponent
-    except InvalidOperation:
-        value, digits = Decimal("nan"), "n"
-    if not isinstance(digits, int) or not 0 < float(value) < math.inf:
-        raise TextgenError("--claim", found=repr(given.claim), expected="a figure, such as 1.905")
-    claim = {"value": float(value), "unit": given.unit, "end_marks": given.end_counted}
-    return {**claim, "count": given.divided_by, "rounding": 0.5 * 10.0**digits}
 
 
 def score(given: Given) -> None:

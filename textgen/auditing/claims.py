@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
 from numbers import Real
 from typing import Any, Protocol
 
@@ -12,11 +13,10 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
-from textgen.evaluation.units import UNITS, Counts, count, denominator, in_all_units
+from textgen.evaluation.units import UNITS, Counts, count, denominator
 
 SUM_TOLERANCE = 1e-6
 """How far probabilities may be from adding up to one, where a model does not state it."""
-UNITS_WITHOUT_CLAIM = ("bits_per_character", "bits_per_byte")
 FIGURE_TOLERANCE = 1e-3
 """Relative difference up to which a figure counts as the one claimed."""
 
@@ -45,7 +45,6 @@ class Model(Protocol):
     def next_log_probabilities(self) -> np.ndarray:
         """(V,) float64, natural logarithms of P(next token | the tokens since the start); −inf for
         what is impossible. V may vary from place to place. Called once between two appends."""
-        ...
 
     def append(self, token: int) -> None:
         """Take the next token of the text."""
@@ -56,11 +55,9 @@ class Model(Protocol):
         Raises:
             ValueError: the text cannot be encoded; its probability is 0.
         """
-        ...
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens. Called on another instance than the one that encoded."""
-        ...
 
 
 ModelFactory = Callable[[], Model]
@@ -72,7 +69,7 @@ class Claim:
 
     Args:
         value: the figure; None where only ``bits`` are claimed.
-        unit: one of :data:`textgen.evaluation.UNITS`, e.g. ``"bits_per_byte"``.
+        unit: one of :data:`textgen.evaluation.units.UNITS`, e.g. ``"bits_per_byte"``.
         end_marks: whether the denominator counts the end of the text as one more.
         count: the denominator that was used, if known.
         bits: what the whole text costs, if known.
@@ -91,27 +88,53 @@ class Claim:
     ends: Sequence[int] | None = None
     rounding: float = 0.0
 
+    @property
+    def part_ends(self) -> np.ndarray:
+        """``ends`` of the parts that there are."""
+        ends = range(1, len(self.parts or ()) + 1) if self.ends is None else self.ends
+        return np.asarray(ends, dtype=np.int64)
 
-def as_claim(given: Any, where: str = "the claim") -> Claim | None:
+
+def as_claim(claim: Any, where: str = "the claim") -> Claim | None:
     """A claim that may be given as a dictionary of its fields, or as None.
 
     Raises:
         TextgenError: it is something else, has an unknown key or unit, or no positive figure.
     """
-    if given is None:
+    if claim is None:
         return None
-    if not isinstance(given, Claim):
-        known = [each.name for each in fields(Claim)]
-        unknown = [k for k in given if k not in known] if isinstance(given, dict) else [given]
+    if not isinstance(claim, Claim):
+        known = [field.name for field in fields(Claim)]
+        unknown = [k for k in claim if k not in known] if isinstance(claim, dict) else [claim]
         if unknown:
-            raise TextgenError(where, found=repr(unknown[0]), expected=f"keys {', '.join(known)}")
-        given = Claim(**given)
-    if given.unit not in UNITS:
-        raise TextgenError(where, found=f"the unit {given.unit!r}", expected=" or ".join(UNITS))
-    value = given.value
-    if value is not None and not (isinstance(value, Real) and 0 < float(value) < math.inf):
-        raise TextgenError(where, found=repr(value), expected="a figure above 0")
-    return given
+            raise TextgenError(f"{where}: {unknown[0]!r} is none of the keys {', '.join(known)}")
+        claim = Claim(**claim)
+    if claim.unit not in UNITS:
+        raise TextgenError(f"{where}: unknown unit {claim.unit!r}", f"use {' or '.join(UNITS)}")
+    if claim.value is not None and not _is_figure(claim.value):
+        raise TextgenError(f"{where}: {claim.value!r} is not a figure above 0")
+    return claim
+
+
+def parse_claim(figure: str | None, unit: str, end_marks: bool, count: int | None) -> Claim | None:
+    """The claim of a figure as it is written, whose last digit may be rounded; None without one.
+
+    Raises:
+        TextgenError: it is not a positive number.
+    """
+    if figure is None:
+        return None
+    try:
+        value, digits = float(figure), Decimal(figure).as_tuple().exponent
+    except (ValueError, InvalidOperation):
+        value, digits = math.nan, 0
+    if not _is_figure(value):
+        raise TextgenError(f"--claim: {figure!r} is not a figure above 0", "e.g. --claim 1.905")
+    return Claim(value, unit, end_marks, count, rounding=0.5 * 10.0 ** int(digits))
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 def own_claim(model: Model, text: str) -> Claim | None:
@@ -120,37 +143,30 @@ def own_claim(model: Model, text: str) -> Claim | None:
     return as_claim(claim(text), f"{type(model).__name__}.claim") if claim else None
 
 
-@dataclass(frozen=True)
 class CheckedClaim:
     """A claim about a text, beside what can be counted in the text.
 
+    Args:
+        claim: None where nothing is claimed.
+        text: that it is about.
+        tokens: of the text, its end not counted.
+
     Attributes:
         claim: empty where nothing is claimed.
-        counts: characters, bytes, tokens, … of the text.
+        bits: the claimed cost of the whole text, derived from the figure where it is not given.
     """
 
-    claim: Claim
-    counts: Counts
-
-    @classmethod
-    def of(cls, claim: Claim | None, text: str, tokens: int) -> CheckedClaim:
-        """Of a text with so many tokens, its end not counted."""
-        return cls(claim or Claim(), count([Document("text", text)], tokens))
-
-    @property
-    def bits(self) -> float | None:
-        """The claimed cost of the whole text, derived from the figure where it is not given."""
-        claim = self.claim
-        if claim.bits is not None or claim.value is None:
-            return claim.bits
-        scale = UNITS[claim.unit].scale
-        each = math.log2(claim.value) if scale == "perplexity" else claim.value
-        return each * self._denominator / (math.log(2) if scale == "nats" else 1.0)
-
-    @property
-    def _denominator(self) -> int:
-        parts = (getattr(self.counts, part) for part in UNITS[self.claim.unit].per)
-        return sum(part or 0 for part in parts) + self.claim.end_marks * self.counts.end_marks
+    def __init__(self, claim: Claim | None, text: str, tokens: int) -> None:
+        self.claim = claim = claim or Claim()
+        self._counts: Counts = count([Document("text", text)], tokens)
+        self._unit = UNITS[claim.unit]
+        parts = (getattr(self._counts, part) for part in self._unit.per)
+        self._denominator = sum(part or 0 for part in parts) + claim.end_marks
+        self.bits = claim.bits
+        if claim.bits is None and claim.value is not None:
+            perplexity, nats = (self._unit.scale == scale for scale in ("perplexity", "nats"))
+            each = math.log2(claim.value) if perplexity else claim.value
+            self.bits = each * self._denominator / (math.log(2) if nats else 1.0)
 
     def covers(self, bits: float) -> bool:
         """Whether these are the bits claimed, up to rounding."""
@@ -160,40 +176,29 @@ class CheckedClaim:
 
     def check_denominator(self, measured_bits: float) -> tuple[bool | None, str]:
         """Whether the figure fits its unit (None without a claim), and how that was found."""
-        claim, value = self.claim, self.claim.value
-        if value is None:
-            return None, f"no figure was claimed; {measured_bits:,.1f} bits are " + ", ".join(
-                f"{figure:.4f} {UNITS[unit].label}"
-                for unit in UNITS_WITHOUT_CLAIM
-                if (figure := in_all_units(measured_bits, self.counts)[unit]["as_published"])
+        claim, unit, counts = self.claim, self._unit, self._counts
+        if claim.value is None:
+            per_character, per_byte = (
+                f"{measured_bits / number:.4f}" for number in (counts.characters, counts.utf8_bytes)
             )
+            return (
+                None,
+                f"no figure was claimed; {measured_bits:,.1f} bits are {per_character} "
+                f"bits per character, {per_byte} bits per byte of UTF-8",
+            )
+        counted = denominator(unit, counts) + " + 1 end" * claim.end_marks
+        if claim.count not in (None, self._denominator):
+            return False, f"the claim divides by {claim.count:,}, the text has {counted}"
         bits = measured_bits if claim.bits is None else claim.bits
-        label, wrong = UNITS[claim.unit].label, list[str]()
-        counted = denominator(UNITS[claim.unit], self.counts) + " + 1 end" * claim.end_marks
-        if claim.count is not None and claim.count != self._denominator:
-            wrong.append(f"the claim divides by {claim.count:,}, the text has {counted}")
-        figures = {
-            (unit, end): figure
-            for unit, each in in_all_units(bits, self.counts).items()
-            for end, key in ((False, "as_published"), (True, "end_marks_counted"))
-            if (figure := each[key]) is not None
-        }
-        right = figures.get((claim.unit, claim.end_marks))
-        if right is None or not self._agrees(value, right):
-            shown = "undefined" if right is None else f"{right:.4f}"
-            wrong.append(f"{value:.4f} {label} are claimed")
-            wrong.append(f"{bits:,.1f} bits over {counted} are {shown}")
-            wrong += [
-                f"it would be right as {UNITS[unit].label}" + ", the end counted" * end
-                for (unit, end), figure in figures.items()
-                if self._agrees(value, figure)
-            ]
-        if wrong:
-            return False, "; ".join(wrong)
-        return True, f"{bits:,.1f} bits over {counted} are {right:.4f} {label}, as claimed"
-
-    def _agrees(self, value: float, figure: float) -> bool:
-        return abs(figure - value) <= max(FIGURE_TOLERANCE * figure, self.claim.rounding)
+        each = bits / max(1, self._denominator)
+        right = {"perplexity": 2 ** min(each, 1000.0), "nats": each * math.log(2)}.get(
+            unit.scale, each
+        )
+        found = f"{bits:,.1f} bits over {counted} are {right:.4f} {unit.label}"
+        allowed = max(FIGURE_TOLERANCE * right, claim.rounding)
+        if abs(right - claim.value) > allowed:
+            return False, f"{claim.value:.4f} {unit.label} are claimed; {found}"
+        return True, f"{found}, as claimed"
 
 
 def tokens_of(model: Model, text: str) -> list[int]:
@@ -218,11 +223,10 @@ def next_probabilities(model: Model) -> np.ndarray:
     """
     logs = np.asarray(model.next_log_probabilities(), dtype=np.float64)
     if logs.ndim != 1:
+        method = f"{type(model).__name__}.next_log_probabilities"
         raise TextgenError(
-            f"{type(model).__name__}.next_log_probabilities",
-            found=f"an array of shape {logs.shape}",
-            expected="(V,), the natural logarithm of the probability of each token",
-            hint="see experiments/notes/auditing.md",
+            f"{method} has shape {logs.shape}: (V,) natural logarithms of probabilities are needed",
+            "see experiments/notes/auditing.md",
         )
     with np.errstate(over="ignore"):
         return np.exp(logs)

@@ -11,8 +11,6 @@ import numpy as np
 
 WORD = 32
 """Bits of a word of compressed text."""
-
-
 SMALL = 2.0**-12
 """Share of the whole below which a probability counts as small."""
 
@@ -31,12 +29,12 @@ class Encoder:
                 one, for the coder normalises them.
             index: what was chosen; its probability is above 0.
         """
-        large, small = _divided(probabilities)
+        large, small, first = _divided(probabilities)
         place = int(np.searchsorted(large, index))
         if place < len(large) and large[place] == index:
-            self._put(_first(probabilities, large, small), place)
+            self._put(first, place)
         else:
-            self._put(_first(probabilities, large, small), len(large))
+            self._put(first, len(large))
             self._put(probabilities[small], int(np.searchsorted(small, index)))
 
     def _put(self, probabilities: np.ndarray, index: int) -> None:
@@ -56,26 +54,21 @@ class Decoder:
 
     def get(self, probabilities: np.ndarray) -> int:
         """The next choice; ``probabilities`` are those that it was written with."""
-        large, small = _divided(probabilities)
-        place = self._get(_first(probabilities, large, small))
-        if place < len(large):
-            return int(large[place])
-        return int(small[self._get(probabilities[small])])
+        large, small, first = _divided(probabilities)
+        place = self._get(first)
+        return int(large[place] if place < len(large) else small[self._get(probabilities[small])])
 
     def _get(self, probabilities: np.ndarray) -> int:
         return self._coder.decode(_categorical(probabilities)) if len(probabilities) > 1 else 0
 
 
-def _divided(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of what is probable and of what is not, rising; never of the impossible."""
+def _divided(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of what is probable and of what is not, rising, never of the impossible; and the
+    probabilities of the former, with that of all the rest together if there is any."""
     probable = probabilities >= SMALL * probabilities.sum()
-    return np.flatnonzero(probable), np.flatnonzero((probabilities > 0) & ~probable)
-
-
-def _first(probabilities: np.ndarray, large: np.ndarray, small: np.ndarray) -> np.ndarray:
-    """Of what is probable, and of all the rest together if there is any."""
+    large, small = np.flatnonzero(probable), np.flatnonzero((probabilities > 0) & ~probable)
     rest = probabilities[small].sum()
-    return np.append(probabilities[large], rest) if rest > 0 else probabilities[large]
+    return large, small, np.append(probabilities[large], [rest] if rest > 0 else [])
 
 
 def _categorical(probabilities: np.ndarray) -> constriction.stream.model.Categorical:

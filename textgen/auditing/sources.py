@@ -1,0 +1,286 @@
+"""Where an audited model comes from: a finished run, a Hugging Face folder, a class in Python."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen.auditing.claims import Claim, ModelFactory
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.evaluation.mixture import Stepper
+from textgen.runs.finished import Run, load_run
+from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, walk
+
+DEFAULT_CONTEXT_TOKENS = 1024
+"""Tokens that a model reads at once where its settings name no limit."""
+ALONE, WITH_MEMORY = "the network alone", "with its memory"
+RUN_FILES = ("experiment.toml", "tokenizer.json", "memory.json", "model.weights.h5")
+"""The files of a run that decide what it predicts."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be opened any number of times, and the files that it is made of."""
+
+    name: str
+    kind: str
+    open: ModelFactory
+    files: Iterable[Path] = ()
+
+
+def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> Source:
+    """The source of a model as :func:`textgen.auditing.audit.audit_model` takes it.
+
+    Raises:
+        TextgenError: no such model, or an option that it does not have.
+    """
+    factory = model if callable(model) else None
+    name = str(model) if factory is None else getattr(factory, "__qualname__", str(factory))
+    path, _, class_name = name.rpartition(":")
+    if factory is None and path.endswith(".py"):
+        factory = load_class(Path(path), class_name)
+    folder = Path(name)
+    names = [(folder / file).exists() for file in ("config.json", "experiment.toml")]
+    hub = factory is None and names == [True, False]
+    if not hub and not end:
+        raise TextgenError(f"{name}: --no-end is an option of Hugging Face folders")
+    if memory and (factory is not None or hub):
+        raise TextgenError(f"{name}: --memory is an option of runs of textgen")
+    if factory is not None:
+        code = inspect.isclass(factory) or inspect.isfunction(factory)
+        files = [Path(inspect.getsourcefile(factory) or "")] if code else []
+        return Source(name, "a class in Python", factory, files)
+    if hub:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end), files)
+    if load_run(folder).memory is None and memory:
+        raise TextgenError(f"{name}: this run has no memory of the document", "omit --memory")
+    kind = f"a run of textgen, {WITH_MEMORY if memory else ALONE}"
+    files = [folder / file for file in RUN_FILES]
+    return Source(name, kind, lambda: RunModel(load_run(folder), memory), files)
+
+
+def load_class(path: Path, name: str) -> ModelFactory:
+    """A class of a Python file.
+
+    Raises:
+        TextgenError: no such file or class.
+    """
+    if not path.is_file():
+        raise TextgenError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"audited_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and inspect look
+    spec.loader.exec_module(module)
+    factory: ModelFactory | None = getattr(module, name, None)
+    if factory is None or not callable(factory):
+        known = ", ".join(key for key, value in vars(module).items() if inspect.isclass(value))
+        raise TextgenError(f"{path}: no class {name!r}", f"it has {known or 'none'}")
+    return factory
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """sha256 of the files that there are."""
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+class RunModel:
+    """A finished run, alone or with its memory of the document. Tokens are the choices that make a
+    document: those of the network, and behind them those that spell out a surface form.
+
+    Args:
+        run: not used elsewhere, for a network that goes on learning changes its weights.
+        memory: whether the memory counts.
+    """
+
+    end: int | None = BOUNDARY
+
+    def __init__(self, run: Run, memory: bool) -> None:
+        self._run, self._memory = run, run.memory if memory else None
+        self._tokenizer, self._size = run.tokenizer, run.tokenizer.size
+        self._stepper: Stepper | None = None
+
+    def start(self) -> None:
+        self._close()
+        self._stepper = Stepper(self._run.objective, self._run.network, self._memory)
+        self._walking = self._walk(None)
+        self._chances = next(self._walking).probabilities
+
+    def _walk(self, document: EncodedDocument | None) -> Any:
+        return walk(self._tokenizer, document, self._memory is not None)
+
+    def _close(self) -> None:
+        if self._stepper is not None:
+            self._stepper.close()
+        self._stepper = None
+
+    def next_log_probabilities(self) -> np.ndarray:
+        assert self._stepper is not None
+        with np.errstate(divide="ignore"):
+            if self._chances is None:
+                return np.log(self._stepper.probabilities())
+            return np.concatenate([np.full(self._size, -math.inf), np.log(self._chances())])
+
+    def append(self, token: int) -> None:
+        assert self._stepper is not None
+        if self._chances is None:
+            self._stepper.append(token)
+        chosen = token if self._chances is None else token - self._size
+        self._chances = self._walking.send(chosen).probabilities
+
+    def encode(self, text: str) -> list[int]:
+        return self._choices(text)[0]
+
+    def _choices(self, text: str) -> tuple[list[int], list[bool], list[int]]:
+        """The choices of a document, without its end; of each part, whether it is a token or else
+        a surface form; and how many choices it and those before it have, the end included."""
+        walking = self._walk(self._tokenizer.encode(text))
+        tokens, kinds, ends = list[int](), list[bool](), list[int]()
+        choice = next(walking)
+        while True:
+            of_token = choice.probabilities is None
+            tokens.append(choice.known + (0 if of_token else self._size))
+            if of_token or not kinds or kinds[-1]:
+                kinds.append(of_token)
+                ends.append(0)
+            ends[-1] = len(tokens)
+            try:
+                choice = walking.send(choice.known)
+            except StopIteration:
+                return tokens[:-1], kinds, ends
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        walking = self._walk(None)
+        choice = next(walking)
+        try:
+            for token in (*tokens, BOUNDARY):
+                sent = token if choice.probabilities is None else token - self._size
+                choice = walking.send(sent)
+        except StopIteration as end:
+            return self._tokenizer.decode(end.value)
+        raise ValueError("tokens that end within a word")
+
+    def claim(self, text: str) -> Claim:
+        """What ``textgen score`` says: all windows of the text at once, not step by step."""
+        self._close()
+        (scored,) = self._run.score_documents([Document("text", text)])
+        if self._memory is not None:
+            assert scored.with_memory is not None
+            scored = scored.with_memory
+        _, kinds, ends = self._choices(text)
+        model, surfaces = iter(scored.model_bits.tolist()), iter(scored.surface_bits.tolist())
+        parts = [next(model if of_token else surfaces) for of_token in kinds]
+        figure = scored.bits_per_character if self._tokenizer.charged else None
+        return Claim(figure, "bits_per_character", True, len(text) + 1, sum(parts), parts, ends)
+
+
+class HuggingFaceModel:
+    """A model of a folder, with its own tokenizer.
+
+    A text begins behind the token for the beginning, or else that for the end. Where the context is
+    full, its older half is forgotten; so it is in :meth:`claim`, which reads whole stretches at
+    once.
+
+    Args:
+        folder: with ``config.json``, the weights and the tokenizer.
+        end: whether the end of a text is a token.
+
+    Raises:
+        TextgenError: the libraries are not installed, the folder cannot be read, or it has neither
+            token.
+    """
+
+    def __init__(self, folder: Path, end: bool = True) -> None:
+        try:
+            import torch
+            import transformers
+        except ImportError as error:
+            hint = "pip install transformers torch"
+            raise TextgenError(f"{folder}: reading it needs {error.name}", hint) from None
+        transformers.logging.disable_progress_bar()
+        self._torch, local = torch, {"local_files_only": True, "trust_remote_code": False}
+        try:
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **local)
+            network = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **local)
+        except (OSError, ValueError, KeyError) as error:
+            cause = str(error).partition("\n")[0][:200]
+            raise TextgenError(f"{folder}: a folder that cannot be read: {cause}") from None
+        self._network = network.float().eval()
+        # what is carried from token to token has one name in some versions and another in others
+        names = inspect.signature(network.forward).parameters
+        self._cache = "cache" if "cache" in names else "past_key_values"
+        begin, self.end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
+        if begin is None and self.end is None:
+            hint = "a text begins behind bos_token or eos_token of tokenizer_config.json"
+            raise TextgenError(f"{folder}: its tokenizer has no token for beginning or end", hint)
+        self._begin = int(self.end if begin is None else begin)
+        unknown = self._tokenizer.unk_token_id  # as GPT-2 has it: bytes need none
+        self.unknown = None if unknown in (begin, self.end) else unknown
+        self.end = self.end if end else None
+        limit = getattr(network.config, "max_position_embeddings", None)
+        self._most = int(limit or DEFAULT_CONTEXT_TOKENS)
+
+    def start(self) -> None:
+        self._read, self._past, self._new = list[int](), None, [self._begin]
+
+    def append(self, token: int) -> None:
+        self._new.append(token)
+
+    def next_log_probabilities(self) -> np.ndarray:
+        if len(self._read) + len(self._new) > self._most:
+            whole = self._read + self._new
+            self._read, self._past, self._new = [], None, whole[len(whole) - self._most // 2 :]
+        logs, self._past = self._logs(self._new, self._past)
+        self._read, self._new = self._read + self._new, []
+        return logs[-1]
+
+    def _logs(self, tokens: Sequence[int], past: Any = None) -> tuple[np.ndarray, Any]:
+        """(n, V) float64, log-probabilities of what follows each token; and what is carried on."""
+        with self._torch.no_grad():
+            inputs = {"input_ids": self._torch.tensor([list(tokens)]), self._cache: past}
+            outputs = self._network(**inputs, use_cache=True)
+        logits = outputs.logits[0].double().numpy()
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        return logs, getattr(outputs, self._cache)
+
+    def encode(self, text: str) -> list[int]:
+        # a special token's name in a text is text
+        options = {"add_special_tokens": False, "split_special_tokens": True}
+        return list(self._tokenizer.encode(text, **options))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+        return str(self._tokenizer.decode(list(tokens), **options))
+
+    def claim(self, text: str) -> Claim:
+        """Bits of a text, read in stretches as long as the context."""
+        tokens = [self._begin, *self.encode(text), *([] if self.end is None else [self.end])]
+        parts, start, fresh = list[float](), 0, 0
+        while fresh < len(tokens) - 1:
+            logs, _ = self._logs(tokens[start : start + self._most])
+            last = min(start + self._most, len(tokens) - 1)
+            places = range(fresh, last)
+            parts += [-float(logs[at - start, tokens[at + 1]]) / math.log(2) for at in places]
+            fresh = start + self._most
+            start = fresh + 1 - self._most // 2
+        return Claim(bits=sum(parts), parts=parts)
