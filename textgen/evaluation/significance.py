@@ -118,10 +118,10 @@ def compare_arms(
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
     many seeds in both arms, varying alike, 94 to 97.5 % of intervals covered the difference and at
     most 6 % of arms without one were called different. Wider, up to 98.4 %, where nothing varies
-    but each document by itself from seed to seed. Narrower, with false claims in the rest: 91 to 95 % with
-    two seeds an arm if one arm's vary three times as much or more, 94 % with three; two seeds
-    against five, 93 % where seeds dominate and 88 to 95 % if the two vary three times as much or
-    more; 89 to 92 % with one seed if the difference grows with the length of a document or is
+    but each document by itself from seed to seed. Narrower, with false claims in the rest: 91 to 95
+    % with two seeds an arm if one arm's vary three times as much or more, 94 % with three; two
+    seeds against five, 93 % where seeds dominate and 88 to 95 % if the two vary three times as much
+    or more; 89 to 92 % with one seed if the difference grows with the length of a document or is
     skewed among documents.
 
     Raises:
