@@ -7,12 +7,12 @@ that of the training text. Unless stated otherwise, words are lower-cased and wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from textgen.data.language import word_list
 from textgen.evaluation.metrics import Human, Label, Metric, Sample, is_real, ratio, table
@@ -47,10 +47,8 @@ FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*(
 
 LETTERS, WORDS = "Letters and lengths", "Words"
 COMMON, VARIETY, COPIES = "Common words and endings", "Variety", "Copied and new"
-METRICS: list[Metric] = []
-"""All families, in the order shown."""
-
 Pairs = Iterator[tuple[float, float]]
+PairsOf = Callable[[Sample, Human], Pairs]
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Shares:
     """
 
     labels: Mapping[str, Label]
-    pairs: Callable[[Sample, Human], Iterable[tuple[float, float]]]
+    pairs: PairsOf
     applies: Callable[[str], bool]
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
@@ -76,27 +74,37 @@ class Shares:
         return {name: figures[..., i] for i, name in enumerate(self.labels)}
 
 
-@dataclass(frozen=True)
-class Distance:
-    """A figure: how far a distribution is from that of the training text.
+class LettersDivergence:
+    """How far the frequencies of letters are from those of the training text, capitals taken as
+    small letters: H(m) − (H(p) + H(q)) / 2 with m = (p + q) / 2, from 0, the same, to 1 bit, no
+    letter in common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
+    Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
 
-    Attributes:
-        labels: of the figure.
-        counts_of: a text → how often each outcome occurs; outcomes depend on the training text.
-        distance: of two distributions (…, K) and (K,).
-    """
-
-    labels: Mapping[str, Label]
-    counts_of: Callable[[Sample | Human, Human], ArrayLike]
-    distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    meaning = "distance of the letter frequencies from the training text's"
+    labels: ClassVar = {"letters_divergence": Label(meaning, "bits", ".4f", "lower", LETTERS)}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        return np.array([self.counts_of(sample, human) for sample in samples], dtype=float)
+        rows = [self._counts(sample.letters, human) for sample in samples]
+        return table(rows, len(human.letters) + 1)
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
-        known = np.array(self.counts_of(human, human), dtype=float)
-        shares = ratio(total, total.sum(-1, keepdims=True))
-        return dict.fromkeys(self.labels, self.distance(shares, ratio(known, known.sum())))
+        known = np.array(self._counts(human.letters, human))
+        p, q = ratio(total, total.sum(-1, keepdims=True)), ratio(known, known.sum())
+        divergence = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
+        return {"letters_divergence": np.maximum(divergence, 0)}
+
+    def _counts(self, letters: Counter[str], human: Human) -> list[float]:
+        """How often each letter of the training text occurs, then how often the rest do."""
+        counts = [letters[letter] for letter in human.letters]
+        return [*counts, letters.total() - sum(counts)]
+
+
+def _entropy(p: np.ndarray) -> np.ndarray:
+    return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
+
+
+METRICS: list[Metric] = [LettersDivergence()]
+"""All families, in the order shown."""
 
 
 def metric(
@@ -106,73 +114,24 @@ def metric(
     better: Any = "human",
     *,
     applies: Callable[[str], bool] = lambda language: True,
-    distance: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     **meanings: str,
-) -> Callable[[Any], Any]:
-    """Add the figures of a function to METRICS: of :class:`Shares`, or with a ``distance`` of
-    :class:`Distance`. ``meanings`` are those of :class:`Label`, by the names of the figures."""
+) -> Callable[[PairsOf], PairsOf]:
+    """Add the figures of a function to METRICS; ``meanings`` are those of :class:`Label`, by the
+    names of the figures."""
     labels = {name: Label(text, unit, form, better, group) for name, text in meanings.items()}
 
-    def add(function: Any) -> Any:
-        METRICS.append(
-            Distance(labels, function, distance) if distance else Shares(labels, function, applies)
-        )
+    def add(function: PairsOf) -> PairsOf:
+        METRICS.append(Shares(labels, function, applies))
         return function
 
     return add
 
 
-def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """H(m) − (H(p) + H(q)) / 2 with m = (p + q) / 2: from 0, the same, to 1 bit, no outcome in
-    common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
-    Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
-
-    def entropy(p: np.ndarray) -> np.ndarray:
-        return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
-
-    return np.maximum(entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2, 0)
-
-
-def wasserstein(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Σ |F(n) − G(n)| over the two cumulative distributions (Vallender, "Calculation of the
-    Wasserstein distance between probability distributions on the line", Theory of Probability and
-    its Applications 18, 1974): by how much outcomes would have to grow or shrink on average."""
-    return np.abs(p.cumsum(-1) - q.cumsum()).sum(-1)
-
-
-@metric(
-    LETTERS,
-    "bits",
-    ".4f",
-    "lower",
-    distance=jensen_shannon,
-    letters_divergence="distance of the letter frequencies from the training text's",
-)
-def letter_counts(text: Sample | Human, human: Human) -> list[float]:
-    """How often each letter of the training text occurs, then how often the rest do; capitals count
-    as small letters."""
-    counts = [text.letters[letter] for letter in human.letters]
-    return [*counts, text.letters.total() - sum(counts)]
-
-
 @metric(LETTERS, "letters", ".2f", word_length="mean length of a word")
 def word_length(sample: Sample, human: Human) -> Pairs:
-    yield float(length_counts(sample) @ np.arange(MAX_LETTERS + 1)), len(sample.words)
-
-
-@metric(
-    LETTERS,
-    "letters",
-    ".3f",
-    "lower",
-    distance=wasserstein,
-    word_length_distance="distance of the word lengths from the training text's",
-)
-def length_counts(text: Sample | Human, human: Human | None = None) -> np.ndarray:
-    """How many words have each number of letters, marks and apostrophes not counted."""
-    lengths = [min(sum(map(str.isalpha, word)), MAX_LETTERS) for word in text.counts]
-    counts = np.fromiter(text.counts.values(), float, len(lengths))
-    return np.bincount(np.array(lengths, int), counts, minlength=MAX_LETTERS + 1)
+    lengths = {word: sum(map(str.isalpha, word)) for word in sample.counts}
+    total = sum(n * min(lengths[word], MAX_LETTERS) for word, n in sample.counts.items())
+    yield total, len(sample.words)
 
 
 @metric(LETTERS, "of capital letters", capitals_in_place="capitals that start a word")
