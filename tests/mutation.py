@@ -35,14 +35,14 @@ MODULES = {
     "significance": (EVALUATION + "significance", ["significance"]),
     "units": (EVALUATION + "units", ["units"]),
     "memory": (EVALUATION + "memory", ["memory"]),
-    "mixture": (EVALUATION + "mixture", ["memory", "mixture"]),
     "likelihood": (EVALUATION + "likelihood", ["likelihood"]),
-    "token_bits": (EVALUATION + "token_bits", ["evaluation", "honesty", "output"]),
+    "sampler": (EVALUATION + "sampler", ["memory", "sampling"]),
+    "scorer": (EVALUATION + "scorer", ["evaluation", "honesty", "output"]),
 }
 """Module → its full name, and the files of tests that are to notice what happens to it."""
-IMPORTED = ("numpy", "scipy.optimize", "scipy.special", "hypothesis", "pytest", "textgen.core")
-"""By the process that is forked; nothing of these may import a module that is mutated."""
-NETWORKED = ("mixture", "token_bits")
+IMPORTED = ("numpy", "scipy.optimize", "scipy.special", "hypothesis", "pytest", "pydantic")
+"""By the process that is forked; these must not import a module that is mutated."""
+NETWORKED = ("sampler", "scorer")
 """Modules that a network is needed for: their tests have the fixtures of conftest.py."""
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
 PATIENCE = 3
@@ -177,8 +177,6 @@ def run(name: str, options: argparse.Namespace) -> tuple[int, int, int]:
     possible = mutations(path)
     number = min(options.number or len(possible), len(possible))
     drawn = random.Random(options.seed).sample(possible, number)
-    if options.only:
-        drawn = [each for each in possible if f"{each[0]}:{each[1]}" in options.only]
     seconds = baseline(name, options.longest)
     limit = 10 + PATIENCE * sum(seconds.values())
     print(f"{name}: {len(drawn)} of {len(possible)} mutants, {len(seconds)} tests", flush=True)
@@ -195,9 +193,9 @@ def run(name: str, options: argparse.Namespace) -> tuple[int, int, int]:
             continue
         after = source.splitlines()
         changed = [(a, b) for a, b in zip(before, after, strict=False) if a != b][:1]
-        told = " → ".join(map(str.strip, changed[0])) if changed else ""
+        change = " → ".join(map(str.strip, changed[0])) if changed else ""
         place = f"{path.relative_to(ROOT)}:{line}"
-        print(f"  survived: {place}: {told}  [{operator}:{occurrence}]", flush=True)
+        print(f"  survived: {place}: {change}  [{operator}:{occurrence}]", flush=True)
     print(f"{name}: {killed} of {len(drawn)} killed, {killed / len(drawn):.1%}", flush=True)
     return len(drawn), killed, len(possible)
 
@@ -209,7 +207,6 @@ def main() -> None:
     )
     parser.add_argument("--number", type=int, default=100, help="of each module; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="by which they are drawn")
-    parser.add_argument("--only", nargs="+", help="mutants by the names that survivors have")
     parser.add_argument("--longest", type=float, default=4.0, help="seconds of a test that is run")
     options = parser.parse_args()
     os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
