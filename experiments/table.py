@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.evaluation.units import format_number, markdown_table
-from textgen.report import figures
-from textgen.report.drawing import write_svg
+from textgen.report.comparison import Comparison
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -220,21 +219,15 @@ def filled(page: str) -> str:
     return MARK.sub(lambda m: m[1] + "\n" + TABLES[m[2]]() + "\n" + m[3], page)
 
 
-FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "overview": figures.overview,
-    "curves": lambda report: figures.with_legend(figures.curves(report, "seconds"), report),
-}
-
-
 def take_report(folder: Path) -> None:
-    """Keep a report's figures, which hold no text, and its drawings."""
+    """Keep a report's figures, which hold no text, and a drawing of them."""
     report = json.loads((folder / "report.json").read_text("utf-8"))
     kept = RESULTS / "reports"
     kept.mkdir(exist_ok=True)
     text = json.dumps(report, ensure_ascii=False, separators=(",", ":"))
     (kept / f"{report['name']}.json").write_text(text + "\n", "utf-8")
-    for kind in FIGURES:
-        write_svg(kept / f"{report['name']}_{kind}.svg", FIGURES[kind](report))
+    drawing = Comparison(folder).plot().figure
+    drawing.savefig(kept / f"{report['name']}_overview.svg", bbox_inches="tight")
 
 
 def main(runs: str | None) -> None:

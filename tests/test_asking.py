@@ -14,7 +14,7 @@ from report_sample import hostile
 import textgen
 from textgen.core.errors import visible
 from textgen.interactive.portable import portable_model
-from textgen.report.page import page
+from textgen.report.page import render_page
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
 
@@ -32,7 +32,7 @@ def browser(tmp_path_factory, runs):
     models = {"packed": packed, "left_out": left_out, "prompt": "The old"}
     folder = tmp_path_factory.mktemp("page")
     path = folder / "index.html"
-    path.write_text(page(*hostile(), models), encoding="utf-8")
+    path.write_text(render_page(*hostile(), models), encoding="utf-8")
     with headless(folder, path.as_uri()) as driver:
         yield driver
 

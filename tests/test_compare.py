@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import os
-import re
 import shlex
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import in_a_process, made_up, write_experiment
+from matplotlib.figure import Figure
+from report_sample import contrast
 
 import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.core.study import Contrast
 from textgen.data.documents import Document
-from textgen.data.loading import load_corpus, load_text
+from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
-from textgen.report import arms, breakdown, data
-from textgen.report.breakdown import passage
-from textgen.report.comparison import Comparison, _joined
+from textgen.report import arms, breakdown, building, cautions
+from textgen.report.comparison import Comparison, folder_name
+from textgen.report.schema import ArmRow, ContrastRow
 from textgen.runs import evaluation
 from textgen.runs.finished import Run, ensure_evaluation
 
@@ -57,177 +56,136 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(trained, tmp_path_factory):
-    compared = package.compare_runs(
+def compared(trained, tmp_path_factory):
+    return package.compare_runs(
         [trained / "char-1", Run(trained / "char-2"), str(trained / "words")],
         name="three",
-        words=("lantern", "pandemonium"),
         reports_folder=tmp_path_factory.mktemp("reports"),
         quiet=True,
     )
-    return compared.folder, compared.report
 
 
 def metrics(folder):
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_the_figures_are_those_of_the_runs(report, trained):
-    _, found = report
-    char, words = found["arms"]
-    assert (char["name"], char["seeds"], words["name"]) == ("char", [1, 2], "words")
-    totals = [metrics(trained / n)["test"]["bits_per_character"]["total"] for n in
-              ("char-1", "char-2")]  # fmt: skip
-    assert char["test"]["total"] == pytest.approx(np.mean(totals))
-    assert char["test"]["deviation"] == pytest.approx(np.std(totals, ddof=1))
-    for arm in found["arms"]:
-        assert (arm["test"]["low"], arm["test"]["high"]) == (None, None)  # two documents
-        assert arm["test"]["total"] == arm["test"]["model"] + arm["test"]["spelling"]
-    assert words["test"]["spelling"] > 0
-    (contrast,) = found["contrasts"]
-    difference = words["test"]["total"] - char["test"]["total"]
-    assert contrast["difference"] == pytest.approx(difference, abs=1e-4)
-    assert (contrast["first"], contrast["second"]) == ("words", "char")
-    assert not found["declared"]
-    assert not any("no budget in common" in warning for warning in found["warnings"])
-    assert contrast["scope"] == "these runs"
+def page_of(comparison):
+    return html.unescape((comparison.folder / "index.html").read_text(encoding="utf-8"))
 
 
-def test_a_chart_of_the_page_tells_the_history_of_a_run(report, trained):
-    page = (report[0] / "index.html").read_text(encoding="utf-8")
-    charts = [json.loads(each) for each in re.findall("data-values='(.*?)'", page)]
-    (points,) = (points for _, name, points in charts[1]["lines"] if name == "words")
-    history = Run(trained / "words").history
-    before = metrics(trained / "words")["training"]["preparation_seconds"]
-    for (_, _, text), row in zip(points, history, strict=True):
-        assert text == (
-            f"{row['seconds'] + before:.1f} s of training: "
-            f"{row['validation_bits_per_character']:.3f} bits per character"
-        )
+def test_the_figures_are_those_of_the_runs(compared, trained):
+    char, words = compared.arms
+    assert (char.name, char.seeds, words.name) == ("char", [1, 2], "words")
+    totals = [
+        metrics(trained / n)["test"]["bits_per_character"]["total"] for n in ("char-1", "char-2")
+    ]
+    assert char.test.total == pytest.approx(np.mean(totals))
+    assert char.test.deviation == pytest.approx(np.std(totals, ddof=1))
+    for arm in compared.arms:
+        assert (arm.test.low, arm.test.high) == (None, None)  # two documents
+        assert arm.test.total == arm.test.model + arm.test.spelling
+    assert words.test.spelling > 0
+    (tested,) = compared.contrasts
+    assert tested.difference == pytest.approx(words.test.total - char.test.total, abs=1e-4)
+    assert (tested.first, tested.second, tested.scope) == ("words", "char", "these runs")
+    assert not compared.report.declared
+    assert not any("no budget in common" in warning for warning in compared.warnings)
 
 
-def test_a_report_says_what_was_audited_and_what_does_not_fit(report):
-    folder, found = report
-    (first, second), (third,) = (arm["runs"] for arm in found["arms"])
-    alone, both = first["audits"]
-    assert alone.startswith("audited, the network alone: passed 6 checks")
-    assert both.startswith("audited, with its memory: passed 6 checks")
-    assert second["audits"] == []
-    assert third["audits"] == ["its audit.json does not fit its weights: audit it again"]
-    shown = (folder / "index.html").read_text(encoding="utf-8")
-    assert shown.count(": passed 6 checks") == 2
-    assert "does not fit its weights" in shown
-
-
-def test_a_comparison_is_an_object(report):
-    from matplotlib.figure import Figure
-
-    folder, found = report
-    comparison = Comparison(folder)
-    assert os.fspath(comparison) == str(folder)
-    assert comparison.report == found
-    assert [arm["name"] for arm in comparison.arms] == ["char", "words"]
-    assert comparison.contrasts == found["contrasts"]
-    assert comparison.warnings == found["warnings"]
-    char, words = (f"{arm['test']['total']:.4f}" for arm in comparison.arms)
-    assert repr(comparison) == f"<Comparison 'three' in {folder}: char {char}, words {words}>"
-    axes = Figure().subplots()
-    assert comparison.plot(axes) is axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["words", "char"]
-    comparison.arms[0].update(name="<b>", test=None)
-    shown = comparison._repr_html_()
-    picture = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
-    assert "<svg" in base64.b64decode(picture.group(1)).decode()
-    assert "<td>&lt;b&gt;</td><td>–</td>" in shown
-    assert "<b>" not in shown
-    with pytest.raises(TextgenError, match=r"no report\.json"):
-        Comparison(folder.parent)
-
-
-def test_bits_add_up_by_document_by_class_and_by_position(report, trained):
-    _, found = report
-    for arm in found["arms"]:
-        total = arm["test"]["total"]
-        weights = [d["characters"] + 1 for d in found["documents"]]
-        each = [d["bits"][arm["name"]] for d in found["documents"]]
-        assert np.average(each, weights=weights) == pytest.approx(total, abs=1e-4)
-        kinds = found["breakdown"]["by_class"][arm["name"]]
-        shares = [row["share"] for kind, row in kinds.items() if kind != "names"]
-        assert sum(shares) == pytest.approx(total, abs=1e-4)
-        seen = [kinds[k] for k in ("frequent", "common", "rare", "once", "unseen")]
-        words = sum(row["count"] for row in seen)
-        bits = sum(row["count"] * row["bits"] for row in seen) / words
-        assert sum(found["breakdown"]["by_position"][arm["name"]]) == pytest.approx(bits, rel=1e-3)
-    for name in ("char-1", "words"):
-        run = Run(trained / name)
-        text = load_corpus(run.experiment).test
-        assert [d.characters for d in run.token_bits] == [len(d.text) for d in text]
-
-
-def test_a_word_in_its_context(report, trained):
-    folder, found = report
-    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-    assert found["words"]["pandemonium"] == {"occurrences": 0, "bits": {}}
-    lines = texts["words"]["lantern"]
-    assert found["words"]["lantern"]["occurrences"] > len(lines) == 20
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    assert f"the first 20 of {found['words']['lantern']['occurrences']}" in page
-    assert all(line["word"].strip().lower() == "lantern" for line in lines)
+def test_bits_add_up_by_document_and_by_class(compared, trained):
+    for arm in compared.arms:
+        rows = compared.report.documents
+        weights = [row.characters + 1 for row in rows]
+        bits = [row.bits[arm.name] for row in rows]
+        assert np.average(bits, weights=weights) == pytest.approx(arm.test.total, abs=1e-4)
+        classes = compared.report.breakdown.by_class[arm.name]
+        shares = sum(row.share for row in classes.values())
+        assert shares == pytest.approx(arm.test.total, abs=1e-4)
     run = Run(trained / "words")
-    (arm,) = arms.group([run])
-    documents = load_corpus(run.experiment).test
-    number, start, end = breakdown.occurrences(documents, "lantern")[0]
-    assert documents[number].text[start:end] == " lantern"
-    expected = arm.per_character[number][start:end].sum()
-    assert lines[0]["bits"]["words"] == pytest.approx(expected)
+    text = load_corpus(run.experiment).test
+    assert [d.characters for d in run.token_bits] == [len(d.text) for d in text]
+
+
+def test_passages_have_the_bits_of_the_run(compared, trained):
+    texts = json.loads((compared.folder / "texts.json").read_text(encoding="utf-8"))
+    run = Run(trained / "words")
+    documents = {d.name: (d, bits) for d, bits in zip(
+        load_corpus(run.experiment).test, run.token_bits, strict=True)}  # fmt: skip
+    assert len(texts["passages"]) > 1
+    for passage in texts["passages"]:
+        document, bits = documents[passage["document"]]
+        start, end = passage["start"], passage["start"] + len(passage["text"])
+        assert document.text[start:end] == passage["text"]
+        spans = [span for span in passage["arms"]["words"] if span[0] > 0 and span[1] < end - start]
+        total = sum(model + spelling for _, _, model, spelling in spans)
+        inside = bits.per_character()[start + spans[0][0] : start + spans[-1][1]]
+        assert total == pytest.approx(inside.sum(), abs=0.1)
 
 
 def test_the_words_of_a_text_are_counted_by_kind():
-    from textgen.data.documents import Document
-
     training = [Document("t", "sea " * 120 + "gull " * 12 + "tide tide " + "bell")]
     held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
     words = breakdown.cut_words(held_out, training)
-    found = [breakdown.ORDER[kind] for kind in words.word_class]
-    assert (
-        found
-        == ("unseen frequent punctuation common rare space once unseen numbers punctuation").split()
-    )
-    assert words.name.tolist() == [False] * 7 + [True] + [False] * 2
-    assert words.position.tolist()[:8] == [1, 0, 1, 2, 3, -1, 0, 1]
-    assert len(words.position) == len(held_out[0].text) + 1
+    classes = list(breakdown.CLASSES)
+    expected = "unseen frequent punctuation common rare space once unseen numbers punctuation"
+    assert [classes[number] for number in words.word_class] == expected.split()
 
 
 def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
-    (arm,) = arms.group([Run(trained / "char-1")])
+    (arm,) = arms.group_runs([Run(trained / "char-1")])
     plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.25}
-    planned, measured = data.arm_row(arm, plan), data.arm_row(arm, None)
-    (curve,) = planned["curves"]
-    assert curve["seconds"] == [7.0 + 0.25 * updates for updates in curve["updates"]]
+    planned, measured = (building.arm_row(arm, "", True, each) for each in (plan, None))
+    (curve,) = planned.curves
+    assert curve.seconds == [7.0 + 0.25 * updates for updates in curve.updates]
     training = arm.first.metrics["training"]
-    assert planned["seconds"] == 7.0 + 0.25 * training["updates"]
-    assert measured["seconds"] == training["preparation_seconds"] + training["seconds"]
+    assert planned.seconds == 7.0 + 0.25 * training["updates"]
+    assert measured.seconds == training["preparation_seconds"] + training["seconds"]
     ahead = [row["seconds"] + training["preparation_seconds"] for row in arm.first.history]
-    assert measured["curves"][0]["seconds"] == ahead
-    assert measured["curves"][0]["validation"] == curve["validation"]
+    assert measured.curves[0].seconds == ahead
+    assert measured.curves[0].validation == curve.validation
 
 
-def test_samples_are_those_of_all_seeds_at_every_temperature(report, trained):
-    folder, found = report
-    settings = evaluation.Evaluation()
-    generated = found["generated"]
-    assert generated["settings"]["temperatures"] == list(settings.temperatures)
-    for each in generated["arms"].values():
-        assert len(each) == len(settings.temperatures)
-    for row in (*generated["rows"].values(), *generated["arms"]["char"]):
-        assert set(row) == set(generated["labels"])
-    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-    assert texts["samples"]
-    for record in texts["samples"]:
-        assert set(record["arms"]) <= {"char", "words"}
-    drawn = evaluation.read_texts(trained / "char-2").sweep
-    assert [len(each.texts) for each in drawn] == [settings.samples] * len(drawn)
-    assert {len(t.text) for each in drawn for t in each.texts} == {settings.length}
+def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
+    settings, generated = evaluation.Evaluation(), compared.report.generated
+    assert list(generated.settings["temperatures"]) == list(settings.temperatures)
+    for rows in generated.arms.values():
+        assert len(rows) == len(settings.temperatures)
+    for row in (*generated.rows.values(), *generated.arms["char"]):
+        assert set(row) == set(generated.labels)
+    texts = json.loads((compared.folder / "texts.json").read_text(encoding="utf-8"))
+    assert {s["temperature"] for s in texts["samples"]} == set(settings.temperatures)
+    drawn = evaluation.read_texts(trained / "char-2").sweep[0].texts[1].text
+    written = [s["arms"]["char"]["text"] for s in texts["samples"] if not s["prompt"]]
+    assert len(written) == len(settings.temperatures) * building.SAMPLES_SHOWN
+    assert any(drawn.startswith(text) for text in written)
+
+
+def test_a_report_says_what_was_audited_and_what_does_not_fit(compared):
+    (first, second), (third,) = (arm.runs for arm in compared.arms)
+    alone, both = first.audits
+    assert alone.startswith("audited, the network alone: passed 6 checks")
+    assert both.startswith("audited, with its memory: passed 6 checks")
+    assert second.audits == []
+    assert third.audits == ["its audit.json does not fit its weights: audit it again"]
+    assert page_of(compared).count(": passed 6 checks") == 2
+
+
+def test_a_comparison_is_an_object(compared):
+    comparison = Comparison(compared.folder)
+    assert os.fspath(comparison) == str(compared.folder)
+    assert comparison.report == compared.report
+    char, words = (f"{arm['test']['total']:.4f}" for arm in comparison.arms)
+    assert repr(comparison) == (
+        f"<Comparison 'three' in {compared.folder}: char {char}, words {words}>"
+    )
+    axes = Figure().subplots()
+    assert comparison.plot(axes) is axes
+    assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
+    comparison.arms[0].name = "<b>"
+    shown = comparison._repr_html_()
+    assert f"<td>&lt;b&gt;</td><td>{char}</td>" in shown
+    with pytest.raises(TextgenError, match=r"no report\.json"):
+        Comparison(compared.folder.parent)
 
 
 def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tmp_path):
@@ -255,31 +213,25 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     }.items():
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
         harm(folders[name])
-    given = ("--name", "broken")
-    done = textgen("compare", trained / "char-1", *folders.values(), *given)
+    done = textgen("compare", trained / "char-1", *folders.values(), "--name", "broken")
     assert done.code == 0, done.err
-    found = json.loads((tmp_path / "reports" / "broken" / "report.json").read_text())
-    assert [arm["name"] for arm in found["arms"]] == ["char"]
-    left_out = {Path(each["folder"]).name: each["found"] for each in found["left_out"]}
+    report = Comparison(tmp_path / "reports" / "broken").report
+    assert [arm.name for arm in report.arms] == ["char"]
+    left_out = {Path(run["folder"]).name: run["found"] for run in report.left_out}
     assert set(left_out) == {*folders}
     assert "no model.weights.h5" in left_out["unfinished"]
     assert "adds up to" in left_out["swapped"]
-    said = done.err.replace("\n", "")  # a long path is cut at the edge of the terminal
-    for name in left_out:
-        assert f"{name}" in said
-    assert "Traceback" not in done.err
-    assert (tmp_path / "reports" / "broken" / "index.html").stat().st_size > 10_000
-
+    assert all(name in done.err.replace("\n", "") for name in left_out)
     for name in ("../../x", "a/b", "a\nb", "/x"):
         outside = textgen("compare", trained / "char-1", "--name", name)
         assert (outside.code, "it names a folder" in outside.err) == (2, True)
-    wrong = textgen("compare", trained / "char-1", tmp_path / "unfinishd")
-    assert wrong.code == 2
-    assert "no such folder" in wrong.err
-    assert f"did you mean {folders['unfinished']}?" in wrong.err.replace("\n", "")
-    nothing = textgen("compare", folders["cut"])
-    assert nothing.code == 2
-    assert "no run that can be read" in nothing.err
+    for given, message in (
+        ([tmp_path / "unfinishd"], "no such folder"),
+        ([folders["cut"]], "no run that can be read"),
+        ([trained / "char-1"] * 2, "more than once"),
+    ):
+        wrong = textgen("compare", *given)
+        assert (wrong.code, message in wrong.err) == (2, True), wrong.err
 
 
 def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, corpus_folder):
@@ -287,38 +239,38 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
     overrides = ["split.seed=3", "training.updates=20"]
     package.train(path, overrides=overrides, runs_folder=tmp_path / "runs", quiet=True)
     given = (trained / "char-1", tmp_path / "runs" / "other")
-    metrics = json.loads((given[1] / "metrics.json").read_text())
-    metrics["training"]["seconds"] += 100  # two runs this short may take equally long
-    (given[1] / "metrics.json").write_text(json.dumps(metrics))
     refused = textgen("compare", *given)
-    assert refused.code == 2
-    assert "different texts or splits" in refused.err
-    assert "--different-texts" in refused.err
+    assert (refused.code, "--different-texts" in refused.err) == (2, True)
     done = textgen("compare", *given, "--different-texts", "--name", "flagged")
     assert done.code == 0, done.err
-    found = json.loads((tmp_path / "reports" / "flagged" / "report.json").read_text())
-    assert "NOT COMPARABLE" in found["warnings"][0]
-    assert any("no budget in common" in warning for warning in found["warnings"])
-    assert found["contrasts"] == []
-    assert [arm["alike"] for arm in found["arms"]] == [True, False]
-    assert list(found["generated"]["arms"]) == ["char"]
-    assert "NOT COMPARABLE" in (tmp_path / "reports" / "flagged" / "index.html").read_text()
+    flagged = Comparison(tmp_path / "reports" / "flagged")
+    assert "NOT COMPARABLE" in flagged.warnings[0]
+    assert "NOT COMPARABLE" in page_of(flagged)
+    assert flagged.contrasts == []
+    assert [arm.same_text for arm in flagged.arms] == [True, False]
+    assert list(flagged.report.generated.arms) == ["char"]
     done = textgen("compare", *given[::-1], "--different-texts")
-    places = [done.out.index(each) for each in ("\nother ", "\non other text", "\nchar ")]
-    assert places == sorted(places)  # char has fewer bits, but of another text
+    assert done.code == 0, done.err
+    assert "char (on" in done.out
+    assert "other (on" not in done.out
 
 
 def test_other_texts_under_the_same_names_are_refused():
     def arm(name, text):
-        corpus = {"kind": "folder", "sha256": text, "split_sha256": "names"}
-        return SimpleNamespace(name=name, first=SimpleNamespace(metrics={"corpus": corpus}))
+        corpus = ns(kind="folder", sha256=text, split_sha256="names")
+        return ns(name=name, first=ns(metrics=ns(corpus=corpus)))
 
     assert arms.check_comparable([arm("a", "one"), arm("b", "one")], anyway=False) == []
     with pytest.raises(TextgenError, match="different texts or splits"):
         arms.check_comparable([arm("a", "one"), arm("b", "two")], anyway=False)
-    loaded = SimpleNamespace(description={"sha256": "two", "split_sha256": "names"})
+    loaded = ns(description={"sha256": "two", "split_sha256": "names"})
     assert not arms.is_on(arm("a", "one"), loaded)
     assert arms.is_on(arm("b", "two"), loaded)
+
+
+class ns(SimpleNamespace):  # noqa: N801 - plain data whose keys are attributes, too
+    def __getitem__(self, key):
+        return getattr(self, key)
 
 
 def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
@@ -327,140 +279,113 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     units = draw.integers(5_000, 50_000, 11)
     plain = units * draw.normal(1.9, 0.1, 11)
     first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
-    there = {
-        "a": SimpleNamespace(bits=first, units=units, remembered=-first),
-        "b": SimpleNamespace(bits=(other := np.stack([plain] * 3)), units=units, remembered=-other),
-    }
-    expected = significance.compare_arms(first, there["b"].bits, units)
+    second = np.stack([plain] * 3)
+    given = [
+        ns(name="a", bits=first, units=units, bits_with_memory=-first),
+        ns(name="b", bits=second, units=units, bits_with_memory=-second),
+    ]
+    expected = significance.compare_arms(first, second, units)
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
-        (found,) = data.tested(asked, there)
-        assert found["verdict"] == verdict
-        assert found["p_adjusted"] == pytest.approx(p)
-        assert (found["low"], found["high"]) == (expected.low, expected.high)
-        assert found["difference"] == expected.difference
-        both = found["with_memory"]
-        assert both["difference"] == -expected.difference
-        assert both["verdict"] == ("worse" if others == 0 else "can't tell")
-        assert len(data.disagreements([found])) == (others == 0)
+        (row,) = building.tested_contrasts(asked, given)
+        assert row.verdict == verdict
+        assert row.p_adjusted == pytest.approx(p)
+        assert (row.low, row.high) == (expected.low, expected.high)
+        assert row.difference == expected.difference
+        assert row.with_memory.difference == -expected.difference
+        assert row.with_memory.verdict == ("worse" if others == 0 else "can't tell")
+        assert len(cautions.disagreement_warnings([row])) == (others == 0)
+        assert bool(row.advice) == (others > 0)
 
 
 @pytest.mark.parametrize(
     "given",
     [
         {},
-        {"words": ["--x", "two words"], "title": "--What is 'better'?"},
+        {"title": "--What is 'better'?"},
         {"name": "other", "different_texts": True, "embed": ["char"]},
     ],
     ids=lambda given: " ".join(given) or "nothing",
 )
 def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
     given = {"reports_folder": tmp_path / "here", **given}
-    found = package.compare_runs([trained / "char-1", trained / "words"], quiet=True, **given)
-    assert found.report["words"].keys() == set(given.get("words", []))
-    shutil.move(found.folder, tmp_path / "before")
-    python, arguments = found.report["command"].split(" textgen ")
+    made = package.compare_runs([trained / "char-1", trained / "words"], quiet=True, **given)
+    command = made.report.command
+    shutil.move(made.folder, tmp_path / "before")
+    python, arguments = command.split(" textgen ")
     assert python == "python -m"
     again = textgen(*shlex.split(arguments))
     assert again.code == 0, again.err
-    for name in ("report.json", "texts.json"):
-        before, after = (f / name for f in (tmp_path / "before", found.folder))
+    for name in ("report.json", "texts.json", "index.html"):
+        before, after = (f / name for f in (tmp_path / "before", made.folder))
         assert after.read_text(encoding="utf-8") == before.read_text(encoding="utf-8")
-
-
-def test_what_no_command_can_repeat_is_named(trained, tmp_path):
-    asked = [Contrast("words", "char", "Do words beat characters?")]
-    runs = [trained / "char-1", trained / "words"]
-    found = package.compare_runs(runs, contrasts=asked, reports_folder=tmp_path, quiet=True)
-    shown = (found.folder / "index.html").read_text(encoding="utf-8")
-    assert "repeats the report, except for what was given from Python: contrasts." in shown
-
-
-@pytest.mark.parametrize(("kind", "shown"), [("folder", False), ("lovecraft", True)])
-def test_the_article_s_word_is_shown_in_its_own_tales(trained, tmp_path, monkeypatch, kind, shown):
-    monkeypatch.setattr(
-        "textgen.data.load_text", lambda *given: replace(load_text(*given), kind=kind)
-    )
-    found = package.compare_runs([trained / "char-1"], reports_folder=tmp_path, quiet=True)
-    for name in ("report.json", "index.html"):
-        text = (found.folder / name).read_text(encoding="utf-8")
-        assert ("pandemonium" in text) == shown
-        assert "the article" not in text
 
 
 @pytest.mark.parametrize(
     ("verdict", "yes", "answer"),
     [
-        ("worse", "", "char is better than words, by "),
-        ("worse", "first is lower", "No: char is better than words, by "),
-        ("worse", "second is lower", "Yes: char is better than words, by "),
-        ("better", "second is lower", "No: words is better than char, by "),
-        ("equal", "", "words and char are equal to within 0.01 bits per character"),
-        ("equal", "second is lower", "No: words and char are equal to within 0.01"),
+        ("worse", "", "char needs"),
+        ("worse", "first is lower", "No. char needs"),
+        ("worse", "second is lower", "Yes. char needs"),
+        ("better", "second is lower", "No. words needs"),
+        ("equal", "second is lower", "No. words and char are equal to within 0.01"),
         ("can't tell", "second is lower", "Too close to call between words and char"),
     ],
 )
 def test_terminal_page_and_notebook_give_the_same_answer(
     trained, tmp_path, monkeypatch, capsys, verdict, yes, answer
 ):
-    """To a question that may ask whether the first arm is worse."""
-    monkeypatch.setattr(data, "verdict", lambda *_: verdict)
-    monkeypatch.setattr("textgen.evaluation.significance.verdict", lambda *_: verdict)
+    """To a question that may ask whether the first arm is worse; counting, and what no command can
+    repeat, are told as well."""
+    monkeypatch.setattr(significance, "verdict", lambda *_: verdict)
     asked = Contrast("words", "char", "Does reading words hurt?", yes)
     runs = [trained / "char-1", trained / "words"]
-    found = package.compare_runs(runs, contrasts=[asked], reports_folder=tmp_path)
-    page = (found.folder / "index.html").read_text(encoding="utf-8")
-    (opening,) = re.findall(r'class="opening"><bdi>(.*?)</bdi>', page)
-    assert html.unescape(opening).startswith(answer)
-    for shown in (capsys.readouterr().out, html.unescape(found._repr_html_())):
-        shown = " ".join(shown.split())
-        assert f"Does reading words hurt? {answer}" in shown
-        assert ("Yes" in shown, "No:" in shown) == ("Yes" in answer, "No:" in answer)
-    (word,) = re.findall(r'<strong class="word [a-z]+">(.*?)</strong>', page)
-    starts = ("Yes", "No", "Too close to call") if yes else ("char is better", "Equal")
-    assert word in starts
-    assert word in answer or not yes
+    made = package.compare_runs(runs, contrasts=[asked], reports_folder=tmp_path)
+    page, printed = page_of(made), " ".join(capsys.readouterr().out.split())
+    assert printed.startswith(f"Does reading words hurt? {answer}")
+    assert printed.endswith("index.html")
+    assert f'class="said"><bdi>{answer}' in page
+    assert f"Does reading words hurt? {answer}" in html.unescape(made._repr_html_())
+    for shown in (printed, page):
+        assert "without a neural network" in shown
+    assert "repeats the report, except for what was given from Python: contrasts." in page
+    assert "pandemonium" not in page
+    assert "the article" not in page
 
 
-def test_a_question_without_an_answer_is_told_and_still_counted(trained, tmp_path):
-    compared = package.compare_runs(
+def test_a_question_without_an_answer_is_a_warning_and_still_counted(trained, tmp_path):
+    made = package.compare_runs(
         [trained / "char-1", trained / "words"],
         contrasts=[Contrast("words", "char"), Contrast("absent", "char", "Is nothing better?")],
         reports_folder=tmp_path,
         quiet=True,
     )
-    folder, found = compared.folder, compared.report
-    assert (found["questions"], len(found["contrasts"])) == (2, 1)
-    (contrast,) = found["contrasts"]
-    assert contrast["p_adjusted"] == min(1.0, 2 * contrast["p"])
-    assert "Holm over 2 contrasts" in contrast["sentence"]
-    assert any("Is nothing better? There is no result for absent" in w for w in found["warnings"])
-    assert "corrected for 2 questions" in (folder / "index.html").read_text(encoding="utf-8")
+    (row,) = made.contrasts
+    assert (made.report.questions, row.p_adjusted) == (2, min(1.0, 2 * row.p))
+    assert any("Is nothing better? There is no result for absent" in w for w in made.warnings)
 
 
 def test_arms_of_one_name_give_a_report_one_folder():
-    assert _joined(["char", "char (runs)", "char (b/runs)"]) == "char-char (runs)-char (b_runs)"
-    assert _joined(list("abcde")) == "a-b-c-d-and-others"
+    assert folder_name(["char", "char (runs)", "char (b/runs)"]) == (
+        "char-char (runs)-char (b_runs)"
+    )
+    assert folder_name(list("abcde")) == "a-b-c-d-and-others"
 
 
-def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(report):
-    folder, found = report
-    (warning,) = [text for text in found["warnings"] if "training.seconds" in text]
-    assert warning in (folder / "index.html").read_text(encoding="utf-8")
-    assert all(f"{arm['name']} {arm['characters']:,.0f}" in warning for arm in found["arms"])
+def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(compared):
+    (warning,) = [text for text in compared.warnings if "training.seconds" in text]
+    assert warning in page_of(compared)
+    assert all(f"{arm.name} {arm.characters:,.0f}" in warning for arm in compared.arms)
 
     def unequal(characters, took=(9, 3), **budget):
         settings = [{key: value[i] for key, value in budget.items()} for i in (0, 1)]
-        given = [
-            SimpleNamespace(first=SimpleNamespace(experiment=SimpleNamespace(resolved=resolved)))
-            for resolved in ({"training": each} for each in settings)
-        ]
+        given = [ns(first=ns(experiment=ns(resolved={"training": each}))) for each in settings]
         rows = [
-            {"name": "a", "updates": [300], "characters": characters[0], "seconds": took[0]},
-            {"name": "b", "updates": [300], "characters": characters[1], "seconds": took[1]},
+            ns(name="a", updates=[300], characters=characters[0], seconds=took[0]),
+            ns(name="b", updates=[300], characters=characters[1], seconds=took[1]),
         ]
-        return bool(data.unmatched(given, rows))
+        return bool(cautions.budget_warnings(given, rows))
 
     assert unequal((310_000, 770_000), updates=(300, 300))
     assert not unequal((310_000, 320_000), updates=(300, 300))
@@ -469,58 +394,43 @@ def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(report):
     assert not unequal((310_000, 770_000), (9, 9.1), updates=(300, None), seconds=(None, 9))
 
 
-def test_some_arms_without_a_cache_is_a_warning():
-    def row(name, *orders):
-        return {"name": name, "memory": list(orders)}
+def test_arms_that_are_not_alike_are_a_warning():
+    def memories(**orders):
+        rows = [ArmRow.model_construct(name=name, memory=list(o)) for name, o in orders.items()]
+        return cautions.memory_warnings(rows)
 
-    assert data.memories([row("a"), row("b")]) == []
-    assert data.memories([row("a", 1), row("b", 2)]) == []
-    (told,) = data.memories([row("a", 1), row("b"), row("c")])
-    assert "b, c none" in told
+    assert memories(a=(), b=()) == memories(a=(1,), b=(2,)) == []
+    assert "b, c." in memories(a=(1,), b=(), c=())[0]
 
+    def ensembles(**members):
+        networks = {name: ns(**({"members": n} if n else {})) for name, n in members.items()}
+        given = [ns(name=k, first=ns(experiment=ns(backbone=n))) for k, n in networks.items()]
+        return cautions.ensemble_warnings(given)
 
-def test_an_ensemble_beside_a_single_network_is_a_warning():
-    def arm(name, **settings):
-        experiment = SimpleNamespace(backbone=SimpleNamespace(**settings))
-        return SimpleNamespace(name=name, first=SimpleNamespace(experiment=experiment))
+    assert ensembles(a=0, b=1) == ensembles(a=2, b=2) == []
+    assert "a is an ensemble of 3 networks" in ensembles(a=3, b=0)[0]
 
-    assert data.ensembles([arm("a"), arm("b", members=1)]) == []
-    assert data.ensembles([arm("a", members=2), arm("b", members=2)]) == []
-    (told,) = data.ensembles([arm("a", members=3), arm("b")])
-    assert "a is an ensemble of 3 networks" in told
-
-
-def test_questions_without_an_answer_are_warnings():
     asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
-    found = data.unanswered(asked, {"a", "b"})
-    assert [told.partition("no result for ")[2] for told in found] == ["lost.", "gone and lost."]
+    warnings = cautions.unanswered_warnings(asked, {"a", "b"})
+    assert [w.partition("no result for ")[2] for w in warnings] == ["lost.", "gone and lost."]
+    same = ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))
+    assert cautions.disagreement_warnings([same]) == []
 
 
-def test_a_passage_stands_around_its_word_or_in_the_middle():
+def test_passages_begin_with_a_paragraph_and_cut_no_word():
     paragraphs = [f"Paragraph {i} " + "of words " * 30 for i in range(40)]
-    paragraphs[20] += "and a lantern in it"
     held_out = [
         Document("short", "Nothing."),
         Document("long", "\n\n".join(paragraphs)),
         Document("longest", "one two " * 5000),
     ]
-    found = passage(held_out, [], "lantern")
-    assert found["document"] == "long"
-    assert "lantern" in found["text"]
-    assert found["text"].startswith("Paragraph ")
-    assert held_out[1].text[found["start"] :].startswith(found["text"])
-    assert 600 <= len(found["text"]) <= 1200
-    other = passage(held_out, [], "")
-    middle = other["start"] + len(other["text"]) / 2
-    assert other["document"] == "long"  # of middling size
-    assert middle == pytest.approx(len(held_out[1].text) / 2, abs=600)
-    assert passage([Document("tiny", "Only this.")], [], "")["text"] == "Only this."
-
-
-def test_the_same_run_twice_is_refused(textgen, trained):
-    done = textgen("compare", trained / "char-1", trained / "char-1")
-    assert done.code == 2
-    assert "more than once" in done.err
+    arm = ns(name="a", first=ns(token_bits=[ns(cells=lambda: ((), (), (), ()))] * 3))
+    middle, *openings = breakdown.passages(held_out, [arm])
+    assert middle.document == "long"  # of middling size
+    assert middle.text.startswith("Paragraph ")
+    assert middle.start + len(middle.text) / 2 == pytest.approx(len(held_out[1].text) / 2, abs=600)
+    assert [p.document for p in openings] == ["short", "long", "longest"]
+    assert all(p.text.split()[-1] in ("Nothing.", "words", "of", "one", "two") for p in openings)
 
 
 def test_any_passage_is_scored(textgen, trained, tmp_path):
@@ -529,12 +439,11 @@ def test_any_passage_is_scored(textgen, trained, tmp_path):
     shown = textgen("score", trained / "words", "--file", tmp_path / "passage.txt")
     assert shown.code == 0, shown.err
     done = textgen("score", trained / "words", "--text", text, "--json")
-    found = json.loads(done.out)
-    assert "".join(each[0] for each in found["stretches"]) == text
-    total = sum(model + spelling for _, model, spelling in found["stretches"]) + found["end"]
-    assert found["total"] == pytest.approx(total)
-    assert found["bits_per_character"] == pytest.approx(total / (len(text) + 1))
-    assert f"{found['bits_per_character']:.4f} bits per character" in shown.out
+    scored = json.loads(done.out)
+    assert "".join(stretch[0] for stretch in scored["stretches"]) == text
+    total = sum(model + spelling for _, model, spelling in scored["stretches"]) + scored["end"]
+    assert scored["total"] == pytest.approx(total)
+    assert scored["bits_per_character"] == pytest.approx(total / (len(text) + 1))
     assert "zymurgical" in shown.out
     missing = textgen("score", trained / "words", "--file", tmp_path / "none.txt")
     assert (missing.code, "no such file" in missing.err) == (2, True)

@@ -19,8 +19,8 @@ from conftest import write_experiment
 import textgen
 from textgen import cli
 from textgen.core.errors import TextgenError
-from textgen.report import arms, data
-from textgen.report.comparison import Comparison, _grouped, _read
+from textgen.report import arms, building
+from textgen.report.comparison import Comparison, read_runs
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
 
@@ -87,10 +87,9 @@ def opened(folder: Path) -> SimpleNamespace:
             assert cli.main(["compare", str(folder)]) == 2
             assert "no run that can be read among 1" in err.getvalue()
         else:
-            runs, loaded, _ = _read([folder], Screen(quiet=True))
-            (arm,), _, _ = _grouped(runs, loaded, different_texts=False)
-            assert data.arm_row(arm, None)
-            assert arms.check_comparable([arm], False) == []
+            runs, loaded, _ = read_runs([folder], Screen(quiet=True))
+            (arm,) = arms.group_runs(runs)
+            assert building.arm_row(arm, "", arms.is_on(arm, loaded))
         if any(f"{name}\n" in told for name in BEFORE_TENSORFLOW):
             for command in (["generate"], ["score", "--text", "The tide"]):
                 assert cli.main([command[0], str(folder), *command[1:]]) == 2

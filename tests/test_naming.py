@@ -93,11 +93,11 @@ def test_vectors_and_objectives_are_named_where_they_differ(described):
     blocks = ['objective={kind="encoder_decoder", read=8, write=4}']
     shifted = ['objective={kind="shifted", window=10, shift=1}']
     told = described([], vectors, blocks, shifted)
+    kinds = ("random", "word2vec", "random", "random")
+    objectives = ("next_token", "next_token", "encoder_decoder", "shifted")
     assert told == [
-        "characters",
-        "characters; first vectors: word2vec",
-        "characters; reads 8 tokens, writes 4",
-        "characters; blocks of 10, targets 1 further on",
+        f"characters; {kind} embedding; objective {objective}"
+        for kind, objective in zip(kinds, objectives, strict=True)
     ]
 
 

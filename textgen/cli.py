@@ -51,9 +51,6 @@ def _compare_arguments(parser: Parser) -> None:
     parser.add_argument("--name", default="", help="of the report (default: those of the runs)")
     parser.add_argument("--title", default="", help="heading of the report")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where reports lie")
-    parser.add_argument(
-        "--word", action="append", default=[], help="show the bits of this word in its true context"
-    )
     _flag(parser, "--different-texts", "accept runs on different texts or splits, and flag them")
     parser.add_argument(
         "--embed",

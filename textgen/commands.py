@@ -60,7 +60,7 @@ def compare(given: Given) -> None:
     for folder in given.runs:
         check_folder(folder)
     compare_runs(
-        given.runs, name=given.name, title=given.title, words=given.word or None,
+        given.runs, name=given.name, title=given.title,
         different_texts=given.different_texts, embed=given.embed,
         reports_folder=given.reports, quiet=given.quiet,
     )  # fmt: skip

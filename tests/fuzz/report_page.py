@@ -37,18 +37,18 @@ class Elements(HTMLParser):
 @cache
 def harmless() -> Elements:
     """The same page with words in place of texts that try to be more."""
-    from textgen.report.page import page
+    from textgen.report.page import render_page
 
-    return Elements(page(*hostile("a\ny", "b\nee", "s\nee")))  # Matplotlib sets lines otherwise
+    return Elements(render_page(*hostile("a\ny", "b\nee", "s\nee")))
 
 
 def page(data: bytes) -> None:
     """Three texts, between NUL bytes, wherever a report has texts: none of them becomes markup."""
-    from textgen.report.page import page
+    from textgen.report.page import render_page
 
     given = [*data.split(b"\0"), b"", b""][:3]
     script, quotes, odd = (f"{i}{text_in(each)[:300]}" for i, each in enumerate(given))
-    made = page(*hostile(script, quotes, odd))
+    made = render_page(*hostile(script, quotes, odd))
     made.encode("utf-8")
     found, known = Elements(made), harmless()
     assert found.found.keys() <= known.found.keys(), found.found.keys() - known.found.keys()

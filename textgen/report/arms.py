@@ -44,7 +44,7 @@ class Arm:
         return np.array([[d.total for d in run.token_bits] for run in self.runs])
 
     @cached_property
-    def remembered(self) -> np.ndarray | None:
+    def bits_with_memory(self) -> np.ndarray | None:
         """The same with a memory of the document; None if the arm has none."""
         rows = [[d.remembered and d.remembered.total for d in run.token_bits] for run in self.runs]
         return None if any(bits is None for row in rows for bits in row) else np.array(rows)
@@ -58,37 +58,35 @@ class Arm:
     def per_character(self) -> list[np.ndarray]:
         """(characters + 1,) float64 per document: bits of each character, mean over seeds."""
         documents = zip(*(run.token_bits for run in self.runs), strict=True)
-        return [np.mean([d.per_character() for d in each], axis=0) for each in documents]
+        return [np.mean([d.per_character() for d in seeds], axis=0) for seeds in documents]
 
 
-def group(runs: Sequence[Run]) -> list[Arm]:
+def group_runs(runs: Sequence[Run]) -> list[Arm]:
     """Arms of runs that differ in name and seed only, in the order of their first runs.
 
     Raises:
         TextgenError: the same experiment and seed twice.
     """
-    arms: dict[str, list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        arms.setdefault(
-            json.dumps([run.experiment.arm, run.metrics["corpus"]["sha256"]]), []
-        ).append(run)
-    found, names = [], set[str]()
-    for members in arms.values():
-        seeds = [run.experiment.seed for run in members]
-        if len(set(seeds)) < len(seeds):
+        key = json.dumps([run.experiment.arm, run.metrics.corpus.sha256])
+        groups.setdefault(key, []).append(run)
+    arms = list[Arm]()
+    for members in groups.values():
+        if len({run.experiment.seed for run in members}) < len(members):
+            folders = " and ".join(str(run.folder) for run in members)
             raise TextgenError(
-                " and ".join(str(run.folder) for run in members),
-                found="the same experiment with the same seed more than once",
-                expected="each run once",
+                f"{folders}: the same experiment with the same seed more than once",
                 hint="leave one of them out, or train it with --set seed=N",
             )
-        name = _free(_common_name(members), members[0].folder, names)
-        names.add(name)
-        found.append(Arm(name, tuple(sorted(members, key=lambda run: run.experiment.seed))))
-    return found
+        stems = {run.experiment.name.removesuffix(f"-{run.experiment.seed}") for run in members}
+        name = stems.pop() if len(stems) == 1 else members[0].experiment.name
+        name = _free_name(name, members[0].folder, {arm.name for arm in arms})
+        arms.append(Arm(name, tuple(sorted(members, key=lambda run: run.experiment.seed))))
+    return arms
 
 
-def _free(name: str, folder: Path, taken: set[str]) -> str:
+def _free_name(name: str, folder: Path, taken: set[str]) -> str:
     """The name, followed by as much of the path as makes it different from those taken."""
     above = folder.absolute().parent.parts
     for depth in range(1, len(above) + 1):
@@ -99,16 +97,10 @@ def _free(name: str, folder: Path, taken: set[str]) -> str:
     return name
 
 
-def _common_name(members: Sequence[Run]) -> str:
-    """``char`` for the runs of a study char-1 and char-2; else the first run's name."""
-    stems = {run.experiment.name.removesuffix(f"-{run.experiment.seed}") for run in members}
-    return stems.pop() if len(stems) == 1 else members[0].experiment.name
-
-
 def is_on(arm: Arm, loaded: Corpus) -> bool:
     """Whether an arm was trained and scored on this text, split like this."""
-    told = arm.first.metrics["corpus"]
-    return all(told[key] == loaded.description[key] for key in ("sha256", "split_sha256"))
+    corpus, keys = arm.first.metrics.corpus, ("sha256", "split_sha256")
+    return all(corpus[key] == loaded.description[key] for key in keys)
 
 
 def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
@@ -123,74 +115,69 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
     Raises:
         TextgenError: they differ.
     """
-    keys = dict[tuple[str, str], list[str]]()
+    groups = dict[tuple[str, str], list[str]]()
     for arm in arms:
-        corpus = arm.first.metrics["corpus"]
-        keys.setdefault((corpus["sha256"], corpus["split_sha256"]), []).append(
-            f"{arm.name} ({corpus['kind']}, text {corpus['sha256'][:12]}…, "
-            f"split {corpus['split_sha256'][:12]}…)"
-        )
-    if len(keys) <= 1:
+        corpus = arm.first.metrics.corpus
+        text, split = corpus.sha256, corpus.split_sha256
+        name = f"{arm.name} ({corpus.kind}, text {text[:12]}…, split {split[:12]}…)"
+        groups.setdefault((text, split), []).append(name)
+    if len(groups) <= 1:
         return []
-    groups = "; ".join(" + ".join(names) for names in keys.values())
+    listed = "; ".join(" + ".join(names) for names in groups.values())
     if not anyway:
         raise TextgenError(
-            "compare", found=f"runs on different texts or splits: {groups}",
-            expected="the same text and the same split for all",
-            hint="leave some out, or use --different-texts (in Python different_texts=True): they "
-            "are then flagged",
-        )  # fmt: skip
-    return [f"NOT COMPARABLE: different texts or splits. {groups}"]
+            f"compare: runs on different texts or splits: {listed}",
+            hint="leave some out, or use --different-texts (in Python different_texts=True)",
+        )
+    return [f"NOT COMPARABLE: different texts or splits. {listed}"]
 
 
-MOST = 3
-"""Settings that are named where nothing else tells two arms apart."""
-SUBWORDS = {"bpe": "byte-pair encoding", "unigram": "a unigram model"}
+MAX_SETTINGS_NAMED = 3
+"""Settings that are named where nothing else distinguishes two arms."""
+SUBWORD_MODELS = {"bpe": "byte-pair encoding", "unigram": "a unigram model"}
 PARTS_OF_SPEECH = {
     "fine": "replaced by their part of speech",
     "noun": "replaced by one token for nouns and one for all else",
 }
-VECTORS = {"word2vec": "word2vec", "fasttext": "fastText", "file": "vectors of a file"}
 
 
 def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
-    """An arm's name → its tokenizer in words, and where arms differ in them, its first vectors, its
-    backbone and its objective; if that is also what another is, the settings that differ."""
-    resolved = [arm.first.experiment.resolved for arm in arms]
-    labels = [arm.first.experiment.backbone.label for arm in arms]
-    found = [[tokenizer_in_words(each["tokenizer"])] for each in resolved]
-    for told in (
-        [_vectors(each["embedding"]) for each in resolved],
-        labels,
-        [_objective(each["objective"]) for each in resolved],
+    """An arm's name → its tokenizer in words, and where arms differ in them, its embedding, its
+    backbone and its objective; if arms still read the same, the settings that differ."""
+    experiments = [arm.first.experiment for arm in arms]
+    texts = [tokenizer_in_words(each.resolved["tokenizer"]) for each in experiments]
+    for aspect in (
+        [f"{each.resolved['embedding']['kind']} embedding" for each in experiments],
+        [each.backbone.label for each in experiments],
+        [f"objective {each.resolved['objective']['kind']}" for each in experiments],
     ):
-        if len(set(told)) > 1:
-            for parts, text in zip(found, told, strict=True):
-                parts += [text] if text else []
-    texts = ["; ".join(parts) for parts in found]
-    settings = [dict(_settings(arm.first.experiment.arm)) for arm in arms]
+        if len(set(aspect)) > 1:
+            texts = ["; ".join(pair) for pair in zip(texts, aspect, strict=True)]
+    flat = [dict(_flat_settings(experiment.arm)) for experiment in experiments]
     result = {}
-    for arm, text, own in zip(arms, texts, settings, strict=True):
-        alike = [each for each, other in zip(settings, texts, strict=True) if other == text]
-        result[arm.name] = text + _apart(own, alike)
+    for arm, text, own in zip(arms, texts, flat, strict=True):
+        same_words = [
+            settings for settings, other in zip(flat, texts, strict=True) if other == text
+        ]
+        result[arm.name] = text + _differing_settings(own, same_words)
     return result
 
 
 def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
     """``words, those seen fewer than 5 times replaced by one token``, from the ``[tokenizer]`` of a
     resolved experiment; a plug-in is called by its kind."""
-    kind = settings["kind"]
-    if kind == "subwords":
-        model = SUBWORDS.get(settings["model"], settings["model"])
-        return f"{settings['size']:,} subwords by {model}"
-    if kind == "whitespace":
-        return "words between white space, all of them known"
-    if kind != "words":
-        return str(kind)
-    return f"words, {_which(settings)} {_what(settings['rare_words'])}"
+    match settings["kind"]:
+        case "subwords":
+            model = SUBWORD_MODELS.get(settings["model"], settings["model"])
+            return f"{settings['size']:,} subwords by {model}"
+        case "whitespace":
+            return "words between white space, all of them known"
+        case "words":
+            return f"words, {_rare_words(settings)} {_policy(settings['rare_words'])}"
+    return str(settings["kind"])
 
 
-def _which(settings: Mapping[str, Any]) -> str:
+def _rare_words(settings: Mapping[str, Any]) -> str:
     if settings.get("size"):
         return f"those outside the {settings['size']:,} most frequent"
     if settings["minimum_count"] == 1:
@@ -198,7 +185,7 @@ def _which(settings: Mapping[str, Any]) -> str:
     return f"those seen fewer than {settings['minimum_count']} times"
 
 
-def _what(policy: Mapping[str, Any]) -> str:
+def _policy(policy: Mapping[str, Any]) -> str:
     """What becomes of rare words."""
     match policy["kind"]:
         case "unk":
@@ -213,41 +200,22 @@ def _what(policy: Mapping[str, Any]) -> str:
             return "left out" + ("" if policy["charged"] else " and not charged for")
         case "spell":
             return "spelled by the network, letter by letter"
-    return f"left to {policy['kind']}"
+    return f"handled by {policy['kind']}"
 
 
-def _vectors(settings: Mapping[str, Any]) -> str:
-    kind = settings["kind"]
-    return "" if kind == "random" else f"first vectors: {VECTORS.get(kind, kind)}"
-
-
-def _objective(settings: Mapping[str, Any]) -> str:
-    match settings["kind"]:
-        case "next_token":
-            return ""
-        case "shifted":
-            return f"blocks of {settings['window']}, targets {settings['shift']} further on"
-        case "encoder_decoder":
-            return f"reads {settings['read']} tokens, writes {settings['write']}"
-    return str(settings["kind"])
-
-
-def _settings(plain: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+def _flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
     """(its place, its value) of every setting of an experiment."""
-    for key, value in plain.items():
+    for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _settings(value, f"{place}{key}.")
+            yield from _flat_settings(value, f"{place}{key}.")
         else:
             yield f"{place}{key}", str(value)
 
 
-def _apart(own: Mapping[str, str], alike: Sequence[Mapping[str, str]]) -> str:
-    """Those of an arm's settings in which some do not agree."""
-    keys = dict.fromkeys(key for each in alike for key in each)
-    parts = [
-        f"{key} {own.get(key, 'unset')}"
-        for key in keys
-        if len({each.get(key) for each in alike}) > 1
-    ]
-    more = " …" if len(parts) > MOST else ""
-    return "; " * bool(parts) + ", ".join(parts[:MOST]) + more
+def _differing_settings(own: Mapping[str, str], arms: Sequence[Mapping[str, str]]) -> str:
+    """Those of an arm's settings in which some arms do not agree."""
+    keys = dict.fromkeys(key for settings in arms for key in settings)
+    differing = [key for key in keys if len({settings.get(key) for settings in arms}) > 1]
+    parts = [f"{key} {own.get(key, 'unset')}" for key in differing[:MAX_SETTINGS_NAMED]]
+    more = " …" if len(differing) > MAX_SETTINGS_NAMED else ""
+    return "; " * bool(parts) + ", ".join(parts) + more

@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from markupsafe import escape
+from rich.table import Table
+from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
 from textgen.core.files import write_file, write_json
 from textgen.core.settings import check_name
 from textgen.core.study import Contrast
-from textgen.data.loading import load_text
-from textgen.evaluation.metrics import Human
+from textgen.data.loading import Corpus, load_text
 from textgen.evaluation.references import compute_references
 from textgen.evaluation.units import NOTHING, format_bits, format_number
 from textgen.interactive.portable import portable_model
-from textgen.report import breakdown, drawing, figures, sentences
-from textgen.report.arms import Arm, check_comparable, group, is_on
-from textgen.report.breakdown import passage, passages
-from textgen.report.data import ReportInput, build, measures, ranked, side_by_side, swept
-from textgen.report.page import page
-from textgen.report.tables import between
+from textgen.report import sentences
+from textgen.report.arms import Arm, check_comparable, group_runs, is_on
+from textgen.report.building import build_report
+from textgen.report.page import render_page
+from textgen.report.schema import ArmRow, Bits, ContrastRow, Report
+from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
-from textgen.runs.finished import ensure_evaluation, load_run
-from textgen.runs.schemas import read_json, reading
-from textgen.runs.scoring import html_table
+from textgen.runs.finished import Run, ensure_evaluation, load_run
+from textgen.runs.schemas import read_content
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from textgen.core.study import Contrast
-    from textgen.data.loading import Corpus
-    from textgen.report.arms import Arm
-    from textgen.runs.console import Screen
-    from textgen.runs.finished import Run
-
-
-class Report(BaseModel):
-    """What is read here of ``report.json``."""
-
-    arms: list[dict[str, Any]]
-    contrasts: list[dict[str, Any]]
+MAX_NAME_CHARACTERS = 50
+"""Of an arm's name in the name of a report's folder."""
+REPORTS = Path("reports")
+PROMPT = "At night"
+"""What models in the page begin with where their experiments have no prompts."""
 
 
 class Comparison:
@@ -66,67 +58,44 @@ class Comparison:
         self.folder = Path(folder)
         if not (self.folder / "report.json").exists():
             raise TextgenError(
-                str(self.folder),
-                found="no report.json",
-                expected="the folder of a report, e.g. reports/char-words",
-                hint="write one: textgen compare runs/char runs/words",
+                f"{self.folder}: no report.json",
+                hint="write a report: textgen compare runs/char runs/words",
             )
 
     def __fspath__(self) -> str:
         return str(self.folder)
 
     @cached_property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """The content of ``report.json``: all figures of the report."""
-        path = self.folder / "report.json"
-        with reading(path):
-            return dict(read_json(path, Report))
+        return read_content(self.folder / "report.json", Report)
 
     @property
-    def arms(self) -> list[dict[str, Any]]:
-        """The compared models, each trained with one or more seeds: ``name``, ``seeds``,
-        ``parameters``, ``seconds``, …, and in ``test`` the bits per character (``total``, ``low``
-        and ``high`` of its interval, ``model``, ``spelling``) of the network alone, under
-        ``with_memory`` those with a memory of the document; None if they are not those of a
-        distribution over the text."""
-        return list(self.report["arms"])
+    def arms(self) -> list[ArmRow]:
+        """The compared models, each trained with one or more seeds; ``test`` has the bits per
+        character, or is None if they are not those of a distribution over the text."""
+        return self.report.arms
 
     @property
-    def contrasts(self) -> list[dict[str, Any]]:
-        """The tested differences: ``first``, ``second``, ``difference`` in bits per character,
-        ``low``, ``high``, ``p``, ``p_adjusted`` (Holm), ``verdict`` on the first arm,
-        ``answer`` to the question, ``sentence``, of the networks alone; ``with_memory`` has the
-        same with a memory of the document."""
-        return list(self.report["contrasts"])
+    def contrasts(self) -> list[ContrastRow]:
+        """The tested differences of the networks alone; ``with_memory`` has the same with a memory
+        of the document."""
+        return self.report.contrasts
 
     @property
     def warnings(self) -> list[str]:
-        return list(self.report["warnings"])
+        return self.report.warnings
 
     def __repr__(self) -> str:
-        arms = ", ".join(f"{arm['name']} {_total(arm)}" for arm in self.arms)
-        return f"<Comparison {self.report['name']!r} in {self.folder}: {arms}>"
+        arms = ", ".join(f"{arm.name} {_total(arm.test)}" for arm in self.arms)
+        return f"<Comparison {self.report.name!r} in {self.folder}: {arms}>"
 
     def _repr_html_(self) -> str:
-        import base64
-
-        head = ("model", "bits per character", "seeds", "parameters", "seconds")
-        rows = [
-            (
-                a["name"] + " (on other text)" * (not a["alike"]),
-                _total(a),
-                len(a["seeds"]),
-                f"{a['parameters']:,}",
-                f"{a['seconds']:.0f}",
-            )
-            for a in self.arms
-        ]
-        tested = [(sentences.answered(contrast),) for contrast in self.contrasts]
-        # as an image: its style is for itself, not for the notebook
-        drawn = base64.b64encode(drawing.alone(figures.overview(self.report)).encode()).decode()
-        picture = f'<img alt="bits per character" src="data:image/svg+xml;base64,{drawn}">'
-        differences = html_table(("tested differences",), tested) * bool(tested)
-        return html_table(head, rows) + differences + picture
+        lines = [f"<p><b>{escape(line)}</b></p>" for line in result_lines(self.report)[:1]]
+        for arm in self.report.ranked:
+            lines.append(f"<tr><td>{escape(arm.name)}</td><td>{_total(arm.test)}</td></tr>")
+        head = "<tr><th>model</th><th>bits per character</th></tr>"
+        return f"{''.join(lines[:1])}<table>{head}{''.join(lines[1:])}</table>"
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the bits per character of each model on the same text with Matplotlib, and their
@@ -138,139 +107,19 @@ class Comparison:
         from matplotlib import pyplot
 
         axes = pyplot.subplots()[1] if axes is None else axes
-        arms = [arm for arm in reversed(self.arms) if arm["test"] and arm["alike"]]
-        names, tests = [arm["name"] for arm in arms], [arm["test"] for arm in arms]
-        axes.barh(names, [t["model"] for t in tests], label="model")
-        axes.barh(
-            names, [t["spelling"] for t in tests], left=[t["model"] for t in tests],
-            label="spelling",
-        )  # fmt: skip
-        for name, test in zip(names, tests, strict=True):
-            if test["low"] is not None and test["high"] is not None:
-                axes.plot([test["low"], test["high"]], [name, name], color="black")
+        rows = [(arm.name, arm.test, "C0") for arm in self.report.scored]
+        rows += [(row.label, row.test, "0.7") for row in near_references(self.report)]
+        for name, test, colour in reversed(rows):
+            if test:
+                axes.barh(name, test.total, color=colour)
+            if test and test.low is not None and test.high is not None:
+                axes.plot([test.low, test.high], [name, name], color="black")
         axes.set_xlabel("bits per character of held-out text")
-        axes.legend()
         return axes
 
 
-def _total(arm: dict[str, Any]) -> str:
-    return format_number(arm["test"] and arm["test"]["total"], 4)
-
-
-PROMPT = "At night"
-
-
-def embedded(
-    arms: Sequence[Arm], wanted: Sequence[str], warn: Callable[[str], None]
-) -> dict[str, Any]:
-    """What a page needs of models that are asked in it, each the first seed of its arm.
-
-    Args:
-        arms: those of the report.
-        wanted: names of arms; all if empty.
-        warn: is told what cannot be taken along.
-
-    Returns:
-        ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be taken along;
-        ``prompt``, to begin with.
-
-    Raises:
-        TextgenError: a name that is not that of an arm.
-    """
-    names = [arm.name for arm in arms]
-    if unknown := [name for name in wanted if name not in names]:
-        raise TextgenError(
-            "--embed", found=", ".join(unknown), expected=f"arms of the report: {', '.join(names)}",
-            hint="name some of these, or none for all",
-        )  # fmt: skip
-    packed, left_out, prompt = dict[str, str](), dict[str, str](), ""
-    for arm in arms:
-        if wanted and arm.name not in wanted:
-            continue
-        try:
-            packed[arm.name] = portable_model(arm.first)
-            prompt = prompt or next(iter(arm.first.experiment.sampling.prompts), "")
-        except TextgenError as error:
-            left_out[arm.name] = error.found
-            warn(f"{arm.name}: not in the page: {error.found}")
-    return {"packed": packed, "left_out": left_out, "prompt": prompt or PROMPT}
-
-
-SHOWN = 20
-"""Occurrences of a word that are shown; its mean cost is over all."""
-
-
-def write_report(
-    folder: Path, comparison: ReportInput, models: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Write ``report.json``, ``texts.json`` and ``index.html``.
-
-    Args:
-        folder: where.
-        comparison: what is reported.
-        models: those that the page takes along, see :func:`textgen.report.page.page`.
-
-    Returns:
-        The content of ``report.json``.
-
-    Raises:
-        TextgenError: the disk is full or cannot be written.
-    """
-    human = Human(
-        [document.text for document in comparison.loaded.sample], comparison.loaded.language.code
-    )
-    report = build(comparison)
-    report["generated"] = measures(comparison.same_text, comparison.loaded, human)
-    words = {
-        word: breakdown.in_context(comparison.alike, comparison.loaded.test, word)
-        for word in comparison.words
-    }
-    report["words"] = {word: _costs(lines) for word, lines in words.items()}
-    texts: dict[str, Any] = {
-        "passage": passage(
-            comparison.loaded.test,
-            comparison.alike,
-            next((word for word in words if words[word]), ""),
-        ),
-        "words": {word: lines[:SHOWN] for word, lines in words.items()},
-        "samples": side_by_side(comparison.same_text, human),
-        "passages": passages(comparison.loaded.test, comparison.alike),
-        "sweep": swept(comparison.same_text),
-    }
-    write_json(folder / "report.json", _finite(report))
-    write_json(folder / "texts.json", texts)
-    write_file(folder / "index.html", visible(page(report, texts, models)))
-    return report
-
-
-def _finite(data: Any) -> Any:
-    """The same with None for infinity, which is not JSON: a bound that too few documents leave
-    open."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
-
-
-def _costs(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """How often a word occurs in the held-out text, and its mean cost in bits by arm."""
-    if not lines:
-        return {"occurrences": 0, "bits": {}}
-    return {
-        "occurrences": len(lines),
-        "bits": {
-            arm: sum(line["bits"][arm] for line in lines) / len(lines) for arm in lines[0]["bits"]
-        },
-    }
-
-
-SHORT = 50
-"""Characters of an arm's name in the name of a report's folder."""
-WORDS = {"lovecraft": ("pandemonium",)}
-"""Corpus → words that are shown if none are asked for: the article asks whether its network would
-ever write this one."""
-REPORTS = Path("reports")
+def _total(test: Bits | None) -> str:
+    return format_number(test.total if test else None, 4)
 
 
 def compare_runs(
@@ -279,9 +128,8 @@ def compare_runs(
     name: str = "",
     title: str = "",
     contrasts: Sequence[Contrast] = (),
-    plan: dict[str, Any] | None = None,
+    plan: Mapping[str, Mapping[str, Any]] | None = None,
     command: str = "",
-    words: Sequence[str] | None = None,
     different_texts: bool = False,
     embed: Sequence[str] | None = None,
     reports_folder: str | Path = REPORTS,
@@ -295,7 +143,6 @@ def compare_runs(
         contrasts: what is tested, declared before the runs; if empty, each arm against the first.
         plan: of a study, for each arm.
         command: that repeats the report; made from the other arguments if empty.
-        words: whose bits in context are shown; those of the corpus in :data:`WORDS` if None.
         different_texts: accept runs on different texts or splits, and flag them.
         embed: arms whose models the page holds, to be asked there; empty for all, None for none.
         reports_folder: where reports lie.
@@ -308,141 +155,165 @@ def compare_runs(
     if name:
         check_name(name, "--name")
     screen = Screen(quiet)
-    found, loaded, left_out = _read(runs, screen)
-    arms, same, warnings = _grouped(found, loaded, different_texts)
+    found, loaded, left_out = read_runs(runs, screen)
+    arms = group_runs(found)
+    warnings = check_comparable(arms, different_texts) + [loaded.warning] * bool(loaded.warning)
+    same_text = [arm for arm in arms if is_on(arm, loaded)]
     names = [arm.name for arm in arms]
-    of_corpus = WORDS.get(loaded.kind, ())
     options = [
         *(os.fspath(run) for run in runs),
         *([f"--name={name}"] * bool(name)),
         *([f"--title={title}"] * bool(title)),
         *([f"--reports={os.fspath(reports_folder)}"] * (Path(reports_folder) != REPORTS)),
-        *(f"--word={word}" for word in words or ()),
         *(["--different-texts"] * different_texts),
         *([] if embed is None else ["--embed", *embed]),
     ]
-    lost = {
-        "contrasts": contrasts,
-        "plan": plan,
-        "that no words are shown": of_corpus and words is not None and not words,
-    }
-    models = None if embed is None else embedded(same, embed, screen.warn)
-    content = ReportInput(
-        name=name or _joined(names), title=title or _listed(names), arms=arms, loaded=loaded,
-        references=compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),
-        contrasts=contrasts or _against_first([arm.name for arm in same if arm.charged]),
-        declared=bool(contrasts), plan=plan or {}, left_out=left_out, warnings=warnings,
-        words=of_corpus if words is None else words,
+    only_python = [key for key, value in (("contrasts", contrasts), ("plan", plan)) if value]
+    models = None if embed is None else embedded(same_text, embed, screen)
+    report, texts = build_report(
+        arms,
+        loaded,
+        compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),
+        contrasts or against_first([arm.name for arm in same_text if arm.charged]),
+        plan or {},
+        warnings,
+        name=name or folder_name(names),
+        title=title or " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])),
+        declared=bool(contrasts),
         command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
-        not_repeated=[] if command else [key for key, given in lost.items() if given],
-    )  # fmt: skip
-    folder = Path(reports_folder) / content.name
-    _show(screen, folder, write_report(folder, content, models))
+        not_repeated=[] if command else only_python,
+        left_out=left_out,
+    )
+    folder = Path(reports_folder) / report.name
+    write_json(folder / "report.json", report.model_dump(by_alias=True))
+    write_json(folder / "texts.json", texts.model_dump())
+    write_file(folder / "index.html", render_page(report, texts, models))
+    show(screen, folder, report)
     return Comparison(folder)
 
 
-def _read(
-    given: Sequence[str | Path | Run], screen: Screen
+def read_runs(
+    runs: Sequence[str | Path | Run], screen: Screen
 ) -> tuple[list[Run], Corpus, list[dict[str, str]]]:
-    """The runs that can be read, the text of the first, and those left out with the reason."""
-    runs: list[Run] = []
+    """The runs that can be read, the text of the first, and those left out with the reason.
+
+    Raises:
+        TextgenError: none can be read.
+    """
+    readable, left_out = list[Run](), list[dict[str, str]]()
     texts: dict[str, Corpus] = {}
-    left_out: list[dict[str, str]] = []
-    loaded = None
-    for each in given:
+    for given in runs:
         try:
-            run = load_run(each)
-            sha256 = run.metrics["corpus"]["sha256"]
+            run = load_run(given)
+            sha256 = run.metrics.corpus.sha256
             key = sha256 + run.experiment.text_key
             text = texts[key] = texts.get(key) or load_text(run.experiment, sha256)
             if ensure_evaluation(run, text):
                 screen.say(f"{run.folder}: bits of tokens and samples made from the saved network")
             run.check()
-            runs.append(run)
-            loaded = loaded or text
+            readable.append(run)
         except TextgenError as error:
-            left_out.append({"folder": os.fspath(each), "found": error.found})
+            left_out.append({"folder": os.fspath(given), "found": error.found})
             screen.warn(f"LEFT OUT: {error}")
-    if loaded is None:
+    if not readable:
         raise TextgenError(
-            "compare",
-            found=f"no run that can be read among {len(given)}",
-            expected="folders of finished runs, e.g. runs/char",
+            f"compare: no run that can be read among {len(runs)}",
             hint="train one: textgen run experiments/char.toml",
         )
-    return runs, loaded, left_out
+    first = readable[0]
+    return readable, texts[first.metrics.corpus.sha256 + first.experiment.text_key], left_out
 
 
-def _joined(names: Sequence[str]) -> str:
+def folder_name(names: Sequence[str]) -> str:
     """The name of a report's folder; an arm's name may contain a part of a path."""
-    joined = "-".join(name[:SHORT] for name in names[:4])
+    joined = "-".join(name[:MAX_NAME_CHARACTERS] for name in names[:4])
     return (joined + ("-and-others" if len(names) > 4 else "")).replace("/", "_")
 
 
-def _grouped(
-    runs: Sequence[Run], loaded: Corpus, different_texts: bool
-) -> tuple[list[Arm], list[Arm], list[str]]:
-    """All arms, those on this text, and warnings."""
-
-    arms = group(runs)
-    warnings = check_comparable(arms, different_texts)
-    if loaded.warning:
-        warnings.append(loaded.warning)
-    return arms, [arm for arm in arms if is_on(arm, loaded)], warnings
-
-
-def _listed(names: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-
-
-def _against_first(names: Sequence[str]) -> list[Contrast]:
-    if not names:
-        return []
+def against_first(names: Sequence[str]) -> list[Contrast]:
+    """Each arm against the first."""
     return [
         Contrast(other, names[0], f"Is {other} better than {names[0]}?", "first is lower")
         for other in names[1:]
     ]
 
 
-def _show(screen: Any, folder: Path, report: dict[str, Any]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict[str, Any]:
+    """What a page needs of models that are asked in it, each the first seed of its arm.
 
-    if opening := sentences.opening(report):
-        screen.say(opening)
-    table = Table(
-        title="bits per character of held-out text, the network alone and with memory",
-        title_justify="left",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    for column in ("arm", "bpc", "95 %", "spelling", "memory", "seeds", "size", "seconds"):
-        side: Any = "left" if column == "arm" else "right"
-        table.add_column(column, justify=side, no_wrap=column != "bpc")
-    alike = True
-    for row in ranked(report):
-        if alike and not row["alike"]:
-            table.add_row("on other text:")
-        alike = row["alike"]
-        ends = str(len(row["seeds"])), f"{row['parameters'] / 1e6:.2f} M", f"{row['seconds']:.0f}"
-        table.add_row(Text(visible(row["name"])), *_figures(row["test"]), *ends)
-    table.add_section()
-    for row in sorted(report["references"], key=lambda row: row["test"]["total"]):
-        table.add_row(Text(visible(row["label"])), *_figures(row["test"]), style="dim")
+    Args:
+        arms: those of the report.
+        wanted: names of arms; all if empty.
+        screen: warns of what cannot be taken along.
+
+    Returns:
+        ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be
+        taken along; ``prompt``, to begin with.
+
+    Raises:
+        TextgenError: a name that is not that of an arm.
+    """
+    names = [arm.name for arm in arms]
+    if unknown := [name for name in wanted if name not in names]:
+        raise TextgenError(
+            f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}",
+            hint="name some of these, or none for all",
+        )
+    packed, left_out, prompts = dict[str, str](), dict[str, str](), list[str]()
+    for arm in arms:
+        if wanted and arm.name not in wanted:
+            continue
+        try:
+            packed[arm.name] = portable_model(arm.first)
+            prompts += arm.first.experiment.sampling.prompts
+        except TextgenError as error:
+            left_out[arm.name] = error.found
+            screen.warn(f"{arm.name}: not in the page: {left_out[arm.name]}")
+    prompt = next(filter(None, prompts), PROMPT)
+    return {"packed": packed, "left_out": left_out, "prompt": prompt}
+
+
+def result_lines(report: Report) -> list[str]:
+    """The answer, how far it can be trusted, and the best model without a network."""
+    claim = sentences.headline(report)
+    if claim is None:
+        return []
+    without = sentences.without_network(report)
+    return [str(claim), claim.caveat, *[without[arm.name] for arm in report.scored[:1] if without]]
+
+
+def show(screen: Screen, folder: Path, report: Report) -> None:
+    """Print a report: the answer, the table, the other answers, warnings, and where it lies."""
+    answer, *more = result_lines(report) or [""]
+    screen.console.print(Text(visible(answer), style="bold"))
+    for line in more:
+        screen.say(line)
+    table = Table(title="bits per character of held-out text", title_justify="left", box=None)
+    for column in ("arm", "network alone", "95 %", "spelling", "with memory", "seeds", "seconds"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for arm in report.ranked:
+        name = arm.name if arm.same_text else f"{arm.name} (on another text)"
+        table.add_row(
+            Text(visible(name)), *_cells(arm.test), f"{len(arm.seeds)}", f"{arm.seconds:.0f}"
+        )
+    for row in sorted(report.references, key=lambda row: row.test.total):
+        table.add_row(Text(visible(row.label)), *_cells(row.test), style="dim")
     screen.console.print(table)
-    for contrast in report["contrasts"]:
-        screen.say(sentences.answered(contrast))
+    for contrast in report.contrasts:
+        claim = sentences.contrast_claim(contrast)
+        if str(claim) != answer:
+            screen.say(f"{claim} {claim.caveat}")
     for line in sentences.audits(report):
         screen.say(line)
-    for warning in report["warnings"]:
+    for warning in report.warnings:
         screen.warn(warning)
-    screen.say(f"written to {folder}/ (index.html, report.json)")
+    screen.say(f"{folder}/index.html")
 
 
-def _figures(test: dict[str, Any] | None) -> tuple[str, str, str, str]:
+def _cells(test: Bits | None) -> tuple[str, str, str, str]:
     """Total, interval, the bits of spelling, and the total with a memory of the document."""
-    _, spelling, total = format_bits(test)
-    remembered = (test or {}).get("with_memory")
-    both = format_number(remembered["total"] if remembered else None)
-    return total, between(test["low"], test["high"]) if test else NOTHING, spelling, both
+    _, spelling, total = format_bits(dict(test) if test else None)
+    if test is None:
+        return total, NOTHING, spelling, NOTHING
+    both = format_number(test.with_memory.total if test.with_memory else None)
+    return total, between(test.low, test.high), spelling, both

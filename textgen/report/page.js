@@ -1,96 +1,88 @@
+// What is pointed at is said in one line at the foot of the window; one of several things is chosen;
+// arms are left out. What was chosen stays in the address: #sample=2&off=1.3
 (() => {
-  const root = document.documentElement, tip = document.getElementById("tip");
+  const all = (selector, box = document) => [...box.querySelectorAll(selector)];
+  const tip = document.getElementById("tip"), state = new URLSearchParams(location.hash.slice(1));
+  const say = (text) => { tip.textContent = text; tip.hidden = !text; };
+  const keep = (key, value) => {
+    value ? state.set(key, value) : state.delete(key);
+    history.replaceState(null, "", "#" + state);
+  };
 
-  const button = document.getElementById("theme"), prefers = matchMedia("(prefers-color-scheme: dark)");
-  const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : prefers.matches;
-  const name = () => { button.textContent = dark() ? "Light" : "Dark"; button.setAttribute("aria-label", button.textContent + " theme"); };
-  button.hidden = false;
-  button.onclick = () => { root.dataset.theme = dark() ? "light" : "dark"; name(); };
-  prefers.addEventListener("change", name);
-  name();
+  // A word in a passage: its stretches under all arms, and what each pays for them
+  const stretches = (text) => {
+    if (text.stretches) return text.stretches;
+    let end = 0;
+    return text.stretches = all("i", text).map((node) => {
+      const gap = node.previousSibling?.nodeType === Node.TEXT_NODE ? node.previousSibling.length : 0;
+      const from = end + gap, [model, spelling] = node.dataset.b.split(" ").map(Number);
+      end = from + node.textContent.length;
+      return { node, from, end, model, spelling };
+    });
+  };
+  const point = (node) => {
+    const box = node.closest(".passage"), texts = all("article:not(.off) .text", box);
+    let { from, end } = stretches(node.closest(".text")).find((it) => it.node === node);
+    const touched = (text) => stretches(text).filter((it) => it.from < end && it.end > from);
+    for (let again = 0; again < 3; again++)
+      for (const it of texts.flatMap(touched)) [from, end] = [Math.min(from, it.from), Math.max(end, it.end)];
+    for (const old of all(".on", box)) old.classList.remove("on");
+    const costs = texts.map((text) => {
+      const found = touched(text), sum = (key) => found.reduce((total, it) => total + it[key], 0);
+      for (const it of found) it.node.classList.add("on");
+      const spelling = sum("spelling"), part = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
+      return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${part}`;
+    });
+    say(`“${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}”: ${costs.join(" · ")}`);
+  };
 
-  const about = (it) => {
-    if (it.dataset.t) return it.dataset.t;
-    const [model, spelling, length] = it.dataset.b.split(" ").map(Number), sum = model + spelling;
-    const each = (sum / length).toFixed(2), plural = length > 1 ? "s" : "";
-    return `“${it.textContent.replace(/\n/g, "↵")}”\n${model.toFixed(2)} model + ${spelling.toFixed(2)} spelling = ${sum.toFixed(2)} bits\n${each} bits per character (${length} character${plural})`;
-  };
-  let shown = null;
-  const hide = () => { tip.hidden = true; shown?.removeAttribute("aria-describedby"); shown = null; };
-  const place = (it) => {
-    const box = it.getClientRects()[0] ?? it.getBoundingClientRect(), own = tip.getBoundingClientRect();
-    const left = Math.max(8, Math.min(box.left + box.width / 2 - own.width / 2, innerWidth - own.width - 8));
-    const above = box.top - own.height - 8;
-    tip.style.left = left + "px";
-    tip.style.top = (above > 4 ? above : box.bottom + 8) + "px";
-  };
-  const show = (it) => {
-    hide();
-    shown = it;
-    tip.textContent = about(it);
-    tip.hidden = false;
-    it.setAttribute("aria-describedby", "tip");
-    place(it);
-  };
-  const noted = (event) => event.target instanceof Element ? event.target.closest("[data-t],[data-b]") : null;
+  const show = (it) => it.dataset.b ? point(it) : say(it.dataset.t);
   for (const kind of ["pointerover", "focusin", "click"])
-    document.addEventListener(kind, (event) => { const it = noted(event); it ? show(it) : hide(); });
-  document.addEventListener("focusout", hide);
-  const scrolled = () => { if (shown) shown === document.activeElement ? place(shown) : hide(); };
-  document.addEventListener("scroll", scrolled, { passive: true, capture: true });
-
-  const BOXES = ".rove,table,.samples";
-  const items = (box) => [...box.querySelectorAll("[data-t],[data-b]")];
-  for (const box of document.querySelectorAll(BOXES)) {
-    const first = items(box)[0];
+    document.addEventListener(kind, (event) => {
+      const it = event.target.closest?.("[data-t],[data-b]");
+      it ? show(it) : kind === "click" && say("");
+    });
+  const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
+  for (const box of all(BOXES)) {
+    const first = box.querySelector("[data-t]");
     if (first) first.tabIndex = 0;
   }
-  const enter = (it, box) => {
-    for (const other of box.querySelectorAll("[tabindex='0']:is([data-t],[data-b])")) other.tabIndex = -1;
-    it.tabIndex = 0;
-    it.focus();
-    it.scrollIntoView({ block: "nearest", inline: "nearest" });
-    show(it);
-  };
-  const column = (cell) => [...cell.parentElement.cells].slice(0, cell.cellIndex).reduce((sum, each) => sum + each.colSpan, 0);
-  const below = (it, step) => {
-    let row = it.parentElement;
-    while (row) {
-      row = step > 0 ? row.nextElementSibling ?? row.parentElement.nextElementSibling?.firstElementChild
-                     : row.previousElementSibling ?? row.parentElement.previousElementSibling?.lastElementChild;
-      const found = [...row?.cells ?? []].find((cell) => column(cell) === column(it));
-      if (found?.matches("[data-t]")) return found;
-    }
-  };
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hide();
+    if (event.key === "Escape") say("");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const it = document.activeElement?.closest?.("[data-t],[data-b]"), box = it?.closest(BOXES);
-    if (!step || !box) return;
+    const box = document.activeElement.closest?.(BOXES);
+    if (!step || !box || document.activeElement.matches("input")) return;
     event.preventDefault();
-    const all = items(box), upright = it.cellIndex !== undefined && /Up|Down/.test(event.key);
-    const next = upright ? below(it, step) : all[all.indexOf(it) + step];
-    if (next) enter(next, box);
-  });
-  document.addEventListener("click", (event) => {
-    const it = noted(event), box = it?.closest(BOXES);
-    if (box) enter(it, box);
+    const items = all(ITEMS, box).filter((it) => it.offsetParent), at = items.findIndex((it) => it.matches(":focus,.here"));
+    const next = items[Math.max(0, Math.min(items.length - 1, at + step))];
+    items[at]?.classList.remove("here");
+    next.classList.add("here");
+    next.tabIndex = -1;
+    next.focus();
   });
 
-  const keys = [...document.querySelectorAll(".keys button")];
-  let kept = null;
-  const single = (arm) => {
-    document.body.classList.toggle("single", arm !== null);
-    for (const it of document.querySelectorAll(".drawing .arm")) it.classList.toggle("on", it.dataset.arm === arm);
+  for (const select of all(".chooser select")) {
+    const choices = all(":scope > .choice, :scope > details > .choice", select.closest("section"));
+    const change = () => choices.forEach((it, i) => { it.hidden = i !== select.selectedIndex; });
+    const asked = +(state.get(select.id) ?? choices.findIndex((it) => !it.hidden));
+    select.selectedIndex = choices[asked] ? asked : 0;
+    select.onchange = () => { keep(select.id, String(select.selectedIndex)); change(); };
+    change();
+  }
+
+  // Arms that are left out take along whatever speaks of them
+  const boxes = all("#arms input");
+  const filter = () => {
+    const off = boxes.filter((box) => !box.checked).map((box) => box.value);
+    for (const it of all("[data-arm]"))
+      it.classList.toggle("off", it.dataset.arm.split(" ").some((arm) => arm && off.includes(arm)));
+    say("");
+    return off.join(".");
   };
-  const armOf = (event) => event.target instanceof Element ? event.target.closest(".keys [data-arm],.drawing .arm")?.dataset.arm : undefined;
-  for (const kind of ["pointerover", "focusin"])
-    document.addEventListener(kind, (event) => single(armOf(event) ?? kept));
-  document.addEventListener("click", (event) => {
-    const arm = armOf(event);
-    if (arm === undefined) return;
-    kept = kept === arm ? null : arm;
-    for (const key of keys) key.setAttribute("aria-pressed", String(key.dataset.arm === kept));
-    single(kept);
-  });
+  const off = (state.get("off") ?? "").split(".");
+  for (const box of boxes) {
+    box.checked = !off.includes(box.value);
+    box.onchange = () => keep("off", filter());
+  }
+  filter();
 })();

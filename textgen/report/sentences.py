@@ -1,146 +1,165 @@
-"""What a report says of its arms in sentences."""
+"""What a report says in sentences: the same on its page, on the terminal and in a notebook."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from dataclasses import dataclass
 
-from textgen.evaluation.significance import statement
 from textgen.evaluation.units import UNCHARGED
-from textgen.report.data import planned, ranked
-from textgen.report.tables import UNBOUNDED
+from textgen.report.schema import ArmRow, ContrastRow, Report
 
 
-def opening(report: dict[str, Any]) -> str:
-    """The answer to the first question in a sentence, or which arm is best, and what is ahead of
-    all arms without a network; "" without arms."""
-    answer, arms = _answer(report), [row for row in ranked(report) if row["test"] and row["alike"]]
-    counted = min(report["references"], key=lambda row: row["test"]["total"], default=None)
-    if not answer or not counted or counted["test"]["total"] >= arms[0]["test"]["total"]:
-        return answer
-    all_ = "both" if len(arms) == 2 else "all" if arms[1:] else "it"
-    without = f"{counted['label']}, without a network, is ahead of {all_} at"
-    return f"{answer} {without} {counted['test']['total']:.3f}."
+@dataclass(frozen=True)
+class Claim:
+    """Something that can be said of some arms.
+
+    Attributes:
+        arms: their names.
+        question: that it answers, if one was asked.
+        answer: in a sentence or two.
+        caveat: how far it can be trusted.
+    """
+
+    arms: tuple[str, ...]
+    question: str
+    answer: str
+    caveat: str
+
+    def __str__(self) -> str:
+        return f"{self.question} {self.answer}".strip()
 
 
-def _answer(report: dict[str, Any]) -> str:
-    found = report["contrasts"]
-    if found and report["declared"]:
-        return f"{_yes_or_no(found[0])}{_statement(found[0])}."
-    arms = [row for row in ranked(report) if row["test"] and row["alike"]]
-    if not arms:
-        return ""
-    best, *others = (f"{a['name']} comes to {a['test']['total']:.3f}" for a in arms)
-    best = f"{best} bits per character"
-    if not others:
-        return f"{best}."
-    first = {arm["name"] for arm in arms[:2]}
-    open_ = [
-        c for c in found if {c["first"], c["second"]} == first and c["verdict"] == "can't tell"
-    ]
-    doubt = f" {_statement(open_[0])}." if open_ else ""
-    return f"Best of {len(arms)}: {best}; next, {others[0]}.{doubt}"
+def claims(report: Report) -> list[Claim]:
+    """The answers to declared questions, then what can be said of every two arms and of each, best
+    first: of some of the arms, the first claim that speaks of no others is the headline."""
+    pairs = {frozenset((c.first, c.second)): contrast_claim(c) for c in report.contrasts}
+    result = [contrast_claim(c) for c in report.contrasts] if report.declared else []
+    scored = report.scored
+    for place, arm in enumerate(scored):
+        for other in scored[place + 1 :]:
+            result.append(pairs.get(frozenset((arm.name, other.name))) or _pair_claim(arm, other))
+    return result + [_arm_claim(arm) for arm in scored]
 
 
-def answered(contrast: dict[str, Any]) -> str:
-    """A question and its answer with all figures."""
-    return f"{contrast['question']} {_yes_or_no(contrast)}{contrast['sentence']}".strip()
+def headline(report: Report) -> Claim | None:
+    """The answer in one claim; None where no arm has bits per character."""
+    return next(iter(claims(report)), None)
 
 
-def _yes_or_no(contrast: dict[str, Any]) -> str:
-    """``"Yes: "`` or ``"No: "``; "" where the question does not say which answer is yes."""
-    found = contrast.get("answer")  # older reports have none
-    return f"{found}: " if found in ("Yes", "No") else ""
+def contrast_claim(contrast: ContrastRow) -> Claim:
+    said = f"{difference(contrast)}."
+    if contrast.answer in ("Yes", "No"):
+        said = f"{contrast.answer}. {said}"
+    return Claim((contrast.first, contrast.second), contrast.question, said, caveat(contrast))
 
 
-def _statement(contrast: dict[str, Any]) -> str:
-    arms = contrast["first"], contrast["second"]
-    return statement(*arms, contrast["verdict"], contrast["difference"], digits=2)
+def difference(contrast: ContrastRow) -> str:
+    """Which of two arms needs fewer bits, as far as is known; without a full stop."""
+    first, second = contrast.first, contrast.second
+    if contrast.verdict == "can't tell":
+        return f"Too close to call between {first} and {second}"
+    if contrast.verdict == "equal":
+        return f"{first} and {second} are equal to within 0.01 bits per character"
+    better, other = (first, second) if contrast.verdict == "better" else (second, first)
+    return f"{better} needs {abs(contrast.difference):.3f} fewer bits per character than {other}"
 
 
-def lead(report: dict[str, Any]) -> str:
-    """What is compared, whether the contrasts were declared, and how they are to be read."""
-    arm = "An arm is one experiment, trained with one or more seeds."
-    if not report["contrasts"]:
-        return f"{arm} Nothing is compared: fewer than two arms have bits per character."
-    many = report["questions"]
-    declared = (
-        "These questions were declared before the runs."
-        if report["declared"]
-        else "Each arm is compared with the first; this was not declared before the runs."
-    )
-    corrected = f" p-values are corrected for {many} questions (Holm)." if many > 1 else ""
+def winner(contrast: ContrastRow) -> str | None:
+    """The name of the better arm, if it is known."""
+    return {"better": contrast.first, "worse": contrast.second}.get(contrast.verdict)
+
+
+def caveat(contrast: ContrastRow) -> str:
+    """How far an answer can be trusted, in a sentence or two."""
+    if contrast.verdict == "can't tell":
+        return contrast.advice
+    low, high = contrast.low or 0.0, contrast.high or 0.0
+    if contrast.verdict != "equal":
+        low, high = sorted((abs(low), abs(high)))
+    documents = f"{low:.3f} to {high:.3f} with 95 % confidence, by {contrast.documents} documents"
+    if contrast.scope != "these runs":
+        return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
+    once = "each model" if max(contrast.seeds) == 1 else "a model"
+    return f"{documents}. This holds for these runs only: {once} was trained once."
+
+
+def _pair_claim(arm: ArmRow, other: ArmRow) -> Claim:
+    first, second = (row.test.total if row.test else 0.0 for row in (arm, other))
+    said = f"{arm.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
+    return Claim((arm.name, other.name), "", f"{said} for {other.name}.", "This was not tested.")
+
+
+def _arm_claim(arm: ArmRow) -> Claim:
+    total = arm.test.total if arm.test else 0.0
+    said = f"{arm.name} needs {total:.3f} bits per character."
+    return Claim((arm.name,), "", said, "There is nothing to compare it with.")
+
+
+def without_network(report: Report) -> dict[str, str]:
+    """An arm's name → how the best model without a network does beside it; {} without one."""
+    best = min(report.references, key=lambda row: row.test.total, default=None)
+    if best is None:
+        return {}
+    better = f"{best.label}, without a neural network, does better: {best.test.total:.3f}."
+    worse = f"The best model without a neural network, {best.label}, needs {best.test.total:.3f}."
+    return {
+        arm.name: better if best.test.total < arm.test.total else worse
+        for arm in report.scored
+        if arm.test
+    }
+
+
+def corpus_line(report: Report) -> str:
+    """The corpus in one line."""
+    corpus = report.corpus
+    train, test = corpus["train"], corpus["test"]
     return (
-        f"{arm} {declared} Less than {report['margin']} bits per character counts as no "
-        f"difference.{corrected}"
+        f"{corpus['kind']}: trained on {train['documents']} documents "
+        f"({train['characters']:,} characters), tested on {test['documents']} that no model has "
+        f"seen ({test['characters']:,})"
     )
 
 
-def notes(report: dict[str, Any]) -> list[str]:
-    """What in the main table is comparable, and what is not."""
-    arms = report["arms"]
-    other = "" if all(row["alike"] for row in arms) else " on the same text and split"
-    lines = [
-        f"Bits per character are comparable between all rows{other}: every model is charged for "
-        "every character of the same raw text and for one end mark per document. Lower is better.",
-        "Losses and perplexities over a model's own tokens are not comparable across vocabularies; "
-        "none is shown. Model + spelling splits the bits of an arm: the spelling is the cost of "
-        "words that its tokens leave open.",
-        "Words and subwords are scored on one segmentation of the text, which gives an upper bound "
-        "on the bits.",
-        "Overlapping intervals say little about a difference; the contrasts test it.",
-        "Seconds are planned values, measured on an idle machine; other load does not affect them."
-        if planned(report) else
-        "Seconds are elapsed time: they depend on the machine and on its other load.",
-        "Samples per second were timed once, when the samples were drawn, under whatever other "
-        "load the machine had.",
-        "A dash stands for what cannot be computed, such as a deviation over one seed.",
-    ]  # fmt: skip
-    if any(row["memory"] for row in arms):
-        lines.append(
-            "Figures, answers, learning curves and samples are those of the network alone, where "
-            "nothing else is said. A memory of the document (a cache language model) mixes what "
-            "followed the last few tokens earlier in the document, and its rare words, into the "
-            "network's predictions: another distribution, which can be sampled, too."
-        )
-    if any(row["test"] and not math.isfinite(row["test"]["high"]) for row in arms):
-        lines.append(f"“{UNBOUNDED.capitalize()}”: too few documents for a 95 % interval.")
-    if any(not row["test"] for row in arms):
-        lines.append(
-            f"“{UNCHARGED.capitalize()}”: the arm discards text without being charged for it. It "
-            "has no normalised distribution over the raw text, hence no bits per character."
-        )
-    lines += [
-        f"† {row['name']} uses external resources: {'; '.join(row['extra_data'])}."
-        for row in arms
-        if row["extra_data"]
+def audits(report: Report) -> list[str]:
+    """What the audits of the runs say, where there are any."""
+    return [
+        f"{arm.name}, seed {run.seed}, {line}."
+        for arm in report.arms
+        for run in arm.runs
+        for line in run.audits
     ]
+
+
+def notes(report: Report) -> list[str]:
+    """How the figures are to be read."""
+    lines = [
+        "Every model is charged for every character of the same raw text and for one end mark per "
+        "document. Model + spelling splits these bits: the spelling is the cost of words that an "
+        "arm's tokens leave open. Words and subwords are scored on one segmentation of the text, "
+        "which gives an upper bound.",
+        "Intervals hold for other documents of this kind and, with two or more seeds, for other "
+        "seeds: documents are resampled by subsets (Hartigan 1969), p is of a sign-flip "
+        "permutation over documents, Holm over all questions.",
+    ]
+    if report.planned:
+        lines.append("Seconds are planned ones, measured on an idle machine.")
+    if any(arm.memory for arm in report.arms):
+        lines.append(
+            "With memory: another distribution, the network mixed with what followed its last few "
+            "tokens earlier in the document. All other figures are of the network alone."
+        )
+    if any(arm.test is None for arm in report.arms):
+        lines.append(
+            f"“{UNCHARGED.capitalize()}”: the arm discards text without being charged for it, and "
+            "has no bits per character."
+        )
+    external = [f"{a.name}: {', '.join(a.extra_data)}" for a in report.arms if a.extra_data]
+    if external:
+        lines.append(f"External resources were used by {'; '.join(external)}.")
     return lines + audits(report)
 
 
-def audits(report: dict[str, Any]) -> list[str]:
-    """What the certificates of the runs say, where there are any."""
-    return [
-        f"{row['name']}, seed {run['seed']}, {line}."
-        for row in report["arms"]
-        for run in row["runs"]
-        for line in run["audits"]
-    ]
-
-
-def repeats(report: dict[str, Any]) -> str:
+def repeats(report: Report) -> str:
     """What stands before the command that repeats a report."""
-    lost = ", ".join(report["not_repeated"])
+    lost = ", ".join(report.not_repeated)
     without = f", except for what was given from Python: {lost}" if lost else ""
     return f"This command repeats the report{without}."
-
-
-def corpus_line(report: dict[str, Any]) -> str:
-    """The corpus in one line."""
-    corpus = report["corpus"]
-    names = {"train": "training", "validation": "validation", "test": "held out"}
-    parts = ", ".join(
-        f"{name} {corpus[part]['documents']} documents, {corpus[part]['characters']:,} characters"
-        for part, name in names.items()
-    )
-    return f"Corpus {corpus['kind']}: {parts}. Licence: {corpus['licence']}"

@@ -1,0 +1,335 @@
+"""The content of a report, computed from its arms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from textgen.auditing.audit import audit_lines
+from textgen.core.study import Contrast
+from textgen.data.loading import Corpus
+from textgen.evaluation import metrics, significance
+from textgen.evaluation.figures import copied_spans
+from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
+from textgen.evaluation.references import Reference
+from textgen.report import schema
+from textgen.report.arms import Arm, descriptions, is_on
+from textgen.report.breakdown import break_down, cut_words, passages
+from textgen.report.cautions import cautions
+from textgen.runs.evaluation import evaluation_for
+from textgen.runs.finished import Run
+
+SEED = 1
+"""Of human, shuffled and unigram text."""
+SAMPLES_SHOWN, SAMPLE_CHARACTERS = 2, 400
+"""Samples without a prompt that the page has at each temperature, and characters of each."""
+
+
+def build_report(
+    arms: Sequence[Arm],
+    loaded: Corpus,
+    references: Sequence[Reference],
+    contrasts: Sequence[Contrast],
+    plan: Mapping[str, Mapping[str, Any]],
+    warnings: Sequence[str],
+    **about: Any,
+) -> tuple[schema.Report, schema.Texts]:
+    """The content of ``report.json`` and of ``texts.json``.
+
+    Args:
+        arms: at least one.
+        loaded: the corpus of the first arm.
+        references: baselines scored on the same split.
+        contrasts: what is tested, Holm over all of them.
+        plan: arm → what a study has planned for it: seconds on an idle machine.
+        warnings: what a reader must know first.
+        about: further attributes of the report.
+    """
+    human = metrics.Human([document.text for document in loaded.sample], loaded.language.code)
+    same_text = [arm for arm in arms if is_on(arm, loaded)]
+    scored, described = [arm for arm in same_text if arm.charged], descriptions(arms)
+    rows = [
+        arm_row(arm, described[arm.name], is_on(arm, loaded), plan.get(arm.name)) for arm in arms
+    ]
+    tested = tested_contrasts(contrasts, scored)
+    report = schema.Report(
+        **about,
+        unit=UNIT,
+        margin=significance.MARGIN,
+        corpus=loaded.description,
+        warnings=[*warnings, *cautions(arms, rows, contrasts, tested)],
+        arms=rows,
+        references=[reference_row(reference) for reference in references],
+        questions=len(contrasts),
+        contrasts=tested,
+        documents=document_rows(scored),
+        breakdown=break_down(scored, cut_words(loaded.test, loaded.sample)),
+        generated=measure_samples(same_text, loaded, human),
+    )
+    texts = schema.Texts(
+        passages=passages(loaded.test, scored), samples=samples_shown(same_text, loaded, human)
+    )
+    return report, texts
+
+
+def arm_row(
+    arm: Arm, described: str, same_text: bool, plan: Mapping[str, Any] | None = None
+) -> schema.ArmRow:
+    """An arm, with what a study has planned for it."""
+    first = arm.first.metrics
+    training = [run.metrics.training for run in arm.runs]
+    measured = _mean(t.preparation_seconds + t.seconds for t in training)
+    preparation, seconds = _mean(t.preparation_seconds for t in training), measured
+    if plan:
+        preparation = float(plan["preparation_seconds"])
+        seconds = preparation + training[0].updates * plan["seconds_per_update"]
+    return schema.ArmRow(
+        name=arm.name,
+        described=described,
+        same_text=same_text,
+        seeds=arm.seeds,
+        runs=[_trained_run(run) for run in arm.runs],
+        memory=list(arm.first.experiment.memory.orders),
+        context=first.context,
+        vocabulary_size=first.vocabulary_size,
+        extra_data=first.extra_data,
+        replacement_rate=first.test.replacement_rate,
+        parameters=training[0].parameters,
+        updates=[t.updates for t in training],
+        characters=_mean(t.characters for t in training),
+        passes=_mean(t.characters / t.characters_of_training_text for t in training),
+        seconds=seconds,
+        seconds_measured=measured,
+        preparation_seconds=preparation,
+        curves=[_curve(run, plan) for run in arm.runs],
+        test=_arm_bits(arm, "test") if arm.charged else None,
+        validation=_arm_bits(arm, "validation") if arm.charged else None,
+    )
+
+
+def _mean(values: Iterable[Any]) -> float:
+    return float(np.mean(list(values)))
+
+
+def _trained_run(run: Run) -> schema.TrainedRun:
+    bits = run.metrics.test.bits_per_character
+    return schema.TrainedRun(
+        seed=run.experiment.seed,
+        folder=str(run.folder),
+        total=bits.total if bits else None,
+        audits=audit_lines(run.folder),
+    )
+
+
+def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
+    """Validation figures over a training. Where there is a plan, the seconds are those of its
+    calibration on an idle machine; else the elapsed ones."""
+    training, history = run.metrics.training, run.history
+    updates = [row["updates"] for row in history]
+    seconds = [training.preparation_seconds + row["seconds"] for row in history]
+    if plan:
+        seconds = [plan["preparation_seconds"] + n * plan["seconds_per_update"] for n in updates]
+    return schema.Curve(
+        seed=run.experiment.seed,
+        seconds=seconds,
+        characters=[n * training.characters / training.updates for n in updates],
+        updates=updates,
+        validation=[row["validation_bits_per_character"] for row in history],
+    )
+
+
+def _arm_bits(arm: Arm, part: str) -> schema.Bits:
+    """A part's figures; with intervals for the test part only."""
+    figures, both = [run.metrics[part] for run in arm.runs], None
+    measured = part == "test"
+    if arm.bits_with_memory is not None:
+        with_memory = [part.with_memory for part in figures]
+        both = _mean_bits(with_memory, arm.bits_with_memory if measured else None, arm.units)
+    alone = _mean_bits(figures, arm.bits if measured else None, arm.units)
+    return alone.model_copy(update={"with_memory": both})
+
+
+def _mean_bits(figures: Sequence[Any], bits: np.ndarray | None, units: np.ndarray) -> schema.Bits:
+    """Figures of runs, mean over seeds, and their standard deviation."""
+    runs = [run["bits_per_character"] for run in figures]
+    model, spelling = (_mean(run[key] for run in runs) for key in ("model", "spelling"))
+    totals = [run["total"] for run in runs]
+    low, high = (
+        (None, None) if bits is None else map(_bound, significance.bootstrap_interval(bits, units))
+    )
+    return schema.Bits(
+        model=model,
+        spelling=spelling,
+        total=model + spelling,
+        mean_over_documents=_mean(run["mean_over_documents"] for run in figures),
+        deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
+        low=low,
+        high=high,
+    )
+
+
+def _bound(value: float) -> float | None:
+    """None for a bound that too few documents leave open."""
+    return value if math.isfinite(value) else None
+
+
+def reference_row(reference: Reference) -> schema.ReferenceRow:
+    """A baseline; the intervals of both parts are over documents."""
+    return schema.ReferenceRow(
+        label=reference.label,
+        meaning=reference.meaning,
+        command=reference.command,
+        test=_reference_bits(reference.test),
+        validation=_reference_bits(reference.validation),
+    )
+
+
+def _reference_bits(documents: Sequence[DocumentBits]) -> schema.Bits:
+    def bits_of(costs: Sequence[DocumentBits], figures: Mapping[str, Any]) -> schema.Bits:
+        bits = np.array([[d.model + d.spelling_bits for d in costs]])
+        return _mean_bits([figures], bits, np.array([d.characters + 1 for d in costs]))
+
+    figures, both = summarise(documents), [d.with_memory for d in documents if d.with_memory]
+    with_memory = bits_of(both, figures["with_memory"]) if both else None
+    return bits_of(documents, figures).model_copy(update={"with_memory": with_memory})
+
+
+def tested_contrasts(
+    contrasts: Sequence[Contrast], arms: Sequence[Arm]
+) -> list[schema.ContrastRow]:
+    """The contrasts whose arms have bits, with Holm's correction over all that were declared: of
+    the networks alone, and with a memory of the document where both arms have one."""
+    units = {arm.name: arm.units for arm in arms}
+    alone = _differences(contrasts, {arm.name: arm.bits for arm in arms}, units)
+    with_memory = {a.name: a.bits_with_memory for a in arms if a.bits_with_memory is not None}
+    both = _differences(contrasts, with_memory, units)
+    return [
+        schema.ContrastRow(
+            first=c.first,
+            second=c.second,
+            question=c.question,
+            with_memory=both.get(number),
+            **dict(alone[number]),
+        )
+        for number, c in enumerate(contrasts)
+        if number in alone
+    ]
+
+
+def _differences(
+    contrasts: Sequence[Contrast], bits: Mapping[str, np.ndarray], units: Mapping[str, np.ndarray]
+) -> dict[int, schema.Difference]:
+    """Those of the contrasts whose arms have bits, (seeds, documents) each, by their numbers."""
+    wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
+    differences = [
+        significance.compare_arms(bits[c.first], bits[c.second], units[c.first])
+        for c in wanted.values()
+    ]
+    missing = [1.0] * (len(contrasts) - len(wanted))  # a failed run makes no other p smaller
+    adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
+    rows = {}
+    for (number, c), d, p in zip(wanted.items(), differences, adjusted, strict=True):
+        result = significance.verdict(d, p)
+        open_question = result == "can't tell"
+        rows[number] = schema.Difference(
+            **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
+            p_adjusted=p,
+            scope=d.scope,
+            verdict=result,
+            answer=significance.answer(c.first, c.second, result, c.yes if c.question else ""),
+            sentence=significance.verdict_sentence(c.first, c.second, d, p, len(contrasts)),
+            advice=significance.what_would_tell(d, len(contrasts)) if open_question else "",
+        )
+    return rows
+
+
+def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
+    """Every held-out document, hardest first."""
+    documents = arms[0].first.token_bits if arms else []
+    rows = [
+        schema.DocumentRow(
+            name=document.name,
+            characters=document.characters,
+            bits={a.name: float(a.bits[:, i].mean() / a.units[i]) for a in arms},
+        )
+        for i, document in enumerate(documents)
+    ]
+    return sorted(rows, key=lambda row: -sum(row.bits.values()))
+
+
+def drawn_samples(arm: Arm, temperature: float) -> list[metrics.Sample]:
+    """An arm's samples at a temperature: as many as one run drew, its seeds taking turns."""
+    drawn = [
+        next(s.texts for s in run.texts.sweep if s.temperature == temperature) for run in arm.runs
+    ]
+    chosen = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
+    return [metrics.Sample(each.text, tuple(each.filled)) for each in chosen]
+
+
+def samples_shown(
+    arms: Sequence[Arm], loaded: Corpus, human: metrics.Human
+) -> list[schema.Samples]:
+    """What arms wrote: after the same prompts, then after nothing at every temperature."""
+    settings, rows = evaluation_for(loaded), list[schema.Samples]()
+
+    def shown(text: str, filled: Sequence[tuple[int, int, str]]) -> schema.SampleText:
+        text = text[:SAMPLE_CHARACTERS]
+        filled = [span for span in filled if span[1] <= len(text)]
+        return schema.SampleText(text=text, filled=filled, copied=copied_spans(text, human))
+
+    for prompt in settings.prompts:
+        written = {
+            arm.name: shown(record.text, record.filled)
+            for arm in arms
+            for record in arm.first.texts.prompted
+            if record.prompt == prompt
+        }
+        if written:
+            rows.append(
+                schema.Samples(prompt=prompt, temperature=settings.temperature, arms=written)
+            )
+    for temperature in settings.temperatures:
+        drawn = {arm.name: drawn_samples(arm, temperature)[:SAMPLES_SHOWN] for arm in arms}
+        for number in range(min(map(len, drawn.values()), default=0)):
+            written = {
+                name: shown(each[number].text, each[number].filled) for name, each in drawn.items()
+            }
+            rows.append(schema.Samples(prompt="", temperature=temperature, arms=written))
+    return rows
+
+
+def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -> schema.Generated:
+    """All metrics over the sweep of temperatures, beside human text of equal size."""
+    settings = evaluation_for(loaded)
+    texts = [document.text for document in loaded.test]
+    written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
+    rows = {
+        "human": written,
+        "shuffled": metrics.shuffled_text(written, SEED),
+        "unigram": metrics.unigram_text(human, settings.samples, settings.length, SEED),
+    }
+    labels = metrics.metric_labels(human.language)
+    return schema.Generated(
+        labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
+        settings=asdict(settings),
+        rows={name: _intervals(metrics.measure(samples, human)) for name, samples in rows.items()},
+        arms={
+            arm.name: [
+                _intervals(metrics.measure(drawn_samples(arm, temperature), human))
+                for temperature in settings.temperatures
+            ]
+            for arm in arms
+        },
+    )
+
+
+def _intervals(figures: Mapping[str, metrics.Figure]) -> dict[str, schema.Interval]:
+    """None in place of NaN, which is not JSON, where there was nothing to count."""
+    return {
+        name: schema.Interval(*(None if math.isnan(value) else round(value, 6) for value in figure))
+        for name, figure in figures.items()
+    }

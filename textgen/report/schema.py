@@ -1,0 +1,266 @@
+"""What a report says, as data: ``report.json`` (figures alone, which may be published) and
+``texts.json`` (samples and held-out passages, which may hold text of the corpus).
+
+Bits are per character of raw text, one end mark per document included. An interval's bound that too
+few documents leave open is None.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 4
+
+
+class Row(BaseModel):
+    """``row["key"]`` is ``row.key``."""
+
+    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
+
+
+class Bits(Row):
+    """What held-out text costs under the network alone, mean over seeds, with its 95 % interval;
+    ``with_memory``: the same with a memory of the document."""
+
+    model: float
+    spelling: float
+    total: float
+    mean_over_documents: float
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
+    with_memory: Bits | None = None
+
+
+class TrainedRun(Row):
+    """One run of an arm; ``audits`` are lines about its audits."""
+
+    seed: int
+    folder: str
+    total: float | None
+    audits: list[str]
+
+
+class Curve(Row):
+    """A training as validation saw it."""
+
+    seed: int
+    seconds: list[float]
+    characters: list[float]
+    updates: list[float]
+    validation: list[float]
+
+
+class ArmRow(Row):
+    """An arm: one experiment under its seeds.
+
+    Attributes:
+        described: what it is, in words.
+        same_text: whether it was scored on the report's text and split.
+        seconds: preparation and training; planned ones where a study has planned them.
+        seconds_measured: those that passed.
+        test, validation: None if its bits are not those of a distribution over the text.
+    """
+
+    name: str
+    described: str
+    same_text: bool
+    seeds: list[int]
+    runs: list[TrainedRun]
+    memory: list[int]
+    context: str
+    vocabulary_size: int
+    extra_data: list[str]
+    replacement_rate: float
+    parameters: int
+    updates: list[int]
+    characters: float
+    passes: float
+    seconds: float
+    seconds_measured: float
+    preparation_seconds: float
+    curves: list[Curve]
+    test: Bits | None
+    validation: Bits | None
+
+
+class ReferenceRow(Row):
+    """A model without a network, scored on the same split."""
+
+    label: str
+    meaning: str
+    command: str | None
+    test: Bits
+    validation: Bits
+
+
+class Difference(Row):
+    """The first arm's bits minus the second's: below 0 the first is better."""
+
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    p_adjusted: float
+    documents: int
+    seeds: list[int]
+    scope: str
+    verdict: str
+    answer: str
+    sentence: str
+    advice: str
+
+
+class ContrastRow(Difference):
+    """A tested difference of the networks alone; ``with_memory``: the same with a memory of the
+    document, where both arms have one."""
+
+    first: str
+    second: str
+    question: str
+    with_memory: Difference | None = None
+
+
+class DocumentRow(Row):
+    """A held-out document, and what it costs by arm, mean over seeds."""
+
+    name: str
+    characters: int
+    bits: dict[str, float]
+
+
+class ClassBits(Row):
+    """A word class under an arm: how many words, bits a word, bits per character of all text."""
+
+    count: int
+    bits: float
+    share: float
+
+
+class Breakdown(Row):
+    """Word classes by arm; ``classes`` has their meanings."""
+
+    classes: dict[str, str]
+    by_class: dict[str, dict[str, ClassBits]]
+
+
+class Interval(NamedTuple):
+    """A measure of generated text; None where there was nothing to count."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Measure(Row):
+    """How a measure is shown, see :class:`textgen.evaluation.metrics.Label`."""
+
+    meaning: str
+    unit: str
+    form: str
+    better: str
+    group: str
+
+
+class Generated(Row):
+    """Measures of samples: ``rows`` of human, shuffled and unigram text; ``arms``: one row for each
+    of the temperatures in ``settings``."""
+
+    labels: dict[str, Measure]
+    settings: dict[str, Any]
+    rows: dict[str, dict[str, Interval]]
+    arms: dict[str, list[dict[str, Interval]]]
+
+    @property
+    def headline(self) -> int:
+        """The place of the headline temperature."""
+        return int(self.settings["temperatures"].index(self.settings["temperature"]))
+
+
+class Report(Row):
+    """``report.json``."""
+
+    version: int = Field(SCHEMA, alias="schema")
+    name: str
+    title: str
+    unit: str
+    margin: float
+    command: str
+    not_repeated: list[str]
+    corpus: dict[str, Any]
+    warnings: list[str]
+    left_out: list[dict[str, str]]
+    arms: list[ArmRow]
+    references: list[ReferenceRow]
+    declared: bool
+    questions: int
+    contrasts: list[ContrastRow]
+    documents: list[DocumentRow]
+    breakdown: Breakdown
+    generated: Generated
+
+    @property
+    def ranked(self) -> list[ArmRow]:
+        """Arms, best first; then those without bits per character, last those on another text."""
+        return sorted(
+            self.arms,
+            key=lambda arm: (not arm.same_text, not arm.test, arm.test and arm.test.total),
+        )
+
+    @property
+    def scored(self) -> list[ArmRow]:
+        """Those that can be compared in bits per character, best first."""
+        return [arm for arm in self.ranked if arm.test and arm.same_text]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """An arm's name → its number, which gives it its colour everywhere."""
+        return {arm.name: number for number, arm in enumerate(self.ranked)}
+
+    @property
+    def planned(self) -> bool:
+        """Whether the seconds of the arms are planned ones, not those that passed."""
+        return any(arm.seconds != arm.seconds_measured for arm in self.arms)
+
+
+class Passage(Row):
+    """Held-out text, and by arm its stretches: start, end, bits of model and of spelling."""
+
+    document: str
+    start: int
+    text: str
+    arms: dict[str, list[tuple[int, int, float, float]]]
+
+
+class SampleText(Row):
+    """Generated text: (start, end, token) of what fills in placeholders, (start, end) of long
+    stretches copied from the training text."""
+
+    text: str
+    filled: list[tuple[int, int, str]]
+    copied: list[tuple[int, int]]
+
+
+class Samples(Row):
+    """What each arm wrote after a prompt, which may be empty, at a temperature."""
+
+    prompt: str
+    temperature: float
+    arms: dict[str, SampleText]
+
+    @property
+    def label(self) -> str:
+        start = f"“{self.prompt}”" if self.prompt else "no start"
+        return f"{start}, temperature {self.temperature:g}"
+
+
+class Texts(Row):
+    """``texts.json``."""
+
+    passages: list[Passage]
+    samples: list[Samples]
