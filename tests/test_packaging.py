@@ -89,14 +89,10 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package(installed):
         assert part in str(caught.value)
 
 
-def test_no_package_may_replace_a_kind_and_a_broken_one_is_named(installed):
-    installed(rare_words="unk = brought:Hashed\nlost = brought:Lost")
-    assert plugins.lookup("rare_words", "unk", "").__module__.startswith("textgen.")
-    with pytest.raises(TextgenError, match=r"unk = 'brought:Hashed'[\s\S]*uninstall, brought"):
-        plugins.plugin_table("rare_words")
-    installed(rare_words="lost = brought:Lost")
-    with pytest.raises(TextgenError, match=r"brought:Lost, cannot be imported"):
-        plugins.lookup("rare_words", "lost", "kind")
+def test_no_package_may_replace_a_kind(installed):
+    installed(rare_words="unk = brought:Hashed")
+    assert plugins.lookup("rare_words", "unk").__module__.startswith("textgen.")
+    assert plugins.plugin_table("rare_words")["unk"].startswith("textgen.")
 
 
 def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):

@@ -21,7 +21,7 @@ from asked import make_runs
 from chromium import emulate, headless
 from conftest import made_up
 
-from textgen.core import processes
+from textgen.core import errors
 from textgen.interactive import server
 from textgen.interactive.models import open_models
 
@@ -192,7 +192,7 @@ def test_an_answer_that_nobody_waits_for_is_not_computed_to_its_end(
     address, monkeypatch, what, module, length, pieces
 ):
     """Nor is another model asked. A piece is a token that is read, or a window that is scored."""
-    done, inner = [], processes.raise_if_cancelled
+    done, inner = [], errors.raise_if_cancelled
 
     def slowly():
         done.append(time.perf_counter())

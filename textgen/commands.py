@@ -1,13 +1,16 @@
-"""What each command does with its arguments; :mod:`textgen.cli` parses them."""
+"""What each command does; :mod:`textgen.cli` parses its arguments.
+
+Each returns an exit code, or None for 0.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
-from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from textgen.auditing.audit import audit_model
 from textgen.auditing.claims import parse_claim
@@ -20,7 +23,7 @@ from textgen.core.experiment import (
     resolve_text,
 )
 from textgen.core.files import kind_of
-from textgen.core.plugins import lookup, plugin_table
+from textgen.core.plugins import lookup, plugin_table, suggestion
 from textgen.core.study import json_schema
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
@@ -39,158 +42,138 @@ from textgen.runs.scoring import print_part, print_passage, score_part
 from textgen.studies.execution import run_study
 from textgen.tokenizers.words.tokenizer import language_warnings
 
-Given = argparse.Namespace
+
+def run(**options: Any) -> None:
+    train(**options)
 
 
-def run(given: Given) -> None:
-    train(
-        given.experiment, overrides=given.set, name=given.name, runs_folder=given.runs,
-        overwrite=given.overwrite, quiet=given.quiet,
-    )  # fmt: skip
+def study(**options: Any) -> None:
+    run_study(**options)
 
 
-def study(given: Given) -> None:
-    run_study(
-        given.study, runs_folder=given.runs, reports_folder=given.reports, workers=given.workers,
-        address=given.address, overwrite=given.overwrite, quiet=given.quiet,
-    )  # fmt: skip
-
-
-def compare(given: Given) -> None:
-    for folder in given.runs:
+def compare(runs: Sequence[Path], **options: Any) -> None:
+    for folder in runs:
         check_folder(folder)
-    compare_runs(
-        given.runs, name=given.name, title=given.title,
-        different_texts=given.different_texts, embed=given.embed,
-        reports_folder=given.reports, quiet=given.quiet,
-    )  # fmt: skip
+    compare_runs(runs, **options)
 
 
-def generate(given: Given) -> None:
-    names = "length temperature top_k top_p seed samples method fill memory".split()
-    options = {name: getattr(given, name) for name in names}
-    records = generate_text(given.run, given.prompt, **options)
-    if given.seed is None and not given.json:
+def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any) -> None:
+    records = generate_text(run, prompt, **options)
+    if options["seed"] is None and not json:
         print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
     for number, record in enumerate(records, 1):
-        if given.json:
+        if json:
             print(json_line(record))
             continue
         if len(records) > 1:
             print(f"\n── sample {number} of {len(records)} " + "─" * 40)
-        text = annotated(record) if given.marked else record["text"]
-        print(visible((record["prompt"] if given.method == "sample" else "") + text))
+        text = annotated(record) if marked else record["text"]
+        print(visible((record["prompt"] if options["method"] == "sample" else "") + text))
 
 
-def play(given: Given) -> None:
-    if not 0 <= given.port < 2**16:
-        raise TextgenError("--port", found=str(given.port), expected="0 to 65535")
-    listening = listen(given.port)
+def play(runs: Sequence[Path], port: int) -> None:
+    if not 0 <= port < 2**16:
+        raise TextgenError(f"--port: {port} is not from 0 to 65535")
+    listening = listen(port)
     print("loading the models …", flush=True)
     readers = open_models(
-        given.runs, lambda reader: print(f"{visible(reader.label)} is ready", flush=True)
+        runs, lambda reader: print(f"{visible(reader.label)} is ready", flush=True)
     )
     serve(readers, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
 
 
-def audit(given: Given) -> int:
-    found = audit_model(
-        given.model,
-        _passage(given),
-        claim=parse_claim(given.claim, given.unit, given.end_counted, given.divided_by),
-        memory=given.memory,
-        end=not given.no_end,
+def audit(
+    model: str,
+    *,
+    text: str | None,
+    file: Path | None,
+    claim: str | None,
+    unit: str,
+    end_counted: bool,
+    divided_by: int | None,
+    no_end: bool,
+    memory: bool,
+    output: Path | None,
+    json: bool,
+) -> int:
+    result = audit_model(
+        model,
+        _passage(text, file),
+        claim=parse_claim(claim, unit, end_counted, divided_by),
+        memory=memory,
+        end=not no_end,
         say=partial(print, file=sys.stderr, flush=True),
     )
-    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if given.json else found)
-    found.save(given.output)
-    return 0 if found.passed else 1
+    print(json_line(asdict(result), indent=2) if json else result)
+    result.save(output)
+    return 0 if result.passed else 1
 
 
-def score(given: Given) -> None:
-    if given.part is not None:
-        part = score_part(load_run(given.run), given.part)
-        print(json_line(part)) if given.json else print_part(part)
+def score(run: Path, *, text: str | None, file: Path | None, part: str | None, json: bool) -> None:
+    if part is not None:
+        figures = score_part(load_run(run), part)
+        print(json_line(figures)) if json else print_part(figures)
         return
-    found = score_text(given.run, _passage(given))
-    print(json_line(found)) if given.json else print_passage(found)
+    bits = score_text(run, _passage(text, file))
+    print(json_line(bits)) if json else print_passage(bits)
 
 
-def _passage(given: Given) -> str:
+def _passage(text: str | None, file: Path | None) -> str:
     """The text of ``--text`` or ``--file``."""
-    text = given.text
-    if given.file is not None:
-        if (kind := kind_of(given.file)) != "a file":
+    if file is not None:
+        if (kind := kind_of(file)) != "a file":
             hint = "correct the path, or give the passage as --text"
-            raise TextgenError(str(given.file), found=kind, expected="a text file", hint=hint)
-        text = read_text(given.file)
+            raise TextgenError(f"{file}: {kind}", hint)
+        text = read_text(file)
     if not text:
-        where = "--text" if given.file is None else str(given.file)
-        raise TextgenError(where, found="no text", expected="at least one character")
-    return str(text)
+        raise TextgenError(f"{file or '--text'}: no text")
+    return text
 
 
-def corpus(given: Given) -> None:
-    if given.corpus is None:
-        kinds = {
-            kind: (lookup("corpus", kind, "corpus").__doc__ or "").partition("\n")[0]
-            for kind in sorted(plugin_table("corpus"))
-        }
-        lines = (f"{kind:<12}{doc}" for kind, doc in kinds.items())
-        print(json_line(kinds, indent=2) if given.json else "\n".join(lines))
-        return
-    experiment = _corpus_experiment(given)
-    found = corpus_statistics(experiment)
-    tokenizer = getattr(experiment, "tokenizer", None)
-    found["warnings"] += language_warnings(tokenizer, Language(**found["language"]))
-    print(json_line(found, indent=2)) if given.json else print_statistics(found)
-
-
-def _corpus_experiment(given: Given) -> TextSettings:
-    """The experiment of this name, or the settings of this kind of corpus."""
-    settings = {"path": given.path and str(given.path)}
-    settings |= {"encoding": given.encoding, "keep": given.keep}
-    options = {key: value for key, value in settings.items() if value is not None}
+def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
     kinds = plugin_table("corpus")
-    if given.corpus in kinds:
-        data = apply_overrides({"corpus": {"kind": given.corpus, **options}}, given.set)
-        if not isinstance(data["corpus"], dict):
-            raise TextgenError("--set corpus", found=repr(data["corpus"]), expected="a table")
-        return resolve_text(data)
-    exists = kind_of(find_experiment(given.corpus)) in ("a file", "a folder")
-    if not (exists or given.corpus.endswith(".toml")):
-        near = get_close_matches(given.corpus, kinds, 1)
-        raise TextgenError(
-            given.corpus,
-            found="neither a kind of corpus nor an experiment",
-            expected=(f"did you mean {near[0]!r}? " if near else "")
-            + f"a kind ({', '.join(sorted(kinds))}), a TOML file, or the name of an experiment",
-        )
-    if options:
-        raise TextgenError(
-            f"--{next(iter(options))}",
-            found=f"the experiment {given.corpus}, which has a corpus of its own",
-            expected="a kind of corpus, e.g. folder",
-            hint="change settings of an experiment with --set corpus.path=…",
-        )
-    return load_experiment(given.corpus, given.set)
+    if corpus is None:
+        classes = {kind: lookup("corpus", kind) for kind in sorted(kinds)}
+        docs = {kind: (cls.__doc__ or "").partition("\n")[0] for kind, cls in classes.items()}
+        lines = (f"{kind:<12}{doc}" for kind, doc in docs.items())
+        print(json_line(docs, indent=2) if json else "\n".join(lines))
+        return
+    settings: TextSettings
+    if corpus in kinds:
+        settings = resolve_text(apply_overrides({"corpus": {"kind": corpus}}, overrides))
+    elif corpus.endswith(".toml") or kind_of(find_experiment(corpus)) == "a file":
+        settings = load_experiment(corpus, overrides)
+    else:
+        message = "neither a kind of corpus nor an experiment"
+        raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
+    statistics = corpus_statistics(settings)
+    tokenizer = getattr(settings, "tokenizer", None)
+    statistics["warnings"] += language_warnings(tokenizer, Language(**statistics["language"]))
+    print(json_line(statistics, indent=2)) if json else print_statistics(statistics)
 
 
-def baseline(given: Given) -> None:
-    kind = given.kind
+def baseline(
+    experiment: Path,
+    *,
+    kind: str | None,
+    orders: Sequence[int],
+    command: str | None,
+    overrides: Sequence[str],
+    json: bool,
+) -> None:
     if kind is None:
-        kind = "kneser_ney" if given.command is None else "command"
-    references.make_baselines(kind, given.order, given.command)  # errors come before any work
-    experiment = load_experiment(given.experiment, given.set)
-    loaded, screen = load_corpus(experiment), Screen(quiet=given.json)
-    screen.corpus(experiment, loaded)
-    records = references.baseline(experiment, loaded, given.order, kind=kind, command=given.command)
-    if not given.json:
+        kind = "kneser_ney" if command is None else "command"
+    references.make_baselines(kind, orders, command)  # errors come before any work
+    settings = load_experiment(experiment, overrides)
+    loaded, screen = load_corpus(settings), Screen(quiet=json)
+    screen.corpus(settings, loaded)
+    records = references.baseline(settings, loaded, orders, kind=kind, command=command)
+    if not json:
         screen.baselines(loaded, list(records))
         return
     for record in records:
         print(json_line(record), flush=True)
 
 
-def schema(given: Given) -> None:
-    print(json.dumps(json_schema(study=given.study), indent=2, ensure_ascii=False))
+def schema(study: bool) -> None:
+    print(json_line(json_schema(study=study), indent=2))

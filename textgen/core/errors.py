@@ -1,13 +1,16 @@
-"""The one exception shown to users, and text that a terminal can show."""
+"""Exceptions that users see, text that a terminal can show, and work that can be cancelled."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import json
+import threading
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +130,27 @@ def visible(text: str) -> str:
 def json_line(data: Any, indent: int | None = None) -> str:
     """Data as JSON for programs, which a terminal can show, too."""
     return json.dumps(data, ensure_ascii=False, indent=indent).translate(ESCAPES)
+
+
+_cancelled = ContextVar[threading.Event | None]("cancelled", default=None)
+
+
+class Cancelled(Exception):  # noqa: N818 - nothing is wrong
+    """The result is no longer wanted."""
+
+
+@contextlib.contextmanager
+def cancellable(cancelled: threading.Event) -> Iterator[None]:
+    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
+    before = _cancelled.set(cancelled)
+    try:
+        yield
+    finally:
+        _cancelled.reset(before)
+
+
+def raise_if_cancelled() -> None:
+    """Raises :class:`Cancelled` if this thread's work is; for calls between two pieces of it."""
+    cancelled = _cancelled.get()
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled

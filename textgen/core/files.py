@@ -18,7 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -107,14 +107,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def write_json(path: Path, data: Any) -> None:
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    write_file(
-        path, text.encode("utf-8", "backslashreplace")
-    )  # lone surrogates become JSON escapes
+    write_file(path, text.encode("utf-8", "backslashreplace"))  # half surrogate pairs as escapes
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows that share their keys, with a header."""
-    rows = list(rows)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -123,9 +120,6 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 SECONDS_FILE, CHECKSUMS = "seconds.json", "sha256.json"
-UNFINISHED_PREFIX = "new-"
-MAX_UNFINISHED_SECONDS = 86_400.0
-"""Age at which the unfinished folder of a killed run is removed."""
 Content = TypeVar("Content")
 _saved = [0.0]
 
@@ -133,8 +127,8 @@ _saved = [0.0]
 def cache_folder() -> Path:
     """Where downloads and prepared data are kept: ``TEXTGEN_CACHE``, or the system's place for
     caches."""
-    given = os.environ.get("TEXTGEN_CACHE")
-    return Path(given or platformdirs.user_cache_dir("textgen", appauthor=False))
+    chosen = os.environ.get("TEXTGEN_CACHE")
+    return Path(chosen or platformdirs.user_cache_dir("textgen", appauthor=False))
 
 
 @contextlib.contextmanager
@@ -147,18 +141,11 @@ def writing_cache() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise cache_unusable(
-            error.filename or cache_folder(), error.strerror or str(error)
+        raise TextgenError(
+            f"the cache cannot be written: {error.filename or cache_folder()}: "
+            f"{error.strerror or error}",
+            hint="set TEXTGEN_CACHE to another folder",
         ) from None
-
-
-def cache_unusable(place: str | Path, found: str) -> TextgenError:
-    return TextgenError(
-        str(place),
-        found=found,
-        expected="a cache folder that can be written to",
-        hint="set TEXTGEN_CACHE to another one",
-    )
 
 
 def cache_put(path: Path, data: Any) -> None:
@@ -174,11 +161,11 @@ def cache_get(path: Path) -> Any:
     """What :func:`cache_put` has written; None if there is nothing, or if it is damaged."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(stored, dict) and stored.get("sha256") == _data_hash(stored.get("data")):
+        if stored["sha256"] == _data_hash(stored["data"]):
             return stored["data"]
     except FileNotFoundError:
         return None
-    except UNREADABLE:
+    except (*UNREADABLE, LookupError, TypeError):  # also of other JSON
         pass
     _note_damage(path)
     return None
@@ -197,8 +184,11 @@ def _file_hashes(folder: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in folder.iterdir() if path.name != CHECKSUMS}
 
 
-def _unharmed(folder: Path) -> bool:
-    return json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) == _file_hashes(folder)
+def _is_intact(folder: Path) -> bool:
+    with contextlib.suppress(*UNREADABLE):
+        stored = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        return bool(stored == _file_hashes(folder))
+    return False
 
 
 def cached_folder(
@@ -211,14 +201,14 @@ def cached_folder(
 
     Args:
         folder: where it is, under a name that depends on its content.
-        read: returns the content, or raises one of :data:`textgen.core.UNREADABLE`.
+        read: returns the content, or raises one of :data:`textgen.core.errors.UNREADABLE`.
         write: fills an empty folder.
 
     Raises:
         TextgenError: the cache cannot be written.
     """
-    with contextlib.suppress(*UNREADABLE):
-        if _unharmed(folder):
+    if _is_intact(folder):
+        with contextlib.suppress(*UNREADABLE):
             content = read(folder)
             save_seconds(float((folder / SECONDS_FILE).read_text(encoding="utf-8")))
             return content
@@ -226,27 +216,18 @@ def cached_folder(
         _note_damage(folder)
     with writing_cache():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another run removes them too
-            for left in folder.parent.glob(f"{UNFINISHED_PREFIX}*"):
-                if time.time() - left.stat().st_mtime > MAX_UNFINISHED_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
         start = time.perf_counter()
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED_PREFIX) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            write(made)
-            (made / SECONDS_FILE).write_text(str(time.perf_counter() - start), encoding="utf-8")
-            (made / CHECKSUMS).write_text(json.dumps(_file_hashes(made)), encoding="utf-8")
-            with contextlib.suppress(*UNREADABLE):
-                if _unharmed(folder):  # another run has written it meanwhile
-                    return read(folder)
-            shutil.rmtree(folder, ignore_errors=True)  # a damaged one, if there is any
-            with contextlib.suppress(OSError):  # another run was faster after all
-                made.rename(folder)
-    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
+            new = Path(scratch) / folder.name
+            new.mkdir()
+            write(new)
+            (new / SECONDS_FILE).write_text(str(time.perf_counter() - start), encoding="utf-8")
+            (new / CHECKSUMS).write_text(json.dumps(_file_hashes(new)), encoding="utf-8")
+            if not _is_intact(folder):  # as it is if another run was faster
+                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    new.rename(folder)
         return read(folder)
-    except UNREADABLE:
-        raise cache_unusable(folder, "what was written cannot be read") from None
 
 
 def save_seconds(seconds: float) -> None:

@@ -10,9 +10,12 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from textgen.core.errors import TextgenError
+
+UNLIMITED = ("", "ALL", "DEFAULT")
+"""Values of a limit of instructions that stand for none."""
 
 
 def cores() -> int:
@@ -23,25 +26,16 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Its name, and the instructions that this process is limited to, if it is."""
-    lines = _information().splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    limit = instruction_limit()
-    return next(names, platform.processor()) + (f", limited to {limit}" if limit else "")
-
-
-def instruction_limit() -> str:
-    """The instructions that oneDNN (``ONEDNN_MAX_CPU_ISA``) or else XLA (``--xla_cpu_max_isa`` in
-    ``XLA_FLAGS``) is limited to by the environment, such as ``"AVX2"``; empty if they are not."""
-    flags = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
-    limits = os.environ.get("ONEDNN_MAX_CPU_ISA", ""), flags[1] if flags else ""
-    named = (limit.upper() for limit in limits)
-    return next((limit for limit in named if limit not in ("", "ALL", "DEFAULT")), "")
-
-
-def _information() -> str:
+    """CPU model, plus any instruction-set limit set in the environment: oneDNN's
+    (``ONEDNN_MAX_CPU_ISA``) or else XLA's (``--xla_cpu_max_isa`` in ``XLA_FLAGS``)."""
     path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    model = re.search(r"^model name\s*: *(.*)", text, re.MULTILINE)
+    flag = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
+    limits = os.environ.get("ONEDNN_MAX_CPU_ISA", ""), flag[1] if flag else ""
+    limit = next((each for each in map(str.upper, limits) if each not in UNLIMITED), "")
+    name = model[1].strip() if model else platform.processor()
+    return f"{name}, limited to {limit}" if limit else name
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -82,15 +76,11 @@ def _check(threads: int, deterministic: bool) -> None:
     number, shared = _in_effect["threads"], _in_effect["threads_of_an_operation"] > 1
     hint = "start a new process (in a notebook: restart its kernel)"
     if deterministic and not _in_effect["deterministic"]:
-        raise TextgenError(
-            "training.deterministic",
-            found="true, in a process that has started TensorFlow without it",
-            hint=hint,
-        )
+        message = "this process has started TensorFlow without it"
+        raise TextgenError(f"training.deterministic: {message}", hint)
     if threads and (threads != number or shared):
         raise TextgenError(
-            "training.threads",
-            found=f"{threads}, in a process that has started TensorFlow with {number}"
+            f"training.threads: {threads}, but this process has started TensorFlow with {number}"
             + ", which all operations share" * shared,
             hint=f"{hint}, or leave this setting out to train with what this one has",
         )
@@ -144,3 +134,18 @@ def silenced_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(sink)
         os.close(kept)
+
+
+def exit_immediately(code: int) -> NoReturn:
+    """End the process at once.
+
+    Shutting TensorFlow down takes longer than writing a page of text; and where a training has
+    stopped in the middle, it can wait for ever for a thread that waits for Python. Only for
+    commands that have nothing left to do at the end, such as closing files.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # the reader of the pipe has gone
+        code = code or 1
+    os._exit(code)

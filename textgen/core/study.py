@@ -19,7 +19,7 @@ yes = "first is lower"            # optional: when the answer is yes; or "second
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -202,32 +202,20 @@ def load_study(path: str | Path) -> Study:
     own = {"name": path.stem, "path": str(path)}
     study: Study = build(Study, {"budget": {}, "arms": {}, **data, **own}, str(path))
     experiments = {arm: study.experiment(arm) for arm in study.arms}
-    first = next(iter(experiments))
+    first, seen = next(iter(experiments)), dict[str, str]()
     for arm, experiment in experiments.items():
         if experiment.text_key != experiments[first].text_key:
             raise TextgenError(
                 f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}",
                 hint="put arms on other text into a study of their own",
             )
-    check_different(study, {arm: each.arm for arm, each in experiments.items()})
-    return study
-
-
-def check_different(study: Study, origins: Mapping[str, Any]) -> None:
-    """Refuse arms that do not differ, for reports tell them apart by their experiments.
-
-    Args:
-        study: named in errors.
-        origins: arm → its experiment as plain data, without name and seed.
-    """
-    seen: dict[str, str] = {}
-    for arm, origin in origins.items():
-        other = seen.setdefault(json.dumps(origin, sort_keys=True), arm)
-        if other != arm:
+        other = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
+        if other != arm:  # reports tell arms apart by their experiments
             raise TextgenError(
-                f"{study.path}: arms.{arm}: the same experiment as arms.{other}",
+                f"{path}: arms.{arm}: the same experiment as arms.{other}",
                 hint=f'give {other} more seeds, or change a setting with set = ["…"]',
             )
+    return study
 
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

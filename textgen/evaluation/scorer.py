@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.core.processes import raise_if_cancelled
+from textgen.core.errors import raise_if_cancelled
 from textgen.models.base import Objective
 from textgen.models.batches import Windows
 

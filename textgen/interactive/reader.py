@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core.errors import RefusedText, TextgenError
-from textgen.core.processes import raise_if_cancelled
+from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
 from textgen.evaluation.memory import MemoryState
 from textgen.evaluation.mixture import softmax
 from textgen.evaluation.scorer import scorer

@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable
 from textgen.core.machine import cores
-from textgen.core.processes import Cancelled, cancellable
 from textgen.interactive.models import describe, next_tokens, text_cost
 from textgen.interactive.reader import Reader
 from textgen.interactive.writing import sampling, write

@@ -21,11 +21,10 @@ from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import write_json
 from textgen.core.machine import processor, start_tensorflow
-from textgen.core.processes import finish_process, start_process
 from textgen.core.study import Study
 from textgen.data.loading import load_corpus
 from textgen.runs.folder import write_experiment
-from textgen.studies.workers import printed, scratch_in
+from textgen.studies.workers import Processes, printed, scratch_in
 from textgen.training.preparation import prepare
 
 FILE = "plan.json"
@@ -51,13 +50,13 @@ class ArmPlan:
 
     experiment: dict[str, Any]
     updates: int | None
-    preparation_seconds: float | None
-    seconds_per_update: float | None
-    calls: int | None
     threads: int
-    parameters: int | None
     processor: str
     textgen: str
+    preparation_seconds: float | None = None
+    seconds_per_update: float | None = None
+    calls: int | None = None
+    parameters: int | None = None
 
     @property
     def overrides(self) -> list[str]:
@@ -87,32 +86,36 @@ def plan_study(
         TextgenError: an experiment has changed, the stored plan is damaged, or it was measured on
             another kind of machine.
     """
-    kept = read(folder / FILE)
-    changed = {arm: d for arm in kept if arm in study.arms if (d := _changes(study, arm, kept))}
-    if changed and not overwrite:
-        arm, differences = next(iter(changed.items()))
+    path = folder / FILE
+    plans, failures = read(path), dict[str, str]()
+    for arm in plans.keys() & study.arms.keys():
+        changes = differences(plans[arm].experiment, study.experiment(arm).arm)
+        if changes and not overwrite:
+            raise TextgenError(
+                f"{path}: arms.{arm} was planned from other settings: {'; '.join(changes)}",
+                hint="use --overwrite (in Python overwrite=True) to plan and run this arm again, "
+                "or give it another name",
+            )
+        if changes:
+            del plans[arm]
+    missing = [arm for arm in study.arms if arm not in plans]
+    others = {plan.processor for plan in plans.values()} - {processor()}
+    if study.budget.seconds is not None and missing and others:  # which are of one machine alone
         raise TextgenError(
-            f"{folder / FILE}: arms.{arm}",
-            found=f"planned from other settings: {'; '.join(differences)}",
-            expected="the experiment as it was: the runs of an arm share one plan",
-            hint="use --overwrite (in Python overwrite=True) to plan and run this arm again, or "
-            "give it another name",
+            f"{path}: arms.{missing[0]} would be timed on {processor()}, while other arms were "
+            f"timed on {', '.join(sorted(others))}",
+            hint="add the arm there, or use another --runs (in Python runs_folder) for all arms",
         )
-    failed: dict[str, str] = {}
-    kept = {arm: made for arm, made in kept.items() if arm not in changed}
-    _check_same_machine(study, kept, folder)
-    for arm in study.arms:
-        if arm in kept:
-            continue
+    for arm in missing:
         report(arm, None)
-        made = _plan_arm(study, arm, folder)
-        if isinstance(made, str):
-            failed[arm] = made
+        plan = _plan_arm(study, arm, folder)
+        if isinstance(plan, str):
+            failures[arm] = plan
             continue
-        kept[arm] = made
-        write_json(folder / FILE, {arm: asdict(made) for arm, made in kept.items()})
-        report(arm, made)
-    return {arm: kept[arm] for arm in study.arms if arm in kept}, failed
+        plans[arm] = plan
+        write_json(path, {name: asdict(each) for name, each in plans.items()})
+        report(arm, plan)
+    return {arm: plans[arm] for arm in study.arms if arm in plans}, failures
 
 
 def read(path: Path) -> dict[str, ArmPlan]:
@@ -126,23 +129,55 @@ def read(path: Path) -> dict[str, ArmPlan]:
     try:
         return TypeAdapter(dict[str, ArmPlan]).validate_json(path.read_bytes())
     except UNREADABLE as error:
-        reason = str(error).replace("\n", " ")
-        raise TextgenError(
-            str(path),
-            found=f"a damaged plan ({type(error).__name__}: {reason})",
-            expected="the file as textgen wrote it",
-            hint="restore it, or move the folder away and start the study again",
-        ) from None
+        hint = "restore the file, or move the folder away and start the study again"
+        raise TextgenError(f"{path}: a damaged plan: {error}", hint) from None
+
+
+def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
+    """One arm's plan or, if it cannot be made, why not."""
+    experiment, budget = study.experiment(arm), study.budget
+    updates, measured = budget.updates, dict[str, Any]()
+    if budget.seconds is not None or budget.parameters is not None:
+        log = _measure_apart(experiment, folder, SECONDS if budget.seconds is not None else 0.0)
+        if isinstance(log, str):
+            return log
+        measured = log
+    wanted, parameters = budget.parameters, measured.get("parameters", 0)
+    if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
+        return (
+            f"budget.parameters: {wanted:,}, but this arm has {parameters:,}: change its "
+            f"backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
+        )
+    if budget.seconds is not None:
+        preparation, each = measured["preparation_seconds"], measured["seconds_per_update"]
+        updates = updates_within(budget.seconds, preparation, each)
+        if updates < 1:
+            return (
+                f"budget.seconds: {budget.seconds:g}, of which the preparation alone takes "
+                f"{preparation:.1f}: give more, e.g. seconds = {preparation * 3 + each * 100:.0f}"
+            )
+    return ArmPlan(
+        experiment=experiment.arm,
+        updates=updates,
+        threads=study.threads,
+        processor=processor(),
+        textgen=textgen.__version__,
+        **measured,
+    )
+
+
+def updates_within(seconds: float, preparation: float, per_update: float) -> int:
+    """How many updates a budget leaves time for."""
+    return max(0, int((seconds - preparation) / per_update))
 
 
 def _measure_apart(experiment: Experiment, folder: Path, seconds: float) -> dict[str, Any] | str:
     """:func:`measure` in a process of its own, for a study in a folder; if it fails, what that
     process printed."""
-    with scratch_in(folder) as scratch:
+    with scratch_in(folder) as scratch, Processes() as processes:
         settings, output, log = (scratch / name for name in ("arm.toml", "found.json", "log.txt"))
         write_experiment(settings, experiment)
-        arguments = [__name__, str(settings), str(seconds), str(output)]
-        if code := finish_process(start_process(arguments, log)):
+        if code := processes.run([__name__, str(settings), str(seconds), str(output)], log):
             return printed(log, code)
         return json.loads(output.read_text(encoding="utf-8"))
 
@@ -191,29 +226,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def updates_within(seconds: float, preparation: float, per_update: float) -> int:
-    """How many updates a budget leaves time for.
-
-    Raises:
-        TextgenError: not even one.
-    """
-    count = int((seconds - preparation) / per_update)
-    if count < 1:
-        raise TextgenError(
-            "budget.seconds",
-            found=f"{seconds:g}, of which the preparation alone takes {preparation:.1f}",
-            expected="time left for updates: tokens, tags and vectors count in the budget",
-            hint=f"give more, e.g. seconds = {preparation * 3 + per_update * 100:.0f}",
-        )
-    return count
-
-
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """``table.key: old → new`` for every setting that differs."""
     before, after = dict(_flat(old)), dict(_flat(new))
     return [
         f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}"
-        for key in [*before, *(k for k in after if k not in before)]
+        for key in {**before, **after}
         if before.get(key) != after.get(key)
     ]
 
@@ -224,64 +242,3 @@ def _flat(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value
-
-
-def _changes(study: Study, arm: str, kept: Mapping[str, ArmPlan]) -> list[str]:
-    return differences(kept[arm].experiment, study.experiment(arm).arm)
-
-
-def _check_same_machine(study: Study, kept: Mapping[str, ArmPlan], folder: Path) -> None:
-    """Seconds are comparable on one kind of processor only."""
-    here = processor()
-    others = {made.processor for made in kept.values()} - {here}
-    missing = [arm for arm in study.arms if arm not in kept]
-    if study.budget.regime == "seconds" and missing and others:
-        raise TextgenError(
-            f"{folder / FILE}: arms.{missing[0]}",
-            found=f"not planned yet, while other arms were timed on {', '.join(sorted(others))}",
-            expected=f"all arms of a budget in seconds timed on one processor; here: {here}",
-            hint="add the arm there, or use another --runs (in Python runs_folder) for all arms",
-        )
-
-
-def _parameters_error(wanted: int | None, found: int | None) -> TextgenError | None:
-    """The error for an arm that has not as many parameters as the study wants."""
-    if wanted is None or found is None or abs(found - wanted) <= PARAMETERS_TOLERANCE * wanted:
-        return None
-    return TextgenError(
-        "budget.parameters",
-        found=f"{wanted:,}, but this arm has {found:,}",
-        expected=f"as many, within {PARAMETERS_TOLERANCE:.0%}",
-        hint="change backbone.units of the arm",
-    )
-
-
-def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
-    """One arm's plan or, if it cannot be made, why not."""
-    experiment, budget = study.experiment(arm), study.budget
-    found: dict[str, Any] | str = {}
-    if budget.seconds is not None or budget.parameters is not None:
-        seconds = SECONDS if budget.seconds is not None else 0.0
-        found = _measure_apart(experiment, folder, seconds)
-    if isinstance(found, str):  # of one experiment, whose budget is the study's
-        return found.replace("--set training.", "").replace("training.seconds", "budget.seconds")
-    if wrong := _parameters_error(budget.parameters, found.get("parameters")):
-        return str(wrong)
-    count = budget.updates
-    if budget.seconds is not None:
-        try:
-            preparation, each = found["preparation_seconds"], found["seconds_per_update"]
-            count = updates_within(budget.seconds, preparation, each)
-        except TextgenError as error:
-            return str(error)
-    return ArmPlan(
-        experiment=experiment.arm,
-        updates=count,
-        preparation_seconds=found.get("preparation_seconds"),
-        seconds_per_update=found.get("seconds_per_update"),
-        calls=found.get("calls"),
-        threads=study.threads,
-        parameters=found.get("parameters"),
-        processor=processor(),
-        textgen=textgen.__version__,
-    )

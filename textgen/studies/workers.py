@@ -2,6 +2,10 @@
 
 Does not handle: resuming a run that a machine of a cluster had begun. A task that is cut short
 starts again from the run folder on this machine.
+
+``python -m textgen.studies.workers MODULE …`` runs the ``main`` of a module in a process that ends
+when its parent does, even if the parent is killed: the parent holds the other end of its standard
+input.
 """
 
 from __future__ import annotations
@@ -14,25 +18,28 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import filelock
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import Cancelled, TextgenError
 from textgen.core.experiment import Experiment, resolve_experiment
 from textgen.core.files import write_file
-from textgen.core.machine import silenced_stderr
-from textgen.core.processes import GRACE_SECONDS, read_log, start_process, stopped_after
+from textgen.core.machine import exit_immediately, silenced_stderr
 from textgen.runs.folder import LOCK, begin_folder, prepare_folder, write_experiment
 from textgen.training.checkpoint import CHECKPOINT_FILE
 
+GRACE_SECONDS = 30.0
+"""Between SIGTERM and SIGKILL."""
 CRASHES = {-s for s in signal.Signals if s.name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")}
 """Exit codes of a process that crashed in a library: neither the run nor a person ended it."""
 PREFIX = "TEXTGEN_"
@@ -62,6 +69,60 @@ class Outcome:
     code: int
     log: str
     seconds: float
+
+
+class Processes:
+    """Processes of this block: when it is left, none runs any more, and none starts."""
+
+    def __init__(self) -> None:
+        self._lock, self._closed = threading.Lock(), False
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def run(self, arguments: Sequence[str], log: Path, **options: Any) -> int:
+        """Run the ``main`` of a module to its end; its exit code.
+
+        Args:
+            arguments: the module and its arguments.
+            log: gets what it prints.
+            options: of ``subprocess.Popen``.
+
+        Raises:
+            Cancelled: the block has been left.
+        """
+        with self._lock:
+            if self._closed:
+                raise Cancelled
+            with log.open("wb") as file:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "textgen.studies.workers", *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    **options,
+                )
+            self._started.append(process)
+        return process.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._closed = True
+        for process in self._started:
+            process.terminate()
+        for process in self._started:
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def printed(log: Path, code: int) -> str:
+    """What a process printed, and the signal that ended it, if one did."""
+    ending = f"\nended by {signal.Signals(-code).name}" if code < 0 else ""
+    return log.read_text(encoding="utf-8", errors="replace") + ending
 
 
 def run_jobs(
@@ -110,30 +171,22 @@ def run_jobs(
 @contextlib.contextmanager
 def _here(folder: Path) -> Iterator[Callable[[Job], tuple[int, str]]]:
     """Runs a job on this machine; no process is left when the block is left."""
-    running = dict[str, subprocess.Popen[bytes]]()
-    with scratch_in(folder) as scratch, stopped_after(running):
-        yield lambda job: _run(job, folder, scratch, running)
+    with scratch_in(folder) as scratch, Processes() as processes:
+        yield lambda job: _run(job, folder, scratch, processes)
 
 
 def _run(
-    job: Job,
-    folder: Path,
-    scratch: Path,
-    running: dict[str, subprocess.Popen[bytes]],
-    **options: Any,
+    job: Job, folder: Path, scratch: Path, processes: Processes, **options: Any
 ) -> tuple[int, str]:
-    """One run in a process, which is in ``running`` meanwhile: its exit code and what it
-    printed. ``options`` are those of ``subprocess.Popen``."""
+    """One run in a process: its exit code and what it printed."""
     settings, log = scratch / f"{job.name}.toml", scratch / f"{job.name}.txt"
     write_experiment(settings, job.experiment)
     _wait_for_other_process(folder / job.name)
     arguments = ["textgen.cli", "run", str(settings), "--runs", str(folder), "--quiet"]
     arguments += ["--overwrite"] * job.replace
-    for _ in range(2):  # once more after a crash
-        running[job.name] = start_process(arguments, log, **options)
-        code = running[job.name].wait()
-        if code not in CRASHES:
-            break
+    code = processes.run(arguments, log, **options)
+    if code in CRASHES:
+        code = processes.run(arguments, log, **options)
     return code, printed(log, code)
 
 
@@ -150,19 +203,11 @@ def scratch_in(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def printed(log: Path, code: int) -> str:
-    """What a process printed, and the signal that ended it, if one did."""
-    ending = f"\nended by {signal.Signals(-code).name}" if code < 0 else ""
-    return read_log(log) + ending
-
-
 def _wait_for_other_process(folder: Path) -> None:
     """A run of a study that was killed a moment ago ends by itself, but may not have ended yet."""
     if (folder / LOCK).exists():
-        with (
-            contextlib.suppress(filelock.Timeout),
-            filelock.FileLock(folder / LOCK, timeout=GRACE_SECONDS),
-        ):
+        lock = filelock.FileLock(folder / LOCK, timeout=GRACE_SECONDS)
+        with contextlib.suppress(filelock.Timeout), lock:
             pass
 
 
@@ -172,15 +217,22 @@ def check_cluster(address: str) -> None:
     """
     if importlib.util.find_spec("ray") is None:
         raise TextgenError(
-            f"--address {address}",
-            found="Ray is not installed",
-            expected="the package that sends runs to other machines",
+            f"--address {address}: Ray is not installed",
             hint='pip install "textgen-compare[cluster]", or leave --address out to run here',
         )
+    place = urlsplit("//" + address.rpartition("//")[2])
     try:
-        _check_reachable(address)
+        if place.hostname and place.port:  # where nothing answers, Ray itself waits for minutes
+            socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise _unreachable(address, error) from None
+
+
+def _unreachable(address: str, error: Exception) -> TextgenError:
+    return TextgenError(
+        f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}",
+        hint='start one with: ray start --head, or use "local"',
+    )
 
 
 @contextlib.contextmanager
@@ -201,19 +253,13 @@ def connected(address: str, cores: int) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    local: dict[str, Any] = {
-        "num_cpus": cores,
-        "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
-    }
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options |= {"num_cpus": cores, "include_dashboard": False}
+        options["_node_ip_address"] = "127.0.0.1"
     try:
         with silenced_stderr():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **(local if address == "local" else {}),
-            )
+            ray.init(address=address, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise _unreachable(address, error) from None
     try:
@@ -223,60 +269,39 @@ def connected(address: str, cores: int) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _unreachable(address: str, error: Exception) -> TextgenError:
-    return TextgenError(
-        f"--address {address}",
-        found=str(error).splitlines()[0][:200],
-        expected='the address of a Ray cluster that is up, or "local"',
-        hint="start one with: ray start --head",
-    )
-
-
-def _check_reachable(address: str) -> None:
-    """Ray itself waits for minutes if nothing answers.
-
-    Raises:
-        OSError: nothing does.
-    """
-    place = urlsplit("//" + address.rpartition("//")[2])
-    if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
-
-
-def environment() -> dict[str, str]:
-    """The variables that a process on the cluster must have as they are here; "" for one that is
-    not set."""
-    kept = {key: value for key, value in os.environ.items() if key.startswith(PREFIX)}
-    # Ray sets this one for its processes; sums of floats must not depend on where they are made
-    return {**kept, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "")}
-
-
 @contextlib.contextmanager
 def _on_ray(
     folder: Path, at_once: int, address: str, threads: int
 ) -> Iterator[Callable[[Job], tuple[int, str]]]:
     """Runs a job as a task of a cluster; the run folder that it sends back is written here."""
     with connected(address, at_once * threads) as ray:
-        task, sent = ray.remote(num_cpus=threads)(_task), list[Any]()
+        task, references = ray.remote(num_cpus=threads)(_task), list[Any]()
 
         def run(job: Job) -> tuple[int, str]:
-            files = {} if job.replace else read_files(folder / job.name)
-            given = (job.experiment.resolved, files, environment(), str(Path.cwd()))
-            reference, log = task.remote(*given), ""
-            sent.append(reference)
+            files = {} if job.replace else _read_files(folder / job.name)
+            reference = task.remote(job.experiment.resolved, files, _environment(), str(Path.cwd()))
+            references.append(reference)
             try:
-                code, log, made = ray.get(reference)
+                code, log, files = ray.get(reference)
                 if code == 0:
-                    write_files(folder / job.name, job, made)
+                    _write_files(folder / job.name, job, files)
             except (ray.exceptions.RayError, TextgenError) as error:
-                return 1, f"{log}{error}"
+                return 1, str(error)
             return code, log
 
         try:
             yield run
         finally:
-            for reference in sent:
+            for reference in references:
                 ray.cancel(reference, force=True)
+
+
+def _environment() -> dict[str, str]:
+    """The variables that a process on the cluster must have as they are here; "" for one that is
+    not set."""
+    own = {key: value for key, value in os.environ.items() if key.startswith(PREFIX)}
+    # Ray sets this one for its processes; sums of floats must not depend on where they are made
+    return {**own, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "")}
 
 
 def _task(
@@ -285,17 +310,16 @@ def _task(
     """One run, wherever this is called: exit code, what it printed, its folder."""
     job = Job(resolve_experiment(resolved))
     env = {key: value for key, value in {**os.environ, **variables}.items() if value}
-    with tempfile.TemporaryDirectory() as scratch:
+    cwd = place if Path(place).is_dir() else None  # relative paths in [corpus]
+    with tempfile.TemporaryDirectory() as scratch, Processes() as processes:
         folder = Path(scratch) / "runs"
         for name, data in files.items():
             write_file(folder / job.name / name, data)
-        cwd = place if Path(place).is_dir() else None  # relative paths in [corpus]
-        code, log = _run(job, folder, Path(scratch), {}, env=env, cwd=cwd)
-        made = {} if code else read_files(folder / job.name)
-    return code, log, made
+        code, log = _run(job, folder, Path(scratch), processes, env=env, cwd=cwd)
+        return code, log, {} if code else _read_files(folder / job.name)
 
 
-def read_files(folder: Path) -> Files:
+def _read_files(folder: Path) -> Files:
     """The files of a run folder by their path in it."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -304,7 +328,7 @@ def read_files(folder: Path) -> Files:
     }
 
 
-def write_files(folder: Path, job: Job, files: Files) -> None:
+def _write_files(folder: Path, job: Job, files: Files) -> None:
     """Write a run folder from its files, metrics.json last: it counts as finished only when all of
     them are there.
 
@@ -319,3 +343,21 @@ def write_files(folder: Path, job: Job, files: Files) -> None:
         (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the ``main`` of a module, until the parent of this process ends."""
+    module, *rest = arguments
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    return importlib.import_module(module).main(rest)
+
+
+def _end_with_parent() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):  # not sys.stdin, whose lock would delay the end of this process
+            pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    exit_immediately(main(sys.argv[1:]))
