@@ -4,9 +4,9 @@
 
 Not part of the suite: it takes minutes; for Linux. Characters, words and a study of both are
 trained with deterministic operations, once in peace and once more with SIGTERM or SIGKILL to the
-command, or SIGKILL to all of its processes, at moments drawn from the time that it took in peace; the
-command is repeated until it ends. No process, held lock or temporary file may be left, and at the
-end every file that is not about time has to be the same.
+command, or SIGKILL to all of its processes, at moments drawn from the time that it took in peace;
+the command is repeated until it ends. No process, held lock or temporary file may be left, and at
+the end every file that is not about time has to be the same.
 """
 
 from __future__ import annotations
