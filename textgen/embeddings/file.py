@@ -40,39 +40,36 @@ class File:
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        forms = {token: _forms(name) for token, name in enumerate(names)}
+        forms = [_forms(name) for name in names]
         try:
-            found = read_vectors(
-                self.path, width, {word for each in forms.values() for word in each}
-            )
+            read = read_vectors(self.path, width, {form for pair in forms for form in pair})
             checksum = sha256_of(self.path)
         except DAMAGED as error:
+            problem = getattr(error, "strerror", None) or str(error)
             raise TextgenError(
-                f"embedding.path: {self.path}",
-                found=getattr(error, "strerror", None) or str(error),
-                expected=f"word vectors of {width} numbers as text, of word2vec, fastText or GloVe",
-                hint="correct the path, or set [backbone] embedding_size to the vectors' width",
+                f"embedding.path: {self.path}: {problem}",
+                hint=f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
+                "[backbone] embedding_size to their width",
             ) from None
-        words = {t: next(filter(found.__contains__, each), None) for t, each in forms.items()}
-        known = [token for token, word in words.items() if word is not None]
-        if not known:
+        chosen = dict[int, np.ndarray]()
+        for token, pair in enumerate(forms):
+            for form in filter(read.__contains__, pair):
+                chosen.setdefault(token, read[form])
+        if not chosen:
             raise TextgenError(
-                f"embedding.path: {self.path}",
-                found=f"none of the {len(names)} tokens of this experiment",
-                expected="vectors of words in the language of the corpus",
-                hint="characters and most subwords are not in such files: use a word tokenizer",
+                f"embedding.path: {self.path}: none of the {len(names)} tokens of this experiment",
+                hint="such files hold words: use a word tokenizer, and the language of the corpus",
             )
-        vectors = np.stack([found[str(words[token])] for token in known])
+        matrix = starting_matrix([*chosen], np.stack([*chosen.values()]), len(names), seed)
         source = f"vectors {self.path.name} (sha256 {checksum[:12]}…), "
-        source += f"{len(known)} of {len(names)} tokens found"
-        matrix = starting_matrix(known, vectors, len(names), seed)
-        return Vectors(matrix, len(known), (source,))
+        source += f"{len(chosen)} of {len(names)} tokens found"
+        return Vectors(matrix, len(chosen), (source,))
 
 
 def _forms(name: str) -> tuple[str, ...]:
     """The words under which a token is looked up, in order of preference."""
-    bare = name.removeprefix(" ")
-    return (bare, bare.lower()) if bare else ()
+    word = name.removeprefix(" ")
+    return (word, word.lower()) if word else ()
 
 
 def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarray]:

@@ -87,17 +87,15 @@ class _Learnt:
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        words = self.spellings(names)
+        words = list(map(str, range(len(names))))  # two tokens may share a name
+        if self.kind == "fasttext":
+            words = distinct_spellings(names)
         sentences, settings = _Sentences(documents, words), (self.kind, width, self.epochs)
         keyed = train_vectors(sentences, *settings, window=self.window, seed=seed)
         known = [token for token, word in enumerate(words) if word in keyed.key_to_index]
         rows = [keyed.key_to_index[words[token]] for token in known]
         matrix = starting_matrix(known, keyed.vectors[rows], len(names), seed)
         return Vectors(matrix, len(known))
-
-    def spellings(self, names: Sequence[str]) -> list[str]:
-        """A distinct string for each token, which gensim sees in its place."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -114,9 +112,6 @@ class Word2Vec(_Learnt):
     """
 
     kind = "word2vec"
-
-    def spellings(self, names: Sequence[str]) -> list[str]:
-        return list(map(str, range(len(names))))  # two tokens may share a name
 
 
 @dataclass(frozen=True)
@@ -135,9 +130,6 @@ class FastText(_Learnt):
     """
 
     kind = "fasttext"
-
-    def spellings(self, names: Sequence[str]) -> list[str]:
-        return distinct_spellings(names)
 
 
 def distinct_spellings(names: Sequence[str]) -> list[str]:
