@@ -17,6 +17,7 @@ from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.models.sampler import FREE, Sampler
 from textgen.training.step import Step
 
 SIZE, HEAD, BATCH = 23, 6, 5
@@ -110,6 +111,20 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
     assert not np.allclose(estimates, exact)
     error = estimates - exact
     assert abs(error.mean()) < 3 * error.std() / np.sqrt(len(error))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5])
+def test_tokens_of_two_levels_are_drawn_as_often_as_they_are_probable(temperature):
+    objective = NextToken(window=6)
+    network = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
+    unwritable = [0, 1, SIZE - 1]
+    draw = Sampler(objective, network, unwritable).draw
+    tokens, _ = draw(np.full((8000, 1), FREE), temperature=temperature)
+    weights = Stepper(objective, network).probabilities() ** (1 / temperature)
+    weights[unwritable] = 0.0
+    shares = np.bincount(tokens[:, 0], minlength=SIZE) / len(tokens)
+    np.testing.assert_allclose(shares, weights / weights.sum(), atol=0.02)
+    assert not shares[unwritable].any()
 
 
 def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():

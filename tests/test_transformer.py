@@ -7,11 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from textgen.core.errors import TextgenError
-from textgen.core.experiment import resolve_experiment
 from textgen.models.backbones import Transformer
 from textgen.models.objectives import EncoderDecoder, NextToken
-from textgen.testing import check_plugin
 
 SIZE = 7
 
@@ -21,22 +18,6 @@ def random_network(settings, objective=None):
     random = np.random.default_rng(0)
     network.set_weights([random.normal(0, 0.5, w.shape) for w in network.get_weights()])
     return network
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        Transformer(units=(8, 8), context=3, head_size=4),
-        Transformer(units=(6,), context=1, head_size=2, input="embedding", embedding_size=5),
-        Transformer(
-            units=(8, 6), context=20, head_size=4, input="embedding", embedding_size=6,
-            tied_output=True, dropout=0.2,
-        ),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_it_is_a_backbone(settings):
-    check_plugin("backbone", settings)
 
 
 def normalised(x, scale):
@@ -114,10 +95,3 @@ def test_a_decoder_attends_to_what_the_encoder_has_read():
         for each in (spans, other)
     ]
     assert np.abs(features[0] - features[1]).min(axis=(0, 2)).max() > 0
-
-
-def test_heads_of_an_odd_size_are_refused():
-    plain = {"corpus": "wikipedia", "tokenizer": "characters", "objective": "next_token"}
-    backbone = {"kind": "transformer", "head_size": 5}
-    with pytest.raises(TextgenError, match=r"backbone(.|\n)*even"):
-        resolve_experiment({**plain, "training": {"updates": 1}, "backbone": backbone})

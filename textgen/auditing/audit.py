@@ -8,7 +8,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import textgen
-from textgen.auditing import checks
+from textgen.auditing import checks, sources
 from textgen.auditing.claims import (
     CheckedClaim,
     Claim,
@@ -29,18 +28,10 @@ from textgen.auditing.claims import (
     own_claim,
     tokens_of,
 )
-from textgen.auditing.sources import (
-    ALONE,
-    RUN_FILES,
-    WITH_MEMORY,
-    Source,
-    fingerprint,
-    open_source,
-)
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.files import write_json
 
-AUDIT_FILES = {"audit.json": ALONE, "audit_memory.json": WITH_MEMORY}
+AUDIT_FILES = {"audit.json": sources.ALONE, "audit_memory.json": sources.WITH_MEMORY}
 """Audits in the folder of a run, and what was audited."""
 VERDICTS = {True: "passed", False: "FAILED", None: "no claim"}
 INDENT = " " * 10
@@ -123,7 +114,7 @@ def audit_lines(folder: Path) -> list[str]:
         except UNREADABLE:
             lines.append(f"its {name} is damaged: audit it again")
             continue
-        if audit.fingerprint != fingerprint(folder / file for file in RUN_FILES):
+        if audit.fingerprint != sources.fingerprint(folder / file for file in sources.RUN_FILES):
             lines.append(f"its {name} does not fit its weights: audit it again")
         elif audit.failed:
             lines.append(f"audited, {part}: failed {', '.join(audit.failed)}")
@@ -163,7 +154,7 @@ def audit_model(
     if not text:
         raise TextgenError("the text to audit is empty", "a few thousand characters are enough")
     try:
-        source, decode = open_source(model, memory, end), None
+        source, decode = sources.open_source(model, memory, end), None
         if own_process and not callable(model):
             decode = partial(_decode_elsewhere, [os.fspath(model), memory, end])
         return _run_checks(source, text, as_claim(claim), decode, say)
@@ -177,33 +168,33 @@ def audit_model(
 
 
 def _run_checks(
-    source: Source,
+    source: sources.Source,
     text: str,
     claim: Claim | None,
     decode_elsewhere: Callable[[np.ndarray, int], str] | None,
     say: Callable[[str], object],
 ) -> Audit:
     say("reading the text …")
-    one, other = source.open(), source.open()
-    own = own_claim(one, text)
+    model, twin = source.open(), source.open()
+    own = own_claim(model, text)
     if own is not None and claim is not None:  # the given figure replaces the model's own
         fields = {key: value for key, value in asdict(claim).items() if value is not None}
         own = replace(own, **{"count": None, **fields})
-    tokens, ended = tokens_of(one, text), one.end is not None
+    tokens, ended = tokens_of(model, text), model.end is not None
     claimed = CheckedClaim(own or claim, text, len(tokens) - ended)
-    measured = checks.measure(one, tokens)
-    say("compressing it, and decoding it again …")  # before the other has seen any text
-    decode = decode_elsewhere or partial(checks.decode_words, other)
+    measured = checks.measure(model, tokens)
+    say("compressing it, and decoding it again …")  # before the twin has seen any text
+    decode = decode_elsewhere or partial(checks.decode_words, twin)
     decoder = "another process" if decode_elsewhere else "another instance"
     coder = checks.arithmetic_coder(decode, decoder, text, measured, claimed)
     say("sums, other texts, awkward strings …")
     encoded = text.encode("utf-8", "surrogatepass")
-    fields = asdict(claimed.claim) | {"parts": None, "ends": None}
+    fields = asdict(claimed.claim) | {"parts": None}
     return Audit(
         textgen=textgen.__version__,
         model=source.name,
         kind=source.kind,
-        fingerprint=fingerprint(source.files),
+        fingerprint=sources.fingerprint(source.files),
         text_sha256=hashlib.sha256(encoded).hexdigest(),
         characters=len(text),
         utf8_bytes=len(encoded),
@@ -211,10 +202,10 @@ def _run_checks(
         bits=measured.total if math.isfinite(measured.total) else None,
         claim={k: v.item() if isinstance(v, np.generic) else v for k, v in fields.items()},
         checks=[
-            checks.sums_to_one(one, text, measured),
-            checks.no_look_ahead(one, other, text, own),
+            checks.sums_to_one(model, text, measured),
+            checks.no_look_ahead(model, twin, text, own),
             checks.every_character_charged(measured, claimed, ended),
-            checks.encode_and_decode(one, other, text),
+            checks.encode_and_decode(model, twin, text),
             checks.correct_denominator(measured, claimed),
             coder,
         ],
@@ -231,22 +222,19 @@ def _decode_elsewhere(source: list[Any], words: np.ndarray, length: int) -> str:
     Raises:
         RuntimeError: the last line of what the process printed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        order, result = Path(folder) / "order.json", Path(folder) / "text.json"
-        order.write_text(json.dumps([source, words.tolist(), length]), encoding="utf-8")
-        command = [sys.executable, "-m", "textgen.auditing.audit", str(order), str(result)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            raise RuntimeError((done.stderr.strip().splitlines() or ["it was killed"])[-1])
-        return str(json.loads(result.read_text(encoding="utf-8")))
+    order = json.dumps([source, words.tolist(), length])
+    command = [sys.executable, "-m", "textgen.auditing.audit"]
+    done = subprocess.run(command, input=order, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or ["it was killed"])[-1])
+    return str(json.loads(done.stdout.splitlines()[-1]))  # what a model prints comes before
 
 
-def _decode_order(order: Path, result: Path) -> None:
-    source, words, length = json.loads(order.read_text(encoding="utf-8"))
-    model = open_source(*source).open()
-    text = checks.decode_words(model, np.array(words, dtype=np.uint32), length)
-    result.write_text(json.dumps(text), encoding="utf-8")
+def _decode_order() -> None:
+    source, words, length = json.load(sys.stdin)
+    model = sources.open_source(*source).open()
+    print("\n" + json.dumps(checks.decode_words(model, np.array(words, np.uint32), length)))
 
 
 if __name__ == "__main__":
-    _decode_order(*map(Path, sys.argv[1:]))
+    _decode_order()

@@ -208,14 +208,14 @@ def _short_texts(model: Model, text: str, sums: ProbabilitySums) -> tuple[str, i
     return letters, longest, mass, exhaustive
 
 
-def no_look_ahead(one: Model, other: Model, text: str, claim: Claim | None) -> Check:
+def no_look_ahead(model: Model, twin: Model, text: str, claim: Claim | None) -> Check:
     """Later characters change nothing before them, neither predictions nor claimed bits."""
     places, wrong = 0, list[str]()
     near = [min(cut, len(text) * cut // CHANGED_FROM[-1]) for cut in CHANGED_FROM]
     edits = [(near[0], text[: near[0]]), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
     for cut, edited in edits:
-        first, second = tokens_of(one, text), tokens_of(other, edited)
-        shared, differs = _first_difference(one, other, first, second)
+        first, second = tokens_of(model, text), tokens_of(twin, edited)
+        shared, differs = _first_difference(model, twin, first, second)
         places += shared
         if differs is not None:
             wrong.append(f"the prediction at token {differs} changes with characters from {cut}")
@@ -223,8 +223,8 @@ def no_look_ahead(one: Model, other: Model, text: str, claim: Claim | None) -> C
             pairs = enumerate(zip(first, second, strict=False))
             shortest = min(len(first), len(second))
             same = next((i for i, (a, b) in pairs if a != b), shortest)
-            if (part := _differing_part(claim, own_claim(other, edited), same)) is not None:
-                wrong.append(f"the bits claimed for part {part} change with characters from {cut}")
+            if (part := _differing_part(claim, own_claim(twin, edited), same)) is not None:
+                wrong.append(f"the bits claimed for token {part} change with characters from {cut}")
     return Check(
         "no look-ahead",
         not wrong,
@@ -246,11 +246,11 @@ def _with_change(text: str, near: int) -> tuple[int, str]:
 
 
 def _first_difference(
-    one: Model, other: Model, first: Sequence[int], second: Sequence[int]
+    model: Model, twin: Model, first: Sequence[int], second: Sequence[int]
 ) -> tuple[int, int | None]:
     """How many places two instances were compared at, each of which reads its own text, and the
     first where they predict something else although the tokens so far are the same."""
-    pairs = zip(first, second, read(one, first), read(other, second), strict=False)
+    pairs = zip(first, second, read(model, first), read(twin, second), strict=False)
     for place, (token, same, a, b) in enumerate(pairs):
         if a.shape != b.shape or not np.allclose(a, b, 1e-5, 1e-9, equal_nan=True):
             return place + 1, place
@@ -259,15 +259,12 @@ def _first_difference(
     return min(len(first), len(second)), None
 
 
-def _differing_part(one: Claim, other: Claim | None, same: int) -> int | None:
-    """The first part within ``same`` tokens for which two claims have other bits."""
-    if one.parts is None or other is None or other.parts is None:
+def _differing_part(claim: Claim, edited: Claim | None, same: int) -> int | None:
+    """The first of ``same`` tokens for which two claims have other bits."""
+    if claim.parts is None or edited is None or edited.parts is None:
         return None
-    first = np.array(one.parts, float)[one.part_ends <= same]
-    second = np.array(other.parts, float)[other.part_ends <= same]
-    length = min(len(first), len(second))
-    wrong = np.flatnonzero(~(np.abs(first[:length] - second[:length]) <= PART_TOLERANCE_BITS))
-    return int(wrong[0]) if len(wrong) else None
+    pairs = enumerate(zip(claim.parts[:same], edited.parts[:same], strict=False))
+    return next((i for i, (a, b) in pairs if not abs(a - b) <= PART_TOLERANCE_BITS), None)
 
 
 def every_character_charged(measured: Measured, claimed: CheckedClaim, end: bool) -> Check:
@@ -278,7 +275,7 @@ def every_character_charged(measured: Measured, claimed: CheckedClaim, end: bool
     elif negative := int((bits < -1e-9).sum()):
         wrong.append(f"{negative} tokens cost less than nothing")
     elif claimed.claim.parts is not None:
-        wrong += _wrong_parts(bits, claimed.claim)
+        wrong += _wrong_parts(bits, claimed.claim.parts)
     claim = "" if claimed.bits is None else f"; claimed: {claimed.bits:,.1f}"
     if claim and np.isfinite(total) and not claimed.covers(total):
         wrong.append(f"they cost {total:,.1f} bits{claim}")
@@ -292,23 +289,22 @@ def every_character_charged(measured: Measured, claimed: CheckedClaim, end: bool
     )
 
 
-def _wrong_parts(bits: np.ndarray, claim: Claim) -> list[str]:
-    """What is wrong with the claimed parts of a text whose tokens cost these bits."""
-    parts, ends = np.asarray(claim.parts, float), claim.part_ends
-    if not len(parts) or ends[-1] != len(bits):
-        return [f"the claim ends at token {ends[-1] if len(ends) else 0} of {len(bits)}"]
-    sums = np.add.reduceat(bits, np.array([0, *ends[:-1]]))
-    odd = np.flatnonzero(~(np.abs(parts - sums) <= PART_TOLERANCE_BITS + 1e-3 * sums))
-    return [f"part {i} costs {sums[i]:.2f} bits, not {parts[i]:.2f}" for i in odd[:3]]
+def _wrong_parts(bits: np.ndarray, parts: Sequence[float]) -> list[str]:
+    """What is wrong with the claimed bits of tokens that cost ``bits``."""
+    if len(parts) != len(bits):
+        return [f"the claim has {len(parts)} tokens, not {len(bits)}"]
+    away = np.abs(np.asarray(parts, float) - bits)
+    odd = np.flatnonzero(~(away <= PART_TOLERANCE_BITS + 1e-3 * bits))
+    return [f"token {i} costs {bits[i]:.2f} bits, not {parts[i]:.2f}" for i in odd[:3]]
 
 
-def encode_and_decode(one: Model, other: Model, text: str) -> Check:
+def encode_and_decode(model: Model, twin: Model, text: str) -> Check:
     """Every text comes back from its tokens, by an instance that never saw it."""
     wrong, middle = list[str](), len(text) // 2
     replaced = text[:middle] + " Zxqwv, ypsilanti " + text[middle:]
-    others = [t for t in (replaced, *AWKWARD_TEXTS) if own_tokens(one, t) is not None]
+    others = [t for t in (replaced, *AWKWARD_TEXTS) if own_tokens(model, t) is not None]
     for sent in (text, *others):
-        if (back := other.decode(one.encode(sent))) != sent:
+        if (back := twin.decode(model.encode(sent))) != sent:
             pairs = enumerate(zip(sent, back, strict=False))
             place = next((i for i, (a, b) in pairs if a != b), min(len(sent), len(back)))
             wrong.append(f"{_excerpt(sent, place)} comes back as {_excerpt(back, place)}")
@@ -325,8 +321,7 @@ def _excerpt(text: str, place: int) -> str:
 
 def correct_denominator(measured: Measured, claimed: CheckedClaim) -> Check:
     """The claimed figure is the bits over what its unit counts."""
-    passed, found = claimed.check_denominator(measured.total)
-    return Check("denominator", passed, found)
+    return Check("denominator", *claimed.check_denominator(measured.total))
 
 
 def arithmetic_coder(

@@ -73,9 +73,7 @@ class Claim:
         end_marks: whether the denominator counts the end of the text as one more.
         count: the denominator that was used, if known.
         bits: what the whole text costs, if known.
-        parts: bits of each part of the text, in order, the end last, if known.
-        ends: for each part, how many tokens it and the parts before it have, the end included;
-            None for one token per part.
+        parts: bits of each token of the text, in order, the end last, if known.
         rounding: by how much rounding may have changed the value.
     """
 
@@ -85,14 +83,7 @@ class Claim:
     count: int | None = None
     bits: float | None = None
     parts: Sequence[float] | None = None
-    ends: Sequence[int] | None = None
     rounding: float = 0.0
-
-    @property
-    def part_ends(self) -> np.ndarray:
-        """``ends`` of the parts that there are."""
-        ends = range(1, len(self.parts or ()) + 1) if self.ends is None else self.ends
-        return np.asarray(ends, dtype=np.int64)
 
 
 def as_claim(claim: Any, where: str = "the claim") -> Claim | None:
@@ -164,9 +155,9 @@ class CheckedClaim:
         self._denominator = sum(part or 0 for part in parts) + claim.end_marks
         self.bits = claim.bits
         if claim.bits is None and claim.value is not None:
-            perplexity, nats = (self._unit.scale == scale for scale in ("perplexity", "nats"))
-            each = math.log2(claim.value) if perplexity else claim.value
-            self.bits = each * self._denominator / (math.log(2) if nats else 1.0)
+            value, scale = claim.value, self._unit.scale
+            value = math.log2(value) if scale == "perplexity" else value
+            self.bits = value * self._denominator / (math.log(2) if scale == "nats" else 1.0)
 
     def covers(self, bits: float) -> bool:
         """Whether these are the bits claimed, up to rounding."""
@@ -190,15 +181,14 @@ class CheckedClaim:
         if claim.count not in (None, self._denominator):
             return False, f"the claim divides by {claim.count:,}, the text has {counted}"
         bits = measured_bits if claim.bits is None else claim.bits
-        each = bits / max(1, self._denominator)
-        right = {"perplexity": 2 ** min(each, 1000.0), "nats": each * math.log(2)}.get(
-            unit.scale, each
-        )
-        found = f"{bits:,.1f} bits over {counted} are {right:.4f} {unit.label}"
+        right = bits / max(1, self._denominator)
+        if unit.scale != "bits":
+            right = right * math.log(2) if unit.scale == "nats" else 2 ** min(right, 1000.0)
+        result = f"{bits:,.1f} bits over {counted} are {right:.4f} {unit.label}"
         allowed = max(FIGURE_TOLERANCE * right, claim.rounding)
         if abs(right - claim.value) > allowed:
-            return False, f"{claim.value:.4f} {unit.label} are claimed; {found}"
-        return True, f"{found}, as claimed"
+            return False, f"{claim.value:.4f} {unit.label} are claimed; {result}"
+        return True, f"{result}, as claimed"
 
 
 def tokens_of(model: Model, text: str) -> list[int]:

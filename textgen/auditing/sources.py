@@ -148,25 +148,15 @@ class RunModel:
         self._chances = self._walking.send(chosen).probabilities
 
     def encode(self, text: str) -> list[int]:
-        return self._choices(text)[0]
-
-    def _choices(self, text: str) -> tuple[list[int], list[bool], list[int]]:
-        """The choices of a document, without its end; of each part, whether it is a token or else
-        a surface form; and how many choices it and those before it have, the end included."""
-        walking = self._walk(self._tokenizer.encode(text))
-        tokens, kinds, ends = list[int](), list[bool](), list[int]()
+        tokens, walking = list[int](), self._walk(self._tokenizer.encode(text))
         choice = next(walking)
-        while True:
-            of_token = choice.probabilities is None
-            tokens.append(choice.known + (0 if of_token else self._size))
-            if of_token or not kinds or kinds[-1]:
-                kinds.append(of_token)
-                ends.append(0)
-            ends[-1] = len(tokens)
-            try:
+        try:
+            while True:
+                of_token = choice.probabilities is None
+                tokens.append(choice.known + (0 if of_token else self._size))
                 choice = walking.send(choice.known)
-            except StopIteration:
-                return tokens[:-1], kinds, ends
+        except StopIteration:
+            return tokens[:-1]
 
     def decode(self, tokens: Sequence[int]) -> str:
         walking = self._walk(None)
@@ -186,11 +176,9 @@ class RunModel:
         if self._memory is not None:
             assert scored.with_memory is not None
             scored = scored.with_memory
-        _, kinds, ends = self._choices(text)
-        model, surfaces = iter(scored.model_bits.tolist()), iter(scored.surface_bits.tolist())
-        parts = [next(model if of_token else surfaces) for of_token in kinds]
         figure = scored.bits_per_character if self._tokenizer.charged else None
-        return Claim(figure, "bits_per_character", True, len(text) + 1, sum(parts), parts, ends)
+        bits = float(scored.model_bits.sum() + scored.surface_bits.sum())
+        return Claim(figure, "bits_per_character", True, len(text) + 1, bits)
 
 
 class HuggingFaceModel:

@@ -42,12 +42,12 @@ class Windows:
             self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
             self._release = documents.release
             return
-        tokens: list[Any] = [getattr(each, "tokens", each) for each in documents]
-        self.sizes = np.array([len(each) + 1 for each in tokens], dtype=np.int64)
+        tokens: list[Any] = [getattr(document, "tokens", document) for document in documents]
+        self.sizes = np.array([len(document) + 1 for document in tokens], dtype=np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
         self.flat = np.full(self.offsets[-1], BOUNDARY, dtype=tokens[0].dtype)
-        for each, start in zip(tokens, self.offsets[:-1], strict=True):
-            self.flat[start : start + len(each)] = each
+        for document, start in zip(tokens, self.offsets[:-1], strict=True):
+            self.flat[start : start + len(document)] = document
 
     def share(self, least: int) -> float:
         """How many of the tokens are ``least`` or higher, as a share of all."""

@@ -93,8 +93,8 @@ def _drop(inputs: Any, update: Any, first_row: Any, seed: Any, rate: float) -> A
     places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
     places += first_row * tf.cast(tf.reduce_prod(shape[1:]), tf.uint32)
     mixed = mix(mix(places * BIT_SPREADER + seed) + update * BIT_SPREADER)
-    kept = mixed >= np.uint32(round(rate * 2**32))
-    return tf.where(kept, inputs / (1 - rate), tf.zeros_like(inputs))
+    remains = mixed >= np.uint32(round(rate * 2**32))
+    return tf.where(remains, inputs / (1 - rate), tf.zeros_like(inputs))
 
 
 def mix(bits: Any) -> Any:

@@ -58,8 +58,8 @@ def check_loading(
         TextgenError: less memory is free than it takes; ``where`` is the file that describes it.
     """
     weights, _ = measure_network(objective, backbone, vocabulary_size)
-    found = f"{where}: a network of {weights:,} weights"
-    _check_fits(2 * FLOAT * weights, found, "use a machine with more memory")
+    subject = f"{where}: a network of {weights:,} weights"
+    _check_fits(2 * FLOAT * weights, subject, "use a machine with more memory")
 
 
 def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> None:
@@ -70,16 +70,16 @@ def check_drawing(rows: int, steps: int, size: int, levels: int, where: str) -> 
         TextgenError: less memory is free; ``where`` is the table of the settings.
     """
     needed = rows * (4 * FLOAT * size + steps * (20 + MEMORY_ENTRY * levels))
-    found = f"{where}.samples: drawing {rows:,} texts at once"
-    _check_fits(needed, found, "take fewer samples, or shorter ones")
+    subject = f"{where}.samples: drawing {rows:,} texts at once"
+    _check_fits(needed, subject, "take fewer samples, or shorter ones")
 
 
-def _check_fits(needed: float, found: str, hint: str) -> None:
+def _check_fits(needed: float, subject: str, hint: str) -> None:
     """Where the system does not say how much memory is free, nothing is refused."""
     free = _free_memory()
     if free is not None and needed > free:
         sizes = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-        raise TextgenError(f"{found} {sizes}", hint)
+        raise TextgenError(f"{subject} {sizes}", hint)
 
 
 def _free_memory() -> int | None:

@@ -246,6 +246,6 @@ def set_output_bias(network: Any, counts: np.ndarray) -> None:
             1981), so that none is impossible.
     """
     settings = [getattr(part, "config", None) for part in network.parts()]
-    if any(getattr(each, "frequency_bias", False) for each in settings):
+    if any(getattr(config, "frequency_bias", False) for config in settings):
         smoothed = counts + 0.5
         network.output_layer.start_at(np.log(smoothed / smoothed.sum()))

@@ -160,10 +160,10 @@ def unroll(cell: Any, inputs: Any, kernel: Any, recurrent: Any, bias: Any, state
             d_outputs = tf.ensure_shape(d_outputs, [*inputs.shape[:2], recurrent.shape[0]])
             d_outputs = tf.transpose(d_outputs, [1, 0, 2])
             weights = tf.transpose(kernel), tf.transpose(recurrent), bias
-            found = _run_in_order(
+            d_inputs, *d_rest = _run_in_order(
                 backward, by_time, *weights, d_outputs, *d_state, *first, *rest[len(first) :]
             )
-            return tf.transpose(found[0], [1, 0, 2]), *found[1:]
+            return tf.transpose(d_inputs, [1, 0, 2]), *d_rest
 
         return (tf.transpose(outputs, [1, 0, 2]), *rest[: len(first)]), gradient
 
@@ -177,36 +177,35 @@ def _graphs(cell: Any, rows: int, steps: int, width: int, states: int) -> tuple[
     def forward(by_time: Any, kernel: Any, recurrent: Any, bias: Any, *state: Any) -> Any:
         bias, *inner_bias = tf.unstack(tf.reshape(bias, [-1, kernel.shape[1]]))
         projected = tf.matmul(tf.reshape(by_time, [steps * rows, width]), kernel) + bias
-        outputs, kept = [], []
+        outputs, stored = [], []
         for at_step in tf.unstack(tf.reshape(projected, [steps, rows, -1])):
             inner = tf.matmul(state[0], recurrent)
             if inner_bias:
                 inner += inner_bias[0]
             state, step = cell.step(at_step, inner, state)
             outputs.append(state[0])
-            kept += [*state, *step]
-        return [tf.stack(outputs), *state, *kept]
+            stored += [*state, *step]
+        return [tf.stack(outputs), *state, *stored]
 
     def backward(
-        by_time: Any, kernel: Any, recurrent: Any, bias: Any, d_outputs: Any, *given: Any
+        by_time: Any, kernel: Any, recurrent: Any, bias: Any, d_outputs: Any, *rest: Any
     ) -> Any:
-        d_state, first, kept = [*given[:states]], given[states : 2 * states], given[2 * states :]
-        number = len(kept) // steps
-        history = [kept[start : start + number] for start in range(0, len(kept), number)]
+        d_state, first, stored = [*rest[:states]], rest[states : 2 * states], rest[2 * states :]
+        number = len(stored) // steps
+        history = [stored[start : start + number] for start in range(0, len(stored), number)]
         before = [first, *(step[:states] for step in history[:-1])]
         d_projected, d_inner = [], []
         for t, from_above in reversed([*enumerate(tf.unstack(d_outputs))]):
             d_state[0] += from_above
-            found = cell.gradient(history[t][states:], before[t], d_state)
-            d_projected.append(found[0])
-            d_inner.append(found[1])
-            through_inner = tf.matmul(found[1], recurrent)
-            d_state = found[2]
+            d, d_recurrent, d_state = cell.gradient(history[t][states:], before[t], d_state)
+            d_projected.append(d)
+            d_inner.append(d_recurrent)
+            through_inner = tf.matmul(d_recurrent, recurrent)
             d_state[0] = through_inner if d_state[0] is None else d_state[0] + through_inner
         flat = flat_inner = tf.concat(d_projected[::-1], axis=0)
         if d_inner[0] is not d_projected[0]:
             flat_inner = tf.concat(d_inner[::-1], axis=0)
-        d_bias = [tf.reduce_sum(each, axis=0) for each in (flat, flat_inner)]
+        d_bias = [tf.reduce_sum(d, axis=0) for d in (flat, flat_inner)]
         outputs = tf.concat([state[0] for state in before], axis=0)
         return [
             tf.reshape(tf.matmul(flat, kernel), [steps, rows, width]),
@@ -226,7 +225,7 @@ def _not_inlined(function: Callable[..., Any]) -> Any:
 
 def _run_in_order(function: Any, *arguments: Any) -> Any:
     """Call a graph with an executor that has no queues and no locks: one thread, in order."""
-    shapes = [tf.TensorSpec(each.shape, each.dtype) for each in arguments]
+    shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in arguments]
     graph = function.get_concrete_function(*shapes)
     return ops.PartitionedCall(
         args=arguments,

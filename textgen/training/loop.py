@@ -145,9 +145,9 @@ def _planned(
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     if settings.seconds:
         batches = windows.training(settings.batch, experiment.seed)
-        each, _ = time_updates(step, batches, CALIBRATION_SECONDS)
-        progress.calibration_seconds_per_update = each
-        updates = max(UPDATES_PER_CHECK, int(settings.seconds / each))
+        per_update, _ = time_updates(step, batches, CALIBRATION_SECONDS)
+        progress.calibration_seconds_per_update = per_update
+        updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
     else:
         updates = updates_of(settings, windows, training)
     progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CHECK))
@@ -249,8 +249,8 @@ def time_updates(
 def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
     """Updates of a budget in characters, epochs or updates; at least one."""
     if settings.characters:
-        each = characters_per_update(windows, settings.batch, training)
-        return max(1, round(settings.characters / each))
+        characters = characters_per_update(windows, settings.batch, training)
+        return max(1, round(settings.characters / characters))
     if settings.epochs:
         return max(1, round(settings.epochs * windows.updates_per_epoch(settings.batch)))
     assert settings.updates

@@ -69,8 +69,8 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     vectors = experiment.embedding.vectors(tokenizer.names, tokens, width or 0, experiment.seed)
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     counts[BOUNDARY] = len(tokens)  # every document's end
-    for each in tokens:
-        counts += np.bincount(each, minlength=tokenizer.size)
+    for document in tokens:
+        counts += np.bincount(document, minlength=tokenizer.size)
     seconds = time.perf_counter() - start + seconds_saved() - cached
     return Prepared(tokenizer, encoded, vectors, counts, seconds)
 

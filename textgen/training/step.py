@@ -27,8 +27,8 @@ def check_trainable(network: Any, loss: str) -> None:
         TextgenError: the binary loss of an output without a row of V logits.
     """
     if loss == "binary" and not network.output_layer.has_logits:
-        found = "binary does not go with adaptive_softmax or several members in [backbone]"
-        raise TextgenError(f"training.loss: {found}", 'use "categorical"')
+        message = "training.loss: binary needs a plain softmax: no adaptive_softmax, one of members"
+        raise TextgenError(message, 'use "categorical"')
 
 
 class Step:
@@ -71,7 +71,7 @@ class Step:
         shards = min(settings.batch, threads)
         self.shards = [(settings.batch + i) // shards for i in range(shards)]
         self._initial = network.initial_state(settings.batch)
-        self._states = [tf.Variable(each) for each in tf.nest.flatten(self._initial)]
+        self._states = [tf.Variable(state) for state in tf.nest.flatten(self._initial)]
         compiled = compilable(network, gradients=True)
         self.gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
         self._apply = tf.function(self._apply_dense, autograph=False, jit_compile=True)
@@ -82,7 +82,7 @@ class Step:
         count = tf.maximum(tf.reduce_sum(targets), 1.0)
         number = tf.convert_to_tensor(self.optimizer.iterations)
         first_rows = tf.unstack(np.cumsum([0, *self.shards[:-1]], dtype=np.int32))
-        rows = [tf.split(each, self.shards) for each in (spans, fresh, *self._states)]
+        rows = [tf.split(rows, self.shards) for rows in (spans, fresh, *self._states)]
         shards = zip(first_rows, *rows, strict=True)
         parts = [self.gradients(number, count, *shard) for shard in shards]
         loss, nats, gradients, states = zip(*parts, strict=True)
@@ -132,7 +132,7 @@ class Step:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, the states of all rows."""
-        return {f"v{i}": np.array(each) for i, each in enumerate(self._variables())}
+        return {f"v{i}": np.array(variable) for i, variable in enumerate(self._variables())}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Put back what :meth:`arrays` returned."""

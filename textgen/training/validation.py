@@ -33,14 +33,15 @@ class Validation:
         self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
     ) -> None:
         self._network, self._score = network, scorer(objective, network).bits
-        self._windows = Windows([each.tokens for each in documents], objective)
+        self._windows = Windows(documents, objective)
         tokens = len(self._windows.flat)
         streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))
         self._rows = rows_at_once(network, objective.length, streams)
         self._batches = self._windows.updates_per_epoch(self._rows)
-        characters = sum(each.characters + 1 for each in documents)
+        characters = sum(document.characters + 1 for document in documents)
         self._tokens_per_character = tokens / characters
-        self._spelling = sum(float(each.spelling_bits.sum()) for each in documents) / characters
+        spelling = sum(float(document.spelling_bits.sum()) for document in documents)
+        self._spelling = spelling / characters
 
     def bits_per_character(self, share: float = 1.0) -> float:
         """Of the first ``share`` of each stream."""
