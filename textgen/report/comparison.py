@@ -285,12 +285,14 @@ def result_lines(report: Report) -> list[str]:
 def show(screen: Screen, folder: Path, report: Report) -> None:
     """Print a report: the answer, the table, the other answers, warnings, and where it lies."""
     answer, *more = result_lines(report) or [""]
-    screen.console.print(Text(visible(answer), style="bold"))
+    soft_wrap = not screen.console.is_terminal
+    screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
     for line in more:
         screen.say(line)
     table = Table(title="bits per character of held-out text", title_justify="left", box=None)
-    for column in ("arm", "network alone", "95 %", "spelling", "with memory", "seeds", "seconds"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
+    table.add_column("arm", no_wrap=True)
+    for column in ("alone", "95 %", "spelling", "memory", "seeds", "seconds"):
+        table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
         table.add_row(
