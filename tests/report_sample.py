@@ -35,85 +35,59 @@ CORPUS = {
 TEMPERATURES = [0.5, 0.8, 1.0, 1.2]
 
 
+DESCRIBED = "words, those seen fewer than 5 times replaced by one token"
+SETTINGS = {
+    "memory": [0, 1, 2], "context": "the whole document", "vocabulary_size": 15_400,
+    "replacement_rate": 0.044, "parameters": 3_770_000, "characters": 14.2e6, "passes": 7.1,
+    "seconds": 180.0, "seconds_measured": 193.0, "preparation_seconds": 4.0,
+}  # fmt: skip
+
+
 def bits(total: float, spelling: float = 0.0) -> dict:
-    alone = {
-        "model": total - spelling,
-        "spelling": spelling,
-        "total": total,
-        "deviation": 0.004,
-        "mean_over_documents": total - 0.013,
-        "low": total - 0.015,
-        "high": total + 0.017,
-    }
+    alone = {"model": total - spelling, "spelling": spelling, "total": total, "deviation": 0.004}
+    alone |= {"mean_over_documents": total, "low": total - 0.015, "high": total + 0.017}
     return alone | {"with_memory": alone | {"total": total - 0.031}}
 
 
 def _arm(name: str, total: float | None, seeds: int, draw: np.random.Generator) -> dict:
-    rounds = np.arange(1, 15)
-    test = total and bits(total, 0.2 if name.startswith("word") else 0.0)
-    noise = [0.01 * draw.normal(size=len(rounds)) for _ in range(seeds)]
-    numbers = list(range(1, seeds + 1))
-    return {
-        "name": name,
-        "described": "words, those seen fewer than 5 times replaced by one token",
-        "same_text": True,
-        "seeds": numbers,
-        "runs": [
-            {"seed": s, "folder": f"runs/{name}-{s}", "total": total, "audits": []} for s in numbers
-        ],
-        "memory": [0, 1, 2],
-        "context": "the whole document so far",
-        "vocabulary_size": 15_400,
-        "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
-        "replacement_rate": 0.044,
-        "parameters": 3_770_000,
-        "updates": [1200 + s for s in numbers],
-        "characters": 14.2e6,
-        "passes": 7.1,
-        "seconds": 180.0,
-        "seconds_measured": 193.0,
-        "preparation_seconds": 4.0,
-        "curves": [
-            {
-                "seed": seed,
-                "updates": (rounds * 90).tolist(),
-                "characters": (rounds * 1e6).tolist(),
-                "seconds": (rounds * 13.0).tolist(),
-                "validation": ((total or 2) + 1.4 * rounds**-1.3 + shift).tolist(),
-            }
-            for seed, shift in enumerate(noise, 1)
-        ],
-        "test": test or None,
-        "validation": test or None,
-    }
+    rounds, numbers = np.arange(1, 15), list(range(1, seeds + 1))
+    test = bits(total, 0.2 if name.startswith("word") else 0.0) if total else None
+    axes = {"updates": 90, "characters": 1e6, "seconds": 13.0}
+    across = {key: (rounds * unit).tolist() for key, unit in axes.items()}
+    mean = (total or 2) + 1.4 * rounds**-1.3
+    curves = [
+        {"seed": n, "validation": (mean + 0.01 * draw.normal(size=14)).tolist()}
+        | {key: list(values) for key, values in across.items()}
+        for n in numbers
+    ]
+    runs = [
+        {"seed": n, "folder": f"runs/{name}-{n}", "total": total, "audits": []} for n in numbers
+    ]
+    external = ["tags of a tagger trained elsewhere"] if "pos" in name else []
+    row = {"name": name, "described": DESCRIBED, "same_text": True, "seeds": numbers, "runs": runs}
+    row |= {"extra_data": external, "updates": [1200 + n for n in numbers], "curves": curves}
+    return row | SETTINGS | {"test": test, "validation": test}
 
 
 def reference(label: str, total: float) -> dict:
-    return {
+    about = {
         "label": label,
-        "meaning": f"{label}, fitted on the training text",
-        "command": f"python -m textgen baseline experiments/char.toml --{label}",
-        "test": bits(total),
-        "validation": bits(total),
+        "meaning": f"{label}, fitted",
+        "command": f"textgen baseline --{label}",
     }
+    return about | {"test": bits(total), "validation": bits(total)}
 
 
 def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
-    figures = {
-        "difference": difference,
-        "low": difference - 0.02,
-        "high": difference + 0.02,
-        "p": 0.002,
-        "p_adjusted": 0.006,
-        "documents": 5,
-        "seeds": [2, 2],
-        "scope": "arms",
-        "verdict": verdict,
+    names = {"first": first, "second": second, "question": question}
+    low, high = difference - 0.02, difference + 0.02
+    figures = {"difference": difference, "low": low, "high": high, "p": 0.002, "p_adjusted": 0.006}
+    figures |= {"documents": 5, "seeds": [2, 2], "scope": "arms", "verdict": verdict}
+    figures |= {
         "answer": answer(first, second, verdict, "first is lower"),
         "sentence": f"{first} is {verdict} compared with {second}.",
         "advice": "Hold out 30 documents." if verdict == "can't tell" else "",
     }
-    names = {"first": first, "second": second, "question": question}
     return names | figures | {"with_memory": figures | {"verdict": "equal", "answer": "No"}}
 
 

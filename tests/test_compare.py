@@ -431,19 +431,3 @@ def test_passages_begin_with_a_paragraph_and_cut_no_word():
     assert middle.start + len(middle.text) / 2 == pytest.approx(len(held_out[1].text) / 2, abs=600)
     assert [p.document for p in openings] == ["short", "long", "longest"]
     assert all(p.text.split()[-1] in ("Nothing.", "words", "of", "one", "two") for p in openings)
-
-
-def test_any_passage_is_scored(textgen, trained, tmp_path):
-    text = "The tide left a zymurgical bell."
-    (tmp_path / "passage.txt").write_text(text)
-    shown = textgen("score", trained / "words", "--file", tmp_path / "passage.txt")
-    assert shown.code == 0, shown.err
-    done = textgen("score", trained / "words", "--text", text, "--json")
-    scored = json.loads(done.out)
-    assert "".join(stretch[0] for stretch in scored["stretches"]) == text
-    total = sum(model + spelling for _, model, spelling in scored["stretches"]) + scored["end"]
-    assert scored["total"] == pytest.approx(total)
-    assert scored["bits_per_character"] == pytest.approx(total / (len(text) + 1))
-    assert "zymurgical" in shown.out
-    missing = textgen("score", trained / "words", "--file", tmp_path / "none.txt")
-    assert (missing.code, "no such file" in missing.err) == (2, True)

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from html.parser import HTMLParser
 
 import pytest
 from conftest import ROOT
+from fuzz.report_page import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.evaluation.units import UNCHARGED
 from textgen.report import sentences, views
 from textgen.report.page import render_page
 from textgen.report.schema import Passage, Report, SampleText
-
-
-class Elements(HTMLParser):
-    """Every start tag of a page, with its attributes."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.rows.append((tag, dict(attributes)))
 
 
 @pytest.fixture(scope="module")

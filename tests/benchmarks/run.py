@@ -75,11 +75,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "startup": module("startup", "runs"),
     "playing": module("playing", "runs"),
     "page_models": module("page_models", "runs"),
-    "report": module("report", "runs"),
 }
 OWN_FILE = ("memory", "tokenising")
 """Parts whose scripts write their JSON themselves; ours lies beside it, as NAME.rows.json."""
-NEED_RUNS = ("startup", "playing", "page_models", "report")
+NEED_RUNS = ("startup", "playing", "page_models")
 
 
 def _script(name: str, *arguments: str) -> dict[str, Any]:

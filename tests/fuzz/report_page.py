@@ -16,11 +16,13 @@ class Elements(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.found: Counter[tuple[str, ...]] = Counter()
+        self.rows = list[tuple[str, dict[str, str | None]]]()
         self.links: set[str] = set()
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag, attrs):
+        self.rows.append((tag, dict(attrs)))
         self.found[tag,] += 1
         self.found.update((tag, name) for name, _ in attrs)
         self.links |= {value or "" for name, value in attrs if name in ("href", "src", "action")}

@@ -160,11 +160,12 @@ def compare_runs(
     warnings = check_comparable(arms, different_texts) + [loaded.warning] * bool(loaded.warning)
     same_text = [arm for arm in arms if is_on(arm, loaded)]
     names = [arm.name for arm in arms]
+    named = {"name": name, "title": title}
+    if Path(reports_folder) != REPORTS:
+        named["reports"] = os.fspath(reports_folder)
     options = [
-        *(os.fspath(run) for run in runs),
-        *([f"--name={name}"] * bool(name)),
-        *([f"--title={title}"] * bool(title)),
-        *([f"--reports={os.fspath(reports_folder)}"] * (Path(reports_folder) != REPORTS)),
+        *map(os.fspath, runs),
+        *(f"--{key}={value}" for key, value in named.items() if value),
         *(["--different-texts"] * different_texts),
         *([] if embed is None else ["--embed", *embed]),
     ]

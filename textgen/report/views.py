@@ -30,6 +30,8 @@ from textgen.report.schema import (
 NEAR = 0.3
 """Bits per character: references this far above the worst arm are not drawn."""
 MAX_REFERENCES_DRAWN = 3
+MIN_LABEL_SPACE = 5.0
+"""Percent between the names of two references beside a curve."""
 MEASURES_DRAWN = (
     "real_words", "word_length", "letters_divergence", "distinct_2", "loops", "copied",
 )  # fmt: skip
@@ -57,7 +59,7 @@ class Scale(NamedTuple):
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and names of three to six round numbers."""
-        size = (self.high - self.low) / 4
+        size = (self.high - self.low) / 5
         power = 10 ** math.floor(math.log10(size))
         step = power * min(factor for factor in (1, 2, 5, 10) if factor * power >= size)
         values = np.arange(math.ceil(self.low / step), math.floor(self.high / step) + 1) * step
@@ -120,11 +122,8 @@ def near_references(report: Report) -> list[ReferenceRow]:
 def bars(report: Report) -> list[Bar]:
     """Arms and the best references near them, best first."""
     numbers, every = report.numbers, list[tuple[Bits, str, int | None, str]]()
-    for arm in report.scored:
-        if arm.test:
-            every.append((arm.test, arm.name, numbers[arm.name], arm.described))
-    for row in near_references(report):
-        every.append((row.test, row.label, None, "without a network"))
+    every += [(a.test, a.name, numbers[a.name], a.described) for a in report.scored if a.test]
+    every += [(r.test, r.label, None, "without a network") for r in near_references(report)]
     scale = Scale(0.0, max((test.high or test.total for test, *_ in every), default=1.0))
 
     def bar(test: Bits, label: str, arm: int | None, note: str) -> Bar:
@@ -236,7 +235,6 @@ class Line(NamedTuple):
     """A learning curve: the mean of an arm's seeds as points, each seed as a path."""
 
     arm: int
-    name: str
     path: str
     seeds: Sequence[str]
     points: Sequence[tuple[float, float, str]]
@@ -254,52 +252,53 @@ class Plot(NamedTuple):
 
 def plots(report: Report) -> list[Plot]:
     """The learning curves over each of :data:`AXES`."""
-    arms = [arm for arm in report.scored if any(curve.validation for curve in arm.curves)]
+    arms = [arm for arm in report.scored if all(curve.validation for curve in arm.curves)]
     if not arms:
         return []
     ends = [curve.validation[-1] for arm in arms for curve in arm.curves]
     first = max(curve.validation[0] for arm in arms for curve in arm.curves)
     top = min(first, max(ends) + max(0.35, 1.2 * (max(ends) - min(ends))))
     top = max(top, max(ends) + 0.05)
-    up = Scale(min(ends) - 0.06 * (top - min(ends)), top)
-    references = [
-        (up.place(row.validation.total), row.label)
-        for row in sorted(report.references, key=lambda row: row.validation.total)
-        if up.low < row.validation.total < up.high
-    ]
-    spaced = [references[0]] if references else []
-    spaced += [after for before, after in pairwise(references) if after[0] - before[0] > 5]
-    return [_plot(report, arms, axis, up, spaced) for axis in AXES]
+    up, references = (
+        Scale(min(ends) - 0.06 * (top - min(ends)), top),
+        list[tuple[float, str]](),
+    )
+    for row in sorted(report.references, key=lambda row: row.validation.total):
+        place = up.place(row.validation.total)
+        if 0 < place < 100 and (not references or place - references[-1][0] > MIN_LABEL_SPACE):
+            references.append((place, row.label))
+    rows = []
+    for axis, (label, unit) in AXES.items():
+        last = max(curve[axis][-1] for arm in arms for curve in arm.curves)
+        across = Scale(0.0, last / unit)
+        lines = [_line(arm, report.numbers[arm.name], axis, across, up) for arm in arms]
+        rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
+    return rows
 
 
-def _plot(
-    report: Report,
-    arms: Sequence[ArmRow],
-    axis: str,
-    up: Scale,
-    references: Sequence[tuple[float, str]],
-) -> Plot:
-    label, unit = AXES[axis]
-    across = Scale(0.0, max(curve[axis][-1] for arm in arms for curve in arm.curves) / unit)
+def _line(arm: ArmRow, number: int, axis: str, across: Scale, up: Scale) -> Line:
+    (label, unit), length = (
+        AXES[axis],
+        min(len(curve.validation) for curve in arm.curves),
+    )
 
     def path(xs: Sequence[float], ys: Sequence[float]) -> str:
         places = zip(xs, ys, strict=True)
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
-    lines = []
-    for arm in arms:
-        curves = arm.curves
-        length = min(len(curve.validation) for curve in curves)
-        xs = np.mean([curve[axis][:length] for curve in curves], axis=0).tolist()
-        ys = np.mean([curve.validation[:length] for curve in curves], axis=0).tolist()
-        points = [
-            (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
-            for x, y in zip(xs, ys, strict=True)
-            if y <= up.high
-        ]
-        seeds = [path(c[axis], c.validation) for c in curves] if len(curves) > 1 else []
-        lines.append(Line(report.numbers[arm.name], arm.name, path(xs, ys), seeds, points))
-    return Plot(label, lines, across.ticks(), up.ticks(), references)
+    xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
+    ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
+    points = [
+        (
+            across.place(x / unit),
+            up.place(y),
+            f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}",
+        )
+        for x, y in zip(xs, ys, strict=True)
+        if y <= up.high
+    ]
+    seeds = [path(c[axis], c.validation) for c in arm.curves] if len(arm.curves) > 1 else []
+    return Line(number, path(xs, ys), seeds, points)
 
 
 def coloured(passage: Passage, name: str) -> Markup:
