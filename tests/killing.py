@@ -78,11 +78,12 @@ def main() -> int:
             for _ in range(min(MAX_KILLS, given.kills - kills)):
                 wait, ending = draw.uniform(0, took[kind]), draw.choice(ENDINGS)
                 process = _started(folder, place, commands[kind])
-                if not _stopped(process, wait, ending):
+                if not _stopped(process, wait, ending) or process.returncode == 0:
                     break
                 kills += 1
                 wrong += remains(process.pid, folder / place, folder / "scratch")
-            _whole(folder, place, commands[kind])
+            if not (folder / place / "run" / "metrics.json").exists():  # stopped at the very end
+                _whole(folder, place, commands[kind])
             wrong += _different(folder / kind, folder / place)
             harmed += bool(wrong)
             print(f"{kind}: {kills} kills so far, {wrong or 'the same'}", flush=True)

@@ -19,7 +19,7 @@ from textgen.core.machine import exit_immediately
 from textgen.core.plugins import plugin_table
 from textgen.core.settings import Sampling
 
-Given = argparse.Namespace
+Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
 PARTS = ("train", "validation", "test")
 
@@ -217,15 +217,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(_perform, parser.parse_args(words or ["--help"]))
 
 
-def _perform(given: Given) -> int | None:
+def _perform(options: Options) -> int | None:
     from textgen import commands  # and with it most of the package
 
-    options = {name: value for name, value in vars(given).items() if name != "debug"}
-    code: int | None = getattr(commands, options.pop("function"))(**options)
+    arguments = {name: value for name, value in vars(options).items() if name != "debug"}
+    code: int | None = getattr(commands, arguments.pop("function"))(**arguments)
     return code
 
 
-def run_command(function: Callable[[Given], int | None], given: Given) -> int:
+def run_command(function: Callable[[Options], int | None], options: Options) -> int:
     """Run a command and return its exit code. A :class:`TextgenError` becomes one message on stderr
     and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
@@ -233,13 +233,13 @@ def run_command(function: Callable[[Given], int | None], given: Given) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     try:
         with _ended_by_sigterm():
-            code = function(given)
+            code = function(options)
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except (TextgenError, MemoryError, OSError) as error:
-        if given.debug:
+        if options.debug:
             raise
         print(f"textgen: {_explained(error)}", file=sys.stderr)
         try:
@@ -249,8 +249,8 @@ def run_command(function: Callable[[Given], int | None], given: Given) -> int:
         return 2
     except KeyboardInterrupt as stop:
         hint = ""
-        if hasattr(given, "overwrite"):  # these resume what they have begun
-            how = " without --overwrite" if given.overwrite else ""
+        if hasattr(options, "overwrite"):  # these resume what they have begun
+            how = " without --overwrite" if options.overwrite else ""
             hint = f"; repeat the command{how} to continue"
         print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130

@@ -101,12 +101,12 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
     """Training produced a loss that is not a number."""
 
 
-def write_failed(path: Path, error: OSError, kept: str) -> TextgenError:
-    """The message for a file that could not be written; ``kept`` says what is safe."""
+def write_failed(path: Path, error: OSError, safe: str) -> TextgenError:
+    """The message for a file that could not be written; ``safe`` says what is unharmed."""
     cure = "free some space" if error.errno in FULL else "choose a folder that can be written"
     return TextgenError(
         f"{path} could not be written: {error.strerror or error}",
-        hint=f"{kept}; {cure} and repeat the command to continue",
+        hint=f"{safe}; {cure} and repeat the command to continue",
     )
 
 

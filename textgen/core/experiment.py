@@ -140,21 +140,21 @@ class _Shared:
 
 
 def _resolve(cls: Any, data: Mapping[str, Any], where: str) -> Any:
-    names = [each.name for each in fields(cls)]
+    names = [setting.name for setting in fields(cls)]
     known = [name for name in ("name", "seed", "language", *TABLES) if name in names]
     if unknown := [key for key in data if key not in known]:
         raise TextgenError(f"{where}: {unknown[0]}: unknown setting", suggestion(unknown[0], known))
     tables, options = dict(data), dict[str, Any]()
     if isinstance(corpus := data.get("corpus", {}), Mapping):
-        shared = {each.name for each in fields(CorpusOptions)}
+        shared = {setting.name for setting in fields(CorpusOptions)}
         tables["corpus"] = {key: corpus[key] for key in corpus if key not in shared}
         options = {key: corpus[key] for key in corpus if key in shared}
-    made = build(cls, tables, where)
+    built = build(cls, tables, where)
     changes = build(_Shared, {"corpus": options}, where).corpus
-    settings = {name: getattr(made, name) for name in known}
-    resolved = {name: plain(each) for name, each in settings.items() if each is not None}
+    settings = {name: plain(getattr(built, name)) for name in known}
+    resolved = {name: value for name, value in settings.items() if value is not None}
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
-    return replace(made, options=changes, fallback=changes.fallback, resolved=resolved)
+    return replace(built, options=changes, fallback=changes.fallback, resolved=resolved)
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
@@ -242,15 +242,15 @@ def _merge(
             value = {"kind": value} if isinstance(value, str) else value
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             if key in POINTS:
-                old = _kept(key, old, value, left_out, where)
+                old = _still_valid(key, old, value, left_out, where)
             if key == "training" and value.keys() & set(BUDGETS):
-                old = {name: each for name, each in old.items() if name not in BUDGETS}
+                old = {name: old[name] for name in old if name not in BUDGETS}
             value = _merge(old, value, left_out, f"{where}: {key}")
         result[key] = value
     return result
 
 
-def _kept(
+def _still_valid(
     point: str, old: Mapping[str, Any], new: Mapping[str, Any], left_out: list[str], where: str
 ) -> Mapping[str, Any]:
     """The settings of a table that still apply when ``new`` is set over it, for another kind has
@@ -260,13 +260,13 @@ def _kept(
     if kind == before:
         return old
     cls = CorpusOptions if point == "corpus" else lookup(point, str(kind), f"{where}: {point}.kind")
-    names = {each.name for each in fields(cls) if each.init} - {"fallback"}
-    kept = {name: value for name, value in old.items() if name in names}
-    lost = [name for name in old if name not in {*kept, *new, "kind", "fallback"}]
+    names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
+    shared = {name: value for name, value in old.items() if name in names}
+    lost = [name for name in old if name not in {*shared, *new, "kind", "fallback"}]
     if lost:
         settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
         left_out.append(f'{where}: {point}.kind is now "{kind}"; settings left out: {settings}')
-    return kept
+    return shared
 
 
 def apply_overrides(
@@ -284,8 +284,10 @@ def apply_overrides(
         TextgenError: a text without ``=``.
     """
     left_out, result = [] if left_out is None else left_out, dict(data)
-    overrides = map(_override, texts)
-    for keys, value in sorted(overrides, key=lambda each: (len(each[0]), each[0][-1] != "kind")):
+    overrides = sorted(
+        map(_override, texts), key=lambda pair: (len(pair[0]), pair[0][-1] != "kind")
+    )
+    for keys, value in overrides:
         if keys[0] in POINTS and keys[1:] == [] and isinstance(value, dict) and len(value) > 1:
             result = {key: table for key, table in result.items() if key != keys[0]}
         for key in reversed(keys):

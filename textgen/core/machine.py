@@ -33,9 +33,9 @@ def processor() -> str:
     model = re.search(r"^model name\s*: *(.*)", text, re.MULTILINE)
     flag = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
     limits = os.environ.get("ONEDNN_MAX_CPU_ISA", ""), flag[1] if flag else ""
-    limit = next((each for each in map(str.upper, limits) if each not in UNLIMITED), "")
-    name = model[1].strip() if model else platform.processor()
-    return f"{name}, limited to {limit}" if limit else name
+    limit = next((name for name in map(str.upper, limits) if name not in UNLIMITED), "")
+    cpu = model[1].strip() if model else platform.processor()
+    return f"{cpu}, limited to {limit}" if limit else cpu
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -87,7 +87,7 @@ def _check(threads: int, deterministic: bool) -> None:
 
 
 def _start(threads: int, deterministic: bool, parts: bool) -> None:
-    each = 1 if parts else threads
+    per_operation = 1 if parts else threads
     keep_freed_memory()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -96,16 +96,18 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
         import tensorflow as tf
 
         try:
-            tf.config.threading.set_intra_op_parallelism_threads(each)
+            tf.config.threading.set_intra_op_parallelism_threads(per_operation)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:  # a notebook has used TensorFlow before: keep its setting
             threads = tf.config.threading.get_inter_op_parallelism_threads() or cores()
-            each = tf.config.threading.get_intra_op_parallelism_threads() or cores()
+            per_operation = tf.config.threading.get_intra_op_parallelism_threads() or cores()
         tf.config.list_physical_devices()
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")
-    _in_effect.update(threads=threads, threads_of_an_operation=each, deterministic=deterministic)
+    _in_effect.update(
+        threads=threads, threads_of_an_operation=per_operation, deterministic=deterministic
+    )
 
 
 def keep_freed_memory() -> None:
@@ -122,7 +124,7 @@ def silenced_stderr() -> Iterator[None]:
     """Nothing written to file descriptor 2 is shown: C++ libraries log unasked."""
     try:
         sys.stderr.flush()
-        kept = os.dup(2)
+        saved = os.dup(2)
     except (OSError, ValueError, AttributeError):
         yield
         return
@@ -131,9 +133,9 @@ def silenced_stderr() -> Iterator[None]:
         os.dup2(sink, 2)
         yield
     finally:
-        os.dup2(kept, 2)
+        os.dup2(saved, 2)
         os.close(sink)
-        os.close(kept)
+        os.close(saved)
 
 
 def exit_immediately(code: int) -> NoReturn:

@@ -100,9 +100,9 @@ class Plugin:
         if not isinstance(value, str | Mapping):
             raise ValueError(f"should be a table or the name of a kind, not {value!r}")
         kind, settings = kind_and_settings(self.point, value)
-        made = validated(lookup(self.point, kind), settings)
-        object.__setattr__(made, "kind", kind)
-        return made
+        plugin = validated(lookup(self.point, kind), settings)
+        object.__setattr__(plugin, "kind", kind)
+        return plugin
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_plain_validator_function(self.make)
@@ -212,7 +212,7 @@ def _known(cls: type[Any], path: Sequence[Any], values: Any) -> list[str]:
             cls = lookup(part, kind_and_settings(part, values)[0])
         else:
             hint = get_type_hints(cls).get(str(part))
-            tables: list[Any] = [each for each in (hint, *get_args(hint)) if is_dataclass(each)]
+            tables: list[Any] = [part for part in (hint, *get_args(hint)) if is_dataclass(part)]
             cls = tables[0] if tables else cls
     return [field.name for field in fields(cls) if field.init]
 
@@ -222,8 +222,10 @@ def plain(value: Any) -> Any:
     as lists."""
     if is_dataclass(value):
         kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-        settings = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
-        return kind | {name: plain(each) for name, each in settings.items() if each is not None}
+        settings = {
+            field.name: plain(getattr(value, field.name)) for field in fields(value) if field.init
+        }
+        return kind | {name: inner for name, inner in settings.items() if inner is not None}
     if isinstance(value, Path):
         return str(value)
-    return [plain(each) for each in value] if isinstance(value, tuple | list) else value
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -53,8 +53,8 @@ def check_one_budget(table: str, settings: Any, names: Sequence[str]) -> None:
     """
     stated = [name for name in names if getattr(settings, name) is not None]
     if len(stated) != 1:
-        found = f"states {' and '.join(stated)}" if stated else "states no budget"
-        raise ValueError(f"[{table}] {found}; exactly one of {', '.join(names)} is needed")
+        budgets = f"states {' and '.join(stated)}" if stated else "states no budget"
+        raise ValueError(f"[{table}] {budgets}; exactly one of {', '.join(names)} is needed")
 
 
 Documents = Annotated[
@@ -135,8 +135,8 @@ class Split:
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:
         """The lists that are given, by part."""
-        given = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {part: names for part, names in given.items() if isinstance(names, tuple)}
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {part: names for part, names in parts.items() if isinstance(names, tuple)}
 
     def __post_init__(self) -> None:
         contiguous = self.method == "contiguous"

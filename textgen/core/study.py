@@ -209,11 +209,11 @@ def load_study(path: str | Path) -> Study:
                 f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}",
                 hint="put arms on other text into a study of their own",
             )
-        other = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
-        if other != arm:  # reports tell arms apart by their experiments
+        twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
+        if twin != arm:  # reports tell arms apart by their experiments
             raise TextgenError(
-                f"{path}: arms.{arm}: the same experiment as arms.{other}",
-                hint=f'give {other} more seeds, or change a setting with set = ["…"]',
+                f"{path}: arms.{arm}: the same experiment as arms.{twin}",
+                hint=f'give {twin} more seeds, or change a setting with set = ["…"]',
             )
     return study
 
@@ -247,8 +247,8 @@ def _with(options: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
 def _partial(schema: Any) -> Any:
     """Without requirements other than those of a ``kind``."""
     if isinstance(schema, list):
-        return [_partial(each) for each in schema]
+        return [_partial(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {key: _partial(value) for key, value in schema.items() if key != "required"}
-    return {**kept, "required": ["kind"]} if "kind" in schema.get("required", ()) else kept
+    partial = {key: _partial(value) for key, value in schema.items() if key != "required"}
+    return partial | ({"required": ["kind"]} if "kind" in schema.get("required", ()) else {})

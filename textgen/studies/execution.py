@@ -83,18 +83,18 @@ def run_study(
                     failures[name] = outcome.log
                 result = FAILED if outcome.code else result_of(folder / name)
                 progress.end(name, outcome.seconds, result)
-        write_logs(folder, failures, [each.name for each in experiments])
+        write_logs(folder, failures, [experiment.name for experiment in experiments])
         names = [run_name(arm, seed) for arm in plans for seed in study.arms[arm].numbers]
         finished = [folder / n for n in names if n not in failures and is_finished(folder / n)]
-        given = {"--runs": runs_folder, "--reports": reports_folder}
-        others = [f"{key}={value}" for key, value in given.items() if str(value) != key[2:]]
+        folders = {"--runs": runs_folder, "--reports": reports_folder}
+        options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
         report = compare_runs(
             finished,
             name=study.name,
             title=study.title,
             contrasts=study.contrasts,
             plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
-            command=shlex.join(["python", "-m", "textgen", "study", str(study.path), *others]),
+            command=shlex.join(["python", "-m", "textgen", "study", str(study.path), *options]),
             reports_folder=Path(reports_folder),
             quiet=quiet,
         ) if finished else None  # fmt: skip

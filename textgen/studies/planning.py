@@ -113,7 +113,7 @@ def plan_study(
             failures[arm] = plan
             continue
         plans[arm] = plan
-        write_json(path, {name: asdict(each) for name, each in plans.items()})
+        write_json(path, {name: asdict(plans[name]) for name in plans})
         report(arm, plan)
     return {arm: plans[arm] for arm in study.arms if arm in plans}, failures
 
@@ -149,12 +149,14 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
             f"backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
         )
     if budget.seconds is not None:
-        preparation, each = measured["preparation_seconds"], measured["seconds_per_update"]
-        updates = updates_within(budget.seconds, preparation, each)
+        preparation = measured["preparation_seconds"]
+        per_update = measured["seconds_per_update"]
+        updates = updates_within(budget.seconds, preparation, per_update)
         if updates < 1:
             return (
                 f"budget.seconds: {budget.seconds:g}, of which the preparation alone takes "
-                f"{preparation:.1f}: give more, e.g. seconds = {preparation * 3 + each * 100:.0f}"
+                f"{preparation:.1f}: give more, e.g. seconds = "
+                f"{preparation * 3 + per_update * 100:.0f}"
             )
     return ArmPlan(
         experiment=experiment.arm,
@@ -175,7 +177,9 @@ def _measure_apart(experiment: Experiment, folder: Path, seconds: float) -> dict
     """:func:`measure` in a process of its own, for a study in a folder; if it fails, what that
     process printed."""
     with scratch_in(folder) as scratch, Processes() as processes:
-        settings, output, log = (scratch / name for name in ("arm.toml", "found.json", "log.txt"))
+        settings, output, log = (
+            scratch / name for name in ("arm.toml", "measured.json", "log.txt")
+        )
         write_experiment(settings, experiment)
         if code := processes.run([__name__, str(settings), str(seconds), str(output)], log):
             return printed(log, code)
@@ -203,26 +207,26 @@ def measure(experiment: Experiment, *, seconds: float = SECONDS) -> dict[str, An
     prepared = prepare(experiment, load_corpus(experiment))
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
     network = new_network(experiment, prepared)
-    found = {"parameters": network.count_params(), "preparation_seconds": prepared.seconds}
+    measured = {"parameters": network.count_params(), "preparation_seconds": prepared.seconds}
     if seconds:
         windows = windows_of(prepared.encoded[0], experiment.objective)
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
         clock = time.process_time if threads == 1 else time.perf_counter
-        each, calls = time_updates(step, batches, seconds, CALLS, clock)
-        found |= {"seconds_per_update": each, "calls": calls}
-    return found
+        per_update, calls = time_updates(step, batches, seconds, CALLS, clock)
+        measured |= {"seconds_per_update": per_update, "calls": calls}
+    return measured
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure the experiment of a file, for a number of seconds, and write a file."""
     experiment, seconds, output = arguments
     try:
-        found = measure(load_experiment(experiment), seconds=float(seconds))
+        measured = measure(load_experiment(experiment), seconds=float(seconds))
     except TextgenError as error:
         print(f"textgen: {error}")
         return 2
-    write_json(Path(output), found)
+    write_json(Path(output), measured)
     return 0
 
 

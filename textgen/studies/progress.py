@@ -97,12 +97,12 @@ class StudyProgress:
     def _unfinished(self) -> int:
         return sum(result is None for result in self.results.values())
 
-    def _seconds_left(self, each: float | None) -> float | None:
-        """Until the last run has ended, if one takes ``each``; None where that is not known."""
+    def _seconds_left(self, per_run: float | None) -> float | None:
+        """Until the last run has ended, if one takes ``per_run``; None where that is not known."""
         left = self._unfinished()
-        if not (left and each and self.workers):
+        if not (left and per_run and self.workers):
             return None
-        return each * max(1.0, left / self.workers)
+        return per_run * max(1.0, left / self.workers)
 
 
 def result_of(folder: Path) -> str:
