@@ -38,9 +38,8 @@ def test_json_is_exact_and_has_no_control_characters():
 
 
 def test_a_message_shows_them():
-    parts = {"found": HOSTILE, "expected": HOSTILE, "hint": "a\nb", "lines": [HOSTILE]}
-    message = str(TextgenError(HOSTILE, **parts))
-    assert len(message.splitlines()) == 3  # the sentence, one line more, the hint
+    message = str(TextgenError(f"{HOSTILE}\n", f"a\nb{HOSTILE}"))
+    assert len(message.splitlines()) == 2  # the sentence, the hint
     assert not OBEYED & {*message}
 
 
@@ -70,7 +69,7 @@ def test_commands_show_them(home, textgen, tmp_path):
         ["generate", run, "--prompt", "\x1b[2J \u202e", "--length=300", "--temperature=2"],
         ["generate", run, "--prompt", "\x1b[2J \u202e", "--json", "--temperature=2"],
         ["score", run, "--text", HOSTILE], ["score", run, "--text", HOSTILE, "--json"],
-        ["compare", run, "--word", "\x1b[2J", "--title", HOSTILE],
+        ["compare", run, "--title", HOSTILE],
     ):  # fmt: skip
         done = textgen(*command)
         assert done.code == 0, done.err

@@ -9,7 +9,7 @@ import json
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,6 @@ class TextgenError(Exception):
         message: one sentence: the setting or file at fault and what was found there.
         hint: what to do next.
         found, expected: further parts of the sentence.
-        lines: more of what was found, each on a line of its own.
     """
 
     def __init__(
@@ -49,10 +48,9 @@ class TextgenError(Exception):
         *,
         found: str = "",
         expected: str = "",
-        lines: Sequence[str] = (),
     ) -> None:
         self.where, self.found, self.expected = message, found or message, expected
-        self.hint, self.lines = hint or "", tuple(lines)
+        self.hint = hint or ""
         if expected and not expected.startswith(("did you mean", "known: ")):
             expected = f"expected {expected}"
         details = "; ".join(filter(None, (found, expected)))
@@ -60,9 +58,8 @@ class TextgenError(Exception):
         super().__init__(self.message, hint)
 
     def __str__(self) -> str:
-        more = [f"  {_on_one_line(line)}" for line in self.lines]
-        hint = [f"  hint: {_on_one_line(self.hint)}"] if self.hint else []
-        return "\n".join([_on_one_line(self.message), *more, *hint])
+        hint = f"\n  hint: {_on_one_line(self.hint)}" if self.hint else ""
+        return _on_one_line(self.message) + hint
 
 
 def _on_one_line(text: str) -> str:
