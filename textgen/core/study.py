@@ -218,30 +218,20 @@ def load_study(path: str | Path) -> Study:
     return study
 
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-INCLUDE = {"type": "string", "description": "a file beside this one to start from"}
-
-
 def json_schema(*, study: bool = False) -> dict[str, Any]:
     """The JSON schema of experiment files, or of study files."""
     cls = Study if study else Experiment
     definitions = adapter(cls).json_schema()["$defs"]
     root = definitions.pop(cls.__name__)
-    settings = root["properties"] = {"include": INCLUDE, **root["properties"]}
-    own = ("name", "path") if study else ("fallback", "options", "resolved", "left_out")
-    for name in own:
+    settings = root["properties"]
+    for name in ("name", "path") if study else ("fallback", "options", "resolved", "left_out"):
         del settings[name]
-    if not study:
-        options = definitions["CorpusOptions"]["properties"]
-        settings["corpus"] = {"anyOf": [_with(options, e) for e in settings["corpus"]["anyOf"]]}
-    return {"$schema": DRAFT, **_partial({**root, "$defs": definitions})}
-
-
-def _with(options: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
-    """A table with further settings; unchanged if it is but a list of kinds."""
-    if "properties" not in table:
-        return table
-    return {**table, "properties": {**table["properties"], **options}}
+    settings["include"] = {"type": "string", "description": "a file beside this one to start from"}
+    for table in [] if study else settings["corpus"]["anyOf"]:
+        if "properties" in table:
+            table["properties"] |= definitions["CorpusOptions"]["properties"]
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **_partial({**root, "$defs": definitions})}
 
 
 def _partial(schema: Any) -> Any:
