@@ -39,7 +39,7 @@ def kind_of(error: BaseException) -> str:
 
 
 class Fuzzed:
-    """Counts, and keeps what has failed."""
+    """Runs a target on inputs, counts, and keeps the first input of each kind of failure."""
 
     def __init__(self, name: str, runs: int, seconds: float) -> None:
         self.name, self.runs, self.seconds = name, runs, seconds
@@ -49,29 +49,19 @@ class Fuzzed:
         try:
             TARGETS[self.name].check(data)
         except Exception as error:
-            self._keep(data, error)
+            kind = kind_of(error)
+            self.failures[kind] += 1
+            if self.failures[kind] == 1:
+                path = CASES / self.name / hashlib.sha256(data).hexdigest()[:12]
+                path.write_bytes(data)
+                print(f"\nFAILED: {kind}: {str(error)[:500]}\n  kept in {path}", flush=True)
         self.count += 1
         passed = time.monotonic() - self.begun
         if self.count >= self.runs or passed > self.seconds:
-            self._tell(passed)
+            print(f"\n{self.name}: {self.count:,} inputs in {passed:.0f} s", flush=True)
+            for kind, times in self.failures.most_common(20):
+                print(f"  {times:,} × {kind}", flush=True)
             os._exit(1 if self.failures else 0)
-
-    def _keep(self, data: bytes, error: Exception) -> None:
-        kind = kind_of(error)
-        self.failures[kind] += 1
-        if self.failures[kind] == 1:
-            path = CASES / self.name / hashlib.sha256(data).hexdigest()[:12]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            told = f"{kind}: {error}"[:500]
-            print(f"\nFAILED: {told}\n  kept in {path.relative_to(HERE)}", flush=True)
-
-    def _tell(self, passed: float) -> None:
-        rate = self.count / max(passed, 1e-9)
-        found = f"{self.count:,} inputs in {passed:.0f} s, {rate:,.0f} a second"
-        print(f"\n{self.name}: {found}, {self.failures.total():,} failed", flush=True)
-        for told, times in self.failures.most_common(20):
-            print(f"  {times:,} × {told}", flush=True)
 
 
 def mutator(seeds: list[bytes]) -> Callable[[bytes, int, int], bytes]:
