@@ -131,9 +131,9 @@ def test_an_include_keeps_what_is_not_changed(tmp_path):
 
 
 def test_a_first_look_that_a_slow_machine_can_take_is_a_number_of_updates():
-    told = [ROOT / "README.md", ROOT / "experiments" / "notes" / "tour.md"]
-    told += [ROOT / "experiments" / f"{name}.toml" for name in ("char_small", "word_small")]
-    for path in told:
+    pages = [ROOT / "README.md", ROOT / "experiments" / "notes" / "tour.md"]
+    pages += [ROOT / "experiments" / f"{name}.toml" for name in ("char_small", "word_small")]
+    for path in pages:
         (updates,) = {*re.findall(r"training\.updates=(\d+)", path.read_text(encoding="utf-8"))}
         for name in ("char_small", "word_small"):
             experiment = config.load_experiment(name, [f"training.updates={updates}"])

@@ -73,7 +73,7 @@ def test_the_first_page_stays_short():
 
 
 def test_no_table_mixes_networks_alone_with_those_that_have_a_memory():
-    """Reports from before both were told apart have figures with memory: their tables say so."""
+    """Older reports have figures with memory alone, and their tables say so."""
     seen = set()
     for path in sorted((TABLE.RESULTS / "reports").glob("*.json")):
         report = TABLE.result(f"reports/{path.stem}")

@@ -114,7 +114,7 @@ def recorded():
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, corpus_folder):
-    """A study of two arms, one of which diverges, with two workers; it is only read from."""
+    """A study of two arms with two workers, where one arm diverges; it is only read from."""
     place = tmp_path_factory.mktemp("study")
     path = write(place, corpus_folder, BUDGET + BAD + CHAR)
     with recorded() as calls, pytest.raises(TextgenError) as caught:
@@ -196,7 +196,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
     for arm in ("wide", "slow"):
         log = folder / "failed" / f"{arm}.txt"
         assert "budget.seconds" in log.read_text()
-        assert f"{arm} ({log}): budget.seconds: 1, of which" in str(caught.value)
+        assert f"{arm} ({log}): budget.seconds: 1, but" in str(caught.value)
     assert {arm: plan.updates for arm, plan in planning.read(folder / "plan.json").items()} == {
         "char": 22
     }
@@ -220,7 +220,7 @@ def test_the_time_left_is_that_of_runs_that_were_made_whole(tmp_path, corpus_fol
     for number in made.arms["char"].numbers:
         progress.expect(f"char-{number}", None, Resumed(1200, 1500) if number == 1 else None)
     progress.begin()
-    for number, seconds in enumerate([30, 480, 540], start=1):  # of which the first was resumed
+    for number, seconds in enumerate([30, 480, 540], start=1):  # the first was resumed
         progress.end(f"char-{number}", seconds, "2.000")
     shown = capsys.readouterr().out
     assert re.findall(r"\d+ minutes", shown) == ["25 minutes", "12 minutes", "8 minutes"]

@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         self.option("--reports", text, dest="reports_folder", type=Path, default=Path("reports"))
 
     def passage(self) -> Any:
-        """``--text`` or ``--file``; returns their group, one of which is needed."""
+        """``--text`` or ``--file``; exactly one is needed; returns their group."""
         group = self.add_mutually_exclusive_group(required=True)
         group.add_argument("--text", help="the passage")
         group.add_argument("--file", type=Path, help="a UTF-8 file that holds it")

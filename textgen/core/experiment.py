@@ -29,7 +29,7 @@ TABLES = tuple(
     "corpus tokenizer embedding objective split backbone memory training sampling".split()
 )
 DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
-"""Plug-ins that a file may leave out, or of which it may leave out the kind."""
+"""Plug-ins that a file may leave out, or whose kind it may leave out."""
 MAX_DEPTH = 20
 """Tables in tables, and files that include each other, at most."""
 PACKAGE = Path(__file__).parents[1]
@@ -189,8 +189,7 @@ def read_toml(
 
     Args:
         path: of the file.
-        left_out: gets a line for each table of which a file names another kind than the one it
-            includes, with the settings that do not apply to it.
+        left_out: gets a line for each table whose kind differs from that of the included file, with the settings that do not apply to it.
         included_by: the files that have led to this one.
 
     Raises:

@@ -67,7 +67,7 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
 
 
 def tensorflow_in_effect() -> dict[str, Any]:
-    """How TensorFlow was started in this process: ``threads``, of which each operation has
+    """How TensorFlow was started in this process: ``threads`` in all and
     ``threads_of_an_operation``; whether it is ``deterministic``."""
     return dict(_in_effect)
 

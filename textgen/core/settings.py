@@ -164,12 +164,12 @@ class MemorySettings:
     context in tokens, rising. Rare words that stood in the document before are then cheaper, too.
     Without orders there is no memory of either kind.
 
-    ``learning_rate``: under that second distribution the network, too, goes on learning from the
-    document, by steps of that many root mean squares of a gradient (dynamic evaluation, see
+    ``learning_rate``: under that second distribution the network, too, keeps learning from the
+    document; this is the step size, in units of the gradient's RMS (dynamic evaluation, see
     :mod:`textgen.evaluation.dynamic`); 0: it does not.
 
     Raises:
-        ValueError: orders that do not rise, or a network that goes on learning without orders.
+        ValueError: orders that do not rise, or a learning rate without orders.
     """
 
     orders: tuple[Annotated[int, Field(ge=0, le=64)], ...] = ()

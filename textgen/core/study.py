@@ -210,7 +210,7 @@ def load_study(path: str | Path) -> Study:
                 hint="put arms on other text into a study of their own",
             )
         twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
-        if twin != arm:  # reports tell arms apart by their experiments
+        if twin != arm:  # reports identify arms by their experiments
             raise TextgenError(
                 f"{path}: arms.{arm}: the same experiment as arms.{twin}",
                 hint=f'give {twin} more seeds, or change a setting with set = ["…"]',

@@ -154,7 +154,7 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
         updates = updates_within(budget.seconds, preparation, per_update)
         if updates < 1:
             return (
-                f"budget.seconds: {budget.seconds:g}, of which the preparation alone takes "
+                f"budget.seconds: {budget.seconds:g}, but the preparation alone takes "
                 f"{preparation:.1f}: give more, e.g. seconds = "
                 f"{preparation * 3 + per_update * 100:.0f}"
             )
