@@ -189,7 +189,8 @@ def read_toml(
 
     Args:
         path: of the file.
-        left_out: gets a line for each table whose kind differs from that of the included file, with the settings that do not apply to it.
+        left_out: gets a line for each table whose kind differs from that of the included file, with
+            the settings that do not apply to it.
         included_by: the files that have led to this one.
 
     Raises:
