@@ -49,7 +49,7 @@ length = 100
 """
 RUN = """
 import resource
-from textgen.runs import train
+from textgen import train
 train({file!r}, runs_folder={runs!r}, quiet=True)
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
@@ -67,19 +67,16 @@ def write_corpus(folder: Path, size: int) -> None:
         return "".join(draw.choices("etaoinshrdlucmfw", k=draw.randint(1, 9)))
 
     words = [word() for _ in range(5000)]
-    lines = [" ".join(draw.choices(words, k=12)) + "." for _ in range(20_000)]
-    page = "\n".join(lines) + " “quoted” café\n\n"
+    page = "\n".join(" ".join(draw.choices(words, k=12)) + "." for _ in range(20_000))
+    page += " “quoted” café\n\n"
     for i in range(size // DOCUMENT):
-        parts, left = [], DOCUMENT
-        while left > 0:
-            start = draw.randrange(len(page) - 2000)
-            parts.append(page[start : start + 2000] + f" {word()}{word()}\n\n")
-            left -= 2015
+        starts = [draw.randrange(len(page) - 2000) for _ in range(DOCUMENT // 2015 + 1)]
+        parts = [page[start : start + 2000] + f" {word()}{word()}\n\n" for start in starts]
         (folder / f"{i:05d}.txt").write_text("".join(parts), encoding="utf-8")
 
 
-def tree(process: int) -> int:
-    """Resident bytes of a process and of all below it."""
+def resident_bytes(process: int) -> int:
+    """Of a process and of all below it."""
     total, waiting = 0, [process]
     while waiting:
         place = Path("/proc") / str(waiting.pop())
@@ -95,43 +92,34 @@ def tree(process: int) -> int:
 def peak(code: str, **environment: str) -> dict[str, float]:
     """Highest memory of a Python process with those it starts, in bytes, and its seconds."""
     start, highest = time.perf_counter(), 0
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=out, stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-        )  # fmt: skip
+    environment = {**os.environ, **environment}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        command = [sys.executable, "-c", code]
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         while process.poll() is None:
-            highest = max(highest, tree(process.pid))
+            highest = max(highest, resident_bytes(process.pid))
             time.sleep(POLL_SECONDS)
-        out.seek(0)
-        said = out.read()
-    found = re.search(r"PEAK (\d+)", said)
-    if not found:
-        raise SystemExit(said)
-    return {
-        "bytes": max(highest, int(found.group(1))),
-        "seconds": round(time.perf_counter() - start, 1),
-    }
-
-
-def run_of(size: int, kind: str, scratch: Path) -> dict[str, float]:
-    """The peak of one run on ``size`` bytes of text, with an empty memory."""
-    folder = scratch / "text"
-    folder.mkdir()
-    write_corpus(folder, size)
-    file = scratch / "e.toml"
-    file.write_text(EXPERIMENT.format(folder=folder, tokenizer=TOKENIZERS[kind]))
-    code = RUN.format(file=str(file), runs=str(scratch))
-    return peak(code, TEXTGEN_CACHE=str(scratch / "cache"))
+        output.seek(0)
+        text = output.read()
+    reported = re.search(r"PEAK (\d+)", text)
+    if not reported:
+        raise SystemExit(text)
+    seconds = round(time.perf_counter() - start, 1)
+    return {"bytes": max(highest, int(reported[1])), "seconds": seconds}
 
 
 def measure(kind: str, sizes: list[int], place: str | None) -> dict[str, Any]:
-    alone = peak(IMPORT)["bytes"]
-    rows = []
+    alone, rows = peak(IMPORT)["bytes"], []
     for size in sizes:
-        with tempfile.TemporaryDirectory(dir=place) as scratch:
-            found = run_of(size, kind, Path(scratch))
-        rows.append({"text_bytes": size, "over_tensorflow": found["bytes"] - alone, **found})
+        with tempfile.TemporaryDirectory(dir=place) as name:
+            scratch = Path(name)
+            folder, file = scratch / "text", scratch / "e.toml"
+            folder.mkdir()
+            write_corpus(folder, size)
+            file.write_text(EXPERIMENT.format(folder=folder, tokenizer=TOKENIZERS[kind]))
+            code = RUN.format(file=str(file), runs=name)
+            row = peak(code, TEXTGEN_CACHE=str(scratch / "cache"))
+        rows.append({"text_bytes": size, "over_tensorflow": row["bytes"] - alone, **row})
         print(json.dumps(rows[-1]), flush=True)
     growth = rows[-1]["over_tensorflow"] / rows[0]["over_tensorflow"]
     return {
