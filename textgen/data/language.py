@@ -180,17 +180,15 @@ def foreign_language(document: Document, detected: Language) -> Language | None:
         return None
     script, words = main_script(text), count_words(text)
     listed = LISTED_LANGUAGES.get(script, "").split()
-    same_script = script == detected.script
-    if same_script and detected.code in listed:
-        if mean_log_frequency(words, detected.code) >= FOREIGN_LANGUAGE:
-            return None
-        return detect_language(text)
+    expected = script == detected.script and detected.code in listed
+    if expected and mean_log_frequency(words, detected.code) >= FOREIGN_LANGUAGE:
+        return None
     language = detect_language(text)
-    if same_script:
-        sure = language.code in listed
-        sure = sure and mean_log_frequency(words, language.code) >= SURE_LANGUAGE
-    else:
+    sure = expected
+    if script != detected.script:
         sure = language.code != detected.code or language.code == UNKNOWN
+    elif language.code in listed:
+        sure |= mean_log_frequency(words, language.code) >= SURE_LANGUAGE
     return language if sure else None
 
 

@@ -69,8 +69,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         TextgenError: lists or names that do not divide them, a part without text, a divided group.
     """
     contiguous = settings.method == "contiguous"
-    if not (contiguous and one_text):
-        documents = [d for d in documents if not _is_blank(d)]
+    whole_text = contiguous and one_text
+    documents = [d for d in documents if (d.characters if whole_text else not _is_blank(d))]
     assigned, how = assigned_parts(documents, settings)
     parts: Parts = {part: [] for part in PARTS}
     for document in documents:
@@ -232,7 +232,6 @@ def _cut_text_at(pieces: list[Document], ends: Sequence[int], exact: bool) -> li
     into pieces of about that size, shorter where there would be fewer than MIN_TEST_DOCUMENTS in
     the last part.
     """
-    pieces = [d for d in pieces if d.characters]
     text, cuts = "".join(d.text for d in pieces), [0]
     for start, end in pairwise(ends):
         reach = 0 if exact else min(BOUNDARY_REACH, (end - start) // 4)

@@ -32,8 +32,6 @@ SMALL_PART_SHARE, LARGE_PART_CHARACTERS = 0.01, 100_000
 LARGER_TEST_SHARES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 # Held-out documents, and about as many training documents, whose own language is looked for.
 EXAMINED_DOCUMENTS = 100
-# Characters that occur once: so many, and such a share of the alphabet, are reported.
-MANY_RARE_CHARACTERS, LARGE_RARE_SHARE = 20, 0.1
 
 
 def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, Any]:
@@ -123,7 +121,7 @@ def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
         experiment: its settings; they say what the text is used for.
         corpus: its text.
     """
-    warnings = [*_foreign_documents(corpus), *_small_parts(corpus), *_rare_characters(corpus)]
+    warnings = [*_foreign_documents(corpus), *_small_parts(corpus)]
     count = len(corpus.test)
     if count < MIN_TEST_DOCUMENTS:
         warnings.insert(
@@ -211,14 +209,3 @@ def _small_parts(corpus: Corpus) -> Iterator[str]:
                 f"The {part} part is small: {size:,} of {total:,} characters ({size / total:.1%}). "
                 "Use more text, or change [split]."
             )
-
-
-def _rare_characters(corpus: Corpus) -> Iterator[str]:
-    counts = _counts(corpus.sample, list)
-    once = sorted(character for character, count in counts.items() if count == 1)
-    if len(once) >= max(MANY_RARE_CHARACTERS, LARGE_RARE_SHARE * len(counts)):
-        yield (
-            f"{len(once):,} of the {len(counts):,} distinct characters occur once in the training "
-            f"text: {few(list(map(repr, once)), 8)}. If they come from markup or a wrong encoding, "
-            "correct that, or name the characters to keep in [corpus] keep."
-        )

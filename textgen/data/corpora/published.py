@@ -14,7 +14,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from textgen.core.errors import CorpusUnavailable, TextgenError, visible
 from textgen.core.files import cache_folder, cache_get, cache_put, writing_cache
@@ -34,8 +34,22 @@ def source(corpus: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
 
 
+class Published(CorpusConfig):
+    """A corpus that has an entry in ``data/SOURCES.toml``."""
+
+    entry: ClassVar[str]
+
+    @property
+    def origin(self) -> str:
+        return source(self.entry)["origin"]
+
+    @property
+    def licence(self) -> str:
+        return source(self.entry)["licence"]
+
+
 @dataclass(frozen=True)
-class Lovecraft(CorpusConfig):
+class Lovecraft(Published):
     """Tales by H. P. Lovecraft, one document each, checked against a sha256 each.
 
     Args:
@@ -44,26 +58,19 @@ class Lovecraft(CorpusConfig):
             downloaded and ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
     """
 
+    entry = "lovecraft"
     mirror: str | None = None
 
-    @property
-    def origin(self) -> str:
-        return source("lovecraft")["origin"]
-
-    @property
-    def licence(self) -> str:
-        return source("lovecraft")["licence"]
-
     def documents(self) -> list[Document]:
-        entry = source("lovecraft")
-        files: dict[str, str] = entry["files"]
+        published = source(self.entry)
+        files: dict[str, str] = published["files"]
         if local := os.environ.get("TEXTGEN_DATA"):
             folder = Path(local) / "lovecraft"
             for name, sha256 in files.items():
                 check_sha256(folder / name, sha256, "correct TEXTGEN_DATA, or unset it to download")
         else:
             folder = cache_folder() / "lovecraft"
-            address = self.mirror or os.environ.get("TEXTGEN_MIRROR") or entry["url"]
+            address = self.mirror or os.environ.get("TEXTGEN_MIRROR") or published["url"]
             _download(address.rstrip("/") + "/", files, folder)
         return [Document(name.removesuffix(".txt"), read_text(folder / name)) for name in files]
 
@@ -92,22 +99,16 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Wikipedia(CorpusConfig):
+class Wikipedia(Published):
     """Articles of English Wikipedia, cased and punctuated, cleaned by gensim's wiki filter.
 
     The excerpt is inside the gensim package. The cleaned text is cached under its hash.
     """
 
-    @property
-    def origin(self) -> str:
-        return source("wikipedia")["origin"]
-
-    @property
-    def licence(self) -> str:
-        return source("wikipedia")["licence"]
+    entry = "wikipedia"
 
     def documents(self) -> list[Document]:
-        ((name, sha256),) = source("wikipedia")["files"].items()
+        ((name, sha256),) = source(self.entry)["files"].items()
         cached = cache_folder() / f"wikipedia-prose-{sha256[:16]}.json"
         articles = cache_get(cached)
         if articles is None:
