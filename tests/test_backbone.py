@@ -15,7 +15,6 @@ from textgen.models.footprint import (
 )
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.models.recurrent import linear_recurrence
 from textgen.testing import check_plugin
 
 SIZE = 20
@@ -182,18 +181,6 @@ def test_the_articles_network_is_that_of_keras():
     logits, _ = network(tokens, network.initial_state(3))
     expected = model(keras.ops.one_hot(tokens, SIZE))
     np.testing.assert_allclose(logits, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 7, 64])
-def test_a_linear_recurrence_at_once_is_that_step_by_step(steps):
-    random = np.random.default_rng(steps)
-    decay, added = random.uniform(0, 1, (2, 3, steps, 4)).astype(np.float32)
-    state = initial = random.normal(size=(3, 4)).astype(np.float32)
-    found = linear_recurrence(decay, added, initial)
-    assert found.shape == (3, steps, 4)
-    for t in range(steps):
-        state = decay[:, t] * state + added[:, t]
-        np.testing.assert_allclose(found[:, t], state, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=str)
