@@ -1,11 +1,12 @@
-"""Three tiny runs that are asked: characters, words with rare ones, subwords."""
+"""Three tiny runs that are asked, of characters, words with rare ones, and subwords; and the part
+of a page in which models are asked, as a person uses it."""
 
 from __future__ import annotations
 
+from chromium import wait
 from conftest import write_experiment
 
 import textgen
-from textgen.interactive.models import open_models
 
 ARMS = {
     "char": [],
@@ -28,6 +29,45 @@ def make_runs(folder, corpus_folder):
     return [folder / "runs" / name for name in ARMS]
 
 
-def open_runs(folder, corpus_folder):
-    """Readers by name."""
-    return {reader.label: reader for reader in open_models(make_runs(folder, corpus_folder))}
+def element(browser, name):
+    return browser.find_element("id", f"ask-{name}")
+
+
+def shown(browser, selector=".answer"):
+    """The text of a part of each model's column, by the model's name."""
+    script = """const text = (box, part) => box.querySelector(part)?.textContent
+        const boxes = [...document.querySelectorAll('#ask .sample')]
+        return Object.fromEntries(boxes.map(box => [text(box, 'h4'), text(box, arguments[0])]))"""
+    return browser.execute_script(script, selector)
+
+
+def finish(browser, state="done"):
+    """Wait for the end of what is being written or read."""
+    wait(browser, f"document.getElementById('ask-state').textContent === '{state}'")
+
+
+def set_value(browser, name, value):
+    browser.execute_script("arguments[0].value = arguments[1]", element(browser, name), value)
+
+
+def type_text(browser, text):
+    """Type a text, and wait until every model has answered with what it expects."""
+    lists = "[...document.querySelectorAll('#ask .next')]"
+    browser.execute_script(f"{lists}.forEach(list => list.replaceChildren())")
+    set_value(browser, "text", text[:-1])
+    element(browser, "text").send_keys(text[-1])
+    wait(browser, f"{lists}.every(list => list.children.length)")
+
+
+def write(browser):
+    """What each model writes now."""
+    element(browser, "write").click()
+    finish(browser)
+    return shown(browser)
+
+
+def price(browser):
+    """What each model says of the text."""
+    element(browser, "price").click()
+    finish(browser)
+    return shown(browser, ".note")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import contextmanager
 
@@ -51,3 +52,29 @@ def emulate(driver, width=1280, theme="light", media=""):
         "Emulation.setEmulatedMedia",
         {"media": media, "features": [{"name": "prefers-color-scheme", "value": theme}]},
     )
+
+
+def wait(driver, script, *arguments, seconds=60):
+    """Until a script returns something true, which is returned."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(driver, seconds, 0.05).until(
+        lambda driver: driver.execute_script(f"return {script}", *arguments)
+    )
+
+
+def requested(driver):
+    """The addresses that the page has asked for so far."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    return [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+
+
+def overflow(driver, width):
+    """By how many pixels the page is wider than a window of this width."""
+    emulate(driver, width)
+    script = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
+    return driver.execute_script(script)

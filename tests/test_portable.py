@@ -1,4 +1,4 @@
-"""Models that a page takes along: the same tokens and bits in a browser as in Python."""
+"""Models that a page holds: the same tokens and bits in a browser as in Python."""
 
 from __future__ import annotations
 
@@ -6,31 +6,40 @@ import random
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from asked import make_runs
 from chromium import headless
-from conftest import made_up, tiny_model
+from conftest import made_up
 
 import textgen
 from textgen.core.errors import TextgenError
+from textgen.core.plugins import build
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
-from textgen.interactive.portable import ALIGNED, SCRIPTS, portable_model
-from textgen.models.backbones import GRU, LSTM, MinGRU
+from textgen.interactive.portable import SCRIPTS, portable_model
+from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
 from textgen.models.objectives import NextToken
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words.pieces import pretokenize, word_break_classes
+from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize, word_break_classes
+from textgen.tokenizers.words.rare_words.classes import Unk
+from textgen.tokenizers.words.rare_words.classless import Spell
+from textgen.tokenizers.words.tokenizer import Words
 
-CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ALIGNED, *SCRIPTS))
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."
 ODD = (
     "a b\tc\n\r\n\u2028 . ,;:'\"’`-_—… A É ß ǆ Ǆ İ ı 1 ٣ ª א ב ״ ׳ ア ー ァ あ 漢 ไ เ กำ ຳ े ा क "
     "\u0301 \u00ad \u200d \u200b \u2060 \u202f \u203f 👍 🏽 👨 🇩 🇪 ☺ \ufe0f \u3000 \u00a0 \x85 "
     "\x0b \x00 \u0600 ·  · ٫ ٬"
 ).split(" ")
-"""Characters that Unicode's rules for the boundaries of words tell apart."""
+"""Characters that Unicode's rules for the boundaries of words distinguish."""
+WRITE = """const model = await Model.from(given[0]), pieces = []
+    const settings = { length: 120, temperature: 0.9, ...given[2] }
+    for await (const piece of model.write(given[1], settings)) pieces.push(piece)
+    return pieces.join("")"""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +50,7 @@ def browser(tmp_path_factory):
         yield driver
 
 
-def done(driver, body, *arguments):
+def run_script(driver, body, *arguments):
     """What the body of an asynchronous function returns in the browser, behind the scripts."""
     script = f"""const given = [...arguments], end = given.pop();
         {CODE}
@@ -54,7 +63,7 @@ def done(driver, body, *arguments):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, corpus_folder):
-    folders = make_runs(tmp_path_factory.mktemp("taken"), corpus_folder)
+    folders = make_runs(tmp_path_factory.mktemp("held"), corpus_folder)
     return {folder.name: textgen.load_run(folder) for folder in folders}
 
 
@@ -67,128 +76,154 @@ def odd_texts(number, seed):
 
 def test_a_text_is_cut_into_the_same_words(browser):
     texts = [*odd_texts(6000, 1), TEXT]
-    cut = "const pieces = new Pieces(given[0]); return given[1].map(text => pieces.cut(text))"
-    found = done(browser, cut, word_break_classes(), texts)
-    for text, ends in zip(texts, found, strict=True):
-        expected = np.cumsum([len(piece) for piece in pretokenize(text)]).tolist()
-        assert ends == expected, (text, pretokenize(text))
+    cut = """const pieces = new Pieces(given[0])
+        return given[1].map(text => pieces.cut(text).map(piece => piece.join("")))"""
+    for text, pieces in zip(
+        texts, run_script(browser, cut, word_break_classes(), texts), strict=True
+    ):
+        assert pieces == pretokenize(text), text
 
 
 @pytest.mark.parametrize(("exact", "share"), [(True, 5e-5), (False, 5e-3)])
 @pytest.mark.parametrize("name", ["char", "word", "subword"])
 def test_a_text_costs_the_same(browser, runs, name, exact, share):
-    score = """const model = await Model.from("m", given[0])
-        return [model.tokenizer.encode(given[1]).tokens, await model.price(given[1])]"""
-    tokens, found = done(browser, score, portable_model(runs[name], exact), TEXT)
+    price = "return (await Model.from(given[0])).price(given[1])"
+    found = run_script(browser, price, portable_model(runs[name], exact), TEXT)
     expected = runs[name].score(TEXT)
-    assert tokens == runs[name].tokenizer.encode(TEXT).tokens.tolist()
-    assert found["total"] == pytest.approx(expected["total"], rel=share)
-    assert found["bits_per_character"] == pytest.approx(expected["bits_per_character"], rel=share)
+    for key in ("total", "bits_per_character"):
+        assert found[key] == pytest.approx(expected[key], rel=share)
     stretches = sum(model + spelling for _, _, model, spelling in found["stretches"])
     assert stretches + found["end"] == pytest.approx(found["total"])
     assert expected["spelling"] > 0  # rare words, or characters never seen
 
 
-def test_odd_texts_are_encoded_and_charged_the_same(browser, runs):
-    texts = odd_texts(400, 2)
-    encode = """const model = await Model.from("m", given[0])
-        return given[1].map(text => model.tokenizer.encode(text))"""
-    for name, run in runs.items():
-        found = done(browser, encode, portable_model(run), texts)
-        for text, own in zip(texts, found, strict=True):
-            expected = run.tokenizer.encode(text)
-            assert own["tokens"] == expected.tokens.tolist(), (name, text)
-            spelling = sum(bits for _, _, bits in own["stretches"])
-            assert spelling == pytest.approx(float(expected.spelling_bits.sum()), rel=1e-9), text
-            assert max((end for _, end, _ in own["stretches"]), default=0) == len(text)
+TOKENIZERS = {
+    "characters": Characters(),
+    "subwords": Subwords(size=300),
+    "words, one token": Words(minimum_count=6, rare_words=Unk()),
+    "words, spelled": Words(minimum_count=6, rare_words=Spell()),
+}
 
 
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
+    tokenizer = TOKENIZERS[kind].fit([made_up(60, seed) for seed in range(4)], [made_up(60, 5)], 1)
+    texts = [*odd_texts(400, 2), TEXT]
+    encode = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
+        return given[1].map(text => tokenizer.encode(text))"""
+    found = run_script(browser, encode, tokenizer.portable(), texts)
+    for text, tokens in zip(texts, found, strict=True):
+        expected = tokenizer.encode(text)
+        assert [t["token"] for t in tokens] == expected.tokens.tolist(), text
+        spelling = sum(t["bits"] for t in tokens)
+        assert spelling == pytest.approx(float(expected.spelling_bits.sum()), rel=1e-9), text
+        assert max((t["end"] for t in tokens), default=0) == len(text)
+    drawn = {*range(tokenizer.size)} - {*tokenizer.unwritable}
+    if kind == "words, one token":
+        drawn -= {FIRST_OWN}  # stands for a random word
+    write = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
+        return given[1].map(tokens => tokens.map(tokenizer.writer()).join(""))"""
+    draw = random.Random(3)
+    rows = [draw.choices(sorted(drawn), k=40) for _ in range(100)]
+    written = run_script(browser, write, tokenizer.portable(), rows)
+    for tokens, text in zip(rows, written, strict=True):
+        whole = tokenizer.render(np.array(tokens)).text
+        assert text == whole[: len(text)]
+        assert len(whole) - len(text) < 4  # bytes of a character that is not complete
+
+
+EMBEDDED = {"units": (12,), "input": "embedding", "embedding_size": 6}
 NETWORKS = {
     "two layers": LSTM(units=(12, 10)),
     "projected": LSTM(units=(12,), projection="vocabulary"),
-    "n-grams": LSTM(
-        units=(12,), input="embedding", embedding_size=6, ngrams={"orders": [2, 4], "rows": 97}
-    ),
-    "tied": LSTM(units=(12,), input="embedding", embedding_size=6, tied_output=True),
+    "n-grams": LSTM(**EMBEDDED, ngrams={"orders": [2, 4], "rows": 97}),
+    "tied": LSTM(**EMBEDDED, tied_output=True),
     "adaptive": LSTM(units=(12,), adaptive_softmax={"head": 5, "tail_size": 4}),
     "gru": GRU(units=(12, 9)),
-    "mingru": MinGRU(units=(12, 9), input="embedding", embedding_size=6),
-}  # fmt: skip
+    "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
+}
+
+
+def untrained_run(backbone, tokenizer):
+    """As much of a run as a page needs, of a network with random weights."""
+    given = {key: value for key, value in vars(backbone).items() if value is not False}
+    backbone, objective = build(type(backbone), given, "backbone"), NextToken()
+    keras.utils.set_random_seed(4)
+    network = objective.build(backbone, tokenizer.size)
+    draw = np.random.default_rng(5)
+    network.set_weights([draw.normal(0, 0.7, w.shape) for w in network.get_weights()])
+    return SimpleNamespace(
+        folder=Path("runs/m"), tokenizer=tokenizer, objective=objective, network=network,
+        experiment=SimpleNamespace(backbone=backbone),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_computes_the_same(browser, kind):
-    from textgen.core.plugins import build
-
-    backbone, objective = NETWORKS[kind], NextToken()
-    given = {key: value for key, value in vars(backbone).items() if value is not False}
-    backbone = build(type(backbone), given, "backbone")
-    tokenizer = Characters().fit([TEXT])
-    import keras
-
-    keras.utils.set_random_seed(4)
-    network = objective.build(backbone, tokenizer.size)
-    random_ = np.random.default_rng(5)
-    network.set_weights([random_.normal(0, 0.7, w.shape) for w in network.get_weights()])
-    run = SimpleNamespace(
-        folder=Path("m"), tokenizer=tokenizer, objective=objective, network=network,
-        experiment=SimpleNamespace(backbone=backbone),
-    )  # fmt: skip
-    score = 'return await (await Model.from("m", given[0])).price(given[1])'
-    found = done(browser, score, portable_model(run, exact=True), TEXT[:300])
-    (scored,) = score_documents(objective, network, tokenizer, [Document("m", TEXT[:300])])
+    run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
+    price = "return (await Model.from(given[0])).price(given[1])"
+    found = run_script(browser, price, portable_model(run, exact=True), TEXT[:300])
+    documents = [Document("m", TEXT[:300])]
+    (scored,) = score_documents(run.objective, run.network, run.tokenizer, documents)
     bits = [*(stretch[2] for stretch in found["stretches"]), found["end"]]
     assert bits == pytest.approx(scored.model_bits.tolist(), abs=2e-4)
 
 
-def test_a_seed_writes_the_same_again_and_another_something_else(browser, runs):
-    write = """let found = ""
-        const model = await Model.from("m", given[0])
-        const settings = { length: 120, temperature: 0.9, seed: given[2] }
-        for await (const piece of model.write(given[1], settings)) found += piece
-        return found"""
+def test_a_seed_writes_the_same_again_and_settings_count(browser, runs):
+    cold = {"temperature": 0}
     for run in runs.values():
         packed = portable_model(run)
-        first, again, other = (done(browser, write, packed, "The old ", seed) for seed in (1, 1, 2))
+        first, again, other, coldest, likeliest, nucleus = (
+            run_script(browser, WRITE, packed, "The old ", {"seed": 1, **settings})
+            for settings in ({}, {}, {"seed": 2}, cold, {"top_k": 1}, {"top_p": 1e-9})
+        )
         assert first == again != other
+        assert coldest == likeliest == nucleus != first
         assert len(first) == 120
         assert not (run.tokenizer.spaces_lead and first.startswith(" "))
+
+
+def test_top_k_and_top_p_keep_what_python_keeps(browser):
+    shape = "return Array.from(shaped(Float64Array.from(given[0], Math.log), [0], given[1]))"
+    chances = [0.1, 0.3, 0.05, 0.25, 0.2, 0.1]
+    for settings, kept in (
+        ({"top_k": 2}, {1, 3}),
+        ({"top_p": 0.5}, {1, 3}),  # of 0.9
+        ({"top_k": 3, "top_p": 0.5}, {1, 3}),
+        ({"top_k": 3, "top_p": 0.3}, {1}),
+        ({"top_p": 0.99}, {1, 2, 3, 4, 5}),
+    ):
+        found = run_script(browser, shape, chances, {"temperature": 1, **settings})
+        assert {i for i, mass in enumerate(found) if mass} == kept
+        assert found[1] == pytest.approx(0.3 / 0.9)
 
 
 def test_other_prompts_are_continued_with_other_random_numbers(browser, runs):
     """Of a model that expects the same whatever it has read."""
     run = textgen.load_run(runs["char"].folder)
-    run.network.set_weights([0 * each for each in run.network.get_weights()])
-    write = """let found = ""
-        const model = await Model.from("m", given[0])
-        const settings = { length: 150, temperature: 0.9, seed: 1 }
-        for await (const piece of model.write(given[1], settings)) found += piece
-        return found"""
-    packed = portable_model(run, exact=True)
-    first, again, other = (
-        done(browser, write, packed, prompt) for prompt in ("The tide", "The tide", "Our")
-    )
-    assert first == again
+    run.network.set_weights([0 * weight for weight in run.network.get_weights()])
+    packed = portable_model(run)
+    first, other = (run_script(browser, WRITE, packed, p, {"seed": 1}) for p in ("The tide", "Our"))
     assert not any(first[i : i + 60] in other for i in range(len(first) - 59))
 
 
 def test_a_text_that_grows_and_changes_is_read_as_if_it_were_new(browser, runs):
     texts = [TEXT[:40], TEXT[:97], TEXT[:50], "", TEXT[:30] + "sea" + TEXT[30:90], TEXT[:90]]
-    expect = """const one = await Model.from("m", given[0]), found = []
+    expect = """const one = await Model.from(given[0]), found = []
         for (const text of given[1]) {
-          const fresh = await Model.from("m", given[0])
+          const fresh = await Model.from(given[0])
           found.push([await one.expect(text), await fresh.expect(text)])
         }
         return found"""
     for run in runs.values():
-        for again, fresh in done(browser, expect, portable_model(run), texts):
+        for again, fresh in run_script(browser, expect, portable_model(run), texts):
             assert again == fresh
 
 
 def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
-    drawn = """const { tokenizer } = await Model.from("m", given[0]), random = randoms(7)
+    drawn = """const { tokenizer } = await Model.from(given[0]), random = randoms(7)
         return Array.from({ length: 3000 }, () => tokenizer.speller.drawn("unk", random))"""
-    words = done(browser, drawn, portable_model(runs["word"]))
+    words = run_script(browser, drawn, portable_model(runs["word"]))
     speller = runs["word"].tokenizer.policy.speller
     for word in sorted(set(words), key=words.count)[-5:]:
         share = 2.0 ** -speller.bits(word, "unk")
@@ -196,15 +231,14 @@ def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
         assert words.count(word) / len(words) == pytest.approx(share, abs=5 * spread), word
 
 
-def test_what_has_no_counterpart_says_so(runs):
-    run = runs["char"]
-    network = tiny_model(NextToken(), run.tokenizer.size, units=(6, 6), normalisation="layer")
-    other = SimpleNamespace(
-        folder=Path("runs/m"), tokenizer=run.tokenizer, objective=run.objective, network=network,
-        experiment=SimpleNamespace(backbone=LSTM(units=(6, 6), normalisation="layer")),
-    )  # fmt: skip
-    with pytest.raises(TextgenError, match="normalised layers"):
-        portable_model(other)
-    other.tokenizer = Subwords(model="unigram", size=280).fit([TEXT])
-    with pytest.raises(TextgenError, match=r"(?s)runs/m.*Unigram subwords"):
-        portable_model(other)
+@pytest.mark.parametrize(
+    ("backbone", "tokenizer", "message"),
+    [
+        (LSTM(units=(6, 6), normalisation="layer"), Characters(), "normalised layers"),
+        (Transformer(units=(8, 8)), Characters(), "ransformer"),
+        (LSTM(units=(6,)), Subwords(model="unigram", size=280), "Unigram subwords"),
+    ],
+)
+def test_what_has_no_counterpart_says_so(backbone, tokenizer, message):
+    with pytest.raises(TextgenError, match=rf"(?s)runs/m.*{message}"):
+        portable_model(untrained_run(backbone, tokenizer.fit([TEXT])))

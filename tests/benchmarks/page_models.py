@@ -25,11 +25,11 @@ sys.path.append(str(Path(__file__).parents[1]))
 from chromium import headless
 
 SMALL, SOON, CLOSE = Target(at_most=9.0), Target(at_most=3.0), Target(at_most=0.5)
-CHARACTERS = 2000
-ANSWERED = "return document.querySelectorAll('#ask-next ol').length"
+CHARACTERS, NEXT_TOKENS = 2000, 10
+ANSWERED = "return document.querySelectorAll('#ask .next li').length"
 PRICE = """const [name, text, end] = arguments
-    const packed = Object.fromEntries(JSON.parse(document.getElementById("models").textContent))
-    portable.from(name, packed[name]).then(model => model.price(text)).then(end)"""
+    const rows = JSON.parse(document.getElementById("models").textContent)
+    embedded(rows).find(model => model.name === name).price(text).then(end)"""
 
 
 def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:
@@ -52,7 +52,8 @@ def _measured(repeats: int, folders: Sequence[str | Path], scratch: Path) -> lis
         for _ in range(repeats):
             began = time.perf_counter()
             browser.get(page.as_uri())
-            while browser.execute_script(ANSWERED) < len(folders):
+            browser.execute_script("document.getElementById('ask-form').scrollIntoView()")
+            while browser.execute_script(ANSWERED) < NEXT_TOKENS * len(folders):
                 time.sleep(0.02)
             seconds.append(time.perf_counter() - began)
         priced = {name: browser.execute_async_script(PRICE, name, text) for name in runs}

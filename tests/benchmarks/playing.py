@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,33 +44,34 @@ def playing(folders: Sequence[str | Path]) -> Iterator[str]:
         server.wait(30)
 
 
-def asked(address: str, what: str, question: dict[str, Any]) -> http.client.HTTPResponse:
+def request(address: str, path: str, question: Any = None) -> http.client.HTTPResponse:
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-    connection.request("POST", parts.path + what, json.dumps(question))
+    body = question and json.dumps(question)
+    connection.request("POST" if body else "GET", parts.path + path, body)
     return connection.getresponse()
 
 
-def written(address: str, number: int) -> dict[str, tuple[float, float]]:
-    """Seconds to the first character, and characters a second after it, of each model."""
+def written(address: str, number: int, model: str) -> tuple[float, float]:
+    """Seconds to the first character, and characters a second after it."""
     text = BEGINNING.format(number)
-    asked(address, "expect", {"text": text[:-8]}).read()  # while the rest is typed
-    question = {"text": text, "settings": {"length": CHARACTERS}, "seed": number}
-    began, first, last = time.perf_counter(), dict[str, float](), dict[str, float]()
-    for line in asked(address, "write", question):
-        piece, now = json.loads(line), time.perf_counter() - began
-        if piece.get("text"):
-            first.setdefault(piece["model"], now)
-        last[piece["model"]] = now
-    return {name: (first[name], CHARACTERS / (last[name] - first[name])) for name in last}
+    request(address, "ask", {"model": model, "what": "expect", "text": text[:-8]}).read()
+    question = {"model": model, "what": "write", "text": text, "length": CHARACTERS}
+    began, times = time.perf_counter(), list[float]()
+    for _ in request(address, "ask", {**question, "seed": number}):
+        times.append(time.perf_counter() - began)
+    return times[0], CHARACTERS / (times[-1] - times[0])
 
 
 def measure(repeats: int, folders: Sequence[str | Path]) -> list[dict[str, Any]]:
-    with playing(folders) as address:
-        found = [written(address, number) for number in range(repeats)]
     rows = []
-    for name in found[0]:
-        soon, fast = zip(*(each[name] for each in found), strict=True)
+    with playing(folders) as address, ThreadPoolExecutor(len(folders)) as pool:
+        models = [model["name"] for model in json.loads(request(address, "models").read())]
+        rounds = [
+            list(pool.map(partial(written, address, number), models)) for number in range(repeats)
+        ]
+    for name, times in zip(models, zip(*rounds, strict=True), strict=True):
+        soon, fast = zip(*times, strict=True)
         what = f"`{name}`, {len(folders)} models asked at once"
         rows += [
             row(f"first character of {what}", "the clock", soon, SOON, unit="s"),

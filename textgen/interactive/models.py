@@ -1,8 +1,8 @@
-"""Finished runs opened for the page: what each is, expects next, and charges for a text."""
+"""Finished runs opened for the page: what each writes, expects next, and charges for a text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,18 @@ import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError
 from textgen.interactive.reader import Reader
+from textgen.interactive.writing import sampling, write
 from textgen.runs.finished import Run, load_run
 
-MAX_MODELS = 8
-MAX_SCORED_CHARACTERS = 20_000
-SHOWN_TOKENS = 10
-"""Next tokens that are shown of each model."""
+MAX_MODELS = 6
+"""A browser opens so many connections to one host."""
+MAX_PRICED_CHARACTERS = 20_000
+NEXT_TOKENS = 10
 
 
 def open_models(
-    runs: Sequence[str | Path | Run], on_open: Callable[[Reader], None] = lambda reader: None
-) -> list[Reader]:
+    runs: Sequence[str | Path | Run], on_open: Callable[[PlayModel], None] = lambda model: None
+) -> list[PlayModel]:
     """The models of finished runs, ready to answer.
 
     Args:
@@ -32,80 +33,88 @@ def open_models(
     """
     if len(runs) > MAX_MODELS:
         raise TextgenError(
-            "RUN", found=f"{len(runs)} runs", expected=f"at most {MAX_MODELS}",
-            hint="leave some out: each has a column of its own",
-        )  # fmt: skip
+            f"RUN: {len(runs)} runs; at most {MAX_MODELS} fit on the page", "leave some out"
+        )
     loaded = [load_run(run) for run in runs]  # all are checked before TensorFlow is loaded
     if len({run.folder.resolve() for run in loaded}) < len(loaded):
-        raise TextgenError(
-            "RUN", found="the same run twice", expected="every run once", hint="leave one out"
-        )
+        raise TextgenError("RUN: the same run is given twice", "leave one out")
     names = [run.experiment.name for run in loaded]
-    readers = list[Reader]()
+    models = list[PlayModel]()
     for run, name in zip(loaded, names, strict=True):
-        readers.append(Reader(run, name if names.count(name) == 1 else str(run.folder)))
-        readers[-1].read(())  # compiles what the first answer would otherwise wait for
-        on_open(readers[-1])
-    return readers
+        models.append(PlayModel(run, name if names.count(name) == 1 else str(run.folder)))
+        models[-1].next_tokens("")  # compiles what the first answer would otherwise wait for
+        on_open(models[-1])
+    return models
 
 
-def describe(reader: Reader) -> dict[str, Any]:
-    """What the page says of a model, as JSON data."""
-    run = reader.run
-    bits = run.metrics["test"]["bits_per_character"]
-    return {
-        "name": reader.label,
-        "tokens": run.experiment.resolved["tokenizer"]["kind"],
-        "vocabulary": run.metrics["vocabulary_size"],
-        "bits_per_character": bits and bits["total"],
-        "memory": run.memory is not None,
-    }
+class PlayModel:
+    """A finished run that answers several questions at once.
 
-
-def next_tokens(reader: Reader, text: str, memory: bool = False) -> dict[str, Any]:
-    """The most probable next tokens after a text, whose last word counts as finished.
-
-    Returns:
-        ``tokens``: [name, probability] of each, as JSON data.
+    Args:
+        run: the run.
+        name: on the page.
 
     Raises:
-        TextgenError: characters that the model has never seen, or no memory.
+        TextgenError: a damaged run.
     """
-    probabilities = reader.read(reader.tokens(text), memory).probabilities
-    best = np.argsort(-probabilities, kind="stable")[:SHOWN_TOKENS]
-    names = reader.tokenizer.names
-    return {"tokens": [[names[token], float(probabilities[token])] for token in best]}
 
+    def __init__(self, run: Run, name: str) -> None:
+        self._reader = Reader(run, name)
+        self.run, self.name = self._reader.run, name
 
-def text_cost(reader: Reader, text: str) -> dict[str, Any]:
-    """What a model charges for a text that it reads as a document of its own, as JSON data.
+    def describe(self) -> dict[str, Any]:
+        """What the page says of it, as JSON data."""
+        bits = self.run.metrics["test"]["bits_per_character"]
+        kind = self.run.experiment.resolved["tokenizer"]["kind"]
+        note = f"{kind}, {self.run.metrics['vocabulary_size']:,} tokens"
+        if bits:
+            note += f", {bits['total']:.3f} bits per character"
+        return {"name": self.name, "note": note, "memory": self.run.memory is not None}
 
-    Returns:
-        ``bits_per_character`` and ``with_memory`` (None: not a distribution over the text, or no
-        memory), ``end``, the bits of the end mark, and ``stretches``: [start, end, model bits,
-        spelling bits, bits with memory or None] in order, in characters of the text.
+    def next_tokens(self, text: str, memory: bool = False) -> list[tuple[str, float]]:
+        """The most probable next tokens after a text, whose last word counts as finished, each
+        with its probability.
 
-    Raises:
-        RefusedText: an empty text, or too long a one.
-    """
-    if not text or len(text) > MAX_SCORED_CHARACTERS:
-        excess = max(0, len(text) - MAX_SCORED_CHARACTERS)
-        raise RefusedText(
-            "the text", text=text, place=(len(text) - excess, len(text)),
-            found=f"{len(text):,} characters", expected=f"1 to {MAX_SCORED_CHARACTERS:,}",
-            hint=f"leave out the last {excess:,}" if excess else "give a passage",
-        )  # fmt: skip
-    scored = reader.run.score(text)
-    both = scored["with_memory"]
-    stretches, start = list[list[float | None]](), 0
-    for number, (part, model, spelling) in enumerate(scored["stretches"]):
-        end = start + len(part)
-        with_memory = sum(both["stretches"][number][1:]) if both else None
-        stretches.append([start, end, model, spelling, with_memory])
-        start = end
-    return {
-        "bits_per_character": scored["bits_per_character"],
-        "with_memory": both and both["bits_per_character"],
-        "end": scored["end"],
-        "stretches": stretches,
-    }
+        Raises:
+            TextgenError: characters that the model has never seen, or no memory.
+        """
+        reader = self._reader
+        probabilities = reader.read(reader.tokens(text), memory).probabilities
+        best = np.argsort(-probabilities, kind="stable")[:NEXT_TOKENS]
+        return [(reader.tokenizer.names[token], float(probabilities[token])) for token in best]
+
+    def write(self, prompt: str, *, seed: int, **settings: Any) -> Iterator[str]:
+        """The text that follows a prompt, piece by piece; settings as for :meth:`Run.generate`."""
+        return write(self._reader, prompt, sampling(settings), seed)
+
+    def price(self, text: str) -> dict[str, Any]:
+        """What the model charges for a text that it reads as a document of its own, as JSON data.
+
+        Returns:
+            ``bits_per_character`` and ``with_memory`` (None: not a distribution over the text, or
+            no memory), ``end``, the bits of the end mark, and ``stretches``: [start, end, model
+            bits, spelling bits, bits with memory or None] in order, in characters of the text.
+
+        Raises:
+            RefusedText: an empty text, or too long a one.
+        """
+        if not text or len(text) > MAX_PRICED_CHARACTERS:
+            raise RefusedText(
+                f"the text: {len(text):,} characters, not 1 to {MAX_PRICED_CHARACTERS:,}",
+                text=text,
+                place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
+            )
+        scored = self.run.score(text)
+        memory = scored["with_memory"]
+        stretches, start = list[list[float | None]](), 0
+        for number, (part, model, spelling) in enumerate(scored["stretches"]):
+            end = start + len(part)
+            remembered = sum(memory["stretches"][number][1:]) if memory else None
+            stretches.append([start, end, model, spelling, remembered])
+            start = end
+        return {
+            "bits_per_character": scored["bits_per_character"],
+            "with_memory": memory and memory["bits_per_character"],
+            "end": scored["end"],
+            "stretches": stretches,
+        }

@@ -41,49 +41,34 @@ function logSoftmax(logits) {
   return logits.map(x => x - total)
 }
 
-// A softmax on two levels: the frequent tokens and the tail as a whole, and the tail's tokens.
-function twoLevels(first, tail) {
-  const frequent = logSoftmax(first), rest = frequent.length - 1
-  return Float64Array.from([...frequent.subarray(0, rest), ...logSoftmax(tail).map(x => x + frequent[rest])])
-}
-
-// Kinds of layers (a backbone's portable_cell): how many vectors one carries, and its step: (what adds the input to
-// some sums, its weights, its state) → its next state.
+// Kinds of layers (a backbone's portable_cell): how many vectors a layer carries, and its step, from what adds the input
+// to some sums, its weights and its state, to its next state, where its output comes first.
 const CELLS = {
-  lstm: {
-    states: 2,
-    step(input, weights, [h, c]) {
-      const n = h.length, z = product(input(biased(weights("bias"))), h, weights("recurrent"))
-      const cell = c.map((x, j) => sigmoid(z[n + j]) * x + sigmoid(z[j]) * Math.tanh(z[2 * n + j]))
-      return [cell.map((x, j) => sigmoid(z[3 * n + j]) * Math.tanh(x)), cell]
-    },
-  },
-  gru: {
-    states: 1,
-    step(input, weights, [h]) {
-      const n = h.length, both = biased(weights("bias")), x = input(both.slice(0, 3 * n))
-      const inner = product(both.slice(3 * n), h, weights("recurrent"))
-      return [h.map((before, j) => {
-        const update = sigmoid(x[j] + inner[j]), reset = sigmoid(x[n + j] + inner[n + j])
-        return update * before + (1 - update) * Math.tanh(x[2 * n + j] + reset * inner[2 * n + j])
-      })]
-    },
-  },
-  mingru: {
-    states: 1,
-    step(input, weights, [h]) {
-      const n = h.length, x = input(biased(weights("bias"))), update = x.subarray(0, n).map(sigmoid)
-      return [h.map((before, j) => (1 - update[j]) * before + update[j] * x[n + j])]
-    },
-  },
+  lstm: [2, (input, weights, [h, c]) => {
+    const n = h.length, z = product(input(biased(weights("bias"))), h, weights("recurrent"))
+    const cell = c.map((x, j) => sigmoid(z[n + j]) * x + sigmoid(z[j]) * Math.tanh(z[2 * n + j]))
+    return [cell.map((x, j) => sigmoid(z[3 * n + j]) * Math.tanh(x)), cell]
+  }],
+  gru: [1, (input, weights, [h]) => {
+    const n = h.length, both = biased(weights("bias")), x = input(both.slice(0, 3 * n))
+    const inner = product(both.slice(3 * n), h, weights("recurrent"))
+    return [h.map((before, j) => {
+      const update = sigmoid(x[j] + inner[j]), reset = sigmoid(x[n + j] + inner[n + j])
+      return update * before + (1 - update) * Math.tanh(x[2 * n + j] + reset * inner[2 * n + j])
+    })]
+  }],
+  mingru: [1, (input, weights, [h]) => {
+    const x = input(biased(weights("bias"))), update = x.subarray(0, h.length).map(sigmoid)
+    return [h.map((before, j) => (1 - update[j]) * before + update[j] * x[h.length + j])]
+  }],
 }
 
 class Network {
-  constructor({ network, weights }) { Object.assign(this, network, { weights, layer: CELLS[network.cell] }) }
+  constructor({ network, weights }) { Object.assign(this, network, { weights }) }
 
   start() {
-    const states = this.units.map(width => Array.from({ length: this.layer.states }, () => new Float64Array(width)))
-    return { states, recent: new Array(this.ngrams ? Math.max(...this.ngrams.orders) - 1 : 0).fill(0) }
+    const [carried] = CELLS[this.cell], zeros = width => Array.from({ length: carried }, () => new Float64Array(width))
+    return { states: this.units.map(zeros), recent: new Array(this.ngrams ? Math.max(...this.ngrams.orders) - 1 : 0).fill(0) }
   }
 
   // (a place, a token) → the place behind it, with the natural logarithm of P(next token) for all.
@@ -93,8 +78,8 @@ class Network {
     if (this.ngrams) for (const place of this.rows([...recent, token])) x = plus(x, row(this.weights.ngrams, place))
     states.forEach((state, i) => {
       const weights = name => this.weights[`${i}.${name}`], kernel = weights("kernel")
-      const input = sums => x ? product(sums, x, kernel) : plus(sums, row(kernel, token))
-      after.push(this.layer.step(input, weights, state))
+      const input = sums => x ? product(sums, x, kernel) : plus(sums, row(kernel, token)) // one-hot: a row
+      after.push(CELLS[this.cell][1](input, weights, state))
       x = after[i][0]
     })
     if (projection) x = this.dense("projection", x)
@@ -121,11 +106,15 @@ class Network {
   }
 
   logs(x) {
-    const { weights, tied, head } = this
-    if (head) return twoLevels(this.dense("head", x), this.dense("tail", this.dense("tail_projection", x)))
-    if (!tied) return logSoftmax(this.dense("output", x))
-    const logits = biased(weights["output.bias"], weights.embedding.rows)
-    for (let v = 0, at = 0; v < logits.length; v++) for (const value of x) logits[v] += weights.embedding.data[at++] * value
+    const { embedding, head, output } = this.weights
+    if (output) return logSoftmax(this.dense("output", x))
+    if (head) { // two levels: frequent tokens and the tail as a whole, and the tail's tokens
+      const frequent = logSoftmax(this.dense("head", x)), last = frequent.length - 1
+      const tail = logSoftmax(this.dense("tail", this.dense("tail_projection", x)))
+      return Float64Array.from([...frequent.subarray(0, last), ...tail.map(log => log + frequent[last])])
+    }
+    const logits = biased(this.weights["output.bias"], embedding.rows) // tied
+    for (let v = 0, at = 0; v < logits.length; v++) for (const value of x) logits[v] += embedding.data[at++] * value
     return logSoftmax(logits)
   }
 }

@@ -19,7 +19,7 @@ function randoms(seed, prompt = "") {
   }
 }
 
-// Lets the page breathe now and then, and ends the work if it is aborted.
+// Lets the page breathe now and then, and ends work that is aborted.
 function breather(signal) {
   let last = performance.now()
   return async () => {
@@ -30,39 +30,41 @@ function breather(signal) {
   }
 }
 
-// The masses from which a token is drawn, as textgen/models/sampler.py shapes them.
-function shaped(logs, never, { temperature, top_k = 0, top_p = 1 }) {
-  const masses = logSoftmax(logs.map((x, token) => never.includes(token) ? -Infinity : x / Math.max(temperature, 1e-6))).map(Math.exp)
+const ranked = masses => [...masses.keys()].sort((a, b) => masses[b] - masses[a])
+
+// The masses from which a token is drawn.
+function shaped(logs, unwritable, { temperature, top_k = 0, top_p = 1 }) {
+  const scaled = logs.map(x => x / Math.max(temperature, 1e-6))
+  for (const token of unwritable) scaled[token] = -Infinity
+  const masses = logSoftmax(scaled).map(Math.exp)
   if (!top_k && top_p >= 1) return masses
-  const ranked = [...masses.keys()].sort((a, b) => masses[b] - masses[a]), kept = ranked.slice(0, top_k || undefined)
-  const total = sum(kept.map(token => masses[token])), chosen = new Float64Array(masses.length)
-  let before = 0
+  const kept = ranked(masses).slice(0, top_k || masses.length), drawn = masses.map(() => 0)
+  let left = top_p * sum(kept.map(token => masses[token]))
   for (const token of kept) {
-    if (before < top_p * total) chosen[token] = masses[token]
-    before += masses[token]
+    if (left > 0) drawn[token] = masses[token]
+    left -= masses[token]
   }
-  return chosen
+  return drawn
 }
 
-// A message about a part of a text, [start, end) in characters.
+// An error about a part of a text, [start, end) in characters.
 const refused = (message, start, end) => Object.assign(new Error(message), { at: [start, end] })
 
 class Model {
-  constructor(name, content) {
-    this.name = name
+  constructor(content) {
     this.network = new Network(content)
     this.tokenizer = new TOKENIZERS[content.tokenizer.kind](content.tokenizer)
     this.kept = { tokens: [], places: [this.network.start()] }
   }
 
-  static async from(name, base64) { return new Model(name, await unpacked(base64)) }
+  static async from(base64) { return new Model(await unpacked(base64)) }
 
   // The place behind a text, whose last space belongs to the next word where spaces lead.
   async read(text, signal) {
     const unknown = this.tokenizer.unknown(text), at = [...text].indexOf(unknown[0])
-    if (unknown.length) throw refused("Not in its training text: " + unknown.map(visible).join(" "), at, at + 1)
+    if (unknown.length) throw refused("Not in the training text: " + unknown.map(visible).join(" "), at, at + 1)
     const breathe = breather(signal), lead = this.tokenizer.leads && text.endsWith(" ")
-    const tokens = [BOUNDARY, ...this.tokenizer.encode(lead ? text.slice(0, -1) : text).tokens]
+    const tokens = [BOUNDARY, ...this.tokenizer.encode(lead ? text.slice(0, -1) : text).map(({ token }) => token)]
     const same = tokens.findIndex((token, i) => i === tokens.length - 1 || token !== this.kept.tokens[i])
     const places = this.kept.places.slice(0, Math.floor(same / KEPT_EVERY) + 1)
     let place = places.at(-1)
@@ -78,8 +80,7 @@ class Model {
   // [name of a token, P(it comes next)] of the most probable ones.
   async expect(text, settings, signal) {
     const { place } = await this.read(text, signal), chances = place.logs.map(Math.exp)
-    const ranked = [...chances.keys()].sort((a, b) => chances[b] - chances[a])
-    return ranked.slice(0, NEXT_TOKENS).map(token => [this.tokenizer.names[token], chances[token]])
+    return ranked(chances).slice(0, NEXT_TOKENS).map(token => [this.tokenizer.names[token], chances[token]])
   }
 
   // The pieces of a text after a prompt, as they are drawn.
@@ -98,25 +99,35 @@ class Model {
   }
 
   // Bits of a text that is read as a document: [start, end, model bits, spelling bits] of its stretches, those of its
-  // end, and all of them a character.
-  async price(text, settings, signal, progress = () => {}) {
+  // end mark, and all of them a character.
+  async price(text, settings, signal) {
     const length = [...text].length, breathe = breather(signal), stretches = []
-    if (!length || length > MAX_PRICED) throw refused(`Give a text of 1 to ${MAX_PRICED} characters`, MAX_PRICED, length)
-    const encoded = this.tokenizer.encode(text), tokens = [...encoded.tokens, BOUNDARY]
-    let place = this.network.read(this.network.start(), BOUNDARY), total = 0, model = 0, spelling = 0
-    for (const [i, token] of tokens.entries()) {
-      const [start, end, spelled] = encoded.stretches[i] ?? [0, 0, 0], bits = -place.logs[token] / Math.LN2
-      total += bits + spelled
-      model += bits
-      spelling += spelled
+    if (!length || length > MAX_PRICED) throw refused(`Give a text of 1 to ${MAX_PRICED} characters.`, MAX_PRICED, length)
+    let place = this.network.read(this.network.start(), BOUNDARY), model = 0, spelling = 0
+    for (const { token, start, end, bits } of this.tokenizer.encode(text)) {
+      model -= place.logs[token] / Math.LN2
+      spelling += bits
       if (end > start) {
         stretches.push([start, end, model, spelling])
         model = spelling = 0
       }
       place = this.network.read(place, token)
-      progress(i / tokens.length)
       await breathe()
     }
-    return { stretches, total, end: model, bits_per_character: total / (length + 1) }
+    const last = model - place.logs[BOUNDARY] / Math.LN2
+    const total = last + sum(stretches.map(([, , network, words]) => network + words))
+    return { stretches, total, end: last, bits_per_character: total / (length + 1) }
   }
 }
+
+// The models of a page, [name, note, number, base64] each, as asking.js wants them; each is unpacked when it is asked.
+const embedded = rows => rows.map(([name, note, number, base64]) => {
+  let loading = null
+  const model = () => loading ??= Model.from(base64)
+  return {
+    name, note, number,
+    async * write(...given) { yield * (await model()).write(...given) },
+    async expect(...given) { return (await model()).expect(...given) },
+    async price(...given) { return (await model()).price(...given) },
+  }
+})

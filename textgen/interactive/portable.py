@@ -20,13 +20,12 @@ from textgen.models.objectives import NextToken
 if TYPE_CHECKING:
     from textgen.runs.finished import Run
 
-ALIGNED = Path(__file__).with_name("aligned.js")
-"""The script that shows what several models charge for one text."""
+FOLDER = Path(__file__).parent
+"""Of ``asking.html`` and ``asking.css``, the part of a page in which models are asked."""
 SCRIPTS = tuple(
-    Path(__file__).with_name(f"{name}.js")
-    for name in ("network", "spelling", "tokenizers", "portable")
+    FOLDER / f"{name}.js" for name in ("asking", "network", "spelling", "tokenizers", "portable")
 )
-"""What reads and runs it, in order."""
+"""What runs models in that part, in order; ``asking(embedded(…))`` begins it."""
 STEP, TABLE_STEP = 0.15, 0.4
 """Width of the steps to which numbers are rounded, in standard deviations of a matrix's weights,
 and of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so
@@ -73,7 +72,7 @@ def _settings(run: Run) -> dict[str, Any]:
     Raises:
         ValueError: something that has no counterpart.
     """
-    config, output = run.experiment.backbone, run.network.output_layer
+    config = run.experiment.backbone
     if type(run.objective) is not NextToken:
         raise ValueError(f"the objective {type(run.objective).__name__}")
     if config.portable_cell is None or config.members > 1:
@@ -85,8 +84,6 @@ def _settings(run: Run) -> dict[str, Any]:
         "cell": config.portable_cell,
         "units": config.units,
         "ngrams": ngrams and {"orders": ngrams.orders, "rows": ngrams.rows},
-        "tied": config.tied_output,
-        "head": output.head_size if output.adaptive else 0,
     }
 
 
@@ -95,10 +92,9 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     weights: dict[str, Any] = {}
 
     def add_dense(name: str, layer: Any) -> None:
-        if layer is not None:
-            weights[name] = layer.kernel
-            if layer.bias is not None:
-                weights[f"{name}.bias"] = layer.bias
+        weights[name] = layer.kernel
+        if layer.bias is not None:
+            weights[f"{name}.bias"] = layer.bias
 
     if network.embedding is not None:
         weights["embedding"] = network.embedding.embeddings
@@ -109,15 +105,16 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
         weights |= {f"{number}.kernel": cell.kernel, f"{number}.bias": cell.bias}
         if hasattr(cell, "recurrent_kernel"):
             weights[f"{number}.recurrent"] = cell.recurrent_kernel
-    add_dense("projection", network.projection)
+    if network.projection is not None:
+        add_dense("projection", network.projection)
     output = network.output_layer
     if output.adaptive:
         for name in ("head", "tail_projection", "tail"):
             add_dense(name, getattr(output, name))
-    else:
+    elif output.dense is not None:
         add_dense("output", output.dense)
-        if output.bias is not None:
-            weights["output.bias"] = output.bias
+    elif output.bias is not None:
+        weights["output.bias"] = output.bias
     # the two biases of a GRU, of inputs and of the state, follow each other
     return {
         name: np.array(values, "<f4").reshape(-1 if name.endswith(".bias") else values.shape)

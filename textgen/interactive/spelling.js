@@ -15,56 +15,52 @@ function oneOf(masses, random) {
   return place < 0 ? masses.findLastIndex(mass => mass > 0) : place
 }
 
-// Interpolated modified Kneser–Ney (Chen & Goodman 1999) over words, each counted once.
-class KneserNey {
-  constructor(words, order, size) {
-    this.size = size
-    const counts = Array.from({ length: order }, () => new Map())
-    const add = (level, context, code, count) => {
-      if (!level.has(context)) level.set(context, new Map())
-      level.get(context).set(code, (level.get(context).get(code) ?? 0) + count)
-    }
-    for (const word of words) {
-      const whole = END + word + END
-      for (let i = 1; i < whole.length; i++) {
-        for (let n = 0; n < order && n <= i; n++) add(counts[n], whole.slice(i - n, i), whole[i], 1)
-      }
-    }
-    // below the highest order it counts how many different codes stand before, but for what begins a word
-    this.levels = counts.map((level, n) => {
-      const own = new Map([...level].filter(([context]) => n === order - 1 || context[0] === END))
-      counts[n + 1]?.forEach((after, context) => {
-        if (!n || context[1] !== END) for (const code of after.keys()) add(own, context.slice(1), code, 1)
-      })
-      return discounted(own)
-    })
-  }
+// What a mixture is made of gives mass(word), and draws words with these masses: drawn(random).
 
-  // P of a code behind the beginning of a word.
-  chance(prefix, code) {
+// Interpolated modified Kneser–Ney (Chen & Goodman 1999) over words, each counted once.
+function kneserNey(words, order, size) {
+  const counts = Array.from({ length: order }, () => new Map())
+  const add = (level, context, code, count) => {
+    if (!level.has(context)) level.set(context, new Map())
+    level.get(context).set(code, (level.get(context).get(code) ?? 0) + count)
+  }
+  for (const whole of words.map(word => END + word + END)) {
+    for (let i = 1; i < whole.length; i++) {
+      for (let n = 0; n < order && n <= i; n++) add(counts[n], whole.slice(i - n, i), whole[i], 1)
+    }
+  }
+  // below the highest order it counts how many different codes stand before, but for what begins a word
+  const levels = counts.map((level, n) => {
+    const own = new Map([...level].filter(([context]) => n === order - 1 || context[0] === END))
+    counts[n + 1]?.forEach((after, context) => {
+      if (!n || context[1] !== END) for (const code of after.keys()) add(own, context.slice(1), code, 1)
+    })
+    return discounted(own)
+  })
+
+  // P of a code behind the beginning of a word
+  const chance = (prefix, code) => {
     const before = END + prefix
-    let chance = 1 / this.size
-    for (let n = 0; n < this.levels.length && n <= before.length; n++) {
-      const context = this.levels[n].get(before.slice(before.length - n))
+    let chance = 1 / size
+    for (let n = 0; n < order && n <= before.length; n++) {
+      const context = levels[n].get(before.slice(before.length - n))
       if (!context) break
       chance = chance * context.backoff + (context.seen.get(code) ?? 0)
     }
     return chance
   }
-
-  mass(word) {
-    return [...word + END].reduce((mass, code, i) => mass * this.chance(word.slice(0, i), code), 1)
-  }
-
-  drawn(random) {
-    let word = ""
-    while (word.length < LONGEST_WORD) {
-      const chances = Array.from({ length: this.size }, (_, code) => this.chance(word, String.fromCharCode(code)))
-      const code = String.fromCharCode(oneOf(chances, random))
-      if (code === END) break
-      word += code
-    }
-    return word
+  const codes = Array.from({ length: size }, (_, code) => String.fromCharCode(code))
+  return {
+    mass: word => [...word + END].reduce((mass, code, i) => mass * chance(word.slice(0, i), code), 1),
+    drawn(random) {
+      let word = ""
+      while (word.length < LONGEST_WORD) {
+        const code = codes[oneOf(codes.map(code => chance(word, code)), random)]
+        if (code === END) break
+        word += code
+      }
+      return word
+    },
   }
 }
 
@@ -83,31 +79,22 @@ function discounted(level) {
 }
 
 // The words outside a vocabulary, by character n-grams.
-class Outside {
-  constructor(words, vocabulary, order, size) {
-    this.model = new KneserNey(words, order, size)
-    this.vocabulary = new Set(vocabulary)
-    this.left = Math.max(1 - sum(vocabulary.map(word => this.model.mass(word))), 1e-12)
-  }
-
-  mass(word) { return this.model.mass(word) / this.left }
-
-  drawn(random) {
-    let word = this.model.drawn(random)
-    for (let tries = 0; tries < TRIES && this.vocabulary.has(word); tries++) word = this.model.drawn(random)
-    return word
+function outside(words, vocabulary, order, size) {
+  const model = kneserNey(words, order, size), left = Math.max(1 - sum([...vocabulary].map(model.mass)), 1e-12)
+  return {
+    mass: word => model.mass(word) / left,
+    drawn(random) {
+      let word = model.drawn(random)
+      for (let tries = 0; tries < TRIES && vocabulary.has(word); tries++) word = model.drawn(random)
+      return word
+    },
   }
 }
 
 // Given words, by how often they occurred.
-class Pool {
-  constructor(counts) {
-    this.counts = new Map(counts)
-    this.total = sum([...this.counts.values()])
-  }
-
-  mass(word) { return (this.counts.get(word) ?? 0) / this.total }
-  drawn(random) { return [...this.counts.keys()][oneOf([...this.counts.values()], random)] }
+function pool(counts) {
+  const words = [...counts.keys()], numbers = [...counts.values()], total = sum(numbers)
+  return { mass: word => (counts.get(word) ?? 0) / total, drawn: random => words[oneOf(numbers, random)] }
 }
 
 class Speller {
@@ -116,9 +103,9 @@ class Speller {
     this.alphabet = [...alphabet]
     this.codes = new Map(this.alphabet.map((c, i) => [c, String.fromCharCode(FIRST_CODE + i)]))
     Object.assign(this, { examples, pooled, weights, mixtures: {} })
-    const coded = words => [...new Set(words.map(word => this.code(word)))].sort()
-    const vocabulary = coded(never).filter(code => !code.includes(OTHER))
-    this.nGrams = words => new Outside(words, vocabulary, order, FIRST_CODE + this.alphabet.length)
+    const coded = words => new Set(words.map(word => this.code(word)).sort())
+    const vocabulary = new Set([...coded(never)].filter(code => !code.includes(OTHER)))
+    this.nGrams = words => outside([...words], vocabulary, order, FIRST_CODE + this.alphabet.length)
     this.shared = this.nGrams(coded([...related, ...Object.values(examples).flatMap(Object.keys)]))
   }
 
@@ -128,11 +115,11 @@ class Speller {
   mixture(name) { return this.mixtures[name] ??= this.newMixture(name) }
 
   newMixture(name) {
-    const counts = Object.entries(this.examples[name] ?? {}).map(([word, count]) => [this.code(word), count])
-    const pool = counts.length && this.pooled ? new Pool(counts) : null
-    const own = counts.length >= OWN_WORDS ? this.nGrams(counts.map(([word]) => word)) : null
+    const counts = new Map(Object.entries(this.examples[name] ?? {}).map(([word, count]) => [this.code(word), count]))
+    const known = counts.size && this.pooled ? pool(counts) : null
+    const own = counts.size >= OWN_WORDS ? this.nGrams(counts.keys()) : null
     const weights = this.weights[name] ?? this.weights[""]
-    const parts = [pool, own, this.shared].map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
+    const parts = [known, own, this.shared].map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
     const total = sum(parts.map(([weight]) => weight))
     return total ? parts.map(([weight, part]) => [weight / total, part]) : [[1, this.shared]]
   }
@@ -145,9 +132,9 @@ class Speller {
 
   // A word with the probability that bits() charges, among those of known characters.
   drawn(name, random) {
-    const mixture = this.mixture(name)
+    const mixture = this.mixture(name), weights = mixture.map(([weight]) => weight)
     for (let tries = 0; tries < TRIES; tries++) {
-      const word = mixture[oneOf(mixture.map(([weight]) => weight), random)][1].drawn(random)
+      const word = mixture[oneOf(weights, random)][1].drawn(random)
       if (!word.includes(OTHER)) return Array.from(word, code => this.alphabet[code.charCodeAt(0) - FIRST_CODE]).join("")
     }
     return ""

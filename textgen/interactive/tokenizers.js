@@ -1,28 +1,38 @@
 "use strict"
 // Tokenizers in plain JavaScript, cutting and joining texts as those of textgen/tokenizers do.
-//
-// encode(text) → { tokens, stretches: [start, end, spelling bits] of each token, in code points };
-// unknown(text) → its characters that training never saw; writer() → a function that takes a token
-// (and random numbers) and gives the text that it adds; names: what each token is called.
 
 const BOUNDARY = 0, ESCAPE = 1, RESERVED = 2
 
-class CharacterTokenizer {
-  constructor({ characters }) {
-    this.characters = characters
-    this.index = new Map(characters.map((c, i) => [c, RESERVED + i]))
-    this.names = ["<boundary>", "<escape>", ...characters]
-    this.unwritable = [BOUNDARY, ESCAPE]
+class Tokenizer {
+  // names: what each token but the reserved ones is called; unwritable: tokens that are never drawn; alphabet: the
+  // characters that it can read, if it cannot read all; leads: whether the space before a word belongs to its token.
+  constructor({ names, unwritable = [BOUNDARY, ESCAPE], alphabet = null, leads = false }) {
+    Object.assign(this, { names: ["<boundary>", "<escape>", ...names], unwritable, alphabet: alphabet && new Set(alphabet), leads })
   }
 
-  unknown(text) { return [...new Set(text)].filter(c => !this.index.has(c)) }
+  unknown(text) { return this.alphabet ? [...new Set(text)].filter(c => !this.alphabet.has(c)) : [] }
 
+  // The tokens of a text, each with its stretch, start to end in code points, and its bits of spelling.
   encode(text) {
-    const tokens = [...text].map(c => this.index.get(c) ?? ESCAPE)
-    return { tokens, stretches: tokens.map((token, i) => [i, i + 1, token === ESCAPE ? CHARACTER_BITS : 0]) }
+    let start = 0
+    return Array.from(this.spans(text), ([token, end, bits = 0]) => ({ token, start, end: start = end, bits }))
   }
 
-  writer() { return token => this.characters[token - RESERVED] }
+  // spans(text): [token, its end, bits of spelling] one after another
+  // writer(): a function from a token, and random numbers, to the text that it adds
+}
+
+class CharacterTokenizer extends Tokenizer {
+  constructor({ characters }) {
+    super({ names: characters, alphabet: characters })
+    this.index = new Map(characters.map((c, i) => [c, RESERVED + i]))
+  }
+
+  spans(text) {
+    return Array.from(text, (c, i) => this.index.has(c) ? [this.index.get(c), i + 1] : [ESCAPE, i + 1, CHARACTER_BITS])
+  }
+
+  writer() { return token => this.names[token] }
 }
 
 // Byte-pair encoding over bytes (Sennrich et al. 2016): the words of BYTE_LEVEL, each of its bytes under a
@@ -35,61 +45,39 @@ const BYTES = (() => {
 })()
 const utf8 = text => new TextEncoder().encode(text)
 
-class SubwordTokenizer {
+class SubwordTokenizer extends Tokenizer {
   constructor({ alphabet, vocabulary: numbers, merges }) {
     const vocabulary = Object.keys(numbers).sort((a, b) => numbers[a] - numbers[b])
-    this.alphabet = new Set(alphabet)
+    const bytes = vocabulary.map(subword => Uint8Array.from(subword, c => BYTES.indexOf(c)))
+    const texts = bytes.map(one => new TextDecoder().decode(one))
+    super({ names: texts.map((text, i) => !text || text.includes("\ufffd") ? `<${vocabulary[i]}>` : text), alphabet, leads: true })
     this.index = new Map(vocabulary.map((subword, i) => [subword, RESERVED + i]))
     this.ranks = new Map(merges.map((pair, i) => [pair.join(" "), i]))
-    this.known = new Map()
-    this.bytes = vocabulary.map(subword => Uint8Array.from(subword, c => BYTES.indexOf(c)))
-    this.names = ["<boundary>", "<escape>", ...this.bytes.map((bytes, i) => {
-      const text = new TextDecoder().decode(bytes)
-      return text && !text.includes("\ufffd") ? text : `<${vocabulary[i]}>`
-    })]
-    this.unwritable = [BOUNDARY, ESCAPE]
-    this.leads = true
+    Object.assign(this, { bytes, merged: new Map() })
   }
 
-  unknown(text) { return [...new Set(text)].filter(c => !this.alphabet.has(c)) }
-
-  encode(text) {
-    const tokens = [], stretches = []
-    let start = 0, at = 0, part = ""
-    const add = (token, end, bits = 0) => {
-      tokens.push(token)
-      stretches.push([start, start = end, bits])
-    }
-    const addPart = () => {
-      for (const [word] of part.matchAll(BYTE_LEVEL)) {
+  * spans(text) {
+    const unknown = this.unknown(text).map(c => `\\u{${c.codePointAt(0).toString(16)}}`).join("")
+    let at = 0
+    for (const part of unknown ? text.split(new RegExp(`([${unknown}])`, "u")) : [text]) {
+      if (unknown && this.unknown(part).length) yield [ESCAPE, ++at, CHARACTER_BITS]
+      else for (const [word] of part.matchAll(BYTE_LEVEL)) {
         const ends = [...word].flatMap((c, i) => Array(utf8(c).length).fill(at + i + 1)) // a character belongs to its first byte
         let bytes = 0
-        for (const subword of this.merged(word)) add(this.index.get(subword), ends[(bytes += subword.length) - 1])
+        for (const subword of this.subwords(word)) yield [this.index.get(subword), ends[(bytes += subword.length) - 1]]
         at = ends.at(-1)
       }
-      part = ""
     }
-    for (const c of text) {
-      if (this.alphabet.has(c)) part += c
-      else {
-        addPart()
-        add(ESCAPE, ++at, CHARACTER_BITS)
-      }
-    }
-    addPart()
-    return { tokens, stretches }
   }
 
-  merged(word) {
-    if (this.known.has(word)) return this.known.get(word)
+  subwords(word) {
+    if (this.merged.has(word)) return this.merged.get(word)
     const parts = Array.from(utf8(word), byte => BYTES[byte])
     const rank = i => this.ranks.get(parts[i] + " " + parts[i + 1]) ?? Infinity
-    for (;;) {
-      const best = Math.min(...parts.map((_, i) => rank(i)))
-      if (best === Infinity) break
+    for (let best; (best = Math.min(...parts.map((_, i) => rank(i)))) < Infinity;) {
       for (let i = 0; i < parts.length; i++) if (rank(i) === best) parts.splice(i, 2, parts[i] + parts[i + 1])
     }
-    this.known.set(word, parts)
+    this.merged.set(word, parts)
     return parts
   }
 
@@ -111,53 +99,48 @@ const WITHIN_WORDS = `${LETTER} × ${LETTER}, ${LETTER} × ${INNER} ${LETTER}, $
 // character: starts: the first code point of every range of one kind; kinds: that of each range; classes: name → kinds.
 class Pieces {
   constructor({ starts, kinds, classes }) {
-    this.starts = starts
-    this.kinds = kinds
-    const any = names => `[${names.split("+").map(name => classes[name]).join("")}]`
-    const none = names => any(names).replace("[", "[^"), ignored = any("Extend+Format+ZWJ") + "*"
+    this.kinds = new Uint16Array(0x110000)
+    starts.forEach((start, i) => this.kinds.fill(kinds.charCodeAt(i), start, starts[i + 1]))
+    const any = names => `[${names.split("+").map(name => classes[name]).join("")}]`, none = names => any(names).replace("[", "[^")
+    const ignored = any("Extend+Format+ZWJ") + "*", marks = any("Extend+Format+ZWJ+SpacingMark") + "*"
     const inside = WITHIN_WORDS.split(/,\s+/).map(rule => {
       const [before, after] = rule.split(" × ").map(side => side.split(" ").map(any))
       return `(?<=${before.join(ignored) + ignored})(?=${after.join(ignored)})`
     })
-    const [cr, lf, line, flag] = ["CR", "LF", "CR+LF+Newline", "Regional_Indicator"].map(any), flags = flag + ignored
+    const [cr, lf, line, flag, connector] = ["CR", "LF", "CR+LF+Newline", "Regional_Indicator", "ExtendNumLet"].map(any)
+    const flags = flag + ignored
     inside.push(`(?<=${any("ZWJ")})(?=${any("Pictographic")})`, `(?<=${any("WSegSpace")})(?=${any("WSegSpace")})`,
       `(?=${any("Extend+Format+ZWJ")})`, `(?<=(?<!${flags})${flags}(?:${flags}${flags})*)(?=${flag})`)
     const boundary = `(?<!${cr}(?=${lf}))(?:^|$|(?<=${line})|(?=${line})|(?!${inside.join("|")}))(?!${any("SpacingMark")})`
-    const marks = any("Extend+Format+ZWJ+SpacingMark") + "*", connector = any("ExtendNumLet")
-    const regex = pattern => new RegExp(pattern, "y")
-    this.lines = regex(`(?:${cr}?${lf})+`)
-    this.sign = regex(none("word+space"))
-    this.boundary = regex(boundary)
-    this.connectors = regex(`(?:${connector}${marks})+`)
-    this.word = regex(`${none("space+ExtendNumLet")}${none("ExtendNumLet")}*?(?:${boundary}|(?=${connector}))`)
-    this.space = regex(`${any("space")}${marks}`)
-  }
-
-  kind(point) {
-    let low = 0, high = this.starts.length
-    while (low < high) {
-      const middle = low + high >> 1
-      this.starts[middle] <= point ? low = middle + 1 : high = middle
+    const patterns = {
+      lines: `(?:${cr}?${lf})+`,
+      sign: none("word+space"),
+      boundary,
+      connectors: `(?:${connector}${marks})+`,
+      word: `${none("space+ExtendNumLet")}${none("ExtendNumLet")}*?(?:${boundary}|(?=${connector}))`,
+      space: any("space") + marks,
     }
-    return this.kinds[low - 1]
+    for (const [name, pattern] of Object.entries(patterns)) this[name] = new RegExp(pattern, "y")
   }
 
-  // The ends of the pieces of a text, in code points.
+  // The pieces of a text, as lists of characters.
   cut(text) {
-    const characters = [...text], kinds = characters.map(c => this.kind(c.codePointAt(0))).join(""), ends = []
-    const end = (regex, at) => {
-      regex.lastIndex = at
-      return regex.test(kinds) && regex.lastIndex
+    const characters = [...text], pieces = []
+    const kinds = characters.map(c => String.fromCharCode(this.kinds[c.codePointAt(0)])).join("")
+    const end = (name, at) => {
+      this[name].lastIndex = at
+      return this[name].test(kinds) && this[name].lastIndex
     }
     const word = at => {
       let run = at
       while (run < characters.length && characters[run] === characters[at]) run++
-      return end(this.sign, at) && end(this.boundary, run) || end(this.connectors, at) || end(this.word, at)
+      return end("sign", at) && end("boundary", run) || end("connectors", at) || end("word", at)
     }
-    for (let at = 0; at < characters.length; ends.push(at)) {
-      at = end(this.lines, at) || word(at + (characters[at] === " ")) || end(this.space, at)
+    for (let at = 0, next; at < characters.length; at = next) {
+      next = end("lines", at) || word(at + (characters[at] === " ")) || end("space", at)
+      pieces.push(characters.slice(at, next))
     }
-    return ends
+    return pieces
   }
 }
 
@@ -167,14 +150,11 @@ const upper = text => text.toUpperCase(), lower = text => text.toLowerCase()
 const recased = (word, modifier) => modifier === UPPER ? upper(word) : modifier === CAPITAL ? inFirst(word, upper) : word
 const divided = word => word[0] === " " && word !== " " ? [" ", word.slice(1)] : ["", word]
 
-class WordTokenizer {
+class WordTokenizer extends Tokenizer {
   constructor({ words, characters, own, speller, only, kinds, unwritable }) {
-    Object.assign(this, { words, own, only, unwritable, settings: speller })
-    this.pieces = new Pieces(kinds)
-    this.index = new Map(words.map((word, i) => [word, i]))
-    this.first = FIRST_OWN + own.length
-    this.names = ["<boundary>", "<escape>", "<join>", "<capital>", "<upper>", ...own, ...words]
-    this.leads = true
+    super({ names: ["<join>", "<capital>", "<upper>", ...own, ...words], unwritable, leads: true })
+    Object.assign(this, { words, own, only, settings: speller, pieces: new Pieces(kinds), first: FIRST_OWN + own.length })
+    this.index = new Map(words.map((word, i) => [word, this.first + i]))
     this.letters = speller ? null : [...characters] // rare words are spelled by the network
   }
 
@@ -183,70 +163,56 @@ class WordTokenizer {
     if (this.made) return this.made
     const cores = this.words.map(divided).filter(([space]) => space).map(([, core]) => core)
     const forms = new Set(cores.flatMap(word => [word, inFirst(word, upper), upper(word)]))
-    const never = [...forms].filter(word => this.parts(word) && this.parts(" " + word))
+    const never = [...forms].filter(word => this.known(word) && this.known(" " + word))
     return this.made = new Speller(this.settings, never, cores)
   }
 
-  unknown() { return [] }
-
   // Modifiers and token of a piece; nothing if it is rare.
-  parts(piece) {
+  known(piece) {
     const [space, core] = divided(piece)
     const folded = [[CAPITAL, inFirst(core, lower)], [UPPER, lower(core)]]
       .find(([modifier, word]) => word !== core && recased(word, modifier) === core && word === lower(word))
-    for (const [modifiers, word] of [[[], core], ...folded ? [[[folded[0]], folded[1]]] : []]) {
-      if (this.index.has(space + word)) return [...modifiers, this.first + this.index.get(space + word)]
-      if (!space && this.index.has(" " + word)) return [JOIN, ...modifiers, this.first + this.index.get(" " + word)]
+    for (const [word, ...modifiers] of [[core], ...folded ? [[folded[1], folded[0]]] : []]) {
+      if (this.index.has(space + word)) return [...modifiers, this.index.get(space + word)]
+      if (!space && this.index.has(" " + word)) return [JOIN, ...modifiers, this.index.get(" " + word)]
     }
   }
 
-  encode(text) {
-    const characters = [...text], tokens = [], stretches = []
+  // A rare word as tokens, each with its bits: as its characters, or by the spelling model.
+  rare(word) {
+    if (this.letters) {
+      const places = Array.from(word, c => this.letters.indexOf(c))
+      return [...places.map(place => place < 0 ? [ESCAPE, CHARACTER_BITS] : [FIRST_OWN + 1 + place]), [FIRST_OWN]]
+    }
+    if (!this.only) throw new Error("Its rare words are of classes that this file does not hold.")
+    return [[FIRST_OWN, this.speller.bits(word, this.only)]]
+  }
+
+  * spans(text) {
     let start = 0
-    for (const end of this.pieces.cut(text)) {
-      const piece = characters.slice(start, end).join(""), known = this.parts(piece), [space, core] = divided(piece)
-      let own = known?.map(token => [token, 0]) ?? (this.letters ? this.spelled(core) : [[FIRST_OWN, this.spelling(core)]])
-      if (!known && !space) own = [[JOIN, 0], ...own]
-      own.forEach(([token, bits], i) => {
-        tokens.push(token)
-        stretches.push([start, i < own.length - 1 ? start : end, bits])
-      })
-      start = end
+    for (const characters of this.pieces.cut(text)) {
+      const piece = characters.join(""), [space, core] = divided(piece)
+      const tokens = this.known(piece)?.map(token => [token]) ?? [...space ? [] : [[JOIN]], ...this.rare(core)]
+      const last = tokens.pop(), end = start + characters.length
+      for (const [token, bits] of tokens) yield [token, start, bits]
+      yield [last[0], start = end, last[1]]
     }
-    return { tokens, stretches }
-  }
-
-  // A rare word as its characters and the token that ends it, each with its bits.
-  spelled(word) {
-    const letters = Array.from(word, c => {
-      const place = this.letters.indexOf(c)
-      return place < 0 ? [ESCAPE, CHARACTER_BITS] : [FIRST_OWN + 1 + place, 0]
-    })
-    return [...letters, [FIRST_OWN, 0]]
-  }
-
-  spelling(word) {
-    if (!this.only) throw new Error("its rare words are of classes that this file does not hold")
-    return this.speller.bits(word, this.only)
   }
 
   writer() {
     let joined = false, modifier = 0, inside = false // a word that is spelled
     return (token, random) => {
-      if (token < FIRST_OWN) {
+      if (token < FIRST_OWN + !!this.letters) { // a modifier, or the end of a spelled word
         inside = false
         if (token === JOIN) joined = true
-        if (token > JOIN) modifier = token
+        if (token === CAPITAL || token === UPPER) modifier = token
         return ""
       }
-      const space = joined || inside ? "" : " ", own = token - FIRST_OWN
-      let text
-      if (token >= this.first) {
-        const [lead, core] = divided(this.words[token - this.first])
-        text = (joined ? "" : lead) + recased(core, modifier)
-      } else if (!this.letters) text = space + this.speller.drawn(this.own[own].slice(1, -1), random)
-      else text = own ? space + this.letters[own - 1] : ""
-      inside = token < this.first && own > 0
+      const own = token - FIRST_OWN, known = token >= this.first
+      const [lead, word] = known ? divided(this.words[token - this.first])
+        : [inside ? "" : " ", this.letters?.[own - 1] ?? this.speller.drawn(this.own[own].slice(1, -1), random)]
+      const text = (joined ? "" : lead) + (known ? recased(word, modifier) : word)
+      inside = !known && !!this.letters
       joined = false
       modifier = 0
       return text

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 MAX_NAME_CHARACTERS = 50
 """Of an arm's name in the name of a report's folder."""
 REPORTS = Path("reports")
-PROMPT = "At night"
-"""What models in the page begin with where their experiments have no prompts."""
 
 
 class Comparison:
@@ -248,8 +246,7 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
         screen: warns of what cannot be taken along.
 
     Returns:
-        ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be
-        taken along; ``prompt``, to begin with.
+        ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be taken along.
 
     Raises:
         TextgenError: a name that is not that of an arm.
@@ -260,18 +257,16 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
             f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}",
             hint="name some of these, or none for all",
         )
-    packed, left_out, prompts = dict[str, str](), dict[str, str](), list[str]()
+    packed, left_out = dict[str, str](), dict[str, str]()
     for arm in arms:
         if wanted and arm.name not in wanted:
             continue
         try:
             packed[arm.name] = portable_model(arm.first)
-            prompts += arm.first.experiment.sampling.prompts
         except TextgenError as error:
             left_out[arm.name] = error.found
             screen.warn(f"{arm.name}: not in the page: {left_out[arm.name]}")
-    prompt = next(filter(None, prompts), PROMPT)
-    return {"packed": packed, "left_out": left_out, "prompt": prompt}
+    return {"packed": packed, "left_out": left_out}
 
 
 def result_lines(report: Report) -> list[str]:

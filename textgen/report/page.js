@@ -52,8 +52,9 @@
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const box = document.activeElement.closest?.(BOXES);
     if (!step || !box || document.activeElement.matches("input")) return;
-    event.preventDefault();
     const items = all(ITEMS, box).filter((it) => it.offsetParent), at = items.findIndex((it) => it.matches(":focus,.here"));
+    if (!items.length) return;
+    event.preventDefault();
     const next = items[Math.max(0, Math.min(items.length - 1, at + step))];
     items[at]?.classList.remove("here");
     next.classList.add("here");

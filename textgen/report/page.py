@@ -16,7 +16,7 @@ from textgen.report import sentences, views
 from textgen.report.schema import Report, Texts
 
 SURROGATES = re.compile("[\ud800-\udfff]")
-FOLDERS = [Path(__file__).parent, Path(__file__).parents[1] / "interactive"]
+FOLDERS = [Path(__file__).parent, portable.FOLDER]
 HUES = 7
 """Colours of arms in page.css; further arms have the same ones with hollow marks."""
 
@@ -52,7 +52,11 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         measures=[views.measures(report, number) for number in range(len(temperatures))],
         zip=zip,
         version=textgen.__version__,
-        aligned=Markup(portable.ALIGNED.read_text(encoding="utf-8")),
-        portable=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
+        packed=[
+            [name, "", number, models["packed"][name]]
+            for name, number in report.numbers.items()
+            if models and name in models["packed"]
+        ],
+        scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
     )
     return SURROGATES.sub("\ufffd", visible(html))

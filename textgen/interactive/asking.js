@@ -1,0 +1,202 @@
+"use strict"
+// Models that are asked side by side: each continues a text, expects its next token, and says what the text costs it.
+// They answer over HTTP (play.js) or compute in this page (portable.js): { name, note, number, memory,
+// write(text, settings, signal), expect(text, settings, signal), price(text, settings, signal) }.
+// An error's `at` is a place in the text, [start, end) in characters.
+
+const DELAY = 250 // milliseconds without a key before the models are asked what they expect
+const HUES = 7
+
+const made = (tag, textContent = "", properties = {}) => Object.assign(document.createElement(tag), { textContent, ...properties })
+const button = (text, ariaLabel, onclick) => made("button", text, { type: "button", ariaLabel, onclick })
+
+// Spaces, line ends and quotes of a text made visible.
+const visible = text => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(" ", "␣")
+
+// A text of the same length with a sign for each control character (textgen/core/errors.py).
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
+const signs = text => text.replace(CONTROLS, c =>
+  c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : c === "\x7f" ? "\u2421" : "\ufffd")
+
+// What a model pays for one of its stretches of a text, in words.
+const figure = (bits, digits) => bits?.toFixed(digits) ?? "no"
+function paid(characters, [start, end, model, spelling, remembered]) {
+  const sum = model + spelling, parts = spelling ? ` (${figure(model, 2)} model + ${figure(spelling, 2)} spelling)` : ""
+  const memory = typeof remembered === "number" ? `; ${figure(remembered, 2)} with memory` : ""
+  const stretch = visible(characters.slice(start, end).join(""))
+  return `${stretch}: ${figure(sum, 2)} bits${parts}, ${figure(sum / (end - start), 2)} a character${memory}`
+}
+
+// A model's column: its name, what it says, the tokens it expects, and a text: what it has written, or what it pays for.
+class Column {
+  constructor(model, { take, point }) {
+    Object.assign(this, { model, take, prompt: "", stretches: [] })
+    this.keep = button("Keep", `Keep what ${model.name} wrote`, () => take(this.prompt + this.text))
+    this.more = button("Continue", `Let ${model.name} continue what it wrote`, () => take(this.prompt + this.text, this))
+    this.note = made("p", model.note, { className: "note" })
+    this.next = made("ol", "", { className: "next" })
+    this.shown = made("p", "", { className: "answer", tabIndex: 0 })
+    this.box = made("article", "", { className: `sample a${model.number % HUES}` })
+    this.box.dataset.arm = model.number
+    const header = made("header")
+    header.append(made("h4", model.name), this.keep, this.more)
+    this.box.append(header, this.note, this.next, this.shown)
+    this.written("")
+    this.shown.onpointermove = this.shown.onclick = ({ target }) => { if (target.dataset.start) point(+target.dataset.start) }
+    this.shown.onkeydown = event => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
+      const next = this.stretches[this.stretches.indexOf(this.on) + step]
+      if (!step || !this.stretches.length) return
+      event.preventDefault()
+      if (next) point(next[0])
+    }
+  }
+
+  // What is wrong with a text, with a button that selects the place.
+  refuse({ message, at }, field) {
+    const text = field.value, units = n => [...text].slice(0, n).join("").length // JavaScript counts in UTF-16
+    const line = made("p", message.split("\n")[0] + " ", { className: "wrong" })
+    if (at?.[0] < at?.[1]) {
+      line.append(button("Select it", "", () => {
+        if (field.value !== text) return
+        field.focus()
+        field.setSelectionRange(units(at[0]), units(at[1]))
+      }))
+    }
+    this.next.replaceChildren(line)
+  }
+
+  written(text) {
+    this.text = text
+    this.keep.disabled = this.more.disabled = !text
+  }
+
+  async write(prompt, settings, signal) {
+    const after = document.createTextNode("")
+    this.shown.replaceChildren(made("span", signs(prompt), { className: "prompt" }), after)
+    Object.assign(this, { prompt, stretches: [] })
+    this.note.textContent = this.model.note
+    this.written("")
+    try {
+      for await (const piece of this.model.write(prompt, settings, signal)) {
+        signal.throwIfAborted()
+        this.text += piece
+        after.appendData(signs(piece))
+      }
+    } finally { this.written(this.text) }
+  }
+
+  async expect(text, settings, signal) {
+    const tokens = await this.model.expect(text, settings, signal)
+    signal.throwIfAborted()
+    this.next.replaceChildren(...tokens.map(([token, chance]) => {
+      const item = made("li"), add = button(visible(token), `${this.model.name}: add ${visible(token)}`, () => {
+        this.chosen = true // the focus goes on to the next token
+        this.take(text.endsWith(" ") ? text + token.replace(/^ /, "") : text + token)
+      })
+      add.disabled = /^<.+>$/.test(token) // stands for other text
+      add.append(made("small", ` ${(100 * chance).toFixed(1)} %`))
+      item.append(add)
+      return item
+    }))
+    if (this.chosen) this.next.querySelector("button:enabled")?.focus()
+    this.chosen = false
+  }
+
+  async price(text, settings, signal) {
+    const { stretches, bits_per_character, with_memory } = await this.model.price(text, settings, signal)
+    signal.throwIfAborted()
+    Object.assign(this, { characters: [...text], stretches })
+    this.written("")
+    this.note.textContent = `This text: ${figure(bits_per_character, 3)} bits per character` +
+      (with_memory ? `, ${figure(with_memory, 3)} with memory` : "")
+    this.shown.replaceChildren(...stretches.map(stretch => {
+      const [start, end, model, spelling] = stretch, span = made("i", signs(this.characters.slice(start, end).join("")))
+      span.dataset.start = start
+      span.style.setProperty("--bits", Math.min(9, (model + spelling) / (end - start)).toFixed(2))
+      return span
+    }))
+  }
+
+  // Mark the stretch at a character, and say what it costs.
+  point(character) {
+    this.on = this.stretches.find(([start, end]) => start <= character && character < end)
+    this.stretches.forEach((stretch, i) => this.shown.children[i].classList.toggle("on", stretch === this.on))
+    if (this.on) this.note.textContent = paid(this.characters, this.on)
+  }
+}
+
+function asking(models) {
+  const $ = id => document.getElementById("ask-" + id), field = $("text")
+  let working = new AbortController(), expecting = working, timer = 0
+
+  const settings = () => ({
+    temperature: +$("temperature").value, length: +$("length").value || 400, top_k: +$("top_k").value,
+    top_p: +$("top_p").value || 1, seed: +($("seed").value || $("seed").placeholder), memory: $("memory").checked,
+  })
+  const take = (text, writer) => {
+    field.value = text
+    field.oninput()
+    writer ? write([writer]) : field.focus()
+  }
+  const point = character => columns.forEach(column => column.point(character))
+  const columns = models.map(model => new Column(model, { take, point }))
+  const shown = () => columns.filter(({ box }) => box.offsetParent)
+
+  // Asks columns for the same at the same time.
+  const ask = (who, what, { signal }) => Promise.all(who.map(async column => {
+    try { await column[what](field.value, settings(), signal) } catch (error) {
+      signal.throwIfAborted()
+      column.refuse(error, field)
+    }
+  }))
+
+  // Writes or prices; what was being done is stopped.
+  const work = async (what, who) => {
+    working.abort()
+    const mine = working = new AbortController()
+    $("stop").disabled = false
+    $("state").textContent = what === "write" ? "writing …" : "reading …"
+    const end = await ask(who, what, mine).then(() => "done", () => "stopped")
+    if (mine !== working) return
+    $("state").textContent = end
+    $("stop").disabled = true
+  }
+  const write = (who = shown()) => {
+    $("seed").placeholder = Math.floor(Math.random() * 2 ** 31)
+    work("write", who)
+  }
+  const expect = () => {
+    expecting.abort()
+    expecting = new AbortController()
+    ask(shown(), "expect", expecting).catch(() => {})
+  }
+
+  $("form").onsubmit = event => { event.preventDefault(); write() }
+  $("form").onchange = ({ target }) => {
+    if (target === field) return
+    if (target === $("memory")) expect()
+    work("write", shown()) // with the same seed
+  }
+  $("price").onclick = () => work("price", shown())
+  $("stop").onclick = () => working.abort()
+  $("temperature").oninput = () => { $("heat").textContent = (+$("temperature").value).toFixed(2) }
+  field.oninput = () => {
+    clearTimeout(timer)
+    timer = setTimeout(expect, DELAY)
+  }
+  field.onkeydown = event => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    write()
+  }
+  $("models").replaceChildren(...columns.map(({ box }) => box))
+  $("memory").parentElement.hidden = !models.some(model => model.memory)
+  $("form").parentElement.hidden = false
+  new IntersectionObserver(([{ isIntersecting }], observer) => {
+    if (!isIntersecting) return
+    observer.disconnect()
+    expect()
+    write()
+  }).observe($("form"))
+}
