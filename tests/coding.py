@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from textgen.auditing.coder import WORD, Decoder, Encoder
-from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.tokenizers.tokens import walk
 
 

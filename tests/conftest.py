@@ -146,7 +146,6 @@ validations = 3
 [sampling]
 length = 120
 samples = 2
-every = 1
 """,
         encoding="utf-8",
     )

@@ -87,7 +87,7 @@ def train_arguments(folder: Path, name: str, updates: int) -> list[str]:
     experiment, own = RUNS[name]
     settings = [
         "corpus.kind=folder", f"corpus.path={folder / 'tales'}", f"training.updates={updates}",
-        "training.validations=6", "sampling.length=200", "sampling.every=0",
+        "training.validations=6", "sampling.length=200",
     ]  # fmt: skip
     given = [part for setting in settings for part in ("--set", setting)]
     return [str(ROOT / "experiments" / f"{experiment}.toml"), *given, *own, "--name", name]

@@ -33,7 +33,7 @@ from conftest import made_up, write_experiment
 
 SETTINGS = (
     "training.deterministic=true", "training.threads=2", "training.updates=200",
-    "training.validations=8", "sampling.every=0", "backbone.dropout=0.2",
+    "training.validations=8", "backbone.dropout=0.2",
 )  # fmt: skip
 WORDS = ('tokenizer={kind="words", rare_words="unk", minimum_count=20}', "memory.orders=[0, 1]")
 WORDS += ('backbone.input="embedding"', "backbone.embedding_size=12")

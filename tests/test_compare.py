@@ -26,7 +26,7 @@ from textgen.report import arms, breakdown, building, cautions
 from textgen.report.comparison import Comparison, folder_name
 from textgen.report.schema import ArmRow, ContrastRow
 from textgen.runs import evaluation
-from textgen.runs.finished import Run, ensure_evaluation
+from textgen.runs.finished import Run
 
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=90}',
@@ -154,7 +154,7 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
         assert set(row) == set(generated.labels)
     texts = json.loads((compared.folder / "texts.json").read_text(encoding="utf-8"))
     assert {s["temperature"] for s in texts["samples"]} == set(settings.temperatures)
-    drawn = evaluation.read_texts(trained / "char-2").sweep[0].texts[1].text
+    drawn = Run(trained / "char-2").texts.sweep[0].texts[1].text
     written = [s["arms"]["char"]["text"] for s in texts["samples"] if not s["prompt"]]
     assert len(written) == len(settings.temperatures) * building.SAMPLES_SHOWN
     assert any(drawn.startswith(text) for text in written)
@@ -186,22 +186,6 @@ def test_a_comparison_is_an_object(compared):
     assert f"<td>&lt;b&gt;</td><td>{char}</td>" in shown
     with pytest.raises(TextgenError, match=r"no report\.json"):
         Comparison(compared.folder.parent)
-
-
-def test_a_run_without_its_evaluation_gets_the_same_from_its_network(trained, tmp_path):
-    copy = shutil.copytree(trained / "words", tmp_path / "words")
-    before = evaluation.read_token_bits(copy)
-    (copy / evaluation.TOKENS).unlink()
-    texts = json.loads((copy / evaluation.TEXTS).read_text())
-    assert ensure_evaluation(Run(copy))
-    for a, b in zip(before, evaluation.read_token_bits(copy), strict=True):
-        assert a.name == b.name
-        assert (a.ends == b.ends).all()
-        np.testing.assert_allclose(a.model, b.model, atol=1e-4)
-        np.testing.assert_array_equal(a.spelling, b.spelling)
-    again = json.loads((copy / evaluation.TEXTS).read_text())
-    assert again["sweep"] == texts["sweep"]
-    assert not ensure_evaluation(Run(copy))
 
 
 def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):

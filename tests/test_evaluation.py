@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from conftest import POLICIES, made_up, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import NextToken
@@ -122,15 +122,21 @@ def test_tokens_that_tell_nothing_are_counted_with_the_next():
     np.testing.assert_allclose(table.per_character(), [4 / 3] * 3 + [6, 6, 16])
 
 
-@pytest.mark.parametrize(("tokens", "texts"), [(b"PK nothing", "{"), (b"", "[")])
-def test_a_damaged_file_is_named(tmp_path, tokens, texts):
-    (tmp_path / evaluation.TOKENS).write_bytes(tokens)
-    (tmp_path / evaluation.TEXTS).write_text(texts)
-    for read, name in (
-        (evaluation.read_token_bits, evaluation.TOKENS),
-        (evaluation.read_texts, evaluation.TEXTS),
-    ):
-        with pytest.raises(TextgenError) as caught:
-            read(tmp_path)
-        assert name in str(caught.value)
-        assert "delete it" in str(caught.value)
+def test_bits_of_tokens_are_read_as_they_were_written(tmp_path):
+    table = [
+        TokenBits(
+            name, np.arange(1, size), *np.arange(2 * size - 2).reshape(2, -1) / 4,
+            TokenBits(name, np.arange(1, size), *np.arange(2 * size - 2).reshape(2, -1) / 8),
+        )
+        for name, size in (("a", 5), ("é", 2))
+    ]  # fmt: skip
+    for documents in (table, [replace(document, with_memory=None) for document in table]):
+        evaluation.write_token_bits(tmp_path / "tokens.npz", documents)
+        for written, read in zip(
+            documents, evaluation.read_token_bits(tmp_path / "tokens.npz"), strict=True
+        ):
+            assert (written.name, written.total) == (read.name, read.total)
+            np.testing.assert_array_equal(written.ends, read.ends)
+            assert (written.with_memory and written.with_memory.total) == (
+                read.with_memory and read.with_memory.total
+            )

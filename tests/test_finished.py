@@ -1,8 +1,7 @@
-"""A finished run as an object: read lazily, loaded once, shown in one line or as a table."""
+"""A finished run as an object: read lazily, loaded once, scored, and written with."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -15,13 +14,12 @@ import pytest
 from conftest import ROOT, write_experiment
 
 import textgen
-from textgen import cli, models
+from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.data.loading import load_corpus
+from textgen.runs import finished
 from textgen.runs.finished import Run
 from textgen.runs.results import describe_run
-from textgen.runs.schemas import Bits, Figures
-from textgen.runs.scoring import SHOWN, Tokens, html_table, score_part
 
 OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
 TEXT = "The tide left a zymurgical ☃ bell."
@@ -69,23 +67,27 @@ def test_the_python_example_runs_after_the_first_step_of_the_tour(
         textgen.train("experiments/char_small.toml")
 
 
-@pytest.mark.parametrize("memory", [False, True])
-def test_texts_of_other_prompts_and_samples_are_drawn_with_other_random_numbers(weak, memory):
+def test_no_two_texts_of_a_run_share_random_numbers(weak):
     prompts = ("The tide", "The old harbour", "")
-    settings = {"length": 400, "memory": memory, "samples": 2, "seed": 1}
-    records = [record for prompt in prompts for record in weak.generate(prompt, **settings)]
-    assert_nothing_shared(record["text"] for record in records)
-    (alone,) = weak.generate(prompts[0], **{**settings, "samples": 1})
-    assert alone["text"] == records[0]["text"]
-
-
-def test_the_texts_that_a_run_writes_at_its_end_share_no_random_numbers(weak):
+    for memory in (False, True):
+        settings = {"length": 400, "memory": memory, "samples": 2, "seed": 1}
+        records = [record for prompt in prompts for record in weak.generate(prompt, **settings)]
+        assert_nothing_shared(record["text"] for record in records)
+        (alone,) = weak.generate(prompts[0], **{**settings, "samples": 1})
+        assert alone["text"] == records[0]["text"]
     own = json.loads((weak.folder / "samples.json").read_text())
-    texts = [record["text"] for record in own if record["method"] == "sample"]
-    texts += [text["text"] for each in weak.texts["sweep"] for text in each["texts"]]
-    texts += [record["text"] for record in weak.texts["prompted"]]
+    texts = [record["text"] for record in own]
+    texts += [text.text for drawn in weak.texts.sweep for text in drawn.texts]
+    texts += [record.text for record in weak.texts.prompted]
     assert len(texts) > 80
     assert_nothing_shared(texts)
+
+
+def test_what_a_run_wrote_at_its_end_is_written_again_by_its_seed(weak):
+    own = json.loads((weak.folder / "samples.json").read_text())
+    settings = {key: own[-1][key] for key in ("temperature", "top_k", "top_p", "fill", "memory")}
+    again = weak.generate("The tide", length=500, samples=2, seed=own[-1]["seed"], **settings)
+    assert again[-1] == own[-1]
 
 
 def test_everything_but_the_network_is_read_without_tensorflow(trained):
@@ -95,87 +97,53 @@ def test_everything_but_the_network_is_read_without_tensorflow(trained):
         "run.check()\n"
         "parts = run.history, run.tokenizer, run.memory, run.token_bits, run.texts\n"
         "assert all(parts) and run.charged and run.token_bits is run.token_bits\n"
-        "print(repr(run), run._repr_html_())\n"
+        "print(repr(run))\n"
         "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_a_run_returns_is_the_run_of_its_folder(trained):
-    assert isinstance(trained, Run)
     assert os.fspath(trained) == str(trained.folder)
     assert textgen.load_run(trained) is trained
     again = textgen.load_run(str(trained.folder))
     assert again.metrics == trained.metrics
     assert again.experiment.resolved == trained.experiment.resolved
     assert [row["updates"] for row in again.history] == [20, 40, 60]
-    assert again.network.count_params() == again.metrics["training"]["parameters"]
+    assert again.network.count_params() == again.metrics.training.parameters
+    total = again.metrics.test.bits_per_character.total
+    assert f"'tiny' in {again.folder}: {total:.4f} bits per character" in repr(again)
+    bits = sum(document.total for document in again.token_bits)
+    unit = sum(document.characters + 1 for document in again.token_bits)
+    assert bits / unit == pytest.approx(total, abs=1e-5)
 
 
-def test_the_network_is_loaded_once_and_its_loop_compiled_once(trained, monkeypatch):
-    run, loaded = Run(trained.folder), []
-    monkeypatch.setattr(models, "check_loading", lambda *given: loaded.append(given))
-    first = run.generate("The tide", length=40, seed=3)
-    assert run.generate("The tide", length=40, seed=3) == first
-    assert run.generate("The keeper left", length=30, temperature=1.3)
-    assert run.sampler._loop.cache_info().misses == 1
-    assert run.score(TEXT) == run.score(TEXT)
-    assert run.tokens(TEXT)
-    assert run.generate("The tide", method="article")[0]["method"] == "article"
-    assert len(loaded) == 1
-
-
-def test_functions_take_a_run_or_its_folder(trained):
-    for given in (trained, trained.folder, str(trained.folder)):
+def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained, monkeypatch):
+    loaded, _ = [], trained.network
+    monkeypatch.setattr(finished, "check_loading", lambda *given: loaded.append(given))
+    run = Run(trained.folder)
+    for given in (run, run, trained.folder):
         assert textgen.score_text(given, TEXT) == trained.score(TEXT)
         assert textgen.generate_text(given, "The tide", length=40, seed=1) == trained.generate(
             "The tide", length=40, seed=1
         )
+    assert run.generate("The tide", method="article")[0]["method"] == "article"
+    assert len(loaded) == 3
 
 
 @pytest.mark.parametrize("text", [TEXT, "", "☃", " the\n\ntide  "])
-def test_the_bits_of_tokens_add_up_to_the_score(trained, text):
-    tokens = trained.tokens(text)
+def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
+    tokens, score = trained.tokens(text), trained.score(text)
     assert "".join(token["text"] for token in tokens) == text
     assert [text[token["start"] : token["end"]] for token in tokens] == [t["text"] for t in tokens]
-    score = trained.score(text)
-    assert tokens.bits.shape == (len(tokens),)
-    assert tokens.bits.sum() == pytest.approx(score["total"])
-    assert sum(token["spelling"] for token in tokens) == pytest.approx(score["spelling"])
-    assert tokens.bits[-1] == pytest.approx(score["end"])
-    assert tokens[-1]["text"] == ""
-
-
-def test_tokens_are_a_table_for_pandas(trained):
-    pandas = pytest.importorskip("pandas")
-    tokens = trained.tokens(TEXT)
-    table = pandas.DataFrame(tokens)
-    assert list(table) == ["text", "start", "end", "model", "spelling", "with_memory"]
-    np.testing.assert_allclose(table["model"] + table["spelling"], tokens.bits)
-
-
-UNCHARGED = {"bits_per_character": None, "mean_over_documents": None}
-
-
-def test_a_run_is_shown_in_one_line_and_as_an_escaped_table(trained):
-    run = Run(trained.folder)
-    total = run.metrics["test"]["bits_per_character"]["total"]
-    assert repr(run) == f"<Run 'tiny' in {run.folder}: {total:.4f} bits per character>"
-    run.experiment = dataclasses.replace(run.experiment, name="<b>&")
-    run.metrics = run.metrics.model_copy(update={"test": Figures(**UNCHARGED)})
-    shown = run._repr_html_()
-    assert "<th>&lt;b&gt;&amp;</th>" in shown
-    assert "not a distribution over the text" in shown
-    assert "<b>" not in shown
-    assert not run.charged
-
-
-def test_tables_of_tokens_are_cut_and_escaped():
-    token = {"text": "<", "start": 0, "end": 1, "model": 1.0, "spelling": 0.5}
-    shown = Tokens([token] * (SHOWN + 1))._repr_html_()
-    assert shown.count("<tr>") == 1 + SHOWN + 1
-    assert shown.count("&#x27;&lt;&#x27;") == SHOWN
-    assert html_table(("a",), []) == "<table><tr><th>a</th></tr></table>"
+    for part in ("model", "spelling"):
+        assert sum(token[part] for token in tokens) == pytest.approx(score[part])
+    assert tokens[-1]["model"] + tokens[-1]["spelling"] == pytest.approx(score["end"])
+    assert "".join(stretch for stretch, _, _ in score["stretches"]) == text
+    stretches = sum(model + spelling for _, model, spelling in score["stretches"])
+    assert stretches + score["end"] == pytest.approx(score["total"])
+    both = score["with_memory"]["total"]
+    assert sum(token["with_memory"] for token in tokens) == pytest.approx(both)
 
 
 def test_a_learning_curve_is_drawn(trained):
@@ -187,15 +155,6 @@ def test_a_learning_curve_is_drawn(trained):
     assert line.get_xdata().tolist() == [20, 40, 60]
     expected = [row["validation_bits_per_character"] for row in trained.history]
     np.testing.assert_allclose(line.get_ydata(), expected)
-
-
-def test_a_sum_that_differs_from_the_figures_is_a_damaged_run(trained):
-    run = Run(trained.folder)
-    bits = Bits(model=1.0, spelling=0.0, total=1.0)
-    test = run.metrics.test.model_copy(update={"bits_per_character": bits})
-    run.metrics = run.metrics.model_copy(update={"test": test})
-    with pytest.raises(TextgenError, match=r"damaged run(.|\n)*adds up to"):
-        _ = run.token_bits
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity mask here")
@@ -223,20 +182,17 @@ def test_the_name_of_a_run_alone_suggests_its_folder(trained, textgen, tmp_path)
 
 
 def test_every_part_of_the_text_can_be_scored(trained, capsys):
-    for part in ("validation", "test"):
+    for part in ("train", "validation", "test"):
         assert cli.main(["score", str(trained.folder), "--part", part, "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
-        total = trained.metrics[part]["bits_per_character"]["total"]
-        assert found["bits_per_character"]["total"] == pytest.approx(total)
-        assert found["documents"] == trained.metrics["corpus"][part]["documents"]
-    assert cli.main(["score", str(trained.folder), "--part", "train"]) == 0
+        assert found["documents"] == trained.metrics.corpus[part]["documents"]
+        if part != "train":
+            total = trained.metrics[part].bits_per_character.total
+            assert found["bits_per_character"]["total"] == pytest.approx(total)
+    assert cli.main(["score", str(trained.folder), "--part", "test"]) == 0
     printed = capsys.readouterr().out
-    found = score_part(trained, "train")
-    assert found["characters"] == trained.metrics["corpus"]["train"]["characters"]
-    assert f"= {found['bits_per_character']['total']:.4f} bits per character" in printed
-    remembered = found["with_memory"]["bits_per_character"]["total"]
-    assert f"with a memory of each document: {remembered:.4f}" in printed
-    assert "not a figure for text it has not seen" in printed
+    assert f"= {total:.4f} bits per character" in printed
+    assert f"{found['with_memory']['bits_per_character']['total']:.4f}" in printed
 
 
 def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(tmp_path):

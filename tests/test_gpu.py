@@ -14,12 +14,11 @@ from conftest import in_turn, tiny_experiment
 
 from textgen.core.settings import Training
 from textgen.evaluation.dynamic import Learning, dynamic_bits
-from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.models.sampler import MAX_UNCOMPILED_TOKENS, Sampler
 from textgen.training.loop import new_step
 
 pytestmark = pytest.mark.xla
@@ -106,9 +105,8 @@ def run_everything(backbone, objective):
     token_bits(objective, network, [document])
     number = len(network.trainable_variables)
     dynamic_bits(objective, network, [document], Learning((0.1,) * number, (1.0,) * number))
-    Sampler(objective, network).draw(np.full((2, MAX_UNCOMPILED_TOKENS + 1), -1))
-    stepper = Stepper(objective, network)
-    stepper.probabilities()
+    next(Sampler(objective, network).write([document[:2]] * 2, [1, 2]))
+    Stepper(objective, network).append(1)
 
 
 @in_turn(backbone=BACKBONES, objective=OBJECTIVES)

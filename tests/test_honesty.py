@@ -13,7 +13,7 @@ from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import by_position, score_documents, summarise
-from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters

@@ -173,7 +173,7 @@ SETTINGS = [
     "sampling.length=nan", "sampling.samples=0", "sampling.samples=10_001", "sampling.prompts=[]",
     "sampling.prompts=['☃']", "sampling.prompts=[1]", "sampling.temperature=nan",
     "sampling.temperature=inf", "sampling.temperature=11", "sampling.top_p=0", "sampling.top_p=nan",
-    "sampling.top_k=-1", "sampling.fill=x", "sampling.memory=true", "sampling.every=-1",
+    "sampling.top_k=-1", "sampling.fill=x", "sampling.memory=true",
     "memory.orders=[2,1]", "memory.orders=[-1]", "memory.orders=[65]", "memory.orders=[nan]",
     "memory.learning_rate=nan", "memory.learning_rate=0.1", "memory.orders=3",
     "objective.window=0", "objective.window=nan", "objective.kind=x", f"objective.window={2**63}",

@@ -134,14 +134,6 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     assert few != tune_memory((0, 1), [(tokens, bits)])
 
 
-def test_how_long_a_memory_takes_grows_with_the_text():
-    documents = [np.random.default_rng(i).integers(1, SIZE, 2000) for i in range(2)]
-    few, many = (memory.memory_seconds((1, 2), documents * n) for n in (1, 200))
-    for little, much in zip(few, many, strict=True):
-        assert 0 < little < 5
-        assert much > 5 * little
-
-
 def memory_of(setting, orders):
     """The memory with these log-odds of discounts and logarithms of strengths."""
     odds, logs = setting.reshape(2, len(orders), CONTEXT_KINDS)

@@ -12,7 +12,7 @@ from conftest import tiny_experiment
 from test_honesty import OBJECTIVES
 
 from textgen.core.settings import Training
-from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows

@@ -11,7 +11,7 @@ from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import rows_at_once, scorer, token_bits
 from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows

@@ -10,7 +10,7 @@ from gensim.models import KeyedVectors
 from textgen.core import files
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
-from textgen.runs.generation import _render, encode_prompt
+from textgen.runs.generation import Request, Writer, encode_prompt
 from textgen.tokenizers.words import tagging
 from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
 from textgen.tokenizers.words.rare_words import classes, classless
@@ -237,22 +237,10 @@ def test_a_space_that_ends_a_prompt_is_not_written_twice():
         == encode_prompt(tokenizer, "the old").tolist()
     )
     tokens = tokenizer.encode(" man owl.").tokens
-    rendered = _render(tokenizer, tokens, "the old ", Sampling(fill="mark"), 1)
+    writer = Writer(None, tokenizer, Sampling(fill="mark"))
+    rendered = writer.continuation(Request("the old ", 1.0, 0, 1), tokens)
     assert rendered.text == "man <unk>."
     assert rendered.filled == ((4, 9, "unk"),)
-
-
-def test_invented_words_are_those_of_one_text():
-    """The same rare word at the same place of two texts is filled in anew; a longer one goes on."""
-    tokenizer = Words(Unk()).fit([TEXT + RARE], [], 1)
-    texts = [" The owl" * 40, " He owl" * 40, " The owl" * 50]
-    found = [_render(tokenizer, tokenizer.encode(text).tokens, "", Sampling(), 1) for text in texts]
-    first, other, longer = (
-        [text.text[start:end] for start, end, _ in text.filled] for text in found
-    )
-    assert len(first) > 30
-    assert first != other
-    assert longer[: len(first)] == first
 
 
 def test_written_out_words_are_marked_too_and_left_as_they_are():

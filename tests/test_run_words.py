@@ -17,7 +17,6 @@ WORDS = [
     'backbone.input="embedding"',
     "backbone.embedding_size=16",
     "training.updates=40",
-    "sampling.every=0",
 ]
 
 

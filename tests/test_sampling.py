@@ -1,13 +1,22 @@
+"""Tokens are drawn from the distribution that is scored, with a memory of the text or without."""
+
 from __future__ import annotations
+
+import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import tiny_model
+from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
-from textgen.evaluation.mixture import Stepper
-from textgen.models import sampler as sampling
+from textgen.core.settings import Sampling
+from textgen.evaluation.sampler import READING, Sampler, Stepper, draw, shaped
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.models.sampler import FREE, Sampler
+from textgen.runs.generation import Writer, requests, stream_text
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.whitespace import Whitespace
+from textgen.tokenizers.words.tokenizer import Words
 
 SIZE = 9
 OBJECTIVES = [
@@ -17,123 +26,180 @@ OBJECTIVES = [
     EncoderDecoder(3, 2),
     EncoderDecoder(3, 4, feedback=False),
 ]
+MEMORY = made_up_memory(1, 3)
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+each_memory = pytest.mark.parametrize("memory", [None, MEMORY], ids=["alone", "memory"])
+NOTHING = np.array([], np.int64)
 
 
-@pytest.fixture(autouse=True)
-def _short_chunks(monkeypatch):
-    """A loop always goes through a whole chunk."""
-    monkeypatch.setattr(sampling, "TOKENS_PER_CALL", 16)
+def sampler(objective, memory=None, scale=1.0):
+    return Sampler(objective, tiny_model(objective, SIZE, scale=scale), memory=memory)
 
 
-@pytest.fixture(
-    params=[pytest.param(0, marks=pytest.mark.xla, id="compiled"),
-            pytest.param(sampling.MAX_UNCOMPILED_TOKENS, id="plain")]
-)  # fmt: skip
-def both_loops(request, monkeypatch):
-    monkeypatch.setattr(sampling, "MAX_UNCOMPILED_TOKENS", request.param)
+def written(model, prompts, length, seeds=None, **settings):
+    """(rows, length) tokens behind prompts."""
+    seeds = range(len(prompts)) if seeds is None else seeds
+    rows = [[] for _ in prompts]
+    for column in model.write(prompts, seeds, **settings):
+        for row, token in zip(rows, column.tolist(), strict=True):
+            if token != READING:
+                row.append(token)
+        if min(map(len, rows)) >= length:
+            return np.array([row[:length] for row in rows])
 
 
-def sampler(objective):
-    return Sampler(objective, tiny_model(objective, SIZE))
-
-
-def free(rows, length):
-    return np.full((rows, length), FREE)
-
-
+@each_memory
 @each_objective
-def test_a_seed_repeats_a_sample_and_another_does_not(objective):
-    draw = sampler(objective).draw
-    first, _ = draw(free(3, 40), seeds=[1, 2, 3])
-    again, _ = draw(free(3, 40), seeds=[1, 2, 3])
-    other, _ = draw(free(3, 40), seeds=[4, 5, 6])
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
+def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
+    model, prompts = sampler(objective, memory), [NOTHING, np.array([2, 3, 4]), NOTHING]
+    first = written(model, prompts, 20, [1, 2, 3])
+    np.testing.assert_array_equal(first, written(model, prompts, 20, [1, 2, 3]))
+    np.testing.assert_array_equal(first[1:2], written(model, prompts[1:2], 20, [2]))
+    assert (first != written(model, prompts, 20, [4, 5, 6])).any()
     assert len({tuple(row) for row in first}) == 3
     assert first.min() >= 2  # neither boundary nor escape
 
 
+@each_memory
 @each_objective
-@pytest.mark.usefixtures("both_loops")
-def test_zero_temperature_follows_the_scored_distribution(objective):
-    """Greedy choices, across block ends and chunk ends, are those of the step-by-step model."""
-    network = tiny_model(objective, SIZE)
-    length = sampling.TOKENS_PER_CALL + 9
-    (greedy,), _ = Sampler(objective, network).draw(free(1, length), temperature=0.0)
-    stepper = Stepper(objective, network)
-    for token in greedy:
+def test_zero_temperature_follows_the_scored_distribution_across_blocks(objective, memory):
+    model, prompt = sampler(objective, memory), [3, 5, 2]
+    (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
+    stepper = Stepper(objective, model.network, memory)
+    for place, token in enumerate([*prompt, *greedy.tolist()]):
         probabilities = stepper.probabilities()[2:]
-        assert probabilities[token - 2] >= probabilities.max() - 1e-5
-        stepper.append(int(token))
+        assert place < len(prompt) or probabilities[token - 2] >= probabilities.max() - 1e-5
+        stepper.append(token)
 
 
+@each_memory
 @each_objective
-def test_frequencies_are_the_models_probabilities(objective):
-    network = tiny_model(objective, SIZE)
-    drawn, _ = Sampler(objective, network).draw(free(4000, 1))
-    expected = Stepper(objective, network).probabilities()[2:]
-    expected /= expected.sum()
-    found = np.bincount(drawn[:, 0], minlength=SIZE)[2:] / 4000
-    np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 4000))
+def test_frequencies_are_the_probabilities(objective, memory):
+    """Rows that begin differently are drawn as if each had a memory of its own."""
+    model, prompts = sampler(objective, memory), [[4, 4, 4, 4], [7, 4, 7, 2]]
+    rows = [np.array(prompt) for prompt in prompts for _ in range(1500)]
+    drawn = written(model, rows, 1)
+    for number, prompt in enumerate(prompts):
+        stepper = Stepper(objective, model.network, memory)
+        for token in prompt:
+            stepper.append(token)
+        expected = stepper.probabilities()[2:]
+        expected /= expected.sum()
+        own = drawn[number * 1500 : (number + 1) * 1500, 0]
+        found = np.bincount(own, minlength=SIZE)[2:] / 1500
+        np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 1500))
 
 
-@pytest.mark.usefixtures("both_loops")
 def test_temperature_top_k_and_top_p_shape_the_distribution():
-    objective = NextToken(5)
-    network = tiny_model(objective, SIZE, scale=2.0)
-    draw = Sampler(objective, network).draw
-    logits = np.log(Stepper(objective, network).probabilities()[2:])
-    order = np.argsort(-logits)
+    chances = np.array([[0.05, 0.4, 0.3, 0.15, 0.1]])
+    for settings, expected in (
+        ((1.0, 0, 1.0), [0, 40, 30, 15, 10]),
+        ((0.5, 0, 1.0), [0, 1600, 900, 225, 100]),
+        ((1.0, 2, 1.0), [0, 4, 3, 0, 0]),
+        ((1.0, 0, 0.6), [0, 4, 3, 0, 0]),  # of what can be written: 0.42 and 0.32
+        ((1.0, 3, 0.5), [0, 4, 3, 0, 0]),  # of the three: 0.47 and 0.35
+        ((0.0, 0, 1.0), [0, 1, 0, 0, 0]),
+    ):
+        temperature, top_k, top_p = settings
+        masses = shaped(np.log(chances), [0], np.array([temperature]), top_k, top_p)[0]
+        shares = np.array(expected) / sum(expected)
+        np.testing.assert_allclose(masses / masses.sum(), shares, atol=1e-12)
 
-    def check(weights, **settings):
-        drawn, _ = draw(free(4000, 1), **settings)
-        found = np.bincount(drawn[:, 0] - 2, minlength=SIZE - 2) / 4000
-        np.testing.assert_allclose(found, weights / weights.sum(), atol=0.033)
-        assert set(np.flatnonzero(found)) <= set(np.flatnonzero(weights))
 
-    check(np.exp(2 * logits), temperature=0.5)
-    top = np.where(np.isin(np.arange(SIZE - 2), order[:3]), np.exp(logits), 0)
-    check(top, top_k=3)
-    share = np.exp(logits[order]) / np.exp(logits).sum()
-    enough = share[:2].sum() + 0.5 * share[2]  # reached by three tokens, not by two
-    check(top, top_p=float(enough))
-    both = np.where(np.isin(np.arange(SIZE - 2), order[:2]), np.exp(logits), 0)
-    first_of_two = share[0] / share[:2].sum()
-    check(both, top_k=2, top_p=float(min(0.999, first_of_two + 0.01)))
+def test_each_row_has_a_temperature_of_its_own():
+    model = sampler(NextToken(5), scale=2.0)
+    both = written(model, [NOTHING] * 2, 12, [1, 2], temperature=[0.0, 1.0])
+    (cold,) = written(model, [NOTHING], 12, [1], temperature=0.0)
+    np.testing.assert_array_equal(both[0], cold)
+    assert (both[1] != cold).any()
+
+
+@pytest.mark.parametrize("size", [5, 700])
+def test_every_token_is_drawn_as_often_as_it_is_probable(size):
+    """A grid of numbers in [0, 1) meets each token in proportion, to the grid's step."""
+    masses = np.exp(np.random.default_rng(size).normal(0, 3, size)).astype(np.float32)
+    masses[size // 2] = 0.0
+    grid = 5000
+    drawn = draw(np.tile(masses, (grid, 1)), (np.arange(grid) + 0.5) / grid)
+    found = np.bincount(drawn, minlength=size) / grid
+    np.testing.assert_allclose(found, masses / masses.sum(dtype=float), atol=3 / grid)
+    assert found[size // 2] == 0
+    ends = draw(np.tile(masses[None], (2, 1)), np.array([0.0, np.nextafter(1.0, 0.0)]))
+    assert (masses[ends] > 0).all()
 
 
 @each_objective
-def test_forced_tokens_stay_and_do_not_hide_the_models_choice(objective):
-    forced = free(2, 30)
-    forced[0, :11] = np.arange(11) % 7 + 2
-    forced[1, :5] = 3
-    tokens, choices = sampler(objective).draw(forced, temperature=0.0)
-    np.testing.assert_array_equal(tokens[forced >= 0], forced[forced >= 0])
-    np.testing.assert_array_equal(tokens[forced < 0], choices[forced < 0])
-    assert (tokens[forced >= 0] != choices[forced >= 0]).any()
+def test_guesses_are_made_with_the_true_text_before_in_view(objective):
+    model, text = sampler(objective), [2, 5, 3, 3, 8, 4]
+    stepper, expected = Stepper(objective, model.network), []
+    for token in text:
+        expected.append(int(stepper.probabilities()[2:].argmax()) + 2)
+        stepper.append(token)
+    assert model.guesses(text).tolist() == expected
 
 
-@pytest.mark.parametrize("size", [5, 128, 129, 700])
-def test_inversion_draws_every_token_as_often_as_it_is_probable(size):
-    """A grid of uniform numbers meets each token in proportion, to the grid's step."""
-    logits = np.random.default_rng(size).normal(0, 3, size).astype(np.float32)
-    logits[size // 2] = -1e9
-    grid = 20_000
-    uniform = ((np.arange(grid) + 0.5) / grid).astype(np.float32)
-    drawn = sampling._invert(np.tile(logits, (grid, 1)), uniform).numpy()
-    expected = np.exp(logits - logits.max(), dtype=np.float64)
-    expected /= expected.sum()
-    found = np.bincount(drawn, minlength=size) / grid
-    np.testing.assert_allclose(found, expected, atol=3 / grid)
-    assert found[size // 2] == 0
-    assert (np.diff(drawn) >= 0).all()
+def test_a_place_can_be_gone_on_from_twice():
+    model = sampler(NextToken(5), MEMORY)
+    stepper = Stepper(model.objective, model.network, MEMORY)
+    for token in (3, 4, 3, 4, 3):
+        stepper.append(token)
+    other = stepper.copy()
+    stepper.append(4)
+    again = stepper.probabilities()
+    other.append(5)
+    assert not np.allclose(other.probabilities(), again)
+    np.testing.assert_array_equal(stepper.probabilities(), again)
 
 
-def test_rounding_at_the_very_end_never_draws_what_cannot_be():
-    logits = np.full((3, 200), -1e9, dtype=np.float32)
-    logits[:, 130] = logits[:, 7] = 0.0
-    almost = np.array([np.nextafter(np.float32(1), np.float32(0)), 1.0, 0.0], dtype=np.float32)
-    drawn = sampling._invert(logits, almost).numpy().tolist()
-    assert drawn[::2] == [130, 7]
-    assert drawn[1] in (7, 130)
+def test_a_text_that_is_abandoned_puts_back_a_network_that_learns():
+    from textgen.evaluation.dynamic import Learning
+
+    model = sampler(NextToken(4))
+    number = len(model.network.trainable_variables)
+    learning = Learning((0.1,) * number, (1.0,) * number)
+    model = replace(model, memory=replace(MEMORY, learning=learning))
+    before = model.network.get_weights()
+    stream = model.write([NOTHING], [1])
+    tokens = [int(token[0]) for token in itertools.islice(stream, 10)]
+    assert any((a != b).any() for a, b in zip(model.network.get_weights(), before, strict=True))
+    stream.close()
+    for a, b in zip(model.network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert written(model, [NOTHING], 10, [1])[0].tolist() == tokens
+    assert not model.side_by_side
+
+
+class Dice:
+    """Writes any tokens that can be written, whatever the prompt."""
+
+    side_by_side = True
+
+    def __init__(self, tokenizer):
+        allowed = sorted({*range(tokenizer.size)} - {*tokenizer.unwritable})
+        self.tokens = np.random.default_rng(5).choice(allowed, 2000)
+
+    def write(self, prompts, seeds, **settings):
+        for number in range(2000):
+            yield np.full(len(prompts), self.tokens[number])
+
+
+TOKENIZERS = [
+    Characters(),
+    Subwords(size=300),
+    Whitespace(),
+    *(Words(minimum_count=6, rare_words=policy) for policy in POLICIES),
+]
+
+
+@in_turn(config=TOKENIZERS, memory=[False, True])
+def test_a_text_that_grows_is_the_one_that_is_written_at_once(config, memory):
+    texts = [made_up(60, seed).replace("lantern", f"lantern é{seed}x", 2) for seed in range(4)]
+    tokenizer = config.fit(texts, texts[:1], 1)
+    for prompt in ("", "The ", "Our neighbour"):
+        settings = Sampling((prompt,), length=150, samples=1, memory=memory)
+        dice = Dice(tokenizer)
+        (whole,) = Writer(dice, tokenizer, settings).write(requests(settings, 7))
+        pieces = list(stream_text(dice, tokenizer, prompt, settings, 7))
+        assert "".join(pieces) == whole.text
+        assert len(pieces) > 10
+        assert len(whole.text) == 150

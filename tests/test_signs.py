@@ -14,7 +14,7 @@ from textgen.core import experiment
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.data.loading import load_corpus
 from textgen.runs import console
-from textgen.runs.scoring import print_passage
+from textgen.runs.console import print_passage
 
 OBEYED = {*map(chr, range(32))} - {"\n", "\t"} | {
     *map(chr, (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
@@ -57,7 +57,7 @@ def home(tmp_path_factory):
 
 
 def test_commands_show_them(home, textgen, tmp_path):
-    more = ["--set", "training.updates=10", "--runs", home / "runs", "--set", "sampling.every=1"]
+    more = ["--set", "training.updates=10", "--runs", home / "runs"]
     prompts = json.dumps(["\x1b[2J \u202e"])
     done = textgen("run", home / "tiny.toml", *more, "--set", f"sampling.prompts={prompts}")
     assert done.code == 0, done.err
@@ -92,7 +92,7 @@ def test_what_a_corpus_is_called_is_no_markup(tmp_path, capsys):
         {"corpus": corpus, "tokenizer": "characters",
          "objective": "next_token", "training": {"updates": 1}}
     )  # fmt: skip
-    screen.corpus(made, replace(loaded, warning=f"{HOSTILE} cannot be reached"))
+    screen.corpus(made, replace(loaded, division="so", warning=f"{HOSTILE} cannot be reached"))
     shown = screen.console.file.getvalue()
     assert "[bold]b[link=x]" in shown
     assert "\x1b[2J" not in shown

@@ -33,12 +33,11 @@ from textgen.evaluation import references
 from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
 from textgen.report.comparison import compare_runs
-from textgen.runs.console import Screen
-from textgen.runs.finished import generate_text, load_run, score_text
+from textgen.runs.console import Screen, print_part, print_passage
+from textgen.runs.finished import generate_text, score_part, score_text
 from textgen.runs.folder import check_folder
 from textgen.runs.generation import annotated
 from textgen.runs.pipeline import train
-from textgen.runs.scoring import print_part, print_passage, score_part
 from textgen.studies.execution import run_study
 from textgen.tokenizers.words.tokenizer import language_warnings
 
@@ -111,7 +110,7 @@ def audit(
 
 def score(run: Path, *, text: str | None, file: Path | None, part: str | None, json: bool) -> None:
     if part is not None:
-        figures = score_part(load_run(run), part)
+        figures = score_part(run, part)
         print(json_line(figures)) if json else print_part(figures)
         return
     bits = score_text(run, _passage(text, file))

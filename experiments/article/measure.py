@@ -22,10 +22,9 @@ from textgen.core.machine import start_tensorflow
 from textgen.core.settings import Sampling
 from textgen.data.loading import load_text
 from textgen.evaluation.metrics import training_words, words
-from textgen.models.sampler import Sampler
-from textgen.runs.finished import Run
+from textgen.evaluation.sampler import Sampler
+from textgen.runs.finished import Run, score_part
 from textgen.runs.generation import article_readout, sample_texts
-from textgen.runs.scoring import score_part
 
 WINDOWS = 1000
 """The first so many of the training text are read out, as the author did."""
@@ -41,8 +40,8 @@ def measure(run: Run) -> dict[str, Any]:
     length = WINDOWS // ROWS * run.objective.length
     text = "".join(document.text for document in loaded.train)
     real = [text[i * length : (i + 1) * length] for i in range(ROWS)]
-    guesses = article_readout(run.sampler, run.tokenizer, real)
-    samplers = {"fed_back": run.sampler}
+    guesses = article_readout(run.sampler(), run.tokenizer, real)
+    samplers = {"fed_back": run.sampler()}
     if run.experiment.resolved["objective"].get("shift") == 1:
         samplers["fed_back_and_carried_on"] = carried(run)
     return {

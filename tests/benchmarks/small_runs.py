@@ -20,7 +20,7 @@ def small_runs(scratch: Path) -> list[Path]:
     write_corpus(text, BYTES)
     settings = (
         f'corpus={{kind="folder", path={json.dumps(str(text))}}}', "split.groups=[]",
-        "training={updates=100, validations=2}", "sampling.every=0",
+        "training={updates=100, validations=2}",
     )  # fmt: skip
     for name in ("char_small", "word_small"):
         command = [

@@ -18,7 +18,7 @@ import numpy as np
 from textgen.auditing.claims import Claim, ModelFactory
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
-from textgen.evaluation.mixture import Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import Run, load_run
 from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, walk
 

@@ -238,7 +238,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn, after training and at every ``every``-th validation.
+    """How samples are drawn after training.
 
     ``length`` is in characters, in all arms; all samples together have no more than
     :data:`MAX_SAMPLED_CHARACTERS`. ``fill`` says what replaces a generated placeholder: a
@@ -258,7 +258,6 @@ class Sampling:
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     fill: Literal["scored", "pool", "spell", "mark"] = "scored"
     memory: bool = False
-    every: Whole = 5
 
     def __post_init__(self) -> None:
         if self.memory and self.fill != "scored":

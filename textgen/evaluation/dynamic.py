@@ -12,14 +12,13 @@ elements. There is no pull back towards the trained weights.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from textgen.evaluation.scorer import TIMED_BATCHES, scorer, seconds_twice
+from textgen.evaluation.scorer import scorer
 from textgen.models.base import Objective
 from textgen.models.batches import Windows
 from textgen.tokenizers.tokens import EncodedDocument
@@ -108,16 +107,6 @@ def dynamic_bits(
     finally:
         learner.restart()
     return result
-
-
-def dynamic_seconds(objective: Objective, network: Any, documents: Sequence[np.ndarray]) -> float:
-    """How long :func:`dynamic_bits` will take, about, from a few windows."""
-    number = len(network.trainable_variables)
-    learner = Learner(objective, network, Learning((0.0,) * number, (1.0,) * number))
-    windows = list(itertools.islice(_in_order(objective, max(documents, key=len)), TIMED_BATCHES))
-    _, again = seconds_twice(lambda: [learner.read(*window) for window in windows])
-    learner.restart()
-    return again / len(windows) * sum(len(d) // objective.length + 1 for d in documents)
 
 
 def measure_gradients(

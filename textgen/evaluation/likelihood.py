@@ -6,7 +6,7 @@ token hides (an unseen character, a rare word) is charged as spelling bits besid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,10 +65,11 @@ def score_documents(
     tokenizer: Tokenizer,
     documents: Sequence[Document],
     memory: Memory | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[DocumentBits]:
     """What each document costs under a model, with a memory of the document if there is one."""
     encoded = [tokenizer.encode(document.text) for document in documents]
-    return score_encoded(objective, network, documents, encoded, memory)
+    return score_encoded(objective, network, documents, encoded, memory, progress)
 
 
 def score_encoded(
@@ -77,10 +78,11 @@ def score_encoded(
     documents: Sequence[Document],
     encoded: Sequence[EncodedDocument],
     memory: Memory | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[DocumentBits]:
     """The same for documents that are encoded already."""
     tokens = [e.tokens for e in encoded]
-    scored = costs(documents, encoded, token_bits(objective, network, tokens))
+    scored = costs(documents, encoded, token_bits(objective, network, tokens, progress))
     dynamic = None
     if memory and memory.learning:
         dynamic = dynamic_bits(objective, network, tokens, memory.learning)

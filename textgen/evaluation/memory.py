@@ -18,7 +18,6 @@ documents like what goes in, and nothing is read ahead. A memory begins empty wi
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -43,8 +42,6 @@ MIN_PROBABILITY = 2.0**-1000
 """Least that a network is taken to leave to a token: a double may have no room for less."""
 TUNING_TOKENS = 500_000
 """Enough to settle some hundred numbers."""
-TIMED_TOKENS = 10_000
-"""Least length of a document that shows how long a memory takes."""
 
 
 class Counts(NamedTuple):
@@ -269,18 +266,3 @@ def _nats(
         slope.append([np.bincount(kind, back * each, CONTEXT_KINDS) for each in by])
         back = back * share
     return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()
-
-
-def memory_seconds(orders: Sequence[int], documents: Sequence[np.ndarray]) -> tuple[float, float]:
-    """How long tuning, and reading documents with the memory, will take, about, from one of
-    them."""
-    long = [tokens for tokens in documents if len(tokens) >= TIMED_TOKENS]
-    tokens = min(long, key=len) if long else max(documents, key=len)
-    bits = np.full(len(tokens) + 1, 2.0)
-    start = time.perf_counter()
-    memory = tune_memory(orders, [(tokens, bits)])
-    middle = time.perf_counter()
-    memory.bits(tokens, bits)
-    end, number = time.perf_counter(), sum(len(tokens) + 1 for tokens in documents)
-    tuned = min(number, TUNING_TOKENS)
-    return (middle - start) * tuned / len(bits), (end - middle) * number / len(bits)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 MAX_ROWS = 32
 MAX_LOGITS = 2**25
 """Size of the largest array of logits while scoring: 134 MB."""
-TIMED_BATCHES = 5
 
 
 def scorer(objective: Objective, network: Any) -> Steps:
@@ -39,18 +36,24 @@ def rows_at_once(network: Any, length: int, most: int) -> int:
 
 
 def token_bits(
-    objective: Objective, network: Any, documents: Sequence[np.ndarray]
+    objective: Objective,
+    network: Any,
+    documents: Sequence[np.ndarray],
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[np.ndarray]:
     """Bits of every token of every document, and of the end mark: (n + 1,) float32 each.
 
     The state is the initial one at the beginning of a document and nothing is read before it but
-    the boundary token: no token goes uncharged.
+    the boundary token: no token goes uncharged. ``progress`` is called with the windows that are
+    scored, and how many there are.
     """
     windows, rows = _batches(objective, network, documents)
     step, state = scorer(objective, network).bits, network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
-    for batch, fresh, places, starts in windows.scoring(rows):
+    total = int(windows.per_document().sum())
+    for number, (batch, fresh, places, starts) in enumerate(windows.scoring(rows)):
         raise_if_cancelled()
+        progress(min(number * rows, total), total)
         bits, state = step(batch, fresh, state)
         for row, (document, start) in enumerate(zip(places, starts, strict=True)):
             if document >= 0:
@@ -69,32 +72,3 @@ def _batches(
     if objective.carries_state:  # more rows than the longest document lets end sooner would idle
         rows = min(rows, len(documents), math.ceil(spans.sum() / spans.max()))
     return windows, rows
-
-
-def scoring_seconds(
-    objective: Objective, network: Any, documents: Sequence[np.ndarray]
-) -> tuple[float, float]:
-    """How long :func:`token_bits` will take, about, from a few batches, and what compiling takes
-    where a batch has another number of rows."""
-    windows, rows = _batches(objective, network, documents)
-    step = scorer(objective, network).bits
-    batches = list(itertools.islice(windows.scoring(rows), TIMED_BATCHES))
-
-    def read() -> None:
-        state = network.initial_state(rows)
-        for batch, fresh, *_ in batches:
-            bits, state = step(batch, fresh, state)
-            bits.numpy()
-
-    first, again = seconds_twice(read)
-    number = math.ceil(int(windows.per_document().sum()) / rows)
-    return again / len(batches) * number, max(0.0, first - again)
-
-
-def seconds_twice(work: Callable[[], object]) -> tuple[float, float]:
-    """How long something takes at first, when it may have to be compiled, and how long again."""
-    start = time.perf_counter()
-    work()
-    middle = time.perf_counter()
-    work()
-    return middle - start, time.perf_counter() - middle

@@ -63,8 +63,20 @@ class Steps:
     def next_logits(self) -> Step:
         """carry → (logits (B, V), carry)."""
 
-        @tf.function(**self._compiled)
+        @tf.function(autograph=False)  # XLA would gain nothing for one token
         def step(carry: Any) -> Any:
+            features, carry = self._objective.next_features(self._network, carry)
+            return self._output(features), carry
+
+        return step
+
+    @cached_property
+    def next_logits_after(self) -> Step:
+        """(carry, tokens (B,) int32) → (logits (B, V), carry), the tokens read."""
+
+        @tf.function(autograph=False)  # XLA would gain nothing for one token
+        def step(carry: Any, tokens: Any) -> Any:
+            carry = self._objective.append(carry, tokens)
             features, carry = self._objective.next_features(self._network, carry)
             return self._output(features), carry
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
 from textgen.evaluation.memory import MemoryState
-from textgen.evaluation.mixture import softmax
+from textgen.evaluation.sampler import softmax
 from textgen.evaluation.scorer import scorer
 from textgen.runs.finished import Run
 from textgen.runs.generation import encode_prompt

@@ -46,7 +46,9 @@ class Arm:
     @cached_property
     def bits_with_memory(self) -> np.ndarray | None:
         """The same with a memory of the document; None if the arm has none."""
-        rows = [[d.remembered and d.remembered.total for d in run.token_bits] for run in self.runs]
+        rows = [
+            [d.with_memory and d.with_memory.total for d in run.token_bits] for run in self.runs
+        ]
         return None if any(bits is None for row in rows for bits in row) else np.array(rows)
 
     @cached_property

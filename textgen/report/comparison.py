@@ -28,7 +28,7 @@ from textgen.report.page import render_page
 from textgen.report.schema import ArmRow, Bits, ContrastRow, Report
 from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
-from textgen.runs.finished import Run, ensure_evaluation, load_run
+from textgen.runs.finished import Run, load_run
 from textgen.runs.schemas import read_content
 
 if TYPE_CHECKING:
@@ -206,9 +206,7 @@ def read_runs(
             run = load_run(given)
             sha256 = run.metrics.corpus.sha256
             key = sha256 + run.experiment.text_key
-            text = texts[key] = texts.get(key) or load_text(run.experiment, sha256)
-            if ensure_evaluation(run, text):
-                screen.say(f"{run.folder}: bits of tokens and samples made from the saved network")
+            texts[key] = texts.get(key) or load_text(run.experiment, sha256)
             run.check()
             readable.append(run)
         except TextgenError as error:

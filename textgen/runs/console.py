@@ -1,39 +1,36 @@
-"""Terminal output of a run: progress with bits, speed and time left; the result."""
+"""Terminal output: what a run reads, its stages with their progress, its result, and scores."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import visible
 from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus
 from textgen.data.statistics import corpus_warnings, split_lines
-from textgen.evaluation.units import NOTHING, format_bits, format_number, unit_line
-from textgen.runs.generation import annotated
-from textgen.runs.results import bits_cells, memory_cell, real_words_title
-from textgen.runs.schemas import Metrics
-from textgen.tokenizers.base import Tokenizer
+from textgen.evaluation.units import NOTHING, UNCHARGED
+from textgen.runs.results import bits_cells, figure_table, verdict, word_line
+from textgen.runs.schemas import Metrics, Part
 from textgen.tokenizers.words.tokenizer import language_warnings
+from textgen.training.checkpoint import Progress
+from textgen.training.preparation import Prepared
 
-if TYPE_CHECKING:
-    from textgen.runs.plan import Plan
-    from textgen.training.checkpoint import Progress
-    from textgen.training.preparation import Prepared
-
-PROMPTS_SHOWN = 2
-"""Prompts whose first sample is printed."""
+MAX_SAMPLE_CHARACTERS = 600
+"""Of the sample that is printed at the end."""
+LIMITS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+COLOURS = ("grey50", "default", "cyan", "green", "yellow", "dark_orange", "red")
+"""Of stretches that cost up to each of LIMITS bits per character, or more."""
 
 
 class Screen:
@@ -43,234 +40,150 @@ class Screen:
         self.quiet = quiet
         self.console = Console(highlight=False, quiet=quiet)
         self.loud = Console(highlight=False, stderr=True)
-        self._live = list[Callable[[], object]]()
+        self._bar: Bar | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give the terminal its cursor back, however the training ended."""
-        self.end_live()
+        self.end_bar()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str = "") -> None:
         """A line, or lines; in a pipe they are not wrapped."""
-        self.console.print(Text(visible(text)), soft_wrap=not self.console.is_terminal)
-
-    @contextlib.contextmanager
-    def phase(self, text: str, seconds: float | None = None) -> Iterator[None]:
-        """A part of the run without steps to count: its name, and on a terminal the time it has
-        taken, as a bar where ``seconds`` say how long it will take."""
-        self.begin_phase(text, seconds)
-        try:
-            yield
-        finally:
-            self.end_live()
-
-    def begin_phase(self, text: str, seconds: float | None = None) -> None:
-        """The same until :meth:`end_live`."""
-        self.say(f"{text} …")
-        if self.quiet or not self.console.is_terminal:
-            return
-        bar = Bar(BarColumn(), TimeElapsedColumn(), console=self.console, transient=True)
-        task, ended, start = bar.add_task("", total=seconds), threading.Event(), time.perf_counter()
-
-        def move() -> None:
-            while not ended.wait(0.2):
-                passed = time.perf_counter() - start
-                bar.update(task, completed=min(passed, 0.99 * seconds) if seconds else 0)
-
-        thread = threading.Thread(target=move, daemon=True)
-        self._live += [bar.stop, thread.join, ended.set]
-        bar.start()
-        thread.start()
-
-    def show_bar(self, bar: Bar) -> None:
-        """Show a bar until :meth:`end_live`."""
-        self._live.append(bar.stop)
-        bar.start()
-
-    def end_live(self) -> None:
-        """End the phase or the bar that is shown."""
-        while self._live:
-            self._live.pop()()
+        self.console.print(Text(visible(text), style), soft_wrap=not self.console.is_terminal)
 
     def warn(self, text: str) -> None:
-        shown = Text(visible(text), style="bold red")
-        self.loud.print(shown, soft_wrap=not self.loud.is_terminal)
+        self.loud.print(Text(visible(text), "bold red"), soft_wrap=not self.loud.is_terminal)
+
+    def advise(self, warning: str) -> None:
+        """What a result will suffer from, before the work."""
+        self.say(f"warning: {warning}", "bold yellow")
+
+    @contextlib.contextmanager
+    def stage(self, text: str) -> Iterator[Callable[[int, int], None]]:
+        """A part of the run: its name, and on a terminal a bar and the time that has elapsed. The
+        function that is given moves the bar to (done, total)."""
+        self.say(f"{text} …")
+        bar = self.show_bar(BarColumn(), TimeElapsedColumn(), TextColumn("elapsed"))
+        task = bar.add_task("", total=None)
+        try:
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        finally:
+            self.end_bar()
+
+    def show_bar(self, *columns: Any, keep: bool = False) -> Bar:
+        """Show a bar until :meth:`end_bar`; it stays on the screen if it is to be kept."""
+        self.end_bar()
+        shown = self.console.is_terminal and not self.quiet
+        self._bar = Bar(*columns, console=self.console, transient=not keep, disable=not shown)
+        self._bar.start()
+        return self._bar
+
+    def end_bar(self) -> None:
+        """End the bar that is shown."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = None
 
     def corpus(self, experiment: Experiment, loaded: Corpus, *others: Experiment) -> None:
         """The text, its parts, and what to be warned of; ``others`` read the same text."""
         if loaded.warning:
-            self.loud.print(_fallback(loaded))
-        d = loaded.description
+            self.warn(loaded.warning)
         parts = ", ".join(
-            f"{part} {d[part]['documents']} documents {d[part]['characters']:,} characters"
-            for part in ("train", "validation", "test")
+            f"{part} {len(documents)} documents {sum(d.characters for d in documents):,} characters"
+            for part, documents in loaded.parts.items()
         )
-        self.say(f"{experiment.name}: corpus {loaded.kind} ({loaded.origin})")
-        self.say(f"  licence: {loaded.licence}")
-        self.say(f"  {parts}")
-        for line in split_lines(loaded.names, loaded.division):
-            self.say(f"  {line}")
-        self.say(f"  language: {loaded.language}")
-        if "fitted_on" in d:
-            self.say(
-                f"  a large corpus: tokenizer and vectors are fitted on "
-                f"{d['fitted_on']['characters']:,} characters of the training text; all of it is "
-                "encoded into the cache and trained on"
-            )
-        if self.quiet:
-            return
-        warnings = corpus_warnings(experiment, loaded)
-        for each in (experiment, *others):
-            warnings += each.left_out
-            warnings += language_warnings(each.tokenizer, loaded.language)
+        self.say(f"{experiment.name}: corpus {loaded.kind}, language: {loaded.language}\n  {parts}")
+        if loaded.division:
+            self.say("\n".join(f"  {line}" for line in split_lines(loaded.names, loaded.division)))
+        if loaded.sample is not loaded.train:
+            fitted = sum(document.characters for document in loaded.sample)
+            self.say(f"  the tokenizer is fitted on a sample of {fitted:,} characters")
+        warnings = [*experiment.left_out, *corpus_warnings(experiment, loaded)]
+        for arm in (experiment, *others):
+            warnings += language_warnings(arm.tokenizer, loaded.language)
         for warning in dict.fromkeys(warnings):
             self.advise(warning)
 
-    def advise(self, warning: str) -> None:
-        """What a result will suffer from, before the work."""
-        if not self.quiet:
-            text = Text(visible(f"warning: {warning}"), style="bold yellow")
-            self.console.print(text, soft_wrap=not self.console.is_terminal)
-
-    def model(self, tokenizer: Tokenizer, parameters: int, experiment: Experiment) -> None:
+    def model(self, experiment: Experiment, prepared: Prepared, network: Any) -> None:
+        """What is trained, and what was prepared for it."""
+        tokenizer, parameters = prepared.tokenizer, network.count_params()
+        tables = [table for part in network.parts() for table in getattr(part, "tables", ())]
+        numbers = sum(table.shape.num_elements() for table in tables)
+        of_tables = f" ({numbers:,} of them in tables of n-grams)" if tables else ""
         self.say(
             f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
-            f"{experiment.backbone.label}, {parameters:,} parameters; context: "
-            f"{experiment.objective.context}"
+            f"{experiment.backbone.label}, {parameters:,} parameters{of_tables}; context: "
+            f"{experiment.objective.context}\n"
+            f"  prepared in {prepared.seconds:.1f} s (counts towards a budget of seconds)"
         )
-
-    def prepared(self, seconds: float, extra_data: Sequence[str]) -> None:
-        self.say(f"  prepared in {seconds:.1f} s (counts towards a budget of seconds)")
-        for data in extra_data:
+        for data in prepared.extra_data:
             self.say(f"  uses external resources: {data}")
-
-    def planned(self, progress: Progress, plan: Plan | None) -> None:
-        """What is to come, before the first update."""
-        if plan is not None:
-            self.say(
-                f"  {progress.updates_planned:,} updates, each validation on "
-                f"{progress.validation_share:.0%} of the validation text\n  plan: {plan}"
-            )
 
     def result(
-        self, folder: Path, loaded: Corpus, metrics: Metrics, samples: list[dict[str, Any]]
+        self, folder: Path, loaded: Corpus, metrics: Metrics, samples: Sequence[Mapping[str, Any]]
     ) -> None:
-        columns = (
-            "bpc",
-            "model",
-            "+ spelling",
-            "= total",
-            "with memory",
-            "tokens/char.",
-            "replaced",
-        )
-        title = "bits per character of raw text, of the network alone and with memory"
-        table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-        for part in ("validation", "test"):
-            m = metrics[part]
-            table.add_row(
-                part,
-                *bits_cells(m),
-                memory_cell(m),
-                f"{m.tokens_per_character:.3f}",
-                f"{m.replacement_rate:.1%}",
-            )
-        self.console.print(table)
-        if published := metrics.test.published:
-            self.say(f"test, network alone: {unit_line(published['alone'])}")
-            if both := published["with_memory"]:
-                self.say(f"test, with memory: {unit_line(both)}")
-            self.say(f"  {published['comparable']}; summary.md says what each is divided by")
-        shares = metrics.generation["real_words"]
-        self.say(
-            f"{real_words_title(metrics)}: samples {shares['samples']['strict']:.1%}, "
-            f"human text {shares['human']['strict']:.1%}"
-        )
-        title = f"sample at temperature {metrics['generation']['temperature']}"
-        firsts = {each["prompt"]: each for each in reversed(samples) if each["method"] == "sample"}
-        for prompt, each in reversed(list(firsts.items())[-PROMPTS_SHOWN:]):
-            self.console.print(Panel(Text(visible(prompt + each["text"][:600])), title=title))
-        if samples[0]["filled"]:
-            marked = f"{title}, filled placeholders marked"
-            self.console.print(Panel(Text(visible(annotated(samples[0])[:600])), title=marked))
+        """The verdict, the figures, a sample, and where the rest is."""
+        parts = {name: metrics[name] for name in ("validation", "test")}
+        self.say(f"{verdict(metrics)}\n\n{figure_table(parts)}\n\n{word_line(metrics)}")
+        sample = samples[-1]
+        text = (sample["prompt"] + sample["text"])[:MAX_SAMPLE_CHARACTERS]
+        self.say(f"\nSample at temperature {sample['temperature']}:\n")
+        self.say(text, "green")
         if loaded.warning:
-            self.loud.print(_fallback(loaded))
-        self.say(f"written to {folder}/ (summary.md, metrics.json, samples.txt)")
-        self.say(f"more text: textgen generate {folder} --prompt …")
+            self.warn(f"\n{loaded.warning}")
+        self.say(
+            f"\nwritten to {folder}/ (summary.md, metrics.json)\n"
+            f"more text: textgen generate {folder} --prompt …"
+        )
 
     def baselines(self, loaded: Corpus, records: Sequence[dict[str, Any]]) -> None:
-        """The records of :func:`textgen.evaluation.baseline`, all of one kind."""
-        d, first = loaded.description, records[0]
-        self.say(f"  corpus sha256 {d['sha256'][:16]}…  split sha256 {d['split_sha256'][:16]}…")
+        """The records of :func:`textgen.evaluation.references.baseline`, all of one kind."""
+        first = records[0]
         reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
         name = first["command"] or first["baseline"]
-        self.say(f"  {name}{reads} on the test part, {first['unit']}")
+        self.say(f"  {name}{reads} on the test part of {loaded.kind}, {first['unit']}")
         for data in first["extra_data"]:
             self.say(f"  uses external resources: {data}")
-        table = Table("order", "model", "+ spelling", "= total", "tokens/character", "replaced")
-        for record in records:
-            test = record["test"]
-            table.add_row(
-                str(record["order"] or NOTHING),
-                *format_bits(test["bits_per_character"], 4),
-                format_number(test["tokens_per_character"]),
-                f"{test['replacement_rate']:.1%}",
-            )
-        self.console.print(table)
+        tests = {f"order {record['order'] or NOTHING}": record["test"] for record in records}
+        self.say(figure_table({name: Part.model_validate(test) for name, test in tests.items()}))
 
 
-def _fallback(loaded: Corpus) -> Panel:
-    return Panel(Text(visible(loaded.warning)), title="FALLBACK CORPUS", style="bold red")
-
-
+@dataclass
 class TrainingDisplay:
     """A bar with bits and speed, and a line for every validation.
 
-    Args:
-        screen: where it is shown.
-        experiment: how often a sample is shown.
-        prepared: the documents that the network learns from.
-        plan: the plan of a training that begins.
-        sample: writes a text with the network as it is.
-
     Attributes:
-        plan: of the training, or None.
+        screen: where it is shown.
+        prepared: the documents that the network learns from.
     """
 
-    plan: Plan | None = None
+    screen: Screen
+    prepared: Prepared
 
-    def __init__(
-        self, screen: Screen, experiment: Experiment, prepared: Prepared,
-        plan: Callable[[Progress], Plan | None], sample: Callable[[], str],
-    ) -> None:  # fmt: skip
-        training = prepared.encoded[0]
+    def start(self, progress: Progress) -> None:
+        """Show the bar, and what is validated."""
+        training = self.prepared.encoded[0]
         tokens = sum(len(e.tokens) + 1 for e in training)
         self._characters_per_token = sum(e.characters + 1 for e in training) / tokens
-        self._screen, self._every = screen, experiment.sampling.every
-        self._plan, self._sample = plan, sample
         self._part = " (model)" if any(e.replaced for e in training) else ""
-        self._unit = "bpc" if prepared.tokenizer.charged else "bits per character kept"
-        self._bar = Bar(
+        self._unit = "bpc" if self.prepared.tokenizer.charged else "bits per character kept"
+        self._characters_per_update = progress.characters_per_update
+        self._interval = progress.updates, time.perf_counter()
+        if progress.validation_share < 1:
+            share = f"{progress.validation_share:.0%} of the validation text"
+            self.screen.say(f"  {progress.updates_planned:,} updates, validated on {share}")
+        self._bar = self.screen.show_bar(
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
             BarColumn(),
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
-            console=screen.console,
-            disable=not screen.console.is_terminal,
+            TextColumn("left"),
+            keep=True,
         )
-
-    def start(self, progress: Progress) -> None:
-        """Print the plan and show the bar."""
-        self.plan = self._plan(progress)
-        self._screen.end_live()
-        self._screen.planned(progress, self.plan)
-        self._characters_per_update = progress.characters_per_update
-        self._interval = progress.updates, time.perf_counter()
-        planned, done = progress.updates_planned, progress.updates
-        self._task = self._bar.add_task("", total=planned, completed=done, note="")
-        self._screen.show_bar(self._bar)
+        total, done = progress.updates_planned, progress.updates
+        self._task = self._bar.add_task("", total=total, completed=done, note="")
 
     def update(self, updates: int, bits_per_token: float) -> None:
         """Move the bar."""
@@ -281,16 +194,53 @@ class TrainingDisplay:
         self._bar.update(self._task, completed=updates, note=note)
 
     def validated(self, progress: Progress) -> None:
-        """Print the figures of the last interval and, where wanted, what the network writes."""
-        screen, row, interval = self._screen, progress.history[-1], len(progress.history)
-        screen.say(
+        """Print the figures of the last interval."""
+        row, interval = progress.history[-1], len(progress.history)
+        bits = row["training_bits_per_token"] / self._characters_per_token
+        self.screen.say(
             f"  {interval}/{progress.intervals}  update {progress.updates:,}  "
-            f"{row['seconds']:.0f} s  train "
-            f"{row['training_bits_per_token'] / self._characters_per_token:.3f}{self._part}  "
+            f"{row['seconds']:.0f} s  train {bits:.3f}{self._part}  "
             f"validation {row['validation_bits_per_character']:.3f} {self._unit}"
             + ("  best" if progress.best_interval == interval else "")
         )
-        if self._every and interval % self._every == 0:
-            text = visible(self._sample().strip()).replace("\n", "\n  │ ")
-            screen.console.print(Text(f"  │ {text}", style="dim"))
         self._interval = progress.updates, time.perf_counter()
+
+
+def print_part(score: Mapping[str, Any]) -> None:
+    """What :func:`textgen.runs.finished.score_part` returned."""
+    text = f"{score['part']}, {score['documents']} documents, {score['characters']:,} characters"
+    part = Part.model_validate(score)
+    if part.bits_per_character is None:
+        print(f"{text}: {UNCHARGED}: this model drops text without being charged for it")
+        return
+    model, spelling, total = bits_cells(part.bits_per_character)
+    print(f"{text}: model {model} + spelling {spelling} = {total} bits per character")
+    if part.with_memory:
+        *_, total = bits_cells(part.with_memory.bits_per_character)
+        print(f"with a memory of each document: {total}")
+    if score["part"] == "train":
+        print("the network was trained on this text: not a figure for text it has not seen")
+
+
+def print_passage(score: Mapping[str, Any]) -> None:
+    """What :meth:`textgen.runs.finished.Run.score` returned: the text, coloured by its bits per
+    character, and the sum."""
+    characters, figure = f"{score['characters']:,} characters", score["bits_per_character"]
+    if figure is None:
+        print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
+        return
+    console, stretches = Console(highlight=False), score["stretches"]
+    shown = Text()
+    for text, model, spelling in stretches:
+        shown.append(visible(text), COLOURS[bisect_left(LIMITS, (model + spelling) / len(text))])
+    shown.append("\n\nbits per character: ", "default")
+    for limit, colour in zip((*map(str, LIMITS), "more"), COLOURS, strict=True):
+        shown.append(f" {limit} ", colour)
+    console.print(shown)
+    print(
+        f"{characters} and the end mark ({score['end']:.1f} bits): model {score['model']:,.1f} + "
+        f"spelling {score['spelling']:,.1f} = {score['total']:,.1f} bits; {figure:.4f} bits per "
+        "character"
+    )
+    if score["with_memory"]:
+        print(f"with a memory of the passage: {score['with_memory']['bits_per_character']:.4f}")

@@ -1,10 +1,9 @@
 """What a comparison needs of a run beside its figures: bits of every token, and sampled texts.
 
 Temperatures, prompts, lengths and seed are the same for all runs, whatever their experiments say
-about sampling. A run writes both files when it ends; if they are missing, or were written with
-other settings, they are made from the saved network.
+about sampling. A run writes both files when it ends.
 
-tokens.npz    for every test document: where the text of each token ends, the network's bits, and
+tokens.npz    one row a token of the test documents: where its text ends, the network's bits, and
               the spelling bits of its surface form; both also with a memory of the document
 texts.json    samples of the network alone: over a sweep of temperatures, and after the same prompts
 """
@@ -12,35 +11,27 @@ texts.json    samples of the network alone: over a sweep of temperatures, and af
 from __future__ import annotations
 
 import io
-import json
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import TextgenError
-from textgen.core.files import read_arrays, write_file, write_json
+from textgen.core.files import read_arrays, write_file
 from textgen.core.settings import Sampling
 from textgen.data.documents import Document
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.likelihood import DocumentBits
-from textgen.models.sampler import Sampler
-from textgen.runs.generation import sample_texts
-from textgen.runs.schemas import Texts, read_content, reading
+from textgen.evaluation.sampler import Sampler
+from textgen.runs.generation import Moved, Writer, requests
+from textgen.runs.schemas import Texts
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.tokens import EncodedDocument, Rendered
 
-TOKENS, TEXTS = "tokens.npz", "texts.json"
-PROMPT = 40
-"""Characters of a document in which the words of a prompt are looked for."""
-MADE_AGAIN = "delete it: the next comparison makes it again from the saved network"
-COLUMNS = ("names", "sizes", "ends", "model", "spelling")
-REMEMBERED = ("model_with_memory", "spelling_with_memory")
+OPENING_CHARACTERS = 40
+"""Of a document, in which the words of a prompt are looked for."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ def evaluation_for(loaded: Corpus) -> Evaluation:
     settings, language = Evaluation(), loaded.language.code
     if language == "en":
         return settings
-    beginnings = (document.text.lstrip()[:PROMPT] for document in loaded.validation)
+    beginnings = (document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation)
     openings = [
         text[:4] if language in UNSPACED else " ".join(text.split()[:2]) for text in beginnings
     ]
@@ -81,14 +72,14 @@ class TokenBits:
         ends: (n + 1,) int64, where the text of each token ends, in characters.
         model: (n + 1,) float64, −log2 P(token | earlier tokens).
         spelling: (n + 1,) float64, −log2 P(surface form | token).
-        remembered: the same with a memory of the document; None without one.
+        with_memory: the same with a memory of the document; None without one.
     """
 
     name: str
     ends: np.ndarray
     model: np.ndarray
     spelling: np.ndarray
-    remembered: TokenBits | None = None
+    with_memory: TokenBits | None = None
 
     @property
     def total(self) -> float:
@@ -125,9 +116,8 @@ class TokenBits:
     def per_character(self) -> np.ndarray:
         """(characters + 1,) float64: each stretch's bits in equal parts, the end mark's last."""
         starts, ends, model, spelling = self.cells()
-        bits = model + spelling
         lengths = np.append(ends - starts, 1)
-        return np.repeat(bits / lengths, lengths)
+        return np.repeat((model + spelling) / lengths, lengths)
 
 
 def token_table(
@@ -135,18 +125,17 @@ def token_table(
 ) -> list[TokenBits]:
     """Bits of every token of scored documents, and where its text ends; dropped words are an entry
     of their own, without model bits."""
-    result = []
+    table = []
     for document, bits in zip(documents, costs, strict=True):
         encoded, size = tokenizer.encode(document.text), document.characters
-        alone = bits_of_tokens(encoded, size, bits)
+        alone = _bits_of_tokens(encoded, size, bits)
         if bits.with_memory is not None:
-            alone = replace(alone, remembered=bits_of_tokens(encoded, size, bits.with_memory))
-        result.append(alone)
-    return result
+            alone = replace(alone, with_memory=_bits_of_tokens(encoded, size, bits.with_memory))
+        table.append(alone)
+    return table
 
 
-def bits_of_tokens(encoded: EncodedDocument, size: int, bits: DocumentBits) -> TokenBits:
-    """Bits of every token of a document of ``size`` characters."""
+def _bits_of_tokens(encoded: EncodedDocument, size: int, bits: DocumentBits) -> TokenBits:
     model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
     np.add.at(spelling, encoded.places, bits.surface_bits)
     ends = np.append(encoded.ends, size)
@@ -160,122 +149,73 @@ def bits_of_tokens(encoded: EncodedDocument, size: int, bits: DocumentBits) -> T
     return TokenBits(bits.name, ends, model, spelling)
 
 
-def write_evaluation(
-    folder: Path,
-    tokenizer: Tokenizer,
-    sampler: Sampler,
-    loaded: Corpus,
-    costs: Sequence[DocumentBits],
-) -> None:
-    """Write both files of a run whose test documents have been scored."""
-    table = token_table(tokenizer, loaded.test, costs)
-    sizes = [len(each.ends) for each in table]
-    remembered = [each.remembered for each in table if each.remembered is not None]
+def write_token_bits(path: Path, table: Sequence[TokenBits]) -> None:
+    """``tokens.npz``: ``names`` and ``sizes`` of the documents; for each token ``ends``, and in
+    ``bits`` those of model and spelling, then both with a memory if there is one."""
+    bits = [
+        np.stack([bits for scored in (document, document.with_memory) if scored
+                  for bits in (scored.model, scored.spelling)])
+        for document in table
+    ]  # fmt: skip
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {
-        "names": np.array([each.name for each in table]),
-        "sizes": np.array(sizes),
-        "ends": np.concatenate([each.ends for each in table]).astype(np.int32),
-        **_columns(table, ("model", "spelling")),
-        **(_columns(remembered, REMEMBERED) if remembered else {}),
+    np.savez_compressed(
+        buffer,
+        names=np.array([document.name for document in table]),
+        sizes=np.array([len(document.ends) for document in table]),
+        ends=np.concatenate([document.ends for document in table]).astype(np.int32),
+        bits=np.concatenate(bits, axis=1).astype(np.float32),
+    )
+    write_file(path, buffer.getvalue())
+
+
+def read_token_bits(path: Path) -> list[TokenBits]:
+    """The content of ``tokens.npz``."""
+    data = read_arrays(path)
+    names, cuts = data["names"].tolist(), np.cumsum(data["sizes"])[:-1]
+    ends = np.split(data["ends"].astype(np.int64), cuts)
+    bits = np.split(data["bits"].astype(np.float64), cuts, axis=1)
+    table = []
+    for name, places, (*alone, model, spelling) in zip(names, ends, bits, strict=True):
+        last = TokenBits(name, places, model, spelling)
+        table.append(TokenBits(name, places, alone[0], alone[1], last) if alone else last)
+    return table
+
+
+def draw_texts(
+    sampler: Sampler,
+    tokenizer: Tokenizer,
+    settings: Evaluation,
+    moved: Moved | None = None,
+) -> Texts:
+    """The content of ``texts.json``. All temperatures are drawn side by side."""
+    sweep = [
+        Sampling(samples=settings.samples, length=settings.length, temperature=temperature)
+        for temperature in settings.temperatures
+    ]
+    wanted = [
+        request
+        for sampling in sweep
+        for request in requests(sampling, settings.seed, f"temperature {sampling.temperature}")
+    ]
+    written = Writer(sampler, tokenizer, sweep[0]).write(wanted, moved)
+    texts, number = list(map(_as_data, written)), settings.samples
+    known = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
+    prompted = Sampling(known or ("",), settings.prompted, 1, settings.temperature)
+    continued = requests(prompted, settings.seed, "prompts")[: len(known)]
+    following = Writer(sampler, tokenizer, prompted).write(continued) if known else []
+    content = {
+        "settings": asdict(settings),
+        "sweep": [
+            {"temperature": temperature, "texts": texts[i * number : (i + 1) * number]}
+            for i, temperature in enumerate(settings.temperatures)
+        ],
+        "prompted": [
+            {"prompt": prompt, **_as_data(text)}
+            for prompt, text in zip(known, following, strict=True)
+        ],
     }
-    np.savez_compressed(buffer, **arrays)
-    write_file(folder / TOKENS, buffer.getvalue())
-    write_json(folder / TEXTS, draw_texts(sampler, tokenizer, evaluation_for(loaded)))
+    return Texts.model_validate(content)
 
 
-def _columns(table: Sequence[TokenBits], names: Sequence[str]) -> dict[str, np.ndarray]:
-    columns = ([each.model for each in table], [each.spelling for each in table])
-    return {
-        name: np.concatenate(column).astype(np.float32)
-        for name, column in zip(names, columns, strict=True)
-    }
-
-
-def draw_texts(sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation) -> dict[str, Any]:
-    """The content of ``texts.json``."""
-    sweep, seconds = list[dict[str, Any]](), 0.0
-    for temperature in settings.temperatures:
-        start = time.perf_counter()
-        wanted = Sampling(("",), settings.length, settings.samples, temperature)
-        use = f"temperature {temperature}"
-        records = sample_texts(sampler, tokenizer, wanted, settings.seed, use)
-        if sweep:  # the first one compiles the loop
-            seconds += time.perf_counter() - start
-        texts = [{"text": r["text"], "filled": r["filled"]} for r in records]
-        sweep.append({"temperature": temperature, "texts": texts})
-    drawn = (len(sweep) - 1) * settings.samples * settings.length
-    prompts = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
-    wanted = Sampling(prompts, settings.prompted, 1, settings.temperature)
-    prompted = sample_texts(sampler, tokenizer, wanted, settings.seed, "prompts") if prompts else []
-    return {
-        "settings": _plain(settings),
-        "characters_per_second": drawn / seconds if seconds else None,
-        "sweep": sweep,
-        "prompted": [{key: r[key] for key in ("prompt", "text", "filled")} for r in prompted],
-    }
-
-
-def _plain(settings: Evaluation) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(settings)))
-
-
-def is_current(folder: Path, loaded: Corpus) -> bool:
-    """Whether the files of a finished run are there, with samples of these settings."""
-    with suppress(TextgenError):
-        return (folder / TOKENS).exists() and read_texts(folder).settings == _plain(
-            evaluation_for(loaded)
-        )
-    return False
-
-
-def read_token_bits(folder: Path) -> list[TokenBits]:
-    """The content of ``tokens.npz``.
-
-    Raises:
-        TextgenError: it is missing or damaged.
-    """
-    with reading(folder / TOKENS, MADE_AGAIN):
-        data = read_arrays(folder / TOKENS)
-        names, cuts = _documents(data)
-        ends = np.split(data["ends"].astype(np.int64), cuts)
-        if any(np.diff(each, prepend=0).min() < 0 for each in ends):
-            raise ValueError("ends that go back")
-
-        def table(*keys: str) -> list[TokenBits]:
-            columns = [np.split(_bits(data[key], data["ends"]), cuts) for key in keys]
-            return [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
-
-        alone = table("model", "spelling")
-        if REMEMBERED[0] not in data:
-            return alone
-        pairs = zip(alone, table(*REMEMBERED), strict=True)
-        return [replace(each, remembered=other) for each, other in pairs]
-
-
-def _documents(data: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
-    """The names of the documents, and where all but the first begin among the tokens."""
-    remembered = REMEMBERED if REMEMBERED[0] in data else ()
-    if missing := {*COLUMNS, *remembered} - {*data}:
-        raise ValueError(f"no {', '.join(sorted(missing))}")
-    names, sizes, tokens = data["names"], data["sizes"], data["ends"]
-    kinds = names.dtype.kind + sizes.dtype.kind + tokens.dtype.kind
-    shapes = names.ndim == 1 and names.shape == sizes.shape
-    if kinds != "Uii" or not shapes or sizes.min() < 1 or tokens.shape != (sizes.sum(),):
-        raise ValueError("arrays that do not belong together")
-    return names.tolist(), np.cumsum(sizes)[:-1]
-
-
-def _bits(column: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    if column.dtype.kind != "f" or column.shape != tokens.shape or not np.isfinite(column).all():
-        raise ValueError("bits that are not finite numbers")
-    return column.astype(np.float64)
-
-
-def read_texts(folder: Path) -> Texts:
-    """The content of ``texts.json``.
-
-    Raises:
-        TextgenError: it is missing or damaged.
-    """
-    return read_content(folder / TEXTS, Texts, MADE_AGAIN)
+def _as_data(text: Rendered) -> dict[str, Any]:
+    return {"text": text.text, "filled": list(text.filled)}

@@ -1,95 +1,251 @@
-"""Text from a model: samples that continue a prompt, and the article's read-out."""
+"""Text from a model: samples that continue a prompt, all at once or as they grow, and the
+article's read-out."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
-import secrets
 import unicodedata
-import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.errors import RefusedText
 from textgen.core.settings import Sampling
-from textgen.evaluation.mixture import MixtureSampler
+from textgen.evaluation.sampler import READING, Sampler, text_seed
 from textgen.models.footprint import check_drawing
-from textgen.models.sampler import FREE, Sampler, text_seed
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import Rendered
 
-SEEDING = 32
-"""So many first tokens: a text that goes on longer begins as it did."""
-MARGIN = 1.1
-"""So many more tokens are drawn than the average length of a token calls for."""
-NAMED = 8
-"""Characters beside the first that are named where a prompt cannot be read."""
+LENGTH_MARGIN = 1.1
+"""A text is looked at when it has this much more than the tokens that its length calls for on
+average, and again when it has grown by as much."""
+MAX_TOKENS_PER_CHARACTER = 4
+"""A model whose tokens stand for less text than that is stopped."""
+BROKEN_CHARACTER = "\ufffd"
+"""What a character is shown as while some of its bytes are missing."""
+MAX_NAMED_CHARACTERS = 8
+"""Of those that cannot be read in a prompt."""
+RECORDED = ("temperature", "top_k", "top_p", "fill", "memory")
+"""Settings that the record of a text has."""
 
 
-def no_memory_error(where: str, found: str) -> TextgenError:
-    """The message where text is to be written with a memory that there is not."""
-    return TextgenError(
-        where,
-        found=f"{found} has no memory of the document: [memory] orders is empty",
-        expected="a run with a memory, or the network alone",
-        hint="leave it out, or train with [memory] orders, e.g. [3, 4, 5]",
-    )
+Moved = Callable[[int, int], None]
+"""Called with the tokens of a text that are written, and how many there will be."""
 
 
-def check_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> None:
-    """Check that a model can read a prompt; ``where`` names the setting it comes from.
+class Request(NamedTuple):
+    """One text to be written: what it continues, and what its random numbers depend on."""
 
-    Raises:
-        RefusedText: it has characters that are not in the training text; the first is its place.
+    prompt: str
+    temperature: float
+    sample: int
+    seed: int
+
+
+def requests(settings: Sampling, seed: int, use: str = "") -> list[Request]:
+    """The texts that some settings ask for, prompt by prompt; those for another ``use`` or of
+    another seed are drawn with other random numbers."""
+    return [
+        Request(prompt, settings.temperature, sample, text_seed(seed, sample, prompt, use))
+        for prompt in settings.prompts
+        for sample in range(settings.samples)
+    ]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes texts of ``settings.length`` characters, without their prompts.
+
+    Attributes:
+        sampler: the network alone, or with its memory, as ``settings.memory`` says.
+        tokenizer: of the same run.
+        settings: length, top-k, top-p, fill and memory; the rest is that of each request.
     """
-    unknown = sorted(tokenizer.unknown(prompt), key=prompt.find)
-    if not unknown:
-        return
-    first, *others = [f"{sign(part)} (U+{ord(part[0]):04X})" for part in unknown]
-    at = prompt.find(unknown[0])
-    line, column = prompt.count("\n", 0, at) + 1, at - prompt.rfind("\n", 0, at)
-    more = f"; further on {', '.join(others[:NAMED])}" if others else ""
-    raise RefusedText(
-        where,
-        text=prompt,
-        place=(at, at + len(unknown[0])),
-        found=f"{first} at offset {at:,}, line {line:,}, column {column:,}, which is not in the "
-        f"training text{more}",
-        expected="only characters the model has seen",
-        hint="replace or leave out these characters",
+
+    sampler: Sampler
+    tokenizer: Tokenizer
+    settings: Sampling
+
+    def write(self, wanted: Sequence[Request], moved: Moved | None = None) -> list[Rendered]:
+        """The texts, written side by side."""
+        if len(wanted) > 1 and not self.sampler.side_by_side:
+            return [text for request in wanted for text in self.write([request], moved)]
+        texts = list[Rendered]()
+        total = due = expected_tokens(self.tokenizer, self.settings)
+        for number, rows in enumerate(self._tokens(wanted), 1):
+            if moved is not None:
+                moved(min(number, total), total)
+            if number >= due:
+                texts = [self._settled(*pair) for pair in zip(wanted, rows, strict=True)]
+                if self._ended(texts, number):
+                    break
+                due = math.ceil(due * LENGTH_MARGIN)
+        return texts
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """One text, the same, in pieces as it grows."""
+        shown, due = 0, 1
+        for number, (tokens,) in enumerate(self._tokens([request]), 1):
+            if number >= due:
+                grown = self._settled(request, tokens)
+                if len(grown.text) > shown:
+                    yield grown.text[shown:]
+                    shown = len(grown.text)
+                if self._ended([grown], number):
+                    return
+                due += 1 + due // 16  # each time all of it is rendered
+
+    def _ended(self, texts: Sequence[Rendered], tokens: int) -> bool:
+        length = self.settings.length
+        too_many = tokens >= MAX_TOKENS_PER_CHARACTER * length
+        return too_many or all(len(text.text) == length for text in texts)
+
+    def _tokens(self, wanted: Sequence[Request]) -> Iterator[list[list[int]]]:
+        """The tokens of each text, one more of each every time, without end."""
+        stream = self.sampler.write(
+            [encode_prompt(self.tokenizer, request.prompt) for request in wanted],
+            [request.seed for request in wanted],
+            temperature=[request.temperature for request in wanted],
+            top_k=self.settings.top_k,
+            top_p=self.settings.top_p,
+        )
+        texts: list[list[int]] = [[] for _ in wanted]
+        with contextlib.closing(stream):
+            for column in stream:
+                for text, token in zip(texts, column.tolist(), strict=True):
+                    if token != READING:
+                        text.append(token)
+                if all(texts):
+                    yield texts
+
+    def _settled(self, request: Request, tokens: Sequence[int]) -> Rendered:
+        """The text of some tokens, of the length that is wanted, as far as no later token changes
+        it."""
+        before, after = (self.continuation(request, part) for part in (tokens[:-1], tokens))
+        pairs = zip(before.text, after.text, strict=False)
+        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        whole = len(after.text[:same].rstrip(BROKEN_CHARACTER))
+        return _part(after, 0, min(whole, self.settings.length))
+
+    def continuation(self, request: Request, tokens: Sequence[int]) -> Rendered:
+        """The text that follows a prompt; a space that ends the prompt is not repeated."""
+        rendered = self.tokenizer.render(
+            np.array(tokens, dtype=np.int32),
+            before=request.prompt,
+            fill=self.settings.fill,
+            seed=request.seed,
+            memory=self.settings.memory,
+        )
+        spaced = self.tokenizer.spaces_lead and request.prompt.endswith(" ")
+        return _part(rendered, spaced and rendered.text.startswith(" "), len(rendered.text))
+
+
+def _part(rendered: Rendered, start: int, end: int) -> Rendered:
+    marks = (
+        (max(0, begin - start), min(stop, end) - start, name)
+        for begin, stop, name in rendered.filled
+        if begin < end
     )
+    return Rendered(rendered.text[start:end], tuple(marks))
 
 
-def sign(part: str) -> str:
-    """A character in quotes: one that cannot be seen as it is written in Python, one that joins the
-    character before it on a dotted circle."""
-    return f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
+def expected_tokens(tokenizer: Tokenizer, settings: Sampling) -> int:
+    """How many tokens a text is likely to have at most."""
+    return math.ceil(settings.length / tokenizer.characters_per_token * LENGTH_MARGIN)
 
 
-def check_seed(seed: int | None) -> int:
-    """A seed that was given, or another one each time.
+def sample_texts(
+    sampler: Sampler,
+    tokenizer: Tokenizer,
+    settings: Sampling,
+    seed: int,
+    moved: Moved | None = None,
+) -> list[dict[str, Any]]:
+    """``settings.samples`` texts of ``settings.length`` characters for every prompt.
 
-    Raises:
-        TextgenError: it is out of range.
+    Returns:
+        One record per text: ``prompt``, ``text`` (without the prompt), ``filled``: [start, end,
+        token] of the parts of the text that fill placeholders, and the settings that repeat it.
     """
-    if seed is None:
-        return secrets.randbelow(2**31)
-    if not 0 <= seed < 2**31:
-        raise TextgenError("--seed", found=str(seed), expected="a whole number from 0 to 2^31")
-    return seed
+    wanted = requests(settings, seed)
+    texts = Writer(sampler, tokenizer, settings).write(wanted, moved)
+    repeats = {name: getattr(settings, name) for name in RECORDED}
+    repeats |= {"seed": seed, "method": "sample"}
+    records = []
+    for request, text in zip(wanted, texts, strict=True):
+        filled = [list(mark) for mark in text.filled]
+        record = {"prompt": request.prompt, "text": text.text, "filled": filled}
+        records.append(record | repeats | {"sample": request.sample})
+    return records
+
+
+def stream_text(
+    sampler: Sampler, tokenizer: Tokenizer, prompt: str, settings: Sampling, seed: int
+) -> Iterator[str]:
+    """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
+    request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
+    return Writer(sampler, tokenizer, settings).stream(request)
+
+
+def article_readout(
+    sampler: Sampler, tokenizer: Tokenizer, texts: Sequence[str], seed: int = 0
+) -> list[dict[str, Any]]:
+    """The most probable token at every position of a real text (teacher forcing).
+
+    The output of the network is never fed back: what reads like a sample is a list of guesses, each
+    made with the true text before it in view. This is how the article got its samples, as its
+    author's own code shows (windows of the training text, one after another).
+
+    Returns:
+        One record per text: the real ``prompt``, and as ``text`` one guess per token of it.
+    """
+    records = []
+    for text in texts:
+        guesses = sampler.guesses(encode_prompt(tokenizer, text))
+        rendered = tokenizer.render(guesses, seed=seed).text
+        records.append({"prompt": text, "text": rendered, "method": "article", "seed": seed})
+    return records
+
+
+def annotated(record: dict[str, Any]) -> str:
+    """A sample with the words that fill placeholders marked: ``[Nahum NNP]``."""
+    text, parts, end = record["text"], [], 0
+    for start, stop, token in record.get("filled", ()):
+        parts += [text[end:start], f"[{text[start:stop]} {token}]"]
+        end = stop
+    return "".join([*parts, text[end:]])
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
     """The tokens of a prompt, (n,) int32; ``where`` names the setting it comes from.
 
     Raises:
-        RefusedText: it has characters that are not in the training text.
+        RefusedText: it has characters that are not in the training text; the first is its place.
     """
-    check_prompt(tokenizer, prompt, where)
+    if unknown := sorted(tokenizer.unknown(prompt), key=prompt.find):
+        at = prompt.find(unknown[0])
+        line, column = prompt.count("\n", 0, at) + 1, at - prompt.rfind("\n", 0, at)
+        named = ", ".join(map(_sign, unknown[:MAX_NAMED_CHARACTERS]))
+        raise RefusedText(
+            f"{where}: {named} at line {line:,}, column {column:,}: not in the training text",
+            hint="replace or leave out these characters",
+            text=prompt,
+            place=(at, at + len(unknown[0])),
+        )
     if tokenizer.spaces_lead:
         prompt = prompt.removesuffix(" ")  # the next token brings its own
     return tokenizer.encode(prompt).tokens.astype(np.int32)
+
+
+def _sign(part: str) -> str:
+    """A character in quotes, one that joins the character before it on a dotted circle, and its
+    code."""
+    shown = f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
+    return f"{shown} (U+{ord(part[0]):04X})"
 
 
 def check_room(
@@ -101,166 +257,5 @@ def check_room(
     Raises:
         TextgenError: it names the setting, in the table ``where``.
     """
-    rows = settings.samples * len(settings.prompts)
-    steps = math.ceil(settings.length / tokenizer.characters_per_token * MARGIN)
-    check_drawing(rows, steps, tokenizer.size, settings.memory * len(orders), where)
-
-
-def sample_texts(
-    sampler: Sampler | MixtureSampler,
-    tokenizer: Tokenizer,
-    settings: Sampling,
-    seed: int,
-    use: str = "",
-) -> list[dict[str, Any]]:
-    """``settings.samples`` texts of ``settings.length`` characters for every prompt, in one batch.
-
-    Args:
-        seed, use: texts of another seed or for another use are drawn with other random numbers.
-
-    Returns:
-        One record per text: ``prompt``, ``text`` (without the prompt), ``filled``: [start, end,
-        token] of the parts of the text that fill placeholders, and the settings that repeat it.
-    """
-    prompts = [encode_prompt(tokenizer, prompt) for prompt in settings.prompts]
-    numbers = [i for i in range(len(prompts)) for _ in range(settings.samples)]
-    seeds = [
-        text_seed(seed, row % settings.samples, settings.prompts[i], use)
-        for row, i in enumerate(numbers)
-    ]
-    steps = math.ceil(settings.length / tokenizer.characters_per_token * MARGIN)
-    most = max(4 * settings.length, 2 * steps)
-    while True:
-        drawn = _draw(sampler, [prompts[i] for i in numbers], steps, settings, seeds)
-        rendered = [
-            _render(tokenizer, tokens, settings.prompts[i], settings, own)
-            for tokens, i, own in zip(drawn, numbers, seeds, strict=True)
-        ]
-        if steps >= most or all(len(r.text) >= settings.length for r in rendered):
-            break
-        steps *= 2  # the same seeds draw the same texts again and continue them
-    return [
-        {
-            "prompt": settings.prompts[i],
-            "text": r.text[: settings.length],
-            "filled": [
-                [start, min(end, settings.length), token]
-                for start, end, token in r.filled
-                if start < settings.length
-            ],
-            "sample": row % settings.samples,
-            "method": "sample",
-            "temperature": settings.temperature,
-            "top_k": settings.top_k,
-            "top_p": settings.top_p,
-            "fill": settings.fill,
-            "memory": settings.memory,
-            "seed": seed,
-        }
-        for row, (r, i) in enumerate(zip(rendered, numbers, strict=True))
-    ]
-
-
-def _render(
-    tokenizer: Tokenizer, tokens: np.ndarray, prompt: str, settings: Sampling, seed: int
-) -> Rendered:
-    """The text that follows a prompt; a space that ends the prompt is not repeated.
-
-    What fills placeholders depends on the first tokens too, so that texts of other temperatures or
-    models do not share their invented words.
-    """
-    seed = seed << 32 | zlib.crc32(tokens[:SEEDING].tobytes())
-    found = tokenizer.render(
-        tokens, before=prompt, fill=settings.fill, seed=seed, memory=settings.memory
-    )
-    if not (tokenizer.spaces_lead and prompt.endswith(" ") and found.text.startswith(" ")):
-        return found
-    marks = tuple((max(0, start - 1), end - 1, token) for start, end, token in found.filled)
-    return Rendered(found.text[1:], marks)
-
-
-def _draw(
-    sampler: Sampler | MixtureSampler,
-    prompts: Sequence[np.ndarray],
-    steps: int,
-    settings: Sampling,
-    seeds: Sequence[int],
-) -> list[np.ndarray]:
-    """``steps`` tokens after each prompt."""
-    forced = np.full((len(prompts), max(map(len, prompts)) + steps), FREE, dtype=np.int32)
-    for row, prompt in zip(forced, prompts, strict=True):
-        row[: len(prompt)] = prompt
-    tokens, _ = sampler.draw(
-        forced,
-        temperature=settings.temperature,
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        seeds=seeds,
-    )
-    return [
-        row[len(prompt) : len(prompt) + steps] for row, prompt in zip(tokens, prompts, strict=True)
-    ]
-
-
-def annotated(record: dict[str, Any], form: str = "[{} {}]") -> str:
-    """A sample with the words that fill placeholders marked: ``[Nahum NNP]``, or in another
-    ``form`` of a word and its token."""
-    text, parts, end = record["text"], [], 0
-    for start, stop, token in record.get("filled", ()):
-        parts += [text[end:start], form.format(text[start:stop], token)]
-        end = stop
-    return "".join([*parts, text[end:]])
-
-
-def check_article(prompt: str, tokens: np.ndarray, memory: bool) -> None:
-    """Raises:
-    TextgenError: nothing to read out, or a memory, which the article's read-out has not.
-    """
-    if memory:
-        raise TextgenError(
-            "--memory",
-            found="--method article, whose guesses are the network's alone",
-            expected="--method sample",
-            hint="leave out one of the two",
-        )
-    if not len(tokens):
-        raise TextgenError(
-            "--prompt",
-            found=f"{prompt!r}, which is no token of this run" if prompt else "nothing",
-            expected="the real text that --method article reads",
-            hint='give some, e.g. --prompt "The tide was out."',
-        )
-
-
-def article_readout(
-    sampler: Sampler,
-    tokenizer: Tokenizer,
-    texts: Sequence[str],
-    fill: str = "scored",
-    seed: int = 0,
-) -> list[dict[str, Any]]:
-    """The most probable token at every position of a real text (teacher forcing).
-
-    The output of the network is never fed back: what reads like a sample is a list of guesses, each
-    made with the true text before it in view. This is how the article got its samples, as its
-    author's own code shows (windows of the training text, one after another).
-
-    Args:
-        fill, seed: how placeholders among the guesses are filled.
-
-    Returns:
-        One record per text: the real ``prompt``, and as ``text`` one guess per token of it.
-    """
-    encoded = [encode_prompt(tokenizer, text) for text in texts]
-    forced = np.full((len(encoded), max(map(len, encoded))), FREE, dtype=np.int32)
-    for row, tokens in zip(forced, encoded, strict=True):
-        row[: len(tokens)] = tokens
-    _, choices = sampler.draw(forced, temperature=0.0)
-    return [
-        {
-            "prompt": text,
-            "text": tokenizer.render(row[: len(tokens)], fill=fill, seed=seed).text,
-            "method": "article",
-        }
-        for text, row, tokens in zip(texts, choices, encoded, strict=True)
-    ]
+    rows, tokens = settings.samples * len(settings.prompts), expected_tokens(tokenizer, settings)
+    check_drawing(rows, tokens, tokenizer.size, settings.memory * len(orders), where)

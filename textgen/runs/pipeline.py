@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import write_csv, write_file, write_json
 from textgen.core.machine import start_tensorflow
-from textgen.data.loading import load_corpus
+from textgen.data.loading import Corpus, load_corpus
+from textgen.evaluation import likelihood
 from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
-from textgen.evaluation.likelihood import score_documents, score_encoded, tuned_memory, with_memory
-from textgen.evaluation.mixture import MixtureSampler
-from textgen.models.sampler import Sampler
+from textgen.evaluation.likelihood import DocumentBits, score_documents, score_encoded
+from textgen.evaluation.memory import Memory
+from textgen.evaluation.sampler import Sampler
+from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
-from textgen.runs.evaluation import write_evaluation
+from textgen.runs.evaluation import draw_texts, evaluation_for, token_table, write_token_bits
 from textgen.runs.finished import Run
-from textgen.runs.folder import (
-    MEMORY_FILE,
-    METRICS_FILE,
-    TOKENIZER_FILE,
-    begin_folder,
-    check_same_text,
-    checksums,
-    fitted_state,
-    has_checkpoint,
-    prepare_folder,
-    resumed,
-    save_network,
-)
 from textgen.runs.generation import check_room, encode_prompt, sample_texts
-from textgen.runs.results import (
-    describe_run,
-    draw_samples,
-    run_metrics,
-    samples_text,
-    summary_markdown,
-)
-from textgen.runs.schemas import Metrics, parse
-from textgen.training.checkpoint import CHECKPOINT_FILE
-from textgen.training.preparation import prepare, subtract_preparation_time
-
-if TYPE_CHECKING:  # NumPy and more: not needed for --help
-    from textgen.core.settings import Training
-    from textgen.data.loading import Corpus
-    from textgen.evaluation.likelihood import DocumentBits
-    from textgen.evaluation.memory import Memory
-    from textgen.models.sampler import Sampler
-    from textgen.runs.console import Screen
-    from textgen.runs.plan import Plan
-    from textgen.training.checkpoint import Progress
-    from textgen.training.preparation import Prepared
-
-SAMPLE_CHARACTERS = 200
-"""Of a text that is shown while the network is trained."""
+from textgen.runs.results import describe_run, run_metrics, summary_markdown
+from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
+from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
 
 
 def train(
@@ -93,123 +59,127 @@ def train(
         settings = experiment.training
         start_tensorflow(settings.threads, settings.deterministic, parts=True)
     folder = Path(runs_folder) / experiment.name
-    lock = prepare_folder(folder, experiment, overwrite)
+    lock = run_folder.prepare_folder(folder, experiment, overwrite)
     try:
         with Screen(quiet) as screen:
-            job = _Job(folder, experiment, load_corpus(experiment), screen, overwrite)
-            prepared, settings = _prepare(job)
-            trained = _train(job, prepared, settings)
-            results = _evaluate(job, prepared, trained)
-            _write(job, prepared, trained, results)
+            loaded = load_corpus(experiment)
+            screen.corpus(experiment, loaded)
+            job = Job(folder, experiment, loaded, overwrite, screen)
+            prepared = _prepare(job)
+            network, progress = _train(job, prepared)
+            _evaluate(job, prepared, network, progress)
     finally:
         lock.release()
     return Run(folder)
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     folder: Path
     experiment: Experiment
     loaded: Corpus
-    screen: Screen
     overwrite: bool
+    screen: Screen
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on from a checkpoint."""
+        return not self.overwrite and run_folder.has_checkpoint(self.folder)
 
 
-@dataclass(frozen=True)
-class _Trained:
-    network: Any
-    sampler: Sampler
-    progress: Progress
-    plan: Plan | None
-
-
-@dataclass(frozen=True)
-class _Results:
-    memory: Memory | None
-    memory_seconds: float
-    scored: dict[str, list[DocumentBits]]
-    samples: list[dict[str, Any]]
-
-
-def _prepare(job: _Job) -> tuple[Prepared, Training]:
-    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow. In the
-    settings that are returned the time this took is subtracted from a budget in seconds."""
-    experiment, loaded, screen = job.experiment, job.loaded, job.screen
-    screen.corpus(experiment, loaded)
-    if not job.overwrite and (place := resumed(job.folder)):
+def _prepare(job: Job) -> Prepared:
+    """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
+    experiment, screen = job.experiment, job.screen
+    if job.continues and (place := run_folder.resumed(job.folder)):
         screen.say(f"{experiment.name}: {place}")
-    with screen.phase("preparing the text"):
-        prepared = prepare(experiment, loaded)
+    with screen.stage("preparing the text"):
+        prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
-    if not job.overwrite:
-        check_same_text(job.folder, loaded.sha256)
-        if has_checkpoint(job.folder):  # which keeps its number of updates
-            return prepared, experiment.training
-    return prepared, subtract_preparation_time(experiment.training, prepared.seconds)
+    if job.continues:
+        run_folder.check_same_text(job.folder, job.loaded.sha256)
+    return prepared
 
 
-def _train(job: _Job, prepared: Prepared, settings: Training) -> _Trained:
+def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     """Train the network in the folder, from its last checkpoint if there is one."""
-    experiment, screen, tokenizer = job.experiment, job.screen, prepared.tokenizer
-    screen.begin_phase("loading TensorFlow, compiling")
-    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
-    import keras
+    experiment, screen, settings = job.experiment, job.screen, job.experiment.training
+    if not job.continues:  # which keeps its number of updates
+        settings = subtract_preparation_time(settings, prepared.seconds)
+    with screen.stage("loading TensorFlow, compiling"):
+        threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+        import keras
 
-    from textgen.runs.plan import planned
-    from textgen.training.loop import Hooks, new_network, windows_of
-    from textgen.training.loop import train as train_network
-    from textgen.training.step import check_trainable
+        from textgen.training import loop
+        from textgen.training.step import check_trainable
 
-    network = new_network(experiment, prepared)
-    check_trainable(network, settings.loss)
-    windows_of(prepared.encoded[0], experiment.objective)
-    begin_folder(job.folder, experiment, job.overwrite)  # no check can fail any more
-    write_json(job.folder / TOKENIZER_FILE, fitted_state(experiment, tokenizer))
-    write_json(job.folder / "manifest.json", describe_run(experiment, job.loaded, job.folder))
-    keras.utils.set_random_seed(experiment.seed)
-    sampler = Sampler(experiment.objective, network, tokenizer.unwritable)
-    screen.model(tokenizer, network.count_params(), experiment)
-    screen.prepared(prepared.seconds, prepared.extra_data)
+        network = loop.new_network(experiment, prepared)
+        check_trainable(network, settings.loss)
+        loop.windows_of(prepared.encoded[0], experiment.objective)
+        run_folder.begin_folder(job.folder, experiment, job.overwrite)  # nothing can fail any more
+        write_json(job.folder / "tokenizer.json", prepared.tokenizer.state())
+        manifest = describe_run(experiment, job.loaded, job.folder)
+        write_json(job.folder / "manifest.json", manifest)
+        keras.utils.set_random_seed(experiment.seed)
+    screen.model(experiment, prepared, network)
 
-    sampling = replace(
-        experiment.sampling, prompts=("",), samples=1, length=SAMPLE_CHARACTERS, memory=False
-    )
-    display = TrainingDisplay(
-        screen, experiment, prepared,
-        plan=partial(planned, experiment, job.loaded, prepared, network, sampler),
-        sample=lambda: sample_texts(sampler, tokenizer, sampling, experiment.seed)[0]["text"],
-    )  # fmt: skip
-    hooks = Hooks(display.start, display.update, display.validated)
-    progress = train_network(
-        job.folder, network, replace(experiment, training=settings), prepared.encoded, threads,
-        Hooks() if screen.quiet else hooks,
-    )  # fmt: skip
-    screen.end_live()
-    return _Trained(network, sampler, progress, display.plan)
+    display = TrainingDisplay(screen, prepared)
+    hooks = loop.Hooks(display.start, display.update, display.validated)
+    hooks = loop.Hooks() if screen.quiet else hooks
+    trained = replace(experiment, training=settings)
+    progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
+    screen.end_bar()
+    return network, progress
 
 
-def _evaluate(job: _Job, prepared: Prepared, trained: _Trained) -> _Results:
-    """Score the held-out documents, with the memory tuned on those of validation, and sample."""
-    experiment, loaded, tokenizer = job.experiment, job.loaded, prepared.tokenizer
-    parts, encoded = (experiment.objective, trained.network), prepared.encoded[1]
-    plan = trained.plan
-    with job.screen.phase(
-        "scoring every held-out document, every character", plan.scoring if plan else None
-    ):
-        validation = score_encoded(*parts, loaded.validation, encoded)
+def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) -> None:
+    """Score the held-out documents, sample, and write it all; metrics.json, the last file, makes
+    the run a finished one."""
+    folder, experiment, loaded, screen = job.folder, job.experiment, job.loaded, job.screen
+    tokenizer, model = prepared.tokenizer, (experiment.objective, network)
+    write_csv(folder / "history.csv", progress.history)
+    run_folder.save_network(folder, network)
+    with screen.stage("scoring every held-out document") as moved:
+        encoded = prepared.encoded[1]
+        validation = score_encoded(*model, loaded.validation, encoded, progress=moved)
         start = time.perf_counter()
-        memory, learnt = _tuned_memory(experiment, prepared, trained.network, validation)
-        seconds = time.perf_counter() - start
+        memory, below = _tuned_memory(experiment, prepared, network, validation)
+        memory_seconds = time.perf_counter() - start
         scored = {
-            "validation": with_memory(memory, validation, encoded, learnt),
-            "test": score_documents(*parts, tokenizer, loaded.test, memory),
+            "validation": likelihood.with_memory(memory, validation, encoded, below),
+            "test": score_documents(*model, tokenizer, loaded.test, memory, moved),
         }
-    mixture = MixtureSampler(*parts, memory, tokenizer.unwritable) if memory else None
-    with job.screen.phase("writing samples"):
-        samples = draw_samples(experiment, tokenizer, trained.sampler, mixture, loaded)
-    return _Results(memory, seconds, scored, samples)
+    if memory is not None:
+        write_json(folder / "memory.json", memory.state())
+    write_token_bits(folder / "tokens.npz", token_table(tokenizer, loaded.test, scored["test"]))
+
+    alone = Sampler(*model, tokenizer.unwritable)
+    sampler = replace(alone, memory=memory) if experiment.sampling.memory else alone
+    with screen.stage("writing samples") as moved:
+        samples = sample_texts(sampler, tokenizer, experiment.sampling, experiment.seed, moved)
+    with screen.stage("sampling over a sweep of temperatures") as moved:
+        texts = draw_texts(alone, tokenizer, evaluation_for(loaded), moved)
+    write_json(folder / "samples.json", samples)
+    write_json(folder / "texts.json", texts.model_dump())
+
+    with screen.stage("measuring the samples"):
+        metrics = run_metrics(
+            experiment,
+            loaded,
+            prepared,
+            progress,
+            parameters=network.count_params(),
+            scored=scored,
+            memory_seconds=memory_seconds,
+            samples=samples,
+            sha256=run_folder.checksums(folder),
+        )
+    summary = summary_markdown(experiment, loaded, metrics, samples, folder)
+    write_file(folder / "summary.md", summary)
+    write_json(folder / "metrics.json", metrics.model_dump())
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    screen.result(folder, loaded, metrics, samples)
 
 
 def _tuned_memory(
@@ -218,40 +188,9 @@ def _tuned_memory(
     """The memory tuned on the validation documents; where the network goes on learning, what these
     cost below the memory."""
     training, encoded = prepared.encoded
-    parts, learning, learnt = (experiment.objective, network), None, None
+    model, learning, below = (experiment.objective, network), None, None
     if rate := experiment.memory.learning_rate:
-        learning = measure_gradients(*parts, training, rate, experiment.training.table_rate)
-        learnt = dynamic_bits(*parts, [e.tokens for e in encoded], learning)
-    memory = tuned_memory(experiment.memory.orders, validation, encoded, learnt)
-    return memory and replace(memory, learning=learning), learnt
-
-
-def _write(job: _Job, prepared: Prepared, trained: _Trained, results: _Results) -> None:
-    """Write everything but the manifest; metrics.json, the last, makes the run a finished one."""
-    folder, experiment, loaded = job.folder, job.experiment, job.loaded
-    plan, progress, samples = trained.plan, trained.progress, results.samples
-    if results.memory is not None:
-        write_json(folder / MEMORY_FILE, results.memory.state())
-    save_network(folder, trained.network)
-    test, seconds = results.scored["test"], plan.samples if plan else None
-    with job.screen.phase("sampling over a sweep of temperatures", seconds):
-        write_evaluation(folder, prepared.tokenizer, trained.sampler, loaded, test)
-    write_csv(folder / "history.csv", progress.history)
-    write_json(folder / "samples.json", samples)
-    write_file(folder / "samples.txt", samples_text(samples))
-    with job.screen.phase("measuring the samples"):
-        content = run_metrics(
-            experiment, loaded, prepared, progress, trained.network.count_params(), results.scored,
-            samples,
-        )  # fmt: skip
-    content["training"]["memory_seconds"] = results.memory_seconds
-    if plan is not None:
-        content["plan"] = plan.as_dict()
-    content["sha256"] = checksums(folder)
-    metrics = parse(Metrics, json.dumps(content))
-    write_file(
-        folder / "summary.md", summary_markdown(experiment, loaded, metrics, samples, folder)
-    )
-    write_json(folder / METRICS_FILE, content)
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    job.screen.result(folder, loaded, metrics, samples)
+        learning = measure_gradients(*model, training, rate, experiment.training.table_rate)
+        below = dynamic_bits(*model, [e.tokens for e in encoded], learning)
+    memory = likelihood.tuned_memory(experiment.memory.orders, validation, encoded, below)
+    return memory and replace(memory, learning=learning), below

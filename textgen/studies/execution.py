@@ -152,7 +152,7 @@ def _jobs(
                     "and TEXTGEN_MIRROR say where texts are",
                 )
         begun = result is None and not changes
-        progress.expect(experiment.name, result, resumed(run) if begun else None)
+        progress.expect(experiment.name, result, resumed(run) if begun else "")
         if result is None:
             jobs.append(Job(experiment, replace=bool(changes)))
     return jobs

@@ -12,7 +12,7 @@ from textgen.core.study import Study
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.significance import fewest_documents
 from textgen.runs.console import Screen
-from textgen.runs.folder import Resumed, read_metrics
+from textgen.runs.folder import read_metrics
 from textgen.studies.planning import ArmPlan
 
 FAILED = "failed"
@@ -64,7 +64,7 @@ class StudyProgress:
         if parts:
             self.screen.say(f"  {', '.join(parts)}")
 
-    def expect(self, name: str, result: str | None = None, resumed: Resumed | None = None) -> None:
+    def expect(self, name: str, result: str | None = None, resumed: str = "") -> None:
         """Add a run: still to come, or already finished with a result. One that is resumed says
         nothing about how long others take."""
         self.results[name] = result

@@ -1,0 +1,226 @@
+"""Text from the distribution that is scored: the network, with a memory of the document or without.
+
+Nothing else draws tokens: samples of a run, the sweep of temperatures and ``play`` write the same
+text from the same prompt, settings and seed.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from textgen.core.errors import raise_if_cancelled
+from textgen.evaluation.dynamic import Learner
+from textgen.evaluation.memory import Memory, MemoryState
+from textgen.evaluation.scorer import scorer
+from textgen.models.base import Objective
+from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
+
+READING = -1
+"""In place of the token that a text gains, while its prompt is still read."""
+MIN_TEMPERATURE = 1e-6
+"""At which only the most probable token has any mass left."""
+
+
+def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
+    """The seed of one text, a number of 64 bits.
+
+    Texts that differ in any of these are drawn with other random numbers. With the same ones a weak
+    model falls into step: after some characters it goes on alike whatever the prompt.
+    """
+    settings = ascii((seed, sample, prompt, use)).encode()
+    return int.from_bytes(hashlib.blake2b(settings, digest_size=8).digest())
+
+
+class Stepper:
+    """A model that is read one token at a time: by a sampler, an arithmetic coder or a page.
+
+    Encoder and decoder see the very same floats.
+
+    Args:
+        objective, network: the model.
+        memory: of the document; None for the network alone. Where the network goes on learning,
+            its weights change until :meth:`close`.
+        rows: texts that are read side by side; None for a single one, without that axis.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        network: Any,
+        memory: Memory | None = None,
+        rows: int | None = None,
+    ) -> None:
+        learning = memory.learning if memory else None
+        assert learning is None or (rows or 1) == 1, "a network learns from one text at a time"
+        self._shape = (-1,) if rows is None else (rows, -1)
+        self._memories = [MemoryState(memory) for _ in range(rows or 1)] if memory else []
+        self._learner = Learner(objective, network, learning)
+        steps = scorer(objective, network)
+        self._first, self._next = steps.next_logits, steps.next_logits_after
+        self._carry = objective.begin(network, rows or 1)
+        self._token: np.ndarray | None = None
+        self._logits: np.ndarray | None = None
+
+    def logits(self) -> np.ndarray:
+        """ln P(next token), up to a constant: (V,) or (rows, V) float32; float64 with a memory."""
+        if self._logits is None:
+            if self._token is None:
+                logits, self._carry = self._first(self._carry)
+            else:
+                logits, self._carry = self._next(self._carry, self._token)
+            self._logits = logits.numpy()
+            if self._memories:
+                pairs = zip(self._memories, softmax(self._logits), strict=True)
+                self._logits = np.log([memory.mixed(row) for memory, row in pairs])
+        return self._logits.reshape(self._shape)
+
+    def probabilities(self) -> np.ndarray:
+        """P(next token | what was appended): (V,) or (rows, V) float64."""
+        return softmax(self.logits())
+
+    def append(self, tokens: int | np.ndarray) -> None:
+        """Go on behind a token, or one in each row (rows,)."""
+        self.logits()
+        self._token, self._logits = np.atleast_1d(tokens).astype(np.int32), None
+        for memory, token in zip(self._memories, self._token.tolist(), strict=False):
+            memory.add(token)
+        if len(self._token) == 1:
+            self._learner.append(int(self._token[0]))
+
+    def copy(self) -> Stepper:
+        """The same place of the same texts, to go on from independently; without learning."""
+        other = copy.copy(self)
+        other._memories = [memory.copy() for memory in self._memories]
+        return other
+
+    def close(self) -> None:
+        """Put back the weights that a network had before it learned."""
+        self._learner.restart()
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Writes with a model.
+
+    Boundary and escape are never drawn: a text is as long as it is asked for, and stands for a
+    document that goes on. The distribution is otherwise the one that is scored.
+
+    Args:
+        objective, network: the model.
+        unwritable: tokens that are never drawn.
+        memory: of the document; None for the network alone.
+    """
+
+    objective: Objective
+    network: Any
+    unwritable: Sequence[int] = (BOUNDARY, ESCAPE)
+    memory: Memory | None = None
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether texts can be written together: not by a network that learns from each."""
+        return self.memory is None or self.memory.learning is None
+
+    def write(
+        self,
+        prompts: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        *,
+        temperature: ArrayLike = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> Generator[np.ndarray, None, None]:
+        """Texts that continue prompts, one token of each at a time, without end.
+
+        Args:
+            prompts: (n,) integers each; their lengths may differ.
+            seeds: of each text. A text draws a random number for each token that it gains, so it
+                does not depend on the texts beside it, but for rounding.
+            temperature: of all texts, or (B,) of each; 0 takes the most probable token.
+            top_k, top_p: as for :func:`shaped`.
+
+        Yields:
+            (B,) int32: the token that each text gains, READING where its prompt is still read.
+        """
+        randoms = [np.random.default_rng(seed) for seed in seeds]
+        temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
+        stepper = Stepper(self.objective, self.network, self.memory, len(prompts))
+        try:
+            for place in itertools.count():
+                raise_if_cancelled()
+                tokens = np.array([p[place] if place < len(p) else READING for p in prompts])
+                rows = np.flatnonzero(tokens == READING)
+                gained = np.full(len(prompts), READING, dtype=np.int32)
+                if len(rows):
+                    logits = stepper.logits()[rows]
+                    masses = shaped(logits, self.unwritable, temperatures[rows], top_k, top_p)
+                    numbers = np.array([randoms[row].random() for row in rows])
+                    tokens[rows] = gained[rows] = draw(masses, numbers)
+                yield gained
+                stepper.append(tokens)
+        finally:
+            stepper.close()
+
+    def guesses(self, tokens: ArrayLike) -> np.ndarray:
+        """(n,) int32: the network's most probable token at each place of a text of n tokens."""
+        stepper, guesses = Stepper(self.objective, self.network), list[int]()
+        for token in np.asarray(tokens).tolist():
+            logits = stepper.logits().copy()
+            logits[list(self.unwritable)] = -np.inf
+            guesses.append(int(logits.argmax()))
+            stepper.append(token)
+        return np.array(guesses, dtype=np.int32)
+
+
+def shaped(
+    logits: np.ndarray,
+    unwritable: Sequence[int],
+    temperature: np.ndarray,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> np.ndarray:
+    """What tokens are drawn from.
+
+    Args:
+        logits: (B, V) floats.
+        unwritable: tokens that are never drawn.
+        temperature: (B,): logits are divided by it; 0 leaves the most probable token.
+        top_k: draw among so many; 0 for all.
+        top_p: draw among the fewest whose probability reaches it (Holtzman et al. 2020).
+
+    Returns:
+        (B, V): numbers in proportion to the probabilities, the largest of each row 1.
+    """
+    scaled = logits / np.maximum(temperature, np.float32(MIN_TEMPERATURE))[:, None]
+    scaled[:, list(unwritable)] = -np.inf
+    masses = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    if 0 < top_k < masses.shape[1] or top_p < 1:
+        order = np.argsort(-masses, axis=1, kind="stable")
+        ranked = np.take_along_axis(masses, order, axis=1)
+        if top_k:
+            ranked[:, top_k:] = 0.0
+        before = ranked.cumsum(axis=1, dtype=np.float64) - ranked
+        ranked[before >= top_p * ranked.sum(axis=1, dtype=np.float64, keepdims=True)] = 0.0
+        np.put_along_axis(masses, order, ranked, axis=1)
+    return masses
+
+
+def draw(masses: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """(B,) integers: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,)."""
+    cumulated = masses.cumsum(axis=1, dtype=np.float64)
+    return (cumulated <= numbers[:, None] * cumulated[:, -1:]).sum(axis=1)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(…, V) of any precision → (…, V) float64."""
+    values = logits.astype(np.float64)
+    values = np.exp(values - values.max(axis=-1, keepdims=True))
+    return values / values.sum(axis=-1, keepdims=True)
