@@ -11,13 +11,12 @@ from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.evaluation.scorer import rows_at_once, scorer, token_bits
 from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.models.sampler import FREE, Sampler
 from textgen.training.step import Step
 
 SIZE, HEAD, BATCH = 23, 6, 5
@@ -118,11 +117,12 @@ def test_tokens_of_two_levels_are_drawn_as_often_as_they_are_probable(temperatur
     objective = NextToken(window=6)
     network = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
     unwritable = [0, 1, SIZE - 1]
-    draw = Sampler(objective, network, unwritable).draw
-    tokens, _ = draw(np.full((8000, 1), FREE), temperature=temperature)
+    sampler = Sampler(objective, network, unwritable)
+    prompts = [np.array([], int)] * 8000
+    tokens = next(sampler.write(prompts, range(8000), temperature=temperature))
     weights = Stepper(objective, network).probabilities() ** (1 / temperature)
     weights[unwritable] = 0.0
-    shares = np.bincount(tokens[:, 0], minlength=SIZE) / len(tokens)
+    shares = np.bincount(tokens, minlength=SIZE) / len(tokens)
     np.testing.assert_allclose(shares, weights / weights.sum(), atol=0.02)
     assert not shares[unwritable].any()
 
