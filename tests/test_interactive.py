@@ -7,7 +7,6 @@ import pickle
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
 from asked import make_runs
 from conftest import made_up
 
@@ -15,16 +14,6 @@ from textgen.core.errors import RefusedText, TextgenError
 from textgen.interactive.models import MAX_MODELS, open_models
 
 TEXT = "The keeper watched the tide. The keeper "
-=======
-from asked import open_runs
-from conftest import made_up
-
-from textgen.core.errors import RefusedText, TextgenError
-from textgen.evaluation.sampler import Stepper
-from textgen.interactive.models import next_tokens, open_models, text_cost
-from textgen.interactive.reader import MAX_KEPT_PLACES, Reader
-from textgen.interactive.writing import sampling, write
->>>>>>> 464ab18 (One sampler writes what generate, a run and play show, drawn token by token; a run's figures are typed, its other files guarded by checksums; its pipeline reads from top to bottom; stages show how far they are)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +22,6 @@ def models(tmp_path_factory, corpus_folder):
     return {model.name: model for model in opened}
 
 
-<<<<<<< HEAD
 def written(model, prompt, *, memory=False, **settings):
     given = {"length": 60, "temperature": 0.9, "top_k": 0, "top_p": 1.0, "seed": 4} | settings
     return "".join(model.write(prompt, memory=memory, **given))
@@ -82,62 +70,6 @@ def test_a_seed_writes_the_same_text_and_settings_count(models, name, memory):
 
 
 def test_what_a_text_costs_is_what_is_scored(models):
-=======
-def test_with_memory_it_is_the_distribution_that_is_scored_with_memory(readers):
-    reader, text = readers["char"], "The keeper watched the tide. The keeper "
-    stepper = Stepper(reader.run.objective, reader.run.network, reader.run.memory)
-    for token in reader.tokens(text):
-        stepper.probabilities()
-        stepper.append(token)
-    chances = stepper.probabilities()
-    np.testing.assert_allclose(
-        reader.read(reader.tokens(text), True).probabilities, chances, atol=1e-9
-    )
-    found, alone = (dict(next_tokens(reader, text, memory)["tokens"]) for memory in (True, False))
-    for name, probability in found.items():
-        assert probability == pytest.approx(chances[reader.tokenizer.names.index(name)], rel=1e-6)
-    assert list(found.values()) == sorted(found.values(), reverse=True)
-    assert found != alone
-
-
-def test_what_was_read_before_is_not_read_again_and_no_answer_depends_on_it(readers):
-    reader = readers["char"]
-    text = made_up(8, 3).replace("\n", " ")[:300]
-    reader._places.clear()
-    whole = reader.read(reader.tokens(text)).probabilities
-    reader._places.clear()
-    for end in range(0, 301, 7):
-        reader.read(reader.tokens(text[:end]))
-    np.testing.assert_allclose(reader.read(reader.tokens(text)).probabilities, whole, atol=1e-12)
-    assert len(reader._places) <= MAX_KEPT_PLACES
-
-
-def test_a_seed_writes_the_same_text_and_settings_count(readers):
-    for reader in readers.values():
-        settings = sampling({"length": 60, "temperature": 0.9})
-        first, again = ("".join(write(reader, "The ", settings, 4)) for _ in range(2))
-        assert first == again
-        assert len(first) == 60
-        assert first != "".join(write(reader, "The ", settings, 5))
-        (drawn,) = reader.run.generate("The ", length=60, temperature=0.9, seed=4)
-        assert first == drawn["text"]
-        cold = sampling({"length": 30, "temperature": 0.0})
-        assert "".join(write(reader, "The", cold, 1)) == "".join(write(reader, "The", cold, 2))
-        narrow = sampling({"length": 30, "temperature": 1.5, "top_k": 1})
-        assert "".join(write(reader, "The", narrow, 3)) == "".join(write(reader, "The", cold, 1))
-
-
-def test_writing_with_memory_leaves_the_place_it_began_at_as_it_was(readers):
-    settings = sampling({"length": 60, "memory": True})
-    reader, text = readers["char"], "The keeper"
-    first, again = ("".join(write(reader, text, settings, 4)) for _ in range(2))
-    assert first == again
-    fresh = Reader(reader.run, reader.label).read(reader.tokens(text), True)
-    assert reader.read(reader.tokens(text), True).counts._tables == fresh.counts._tables
-
-
-def test_what_a_text_costs_is_what_is_scored(readers):
->>>>>>> 464ab18 (One sampler writes what generate, a run and play show, drawn token by token; a run's figures are typed, its other files guarded by checksums; its pipeline reads from top to bottom; stages show how far they are)
     text = "The keeper watched Zoë's lantern."
     for model in models.values():
         found, scored = model.price(text), model.run.score(text)
