@@ -62,20 +62,19 @@ def read_text(path: Path, encoding: str = "auto") -> str:
         marks = BYTE_ORDER_MARKS.items()
         name = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
     try:
-        if codecs.lookup(name).name == "utf-8":
-            name = "utf-8-sig"  # with or without a mark
-        text = data.decode(name)
+        utf8 = codecs.lookup(name).name == "utf-8"
+        text = data.decode("utf-8-sig" if utf8 else name)  # with or without a mark
     except UnicodeDecodeError as error:
-        guess = _guess(data, error.start) if encoding == "auto" else None
+        bad = len(data) - len(error.object) + error.start
+        guess = _guess(data, bad) if encoding == "auto" else None
         if guess is None:
             raise TextgenError(
-                f"{path}: not {name} text: byte {error.start} is 0x{data[error.start]:02x}",
+                f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}",
                 hint='state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone',
             ) from None
-        print(
-            f"note: {visible(str(path))} is read as {guess}; else state encoding", file=sys.stderr
-        )
-        text = data.decode(guess)
+        note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
+        print(note, file=sys.stderr)
+        return read_text(path, guess)
     except (LookupError, ValueError):  # ValueError: a codec that refuses all text
         raise TextgenError(
             f"corpus.encoding: {encoding!r} is not an encoding of {path}",
@@ -89,7 +88,7 @@ def _guess(data: bytes, bad: int) -> str | None:
     start = max(data.rfind(b"\n", 0, bad) + 1, bad - GUESS_REACH)
     sample = data[start : bad + GUESS_REACH]
     best = None if b"\0" in sample else from_bytes(sample).best()
-    return best and best.encoding
+    return best.encoding if best else None
 
 
 def read_bytes(path: Path, hint: str = "correct the path in [corpus]") -> bytes:

@@ -270,8 +270,8 @@ def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str
 def listed_parts(names: Sequence[str], settings: Split) -> dict[str, str]:
     """The part of every document that a list of ``[split]`` names.
 
-    A list's entry is the name of a document or, if there is none of this name, a pattern. The
-    pieces of a file too large for memory go by the name of the file, too.
+    A list's entry is the name of a document or, if no document has it, a pattern. The pieces of a
+    file too large for memory go by the name of the file, too.
 
     Raises:
         TextgenError: an entry that matches nothing, a document in two lists, or, where the training
