@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import inspect
@@ -58,8 +59,9 @@ def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> So
     if memory and (factory is not None or hub):
         raise TextgenError(f"{name}: --memory is an option of runs of textgen")
     if factory is not None:
-        code = inspect.isclass(factory) or inspect.isfunction(factory)
-        files = [Path(inspect.getsourcefile(factory) or "")] if code else []
+        files = list[Path]()
+        with contextlib.suppress(TypeError):  # what a notebook defines has no file
+            files.append(Path(inspect.getsourcefile(factory) or ""))
         return Source(name, "a class in Python", factory, files)
     if hub:
         files = sorted(path for path in folder.iterdir() if path.is_file())
