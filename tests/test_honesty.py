@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import constriction
@@ -12,7 +11,8 @@ from coding import there_and_back
 from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
-from textgen.evaluation.likelihood import by_position, score_documents, summarise
+from textgen.evaluation.contracts import every_sequence
+from textgen.evaluation.likelihood import score_documents, summarise
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
@@ -44,16 +44,9 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisatio
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     size, n = 4, 4
     network = tiny_model(objective, size, normalisation=normalisation)
-    documents = [
-        np.array(tokens, dtype=np.uint8)
-        for length in range(n + 1)
-        for tokens in itertools.product(range(1, size), repeat=length)
-    ]
+    documents = [np.array(d, np.uint8) for d in every_sequence(range(1, size), n)]
     bits = token_bits(objective, network, documents)
-    mass = sum(
-        2.0 ** -float(b.sum() if len(d) < n else b[:n].sum())
-        for d, b in zip(documents, bits, strict=True)
-    )
+    mass = sum(2.0 ** -float(document_bits[:n].sum()) for document_bits in bits)
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
@@ -101,22 +94,21 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     (bits,) = token_bits(objective, network, [tokens])
     message = [*tokens.tolist(), 0]
 
-    encoder, stepper = constriction.stream.queue.RangeEncoder(), Stepper(
-        objective, network
-    )  # fmt: skip
-    for token in message:
-        encoder.encode(token, _categorical(stepper))
-        stepper.append(token)
+    def code(coder, choose):
+        stepper, tokens = Stepper(objective, network), []
+        for token in message:
+            chances = stepper.probabilities()
+            model = constriction.stream.model.Categorical(chances, perfect=False)
+            tokens.append(choose(coder, token, model))
+            stepper.append(tokens[-1])
+        return tokens
+
+    encoder = constriction.stream.queue.RangeEncoder()
+    code(encoder, lambda coder, token, model: coder.encode(token, model) or token)
     compressed = encoder.get_compressed()
     assert -16 < 32 * len(compressed) - bits.sum() <= 64  # k bits less by chance: 2^-k
-
-    decoder, stepper = constriction.stream.queue.RangeDecoder(compressed), Stepper(
-        objective, network
-    )  # fmt: skip
-    decoded = []
-    for _ in message:
-        decoded.append(decoder.decode(_categorical(stepper)))
-        stepper.append(decoded[-1])
+    decoder = constriction.stream.queue.RangeDecoder(compressed)
+    decoded = code(decoder, lambda coder, token, model: coder.decode(model))
     assert tokenizer.render(np.array(decoded[:-1])).text == text
     assert decoded[-1] == 0
 
@@ -138,30 +130,6 @@ def test_an_unseen_character_costs_the_escape_and_its_code_point():
     assert figures["total"] == pytest.approx((unseen.model + CHARACTER_BITS) / 5)
 
 
-def test_the_headline_is_the_micro_average_with_an_end_mark_a_document():
-    objective = NextToken(window=4)
-    tokenizer = Characters().fit(["ab"])
-    network = tiny_model(objective, tokenizer.size)
-    scored = score_documents(
-        objective, network, tokenizer, [Document("x", "a"), Document("y", "abababab")]
-    )
-    figures = summarise(scored)
-    bits = [float(d.model_bits.sum()) for d in scored]
-    assert [len(d.model_bits) for d in scored] == [2, 9]
-    assert figures["bits_per_character"]["total"] == pytest.approx(sum(bits) / 11)
-    assert figures["mean_over_documents"] == pytest.approx((bits[0] / 2 + bits[1] / 9) / 2)
-    assert (figures["documents"], figures["characters"]) == (2, 9)
-
-
-def test_bits_by_output_position_are_the_same_bits():
-    objective = Shifted(window=5, shift=5)
-    network = tiny_model(objective, 6)
-    tokenizer = Characters().fit(["abcd"])
-    (scored,) = score_documents(objective, network, tokenizer, [Document("d", "abcdabcdabcdab")])
-    by = by_position([scored], 5)
-    assert by == pytest.approx(scored.model_bits.reshape(3, 5).mean(axis=0).tolist(), rel=1e-5)
-
-
 TOKENIZERS = [
     Characters(),
     Subwords(size=260),
@@ -178,11 +146,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     tokenizer = config.fit(["a ab  b abb a ab b bab a a ab", "ab a b"], ["a ba ab aab"], 1)
     network = tiny_model(objective, tokenizer.size, scale=0.3)
     favour_short(network)
-    documents = [
-        Document("d", "".join(letters))
-        for length in range(6)
-        for letters in itertools.product("ab ", repeat=length)
-    ]
+    documents = [Document("d", "".join(letters)) for letters in every_sequence("ab ", 5)]
     scored = score_documents(objective, network, tokenizer, documents)
     total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
     unpaid = sum(2.0**-d.model for d in scored)
@@ -191,11 +155,11 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
         assert unpaid > total
     if isinstance(tokenizer, Words) and isinstance(tokenizer.rare_words, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
-    remembered = score_documents(objective, network, tokenizer, documents, CACHE)
-    assert [d.model for d in remembered] == [d.model for d in scored]
-    total = sum(2.0 ** -(d.with_memory.model + d.with_memory.spelling_bits) for d in remembered)
+    both = score_documents(objective, network, tokenizer, documents, CACHE)
+    assert [d.model for d in both] == [d.model for d in scored]
+    total = sum(2.0 ** -(d.with_memory.model + d.with_memory.spelling_bits) for d in both)
     assert 0.1 < total <= 1 + 1e-6
-    assert any(abs(d.with_memory.model - d.model) > 0.1 for d in remembered)
+    assert any(abs(d.with_memory.model - d.model) > 0.1 for d in both)
 
 
 def favour_short(network):
