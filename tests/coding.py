@@ -20,6 +20,7 @@ def take(tokenizer, stepper, choose, known=None, memory=None):
         try:
             choice = walking.send(sent)
         except StopIteration as end:
+            stepper.close()
             return end.value
         of_token = choice.probabilities is None
         chances = stepper.probabilities() if of_token else choice.probabilities()

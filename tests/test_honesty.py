@@ -113,10 +113,6 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
     assert decoded[-1] == 0
 
 
-def _categorical(stepper):
-    return constriction.stream.model.Categorical(stepper.probabilities(), perfect=False)
-
-
 def test_an_unseen_character_costs_the_escape_and_its_code_point():
     objective = NextToken(window=4)
     tokenizer = Characters().fit(["abba"])

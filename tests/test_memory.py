@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from coding import there_and_back
-from conftest import made_up, made_up_memory, tiny_model
+from conftest import made_up_memory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.data.documents import Document
 from textgen.evaluation import memory
+from textgen.evaluation.contracts import every_sequence
 from textgen.evaluation.dynamic import Learning
-from textgen.evaluation.likelihood import score_documents
 from textgen.evaluation.memory import (
     CONTEXT_KINDS,
     Memory,
@@ -24,8 +21,6 @@ from textgen.evaluation.memory import (
     count,
     tune_memory,
 )
-from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.tokenizers.characters import Characters
 
 
 def alike(orders, discounts, strengths):
@@ -91,10 +86,9 @@ def test_counts_by_hand():
 def test_probabilities_of_all_short_documents_sum_to_one(memory):
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     n, mass = 6, 0.0
-    for length in range(n + 1):
-        for tokens in itertools.product(range(1, SIZE), repeat=length):
-            bits = memory.bits(np.array(tokens, dtype=np.uint8), network_bits(tokens))
-            mass += 2.0 ** -float(bits.sum() if length < n else bits[:n].sum())
+    for tokens in every_sequence(range(1, SIZE), n):
+        bits = memory.bits(np.array(tokens, dtype=np.uint8), network_bits(tokens))
+        mass += 2.0 ** -float(bits[:n].sum())
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
@@ -233,22 +227,3 @@ def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
         cost = each.bits(tokens, bits)
         assert np.isfinite(cost).all()
         assert cost[1] > 999  # nothing has been seen that would make it cheaper
-
-
-@pytest.mark.parametrize(
-    "objective", [NextToken(window=7), Shifted(window=6, shift=3), EncoderDecoder(read=3, write=2)],
-    ids=repr,
-)  # fmt: skip
-def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
-    text = made_up(60, 3)[:600]
-    tokenizer = Characters().fit([made_up(100, 4)])
-    network = tiny_model(objective, tokenizer.size)
-    memory = made_up_memory(1, 3, 5)
-    (plain,) = score_documents(objective, network, tokenizer, [Document("d", text)])
-    (both,) = score_documents(objective, network, tokenizer, [Document("d", text)], memory)
-    cached = both.with_memory
-    assert cached.model < 0.6 * plain.model == 0.6 * both.model
-    sent, exact, received = there_and_back(tokenizer, objective, network, text, memory)
-    assert received == text
-    assert exact == pytest.approx(cached.model, rel=1e-5)
-    assert -16 < sent - exact <= 64  # k bits less come about with a probability of 2^-k
