@@ -275,16 +275,6 @@ def answer(first: str, second: str, outcome: Verdict, yes: str = "") -> str:
     return f"{first if outcome == 'better' else second} is better"
 
 
-def statement(first: str, second: str, outcome: Verdict, difference: float, digits: int = 3) -> str:
-    """Which of two arms is better and by how much, as far as is known; without a full stop."""
-    if outcome == "can't tell":
-        return f"Too close to call between {first} and {second}"
-    if outcome == "equal":
-        return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-    better, worse = (first, second) if outcome == "better" else (second, first)
-    return f"{better} is better than {worse}, by {abs(difference):.{digits}f} bits per character"
-
-
 def verdict_sentence(
     first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
 ) -> str:
@@ -296,26 +286,27 @@ def verdict_sentence(
         contrasts: how many those are.
     """
     outcome = verdict(difference, adjusted_p)
-    claim = statement(first, second, outcome, difference.difference)
+    bounds, facts = [difference.low, difference.high], list[str]()
+    if outcome in ("better", "worse"):
+        better, worse = (first, second) if outcome == "better" else (second, first)
+        size = f"{abs(difference.difference):.3f} bits per character"
+        claim, bounds = f"{better} is better than {worse}, by {size}", sorted(map(abs, bounds))
+    else:
+        claim = f"Too close to call between {first} and {second}"
+        if outcome == "equal":
+            claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
+        facts.append(f"difference {_number(difference.difference)}")
     if difference.scope == "these runs":
         runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
         claim += f" in {runs}; what other seeds would give was not measured"
-    bounds, facts = [difference.low, difference.high], list[str]()
-    if outcome in ("better", "worse"):
-        bounds = sorted(map(abs, bounds))
-    else:
-        facts.append(f"difference {_number(difference.difference)}")
-    interval = "95 % interval {} to {}".format(*map(_number, bounds))
-    if not np.isfinite(bounds[0]):
-        interval = f"no 95 % interval, which needs {FEWEST} documents"
+    interval = f"no 95 % interval, which needs {FEWEST} documents"
+    if np.isfinite(bounds[0]):
+        interval = "95 % interval {} to {}".format(*map(_number, bounds))
     p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
     facts += [interval, p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else "")]
     facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
     facts.append("{} + {} seeds".format(*difference.seeds))
-    sentence = f"{claim} ({', '.join(facts)})."
-    if outcome == "can't tell":
-        sentence += f" {what_would_tell(difference, contrasts)}"
-    return sentence
+    return f"{claim} ({', '.join(facts)})."
 
 
 def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
