@@ -259,69 +259,60 @@ def three_seeds():
     return first, np.stack([second, 1.03 * second])
 
 
-def test_what_other_seeds_would_change_by_the_formula():
-    """Sum by sum, as the module describes it."""
-    arms = three_seeds()
-    total, whole = arms[0].mean(axis=0) - arms[1].mean(axis=0), UNITS.sum()
-    variances, noise = [], 0.0
+def other_seeds(arms, total, units):
+    """What the choice of seeds adds to the error, and degrees of freedom: sum by sum, as the module
+    describes it."""
+    whole, variances, noise = units.sum(), [], 0.0
     for bits in arms:
         number, variance = len(bits), 0.0
         for row in bits:
-            away = [(row[d] - bits[:, d].mean()) / whole for d in range(len(UNITS))]
+            away = [(row[d] - bits[:, d].mean()) / whole for d in range(len(units))]
             variance += sum(away) ** 2 / (number * (number - 1))
-            for d, each in enumerate(away):
-                noise += (each - sum(away) * UNITS[d] / whole) ** 2 / (number * (number - 1))
+            for d, part in enumerate(away):
+                noise += (part - sum(away) * units[d] / whole) ** 2 / (number * (number - 1))
         variances.append(variance)
     between = sum(variances) - noise
-    welch = sum(variances) ** 2 / (variances[0] ** 2 / 2 + variances[1] ** 2 / 1)
-    of_documents = sum(((total - UNITS * total.sum() / whole) / whole) ** 2)
-    alike = whole**2 / sum(UNITS**2)
+    squares = (v**2 / (len(bits) - 1) for v, bits in zip(variances, arms, strict=True))
+    welch = sum(variances) ** 2 / sum(squares)
+    of_documents = sum(((total - units * total.sum() / whole) / whole) ** 2)
+    equal_documents = whole**2 / sum(units**2)
     both = (4 * between + of_documents) ** 2
-    both /= (4 * between) ** 2 / welch + of_documents**2 / (alike - 1)
-    assert between > 0
-    found = significance._other_seeds(arms, total, UNITS)
-    assert found == pytest.approx((between**0.5, max(welch, both)), rel=1e-12)
-    assert both > welch
-    alone = [arms[1], 1000 * arms[1][::-1]]  # of which one varies so much that the other is nothing
-    freedom = significance._other_seeds(alone, total, UNITS)[1]
-    assert 1.0 < freedom < 1.01
-    same = [np.stack([PLAIN, PLAIN])] * 2
-    assert significance._other_seeds(same, 0 * PLAIN, UNITS) == (0.0, 1.0)
+    both /= (4 * between) ** 2 / welch + of_documents**2 / (equal_documents - 1)
+    return between**0.5, max(welch, both)
 
 
-@pytest.mark.parametrize(
-    ("draws", "empty", "expected"),
-    [
-        (range(1, 101), 0, (3, 98, 0)),
-        (range(1, 101), 1, (2, 99, 2 / 101)),
-        (range(1, 101), 2, (1, 100, 4 / 102)),
-        (range(1, 101), 3, (-np.inf, np.inf, 6 / 103)),
-        (range(-3, 97), 0, (-1, 94, 0.08)),
-        (range(-3, 97), 4, (-np.inf, np.inf, 16 / 104)),
-        (range(-96, 4), 0, (-94, 1, 0.08)),
-        (range(-50, 50), 0, (-48, 47, 1)),
-        (range(-1, 2), 5, (-np.inf, np.inf, 1)),
-    ],
-)
-def test_bounds_by_hand(draws, empty, expected):
-    shuffled = np.random.default_rng(1).permutation(np.array(draws, dtype=np.float64))
-    assert significance._bounds(shuffled, empty) == pytest.approx(expected)
+@pytest.mark.parametrize("number", [6, 8])
+def test_documents_and_seeds_together_step_by_step(number):
+    """All subsets of the documents, each as often as needed, moved by what other seeds change."""
+    first, second = (arm[:, :number] for arm in three_seeds())
+    total, order = first.mean(axis=0) - second.mean(axis=0), np.argsort(UNITS[:number])
+    units, total, resamples = UNITS[:number][order], total[order], 1000
+    subsets = [[i >> d & 1 for d in range(number)] for i in range(2**number)]
+    figures = np.array([total @ s / (units @ s) for s in subsets[1:]])
+    repeats = -(-resamples // 2**number)
+    error, freedom = other_seeds([first[:, order], second[:, order]], total, units)
+    moved = error * np.random.default_rng(0).standard_t(freedom, repeats * len(figures))
+    draws = np.tile(figures, repeats)
+    draws = np.sort(np.concatenate([draws + moved, draws - moved]))
+    empty = 2 * repeats
+    count = len(draws) + empty
+    rank = int(0.025 * count) - empty
+    beyond = min(np.sum(draws <= 0), np.sum(draws >= 0)) + empty
+    flips = np.mean([abs(total @ (1 - 2 * np.array(s))) >= abs(total.sum()) for s in subsets])
+    found = compare_arms(first, second, UNITS[:number], resamples=resamples)
+    assert found.difference == pytest.approx(total.sum() / units.sum())
+    assert found.low == pytest.approx(draws[rank] if rank >= 0 else -np.inf)
+    assert found.high == pytest.approx(draws[-1 - rank] if rank >= 0 else np.inf)
+    assert found.p == pytest.approx(max(2 * beyond / count, flips))
 
 
-def test_sums_of_subsets_by_hand(monkeypatch):
-    values = np.array([[1.0, 10], [2, 20], [4, 40]])
-    every = significance._subset_sums(values, 8, np.random.default_rng(0))
-    assert every.tolist() == [[i, 10 * i] for i in range(8)]
-    few = significance._subset_sums(values, 7, np.random.default_rng(0))
-    chosen = np.random.default_rng(0).integers(0, 2, (6, 3), dtype=np.int8)
-    assert few.tolist() == [[0, 0], *(chosen @ values).tolist()]
-    monkeypatch.setattr(significance, "MAX_SUBSET_NUMBERS", 6)  # two subsets at a time
-    parts, draw = [np.zeros((1, 2))], np.random.default_rng(0)
-    parts += [draw.integers(0, 2, (2, 3), dtype=np.int8) @ values for _ in range(3)]
-    again = significance._subset_sums(values, 7, np.random.default_rng(0))
-    assert again.tolist() == np.concatenate(parts).tolist()
-    monkeypatch.setattr(significance, "MAX_SUBSET_NUMBERS", 2)  # one at a time, at least
-    assert significance._subset_sums(values, 7, np.random.default_rng(0)).shape == (7, 2)
+def test_a_block_of_subsets_is_as_good_as_all_at_once(monkeypatch):
+    first, second, units = example(30, (1, 1), 0.01)
+    whole = compare_arms(first, second, units)
+    monkeypatch.setattr(significance, "MAX_SUBSET_NUMBERS", 3000)
+    parts = compare_arms(first, second, units)
+    assert parts.p == pytest.approx(whole.p, abs=0.01)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), abs=1e-3)
 
 
 @pytest.mark.parametrize("contrasts", [1, 2, 3, 6, 7])
@@ -362,29 +353,3 @@ def test_what_does_not_fit_is_refused():
             compare_arms(broken, second, UNITS)
     with pytest.raises(ValueError, match="bits"):
         bootstrap_interval(first[:, :0], UNITS[:0])
-
-
-@pytest.mark.parametrize("number", [6, 8])
-def test_documents_and_seeds_together_step_by_step(number):
-    """All subsets of the documents, each as often as needed, moved by what other seeds change."""
-    first, second = (arm[:, :number] for arm in three_seeds())
-    total, order = first.mean(axis=0) - second.mean(axis=0), np.argsort(UNITS[:number])
-    units, total, resamples = UNITS[:number][order], total[order], 1000
-    subsets = [[i >> d & 1 for d in range(number)] for i in range(2**number)]
-    figures = np.array([total @ s / (units @ s) for s in subsets[1:]])
-    repeats = -(-resamples // 2**number)
-    arms = [first[:, order], second[:, order]]
-    error, freedom = significance._other_seeds(arms, total, units)
-    moved = error * np.random.default_rng(0).standard_t(freedom, repeats * len(figures))
-    draws = np.tile(figures, repeats)
-    draws = np.sort(np.concatenate([draws + moved, draws - moved]))
-    empty = 2 * repeats
-    count = len(draws) + empty
-    rank = int(0.025 * count) - empty
-    beyond = min(np.sum(draws <= 0), np.sum(draws >= 0)) + empty
-    flips = np.mean([abs(total @ (1 - 2 * np.array(s))) >= abs(total.sum()) for s in subsets])
-    found = compare_arms(first, second, UNITS[:number], resamples=resamples)
-    assert found.difference == pytest.approx(total.sum() / units.sum())
-    assert found.low == pytest.approx(draws[rank] if rank >= 0 else -np.inf)
-    assert found.high == pytest.approx(draws[-1 - rank] if rank >= 0 else np.inf)
-    assert found.p == pytest.approx(max(2 * beyond / count, flips))
