@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import sys
 import types
 
-import numpy as np
 import pytest
 from conftest import POLICIES, ROOT, made_up
 
@@ -121,32 +119,16 @@ def shape(monkeypatch):
 
 def test_a_class_policy_of_another_package_is_twenty_lines(shape):
     """Charged, saved, decoded and generated like those that come with textgen, memory included."""
-    settings = {"kind": "shape"}
-    experiment = resolve_experiment(
-        {
-            "corpus": "wikipedia",
-            "tokenizer": {"kind": "words", "rare_words": settings},
-            "objective": "next_token",
-            "training": {"updates": 1},
-        }
-    )
-    assert experiment.resolved["tokenizer"]["rare_words"] == settings
+    check_plugin("rare_words", shape())
     texts = [made_up(40, 1) + " Akeley met 17 owls, 23 gulls and Wilmarth."]
-    tokenizer = experiment.tokenizer.fit(texts, [made_up(10, 2) + " Zadok Zadok 99."], 1)
-    text = "the keeper watched Cthulhu unfathomable 1928 Cthulhu."
-    encoded = tokenizer.encode(text)
-    assert encoded.replaced == 4
-    assert list(tokenizer.names[5:8]) == ["<number>", "<capitalised>", "<other>"]
+    tokenizer = Words(shape()).fit(texts, [made_up(10, 2) + " Zadok Zadok 99."], 1)
+    encoded = tokenizer.encode("the keeper watched Cthulhu unfathomable 1928 Cthulhu.")
     shapes = [tokenizer.names[token] for token in encoded.tokens if 5 <= token < 8]
     assert shapes == ["<capitalised>", "<other>", "<number>", "<capitalised>"]
-    assert encoded.spelling_bits.min() > 0
-    for bits, cheaper in ((encoded.spelling_bits, False), (encoded.remembered_bits, True)):
+    both = encoded.spelling_bits, encoded.spelling_bits_with_memory
+    for bits, cheaper in zip(both, (False, True), strict=True):
         first, *_, again = bits.tolist()
         assert (again < first - 1) is cheaper
-    assert tokenizer.decode(encoded) == text
-    loaded = experiment.tokenizer.load(json.loads(json.dumps(tokenizer.state())))
-    np.testing.assert_array_equal(loaded.encode(text).tokens, encoded.tokens)
-    np.testing.assert_allclose(loaded.encode(text).spelling_bits, encoded.spelling_bits)
     rendered = tokenizer.render(encoded.tokens, seed=2)
     assert {name for _, _, name in rendered.filled} == {"number", "capitalised", "other"}
 

@@ -66,21 +66,15 @@ def score_documents(
     documents: Sequence[Document],
     memory: Memory | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    encoded: Sequence[EncodedDocument] | None = None,
 ) -> list[DocumentBits]:
-    """What each document costs under a model, with a memory of the document if there is one."""
-    encoded = [tokenizer.encode(document.text) for document in documents]
-    return score_encoded(objective, network, documents, encoded, memory, progress)
+    """What each document costs under a model, with a memory of the document if there is one.
 
-
-def score_encoded(
-    objective: Objective,
-    network: Any,
-    documents: Sequence[Document],
-    encoded: Sequence[EncodedDocument],
-    memory: Memory | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[DocumentBits]:
-    """The same for documents that are encoded already."""
+    Args:
+        progress: as for :func:`textgen.evaluation.scorer.token_bits`.
+        encoded: the documents as tokens, if they are encoded already.
+    """
+    encoded = encoded or [tokenizer.encode(document.text) for document in documents]
     tokens = [e.tokens for e in encoded]
     scored = costs(documents, encoded, token_bits(objective, network, tokens, progress))
     dynamic = None

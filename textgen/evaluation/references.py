@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +170,8 @@ def too_much(reads_bytes: bool, corpus: Corpus) -> str:
 
 
 @dataclass(frozen=True)
-class ReferenceModel:
-    """A baseline that every report names.
+class Reference:
+    """A model without a network that every report names.
 
     Attributes:
         key: its name in files.
@@ -180,6 +180,9 @@ class ReferenceModel:
         kind, order: of the baseline.
         tokenizer: a table as in an experiment file; None for one that reads the bytes of the text.
         memory: orders of its memory of the document.
+        command: repeats its figure on the test part.
+        validation, test: bits of each document, ``model_bits`` and ``surface_bits`` being (1,)
+            sums.
     """
 
     key: str
@@ -189,8 +192,11 @@ class ReferenceModel:
     order: int | None = None
     tokenizer: dict[str, Any] | None = None
     memory: tuple[int, ...] = ()
+    command: str = ""
+    validation: list[DocumentBits] = field(default_factory=list)
+    test: list[DocumentBits] = field(default_factory=list)
 
-    def command(self, experiment: str) -> str:
+    def command_on(self, experiment: str) -> str:
         """What repeats its figure on the test part of an experiment file."""
         words = ["python -m textgen baseline", experiment, f"--kind {self.kind}"]
         if self.order:
@@ -212,14 +218,14 @@ class ReferenceModel:
 
 LEARNS = "it has read the training text and keeps learning within each document"
 REFERENCES = (
-    ReferenceModel(
+    Reference(
         "unigram",
         "characters, no context",
         "how often each character occurs, without context",
         kind="unigram",
         tokenizer={"kind": "characters"},
     ),
-    ReferenceModel(
+    Reference(
         "character_ngram",
         "8-gram of characters",
         "each character from the seven before it, by counts (modified Kneser-Ney)",
@@ -227,7 +233,7 @@ REFERENCES = (
         tokenizer={"kind": "characters"},
         memory=(3, 4, 5, 6, 8, 10, 14),
     ),
-    ReferenceModel(
+    Reference(
         "word_ngram",
         "4-gram of words",
         "each word from the three before it, by counts (modified Kneser-Ney); words that occur "
@@ -236,36 +242,15 @@ REFERENCES = (
         tokenizer={"kind": "words", "minimum_count": 2, "rare_words": "unk"},
         memory=(0, 1, 2, 3, 4),
     ),
-    ReferenceModel(
+    Reference(
         "ppmd",
         "PPMd",
         f"a compressor that predicts each byte from up to eight before it; {LEARNS}",
         kind="ppmd",
         order=8,
     ),
-    ReferenceModel(
-        "xz", "xz", f"a compressor that copies what occurred before; {LEARNS}", kind="xz"
-    ),
+    Reference("xz", "xz", f"a compressor that copies what occurred before; {LEARNS}", kind="xz"),
 )
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The bits of a model that is not a network.
-
-    Attributes:
-        key, label, meaning: of its :class:`ReferenceModel`.
-        command: repeats its figure on the test part.
-        validation: bits of each document, ``model_bits`` and ``surface_bits`` being (1,) sums.
-        test: the same.
-    """
-
-    key: str
-    label: str
-    meaning: str
-    command: str
-    validation: list[DocumentBits]
-    test: list[DocumentBits]
 
 
 def compute_references(
@@ -298,13 +283,13 @@ def compute_references(
                 continue
             with contextlib.suppress(OSError):  # an unwritable cache is no reason to stop
                 cache_put(path, rows)
-        parts = [[_from_sums(row) for row in part] for part in rows]
-        names = (model.key, model.label, model.meaning)
-        references.append(Reference(*names, model.command(experiment), *parts))
+        validation, test = ([_from_sums(row) for row in part] for part in rows)
+        command = model.command_on(experiment)
+        references.append(replace(model, command=command, validation=validation, test=test))
     return references
 
 
-def _cache_path(model: ReferenceModel, corpus: Corpus) -> Path:
+def _cache_path(model: Reference, corpus: Corpus) -> Path:
     settings = (CACHE_VERSION, corpus.sha256, corpus.description["split_sha256"], model)
     digest = hashlib.sha256(repr(settings).encode()).hexdigest()
     return cache_folder() / "references" / f"{model.key}-{digest[:32]}.json"

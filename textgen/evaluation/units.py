@@ -166,12 +166,6 @@ def unit_rows(published: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-def unit_line(values: Mapping[str, Mapping[str, float | None]]) -> str:
-    """What :func:`in_all_units` gave beside bits per character, in one line for the terminal."""
-    names = [name for name in UNITS if name != "bits_per_character"]
-    return ", ".join(f"{_text(values[n]['as_published'])} {UNITS[n].label}" for n in names)
-
-
 def _text(value: float | None) -> str:
     if value is None:
         return NOTHING

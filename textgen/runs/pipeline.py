@@ -15,7 +15,7 @@ from textgen.core.machine import start_tensorflow
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation import likelihood
 from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
-from textgen.evaluation.likelihood import DocumentBits, score_documents, score_encoded
+from textgen.evaluation.likelihood import DocumentBits, score_documents
 from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
 from textgen.runs import folder as run_folder
@@ -141,8 +141,8 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     write_csv(folder / "history.csv", progress.history)
     run_folder.save_network(folder, network)
     with screen.stage("scoring every held-out document") as moved:
-        encoded = prepared.encoded[1]
-        validation = score_encoded(*model, loaded.validation, encoded, progress=moved)
+        encoded, held_out = prepared.encoded[1], loaded.validation
+        validation = score_documents(*model, tokenizer, held_out, None, moved, encoded)
         start = time.perf_counter()
         memory, below = _tuned_memory(experiment, prepared, network, validation)
         memory_seconds = time.perf_counter() - start
