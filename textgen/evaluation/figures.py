@@ -113,7 +113,7 @@ def metric(
     form: str = ".1%",
     better: Any = "human",
     *,
-    applies: Callable[[str], bool] = lambda language: True,
+    applies: Any = lambda language: True,
     **meanings: str,
 ) -> Callable[[PairsOf], PairsOf]:
     """Add the figures of a function to METRICS; ``meanings`` are those of :class:`Label`, by the

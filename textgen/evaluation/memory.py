@@ -175,7 +175,7 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> Counts:
         current = _numbered(previous * size + text)
         if length in wanted:
             grams[length] = current.astype(np.int32)
-    levels = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
+    levels = list[tuple[np.ndarray, ...]]()
     everything = counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):
         context, whole = grams[order][:-1], grams[order + 1][1:]

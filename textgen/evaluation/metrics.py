@@ -134,8 +134,8 @@ class Human:
             hashes = [ngram_hashes(self._codes(each, by_words), n) for each in self.samples]
             hashes.append(np.zeros(1, np.uint64))  # searched only for a place: never empty
             self._ngrams[by_words, n] = np.unique(np.concatenate(hashes))
-        known, hashes = self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n)
-        return known[np.searchsorted(known, hashes).clip(max=len(known) - 1)] == hashes
+        known, wanted = self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n)
+        return known[np.searchsorted(known, wanted).clip(max=len(known) - 1)] == wanted
 
     def _codes(self, sample: Sample, by_words: bool) -> np.ndarray:
         if by_words:

@@ -150,10 +150,8 @@ def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = 
     Raises:
         TextgenError: an unknown kind, or a setting that it does not accept.
     """
-    entry, fixed = (
-        lookup("baseline", kind, "--kind"),
-        {} if command is None else {"command": command},
-    )
+    entry = lookup("baseline", kind, "--kind")
+    fixed: dict[str, Any] = {} if command is None else {"command": command}
     tables = [{**fixed, "order": order} for order in orders] or [fixed]
     return [build(entry, table, f"--kind {kind}") for table in tables]
 
