@@ -201,8 +201,8 @@ def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> di
         return made
 
     keys = ("meaning", "unit", "form", "better", "group")
-    rows = {"human": row(0), "shuffled": row(0.2), "unigram": row(-0.3)}
-    rows["unigram"]["loops"] = (None, None, None)
+    rows = {"human": row(0), "shuffled": row(0.2)}
+    rows["shuffled"]["loops"] = (None, None, None)
     settings = {"samples": 20, "length": 1500, "temperatures": TEMPERATURES, "temperature": 0.8}
     return {
         "labels": {name: dict(zip(keys, label, strict=True)) for name, label in LABELS.items()},

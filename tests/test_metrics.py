@@ -21,7 +21,6 @@ from textgen.evaluation.metrics import (
     real_words,
     shuffled_text,
     training_words,
-    unigram_text,
     words,
 )
 
@@ -269,17 +268,6 @@ def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
     assert human_passages(["a b c", ""], 2, 100, seed=1) == [Sample("a b c")]
     with pytest.raises(ValueError, match="no documents"):
         human_passages([""], 2, 100, seed=1)
-
-
-def test_words_drawn_one_by_one_have_their_frequencies_and_no_order(human):
-    drawn = unigram_text(human, 4, 2000, seed=1)
-    assert [len(sample.text) for sample in drawn] == [2000] * 4
-    found = measure(drawn, human, resamples=0)
-    assert found["letters_divergence"].value < 0.005
-    assert found["novel_4"].value > 0.95
-    assert drawn == unigram_text(human, 4, 2000, seed=1)
-    assert unigram_text(Human([]), 1, 10, seed=1) == [Sample("")]
-    assert " " not in unigram_text(Human(["今日は晴れ"], "ja"), 1, 100, seed=1)[0].text
 
 
 def test_what_is_counted_in_one_language_is_not_shown_in_another():

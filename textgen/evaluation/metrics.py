@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from textgen.core.plugins import lookup, plugin_table
-from textgen.data.language import UNSPACED, WORD, language_name, word_list
+from textgen.data.language import WORD, language_name, word_list
 
 TABLE: dict[str, str] = {}
 """textgen's own metrics have no kinds: all of them are always measured."""
@@ -325,23 +325,4 @@ def shuffled_text(samples: Sequence[Sample], seed: int) -> list[Sample]:
     for sample in samples:
         shuffled = iter(random.permutation(np.array(WORD.findall(sample.text), dtype=object)))
         result.append(Sample(WORD.sub(lambda match, rest=shuffled: next(rest), sample.text)))
-    return result
-
-
-def unigram_text(human: Human, count: int, length: int, seed: int) -> list[Sample]:
-    """Words drawn one by one by their frequency in the training text, spaces between them where the
-    language has some."""
-    random = np.random.default_rng(seed)
-    known = list(human.counts)
-    if not known:
-        return [Sample("")] * count
-    share = np.array(list(human.counts.values())) / human.counts.total()
-    between = "" if human.language in UNSPACED else " "
-    result = []
-    for _ in range(count):
-        text = ""
-        while len(text) < length:
-            drawn = random.choice(len(known), size=length // 5 + 1, p=share)
-            text += between.join([*(known[i] for i in drawn), ""])
-        result.append(Sample(text[:length]))
     return result

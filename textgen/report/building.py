@@ -24,7 +24,7 @@ from textgen.runs.evaluation import evaluation_for
 from textgen.runs.finished import Run
 
 SEED = 1
-"""Of human, shuffled and unigram text."""
+"""Of human and shuffled text."""
 SAMPLES_SHOWN, SAMPLE_CHARACTERS = 2, 400
 """Samples without a prompt that the page has at each temperature, and characters of each."""
 
@@ -307,11 +307,7 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     settings = evaluation_for(loaded)
     texts = [document.text for document in loaded.test]
     written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
-    rows = {
-        "human": written,
-        "shuffled": metrics.shuffled_text(written, SEED),
-        "unigram": metrics.unigram_text(human, settings.samples, settings.length, SEED),
-    }
+    rows = {"human": written, "shuffled": metrics.shuffled_text(written, SEED)}
     labels = metrics.metric_labels(human.language)
     return schema.Generated(
         labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
