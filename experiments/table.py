@@ -220,14 +220,26 @@ def filled(page: str) -> str:
 
 
 def take_report(folder: Path) -> None:
-    """Keep a report's figures, which hold no text, and a drawing of them."""
+    """Keep a report's figures, which hold no text, and drawings of them."""
+    from matplotlib.figure import Figure
+
     report = json.loads((folder / "report.json").read_text("utf-8"))
     kept = RESULTS / "reports"
     kept.mkdir(exist_ok=True)
     text = json.dumps(report, ensure_ascii=False, separators=(",", ":"))
     (kept / f"{report['name']}.json").write_text(text + "\n", "utf-8")
-    drawing = Comparison(folder).plot().figure
-    drawing.savefig(kept / f"{report['name']}_overview.svg", bbox_inches="tight")
+    comparison, overview, curves = Comparison(folder), Figure(), Figure()
+    comparison.plot(overview.subplots())
+    axes = curves.subplots()
+    for number, arm in enumerate(comparison.report.scored):
+        for place, curve in enumerate(arm.curves):
+            label = arm.name if place == 0 else None
+            axes.plot(curve.seconds, curve.validation, color=f"C{number}", label=label)
+    axes.set_xlabel("seconds, preparation included")
+    axes.set_ylabel("bits per character of validation text")
+    axes.legend()
+    for name, figure in (("overview", overview), ("curves", curves)):
+        figure.savefig(kept / f"{report['name']}_{name}.svg", bbox_inches="tight")
 
 
 def main(runs: str | None) -> None:

@@ -227,7 +227,7 @@ def hostile(
     report, texts = plain_sample(dict(zip(names, BITS, strict=True)))
     report["title"] = script + quotes
     report["warnings"] = ["Look out: " + script]
-    report["left_out"] = [{"folder": "runs/" + script, "found": quotes}]
+    report["left_out"] = [{"folder": "runs/" + script, "reason": quotes}]
     report["contrasts"][0]["question"] = script + odd
     report["contrasts"][0]["sentence"] = quotes
     report["corpus"] = report["corpus"] | {"licence": script}

@@ -201,7 +201,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert done.code == 0, done.err
     report = Comparison(tmp_path / "reports" / "broken").report
     assert [arm.name for arm in report.arms] == ["char"]
-    left_out = {Path(run["folder"]).name: run["found"] for run in report.left_out}
+    left_out = {Path(run["folder"]).name: run["reason"] for run in report.left_out}
     assert set(left_out) == {*folders}
     assert "no model.weights.h5" in left_out["unfinished"]
     assert "adds up to" in left_out["swapped"]

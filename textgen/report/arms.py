@@ -147,11 +147,12 @@ def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
     """An arm's name → its tokenizer in words, and where arms differ in them, its embedding, its
     backbone and its objective; if arms still read the same, the settings that differ."""
     experiments = [arm.first.experiment for arm in arms]
-    texts = [tokenizer_in_words(each.resolved["tokenizer"]) for each in experiments]
+    resolved = [experiment.resolved for experiment in experiments]
+    texts = [tokenizer_in_words(tables["tokenizer"]) for tables in resolved]
     for aspect in (
-        [f"{each.resolved['embedding']['kind']} embedding" for each in experiments],
-        [each.backbone.label for each in experiments],
-        [f"objective {each.resolved['objective']['kind']}" for each in experiments],
+        [f"{tables['embedding']['kind']} embedding" for tables in resolved],
+        [experiment.backbone.label for experiment in experiments],
+        [f"objective {tables['objective']['kind']}" for tables in resolved],
     ):
         if len(set(aspect)) > 1:
             texts = ["; ".join(pair) for pair in zip(texts, aspect, strict=True)]
@@ -159,7 +160,7 @@ def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
     result = {}
     for arm, text, own in zip(arms, texts, flat, strict=True):
         same_words = [
-            settings for settings, other in zip(flat, texts, strict=True) if other == text
+            settings for settings, words in zip(flat, texts, strict=True) if words == text
         ]
         result[arm.name] = text + _differing_settings(own, same_words)
     return result

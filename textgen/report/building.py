@@ -267,7 +267,7 @@ def drawn_samples(arm: Arm, temperature: float) -> list[metrics.Sample]:
         next(s.texts for s in run.texts.sweep if s.temperature == temperature) for run in arm.runs
     ]
     chosen = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
-    return [metrics.Sample(each.text, tuple(each.filled)) for each in chosen]
+    return [metrics.Sample(text.text, tuple(text.filled)) for text in chosen]
 
 
 def samples_shown(
@@ -276,30 +276,25 @@ def samples_shown(
     """What arms wrote: after the same prompts, then after nothing at every temperature."""
     settings, rows = evaluation_for(loaded), list[schema.Samples]()
 
-    def shown(text: str, filled: Sequence[tuple[int, int, str]]) -> schema.SampleText:
-        text = text[:SAMPLE_CHARACTERS]
-        filled = [span for span in filled if span[1] <= len(text)]
-        return schema.SampleText(text=text, filled=filled, copied=copied_spans(text, human))
+    def add(prompt: str, temperature: float, written: Mapping[str, Any]) -> None:
+        samples = {name: _sample_text(record, human) for name, record in written.items()}
+        if samples:
+            rows.append(schema.Samples(prompt=prompt, temperature=temperature, arms=samples))
 
     for prompt in settings.prompts:
-        written = {
-            arm.name: shown(record.text, record.filled)
-            for arm in arms
-            for record in arm.first.texts.prompted
-            if record.prompt == prompt
-        }
-        if written:
-            rows.append(
-                schema.Samples(prompt=prompt, temperature=settings.temperature, arms=written)
-            )
+        records = [(arm.name, record) for arm in arms for record in arm.first.texts.prompted]
+        add(prompt, settings.temperature, {n: r for n, r in records if r.prompt == prompt})
     for temperature in settings.temperatures:
-        drawn = {arm.name: drawn_samples(arm, temperature)[:SAMPLES_SHOWN] for arm in arms}
-        for number in range(min(map(len, drawn.values()), default=0)):
-            written = {
-                name: shown(each[number].text, each[number].filled) for name, each in drawn.items()
-            }
-            rows.append(schema.Samples(prompt="", temperature=temperature, arms=written))
+        drawn = {arm.name: drawn_samples(arm, temperature) for arm in arms}
+        for number in range(min([SAMPLES_SHOWN, *map(len, drawn.values())])):
+            add("", temperature, {name: samples[number] for name, samples in drawn.items()})
     return rows
+
+
+def _sample_text(record: Any, human: metrics.Human) -> schema.SampleText:
+    text = record.text[:SAMPLE_CHARACTERS]
+    filled = [span for span in record.filled if span[1] <= len(text)]
+    return schema.SampleText(text=text, filled=filled, copied=copied_spans(text, human))
 
 
 def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -> schema.Generated:

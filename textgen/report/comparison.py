@@ -153,8 +153,8 @@ def compare_runs(
     if name:
         check_name(name, "--name")
     screen = Screen(quiet)
-    found, loaded, left_out = read_runs(runs, screen)
-    arms = group_runs(found)
+    readable, loaded, left_out = read_runs(runs, screen)
+    arms = group_runs(readable)
     warnings = check_comparable(arms, different_texts) + [loaded.warning] * bool(loaded.warning)
     same_text = [arm for arm in arms if is_on(arm, loaded)]
     names = [arm.name for arm in arms]
@@ -162,7 +162,7 @@ def compare_runs(
     if Path(reports_folder) != REPORTS:
         named["reports"] = os.fspath(reports_folder)
     options = [
-        *map(os.fspath, runs),
+        *(os.fspath(run) for run in runs),
         *(f"--{key}={value}" for key, value in named.items() if value),
         *(["--different-texts"] * different_texts),
         *([] if embed is None else ["--embed", *embed]),
@@ -172,7 +172,7 @@ def compare_runs(
     report, texts = build_report(
         arms,
         loaded,
-        compute_references(loaded, screen.say, f"{found[0].folder}/experiment.toml"),
+        compute_references(loaded, screen.say, f"{readable[0].folder}/experiment.toml"),
         contrasts or against_first([arm.name for arm in same_text if arm.charged]),
         plan or {},
         warnings,
@@ -201,16 +201,16 @@ def read_runs(
     """
     readable, left_out = list[Run](), list[dict[str, str]]()
     texts: dict[str, Corpus] = {}
-    for given in runs:
+    for folder in runs:
         try:
-            run = load_run(given)
+            run = load_run(folder)
             sha256 = run.metrics.corpus.sha256
             key = sha256 + run.experiment.text_key
             texts[key] = texts.get(key) or load_text(run.experiment, sha256)
             run.check()
             readable.append(run)
         except TextgenError as error:
-            left_out.append({"folder": os.fspath(given), "found": error.found})
+            left_out.append({"folder": os.fspath(folder), "reason": error.found})
             screen.warn(f"LEFT OUT: {error}")
     if not readable:
         raise TextgenError(
@@ -230,8 +230,8 @@ def folder_name(names: Sequence[str]) -> str:
 def against_first(names: Sequence[str]) -> list[Contrast]:
     """Each arm against the first."""
     return [
-        Contrast(other, names[0], f"Is {other} better than {names[0]}?", "first is lower")
-        for other in names[1:]
+        Contrast(name, names[0], f"Is {name} better than {names[0]}?", "first is lower")
+        for name in names[1:]
     ]
 
 

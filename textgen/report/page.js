@@ -28,10 +28,10 @@
       for (const it of texts.flatMap(touched)) [from, end] = [Math.min(from, it.from), Math.max(end, it.end)];
     for (const old of all(".on", box)) old.classList.remove("on");
     const costs = texts.map((text) => {
-      const found = touched(text), sum = (key) => found.reduce((total, it) => total + it[key], 0);
-      for (const it of found) it.node.classList.add("on");
-      const spelling = sum("spelling"), part = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
-      return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${part}`;
+      const parts = touched(text), sum = (key) => parts.reduce((total, it) => total + it[key], 0);
+      for (const it of parts) it.node.classList.add("on");
+      const spelling = sum("spelling"), note = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
+      return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${note}`;
     });
     say(`“${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}”: ${costs.join(" · ")}`);
   };

@@ -163,8 +163,6 @@ class Measure(Row):
     meaning: str
     unit: str
     form: str
-    better: str
-    group: str
 
 
 class Generated(Row):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from textgen.evaluation.units import UNCHARGED
 from textgen.report.schema import ArmRow, ContrastRow, Report
 
 
@@ -35,8 +34,8 @@ def claims(report: Report) -> list[Claim]:
     result = [contrast_claim(c) for c in report.contrasts] if report.declared else []
     scored = report.scored
     for place, arm in enumerate(scored):
-        for other in scored[place + 1 :]:
-            result.append(pairs.get(frozenset((arm.name, other.name))) or _pair_claim(arm, other))
+        for worse in scored[place + 1 :]:
+            result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
     return result + [_arm_claim(arm) for arm in scored]
 
 
@@ -59,8 +58,8 @@ def difference(contrast: ContrastRow) -> str:
         return f"Too close to call between {first} and {second}"
     if contrast.verdict == "equal":
         return f"{first} and {second} are equal to within 0.01 bits per character"
-    better, other = (first, second) if contrast.verdict == "better" else (second, first)
-    return f"{better} needs {abs(contrast.difference):.3f} fewer bits per character than {other}"
+    better, worse = (first, second) if contrast.verdict == "better" else (second, first)
+    return f"{better} needs {abs(contrast.difference):.3f} fewer bits per character than {worse}"
 
 
 def winner(contrast: ContrastRow) -> str | None:
@@ -75,17 +74,18 @@ def caveat(contrast: ContrastRow) -> str:
     low, high = contrast.low or 0.0, contrast.high or 0.0
     if contrast.verdict != "equal":
         low, high = sorted((abs(low), abs(high)))
-    documents = f"{low:.3f} to {high:.3f} with 95 % confidence, by {contrast.documents} documents"
+    bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
+    documents = f"{bounds}, over {contrast.documents} held-out documents"
     if contrast.scope != "these runs":
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
     once = "each model" if max(contrast.seeds) == 1 else "a model"
     return f"{documents}. This holds for these runs only: {once} was trained once."
 
 
-def _pair_claim(arm: ArmRow, other: ArmRow) -> Claim:
-    first, second = (row.test.total if row.test else 0.0 for row in (arm, other))
-    said = f"{arm.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
-    return Claim((arm.name, other.name), "", f"{said} for {other.name}.", "This was not tested.")
+def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
+    first, second = (row.test.total if row.test else 0.0 for row in (better, worse))
+    said = f"{better.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
+    return Claim((better.name, worse.name), "", f"{said} for {worse.name}.", "Not tested.")
 
 
 def _arm_claim(arm: ArmRow) -> Claim:
@@ -108,17 +108,6 @@ def without_network(report: Report) -> dict[str, str]:
     }
 
 
-def corpus_line(report: Report) -> str:
-    """The corpus in one line."""
-    corpus = report.corpus
-    train, test = corpus["train"], corpus["test"]
-    return (
-        f"{corpus['kind']}: trained on {train['documents']} documents "
-        f"({train['characters']:,} characters), tested on {test['documents']} that no model has "
-        f"seen ({test['characters']:,})"
-    )
-
-
 def audits(report: Report) -> list[str]:
     """What the audits of the runs say, where there are any."""
     return [
@@ -127,39 +116,3 @@ def audits(report: Report) -> list[str]:
         for run in arm.runs
         for line in run.audits
     ]
-
-
-def notes(report: Report) -> list[str]:
-    """How the figures are to be read."""
-    lines = [
-        "Every model is charged for every character of the same raw text and for one end mark per "
-        "document. Model + spelling splits these bits: the spelling is the cost of words that an "
-        "arm's tokens leave open. Words and subwords are scored on one segmentation of the text, "
-        "which gives an upper bound.",
-        "Intervals hold for other documents of this kind and, with two or more seeds, for other "
-        "seeds: documents are resampled by subsets (Hartigan 1969), p is of a sign-flip "
-        "permutation over documents, Holm over all questions.",
-    ]
-    if report.planned:
-        lines.append("Seconds are planned ones, measured on an idle machine.")
-    if any(arm.memory for arm in report.arms):
-        lines.append(
-            "With memory: another distribution, the network mixed with what followed its last few "
-            "tokens earlier in the document. All other figures are of the network alone."
-        )
-    if any(arm.test is None for arm in report.arms):
-        lines.append(
-            f"“{UNCHARGED.capitalize()}”: the arm discards text without being charged for it, and "
-            "has no bits per character."
-        )
-    external = [f"{a.name}: {', '.join(a.extra_data)}" for a in report.arms if a.extra_data]
-    if external:
-        lines.append(f"External resources were used by {'; '.join(external)}.")
-    return lines + audits(report)
-
-
-def repeats(report: Report) -> str:
-    """What stands before the command that repeats a report."""
-    lost = ", ".join(report.not_repeated)
-    without = f", except for what was given from Python: {lost}" if lost else ""
-    return f"This command repeats the report{without}."

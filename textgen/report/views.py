@@ -216,11 +216,11 @@ def _strip(label: Measure, human: Interval, arms: Sequence[tuple[int, str, Inter
     return Strip(label.meaning, f"{label.unit}; {note}", dots, band)
 
 
-def _figure(found: Interval, label: Measure) -> str:
-    if found.value is None:
+def _figure(figure: Interval, label: Measure) -> str:
+    if figure.value is None:
         return NOTHING
-    interval = between(found.low, found.high, label.form)
-    return f"{found.value:{label.form}}" + (f" ({interval})" if interval else "")
+    interval = between(figure.low, figure.high, label.form)
+    return f"{figure.value:{label.form}}" + (f" ({interval})" if interval else "")
 
 
 def between(low: float | None, high: float | None, form: str = ".3f") -> str:
