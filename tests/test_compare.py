@@ -378,27 +378,37 @@ def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(compared):
     assert not unequal((310_000, 770_000), (9, 9.1), updates=(300, None), seconds=(None, 9))
 
 
-def test_arms_that_are_not_alike_are_a_warning():
-    def memories(**orders):
-        rows = [ArmRow.model_construct(name=name, memory=list(o)) for name, o in orders.items()]
-        return cautions.memory_warnings(rows)
+@pytest.mark.parametrize(
+    ("warnings", "parts"),
+    [
+        (lambda: memories(a=(), b=()) + memories(a=(1,), b=(2,)), []),
+        (lambda: memories(a=(1,), b=(), c=()), ["b, c."]),
+        (lambda: ensembles(a={}, b={"members": 1}) + ensembles(a={"members": 2}), []),
+        (lambda: ensembles(a={"members": 3}, b={}), ["a is an ensemble of 3 networks"]),
+        (lambda: unanswered(("a", "b"), ("a", "lost"), ("gone", "lost")),
+         ["no result for lost.", "no result for gone and lost."]),
+        (lambda: cautions.disagreement_warnings(
+            [ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))]), []),
+    ],
+)  # fmt: skip
+def test_arms_that_are_not_alike_are_a_warning(warnings, parts):
+    assert len(warnings()) == len(parts)
+    assert all(part in text for part, text in zip(parts, warnings(), strict=True))
 
-    assert memories(a=(), b=()) == memories(a=(1,), b=(2,)) == []
-    assert "b, c." in memories(a=(1,), b=(), c=())[0]
 
-    def ensembles(**members):
-        networks = {name: ns(**({"members": n} if n else {})) for name, n in members.items()}
-        given = [ns(name=k, first=ns(experiment=ns(backbone=n))) for k, n in networks.items()]
-        return cautions.ensemble_warnings(given)
+def memories(**orders):
+    rows = [ArmRow.model_construct(name=name, memory=list(o)) for name, o in orders.items()]
+    return cautions.memory_warnings(rows)
 
-    assert ensembles(a=0, b=1) == ensembles(a=2, b=2) == []
-    assert "a is an ensemble of 3 networks" in ensembles(a=3, b=0)[0]
 
-    asked = [Contrast("a", "b", "Is a better?"), Contrast("a", "lost"), Contrast("gone", "lost")]
-    warnings = cautions.unanswered_warnings(asked, {"a", "b"})
-    assert [w.partition("no result for ")[2] for w in warnings] == ["lost.", "gone and lost."]
-    same = ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))
-    assert cautions.disagreement_warnings([same]) == []
+def ensembles(**settings):
+    networks = {name: ns(backbone=ns(**each)) for name, each in settings.items()}
+    given = [ns(name=name, first=ns(experiment=each)) for name, each in networks.items()]
+    return cautions.ensemble_warnings(given)
+
+
+def unanswered(*pairs):
+    return cautions.unanswered_warnings([Contrast(*pair) for pair in pairs], {"a", "b"})
 
 
 def test_passages_begin_with_a_paragraph_and_cut_no_word():
