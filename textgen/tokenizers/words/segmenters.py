@@ -13,20 +13,18 @@ from typing import Any, Literal
 
 from textgen.core.errors import TextgenError
 
-TABLE = {
-    "budoux": "textgen.tokenizers.words.segmenters:BudouX",
-}
-BUDOUX_FILES = {
-    "ja": "ja_word.json",
-    "ja-phrases": "ja.json",
-    "zh-hans": "zh-hans.json",
-    "zh-hant": "zh-hant.json",
-    "th": "th.json",
-}
+TABLE = {"budoux": "textgen.tokenizers.words.segmenters:BudouX"}
+BUDOUX_FILES = {"ja": "ja_word.json", "ja-phrases": "ja.json"}  # others are named as the model is
 
 
 class Segmenter(ABC):
-    """The base of segmenters; a subclass is a frozen dataclass, whose fields are its settings."""
+    """The base of segmenters; a subclass is a frozen dataclass, whose fields are its settings.
+
+    Attributes:
+        extra_data: data from outside the training split that it uses, in words for the reports.
+    """
+
+    extra_data: tuple[str, ...] = ()
 
     @abstractmethod
     def segment(self, stretch: str) -> Sequence[str]:
@@ -38,11 +36,6 @@ class Segmenter(ABC):
             stretch: letters and marks of unsegmented scripts, at least one, without spaces, digits
                 and punctuation.
         """
-
-    @property
-    def extra_data(self) -> tuple[str, ...]:
-        """Data from outside the training split that it uses, in words for the reports."""
-        return ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ class BudouX(Segmenter):
         return _parser(self.model).parse(stretch)
 
     @property
-    def extra_data(self) -> tuple[str, ...]:
+    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # of the installed version
         return (f"words cut by the pretrained BudouX {metadata.version('budoux')}, {self.model}",)
 
 
@@ -75,11 +68,10 @@ def _parser(model: str) -> Any:
         import budoux
     except ImportError:
         raise TextgenError(
-            "tokenizer.segmenter",
-            found='kind = "budoux", but the library budoux is not installed',
-            expected="the library",
+            "tokenizer.segmenter: the library budoux is not installed",
             hint='pip install "textgen-compare[segment]", or take characters or subwords: '
             '[tokenizer] kind = "subwords"',
         ) from None
-    path = Path(budoux.__file__).parent / "models" / BUDOUX_FILES[model]
+    file = BUDOUX_FILES.get(model, f"{model}.json")
+    path = Path(budoux.__file__).parent / "models" / file
     return budoux.Parser(json.loads(path.read_text(encoding="utf-8")))

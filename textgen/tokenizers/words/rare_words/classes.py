@@ -32,7 +32,7 @@ from textgen.tokenizers.words.tagging import (
     describe_tagger,
     model_for,
     model_language,
-    tag_documents,
+    tag_pieces,
 )
 
 SENTENCE_PIECES = 1000  # at once for gensim
@@ -340,7 +340,7 @@ class Pos(ClassPolicy):
         return (describe_tagger(self.learnt["model"]),)
 
     def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
-        tags, classes = tag_documents([pieces], self.learnt["model"])[0], self.classes
+        tags, classes = tag_pieces(pieces, self.learnt["model"]), self.classes
         own = [tags[word.place] for word in rare]
         if self.tags == "noun":
             return [NOUN if tag in NOUNS else REST for tag in own]
