@@ -10,7 +10,15 @@ import pytest
 from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.core.settings import Sampling
-from textgen.evaluation.sampler import READING, Sampler, Stepper, draw, shaped
+from textgen.evaluation.sampler import (
+    MIN_TEMPERATURE,
+    READING,
+    Sampler,
+    Stepper,
+    draw,
+    shaped,
+)
+from textgen.evaluation.steps import _drawn
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.runs.generation import Writer, requests, stream_text
 from textgen.tokenizers.characters import Characters
@@ -101,7 +109,9 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
         ((0.0, 0, 1.0), [0, 1, 0, 0, 0]),
     ):
         temperature, top_k, top_p = settings
-        masses = shaped(np.log(chances), [0], np.array([temperature]), top_k, top_p)[0]
+        scaled = np.log(chances) / max(temperature, MIN_TEMPERATURE)
+        scaled[:, 0] = -np.inf
+        masses = shaped(scaled, top_k, top_p)[0]
         shares = np.array(expected) / sum(expected)
         np.testing.assert_allclose(masses / masses.sum(), shares, atol=1e-12)
 
@@ -120,9 +130,10 @@ def test_every_token_is_drawn_as_often_as_it_is_probable(size):
     masses = np.exp(np.random.default_rng(size).normal(0, 3, size)).astype(np.float32)
     masses[size // 2] = 0.0
     grid = 5000
-    drawn = draw(np.tile(masses, (grid, 1)), (np.arange(grid) + 0.5) / grid)
-    found = np.bincount(drawn, minlength=size) / grid
-    np.testing.assert_allclose(found, masses / masses.sum(dtype=float), atol=3 / grid)
+    numbers, tiled = (np.arange(grid) + 0.5) / grid, np.tile(masses, (grid, 1))
+    for drawn in (draw(tiled, numbers), _drawn(tiled, numbers)):
+        found = np.bincount(drawn, minlength=size) / grid
+        np.testing.assert_allclose(found, masses / masses.sum(dtype=float), atol=3 / grid)
     assert found[size // 2] == 0
     ends = draw(np.tile(masses[None], (2, 1)), np.array([0.0, np.nextafter(1.0, 0.0)]))
     assert (masses[ends] > 0).all()
@@ -203,3 +214,11 @@ def test_a_text_that_grows_is_the_one_that_is_written_at_once(config, memory):
         assert "".join(pieces) == whole.text
         assert len(pieces) > 10
         assert len(whole.text) == 150
+
+
+@each_objective
+def test_a_compiled_loop_draws_what_numpy_draws(objective):
+    model, prompts = sampler(objective, scale=2.0), [NOTHING, np.array([3, 4, 2, 5]), NOTHING]
+    settings = {"seeds": [1, 2, 3], "temperature": [0.0, 0.7, 1.3]}
+    loop = written(model, prompts, 80, **settings)
+    np.testing.assert_array_equal(loop, written(model, prompts, 80, top_k=SIZE, **settings))

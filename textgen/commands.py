@@ -75,9 +75,7 @@ def play(runs: Sequence[Path], port: int) -> None:
         raise TextgenError(f"--port: {port} is not from 0 to 65535")
     listening = listen(port)
     print("loading the models …", flush=True)
-    models = open_models(
-        runs, lambda model: print(f"{visible(model.name)} is ready", flush=True)
-    )
+    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
     serve(models, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
 
 

@@ -25,9 +25,9 @@ TAIL = 0.17
 TOKENS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": 12}
 CASES = ((90, "softmax"), (20_000, "softmax"), (20_000, "adaptive"))
 WANTED = {
-    "predict": Target(at_least=100),
-    1: Target(at_least=0.8),
-    64: Target(at_least=0.5),
+    "predict": Target(at_least=500),
+    1: Target(at_least=3),
+    64: Target(at_least=1.3),
 }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,8 @@ from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
 
 READING = -1
 """In place of the token that a text gains, while its prompt is still read."""
+TOKENS_AT_ONCE = 32
+"""Of each text, where one compiled loop draws them."""
 MIN_TEMPERATURE = 1e-6
 """At which only the most probable token has any mass left."""
 
@@ -65,6 +66,7 @@ class Stepper:
         self._learner = Learner(objective, network, learning)
         steps = scorer(objective, network)
         self._first, self._next = steps.next_logits, steps.next_logits_after
+        self._write = steps.write
         self._carry = objective.begin(network, rows or 1)
         self._token: np.ndarray | None = None
         self._logits: np.ndarray | None = None
@@ -94,6 +96,18 @@ class Stepper:
             memory.add(token)
         if len(self._token) == 1:
             self._learner.append(int(self._token[0]))
+
+    def write(
+        self, forced: np.ndarray, numbers: np.ndarray, temperature: np.ndarray, offsets: np.ndarray
+    ) -> np.ndarray:
+        """(n, rows) tokens that follow those appended, see :meth:`textgen.evaluation.steps.Steps`;
+        without a memory."""
+        self._carry, written = self._write(
+            self._carry, self._token, forced, numbers, temperature, offsets
+        )
+        tokens: np.ndarray = written.numpy()
+        self._token = tokens[-1]
+        return tokens
 
     def copy(self) -> Stepper:
         """The same place of the same texts, to go on from independently; without learning."""
@@ -152,20 +166,32 @@ class Sampler:
         """
         randoms = [np.random.default_rng(seed) for seed in seeds]
         temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
+        temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
         stepper = Stepper(self.objective, self.network, self.memory, len(prompts))
+        plain = self.memory is None and not top_k and top_p >= 1
+        offsets = np.zeros(self.network.output_layer.size, dtype=np.float32)
+        offsets[list(self.unwritable)] = -np.inf
+        place = 0
         try:
-            for place in itertools.count():
+            while True:
                 raise_if_cancelled()
-                tokens = np.array([p[place] if place < len(p) else READING for p in prompts])
-                rows = np.flatnonzero(tokens == READING)
-                gained = np.full(len(prompts), READING, dtype=np.int32)
-                if len(rows):
-                    logits = stepper.logits()[rows]
-                    masses = shaped(logits, self.unwritable, temperatures[rows], top_k, top_p)
-                    numbers = np.array([randoms[row].random() for row in rows])
-                    tokens[rows] = gained[rows] = draw(masses, numbers)
-                yield gained
-                stepper.append(tokens)
+                places = range(place, place + (TOKENS_AT_ONCE if plain and place else 1))
+                rows = [[p[i] if i < len(p) else READING for p in prompts] for i in places]
+                tokens = np.array(rows, dtype=np.int32)
+                drawn = tokens == READING
+                numbers = np.zeros(tokens.shape)
+                for column, random in enumerate(randoms):
+                    numbers[drawn[:, column], column] = random.random(drawn[:, column].sum())
+                if len(places) > 1:
+                    tokens = stepper.write(tokens, numbers, temperatures, offsets)
+                elif drawn.any():
+                    row = drawn[0]
+                    scaled = stepper.logits()[row] / temperatures[row, None] + offsets
+                    tokens[0, row] = draw(shaped(scaled, top_k, top_p), numbers[0, row])
+                yield from np.where(drawn, tokens, np.int32(READING))
+                if len(places) == 1:
+                    stepper.append(tokens[0])
+                place += len(places)
         finally:
             stepper.close()
 
@@ -180,27 +206,17 @@ class Sampler:
         return np.array(guesses, dtype=np.int32)
 
 
-def shaped(
-    logits: np.ndarray,
-    unwritable: Sequence[int],
-    temperature: np.ndarray,
-    top_k: int = 0,
-    top_p: float = 1.0,
-) -> np.ndarray:
+def shaped(scaled: np.ndarray, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
     """What tokens are drawn from.
 
     Args:
-        logits: (B, V) floats.
-        unwritable: tokens that are never drawn.
-        temperature: (B,): logits are divided by it; 0 leaves the most probable token.
+        scaled: (B, V) logits, divided by the temperature; −inf where nothing is to be drawn.
         top_k: draw among so many; 0 for all.
         top_p: draw among the fewest whose probability reaches it (Holtzman et al. 2020).
 
     Returns:
         (B, V): numbers in proportion to the probabilities, the largest of each row 1.
     """
-    scaled = logits / np.maximum(temperature, np.float32(MIN_TEMPERATURE))[:, None]
-    scaled[:, list(unwritable)] = -np.inf
     masses = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     if 0 < top_k < masses.shape[1] or top_p < 1:
         order = np.argsort(-masses, axis=1, kind="stable")

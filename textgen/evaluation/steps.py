@@ -16,6 +16,10 @@ from textgen.models.output import cross_entropy
 Step = Callable[..., Any]
 TAIL_MULTIPLE = 64
 """The tail of an adaptive softmax is computed for a multiple of so many tokens."""
+BLOCK = 128
+"""Tokens whose masses are summed before one of them is drawn."""
+LAST_SHARE = 1 - 2.0**-53
+"""The largest number below 1."""
 MAX_GRADIENT = 5.0
 """In root mean squares; a larger one is scaled down: one surprising window could undo all."""
 
@@ -83,6 +87,32 @@ class Steps:
         return step
 
     @cached_property
+    def write(self) -> Step:
+        """(carry, tokens (B,), forced (n, B), numbers (n, B), temperature (B,), offsets (V,)) →
+        (carry, (n, B) int32): the tokens read, and n more of each text: those forced and, where
+        these are negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
+
+        @tf.function(autograph=False)
+        def loop(
+            carry: Any, tokens: Any, forced: Any, numbers: Any, temperature: Any, offsets: Any
+        ) -> Any:
+            def body(i: Any, carry: Any, tokens: Any, written: Any) -> Any:
+                carry = self._objective.append(carry, tokens)
+                features, carry = self._objective.next_features(self._network, carry)
+                scaled = self._output(features) / temperature[:, None] + offsets
+                masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
+                tokens = tf.where(forced[i] < 0, _drawn(masses, numbers[i]), forced[i])
+                return i + 1, carry, tokens, written.write(i, tokens)
+
+            count, size = forced.shape
+            written = tf.TensorArray(tf.int32, count, element_shape=(size,))
+            start = (tf.constant(0), carry, tokens, written)
+            _, carry, _, written = tf.while_loop(lambda i, *_: i < count, body, start)
+            return carry, written.stack()
+
+        return loop
+
+    @cached_property
     def gradients(self) -> Step:
         """(spans, fresh, state) → (bits (1, length), state, gradients of the window's mean nats): a
         tensor for each trainable weight, or the rows of a table and those that are theirs."""
@@ -129,3 +159,27 @@ def descend(weight: Any, gradient: Any, rate: float, scale: float) -> None:
         weight.scatter_sub(tf.IndexedSlices(step, gradient[0]))
     else:
         weight.assign_sub(step)
+
+
+def _drawn(masses: Any, numbers: Any) -> Any:
+    """(B,) int32: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,): first
+    the block of tokens, then the token in it, so that few numbers are cumulated."""
+    blocks = -(-masses.shape[1] // BLOCK)
+    if blocks == 1:
+        return _passed(masses, numbers)[0]
+    masses = tf.pad(masses, [[0, 0], [0, blocks * BLOCK - masses.shape[1]]])
+    parts = tf.reshape(masses, [-1, blocks, BLOCK])
+    block, share = _passed(tf.reduce_sum(parts, axis=2), numbers)
+    token, _ = _passed(tf.gather(parts, block, batch_dims=1), share)
+    return block * BLOCK + token
+
+
+def _passed(masses: Any, shares: Any) -> tuple[Any, Any]:
+    """Where the cumulated masses (B, n) pass a share of all, and the share of that mass in [0, 1)
+    that is below it."""
+    masses = tf.cast(masses, tf.float64)
+    ends = tf.cumsum(masses, axis=1)
+    wanted = shares * ends[:, -1]
+    place = tf.reduce_sum(tf.cast(ends <= wanted[:, None], tf.int32), axis=1)
+    mass, end = (tf.gather(values, place, batch_dims=1) for values in (masses, ends))
+    return place, tf.clip_by_value((wanted - end + mass) / mass, 0.0, LAST_SHARE)
