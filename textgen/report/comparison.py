@@ -210,7 +210,7 @@ def read_runs(
             run.check()
             readable.append(run)
         except TextgenError as error:
-            left_out.append({"folder": os.fspath(folder), "reason": error.found})
+            left_out.append({"folder": os.fspath(folder), "reason": error.message})
             screen.warn(f"LEFT OUT: {error}")
     if not readable:
         raise TextgenError(
@@ -262,7 +262,7 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
         try:
             packed[arm.name] = portable_model(arm.first)
         except TextgenError as error:
-            left_out[arm.name] = error.found
+            left_out[arm.name] = error.message
             screen.warn(f"{arm.name}: not in the page: {left_out[arm.name]}")
     return {"packed": packed, "left_out": left_out}
 
