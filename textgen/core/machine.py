@@ -122,13 +122,8 @@ def keep_freed_memory() -> None:
 @contextlib.contextmanager
 def silenced_stderr() -> Iterator[None]:
     """Nothing written to file descriptor 2 is shown: C++ libraries log unasked."""
-    try:
-        sys.stderr.flush()
-        saved = os.dup(2)
-    except (OSError, ValueError, AttributeError):
-        yield
-        return
-    sink = os.open(os.devnull, os.O_WRONLY)
+    sys.stderr.flush()
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(sink, 2)
         yield

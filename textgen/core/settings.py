@@ -24,12 +24,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 Name = Annotated[str, Field(pattern=f"^{FOLDER_NAME}$")]
 """Names a folder."""
-Keep = Annotated[str, Field(min_length=1, description='"article", or the characters to keep')]
-"""The characters that a corpus is cut down to; ``"article"`` names the article's own 75."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Strip = Annotated[Literal["lines"], Field(description='"lines": no white space at their ends')]
-"""White space that a corpus is read without: that at both ends of every line."""
 LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$", description="ISO 639, e.g. de")]
+Text = Annotated[str, Field(min_length=1)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -57,20 +54,12 @@ def check_one_budget(table: str, settings: Any, names: Sequence[str]) -> None:
         raise ValueError(f"[{table}] {budgets}; exactly one of {', '.join(names)} is needed")
 
 
-Documents = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
-    Field(min_length=1, description='a list of documents, e.g. ["test.txt"] or ["test/*"]'),
-]
-"""Names of documents, or patterns of names."""
-HeldOut = Annotated[
-    Annotated[float, Field(gt=0, lt=0.5)] | Documents,
-    Field(description='a fraction below 0.5, or a list of documents, e.g. ["test.txt"]'),
-]
+Documents = Annotated[tuple[Text, ...], Field(min_length=1)]
+"""Names of documents, or patterns of names, e.g. ``["test/*"]``."""
+HeldOut = Annotated[float, Field(gt=0, lt=0.5)] | Documents
 """A held-out part: a fraction of all characters, or its documents."""
-Groups = Annotated[
-    tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...],
-    Field(description='lists of documents that share text, e.g. [["one.txt", "two.txt"]]'),
-]
+Group = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Documents that share text."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +68,19 @@ class CorpusOptions:
     for all arms, and ``fallback``, the corpus to use where this one cannot be fetched.
 
     Characters are replaced first (``replace``, what takes the place of each), then some are left
-    out (``drop``) or all but some (``keep``), then white space at both ends of every line
-    (``strip = "lines"``). ``share`` takes the first documents only, up to that
-    share of all characters.
+    out (``drop``) or all but some (``keep``; ``"article"`` names the article's own 75), then white
+    space at both ends of every line (``strip = "lines"``). ``share`` takes the first documents
+    only, up to that share of all characters.
 
     Raises:
         ValueError: a character that is to be kept and left out.
     """
 
-    keep: Keep | None = None
-    strip: Strip | None = None
-    drop: Annotated[str, Field(description="characters to leave out")] = ""
-    replace: Annotated[
-        dict[Character, str] | None, Field(description="what takes the place of some characters")
-    ] = None
-    share: Annotated[
-        Fraction | None, Field(description="only the first documents, up to this share")
-    ] = None
+    keep: Text | None = None
+    strip: Literal["lines"] | None = None
+    drop: str = ""
+    replace: dict[Character, str] | None = None
+    share: Fraction | None = None
     fallback: Annotated[Any, Plugin("corpus")] = None
 
     def __post_init__(self) -> None:
@@ -124,7 +109,7 @@ class Split:
     validation: HeldOut = 0.08
     test: HeldOut = 0.12
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
-    groups: Groups = ()
+    groups: tuple[Group, ...] = ()
     train: Documents | None = None
     method: Literal["hash", "contiguous"] | None = None
     exact: bool | None = None

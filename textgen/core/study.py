@@ -48,6 +48,8 @@ from textgen.core.settings import (
 REGIMES = ("seconds", "characters", "updates")
 DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
 """Settings that a study decides for all its arms."""
+SeedCount = Annotated[int, Field(gt=0, le=1000)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,7 @@ class StudyArm:
     """
 
     experiment: Path
-    seeds: Annotated[
-        Annotated[int, Field(gt=0, le=1000)]
-        | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)],
-        Field(description="how many, or a list such as [1, 7]"),
-    ]
+    seeds: SeedCount | Seeds
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -134,10 +132,8 @@ class Study:
     budget: Budget
     arms: dict[Name, StudyArm]
     contrasts: tuple[Contrast, ...] = ()
-    title: Annotated[str, Field(description="text: the heading of the report")] = ""
-    threads: Annotated[
-        int, Field(ge=1, description="a whole number of at least 1: threads of each run")
-    ] = 1
+    title: str = ""
+    threads: Count = 1
 
     def __post_init__(self) -> None:
         if not self.arms:
