@@ -18,7 +18,7 @@ from textgen.data import reading
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide
-from textgen.data.statistics import MAX_NAMED_DOCUMENTS, corpus_warnings
+from textgen.data.statistics import corpus_warnings
 from textgen.evaluation.significance import FEWEST
 from textgen.runs.console import Screen
 
@@ -440,27 +440,19 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
         assert part in refused.err
 
 
-def test_a_run_names_its_held_out_documents_and_warns(tmp_path, capsys):
-    def shown(folder, split="", **settings):
-        path = folder.with_suffix(".toml")
-        path.write_text(
-            f'name = "tales"\ntokenizer = "characters"\nobjective = "next_token"\n{split}\n'
-            f'corpus = {{ kind = "folder", path = "{folder.as_posix()}" }}\n'
-            "training = { updates = 1 }\n"
-        )
-        experiment = load_experiment(path)
-        Screen(**settings).corpus(experiment, load_corpus(experiment))
-        return " ".join(capsys.readouterr().out.split())
-
-    benchmark = folder_of(tmp_path / "ptb", **BENCHMARK)
-    out = shown(benchmark)
-    assert "divided as the names of the files say" in out
-    assert "test: ptb.test.txt" in out
-    assert "warning: The test part has 1 document" in out
-    assert shown(benchmark, quiet=True) == ""
-    assert MAX_NAMED_DOCUMENTS < 20
-    many = folder_of(tmp_path / "many", **{f"tale{i}": 5 for i in range(60)})
-    assert "test: " not in shown(many, "split = { test = 0.4 }")
+def test_a_run_names_its_held_out_documents_where_they_are_few(tmp_path, experiment_file, capsys):
+    shown = []
+    for texts in (BENCHMARK, {f"tale{i}": 5 for i in range(90)}):
+        folder = folder_of(tmp_path / str(len(texts)), **texts)
+        experiment = load_experiment(experiment_file, [f'corpus.path="{folder}"'])
+        Screen(quiet=True).corpus(experiment, load_corpus(experiment))
+        assert capsys.readouterr().out == ""
+        Screen().corpus(experiment, load_corpus(experiment))
+        shown.append(" ".join(capsys.readouterr().out.split()))
+    assert "divided as the names of the files say" in shown[0]
+    assert "test: ptb.test.txt" in shown[0]
+    assert "warning: The test part has 1 document" in shown[0]
+    assert "test: " not in shown[1]
 
 
 def test_a_given_split_is_scored_as_it_is(tmp_path, textgen, experiment_file):

@@ -109,7 +109,7 @@ def corpus_hash(documents: Iterable[Document]) -> str:
 def edit(text: str, edits: CorpusOptions) -> str:
     """A text as an experiment's corpus changes it, the same for all arms."""
     if edits.replace:
-        text = text.translate(str.maketrans({**edits.replace}))
+        text = text.translate({ord(old): new for old, new in edits.replace.items()})
     dropped = set(edits.drop)
     if edits.keep:
         kept = ARTICLE if edits.keep == "article" else edits.keep

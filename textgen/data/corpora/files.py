@@ -12,13 +12,18 @@ from textgen.data.documents import CorpusConfig, Document
 from textgen.data.reading import check_sha256, file_size, read_documents
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class OwnText(CorpusConfig):
     """What folders and files share."""
 
+    path: Path
     encoding: str = "auto"
     licence: str = "the user's own"
     source: str | None = None
+
+    @property
+    def origin(self) -> str:
+        return self.source or str(self.path)
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,7 @@ class Folder(OwnText):
         source: where the texts come from, shown likewise; the path if it is not given.
     """
 
-    path: Path
     pattern: str = "*.txt"
-
-    @property
-    def origin(self) -> str:
-        return self.source or str(self.path)
 
     def documents(self) -> list[Document]:
         kind = kind_of(self.path)
@@ -88,7 +88,6 @@ class File(OwnText):
         sha256: that of the file, which is refused if it has another one.
     """
 
-    path: Path
     separator: str = ""
     pieces: Count | None = None
     sha256: Sha256 | None = None
@@ -96,7 +95,7 @@ class File(OwnText):
     @property
     def origin(self) -> str:
         checked = f"; sha256 {self.sha256[:12]}… checked" if self.sha256 else ""
-        return (self.source or str(self.path)) + checked
+        return super().origin + checked
 
     @property
     def one_text(self) -> bool:
