@@ -226,7 +226,7 @@ def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
     words = run_script(browser, drawn, portable_model(runs["word"]))
     speller = runs["word"].tokenizer.policy.speller
     for word in sorted(set(words), key=words.count)[-5:]:
-        share = 2.0 ** -speller.bits(word, "unk")
+        share = 2.0 ** -speller.document_bits([(word, "unk")])[0][0]
         spread = (share * (1 - share) / len(words)) ** 0.5
         assert words.count(word) / len(words) == pytest.approx(share, abs=5 * spread), word
 

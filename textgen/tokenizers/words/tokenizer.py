@@ -10,10 +10,11 @@ Languages written without spaces need a segmenter; without one their words are s
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -38,7 +39,6 @@ from textgen.tokenizers.words.pieces import (
 )
 from textgen.tokenizers.words.rare_words.classes import (
     ClassPolicy,
-    FittedPolicy,
     PolicyTrainingData,
     RareWord,
 )
@@ -77,15 +77,8 @@ class Words:
             raise ValueError("size and minimum_count both given: one of them decides")
 
     def in_language(self, language: str) -> Words:
-        """The settings for texts in a language: the tagger that the policy takes, if it takes one.
-
-        Args:
-            language: a code of ISO 639.
-
-        Raises:
-            TextgenError: there is no such tagger.
-        """
-        settings = replace(self, rare_words=self.rare_words.in_language(language))
+        """The settings for texts in a language, an ISO code."""
+        settings = copy.copy(self)
         object.__setattr__(settings, "language", language)
         return settings
 
@@ -113,6 +106,7 @@ class Words:
             vocabulary=vocabulary,
             pooled=not withheld,
             seed=seed,
+            language=self.language,
         )
         policy = self.rare_words.fit(data)
         fitted = WordTokenizer(vocabulary, policy, withheld, self.segmenter, self.language)
@@ -181,7 +175,7 @@ class WordTokenizer(PlaceholderTokenizer):
 
     spaces_lead = True
     vocabulary: Vocabulary
-    policy: FittedPolicy
+    policy: ClassPolicy
     withheld: frozenset[str]
     segmenter: Segmenter | None = None
     language: str = "en"
@@ -198,7 +192,7 @@ class WordTokenizer(PlaceholderTokenizer):
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
         cut = self.segmenter.extra_data if self.segmenter else ()
-        return (*self.policy.settings.extra_data, *cut)
+        return (*self.policy.extra_data, *cut)
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]

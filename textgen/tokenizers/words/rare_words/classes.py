@@ -1,11 +1,9 @@
-"""What stands in for rare words: fitted policies, and those that put the token of a class there.
+"""What stands in for rare words: policies that put the token of a class there.
 
 The word tokenizer cuts a text into pieces, a leading space belonging to its piece. A piece of the
 vocabulary becomes one token, behind modifiers where only another form of the word is known. The
 other pieces are rare, and the policy decides what becomes of them. Its own tokens have the ids from
 ``FIRST_OWN`` on; those of the vocabulary's words follow, frequent ones first.
-
-A policy of another package is a :class:`ClassPolicy`, which sorts rare words into classes.
 """
 
 from __future__ import annotations
@@ -28,16 +26,17 @@ from textgen.tokenizers.tokens import Steps, StepsOf, Word
 from textgen.tokenizers.words.filling import WordWriter
 from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
 from textgen.tokenizers.words.spelling import Speller, fit_speller
-from textgen.tokenizers.words.tagging import (
-    describe_tagger,
-    model_for,
-    model_language,
-    tag_pieces,
-)
+from textgen.tokenizers.words.tagging import describe_tagger, find_tagger, tag_pieces
 
 SENTENCE_PIECES = 1000  # at once for gensim
 MAX_ENDING = 6
+UNK, NOUN, REST = "unk", "NOUN", "other"
+# tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones
+FINE = "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD".split()
+UNIVERSAL = "NOUN PROPN VERB ADJ ADV NUM".split()
+NOUNS, NAMES = {"NN", "NNS", "NNP", "NNPS", "NOUN", "PROPN"}, {"NNP", "NNPS", "PROPN"}
 Hidden = tuple[int, str | None]  # a token, and its surface form if it leaves one open
+Pieces = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,9 @@ class RareWord:
         return split_space(self.piece)[1]
 
     @property
-    def spaced(self) -> bool:
-        """Whether the piece has a leading space."""
-        return self.piece != self.core
-
-    @property
     def joining(self) -> list[Hidden]:
         """The modifier that stands before its tokens where it has no leading space."""
-        return [] if self.spaced else [(JOIN, None)]
+        return [] if self.piece != self.core else [(JOIN, None)]
 
 
 @dataclass(frozen=True)
@@ -75,52 +69,132 @@ class PolicyTrainingData:
         pooled: whether the rare words of training are outside the vocabulary; where it holds every
             word, the withheld ones are examples of rare words all the same.
         seed: of whatever is random.
+        language: of the text, an ISO code.
     """
 
-    documents: Sequence[Sequence[str]]
+    documents: Sequence[Pieces]
     rare: Sequence[Sequence[RareWord]]
-    tuning: Sequence[Sequence[str]]
+    tuning: Sequence[Pieces]
     tuning_rare: Sequence[Sequence[RareWord]]
     vocabulary: Vocabulary
     pooled: bool
     seed: int
+    language: str
 
 
-class FittedPolicy:
-    """A policy fitted on the training split: here, one token a class.
+@dataclass(frozen=True)
+class ClassPolicy(ABC):
+    """The base of policies that replace each rare word by the token of its class.
 
-    A rare word costs −log2 P(class | history) − log2 P(word | class), the latter by the
-    word-spelling model.
-
-    Args:
-        settings: classifies rare words.
-        vocabulary: the known words.
-        speller: P(word | class).
+    A subclass gives :attr:`classes` and :meth:`classify`; it is a frozen dataclass, whose fields
+    are its settings. Fitting, charging, generation, saving and loading are done here: a rare word
+    costs −log2 P(class | history) − log2 P(word | class), the latter by the word-spelling model.
 
     Attributes:
+        learnt: what :meth:`learn` returned, once the policy is fitted or loaded; then there are
+            also the vocabulary and the speller, P(word | class).
+        classes: the names of the classes, each of which becomes a token ``<name>``.
+        never_drawn: classes whose tokens are never drawn in generation.
+        extra_data: data from outside the training split that it uses, in words for the reports.
         charged: whether every bit of what it hides is charged.
         gaps: whether there is a surface form before every token and at the end of the text.
-        names: the names of its own tokens, from ``FIRST_OWN`` on.
-        first_word: the token of the vocabulary's first word.
     """
 
-    charged, gaps = True, False
+    learnt: Any = field(default=None, init=False, repr=False, compare=False)
+    vocabulary: Vocabulary = field(init=False, repr=False, compare=False)
+    speller: Speller = field(init=False, repr=False, compare=False)
+    never_drawn: ClassVar[Sequence[str]] = ()
+    extra_data: ClassVar[tuple[str, ...]] = ()
+    charged: ClassVar[bool] = True
+    gaps: ClassVar[bool] = False
 
-    def __init__(self, settings: ClassPolicy, vocabulary: Vocabulary, speller: Speller) -> None:
-        self.settings, self.vocabulary, self.speller = settings, vocabulary, speller
-        self.classes = tuple(settings.classes)
-        self.names = self.own_names()
-        self.first_word = FIRST_OWN + len(self.names)
+    @property
+    @abstractmethod
+    def classes(self) -> Sequence[str]: ...
 
-    def own_names(self) -> tuple[str, ...]:
+    @abstractmethod
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
+        """The class of each rare word of a document.
+
+        Since the class itself is encoded, it may depend on anything in the document.
+
+        Args:
+            pieces: all pieces of the document.
+            rare: those outside the vocabulary, each with its place in ``pieces``; at least one.
+        """
+
+    def learn(self, data: PolicyTrainingData) -> Any:
+        """What the classes depend on beside the settings, as JSON data; in ``self.learnt`` from
+        then on.
+
+        Raises:
+            TextgenError: something that it needs is missing.
+        """
+        return None
+
+    def proper(self, name: str) -> bool | None:
+        """Whether a class consists of proper names; None where that is not known."""
+        return None
+
+    def fit(self, data: PolicyTrainingData) -> Self:
+        """The fitted policy, which has learnt the classes and to spell the words of each."""
+        policy = self._with(learnt=self.learn(data), vocabulary=data.vocabulary)
+        training, validation = (
+            [
+                [(w.core, name) for w, name in zip(rare, policy.classes_of(p, rare), strict=True)]
+                for p, rare in zip(documents, words, strict=True)
+            ]
+            for documents, words in ((data.documents, data.rare), (data.tuning, data.tuning_rare))
+        )
+        settings = _spelling_settings(data.vocabulary)
+        speller = fit_speller(training, validation, pooled=data.pooled, **settings)
+        return policy._with(speller=speller)
+
+    def state(self) -> dict[str, Any]:
+        """Everything ``load`` needs, as JSON data."""
+        return {"learnt": self.learnt, "speller": self.speller.state()}
+
+    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Self:
+        """The fitted policy from its ``state()``."""
+        speller = Speller(**state["speller"], **_spelling_settings(vocabulary))
+        return self._with(learnt=state["learnt"], vocabulary=vocabulary, speller=speller)
+
+    def _with(self, **fitted: Any) -> Self:
+        policy = copy.copy(self)
+        for name, value in fitted.items():
+            object.__setattr__(policy, name, value)
+        return policy
+
+    def classes_of(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
+        """As :meth:`classify`, checked, and also without a single rare word.
+
+        Raises:
+            ValueError: a class that is not among :attr:`classes`, or not one for each word.
+        """
+        names = self.classify(pieces, rare) if rare else ()
+        if len(names) != len(rare) or not set(names) <= set(self.classes):
+            raise ValueError(
+                f"{type(self).__name__}.classify: {len(rare)} of {list(self.classes)} expected, "
+                f"received {list(names)}"
+            )
+        return names
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of its own tokens, from ``FIRST_OWN`` on."""
         return tuple(f"<{name}>" for name in self.classes)
+
+    @cached_property
+    def first_word(self) -> int:
+        """The token of the vocabulary's first word."""
+        return FIRST_OWN + len(self.names)
 
     @property
     def unwritable(self) -> tuple[int, ...]:
         """Tokens of its own that are never drawn in generation."""
-        return tuple(FIRST_OWN + self.classes.index(name) for name in self.settings.never_drawn)
+        return tuple(FIRST_OWN + self.names.index(f"<{name}>") for name in self.never_drawn)
 
-    def spans(self, pieces: Sequence[str], known: Sequence[list[int] | None]) -> Iterator[Span]:
+    def spans(self, pieces: Pieces, known: Sequence[list[int] | None]) -> Iterator[Span]:
         """The spans of a document; ``known`` has the tokens of each piece, None for a rare one."""
         rare = [RareWord(pieces[i], i) for i, tokens in enumerate(known) if tokens is None]
         encoded, end = iter(self.encode(pieces, rare)), 0
@@ -131,11 +205,14 @@ class FittedPolicy:
                 yield Span(token, surface, start, start)
             yield Span(*last, start, end)
 
-    def encode(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
+    def encode(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
         """The tokens of each rare word of a document."""
-        names = self.settings.classes_of(pieces, rare)
-        for word, name in zip(rare, names, strict=True):
-            yield [*word.joining, (FIRST_OWN + self.classes.index(name), word.core)]
+        for word, name in zip(rare, self.classes_of(pieces, rare), strict=True):
+            yield [*word.joining, (self.token_of(name), word.core)]
+
+    def token_of(self, name: str) -> int:
+        """The token that stands for the words of a class."""
+        return FIRST_OWN + self.names.index(f"<{name}>")
 
     def encode_known(self, tokens: list[int]) -> list[Hidden]:
         """The modifiers and the token of a known word."""
@@ -143,31 +220,20 @@ class FittedPolicy:
 
     def write(self, writer: WordWriter, token: int | None, surface: str | None) -> None:
         """Write a token, with the surface form of what it hides."""
-        if token is not None and FIRST_OWN <= token < self.first_word:
-            writer.add_filled(surface or "", self.classes[token - FIRST_OWN])
-        elif token is not None:
+        assert token is not None
+        if FIRST_OWN <= token < self.first_word:
+            writer.add_filled(surface or "", self.names[token - FIRST_OWN][1:-1])
+        else:
             writer.add_token(token)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """As :meth:`textgen.tokenizers.base.Tokenizer.surface_steps`."""
         if not len(tokens) or not FIRST_OWN <= tokens[-1] < self.first_word:
             return None
-        return partial(self._spelled, self.classes[tokens[-1] - FIRST_OWN])
+        return partial(self._spelled, self.names[tokens[-1] - FIRST_OWN])
 
-    def _spelled(self, name: str, known: str | None) -> Steps:
-        return (yield Word(self.speller, name, known, f"<{name}>"))
-
-    def proper(self, name: str) -> bool | None:
-        """Whether a class consists of proper names; None where that is not known."""
-        return self.settings.proper(name)
-
-    def known(self, word: str) -> bool:
-        """Whether the training split has this word in exactly this form."""
-        return word in self.speller.known
-
-    def state(self) -> dict[str, Any]:
-        """Everything ``load`` needs, as JSON data."""
-        return {"learnt": self.settings.learnt, "speller": self.speller.state()}
+    def _spelled(self, mark: str, known: str | None) -> Steps:
+        return (yield Word(self.speller, mark[1:-1], known, mark))
 
     def portable(self) -> dict[str, Any]:
         """What ``textgen/interactive/tokenizers.js`` needs: ``speller``, the settings of a spelling
@@ -184,108 +250,12 @@ class FittedPolicy:
         }
 
 
-@dataclass(frozen=True)
-class ClassPolicy(ABC):
-    """The base of policies that replace each rare word by the token of its class.
-
-    A subclass gives :attr:`classes` and :meth:`classify`; it is a frozen dataclass, whose fields
-    are its settings. Fitting, charging, generation, saving and loading are done here: a rare word
-    costs −log2 P(class | history) − log2 P(word | class), the latter by the word-spelling model.
-
-    Attributes:
-        learnt: what :meth:`learn` returned, once the policy is fitted or loaded.
-        classes: the names of the classes, each of which becomes a token ``<name>``.
-        never_drawn: classes whose tokens are never drawn in generation.
-        extra_data: data from outside the training split that it uses, in words for the reports.
-    """
-
-    learnt: Any = field(default=None, init=False, repr=False, compare=False)
-    never_drawn: ClassVar[Sequence[str]] = ()
-    extra_data: ClassVar[tuple[str, ...]] = ()
-    fitted: ClassVar[type[FittedPolicy]] = FittedPolicy
-
-    @property
-    @abstractmethod
-    def classes(self) -> Sequence[str]: ...
-
-    @abstractmethod
-    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
-        """The class of each rare word of a document.
-
-        Since the class itself is encoded, it may depend on anything in the document.
-
-        Args:
-            pieces: all pieces of the document.
-            rare: those outside the vocabulary, each with its place in ``pieces``; at least one.
-        """
-
-    def in_language(self, language: str) -> Self:
-        """The settings for texts in a language, a code of ISO 639; these by default."""
-        return self
-
-    def learn(self, data: PolicyTrainingData) -> Any:
-        """What the classes depend on beside the settings, as JSON data; in ``self.learnt`` from
-        then on."""
-        return None
-
-    def proper(self, name: str) -> bool | None:
-        """Whether a class consists of proper names; None where that is not known."""
-        return None
-
-    def fit(self, data: PolicyTrainingData) -> FittedPolicy:
-        """Learn the classes, and the spelling model of the rare words of each."""
-        policy = self._with(self.learn(data))
-
-        def classified(
-            documents: Sequence[Sequence[str]], rare: Sequence[Sequence[RareWord]]
-        ) -> list[list[tuple[str, str]]]:
-            return [
-                [(w.core, c) for w, c in zip(words, policy.classes_of(pieces, words), strict=True)]
-                for pieces, words in zip(documents, rare, strict=True)
-            ]
-
-        speller = fit_speller(
-            classified(data.documents, data.rare),
-            classified(data.tuning, data.tuning_rare),
-            pooled=data.pooled,
-            **_spelling_of(data.vocabulary),
-        )
-        return self.fitted(policy, data.vocabulary, speller)
-
-    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedPolicy:
-        """The fitted policy from its ``state()``."""
-        speller = Speller(**state["speller"], **_spelling_of(vocabulary))
-        return self.fitted(self._with(state["learnt"]), vocabulary, speller)
-
-    def classes_of(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
-        """As :meth:`classify`, checked, and also without a single rare word.
-
-        Raises:
-            ValueError: a class that is not among :attr:`classes`, or not one for each word.
-        """
-        names = self.classify(pieces, rare) if rare else ()
-        if len(names) != len(rare) or not set(names) <= set(self.classes):
-            raise ValueError(
-                f"{type(self).__name__}.classify: {len(rare)} of {list(self.classes)} expected, "
-                f"received {list(names)}"
-            )
-        return names
-
-    def _with(self, learnt: Any) -> Self:
-        policy = copy.copy(self)
-        object.__setattr__(policy, "learnt", learnt)
-        return policy
-
-
-def _spelling_of(vocabulary: Vocabulary) -> dict[str, Any]:
+def _spelling_settings(vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         "alphabet": vocabulary.characters,
         "vocabulary": lambda: vocabulary.never_spelled,
         "related": vocabulary.cores,
     }
-
-
-UNK = "unk"
 
 
 @dataclass(frozen=True)
@@ -300,18 +270,11 @@ class Unk(ClassPolicy):
     recall: bool = True
     classes = (UNK,)
 
-    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [UNK] * len(rare)
 
-    def fit(self, data: PolicyTrainingData) -> FittedPolicy:
+    def fit(self, data: PolicyTrainingData) -> Self:
         return super().fit(replace(data, pooled=data.pooled and self.recall))
-
-
-# tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones
-FINE = "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD".split()
-UNIVERSAL = "NOUN PROPN VERB ADJ ADV NUM".split()
-NOUNS, NAMES = {"NN", "NNS", "NNP", "NNPS", "NOUN", "PROPN"}, {"NNP", "NNPS", "PROPN"}
-NOUN, REST = "NOUN", "other"
 
 
 @dataclass(frozen=True)
@@ -339,24 +302,17 @@ class Pos(ClassPolicy):
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows
         return (describe_tagger(self.learnt["model"]),)
 
-    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         tags, classes = tag_pieces(pieces, self.learnt["model"]), self.classes
         own = [tags[word.place] for word in rare]
         if self.tags == "noun":
-            return [NOUN if tag in NOUNS else REST for tag in own]
+            own = [NOUN if tag in NOUNS else REST for tag in own]
         return [tag if tag in classes else REST for tag in own]
 
-    def in_language(self, language: str) -> Pos:
-        """With the tagger of a language, if none is named.
-
-        Raises:
-            TextgenError: it is not installed.
-        """
-        return replace(self, model=model_for(language)) if self.model == "auto" else self
-
-    def learn(self, data: PolicyTrainingData) -> Any:
+    def learn(self, data: PolicyTrainingData) -> dict[str, str]:
         """The model and its language."""
-        return {"model": self.model, "language": model_language(self.model)}
+        model, language = find_tagger(self.model, data.language)
+        return {"model": model, "language": language}
 
     def proper(self, name: str) -> bool | None:
         return None if self.tags == "noun" and name != REST else name in NAMES
@@ -382,18 +338,23 @@ class Cluster(ClassPolicy):
     epochs: Count = 5
 
     def learn(self, data: PolicyTrainingData) -> list[list[str]]:
-        """The words of each cluster."""
+        """The words of each cluster, by direction (k-means++; Lloyd 1982)."""
+        from scipy.cluster.vq import kmeans2
+
         words = sorted({word.core for rare in data.rare for word in rare})
         if not words:
             return [[]]
-        learnt = word_vectors(data, self.vectors, self.size, self.epochs)
-        numbers = _k_means(directions(learnt, words), min(self.clusters, len(words)), data.seed)
+        vectors = word_vectors(data, self.vectors, self.size, self.epochs)
+        points, number = directions(vectors, words).astype(np.float64), len(words)
+        _, numbers = kmeans2(
+            points, min(self.clusters, number), minit="++", seed=data.seed, missing="warn"
+        )
         clusters = dict[int, list[str]]()
         for word, number in zip(words, numbers.tolist(), strict=True):
             clusters.setdefault(number, []).append(word)
         return [clusters[number] for number in sorted(clusters)]
 
-    @property
+    @cached_property
     def classes(self) -> Sequence[str]:
         return [f"cluster {number}" for number in range(len(self.learnt))]
 
@@ -403,16 +364,8 @@ class Cluster(ClassPolicy):
         known = {word: name for name, words in members for word in words}
         return Guess(known or {"": self.classes[0]})
 
-    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [self._guess(word.core) for word in rare]
-
-
-def _k_means(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """(n,): the cluster of each of (n, size) vectors by direction (Lloyd 1982; k-means++)."""
-    from scipy.cluster.vq import kmeans2
-
-    points = points.astype(np.float64)
-    return kmeans2(points, clusters, minit="++", seed=seed, missing="warn")[1]
 
 
 def word_vectors(
@@ -446,8 +399,7 @@ def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
 def known_form(piece: str, vocabulary: Vocabulary) -> str:
     """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
     parts = vocabulary.parts(piece)
-    word = piece if parts is None else vocabulary.words[parts[1]]
-    return split_space(word)[1]
+    return split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
 
 
 class Guess:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Literal, cast
+from functools import cached_property, partial
+from typing import Any, Literal, Self
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
@@ -27,76 +27,28 @@ from textgen.tokenizers.words.pieces import (
 from textgen.tokenizers.words.rare_words.classes import (
     UNK,
     ClassPolicy,
-    FittedPolicy,
     Guess,
     Hidden,
+    Pieces,
     PolicyTrainingData,
     RareWord,
     Unk,
     directions,
     word_vectors,
 )
-from textgen.tokenizers.words.spelling import Speller
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)
 BLOCK = 1000  # rare words compared with all known ones at once
 
 
-class Substituted(FittedPolicy):
-    """Known words stand in for rare ones.
-
-    The stand-in is an ordinary word of the text, so every occurrence of a word that can stand in
-    has to say whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while
-    a literal v is charged 1 − P(substituted | v). Behind a case modifier a word never stands in.
-    """
-
-    def __init__(self, settings: ClassPolicy, vocabulary: Vocabulary, speller: Speller) -> None:
-        super().__init__(settings, vocabulary, speller)
-        self.chances: dict[str, float] = settings.learnt["chances"]
-        self._tokens = {w: FIRST_OWN + vocabulary.index[" " + w] for w in self.chances}
-        self._words = {token: word for word, token in self._tokens.items()}
-
-    def own_names(self) -> tuple[str, ...]:
-        return ()
-
-    def encode(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
-        names = self.settings.classes_of(pieces, rare)
-        for word, name in zip(rare, names, strict=True):
-            yield [*word.joining, (self._tokens[name], word.core)]
-
-    def encode_known(self, tokens: list[int]) -> list[Hidden]:
-        *modifiers, word = tokens
-        return [*((m, None) for m in modifiers), (word, self._literal(tokens))]
-
-    def _literal(self, tokens: Sequence[int]) -> str | None:
-        """The word of the last token, if that may stand in for another one."""
-        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
-        return None if cased or not len(tokens) else self._words.get(tokens[-1])
-
-    def write(self, writer: WordWriter, token: int | None, surface: str | None) -> None:
-        literal = self._words.get(cast(int, token))
-        if surface is None or surface == literal:
-            writer.add_token(cast(int, token))
-        else:
-            writer.add_filled(surface, literal or "")
-
-    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        literal = self._literal(tokens)
-        return None if literal is None else partial(self._chosen, literal)
-
-    def _chosen(self, literal: str, known: str | None) -> Steps:
-        if not (yield Chance(self.chances[literal], None if known is None else known != literal)):
-            return literal
-        return (yield Word(self.speller, literal, known, literal))
-
-    def portable(self) -> dict[str, Any]:
-        raise ValueError("rare words behind known ones, which only Python has")
-
-
 @dataclass(frozen=True)
 class Neighbour(ClassPolicy):
-    """The nearest word of the vocabulary by cosine of gensim vectors.
+    """The nearest word of the vocabulary, by cosine of gensim vectors, stands in for a rare one.
+
+    It is an ordinary word of the text, so every occurrence of a word that can stand in has to say
+    whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while a literal v
+    is charged 1 − P(substituted | v). Behind a case modifier a word never stands in.
 
     Args:
         vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
@@ -107,15 +59,54 @@ class Neighbour(ClassPolicy):
     vectors: Literal["fasttext", "word2vec"] = "fasttext"
     size: Count = 64
     epochs: Count = 5
-    fitted = Substituted
+    names = ()
 
-    @property
+    @cached_property
     def classes(self) -> Sequence[str]:
         return list(self.learnt["chances"])
 
-    def classify(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Sequence[str]:
-        guess = Guess(self.learnt["stand_ins"])
-        return [guess(word.core) for word in rare]
+    @cached_property
+    def _guess(self) -> Guess:
+        return Guess(self.learnt["stand_ins"])
+
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
+        return [self._guess(word.core) for word in rare]
+
+    def token_of(self, name: str) -> int:
+        return FIRST_OWN + self.vocabulary.index[" " + name]
+
+    @cached_property
+    def _stand_ins_of_tokens(self) -> dict[int, str]:
+        return {self.token_of(name): name for name in self.classes}
+
+    def _literal(self, tokens: Sequence[int]) -> str | None:
+        """The word of the last token, if that may stand in for another one."""
+        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
+        return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
+
+    def encode_known(self, tokens: list[int]) -> list[Hidden]:
+        return [*((token, None) for token in tokens[:-1]), (tokens[-1], self._literal(tokens))]
+
+    def write(self, writer: WordWriter, token: int | None, surface: str | None) -> None:
+        assert token is not None
+        literal = self._stand_ins_of_tokens.get(token)
+        if surface is None or surface == literal:
+            writer.add_token(token)
+        else:
+            writer.add_filled(surface, literal or "")
+
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        literal = self._literal(tokens)
+        return None if literal is None else partial(self._chosen, literal)
+
+    def _chosen(self, literal: str, known: str | None) -> Steps:
+        chance = self.learnt["chances"][literal]
+        if not (yield Chance(chance, None if known is None else known != literal)):
+            return literal
+        return (yield Word(self.speller, literal, known, literal))
+
+    def portable(self) -> dict[str, Any]:
+        raise ValueError("rare words behind known ones, which only Python has")
 
     def learn(self, data: PolicyTrainingData) -> dict[str, dict[str, Any]]:
         """``stand_ins``: the known word for each rare word of the training split; ``chances``:
@@ -197,20 +188,35 @@ class Gap(str):
         return gap
 
 
-class Dropped(FittedPolicy):
-    """Words missing in a gap, of which there are k with P(k) = (1 − q) q^k."""
+@dataclass(frozen=True)
+class Drop(ClassPolicy):
+    """Leave rare words out, as the article's author considered.
 
+    What is removed has to be described separately, or the text is not: how many words are missing
+    in each gap between two tokens, k with P(k) = (1 − q) q^k, whether a space stood before each,
+    and their spelling.
+
+    Args:
+        charged: charge for what is left out. Without it, as when people compare perplexities of
+            texts they have filtered, there is no distribution over the text and no figure is
+            printed.
+    """
+
+    charged: bool = True  # type: ignore[misc]  # a setting here
     gaps = True
+    classes = (UNK,)
+    names = ()
+    classify = Unk.classify
 
-    def __init__(self, settings: ClassPolicy, vocabulary: Vocabulary, speller: Speller) -> None:
-        super().__init__(settings, vocabulary, speller)
-        self.charged = cast(Drop, settings).charged
-        self._missing, self._spaced = settings.learnt["missing"], settings.learnt["spaced"]
+    def learn(self, data: PolicyTrainingData) -> dict[str, float]:
+        """q, and the probability of a space before a missing word, counted on validation."""
+        missing = sum(map(len, data.tuning_rare))
+        spaced = sum(word.piece != word.core for words in data.tuning_rare for word in words)
+        gaps = sum(map(len, data.tuning)) - missing + len(data.tuning)
+        q, space = (missing + 0.5) / (gaps + missing + 1), (spaced + 0.5) / (missing + 1)
+        return {"missing": q, "spaced": space}
 
-    def own_names(self) -> tuple[str, ...]:
-        return ()
-
-    def spans(self, pieces: Sequence[str], known: Sequence[list[int] | None]) -> Iterator[Span]:
+    def spans(self, pieces: Pieces, known: Sequence[list[int] | None]) -> Iterator[Span]:
         missing, end = list[str](), 0
         for piece, tokens in zip(pieces, known, strict=True):
             start, end = end, end + len(piece)
@@ -235,12 +241,16 @@ class Dropped(FittedPolicy):
     def _gap(self, known: str | None) -> Steps:
         """The words that are missing in a gap; what is not charged for is not described."""
         pieces, gap = getattr(known, "pieces", None), ""
-        for number in itertools.count() if self.charged else ():
-            if not (yield Chance(self._missing, None if pieces is None else number < len(pieces))):
+        words: Iterable[tuple[bool | None, bool | None, str | None]]
+        words = itertools.repeat((None, None, None))
+        if pieces is not None:
+            cut = map(split_space, pieces)
+            words = [*((True, bool(space), core) for space, core in cut), (False, None, None)]
+        for more, spaced, core in words if self.charged else ():
+            if not (yield Chance(self.learnt["missing"], more)):
                 break
-            space, core = (None, None) if pieces is None else split_space(pieces[number])
-            spaced = yield Chance(self._spaced, None if space is None else bool(space))
-            gap += " " * spaced + (yield Word(self.speller, UNK, core, ""))
+            gap += " " * (yield Chance(self.learnt["spaced"], spaced))
+            gap += yield Word(self.speller, UNK, core, "")
         return gap
 
     def portable(self) -> dict[str, Any]:
@@ -248,76 +258,45 @@ class Dropped(FittedPolicy):
 
 
 @dataclass(frozen=True)
-class Drop(ClassPolicy):
-    """Leave rare words out, as the article's author considered.
+class Spell(ClassPolicy):
+    """Characters of the main model and a token for the end of the word, which comes first. Nothing
+    is hidden, so nothing is charged beside the model but characters that were never seen."""
 
-    What is removed has to be described separately, or the text is not: how many words are missing
-    in each gap between two tokens, whether a space stood before each, and their spelling.
-
-    Args:
-        charged: charge for what is left out. Without it, as when people compare perplexities of
-            texts they have filtered, there is no distribution over the text and no figure is
-            printed.
-    """
-
-    charged: bool = True
     classes = (UNK,)
-    fitted = Dropped
     classify = Unk.classify
 
-    def learn(self, data: PolicyTrainingData) -> dict[str, float]:
-        """q, and the probability of a space before a missing word, counted on validation."""
-        missing = sum(map(len, data.tuning_rare))
-        spaced = sum(word.spaced for words in data.tuning_rare for word in words)
-        gaps = sum(map(len, data.tuning)) - missing + len(data.tuning)
-        q, space = (missing + 0.5) / (gaps + missing + 1), (spaced + 0.5) / (missing + 1)
-        return {"missing": q, "spaced": space}
+    def fit(self, data: PolicyTrainingData) -> Self:
+        """Without a spelling model."""
+        empty = [()] * len(data.rare), [()] * len(data.tuning_rare)
+        return super().fit(replace(data, rare=empty[0], tuning_rare=empty[1]))
 
-
-class Spelled(FittedPolicy):
-    """The first token is the end of a word, then come the characters."""
-
-    def __init__(self, settings: ClassPolicy, vocabulary: Vocabulary, speller: Speller) -> None:
-        super().__init__(settings, vocabulary, speller)
-        letters = enumerate(vocabulary.characters, FIRST_OWN + 1)
-        self._codes = {letter: code for code, letter in letters}
-
-    def own_names(self) -> tuple[str, ...]:
+    @cached_property
+    def names(self) -> tuple[str, ...]:
         return ("<end>", *(f"<{letter}>" for letter in self.vocabulary.characters))
 
-    def encode(self, pieces: Sequence[str], rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {c: FIRST_OWN + 1 + i for i, c in enumerate(self.vocabulary.characters)}
+
+    def encode(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
         for word in rare:
             codes = [(self._codes.get(letter, ESCAPE), letter) for letter in word.core]
             letters = [(code, letter if code == ESCAPE else None) for code, letter in codes]
             yield [*word.joining, *letters, (FIRST_OWN, None)]
 
     def write(self, writer: WordWriter, token: int | None, surface: str | None) -> None:
+        assert token is not None
         if token == FIRST_OWN:
             writer.end_letters()
         elif surface is not None:
             writer.add_letter(surface)
-        elif FIRST_OWN < cast(int, token) < self.first_word:
-            writer.add_letter(self.vocabulary.characters[cast(int, token) - FIRST_OWN - 1])
+        elif FIRST_OWN < token < self.first_word:
+            writer.add_letter(self.vocabulary.characters[token - FIRST_OWN - 1])
         else:
-            writer.add_token(cast(int, token))
+            writer.add_token(token)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
 
     def portable(self) -> dict[str, Any]:
         return {"speller": None, "only": None}
-
-
-@dataclass(frozen=True)
-class Spell(ClassPolicy):
-    """Characters and an end-of-word token of the main model. Nothing is hidden, so nothing is
-    charged beside it but characters that were never seen. It has no settings."""
-
-    classes = (UNK,)
-    fitted = Spelled
-    classify = Unk.classify
-
-    def fit(self, data: PolicyTrainingData) -> FittedPolicy:
-        """Without a spelling model."""
-        empty = [()] * len(data.rare), [()] * len(data.tuning_rare)
-        return super().fit(replace(data, rare=empty[0], tuning_rare=empty[1]))
