@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import POLICIES, made_up
+from conftest import made_up
 
 from textgen.core import files
 from textgen.core.errors import TextgenError
@@ -239,30 +239,6 @@ def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_l
         prepare(experiment, load_corpus(experiment))
 
 
-def test_an_empty_variable_names_no_folder(monkeypatch):
-    monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert files.cache_folder() == Path.home() / ".cache" / "textgen"
-
-
-def test_what_another_run_has_written_meanwhile_is_taken(corpus_folder, small_limits, monkeypatch):
-    experiment = settings(corpus_folder, "characters")
-    corpus = load_corpus(experiment)
-    first = prepare(experiment, corpus).encoded[0]
-    (made,) = (files.cache_folder() / "encoded").glob("*")
-    before = (made / encoding.INDEX_FILE).stat().st_ino
-    found = iter([ValueError("not there yet")])
-
-    def read(folder):
-        for error in found:
-            raise error
-        return encoding.Stored(folder, prepare(experiment, corpus).tokenizer.size)
-
-    again = files.cached_folder(made, read, lambda folder: None)
-    assert (made / encoding.INDEX_FILE).stat().st_ino == before  # not removed and written again
-    np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
-
-
 def _held(path: Path) -> int:
     """Bytes of a file that are mapped into this process and held in memory."""
     maps = Path("/proc/self/smaps").read_text()
@@ -290,21 +266,6 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
     assert _held(path) < size / 4
     assert windows.share(1) == 0.0
     assert _held(path) < size / 4
-
-
-def test_every_policy_is_encoded_from_its_saved_state():
-    """Nothing that decides about tokens may be left out of the state."""
-
-    from textgen.tokenizers.words.tokenizer import Words
-
-    text, other = made_up(80, 5), made_up(30, 6) + " unfathomable Pandemonium 1926"
-    for policy in POLICIES:
-        config_ = Words(policy)
-        tokenizer = config_.fit([text], [other], 1)
-        again = config_.load(json.loads(json.dumps(tokenizer.state(), sort_keys=True)))
-        np.testing.assert_array_equal(
-            tokenizer.encode(other, training=True).tokens, again.encode(other, training=True).tokens
-        )
 
 
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):

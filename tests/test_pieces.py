@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from sentences import SENTENCES
 from uniseg.wordbreak import words as segments
 
-from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
 from textgen.tokenizers.words.pieces import only_letters, pretokenize
@@ -154,17 +152,6 @@ def test_japanese_and_thai_are_cut_into_words_by_budoux():
             assert len(each.encode(text).tokens) == len(pieces.split("|"))
         assert any("BudouX" in data for data in tokenizer.extra_data)
     check_plugin("segmenter", config.segmenter)
-
-
-def test_a_missing_library_is_told_before_any_work(monkeypatch):
-    from textgen.tokenizers.words import segmenters
-
-    segmenters._parser.cache_clear()
-    monkeypatch.setitem(sys.modules, "budoux", None)
-    with pytest.raises(TextgenError, match=r"pip install .textgen-compare\[segment\]"):
-        experiment({"kind": "budoux", "model": "ja"})
-    with pytest.raises(TextgenError, match=r"segmenter.model"):
-        experiment("budoux")
 
 
 def _ends(parts) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import POLICIES, made_up
+from conftest import made_up
 from gensim.models import KeyedVectors
 
 from textgen.core import files
@@ -116,13 +116,6 @@ def test_a_class_that_nothing_sensible_could_fill_is_never_drawn(tagged):
     other = list(tagged.names).index("<other>")
     assert other in tagged.unwritable
     assert not set(tagged.unwritable) & {list(tagged.names).index(n) for n in ("<NN>", "<VBD>")}
-
-
-def test_all_nouns_can_be_the_same_one():
-    tokenizer = Words(Pos(tags="noun")).fit([TEXT + RARE], [], 1)
-    own = [name for name in tokenizer.names[5:] if name.startswith("<")]
-    assert own == ["<NOUN>", "<other>"]
-    assert {"owl", "owls", "Akeley", "unicorn"} <= set(tokenizer.policy.speller.examples["NOUN"])
 
 
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():
@@ -250,14 +243,6 @@ def test_written_out_words_are_marked_too_and_left_as_they_are():
     rendered = tokenizer.render(encoded.tokens)
     assert rendered.text == " saw Akeley."
     assert rendered.filled == ((5, 11, "spelled"),)
-
-
-@pytest.mark.parametrize("policy", POLICIES, ids=repr)
-def test_a_text_without_rare_words_and_one_of_nothing_else(policy):
-    plain = Words(policy).fit(["so so so so"], [], 1)
-    assert plain.decode(plain.encode("so never")) == "so never"
-    every = Words(policy, size=1).fit(["a b c d e f g h so so so"], ["x y so"], 1)
-    assert every.decode(every.encode("q r so")) == "q r so"
 
 
 def test_tags_are_read_from_disk_the_second_time(monkeypatch):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -8,64 +7,16 @@ import sys
 import numpy as np
 import pytest
 from conftest import made_up
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 from textgen.core.plugins import build
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE, RESERVED
 
 TEXT = made_up(80, 0) + " Ærø, naïve: 日本語! \t\r\n\0"
 MODELS = ("bpe", "unigram")
 FITTED = {model: Subwords(model, 300).fit([TEXT]) for model in MODELS}
-anything = st.text(st.characters())  # surrogates included
-mixed = st.lists(st.one_of(anything, st.text(st.sampled_from(sorted(set(TEXT)))))).map("".join)
 
 models = pytest.mark.parametrize("model", MODELS)
-
-
-@models
-@settings(deadline=None)
-@given(text=mixed)
-def test_decoding_gives_back_any_text(model, text):
-    tokenizer = FITTED[model]
-    encoded = tokenizer.encode(text)
-    assert tokenizer.decode(encoded) == text
-    assert encoded.surfaces == tuple(c for c in text if c not in TEXT)
-    assert encoded.replaced == (encoded.tokens == ESCAPE).sum() == len(encoded.spelling_bits)
-    assert (encoded.characters, encoded.pieces) == (len(text), len(encoded.tokens))
-
-
-@models
-@settings(deadline=None, max_examples=30)
-@given(training=anything, text=anything)
-def test_any_training_text_will_do(model, training, text):
-    config = Subwords(model, 260)
-    tokenizer = config.fit([training])
-    both = training + text + training
-    assert tokenizer.decode(tokenizer.encode(both)) == both
-    assert config.load(json.loads(json.dumps(tokenizer.state()))) == tokenizer
-
-
-@models
-def test_a_character_never_seen_costs_the_same_as_in_every_arm(model):
-    tokenizer = FITTED[model]
-    encoded = tokenizer.encode("the ☃ and \ud800☃ bell")
-    assert encoded.surfaces == ("☃", "\ud800", "☃")
-    assert encoded.spelling_bits.tolist() == [CHARACTER_BITS] * 3
-    assert tokenizer.unknown("the ☃") == ["☃"]
-    training = tokenizer.encode("the ☃", training=True)
-    assert (tokenizer.decode(training), len(training.spelling_bits)) == ("the ☃", 0)
-
-
-@models
-def test_a_saved_codec_is_the_same(model):
-    tokenizer = FITTED[model]
-    again = Subwords().load(json.loads(json.dumps(tokenizer.state())))
-    assert again == tokenizer
-    assert again.names == tokenizer.names
-    assert again.encode(TEXT).tokens.tolist() == tokenizer.encode(TEXT).tokens.tolist()
 
 
 @models
@@ -115,15 +66,6 @@ def test_generated_bytes_that_are_no_text_do_not_fail(model):
     assert tokenizer.render(np.array([0, 1, first, *end])).text == "\ufffd the"
     assert tokenizer.render(end, before="Our ☃").text == " the"
     assert tokenizer.render(np.array([], dtype=np.int64), before="Our").text == ""
-
-
-@models
-def test_no_training_text_and_no_text(model):
-    tokenizer = Subwords(model).fit([])
-    assert tokenizer.characters_per_token == 1.0
-    assert tokenizer.size == RESERVED + 256
-    assert tokenizer.decode(tokenizer.encode("")) == ""
-    assert tokenizer.decode(tokenizer.encode("ab")) == "ab"
 
 
 def test_the_settings_are_checked():

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.testing import check_plugin
-from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace, pieces_of
+from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace
 
 ODD = st.text(st.one_of(st.sampled_from(" \n\tab"), st.characters()))
 PTB = "".join(f" {line} \n" for line in ["the <unk> fell N points", "no one knew why", "the tide"])
@@ -71,30 +69,6 @@ def test_a_word_outside_the_vocabulary_is_spelled_and_charged(fitted):
     assert encoded.tokens.tolist()[1] == SPELLED
     short = fitted.encode(" the wal fell \n").spelling_bits[0]
     assert encoded.spelling_bits[0] > short > 5
-
-
-@given(ODD)
-def test_every_text_comes_back(text):
-    for training in (PTB, "a b\n\tb  a\n\n", ""):
-        tokenizer = Whitespace().fit([training])
-        encoded = tokenizer.encode(text)
-        assert tokenizer.decode(encoded) == text
-        assert len(encoded.ends) == len(encoded.tokens)
-        assert len(encoded.places) == len(encoded.surfaces)
-        assert (np.diff(encoded.ends) >= 0).all()
-        if len(encoded.ends):
-            assert encoded.ends[-1] == len(text)
-        assert "".join(space + piece for space, piece in pieces_of(text)) == text
-
-
-def test_a_loaded_one_is_the_same():
-    tokenizer = Whitespace().fit([PTB, "a  b\n"], [" one walrus \n the  tide \n"])
-    loaded = Whitespace().load(json.loads(json.dumps(tokenizer.state())))
-    text = "the walrus   fell \n"
-    np.testing.assert_array_equal(loaded.encode(text).tokens, tokenizer.encode(text).tokens)
-    np.testing.assert_allclose(
-        loaded.encode(text).spelling_bits, tokenizer.encode(text).spelling_bits
-    )
 
 
 def test_unusual_white_space_of_the_training_text_is_cheaper_and_is_written_again():

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from conftest import POLICIES, made_up
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.words.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, pretokenize
-from textgen.tokenizers.words.rare_words.classes import Pos, Unk
+from textgen.tokenizers.words.rare_words.classes import Unk
 from textgen.tokenizers.words.tokenizer import Words
 
 anything = st.text(st.characters())  # surrogates included
@@ -29,48 +25,10 @@ def fitted(policy, texts, **options):
     return Words(policy, **options).fit(texts, texts[:1], 1)
 
 
-@given(st.one_of(anything, wordy))
-def test_tokens_joined_together_are_the_text(text):
-    assert "".join(pretokenize(text)) == text
-
-
 def test_a_token_keeps_its_space_and_its_apostrophe():
     found = pretokenize("Don't go--the  o'clock\n\nI 'said' 12th _x")
     expected = "Don't| go|--|the| | o'clock|\n\n|I| '|said|'| 12th| _|x"
     assert found == expected.split("|")
-
-
-@pytest.mark.parametrize(
-    ("policy", "options"),
-    [
-        *((policy, {}) for policy in POLICIES),
-        *((policy, {"minimum_count": 1}) for policy in POLICIES),
-        (Unk(), {"size": 5}),
-    ],
-    ids=repr,
-)
-def test_decoding_gives_back_any_text(policy, options):
-    tokenizer = fitted(policy, [TEXT, made_up(8, 1)], **options)
-    again = Words(policy, **options).load(json.loads(json.dumps(tokenizer.state())))
-
-    @settings(max_examples=25, deadline=None)
-    @given(st.one_of(anything, wordy, st.just(TEXT.upper()), st.just(TEXT.title())))
-    def check(text):
-        encoded = tokenizer.encode(text)
-        assert tokenizer.decode(encoded) == text
-        assert len(encoded.spelling_bits) == len(encoded.surfaces)
-        assert (encoded.spelling_bits >= 0).all()
-        assert encoded.characters == len(text)
-        assert encoded.pieces == len(pretokenize(text))
-        assert encoded.tokens.max(initial=0) < tokenizer.size == len(tokenizer.names)
-        second = again.encode(text)
-        np.testing.assert_array_equal(second.tokens, encoded.tokens)
-        np.testing.assert_allclose(second.spelling_bits, encoded.spelling_bits)
-
-    check()
-    check_training = tokenizer.encode(TEXT, training=True)
-    assert tokenizer.decode(check_training) == TEXT
-    assert len(check_training.spelling_bits) == 0
 
 
 def test_modifiers_stand_before_words_known_in_another_form():
@@ -106,32 +64,12 @@ def test_a_vocabulary_without_words_and_two_ways_of_choosing_one_are_refused():
         Words(Unk(), minimum_count=3, size=100)
 
 
-@each_policy
-def test_a_literal_placeholder_in_the_text_is_text(policy):
-    tokenizer = fitted(policy, [TEXT, made_up(8, 1)])
-    encoded = tokenizer.encode("<NN> <unk>")
-    assert tokenizer.decode(encoded) == "<NN> <unk>"
-    assert ESCAPE not in encoded.tokens.tolist()
-
-
 def test_tokens_are_sorted_by_frequency_behind_the_policys_own():
     tokenizer = fitted(Unk(), [made_up(200, 3)])
     counts = tokenizer.vocabulary.counts
     assert list(counts) == sorted(counts, reverse=True)
     assert tokenizer.names[FIRST_OWN] == "<unk>"
     assert tokenizer.names[FIRST_OWN + 1] == tokenizer.vocabulary.words[0]
-
-
-@each_policy
-def test_later_text_leaves_the_tokens_before_it_as_they_are(policy):
-    """But for tags: a tagger may look ahead, since the tag itself is sent."""
-    tokenizer = fitted(policy, [TEXT, made_up(8, 1)])
-    start = "The dog sat, unfathomably, on one old mat"
-    first, second = (tokenizer.encode(start + end) for end in (". I said no.", " -- a cat's.\n"))
-    common = len(tokenizer.encode(start).tokens)
-    if not isinstance(policy, Pos):
-        np.testing.assert_array_equal(first.tokens[:common], second.tokens[:common])
-    assert len(first.tokens) > common
 
 
 def test_rare_words_of_the_prompt_come_back_in_what_is_written():
