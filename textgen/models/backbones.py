@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from textgen.core.settings import Count, Fraction
+from textgen.core.settings import Fraction
 
 TABLE = {
     "lstm": "textgen.models.backbones:LSTM",
@@ -21,6 +21,9 @@ TABLE = {
 }
 FEED_FORWARD_RATIO = 4
 """Width of the layer inside a transformer's block over that of the block."""
+Size = Annotated[int, Field(gt=0, le=1_000_000)]
+"""Of a side of a matrix."""
+Units = Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)]
 Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]
 
 
@@ -29,8 +32,8 @@ class Adaptive:
     """An adaptive softmax: the ``head`` most frequent tokens, and the rest through ``tail_size``
     dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
 
-    head: Count = 2000
-    tail_size: Count = 64
+    head: Size = 2000
+    tail_size: Size = 64
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class NGrams:
     :class:`textgen.models.ngrams.NGramEmbedding`)."""
 
     orders: Orders = (2, 3, 4, 5, 6)
-    rows: Count = 131_072
+    rows: Annotated[int, Field(gt=0, le=1 << 30)] = 131_072
     dropout: Fraction = 0.0
 
 
@@ -73,17 +76,17 @@ class Backbone:
             something else.
     """
 
-    units: Annotated[tuple[Count, ...], Field(min_length=1)] = (320,)
+    units: Units = (320,)
     input: Literal["one_hot", "embedding"] = "one_hot"
-    embedding_size: Count = 64
+    embedding_size: Size = 64
     dropout: Fraction = 0.0
     locked_dropout: bool = False
-    projection: Count | Literal["vocabulary", False] = False
+    projection: Size | Literal["vocabulary", False] = False
     tied_output: bool = False
     adaptive_softmax: Adaptive | Literal[False] = False
     frequency_bias: bool = True
     ngrams: NGrams | Literal[False] = False
-    members: Count = 1
+    members: Annotated[int, Field(gt=0, le=100)] = 1
 
     dropout_between: ClassVar[bool] = True
     """Whether units are dropped between layers, or by the layers themselves."""
@@ -242,9 +245,9 @@ class Transformer(Backbone):
         ValueError: heads of an odd size, whose units cannot be rotated in pairs.
     """
 
-    units: tuple[Count, ...] = (128, 128, 128, 128)
-    context: Count = 128
-    head_size: Count = 32
+    units: Units = (128, 128, 128, 128)
+    context: Size = 128
+    head_size: Size = 32
 
     dropout_between: ClassVar[bool] = False
 
