@@ -11,7 +11,7 @@ from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import rows_at_once, scorer, token_bits
 from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows
@@ -110,21 +110,6 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
     assert not np.allclose(estimates, exact)
     error = estimates - exact
     assert abs(error.mean()) < 3 * error.std() / np.sqrt(len(error))
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5])
-def test_tokens_of_two_levels_are_drawn_as_often_as_they_are_probable(temperature):
-    objective = NextToken(window=6)
-    network = tiny_model(objective, SIZE, scale=2.0, **ADAPTIVE)
-    unwritable = [0, 1, SIZE - 1]
-    sampler = Sampler(objective, network, unwritable)
-    prompts = [np.array([], int)] * 8000
-    tokens = next(sampler.write(prompts, range(8000), temperature=temperature))
-    weights = Stepper(objective, network).probabilities() ** (1 / temperature)
-    weights[unwritable] = 0.0
-    shares = np.bincount(tokens, minlength=SIZE) / len(tokens)
-    np.testing.assert_allclose(shares, weights / weights.sum(), atol=0.02)
-    assert not shares[unwritable].any()
 
 
 def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
