@@ -290,7 +290,7 @@ def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_pat
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear to me"
 
 
-def test_what_the_system_refuses_is_one_message(capsys, monkeypatch, tmp_path):
+def test_what_the_system_refuses_is_one_message(capsys):
     def fails(error):
         def command(given):
             print("text so far")
