@@ -88,8 +88,8 @@ class Learner:
         begins = np.array([fresh or not self._objective.carries_state])
         bits, self._state, gradients = self._step(spans, begins, self._state)
         rates, scales = self._learning.rates, self._learning.scales
-        for each in zip(self._weights, gradients, rates, scales, strict=True):
-            descend(*each)
+        for step in zip(self._weights, gradients, rates, scales, strict=True):
+            descend(*step)
         return bits.numpy()[0]
 
 

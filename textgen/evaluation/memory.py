@@ -121,10 +121,10 @@ class MemoryState:
 
     def copy(self) -> MemoryState:
         """The same document, that may go on differently."""
-        other = MemoryState(self._memory)
-        other._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
-        other._last = self._last
-        return other
+        state = MemoryState(self._memory)
+        state._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
+        state._last = self._last
+        return state
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
@@ -198,7 +198,7 @@ def _earlier(groups: np.ndarray, *counted: np.ndarray) -> list[np.ndarray]:
     sizes = np.diff(np.append(begins, len(groups)))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    sums = [np.cumsum(each[order]) - each[order] for each in counted]
+    sums = [np.cumsum(places[order]) - places[order] for places in counted]
     return [(s - np.repeat(s[begins], sizes))[place].astype(np.int32) for s in sums]
 
 
@@ -262,7 +262,7 @@ def _nats(
         by_log = strength * (below - levels[-1]) / total
         slopes.append((kind, share, by_odds, by_log))
     back, slope = -1 / levels[-1], list[list[np.ndarray]]()
-    for kind, share, *by in reversed(slopes):
-        slope.append([np.bincount(kind, back * each, CONTEXT_KINDS) for each in by])
+    for kind, share, *parts in reversed(slopes):
+        slope.append([np.bincount(kind, back * part, CONTEXT_KINDS) for part in parts])
         back = back * share
     return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()

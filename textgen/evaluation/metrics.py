@@ -131,7 +131,7 @@ class Human:
         """(N − n + 1,) bool: whether the n words, or else characters, from each place of a sample
         on stand in a document."""
         if (by_words, n) not in self._ngrams:
-            hashes = [ngram_hashes(self._codes(each, by_words), n) for each in self.samples]
+            hashes = [ngram_hashes(self._codes(s, by_words), n) for s in self.samples]
             hashes.append(np.zeros(1, np.uint64))  # searched only for a place: never empty
             self._ngrams[by_words, n] = np.unique(np.concatenate(hashes))
         known, wanted = self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n)

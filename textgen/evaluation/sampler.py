@@ -111,9 +111,9 @@ class Stepper:
 
     def copy(self) -> Stepper:
         """The same place of the same texts, to go on from independently; without learning."""
-        other = copy.copy(self)
-        other._memories = [memory.copy() for memory in self._memories]
-        return other
+        stepper = copy.copy(self)
+        stepper._memories = [memory.copy() for memory in self._memories]
+        return stepper
 
     def close(self) -> None:
         """Put back the weights that a network had before it learned."""
