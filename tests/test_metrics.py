@@ -10,14 +10,18 @@ import pytest
 from conftest import made_up
 
 from textgen.evaluation.contracts import check_metric
-from textgen.evaluation.figures import METRICS, copied_spans, looped
+from textgen.evaluation.figures import (
+    METRICS,
+    copied_spans,
+    every_metric,
+    looped,
+    measure,
+    metric_labels,
+)
 from textgen.evaluation.metrics import (
     Human,
     Sample,
-    every_metric,
     human_passages,
-    measure,
-    metric_labels,
     real_words,
     shuffled_text,
     training_words,

@@ -21,7 +21,7 @@ from textgen.core import experiment, files, plugins
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.core.study import load_study
-from textgen.evaluation.metrics import every_metric
+from textgen.evaluation.figures import every_metric
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = [

@@ -1,4 +1,5 @@
-"""What is counted in a text: a function for each family of figures, with what they are called.
+"""What is counted in a text: a function for each family of figures, with what they are called; and
+all figures of a set of samples.
 
 A figure is a part over a whole, both added up over samples, or the distance of a distribution from
 that of the training text. Unless stated otherwise, words are lower-cased and without punctuation.
@@ -10,13 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from textgen.data.language import word_list
+from textgen.core.plugins import lookup, plugin_table
+from textgen.data.language import language_name, word_list
 from textgen.evaluation.metrics import Human, Label, Metric, Sample, is_real, ratio, table
 
+CONFIDENCE = 0.95
 COPY_LENGTH = 30
 """Characters: a stretch of the training text of at least this length is called copied."""
 NEW_ORDERS = (2, 3, 4, 5)
@@ -278,3 +281,65 @@ def new_ngrams(sample: Sample, human: Human) -> Pairs:
     for n in NEW_ORDERS:
         seen = human.contains(sample, n, by_words=True)
         yield int((~seen).sum()), len(seen)
+
+
+class Figure(NamedTuple):
+    """A value and its 95 % interval; NaN where there was nothing to count."""
+
+    value: float
+    low: float
+    high: float
+
+
+def every_metric(language: str = "en") -> list[Metric]:
+    """All that say something about texts in a language, those of other packages last."""
+    brought = [lookup("metric", kind, "metrics")() for kind in plugin_table("metric")]
+    metrics: list[Any] = [*METRICS, *brought]
+    return [m for m in metrics if not hasattr(m, "applies") or m.applies(language)]
+
+
+def metric_labels(language: str = "en") -> dict[str, Label]:
+    """What each figure of :func:`measure` is for texts in a language, in the same order."""
+    return {
+        name: label._replace(meaning=label.meaning.replace("{language}", language_name(language)))
+        for metric in every_metric(language)
+        for name, label in metric.labels.items()
+    }
+
+
+def measure(
+    samples: Sequence[Sample], human: Human, *, resamples: int = 200, seed: int = 0
+) -> dict[str, Figure]:
+    """Every figure of a set of samples, with a percentile bootstrap over them.
+
+    Samples are drawn with replacement (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
+    section 13.3). A distance grows when samples are drawn twice; an interval that lies beyond its
+    value for that reason is stretched to take it in. What is the same in all samples, or seen in
+    one of them only, has an interval that is too narrow.
+
+    Args:
+        samples: at least one; of equal length, if sets are to be compared.
+        human: the training text.
+        resamples: 0 leaves the intervals at NaN.
+
+    Raises:
+        ValueError: no samples.
+    """
+    if not samples:
+        raise ValueError("no samples to measure")
+    count = len(samples)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    weights = np.concatenate([np.ones((1, count)), drawn])
+    figures: dict[str, Figure] = {}
+    for metric in every_metric(human.language):
+        values = metric.values(weights @ metric.counts(samples, human), human)
+        figures |= {name: _figure(values[name]) for name in metric.labels}
+    return figures
+
+
+def _figure(values: np.ndarray) -> Figure:
+    value, resampled = float(values[0]), values[1:][~np.isnan(values[1:])]
+    if np.isnan(value) or not len(resampled):
+        return Figure(value, np.nan, np.nan)
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Figure(value, min(float(low), value), max(float(high), value))

@@ -13,7 +13,7 @@ from textgen.auditing.audit import audit_lines
 from textgen.core.study import Contrast
 from textgen.data.loading import Corpus
 from textgen.evaluation import metrics, significance
-from textgen.evaluation.figures import copied_spans
+from textgen.evaluation.figures import Figure, copied_spans, measure, metric_labels
 from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
 from textgen.evaluation.references import Reference
 from textgen.report import schema
@@ -303,14 +303,14 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     texts = [document.text for document in loaded.test]
     written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
     rows = {"human": written, "shuffled": metrics.shuffled_text(written, SEED)}
-    labels = metrics.metric_labels(human.language)
+    labels = metric_labels(human.language)
     return schema.Generated(
         labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
         settings=asdict(settings),
-        rows={name: _intervals(metrics.measure(samples, human)) for name, samples in rows.items()},
+        rows={name: _intervals(measure(samples, human)) for name, samples in rows.items()},
         arms={
             arm.name: [
-                _intervals(metrics.measure(drawn_samples(arm, temperature), human))
+                _intervals(measure(drawn_samples(arm, temperature), human))
                 for temperature in settings.temperatures
             ]
             for arm in arms
@@ -318,7 +318,7 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     )
 
 
-def _intervals(figures: Mapping[str, metrics.Figure]) -> dict[str, schema.Interval]:
+def _intervals(figures: Mapping[str, Figure]) -> dict[str, schema.Interval]:
     """None in place of NaN, which is not JSON, where there was nothing to count."""
     return {
         name: schema.Interval(*(None if math.isnan(value) else round(value, 6) for value in figure))
