@@ -65,7 +65,7 @@ def test_plugins_of_other_packages_are_known_everywhere(installed, capsys):
     installed(
         rare_words="hashed = brought:Hashed", metric="shouting = brought:Shouting",
         corpus="mine = textgen.data.corpora.files:Folder",
-        baseline="mine = textgen.evaluation.baselines:Unigram",
+        baseline="mine = textgen.evaluation.baselines:KneserNey",
     )  # fmt: skip
     changes = ["tokenizer.rare_words={kind='hashed', buckets=3}", "corpus.kind=mine"]
     made = load_experiment("word_rare_unk", [*changes, "corpus.path=texts"])

@@ -239,7 +239,11 @@ def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
     [
         (Difference(-0.05, -np.inf, np.inf, 0.3, 4, (2, 2)), 1, "Hold out 6 documents or more"),
         (Difference(-0.05, -0.06, 0.06, 0.3, 10, (1, 2)), 1, "and two seeds an arm or more,"),
-        (Difference(-0.0099, -0.3, 0.3, 0.3, 10, (2, 2)), 1, "more than 10,000 documents"),
+        (
+            Difference(-0.0099, -0.3, 0.3, 0.3, 10, (2, 2)),
+            1,
+            "documents such as these would",
+        ),
         (Difference(-0.05, -0.051, -0.049, 0.06, 10, (2, 2)), 2, "Make more runs"),
         (Difference(-0.05, -0.051, -0.049, 0.03, 6, (2, 2)), 6, "about 8 documents"),
     ],

@@ -37,7 +37,6 @@ TABLE = {
     "command": "textgen.evaluation.baselines:Command",
     "kneser_ney": "textgen.evaluation.baselines:KneserNey",
     "ppmd": "textgen.evaluation.baselines:PPMd",
-    "unigram": "textgen.evaluation.baselines:Unigram",
     "xz": "textgen.evaluation.baselines:XZ",
 }
 END = b"\xff"
@@ -83,7 +82,8 @@ class Baseline(Protocol):
 
 @dataclass(frozen=True)
 class KneserNey:
-    """n-grams of ``order`` tokens: each is predicted from up to ``order − 1`` before it.
+    """n-grams of ``order`` tokens: each is predicted from up to ``order − 1`` before it, with an
+    order of 1 by its frequency alone.
 
     Longer ones than 16 tokens hardly ever occur twice, and memory grows with their length.
     """
@@ -93,17 +93,6 @@ class KneserNey:
 
     def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:
         return fit_kneser_ney(documents, self.order, size)
-
-
-@dataclass(frozen=True)
-class Unigram:
-    """Tokens by their frequency in the training split: Kneser–Ney of order 1, what a model that
-    reads no context reaches."""
-
-    reads_bytes: ClassVar[bool] = False
-
-    def fit(self, documents: Sequence[np.ndarray], size: int) -> KneserNeyModel:
-        return fit_kneser_ney(documents, 1, size)
 
 
 class Compressor:

@@ -220,7 +220,7 @@ REFERENCES = (
         "unigram",
         "characters, no context",
         "how often each character occurs, without context",
-        kind="unigram",
+        order=1,
         tokenizer={"kind": "characters"},
     ),
     Reference(

@@ -49,8 +49,6 @@ SEED_VARIANCE_WEIGHT = 4.0
 """How often the variance of seeds counts in Satterthwaite's formula. Estimated from two seeds it is
 often much too small; counted once, intervals from two seeds covered only 89 % in places."""
 
-MANY_DOCUMENTS = 10_000
-"""More than this are not named: few corpora have as many to hold out."""
 POWER = 0.8
 """How probable an answer is to be with as many documents as are named."""
 
@@ -330,9 +328,9 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
-    many = f"about {documents:,}" if documents < MANY_DOCUMENTS else f"more than {MANY_DOCUMENTS:,}"
     seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
-    return f"If it is as {claim} as it looks, {many} documents such as these{seeds} would tell."
+    advice = f"If it is as {claim} as it looks, about {documents:,} documents such as these"
+    return f"{advice}{seeds} would tell."
 
 
 def fewest_documents(contrasts: int = 1) -> int:
