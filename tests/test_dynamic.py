@@ -30,7 +30,7 @@ EMBEDDED = {"input": "embedding", "embedding_size": 6}
 EVERY = [
     {},
     {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
-    {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
+    {**EMBEDDED, "tied_output": True},
     {"adaptive_softmax": Adaptive(2, 3), "normalisation": "batch"},
 ]
 each_model = pytest.mark.parametrize("model", EVERY, ids=["", "ngrams", "tied", "adaptive"])
