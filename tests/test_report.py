@@ -181,7 +181,8 @@ def _contrast(first, second):
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_text_and_lines_stand_out_from_what_is_behind_them(theme):
     """WCAG 2.1: 4.5 for text, 3 for lines and marks."""
-    style = (ROOT / "textgen" / "report" / "page.css").read_text(encoding="utf-8")
+    files = (ROOT / "textgen" / name for name in ("interactive/theme.css", "report/page.css"))
+    style = "".join(file.read_text(encoding="utf-8") for file in files)
     pairs = re.findall(r"--(\w+):light-dark\((#\w+),(#\w+)\)", style)
     colours = {name: pair[theme] for name, *pair in pairs}
     arms = re.findall(r"--c:light-dark\((#\w+),(#\w+)\)", style)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 FOLDER = Path(__file__).parent
-FILES = ("play.css", "play.js", "asking.css", "asking.js")
+FILES = ("theme.css", "play.css", "asking.css", "asking.js", "play.js")
 HOST = "127.0.0.1"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

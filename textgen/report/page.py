@@ -18,7 +18,7 @@ from textgen.report.schema import Report, Texts
 SURROGATES = re.compile("[\ud800-\udfff]")
 FOLDERS = [Path(__file__).parent, portable.FOLDER]
 HUES = 7
-"""Colours of arms in page.css; further arms have the same ones with hollow marks."""
+"""Colours of arms in theme.css; further arms have the same ones with hollow marks."""
 
 
 def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
