@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import RefusedText, TextgenError
-from textgen.interactive.reader import Reader
-from textgen.interactive.writing import sampling, write
+from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
+from textgen.core.plugins import build
+from textgen.core.settings import Sampling
+from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import Run, load_run
+from textgen.runs.generation import encode_prompt, stream_text
 
 MAX_MODELS = 6
 """A browser opens so many connections to one host."""
+MAX_PROMPT_CHARACTERS = 4000
 MAX_PRICED_CHARACTERS = 20_000
 NEXT_TOKENS = 10
+KEPT_EVERY = 16
+"""Tokens between two places that are kept, so that a text that grows is not read again."""
 
 
 def open_models(
@@ -51,24 +58,25 @@ class PlayModel:
     """A finished run that answers several questions at once.
 
     Args:
-        run: the run.
+        run: the run. A network that goes on learning answers without its memory: all who ask would
+            share its weights.
         name: on the page.
-
-    Raises:
-        TextgenError: a damaged run.
     """
 
     def __init__(self, run: Run, name: str) -> None:
-        self._reader = Reader(run, name)
-        self.run, self.name = self._reader.run, name
+        self.run, self.name = Run(run.folder), name
+        if self.run.memory is not None and self.run.memory.learning is not None:
+            self.run.memory = None
+        self._kept: dict[bool, tuple[list[int], list[Stepper]]] = {}
+        self._lock = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
         """What the page says of it, as JSON data."""
-        bits = self.run.metrics["test"]["bits_per_character"]
+        metrics = self.run.metrics
         kind = self.run.experiment.resolved["tokenizer"]["kind"]
-        note = f"{kind}, {self.run.metrics['vocabulary_size']:,} tokens"
-        if bits:
-            note += f", {bits['total']:.3f} bits per character"
+        note = f"{kind}, {metrics.vocabulary_size:,} tokens"
+        if bits := metrics.test.bits_per_character:
+            note += f", {bits.total:.3f} bits per character"
         return {"name": self.name, "note": note, "memory": self.run.memory is not None}
 
     def next_tokens(self, text: str, memory: bool = False) -> list[tuple[str, float]]:
@@ -78,14 +86,55 @@ class PlayModel:
         Raises:
             TextgenError: characters that the model has never seen, or no memory.
         """
-        reader = self._reader
-        probabilities = reader.read(reader.tokens(text), memory).probabilities
+        tokens = self._check_prompt(text, memory)
+        with self._lock:
+            probabilities = self._read(tokens, memory).probabilities()
         best = np.argsort(-probabilities, kind="stable")[:NEXT_TOKENS]
-        return [(reader.tokenizer.names[token], float(probabilities[token])) for token in best]
+        return [(self.run.tokenizer.names[token], float(probabilities[token])) for token in best]
+
+    def _check_prompt(self, text: str, memory: bool) -> list[int]:
+        """The tokens of a prompt.
+
+        Raises:
+            TextgenError: it is too long or cannot be read, or there is no memory.
+        """
+        if memory and self.run.memory is None:
+            raise TextgenError(f"{self.name} has no memory of the document that counts.")
+        if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
+            raise RefusedText(
+                f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
+                text=text,
+                place=(0, excess),
+            )
+        tokens: list[int] = encode_prompt(self.run.tokenizer, text, "the text").tolist()
+        return tokens
+
+    def _read(self, tokens: list[int], memory: bool) -> Stepper:
+        """The place behind some tokens, to be left as it is."""
+        if memory not in self._kept:
+            counts = self.run.memory if memory else None
+            start = Stepper(self.run.objective, self.run.network, counts)
+            self._kept[memory] = [], [start]
+        before, places = self._kept[memory]
+        pairs = zip(before, tokens, strict=False)
+        shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        del places[shared // KEPT_EVERY + 1 :]
+        self._kept[memory] = tokens, places
+        start = (len(places) - 1) * KEPT_EVERY
+        stepper = places[-1].copy()
+        for number, token in enumerate(tokens[start:], start + 1):
+            raise_if_cancelled()
+            stepper.append(token)
+            if number % KEPT_EVERY == 0:
+                places.append(stepper.copy())
+        return stepper
 
     def write(self, prompt: str, *, seed: int, **settings: Any) -> Iterator[str]:
-        """The text that follows a prompt, piece by piece; settings as for :meth:`Run.generate`."""
-        return write(self._reader, prompt, sampling(settings), seed)
+        """The text that :meth:`Run.generate` writes with the same settings, piece by piece."""
+        chosen: Sampling = build(Sampling, {"samples": 1, **settings}, "settings")
+        self._check_prompt(prompt, chosen.memory)
+        sampler = self.run.sampler(chosen.memory)
+        yield from stream_text(sampler, self.run.tokenizer, prompt, chosen, seed)
 
     def price(self, text: str) -> dict[str, Any]:
         """What the model charges for a text that it reads as a document of its own, as JSON data.
@@ -98,9 +147,9 @@ class PlayModel:
         Raises:
             RefusedText: an empty text, or too long a one.
         """
-        if not text or len(text) > MAX_PRICED_CHARACTERS:
+        if not 0 < len(text) <= MAX_PRICED_CHARACTERS:
             raise RefusedText(
-                f"the text: {len(text):,} characters, not 1 to {MAX_PRICED_CHARACTERS:,}",
+                f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} are priced",
                 text=text,
                 place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
             )
