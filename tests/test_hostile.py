@@ -243,7 +243,7 @@ OPTIONS = {
         "--length=0", "--length=-1", f"--length={10**22}", "--length=x", "--length=1.5",
         "--length=" + "9" * 5_000, "--temperature=nan", "--temperature=inf", "--temperature=-1",
         "--temperature=x", "--top-k=-1", "--top-k=x", "--top-p=0", "--top-p=2", "--top-p=nan",
-        "--seed=-1", f"--seed={2**31}", f"--seed={10**30}", "--samples=0", f"--samples={10**9}",
+        "--seed=x", "--samples=0", f"--samples={10**9}",
         "--method=x", "--fill=x", f"--prompt={STRANGE}", "--prompt=☃", "--prompt=a\0b",
         "--prompt=\x1b[2J", "--method=article", "--x", f"--top-k={10**30}",
     ],
