@@ -38,24 +38,11 @@ class TextgenError(Exception):
     Args:
         message: one sentence: the setting or file at fault and what was found there.
         hint: what to do next.
-        found, expected: further parts of the sentence.
     """
 
-    def __init__(
-        self,
-        message: str,
-        hint: str | None = None,
-        *,
-        found: str = "",
-        expected: str = "",
-    ) -> None:
-        self.where, self.found, self.expected = message, found or message, expected
-        self.hint = hint or ""
-        if expected and not expected.startswith(("did you mean", "known: ")):
-            expected = f"expected {expected}"
-        details = "; ".join(filter(None, (found, expected)))
-        self.message = ": ".join(filter(None, (message, details)))
-        super().__init__(self.message, hint)
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.message, self.hint = message, hint
 
     def __str__(self) -> str:
         hint = f"\n  hint: {_on_one_line(self.hint)}" if self.hint else ""
@@ -84,9 +71,8 @@ class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fa
         *,
         text: str = "",
         place: tuple[int, int] = (0, 0),
-        **more: Any,
     ) -> None:
-        super().__init__(message, hint, **more)
+        super().__init__(message, hint)
         self.text, self.place = text, place
 
 

@@ -46,11 +46,9 @@ def portable_model(run: Run, exact: bool = False) -> str:
         tokenizer, network = run.tokenizer.portable(), _settings(run)
     except ValueError as error:
         raise TextgenError(
-            f"{run.folder}: a model for the page",
-            found=str(error),
-            expected="next-token networks of LSTM, GRU or minGRU layers; characters, subwords "
-            "learnt by byte-pair encoding, or words",
-            hint="leave this run out of --embed",
+            f"{run.folder} cannot be in the page: {error}",
+            hint="leave this run out of --embed: a page holds next-token networks of LSTM, GRU or "
+            "minGRU layers, of characters, byte-pair subwords or words",
         ) from None
     tensors, parts = list[dict[str, Any]](), list[bytes]()
     for name, values in _weights(run.network).items():
