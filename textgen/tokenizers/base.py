@@ -13,6 +13,7 @@ import numpy as np
 from textgen.tokenizers.tokens import (
     BOUNDARY,
     ESCAPE,
+    RESERVED,
     DocumentCounts,
     EncodedDocument,
     Rendered,
@@ -78,7 +79,6 @@ class Tokenizer(ABC):
     def decode(self, encoded: EncodedDocument) -> str:
         """The text again, exactly."""
 
-    @abstractmethod
     def render(
         self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
         memory: bool = False,
@@ -93,6 +93,8 @@ class Tokenizer(ABC):
             memory: with the fill ``"scored"``, rare words that stood in the text before come back
                 as often as a memory of the document has it.
         """
+        written = np.asarray(tokens)[np.asarray(tokens) >= RESERVED]
+        return Rendered(self.decode(EncodedDocument(written, (), np.zeros(0), 0, 0, 0)))
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """How the surface form is chosen that belongs behind some tokens.

@@ -18,7 +18,6 @@ from textgen.tokenizers.tokens import (
     ESCAPE,
     RESERVED,
     EncodedDocument,
-    Rendered,
     smallest_dtype,
 )
 
@@ -74,12 +73,6 @@ class CharacterTokenizer(Tokenizer):
             next(surfaces) if token == ESCAPE else self.alphabet[token - RESERVED]
             for token in encoded.tokens.tolist()
         )
-
-    def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
-        memory: bool = False,
-    ) -> Rendered:  # fmt: skip
-        return Rendered("".join(self.alphabet[t - RESERVED] for t in tokens if t >= RESERVED))
 
     def unknown(self, text: str) -> list[str]:
         return sorted(set(text) - set(self.alphabet))

@@ -22,9 +22,9 @@ import numpy as np
 
 from textgen.tokenizers.tokens import BOUNDARY
 
+# D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
+# token is frequent; KenLM's choice too
 FALLBACK = (0.5, 1.0, 1.5)
-"""D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
-token is frequent. KenLM's choice too."""
 
 
 def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> KneserNeyModel:

@@ -30,7 +30,6 @@ from textgen.tokenizers.tokens import (
     ESCAPE,
     RESERVED,
     EncodedDocument,
-    Rendered,
     smallest_dtype,
 )
 
@@ -124,12 +123,6 @@ class SubwordTokenizer(Tokenizer):
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
         first, *rest = self._texts([_numbers(part) for part in parts])
         return first + "".join(chain(*zip(encoded.surfaces, rest, strict=True)))
-
-    def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
-        memory: bool = False,
-    ) -> Rendered:  # fmt: skip
-        return Rendered(self._texts([_numbers(tokens)])[0])
 
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""

@@ -28,9 +28,9 @@ from textgen.tokenizers.tokens import RESERVED
 if TYPE_CHECKING:
     from textgen.tokenizers.words.segmenters import Segmenter
 
+# what belongs to the character before it; two vowels of Thai and Lao are letters to Annex #29's
+# word boundaries but marks to its grapheme clusters, which are never divided here
 MARKS = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}\p{GCB=SpacingMark}]*"
-"""What belongs to the character before it. Two vowels of Thai and Lao are letters to Annex #29's
-word boundaries but marks to its grapheme clusters, which are never divided here."""
 CONNECTOR, NO_CONNECTOR = r"\p{WB=ExtendNumLet}", r"\P{WB=ExtendNumLet}"
 PIECE = regex.compile(
     rf"""
@@ -45,9 +45,9 @@ PIECE = regex.compile(
     """,
     regex.VERSION1 | regex.VERBOSE | regex.DOTALL | regex.WORD,
 )
+# characters of scripts without spaces between words: those of Chinese and Japanese, and those that
+# Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khmer, Burmese …
 UNSEGMENTED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Line_Break=SA}]"
-"""Characters of scripts without spaces between words: those of Chinese and Japanese, and those that
-Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khmer, Burmese …"""
 _letters = regex.compile(r"[\p{L}\p{M}]+")
 MARK = MARKS[:-1]
 _mark = regex.compile(MARK, regex.VERSION1)
@@ -133,10 +133,9 @@ def word_break_classes() -> dict[str, Any]:
     }
 
 
+# modifiers of the word that follows: without its leading space, capitalised, upper-cased
 JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
-"""Modifiers of the word that follows: without its leading space, capitalised, upper-cased."""
-CACHED_PIECES = 500_000
-"""Pieces whose parts are cached, at most."""
+CACHED_PIECES = 500_000  # whose parts are cached, at most
 MODIFIERS = ("<join>", "<capital>", "<upper>")
 FIRST_OWN = RESERVED + len(MODIFIERS)
 
@@ -169,10 +168,10 @@ class Vocabulary:
         space, core = split_space(piece)
         forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
         for case, word in forms:
-            if (found := self.index.get(space + word)) is not None:
-                return case, found
-            if not space and (found := self.index.get(" " + word)) is not None:
-                return (JOIN, *case), found
+            if (number := self.index.get(space + word)) is not None:
+                return case, number
+            if not space and (number := self.index.get(" " + word)) is not None:
+                return (JOIN, *case), number
         return None
 
     @cached_property

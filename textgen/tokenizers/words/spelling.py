@@ -333,7 +333,7 @@ class Speller:
 
     def draw(self, name: str, random: Random, earlier: DocumentCounts | None = None) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
-        the words of known characters; with a memory of what came ``earlier``, if it is given. After TRIES
+        the words of known characters; with a memory of what came ``earlier``, if given. After TRIES
         that lead to a character never seen, the last one ends before it."""
         word = ""
         for _ in range(TRIES):
