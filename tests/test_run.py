@@ -315,35 +315,24 @@ def test_what_the_system_refuses_is_one_message(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "parts"),
+    ("arguments", "part"),
     [
-        (["run", "none.toml"], ["none.toml", "no such file"]),
-        (["run", "{file}", "--set", "training.bach=3"], ["training.bach", "'batch'"]),
-        (["run", "{file}", "--set", "backbone.units=[-3]"], ["backbone.units", "greater than 0"]),
-        (["run", "{file}", "--set", "corpus.path=elsewhere"], ["corpus.path: elsewhere"]),
-        (["run", "{file}", "--set", "tokenizer.kind=bytes"], ["unknown tokenizer", "characters"]),
-        (["run", "{file}", "--set", "tokenizer.size=9"], ["tokenizer.size: unknown setting"]),
-        (
-            ["run", "{file}", "--set", "backbone.units=[]"],
-            ["backbone.units", "at least 1 item"],
-        ),
-        (["run", "{file}", "--set", "arms.a=1"], ["this is a study", "textgen study"]),
-        (["run", "{file}", "--runs", "/proc"], ["could not be written", "choose a folder"]),
-        (["run", "{file}", "--set", "=1"], ["table.key=value"]),
-        (["generate", "."], ["a folder that is no run"]),
-        (["generate", "{file}"], ["a file", "the folder of a finished run"]),
-        (["generate", "nowhere"], ["nowhere", "no such folder"]),
-        (["corpus", "atlantis"], ["atlantis", "wikipedia"]),
+        (["run", "none.toml"], "no such file"),
+        (["run", "{file}", "--set", "training.bach=3"], "'batch'"),
+        (["run", "{file}", "--set", "corpus.path=elsewhere"], "no such folder"),
+        (["run", "{file}", "--runs", "/proc"], "could not be written"),
+        (["generate", "."], "a folder that is no run"),
+        (["generate", "{file}"], "the folder of a finished run"),
+        (["generate", "nowhere"], "no such folder"),
     ],
 )
-def test_bad_input_is_told_in_one_screen_at_once(textgen, experiment_file, arguments, parts):
-    begin = time.perf_counter()
-    given = (a.format(file=experiment_file) for a in arguments[1:])
-    done = textgen(arguments[0], *given, process=True)
-    assert time.perf_counter() - begin < 5  # TensorFlow alone takes longer on a busy machine
+def test_bad_input_is_refused_in_one_screen_at_once(textgen, experiment_file, arguments, part):
+    before = os.times().children_user
+    options = (argument.format(file=experiment_file) for argument in arguments[1:])
+    done = textgen(arguments[0], *options, process=True)
+    assert os.times().children_user - before < 4  # TensorFlow alone takes longer
     assert done.code == 2
-    for part in parts:
-        assert part in done.err
+    assert part in done.err
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) <= 6
 
@@ -391,16 +380,16 @@ def test_corpus_statistics(corpus_folder):
 @pytest.mark.parametrize(
     ("command", "function", "goes_on"),
     [
-        ("run", "runs.train", True),
-        ("study", "studies.run_study", True),
-        ("generate", "runs.generate_text", False),
+        ("run", "train", True),
+        ("study", "run_study", True),
+        ("generate", "generate_text", False),
     ],
 )
 def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch, command, function, goes_on):
     def stopped(*given, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"textgen.{function}", stopped)
+    monkeypatch.setattr(f"textgen.commands.{function}", stopped)
     done = textgen(command, "some.toml")
     assert done.code == 130
     assert done.err.startswith("\nstopped")
