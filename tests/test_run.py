@@ -319,7 +319,7 @@ def test_what_the_system_refuses_is_one_message(capsys):
     [
         (["run", "none.toml"], "no such file"),
         (["run", "{file}", "--set", "training.bach=3"], "'batch'"),
-        (["run", "{file}", "--set", "corpus.path=elsewhere"], "no such folder"),
+        (["run", "{file}", "--set", "corpus.path=elsewhere"], "elsewhere"),
         (["run", "{file}", "--runs", "/proc"], "could not be written"),
         (["generate", "."], "a folder that is no run"),
         (["generate", "{file}"], "the folder of a finished run"),
