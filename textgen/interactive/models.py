@@ -113,15 +113,13 @@ class PlayModel:
         """The place behind some tokens, to be left as it is."""
         if memory not in self._kept:
             counts = self.run.memory if memory else None
-            start = Stepper(self.run.objective, self.run.network, counts)
-            self._kept[memory] = [], [start]
+            self._kept[memory] = [], [Stepper(self.run.objective, self.run.network, counts)]
         before, places = self._kept[memory]
         pairs = zip(before, tokens, strict=False)
         shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
         del places[shared // KEPT_EVERY + 1 :]
         self._kept[memory] = tokens, places
-        start = (len(places) - 1) * KEPT_EVERY
-        stepper = places[-1].copy()
+        stepper, start = places[-1].copy(), (len(places) - 1) * KEPT_EVERY
         for number, token in enumerate(tokens[start:], start + 1):
             raise_if_cancelled()
             stepper.append(token)
