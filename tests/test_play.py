@@ -114,6 +114,8 @@ def test_a_bad_question_gets_one_message_and_harms_nothing(address, question, me
 
 
 def test_nothing_is_answered_without_the_token_or_to_a_stranger(address):
+    with pytest.raises(TextgenError, match="--port"):  # taken
+        server.listen(urlsplit(address).port)
     base = address.removesuffix("secret/")
     for path in ("", "models", "guess/", "guess/models", "secret/../models", "play.js"):
         assert request(base, path)[0] == 404
@@ -195,11 +197,6 @@ def test_ctrl_c_ends_it_and_a_wrong_folder_is_named_before_anything_is_loaded(ru
         assert "Traceback" not in err
     finally:
         playing.kill()
-
-
-def test_a_port_that_is_taken_is_named(address):
-    with pytest.raises(TextgenError, match="--port"):
-        server.listen(urlsplit(address).port)
 
 
 @pytest.fixture(scope="module")
@@ -320,12 +317,8 @@ def test_the_keyboard_reaches_everything_and_the_skip_link_comes_first(browser):
     assert seen[places[0] - 1] == "skip"
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_cut_off(browser, width):
-    assert overflow(browser, width) == 0
-
-
-def test_nothing_leaves_the_page_and_nothing_went_wrong(browser, address):
+def test_nothing_is_cut_off_or_leaves_the_page_and_nothing_went_wrong(browser, address):
+    assert [overflow(browser, width) for width in (390, 1280)] == [0, 0]
     own = (address.removesuffix("secret/"), "data:", "chrome")  # the browser's first, empty tab
     addresses = requested(browser)
     assert addresses
