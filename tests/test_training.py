@@ -224,7 +224,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
         return original(validation, batches)
 
     monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
-    settings = Training(seconds=0.2, batch=4, validations=3)
+    settings = Training(seconds=1.0, batch=4, validations=3)
     with pytest.raises(Stop):
         fit(tmp_path, NextToken(8), settings, stop_after=1)
     planned = load_progress(tmp_path).updates_planned
@@ -232,7 +232,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     _, progress = fit(tmp_path, NextToken(8), settings)
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
-    assert planned == max(loop.UPDATES_PER_CHECK, int(0.2 / each))
+    assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1
