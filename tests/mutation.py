@@ -26,7 +26,6 @@ ROOT = Path(__file__).parents[1]
 EVALUATION, TOKENIZERS = "textgen/evaluation/", "textgen/tokenizers/"
 MODULES = {
     "kneser_ney": (TOKENIZERS + "kneser_ney.py", ["baselines", "spelling"]),
-    "components": (TOKENIZERS + "words/components.py", ["spelling"]),
     "spelling": (TOKENIZERS + "words/spelling.py", ["spelling"]),
     "significance": (EVALUATION + "significance.py", ["significance"]),
     "units": (EVALUATION + "units.py", ["units"]),

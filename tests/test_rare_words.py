@@ -189,7 +189,8 @@ def test_recall_is_what_makes_a_known_rare_word_cheap():
     text, tuning = TEXT + RARE, [TEXT + RARE]
     with_it = Words(Unk()).fit([text], tuning, 1).policy.speller
     without = Words(Unk(recall=False)).fit([text], tuning, 1).policy.speller
-    assert with_it.bits("Wilmarth", "unk") < without.bits("Wilmarth", "unk")
+    word = [("Wilmarth", "unk")]
+    assert with_it.document_bits(word)[0][0] < without.document_bits(word)[0][0]
 
 
 def test_dropped_words_leave_no_token_and_are_charged_more_than_their_spelling():
