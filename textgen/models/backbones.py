@@ -19,8 +19,6 @@ TABLE = {
     "mingru": "textgen.models.backbones:MinGRU",
     "transformer": "textgen.models.backbones:Transformer",
 }
-FEED_FORWARD_RATIO = 4
-"""Width of the layer inside a transformer's block over that of the block."""
 Size = Annotated[int, Field(gt=0, le=1_000_000)]
 """Of a side of a matrix."""
 Units = Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)]

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Backbone
 from textgen.models.base import State
 from textgen.models.dropout import HashedDropout
 from textgen.models.ngrams import NGramEmbedding
@@ -26,15 +25,13 @@ class LayeredNetwork(keras.Model):
     and one more, the last tokens, where there are n-grams.
 
     Args:
-        config: the settings, which know the layer.
+        config: a :class:`textgen.models.backbones.Backbone`, which knows the layer.
         vocabulary_size: V, number of tokens; frequent ones come first.
         source: ``"tokens"`` reads (B, T) int32; ``"vectors"`` reads (B, T, units[-1]) float32.
         output: whether there is an output layer.
     """
 
-    def __init__(
-        self, config: Backbone, vocabulary_size: int, *, source: str, output: bool
-    ) -> None:
+    def __init__(self, config: Any, vocabulary_size: int, *, source: str, output: bool) -> None:
         super().__init__()
         self.config = config
         # layers are made in the order in which they are passed: a seed gives the same weights

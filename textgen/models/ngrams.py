@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import NGrams
 from textgen.models.dropout import BIT_SPREADER, drop, mix, new_seed
 
 
@@ -31,7 +30,7 @@ class NGramEmbedding(keras.layers.Layer):
         size: of the vectors.
     """
 
-    def __init__(self, settings: NGrams, size: int) -> None:
+    def __init__(self, settings: Any, size: int) -> None:
         super().__init__(name="ngrams")
         self.orders, self.rows = sorted({*settings.orders}), settings.rows
         self.dropout, self.context = settings.dropout, self.orders[-1] - 1

@@ -9,8 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Adaptive
-
 
 class Softmax(keras.layers.Layer):
     """Logits (…, V) of features (…, n): a dense layer, or the vectors of an embedding (Press & Wolf
@@ -59,12 +57,12 @@ class AdaptiveSoftmax(keras.layers.Layer):
     Args:
         size: V.
         width: n, of the features.
-        settings: of the two levels.
+        settings: :class:`textgen.models.backbones.Adaptive`, of the two levels.
     """
 
     adaptive, has_logits = True, False
 
-    def __init__(self, size: int, width: int, settings: Adaptive) -> None:
+    def __init__(self, size: int, width: int, settings: Any) -> None:
         super().__init__(name="output")
         self.size, self.head_size, tail = size, settings.head, size - settings.head
         self.width = settings.head + 1 + tail // 4  # seldom more of a text is in the tail

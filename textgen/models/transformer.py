@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import FEED_FORWARD_RATIO, Transformer
 from textgen.models.dropout import HashedDropout
 
+FEED_FORWARD_RATIO = 4
+"""Width of the layer inside a block over that of the block."""
 MAX_WAVELENGTH = 10_000.0
 """Wavelength of the slowest rotation, over 2π, in tokens."""
 
@@ -28,7 +29,7 @@ class Block(keras.layers.Layer):
         name: of the layer.
     """
 
-    def __init__(self, config: Transformer, units: int, name: str) -> None:
+    def __init__(self, config: Any, units: int, name: str) -> None:
         super().__init__(name=name)
         self.units, self.heads, self.size = units, config.heads(units), config.head_size
         self.context = config.context
