@@ -380,16 +380,16 @@ def test_corpus_statistics(corpus_folder):
 @pytest.mark.parametrize(
     ("command", "function", "goes_on"),
     [
-        ("run", "train", True),
-        ("study", "run_study", True),
-        ("generate", "generate_text", False),
+        ("run", "runs.pipeline.train", True),
+        ("study", "studies.execution.run_study", True),
+        ("generate", "runs.commands.generate_text", False),
     ],
 )
 def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch, command, function, goes_on):
     def stopped(*given, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"textgen.commands.{function}", stopped)
+    monkeypatch.setattr(f"textgen.{function}", stopped)
     done = textgen(command, "some.toml")
     assert done.code == 130
     assert done.err.startswith("\nstopped")

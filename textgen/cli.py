@@ -1,6 +1,5 @@
-"""The command line: ``textgen NAME …``. What a command does is the function of its name in
-:mod:`textgen.commands`, which is imported when it runs, so that ``--help`` is there at once; its
-options are named as the arguments of that function."""
+"""The command line: ``textgen NAME …``. The function that a command calls is imported when it
+runs, so that ``--help`` is there at once; its arguments have the names of the options."""
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -171,21 +171,40 @@ def _schema(parser: Parser) -> None:
     parser.flag("--study", "the schema of study files")
 
 
-COMMANDS: dict[str, tuple[Callable[[Parser], None], str]] = {
-    "run": (_run, "train, score and sample one experiment"),
-    "study": (_study, "run arms × seeds under one budget, and compare them"),
-    "compare": (_compare, "compare finished runs in one report"),
-    "generate": (_generate, "write text with a finished run"),
-    "play": (_play, "ask trained models side by side, in a page"),
+COMMANDS: dict[str, tuple[Callable[[Parser], None], str, str]] = {
+    "run": (_run, "runs.pipeline:train", "train, score and sample one experiment"),
+    "study": (
+        _study,
+        "studies.execution:run_study",
+        "run arms × seeds under one budget, and compare them",
+    ),
+    "compare": (_compare, "report.comparison:compare_runs", "compare finished runs in one report"),
+    "generate": (_generate, "runs.commands:generate", "write text with a finished run"),
+    "play": (_play, "commands:play", "ask trained models side by side, in a page"),
     "audit": (
         _audit,
+        "commands:audit",
         "check that the bits any model reports are a valid likelihood; exit code 1: a check failed",
     ),
-    "score": (_score, "the bits of a passage, or a part of the text, under a run"),
-    "corpus": (_corpus, "list corpora, or show the statistics and split of one"),
-    "baseline": (_baseline, "score n-grams or compressors on an experiment's text"),
-    "schema": (_schema, "write the JSON schema of experiment files, for editors"),
+    "score": (
+        _score,
+        "runs.commands:score",
+        "the bits of a passage, or a part of the text, under a run",
+    ),
+    "corpus": (_corpus, "commands:corpus", "list corpora, or show the statistics and split of one"),
+    "baseline": (
+        _baseline,
+        "commands:baseline",
+        "score n-grams or compressors on an experiment's text",
+    ),
+    "schema": (
+        _schema,
+        "commands:schema",
+        "write the JSON schema of experiment files, for editors",
+    ),
 }
+"""Name → its arguments, the function it calls with them, and what it does. An integer that the
+function returns is the exit code."""
 
 
 def script(*before: str) -> NoReturn:
@@ -202,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     version: dict[str, Any] = {"action": "version", "version": f"textgen {__version__}"}
     parser.add_argument("--version", **version)
     rows = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for name, (add_arguments, text) in COMMANDS.items():
+    for name, (add_arguments, function, text) in COMMANDS.items():
         row: Any = rows.add_parser(
             name,
             help=text,
@@ -211,18 +230,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         row.flag("--debug", "show the traceback of an error")
         row.add_argument("--version", **version)
-        row.set_defaults(function=name)
+        row.set_defaults(function=function)
         if words[:1] == [name]:
             add_arguments(row)
     return run_command(_perform, parser.parse_args(words or ["--help"]))
 
 
 def _perform(options: Options) -> int | None:
-    from textgen import commands  # and with it most of the package
-
     arguments = {name: value for name, value in vars(options).items() if name != "debug"}
-    code: int | None = getattr(commands, arguments.pop("function"))(**arguments)
-    return code
+    module, _, name = arguments.pop("function").partition(":")
+    result = getattr(import_module(f"textgen.{module}"), name)(**arguments)
+    return result if isinstance(result, int) else None
 
 
 def run_command(function: Callable[[Options], int | None], options: Options) -> int:

@@ -1,7 +1,4 @@
-"""What each command does; :mod:`textgen.cli` parses its arguments.
-
-Each returns an exit code, or None for 0.
-"""
+"""Commands that several packages serve; :mod:`textgen.cli` parses their arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from textgen.auditing.audit import audit_model
 from textgen.auditing.claims import parse_claim
@@ -27,47 +23,13 @@ from textgen.core.plugins import lookup, plugin_table, suggestion
 from textgen.core.study import json_schema
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
-from textgen.data.reading import read_text
 from textgen.data.statistics import corpus_statistics, print_statistics
 from textgen.evaluation import references
 from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
-from textgen.report.comparison import compare_runs
-from textgen.runs.console import Screen, print_part, print_passage
-from textgen.runs.finished import generate_text, score_part, score_text
-from textgen.runs.folder import check_folder
-from textgen.runs.generation import annotated
-from textgen.runs.pipeline import train
-from textgen.studies.execution import run_study
+from textgen.runs.commands import read_passage
+from textgen.runs.console import Screen
 from textgen.tokenizers.words.tokenizer import language_warnings
-
-
-def run(**options: Any) -> None:
-    train(**options)
-
-
-def study(**options: Any) -> None:
-    run_study(**options)
-
-
-def compare(runs: Sequence[Path], **options: Any) -> None:
-    for folder in runs:
-        check_folder(folder)
-    compare_runs(runs, **options)
-
-
-def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any) -> None:
-    records = generate_text(run, prompt, **options)
-    if options["seed"] is None and not json:
-        print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
-    for number, record in enumerate(records, 1):
-        if json:
-            print(json_line(record))
-            continue
-        if len(records) > 1:
-            print(f"\n── sample {number} of {len(records)} " + "─" * 40)
-        text = annotated(record) if marked else record["text"]
-        print(visible((record["prompt"] if options["method"] == "sample" else "") + text))
 
 
 def play(runs: Sequence[Path], port: int) -> None:
@@ -95,7 +57,7 @@ def audit(
 ) -> int:
     result = audit_model(
         model,
-        _passage(text, file),
+        read_passage(text, file),
         claim=parse_claim(claim, unit, end_counted, divided_by),
         memory=memory,
         end=not no_end,
@@ -104,27 +66,6 @@ def audit(
     print(json_line(asdict(result), indent=2) if json else result)
     result.save(output)
     return 0 if result.passed else 1
-
-
-def score(run: Path, *, text: str | None, file: Path | None, part: str | None, json: bool) -> None:
-    if part is not None:
-        figures = score_part(run, part)
-        print(json_line(figures)) if json else print_part(figures)
-        return
-    bits = score_text(run, _passage(text, file))
-    print(json_line(bits)) if json else print_passage(bits)
-
-
-def _passage(text: str | None, file: Path | None) -> str:
-    """The text of ``--text`` or ``--file``."""
-    if file is not None:
-        if (kind := kind_of(file)) != "a file":
-            hint = "correct the path, or give the passage as --text"
-            raise TextgenError(f"{file}: {kind}", hint)
-        text = read_text(file)
-    if not text:
-        raise TextgenError(f"{file or '--text'}: no text")
-    return text
 
 
 def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:

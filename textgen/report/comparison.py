@@ -29,6 +29,7 @@ from textgen.report.schema import ArmRow, Bits, ContrastRow, Report
 from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, load_run
+from textgen.runs.folder import check_folder
 from textgen.runs.schemas import read_content
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ def compare_runs(
     """
     if name:
         check_name(name, "--name")
+    for run in runs:
+        if not isinstance(run, Run):
+            check_folder(Path(run))
     screen = Screen(quiet)
     readable, loaded, left_out = read_runs(runs, screen)
     arms = group_runs(readable)
