@@ -131,7 +131,7 @@ def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
     ("overrides", "parts"),
     [
         (['tokenizer.rare_words.kind="unc"'], ["rare_words.kind", "did you mean 'unk'"]),
-        (["seed=1"], ["tokenizer.rare_words: nothing", "no default"]),
+        (["seed=1"], ["tokenizer.rare_words: ", "known: cluster, drop"]),
         (['tokenizer.rare_words={kind="pos", tag="fine"}'], ["rare_words.tag", "mean 'tags'"]),
         (
             ['tokenizer.rare_words={kind="pos", model="no_such"}'],

@@ -273,7 +273,8 @@ def apply_overrides(
     data: Mapping[str, Any], texts: Sequence[str], left_out: list[str] | None = None
 ) -> dict[str, Any]:
     """Settings with every ``table.key=value``, the values written as in TOML. Tables count before
-    kinds and kinds before other settings; of two for the same setting the last one counts.
+    kinds and kinds before other settings; of two for the same setting the last one counts. A whole
+    table replaces what was set in it before.
 
     Args:
         data: the settings.
@@ -284,12 +285,14 @@ def apply_overrides(
         TextgenError: a text without ``=``.
     """
     left_out, result = [] if left_out is None else left_out, dict(data)
-    overrides = sorted(
-        map(_override, texts), key=lambda pair: (len(pair[0]), pair[0][-1] != "kind")
-    )
-    for keys, value in overrides:
+    overrides = list[tuple[list[str], Any]]()
+    for keys, value in map(_override, texts):
         if keys[0] in POINTS and keys[1:] == [] and isinstance(value, dict) and len(value) > 1:
             result = {key: table for key, table in result.items() if key != keys[0]}
+            overrides = [pair for pair in overrides if pair[0][0] != keys[0]]
+        overrides.append((keys, value))
+    overrides.sort(key=lambda pair: (len(pair[0]), pair[0][-1] != "kind"))
+    for keys, value in overrides:
         for key in reversed(keys):
             value = {key: value}
         result = _merge(result, value, left_out, "--set")

@@ -100,7 +100,7 @@ class Plugin:
         if not isinstance(value, str | Mapping):
             raise ValueError(f"should be a table or the name of a kind, not {value!r}")
         kind, settings = kind_and_settings(self.point, value)
-        plugin = validated(lookup(self.point, kind), settings)
+        plugin = validated(lookup(self.point, kind, f"{self.point}.kind"), settings)
         object.__setattr__(plugin, "kind", kind)
         return plugin
 
