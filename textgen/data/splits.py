@@ -71,6 +71,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     contiguous = settings.method == "contiguous"
     whole_text = contiguous and one_text
     documents = [d for d in documents if (d.characters if whole_text else not _is_blank(d))]
+    if all(map(_is_blank, documents)):
+        raise TextgenError("corpus: every document is empty")
     assigned, how = assigned_parts(documents, settings)
     parts: Parts = {part: [] for part in PARTS}
     for document in documents:

@@ -107,7 +107,7 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     experiment, screen, settings = job.experiment, job.screen, job.experiment.training
     if not job.continues:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
-    with screen.stage("loading TensorFlow, compiling"):
+    with screen.stage("loading TensorFlow"):
         threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
         import keras
 
@@ -128,8 +128,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     hooks = loop.Hooks(display.start, display.update, display.validated)
     hooks = loop.Hooks() if screen.quiet else hooks
     trained = replace(experiment, training=settings)
-    progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
-    screen.end_bar()
+    with screen.stage("compiling the training step"):  # until the bar of the training
+        progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
     return network, progress
 
 
