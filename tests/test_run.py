@@ -351,7 +351,8 @@ def test_odd_texts_are_read_or_refused(textgen, experiment_file, corpus_folder, 
     for text, message in ((" \n", "every document is empty"), ("ab", "more than one window")):
         for document in tales.iterdir():
             document.write_text(text)
-        refused = textgen("run", experiment_file, f"--set=corpus.path={tales}", "--name=other")
+        options = (f"--set=corpus.path={tales}", "--set=objective.window=64", "--name=other")
+        refused = textgen("run", experiment_file, *options)
         assert (refused.code, message in refused.err) == (2, True)
     assert not (tmp_path / "runs" / "other" / "experiment.toml").exists()
 
