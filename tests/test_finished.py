@@ -58,11 +58,15 @@ def test_the_python_example_runs_after_the_first_step_of_the_tour(
     (tmp_path / "experiments").mkdir()
     for units, name in enumerate(("char_small", "word_small"), start=20):
         path = write_experiment(tmp_path / f"experiments/{name}.toml", corpus_folder)
-        assert cli.main(["run", str(path), "--quiet", "--set", f"backbone.units=[{units}]"]) == 0
+        changes = [f"backbone.units=[{units}]", "training.updates=20", "sampling.length=40"]
+        given = [part for change in changes for part in ("--set", change)]
+        assert cli.main(["run", str(path), "--quiet", *given]) == 0
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall("## In Python\n\n```python\n(.*?)```", readme, flags=re.DOTALL)
-    for _ in range(2):
-        exec(code.replace("updates=500", "updates=20"), {})
+    small = [f"corpus.path={corpus_folder}", "backbone.units=[8]", "training.updates=2"]
+    small += ["corpus.kind=folder", "backbone.ngrams=false", "sampling.length=40"]
+    for _ in range(2):  # of a file that comes with textgen, in no time
+        exec(code.replace('["training.updates=500"]', repr(small)), {})
     with pytest.raises(TextgenError, match="overwrite=True"):
         textgen.train("experiments/char_small.toml")
 
