@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textgen.runs.finished import score_text as score_text
     from textgen.runs.pipeline import train as train
     from textgen.studies.execution import run_study as run_study
+    from textgen.studies.trying import try_texts as try_texts
 
 __version__ = "0.2.0"
 
@@ -36,6 +37,7 @@ PUBLIC = {
     "run_study": "studies.execution",
     "score_text": "runs.finished",
     "train": "runs.pipeline",
+    "try_texts": "studies.trying",
 }
 __all__ = ["__version__", *PUBLIC]
 

@@ -55,6 +55,16 @@ class Parser(argparse.ArgumentParser):
         return group
 
 
+def _try(parser: Parser) -> None:
+    text = "a folder of .txt files, or one such file (without it: Lovecraft's tales)"
+    parser.option("texts", text, nargs="?", type=Path)
+    parser.option("--minutes", "for all of it", type=float, default=3.0)
+    parser.runs_folder()
+    parser.reports_folder()
+    parser.flag("--open", "open the page in a browser")
+    parser.flag("--quiet", "print only warnings and errors")
+
+
 def _run(parser: Parser) -> None:
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
@@ -172,6 +182,11 @@ def _schema(parser: Parser) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[Parser], None], str, str]] = {
+    "try": (
+        _try,
+        "studies.trying:try_texts",
+        "find out which writes your texts better: characters, subwords or words",
+    ),
     "run": (_run, "runs.pipeline:train", "train, score and sample one experiment"),
     "study": (
         _study,

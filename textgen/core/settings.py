@@ -96,9 +96,11 @@ class Split:
     ``validation`` and ``test`` are fractions of all characters, drawn by document, or lists of
     documents, by name or pattern (``*``, ``?``, ``[…]``). ``train`` is such a list; without it all
     that no list names is trained on, with it such a document is refused. ``method`` says how what
-    is not listed is drawn: by a ``"hash"`` of names and ``seed``, or ``"contiguous"``: training
-    text first, then validation, then test; one text is then cut, at line ends or, if ``exact``, at
-    the very character; ``first = "validation"`` has the text begin with that part. ``fold`` of
+    is not listed is drawn: by a ``"hash"`` of names and ``seed``; ``"blocks"``: all documents are
+    cut, so that the test part has at least six pieces, of which none has a neighbour that is
+    trained on; or ``"contiguous"``: training text first, then validation, then test; one text is
+    then cut, at line ends or, if ``exact``, at the very character; ``first = "validation"`` has the
+    text begin with that part. ``fold`` of
     ``folds`` is cross-validation: each document is in the test part of exactly one fold. ``groups``
     name documents that share text and must go to the same part.
 
@@ -111,7 +113,7 @@ class Split:
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     groups: tuple[Group, ...] = ()
     train: Documents | None = None
-    method: Literal["hash", "contiguous"] | None = None
+    method: Literal["hash", "contiguous", "blocks"] | None = None
     exact: bool | None = None
     first: Literal["train", "validation"] | None = None
     fold: Count | None = None
@@ -137,8 +139,8 @@ class Split:
             raise ValueError("fold and folds need each other, e.g. fold = 1, folds = 5")
         if self.fold and self.folds and self.fold > self.folds:
             raise ValueError(f"there is no fold {self.fold} of {self.folds} folds")
-        if self.folds and (names or contiguous):
-            raise ValueError('folds go neither with lists nor with method = "contiguous"')
+        if self.folds and (names or self.method in ("contiguous", "blocks")):
+            raise ValueError(f"folds go neither with lists nor with method = {self.method!r}")
 
 
 @dataclass(frozen=True)

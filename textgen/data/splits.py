@@ -28,6 +28,8 @@ HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 MIN_TEST_DOCUMENTS = 6
 # How far beyond its exact place a boundary may fall, in characters.
 BOUNDARY_REACH = 5_000
+# Characters of a block of test text, from which on there may be more than MIN_TEST_DOCUMENTS.
+BLOCK_CHARACTERS, MAX_TEST_BLOCKS = 4_000, 12
 # Names of files and folders that say which part they are.
 CUSTOMARY = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -88,6 +90,9 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             parts |= _contiguous(train, settings, shares, one_text or len(train) == 1)
             drawn = "in contiguous shares" + ", cut at the very character" * bool(settings.exact)
             drawn += ", validation text first" * (settings.first == "validation")
+        elif settings.method == "blocks":
+            parts |= _blocks(train, shares)
+            drawn = "in blocks, with validation text between training and test text"
         else:
             parts |= _by_hash(train, settings, shares)
             drawn = "by a hash of the names" if assigned else ""
@@ -208,6 +213,37 @@ def _contiguous(
     else:
         divided = _whole_documents(documents, ends)
     return dict(zip(sizes, divided, strict=True))
+
+
+def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
+    """Equal stretches of the text, through all documents: each has a block of training, one of
+    validation, one of test and one of validation text. So no test text has a neighbour that is
+    trained on, and it comes from all over the corpus."""
+    total = count_characters(documents)
+    test, validation = shares.get("test", 0.0), shares.get("validation", 0.0)
+    count = min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS))
+    count = max(MIN_TEST_DOCUMENTS, count)
+    sizes = [1 - test - validation, validation / 2, test, validation / 2] * count
+    ends = [total / count * end for end in accumulate(sizes)]
+    order = ["train", "validation", "test", "validation"] * count
+    parts: Parts = {part: [] for part in PARTS}
+    reach = int(total / count * min(test, validation / 2) / 4)
+    start, block = 0, 0
+    for document in documents:
+        text, cuts, inside = document.text, [0], [order[block]]
+        while block + 1 < len(ends) and ends[block] < start + len(text):
+            ideal = int(ends[block]) - start
+            cut = find_cut(text, ideal, min(ideal + reach, len(text))) or ideal
+            cuts.append(0 if cut < reach else len(text) if len(text) - cut < reach else cut)
+            block += 1
+            inside.append(order[block])
+        start += len(text)
+        pieces = [text[a:b] for a, b in pairwise([*cuts, len(text)])]
+        kept = [(text, part) for text, part in zip(pieces, inside, strict=True) if text.strip()]
+        named = numbered(document.name, [text for text, _ in kept])
+        for piece, (_, part) in zip(named, kept, strict=True):
+            parts[part].append(piece)
+    return parts
 
 
 def _whole_documents(documents: list[Document], ends: Sequence[int]) -> list[list[Document]]:

@@ -37,12 +37,14 @@ class Folder(OwnText):
     Args:
         path: the folder, relative to where the command is run.
         pattern: which files, as a glob.
+        leave_out: names of files that are not read, e.g. ``["notes.txt", "drafts/old.txt"]``.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
         source: where the texts come from, shown likewise; the path if it is not given.
     """
 
     pattern: str = "*.txt"
+    leave_out: tuple[str, ...] = ()
 
     def documents(self) -> list[Document]:
         kind = kind_of(self.path)
@@ -61,6 +63,8 @@ class Folder(OwnText):
             for path in matches
             if path.is_file() or not path.exists()  # a link to nothing is refused when it is read
         }
+        for name in self.leave_out:
+            files.pop(name, None)
         if not files:
             message = f"corpus.path: {self.path}: no file matches {self.pattern!r}"
             raise TextgenError(message, hint='set [corpus] pattern, e.g. "*.md"')
