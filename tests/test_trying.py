@@ -1,0 +1,96 @@
+"""``textgen try``: what it makes of a folder of texts before it trains on them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textgen.core.settings import Split
+from textgen.core.study import load_study
+from textgen.data.documents import Document
+from textgen.data.loading import load_corpus
+from textgen.data.splits import MIN_TEST_DOCUMENTS, divide
+from textgen.studies import trying
+
+LINE = "The lantern kept the shore and the old harbour answered all the long night, said {}.\n"
+ESTONIAN = (
+    "Ja see oli nii, et keegi ei teadnud, kust tuul tuli ja kuhu ta läks, kuigi kõik kuulsid. "
+)
+
+
+def text(lines, seed=0):
+    return "".join(LINE.format(seed + i) for i in range(lines))
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """The study that is run, in place of running it."""
+    studies = []
+    monkeypatch.setattr(
+        trying, "run_study", lambda path, **options: studies.append(load_study(path)) or path
+    )
+    return studies
+
+
+@given(st.lists(st.integers(3, 900), min_size=1, max_size=8).filter(lambda n: sum(n) > 800))
+@settings(max_examples=30, deadline=None)
+def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
+    documents = [Document(f"d{i}", text(n, seed=1000 * i)) for i, n in enumerate(lines)]
+    division = divide(documents, Split(method="blocks"))
+    part_of = {
+        name: part
+        for part in ("train", "validation", "test")
+        for name in (d.name for d in getattr(division, part))
+    }
+    for document in documents:
+        pieces = sorted(name for name in part_of if name.split("#")[0] == document.name)
+        parts = [part_of[name] for name in pieces]
+        assert {"train", "test"} not in map(set, pairwise(parts))
+    assert len(division.test) >= MIN_TEST_DOCUMENTS
+    pieces = division.train + division.validation + division.test
+    assert sorted("".join(d.text for d in pieces)) == sorted("".join(d.text for d in documents))
+
+
+def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
+    folder = tmp_path / "my texts"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"tale{i}.txt").write_text(text(300, 1000 * i), encoding="utf-8")
+    (folder / "copy.txt").write_text(text(300), encoding="utf-8")
+    (folder / "empty.txt").write_text("", encoding="utf-8")
+    (folder / "estonian.txt").write_text(ESTONIAN * 40, encoding="utf-8")
+    (folder / "paper.pdf").write_bytes(b"%PDF-1.4\x00")
+    trying.try_texts(folder, reports_folder=tmp_path / "reports")
+    printed = capsys.readouterr().out
+    for name in ("tale0.txt", "empty.txt", "estonian.txt", "paper.pdf"):
+        assert f"left out: {name}" in printed
+    (ran,) = study
+    assert ran.path == tmp_path / "reports/my_texts/my_texts.toml"
+    assert {frozenset(c) for c in trying.QUESTIONS} == {
+        frozenset((c.first, c.second)) for c in ran.contrasts
+    }
+    corpora = [load_corpus(ran.experiment(arm)) for arm in ran.arms]
+    assert len({corpus.sha256 for corpus in corpora}) == 1
+    assert len(corpora[0].test) >= MIN_TEST_DOCUMENTS
+
+
+@pytest.mark.parametrize("lines", [40, 3000])
+def test_a_file_is_tried_if_it_is_long_enough(tmp_path, study, lines):
+    path = tmp_path / "novel.txt"
+    path.write_text(text(lines), encoding="utf-8")
+    if lines * len(LINE) < trying.MIN_CHARACTERS:
+        with pytest.raises(trying.TextgenError, match="too little"):
+            trying.try_texts(path, reports_folder=tmp_path / "reports")
+        return
+    trying.try_texts(path, reports_folder=tmp_path / "reports")
+    assert len(load_corpus(study[0].experiment("words")).test) >= MIN_TEST_DOCUMENTS
+
+
+def test_too_little_time_and_no_text_are_refused(tmp_path):
+    with pytest.raises(trying.TextgenError, match=r"--minutes 0\.5"):
+        trying.try_texts(minutes=0.5, reports_folder=tmp_path)
+    with pytest.raises(trying.TextgenError, match="missing"):
+        trying.try_texts(tmp_path / "missing", reports_folder=tmp_path)
