@@ -118,9 +118,9 @@ def test_its_plug_ins_keep_to_the_contracts(installed):
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-def test_a_policy_fits_in_twenty_lines_and_the_readme_shows_it_whole():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in ("shape.py", "exclamations.py"):
+def test_plug_ins_fit_in_twenty_lines_and_their_page_shows_them_whole():
+    page = (ROOT / "experiments/notes/plug-ins.md").read_text(encoding="utf-8")
+    for name in ("shape.py", "exclamations.py", "elman.py"):
         text = (SOURCE / "src" / "textgen_outside" / name).read_text(encoding="utf-8").strip()
         assert len(text.splitlines()) <= 20
-        assert f"```python\n{text}\n```" in readme
+        assert f"```python\n{text}\n```" in page

@@ -69,7 +69,7 @@ def test_the_index_has_every_page_of_the_log_by_date():
 
 
 def test_the_first_page_stays_short():
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_no_table_mixes_networks_alone_with_those_that_have_a_memory():
