@@ -219,15 +219,16 @@ def test_the_time_left_is_that_of_runs_that_were_made_whole(tmp_path, corpus_fol
     progress = StudyProgress(made, 2)
     for number in made.arms["char"].numbers:
         progress.expect(f"char-{number}", None, "goes on from update 1,200" * (number == 1))
-    progress.begin()
-    for number, seconds in enumerate([30, 480, 540], start=1):  # the first was resumed
-        progress.end(f"char-{number}", seconds, "2.000")
+    with progress.running():
+        for number, seconds in enumerate([30, 480, 540], start=1):  # the first was resumed
+            progress.end(f"char-{number}", seconds, "2.000")
     shown = capsys.readouterr().out
     assert re.findall(r"\d+ minutes", shown) == ["25 minutes", "12 minutes", "8 minutes"]
     assert re.search(rf"3 of 5 runs, .* done at about {CLOCK}\n", shown)
     for at_once, minutes in ((1, ["20 minutes"]), (9, ["10 minutes"]), (None, [])):
         progress.workers = at_once
-        progress.begin()
+        with progress.running():
+            pass
         assert re.findall(r"\d+ minutes", capsys.readouterr().out) == minutes
     assert (duration(20), duration(3720), duration(9000)) == ("1 minute", "62 minutes", "2.5 hours")
 

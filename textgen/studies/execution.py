@@ -74,9 +74,8 @@ def run_study(
             raise failed_error(f"{path}: {count}; no run was started", folder, failures, hint)
         experiments = planned_experiments(study, plans)
         jobs = _jobs(experiments, folder, text, overwrite, progress)
-        progress.begin()
         outcomes = run_jobs(jobs, folder, workers, address=address, threads=study.threads)
-        with closing(outcomes):
+        with progress.running(), closing(outcomes):
             for outcome in outcomes:
                 name = outcome.job.name
                 if outcome.code:

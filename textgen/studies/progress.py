@@ -1,14 +1,18 @@
-"""A study in the terminal: a line for every event, with the time left."""
+"""A study in the terminal: a table that fills, with the time left; in a pipe a line an event."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.live import Live
+from rich.table import Table
+
 from textgen.core.experiment import Experiment
-from textgen.core.study import Study
+from textgen.core.study import Study, run_name
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.significance import fewest_documents
 from textgen.runs.console import Screen
@@ -33,6 +37,10 @@ class StudyProgress:
         self.results = dict[str, str | None]()
         self._resumed = set[str]()
         self._took = list[float]()
+        self._began = time.monotonic()
+        self._live = Live(
+            get_renderable=self._table, console=self.screen.console, refresh_per_second=2
+        )
 
     def corpus(self, experiments: Sequence[Experiment]) -> Corpus:
         """Show the text that all arms share, and warnings about it, before any work is done."""
@@ -72,8 +80,9 @@ class StudyProgress:
             self._resumed.add(name)
             self.screen.say(f"{name}: {resumed}")
 
-    def begin(self) -> None:
-        """Show what is to come, before the first run."""
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Show what is to come, and the table while the block runs."""
         number, left = len(self.results), self._unfinished()
         runs = f"{number} run{'s' * (number > 1)}"
         if left < number:
@@ -82,17 +91,48 @@ class StudyProgress:
         at_once = f"{self.workers} worker{'s' * ((self.workers or 0) > 1)}"
         least = "" if seconds is None else f", at least {duration(seconds)} with {at_once}"
         self.screen.say(f"{runs}{least}")
+        self._began = time.monotonic()
+        if self.screen.console.is_terminal and not self.screen.quiet:
+            self._live.start()
+        try:
+            yield
+        finally:
+            self._live.stop()
 
     def end(self, name: str, seconds: float, result: str) -> None:
         """A run has ended, with its result or FAILED."""
         self.results[name] = result
         if result != FAILED and name not in self._resumed:
             self._took.append(seconds)
+        if not self._live.is_started:
+            self.screen.say(f"  {name}: {result}, {seconds:.0f} s; {self._left()}")
+
+    def _left(self) -> str:
         done = len(self.results) - self._unfinished()
         left = self._seconds_left(statistics.mean(self._took) if self._took else None)
         when = "" if left is None else f", about {duration(left)} left, done at about {clock(left)}"
-        runs = f"{done} of {len(self.results)} runs{when}"
-        self.screen.say(f"  {name}: {result}, {seconds:.0f} s; {runs}")
+        return f"{done} of {len(self.results)} runs{when}"
+
+    def _table(self) -> Table:
+        passed = int(time.monotonic() - self._began)
+        elapsed = f"{passed // 60}:{passed % 60:02} elapsed"
+        table = Table(
+            box=None,
+            title="bits per character by seed",
+            title_justify="left",
+            caption=f"{elapsed}, {self._left()}",
+            caption_justify="left",
+        )
+        unfinished = [name for name, result in self.results.items() if result is None]
+        running = unfinished[: self.workers]
+        for arm, settings in self.study.arms.items():
+            cells = []
+            for seed in settings.numbers:
+                name = run_name(arm, seed)
+                state = "training" if name in running else "waiting"
+                cells.append(f"{seed}: {self.results.get(name) or state}")
+            table.add_row(arm, *cells)
+        return table
 
     def _unfinished(self) -> int:
         return sum(result is None for result in self.results.values())

@@ -85,7 +85,7 @@ def subtract_preparation_time(settings: Training, preparation: float) -> Trainin
         return settings
     if preparation >= settings.seconds:
         raise TextgenError(
-            f"training.seconds: {settings.seconds:g}, and the preparation alone took {preparation:.1f}",
+            f"training.seconds: {settings.seconds:g}; the preparation alone took {preparation:.1f}",
             f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
         )
     return replace(settings, seconds=settings.seconds - preparation)
