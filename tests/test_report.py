@@ -102,7 +102,7 @@ def test_some_of_the_arms_have_a_headline_that_speaks_of_no_others(declared):
                 assert first.arms == (asked[0].first, asked[0].second)
             else:
                 assert set(first.arms) == set(shown[:2])
-    start = "Is b better? Yes. b needs 0.200 fewer" if declared else "b is ahead: 1.700"
+    start = "Is b better? Yes. With b it takes 0.200 fewer" if declared else "b is ahead: 1.700"
     assert str(sentences.headline(report)).startswith(start)
 
 
@@ -120,8 +120,16 @@ def test_what_counting_reaches_is_said_beside_the_answer(reference, ahead):
 @pytest.mark.parametrize(
     ("verdict", "said", "winner"),
     [
-        ("better", "Yes. word needs 0.200 fewer bits per character than char.", "word"),
-        ("worse", "No. char needs 0.200 fewer bits per character than word.", "char"),
+        (
+            "better",
+            "Yes. With word it takes 0.200 fewer bits per character than with char.",
+            "word",
+        ),
+        (
+            "worse",
+            "No. With char it takes 0.200 fewer bits per character than with word.",
+            "char",
+        ),
         ("equal", "No. word and char are equal to within 0.01 bits per character.", None),
         ("can't tell", "Too close to call between word and char.", None),
     ],

@@ -68,7 +68,7 @@ def test_the_answer_is_on_the_first_screen(shown, width, height):
     assert (
         value(driver, "document.getElementById('answer').getBoundingClientRect().bottom") < height
     )
-    assert "needs 0.106 fewer bits per character" in texts(driver, ".said")[0]
+    assert "0.106 fewer bits per character" in texts(driver, ".said")[0]
     assert value(driver, "document.body.innerText.split(/\\s+/).length") < 1500
 
 

@@ -25,7 +25,7 @@ from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, is_on
 from textgen.report.building import build_report
 from textgen.report.page import render_page
-from textgen.report.schema import ArmRow, Bits, ContrastRow, Report
+from textgen.report.schema import ArmRow, Bits, ContrastRow, Report, Texts
 from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, load_run
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_CHARACTERS = 50
 """Of an arm's name in the name of a report's folder."""
+MAX_WRITTEN_CHARACTERS = 140
+"""Of what each model wrote, on the terminal."""
 REPORTS = Path("reports")
 
 
@@ -191,7 +193,7 @@ def compare_runs(
     write_json(folder / "report.json", report.model_dump(by_alias=True))
     write_json(folder / "texts.json", texts.model_dump())
     write_file(folder / "index.html", render_page(report, texts, models))
-    show(screen, folder, report)
+    show(screen, folder, report, texts)
     return Comparison(folder)
 
 
@@ -280,8 +282,9 @@ def result_lines(report: Report) -> list[str]:
     return [str(claim), claim.caveat, *[without[arm.name] for arm in report.scored[:1] if without]]
 
 
-def show(screen: Screen, folder: Path, report: Report) -> None:
-    """Print a report: the answer, the table, the other answers, warnings, and where it lies."""
+def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
+    """Print a report: the answer, the table, the other answers, a line of what each model wrote,
+    warnings, and where it lies."""
     answer, *more = result_lines(report) or [""]
     soft_wrap = not screen.console.is_terminal
     screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
@@ -305,6 +308,10 @@ def show(screen: Screen, folder: Path, report: Report) -> None:
             screen.say(f"{claim} {claim.caveat}")
     for line in sentences.audits(report):
         screen.say(line)
+    for sample in texts.samples[:1]:
+        for name, written in sample.arms.items():
+            line = " ".join(f"{sample.prompt}{written.text}".split())
+            screen.say(f"{name} wrote: {line[:MAX_WRITTEN_CHARACTERS]} …")
     for warning in report.warnings:
         screen.warn(warning)
     screen.say(f"{folder}/index.html")

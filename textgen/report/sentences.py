@@ -59,7 +59,8 @@ def difference(contrast: ContrastRow) -> str:
     if contrast.verdict == "equal":
         return f"{first} and {second} are equal to within 0.01 bits per character"
     better, worse = (first, second) if contrast.verdict == "better" else (second, first)
-    return f"{better} needs {abs(contrast.difference):.3f} fewer bits per character than {worse}"
+    bits = f"{abs(contrast.difference):.3f} fewer bits per character"
+    return f"With {better} it takes {bits} than with {worse}"
 
 
 def winner(contrast: ContrastRow) -> str | None:

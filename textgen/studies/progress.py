@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
@@ -113,16 +114,10 @@ class StudyProgress:
         when = "" if left is None else f", about {duration(left)} left, done at about {clock(left)}"
         return f"{done} of {len(self.results)} runs{when}"
 
-    def _table(self) -> Table:
+    def _table(self) -> Group:
         passed = int(time.monotonic() - self._began)
         elapsed = f"{passed // 60}:{passed % 60:02} elapsed"
-        table = Table(
-            box=None,
-            title="bits per character by seed",
-            title_justify="left",
-            caption=f"{elapsed}, {self._left()}",
-            caption_justify="left",
-        )
+        table = Table(box=None)
         unfinished = [name for name, result in self.results.items() if result is None]
         running = unfinished[: self.workers]
         for arm, settings in self.study.arms.items():
@@ -132,7 +127,7 @@ class StudyProgress:
                 state = "training" if name in running else "waiting"
                 cells.append(f"{seed}: {self.results.get(name) or state}")
             table.add_row(arm, *cells)
-        return table
+        return Group("bits per character, seed by seed:", table, f"{elapsed}, {self._left()}")
 
     def _unfinished(self) -> int:
         return sum(result is None for result in self.results.values())
