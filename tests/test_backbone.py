@@ -186,7 +186,6 @@ def test_every_kind_keeps_to_the_contract(settings):
     [
         (LSTM, {"tied_output": True}),
         (LSTM, {"ngrams": NGrams()}),
-        (LSTM, {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(6)}),
         (LSTM, {**EMBEDDED, "tied_output": True, "projection": 5}),
         (Transformer, {"head_size": 5}),
     ],

@@ -32,8 +32,10 @@ EVERY = [
     {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
     {**EMBEDDED, "tied_output": True},
     {"adaptive_softmax": Adaptive(2, 3), "normalisation": "batch"},
+    {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
 ]
-each_model = pytest.mark.parametrize("model", EVERY, ids=["", "ngrams", "tied", "adaptive"])
+NAMES = ["", "ngrams", "tied", "adaptive", "tied and adaptive"]
+each_model = pytest.mark.parametrize("model", EVERY, ids=NAMES)
 
 
 def follows(objective, size, **model):

@@ -23,6 +23,8 @@ SIZE, HEAD, BATCH = 23, 6, 5
 ADAPTIVE = {"adaptive_softmax": Adaptive(HEAD, 4)}
 EMBEDDED = {"input": "embedding", "embedding_size": 7, "dropout": 0.25}
 TIED = {**EMBEDDED, "tied_output": True}
+BOTH = {**ADAPTIVE, **TIED}
+each_adaptive = pytest.mark.parametrize("model", [ADAPTIVE, BOTH], ids=["own", "tied"])
 each_objective = pytest.mark.parametrize(
     "objective",
     [
@@ -33,6 +35,11 @@ each_objective = pytest.mark.parametrize(
     ],
     ids=repr,
 )
+
+
+def skip_untieable(objective, model):
+    if "tied_output" in model and not getattr(objective, "feedback", True):
+        pytest.skip("what is not fed back has no embedding that the output could be tied to")
 
 
 def spans_of(objective, seed=0, lowest=-1):
@@ -51,9 +58,12 @@ def full_nats(objective, network, spans, states):
 
 @each_objective
 @pytest.mark.parametrize(
-    "model", [ADAPTIVE, {**ADAPTIVE, **EMBEDDED}], ids=["one_hot", "embedding"]
+    "model",
+    [ADAPTIVE, {**ADAPTIVE, **EMBEDDED}, BOTH],
+    ids=["one_hot", "embedding", "tied"],
 )
 def test_two_levels_are_one_distribution_and_targets_cost_what_it_says(objective, model):
+    skip_untieable(objective, model)
     network = tiny_model(objective, SIZE, scale=2.0, units=(9, 8), **model)
     spans, fresh = spans_of(objective), np.arange(BATCH) % 2 == 0
     states = tf.nest.map_structure(
@@ -72,8 +82,10 @@ def test_two_levels_are_one_distribution_and_targets_cost_what_it_says(objective
 
 
 @each_objective
-def test_the_gradient_is_that_of_the_full_logits(objective):
-    network = tiny_model(objective, SIZE, scale=1.5, **ADAPTIVE)
+@each_adaptive
+def test_the_gradient_is_that_of_the_full_logits(objective, model):
+    skip_untieable(objective, model)
+    network = tiny_model(objective, SIZE, scale=1.5, **{**model, "dropout": 0.0})
     step = Step(network, objective, Training(updates=1, batch=BATCH), tail_share=1.0)
     spans, states = spans_of(objective, lowest=0), network.initial_state(BATCH)
     labels = spans[:, objective.before :]
@@ -175,7 +187,9 @@ def test_the_tail_is_scored_in_few_shapes_for_each_is_compiled():
 
 
 @pytest.mark.parametrize(
-    "model", [{}, TIED, ADAPTIVE, {"members": 2}], ids=["full", "tied", "two levels", "members"]
+    "model",
+    [{}, TIED, ADAPTIVE, BOTH, {"members": 2}],
+    ids=["full", "tied", "two levels", "two levels, tied", "members"],
 )
 @pytest.mark.parametrize("known", [True, False])
 def test_an_output_starts_at_the_frequencies_of_the_tokens_or_level(model, known):

@@ -70,8 +70,8 @@ class Backbone:
             (see :class:`textgen.models.network.Ensemble`).
 
     Raises:
-        ValueError: n-grams or a tied output without an embedding, or an output that is tied and
-            something else.
+        ValueError: n-grams or a tied output without an embedding, or a tied output behind a
+            projection.
     """
 
     units: Units = (320,)
@@ -95,9 +95,8 @@ class Backbone:
         for name in ("tied_output", "ngrams"):
             if getattr(self, name) and self.input != "embedding":
                 raise ValueError(f'{name} needs input = "embedding"')
-        for name in ("projection", "adaptive_softmax"):
-            if getattr(self, name) and self.tied_output:
-                raise ValueError(f"tied_output needs {name} = false")
+        if self.tied_output and self.projection:
+            raise ValueError("tied_output needs projection = false")
 
     def layer(self, units: int, name: str) -> Any:
         """One Keras layer: (B, T, n), states → (B, T, units), states."""

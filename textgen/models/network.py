@@ -66,11 +66,11 @@ class LayeredNetwork(keras.Model):
             if size := config.projection_size(vocabulary_size, below):
                 self.projection = dense_layer(size, below, "projection")
                 below = size
+            embedding = self.embedding if config.tied_output else None
+            bias = config.frequency_bias
             if levels := config.adaptive(vocabulary_size):
-                self.output_layer = AdaptiveSoftmax(vocabulary_size, below, levels)
+                self.output_layer = AdaptiveSoftmax(vocabulary_size, below, levels, embedding, bias)
             else:
-                embedding = self.embedding if config.tied_output else None
-                bias = config.frequency_bias
                 self.output_layer = Softmax(vocabulary_size, below, embedding, bias)
         self.built = True
 

@@ -52,41 +52,73 @@ class AdaptiveSoftmax(keras.layers.Layer):
 
     P(w) = P_head(w) for the ``head`` most frequent tokens, which are the first ones, and P(w) =
     P_head(tail) · P_tail(w) for the rest. It is a distribution over all tokens like any other
-    softmax, and one target costs the head and, if it is rare, the narrow tail.
+    softmax, and one target costs the head and, if it is rare, the tail: narrow, or as wide as an
+    embedding that it is tied to.
 
     Args:
         size: V.
         width: n, of the features.
         settings: :class:`textgen.models.backbones.Adaptive`, of the two levels.
+        embedding: that it is tied to, or None.
+        bias: whether a tied output has one; others always do.
     """
 
     adaptive, has_logits = True, False
 
-    def __init__(self, size: int, width: int, settings: Any) -> None:
+    def __init__(
+        self, size: int, width: int, settings: Any, embedding: Any = None, bias: bool = True
+    ) -> None:
         super().__init__(name="output")
         self.size, self.head_size, tail = size, settings.head, size - settings.head
         self.width = settings.head + 1 + tail // 4  # seldom more of a text is in the tail
-        self.head = dense_layer(settings.head + 1, width, "head")
-        narrow = settings.tail_size
-        self.tail_projection = dense_layer(narrow, width, "tail_projection", use_bias=False)
-        self.tail = dense_layer(tail, narrow, "tail")
+        self.bias: Any = None
+        self._vectors = embedding and (lambda: embedding.embeddings)  # not a part of this layer
+        if embedding is None:
+            self.head = dense_layer(settings.head + 1, width, "head")
+            narrow = settings.tail_size
+            self.tail_projection = dense_layer(narrow, width, "tail_projection", use_bias=False)
+            self.tail = dense_layer(tail, narrow, "tail")
+        else:
+            self.beyond = dense_layer(1, width, "beyond")  # the logit of the tail as a whole
+            if bias:
+                self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self.built = True
 
     def call(self, features: Any) -> Any:
         """(…, n) float32 → log-probabilities (…, V)."""
-        head = tf.nn.log_softmax(self.head(features))
+        head = tf.nn.log_softmax(self.head_logits(features))
         tail = tf.nn.log_softmax(self.tail_logits(features))
         return tf.concat([head[..., :-1], head[..., -1:] + tail], axis=-1)
 
+    def head_logits(self, features: Any) -> Any:
+        """Features (…, n) → (…, head + 1), the last being that of the tail."""
+        if not self._vectors:
+            return self.head(features)
+        frequent = self._tied_logits(features, slice(None, self.head_size))
+        return tf.concat([frequent, self.beyond(features)], axis=-1)
+
     def tail_logits(self, features: Any) -> Any:
         """Features (…, n) → (…, V − head)."""
-        return self.tail(self.tail_projection(features))
+        if not self._vectors:
+            return self.tail(self.tail_projection(features))
+        return self._tied_logits(features, slice(self.head_size, None))
+
+    def _tied_logits(self, features: Any, tokens: slice) -> Any:
+        flat, vectors = tf.reshape(features, [-1, features.shape[-1]]), self._vectors()[tokens]
+        logits = tf.matmul(flat, vectors, transpose_b=True)
+        logits = tf.reshape(logits, [-1, *features.shape[1:-1], vectors.shape[0]])
+        return logits if self.bias is None else logits + self.bias[tokens]
 
     def start_at(self, logits: np.ndarray) -> None:
         frequent, rare = np.split(logits, [self.head_size])
         head = np.append(frequent, np.logaddexp.reduce(rare))
-        self.head.bias.assign(head - head.mean())
-        self.tail.bias.assign(rare - rare.mean())
+        head, tail = head - head.mean(), rare - rare.mean()
+        if self._vectors:
+            self.bias.assign(np.append(head[:-1], tail))
+            self.beyond.bias.assign(head[-1:])
+        else:
+            self.head.bias.assign(head)
+            self.tail.bias.assign(tail)
 
     def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
         """−ln P(label), with static shapes as XLA wants them.
@@ -120,7 +152,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
 
     def head_nats(self, features: Any, labels: Any) -> Any:
         """What the head charges, for tokens of the tail too: (…, n), (…) → (…) nats."""
-        return cross_entropy(self.head(features), tf.minimum(labels, self.head_size))
+        return cross_entropy(self.head_logits(features), tf.minimum(labels, self.head_size))
 
     def tail_nats(self, features: Any, labels: Any) -> Any:
         """What the tail charges, (…) nats; of no meaning for tokens of the head."""
