@@ -139,6 +139,7 @@ NETWORKS = {
     "n-grams": LSTM(**EMBEDDED, ngrams={"orders": [2, 4], "rows": 97}),
     "tied": LSTM(**EMBEDDED, tied_output=True),
     "adaptive": LSTM(units=(12,), adaptive_softmax={"head": 5, "tail_size": 4}),
+    "tied, adaptive": LSTM(**EMBEDDED, tied_output=True, adaptive_softmax={"head": 5}),
     "gru": GRU(units=(12, 9)),
     "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
 }

@@ -41,6 +41,12 @@ function logSoftmax(logits) {
   return logits.map(x => x - total)
 }
 
+// Log-probabilities from the logits of frequent tokens and the tail as a whole, and of the tail's tokens.
+function twoLevels(first, rest) {
+  const frequent = logSoftmax(first), last = frequent.length - 1
+  return Float64Array.from([...frequent.subarray(0, last), ...logSoftmax(rest).map(log => log + frequent[last])])
+}
+
 // Kinds of layers (a backbone's portable_cell): how many vectors a layer carries, and its step, from what adds the input
 // to some sums, its weights and its state, to its next state, where its output comes first.
 const CELLS = {
@@ -106,15 +112,13 @@ class Network {
   }
 
   logs(x) {
-    const { embedding, head, output } = this.weights
+    const { beyond, embedding, head, output } = this.weights
     if (output) return logSoftmax(this.dense("output", x))
-    if (head) { // two levels: frequent tokens and the tail as a whole, and the tail's tokens
-      const frequent = logSoftmax(this.dense("head", x)), last = frequent.length - 1
-      const tail = logSoftmax(this.dense("tail", this.dense("tail_projection", x)))
-      return Float64Array.from([...frequent.subarray(0, last), ...tail.map(log => log + frequent[last])])
-    }
+    if (head) return twoLevels(this.dense("head", x), this.dense("tail", this.dense("tail_projection", x)))
     const logits = biased(this.weights["output.bias"], embedding.rows) // tied
     for (let v = 0, at = 0; v < logits.length; v++) for (const value of x) logits[v] += embedding.data[at++] * value
-    return logSoftmax(logits)
+    if (!beyond) return logSoftmax(logits)
+    const first = [...logits.subarray(0, this.head), ...this.dense("beyond", x)]
+    return twoLevels(Float64Array.from(first), logits.subarray(this.head))
   }
 }

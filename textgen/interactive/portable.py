@@ -81,6 +81,7 @@ def _settings(run: Run) -> dict[str, Any]:
     return {
         "cell": config.portable_cell,
         "units": config.units,
+        "head": run.network.output_layer.head_size,
         "ngrams": ngrams and {"orders": ngrams.orders, "rows": ngrams.rows},
     }
 
@@ -107,11 +108,12 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
         add_dense("projection", network.projection)
     output = network.output_layer
     if output.adaptive:
-        for name in ("head", "tail_projection", "tail"):
+        tied = hasattr(output, "beyond")
+        for name in ("beyond",) if tied else ("head", "tail_projection", "tail"):
             add_dense(name, getattr(output, name))
     elif output.dense is not None:
         add_dense("output", output.dense)
-    elif output.bias is not None:
+    if output.bias is not None:
         weights["output.bias"] = output.bias
     # the two biases of a GRU, of inputs and of the state, follow each other
     return {
