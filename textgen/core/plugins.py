@@ -44,10 +44,18 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def plugin_table(point: str) -> dict[str, str]:
-    """All kinds at a plug-in point: ``kind`` → ``"module:Class"``. No package replaces a kind of
-    textgen's own."""
-    entries = metadata.entry_points(group=f"textgen.{point}")
-    return {**{entry.name: entry.value for entry in entries}, **_own(point)}
+    """All kinds at a plug-in point: ``kind`` → ``"module:Class"``.
+
+    Raises:
+        TextgenError: another package brings a kind of textgen's own name.
+    """
+    own = _own(point)
+    others = {e.name: e.value for e in metadata.entry_points(group=f"textgen.{point}")}
+    if taken := own.keys() & others.keys():
+        name = min(taken)
+        message = f"entry point textgen.{point}: {name} = {others[name]}: textgen has a {name}"
+        raise TextgenError(message, "rename it in that package, or uninstall it")
+    return own | others
 
 
 def _own(point: str) -> dict[str, str]:
