@@ -45,6 +45,8 @@ def test_a_run_from_file_to_text(textgen, experiment_file, tmp_path, temporary):
     folder = tmp_path / "runs" / "tiny"
     assert {path.name for path in folder.iterdir()} - {".lock"} == {*FILES}
     assert all((folder / name).stat().st_size > 0 for name in FILES)
+    again = textgen("generate", folder, "--length=20", process=True)
+    assert len(again.err.splitlines()) == 1  # the seed
     run = Run(folder)
     bits = [row["validation_bits_per_character"] for row in run.history]
     assert [row["updates"] for row in run.history] == [20, 40, 60]

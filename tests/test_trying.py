@@ -75,6 +75,7 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     corpora = [load_corpus(ran.experiment(arm)) for arm in ran.arms]
     assert len({corpus.sha256 for corpus in corpora}) == 1
     assert len(corpora[0].test) >= MIN_TEST_DOCUMENTS
+    assert {ran.experiment(arm).sampling.prompts for arm in ran.arms} == {("",)}
 
 
 @pytest.mark.parametrize("lines", [40, 3000])

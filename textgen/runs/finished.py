@@ -106,8 +106,8 @@ class Run:
         experiment, path = self.experiment, self._path("model.weights.h5")
         size, settings = self.tokenizer.size, experiment.training
         where = str(self.folder / "experiment.toml")
-        check_loading(self.objective, experiment.backbone, size, where)
         start_tensorflow(settings.threads, settings.deterministic)
+        check_loading(self.objective, experiment.backbone, size, where)
         network = self.objective.build(experiment.backbone, size)
         network.load_weights(path)
         return network

@@ -143,6 +143,8 @@ def _split(documents: list[Document]) -> dict[str, str]:
 def _study(name: str, tables: Mapping[str, Any], seconds: int) -> str:
     """The study file as TOML."""
     settings = [f"{key}={_inline(table)}" for key, table in tables.items() if table]
+    if tables:  # the letters of other prompts may be foreign to these texts
+        settings.append('sampling.prompts=[""]')
     study = {
         "title": f"Characters, subwords or words: {name}",
         "threads": 1,
