@@ -39,28 +39,22 @@ def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> Kn
         ValueError: a token out of range.
     """
     stream, before = _lay_out(documents, size)
-    places = np.arange(1, len(stream))
-    context = np.zeros_like(places)
-    below: _Counted | None = None
-    levels: list[Level] = []
+    places, levels = np.arange(1, len(stream)), list[Level]()
+    context = gram = np.zeros_like(places)
+    below: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     for length in range(order):
         reached = before >= length
-        places, before, context = places[reached], before[reached], context[reached]
+        places, before, context, gram = (a[reached] for a in (places, before, context, gram))
         earliest = stream[places - length] if length else 0
         contexts, context = np.unique(context * size + earliest, return_inverse=True)
-        grams, first, gram, counts = np.unique(
-            context * size + stream[places],
-            return_index=True,
-            return_inverse=True,
-            return_counts=True,
-        )
-        if below:
-            levels.append(below.estimate(below.continuations(below.gram[reached][first]), size))
-        # nothing stands before a document: n-grams from its start keep their plain counts
-        plain = (contexts[grams // size] % size == BOUNDARY) & (length > 0)
-        below = _Counted(contexts, grams, gram, counts, plain)
+        grams, first, longer, counts = np.unique(context * size + stream[places], True, True, True)
+        if below:  # how many different tokens stand before each shorter n-gram
+            different = np.bincount(gram[first], minlength=len(below[2]))
+            # none before those from a document's start, which keep their plain counts
+            levels.append(_level(*below[:2], np.where(different, different, below[2]), size))
+        below, gram = (contexts, grams, counts), longer
     if below:
-        levels.append(below.estimate(below.counts, size))
+        levels.append(_level(*below, size))
     return KneserNeyModel(order, size, tuple(levels))
 
 
@@ -151,36 +145,13 @@ class KneserNeyModel:
         return result
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """The n-grams of one order before they are discounted: C contexts, G n-grams, N places.
-
-    ``gram`` is the (N,) number of the n-gram that ends at each place, ``counts`` how often each
-    occurs, ``plain`` marks the (G,) n-grams that begin with the boundary.
-    """
-
-    contexts: np.ndarray
-    grams: np.ndarray
-    gram: np.ndarray
-    counts: np.ndarray
-    plain: np.ndarray
-
-    def continuations(self, endings: np.ndarray) -> np.ndarray:
-        """How many different tokens stand before an n-gram: (G,).
-
-        Args:
-            endings: number of the n-gram in which each n-gram of the next higher order ends.
-        """
-        found = np.bincount(endings, minlength=len(self.grams))
-        return np.where(self.plain, self.counts, found)
-
-    def estimate(self, counts: np.ndarray, size: int) -> Level:
-        """The level that (G,) counts give."""
-        of = self.grams // size
-        removed = np.array((0.0, *discounts(counts)))[np.minimum(counts, 3)]
-        total = np.bincount(of, weights=counts, minlength=len(self.contexts))
-        backoff = np.bincount(of, weights=removed, minlength=len(self.contexts)) / total
-        return Level(self.contexts, self.grams, (counts - removed) / total[of], backoff)
+def _level(contexts: np.ndarray, grams: np.ndarray, counts: np.ndarray, size: int) -> Level:
+    """The level that (G,) counts give."""
+    of = grams // size
+    removed = np.array((0.0, *discounts(counts)))[np.minimum(counts, 3)]
+    total = np.bincount(of, weights=counts, minlength=len(contexts))
+    backoff = np.bincount(of, weights=removed, minlength=len(contexts)) / total
+    return Level(contexts, grams, (counts - removed) / total[of], backoff)
 
 
 def discounts(counts: np.ndarray) -> tuple[float, float, float]:
