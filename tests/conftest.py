@@ -20,8 +20,8 @@ import pytest
 from textgen import cli
 from textgen.core import machine
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
-from textgen.tokenizers.words.rare_words.classes import Cluster, Pos, Unk
-from textgen.tokenizers.words.rare_words.classless import Drop, Neighbour, Spell
+from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
+from textgen.tokenizers.words.rare_words.vectors import Cluster, Neighbour
 
 POLICIES = [
     Unk(),

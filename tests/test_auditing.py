@@ -31,8 +31,7 @@ from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import tokenizer as word_level
-from textgen.tokenizers.words.rare_words.classes import Unk
-from textgen.tokenizers.words.rare_words.classless import Drop
+from textgen.tokenizers.words.rare_words.classes import Drop, Unk
 from textgen.tokenizers.words.segmenters import BudouX
 
 TEXT = made_up(40, 3)[:700]

@@ -20,7 +20,7 @@ from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.whitespace import FIRST, Whitespace
-from textgen.tokenizers.words.rare_words.classless import Drop, Spell
+from textgen.tokenizers.words.rare_words.classes import Drop, Spell
 from textgen.tokenizers.words.tokenizer import Words
 
 TRAINING = made_up(60, 1) + " Onyx basalt, zymurgy."

@@ -20,8 +20,7 @@ from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import CHARACTER_BITS
 from textgen.tokenizers.whitespace import Whitespace
-from textgen.tokenizers.words.rare_words.classes import Unk
-from textgen.tokenizers.words.rare_words.classless import Drop, Spell
+from textgen.tokenizers.words.rare_words.classes import Drop, Spell, Unk
 from textgen.tokenizers.words.tokenizer import Words
 
 OBJECTIVES = [

@@ -18,14 +18,18 @@ from textgen.core.errors import TextgenError
 from textgen.core.plugins import build
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
-from textgen.interactive.portable import SCRIPTS, portable_model
+from textgen.interactive.portable import (
+    SCRIPTS,
+    portable_model,
+    portable_tokenizer,
+    word_break_classes,
+)
 from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
 from textgen.models.objectives import NextToken
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize, word_break_classes
-from textgen.tokenizers.words.rare_words.classes import Unk
-from textgen.tokenizers.words.rare_words.classless import Spell
+from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
+from textgen.tokenizers.words.rare_words.classes import Spell, Unk
 from textgen.tokenizers.words.tokenizer import Words
 
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
@@ -111,7 +115,7 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
     texts = [*odd_texts(400, 2), TEXT]
     encode = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
         return given[1].map(text => tokenizer.encode(text))"""
-    found = run_script(browser, encode, tokenizer.portable(), texts)
+    found = run_script(browser, encode, portable_tokenizer(tokenizer), texts)
     for text, tokens in zip(texts, found, strict=True):
         expected = tokenizer.encode(text)
         assert [t["token"] for t in tokens] == expected.tokens.tolist(), text
@@ -125,7 +129,7 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
         return given[1].map(tokens => tokens.map(tokenizer.writer()).join(""))"""
     draw = random.Random(3)
     rows = [draw.choices(sorted(drawn), k=40) for _ in range(100)]
-    written = run_script(browser, write, tokenizer.portable(), rows)
+    written = run_script(browser, write, portable_tokenizer(tokenizer), rows)
     for tokens, text in zip(rows, written, strict=True):
         whole = tokenizer.render(np.array(tokens)).text
         assert text == whole[: len(text)]

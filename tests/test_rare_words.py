@@ -13,9 +13,14 @@ from textgen.core.settings import Sampling
 from textgen.runs.generation import Request, Writer, encode_prompt
 from textgen.tokenizers.words import tagging
 from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
-from textgen.tokenizers.words.rare_words import classes, classless
-from textgen.tokenizers.words.rare_words.classes import Cluster, Guess, Pos, Unk, known_form
-from textgen.tokenizers.words.rare_words.classless import Drop, Neighbour, Spell
+from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
+from textgen.tokenizers.words.rare_words.vectors import (
+    Cluster,
+    Guess,
+    Neighbour,
+    VectorPolicy,
+    known_form,
+)
 from textgen.tokenizers.words.tokenizer import Words
 
 TEXT = (
@@ -148,7 +153,7 @@ NAMES = {"Akeley", "Wilmarth", "Arkham", "Dunwich"}
 def planted(place):
     """In place of trained vectors: each word where ``place`` says, in the plane."""
 
-    def vectors(data, kind, size, epochs):
+    def vectors(policy, data):
         pieces = {piece for document in data.documents for piece in document}
         words = sorted({known_form(piece, data.vocabulary) for piece in pieces})
         made = KeyedVectors(2)
@@ -164,7 +169,7 @@ def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
         aside = far * 0.02 * len(word)
         return (far, aside) if word in NAMES else (aside, far)
 
-    monkeypatch.setattr(classes, "word_vectors", planted(place))
+    monkeypatch.setattr(VectorPolicy, "word_vectors", planted(place))
     policy = Words(Cluster(clusters=2)).fit([TEXT + RARE], [], 1).policy
     names, others = sorted(
         (set(policy.speller.examples.get(c, ())) for c in policy.classes), key=len
@@ -180,7 +185,7 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
         far = 9.0 if word in ("owl", "man") else 1.0  # man ends nearest to where owl does
         return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
 
-    monkeypatch.setattr(classless, "word_vectors", planted(place))
+    monkeypatch.setattr(VectorPolicy, "word_vectors", planted(place))
     stand_ins = Words(Neighbour()).fit([TEXT + RARE], [RARE], 1).policy.learnt["stand_ins"]
     assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
 

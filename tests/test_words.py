@@ -45,7 +45,6 @@ def test_rare_words_are_those_below_the_minimum_count():
     for minimum, expected in ((2, {" bb", " cc"}), (3, {" cc"})):
         names = fitted(Unk(), [text], minimum_count=minimum).names
         assert {n for n in names if n.startswith(" ")} == expected
-    assert list(fitted(Unk(), [text], size=1).names)[-1] == " cc"
 
 
 def test_with_every_word_known_some_are_shown_as_rare_all_the_same():
@@ -57,11 +56,9 @@ def test_with_every_word_known_some_are_shown_as_rare_all_the_same():
     assert (shown.tokens == FIRST_OWN).sum() == shown.replaced
 
 
-def test_a_vocabulary_without_words_and_two_ways_of_choosing_one_are_refused():
+def test_a_vocabulary_without_words_is_refused():
     with pytest.raises(TextgenError, match="minimum_count"):
         fitted(Unk(), ["a b c"], minimum_count=50)
-    with pytest.raises(ValueError, match="one of them decides"):
-        Words(Unk(), minimum_count=3, size=100)
 
 
 def test_tokens_are_sorted_by_frequency_behind_the_policys_own():

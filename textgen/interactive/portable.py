@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import regex
 
 from textgen.core.errors import TextgenError
 from textgen.models.objectives import NextToken
+from textgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
     from textgen.runs.finished import Run
@@ -43,7 +47,7 @@ def portable_model(run: Run, exact: bool = False) -> str:
         TextgenError: a network, objective or tokenizer that has no counterpart in JavaScript.
     """
     try:
-        tokenizer, network = run.tokenizer.portable(), _settings(run)
+        tokenizer, network = portable_tokenizer(run.tokenizer), _settings(run)
     except ValueError as error:
         raise TextgenError(
             f"{run.folder} cannot be in the page: {error}",
@@ -62,6 +66,16 @@ def portable_model(run: Run, exact: bool = False) -> str:
     head = json.dumps({"network": network, "tokenizer": tokenizer, "tensors": tensors}).encode()
     content = len(head).to_bytes(4, "little") + head + b"".join(parts)
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+def portable_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What ``tokenizers.js`` needs, as JSON data.
+
+    Raises:
+        ValueError: a tokenizer that has no counterpart.
+    """
+    state = tokenizer.portable()
+    return {**state, "kinds": word_break_classes()} if state["kind"] == "words" else state
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -119,4 +133,40 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     return {
         name: np.array(values, "<f4").reshape(-1 if name.endswith(".bias") else values.shape)
         for name, values in weights.items()
+    }
+
+
+@cache
+def word_break_classes() -> dict[str, Any]:
+    """The classes of characters by which ``pretokenize`` cuts words, as JSON data.
+
+    Returns:
+        ``starts``: the first code point of every range of characters of one kind, which are in the
+        same classes; ``kinds``: a letter for each; ``classes``: name → the letters in it.
+    """
+    names = (
+        "ALetter CR LF Newline Double_Quote Single_Quote Extend ExtendNumLet Format Hebrew_Letter "
+        "Katakana MidLetter MidNum MidNumLet Numeric Regional_Indicator WSegSpace ZWJ"
+    ).split()
+    patterns = {name: rf"\p{{WB={name}}}" for name in names} | {
+        "SpacingMark": r"\p{GCB=SpacingMark}",
+        "Pictographic": r"\p{Extended_Pictographic}",
+        "word": r"\w",
+        "space": r"\s",
+    }
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    members = np.zeros(len(everything), dtype=np.int64)  # a bit for each class
+    for bit, pattern in enumerate(patterns.values()):
+        for match in regex.finditer(f"{pattern}+", everything):
+            members[match.start() : match.end()] |= 1 << bit
+    starts = np.flatnonzero(np.diff(members, prepend=-1))
+    combinations, kinds = np.unique(members[starts], return_inverse=True)
+    letters = [chr(0x100 + number) for number in range(len(combinations))]
+    return {
+        "starts": starts.tolist(),
+        "kinds": "".join(letters[kind] for kind in kinds),
+        "classes": {
+            name: "".join(letters[i] for i in np.flatnonzero(combinations >> bit & 1))
+            for bit, name in enumerate(patterns)
+        },
     }

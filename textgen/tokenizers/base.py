@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -157,10 +157,10 @@ def with_pace(tokenizer: Fitted, texts: Sequence[str]) -> Fitted:
 
 
 class Span(NamedTuple):
-    """A token, None at the end of a text; the surface form of a placeholder; and where the token's
-    own text begins and ends."""
+    """A token, BOUNDARY at the end of a text; the surface form of a placeholder; and where the
+    token's own text begins and ends."""
 
-    token: int | None
+    token: int
     surface: str | None
     start: int
     end: int
@@ -173,7 +173,7 @@ class GrowingText:
         self.parts, self.length = list[str](), 0
         self.filled = list[tuple[int, int, str]]()
 
-    def write(self, token: int | None, surface: str | None) -> None:
+    def write(self, token: int, surface: str | None) -> None:
         """Append a token, and its surface form if it leaves one open."""
         raise NotImplementedError
 
@@ -209,14 +209,14 @@ class PlaceholderTokenizer(Tokenizer):
         self, spans: Sequence[Span], counts: tuple[int, int, int], training: bool
     ) -> EncodedDocument:
         """An encoded document; ``counts`` are its characters, pieces, and those replaced."""
-        tokens = [span.token for span in spans if span.token is not None]
+        tokens = [span.token for span in spans if span.token != BOUNDARY]
         surfaces = tuple(span.surface for span in spans if span.surface is not None)
         ids = np.array(tokens, dtype=smallest_dtype(self.size))
         encoded = EncodedDocument(ids, surfaces, np.zeros(0), *counts)
         if training:
             return encoded
         places = [place for place, span in enumerate(spans) if span.surface is not None]
-        alone, remembered = surface_bits(self.forms(tokens, places, surfaces))
+        alone, remembered = surface_bits(self.forms(tokens, surfaces))
         own = spans[: len(tokens)]
         return replace(
             encoded,
@@ -227,20 +227,16 @@ class PlaceholderTokenizer(Tokenizer):
             ends=np.array([span.end for span in own], dtype=np.int64),
         )
 
-    def forms(
-        self, tokens: Sequence[int], places: Iterable[int], surfaces: Iterable[str]
-    ) -> Iterable[Steps]:
+    def forms(self, tokens: Sequence[int], surfaces: Sequence[str]) -> Iterator[Steps]:
         """The steps that lead to the surface forms of a document."""
-        for place, surface in zip(places, surfaces, strict=True):
-            steps_of = self.surface_steps(tokens[max(0, place - 1) : place + 1])
-            assert steps_of is not None
-            yield steps_of(surface)
+        open_ones = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
+        return (steps_of(form) for steps_of, form in zip(open_ones, surfaces, strict=True))
 
-    def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int | None, StepsOf | None]]:
-        """Each token, and None for the end of the text where that hides something; and what."""
-        for place in range(len(tokens) + self.gaps):
-            token = tokens[place] if place < len(tokens) else None
-            yield token, self.surface_steps(tokens[max(0, place - 1) : place + 1])
+    def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
+        """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
+        path = [*tokens, BOUNDARY] if self.gaps else tokens
+        for place, token in enumerate(path):
+            yield token, self.surface_steps(path[max(0, place - 1) : place + 1])
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces, writer = iter(encoded.surfaces), self.writer()
@@ -265,7 +261,7 @@ class PlaceholderTokenizer(Tokenizer):
     def spelled_words(self, text: str) -> DocumentCounts:
         """What a memory of the document holds after a text."""
         encoded, earlier = self.encode(text), DocumentCounts()
-        for steps in self.forms(encoded.tokens.tolist(), encoded.places, encoded.surfaces):
+        for steps in self.forms(encoded.tokens.tolist(), encoded.surfaces):
             for step in known_steps(steps):
                 if isinstance(step, Word):
                     step.speller.remember(step.known or "", step.name, earlier)

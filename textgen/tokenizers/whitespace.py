@@ -177,10 +177,10 @@ class _Writer(GrowingText):
         self._after_word = bool(last) and not last.isspace()
         self._spaced = last.isspace() and last != "\n"  # the last token was <spacing>
 
-    def write(self, token: int | None, surface: str | None) -> None:
+    def write(self, token: int, surface: str | None) -> None:
         if token == SPACING:
             self.append(surface or "")
-        elif token is not None and token >= SPELLED:
+        elif token >= SPELLED:
             piece = surface if surface is not None else self._tokenizer.words[token - FIRST]
             if not self._spaced:
                 self.append(self._tokenizer.usual_space(self._after_word, piece))

@@ -50,7 +50,7 @@ class WordWriter(GrowingText):
         self._joined, self._case = False, 0
         self._spelled_from, self._names_in_a_row = -1, 0
 
-    def write(self, token: int | None, surface: str | None) -> None:
+    def write(self, token: int, surface: str | None) -> None:
         self._policy.write(self, token, surface)
 
     def append(self, text: str) -> None:

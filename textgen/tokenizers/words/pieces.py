@@ -14,13 +14,11 @@ character is a piece, but for Katakana; see :mod:`textgen.tokenizers.words.segme
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
-import numpy as np
 import regex
 
 from textgen.tokenizers.tokens import RESERVED
@@ -95,42 +93,6 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
 def only_letters(word: str) -> bool:
     """Whether a word consists of letters and their combining marks."""
     return _letters.fullmatch(word) is not None
-
-
-@cache
-def word_break_classes() -> dict[str, Any]:
-    """The classes of characters that :data:`PIECE` distinguishes, as JSON data.
-
-    Returns:
-        ``starts``: the first code point of every range of characters of one kind, which are in the
-        same classes; ``kinds``: a letter for each; ``classes``: name → the letters in it.
-    """
-    names = (
-        "ALetter CR LF Newline Double_Quote Single_Quote Extend ExtendNumLet Format Hebrew_Letter "
-        "Katakana MidLetter MidNum MidNumLet Numeric Regional_Indicator WSegSpace ZWJ"
-    ).split()
-    patterns = {name: rf"\p{{WB={name}}}" for name in names} | {
-        "SpacingMark": r"\p{GCB=SpacingMark}",
-        "Pictographic": r"\p{Extended_Pictographic}",
-        "word": r"\w",
-        "space": r"\s",
-    }
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    members = np.zeros(len(everything), dtype=np.int64)  # a bit for each class
-    for bit, pattern in enumerate(patterns.values()):
-        for match in regex.finditer(f"{pattern}+", everything):
-            members[match.start() : match.end()] |= 1 << bit
-    starts = np.flatnonzero(np.diff(members, prepend=-1))
-    combinations, kinds = np.unique(members[starts], return_inverse=True)
-    letters = [chr(0x100 + number) for number in range(len(combinations))]
-    return {
-        "starts": starts.tolist(),
-        "kinds": "".join(letters[kind] for kind in kinds),
-        "classes": {
-            name: "".join(letters[i] for i in np.flatnonzero(combinations >> bit & 1))
-            for bit, name in enumerate(patterns)
-        },
-    }
 
 
 # modifiers of the word that follows: without its leading space, capitalised, upper-cased

@@ -21,22 +21,11 @@ from typing import Annotated, Any
 from textgen.core.errors import TextgenError
 from textgen.core.plugins import Plugin
 from textgen.core.settings import Count
-from textgen.data.language import (
-    UNKNOWN,
-    UNSPACED_SCRIPTS,
-    Language,
-    language_name,
-    usual_scripts,
-)
+from textgen.data.language import UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import PlaceholderTokenizer, Tokenizer, with_pace
 from textgen.tokenizers.tokens import EncodedDocument, StepsOf
 from textgen.tokenizers.words.filling import WordWriter
-from textgen.tokenizers.words.pieces import (
-    MODIFIERS,
-    Vocabulary,
-    pretokenize,
-    word_break_classes,
-)
+from textgen.tokenizers.words.pieces import MODIFIERS, Vocabulary, pretokenize
 from textgen.tokenizers.words.rare_words.classes import (
     ClassPolicy,
     PolicyTrainingData,
@@ -55,26 +44,17 @@ class Words:
         minimum_count: a word belongs to the vocabulary if it occurs at least so often in the
             training split. With 1 every word does; half of those that occur once are then shown to
             the network as rare ones all the same, which otherwise it would never see.
-        size: in place of a minimum count, the number of words, the most frequent ones.
         segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
             Unicode's rules cut between any two characters.
 
     Attributes:
         language: of the text, an ISO code.
-
-    Raises:
-        ValueError: both a size and a minimum count other than its default.
     """
 
     rare_words: Annotated[ClassPolicy, Plugin("rare_words")]
     minimum_count: Count = 2
-    size: Count | None = None
     segmenter: Annotated[Segmenter | None, Plugin("segmenter")] = None
     language: str = field(default="en", init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.size is not None and self.minimum_count != 2:
-            raise ValueError("size and minimum_count both given: one of them decides")
 
     def in_language(self, language: str) -> Words:
         """The settings for texts in a language, an ISO code."""
@@ -116,9 +96,8 @@ class Words:
         counts: Counter[str] = Counter()
         for pieces in documents:
             counts.update(pieces)
-        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self.size]
-        if self.size is None:
-            ranked = [pair for pair in ranked if pair[1] >= self.minimum_count]
+        frequent = (pair for pair in counts.items() if pair[1] >= self.minimum_count)
+        ranked = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))
         if not ranked:
             raise TextgenError(
                 f"tokenizer.minimum_count: no word of the training split occurs "
@@ -130,7 +109,7 @@ class Words:
 
     def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
         """Half of the words that occur once, where the vocabulary holds all words."""
-        if self.size is not None or self.minimum_count > 1:
+        if self.minimum_count > 1:
             return frozenset()
         return frozenset(
             word
@@ -239,7 +218,6 @@ class WordTokenizer(PlaceholderTokenizer):
             "characters": self.vocabulary.characters,
             "own": self.policy.names,
             "unwritable": self.unwritable,
-            "kinds": word_break_classes(),
             **self.policy.portable(),
         }
 
@@ -255,25 +233,20 @@ def language_warnings(config: Any, language: Language) -> list[str]:
     expected = usual_scripts(language.code)
     if language.stated and script and expected and script not in expected:
         warnings.append(
-            f"The experiment says that the text is in {language.name}, but most of its letters are "
-            f"{script}: correct the setting language, or the corpus."
+            f"The text is said to be in {language.name}, but most of its letters are {script}: "
+            "correct the setting language, or the corpus."
         )
-    if not isinstance(config, Words):
-        return warnings
-    if script in UNSPACED_SCRIPTS and config.segmenter is None:
+    if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
         warnings.append(
-            f"Words of this script ({script}) are not separated by spaces, so without a segmenter "
-            'almost every character is a word of its own. Take [tokenizer] kind = "subwords" or '
-            '"characters", or a segmenter: [tokenizer.segmenter] kind = "budoux" (pip install '
-            '"textgen-compare[segment]") cuts Japanese, Chinese and Thai.'
+            f"No spaces divide the words of this script ({script}), so almost every character is "
+            'a word of its own. Take [tokenizer] kind = "subwords" or "characters", or a segmenter '
+            'for Japanese, Chinese or Thai: segmenter = { kind = "budoux", model = "ja" }.'
         )
-    model = getattr(config.rare_words, "model", "auto")
+    model = getattr(getattr(config, "rare_words", None), "model", "auto")
     if model != "auto" and (tagger := model_language(model)) != language.code:
-        text = "not recognised" if language.code == UNKNOWN else language.name
-        hint = "" if language.stated else f', or say that it is: language = "{tagger}"'
+        hint = "" if language.stated else f', or say so if it is not: language = "{tagger}"'
         warnings.append(
-            f"The tagger {model} is for {language_name(tagger)}, the language of the text is "
-            f"{text}: its tags mean little. Take a pipeline of that language or another policy"
-            f"{hint}."
+            f"The tagger {model} is for {language_name(tagger)}, but the text is in "
+            f"{language.name}: take one of that language or another policy{hint}."
         )
     return warnings

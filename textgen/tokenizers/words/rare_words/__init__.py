@@ -3,8 +3,8 @@
 TABLE = {
     "unk": "textgen.tokenizers.words.rare_words.classes:Unk",
     "pos": "textgen.tokenizers.words.rare_words.classes:Pos",
-    "cluster": "textgen.tokenizers.words.rare_words.classes:Cluster",
-    "neighbour": "textgen.tokenizers.words.rare_words.classless:Neighbour",
-    "drop": "textgen.tokenizers.words.rare_words.classless:Drop",
-    "spell": "textgen.tokenizers.words.rare_words.classless:Spell",
+    "cluster": "textgen.tokenizers.words.rare_words.vectors:Cluster",
+    "neighbour": "textgen.tokenizers.words.rare_words.vectors:Neighbour",
+    "drop": "textgen.tokenizers.words.rare_words.classes:Drop",
+    "spell": "textgen.tokenizers.words.rare_words.classes:Spell",
 }

@@ -1,4 +1,4 @@
-"""What stands in for rare words: policies that put the token of a class there.
+"""What stands in for rare words: the token of a class, nothing, or their characters.
 
 The word tokenizer cuts a text into pieces, a leading space belonging to its piece. A piece of the
 vocabulary becomes one token, behind modifiers where only another form of the word is known. The
@@ -9,27 +9,28 @@ other pieces are rare, and the policy decides what becomes of them. Its own toke
 from __future__ import annotations
 
 import copy
+import itertools
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
-from pydantic import Field
-
-from textgen.core.settings import Count
-from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.base import Span
-from textgen.tokenizers.tokens import Steps, StepsOf, Word
+from textgen.tokenizers.tokens import (
+    BOUNDARY,
+    ESCAPE,
+    Chance,
+    Steps,
+    StepsOf,
+    Word,
+    unseen_character,
+)
 from textgen.tokenizers.words.filling import WordWriter
 from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
 from textgen.tokenizers.words.spelling import Speller, fit_speller
 from textgen.tokenizers.words.tagging import describe_tagger, find_tagger, tag_pieces
 
-SENTENCE_PIECES = 1000  # at once for gensim
-MAX_ENDING = 6
 UNK, NOUN, REST = "unk", "NOUN", "other"
 # tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones
 FINE = "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD".split()
@@ -218,9 +219,8 @@ class ClassPolicy(ABC):
         """The modifiers and the token of a known word."""
         return [(token, None) for token in tokens]
 
-    def write(self, writer: WordWriter, token: int | None, surface: str | None) -> None:
+    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         """Write a token, with the surface form of what it hides."""
-        assert token is not None
         if FIRST_OWN <= token < self.first_word:
             writer.add_filled(surface or "", self.names[token - FIRST_OWN][1:-1])
         else:
@@ -318,108 +318,125 @@ class Pos(ClassPolicy):
         return None if self.tags == "noun" and name != REST else name in NAMES
 
 
+class Gap(str):
+    """The words missing in a gap as one text, which knows how they were cut: a segmenter cuts them
+    otherwise where they stand alone."""
+
+    pieces: tuple[str, ...]
+
+    def __new__(cls, pieces: Sequence[str]) -> Gap:
+        gap = super().__new__(cls, "".join(pieces))
+        gap.pieces = tuple(pieces)
+        return gap
+
+
 @dataclass(frozen=True)
-class Cluster(ClassPolicy):
-    """One token for each cluster: k-means over gensim vectors of the rare words.
+class Drop(ClassPolicy):
+    """Leave rare words out, as the article's author considered.
 
-    A word costs P(cluster | history) · P(word | cluster), the latter a mixture of the cluster's
-    training words and of spelling.
+    What is removed has to be described separately, or the text is not: how many words are missing
+    in each gap between two tokens, k with P(k) = (1 − q) q^k, whether a space stood before each,
+    and their spelling.
 
     Args:
-        clusters: how many at most.
-        vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
-        size: of a vector.
-        epochs: passes over the training split.
+        charged: charge for what is left out. Without it, as when people compare perplexities of
+            texts they have filtered, there is no distribution over the text and no figure is
+            printed.
     """
 
-    clusters: Annotated[int, Field(gt=1)] = 50
-    vectors: Literal["fasttext", "word2vec"] = "fasttext"
-    size: Count = 64
-    epochs: Count = 5
+    charged: bool = True  # type: ignore[misc]  # a setting here
+    gaps = True
+    classes = (UNK,)
+    names = ()
+    classify = Unk.classify
 
-    def learn(self, data: PolicyTrainingData) -> list[list[str]]:
-        """The words of each cluster, by direction (k-means++; Lloyd 1982)."""
-        from scipy.cluster.vq import kmeans2
+    def learn(self, data: PolicyTrainingData) -> dict[str, float]:
+        """q, and the probability of a space before a missing word, counted on validation."""
+        missing = sum(map(len, data.tuning_rare))
+        spaced = sum(word.piece != word.core for words in data.tuning_rare for word in words)
+        gaps = sum(map(len, data.tuning)) - missing + len(data.tuning)
+        q, space = (missing + 0.5) / (gaps + missing + 1), (spaced + 0.5) / (missing + 1)
+        return {"missing": q, "spaced": space}
 
-        words = sorted({word.core for rare in data.rare for word in rare})
-        if not words:
-            return [[]]
-        vectors = word_vectors(data, self.vectors, self.size, self.epochs)
-        points, number = directions(vectors, words).astype(np.float64), len(words)
-        _, numbers = kmeans2(
-            points, min(self.clusters, number), minit="++", seed=data.seed, missing="warn"
-        )
-        clusters = dict[int, list[str]]()
-        for word, number in zip(words, numbers.tolist(), strict=True):
-            clusters.setdefault(number, []).append(word)
-        return [clusters[number] for number in sorted(clusters)]
+    def spans(self, pieces: Pieces, known: Sequence[list[int] | None]) -> Iterator[Span]:
+        missing, end = list[str](), 0
+        for piece, tokens in zip(pieces, known, strict=True):
+            start, end = end, end + len(piece)
+            if tokens is None:
+                missing.append(piece)
+                continue
+            for token in tokens:
+                stop = end if token == tokens[-1] else start
+                yield Span(token, Gap(missing), start, stop)
+                missing = []
+        yield Span(BOUNDARY, Gap(missing), end, end)
+
+    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
+        if surface:
+            writer.add_filled(surface, UNK, joined=True)
+        writer.add_token(token)
+
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf:
+        return self._gap
+
+    def _gap(self, known: str | None) -> Steps:
+        """The words that are missing in a gap; what is not charged for is not described."""
+        pieces, gap = getattr(known, "pieces", None), ""
+        words: Iterable[tuple[bool | None, bool | None, str | None]]
+        words = itertools.repeat((None, None, None))
+        if pieces is not None:
+            cut = map(split_space, pieces)
+            words = [*((True, bool(space), core) for space, core in cut), (False, None, None)]
+        for more, spaced, core in words if self.charged else ():
+            if not (yield Chance(self.learnt["missing"], more)):
+                break
+            gap += " " * (yield Chance(self.learnt["spaced"], spaced))
+            gap += yield Word(self.speller, UNK, core, "")
+        return gap
+
+    def portable(self) -> dict[str, Any]:
+        raise ValueError("rare words that are left out, which only Python has")
+
+
+@dataclass(frozen=True)
+class Spell(ClassPolicy):
+    """Characters of the main model and a token for the end of the word, which comes first. Nothing
+    is hidden, so nothing is charged beside the model but characters that were never seen."""
+
+    classes = (UNK,)
+    classify = Unk.classify
+
+    def fit(self, data: PolicyTrainingData) -> Self:
+        """Without a spelling model."""
+        empty = [()] * len(data.rare), [()] * len(data.tuning_rare)
+        return super().fit(replace(data, rare=empty[0], tuning_rare=empty[1]))
 
     @cached_property
-    def classes(self) -> Sequence[str]:
-        return [f"cluster {number}" for number in range(len(self.learnt))]
+    def names(self) -> tuple[str, ...]:
+        return ("<end>", *(f"<{letter}>" for letter in self.vocabulary.characters))
 
     @cached_property
-    def _guess(self) -> Callable[[str], str]:
-        members = zip(self.classes, self.learnt, strict=True)
-        known = {word: name for name, words in members for word in words}
-        return Guess(known or {"": self.classes[0]})
+    def _codes(self) -> dict[str, int]:
+        return {c: FIRST_OWN + 1 + i for i, c in enumerate(self.vocabulary.characters)}
 
-    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        return [self._guess(word.core) for word in rare]
+    def encode(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
+        for word in rare:
+            codes = [(self._codes.get(letter, ESCAPE), letter) for letter in word.core]
+            letters = [(code, letter if code == ESCAPE else None) for code, letter in codes]
+            yield [*word.joining, *letters, (FIRST_OWN, None)]
 
+    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
+        if token == FIRST_OWN:
+            writer.end_letters()
+        elif surface is not None:
+            writer.add_letter(surface)
+        elif FIRST_OWN < token < self.first_word:
+            writer.add_letter(self.vocabulary.characters[token - FIRST_OWN - 1])
+        else:
+            writer.add_token(token)
 
-def word_vectors(
-    data: PolicyTrainingData, kind: Literal["word2vec", "fasttext"], size: int, epochs: int
-) -> Any:
-    """gensim vectors of every word of the training split, rare ones included.
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
 
-    Args:
-        data: the training split.
-        kind: the algorithm.
-        size: of a vector.
-        epochs: passes over the training split.
-
-    Returns:
-        ``KeyedVectors``: word (as :func:`known_form` gives it) → (size,) float32.
-    """
-    sentences = [
-        [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_PIECES]]
-        for pieces in data.documents
-        for i in range(0, len(pieces), SENTENCE_PIECES)
-    ]
-    return train_vectors(sentences, kind=kind, size=size, epochs=epochs, seed=data.seed)
-
-
-def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
-    """(n, size): the vectors of words, all of length one."""
-    matrix = np.stack([vectors[word] for word in words])
-    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
-
-
-def known_form(piece: str, vocabulary: Vocabulary) -> str:
-    """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
-    parts = vocabulary.parts(piece)
-    return split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
-
-
-class Guess:
-    """The value of a word: its own, or the most frequent one among words with the same ending.
-
-    Args:
-        known: word → value.
-    """
-
-    def __init__(self, known: Mapping[str, str]) -> None:
-        self._known = known
-        self._endings: dict[str, Counter[str]] = {}
-        for word, value in known.items():
-            for length in range(min(MAX_ENDING, len(word)) + 1):
-                self._endings.setdefault(word[len(word) - length :], Counter())[value] += 1
-
-    def __call__(self, word: str) -> str:
-        if word in self._known:
-            return self._known[word]
-        for length in range(min(MAX_ENDING, len(word)), -1, -1):
-            if values := self._endings.get(word[len(word) - length :]):
-                return min(values, key=lambda value: (-values[value], value))
-        raise LookupError("no known words")
+    def portable(self) -> dict[str, Any]:
+        return {"speller": None, "only": None}

@@ -1,0 +1,281 @@
+"""Rare words by the vectors that gensim learns of them: clusters, and the nearest known word."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Count
+from textgen.embeddings.vectors import train_vectors
+from textgen.tokenizers.tokens import Chance, Steps, StepsOf, Word
+from textgen.tokenizers.words.filling import WordWriter
+from textgen.tokenizers.words.pieces import (
+    CAPITAL,
+    FIRST_OWN,
+    UPPER,
+    Vocabulary,
+    only_letters,
+    split_space,
+)
+from textgen.tokenizers.words.rare_words.classes import (
+    ClassPolicy,
+    Hidden,
+    Pieces,
+    PolicyTrainingData,
+    RareWord,
+)
+
+SENTENCE_PIECES = 1000  # at once for gensim
+MAX_ENDING = 6
+STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)
+BLOCK = 1000  # rare words compared with all known ones at once
+
+
+@dataclass(frozen=True)
+class VectorPolicy(ClassPolicy):
+    """The base of policies whose classes are learnt from vectors of words, rare ones included. A
+    word that training lacks is classed as those with its ending are.
+
+    Args:
+        vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
+        size: of a vector.
+        epochs: passes over the training split.
+    """
+
+    vectors: Literal["fasttext", "word2vec"] = "fasttext"
+    size: Count = 64
+    epochs: Count = 5
+
+    @property
+    @abstractmethod
+    def class_of_word(self) -> Mapping[str, str]:
+        """The class of each rare word of the training split."""
+
+    @cached_property
+    def _guess(self) -> Guess:
+        return Guess(self.class_of_word)
+
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
+        return [self._guess(word.core) for word in rare]
+
+    def word_vectors(self, data: PolicyTrainingData) -> Any:
+        """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
+        (size,) float32."""
+        sentences = [
+            [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_PIECES]]
+            for pieces in data.documents
+            for i in range(0, len(pieces), SENTENCE_PIECES)
+        ]
+        return train_vectors(
+            sentences, kind=self.vectors, size=self.size, epochs=self.epochs, seed=data.seed
+        )
+
+
+@dataclass(frozen=True)
+class Cluster(VectorPolicy):
+    """One token for each cluster: k-means over gensim vectors of the rare words.
+
+    A word costs P(cluster | history) · P(word | cluster), the latter a mixture of the cluster's
+    training words and of spelling.
+
+    Args:
+        clusters: how many at most.
+        vectors, size, epochs: as for :class:`VectorPolicy`.
+    """
+
+    clusters: Annotated[int, Field(gt=1)] = 50
+
+    def learn(self, data: PolicyTrainingData) -> list[list[str]]:
+        """The words of each cluster, by direction (k-means++; Lloyd 1982)."""
+        from scipy.cluster.vq import kmeans2
+
+        words = sorted({word.core for rare in data.rare for word in rare})
+        if not words:
+            return [[]]
+        vectors = self.word_vectors(data)
+        points, number = directions(vectors, words).astype(np.float64), len(words)
+        _, numbers = kmeans2(
+            points, min(self.clusters, number), minit="++", seed=data.seed, missing="warn"
+        )
+        clusters = dict[int, list[str]]()
+        for word, number in zip(words, numbers.tolist(), strict=True):
+            clusters.setdefault(number, []).append(word)
+        return [clusters[number] for number in sorted(clusters)]
+
+    @cached_property
+    def classes(self) -> Sequence[str]:
+        return [f"cluster {number}" for number in range(len(self.learnt))]
+
+    @property
+    def class_of_word(self) -> Mapping[str, str]:
+        members = zip(self.classes, self.learnt, strict=True)
+        known = {word: name for name, words in members for word in words}
+        return known or {"": self.classes[0]}
+
+
+@dataclass(frozen=True)
+class Neighbour(VectorPolicy):
+    """The nearest word of the vocabulary, by cosine of gensim vectors, stands in for a rare one.
+
+    It is an ordinary word of the text, so every occurrence of a word that can stand in has to say
+    whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while a literal v
+    is charged 1 − P(substituted | v). Behind a case modifier a word never stands in.
+    """
+
+    names = ()
+
+    @cached_property
+    def classes(self) -> Sequence[str]:
+        return list(self.learnt["chances"])
+
+    @property
+    def class_of_word(self) -> Mapping[str, str]:
+        return self.learnt["stand_ins"]
+
+    def token_of(self, name: str) -> int:
+        return FIRST_OWN + self.vocabulary.index[" " + name]
+
+    @cached_property
+    def _stand_ins_of_tokens(self) -> dict[int, str]:
+        return {self.token_of(name): name for name in self.classes}
+
+    def _literal(self, tokens: Sequence[int]) -> str | None:
+        """The word of the last token, if that may stand in for another one."""
+        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
+        return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
+
+    def encode_known(self, tokens: list[int]) -> list[Hidden]:
+        return [*((token, None) for token in tokens[:-1]), (tokens[-1], self._literal(tokens))]
+
+    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
+        literal = self._stand_ins_of_tokens.get(token)
+        if surface is None or surface == literal:
+            writer.add_token(token)
+        else:
+            writer.add_filled(surface, literal or "")
+
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        literal = self._literal(tokens)
+        return None if literal is None else partial(self._chosen, literal)
+
+    def _chosen(self, literal: str, known: str | None) -> Steps:
+        chance = self.learnt["chances"][literal]
+        if not (yield Chance(chance, None if known is None else known != literal)):
+            return literal
+        return (yield Word(self.speller, literal, known, literal))
+
+    def portable(self) -> dict[str, Any]:
+        raise ValueError("rare words behind known ones, which only Python has")
+
+    def learn(self, data: PolicyTrainingData) -> dict[str, dict[str, Any]]:
+        """``stand_ins``: the known word for each rare word of the training split; ``chances``:
+        P(substituted | v) of every word v that may stand in, tuned on validation.
+
+        Raises:
+            TextgenError: no word of the vocabulary can stand in.
+        """
+        stand_ins = self._stand_ins(data)
+        return {"stand_ins": stand_ins, "chances": _chances(data, Guess(stand_ins))}
+
+    def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
+        rare = sorted({word.core for words in data.rare for word in words})
+        known = [word for word in _candidates(data.vocabulary) if only_letters(word)]
+        if not data.pooled:
+            known = [word for word in known if word not in set(rare)]
+        if not known:
+            raise TextgenError(
+                "tokenizer.rare_words: no known word of letters can stand in for a rare one",
+                hint="lower tokenizer.minimum_count, or use another policy or more text",
+            )
+        if not rare:
+            return {known[0]: known[0]}
+        vectors = self.word_vectors(data)
+        known = [word for word in known if word in vectors.key_to_index]
+        targets, result = directions(vectors, known), dict[str, str]()
+        for start in range(0, len(rare), BLOCK):
+            block = rare[start : start + BLOCK]
+            nearest = (directions(vectors, block) @ targets.T).argmax(axis=1)
+            result |= {word: known[i] for word, i in zip(block, nearest.tolist(), strict=True)}
+        return result
+
+
+def _candidates(vocabulary: Vocabulary) -> list[str]:
+    """The words that may stand in: those known behind a space, without it."""
+    return [word[1:] for word in vocabulary.words if word[:1] == " " and word != " "]
+
+
+def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
+    """P(substituted | v): a word's own rate in training, drawn towards the overall one as by
+    ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
+    by the likelihood of the validation split."""
+    vocabulary = data.vocabulary
+    stood_in = Counter(guess(word.core) for words in data.rare for word in words)
+    overall = (stood_in.total() + 1) / (sum(vocabulary.counts) + stood_in.total() + 2)
+    substituted = Counter(guess(word.core) for words in data.tuning_rare for word in words)
+    literal: Counter[str] = Counter()
+    for parts in map(vocabulary.parts, itertools.chain.from_iterable(data.tuning)):
+        if parts is not None and vocabulary.words[parts[1]][:1] == " ":
+            literal[vocabulary.words[parts[1]][1:]] += 1
+    words = _candidates(vocabulary)
+
+    def chance(word: str, strength: float, excess: float) -> float:
+        counts = vocabulary.counts[vocabulary.index[" " + word]], stood_in[word]
+        own = (counts[1] + strength * overall) / (sum(counts) + strength)
+        return min(excess * own, 0.99)
+
+    def cost(setting: tuple[float, float]) -> float:
+        bits = 0.0
+        for word in words:
+            if literal[word] or substituted[word]:
+                p = chance(word, *setting)
+                bits -= literal[word] * math.log2(1 - p) + substituted[word] * math.log2(p)
+        return bits
+
+    best = min(itertools.product(STRENGTHS, EXCESSES), key=cost)
+    return {word: chance(word, *best) for word in words}
+
+
+def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
+    """(n, size): the vectors of words, all of length one."""
+    matrix = np.stack([vectors[word] for word in words])
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
+
+
+def known_form(piece: str, vocabulary: Vocabulary) -> str:
+    """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
+    parts = vocabulary.parts(piece)
+    return split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
+
+
+class Guess:
+    """The value of a word: its own, or the most frequent one among words with the same ending.
+
+    Args:
+        known: word → value.
+    """
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._endings: dict[str, Counter[str]] = {}
+        for word, value in known.items():
+            for length in range(min(MAX_ENDING, len(word)) + 1):
+                self._endings.setdefault(word[len(word) - length :], Counter())[value] += 1
+
+    def __call__(self, word: str) -> str:
+        if word in self._known:
+            return self._known[word]
+        for length in range(min(MAX_ENDING, len(word)), -1, -1):
+            if values := self._endings.get(word[len(word) - length :]):
+                return min(values, key=lambda value: (-values[value], value))
+        raise LookupError("no known words")
