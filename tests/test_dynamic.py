@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from coding import there_and_back
-from conftest import made_up, made_up_memory, tiny_model
+from conftest import in_turn, made_up, made_up_memory, tiny_model
 from test_honesty import OBJECTIVES
 
 from textgen.evaluation.contracts import every_sequence
@@ -45,8 +45,7 @@ def follows(objective, size, **model):
     return network, Learning((0.1,) * number, (0.3,) * number)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-@pytest.mark.parametrize("model", EVERY[:2], ids=["", "ngrams"])
+@in_turn(objective=OBJECTIVES, model=EVERY[:2])
 def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
     size, n = 3, 4
     network, learning = follows(objective, size, **model)
@@ -106,8 +105,7 @@ def test_scales_are_root_mean_squares_and_tables_learn_faster():
         np.testing.assert_array_equal(a, b)
 
 
-@each_model
-@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5, 6)], ids=repr)
+@in_turn(objective=[OBJECTIVES[i] for i in (1, 3, 5, 6)], model=EVERY)
 def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     if "tied_output" in model and not getattr(objective, "feedback", True):
         model = EVERY[0]
