@@ -200,25 +200,6 @@ def test_what_this_process_cannot_give_any_more_is_refused(
     assert manifest["threads_of_an_operation"] == has.get_intra_op_parallelism_threads()
 
 
-def test_sigterm_ends_a_training_as_ctrl_c_does(experiment_file, tmp_path, temporary):
-    command = [sys.executable, "-m", "textgen.run", str(experiment_file), "--quiet"]
-    command += ["--set", "training.updates=100000", "--set", "training.validations=5000"]
-    environment = os.environ | {"TMPDIR": str(temporary)}
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    for _ in range(1200):
-        if (tmp_path / "runs" / "tiny" / "checkpoint.npz").exists():
-            break
-        time.sleep(0.05)
-    process.terminate()
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (
-        143, "\nstopped; repeat the command to continue\n"
-    )  # fmt: skip
-    assert list(temporary.iterdir()) == []
-
-
 def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
     textgen, experiment_file, tmp_path, monkeypatch
 ):
