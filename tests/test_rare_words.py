@@ -154,7 +154,7 @@ def planted(place):
     """In place of trained vectors: each word where ``place`` says, in the plane."""
 
     def vectors(policy, data):
-        pieces = {piece for document in data.documents for piece in document}
+        pieces = {piece for document, _ in data.training for piece in document}
         words = sorted({known_form(piece, data.vocabulary) for piece in pieces})
         made = KeyedVectors(2)
         made.add_vectors(words, np.array([place(word) for word in words]))

@@ -20,7 +20,7 @@ from textgen.tokenizers.tokens import (
     Steps,
     StepsOf,
     Word,
-    draw_surface,
+    follow,
     known_steps,
     smallest_dtype,
     surface_bits,
@@ -254,7 +254,7 @@ class PlaceholderTokenizer(Tokenizer):
         for token, steps_of in self.steps_at([int(token) for token in tokens]):
             surface = None
             if steps_of and (fill == "scored" or not self.gaps):
-                surface = draw_surface(steps_of(None), fill, random, earlier)
+                surface = follow(steps_of(None), lambda step: step.draw(fill, random, earlier))
             writer.write(token, surface)
         return writer.rendered()
 

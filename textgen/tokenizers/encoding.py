@@ -16,7 +16,7 @@ import mmap
 import platform
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import is_dataclass
 from importlib import metadata
 from pathlib import Path
@@ -49,9 +49,9 @@ def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokeniz
     alphabet of all of it. Settings that depend on the language are those of the text's."""
     if in_language := getattr(config, "in_language", None):
         config = in_language(corpus.language.code)
-    texts = [d.text for d in corpus.sample]
+    texts, tuning = ([d.text for d in part] for part in (corpus.sample, corpus.validation))
     characters = alphabet_of(corpus.train) if corpus.sample is not corpus.train else ""
-    return config.fit(texts, [d.text for d in corpus.validation], seed, characters)
+    return config.fit(texts, tuning, seed, characters)
 
 
 def encode_training(
@@ -74,15 +74,10 @@ def encode_training(
 
 def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     """A hash of everything that the tokens depend on; ``extra_data`` names a tagger's weights."""
-    parts = [
-        corpus.sha256,
-        corpus.description["split_sha256"],
-        json.dumps([experiment.resolved["tokenizer"], tokenizer.state()], sort_keys=True),
-        *tokenizer.extra_data,
-        platform.python_version(),  # of Unicode
-        *map(metadata.version, LIBRARIES),
-    ]
-    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass"))
+    split, settings = corpus.description["split_sha256"], experiment.resolved["tokenizer"]
+    parts = [corpus.sha256, split, settings, tokenizer.state(), tokenizer.extra_data]
+    parts += [platform.python_version(), *map(metadata.version, LIBRARIES)]  # of Unicode
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     config = experiment.tokenizer
     plugins = [config, *filter(is_dataclass, vars(config).values())]
     for package in sorted({"textgen", *(type(p).__module__.split(".")[0] for p in plugins)}):
@@ -107,13 +102,13 @@ def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder:
             "for the training text as tokens",
             hint="make room, or set TEXTGEN_CACHE to a folder on another disk",
         )
-    index = list[tuple[int, int, int, int]]()
+    index = list[tuple[int, ...]]()
     with (folder / TOKENS_FILE).open("wb") as file:
         for document in documents:
             encoded = tokenizer.encode(document.text, training=True)
             file.write(np.append(encoded.tokens, BOUNDARY).astype(dtype).tobytes())
-            counts = encoded.characters, encoded.pieces, encoded.replaced
-            index.append((len(encoded.tokens), *counts))
+            size = len(encoded.tokens)
+            index.append((size, encoded.characters, encoded.pieces, encoded.replaced))
     np.save(folder / INDEX_FILE, np.array(index, dtype=np.int64).reshape(-1, 4))
 
 
@@ -143,15 +138,9 @@ class Stored(Sequence[EncodedDocument]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __getitem__(self, i: Any) -> Any:
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
-        start, counts = self.offsets[i], self._index[i, 1:].tolist()
-        tokens = self.flat[start : start + self.sizes[i] - 1]
-        return EncodedDocument(tokens, (), np.zeros(0), *counts)
-
-    def __iter__(self) -> Iterator[EncodedDocument]:
-        return (self[i] for i in range(len(self)))
+    def __getitem__(self, i: Any) -> Any:  # one of them: nothing takes slices
+        tokens = self.flat[self.offsets[i] : self.offsets[i + 1] - 1]
+        return EncodedDocument(tokens, (), np.zeros(0), *self._index[i, 1:].tolist())
 
     def release(self) -> None:
         """Free the memory that the parts read so far take; the file itself is untouched."""

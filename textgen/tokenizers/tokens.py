@@ -270,22 +270,6 @@ def surface_bits(forms: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray]:
     return alone, remembered
 
 
-def draw_surface(
-    steps: Steps, fill: str, random: Random, earlier: DocumentCounts | None = None
-) -> str:
-    """A surface form at random.
-
-    Args:
-        steps: that lead to it.
-        fill: one of :data:`textgen.tokenizers.base.FILL`; with ``"scored"`` it is drawn with
-            exactly the probability that is charged for it.
-        random: the source of random numbers.
-        earlier: the words of the document so far, to which those of the form are added; None
-            without a memory.
-    """
-    return follow(steps, lambda step: step.draw(fill, random, earlier))
-
-
 def choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
     """The single choices of some steps; words are added to those of the document so far."""
     chosen: Any = None

@@ -31,7 +31,7 @@ import bisect
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from random import Random
@@ -278,7 +278,7 @@ class Speller:
         """(code, class) → ln P(word | class), whatever came earlier; ``with_memory``, of a word
         that is new to its document. All words of a class at once are faster than one by one."""
         result = {}
-        for name, codes in _by_class(dict.fromkeys(words)):
+        for name, codes in _by_class(dict.fromkeys(words)).items():
             mixture = self._mixture(name, with_memory)
             logs = [math.log(weight) + c.log_masses(codes) for weight, c in mixture]
             for code, log in zip(codes, np.logaddexp.reduce(logs).tolist(), strict=True):
@@ -387,7 +387,7 @@ class Speller:
     def _likeliest(self, words: Iterable[tuple[str, str]]) -> Weights:
         """The weights of each class that make its words, as codes, most likely."""
         masses = {}
-        for name, codes in _by_class(words):
+        for name, codes in _by_class(words).items():
             columns = [
                 np.exp(c.log_masses(codes)) if c else np.zeros(len(codes))
                 for c in self._components(name)
@@ -403,12 +403,12 @@ class Speller:
         return {name: getattr(self, name) for name in names}
 
 
-def _by_class(words: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Each class, and its words in their order."""
+def _by_class(words: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The words of each class in their order."""
     by_class: dict[str, list[str]] = {}
     for word, name in words:
         by_class.setdefault(name, []).append(word)
-    yield from by_class.items()
+    return by_class
 
 
 def fit_speller(
@@ -460,8 +460,6 @@ def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> 
             before = earlier.counts.get(name, Counter())
             rows.append((before[word], len(before), earlier.totals[name], new))
             earlier.add(word, name)
-    if not rows:
-        return MEMORY
     counts, types, totals, new = np.array(rows).T
 
     def cost(memory: WordMemory) -> float:

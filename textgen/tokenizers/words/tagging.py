@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import TextgenError
 from textgen.core.files import cache_folder, cache_get, cache_put, save_seconds
 from textgen.data.language import UNKNOWN, language_name
 
@@ -92,12 +92,8 @@ def find_package(name: str) -> Path | None:
 
 
 def model_language(name: str) -> str:
-    """The language of a spaCy model, as its ``meta.json`` says, or its name."""
-    try:
-        meta = (find_package(name) or Path()) / "meta.json"
-        return str(json.loads(meta.read_text(encoding="utf-8"))["lang"])
-    except (KeyError, *UNREADABLE):
-        return name.partition("_")[0]
+    """The language of a spaCy model, with which spaCy has its name begin."""
+    return name.partition("_")[0]
 
 
 def describe_tagger(name: str) -> str:

@@ -77,12 +77,10 @@ class Words:
         ]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
-        tuning_pieces = [pretokenize(text, self.segmenter) for text in tuning]
+        held_out = (pretokenize(text, self.segmenter) for text in tuning)
         data = PolicyTrainingData(
-            documents=documents,
-            rare=[_rare(pieces, vocabulary, withheld) for pieces in documents],
-            tuning=tuning_pieces,
-            tuning_rare=[_rare(pieces, vocabulary, frozenset()) for pieces in tuning_pieces],
+            training=[(pieces, _rare(pieces, vocabulary, withheld)) for pieces in documents],
+            tuning=[(pieces, _rare(pieces, vocabulary, frozenset())) for pieces in held_out],
             vocabulary=vocabulary,
             pooled=not withheld,
             seed=seed,

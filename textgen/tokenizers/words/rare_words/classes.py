@@ -63,9 +63,8 @@ class PolicyTrainingData:
     """What a policy is fitted on.
 
     Attributes:
-        documents: the pieces of each training document.
-        rare: the rare words of each training document.
-        tuning, tuning_rare: the same of the validation documents, for tuning alone.
+        training: of each training document, the pieces and the rare words among them.
+        tuning: the same of the validation documents, for tuning alone.
         vocabulary: the words with tokens of their own.
         pooled: whether the rare words of training are outside the vocabulary; where it holds every
             word, the withheld ones are examples of rare words all the same.
@@ -73,10 +72,8 @@ class PolicyTrainingData:
         language: of the text, an ISO code.
     """
 
-    documents: Sequence[Pieces]
-    rare: Sequence[Sequence[RareWord]]
-    tuning: Sequence[Pieces]
-    tuning_rare: Sequence[Sequence[RareWord]]
+    training: Sequence[tuple[Pieces, Sequence[RareWord]]]
+    tuning: Sequence[tuple[Pieces, Sequence[RareWord]]]
     vocabulary: Vocabulary
     pooled: bool
     seed: int
@@ -143,9 +140,9 @@ class ClassPolicy(ABC):
         training, validation = (
             [
                 [(w.core, name) for w, name in zip(rare, policy.classes_of(p, rare), strict=True)]
-                for p, rare in zip(documents, words, strict=True)
+                for p, rare in documents
             ]
-            for documents, words in ((data.documents, data.rare), (data.tuning, data.tuning_rare))
+            for documents in (data.training, data.tuning)
         )
         settings = _spelling_settings(data.vocabulary)
         speller = fit_speller(training, validation, pooled=data.pooled, **settings)
@@ -352,9 +349,9 @@ class Drop(ClassPolicy):
 
     def learn(self, data: PolicyTrainingData) -> dict[str, float]:
         """q, and the probability of a space before a missing word, counted on validation."""
-        missing = sum(map(len, data.tuning_rare))
-        spaced = sum(word.piece != word.core for words in data.tuning_rare for word in words)
-        gaps = sum(map(len, data.tuning)) - missing + len(data.tuning)
+        missing = sum(len(rare) for _, rare in data.tuning)
+        spaced = sum(word.piece != word.core for _, rare in data.tuning for word in rare)
+        gaps = sum(len(pieces) + 1 for pieces, _ in data.tuning) - missing
         q, space = (missing + 0.5) / (gaps + missing + 1), (spaced + 0.5) / (missing + 1)
         return {"missing": q, "spaced": space}
 
@@ -408,8 +405,7 @@ class Spell(ClassPolicy):
 
     def fit(self, data: PolicyTrainingData) -> Self:
         """Without a spelling model."""
-        empty = [()] * len(data.rare), [()] * len(data.tuning_rare)
-        return super().fit(replace(data, rare=empty[0], tuning_rare=empty[1]))
+        return super().fit(replace(data, training=(), tuning=()))
 
     @cached_property
     def names(self) -> tuple[str, ...]:

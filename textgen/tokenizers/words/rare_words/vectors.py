@@ -74,7 +74,7 @@ class VectorPolicy(ClassPolicy):
         (size,) float32."""
         sentences = [
             [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_PIECES]]
-            for pieces in data.documents
+            for pieces, _ in data.training
             for i in range(0, len(pieces), SENTENCE_PIECES)
         ]
         return train_vectors(
@@ -100,7 +100,7 @@ class Cluster(VectorPolicy):
         """The words of each cluster, by direction (k-means++; Lloyd 1982)."""
         from scipy.cluster.vq import kmeans2
 
-        words = sorted({word.core for rare in data.rare for word in rare})
+        words = sorted({word.core for _, rare in data.training for word in rare})
         if not words:
             return [[]]
         vectors = self.word_vectors(data)
@@ -189,7 +189,7 @@ class Neighbour(VectorPolicy):
         return {"stand_ins": stand_ins, "chances": _chances(data, Guess(stand_ins))}
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
-        rare = sorted({word.core for words in data.rare for word in words})
+        rare = sorted({word.core for _, words in data.training for word in words})
         known = [word for word in _candidates(data.vocabulary) if only_letters(word)]
         if not data.pooled:
             known = [word for word in known if word not in set(rare)]
@@ -220,11 +220,11 @@ def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
     ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
     by the likelihood of the validation split."""
     vocabulary = data.vocabulary
-    stood_in = Counter(guess(word.core) for words in data.rare for word in words)
+    stood_in = Counter(guess(word.core) for _, words in data.training for word in words)
     overall = (stood_in.total() + 1) / (sum(vocabulary.counts) + stood_in.total() + 2)
-    substituted = Counter(guess(word.core) for words in data.tuning_rare for word in words)
+    substituted = Counter(guess(word.core) for _, words in data.tuning for word in words)
     literal: Counter[str] = Counter()
-    for parts in map(vocabulary.parts, itertools.chain.from_iterable(data.tuning)):
+    for parts in (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces):
         if parts is not None and vocabulary.words[parts[1]][:1] == " ":
             literal[vocabulary.words[parts[1]][1:]] += 1
     words = _candidates(vocabulary)
