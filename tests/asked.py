@@ -23,6 +23,7 @@ def make_runs(folder, corpus_folder):
     file = write_experiment(folder / "tiny.toml", corpus_folder)
     for name, changes in ARMS.items():
         own = [*changes, "training.updates=40", "sampling.length=40"]
+        own += ["training.validations=1"]
         if name != "char":
             own += ['backbone.input="embedding"', "backbone.embedding_size=12"]
         textgen.train(file, overrides=own, name=name, runs_folder=folder / "runs", quiet=True)

@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ import pytest
 from textgen import cli
 from textgen.core import machine
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
+from textgen.runs import evaluation
 from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
 from textgen.tokenizers.words.rare_words.vectors import Cluster, Neighbour
 
@@ -47,6 +49,8 @@ def _environment(tmp_path_factory):
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     machine.start_tensorflow()
     compile_where_it_is_tested()
+    # of texts of 1,500 characters, which a user's runs write, nothing more is seen
+    evaluation.Evaluation = partial(evaluation.Evaluation, length=300, prompted=150)
 
 
 COMPILE = [False]

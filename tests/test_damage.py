@@ -29,8 +29,8 @@ def trained(tmp_path_factory, corpus_folder) -> Path:
     """The folder of two finished runs, and of one of the same shape with another seed."""
     home = tmp_path_factory.mktemp("damage")
     path = write_experiment(home / "tiny.toml", corpus_folder)
-    settings = {"char": ["training.updates=10"], "words": ["training.updates=10", WORDS]}
-    settings["other"] = ["training.updates=10", "seed=2"]
+    short = ["training.updates=4", "training.validations=1", "sampling.length=40"]
+    settings = {"char": short, "words": [*short, WORDS], "other": [*short, "seed=2"]}
     for name, changes in settings.items():
         package.train(path, overrides=changes, name=name, runs_folder=home / "runs", quiet=True)
     return home / "runs"

@@ -259,7 +259,7 @@ def test_outside_english_prompts_are_how_validation_documents_begin():
     german = corpus("de", "Der Wal\nkam.", "  ", "Der  Wal ging.", "Ein Igel", "Am Meer", "Im Wald")
     assert evaluation_for(german).prompts == ("Der Wal", "Ein Igel", "Am Meer")
     assert evaluation_for(corpus("ja", "\u3000今日は晴れです。")).prompts == ("今日は晴",)
-    assert evaluation_for(corpus("en", "Der Wal")) == Evaluation()
+    assert evaluation_for(corpus("en", "Der Wal")).prompts == Evaluation.prompts
     assert evaluation_for(corpus("de", " ")).prompts == ()
 
 
