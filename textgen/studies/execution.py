@@ -61,9 +61,8 @@ def run_study(
     folder = Path(runs_folder) / study.name
     known = address in (None, "local")  # how many a cluster makes at once is up to it
     progress = StudyProgress(study, workers if known else None, quiet)
-    lock = take_folder(
-        folder, found="another process is working on this study", hint="wait until it has ended"
-    )
+    found = "another process is working on this study"
+    lock = take_folder(folder, found=found, hint="wait until it has ended")
     try:
         text = progress.corpus([study.experiment(arm) for arm in study.arms]).sha256
         plans, failures = plan_study(study, folder, overwrite=overwrite, report=progress.planned)
@@ -74,14 +73,13 @@ def run_study(
             raise failed_error(f"{path}: {count}; no run was started", folder, failures, hint)
         experiments = planned_experiments(study, plans)
         jobs = _jobs(experiments, folder, text, overwrite, progress)
-        outcomes = run_jobs(jobs, folder, workers, address=address, threads=study.threads)
-        with progress.running(), closing(outcomes):
-            for outcome in outcomes:
-                name = outcome.job.name
-                if outcome.code:
-                    failures[name] = outcome.log
-                result = FAILED if outcome.code else result_of(folder / name)
-                progress.end(name, outcome.seconds, result)
+        ended = run_jobs(jobs, folder, workers, address=address, threads=study.threads)
+        with progress.running(), closing(ended):
+            for job, failure, seconds in ended:
+                if failure is not None:
+                    failures[job.name] = failure
+                result = FAILED if failure is not None else result_of(folder / job.name)
+                progress.end(job.name, seconds, result)
         write_logs(folder, failures, [experiment.name for experiment in experiments])
         names = [run_name(arm, seed) for arm in plans for seed in study.arms[arm].numbers]
         finished = [folder / n for n in names if n not in failures and is_finished(folder / n)]
@@ -145,11 +143,8 @@ def _jobs(
                     raise
                 changes = [error.message]
             if changes and not overwrite:
-                raise TextgenError(
-                    f"{run}: a run of another experiment: {'; '.join(changes)}",
-                    hint="use --overwrite (in Python overwrite=True) to replace it; TEXTGEN_DATA "
-                    "and TEXTGEN_MIRROR say where texts are",
-                )
+                message = f"a run of another experiment: {'; '.join(changes)}"
+                raise TextgenError(f"{run}: {message}", "replace it with --overwrite")
         begun = result is None and not changes
         progress.expect(experiment.name, result, resumed(run) if begun else "")
         if result is None:

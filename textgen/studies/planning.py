@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from textgen.core.files import write_json
 from textgen.core.machine import processor, start_tensorflow
 from textgen.core.study import Study
 from textgen.data.loading import load_corpus
+from textgen.report.arms import flat_settings
 from textgen.runs.folder import write_experiment
 from textgen.studies.workers import Processes, printed, scratch_in
 from textgen.training.preparation import prepare
@@ -91,21 +92,15 @@ def plan_study(
     for arm in plans.keys() & study.arms.keys():
         changes = differences(plans[arm].experiment, study.experiment(arm).arm)
         if changes and not overwrite:
-            raise TextgenError(
-                f"{path}: arms.{arm} was planned from other settings: {'; '.join(changes)}",
-                hint="use --overwrite (in Python overwrite=True) to plan and run this arm again, "
-                "or give it another name",
-            )
+            message = f"arms.{arm} was planned from other settings: {'; '.join(changes)}"
+            raise TextgenError(f"{path}: {message}", "plan and run it again with --overwrite")
         if changes:
             del plans[arm]
     missing = [arm for arm in study.arms if arm not in plans]
     others = {plan.processor for plan in plans.values()} - {processor()}
     if study.budget.seconds is not None and missing and others:  # which are of one machine alone
-        raise TextgenError(
-            f"{path}: arms.{missing[0]} would be timed on {processor()}, while other arms were "
-            f"timed on {', '.join(sorted(others))}",
-            hint="add the arm there, or use another --runs (in Python runs_folder) for all arms",
-        )
+        message = f"timed on {', '.join(others)}, but arms.{missing[0]} would be on {processor()}"
+        raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
     for arm in missing:
         report(arm, None)
         plan = _plan_arm(study, arm, folder)
@@ -144,20 +139,16 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
         measured = log
     wanted, parameters = budget.parameters, measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
-        return (
-            f"budget.parameters: {wanted:,}, but this arm has {parameters:,}: change its "
-            f"backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
-        )
+        within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
+        return f"budget.parameters: {wanted:,}, but this arm has {parameters:,}: {within}"
     if budget.seconds is not None:
         preparation = measured["preparation_seconds"]
         per_update = measured["seconds_per_update"]
         updates = updates_within(budget.seconds, preparation, per_update)
         if updates < 1:
-            return (
-                f"budget.seconds: {budget.seconds:g}, but the preparation alone takes "
-                f"{preparation:.1f}: give more, e.g. seconds = "
-                f"{preparation * 3 + per_update * 100:.0f}"
-            )
+            enough = f"{preparation * 3 + per_update * 100:.0f}"
+            message = f"{budget.seconds:g}, but the preparation alone takes {preparation:.1f}"
+            return f"budget.seconds: {message}: give more, e.g. seconds = {enough}"
     return ArmPlan(
         experiment=experiment.arm,
         updates=updates,
@@ -177,9 +168,7 @@ def _measure_apart(experiment: Experiment, folder: Path, seconds: float) -> dict
     """:func:`measure` in a process of its own, for a study in a folder; if it fails, what that
     process printed."""
     with scratch_in(folder) as scratch, Processes() as processes:
-        settings, output, log = (
-            scratch / name for name in ("arm.toml", "measured.json", "log.txt")
-        )
+        settings, output, log = scratch / "arm.toml", scratch / "measured.json", scratch / "log.txt"
         write_experiment(settings, experiment)
         if code := processes.run([__name__, str(settings), str(seconds), str(output)], log):
             return printed(log, code)
@@ -232,17 +221,6 @@ def main(arguments: Sequence[str]) -> int:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """``table.key: old → new`` for every setting that differs."""
-    before, after = dict(_flat(old)), dict(_flat(new))
-    return [
-        f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}"
-        for key in {**before, **after}
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flat(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
+    before, after = dict(flat_settings(old)), dict(flat_settings(new))
+    values = [(k, before.get(k, "not set"), after.get(k, "not set")) for k in {**before, **after}]
+    return [f"{key}: {first} → {second}" for key, first, second in values if first != second]

@@ -61,15 +61,13 @@ class StudyProgress:
         if plan is None:
             self.screen.say(f"planning {arm} …")
             return
-        parts = []
-        if plan.preparation_seconds is not None:
-            parts.append(f"{plan.preparation_seconds:.1f} s of preparation")
-        if plan.seconds_per_update is not None:
-            parts.append(f"{plan.seconds_per_update * 1000:.1f} ms an update")
-        if plan.updates is not None:
-            parts.append(f"{plan.updates:,} updates a run")
-        if plan.parameters is not None:
-            parts.append(f"{plan.parameters:,} parameters")
+        figures = {
+            "{:.1f} s of preparation": plan.preparation_seconds,
+            "{:.4f} s an update": plan.seconds_per_update,
+            "{:,} updates a run": plan.updates,
+            "{:,} parameters": plan.parameters,
+        }
+        parts = [text.format(value) for text, value in figures.items() if value is not None]
         if parts:
             self.screen.say(f"  {', '.join(parts)}")
 

@@ -61,16 +61,6 @@ class Job:
         return self.experiment.name
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: the exit code of its process, all it printed, the seconds it took."""
-
-    job: Job
-    code: int
-    log: str
-    seconds: float
-
-
 class Processes:
     """Processes of this block: when it is left, none runs any more, and none starts."""
 
@@ -132,8 +122,7 @@ def run_jobs(
     *,
     address: str | None = None,
     threads: int = 1,
-    started: Callable[[Job], None] = lambda job: None,
-) -> Generator[Outcome, None, None]:
+) -> Generator[tuple[Job, str | None, float], None, None]:
     """Run jobs, started in their order. One whose process crashes is started again, once: from its
     last checkpoint, or from the beginning if it replaces a run.
 
@@ -142,10 +131,9 @@ def run_jobs(
         at_once: jobs at once, on this machine or on a cluster that is started here.
         address: of a Ray cluster; ``"local"`` starts one here; None runs them on this machine.
         threads: cores of a job on the cluster.
-        started: called with each job when it starts.
 
     Yields:
-        The outcome of each job when it has ended.
+        Each job when it has ended, what it printed if it failed, and the seconds that it took.
 
     Raises:
         TextgenError: no cluster answers.
@@ -153,11 +141,9 @@ def run_jobs(
     place = _here(folder) if address is None else _on_ray(folder, at_once, address, threads)
     with place as run:
 
-        def run_one(job: Job) -> Outcome:
-            started(job)
+        def run_one(job: Job) -> tuple[Job, str | None, float]:
             begin = time.perf_counter()
-            code, log = run(job)
-            return Outcome(job, code, log, time.perf_counter() - begin)
+            return job, run(job), time.perf_counter() - begin
 
         many = at_once if address in (None, "local") else max(1, len(jobs))
         pool = ThreadPoolExecutor(many)
@@ -169,16 +155,14 @@ def run_jobs(
 
 
 @contextlib.contextmanager
-def _here(folder: Path) -> Iterator[Callable[[Job], tuple[int, str]]]:
+def _here(folder: Path) -> Iterator[Callable[[Job], str | None]]:
     """Runs a job on this machine; no process is left when the block is left."""
     with scratch_in(folder) as scratch, Processes() as processes:
         yield lambda job: _run(job, folder, scratch, processes)
 
 
-def _run(
-    job: Job, folder: Path, scratch: Path, processes: Processes, **options: Any
-) -> tuple[int, str]:
-    """One run in a process: its exit code and what it printed."""
+def _run(job: Job, folder: Path, scratch: Path, processes: Processes, **options: Any) -> str | None:
+    """One run in a process: what it printed if it failed."""
     settings, log = scratch / f"{job.name}.toml", scratch / f"{job.name}.txt"
     write_experiment(settings, job.experiment)
     _wait_for_other_process(folder / job.name)
@@ -187,7 +171,7 @@ def _run(
     code = processes.run(arguments, log, **options)
     if code in CRASHES:
         code = processes.run(arguments, log, **options)
-    return code, printed(log, code)
+    return printed(log, code) if code else None
 
 
 @contextlib.contextmanager
@@ -216,10 +200,8 @@ def check_cluster(address: str) -> None:
     TextgenError: Ray is not installed, or nothing answers at ``address``.
     """
     if importlib.util.find_spec("ray") is None:
-        raise TextgenError(
-            f"--address {address}: Ray is not installed",
-            hint='pip install "textgen-compare[cluster]", or leave --address out to run here',
-        )
+        hint = 'pip install "textgen-compare[cluster]", or leave --address out to run here'
+        raise TextgenError(f"--address {address}: Ray is not installed", hint)
     place = urlsplit("//" + address.rpartition("//")[2])
     try:
         if place.hostname and place.port:  # where nothing answers, Ray itself waits for minutes
@@ -229,10 +211,8 @@ def check_cluster(address: str) -> None:
 
 
 def _unreachable(address: str, error: Exception) -> TextgenError:
-    return TextgenError(
-        f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}",
-        hint='start one with: ray start --head, or use "local"',
-    )
+    message = f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}"
+    return TextgenError(message, 'start one with: ray start --head, or use "local"')
 
 
 @contextlib.contextmanager
@@ -272,22 +252,22 @@ def connected(address: str, cores: int) -> Iterator[Any]:
 @contextlib.contextmanager
 def _on_ray(
     folder: Path, at_once: int, address: str, threads: int
-) -> Iterator[Callable[[Job], tuple[int, str]]]:
+) -> Iterator[Callable[[Job], str | None]]:
     """Runs a job as a task of a cluster; the run folder that it sends back is written here."""
     with connected(address, at_once * threads) as ray:
         task, references = ray.remote(num_cpus=threads)(_task), list[Any]()
 
-        def run(job: Job) -> tuple[int, str]:
+        def run(job: Job) -> str | None:
             files = {} if job.replace else _read_files(folder / job.name)
             reference = task.remote(job.experiment.resolved, files, _environment(), str(Path.cwd()))
             references.append(reference)
             try:
-                code, log, files = ray.get(reference)
-                if code == 0:
+                failure, files = ray.get(reference)
+                if failure is None:
                     _write_files(folder / job.name, job, files)
             except (ray.exceptions.RayError, TextgenError) as error:
-                return 1, str(error)
-            return code, log
+                return str(error)
+            return failure
 
         try:
             yield run
@@ -306,8 +286,8 @@ def _environment() -> dict[str, str]:
 
 def _task(
     resolved: Mapping[str, Any], files: Files, variables: Mapping[str, str], place: str
-) -> tuple[int, str, Files]:
-    """One run, wherever this is called: exit code, what it printed, its folder."""
+) -> tuple[str | None, Files]:
+    """One run, wherever this is called: what it printed if it failed, and its folder."""
     job = Job(resolve_experiment(resolved))
     env = {key: value for key, value in {**os.environ, **variables}.items() if value}
     cwd = place if Path(place).is_dir() else None  # relative paths in [corpus]
@@ -315,8 +295,8 @@ def _task(
         folder = Path(scratch) / "runs"
         for name, data in files.items():
             write_file(folder / job.name / name, data)
-        code, log = _run(job, folder, Path(scratch), processes, env=env, cwd=cwd)
-        return code, log, {} if code else _read_files(folder / job.name)
+        failure = _run(job, folder, Path(scratch), processes, env=env, cwd=cwd)
+        return failure, {} if failure else _read_files(folder / job.name)
 
 
 def _read_files(folder: Path) -> Files:
