@@ -87,10 +87,8 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
 def write_failed(path: Path, error: OSError, safe: str) -> TextgenError:
     """The message for a file that could not be written; ``safe`` says what is unharmed."""
     cure = "free some space" if error.errno in FULL else "choose a folder that can be written"
-    return TextgenError(
-        f"{path} could not be written: {error.strerror or error}",
-        hint=f"{safe}; {cure} and repeat the command to continue",
-    )
+    message = f"{path} could not be written: {error.strerror or error}"
+    return TextgenError(message, f"{safe}; {cure} and repeat the command to continue")
 
 
 LAYOUT = "\n\t"

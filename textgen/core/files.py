@@ -141,11 +141,9 @@ def writing_cache() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TextgenError(
-            f"the cache cannot be written: {error.filename or cache_folder()}: "
-            f"{error.strerror or error}",
-            hint="set TEXTGEN_CACHE to another folder",
-        ) from None
+        message = f"{error.filename or cache_folder()}: {error.strerror or error}"
+        hint = "set TEXTGEN_CACHE to another folder"
+        raise TextgenError(f"the cache cannot be written: {message}", hint) from None
 
 
 def cache_put(path: Path, data: Any) -> None:

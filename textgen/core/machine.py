@@ -74,16 +74,14 @@ def tensorflow_in_effect() -> dict[str, Any]:
 
 def _check(threads: int, deterministic: bool) -> None:
     number, shared = _in_effect["threads"], _in_effect["threads_of_an_operation"] > 1
-    hint = "start a new process (in a notebook: restart its kernel)"
+    hint = "start a new process (in a notebook: restart its kernel), or leave this setting out"
     if deterministic and not _in_effect["deterministic"]:
         message = "this process has started TensorFlow without it"
         raise TextgenError(f"training.deterministic: {message}", hint)
     if threads and (threads != number or shared):
-        raise TextgenError(
-            f"training.threads: {threads}, but this process has started TensorFlow with {number}"
-            + ", which all operations share" * shared,
-            hint=f"{hint}, or leave this setting out to train with what this one has",
-        )
+        others = f"{number}, which all operations share" if shared else number
+        message = f"{threads}, but this process has started TensorFlow with {others}"
+        raise TextgenError(f"training.threads: {message}", hint)
 
 
 def _start(threads: int, deterministic: bool, parts: bool) -> None:

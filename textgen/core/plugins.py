@@ -81,10 +81,8 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     target = own.get(kind) or (table := plugin_table(point)).get(kind)
     prefix = f"{where}: " if where else ""
     if target is None:
-        raise TextgenError(
-            f"{prefix}unknown {point.replace('_', ' ')} {kind!r}",
-            hint=f"{suggestion(kind, table)}; or install the package that brings it",
-        )
+        hint = f"{suggestion(kind, table)}; or install the package that brings it"
+        raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -230,9 +228,7 @@ def plain(value: Any) -> Any:
     as lists."""
     if is_dataclass(value):
         kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-        settings = {
-            field.name: plain(getattr(value, field.name)) for field in fields(value) if field.init
-        }
+        settings = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.init}
         return kind | {name: inner for name, inner in settings.items() if inner is not None}
     if isinstance(value, Path):
         return str(value)

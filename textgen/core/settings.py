@@ -251,7 +251,5 @@ class Sampling:
             raise ValueError('memory needs fill = "scored": another fill is not what is scored')
         written = len(self.prompts) * self.samples * self.length
         if written > MAX_SAMPLED_CHARACTERS:
-            raise ValueError(
-                f"{written:,} characters in all: prompts × samples × length may be "
-                f"{MAX_SAMPLED_CHARACTERS:,}"
-            )
+            most = f"prompts × samples × length may be {MAX_SAMPLED_CHARACTERS:,}"
+            raise ValueError(f"{written:,} characters in all: {most}")

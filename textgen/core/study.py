@@ -27,13 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import (
-    TABLES,
-    Experiment,
-    find_experiment,
-    load_experiment,
-    read_toml,
-)
+from textgen.core.experiment import TABLES, Experiment, find_experiment, load_experiment, read_toml
 from textgen.core.plugins import adapter, build, suggestion
 from textgen.core.settings import (
     BUDGETS,
@@ -91,12 +85,9 @@ class StudyArm:
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        keys = [text.partition("=")[0].strip() for text in self.set]
-        for key in keys:
+        for key in (text.partition("=")[0].strip() for text in self.set):
             if key in DECIDED:
-                raise ValueError(
-                    f"set: the study decides {key} for every run, in [budget], threads and seeds"
-                )
+                raise ValueError(f"set: the study decides {key} for every run")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -144,10 +135,8 @@ class Study:
             for arm in sorted(pair - self.arms.keys()):
                 raise ValueError(f"contrasts: no arm {arm!r}; {suggestion(arm, self.arms)}")
             if len(pair) == 1 or pair in pairs:
-                raise ValueError(
-                    f"contrasts: {contrast.first} against {contrast.second} needs two different "
-                    "arms, each pair once: every contrast costs power"
-                )
+                names = f"{contrast.first} against {contrast.second}"
+                raise ValueError(f"contrasts: {names} needs two different arms, each pair once")
             pairs.append(pair)
 
     def experiment(
@@ -165,12 +154,8 @@ class Study:
         """
         own, regime = self.arms[arm], self.budget.regime
         seed = own.numbers[0] if seed is None else seed
-        settings = [
-            f"training.threads={self.threads}",
-            f"training.{regime}={getattr(self.budget, regime)!r}",
-            *overrides,
-            f"seed={seed}",
-        ]
+        budget = f"training.{regime}={getattr(self.budget, regime)!r}"
+        settings = [f"training.threads={self.threads}", budget, *overrides, f"seed={seed}"]
         file = find_experiment(own.experiment, self.path.parent)
         try:
             return load_experiment(file, [*own.set, *settings], run_name(arm, seed))
@@ -201,16 +186,12 @@ def load_study(path: str | Path) -> Study:
     first, seen = next(iter(experiments)), dict[str, str]()
     for arm, experiment in experiments.items():
         if experiment.text_key != experiments[first].text_key:
-            raise TextgenError(
-                f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}",
-                hint="put arms on other text into a study of their own",
-            )
+            message = f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}"
+            raise TextgenError(message, "put arms on other text into a study of their own")
         twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
         if twin != arm:  # reports identify arms by their experiments
-            raise TextgenError(
-                f"{path}: arms.{arm}: the same experiment as arms.{twin}",
-                hint=f'give {twin} more seeds, or change a setting with set = ["…"]',
-            )
+            hint = f'give {twin} more seeds, or change a setting with set = ["…"]'
+            raise TextgenError(f"{path}: arms.{arm}: the same experiment as arms.{twin}", hint)
     return study
 
 
