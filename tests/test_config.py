@@ -244,4 +244,4 @@ def test_a_whole_table_on_the_command_line_leaves_nothing_of_the_old_one(tmp_pat
 
 def test_another_text_has_no_fallback_of_the_old_one(tmp_path):
     lovecraft = BASE.replace('"wikipedia"', "'lovecraft'\nfallback = 'wikipedia'")
-    assert load(tmp_path, lovecraft, "corpus.kind=folder", "corpus.path=x").fallback is None
+    assert load(tmp_path, lovecraft, "corpus.kind=folder", "corpus.path=x").options.fallback is None

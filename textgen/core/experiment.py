@@ -53,7 +53,6 @@ class TextSettings:
     corpus: Annotated[Any, Plugin("corpus")]
     language: LanguageCode | None = None
     split: Split = field(default_factory=Split)
-    fallback: Any = None
     options: CorpusOptions = field(default_factory=CorpusOptions)
     resolved: dict[str, Any] = field(default_factory=dict)
 
@@ -154,7 +153,7 @@ def _resolve(cls: Any, data: Mapping[str, Any], where: str) -> Any:
     settings = {name: plain(getattr(built, name)) for name in known}
     resolved = {name: value for name, value in settings.items() if value is not None}
     resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
-    return replace(built, options=changes, fallback=changes.fallback, resolved=resolved)
+    return replace(built, options=changes, resolved=resolved)
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:

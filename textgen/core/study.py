@@ -201,7 +201,7 @@ def json_schema(*, study: bool = False) -> dict[str, Any]:
     definitions = adapter(cls).json_schema()["$defs"]
     root = definitions.pop(cls.__name__)
     settings = root["properties"]
-    for name in ("name", "path") if study else ("fallback", "options", "resolved", "left_out"):
+    for name in ("name", "path") if study else ("options", "resolved", "left_out"):
         del settings[name]
     settings["include"] = {"type": "string", "description": "a file beside this one to start from"}
     for table in [] if study else settings["corpus"]["anyOf"]:

@@ -103,14 +103,14 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
             raise CorpusUnavailable("this run was trained without it")
         documents = config.documents()
     except CorpusUnavailable as error:
-        if experiment.fallback is None:
+        if experiment.options.fallback is None:
             raise
         warning = (
             f"THE CORPUS {table['kind']!r} CANNOT BE REACHED: this is about its fallback "
             f"{table['fallback']['kind']!r} instead, and no figure is about {table['kind']!r}.\n"
             f"{error}"
         )
-        config, table = experiment.fallback, table["fallback"]
+        config, table = experiment.options.fallback, table["fallback"]
         documents = config.documents()
     check_groups(experiment.split, {d.name for d in documents})
     documents = apply_edits(documents, experiment.options)
@@ -136,7 +136,7 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
         TextgenError: as for :func:`load_corpus`, or neither has this sha256.
     """
     corpus = load_corpus(experiment)
-    if corpus.sha256 != sha256 and experiment.fallback is not None:
+    if corpus.sha256 != sha256 and experiment.options.fallback is not None:
         corpus = load_corpus(experiment, fallback=True)
     if corpus.sha256 != sha256:
         raise TextgenError(
