@@ -156,7 +156,7 @@ def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
     ):
         if len(set(aspect)) > 1:
             texts = ["; ".join(pair) for pair in zip(texts, aspect, strict=True)]
-    flat = [dict(_flat_settings(experiment.arm)) for experiment in experiments]
+    flat = [dict(flat_settings(experiment.arm)) for experiment in experiments]
     result = {}
     for arm, text, own in zip(arms, texts, flat, strict=True):
         same_words = [
@@ -206,11 +206,11 @@ def _policy(policy: Mapping[str, Any]) -> str:
     return f"handled by {policy['kind']}"
 
 
-def _flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
     """(its place, its value) of every setting of an experiment."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat_settings(value, f"{place}{key}.")
+            yield from flat_settings(value, f"{place}{key}.")
         else:
             yield f"{place}{key}", str(value)
 

@@ -63,7 +63,7 @@ class StudyProgress:
             return
         figures = {
             "{:.1f} s of preparation": plan.preparation_seconds,
-            "{:.4f} s an update": plan.seconds_per_update,
+            "{:.1f} ms an update": plan.seconds_per_update and 1000 * plan.seconds_per_update,
             "{:,} updates a run": plan.updates,
             "{:,} parameters": plan.parameters,
         }
