@@ -50,7 +50,7 @@ class CharacterTokenizer(Tokenizer):
     @cached_property
     def _table(self) -> np.ndarray:
         """Token ids of all code points up to the highest of the alphabet; the last entry stands for
-        all others."""
+        the rest."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
         table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, smallest_dtype(self.size))
         table[points] = np.arange(RESERVED, self.size)
