@@ -36,7 +36,7 @@ def test_a_cut_never_falls_into_a_character_and_an_archive_is_read(tmp_path):
 def test_every_file_says_where_its_text_comes_from_and_how_it_was_cut(name):
     experiment = load_experiment(f"benchmarks/{name}")
     assert experiment.corpus.source
-    assert experiment.fallback is None
+    assert experiment.options.fallback is None
     assert experiment.corpus.licence != "the user's own"
     assert f"`{name}`" in (FOLDER / "README.md").read_text(encoding="utf-8")
     if "shakespeare" in name:  # as for the recorded figures

@@ -208,7 +208,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert all(name in done.err.replace("\n", "") for name in left_out)
     for name in ("../../x", "a/b", "a\nb", "/x"):
         outside = textgen("compare", trained / "char-1", "--name", name)
-        assert (outside.code, "it names a folder" in outside.err) == (2, True)
+        assert (outside.code, "--name: " in outside.err) == (2, True)
     for given, message in (
         ([tmp_path / "unfinishd"], "no such folder"),
         ([folders["cut"]], "no run that can be read"),
@@ -309,10 +309,10 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
 @pytest.mark.parametrize(
     ("verdict", "yes", "answer"),
     [
-        ("worse", "", "char needs"),
-        ("worse", "first is lower", "No. char needs"),
-        ("worse", "second is lower", "Yes. char needs"),
-        ("better", "second is lower", "No. words needs"),
+        ("worse", "", "With char it takes"),
+        ("worse", "first is lower", "No. With char it takes"),
+        ("worse", "second is lower", "Yes. With char it takes"),
+        ("better", "second is lower", "No. With words it takes"),
         ("equal", "second is lower", "No. words and char are equal to within 0.01"),
         ("can't tell", "second is lower", "Too close to call between words and char"),
     ],

@@ -204,9 +204,9 @@ ngrams = { orders = [2], rows = 30 }
             ["clusters"],
         ),
         (
-            "tokenizer = { kind = 'words', rare_words = 'pos', size = 70 }",
+            "tokenizer = { kind = 'words', rare_words = 'pos', minimum_count = 70 }",
             ["tokenizer.rare_words=spell"],
-            {"tokenizer": {"rare_words": {"kind": "spell"}, "size": 70}},
+            {"tokenizer": {"rare_words": {"kind": "spell"}, "minimum_count": 70}},
             [],
         ),
         (

@@ -224,7 +224,7 @@ def test_a_share_of_a_corpus_is_its_first_documents(corpus_folder):
         shared = apply_edits(documents, CorpusOptions(share=share))
         assert "".join(d.name for d in shared) == names
     corpus = {"kind": "folder", "path": str(corpus_folder)}
-    with pytest.raises(TextgenError, match="no text for the"):
+    with pytest.raises(TextgenError, match="every document is empty"):
         load_corpus(settings(**corpus, share=0.01))
 
 

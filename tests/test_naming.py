@@ -18,7 +18,7 @@ TOKENIZERS = {
     'tokenizer="whitespace"': ["words between white space"],
     WORDS + '"unk", minimum_count=5}': ["fewer than 5 times", "one token"],
     WORDS + '"unk", minimum_count=1}': ["never seen in training", "one token"],
-    WORDS + '{kind="pos", tags="noun"}, size=3000}': ["outside the 3,000 most frequent", "nouns"],
+    WORDS + '{kind="pos", tags="noun"}}': ["fewer than 2 times", "nouns"],
     WORDS + '{kind="cluster", clusters=20}}': ["fewer than 2 times", "20 clusters"],
     WORDS + '"neighbour"}': ["nearest known word"],
     WORDS + '{kind="drop", charged=false}}': ["left out", "not charged for"],

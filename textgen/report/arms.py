@@ -181,8 +181,6 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
 
 
 def _rare_words(settings: Mapping[str, Any]) -> str:
-    if settings.get("size"):
-        return f"those outside the {settings['size']:,} most frequent"
     if settings["minimum_count"] == 1:
         return "those never seen in training"
     return f"those seen fewer than {settings['minimum_count']} times"
