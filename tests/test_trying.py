@@ -88,6 +88,11 @@ def test_a_file_is_tried_if_it_is_long_enough(tmp_path, study, lines):
         return
     trying.try_texts(path, reports_folder=tmp_path / "reports")
     assert len(load_corpus(study[0].experiment("words")).test) >= MIN_TEST_DOCUMENTS
+    trying.try_texts(path, reports_folder=tmp_path / "reports")  # goes on
+    with pytest.raises(trying.TextgenError, match="--overwrite"):
+        trying.try_texts(path, minutes=5, reports_folder=tmp_path / "reports")
+    trying.try_texts(path, minutes=5, overwrite=True, reports_folder=tmp_path / "reports")
+    assert len(study) == 3
 
 
 def test_too_little_time_and_no_text_are_refused(tmp_path):

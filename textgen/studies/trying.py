@@ -43,6 +43,7 @@ def try_texts(
     minutes: float = 3.0,
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
+    overwrite: bool = False,
     open: bool = False,
     quiet: bool = False,
 ) -> Comparison:
@@ -55,11 +56,12 @@ def try_texts(
         texts: a folder of text files, or a file; Lovecraft's tales if None.
         minutes: for all of it, on this machine.
         runs_folder, reports_folder: where the runs and the report go.
+        overwrite: replace a study of this name that is of other texts or minutes, with its runs.
         open: show the report in a browser.
         quiet: print only warnings.
 
     Raises:
-        TextgenError: no text, too little of it, or too little time.
+        TextgenError: no text, too little of it, too little time, or another study of this name.
     """
     screen = Screen(quiet)
     name = "tales" if texts is None else _name(Path(texts))
@@ -75,19 +77,23 @@ def try_texts(
         )
     path = Path(reports_folder) / name / f"{name}.toml"
     content = _study(name, tables, seconds)
-    changed = path.exists() and path.read_text(encoding="utf-8") != content
+    if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
+        raise TextgenError(
+            f"{path}: a study of other texts or minutes, or one that was changed",
+            hint="--overwrite replaces it and its runs; --runs and --reports leave it alone",
+        )
     write_file(path, content)
     found = run_study(
         path,
         runs_folder=runs_folder,
         reports_folder=reports_folder,
         workers=workers,
-        overwrite=changed,
+        overwrite=overwrite,
         quiet=quiet,
     )
     screen.say(f"more time, more seeds: change {path}, then: textgen study {path}")
     if open:
-        webbrowser.open((Path(found.folder) / "index.html").resolve().as_uri())
+        webbrowser.open((found.folder / "index.html").resolve().as_uri())
     return found
 
 
