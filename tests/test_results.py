@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -70,6 +71,23 @@ def test_the_index_has_every_page_of_the_log_by_date():
 
 def test_the_first_page_stays_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_first_page_says_what_its_run_of_try_found():
+    results, page = ROOT / "experiments" / "results", (ROOT / "README.md").read_text("utf-8")
+    report = json.loads((results / "reports" / "try_tales.json").read_text("utf-8"))
+    difference = report["contrasts"][0]["difference"]
+    words = next(arm for arm in report["arms"] if arm["name"] == "words")["test"]["total"]
+    totals = {row["label"]: row["test"]["total"] for row in report["references"]}
+    ahead = words - totals["4-gram of words"]
+    assert f"words were {-difference:.3f} ahead" in page.replace("\n", " ")
+    assert f"a 4-gram of words, without any network, {ahead:.3f} ahead" in page
+    assert f"`xz` needs {totals['xz']:.2f}" in page
+    samples = json.loads((results / "samples" / "try_tales.json").read_text("utf-8"))
+    quotes = re.findall(r"^> \*\*(\w+):\*\* (.+)$", page, re.MULTILINE)
+    assert len(quotes) == 2
+    for name, quoted in quotes:
+        assert " ".join((samples["prompt"] + samples["arms"][name]).split()).startswith(quoted)
 
 
 def test_no_table_mixes_networks_alone_with_those_that_have_a_memory():
