@@ -321,7 +321,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(
     trained, tmp_path, monkeypatch, capsys, verdict, yes, answer
 ):
     """To a question that may ask whether the first arm is worse; counting, and what no command can
-    repeat, are told as well."""
+    repeat, are named as well."""
     monkeypatch.setattr(significance, "verdict", lambda *_: verdict)
     asked = Contrast("words", "char", "Does reading words hurt?", yes)
     runs = [trained / "char-1", trained / "words"]
