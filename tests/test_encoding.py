@@ -193,7 +193,7 @@ def test_tokens_are_made_again_by_another_plug_in_or_library(
 
 @pytest.mark.parametrize("place", ["encoded", "texts"])
 @pytest.mark.parametrize("harm", ["altered", "more", "less", "list"])
-def test_what_is_altered_in_the_cache_is_told_and_made_anew(
+def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
     corpus_folder, small_limits, capsys, place, harm
 ):
     """Bytes of the right number but of other tokens, a file too many, too few, another list."""
@@ -221,7 +221,9 @@ def test_what_is_altered_in_the_cache_is_told_and_made_anew(
     assert capsys.readouterr().err == ""
 
 
-def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_limits, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(
+    corpus_folder, small_limits, monkeypatch
+):
     usage = SimpleNamespace(free=10_000)
     monkeypatch.setattr(encoding.shutil, "disk_usage", lambda place: usage)
     experiment = settings(corpus_folder, "characters")
@@ -230,7 +232,9 @@ def test_a_full_disk_is_told_before_anything_is_written(corpus_folder, small_lim
     assert list((files.cache_folder() / "encoded").glob("*")) == []
 
 
-def test_a_cache_that_cannot_be_written_is_told(corpus_folder, tmp_path, small_limits, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_named(
+    corpus_folder, tmp_path, small_limits, monkeypatch
+):
     (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     experiment = settings(corpus_folder, "characters")

@@ -74,13 +74,13 @@ def test_a_token_tells_its_own_words(config):
     tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.encode(text).ends.tolist()
     first_word = tokenizer.policy.first_word if isinstance(config, Words) else ESCAPE + 1
     first_word = FIRST if isinstance(config, Whitespace) else first_word
-    told = 0
+    checked = 0
     for token, (start, end) in zip(tokens, itertools.pairwise([0, *ends]), strict=True):
         if token >= first_word and "Neighbour" not in repr(config):
             assert text[start:end].lower().endswith(tokenizer.names[token].strip(" ").lower())
-            told += end - start
+            checked += end - start
     least = len(text) / (8 if isinstance(config, Whitespace) else 2)  # where "gull." is unknown
-    assert told > least or "Neighbour" in repr(config)
+    assert checked > least or "Neighbour" in repr(config)
 
 
 @each_tokenizer

@@ -49,9 +49,9 @@ def test_what_failed_once_does_not_again(name, path):
 
 def test_seeds_get_where_they_should(monkeypatch):
     """They are accepted as they are: a fuzzer that starts from what is refused finds little."""
-    told, init = [], TextgenError.__init__
-    monkeypatch.setattr(TextgenError, "__init__", lambda *a, **k: told.append(k) or init(*a, **k))
+    errors, init = [], TextgenError.__init__
+    monkeypatch.setattr(TextgenError, "__init__", lambda *a, **k: errors.append(k) or init(*a, **k))
     for name in set(TARGETS) - {"page"}:
         for seed in TARGETS[name].seeds():
             TARGETS[name].check(seed)
-    assert told == []
+    assert errors == []

@@ -1,4 +1,4 @@
-"""Generated placeholders become words; tags come from spaCy once; unusual input is told plainly."""
+"""Generated placeholders become words; tags come from spaCy once; odd input is refused plainly."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def test_tags_are_read_from_disk_the_second_time(monkeypatch):
 @pytest.mark.parametrize(
     "harm", [lambda text: '{"tags": 3}', lambda text: text.replace("NN", "VB")]
 )
-def test_a_damaged_tag_cache_is_told_and_made_anew(monkeypatch, capsys, tmp_path, harm):
+def test_a_damaged_tag_cache_is_reported_and_rewritten(monkeypatch, capsys, tmp_path, harm):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     monkeypatch.setattr(tagging, "_tagged", {})
     pieces = pretokenize("A lighthouse keeper, perhaps.")

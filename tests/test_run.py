@@ -144,8 +144,8 @@ DETERMINISTIC = ("--set=training.deterministic=true", "--set=training.threads=2"
 def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
     textgen, experiment_file, tmp_path, temporary, settings, how
 ):
-    """Were a step compiled anew at every update, which deterministic operations once led to, a
-    process would take minutes."""
+    """A step that is compiled at every update, as deterministic operations once were, would take a
+    process minutes."""
     command = ["run", experiment_file, *settings]
     command += ["--set=training.updates=299", "--set=training.validations=10"]
     folder = tmp_path / "runs" / "tiny"
@@ -229,12 +229,12 @@ def test_what_does_not_fit_is_refused_before_it_is_trained_or_drawn(
 ):
     done = textgen("run", experiment_file, "--quiet")
     assert done.code == 0, done.err
-    for option, told in (
+    for option, setting in (
         (f"--length={10**22}", "generate: length"), ("--samples=10001", "generate: samples"),
         ("--temperature=inf", "generate: temperature"), ("--top-p=nan", "generate: top_p"),
     ):  # fmt: skip
         refused = textgen("generate", tmp_path / "runs/tiny", option)
-        assert (refused.code, told in refused.err) == (2, True), refused.err
+        assert (refused.code, setting in refused.err) == (2, True), refused.err
     monkeypatch.setattr(footprint, "_free_memory", lambda: 40_000)
     refused = textgen("generate", tmp_path / "runs/tiny", "--samples=100")
     assert (refused.code, "100 texts at once" in refused.err) == (2, True)

@@ -159,7 +159,7 @@ def test_subwords_run_end_to_end(textgen, rare_corpus, tmp_path):
         ),
     ],
 )
-def test_what_cannot_work_is_told_in_one_message(rare_corpus, tmp_path, overrides, parts):
+def test_what_cannot_work_is_refused_in_one_message(rare_corpus, tmp_path, overrides, parts):
     budget = "training.seconds" in "".join(overrides)
     own = [each for each in WORDS if not budget or "updates" not in each]
     with pytest.raises(TextgenError) as caught:

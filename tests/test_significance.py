@@ -227,8 +227,8 @@ def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
         return compare_arms(1000 * both, np.zeros_like(both), np.full(documents, 1000.0))
 
     few = Difference(difference, difference - 0.0156, difference + 0.0156, 0.3, 7, (2, 2))
-    told = re.search(r"about (\d+) documents", what_would_tell(few))
-    needed = int(told.group(1))
+    advice = re.search(r"about (\d+) documents", what_would_tell(few))
+    needed = int(advice.group(1))
     times = [verdict(each, each.p) for each in (found(needed) for _ in range(100))]
     assert 60 <= times.count(wanted) <= 97
     assert [verdict(each, each.p) for each in (found(7) for _ in range(100))].count(wanted) < 60
