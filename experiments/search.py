@@ -108,7 +108,7 @@ def next_trial(
 def run_trial(arm: Arm, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Train one trial in this process: its validation figures."""
     from textgen.core.experiment import load_experiment
-    from textgen.core.machine import start_tensorflow
+    from textgen.core.system import start_tensorflow
 
     start_tensorflow(1, parts=True)
     from textgen.data.loading import load_corpus

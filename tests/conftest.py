@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from textgen import cli
-from textgen.core import machine
+from textgen.core import system
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
 from textgen.runs import evaluation
 from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
@@ -47,7 +47,7 @@ def _environment(tmp_path_factory):
     """No user's data or cache folder is used; TensorFlow is started the way the commands do."""
     os.environ.pop("TEXTGEN_DATA", None)
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    machine.start_tensorflow()
+    system.start_tensorflow()
     compile_where_it_is_tested()
     # of texts of 1,500 characters, which a user's runs write, nothing more is seen
     evaluation.Evaluation = partial(evaluation.Evaluation, length=300, prompted=150)

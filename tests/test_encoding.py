@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import made_up
 
-from textgen.core import files
+from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.data import loading, reading, splits
@@ -137,15 +137,15 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     def tokens(chosen):
         return list(prepare(chosen, load_corpus(chosen)).encoded[0])
 
-    first, saved = tokens(experiment), files.seconds_saved()
+    first, saved = tokens(experiment), system.seconds_saved()
     again = tokens(experiment)
     assert len(ran) == 1
-    assert files.seconds_saved() > saved  # what it once took counts in a budget
+    assert system.seconds_saved() > saved  # what it once took counts in a budget
     np.testing.assert_array_equal(first[3].tokens, again[3].tokens)
     tokens(settings(corpus_folder, "characters", split={"seed": 9}))
     tokens(settings(corpus_folder, {"kind": "subwords", "size": 300}))
     assert len(ran) == 3
-    (made,) = list((files.cache_folder() / "encoded").glob("*"))[:1]
+    (made,) = list((system.cache_folder() / "encoded").glob("*"))[:1]
     (made / encoding.INDEX_FILE).write_bytes(b"damaged")
     for chosen in (
         experiment,
@@ -163,7 +163,7 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     (copy / "tale00.txt").write_text("changed", encoding="utf-8")
     tokens(settings(copy, "characters"))
     assert len(ran) == 5
-    assert not list((files.cache_folder() / "encoded").glob("new-*"))
+    assert not list((system.cache_folder() / "encoded").glob("new-*"))
 
 
 def test_tokens_are_made_again_by_another_plug_in_or_library(
@@ -181,7 +181,7 @@ def test_tokens_are_made_again_by_another_plug_in_or_library(
 
     def made():
         prepare(experiment, load_corpus(experiment))
-        return len(list((files.cache_folder() / "encoded").iterdir()))
+        return len(list((system.cache_folder() / "encoded").iterdir()))
 
     assert [made(), made()] == [1, 1]
     source.write_text(CUTTER + "# changed\n")
@@ -205,13 +205,13 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
 
     first = tokens()
     assert "computed again" not in capsys.readouterr().err
-    (folder,) = (files.cache_folder() / place).glob("*")
+    (folder,) = (system.cache_folder() / place).glob("*")
     path = folder / (encoding.TOKENS_FILE if place == "encoded" else reading.TEXT_FILE)
     content = path.read_bytes()
     if harm == "altered":
         path.write_bytes(content[:99] + b"zzz" + content[102:])
     elif harm == "list":
-        (folder / files.CHECKSUMS).write_text("[" * 100_000)
+        (folder / system.CHECKSUMS).write_text("[" * 100_000)
     else:
         other = folder / "other" if harm == "more" else path
         other.write_bytes(content) if harm == "more" else other.unlink()
@@ -229,7 +229,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(
     experiment = settings(corpus_folder, "characters")
     with pytest.raises(TextgenError, match=r"0\.0 GB of disk space left[\s\S]*TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
-    assert list((files.cache_folder() / "encoded").glob("*")) == []
+    assert list((system.cache_folder() / "encoded").glob("*")) == []
 
 
 def test_a_cache_that_cannot_be_written_is_named(
@@ -286,4 +286,4 @@ def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_
     assert metrics["test"]["characters"] == corpus["test"]["characters"]
     test = metrics["test"]  # of a network after four updates, and of a text that repeats itself
     assert 2 < test["bits_per_character"]["total"] < 8
-    assert list((files.cache_folder() / "encoded").glob("*/tokens.bin"))
+    assert list((system.cache_folder() / "encoded").glob("*/tokens.bin"))

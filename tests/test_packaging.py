@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 import textgen
 from textgen import cli
-from textgen.core import experiment, files, plugins
+from textgen.core import experiment, plugins, system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.core.study import load_study
@@ -186,9 +186,9 @@ def test_the_version_is_printed(command, capsys):
 def test_the_cache_is_where_the_system_keeps_caches(tmp_path, monkeypatch):
     monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert files.cache_folder() == tmp_path / "textgen"
+    assert system.cache_folder() == tmp_path / "textgen"
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "own"))
-    assert files.cache_folder() == tmp_path / "own"
+    assert system.cache_folder() == tmp_path / "own"
 
 
 def test_every_flavour_of_tensorflow_will_do():

@@ -10,8 +10,8 @@ from conftest import made_up
 from gensim.test.utils import datapath
 
 from textgen.core.experiment import resolve_experiment
-from textgen.core.files import save_seconds
 from textgen.core.settings import Training
+from textgen.core.system import save_seconds
 from textgen.data.loading import load_corpus
 from textgen.tokenizers.words.tokenizer import Words
 from textgen.training.loop import new_network

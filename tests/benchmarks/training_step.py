@@ -78,9 +78,9 @@ def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
 
 
 def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
-    from textgen.core import machine
+    from textgen.core import system
 
-    shards = machine.start_tensorflow(int(threads), parts=True)  # no more than there are cores
+    shards = system.start_tensorflow(int(threads), parts=True)  # no more than there are cores
     from textgen.training import loop
 
     work = (SIZES | ON_THREADS)[size]

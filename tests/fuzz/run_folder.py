@@ -10,7 +10,7 @@ from typing import Any
 from fuzz.common import EXPERIMENT, folder, refused
 
 from textgen.core.experiment import resolve_experiment
-from textgen.core.files import sha256_of
+from textgen.core.system import sha256_of
 from textgen.runs.finished import load_run
 from textgen.runs.folder import text_of, write_experiment
 

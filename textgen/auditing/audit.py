@@ -29,7 +29,7 @@ from textgen.auditing.claims import (
     tokens_of,
 )
 from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.files import write_json
+from textgen.core.system import write_json
 
 AUDIT_FILES = {"audit.json": sources.ALONE, "audit_memory.json": sources.WITH_MEMORY}
 """Audits in the folder of a run, and what was audited."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import kind_of
 from textgen.core.plugins import DEFAULT_KINDS, POINTS, Plugin, build, lookup, plain, suggestion
 from textgen.core.settings import (
     BUDGETS,
@@ -24,6 +23,7 @@ from textgen.core.settings import (
     Training,
     check_one_budget,
 )
+from textgen.core.system import kind_of
 
 TABLES = tuple(
     "corpus tokenizer embedding objective split backbone memory training sampling".split()

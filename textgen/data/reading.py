@@ -22,7 +22,7 @@ from pathlib import Path
 from charset_normalizer import from_bytes
 
 from textgen.core.errors import TextgenError, visible
-from textgen.core.files import cache_folder, cached_folder, kind_of
+from textgen.core.system import cache_folder, cached_folder, kind_of
 from textgen.data.documents import Document, StoredText
 
 BYTE_ORDER_MARKS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import sha256_of
+from textgen.core.system import sha256_of
 from textgen.embeddings.vectors import Vectors, starting_matrix
 
 # What reading a missing, compressed or damaged file may raise.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable
-from textgen.core.machine import cores
+from textgen.core.system import cores
 from textgen.interactive.models import PlayModel
 
 if TYPE_CHECKING:

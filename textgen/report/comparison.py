@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
-from textgen.core.files import write_file, write_json
 from textgen.core.settings import check_name
 from textgen.core.study import Contrast
+from textgen.core.system import write_file, write_json
 from textgen.data.loading import Corpus, load_text
 from textgen.evaluation.references import compute_references
 from textgen.evaluation.units import NOTHING, format_bits, format_number

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError, json_line, visible
-from textgen.core.files import kind_of
+from textgen.core.system import kind_of
 from textgen.data.reading import read_text
 from textgen.runs.console import print_part, print_passage
 from textgen.runs.finished import generate_text, score_part, score_text

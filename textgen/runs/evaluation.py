@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.files import read_arrays, write_file
 from textgen.core.settings import Sampling
+from textgen.core.system import read_arrays, write_file
 from textgen.data.documents import Document
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus

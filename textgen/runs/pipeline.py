@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.files import write_csv, write_file, write_json
-from textgen.core.machine import start_tensorflow
+from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation import likelihood
 from textgen.evaluation.dynamic import dynamic_bits, measure_gradients

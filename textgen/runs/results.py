@@ -12,7 +12,7 @@ from typing import Any
 
 import textgen
 from textgen.core.experiment import Experiment
-from textgen.core.machine import cores, processor, tensorflow_in_effect
+from textgen.core.system import cores, processor, tensorflow_in_effect
 from textgen.data.language import word_list
 from textgen.data.loading import Corpus
 from textgen.evaluation.likelihood import UNIT, DocumentBits, by_position, summarise

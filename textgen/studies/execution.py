@@ -11,8 +11,8 @@ from pathlib import Path
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.files import write_file
 from textgen.core.study import Study, load_study, run_name
+from textgen.core.system import write_file
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs.folder import is_finished, resumed, stored_experiment, take_folder, text_of
 from textgen.studies.planning import ArmPlan, differences, plan_study

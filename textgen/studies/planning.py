@@ -19,9 +19,8 @@ from pydantic import TypeAdapter
 import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.files import write_json
-from textgen.core.machine import processor, start_tensorflow
 from textgen.core.study import Study
+from textgen.core.system import processor, start_tensorflow, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.runs.folder import write_experiment

@@ -15,9 +15,8 @@ import tomli_w
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_text
-from textgen.core.files import kind_of, write_file
-from textgen.core.machine import cores
 from textgen.core.settings import Split
+from textgen.core.system import cores, kind_of, write_file
 from textgen.data.documents import Document, count_characters
 from textgen.data.language import find_language, foreign_language
 from textgen.data.splits import MIN_TEST_DOCUMENTS, divide

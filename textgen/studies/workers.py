@@ -33,8 +33,7 @@ import filelock
 
 from textgen.core.errors import Cancelled, TextgenError
 from textgen.core.experiment import Experiment, resolve_experiment
-from textgen.core.files import write_file
-from textgen.core.machine import exit_immediately, silenced_stderr
+from textgen.core.system import exit_immediately, silenced_stderr, write_file
 from textgen.runs.folder import LOCK, begin_folder, prepare_folder, write_experiment
 from textgen.training.checkpoint import CHECKPOINT_FILE
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.files import cache_folder, cached_folder
+from textgen.core.system import cache_folder, cached_folder
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from textgen.core.errors import UNREADABLE, TextgenError, write_failed
-from textgen.core.files import read_arrays
+from textgen.core.system import read_arrays
 
 CHECKPOINT_FILE = "checkpoint.npz"
 

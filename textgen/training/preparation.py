@@ -10,8 +10,8 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.files import seconds_saved
 from textgen.core.settings import Training
+from textgen.core.system import seconds_saved
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.tokenizers.base import Tokenizer

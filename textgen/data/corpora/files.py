@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import kind_of
 from textgen.core.settings import Count, Sha256
+from textgen.core.system import kind_of
 from textgen.data.documents import CorpusConfig, Document
 from textgen.data.reading import check_sha256, file_size, read_documents
 

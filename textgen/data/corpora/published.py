@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textgen.core.errors import CorpusUnavailable, TextgenError, visible
-from textgen.core.files import cache_folder, cache_get, cache_put, writing_cache
+from textgen.core.system import cache_folder, cache_get, cache_put, writing_cache
 from textgen.data.documents import CorpusConfig, Document
 from textgen.data.reading import check_sha256, read_text
 

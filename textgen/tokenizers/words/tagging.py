@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import cache_folder, cache_get, cache_put, save_seconds
+from textgen.core.system import cache_folder, cache_get, cache_put, save_seconds
 from textgen.data.language import UNKNOWN, language_name
 
 # tried in this order where none is named; the second is the first as published on the Python
