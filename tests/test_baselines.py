@@ -9,7 +9,7 @@ from test_compressors import PROGRAM
 
 from textgen import cli
 from textgen.core import experiment as config
-from textgen.core import plugins
+from textgen.core import settings
 from textgen.data.loading import load_corpus
 from textgen.evaluation.baselines import TABLE, KneserNey
 from textgen.evaluation.memory import tune_memory
@@ -202,7 +202,7 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     bits = record["test"]["bits_per_character"]
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
-    on_tokens = not plugins.lookup("baseline", kind, "test").reads_bytes
+    on_tokens = not settings.lookup("baseline", kind, "test").reads_bytes
     for has_tokens in (record["tokenizer"], record["vocabulary_size"], record["test"]["tokens"]):
         assert (has_tokens is not None) is on_tokens
     assert cli.main(given) == 0

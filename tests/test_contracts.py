@@ -10,7 +10,7 @@ import types
 import pytest
 from conftest import POLICIES, ROOT, made_up
 
-from textgen.core import plugins
+from textgen.core import settings
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.baselines import KneserNey
@@ -21,7 +21,7 @@ from textgen.tokenizers.kneser_ney import KneserNeyModel
 from textgen.tokenizers.tokens import ESCAPE, Chance
 from textgen.tokenizers.words.tokenizer import Words
 
-ENTRIES = [(point, kind) for point in plugins.POINTS for kind in plugins.plugin_table(point)]
+ENTRIES = [(point, kind) for point in settings.POINTS for kind in settings.plugin_table(point)]
 METHODS = {
     "corpus": ["documents", "origin", "licence"],
     "tokenizer": ["fit", "load"],
@@ -37,7 +37,7 @@ METHODS = {
 
 @pytest.mark.parametrize(("point", "kind"), ENTRIES)
 def test_an_entry_is_a_documented_frozen_dataclass_with_the_methods(point, kind):
-    cls = plugins.lookup(point, kind, "test")
+    cls = settings.lookup(point, kind, "test")
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
     assert cls.__doc__
@@ -49,7 +49,7 @@ def test_an_entry_is_a_documented_frozen_dataclass_with_the_methods(point, kind)
 
 def test_an_unknown_kind_gets_suggestions_and_the_list():
     with pytest.raises(TextgenError) as caught:
-        plugins.lookup("tokenizer", "character", "here")
+        settings.lookup("tokenizer", "character", "here")
     assert "did you mean 'characters'" in str(caught.value)
 
 
@@ -63,7 +63,7 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
     module = types.ModuleType("letters_of_a_test")
     module.Letters = Letters
     monkeypatch.setitem(sys.modules, "letters_of_a_test", module)
-    monkeypatch.setitem(plugins._own("tokenizer"), "letters", "letters_of_a_test:Letters")
+    monkeypatch.setitem(settings._own("tokenizer"), "letters", "letters_of_a_test:Letters")
     experiment = resolve_experiment(
         {
             "corpus": "wikipedia",
@@ -79,7 +79,7 @@ def test_a_plug_in_defined_elsewhere_is_one_line(monkeypatch):
 def test_every_rare_word_policy_is_among_those_that_are_tested():
     tested = {type(policy) for policy in POLICIES}
     assert tested == {
-        plugins.lookup("rare_words", kind, "test") for kind in plugins.plugin_table("rare_words")
+        settings.lookup("rare_words", kind, "test") for kind in settings.plugin_table("rare_words")
     }
 
 
@@ -98,7 +98,7 @@ def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch)
 
 def test_what_claims_a_likelihood_and_is_none_is_found(monkeypatch):
     for point, kind in (("objective", "next_token"), ("baseline", "kneser_ney")):
-        check_plugin(point, plugins.lookup(point, kind, "test")())
+        check_plugin(point, settings.lookup(point, kind, "test")())
     monkeypatch.setattr(KneserNeyModel, "token_bits", lambda self, texts: [0 * t for t in texts])
     with pytest.raises(AssertionError, match="short documents add up to"):
         check_plugin("baseline", KneserNey())
@@ -113,7 +113,7 @@ def shape(monkeypatch):
     module = types.ModuleType("policy_of_a_test")
     monkeypatch.setitem(sys.modules, "policy_of_a_test", module)
     exec(POLICY.read_text(encoding="utf-8"), module.__dict__)
-    monkeypatch.setitem(plugins._own("rare_words"), "shape", "policy_of_a_test:Shape")
+    monkeypatch.setitem(settings._own("rare_words"), "shape", "policy_of_a_test:Shape")
     return module.Shape
 
 
@@ -147,7 +147,7 @@ STRETCHES = "今日は カタカナーの字 漢 我们今天去学校 สวั
 
 @pytest.mark.parametrize("model", ["ja", "th", "zh-hans"])
 def test_the_words_of_a_segmenter_join_to_the_text(model):
-    segmenter = plugins.lookup("segmenter", "budoux", "test")(model=model)
+    segmenter = settings.lookup("segmenter", "budoux", "test")(model=model)
     for stretch in STRETCHES:
         words = segmenter.segment(stretch)
         assert "".join(words) == stretch

@@ -11,7 +11,7 @@ from gensim.models.keyedvectors import KeyedVectors
 from gensim.test.utils import datapath
 
 from textgen.core.errors import TextgenError
-from textgen.core.plugins import build
+from textgen.core.settings import build
 from textgen.embeddings.file import File
 from textgen.embeddings.vectors import SCALE, FastText, Word2Vec, distinct_spellings
 

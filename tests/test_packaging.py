@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 import textgen
 from textgen import cli
-from textgen.core import experiment, plugins, system
+from textgen.core import experiment, settings, system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.core.study import load_study
@@ -91,9 +91,9 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package(installed):
 
 def test_no_package_may_replace_a_kind(installed):
     installed(rare_words="unk = brought:Hashed")
-    assert plugins.lookup("rare_words", "unk").__module__.startswith("textgen.")
+    assert settings.lookup("rare_words", "unk").__module__.startswith("textgen.")
     with pytest.raises(TextgenError, match="unk = brought:Hashed"):
-        plugins.plugin_table("rare_words")
+        settings.plugin_table("rare_words")
 
 
 def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
@@ -169,7 +169,7 @@ def test_the_schema_offers_every_kind_once(schemas):
     choices = schemas[False].schema["properties"]["embedding"]["anyOf"]
     kinds = [choice["properties"]["kind"] for choice in choices if "required" in choice]
     found = sorted(kind["const"] for kind in kinds)
-    assert found == sorted(plugins.plugin_table("embedding"))
+    assert found == sorted(settings.plugin_table("embedding"))
     assert {"include", "name", "seed", "language", *TABLES} == set(
         schemas[False].schema["properties"]
     )

@@ -15,7 +15,7 @@ from conftest import made_up
 
 import textgen
 from textgen.core.errors import TextgenError
-from textgen.core.plugins import build
+from textgen.core.settings import build
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
 from textgen.interactive.portable import (

@@ -9,7 +9,7 @@ import pytest
 from conftest import made_up
 
 from textgen.core.errors import TextgenError
-from textgen.core.plugins import build
+from textgen.core.settings import build
 from textgen.tokenizers.subwords import Subwords
 
 TEXT = made_up(80, 0) + " Ærø, naïve: 日本語! \t\r\n\0"

@@ -15,8 +15,7 @@ from typing import Any, NoReturn
 
 from textgen import __version__
 from textgen.core.errors import FULL, TextgenError, write_failed
-from textgen.core.plugins import plugin_table
-from textgen.core.settings import Sampling
+from textgen.core.settings import Sampling, plugin_table
 from textgen.core.system import exit_immediately
 
 Options = argparse.Namespace

@@ -18,7 +18,7 @@ from textgen.core.experiment import (
     load_experiment,
     resolve_text,
 )
-from textgen.core.plugins import lookup, plugin_table, suggestion
+from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.study import json_schema
 from textgen.core.system import kind_of
 from textgen.data.language import Language

@@ -11,8 +11,7 @@ from collections import Counter
 import numpy as np
 from fuzz.common import folder, refused, text_in
 
-from textgen.core.plugins import build
-from textgen.core.settings import Split
+from textgen.core.settings import Split, build
 
 ENCODINGS = (
     "auto", "utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "shift_jis", "utf-7", "gb18030",

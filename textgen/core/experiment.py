@@ -10,18 +10,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from textgen.core.errors import TextgenError
-from textgen.core.plugins import DEFAULT_KINDS, POINTS, Plugin, build, lookup, plain, suggestion
 from textgen.core.settings import (
     BUDGETS,
+    DEFAULT_KINDS,
+    POINTS,
     CorpusOptions,
     LanguageCode,
     MemorySettings,
     Name,
+    Plugin,
     Sampling,
     Seed,
     Split,
     Training,
+    build,
     check_one_budget,
+    lookup,
+    plain,
+    suggestion,
 )
 from textgen.core.system import kind_of
 

@@ -28,15 +28,17 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, Experiment, find_experiment, load_experiment, read_toml
-from textgen.core.plugins import adapter, build, suggestion
 from textgen.core.settings import (
     BUDGETS,
     Count,
     Name,
     Positive,
     Seed,
+    adapter,
+    build,
     check_name,
     check_one_budget,
+    suggestion,
 )
 
 REGIMES = ("seconds", "characters", "updates")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.plugins import POINTS
+from textgen.core.settings import POINTS
 from textgen.evaluation.metrics import Human, Sample
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import LSTM

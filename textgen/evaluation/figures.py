@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from textgen.core.plugins import lookup, plugin_table
+from textgen.core.settings import lookup, plugin_table
 from textgen.data.language import language_name, word_list
 from textgen.evaluation.metrics import Human, Label, Metric, Sample, is_real, ratio, table
 

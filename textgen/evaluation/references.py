@@ -19,7 +19,7 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.plugins import Plugin, build, lookup
+from textgen.core.settings import Plugin, build, lookup
 from textgen.core.system import cache_folder, cache_get, cache_put
 from textgen.data.loading import Corpus
 from textgen.evaluation.baselines import Baseline

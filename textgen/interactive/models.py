@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
-from textgen.core.plugins import build
-from textgen.core.settings import Sampling
+from textgen.core.settings import Sampling, build
 from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import Run, load_run
 from textgen.runs.generation import encode_prompt, stream_text

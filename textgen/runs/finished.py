@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen.core.errors import TextgenError
-from textgen.core.plugins import build
-from textgen.core.settings import Sampling
+from textgen.core.settings import Sampling, build
 from textgen.core.system import start_tensorflow
 from textgen.data.documents import Document
 from textgen.data.loading import load_text

@@ -19,8 +19,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from textgen.core.errors import TextgenError
-from textgen.core.plugins import Plugin
-from textgen.core.settings import Count
+from textgen.core.settings import Count, Plugin
 from textgen.data.language import UNSPACED_SCRIPTS, Language, language_name, usual_scripts
 from textgen.tokenizers.base import PlaceholderTokenizer, Tokenizer, with_pace
 from textgen.tokenizers.tokens import EncodedDocument, StepsOf
