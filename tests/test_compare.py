@@ -18,7 +18,7 @@ from report_sample import contrast
 
 import textgen as package
 from textgen.core.errors import TextgenError
-from textgen.core.study import Contrast
+from textgen.core.settings import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance

@@ -13,8 +13,7 @@ from conftest import made_up
 from sentences import SENTENCES
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import load_experiment, resolve_experiment
-from textgen.core.study import json_schema
+from textgen.core.experiment import json_schema, load_experiment, resolve_experiment
 from textgen.data.documents import Document
 from textgen.data.language import (
     LANGUAGE_NAMES,

@@ -21,11 +21,11 @@ from conftest import ROOT
 
 from textgen import cli
 from textgen.core import experiment as config
-from textgen.core import study as studies
 from textgen.core.errors import Cancelled, TextgenError
 from textgen.runs.folder import LOCK, write_experiment
 from textgen.studies import execution as study
-from textgen.studies import planning, workers
+from textgen.studies import study as studies
+from textgen.studies import workers
 from textgen.studies.progress import StudyProgress, duration
 from textgen.training import loop
 from textgen.training.checkpoint import load_progress
@@ -151,13 +151,13 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     lost = '[arms.lost]\nexperiment = "char.toml"\nseeds = 1\nset = ["backbone.units=[900000]"]\n'
     text = "[budget]\nseconds = 30\n" + lost + CHAR
     made = studies.load_study(write(tmp_path, corpus_folder, text))
-    monkeypatch.setattr(planning, "SECONDS", 0.3)
-    plans, failures = planning.plan_study(made, tmp_path)
+    monkeypatch.setattr(studies, "SECONDS", 0.3)
+    plans, failures = studies.plan_study(made, tmp_path)
     assert list(plans) == ["char"]
     assert "GB" in failures["lost"]
     char = plans["char"]
     left = 30 - char.preparation_seconds
-    assert char.updates == planning.updates_within(30, 0, 30 * char.seconds_per_update / left)
+    assert char.updates == studies.updates_within(30, 0, 30 * char.seconds_per_update / left)
     assert (char.calls >= 3, char.threads) == (True, 1)
     assert char.experiment["training"]["seconds"] == 30.0
     assert "name" not in char.experiment
@@ -165,14 +165,14 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     assert (run.name, run.seed) == ("char-2", 2)
     assert (run.training.updates, run.training.seconds) == (char.updates, None)
 
-    monkeypatch.setattr(planning, "_plan_arm", lambda *_: "measured again")
-    assert planning.plan_study(studies.load_study(made.path), tmp_path)[0] == plans
+    monkeypatch.setattr(studies, "_plan_arm", lambda *_: "measured again")
+    assert studies.plan_study(studies.load_study(made.path), tmp_path)[0] == plans
     write(tmp_path, corpus_folder, text.replace("30", "40"))
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
-        planning.plan_study(studies.load_study(made.path), tmp_path)
-    monkeypatch.setattr(planning, "processor", lambda: "an abacus")
+        studies.plan_study(studies.load_study(made.path), tmp_path)
+    monkeypatch.setattr(studies, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
-        planning.plan_study(made, tmp_path)
+        studies.plan_study(made, tmp_path)
 
 
 def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
@@ -187,7 +187,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
         seconds = 0.1 if "char" in experiment.name else 20.0
         return {"preparation_seconds": seconds, "seconds_per_update": 0.04, "calls": 3}
 
-    monkeypatch.setattr(planning, "_measure_apart", measured)
+    monkeypatch.setattr(studies, "_measure_apart", measured)
     monkeypatch.setattr(study, "run_jobs", lambda *_, **__: pytest.fail("a run was started"))
     path = write(tmp_path, corpus_folder, text)
     with pytest.raises(TextgenError, match=r"2 of 3 arms cannot be planned") as caught:
@@ -197,7 +197,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
         log = folder / "failed" / f"{arm}.txt"
         assert "budget.seconds" in log.read_text()
         assert f"{arm} ({log}): budget.seconds: 1, but" in str(caught.value)
-    assert {arm: plan.updates for arm, plan in planning.read(folder / "plan.json").items()} == {
+    assert {arm: plan.updates for arm, plan in studies.read(folder / "plan.json").items()} == {
         "char": 22
     }
 
@@ -205,11 +205,11 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
 def test_every_arm_must_have_the_parameters_that_the_study_wants(tmp_path, corpus_folder):
     text = "[budget]\nupdates = 3\nparameters = 20000\n" + CHAR
     made = studies.load_study(write(tmp_path, corpus_folder, text))
-    plans, failures = planning.plan_study(made, tmp_path)
+    plans, failures = studies.plan_study(made, tmp_path)
     assert not plans
     (count,) = re.findall(r"20,000, but this arm has ([\d,]+)", failures["char"])
     write(tmp_path, corpus_folder, text.replace("20000", count.replace(",", "_")))
-    plans, failures = planning.plan_study(studies.load_study(made.path), tmp_path)
+    plans, failures = studies.plan_study(studies.load_study(made.path), tmp_path)
     assert (failures, plans["char"].seconds_per_update) == ({}, None)
 
 
@@ -244,7 +244,7 @@ def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
         return times
 
     monkeypatch.setattr(loop, "time_updates", watched)
-    found = planning.measure(config.load_experiment(tmp_path / "char.toml"), seconds=0.1)
+    found = studies.measure(config.load_experiment(tmp_path / "char.toml"), seconds=0.1)
     assert found["seconds_per_update"] > 0
     ((before, after),) = weights
     assert len(before) == len(after) > 5
@@ -295,7 +295,7 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
     assert [contrast.first for contrast in calls[0].contrasts] == ["twin", "bad"]
     assert "warning: The test part has 2 documents" in capsys.readouterr().out
     made = studies.load_study(path)
-    plans, _ = planning.plan_study(made, copied.folder)
+    plans, _ = studies.plan_study(made, copied.folder)
     order = study.planned_experiments(made, plans)
     assert [e.name for e in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.core.settings import Split
-from textgen.core.study import load_study
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.data.splits import MIN_TEST_DOCUMENTS, divide
 from textgen.studies import trying
+from textgen.studies.study import load_study
 
 LINE = "The lantern kept the shore and the old harbour answered all the long night, said {}.\n"
 ESTONIAN = (

@@ -12,14 +12,15 @@ from textgen.auditing.audit import audit_model
 from textgen.auditing.claims import parse_claim
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import (
+    Experiment,
     TextSettings,
     apply_overrides,
     find_experiment,
+    json_schema,
     load_experiment,
     resolve_text,
 )
 from textgen.core.settings import lookup, plugin_table, suggestion
-from textgen.core.study import json_schema
 from textgen.core.system import kind_of
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
@@ -29,6 +30,7 @@ from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
 from textgen.runs.commands import read_passage
 from textgen.runs.console import Screen
+from textgen.studies.study import Study
 from textgen.tokenizers.words.tokenizer import language_warnings
 
 
@@ -114,4 +116,4 @@ def baseline(
 
 
 def schema(study: bool) -> None:
-    print(json_line(json_schema(study=study), indent=2))
+    print(json_line(json_schema(Study if study else Experiment), indent=2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fuzz.common import EXPERIMENT, folder, refused, text_in
 
 from textgen.core.experiment import load_experiment, resolve_experiment
-from textgen.core.study import load_study
+from textgen.studies.study import load_study
 
 
 def experiment(data: bytes) -> None:

@@ -23,6 +23,7 @@ from textgen.core.settings import (
     Seed,
     Split,
     Training,
+    adapter,
     build,
     check_one_budget,
     lookup,
@@ -318,3 +319,29 @@ def _override(text: str) -> tuple[list[str], Any]:
         raise TextgenError(f"--set {text}: several lines in place of one value")
     _check_data(table, f"--set {text}")
     return keys, table["value"]
+
+
+def json_schema(cls: type[Any] = Experiment) -> dict[str, Any]:
+    """The JSON schema of the files that a dataclass describes: of experiments, or of studies."""
+    study = cls is not Experiment
+    definitions = adapter(cls).json_schema()["$defs"]
+    root = definitions.pop(cls.__name__)
+    settings = root["properties"]
+    for name in ("name", "path") if study else ("options", "resolved", "left_out"):
+        del settings[name]
+    settings["include"] = {"type": "string", "description": "a file beside this one to start from"}
+    for table in [] if study else settings["corpus"]["anyOf"]:
+        if "properties" in table:
+            table["properties"] |= definitions["CorpusOptions"]["properties"]
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **_partial({**root, "$defs": definitions})}
+
+
+def _partial(schema: Any) -> Any:
+    """Without requirements other than those of a ``kind``."""
+    if isinstance(schema, list):
+        return [_partial(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    partial = {key: _partial(value) for key, value in schema.items() if key != "required"}
+    return partial | ({"required": ["kind"]} if "kind" in schema.get("required", ()) else {})

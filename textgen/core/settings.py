@@ -475,3 +475,16 @@ class Sampling:
         if written > MAX_SAMPLED_CHARACTERS:
             most = f"prompts × samples × length may be {MAX_SAMPLED_CHARACTERS:,}"
             raise ValueError(f"{written:,} characters in all: {most}")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A question declared before the runs; the difference first − second of two arms answers it.
+
+    ``yes`` is for questions of yes or no: which arm has fewer bits where the answer is yes.
+    """
+
+    first: str
+    second: str
+    question: str = ""
+    yes: Literal["", "first is lower", "second is lower"] = ""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from textgen.auditing.audit import audit_lines
-from textgen.core.study import Contrast
+from textgen.core.settings import Contrast
 from textgen.data.loading import Corpus
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.figures import Figure, copied_spans, measure, metric_labels

@@ -6,8 +6,7 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
-from textgen.core.settings import BUDGETS
-from textgen.core.study import Contrast
+from textgen.core.settings import BUDGETS, Contrast
 from textgen.report.arms import Arm
 from textgen.report.schema import ArmRow, ContrastRow
 

@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
-from textgen.core.settings import check_name
-from textgen.core.study import Contrast
+from textgen.core.settings import Contrast, check_name
 from textgen.core.system import write_file, write_json
 from textgen.data.loading import Corpus, load_text
 from textgen.evaluation.references import compute_references

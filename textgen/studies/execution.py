@@ -11,12 +11,11 @@ from pathlib import Path
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.study import Study, load_study, run_name
 from textgen.core.system import write_file
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs.folder import is_finished, resumed, stored_experiment, take_folder, text_of
-from textgen.studies.planning import ArmPlan, differences, plan_study
 from textgen.studies.progress import FAILED, StudyProgress, result_of
+from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study, run_name
 from textgen.studies.workers import Job, check_cluster, run_jobs
 
 MAX_FAILURES = 4
@@ -36,7 +35,7 @@ def run_study(
     """Plan a study, make the runs that are missing, and write its report.
 
     Args:
-        path: a study file, see :mod:`textgen.core.study`.
+        path: a study file, see :mod:`textgen.studies.study`.
         runs_folder: the runs go into a subfolder that is named after the file.
         reports_folder: the folder for reports.
         workers: runs at once.

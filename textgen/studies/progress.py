@@ -13,12 +13,11 @@ from rich.live import Live
 from rich.table import Table
 
 from textgen.core.experiment import Experiment
-from textgen.core.study import Study, run_name
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.significance import fewest_documents
 from textgen.runs.console import Screen
 from textgen.runs.folder import read_metrics
-from textgen.studies.planning import ArmPlan
+from textgen.studies.study import ArmPlan, Study, run_name
 
 FAILED = "failed"
 

@@ -1,4 +1,19 @@
-"""A study's plan: how many updates each arm trains for, measured once and kept in ``plan.json``.
+"""A study file: arms × seeds under one budget, and the contrasts declared before any run.
+
+title = "Words or characters?"    # of the report; optional
+threads = 1                       # of each run
+[budget]
+seconds = 180                     # or characters, or updates; the same for every arm
+parameters = 1_500_000            # optional: every arm must have as many, within 2 %
+[arms.char]
+experiment = "char.toml"          # beside the study file
+seeds = 5                         # seeds 1 to 5; or a list, [1, 7]
+set = ["backbone.dropout=0.1"]    # optional, as --set
+[[contrasts]]
+first = "word_rare_unk"
+second = "char"
+question = "Do words beat characters?"
+yes = "first is lower"            # optional: when the answer is yes; or "second is lower"
 
 All seeds of an arm train for the same number of updates, the planned one. So the seeds are
 comparable, and the results depend neither on what else the machine was doing nor on whether the
@@ -12,20 +27,174 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.study import Study
+from textgen.core.experiment import TABLES, Experiment, find_experiment, load_experiment, read_toml
+from textgen.core.settings import (
+    BUDGETS,
+    Contrast,
+    Count,
+    Name,
+    Positive,
+    Seed,
+    build,
+    check_name,
+    check_one_budget,
+    suggestion,
+)
 from textgen.core.system import processor, start_tensorflow, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.runs.folder import write_experiment
 from textgen.studies.workers import Processes, printed, scratch_in
 from textgen.training.preparation import prepare
+
+REGIMES = ("seconds", "characters", "updates")
+DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
+"""Settings that a study decides for all its arms."""
+SeedCount = Annotated[int, Field(gt=0, le=1000)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every arm gets: one of seconds, characters and updates; and how many parameters every
+    arm must have, which is optional.
+
+    Raises:
+        ValueError: not exactly one of the three.
+    """
+
+    seconds: Positive | None = None
+    characters: Count | None = None
+    updates: Count | None = None
+    parameters: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_one_budget("budget", self, REGIMES)
+
+    @property
+    def regime(self) -> str:
+        """``"seconds"``, ``"characters"`` or ``"updates"``."""
+        return next(key for key in REGIMES if getattr(self, key) is not None)
+
+
+@dataclass(frozen=True)
+class StudyArm:
+    """An experiment that is run with several seeds; ``set`` changes settings, as ``--set`` does.
+
+    ``experiment`` is a path from the folder of the study file, or the name of an experiment that
+    comes with textgen.
+
+    Raises:
+        ValueError: a setting that the study decides.
+    """
+
+    experiment: Path
+    seeds: SeedCount | Seeds
+    set: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in (text.partition("=")[0].strip() for text in self.set):
+            if key in DECIDED:
+                raise ValueError(f"set: the study decides {key} for every run")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The seeds one by one."""
+        if isinstance(self.seeds, int):
+            return tuple(range(1, self.seeds + 1))
+        return tuple(dict.fromkeys(self.seeds))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, checked; ``name`` and ``path`` are the file's.
+
+    Raises:
+        ValueError: no arm, or an invalid contrast.
+    """
+
+    name: str
+    path: Path
+    budget: Budget
+    arms: dict[Name, StudyArm]
+    contrasts: tuple[Contrast, ...] = ()
+    title: str = ""
+    threads: Count = 1
+
+    def __post_init__(self) -> None:
+        if not self.arms:
+            raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
+        pairs: list[set[str]] = []
+        for contrast in self.contrasts:
+            pair = {contrast.first, contrast.second}
+            for arm in sorted(pair - self.arms.keys()):
+                raise ValueError(f"contrasts: no arm {arm!r}; {suggestion(arm, self.arms)}")
+            if len(pair) == 1 or pair in pairs:
+                names = f"{contrast.first} against {contrast.second}"
+                raise ValueError(f"contrasts: {names} needs two different arms, each pair once")
+            pairs.append(pair)
+
+    def experiment(
+        self, arm: str, seed: int | None = None, overrides: Sequence[str] = ()
+    ) -> Experiment:
+        """An arm's experiment under the study's budget and threads.
+
+        Args:
+            arm: one of ``arms``.
+            seed: the run's seed; the arm's first if None.
+            overrides: further settings, of a plan.
+
+        Raises:
+            TextgenError: the file or one of its settings is wrong; arm and file are named.
+        """
+        own, regime = self.arms[arm], self.budget.regime
+        seed = own.numbers[0] if seed is None else seed
+        budget = f"training.{regime}={getattr(self.budget, regime)!r}"
+        settings = [f"training.threads={self.threads}", budget, *overrides, f"seed={seed}"]
+        file = find_experiment(own.experiment, self.path.parent)
+        try:
+            return load_experiment(file, [*own.set, *settings], run_name(arm, seed))
+        except TextgenError as error:
+            raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
+
+
+def run_name(arm: str, seed: int) -> str:
+    """The name of an arm's run."""
+    return f"{arm}-{seed}"
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file and check all of it, the experiments it names included.
+
+    Raises:
+        TextgenError: whatever is wrong first, with file and setting.
+    """
+    path = find_experiment(path)
+    data = read_toml(path)
+    if foreign := {*TABLES} & data.keys():
+        hint = "run one experiment with: textgen run"
+        raise TextgenError(f"{path}: [{min(foreign)}] belongs into an experiment", hint)
+    check_name(path.stem, str(path))
+    own = {"name": path.stem, "path": str(path)}
+    study: Study = build(Study, {"budget": {}, "arms": {}, **data, **own}, str(path))
+    experiments = {arm: study.experiment(arm) for arm in study.arms}
+    first, seen = next(iter(experiments)), dict[str, str]()
+    for arm, experiment in experiments.items():
+        if experiment.text_key != experiments[first].text_key:
+            message = f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}"
+            raise TextgenError(message, "put arms on other text into a study of their own")
+        twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
+        if twin != arm:  # reports identify arms by their experiments
+            hint = f'give {twin} more seeds, or change a setting with set = ["…"]'
+            raise TextgenError(f"{path}: arms.{arm}: the same experiment as arms.{twin}", hint)
+    return study
+
 
 FILE = "plan.json"
 SECONDS = 10.0
