@@ -19,7 +19,7 @@ from textgen.models.batches import Windows
 from textgen.models.ngrams import NGramEmbedding
 from textgen.models.objectives import NextToken
 from textgen.training.loop import new_step
-from textgen.training.optimizer import RowAdagrad
+from textgen.training.step import RowAdagrad
 
 SIZE = 7
 EMBEDDED = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}

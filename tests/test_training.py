@@ -23,7 +23,7 @@ from textgen.tokenizers.characters import Characters
 from textgen.training import loop
 from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
 from textgen.training.loop import Hooks, characters_per_update, train, updates_of, windows_of
-from textgen.training.optimizer import Schedule, optimizer_of
+from textgen.training.step import Schedule, optimizer_of
 from textgen.training.step import Step, binary_cross_entropy, with_rows_summed
 from textgen.training.validation import MIN_BATCHES, Validation
 

@@ -410,7 +410,7 @@ class Training:
 
     ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
     weights; they have an optimizer of their own, without decay, clipping or average
-    (:class:`textgen.training.optimizer.RowAdagrad`).
+    (:class:`textgen.training.step.RowAdagrad`).
 
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
