@@ -275,7 +275,7 @@ def test_the_tales_have_a_hash_each_and_others_are_refused(tmp_path, monkeypatch
 def test_wikipedia_needs_no_download_and_holds_prose(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     documents = Wikipedia().documents()
-    (cached,) = system.cache_folder().glob("wikipedia-prose-*")
+    (cached,) = system.cache_folder().glob("wikipedia-prose-*/data.json")
     content = cached.read_text()
     for damage in (content.replace(" the ", " tha ", 3), content[:1000], ""):
         cached.write_text(damage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from textgen import __version__
-from textgen.core.errors import FULL, TextgenError, write_failed
+from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling, plugin_table
 from textgen.core.system import exit_immediately
 
@@ -298,9 +299,8 @@ def _explained(error: Exception) -> Exception:
     if not isinstance(error, OSError):
         return error
     where = Path(os.fsdecode(error.filename or "a file, or standard output"))
-    if error.errno in FULL:
-        return write_failed(where, error, "no run is harmed")
-    return TextgenError(f"{where}: {error.strerror or error}")
+    hint = "free some space: no run is harmed" if error.errno == errno.ENOSPC else None
+    return TextgenError(f"{where}: {error.strerror or error}", hint)
 
 
 @contextlib.contextmanager

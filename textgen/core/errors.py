@@ -14,22 +14,13 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+# What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
+# read is checked before it is used.
 UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    RecursionError,
-    MemoryError,
-    csv.Error,
-    zipfile.BadZipFile,
-    zlib.error,
+    *(OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError),
+    *(csv.Error, zipfile.BadZipFile, zlib.error),
 )
-"""What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
-read is checked before it is used."""
 MAX_MESSAGE_CHARACTERS = 1600
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What writing to a full disk, or beyond a quota, raises."""
 
 
 class TextgenError(Exception):
@@ -57,23 +48,11 @@ def _on_one_line(text: str) -> str:
 
 
 class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fault of the program
-    """A text that cannot be read, with the place at fault.
+    """A text that cannot be read; ``place`` is (start, end) of what is at fault, in characters."""
 
-    Attributes:
-        text: the text.
-        place: (start, end) of what is at fault, in characters of the text.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        hint: str | None = None,
-        *,
-        text: str = "",
-        place: tuple[int, int] = (0, 0),
-    ) -> None:
+    def __init__(self, message: str, hint: str | None = None, *, place: tuple[int, int]) -> None:
         super().__init__(message, hint)
-        self.text, self.place = text, place
+        self.place = place
 
 
 class CorpusUnavailable(TextgenError):  # noqa: N818 - a state of the world, not a fault of the user
@@ -85,22 +64,20 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
 
 
 def write_failed(path: Path, error: OSError, safe: str) -> TextgenError:
-    """The message for a file that could not be written; ``safe`` says what is unharmed."""
-    cure = "free some space" if error.errno in FULL else "choose a folder that can be written"
+    """The error for a file that could not be written; ``safe`` says what is unharmed."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    cure = "free some space" if full else "choose a folder that can be written"
     message = f"{path} could not be written: {error.strerror or error}"
     return TextgenError(message, f"{safe}; {cure} and repeat the command to continue")
 
 
-LAYOUT = "\n\t"
-SIGNS = {
-    **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in LAYOUT},
-    0x7F: "\u2421",
-    **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"),
-}
-"""Control characters but for line end and tabulator → a sign for each; C1 codes, which can begin
-commands to a terminal as ESC does, and what reverses the direction of text → one for all."""
+# Control characters but for line end and tabulator → a sign for each; C1 codes, which can begin
+# commands to a terminal as ESC does, and what reverses the direction of text → one for all.
+SIGNS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+SIGNS |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+SIGNS |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+# Those that JSON leaves as they are.
 ESCAPES = {code: f"\\u{code:04x}" for code in SIGNS if code >= 32}
-"""What JSON leaves as it is of these."""
 
 
 def visible(text: str) -> str:

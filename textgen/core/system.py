@@ -41,9 +41,7 @@ def kind_of(path: Path) -> str:
             return "a folder"
         if path.is_file():
             return "a file"
-        if path.exists():
-            return "neither a file nor a folder"
-        return "a link to nothing" if path.is_symlink() else "no such file"
+        return "neither a file nor a folder" if path.exists() else "no such file"
     except OSError as error:
         return error.strerror or str(error)
 
@@ -58,11 +56,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def put_file(path: Path, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
-        OSError: the disk is full or cannot be written.
+        TextgenError: the disk is full or cannot be written.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
@@ -73,22 +71,24 @@ def put_file(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """:func:`put_file` with a message for people.
-
-    Raises:
-        TextgenError: the disk is full or cannot be written.
-    """
-    try:
-        put_file(path, content)
-    except OSError as error:
         raise write_failed(path, error, "what was there before is unharmed") from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    write_file(path, text.encode("utf-8", "backslashreplace"))  # half surrogate pairs as escapes
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows that share their keys, with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(path, text.getvalue())
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -109,23 +109,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def write_json(path: Path, data: Any) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    write_file(path, text.encode("utf-8", "backslashreplace"))  # half surrogate pairs as escapes
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows that share their keys, with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_file(path, text.getvalue())
-
-
-SECONDS_FILE, CHECKSUMS = "seconds.json", "sha256.json"
+DATA_FILE, SECONDS_FILE, CHECKSUMS = "data.json", "seconds.json", "sha256.json"
 Content = TypeVar("Content")
-_saved = [0.0]
+_saved_seconds = [0.0]
 
 
 def cache_folder() -> Path:
@@ -135,62 +121,16 @@ def cache_folder() -> Path:
     return Path(chosen or platformdirs.user_cache_dir("textgen", appauthor=False))
 
 
-@contextlib.contextmanager
-def writing_cache() -> Iterator[None]:
-    """A block that writes to the cache something that is needed later.
+def cached(folder: Path, compute: Callable[[], Any]) -> Any:
+    """Plain data from a folder in the cache, computed if it is missing or damaged there."""
 
-    Raises:
-        TextgenError: it cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        message = f"{error.filename or cache_folder()}: {error.strerror or error}"
-        hint = "set TEXTGEN_CACHE to another folder"
-        raise TextgenError(f"the cache cannot be written: {message}", hint) from None
+    def read(folder: Path) -> Any:
+        return json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
 
+    def write(folder: Path) -> None:
+        (folder / DATA_FILE).write_text(json.dumps(compute()), encoding="utf-8")
 
-def cache_put(path: Path, data: Any) -> None:
-    """Put plain data into the cache.
-
-    Raises:
-        OSError: the disk is full or cannot be written.
-    """
-    put_file(path, json.dumps({"sha256": _data_hash(data), "data": data}))
-
-
-def cache_get(path: Path) -> Any:
-    """What :func:`cache_put` has written; None if there is nothing, or if it is damaged."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["sha256"] == _data_hash(stored["data"]):
-            return stored["data"]
-    except FileNotFoundError:
-        return None
-    except (*UNREADABLE, LookupError, TypeError):  # also of other JSON
-        pass
-    _note_damage(path)
-    return None
-
-
-def _note_damage(path: Path) -> None:
-    print(visible(f"note: {path} is damaged and is computed again"), file=sys.stderr)
-
-
-def _data_hash(data: Any) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
-def _file_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of every file in a folder but of the list of these."""
-    return {path.name: sha256_of(path) for path in folder.iterdir() if path.name != CHECKSUMS}
-
-
-def _is_intact(folder: Path) -> bool:
-    with contextlib.suppress(*UNREADABLE):
-        stored = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
-        return bool(stored == _file_hashes(folder))
-    return False
+    return cached_folder(folder, read, write)
 
 
 def cached_folder(
@@ -215,8 +155,8 @@ def cached_folder(
             save_seconds(float((folder / SECONDS_FILE).read_text(encoding="utf-8")))
             return content
     if folder.exists():
-        _note_damage(folder)
-    with writing_cache():
+        print(visible(f"note: {folder} is damaged and is computed again"), file=sys.stderr)
+    try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
@@ -230,20 +170,32 @@ def cached_folder(
                 with contextlib.suppress(OSError):
                     new.rename(folder)
         return read(folder)
+    except OSError as error:
+        message = f"{error.filename or folder}: {error.strerror or error}"
+        hint = "set TEXTGEN_CACHE to another folder"
+        raise TextgenError(f"the cache cannot be written: {message}", hint) from None
+
+
+def _file_hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every file in a folder but of the list of these."""
+    return {path.name: sha256_of(path) for path in folder.iterdir() if path.name != CHECKSUMS}
+
+
+def _is_intact(folder: Path) -> bool:
+    with contextlib.suppress(*UNREADABLE):
+        stored = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        return bool(stored == _file_hashes(folder))
+    return False
 
 
 def save_seconds(seconds: float) -> None:
     """Record that something was read from the cache that took ``seconds`` to make."""
-    _saved[0] += seconds
+    _saved_seconds[0] += seconds
 
 
 def seconds_saved() -> float:
     """The sum of all seconds recorded in this process."""
-    return _saved[0]
-
-
-UNLIMITED = ("", "ALL", "DEFAULT")
-"""Values of a limit of instructions that stand for none."""
+    return _saved_seconds[0]
 
 
 def cores() -> int:
@@ -260,15 +212,13 @@ def processor() -> str:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     model = re.search(r"^model name\s*: *(.*)", text, re.MULTILINE)
     flag = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
-    limits = os.environ.get("ONEDNN_MAX_CPU_ISA", ""), flag[1] if flag else ""
-    limit = next((name for name in map(str.upper, limits) if name not in UNLIMITED), "")
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or (flag[1] if flag else "")
     cpu = model[1].strip() if model else platform.processor()
-    return f"{cpu}, limited to {limit}" if limit else cpu
+    return f"{cpu}, limited to {limit.upper()}" if limit else cpu
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_in_effect: dict[str, Any] = {}
-"""Of this process, since TensorFlow was started."""
+_in_effect = dict[str, int]()  # how TensorFlow was started in this process
 
 
 def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
@@ -287,36 +237,32 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
         TextgenError: a training (``parts``) wants deterministic operations or a number of threads,
             and this process has started TensorFlow without.
     """
+    threads = min(threads, cores())
     if not _in_effect:
-        _start(min(threads, cores()) or cores(), deterministic, parts)
-    if parts:
-        _check(min(threads, cores()), deterministic)
-    return int(_in_effect["threads"])
+        _start(threads or cores(), deterministic, parts)
+    setting = ""
+    if deterministic and not _in_effect["deterministic"]:
+        setting = "deterministic"
+    if threads and (threads, 1) != (_in_effect["threads"], _in_effect["threads_of_an_operation"]):
+        setting = "threads"
+    if parts and setting:
+        state = ", ".join(f"{name} = {value}" for name, value in _in_effect.items())
+        message = f"training.{setting}: this process has started TensorFlow with {state}"
+        hint = "start a new process (in a notebook: restart its kernel), or leave this setting out"
+        raise TextgenError(message, hint)
+    return _in_effect["threads"]
 
 
-def tensorflow_in_effect() -> dict[str, Any]:
+def tensorflow_in_effect() -> dict[str, int]:
     """How TensorFlow was started in this process: ``threads`` in all and
     ``threads_of_an_operation``; whether it is ``deterministic``."""
     return dict(_in_effect)
 
 
-def _check(threads: int, deterministic: bool) -> None:
-    number, shared = _in_effect["threads"], _in_effect["threads_of_an_operation"] > 1
-    hint = "start a new process (in a notebook: restart its kernel), or leave this setting out"
-    if deterministic and not _in_effect["deterministic"]:
-        message = "this process has started TensorFlow without it"
-        raise TextgenError(f"training.deterministic: {message}", hint)
-    if threads and (threads != number or shared):
-        others = f"{number}, which all operations share" if shared else number
-        message = f"{threads}, but this process has started TensorFlow with {others}"
-        raise TextgenError(f"training.threads: {message}", hint)
-
-
 def _start(threads: int, deterministic: bool, parts: bool) -> None:
     per_operation = 1 if parts else threads
-    keep_freed_memory()
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    _keep_freed_memory()
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     with silenced_stderr():
         import keras  # noqa: F401 - it logs at start-up, too
         import tensorflow as tf
@@ -336,7 +282,7 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
     )
 
 
-def keep_freed_memory() -> None:
+def _keep_freed_memory() -> None:
     """Let glibc reuse large buffers: by default it returns the scratch space of every training step
     to the system and faults it in again, page by page."""
     with contextlib.suppress(OSError, AttributeError, TypeError):

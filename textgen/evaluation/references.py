@@ -6,7 +6,6 @@ the cache folder, under a name that depends on text, split and settings.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -20,7 +19,7 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Plugin, build, lookup
-from textgen.core.system import cache_folder, cache_get, cache_put
+from textgen.core.system import cache_folder, cached
 from textgen.data.loading import Corpus
 from textgen.evaluation.baselines import Baseline
 from textgen.evaluation.likelihood import (
@@ -268,19 +267,19 @@ def compute_references(
     """
     references = []
     for model in REFERENCES:
-        path = _cache_path(model, corpus)
-        if (rows := cache_get(path)) is None:
-            if reason := too_much(model.tokenizer is None, corpus):
-                say(f"  reference {model.label} left out: {reason}")
-                continue
+
+        def compute(model: Reference = model) -> list[list[dict[str, Any]]]:
             say(f"  reference {model.label}: computed once for this text and split")
-            try:
-                rows = [[_sums(d) for d in part] for part in model.score(corpus)]
-            except TextgenError as error:  # such as a text too small for the tokenizer
-                say(f"  reference {model.label} left out: {error}")
-                continue
-            with contextlib.suppress(OSError):  # an unwritable cache is no reason to stop
-                cache_put(path, rows)
+            return [[_sums(d) for d in part] for part in model.score(corpus)]
+
+        if reason := too_much(model.tokenizer is None, corpus):
+            say(f"  reference {model.label} left out: {reason}")
+            continue
+        try:
+            rows = cached(_cache_path(model, corpus), compute)
+        except TextgenError as error:  # such as a text too small for the tokenizer
+            say(f"  reference {model.label} left out: {error}")
+            continue
         validation, test = ([_from_sums(row) for row in part] for part in rows)
         command = model.command_on(experiment)
         references.append(replace(model, command=command, validation=validation, test=test))
@@ -290,7 +289,7 @@ def compute_references(
 def _cache_path(model: Reference, corpus: Corpus) -> Path:
     settings = (CACHE_VERSION, corpus.sha256, corpus.description["split_sha256"], model)
     digest = hashlib.sha256(repr(settings).encode()).hexdigest()
-    return cache_folder() / "references" / f"{model.key}-{digest[:32]}.json"
+    return cache_folder() / "references" / f"{model.key}-{digest[:32]}"
 
 
 def _sums(document: DocumentBits) -> dict[str, Any]:

@@ -102,7 +102,6 @@ class PlayModel:
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
             raise RefusedText(
                 f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
-                text=text,
                 place=(0, excess),
             )
         tokens: list[int] = encode_prompt(self.run.tokenizer, text, "the text").tolist()
@@ -147,7 +146,6 @@ class PlayModel:
         if not 0 < len(text) <= MAX_PRICED_CHARACTERS:
             raise RefusedText(
                 f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} are priced",
-                text=text,
                 place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
             )
         scored = self.run.score(text)

@@ -233,7 +233,6 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
         raise RefusedText(
             f"{where}: {named} at line {line:,}, column {column:,}: not in the training text",
             hint="replace or leave out these characters",
-            text=prompt,
             place=(at, at + len(unknown[0])),
         )
     if tokenizer.spaces_lead:

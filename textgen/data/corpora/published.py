@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textgen.core.errors import CorpusUnavailable, TextgenError, visible
-from textgen.core.system import cache_folder, cache_get, cache_put, writing_cache
+from textgen.core.system import cache_folder, cached
 from textgen.data.documents import CorpusConfig, Document
 from textgen.data.reading import check_sha256, read_text
 
@@ -109,12 +109,8 @@ class Wikipedia(Published):
 
     def documents(self) -> list[Document]:
         ((name, sha256),) = source(self.entry)["files"].items()
-        cached = cache_folder() / f"wikipedia-prose-{sha256[:16]}.json"
-        articles = cache_get(cached)
-        if articles is None:
-            articles = _clean_articles(name, sha256)
-            with writing_cache():
-                cache_put(cached, articles)
+        folder = cache_folder() / f"wikipedia-prose-{sha256[:16]}"
+        articles = cached(folder, lambda: _clean_articles(name, sha256))
         return [Document(title, text) for title, text in articles]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError
-from textgen.core.system import cache_folder, cache_get, cache_put, save_seconds
+from textgen.core.system import cache_folder, cached
 from textgen.data.language import UNKNOWN, language_name
 
 # tried in this order where none is named; the second is the first as published on the Python
@@ -42,17 +40,9 @@ def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
         TextgenError: no such model.
     """
     folder = cache_folder() / "tags" / f"{model}-{_fingerprint(model)[:16]}"
-    path = folder / f"{hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()}.json"
+    path = folder / hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()
     if path not in _tagged:
-        if (stored := cache_get(path)) is None:
-            start = time.perf_counter()
-            tags = _tag(_load(model), pieces)
-            stored = {"tags": tags, "seconds": time.perf_counter() - start}
-            with contextlib.suppress(OSError):  # computed again next time
-                cache_put(path, stored)
-        else:
-            save_seconds(stored["seconds"])
-        _tagged[path] = stored["tags"]
+        _tagged[path] = cached(path, lambda: _tag(_load(model), pieces))
     return _tagged[path]
 
 
