@@ -29,7 +29,7 @@ from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, load_run
 from textgen.runs.folder import check_folder
-from textgen.runs.schemas import read_content
+from textgen.runs.results import read_content
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

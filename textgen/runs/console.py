@@ -20,8 +20,7 @@ from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus
 from textgen.data.statistics import corpus_warnings, split_lines
 from textgen.evaluation.units import NOTHING, UNCHARGED
-from textgen.runs.results import bits_cells, figure_table, verdict, word_line
-from textgen.runs.schemas import Metrics, Part
+from textgen.runs.results import Metrics, Part, bits_cells, figure_table, verdict, word_line
 from textgen.tokenizers.words.tokenizer import language_warnings
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared

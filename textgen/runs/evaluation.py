@@ -26,7 +26,7 @@ from textgen.data.loading import Corpus
 from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.sampler import Sampler
 from textgen.runs.generation import Moved, Writer, requests
-from textgen.runs.schemas import Texts
+from textgen.runs.results import Texts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import EncodedDocument, Rendered
 

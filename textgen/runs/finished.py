@@ -24,7 +24,7 @@ from textgen.models.footprint import check_loading
 from textgen.runs import generation
 from textgen.runs.evaluation import TokenBits, read_token_bits, token_table
 from textgen.runs.folder import check_unharmed, read_finished, stored_experiment
-from textgen.runs.schemas import Texts, read_content
+from textgen.runs.results import Texts, read_content
 from textgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ import tomli_w
 from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import kind_of, sha256_of, write_file
-from textgen.runs.schemas import CorpusContent, Manifest, Metrics, read_content, reading
+from textgen.runs.results import CorpusContent, Manifest, Metrics, read_content, reading
 from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
 LOCK = ".lock"
