@@ -21,7 +21,7 @@ import pytest
 from textgen import cli
 from textgen.core import system
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
-from textgen.runs import evaluation
+from textgen.runs import generation
 from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
 from textgen.tokenizers.words.rare_words.vectors import Cluster, Neighbour
 
@@ -50,7 +50,7 @@ def _environment(tmp_path_factory):
     system.start_tensorflow()
     compile_where_it_is_tested()
     # of texts of 1,500 characters, which a user's runs write, nothing more is seen
-    evaluation.Evaluation = partial(evaluation.Evaluation, length=300, prompted=150)
+    generation.Evaluation = partial(generation.Evaluation, length=300, prompted=150)
 
 
 COMPILE = [False]

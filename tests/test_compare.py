@@ -25,7 +25,7 @@ from textgen.evaluation import significance
 from textgen.report import arms, breakdown, building, cautions
 from textgen.report.comparison import Comparison, folder_name
 from textgen.report.schema import ArmRow, ContrastRow
-from textgen.runs import evaluation
+from textgen.runs import generation
 from textgen.runs.finished import Run
 
 WORDS = [
@@ -146,7 +146,7 @@ def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
 
 
 def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
-    settings, generated = evaluation.Evaluation(), compared.report.generated
+    settings, generated = generation.Evaluation(), compared.report.generated
     assert list(generated.settings["temperatures"]) == list(settings.temperatures)
     for rows in generated.arms.values():
         assert len(rows) == len(settings.temperatures)

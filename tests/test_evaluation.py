@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import NextToken
-from textgen.runs import evaluation
-from textgen.runs.evaluation import TokenBits, token_table
+from textgen.runs import finished
+from textgen.runs.finished import TokenBits, token_table
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.tokens import ESCAPE
@@ -131,9 +131,9 @@ def test_bits_of_tokens_are_read_as_they_were_written(tmp_path):
         for name, size in (("a", 5), ("é", 2))
     ]  # fmt: skip
     for documents in (table, [replace(document, with_memory=None) for document in table]):
-        evaluation.write_token_bits(tmp_path / "tokens.npz", documents)
+        finished.write_token_bits(tmp_path / "tokens.npz", documents)
         for written, read in zip(
-            documents, evaluation.read_token_bits(tmp_path / "tokens.npz"), strict=True
+            documents, finished.read_token_bits(tmp_path / "tokens.npz"), strict=True
         ):
             assert (written.name, written.total) == (read.name, read.total)
             np.testing.assert_array_equal(written.ends, read.ends)

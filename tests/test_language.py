@@ -29,7 +29,7 @@ from textgen.data.language import (
 from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_statistics
 from textgen.runs.console import Screen
-from textgen.runs.evaluation import Evaluation, evaluation_for
+from textgen.runs.generation import Evaluation, evaluation_for
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.words import tagging
 from textgen.tokenizers.words.tokenizer import language_warnings

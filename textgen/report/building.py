@@ -20,8 +20,8 @@ from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
 from textgen.report.breakdown import break_down, cut_words, passages
 from textgen.report.cautions import cautions
-from textgen.runs.evaluation import evaluation_for
 from textgen.runs.finished import Run
+from textgen.runs.generation import evaluation_for
 
 SEED = 1
 """Of human and shuffled text."""

@@ -8,15 +8,18 @@ import itertools
 import math
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from textgen.core.errors import RefusedText
 from textgen.core.settings import Sampling
+from textgen.data.language import UNSPACED
+from textgen.data.loading import Corpus
 from textgen.evaluation.sampler import READING, Sampler, text_seed
 from textgen.models.footprint import check_drawing
+from textgen.runs.results import Texts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import Rendered
 
@@ -31,6 +34,9 @@ MAX_NAMED_CHARACTERS = 8
 """Of those that cannot be read in a prompt."""
 RECORDED = ("temperature", "top_k", "top_p", "fill", "memory")
 """Settings that the record of a text has."""
+
+OPENING_CHARACTERS = 40
+"""Of a document, in which the words of a prompt are looked for."""
 
 
 Moved = Callable[[int, int], None]
@@ -181,6 +187,75 @@ def sample_texts(
         record = {"prompt": request.prompt, "text": text.text, "filled": filled}
         records.append(record | repeats | {"sample": request.sample})
     return records
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the texts of a comparison are sampled: ``samples`` of ``length`` characters from the
+    start of a document at each of the ``temperatures``, and one of ``prompted`` characters at
+    ``temperature`` after each of the ``prompts`` that the model has tokens for."""
+
+    temperatures: tuple[float, ...] = (0.5, 0.8, 1.0, 1.2)
+    temperature: float = 0.8
+    samples: int = 20
+    length: int = 1500
+    prompts: tuple[str, ...] = ("At night", "The old man", "It was")
+    prompted: int = 600
+    seed: int = 1
+
+
+def evaluation_for(loaded: Corpus) -> Evaluation:
+    """The settings for a text. Where it is not in English the prompts are the first words of
+    validation documents, or their first characters in a language without spaces."""
+    settings, language = Evaluation(), loaded.language.code
+    if language == "en":
+        return settings
+    beginnings = (document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation)
+    openings = [
+        text[:4] if language in UNSPACED else " ".join(text.split()[:2]) for text in beginnings
+    ]
+    prompts = tuple(dict.fromkeys(filter(None, openings)))
+    return replace(settings, prompts=prompts[: len(settings.prompts)])
+
+
+def draw_texts(
+    sampler: Sampler,
+    tokenizer: Tokenizer,
+    settings: Evaluation,
+    moved: Moved | None = None,
+) -> Texts:
+    """The content of ``texts.json``. All temperatures are drawn side by side."""
+    sweep = [
+        Sampling(samples=settings.samples, length=settings.length, temperature=temperature)
+        for temperature in settings.temperatures
+    ]
+    wanted = [
+        request
+        for sampling in sweep
+        for request in requests(sampling, settings.seed, f"temperature {sampling.temperature}")
+    ]
+    written = Writer(sampler, tokenizer, sweep[0]).write(wanted, moved)
+    texts, number = list(map(_as_data, written)), settings.samples
+    known = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
+    prompted = Sampling(known or ("",), settings.prompted, 1, settings.temperature)
+    continued = requests(prompted, settings.seed, "prompts")[: len(known)]
+    following = Writer(sampler, tokenizer, prompted).write(continued) if known else []
+    content = {
+        "settings": asdict(settings),
+        "sweep": [
+            {"temperature": temperature, "texts": texts[i * number : (i + 1) * number]}
+            for i, temperature in enumerate(settings.temperatures)
+        ],
+        "prompted": [
+            {"prompt": prompt, **_as_data(text)}
+            for prompt, text in zip(known, following, strict=True)
+        ],
+    }
+    return Texts.model_validate(content)
+
+
+def _as_data(text: Rendered) -> dict[str, Any]:
+    return {"text": text.text, "filled": list(text.filled)}
 
 
 def stream_text(

@@ -19,9 +19,14 @@ from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
-from textgen.runs.evaluation import draw_texts, evaluation_for, token_table, write_token_bits
-from textgen.runs.finished import Run
-from textgen.runs.generation import check_room, encode_prompt, sample_texts
+from textgen.runs.finished import Run, token_table, write_token_bits
+from textgen.runs.generation import (
+    check_room,
+    draw_texts,
+    encode_prompt,
+    evaluation_for,
+    sample_texts,
+)
 from textgen.runs.results import describe_run, run_metrics, summary_markdown
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
