@@ -366,7 +366,7 @@ def test_corpus_statistics(corpus_folder):
     [
         ("run", "runs.pipeline.train", True),
         ("study", "studies.execution.run_study", True),
-        ("generate", "runs.commands.generate_text", False),
+        ("generate", "runs.console.generate_text", False),
     ],
 )
 def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch, command, function, goes_on):

@@ -195,7 +195,7 @@ COMMANDS: dict[str, tuple[Callable[[Parser], None], str, str]] = {
         "run arms × seeds under one budget, and compare them",
     ),
     "compare": (_compare, "report.comparison:compare_runs", "compare finished runs in one report"),
-    "generate": (_generate, "runs.commands:generate", "write text with a finished run"),
+    "generate": (_generate, "runs.console:generate", "write text with a finished run"),
     "play": (_play, "commands:play", "ask trained models side by side, in a page"),
     "audit": (
         _audit,
@@ -204,7 +204,7 @@ COMMANDS: dict[str, tuple[Callable[[Parser], None], str, str]] = {
     ),
     "score": (
         _score,
-        "runs.commands:score",
+        "runs.console:score",
         "the bits of a passage, or a part of the text, under a run",
     ),
     "corpus": (_corpus, "commands:corpus", "list corpora, or show the statistics and split of one"),

@@ -28,8 +28,7 @@ from textgen.data.statistics import corpus_statistics, print_statistics
 from textgen.evaluation import references
 from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
-from textgen.runs.commands import read_passage
-from textgen.runs.console import Screen
+from textgen.runs.console import Screen, read_passage
 from textgen.studies.study import Study
 from textgen.tokenizers.words.tokenizer import language_warnings
 

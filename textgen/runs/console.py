@@ -1,8 +1,10 @@
-"""Terminal output: what a run reads, its stages with their progress, its result, and scores."""
+"""The terminal: what a run reads, its stages with their progress, its result; the commands
+``textgen generate`` and ``textgen score``."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,11 +17,15 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from textgen.core.errors import visible
+from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
+from textgen.core.system import kind_of
 from textgen.data.loading import Corpus
+from textgen.data.reading import read_text
 from textgen.data.statistics import corpus_warnings, split_lines
 from textgen.evaluation.units import NOTHING, UNCHARGED
+from textgen.runs.finished import generate_text, score_part, score_text
+from textgen.runs.generation import annotated
 from textgen.runs.results import Metrics, Part, bits_cells, figure_table, verdict, word_line
 from textgen.tokenizers.words.tokenizer import language_warnings
 from textgen.training.checkpoint import Progress
@@ -203,6 +209,41 @@ class TrainingDisplay:
             + ("  best" if progress.best_interval == interval else "")
         )
         self._interval = progress.updates, time.perf_counter()
+
+
+def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any) -> None:
+    records = generate_text(run, prompt, **options)
+    if options["seed"] is None and not json:
+        print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
+    for number, record in enumerate(records, 1):
+        if json:
+            print(json_line(record))
+            continue
+        if len(records) > 1:
+            print(f"\n── sample {number} of {len(records)} " + "─" * 40)
+        text = annotated(record) if marked else record["text"]
+        print(visible((record["prompt"] if options["method"] == "sample" else "") + text))
+
+
+def score(run: Path, *, text: str | None, file: Path | None, part: str | None, json: bool) -> None:
+    if part is not None:
+        figures = score_part(run, part)
+        print(json_line(figures)) if json else print_part(figures)
+        return
+    bits = score_text(run, read_passage(text, file))
+    print(json_line(bits)) if json else print_passage(bits)
+
+
+def read_passage(text: str | None, file: Path | None) -> str:
+    """The text of ``--text`` or ``--file``."""
+    if file is not None:
+        if (kind := kind_of(file)) != "a file":
+            hint = "correct the path, or give the passage as --text"
+            raise TextgenError(f"{file}: {kind}", hint)
+        text = read_text(file)
+    if not text:
+        raise TextgenError(f"{file or '--text'}: no text")
+    return text
 
 
 def print_part(score: Mapping[str, Any]) -> None:
