@@ -9,17 +9,20 @@ import io
 import itertools
 import os
 import random
+import shutil
 import subprocess
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import textgen as package
 from textgen import cli
 from textgen.core import system
+from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
 from textgen.runs import generation
 from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
@@ -49,6 +52,7 @@ def _environment(tmp_path_factory):
     os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     system.start_tensorflow()
     compile_where_it_is_tested()
+    gc.freeze()  # what is imported by now is not looked at again and again
     # of texts of 1,500 characters, which a user's runs write, nothing more is seen
     generation.Evaluation = partial(generation.Evaluation, length=300, prompted=150)
 
@@ -116,6 +120,21 @@ def corpus_folder(tmp_path_factory) -> Path:
     return folder
 
 
+TRAINING, TUNING = made_up(150, 4), made_up(60, 5).replace("gull", "puffin")
+
+
+@cache
+def fitted(config, training: str = TRAINING, tuning: str = TUNING):
+    """A tokenizer that is fitted on a text, once for all tests in this process."""
+    return config.fit([training], [tuning], 1)
+
+
+def small_experiment(**tables):
+    """An experiment of few settings, of which a test changes some tables."""
+    needed = {"corpus": "wikipedia", "tokenizer": "characters", "objective": "next_token"}
+    return resolve_experiment({**needed, "training": {"updates": 1}, **tables})
+
+
 def write_experiment(path: Path, corpus_folder: Path) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
     path.write_text(
@@ -167,6 +186,57 @@ def temporary(tmp_path) -> Path:
 @pytest.fixture
 def experiment_file(tmp_path, corpus_folder) -> Path:
     return write_experiment(tmp_path / "tiny.toml", corpus_folder)
+
+
+ARMS = {
+    "char": [],
+    "word": [
+        'tokenizer={kind="words", rare_words="unk", minimum_count=60}',
+        'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}',
+    ],
+    "subword": [
+        'tokenizer={kind="subwords", size=280}',
+        'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}',
+    ],
+}
+"""Changes to the tiny experiment."""
+SHORT = ["training.updates=40", "training.validations=1", "sampling.length=40"]
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, corpus_folder):
+    """The folder of a run of an arm, trained once for all tests in this process that ask for the
+    same name and changes: a test that changes files of it takes a copy."""
+    home = tmp_path_factory.mktemp("finished")
+    file, number = write_experiment(home / "tiny.toml", corpus_folder), itertools.count()
+
+    @cache
+    def folder(arm: str = "char", *changes: str, name: str | None = None) -> Path:
+        settings, runs = [*ARMS[arm], *SHORT, *changes], home / str(next(number))
+        package.train(file, overrides=settings, name=name or arm, runs_folder=runs, quiet=True)
+        return runs / (name or arm)
+
+    return folder
+
+
+@pytest.fixture
+def copied_run(finished_run, tmp_path):
+    """A copy of a finished run, in the test's own folder, to be changed."""
+
+    def folder(arm: str = "char", *changes: str, name: str | None = None) -> Path:
+        return Path(shutil.copytree(finished_run(arm, *changes), tmp_path / (name or arm)))
+
+    return folder
+
+
+def python(code: str, **variables: str) -> str:
+    """What a Python program prints in a process of its own; it has to end without an error."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True,
+        text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture
