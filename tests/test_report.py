@@ -7,7 +7,7 @@ import re
 
 import pytest
 from conftest import ROOT
-from fuzz.report_page import Elements
+from fuzz.targets import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.evaluation.units import UNCHARGED

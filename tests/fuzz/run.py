@@ -11,13 +11,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import random
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import atheris
@@ -26,8 +24,7 @@ HERE = Path(__file__).parent
 sys.path[:1] = [str(HERE.parent), str(HERE.parents[1])]
 
 with atheris.instrument_imports(include=["textgen"]):
-    from fuzz.common import ODD, changed, words_of
-    from fuzz.targets import CASES, TARGETS
+    from fuzz.targets import CASES, ODD, TARGETS, words_of
 
 
 def kind_of(error: BaseException) -> str:
@@ -43,7 +40,7 @@ class Fuzzed:
 
     def __init__(self, name: str, runs: int, seconds: float) -> None:
         self.name, self.runs, self.seconds = name, runs, seconds
-        self.count, self.begun, self.failures = 0, time.monotonic(), Counter[str]()
+        self.count, self.start, self.failures = 0, time.monotonic(), Counter[str]()
 
     def __call__(self, data: bytes) -> None:
         try:
@@ -56,30 +53,12 @@ class Fuzzed:
                 path.write_bytes(data)
                 print(f"\nFAILED: {kind}: {str(error)[:500]}\n  kept in {path}", flush=True)
         self.count += 1
-        passed = time.monotonic() - self.begun
+        passed = time.monotonic() - self.start
         if self.count >= self.runs or passed > self.seconds:
             print(f"\n{self.name}: {self.count:,} inputs in {passed:.0f} s", flush=True)
             for kind, times in self.failures.most_common(20):
                 print(f"  {times:,} × {kind}", flush=True)
             os._exit(1 if self.failures else 0)
-
-
-def mutator(seeds: list[bytes]) -> Callable[[bytes, int, int], bytes]:
-    """libFuzzer's own changes and, half of the time, other words: what it does to text seldom
-    leaves anything that is read to its end."""
-    pieces = [*ODD, *words_of(seeds)]
-
-    def mutate(data: bytes, longest: int, seed: int) -> bytes:
-        draw = random.Random(seed)
-        if draw.random() < 0.5:
-            return atheris.Mutate(data, longest)
-        changes = [
-            (draw.randrange(1 << 16), draw.random() < 0.8, draw.randrange(10), draw.choice(pieces))
-            for _ in range(draw.randint(1, 3))
-        ]
-        return changed(data, changes)[:longest]
-
-    return mutate
 
 
 def main() -> None:
@@ -89,24 +68,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--corpus", type=Path, help="a folder for inputs that reached new code")
     options = parser.parse_args()
-    seeds = TARGETS[options.target].seeds()
-    with atheris.instrument_imports(include=["textgen"]):
-        for seed in seeds:  # what is imported where it is needed
-            TARGETS[options.target].check(seed)
+    target, kept = TARGETS[options.target], CASES / options.target
+    kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        begin = Path(scratch) / "seeds"
-        begin.mkdir()
-        for number, seed in enumerate(seeds):
-            (begin / f"{number:03d}").write_bytes(seed)
-        where = CASES / options.target
-        where.mkdir(parents=True, exist_ok=True)
-        found = [str(options.corpus)] if options.corpus else []
+        seeds, dictionary = Path(scratch, "seeds"), Path(scratch, "words")
+        seeds.mkdir()
+        for number, seed in enumerate(target.seeds):
+            (seeds / f"{number:03d}").write_bytes(seed)
+        words = [
+            "".join(f"\\x{byte:02x}" for byte in word) for word in words_of(target.seeds) + ODD
+        ]
+        dictionary.write_text("".join(f'"{word}"\n' for word in words if word))
         arguments = [
-            sys.argv[0], *found, str(begin), f"-artifact_prefix={where}/", "-max_len=4096",
-            "-len_control=0", "-timeout=60", "-rss_limit_mb=4096", "-verbosity=0", "-seed=1",
+            sys.argv[0], *([str(options.corpus)] if options.corpus else []), str(seeds),
+            f"-artifact_prefix={kept}/", f"-dict={dictionary}", "-max_len=4096", "-len_control=0",
+            "-timeout=60", "-rss_limit_mb=4096", "-verbosity=0", "-seed=1",
         ]  # fmt: skip
-        fuzzed = Fuzzed(options.target, options.runs, options.seconds)
-        atheris.Setup(arguments, fuzzed, custom_mutator=mutator(seeds))
+        atheris.Setup(arguments, Fuzzed(options.target, options.runs, options.seconds))
         atheris.Fuzz()
 
 

@@ -7,30 +7,316 @@ kept in tests/fuzz/cases/TARGET/ and are run by the suite.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from fuzz.common import Target
-from fuzz.readers import (
-    SPLITS,
-    split,
-    text,
-    text_seeds,
-    vector_seeds,
-    vectors,
-)
-from fuzz.report_page import PAGES, page
-from fuzz.run_folder import run, run_seeds
-from fuzz.settings import STUDY, experiment, experiment_seeds, study
-from fuzz.tokenizing import tokenizer, tokenizer_seeds
+import numpy as np
+import tomli_w
+from conftest import fitted, made_up, small_experiment
+from report_sample import hostile
+
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
+from textgen.core.settings import Split, build
+from textgen.studies.study import load_study
+from textgen.data.corpora.files import File
+from textgen.data.documents import Document
+from textgen.data.reading import BYTE_ORDER_MARKS, read_text
+from textgen.data.splits import divide
+from textgen.embeddings.file import File as VectorFile
+from textgen.report.page import render_page
+from textgen.runs.folder import write_experiment
 
 CASES = Path(__file__).parent / "cases"
+SCRATCH = tempfile.TemporaryDirectory(prefix="fuzz")
+FOLDER = Path(SCRATCH.name)
+# what takes the place of a part of an input
+ODD = [
+    b"", b"null", b"true", b"-1", b"1e999", b"NaN", b"[]", b"{}", b'""', b"[[1]]", b"9" * 30,
+    b'"\\ud800"', b"\xed\xa0\x80", b"\xff", b"\0", b"\r", b"\n", b" ", b"=", b'"', b"<", b"&",
+    b"{", b"[", b"\\", b"\xc2\x85", b"\xe2\x80\xa8", b"\xf0\x9f\x90\x99",
+]  # fmt: skip
+
+
+class Target(NamedTuple):
+    """Something that takes bytes.
+
+    Attributes:
+        check: what is done with them.
+        seeds: bytes that get somewhere, from which a fuzzer starts.
+        examples: how many hypothesis tries in the suite.
+    """
+
+    check: Callable[[bytes], None]
+    seeds: list[bytes]
+    examples: int
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[None]:
+    """One message on one screen is no failure."""
+    try:
+        yield
+    except TextgenError as error:
+        message = str(error)
+        if message.count("\n") > 3 or len(message) > 4000:
+            raise AssertionError(f"more than a screen: {message}") from None
+
+
+def text_in(data: bytes) -> str:
+    """Any string, lone surrogates included."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def words_of(seeds: Sequence[bytes]) -> list[bytes]:
+    """The different words of some inputs."""
+    return sorted({word for seed in seeds for word in re.findall(rb"[\w.-]+", seed)})
+
+
+def check_experiment(data: bytes) -> None:
+    """An experiment file; behind NUL bytes, ``--set`` overrides. What was read is the same when it
+    is written and read again."""
+    content, *overrides = data.split(b"\0")
+    path, again = FOLDER / "fuzzed.toml", FOLDER / "again.toml"
+    path.write_bytes(content)
+    with refused():
+        made = load_experiment(path, [text_in(each) for each in overrides[:5]])
+        write_experiment(again, made)
+        assert load_experiment(again) == made
+
+
+PLAIN = tomli_w.dumps(small_experiment(name="fuzzed").resolved).encode()
+(FOLDER / "base.toml").write_bytes(PLAIN)
+WORDS = b'include = "base.toml"\n[tokenizer]\nkind = "words"\nrare_words = { kind = "unk" }\n'
+EXPERIMENTS = [
+    PLAIN,
+    PLAIN + b"\0training.seconds=60\0backbone.units=[8, 8]\0tokenizer={kind='whitespace'}",
+    WORDS + b"\0seed=2\0memory.orders=[]\0split.test=['a*']",
+]
+
+
+def check_study(data: bytes) -> None:
+    """A study file."""
+    path = FOLDER / "study.toml"
+    path.write_bytes(data)
+    with refused():
+        assert load_study(path).arms
+
+
+STUDY = b"""
+title = "fuzzed"
+[budget]
+updates = 5
+[arms.a]
+experiment = "char_small"
+seeds = 2
+[arms.b]
+experiment = "char_small"
+seeds = [1, 7]
+set = ["backbone.units=[9]"]
+[[contrasts]]
+first = "a"
+second = "b"
+question = "?"
+"""
+TOKENIZERS: tuple[Any, ...] = (
+    "characters",
+    "whitespace",
+    {"kind": "subwords", "size": 300},
+    {"kind": "subwords", "size": 300, "model": "unigram"},
+    {"kind": "words", "rare_words": "unk"},
+    {"kind": "words", "rare_words": "drop"},
+    {"kind": "words", "rare_words": "spell"},
+    {"kind": "words", "rare_words": {"kind": "cluster", "clusters": 3, "epochs": 1}},
+    {"kind": "words", "rare_words": {"kind": "neighbour", "epochs": 1}},
+)
+# every tokenizer and policy that needs no tagger
+LEARNT = made_up(60, 1) + "\nAkeley met 17 owls, “é”-gulls & Wilmarth’s \U0001f419.\t\n"
+TUNING = made_up(10, 2) + " Zadok Zadok 99 unfathomable."
+
+
+@cache
+def tokenizer_of_a_run(number: int) -> Any:
+    """A tokenizer as a run has it: read from what was saved."""
+    config = small_experiment(tokenizer=TOKENIZERS[number]).tokenizer
+    return config.load(json.loads(json.dumps(fitted(config, LEARNT, TUNING).state())))
+
+
+def check_tokenizer(data: bytes) -> None:
+    """Nothing is lost, every span lies in the text, and bits are bits. The first byte chooses the
+    tokenizer."""
+    tokenizer = tokenizer_of_a_run(data[0] % len(TOKENIZERS) if data else 0)
+    text = text_in(data[1:])
+    encoded = tokenizer.encode(text)
+    assert tokenizer.decode(encoded) == text
+    assert encoded.characters == len(text)
+    tokens = encoded.tokens
+    for each in (tokens, tokenizer.encode(text, training=True).tokens):
+        assert not len(each) or 0 < each.min() <= each.max() < tokenizer.size
+    for bits in (encoded.spelling_bits, encoded.spelling_bits_with_memory):
+        assert bits.shape == encoded.places.shape == (len(encoded.surfaces),)
+        assert np.isfinite(bits).all()
+        assert (bits >= 0).all()
+    assert encoded.ends.shape == tokens.shape
+    for places, last in ((encoded.ends, len(text)), (encoded.places, len(tokens))):
+        assert (np.diff(places, prepend=0, append=last) >= 0).all()
+    if encoded.starts is not None:
+        assert (encoded.starts >= np.append(0, encoded.ends[:-1])[: len(tokens)]).all()
+        assert (encoded.starts <= encoded.ends).all()
+    rendered = tokenizer.render(tokens[:40], before=text[:20], seed=len(text))
+    spans = [place for start, end, _ in rendered.filled for place in (start, end)]
+    assert [0, *spans, len(rendered.text)] == sorted([0, *spans, len(rendered.text)])
+
+
+HARD = " The keeper met Zadok,\n\n17 owls — Zadok's “é”. UNFATHOMABLE\t\r\n\U0001f419!".encode()
+ENCODINGS = (
+    "auto", "utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "shift_jis", "utf-7", "gb18030",
+    "punycode", "hz", "hex",
+)  # fmt: skip
+
+
+def check_text(data: bytes) -> None:
+    """A text file in some encoding (first byte), in pieces (second byte) divided in three parts:
+    nothing changes but line ends, nothing is lost."""
+    data = data.ljust(2, b"\0")
+    encoding, path = ENCODINGS[data[0] % len(ENCODINGS)], FOLDER / "text.txt"
+    path.write_bytes(data[2:])
+    with refused(), contextlib.redirect_stderr(io.StringIO()):
+        text = read_text(path, encoding)
+        assert "\r" not in text
+        if encoding in ("utf-8", "cp1252"):
+            plain = data[2:].decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+            assert text in (plain, plain[1:])  # without a byte-order mark
+        documents = File(path, pieces=data[1] % 20 + 1, encoding=encoding).documents()
+        assert "".join(document.text for document in documents) == text
+        method = ("contiguous", "hash")[data[1] // 20 % 2]
+        parts = divide(documents, Split(method=method, exact=None), one_text=True)
+        if method == "contiguous":
+            order = (*parts.train, *parts.validation, *parts.test)
+            assert "".join(document.text for document in order) == text
+
+
+LINES = "Häuser über Köln.\r\n\r\nPlain lines,\rand “others”.\n" * 8
+TEXTS = [
+    b"\1\7" + LINES.encode(),
+    b"\0\35" + LINES.encode("cp1252", "replace"),
+    *(bytes([i, 9]) + LINES.encode(e, "replace") for i, e in enumerate(ENCODINGS[1:-1], 1)),
+    *(b"\0\7" + LINES.encode(name) for name in BYTE_ORDER_MARKS.values()),
+]
+
+
+def check_split(data: bytes) -> None:
+    """Names of documents, a line each, and behind NUL bytes what ``[split]`` says of them, as JSON:
+    every document goes into one part."""
+    head, *settings = data.split(b"\0")
+    names = list(dict.fromkeys(head.decode("utf-8", "backslashreplace").split("\n")))
+    documents = [Document(name, f"{name} ab " * (1 + 3 * i % 7)) for i, name in enumerate(names)]
+    with refused():
+        table = {}
+        for each in settings[:4]:
+            key, _, value = text_in(each).partition("=")
+            with contextlib.suppress(ValueError, RecursionError):
+                table[key] = json.loads(value)
+        parts = divide(documents, build(Split, table, "split"))
+        divided = [*parts.train, *parts.validation, *parts.test]
+        assert sum(d.characters for d in divided) == sum(d.characters for d in documents)
+        whole = Counter(d.name for d in divided if d.name in names)
+        assert whole.total() in (len(divided), len(names) - 1)  # a single one may be cut
+        assert max(whole.values(), default=0) <= 1
+
+
+SPLITS = [
+    b"train.txt\nvalid.txt\ntest.txt",
+    b'a\nb\nc\nd\ne\nf\0test=["a"]\0validation=["b*", "c"]',
+    b'a\nb\nc\nd\ne\nf\0fold=2\0folds=3\0groups=[["a", "b"]]\0seed=4',
+    b'a#1\na#2\nb\nc\nd\ne\0method="contiguous"\0test=0.2\0first="validation"',
+    b'x/train/a\nx/test/b\nx/dev/c\0train=["x/*"]',
+]
+
+
+def check_vectors(data: bytes) -> None:
+    """A file of word vectors; the first byte chooses the compression."""
+    path = FOLDER / f"vectors{('', '.gz', '.bz2')[data[0] % 3 if data else 0]}"
+    path.write_bytes(data[1:])
+    names = ["", "", " the", " keeper", "a", " b"]
+    with refused():
+        vectors = VectorFile(path).vectors(names, [np.array([2, 3, 4])], 4, 1)
+        assert vectors.matrix.shape == (len(names), 4)
+        assert np.isfinite(vectors.matrix).all()
+
+
+GLOVE = b"the 0.1 0.2 0.3 -0.4\nkeeper 1 2 3 4\nA 1e-3 0 0 7\n"
+VECTORS = b"3 4\n" + GLOVE
+
+
+class Elements(HTMLParser):
+    """The elements of a page, in ``rows`` of (tag, attributes); comments and the like are some."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows = list[tuple[str, dict[str, str | None]]]()
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.rows.append((tag, dict(attrs)))
+
+    def handle_comment(self, data):
+        self.rows.append(("comment", {}))
+
+    handle_decl = unknown_decl = handle_pi = handle_comment
+
+
+def markup(script: str, quotes: str, odd: str) -> tuple[Counter[str], set[tuple[str, str]]]:
+    """How often each tag comes on the page of a report with these texts; which attributes the tags
+    have, with what they load or run."""
+    page = render_page(*hostile(script, quotes, odd))
+    page.encode("utf-8")
+    rows = Elements(page).rows
+    attributes = {
+        (tag, name, (value or "").partition("#")[0] if name in ("href", "src", "action") else "")
+        for tag, pairs in rows
+        for name, value in pairs.items()
+    }
+    return Counter(tag for tag, _ in rows), attributes
+
+
+harmless = cache(lambda: markup("a\ny", "b\nee", "s\nee"))
+
+
+def check_page(data: bytes) -> None:
+    """Three texts, between NUL bytes, wherever a report has texts: none of them becomes markup."""
+    script, quotes, odd, *_ = [*map(text_in, data.split(b"\0")), "", "", ""]
+    tags, attributes = markup(f"0{script[:300]}", f"1{quotes[:300]}", f"2{odd[:300]}")
+    known_tags, known_attributes = harmless()
+    assert tags.keys() <= known_tags.keys(), tags.keys() - known_tags.keys()
+    assert attributes <= known_attributes, attributes - known_attributes
+    for tag in ("script", "style", "svg", "table", "h2", "comment"):
+        assert tags[tag] == known_tags[tag], tag
+
+
+PAGES = [
+    b"<script>alert(1)</script>\0\" onload='x' $x_1$\0]]> --> </style><b>",
+    b"</script><!--<script>&lt;\0{{ 7*7 }}${a}\\frac{1}{0}^_\0\xff\xed\xa0\x80\x1b[2J\xe2\x80\xae",
+]
 TARGETS = {
-    "experiment": Target(experiment, experiment_seeds, 150),
-    "study": Target(study, lambda: [STUDY], 60),
-    "tokenizer": Target(tokenizer, tokenizer_seeds, 250),
-    "text": Target(text, text_seeds, 120),
-    "split": Target(split, lambda: SPLITS, 150),
-    "vectors": Target(vectors, vector_seeds, 100),
-    "run": Target(run, run_seeds, 250),
-    "page": Target(page, lambda: PAGES, 3),
+    "experiment": Target(check_experiment, EXPERIMENTS, 150),
+    "study": Target(check_study, [STUDY], 60),
+    "tokenizer": Target(check_tokenizer, [bytes([i]) + HARD for i in range(len(TOKENIZERS))], 250),
+    "text": Target(check_text, TEXTS, 120),
+    "split": Target(check_split, SPLITS, 150),
+    "vectors": Target(
+        check_vectors, [b"\0" + VECTORS, b"\0" + GLOVE, b"\1" + gzip.compress(VECTORS)], 100
+    ),
+    "page": Target(check_page, PAGES, 3),
 }
