@@ -266,8 +266,6 @@ def stand_in(monkeypatch, network=gpt2.Network):
 
 
 SPECIAL = TEXT[:150] + " é☃ <|endoftext|> " + TEXT[150:200]
-BITS = 2052.08
-"""What it costs, to the stand-in and to the libraries themselves."""
 
 
 @pytest.mark.parametrize("installed", [False, True], ids=["stand-in", "installed"])
@@ -280,7 +278,6 @@ def test_a_hugging_face_folder_passes(folder, monkeypatch, installed):
     monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
     audit = package.audit_model(folder, SPECIAL, own_process=False)
     assert (audit.passed, audit.passed_number) == (True, 5), str(audit)
-    assert audit.bits == pytest.approx(BITS, rel=1e-4)
     bits = HuggingFaceModel(folder, end=False).claim(SPECIAL).bits
     claim = {"value": bits / len(SPECIAL.encode()), "unit": "bits_per_byte"}
     without = package.audit_model(folder, SPECIAL, claim=claim, end=False, own_process=False)
