@@ -1,11 +1,11 @@
-"""Mutation testing of the code that computes likelihoods: are its tests able to notice a change?
+"""Mutation testing of the code that computes likelihoods: do its tests notice a change?
 
     python tests/mutation.py spelling --number 100 --seed 1
 
 A mutant is a module with one operator, comparison, number or decorator changed, as cosmic-ray does
 (the extra ``mutation``), in a copy of the package. It is killed where other tests of the module
-fail there. Fixtures of conftest.py, which start TensorFlow, are for modules alone that are nothing
-without a network.
+fail there, or where they take three times as long, as in an endless loop. The fixtures of
+conftest.py, which start TensorFlow, are there only for the modules that need a network.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from cosmic_ray.ast import ast_nodes, get_ast_from_path
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
 ROOT = Path(__file__).parents[1]
 EVALUATION, TOKENIZERS = "textgen/evaluation/", "textgen/tokenizers/"
+# module → its file, and the files of tests that should notice what happens to it
 MODULES = {
     "kneser_ney": (TOKENIZERS + "kneser_ney.py", ["baselines", "spelling"]),
     "spelling": (TOKENIZERS + "words/spelling.py", ["spelling"]),
@@ -34,27 +39,19 @@ MODULES = {
     "sampler": (EVALUATION + "sampler.py", ["sampling"]),
     "scorer": (EVALUATION + "scorer.py", ["evaluation", "honesty", "output"]),
 }
-"""Module → its file, and the files of tests that are to notice what happens to it."""
-NETWORKED = ("sampler", "scorer")
-"""Modules that a network is needed for."""
+NEED_A_NETWORK = ("sampler", "scorer")
+# equality is identity for the strings and small numbers of a program
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
-PATIENCE = 3
-"""A mutant that takes so many times as long as the real module is in an endless loop: killed."""
 
 
 def mutations(path: Path) -> list[tuple[str, int, int]]:
-    """(operator, occurrence, line) of every possible change but those to annotations, and of
-    equality to identity and back, which are the same for strings and numbers of a program."""
-    from cosmic_ray.ast import ast_nodes, get_ast_from_path
-    from cosmic_ray.plugins import get_operator, operator_names
-
-    annotations = []
+    """(operator, occurrence, line) of every possible change but those to annotations."""
+    annotations, tree, possible = [], get_ast_from_path(path), []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
             if part is not None:
                 start = part.lineno, part.col_offset
                 annotations.append((start, (part.end_lineno, part.end_col_offset)))
-    tree, possible = get_ast_from_path(path), []
     for name in operator_names():
         operator = get_operator(name)
         if operator.arguments() or SAME.search(name):
@@ -66,18 +63,11 @@ def mutations(path: Path) -> list[tuple[str, int, int]]:
     return possible
 
 
-def mutated(source: str, operator: str, occurrence: int) -> str:
-    from cosmic_ray.mutating import mutate_code
-    from cosmic_ray.plugins import get_operator
-
-    return mutate_code(source, get_operator(operator)(), occurrence)
-
-
 def failing_tests(folder: Path, name: str, seconds: float) -> set[str] | None:
     """Those of a module's tests that fail in a copy of the package; None if they take longer."""
     files = [f"tests/test_{file}.py" for file in MODULES[name][1]]
     options = ["-o", "addopts=", "-m", "not full", "-q", "-rfE", "-p", "no:cacheprovider"]
-    options += ["--noconftest"] * (name not in NETWORKED)
+    options += ["--noconftest"] * (name not in NEED_A_NETWORK)
     command = [sys.executable, "-m", "pytest", *options, *files]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
@@ -98,9 +88,10 @@ def run(name: str, number: int, seed: int) -> None:
             shutil.copytree(ROOT / part, folder / part)
         start = time.monotonic()
         unchanged = failing_tests(folder, name, 3600)  # those that lack fixtures of conftest.py
-        limit, killed = 10 + PATIENCE * (time.monotonic() - start), 0
+        limit, killed = 10 + 3 * (time.monotonic() - start), 0
         for operator, occurrence, line in sorted(drawn, key=lambda mutant: mutant[2]):
-            (folder / file).write_text(mutated(source, operator, occurrence), encoding="utf-8")
+            mutant = mutate_code(source, get_operator(operator)(), occurrence)
+            (folder / file).write_text(mutant, encoding="utf-8")
             if failing_tests(folder, name, limit) == unchanged:
                 print(f"  survived: {file}:{line}  [{operator}:{occurrence}]", flush=True)
             else:
@@ -108,16 +99,12 @@ def run(name: str, number: int, seed: int) -> None:
     print(f"{name}: {killed} of {len(drawn)} killed, drawn from {len(possible)}", flush=True)
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("modules", nargs="*", default=list(MODULES), metavar="MODULE")
     parser.add_argument("--number", type=int, default=100, help="of each module; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="by which they are drawn")
     options = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    for name in options.modules:
-        run(name, options.number, options.seed)
-
-
-if __name__ == "__main__":
-    main()
+    for module in options.modules:
+        run(module, options.number, options.seed)
