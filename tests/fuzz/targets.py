@@ -28,7 +28,6 @@ from report_sample import hostile
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.settings import Split, build
-from textgen.studies.study import load_study
 from textgen.data.corpora.files import File
 from textgen.data.documents import Document
 from textgen.data.reading import BYTE_ORDER_MARKS, read_text
@@ -36,6 +35,7 @@ from textgen.data.splits import divide
 from textgen.embeddings.file import File as VectorFile
 from textgen.report.page import render_page
 from textgen.runs.folder import write_experiment
+from textgen.studies.study import load_study
 
 CASES = Path(__file__).parent / "cases"
 SCRATCH = tempfile.TemporaryDirectory(prefix="fuzz")
