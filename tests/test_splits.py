@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import apply_overrides, load_experiment, resolve_text
+from textgen.core.experiment import SettingsReader, load_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.data import reading
 from textgen.data.documents import Document
@@ -384,7 +384,7 @@ def test_the_setting_named_where_test_documents_are_few_gives_enough(
     named = [s.rstrip(".") for option, s in pairwise(shlex.split(warning)) if option == "--set"]
     assert named, warning
     changes = [setting.replace("FILE", "few.txt") for setting in named]
-    after = load_corpus(resolve_text(apply_overrides(tables, changes)))
+    after = load_corpus(resolve_text(SettingsReader().override(tables, changes)))
     assert len(before.test) < FEWEST <= len(after.test)
     sizes = [len(joined(part)) for part in after.parts.values()]
     assert sizes[0] >= sum(sizes) / 2

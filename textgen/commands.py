@@ -13,8 +13,8 @@ from textgen.auditing.claims import parse_claim
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import (
     Experiment,
+    SettingsReader,
     TextSettings,
-    apply_overrides,
     find_experiment,
     json_schema,
     load_experiment,
@@ -79,7 +79,7 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         return
     settings: TextSettings
     if corpus in kinds:
-        settings = resolve_text(apply_overrides({"corpus": {"kind": corpus}}, overrides))
+        settings = resolve_text(SettingsReader().override({"corpus": {"kind": corpus}}, overrides))
     elif corpus.endswith(".toml") or kind_of(find_experiment(corpus)) == "a file":
         settings = load_experiment(corpus, overrides)
     else:

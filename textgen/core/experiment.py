@@ -6,8 +6,11 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
+
+from pydantic.json_schema import GenerateJsonSchema
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import (
@@ -35,33 +38,36 @@ from textgen.core.system import kind_of
 TABLES = tuple(
     "corpus tokenizer embedding objective split backbone memory training sampling".split()
 )
+KEYS = ("name", "seed", "language", *TABLES)
+# Plug-ins that a file may leave out, or whose kind it may leave out.
 DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
-"""Plug-ins that a file may leave out, or whose kind it may leave out."""
-MAX_DEPTH = 20
-"""Tables in tables, and files that include each other, at most."""
+MAX_DEPTH = 20  # of tables in tables, and of files that include each other
 PACKAGE = Path(__file__).parents[1]
+# Where the files that come with textgen lie, in a checkout or in the installed package, and the
+# folders in there whose files come with it, too.
 EXPERIMENT_FOLDERS = tuple(
     folder
     for folder in (PACKAGE.parent / "experiments", PACKAGE / "experiments")
     if (folder / "base.toml").is_file()
 )
-"""Where the files that come with textgen lie: in a checkout, or in the installed package."""
 EXPERIMENT_SUBFOLDERS = ("article", "benchmarks")
-"""The folders inside them whose files come with textgen, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextSettings:
-    """What decides which text is read and how it is divided.
-
-    ``resolved`` is the same as nested plain data with every default written out.
-    """
+    """What decides which text is read and how it is divided."""
 
     corpus: Annotated[Any, Plugin("corpus")]
     language: LanguageCode | None = None
     split: Split = field(default_factory=Split)
     options: CorpusOptions = field(default_factory=CorpusOptions)
-    resolved: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """All settings as nested plain data, with every default written out."""
+        settings = {key: plain(getattr(self, key, None)) for key in KEYS}
+        settings["corpus"] |= {key: value for key, value in plain(self.options).items() if value}
+        return {key: value for key, value in settings.items() if value is not None}
 
     @property
     def text_key(self) -> str:
@@ -73,8 +79,8 @@ class TextSettings:
 class Experiment(TextSettings):
     """Everything that decides what a run computes.
 
-    Two experiments are equal when their ``resolved`` is. ``left_out`` has a line for each table
-    that has lost settings because a file or an override names another kind.
+    ``left_out`` has a line for each table that has lost settings because a file or an override
+    names another kind.
 
     Raises:
         ValueError: not exactly one budget; samples with a memory that has no orders.
@@ -116,11 +122,10 @@ def load_experiment(
     Raises:
         TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
     """
-    path = find_experiment(path)
-    left_out: list[str] = []
-    data = apply_overrides(read_toml(path, left_out), overrides, left_out)
-    data = {"name": path.stem, **data, **({} if name is None else {"name": name})}
-    return replace(resolve_experiment(data, str(path)), left_out=tuple(left_out))
+    path, reader = find_experiment(path), SettingsReader()
+    data = {"name": path.stem} | reader.override(reader.read(path), overrides)
+    experiment = resolve_experiment(data | ({} if name is None else {"name": name}), str(path))
+    return replace(experiment, left_out=tuple(reader.left_out))
 
 
 def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
@@ -139,28 +144,23 @@ def resolve_text(data: Mapping[str, Any], where: str = "corpus") -> TextSettings
 
 
 @dataclass(frozen=True)
-class _Shared:
+class _Options:
     """What any corpus table may hold beside the settings of its kind."""
 
     corpus: CorpusOptions
 
 
 def _resolve(cls: Any, data: Mapping[str, Any], where: str) -> Any:
-    names = [setting.name for setting in fields(cls)]
-    known = [name for name in ("name", "seed", "language", *TABLES) if name in names]
+    known = [setting.name for setting in fields(cls) if setting.name in KEYS]
     if unknown := [key for key in data if key not in known]:
         raise TextgenError(f"{where}: {unknown[0]}: unknown setting", suggestion(unknown[0], known))
     tables, options = dict(data), dict[str, Any]()
-    if isinstance(corpus := data.get("corpus", {}), Mapping):
-        shared = {setting.name for setting in fields(CorpusOptions)}
-        tables["corpus"] = {key: corpus[key] for key in corpus if key not in shared}
-        options = {key: corpus[key] for key in corpus if key in shared}
+    if isinstance(corpus := data.get("corpus"), Mapping):
+        names = {setting.name for setting in fields(CorpusOptions)}
+        options = {name: corpus[name] for name in corpus if name in names}
+        tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
     built = build(cls, tables, where)
-    changes = build(_Shared, {"corpus": options}, where).corpus
-    settings = {name: plain(getattr(built, name)) for name in known}
-    resolved = {name: value for name, value in settings.items() if value is not None}
-    resolved["corpus"] |= {key: value for key, value in plain(changes).items() if value}
-    return replace(built, options=changes, resolved=resolved)
+    return replace(built, options=build(_Options, {"corpus": options}, where).corpus)
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
@@ -188,121 +188,98 @@ def _known_names(missing: Path) -> list[str]:
     return sorted({part + file.stem for file in files} - {"base", "article/base"})
 
 
-def read_toml(
-    path: Path, left_out: list[str] | None = None, included_by: tuple[Path, ...] = ()
-) -> dict[str, Any]:
-    """A file over the one it includes.
+class SettingsReader:
+    """Reads nested settings from files and from ``table.key=value``, each over those before it.
 
-    Args:
-        path: of the file.
-        left_out: gets a line for each table whose kind differs from that of the included file, with
-            the settings that do not apply to it.
-        included_by: the files that have led to this one.
-
-    Raises:
-        TextgenError: no such file, broken TOML, an include that leads back to itself.
+    Attributes:
+        left_out: a line for each table whose kind has changed, with the settings that do not apply
+            to the new kind.
     """
-    if (kind := kind_of(path)) != "a file":
+
+    def __init__(self) -> None:
+        self.left_out: list[str] = []
+
+    def read(self, path: Path, included_by: tuple[Path, ...] = ()) -> dict[str, Any]:
+        """A file over the one it includes.
+
+        Raises:
+            TextgenError: no such file, broken TOML, includes without end.
+        """
         includes = f"{included_by[-1]} includes " if included_by else ""
-        near = suggestion(str(path).removesuffix(".toml"), _known_names(path))
-        hint = f"write the path of an experiment or a study, or the name of textgen's own; {near}"
-        raise TextgenError(f"{includes}{path}: {kind}", hint)
-    if path.resolve() in included_by or len(included_by) > MAX_DEPTH:
-        raise TextgenError(f"{path}: an include that leads back to itself, or is too deep")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # also of numbers with too many digits
-        raise TextgenError(f"{path} cannot be read as TOML: {error}") from None
-    _check_data(data, str(path))
-    include = data.pop("include", None)
-    if include is None:
-        return data
-    if not isinstance(include, str):
-        raise TextgenError(f"{path}: include: {include!r} is not a file name")
-    left_out = [] if left_out is None else left_out
-    base = read_toml(path.parent / include, left_out, (*included_by, path.resolve()))
-    return _merge(base, data, left_out, str(path))
+        if (kind := kind_of(path)) != "a file":
+            near = suggestion(str(path).removesuffix(".toml"), _known_names(path))
+            hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
+            raise TextgenError(f"{includes}{path}: {kind}", hint)
+        if len(included_by) > MAX_DEPTH:
+            raise TextgenError(f"{includes}{path}: an include that leads back, or is too deep")
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:  # also of numbers of too many digits
+            raise TextgenError(f"{path} cannot be read as TOML: {error}") from None
+        _check_data(data, str(path))
+        if (include := data.pop("include", None)) is None:
+            return data
+        if not isinstance(include, str):
+            raise TextgenError(f"{path}: include: {include!r} is not a file name")
+        base = self.read(path.parent / include, (*included_by, path))
+        return self._merge(base, data, str(path))
 
+    def override(self, data: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+        """Settings with every ``table.key=value``, the values written as in TOML. Tables count
+        before kinds and kinds before other settings; of two for the same setting the last counts.
+        ``table={kind="…", …}`` is the whole table, with nothing of what was there before.
 
-def _check_data(data: Any, where: str, depth: int = 0) -> None:
-    """Refuse what no setting is: deep nesting, and whole numbers of more than 64 bits."""
-    if depth > MAX_DEPTH:
-        raise TextgenError(f"{where}: tables or lists more than {MAX_DEPTH} deep")
-    if isinstance(data, int) and not -(2**63) <= data < 2**63:
-        raise TextgenError(f"{where}: a number of more than 64 bits")
-    if isinstance(data, Mapping | list):
-        for inner in data.values() if isinstance(data, Mapping) else data:
-            _check_data(inner, where, depth + 1)
+        Raises:
+            TextgenError: a text without ``=``.
+        """
+        result = dict(data)
+        overrides = sorted(map(_override, texts), key=lambda o: (len(o[0]), o[0][-1] != "kind"))
+        for keys, value in overrides:
+            if keys[0] in POINTS and len(keys) == 1 and isinstance(value, dict) and len(value) > 1:
+                result.pop(keys[0], None)
+            for key in reversed(keys):
+                value = {key: value}
+            result = self._merge(result, value, "--set")
+        return result
 
+    def _merge(
+        self, base: Mapping[str, Any], change: Mapping[str, Any], where: str
+    ) -> dict[str, Any]:
+        """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new
+        kind has, too; another budget replaces the base's."""
+        result = dict(base)
+        for key, value in change.items():
+            old = result.get(key)
+            if key in POINTS:  # the name of a kind is short for a table
+                old = {"kind": old} if isinstance(old, str) else old
+                value = {"kind": value} if isinstance(value, str) else value
+            if isinstance(value, Mapping) and isinstance(old, Mapping):
+                if key in POINTS:
+                    old = self._still_valid(key, old, value, where)
+                if key == "training" and value.keys() & set(BUDGETS):
+                    old = {name: old[name] for name in old if name not in BUDGETS}
+                value = self._merge(old, value, f"{where}: {key}")
+            result[key] = value
+        return result
 
-def _merge(
-    base: Mapping[str, Any], change: Mapping[str, Any], left_out: list[str], where: str
-) -> dict[str, Any]:
-    """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new kind
-    has, too; another budget replaces the base's."""
-    result = dict(base)
-    for key, value in change.items():
-        old = result.get(key)
-        if key in POINTS:  # the name of a kind is short for a table
-            old = {"kind": old} if isinstance(old, str) else old
-            value = {"kind": value} if isinstance(value, str) else value
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            if key in POINTS:
-                old = _still_valid(key, old, value, left_out, where)
-            if key == "training" and value.keys() & set(BUDGETS):
-                old = {name: old[name] for name in old if name not in BUDGETS}
-            value = _merge(old, value, left_out, f"{where}: {key}")
-        result[key] = value
-    return result
-
-
-def _still_valid(
-    point: str, old: Mapping[str, Any], new: Mapping[str, Any], left_out: list[str], where: str
-) -> Mapping[str, Any]:
-    """The settings of a table that still apply when ``new`` is set over it, for another kind has
-    others. A corpus of another kind keeps how its text is changed, not where it comes from."""
-    before = old.get("kind", DEFAULT_KINDS.get(point))
-    kind = new.get("kind", before)
-    if kind == before:
-        return old
-    cls = CorpusOptions if point == "corpus" else lookup(point, str(kind), f"{where}: {point}.kind")
-    names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
-    shared = {name: value for name, value in old.items() if name in names}
-    lost = [name for name in old if name not in {*shared, *new, "kind", "fallback"}]
-    if lost:
-        settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
-        left_out.append(f'{where}: {point}.kind is now "{kind}"; settings left out: {settings}')
-    return shared
-
-
-def apply_overrides(
-    data: Mapping[str, Any], texts: Sequence[str], left_out: list[str] | None = None
-) -> dict[str, Any]:
-    """Settings with every ``table.key=value``, the values written as in TOML. Tables count before
-    kinds and kinds before other settings; of two for the same setting the last one counts. A whole
-    table replaces what was set in it before.
-
-    Args:
-        data: the settings.
-        texts: what is set; ``table={kind="…", …}`` is the whole table, with nothing of the old one.
-        left_out: as in :func:`read_toml`.
-
-    Raises:
-        TextgenError: a text without ``=``.
-    """
-    left_out, result = [] if left_out is None else left_out, dict(data)
-    overrides = list[tuple[list[str], Any]]()
-    for keys, value in map(_override, texts):
-        if keys[0] in POINTS and keys[1:] == [] and isinstance(value, dict) and len(value) > 1:
-            result = {key: table for key, table in result.items() if key != keys[0]}
-            overrides = [pair for pair in overrides if pair[0][0] != keys[0]]
-        overrides.append((keys, value))
-    overrides.sort(key=lambda pair: (len(pair[0]), pair[0][-1] != "kind"))
-    for keys, value in overrides:
-        for key in reversed(keys):
-            value = {key: value}
-        result = _merge(result, value, left_out, "--set")
-    return result
+    def _still_valid(
+        self, point: str, old: Mapping[str, Any], new: Mapping[str, Any], where: str
+    ) -> Mapping[str, Any]:
+        """The settings of a table that still apply when ``new`` is set over it, for another kind
+        has others. A corpus keeps how its text is changed, not where it comes from."""
+        before = old.get("kind", DEFAULT_KINDS.get(point))
+        if (kind := new.get("kind", before)) == before:
+            return old
+        cls = CorpusOptions
+        if point != "corpus":
+            cls = lookup(point, str(kind), f"{where}: {point}.kind")
+        names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
+        lost = [name for name in old if name not in {*names, *new, "kind", "fallback"}]
+        if lost:
+            settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
+            message = f'{where}: {point}.kind is now "{kind}"; settings left out: {settings}'
+            self.left_out.append(message)
+        return {name: value for name, value in old.items() if name in names}
 
 
 def _override(text: str) -> tuple[list[str], Any]:
@@ -321,27 +298,34 @@ def _override(text: str) -> tuple[list[str], Any]:
     return keys, table["value"]
 
 
+def _check_data(data: Any, where: str, depth: int = 0) -> None:
+    """Refuse what no setting is: deep nesting, and whole numbers of more than 64 bits."""
+    if depth > MAX_DEPTH:
+        raise TextgenError(f"{where}: tables or lists more than {MAX_DEPTH} deep")
+    if isinstance(data, int) and not -(2**63) <= data < 2**63:
+        raise TextgenError(f"{where}: a number of more than 64 bits")
+    if isinstance(data, Mapping | list):
+        for inner in data.values() if isinstance(data, Mapping) else data:
+            _check_data(inner, where, depth + 1)
+
+
+class _NothingRequired(GenerateJsonSchema):
+    """Of files that may include others, which have the rest."""
+
+    def field_is_required(self, *_: Any, **__: Any) -> bool:
+        return False
+
+
 def json_schema(cls: type[Any] = Experiment) -> dict[str, Any]:
     """The JSON schema of the files that a dataclass describes: of experiments, or of studies."""
-    study = cls is not Experiment
-    definitions = adapter(cls).json_schema()["$defs"]
+    definitions = adapter(cls).json_schema(schema_generator=_NothingRequired)["$defs"]
     root = definitions.pop(cls.__name__)
     settings = root["properties"]
-    for name in ("name", "path") if study else ("options", "resolved", "left_out"):
-        del settings[name]
-    settings["include"] = {"type": "string", "description": "a file beside this one to start from"}
-    for table in [] if study else settings["corpus"]["anyOf"]:
+    for name in ("options", "left_out", "path"):
+        settings.pop(name, None)
+    for table in settings.get("corpus", {"anyOf": []})["anyOf"]:
         if "properties" in table:
             table["properties"] |= definitions["CorpusOptions"]["properties"]
+    settings["include"] = {"type": "string", "description": "a file beside this one to start from"}
     draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, **_partial({**root, "$defs": definitions})}
-
-
-def _partial(schema: Any) -> Any:
-    """Without requirements other than those of a ``kind``."""
-    if isinstance(schema, list):
-        return [_partial(inner) for inner in schema]
-    if not isinstance(schema, dict):
-        return schema
-    partial = {key: _partial(value) for key, value in schema.items() if key != "required"}
-    return partial | ({"required": ["kind"]} if "kind" in schema.get("required", ()) else {})
+    return {"$schema": draft, **root, "$defs": definitions}

@@ -41,8 +41,7 @@ POINTS = {
     "baseline": "textgen.evaluation.baselines",
     "metric": "textgen.evaluation.metrics",
 }
-DEFAULT_KINDS = {"backbone": "lstm"}
-"""The kinds of tables that name none."""
+DEFAULT_KINDS = {"backbone": "lstm"}  # of tables that name none
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -117,18 +116,14 @@ class Plugin:
         return core_schema.no_info_plain_validator_function(self.make)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """The name of a kind, a table with a kind or, over an included file, settings alone."""
-        kinds, tables, settings = sorted(plugin_table(self.point)), [], dict[str, list[Any]]()
-        for kind in kinds:
-            cls: Any = lookup(self.point, kind)
-            table = handler.resolve_ref_schema(handler(adapter(cls).core_schema)["items"])
-            for name, setting in table["properties"].items():
-                settings.setdefault(name, []).append(setting)
-            named = {"kind": {"const": kind}, **table["properties"]}
-            tables.append({**table, "properties": named, "required": ["kind"]})
-        mixed = {name: {"anyOf": choices} for name, choices in settings.items()}
-        alone = {"type": "object", "properties": mixed, "additionalProperties": False}
-        return {"anyOf": [{"enum": kinds}, *tables, alone]}
+        """The name of a kind, or the table of one."""
+        choices: list[dict[str, Any]] = [{"enum": sorted(plugin_table(self.point))}]
+        for kind in choices[0]["enum"]:
+            list_of_tables = adapter(lookup(self.point, kind)).core_schema
+            table = handler.resolve_ref_schema(handler(list_of_tables)["items"])
+            properties = {"kind": {"const": kind}, **table["properties"]}
+            choices.append({**table, "properties": properties})
+        return {"anyOf": choices}
 
 
 def kind_and_settings(point: str, value: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -176,19 +171,14 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
 
 
 def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: str) -> TextgenError:
-    """pydantic's words for the first of its errors, with the setting's full name: a misspelt name
-    before the setting that is missing because of it, in a union a wrong value before a wrong
-    type."""
-
-    def rank(error: Any) -> tuple[bool, bool, int]:
-        kind = error["type"]
-        vague = kind.endswith(("_type", "too_short"))
-        return kind != "unexpected_keyword_argument", vague, -len(error["loc"])
-
-    first = min(errors, key=rank)
+    """pydantic's words for the setting at fault, with its full name: a misspelt name before the
+    setting that is missing because of it; of a union what was wrong with each kind of value."""
+    first = min(errors, key=lambda e: (e["type"] != "unexpected_keyword_argument", -len(e["loc"])))
     path, kind, hint = _path(first, values), first["type"], None
-    same = [error for error in errors if (rank(error), _path(error, values)) == (rank(first), path)]
-    message = " or ".join(dict.fromkeys(error["msg"] for error in same))
+    same = [
+        error for error in errors if _path(error, values) == path and error["type"] != "missing"
+    ]
+    message = " or ".join(dict.fromkeys(error["msg"] for error in same or [first]))
     message = message.removeprefix("Value error, ")
     if kind == "unexpected_keyword_argument":
         message, hint = "unknown setting", suggestion(path[-1], _known(cls, path[:-1], values))
@@ -239,13 +229,11 @@ def plain(value: Any) -> Any:
 
 
 BUDGETS = ("seconds", "characters", "updates", "epochs")
-Count = Annotated[int, Field(gt=0, lt=2**63)]
-"""A whole number of at least one."""
+Count = Annotated[int, Field(gt=0, lt=2**63)]  # of at least one
 Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-Name = Annotated[str, Field(pattern=f"^{FOLDER_NAME}$")]
-"""Names a folder."""
+Name = Annotated[str, Field(pattern=f"^{FOLDER_NAME}$")]  # of a folder
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$", description="ISO 639, e.g. de")]
 Text = Annotated[str, Field(min_length=1)]
@@ -253,8 +241,7 @@ Character = Annotated[str, Field(min_length=1, max_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0, le=10)]
-MAX_SAMPLED_CHARACTERS = 10_000_000
-"""Characters of all samples: some hours of a laptop's time."""
+MAX_SAMPLED_CHARACTERS = 10_000_000  # some hours of a laptop
 
 
 def check_name(name: str, where: str) -> None:
@@ -276,12 +263,12 @@ def check_one_budget(table: str, settings: Any, names: Sequence[str]) -> None:
         raise ValueError(f"[{table}] {budgets}; exactly one of {', '.join(names)} is needed")
 
 
+# Names of documents, or patterns of names, e.g. ["test/*"].
 Documents = Annotated[tuple[Text, ...], Field(min_length=1)]
-"""Names of documents, or patterns of names, e.g. ``["test/*"]``."""
+# A held-out part: a fraction of all characters, or its documents.
 HeldOut = Annotated[float, Field(gt=0, lt=0.5)] | Documents
-"""A held-out part: a fraction of all characters, or its documents."""
+# Documents that share text.
 Group = Annotated[tuple[str, ...], Field(min_length=1)]
-"""Documents that share text."""
 
 
 @dataclass(frozen=True)
@@ -350,13 +337,10 @@ class Split:
     def __post_init__(self) -> None:
         contiguous = self.method == "contiguous"
         names = [name for listed in self.lists.values() for name in listed]
-        twice = next((name for name in names if names.count(name) > 1), None)
         if self.exact and not contiguous:
             raise ValueError('exact = true needs method = "contiguous"')
         if self.first == "validation" and (names or not contiguous):
             raise ValueError('first = "validation" needs method = "contiguous" and no lists')
-        if twice is not None:
-            raise ValueError(f"{twice!r} is listed twice")
         if (self.fold is None) != (self.folds is None):
             raise ValueError("fold and folds need each other, e.g. fold = 1, folds = 5")
         if self.fold and self.folds and self.fold > self.folds:

@@ -33,7 +33,13 @@ from pydantic import Field, TypeAdapter
 
 import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.experiment import TABLES, Experiment, find_experiment, load_experiment, read_toml
+from textgen.core.experiment import (
+    TABLES,
+    Experiment,
+    SettingsReader,
+    find_experiment,
+    load_experiment,
+)
 from textgen.core.settings import (
     BUDGETS,
     Contrast,
@@ -113,13 +119,12 @@ class StudyArm:
 
 @dataclass(frozen=True)
 class Study:
-    """A study file, checked; ``name`` and ``path`` are the file's.
+    """A study file, checked.
 
     Raises:
         ValueError: no arm, or an invalid contrast.
     """
 
-    name: str
     path: Path
     budget: Budget
     arms: dict[Name, StudyArm]
@@ -139,6 +144,10 @@ class Study:
                 names = f"{contrast.first} against {contrast.second}"
                 raise ValueError(f"contrasts: {names} needs two different arms, each pair once")
             pairs.append(pair)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
 
     def experiment(
         self, arm: str, seed: int | None = None, overrides: Sequence[str] = ()
@@ -176,13 +185,12 @@ def load_study(path: str | Path) -> Study:
         TextgenError: whatever is wrong first, with file and setting.
     """
     path = find_experiment(path)
-    data = read_toml(path)
+    data = SettingsReader().read(path)
     if foreign := {*TABLES} & data.keys():
         hint = "run one experiment with: textgen run"
         raise TextgenError(f"{path}: [{min(foreign)}] belongs into an experiment", hint)
     check_name(path.stem, str(path))
-    own = {"name": path.stem, "path": str(path)}
-    study: Study = build(Study, {"budget": {}, "arms": {}, **data, **own}, str(path))
+    study: Study = build(Study, {"budget": {}, "arms": {}, **data, "path": str(path)}, str(path))
     experiments = {arm: study.experiment(arm) for arm in study.arms}
     first, seen = next(iter(experiments)), dict[str, str]()
     for arm, experiment in experiments.items():
