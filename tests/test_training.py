@@ -23,10 +23,21 @@ from textgen.tokenizers.characters import Characters
 from textgen.training import loop
 from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
 from textgen.training.loop import (
-    MIN_BATCHES, Hooks, Validation, characters_per_update, train, updates_of, windows_of,
+    MIN_BATCHES,
+    Hooks,
+    Validation,
+    characters_per_update,
+    train,
+    updates_of,
+    windows_of,
 )
-from textgen.training.step import Schedule, optimizer_of
-from textgen.training.step import Step, binary_cross_entropy, with_rows_summed
+from textgen.training.step import (
+    Schedule,
+    Step,
+    binary_cross_entropy,
+    optimizer_of,
+    with_rows_summed,
+)
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]

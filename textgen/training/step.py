@@ -181,7 +181,6 @@ def binary_cross_entropy(labels: Any, logits: Any) -> Any:
     return -tf.reduce_mean(hit * tf.math.log(p) + (1 - hit) * tf.math.log1p(-p), axis=-1)
 
 
-
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
     constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
