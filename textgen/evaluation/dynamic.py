@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from textgen.evaluation.scorer import scorer
-from textgen.models.base import Objective
 from textgen.models.batches import Windows
+from textgen.models.objectives import Objective
 from textgen.tokenizers.tokens import EncodedDocument
 
 MAX_MEASURED_DOCUMENTS = 200

@@ -16,7 +16,7 @@ from textgen.data.documents import Document
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.memory import Memory, tune_memory
 from textgen.evaluation.scorer import token_bits
-from textgen.models.base import Objective
+from textgen.models.objectives import Objective
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import EncodedDocument
 

@@ -19,7 +19,7 @@ from textgen.core.errors import raise_if_cancelled
 from textgen.evaluation.dynamic import Learner
 from textgen.evaluation.memory import Memory, MemoryState
 from textgen.evaluation.scorer import scorer
-from textgen.models.base import Objective
+from textgen.models.objectives import Objective
 from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
 
 READING = -1

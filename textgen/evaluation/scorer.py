@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textgen.core.errors import raise_if_cancelled
-from textgen.models.base import Objective
 from textgen.models.batches import Windows
+from textgen.models.objectives import Objective
 
 if TYPE_CHECKING:
     from textgen.evaluation.steps import Steps

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.base import Objective
 from textgen.models.network import compilable, gradients_wanted, restarted
+from textgen.models.objectives import Objective
 from textgen.models.output import cross_entropy
 
 Step = Callable[..., Any]

@@ -7,7 +7,7 @@ Here are the settings of textgen's own backbones: layers between an embedding an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -23,6 +23,27 @@ Size = Annotated[int, Field(gt=0, le=1_000_000)]
 """Of a side of a matrix."""
 Units = Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)]
 Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]
+
+
+class BackboneConfig(Protocol):
+    """The settings of a backbone."""
+
+    @property
+    def embedding_width(self) -> int | None:
+        """Size of the vectors of its embedding layer; None where there is no such layer."""
+
+    @property
+    def label(self) -> str:
+        """What it is, for people: ``"LSTM of 320 units"``."""
+
+    def build(self, vocabulary_size: int, *, source: str = "tokens", output: bool = True) -> Any:
+        """A new :class:`textgen.models.network.Network`.
+
+        Args:
+            vocabulary_size: V; frequent tokens come first.
+            source: ``"tokens"``, or ``"vectors"`` of the size of a state vector.
+            output: whether there is an output layer.
+        """
 
 
 @dataclass(frozen=True)

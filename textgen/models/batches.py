@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.models.base import Objective
+from textgen.models.objectives import Objective
 from textgen.tokenizers.encoding import Stored
 from textgen.tokenizers.tokens import BOUNDARY
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from textgen.core.errors import TextgenError
-from textgen.models.base import BackboneConfig, Objective
+from textgen.models.backbones import BackboneConfig
+from textgen.models.objectives import Objective
 
 FLOAT = 4
 """Bytes."""

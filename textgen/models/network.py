@@ -1,26 +1,62 @@
-"""The network of a backbone of layers: embedding, layers, output. An ensemble of such networks, an
-encoder with a decoder, and helpers for any network."""
+"""What a network is; that of a backbone of layers: embedding, layers, output; an ensemble of such
+networks, an encoder with a decoder, and helpers for any network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.base import State
 from textgen.models.dropout import HashedDropout
 from textgen.models.ngrams import NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Softmax, dense_layer
 from textgen.models.recurrent import gradients_wanted as gradients_wanted
 
 
+class Network(Protocol):
+    """A Keras model that reads tokens and carries a state.
+
+    Attributes:
+        embedding: the layer that gives tokens their vectors, or None.
+        output_layer: an :class:`Output`; None for an encoder.
+        tables: weights (rows, size) of which an update reads few rows; a network may do without.
+    """
+
+    embedding: Any
+    output_layer: Any
+
+    def parts(self) -> tuple[Any, ...]:
+        """The networks it is made of: itself, or an encoder and a decoder."""
+
+    def initial_state(self, batch: int) -> Any:
+        """The state before the first token of a document; tensors (batch, …)."""
+
+    def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
+        """What the output layer reads, for every position.
+
+        Args:
+            inputs: (B, T) int32 token ids, or (B, T, n) float32 vectors.
+            state: before the first of them.
+            training: whether dropout and the like are at work.
+
+        Returns:
+            (B, T, m) float32, and the state after the last position.
+        """
+
+    def __call__(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
+        """Logits (B, T, V) in place of features."""
+
+    def state_vector(self, state: Any) -> Any:
+        """(B, n) float32: what an encoder hands to a decoder that reads vectors."""
+
+
 class LayeredNetwork(keras.Model):
     """Layers between an embedding (or one-hot vectors) and an output layer.
 
-    It is the :class:`textgen.models.base.Network` of all backbones here. Its state is a
+    It is the :class:`Network` of all backbones here. Its state is a
     list with a tuple of (batch, …) float32 for every layer, of the shapes that the settings say,
     and one more, the last tokens, where there are n-grams.
 
@@ -85,13 +121,13 @@ class LayeredNetwork(keras.Model):
     def tables(self) -> tuple[Any, ...]:
         return () if self.ngrams is None else (self.ngrams.table,)
 
-    def initial_state(self, batch: int) -> State:
+    def initial_state(self, batch: int) -> Any:
         shapes = [self.config.state_shapes(units) for units in self.config.units]
         if self.ngrams is not None:
             shapes.append(((self.ngrams.context,),))
         return [tuple(tf.zeros((batch, *shape)) for shape in layer) for layer in shapes]
 
-    def features(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
+    def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         def applied(layer: Any, x: Any) -> Any:
             return x if layer is None else layer(x, training=training)
 
@@ -113,11 +149,11 @@ class LayeredNetwork(keras.Model):
         x = applied(self.dropout_out, x)
         return (x if self.projection is None else self.projection(x)), after + rest
 
-    def call(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
+    def call(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         features, state = self.features(inputs, state, training)
         return self.output_layer(features), state
 
-    def state_vector(self, state: State) -> Any:
+    def state_vector(self, state: Any) -> Any:
         """The output of the last layer at the last position."""
         return state[len(self.recurrent) - 1][0]
 
@@ -141,10 +177,10 @@ class Ensemble(keras.Model):
     def parts(self) -> tuple[Any, ...]:
         return tuple(self.members)
 
-    def initial_state(self, batch: int) -> State:
+    def initial_state(self, batch: int) -> Any:
         return [member.initial_state(batch) for member in self.members]
 
-    def features(self, inputs: Any, state: State, training: bool = False) -> tuple[Any, State]:
+    def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         read = [inputs] * len(self.members)
         if not self.members[0].reads_tokens:  # each has a vector of its own
             read = tf.split(inputs, len(self.members), axis=-1)
@@ -156,7 +192,7 @@ class Ensemble(keras.Model):
 
     call = LayeredNetwork.call
 
-    def state_vector(self, state: State) -> Any:
+    def state_vector(self, state: Any) -> Any:
         pairs = zip(self.members, state, strict=True)
         return tf.concat([member.state_vector(own) for member, own in pairs], axis=-1)
 
@@ -174,7 +210,7 @@ class SequenceToSequence(keras.Model):
     def parts(self) -> tuple[Any, ...]:
         return *self.encoder.parts(), *self.decoder.parts()
 
-    def initial_state(self, batch: int) -> State:
+    def initial_state(self, batch: int) -> Any:
         return self.encoder.initial_state(batch)
 
 
@@ -194,7 +230,7 @@ def compilable(network: Any, gradients: bool = False) -> bool:
     return not any(isinstance(layer, kinds) for layer in network._flatten_layers())
 
 
-def restarted(network: Any, state: State, fresh: Any) -> State:
+def restarted(network: Any, state: Any, fresh: Any) -> Any:
     """The state with the initial one in some of its rows.
 
     Args:

@@ -10,11 +10,11 @@ the article's 50 → 50 and 30 → 30 runs were, as its author's code shows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
-from textgen.models.base import BackboneConfig, Objective, State
+from textgen.models.backbones import BackboneConfig
 from textgen.tokenizers.tokens import BOUNDARY
 
 TABLE = {
@@ -22,6 +22,77 @@ TABLE = {
     "shifted": "textgen.models.objectives:Shifted",
     "encoder_decoder": "textgen.models.objectives:EncoderDecoder",
 }
+
+
+class Objective(Protocol):
+    """How the text is cut into spans and what the network does with one.
+
+    A span is ``before`` tokens of context followed by ``length`` targets. Targets tile a document
+    without gap or overlap, so every token is charged exactly once. The probability of a target
+    depends on earlier tokens only, which makes the product a distribution over documents.
+
+    Text is generated token by token: ``begin`` gives a carry, ``next_features`` what the output
+    layer reads for the next token, ``append`` the carry after it was written. A carry is the number
+    of tokens, the last ``before`` of them, and a state.
+
+    Attributes:
+        carries_state: whether the state goes on from one span of a document to the next.
+        fixed_windows: whether windows begin at the same places in every epoch.
+    """
+
+    carries_state: ClassVar[bool] = False
+    fixed_windows: bool = False
+
+    @property
+    def before(self) -> int:
+        """Tokens of context that a span begins with."""
+
+    @property
+    def length(self) -> int:
+        """Targets of a span."""
+
+    @property
+    def context(self) -> str:
+        """How much earlier text a prediction sees, in words for the reports."""
+
+    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+        """A new :class:`textgen.models.network.Network`."""
+        return backbone.build(vocabulary_size)
+
+    def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
+        """What the output layer reads at every target.
+
+        Args:
+            network: as :meth:`build` made it.
+            spans: (B, before + length) int32.
+            state: before the span.
+            training: whether dropout and the like are at work.
+
+        Returns:
+            (B, length, n) float32, and the state after the span.
+        """
+
+    def begin(self, network: Any, batch: int) -> Any:
+        """The carry before the first token of a document."""
+        import tensorflow as tf
+
+        recent = tf.fill([batch, self.before], BOUNDARY)
+        return tf.constant(0), recent, self.first_state(network, batch)
+
+    def first_state(self, network: Any, batch: int) -> Any:
+        """The state of a carry before the first token."""
+        return network.initial_state(batch)
+
+    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+        """What the output layer reads for the next token, (B, n), and the carry with what was
+        computed."""
+
+    def append(self, carry: Any, tokens: Any) -> Any:
+        """The carry after the tokens (B,) int32 have been written."""
+        import tensorflow as tf
+
+        position, recent, state = carry
+        return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
 
 
 @dataclass(frozen=True)
@@ -48,7 +119,7 @@ class NextToken(Objective):
     def context(self) -> str:
         return "all earlier tokens of the document"
 
-    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
+    def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
         import tensorflow as tf
 
         return network.features(tf.maximum(spans[:, : -self.before], BOUNDARY), state, training)
@@ -139,7 +210,7 @@ class EncoderDecoder(Objective):
         encoder = backbone.build(vocabulary_size, output=False)
         return SequenceToSequence(encoder, backbone.build(vocabulary_size, source=source))
 
-    def features(self, network: Any, spans: Any, state: State, training: bool) -> tuple[Any, State]:
+    def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
         import tensorflow as tf
 
         spans = tf.maximum(spans, BOUNDARY)
@@ -150,7 +221,7 @@ class EncoderDecoder(Objective):
         features, _ = network.decoder.features(inputs, encoded, training)
         return features, state
 
-    def _encode(self, network: Any, tokens: Any, state: State, training: bool) -> tuple[Any, State]:
+    def _encode(self, network: Any, tokens: Any, state: Any, training: bool) -> tuple[Any, Any]:
         _, encoded = network.encoder.features(tokens, state, training)
         return network.encoder.state_vector(encoded), encoded
 

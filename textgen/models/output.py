@@ -1,13 +1,46 @@
-"""Output layers: from features to logits, and to the cost of targets alone."""
+"""What an output is, and the output layers: from features to logits, and to the cost of targets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+
+class Output(Protocol):
+    """From the features of a position to the prediction of its token.
+
+    Attributes:
+        size: V.
+        head_size: tokens whose costs are always computed; V where there is no tail.
+        width: logits that are computed for a target, about.
+        adaptive: whether the costs of targets are cheaper than all logits: it has ``head_nats`` and
+            ``tail_nats``, as :class:`AdaptiveSoftmax`.
+        has_logits: whether calling it gives the logits of one softmax, which a binary loss needs;
+            else it gives log-probabilities.
+    """
+
+    size: int
+    head_size: int
+    width: int
+    adaptive: bool
+    has_logits: bool
+
+    def __call__(self, features: Any) -> Any:
+        """(…, n) float32 → logits or log-probabilities (…, V)."""
+
+    def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
+        """The training loss, −ln P(label): (B, T, n) float32, (B, T) int32 → (B, T) float32.
+
+        Args:
+            tail_share: of all targets, how many are in the tail, about; 1.0 is always exact.
+        """
+
+    def start_at(self, logits: np.ndarray) -> None:
+        """Make the biases give these logits, (V,) float, before any feature counts."""
 
 
 class Softmax(keras.layers.Layer):

@@ -23,8 +23,8 @@ from textgen.evaluation.likelihood import DocumentBits, score_documents, summari
 from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
 from textgen.evaluation.units import UNCHARGED
-from textgen.models.base import Objective
 from textgen.models.footprint import check_loading
+from textgen.models.objectives import Objective
 from textgen.runs import generation
 from textgen.runs.folder import check_unharmed, read_finished, stored_experiment
 from textgen.runs.results import Texts, read_content

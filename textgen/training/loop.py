@@ -19,10 +19,10 @@ from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Training
 from textgen.evaluation.scorer import rows_at_once, scorer
-from textgen.models.base import Objective
 from textgen.models.batches import Windows
 from textgen.models.footprint import check_memory
 from textgen.models.network import set_embedding, set_output_bias
+from textgen.models.objectives import Objective
 from textgen.tokenizers.tokens import EncodedDocument
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.preparation import Prepared

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.models.base import Objective
 from textgen.models.dropout import dropout_key
 from textgen.models.network import compilable, restarted
+from textgen.models.objectives import Objective
 
 BITS_PER_NAT = 1 / math.log(2)
 COOLING_SHARE = 0.4
