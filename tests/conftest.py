@@ -67,7 +67,7 @@ def compile_where_it_is_tested() -> None:
     import tensorflow as tf
 
     from textgen.models import (  # noqa: F401 - decorated when imported
-        dropout,
+        layers,
         output,
         recurrent,
     )

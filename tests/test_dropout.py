@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textgen.models.dropout import HashedDropout, dropout_key
+from textgen.models.layers import HashedDropout, dropout_key
 from textgen.models.recurrent import UnrolledLSTM
 
 pytestmark = pytest.mark.xla

@@ -16,7 +16,7 @@ from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
-from textgen.models.ngrams import NGramEmbedding
+from textgen.models.layers import NGramEmbedding
 from textgen.models.objectives import NextToken
 from textgen.training.loop import new_step
 from textgen.training.step import RowAdagrad

@@ -59,7 +59,7 @@ class Adaptive:
 class NGrams:
     """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
     share ``dropout`` of them is left out while training (see
-    :class:`textgen.models.ngrams.NGramEmbedding`)."""
+    :class:`textgen.models.layers.NGramEmbedding`)."""
 
     orders: Orders = (2, 3, 4, 5, 6)
     rows: Annotated[int, Field(gt=0, le=1 << 30)] = 131_072

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.dropout import HashedDropout
-from textgen.models.ngrams import NGramEmbedding
+from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Softmax, dense_layer
 from textgen.models.recurrent import gradients_wanted as gradients_wanted
 

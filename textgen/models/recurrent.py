@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from textgen.models.dropout import drop, new_seed
+from textgen.models.layers import drop, new_seed
 
 ops = tf.raw_ops
 _gradients_wanted = contextvars.ContextVar("gradients_wanted", default=False)

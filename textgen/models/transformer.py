@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.dropout import HashedDropout
+from textgen.models.layers import HashedDropout
 
 FEED_FORWARD_RATIO = 4
 """Width of the layer inside a block over that of the block."""

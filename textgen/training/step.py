@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.models.dropout import dropout_key
+from textgen.models.layers import dropout_key
 from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
 

@@ -1,0 +1,169 @@
+"""Layers that go by hashes: dropout, and vectors of the last few tokens.
+
+*Dropout.* Keras draws its masks from a counter-based generator of cryptographic descent, on which a
+CPU spends longer than on the network that it regularises, and which is written to at every draw. A
+mask needs no such quality: here the place of each element, the layer's seed and the number of the
+update go through the 32-bit finaliser of MurmurHash3 (Appleby 2011). Masks are therefore the same
+however the rows of a batch are divided among threads, and a training that is resumed has nothing to
+restore.
+
+*Vectors of n-grams*, added to the vector of the last token. A recurrent layer has to work out by
+products of matrices which tokens came just before; a table looks it up. Every context of n tokens
+is hashed to a row of one table, and the rows of all n are added to the embedding of the token.
+Bojanowski et al. (2017) hash the character n-grams of a word like that; Pagnoni et al. (2024, "Byte
+Latent Transformer", section 3.2.1) those that end at each byte of a text. Contexts that fall on the
+same row share its vector.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+BIT_SPREADER = np.uint32(0x9E3779B1)
+"""2^32 over the golden ratio (Knuth 1973, section 6.4)."""
+_key: contextvars.ContextVar[tuple[Any, Any]] = contextvars.ContextVar("dropout_key")
+
+
+@contextlib.contextmanager
+def dropout_key(update: Any, first_row: Any = 0) -> Iterator[None]:
+    """What masks drawn inside depend on beside their layer.
+
+    Args:
+        update: number of the update, a scalar integer.
+        first_row: place in the batch of the first row that is computed inside, likewise.
+    """
+    token = _key.set((update, first_row))
+    try:
+        yield
+    finally:
+        _key.reset(token)
+
+
+def new_seed() -> int:
+    """A seed for the masks of one layer, drawn from the generator that
+    ``keras.utils.set_random_seed`` sets."""
+    return random.randint(1, 10**9)
+
+
+class HashedDropout(keras.layers.Layer):
+    """Dropout (Srivastava et al. 2014). While training it needs a :func:`dropout_key`.
+
+    Args:
+        rate: share of the elements that is dropped.
+        locked: drop the same units at all positions of a window (Gal & Ghahramani 2016).
+        seed: of the masks.
+        name: of the layer.
+    """
+
+    def __init__(
+        self, rate: float, locked: bool = False, seed: int | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        self.rate, self.locked = rate, locked
+        self.seed = new_seed() if seed is None else seed
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or not self.rate:
+            return inputs
+        if self.locked:
+            return inputs * drop(tf.ones_like(inputs[:, :1]), self.seed, self.rate)
+        return drop(inputs, self.seed, self.rate)
+
+
+def drop(inputs: Any, seed: int, rate: float, by_row: bool = True) -> Any:
+    """A share ``rate`` of the elements set to zero, the rest scaled up to make up for it.
+
+    Args:
+        inputs: (B, …) float32, or any weights.
+        seed: of the layer.
+        rate: from 0 up to 1.
+        by_row: whether the first axis is the rows of a batch; false for weights, whose mask all
+            rows share.
+    """
+    update, first_row = _key.get()
+    numbers = [tf.cast(n, tf.uint32) for n in (update, first_row if by_row else 0, seed)]
+    outputs = _drop(inputs, *numbers, rate)
+    outputs.set_shape(inputs.shape)  # which a graph made for any shape does not know
+    return outputs
+
+
+@tf.function(autograph=False, jit_compile=True)
+def _drop(inputs: Any, update: Any, first_row: Any, seed: Any, rate: float) -> Any:
+    shape = tf.shape(inputs)
+    places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
+    places += first_row * tf.cast(tf.reduce_prod(shape[1:]), tf.uint32)
+    mixed = mix(mix(places * BIT_SPREADER + seed) + update * BIT_SPREADER)
+    remains = mixed >= np.uint32(round(rate * 2**32))
+    return tf.where(remains, inputs / (1 - rate), tf.zeros_like(inputs))
+
+
+def mix(bits: Any) -> Any:
+    """Every bit of a uint32 depends on all of them afterwards."""
+    shift = tf.bitwise.right_shift
+    bits = tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(16))) * np.uint32(0x85EBCA6B)
+    bits = tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(16)))
+
+
+class NGramEmbedding(keras.layers.Layer):
+    """The sum of the vectors of the n-grams that end at each token; all begin at zero.
+
+    A share of the n-grams is left out while training, each with all of its vector. What a text
+    repeats is in the table from the first time on; without this, a network that reads the text
+    again trusts the table more than it may on another one.
+
+    Args:
+        settings: n, rows of the table that all orders share, and the share that is left out.
+        size: of the vectors.
+    """
+
+    def __init__(self, settings: Any, size: int) -> None:
+        super().__init__(name="ngrams")
+        self.orders, self.rows = sorted({*settings.orders}), settings.rows
+        self.dropout, self.context = settings.dropout, self.orders[-1] - 1
+        self.seed = new_seed() if self.dropout else 0
+        self.table = self.add_weight(shape=(self.rows, size), initializer="zeros", name="table")
+        self.built = True
+
+    def call(self, tokens: Any, before: Any, training: bool = False) -> tuple[Any, Any]:
+        """Vectors of every position.
+
+        Args:
+            tokens: (B, T) int32.
+            before: (B, context) float32, the tokens ahead of them; 0 stands for the boundary.
+
+        Returns:
+            (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
+        """
+        text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
+        sums = [
+            self._vectors(places, self.seed + order, training)
+            for order, places in zip(self.orders, self._places(text), strict=True)
+        ]
+        return tf.add_n(sums), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
+
+    def _vectors(self, places: Any, seed: int, training: bool) -> Any:
+        vectors = tf.gather(self.table.value, places)
+        if not training or not self.dropout:
+            return vectors
+        return vectors * drop(tf.ones_like(vectors[..., :1]), seed, self.dropout)
+
+    def _places(self, text: Any) -> list[Any]:
+        """For each order, the row of the n-gram that ends at each token: (B, T) int32."""
+        length = tf.shape(text)[1] - self.context
+        numbers = tf.cast(text, tf.uint32) + np.uint32(1)
+        hashed, places = tf.zeros([1, 1], tf.uint32), []
+        for order in range(1, self.context + 2):
+            start = self.context + 1 - order
+            hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])
+            if order in self.orders:
+                places.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
+        return places
