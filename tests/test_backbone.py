@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,16 +9,13 @@ from conftest import in_turn
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
+from textgen.core.settings import Training
+from textgen.core.system import free_memory
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
-from textgen.models.footprint import (
-    _free_memory,
-    check_loading,
-    check_memory,
-    measure_network,
-)
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import check_plugin
+from textgen.training.loop import check_memory
 
 SIZE = 20
 EMBEDDED = {"input": "embedding", "embedding_size": 5}
@@ -43,7 +42,7 @@ def test_weights_are_counted_beforehand_and_saved_ones_give_the_same_network(
     networks[0].save_weights(tmp_path / "m.weights.h5")
     networks[1].load_weights(tmp_path / "m.weights.h5")
     expected = networks[0].count_params(), networks[0].output_layer.width
-    assert measure_network(objective, settings, SIZE) == expected
+    assert objective.measure(settings, SIZE) == expected
     assert {w.dtype for w in networks[0].weights} == {"float32"}
     spans = np.random.default_rng(0).integers(0, SIZE, (2, objective.before + objective.length))
     logits = []
@@ -134,22 +133,22 @@ def test_vectors_that_do_not_fit_are_refused():
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
-    settings, objective = LSTM(units=(256,), input="embedding"), NextToken(64)
-    monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: 4_000_000_000)
-    check_memory(objective, settings, 20_000, 16)
-    wide = LSTM(units=(100_000,), input="embedding")
-    for large in ((settings, 1_234_567, 16), (settings, 90, 1_000_000), (wide, 90, 16)):
-        with pytest.raises(TextgenError, match=f"{large[1]:,} tokens.*4\\.0 GB are free"):
-            check_memory(objective, *large)
-    with pytest.raises(TextgenError, match="a file"):
-        check_loading(objective, wide, 90, "a file")
-    monkeypatch.setattr("textgen.models.footprint._free_memory", lambda: None)
-    check_memory(objective, settings, 1_234_567, 16)
+    def check(units, size, batch):
+        settings = LSTM(units=(units,), input="embedding")
+        training = Training(updates=1, batch=batch)
+        check_memory(
+            SimpleNamespace(objective=NextToken(64), backbone=settings, training=training), size
+        )
 
-
-def test_free_memory_is_known_here_or_nothing_is_claimed():
-    free = _free_memory()
+    free = free_memory()
     assert free is None or free > 0
+    monkeypatch.setattr("textgen.core.system.free_memory", lambda: 4_000_000_000)
+    check(256, 20_000, 16)
+    for large in ((256, 1_234_567, 16), (256, 90, 1_000_000), (100_000, 90, 16)):
+        with pytest.raises(TextgenError, match=f"{large[1]:,} tokens.*4\\.0 GB are free"):
+            check(*large)
+    monkeypatch.setattr("textgen.core.system.free_memory", lambda: None)
+    check(256, 1_234_567, 16)
 
 
 def test_the_articles_network_is_that_of_keras():

@@ -124,7 +124,7 @@ def test_what_a_run_returns_is_the_run_of_its_folder(trained):
 
 def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained, monkeypatch):
     loaded, _ = [], trained.network
-    monkeypatch.setattr(finished, "check_loading", lambda *given: loaded.append(given))
+    monkeypatch.setattr(finished, "check_fits", lambda *given: loaded.append(given))
     run = Run(trained.folder)
     for given in (run, run, trained.folder):
         assert textgen.score_text(given, TEXT) == trained.score(TEXT)

@@ -27,7 +27,6 @@ from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.models import footprint
 from textgen.runs import folder as run_folder
 from textgen.runs import pipeline
 from textgen.runs.finished import Run
@@ -235,7 +234,7 @@ def test_what_does_not_fit_is_refused_before_it_is_trained_or_drawn(
     ):  # fmt: skip
         refused = textgen("generate", tmp_path / "runs/tiny", option)
         assert (refused.code, setting in refused.err) == (2, True), refused.err
-    monkeypatch.setattr(footprint, "_free_memory", lambda: 40_000)
+    monkeypatch.setattr("textgen.core.system.free_memory", lambda: 40_000)
     refused = textgen("generate", tmp_path / "runs/tiny", "--samples=100")
     assert (refused.code, "100 texts at once" in refused.err) == (2, True)
     monkeypatch.setattr("textgen.runs.pipeline._train", None)

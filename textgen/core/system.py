@@ -217,6 +217,34 @@ def processor() -> str:
     return f"{cpu}, limited to {limit.upper()}" if limit else cpu
 
 
+FLOAT = 4  # bytes
+
+
+def check_fits(needed: float, subject: str, hint: str) -> None:
+    """Refuse what takes more memory than is free; where the system does not say, nothing is.
+
+    Args:
+        needed: bytes.
+        subject: begins the sentence: what takes so many.
+        hint: what to change.
+
+    Raises:
+        TextgenError: too little is free.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        sizes = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        raise TextgenError(f"{subject} {sizes}", hint)
+
+
+def free_memory() -> int | None:
+    """Bytes that programs can still take, memory of the file cache included, if that is known."""
+    path = Path("/proc/meminfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    free = re.search(r"^MemAvailable: *(\d+)", text, re.MULTILINE)
+    return int(free[1]) * 1024 if free else None
+
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _in_effect = dict[str, int]()  # how TensorFlow was started in this process
 

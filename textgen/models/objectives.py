@@ -59,6 +59,15 @@ class Objective(Protocol):
         """A new :class:`textgen.models.network.Network`."""
         return backbone.build(vocabulary_size)
 
+    def measure(self, backbone: BackboneConfig, vocabulary_size: int) -> tuple[int, int]:
+        """Weights of a network, and logits that it computes for a target: it is built in a graph,
+        where weights take no memory."""
+        import tensorflow as tf
+
+        with tf.Graph().as_default():
+            network = self.build(backbone, vocabulary_size)
+            return int(network.count_params()), int(network.output_layer.width)
+
     def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
         """What the output layer reads at every target.
 

@@ -16,14 +16,13 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling, build
-from textgen.core.system import read_arrays, start_tensorflow, write_file
+from textgen.core.system import FLOAT, check_fits, read_arrays, start_tensorflow, write_file
 from textgen.data.documents import Document
 from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
 from textgen.evaluation.units import UNCHARGED
-from textgen.models.footprint import check_loading
 from textgen.models.objectives import Objective
 from textgen.runs import generation
 from textgen.runs.folder import check_unharmed, read_finished, stored_experiment
@@ -228,7 +227,9 @@ class Run:
         size, settings = self.tokenizer.size, experiment.training
         where = str(self.folder / "experiment.toml")
         start_tensorflow(settings.threads, settings.deterministic)
-        check_loading(self.objective, experiment.backbone, size, where)
+        weights, _ = self.objective.measure(experiment.backbone, size)
+        subject = f"{where}: a network of {weights:,} weights"
+        check_fits(2 * FLOAT * weights, subject, "use a machine with more memory")
         network = self.objective.build(experiment.backbone, size)
         network.load_weights(path)
         return network

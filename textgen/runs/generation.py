@@ -15,14 +15,15 @@ import numpy as np
 
 from textgen.core.errors import RefusedText
 from textgen.core.settings import Sampling
+from textgen.core.system import FLOAT, check_fits
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.sampler import READING, Sampler, text_seed
-from textgen.models.footprint import check_drawing
 from textgen.runs.results import Texts
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.tokens import Rendered
 
+MEMORY_ENTRY = 360  # bytes of a token that a memory has counted behind a context that is new
 LENGTH_MARGIN = 1.1
 """A text is looked at when it has this much more than the tokens that its length calls for on
 average, and again when it has grown by as much."""
@@ -325,11 +326,15 @@ def _sign(part: str) -> str:
 def check_room(
     tokenizer: Tokenizer, settings: Sampling, orders: Sequence[int], where: str = "sampling"
 ) -> None:
-    """Refuse samples for which there is no room; ``orders`` are those of the memory of the
-    document, which they may be written with.
+    """Refuse samples for which there is no room: for each the chances of all tokens in a few
+    copies, and for each of its tokens an entry at every level of a memory of the document, with
+    which they may be written; ``orders`` are its levels.
 
     Raises:
         TextgenError: it names the setting, in the table ``where``.
     """
     rows, tokens = settings.samples * len(settings.prompts), expected_tokens(tokenizer, settings)
-    check_drawing(rows, tokens, tokenizer.size, settings.memory * len(orders), where)
+    levels = len(orders) if settings.memory else 0
+    needed = rows * (4 * FLOAT * tokenizer.size + tokens * (20 + MEMORY_ENTRY * levels))
+    subject = f"{where}.samples: drawing {rows:,} texts at once"
+    check_fits(needed, subject, "take fewer samples, or shorter ones")

@@ -18,9 +18,9 @@ import tensorflow as tf
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Training
+from textgen.core.system import FLOAT, check_fits
 from textgen.evaluation.scorer import rows_at_once, scorer
 from textgen.models.batches import Windows
-from textgen.models.footprint import check_memory
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
 from textgen.tokenizers.tokens import EncodedDocument
@@ -184,14 +184,34 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     Raises:
         TextgenError: it would not fit into memory.
     """
-    backbone, size = experiment.backbone, prepared.tokenizer.size
-    objective = experiment.objective
-    check_memory(objective, backbone, size, experiment.training.batch)
+    check_memory(experiment, prepared.tokenizer.size)
     keras.utils.set_random_seed(experiment.seed)
-    network = objective.build(backbone, size)
+    network = experiment.objective.build(experiment.backbone, prepared.tokenizer.size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     set_output_bias(network, prepared.counts)
     return network
+
+
+def check_memory(experiment: Experiment, vocabulary_size: int) -> None:
+    """Refuse what this machine cannot train, before anything is built.
+
+    Every weight counts nine times: its value, gradient, two moments, the best value so far, and
+    the copies of value, moments and best value while a checkpoint is written. Logits count four
+    times (value, exponential, gradient, and as much for inputs and states). Compiled programs and
+    the rest: 300 MB.
+
+    Raises:
+        TextgenError: less memory is free than this estimate.
+    """
+    objective = experiment.objective
+    weights, width = objective.measure(experiment.backbone, vocabulary_size)
+    targets = experiment.training.batch * objective.length
+    check_fits(
+        FLOAT * (9 * weights + 4 * targets * width) + 300_000_000,
+        f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens, with batches "
+        f"of {targets:,} tokens,",
+        "take fewer units, rows or tokens (minimum_count, size), or adaptive_softmax in [backbone]",
+    )
 
 
 def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Windows:
