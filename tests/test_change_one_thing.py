@@ -15,7 +15,7 @@ PAGE = (ROOT / "experiments" / "notes" / "experiment-files.md").read_text(encodi
 TABLE = PAGE.partition("## Change one thing")[2].partition("\n## ")[0]
 ROWS = {
     purpose: [word for word in shlex.split(row) if word != "--set"]
-    for purpose, row in re.findall(r"^\| (.+?) \| `(--.+)` \|$", TABLE, re.MULTILINE)
+    for purpose, row in re.findall(r"^\| (.+?) \| `(--set.+)` \|$", TABLE, re.MULTILINE)
 }
 
 

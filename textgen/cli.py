@@ -69,6 +69,8 @@ def _try(parser: Parser) -> None:
 def _run(parser: Parser) -> None:
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
+    more = "train the finished run on for so many more seconds (or updates …, as it counts them)"
+    parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.runs_folder()
     parser.flag("--overwrite", "replace a run of that name")

@@ -396,6 +396,9 @@ class Training:
     weights; they have an optimizer of their own, without decay, clipping or average
     (:class:`textgen.training.step.RowAdagrad`).
 
+    ``start`` is the folder of a finished run with the same text, tokenizer and network: training
+    goes on from its weights, and what it has spent is added to the figures.
+
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
 
@@ -408,6 +411,7 @@ class Training:
     characters: Count | None = None
     updates: Count | None = None
     epochs: Positive | None = None
+    start: Path | None = None
     batch: Count = 16
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"] = "adamw"
     learning_rate: Positive = 4e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -9,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
+from textgen.core.settings import BUDGETS
 from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation import likelihood
@@ -37,6 +40,7 @@ def train(
     *,
     overrides: Sequence[str] = (),
     name: str | None = None,
+    more: float | None = None,
     runs_folder: str | Path = "runs",
     overwrite: bool = False,
     quiet: bool = False,
@@ -47,6 +51,8 @@ def train(
         experiment: a TOML file, or an Experiment.
         overrides: ``table.key=value`` strings.
         name: the run's name; the experiment's own if None.
+        more: train the finished run of this experiment on, for as many more seconds, or whatever
+            its budget counts, in a run of its own, ``NAME-moreN``.
         runs_folder: where run folders lie.
         overwrite: replace a run of that name.
         quiet: no progress on the terminal.
@@ -57,7 +63,9 @@ def train(
     Raises:
         TextgenError: anything wrong with the settings, the text or the folder.
     """
-    if not isinstance(experiment, Experiment):
+    if more is not None:
+        experiment = _continuation(experiment, more, overrides, name, Path(runs_folder))
+    elif not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
     if "tensorflow" in sys.modules:  # else it is started when it is needed
         settings = experiment.training
@@ -75,6 +83,23 @@ def train(
     finally:
         lock.release()
     return Run(folder)
+
+
+def _continuation(
+    experiment: str | Path | Experiment,
+    more: float,
+    overrides: Sequence[str],
+    name: str | None,
+    runs_folder: Path,
+) -> Experiment:
+    """The experiment that trains the finished run of another on from its weights."""
+    path = Path(experiment.name if isinstance(experiment, Experiment) else experiment)
+    named = runs_folder / path.name.removesuffix(".toml")
+    run = Run(path if run_folder.is_finished(path) else named)
+    budget = next(b for b in BUDGETS if getattr(run.experiment.training, b) is not None)
+    changes = [f"training.{budget}={more:g}", f"training.start={json.dumps(str(run.folder))}"]
+    name = name or f"{run.experiment.name}-more{more:g}"
+    return load_experiment(run.folder / "experiment.toml", [*changes, *overrides], name)
 
 
 @dataclass(frozen=True)
@@ -101,9 +126,28 @@ def _prepare(job: Job) -> Prepared:
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
+    if experiment.training.start:
+        _check_start(Run(experiment.training.start), job, prepared)
     if job.continues:
         run_folder.check_same_text(job.folder, job.loaded.sha256)
     return prepared
+
+
+def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
+    """Raises:
+    TextgenError: the run in ``training.start`` is of another text, tokenizer or network.
+    """
+    before, now = run.experiment.resolved, job.experiment.resolved
+    same = {
+        "text": run.metrics.corpus.split_sha256 == job.loaded.description["split_sha256"],
+        "tokenizer": run.tokenizer.state() == prepared.tokenizer.state(),
+        "network": all(before[part] == now[part] for part in ("objective", "backbone")),
+    }
+    if other := [part for part in same if not same[part]]:
+        raise TextgenError(
+            f"training.start: {run.folder} has another {other[0]}",
+            "train on with the settings of that run, or leave start out",
+        )
 
 
 def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
@@ -119,6 +163,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         from textgen.training.step import check_trainable
 
         network = loop.new_network(experiment, prepared)
+        if settings.start:
+            network.set_weights(Run(settings.start).network.get_weights())
         check_trainable(network, settings.loss)
         loop.windows_of(prepared.encoded[0], experiment.objective)
         run_folder.begin_folder(job.folder, experiment, job.overwrite)  # nothing can fail any more
@@ -134,7 +180,36 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
         progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
+    if settings.start:
+        progress = _with_earlier(progress, Run(settings.start))
     return network, progress
+
+
+def _with_earlier(progress: Progress, run: Run) -> Progress:
+    """The progress of both trainings: that of a run, and the one that went on from its weights."""
+    earlier, before = run.metrics.training, len(run.history)
+    characters = earlier.characters + progress.updates * progress.characters_per_update
+    updates, intervals = progress.updates + earlier.updates, progress.intervals + earlier.intervals
+    rows = [
+        {
+            **row,
+            "interval": row["interval"] + before,
+            "updates": row["updates"] + earlier.updates,
+            "seconds": row["seconds"] + earlier.seconds,
+        }
+        for row in progress.history
+    ]
+    return replace(
+        progress,
+        updates=updates,
+        intervals=intervals,
+        updates_per_interval=(progress.updates_planned + earlier.updates_planned) / intervals,
+        seconds=progress.seconds + earlier.seconds,
+        validation_seconds=progress.validation_seconds + earlier.validation_seconds,
+        characters_per_update=characters / updates,
+        best_interval=progress.best_interval + before,
+        history=[*run.history, *rows],
+    )
 
 
 def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) -> None:
