@@ -5,44 +5,40 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from textgen import train
+from textgen.core.errors import TextgenError
 from textgen.runs.finished import load_run
 
-QUICK = "training.validations=2 sampling.samples=1 sampling.length=40 memory.orders=[]".split()
-SETTINGS = [f"--set={setting}" for setting in QUICK]
 
-
-@pytest.fixture
-def finished(textgen, experiment_file):
-    done = textgen("run", experiment_file, *SETTINGS, "--set=training.updates=20")
-    assert done.code == 0, done.err
-    return "tiny"
-
-
-def test_training_on_adds_to_what_a_run_has_learnt(textgen, tmp_path, finished):
-    """At a rate of nothing the weights stay, so they are those of the run."""
-    still = ["--more=10", "--set=training.learning_rate=1e-30", "--set=training.weight_decay=0"]
-    for more in (["--more=20"], [*still, "--name=still"]):
-        done = textgen("run", finished, *more)
-        assert done.code == 0, done.err
-    before, after, same = (
-        load_run(tmp_path / "runs" / name) for name in (finished, "tiny-more20", "still")
-    )
-    assert before.metrics.training.updates == 20
-    assert after.metrics.training.updates == after.metrics.training.updates_planned == 40
-    assert after.metrics.training.characters == 2 * before.metrics.training.characters
-    assert [row["updates"] for row in after.history] == [10, 20, 30, 40]
+def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path):
+    """At a rate of next to nothing the weights stay those of the run."""
+    before = load_run(finished_run())
+    after = train(finished_run(), more=40, runs_folder=tmp_path, quiet=True)
+    still = ["training.learning_rate=1e-30", "training.weight_decay=0"]
+    same = train(finished_run(), more=2, overrides=still, runs_folder=tmp_path, quiet=True)
+    assert (after.folder.name, same.folder.name) == ("char-more40", "char-more2")
+    now, then = after.metrics.training, before.metrics.training
+    assert now.updates == now.updates_planned == then.updates + 40
+    assert now.characters == pytest.approx(2 * then.characters, abs=1)
+    assert [row["updates"] for row in after.history] == [40, 80]
     assert all(np.diff([row["seconds"] for row in after.history]) > 0)
     bits = [run.metrics.test.bits_per_character.total for run in (before, after, same)]
     assert bits[1] < bits[0] == pytest.approx(bits[2], abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    "change", ["tokenizer.kind=words", "backbone.units=[8]", "split.seed=5", "objective.window=8"]
+    ("change", "part"),
+    [
+        ("tokenizer.kind=subwords", "tokenizer"),
+        ("split.seed=5", "text"),
+        ("backbone.units=[8]", "network"),
+        ("objective.window=8", "network"),
+    ],
 )
-def test_another_text_or_model_is_refused_before_training(textgen, tmp_path, finished, change):
-    done = textgen("run", finished, "--more=10", f"--set={change}")
-    assert done.code == 2 and "training.start" in done.err
-    assert not (tmp_path / "runs" / "tiny-more10" / "experiment.toml").exists()
+def test_another_text_or_model_is_refused_before_training(finished_run, tmp_path, change, part):
+    with pytest.raises(TextgenError, match=f"training.start: .* another {part}"):
+        train(finished_run(), more=10, overrides=[change], runs_folder=tmp_path, quiet=True)
+    assert not list(tmp_path.glob("*/experiment.toml"))
 
 
 def test_what_is_not_finished_is_not_trained_on(textgen):
