@@ -164,7 +164,8 @@ def _resolve(cls: Any, data: Mapping[str, Any], where: str) -> Any:
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
-    """The file of this path; where there is none, the one of this name that comes with textgen.
+    """The file of this path; where there is none, the one of this name, also in a folder
+    ``experiments``, or else one that comes with textgen.
 
     ``char``, ``char.toml``, ``article/shift_3`` and ``experiments/char.toml`` are names.
 
@@ -176,7 +177,8 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     if kind_of(beside) == "a file" or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
-    files = (place / f"{name}.toml" for place in EXPERIMENT_FOLDERS)
+    places = (folder, folder / "experiments", *EXPERIMENT_FOLDERS)
+    files = (place / f"{name}.toml" for place in places)
     return next((file for file in files if kind_of(file) == "a file"), beside)
 
 
@@ -234,6 +236,9 @@ class SettingsReader:
         """
         result = dict(data)
         overrides = sorted(map(_override, texts), key=lambda o: (len(o[0]), o[0][-1] != "kind"))
+        names = {".".join(keys) for keys, _ in overrides}
+        if len(budgets := names & {f"training.{budget}" for budget in BUDGETS}) > 1:
+            raise TextgenError(f"--set: {' and '.join(sorted(budgets))}; one budget is needed")
         for keys, value in overrides:
             if keys[0] in POINTS and len(keys) == 1 and isinstance(value, dict) and len(value) > 1:
                 result.pop(keys[0], None)

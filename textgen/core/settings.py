@@ -188,6 +188,8 @@ def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: s
         message = "text that is not valid Unicode"
     elif kind not in ("missing", "value_error"):
         message += f", not {first['input']!r}"
+        if kind == "tuple_type":
+            hint = f"a list is written in brackets, e.g. [{first['input']}]"
     place = ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
     return TextgenError(": ".join(filter(None, (where, place, message))), hint)
 
