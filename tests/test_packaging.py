@@ -96,11 +96,18 @@ def test_no_package_may_replace_a_kind(installed):
         settings.plugin_table("rare_words")
 
 
+def test_no_package_may_bring_what_textgen_has_no_point_for(installed):
+    installed(metrics="shouting = brought:Shouting")
+    with pytest.raises(TextgenError, match=r"textgen\.metrics(.|\n)*did you mean 'metric'"):
+        settings.plugin_table("metric")
+
+
 def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
-    asked, inner = [], metadata.entry_points
-    monkeypatch.setattr(metadata, "entry_points", lambda **g: asked.append(g) or inner(**g))
+    def refuse():
+        raise AssertionError
+
+    monkeypatch.setattr(metadata, "distributions", refuse)
     assert load_experiment("char").name == "char"
-    assert not [given for given in asked if given.get("group", "").startswith("textgen.")]
 
 
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):

@@ -49,10 +49,17 @@ def plugin_table(point: str) -> dict[str, str]:
     """All kinds at a plug-in point: ``kind`` → ``"module:Class"``.
 
     Raises:
-        TextgenError: another package brings a kind of textgen's own name.
+        TextgenError: another package brings a kind of textgen's own name, or one at a plug-in point
+            that textgen does not have.
     """
-    own = _own(point)
-    others = {e.name: e.value for e in metadata.entry_points(group=f"textgen.{point}")}
+    own, others = _own(point), dict[str, str]()
+    for entry in (e for package in metadata.distributions() for e in package.entry_points):
+        prefix, _, name = entry.group.partition(".")
+        if prefix == "textgen" and name not in POINTS:
+            message = f"entry point {entry.group}: {entry.name} = {entry.value}: no plug-in point"
+            raise TextgenError(message, suggestion(name, POINTS))
+        if entry.group == f"textgen.{point}":
+            others.setdefault(entry.name, entry.value)
     if taken := own.keys() & others.keys():
         name = min(taken)
         message = f"entry point textgen.{point}: {name} = {others[name]}: textgen has a {name}"
