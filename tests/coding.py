@@ -10,7 +10,7 @@ import numpy as np
 
 from textgen.auditing.coder import WORD, Decoder, Encoder
 from textgen.evaluation.sampler import Stepper
-from textgen.tokenizers.tokens import walk
+from textgen.tokenizers.base import walk
 
 
 def take(tokenizer, stepper, choose, known=None, memory=None):

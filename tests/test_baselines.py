@@ -15,9 +15,9 @@ from textgen.evaluation.baselines import TABLE, KneserNey
 from textgen.evaluation.memory import tune_memory
 from textgen.evaluation.references import baseline
 from textgen.evaluation.units import UNCHARGED
+from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.kneser_ney import FALLBACK, discounts
-from textgen.tokenizers.tokens import BOUNDARY
 
 A, B = 2, 3
 

@@ -16,9 +16,9 @@ from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.baselines import KneserNey
 from textgen.evaluation.contracts import masses_of_short_texts
 from textgen.testing import check_plugin
+from textgen.tokenizers.base import ESCAPE, Chance
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.kneser_ney import KneserNeyModel
-from textgen.tokenizers.tokens import ESCAPE, Chance
 from textgen.tokenizers.words.tokenizer import Words
 
 ENTRIES = [(point, kind) for point in settings.POINTS for kind in settings.plugin_table(point)]

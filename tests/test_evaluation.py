@@ -16,9 +16,9 @@ from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import NextToken
 from textgen.runs import finished
 from textgen.runs.finished import TokenBits, token_table
+from textgen.tokenizers.base import ESCAPE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.tokens import ESCAPE
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words.rare_words.classes import Drop, Spell
 from textgen.tokenizers.words.tokenizer import Words

@@ -16,9 +16,9 @@ from textgen.evaluation.likelihood import score_documents, summarise
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scorer import token_bits
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.tokenizers.base import CHARACTER_BITS
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.tokens import CHARACTER_BITS
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words.rare_words.classes import Drop, Spell, Unk
 from textgen.tokenizers.words.tokenizer import Words

@@ -15,7 +15,7 @@ from textgen.evaluation.likelihood import (
     with_memory,
 )
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory, tune_memory
-from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.base import EncodedDocument
 
 DOCUMENTS = [Document("a", "abcdefg"), Document("b", "xyz")]
 ENCODED = [

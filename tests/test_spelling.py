@@ -12,7 +12,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from textgen.tokenizers.tokens import CHARACTER_BITS, DocumentCounts
+from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts
 from textgen.tokenizers.words import spelling
 from textgen.tokenizers.words.spelling import (
     MEMORY,

@@ -13,9 +13,9 @@ from conftest import POLICIES, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.tokens import CHARACTER_BITS, ESCAPE
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words.rare_words.classes import Pos, Unk
 from textgen.tokenizers.words.tokenizer import Words

@@ -21,7 +21,7 @@ from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import Run, load_run
-from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, walk
+from textgen.tokenizers.base import BOUNDARY, EncodedDocument, walk
 
 DEFAULT_CONTEXT_TOKENS = 1024
 """Tokens that a model reads at once where its settings name no limit."""

@@ -19,8 +19,7 @@ from textgen.core.settings import POINTS
 from textgen.evaluation.metrics import Human, Sample
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import LSTM
-from textgen.tokenizers.base import FILL
-from textgen.tokenizers.tokens import EncodedDocument, walk
+from textgen.tokenizers.base import FILL, EncodedDocument, walk
 from textgen.tokenizers.words.rare_words.classes import Unk
 from textgen.tokenizers.words.tokenizer import Words
 

@@ -21,7 +21,7 @@ import numpy as np
 from textgen.evaluation.scorer import scorer
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective
-from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.base import EncodedDocument
 
 MAX_MEASURED_DOCUMENTS = 200
 """Of the training text, whose first windows show how large gradients are."""

@@ -17,8 +17,7 @@ from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.memory import Memory, tune_memory
 from textgen.evaluation.scorer import token_bits
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
 
 UNIT = "bits per character of raw text, one end mark a document included"
 

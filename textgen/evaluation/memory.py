@@ -29,7 +29,7 @@ from pydantic.dataclasses import dataclass
 from scipy.optimize import minimize
 
 from textgen.evaluation.dynamic import Learning
-from textgen.tokenizers.tokens import BOUNDARY
+from textgen.tokenizers.base import BOUNDARY
 
 CONTEXT_KINDS = 6
 START = (0.8, 8.0)

@@ -31,8 +31,8 @@ from textgen.evaluation.likelihood import (
     with_memory,
 )
 from textgen.evaluation.units import published_units
+from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer
-from textgen.tokenizers.tokens import EncodedDocument
 
 CACHE_VERSION = 6
 """Raise it when the same settings give other figures; older cache files are then ignored."""

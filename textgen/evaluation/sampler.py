@@ -20,7 +20,7 @@ from textgen.evaluation.dynamic import Learner
 from textgen.evaluation.memory import Memory, MemoryState
 from textgen.evaluation.scorer import scorer
 from textgen.models.objectives import Objective
-from textgen.tokenizers.tokens import BOUNDARY, ESCAPE
+from textgen.tokenizers.base import BOUNDARY, ESCAPE
 
 READING = -1
 """In place of the token that a text gains, while its prompt is still read."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from textgen.models.objectives import Objective
+from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.encoding import Stored
-from textgen.tokenizers.tokens import BOUNDARY
 
 NO_TARGET = -1
 """In place of a target behind the end of a document or before its beginning."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.models.backbones import BackboneConfig
-from textgen.tokenizers.tokens import BOUNDARY
+from textgen.tokenizers.base import BOUNDARY
 
 TABLE = {
     "next_token": "textgen.models.objectives:NextToken",

@@ -27,8 +27,7 @@ from textgen.models.objectives import Objective
 from textgen.runs import generation
 from textgen.runs.folder import check_unharmed, read_finished, stored_experiment
 from textgen.runs.results import Texts, read_content
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,8 +20,7 @@ from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.sampler import READING, Sampler, text_seed
 from textgen.runs.results import Texts
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import Rendered
+from textgen.tokenizers.base import Rendered, Tokenizer
 
 MEMORY_ENTRY = 360  # bytes of a token that a memory has counted behind a context that is new
 LENGTH_MARGIN = 1.1

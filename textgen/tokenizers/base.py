@@ -1,31 +1,285 @@
-"""The interface of a tokenizer: settings that are fitted on the training split, and the result."""
+"""The interface of a tokenizer; a document as token ids, and what a token leaves open.
+
+A text is cut into *pieces*: characters, words with their leading space, numbers, runs of
+punctuation, or subwords. A *token* is an entry of the vocabulary; its number, the *token id*, is
+what a model reads. ``BOUNDARY`` (0) stands before the first and after the last token of a document,
+and for the padding before it. ``ESCAPE`` (1) stands for a character that the training text did not
+hold.
+
+The network chooses tokens. The *surface form* behind a placeholder, a token from which the text
+cannot be known, is chosen in steps: yes or no, a word that a spelling model spells, a character
+that is named outright. A generator of such steps describes this once. The bits that are charged,
+the words that are drawn, and the choices that an arithmetic coder and an audit walk through are all
+read from it.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from textgen.tokenizers.tokens import (
-    BOUNDARY,
-    ESCAPE,
-    RESERVED,
-    DocumentCounts,
-    EncodedDocument,
-    Rendered,
-    Steps,
-    StepsOf,
-    Word,
-    follow,
-    known_steps,
-    smallest_dtype,
-    surface_bits,
-    unseen_character,
-)
+if TYPE_CHECKING:
+    from textgen.tokenizers.words.spelling import Speller
+
+BOUNDARY, ESCAPE, RESERVED = 0, 1, 2
+# the bits of naming one Unicode code point outright: the price of a character never seen
+CHARACTER_BITS = math.log2(0x110000)
+# a code point in three choices: of how many, and what each counts for; 17 · 256 · 256 = 0x110000
+CODE_POINT_CHOICES = ((17, 0x10000), (256, 0x100), (256, 1))
+UNSEEN = "\ufffd"
+
+
+def _no_places() -> np.ndarray:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class EncodedDocument:
+    """A document as token ids, with the surface forms of its placeholders.
+
+    Attributes:
+        tokens: (n,) unsigned integers, the token ids, without boundaries.
+        surfaces: the surface form of each placeholder, in order of occurrence.
+        spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
+            Empty where the text was encoded for training, for which nothing is charged.
+        characters: length of the text in characters.
+        pieces: number of pieces.
+        replaced: number of pieces that were replaced by something else, or left out.
+        remembered_bits: ``spelling_bits`` where a surface form is cheaper for having stood in the
+            document before; None where nothing is remembered.
+        ends: (n,) int64, never falling: where the text of each token ends, in characters from the
+            beginning of the document. A token that ends where the one before does (a case modifier,
+            the first byte of a character) stands for no text by itself. Empty, as are the next two,
+            where the text was encoded for training.
+        places: (len(surfaces),) int64, the place of the token that each surface form belongs to; n
+            for the end of the text.
+        starts: (n,) int64, where each token's own text begins, if words may have been left out
+            before it, which then belong to its surface form; else None.
+    """
+
+    tokens: np.ndarray
+    surfaces: tuple[str, ...]
+    spelling_bits: np.ndarray
+    characters: int
+    pieces: int
+    replaced: int
+    remembered_bits: np.ndarray | None = None
+    ends: np.ndarray = field(default_factory=_no_places)
+    places: np.ndarray = field(default_factory=_no_places)
+    starts: np.ndarray | None = None
+
+    @property
+    def spelling_bits_with_memory(self) -> np.ndarray:
+        """(len(surfaces),) float64: ``remembered_bits``, or ``spelling_bits`` where nothing is
+        remembered."""
+        return self.spelling_bits if self.remembered_bits is None else self.remembered_bits
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Generated tokens as text.
+
+    Attributes:
+        text: with all placeholders filled.
+        filled: (start, end, name of the placeholder) of every span of ``text`` that fills one, in
+            characters.
+    """
+
+    text: str
+    filled: tuple[tuple[int, int, str], ...] = ()
+
+
+def smallest_dtype(size: int) -> np.dtype[Any]:
+    """The narrowest unsigned integer type that holds token ids 0 … size − 1."""
+    return np.dtype(np.min_scalar_type(size - 1))
+
+
+class DocumentCounts:
+    """The words that were spelled in a document so far: class → word → occurrences."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {}
+        self.totals: Counter[str] = Counter()
+
+    def add(self, word: str, name: str) -> None:
+        """Count one more occurrence of a word of the class ``name``."""
+        self.counts.setdefault(name, Counter())[word] += 1
+        self.totals[name] += 1
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice. Whoever knows what is chosen need not ask for the probabilities.
+
+    Attributes:
+        probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
+        known: what a known document chooses; None if no document is known.
+    """
+
+    probabilities: Callable[[], np.ndarray] | None
+    known: int | None
+
+
+# yields choices, is sent what was chosen, and returns what they lead to
+Choices = Generator[Choice, int, Any]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Yes or no, with P(yes); ``known`` is the choice of a known text."""
+
+    yes: float
+    known: bool | None
+
+    def bits(self) -> float:
+        return -math.log2(self.yes if self.known else 1 - self.yes)
+
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> bool:
+        return random.random() < self.yes
+
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        known = None if self.known is None else int(self.known)
+        return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), known)))
+
+
+@dataclass(frozen=True)
+class UnseenCharacter:
+    """A character that the training text did not hold, by its code point."""
+
+    known: str | None
+
+    def bits(self) -> float:
+        return CHARACTER_BITS
+
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+        return UNSEEN
+
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        point = 0
+        for size, weight in CODE_POINT_CHOICES:
+            index = None if self.known is None else ord(self.known) // weight % size
+            point += weight * (yield Choice(partial(np.full, size, 1 / size), index))
+        return chr(point)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a class of a spelling model. ``mark`` is how it is written where it is only marked;
+    a word without a mark is not marked and not invented."""
+
+    speller: Speller
+    name: str
+    known: str | None
+    mark: str | None
+
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+        if fill == "mark" and self.mark is not None:
+            return self.mark
+        if fill != "scored":
+            new = fill == "spell" and self.mark is not None
+            return self.speller.pick(self.name, random, new=new)
+        word = self.speller.draw(self.name, random, earlier)
+        if earlier is not None:
+            self.speller.remember(word, self.name, earlier)
+        return word
+
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        """One character after another and then the end: 0 is the end, 1 a character never seen."""
+        speller, word = self.speller, ""
+
+        def probabilities() -> np.ndarray:
+            return speller.following(word, self.name, earlier)[1]
+
+        while True:
+            letter = index = None
+            if self.known is not None:
+                letter = self.known[len(word) : len(word) + 1]
+                index = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
+            chosen = yield Choice(probabilities, index)
+            if not chosen:
+                break
+            if chosen == 1:
+                word += yield from UnseenCharacter(letter).choices(earlier)
+            else:
+                word += speller.alphabet[chosen - 2]
+        if earlier is not None:
+            speller.remember(word, self.name, earlier)
+        return word
+
+
+Step = Chance | Word | UnseenCharacter
+# yields steps, is sent what was chosen in each, and returns a surface form
+Steps = Generator[Step, Any, str]
+# from a surface form, or None where it is not known, to the steps that lead to it
+StepsOf = Callable[[str | None], Steps]
+
+
+def unseen_character(known: str | None) -> Steps:
+    """The one step of a character that was never seen."""
+    return (yield UnseenCharacter(known))
+
+
+def follow(steps: Steps, choose: Callable[[Step], Any]) -> str:
+    """The surface form that steps lead to where ``choose`` gives what is chosen in each."""
+    chosen = None
+    while True:
+        try:
+            step = steps.send(chosen)
+        except StopIteration as end:
+            return str(end.value)
+        chosen = choose(step)
+
+
+def known_steps(steps: Steps) -> list[Step]:
+    """The steps that lead to a surface form that is known."""
+    passed: list[Step] = []
+
+    def choose(step: Step) -> Any:
+        passed.append(step)
+        return step.known
+
+    follow(steps, choose)
+    return passed
+
+
+def surface_bits(forms: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray]:
+    """−log2 P of each known surface form of a document: alone, and with a memory of the words
+    before it; both (n,) float64."""
+    bits, words = list[float](), dict[int, list[tuple[int, Word]]]()
+    for place, steps in enumerate(forms):
+        bits.append(0.0)
+        for step in known_steps(steps):
+            if isinstance(step, Word):  # all words of a speller at once are faster
+                words.setdefault(id(step.speller), []).append((place, step))
+            else:
+                bits[-1] += step.bits()
+    alone, remembered = np.array(bits), np.array(bits)
+    for spelled in words.values():
+        speller = spelled[0][1].speller
+        costs = speller.document_bits([(word.known or "", word.name) for _, word in spelled])
+        for total, own in zip((alone, remembered), costs, strict=True):
+            np.add.at(total, [place for place, _ in spelled], own)
+    return alone, remembered
+
+
+def choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
+    """The single choices of some steps; words are added to those of the document so far."""
+    chosen: Any = None
+    while True:
+        try:
+            step = steps.send(chosen)
+        except StopIteration as end:
+            return str(end.value)
+        chosen = yield from step.choices(earlier)
+
 
 # How a generated placeholder is filled: by a word drawn with the probability that is charged for
 # it, by one of the training words it stood for, by a newly spelled one, or by a mark such as
@@ -266,3 +520,31 @@ class PlaceholderTokenizer(Tokenizer):
                 if isinstance(step, Word):
                     step.speller.remember(step.known or "", step.name, earlier)
         return earlier
+
+
+def walk(
+    tokenizer: Tokenizer, known: EncodedDocument | None = None, memory: bool = False
+) -> Choices:
+    """All choices of a document, the last of which is the boundary at its end.
+
+    Args:
+        tokenizer: of the document.
+        known: a document that chooses; None for one that is being read or written.
+        memory: whether rare words are charged with a memory of the document.
+
+    Returns:
+        The document that was chosen, for ``tokenizer.decode``.
+    """
+    earlier = DocumentCounts() if memory else None
+    tokens, surfaces = list[int](), list[str]()
+    path = None if known is None else [*known.tokens.tolist(), BOUNDARY]
+    known_surfaces = iter(() if known is None else known.surfaces)
+    while True:
+        if (steps_of := tokenizer.surface_steps(tokens)) is not None:
+            steps = steps_of(next(known_surfaces, None))
+            surfaces.append((yield from choices(steps, earlier)))
+        token = yield Choice(None, None if path is None else path[len(tokens)])
+        if token == BOUNDARY:
+            chosen = np.array(tokens, dtype=np.int64)
+            return EncodedDocument(chosen, tuple(surfaces), np.zeros(0), 0, 0, 0)
+        tokens.append(token)

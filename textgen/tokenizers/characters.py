@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.tokens import (
+from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
     EncodedDocument,
+    Tokenizer,
     smallest_dtype,
 )
 

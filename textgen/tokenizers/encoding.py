@@ -29,8 +29,13 @@ from textgen.core.experiment import Experiment
 from textgen.core.system import cache_folder, cached_folder
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
-from textgen.tokenizers.base import Tokenizer, TokenizerConfig
-from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument, smallest_dtype
+from textgen.tokenizers.base import (
+    BOUNDARY,
+    EncodedDocument,
+    Tokenizer,
+    TokenizerConfig,
+    smallest_dtype,
+)
 
 TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
 LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")  # that decide what the file holds

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from textgen.tokenizers.tokens import BOUNDARY
+from textgen.tokenizers.base import BOUNDARY
 
 # D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
 # token is frequent; KenLM's choice too

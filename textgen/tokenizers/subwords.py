@@ -24,13 +24,14 @@ from typing import Any, Literal
 import numpy as np
 
 from textgen.core.settings import Count
-from textgen.tokenizers.base import Tokenizer, with_pace
-from textgen.tokenizers.tokens import (
+from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
     EncodedDocument,
+    Tokenizer,
     smallest_dtype,
+    with_pace,
 )
 
 BYTES = 256

@@ -26,13 +26,17 @@ from functools import cached_property, partial
 from typing import Any
 
 from textgen.tokenizers.base import (
+    RESERVED,
+    EncodedDocument,
     GrowingText,
     PlaceholderTokenizer,
     Span,
+    Steps,
+    StepsOf,
     Tokenizer,
+    Word,
     with_pace,
 )
-from textgen.tokenizers.tokens import RESERVED, EncodedDocument, Steps, StepsOf, Word
 from textgen.tokenizers.words.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1

@@ -23,7 +23,7 @@ from textgen.evaluation.scorer import rows_at_once, scorer
 from textgen.models.batches import Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
-from textgen.tokenizers.tokens import EncodedDocument
+from textgen.tokenizers.base import EncodedDocument
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.preparation import Prepared
 from textgen.training.step import Step

@@ -14,9 +14,8 @@ from textgen.core.settings import Training
 from textgen.core.system import seconds_saved
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
-from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.base import BOUNDARY, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
-from textgen.tokenizers.tokens import BOUNDARY, EncodedDocument
 
 
 @dataclass(frozen=True)

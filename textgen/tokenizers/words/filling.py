@@ -7,8 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from textgen.tokenizers.base import GrowingText
-from textgen.tokenizers.tokens import Rendered
+from textgen.tokenizers.base import GrowingText, Rendered
 from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, UPPER, recase, split_space
 
 if TYPE_CHECKING:

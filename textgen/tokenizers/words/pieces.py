@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from textgen.tokenizers.tokens import RESERVED
+from textgen.tokenizers.base import RESERVED
 
 if TYPE_CHECKING:
     from textgen.tokenizers.words.segmenters import Segmenter

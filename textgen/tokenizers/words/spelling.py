@@ -39,8 +39,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
-from textgen.tokenizers.tokens import (
+from textgen.tokenizers.base import (
     BOUNDARY,
     CHARACTER_BITS,
     ESCAPE,
@@ -48,6 +47,7 @@ from textgen.tokenizers.tokens import (
     UNSEEN,
     DocumentCounts,
 )
+from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component

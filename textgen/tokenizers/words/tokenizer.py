@@ -21,8 +21,13 @@ from typing import Annotated, Any
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
 from textgen.data.language import UNSPACED_SCRIPTS, Language, language_name, usual_scripts
-from textgen.tokenizers.base import PlaceholderTokenizer, Tokenizer, with_pace
-from textgen.tokenizers.tokens import EncodedDocument, StepsOf
+from textgen.tokenizers.base import (
+    EncodedDocument,
+    PlaceholderTokenizer,
+    StepsOf,
+    Tokenizer,
+    with_pace,
+)
 from textgen.tokenizers.words.filling import WordWriter
 from textgen.tokenizers.words.pieces import MODIFIERS, Vocabulary, pretokenize
 from textgen.tokenizers.words.rare_words.classes import (

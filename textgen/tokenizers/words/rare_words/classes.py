@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, Self
 
-from textgen.tokenizers.base import Span
-from textgen.tokenizers.tokens import (
+from textgen.tokenizers.base import (
     BOUNDARY,
     ESCAPE,
     Chance,
+    Span,
     Steps,
     StepsOf,
     Word,

@@ -17,7 +17,7 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
-from textgen.tokenizers.tokens import Chance, Steps, StepsOf, Word
+from textgen.tokenizers.base import Chance, Steps, StepsOf, Word
 from textgen.tokenizers.words.filling import WordWriter
 from textgen.tokenizers.words.pieces import (
     CAPITAL,
