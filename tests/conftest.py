@@ -25,8 +25,8 @@ from textgen.core import system
 from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.memory import CONTEXT_KINDS, Memory
 from textgen.runs import generation
-from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
-from textgen.tokenizers.words.rare_words.vectors import Cluster, Neighbour
+from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
+from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
 
 POLICIES = [
     Unk(),

@@ -31,7 +31,7 @@ EVALUATION, TOKENIZERS = "textgen/evaluation/", "textgen/tokenizers/"
 # module → its file, and the files of tests that should notice what happens to it
 MODULES = {
     "kneser_ney": (TOKENIZERS + "kneser_ney.py", ["baselines", "spelling"]),
-    "spelling": (TOKENIZERS + "words/spelling.py", ["spelling"]),
+    "spelling": (TOKENIZERS + "spelling.py", ["spelling"]),
     "significance": (EVALUATION + "significance.py", ["significance"]),
     "units": (EVALUATION + "units.py", ["units"]),
     "memory": (EVALUATION + "memory.py", ["memory"]),

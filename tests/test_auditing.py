@@ -27,12 +27,12 @@ from textgen.core.errors import TextgenError
 from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.tokenizers import words as word_level
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Drop, Unk
+from textgen.tokenizers.segmenters import BudouX
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
-from textgen.tokenizers.words import tokenizer as word_level
-from textgen.tokenizers.words.rare_words.classes import Drop, Unk
-from textgen.tokenizers.words.segmenters import BudouX
 
 TEXT = made_up(40, 3)[:700]
 PAGE = ROOT / "experiments" / "notes" / "auditing.md"

@@ -19,7 +19,7 @@ from textgen.testing import check_plugin
 from textgen.tokenizers.base import ESCAPE, Chance
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.kneser_ney import KneserNeyModel
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 
 ENTRIES = [(point, kind) for point in settings.POINTS for kind in settings.plugin_table(point)]
 METHODS = {

@@ -18,10 +18,10 @@ from textgen.runs import finished
 from textgen.runs.finished import TokenBits, token_table
 from textgen.tokenizers.base import ESCAPE
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Drop, Spell
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import FIRST, Whitespace
-from textgen.tokenizers.words.rare_words.classes import Drop, Spell
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 
 TRAINING = made_up(60, 1) + " Onyx basalt, zymurgy."
 TOKENIZERS = [

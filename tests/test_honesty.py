@@ -18,10 +18,10 @@ from textgen.evaluation.scorer import token_bits
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.base import CHARACTER_BITS
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
-from textgen.tokenizers.words.rare_words.classes import Drop, Spell, Unk
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 
 OBJECTIVES = [
     NextToken(window=2),

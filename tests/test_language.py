@@ -30,9 +30,9 @@ from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_statistics
 from textgen.runs.console import Screen
 from textgen.runs.generation import Evaluation, evaluation_for
+from textgen.tokenizers import tagging
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.words import tagging
-from textgen.tokenizers.words.tokenizer import language_warnings
+from textgen.tokenizers.words import language_warnings
 
 CODES = {
     "ar": "Arabic", "hy": "Armenian", "bn": "Bengali", "chr": "Cherokee", "en": "English",

@@ -31,7 +31,7 @@ FILES = [
 ]
 PLUGIN = '''
 from dataclasses import dataclass
-from textgen.tokenizers.words.rare_words.classes import Unk
+from textgen.tokenizers.rare_words import Unk
 
 @dataclass(frozen=True)
 class Hashed(Unk):

@@ -15,10 +15,10 @@ from uniseg.wordbreak import words as segments
 
 from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
-from textgen.tokenizers.words.pieces import only_letters, pretokenize
-from textgen.tokenizers.words.rare_words.classes import Unk
-from textgen.tokenizers.words.segmenters import Segmenter
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.pieces import only_letters, pretokenize
+from textgen.tokenizers.rare_words import Unk
+from textgen.tokenizers.segmenters import Segmenter
+from textgen.tokenizers.words import Words
 
 anything = st.text(st.characters())
 hard = st.text(

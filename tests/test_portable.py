@@ -27,10 +27,10 @@ from textgen.interactive.portable import (
 from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
 from textgen.models.objectives import NextToken
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.pieces import FIRST_OWN, pretokenize
+from textgen.tokenizers.rare_words import Spell, Unk
 from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
-from textgen.tokenizers.words.rare_words.classes import Spell, Unk
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."

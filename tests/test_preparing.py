@@ -13,7 +13,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import Training
 from textgen.core.system import save_seconds
 from textgen.data.loading import load_corpus
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 from textgen.training.loop import new_network
 from textgen.training.preparation import prepare, subtract_preparation_time
 

@@ -11,17 +11,17 @@ from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.runs.generation import Request, Writer, encode_prompt
-from textgen.tokenizers.words import tagging
-from textgen.tokenizers.words.pieces import FIRST_OWN, pretokenize
-from textgen.tokenizers.words.rare_words.classes import Drop, Pos, Spell, Unk
-from textgen.tokenizers.words.rare_words.vectors import (
+from textgen.tokenizers import tagging
+from textgen.tokenizers.pieces import FIRST_OWN, pretokenize
+from textgen.tokenizers.rare_word_vectors import (
     Cluster,
     Guess,
     Neighbour,
     VectorPolicy,
     known_form,
 )
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
+from textgen.tokenizers.words import Words
 
 TEXT = (
     "The old man saw a dog and a house. Then the old man walked to the house and the dog saw a "

@@ -24,7 +24,7 @@ from textgen.runs.generation import Writer, requests, stream_text
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 
 SIZE = 9
 OBJECTIVES = [

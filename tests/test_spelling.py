@@ -12,9 +12,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from textgen.tokenizers import spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts
-from textgen.tokenizers.words import spelling
-from textgen.tokenizers.words.spelling import (
+from textgen.tokenizers.spelling import (
     MEMORY,
     OutOfVocabulary,
     Pool,

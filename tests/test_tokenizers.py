@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Pos, Unk
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
-from textgen.tokenizers.words.rare_words.classes import Pos, Unk
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.words import Words
 
 TEXT = (
     "The cat sat on the mat. The cat's mat -- a red one -- is Old. <NN> I said: 'no!'\n\n"

@@ -8,9 +8,9 @@ from conftest import POLICIES, made_up
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.tokenizers.words.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, pretokenize
-from textgen.tokenizers.words.rare_words.classes import Unk
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER, pretokenize
+from textgen.tokenizers.rare_words import Unk
+from textgen.tokenizers.words import Words
 
 anything = st.text(st.characters())  # surrogates included
 wordy = st.text(st.sampled_from("abAB é1'’-–.,\n <>☃_ß"), max_size=40)

@@ -30,7 +30,7 @@ from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
 from textgen.runs.console import Screen, read_passage
 from textgen.studies.study import Study
-from textgen.tokenizers.words.tokenizer import language_warnings
+from textgen.tokenizers.words import language_warnings
 
 
 def play(runs: Sequence[Path], port: int) -> None:

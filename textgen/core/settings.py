@@ -33,8 +33,8 @@ from textgen.core.errors import TextgenError
 POINTS = {
     "corpus": "textgen.data.corpora",
     "tokenizer": "textgen.tokenizers",
-    "rare_words": "textgen.tokenizers.words.rare_words",
-    "segmenter": "textgen.tokenizers.words.segmenters",
+    "rare_words": "textgen.tokenizers.rare_words",
+    "segmenter": "textgen.tokenizers.segmenters",
     "embedding": "textgen.embeddings",
     "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",

@@ -20,8 +20,8 @@ from textgen.evaluation.metrics import Human, Sample
 from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import LSTM
 from textgen.tokenizers.base import FILL, EncodedDocument, walk
-from textgen.tokenizers.words.rare_words.classes import Unk
-from textgen.tokenizers.words.tokenizer import Words
+from textgen.tokenizers.rare_words import Unk
+from textgen.tokenizers.words import Words
 
 TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)

@@ -1,5 +1,5 @@
 "use strict"
-// The word-spelling model of textgen/tokenizers/words/spelling.py: P(word | class), a mixture of the training
+// The word-spelling model of textgen/tokenizers/spelling.py: P(word | class), a mixture of the training
 // words of the class and of character n-grams. A word is a string of codes: 0 begins and ends it, 1 stands for
 // a character that training never saw, and 2 and up for those of the alphabet.
 

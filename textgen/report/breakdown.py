@@ -17,7 +17,7 @@ import numpy as np
 from textgen.data.documents import Document
 from textgen.report.arms import Arm
 from textgen.report.schema import Breakdown, ClassBits, Passage
-from textgen.tokenizers.words.pieces import pretokenize, split_space
+from textgen.tokenizers.pieces import pretokenize, split_space
 
 FREQUENT, COMMON = 100, 10
 CLASSES = {

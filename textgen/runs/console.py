@@ -27,7 +27,7 @@ from textgen.evaluation.units import NOTHING, UNCHARGED
 from textgen.runs.finished import generate_text, score_part, score_text
 from textgen.runs.generation import annotated
 from textgen.runs.results import Metrics, Part, bits_cells, figure_table, verdict, word_line
-from textgen.tokenizers.words.tokenizer import language_warnings
+from textgen.tokenizers.words import language_warnings
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from textgen.tokenizers.words.spelling import Speller
+    from textgen.tokenizers.spelling import Speller
 
 BOUNDARY, ESCAPE, RESERVED = 0, 1, 2
 # the bits of naming one Unicode code point outright: the price of a character never seen

@@ -37,7 +37,7 @@ from textgen.tokenizers.base import (
     Word,
     with_pace,
 )
-from textgen.tokenizers.words.spelling import Speller, fit_speller
+from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word

@@ -28,15 +28,15 @@ from textgen.tokenizers.base import (
     Tokenizer,
     with_pace,
 )
-from textgen.tokenizers.words.filling import WordWriter
-from textgen.tokenizers.words.pieces import MODIFIERS, Vocabulary, pretokenize
-from textgen.tokenizers.words.rare_words.classes import (
+from textgen.tokenizers.filling import WordWriter
+from textgen.tokenizers.pieces import MODIFIERS, Vocabulary, pretokenize
+from textgen.tokenizers.rare_words import (
     ClassPolicy,
     PolicyTrainingData,
     RareWord,
 )
-from textgen.tokenizers.words.segmenters import Segmenter
-from textgen.tokenizers.words.tagging import model_language
+from textgen.tokenizers.segmenters import Segmenter
+from textgen.tokenizers.tagging import model_language
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textgen.tokenizers.base import GrowingText, Rendered
-from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, UPPER, recase, split_space
+from textgen.tokenizers.pieces import FIRST_OWN, JOIN, UPPER, recase, split_space
 
 if TYPE_CHECKING:
-    from textgen.tokenizers.words.rare_words.classes import ClassPolicy
+    from textgen.tokenizers.rare_words import ClassPolicy
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 # a word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one

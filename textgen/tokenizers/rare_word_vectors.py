@@ -18,8 +18,8 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.base import Chance, Steps, StepsOf, Word
-from textgen.tokenizers.words.filling import WordWriter
-from textgen.tokenizers.words.pieces import (
+from textgen.tokenizers.filling import WordWriter
+from textgen.tokenizers.pieces import (
     CAPITAL,
     FIRST_OWN,
     UPPER,
@@ -27,7 +27,7 @@ from textgen.tokenizers.words.pieces import (
     only_letters,
     split_space,
 )
-from textgen.tokenizers.words.rare_words.classes import (
+from textgen.tokenizers.rare_words import (
     ClassPolicy,
     Hidden,
     Pieces,

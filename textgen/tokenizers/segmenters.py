@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from textgen.core.errors import TextgenError
 
-TABLE = {"budoux": "textgen.tokenizers.words.segmenters:BudouX"}
+TABLE = {"budoux": "textgen.tokenizers.segmenters:BudouX"}
 BUDOUX_FILES = {"ja": "ja_word.json", "ja-phrases": "ja.json"}  # others are named as the model is
 
 

@@ -9,7 +9,7 @@ ends. Connectors (the underscore, the narrow no-break space of French typesettin
 themselves, where Unicode has them join words: in plain text an underscore marks emphasis.
 
 Does not handle: scripts whose words no spaces divide (:data:`UNSEGMENTED`). In these every
-character is a piece, but for Katakana; see :mod:`textgen.tokenizers.words.segmenters`.
+character is a piece, but for Katakana; see :mod:`textgen.tokenizers.segmenters`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import regex
 from textgen.tokenizers.base import RESERVED
 
 if TYPE_CHECKING:
-    from textgen.tokenizers.words.segmenters import Segmenter
+    from textgen.tokenizers.segmenters import Segmenter
 
 # what belongs to the character before it; two vowels of Thai and Lao are letters to Annex #29's
 # word boundaries but marks to its grapheme clusters, which are never divided here

@@ -1,4 +1,4 @@
-"""What stands in for rare words: the token of a class, nothing, or their characters.
+"""PLUG-IN: what stands in for rare words, the token of a class, nothing, or their characters.
 
 The word tokenizer cuts a text into pieces, a leading space belonging to its piece. A piece of the
 vocabulary becomes one token, behind modifiers where only another form of the word is known. The
@@ -26,11 +26,19 @@ from textgen.tokenizers.base import (
     Word,
     unseen_character,
 )
-from textgen.tokenizers.words.filling import WordWriter
-from textgen.tokenizers.words.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
-from textgen.tokenizers.words.spelling import Speller, fit_speller
-from textgen.tokenizers.words.tagging import describe_tagger, find_tagger, tag_pieces
+from textgen.tokenizers.filling import WordWriter
+from textgen.tokenizers.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
+from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 
+TABLE = {
+    "unk": "textgen.tokenizers.rare_words:Unk",
+    "pos": "textgen.tokenizers.rare_words:Pos",
+    "cluster": "textgen.tokenizers.rare_word_vectors:Cluster",
+    "neighbour": "textgen.tokenizers.rare_word_vectors:Neighbour",
+    "drop": "textgen.tokenizers.rare_words:Drop",
+    "spell": "textgen.tokenizers.rare_words:Spell",
+}
 UNK, NOUN, REST = "unk", "NOUN", "other"
 # tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones
 FINE = "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD".split()
