@@ -29,8 +29,8 @@ from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers import words as word_level
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.pieces import BudouX
 from textgen.tokenizers.rare_words import Drop, Unk
-from textgen.tokenizers.segmenters import BudouX
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 

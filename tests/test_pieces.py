@@ -15,9 +15,8 @@ from uniseg.wordbreak import words as segments
 
 from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin
-from textgen.tokenizers.pieces import only_letters, pretokenize
+from textgen.tokenizers.pieces import Segmenter, only_letters, pretokenize
 from textgen.tokenizers.rare_words import Unk
-from textgen.tokenizers.segmenters import Segmenter
 from textgen.tokenizers.words import Words
 
 anything = st.text(st.characters())

@@ -34,7 +34,7 @@ POINTS = {
     "corpus": "textgen.data.corpora",
     "tokenizer": "textgen.tokenizers",
     "rare_words": "textgen.tokenizers.rare_words",
-    "segmenter": "textgen.tokenizers.segmenters",
+    "segmenter": "textgen.tokenizers.pieces",
     "embedding": "textgen.embeddings",
     "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",

@@ -1,4 +1,4 @@
-"""A text cut into words and what stands between them, as Unicode says.
+"""PLUG-IN: a text cut into words and what stands between them, as Unicode says.
 
 The cuts are the default word boundaries of Unicode Standard Annex #29, "Unicode Text Segmentation",
 section 4, as the library ``regex`` finds them: a combining mark stays with its letter, an inner
@@ -9,23 +9,27 @@ ends. Connectors (the underscore, the narrow no-break space of French typesettin
 themselves, where Unicode has them join words: in plain text an underscore marks emphasis.
 
 Does not handle: scripts whose words no spaces divide (:data:`UNSEGMENTED`). In these every
-character is a piece, but for Katakana; see :mod:`textgen.tokenizers.segmenters`.
+character is a piece, but for Katakana, unless a :class:`Segmenter` cuts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from functools import cache, cached_property, lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
 
 import regex
 
+from textgen.core.errors import TextgenError
 from textgen.tokenizers.base import RESERVED
 
-if TYPE_CHECKING:
-    from textgen.tokenizers.segmenters import Segmenter
-
+TABLE = {"budoux": "textgen.tokenizers.pieces:BudouX"}
+BUDOUX_FILES = {"ja": "ja_word.json", "ja-phrases": "ja.json"}  # others are named as the model is
 # what belongs to the character before it; two vowels of Thai and Lao are letters to Annex #29's
 # word boundaries but marks to its grapheme clusters, which are never divided here
 MARKS = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}\p{GCB=SpacingMark}]*"
@@ -50,6 +54,66 @@ _letters = regex.compile(r"[\p{L}\p{M}]+")
 MARK = MARKS[:-1]
 _mark = regex.compile(MARK, regex.VERSION1)
 _stretches = regex.compile(f"((?!{MARK}){UNSEGMENTED}(?:{UNSEGMENTED}|{MARK})*)", regex.VERSION1)
+
+
+class Segmenter(ABC):
+    """The base of segmenters; a subclass is a frozen dataclass, whose fields are its settings.
+
+    Attributes:
+        extra_data: data from outside the training split that it uses, in words for the reports.
+    """
+
+    extra_data: tuple[str, ...] = ()
+
+    @abstractmethod
+    def segment(self, stretch: str) -> Sequence[str]:
+        """The words of a stretch; joined together they are the stretch.
+
+        A cut before a combining mark is left out afterwards.
+
+        Args:
+            stretch: letters and marks of unsegmented scripts, at least one, without spaces, digits
+                and punctuation.
+        """
+
+
+@dataclass(frozen=True)
+class BudouX(Segmenter):
+    """Words by BudouX, boosted decision stumps over the characters around each place, in pure
+    Python (github.com/google/budoux). Needs ``pip install "textgen-compare[segment]"``.
+
+    Args:
+        model: ``"ja"`` for words of Japanese, ``"ja-phrases"`` for words with their particles,
+            ``"zh-hans"`` and ``"zh-hant"`` for phrases of simplified and traditional Chinese,
+            ``"th"`` for words of Thai.
+    """
+
+    model: Literal["ja", "ja-phrases", "zh-hans", "zh-hant", "th"]
+
+    def __post_init__(self) -> None:
+        _parser(self.model)  # a missing library is an error before any work
+
+    def segment(self, stretch: str) -> Sequence[str]:
+        return _parser(self.model).parse(stretch)
+
+    @property
+    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # of the installed version
+        return (f"words cut by the pretrained BudouX {metadata.version('budoux')}, {self.model}",)
+
+
+@cache
+def _parser(model: str) -> Any:
+    try:
+        import budoux
+    except ImportError:
+        raise TextgenError(
+            "tokenizer.segmenter: the library budoux is not installed",
+            hint='pip install "textgen-compare[segment]", or take characters or subwords: '
+            '[tokenizer] kind = "subwords"',
+        ) from None
+    file = BUDOUX_FILES.get(model, f"{model}.json")
+    path = Path(budoux.__file__).parent / "models" / file
+    return budoux.Parser(json.loads(path.read_text(encoding="utf-8")))
 
 
 def pretokenize(text: str, segmenter: Segmenter | None = None) -> list[str]:

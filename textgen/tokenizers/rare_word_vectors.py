@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +18,6 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.base import Chance, Steps, StepsOf, Word
-from textgen.tokenizers.filling import WordWriter
 from textgen.tokenizers.pieces import (
     CAPITAL,
     FIRST_OWN,
@@ -34,6 +33,9 @@ from textgen.tokenizers.rare_words import (
     PolicyTrainingData,
     RareWord,
 )
+
+if TYPE_CHECKING:
+    from textgen.tokenizers.words import WordWriter
 
 SENTENCE_PIECES = 1000  # at once for gensim
 MAX_ENDING = 6

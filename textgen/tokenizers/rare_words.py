@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from textgen.tokenizers.base import (
     BOUNDARY,
@@ -26,10 +26,12 @@ from textgen.tokenizers.base import (
     Word,
     unseen_character,
 )
-from textgen.tokenizers.filling import WordWriter
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
 from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
+
+if TYPE_CHECKING:
+    from textgen.tokenizers.words import WordWriter
 
 TABLE = {
     "unk": "textgen.tokenizers.rare_words:Unk",
