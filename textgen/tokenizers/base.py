@@ -15,6 +15,7 @@ read from it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -22,12 +23,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from textgen.tokenizers.spelling import Speller
 
 BOUNDARY, ESCAPE, RESERVED = 0, 1, 2
 # the bits of naming one Unicode code point outright: the price of a character never seen
@@ -35,6 +33,15 @@ CHARACTER_BITS = math.log2(0x110000)
 # a code point in three choices: of how many, and what each counts for; 17 · 256 · 256 = 0x110000
 CODE_POINT_CHOICES = ((17, 0x10000), (256, 0x100), (256, 1))
 UNSEEN = "\ufffd"
+# How a generated placeholder is filled: by a word drawn with the probability that is charged for
+# it, by one of the training words it stood for, by a newly spelled one, or by a mark such as
+# <unk>. Only the first writes text with the distribution that is scored.
+FILL = ("scored", "pool", "spell", "mark")
+MEASURED_TEXTS = 50
+
+
+def _no_bits() -> np.ndarray:
+    return np.zeros(0)
 
 
 def _no_places() -> np.ndarray:
@@ -47,7 +54,8 @@ class EncodedDocument:
 
     Attributes:
         tokens: (n,) unsigned integers, the token ids, without boundaries.
-        surfaces: the surface form of each placeholder, in order of occurrence.
+        surfaces: the surface form of each placeholder, in order of occurrence: a string; of a gap
+            in which words are missing, a tuple of these.
         spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
             Empty where the text was encoded for training, for which nothing is charged.
         characters: length of the text in characters.
@@ -66,11 +74,11 @@ class EncodedDocument:
     """
 
     tokens: np.ndarray
-    surfaces: tuple[str, ...]
-    spelling_bits: np.ndarray
-    characters: int
-    pieces: int
-    replaced: int
+    surfaces: tuple[Any, ...] = ()
+    spelling_bits: np.ndarray = field(default_factory=_no_bits)
+    characters: int = 0
+    pieces: int = 0
+    replaced: int = 0
     remembered_bits: np.ndarray | None = None
     ends: np.ndarray = field(default_factory=_no_places)
     places: np.ndarray = field(default_factory=_no_places)
@@ -115,9 +123,8 @@ class DocumentCounts:
         self.totals[name] += 1
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One choice. Whoever knows what is chosen need not ask for the probabilities.
+class Choice(NamedTuple):
+    """One choice.
 
     Attributes:
         probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
@@ -132,94 +139,69 @@ class Choice:
 Choices = Generator[Choice, int, Any]
 
 
+class Step(ABC):
+    """A step on the way to a surface form.
+
+    Attributes:
+        known: what a known text chooses; None if no text is known.
+        speller: the spelling model of a word, and None of anything else.
+    """
+
+    known: Any
+    speller: Any = None
+
+    @abstractmethod
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        """The choices of the step; with a memory of the words ``earlier`` in the document."""
+
+    @abstractmethod
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> Any:
+        """What is chosen at random, to fill a placeholder as one of :data:`FILL` says."""
+
+    def bits(self) -> float:
+        """−log2 P of what a known text chooses."""
+        bits = 0.0
+        for choice in follow_known(self.choices(None)):
+            bits -= math.log2(choice.probabilities()[choice.known])
+        return bits
+
+
 @dataclass(frozen=True)
-class Chance:
-    """Yes or no, with P(yes); ``known`` is the choice of a known text."""
+class Chance(Step):
+    """Yes or no, with P(yes)."""
 
     yes: float
     known: bool | None
 
-    def bits(self) -> float:
-        return -math.log2(self.yes if self.known else 1 - self.yes)
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        number = None if self.known is None else int(self.known)
+        return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), number)))
 
     def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> bool:
         return random.random() < self.yes
 
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        known = None if self.known is None else int(self.known)
-        return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), known)))
-
 
 @dataclass(frozen=True)
-class UnseenCharacter:
+class UnseenCharacter(Step):
     """A character that the training text did not hold, by its code point."""
 
     known: str | None
 
-    def bits(self) -> float:
-        return CHARACTER_BITS
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        point = 0
+        for size, weight in CODE_POINT_CHOICES:
+            number = None if self.known is None else ord(self.known) // weight % size
+            point += weight * (yield Choice(partial(np.full, size, 1 / size), number))
+        return chr(point)
 
     def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
         return UNSEEN
 
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        point = 0
-        for size, weight in CODE_POINT_CHOICES:
-            index = None if self.known is None else ord(self.known) // weight % size
-            point += weight * (yield Choice(partial(np.full, size, 1 / size), index))
-        return chr(point)
 
-
-@dataclass(frozen=True)
-class Word:
-    """A word of a class of a spelling model. ``mark`` is how it is written where it is only marked;
-    a word without a mark is not marked and not invented."""
-
-    speller: Speller
-    name: str
-    known: str | None
-    mark: str | None
-
-    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
-        if fill == "mark" and self.mark is not None:
-            return self.mark
-        if fill != "scored":
-            new = fill == "spell" and self.mark is not None
-            return self.speller.pick(self.name, random, new=new)
-        word = self.speller.draw(self.name, random, earlier)
-        if earlier is not None:
-            self.speller.remember(word, self.name, earlier)
-        return word
-
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        """One character after another and then the end: 0 is the end, 1 a character never seen."""
-        speller, word = self.speller, ""
-
-        def probabilities() -> np.ndarray:
-            return speller.following(word, self.name, earlier)[1]
-
-        while True:
-            letter = index = None
-            if self.known is not None:
-                letter = self.known[len(word) : len(word) + 1]
-                index = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
-            chosen = yield Choice(probabilities, index)
-            if not chosen:
-                break
-            if chosen == 1:
-                word += yield from UnseenCharacter(letter).choices(earlier)
-            else:
-                word += speller.alphabet[chosen - 2]
-        if earlier is not None:
-            speller.remember(word, self.name, earlier)
-        return word
-
-
-Step = Chance | Word | UnseenCharacter
 # yields steps, is sent what was chosen in each, and returns a surface form
 Steps = Generator[Step, Any, str]
 # from a surface form, or None where it is not known, to the steps that lead to it
-StepsOf = Callable[[str | None], Steps]
+StepsOf = Callable[[Any], Steps]
 
 
 def unseen_character(known: str | None) -> Steps:
@@ -227,65 +209,33 @@ def unseen_character(known: str | None) -> Steps:
     return (yield UnseenCharacter(known))
 
 
-def follow(steps: Steps, choose: Callable[[Step], Any]) -> str:
-    """The surface form that steps lead to where ``choose`` gives what is chosen in each."""
-    chosen = None
-    while True:
-        try:
-            step = steps.send(chosen)
-        except StopIteration as end:
-            return str(end.value)
-        chosen = choose(step)
-
-
-def known_steps(steps: Steps) -> list[Step]:
-    """The steps that lead to a surface form that is known."""
-    passed: list[Step] = []
-
-    def choose(step: Step) -> Any:
-        passed.append(step)
-        return step.known
-
-    follow(steps, choose)
-    return passed
+def follow_known(walking: Generator[Any, Any, Any]) -> Iterator[Any]:
+    """The steps or choices of a known text."""
+    with contextlib.suppress(StopIteration):
+        chosen = next(walking)
+        while True:
+            yield chosen
+            chosen = walking.send(chosen.known)
 
 
 def surface_bits(forms: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray]:
     """−log2 P of each known surface form of a document: alone, and with a memory of the words
     before it; both (n,) float64."""
-    bits, words = list[float](), dict[int, list[tuple[int, Word]]]()
+    bits, words = list[float](), dict[int, list[tuple[int, Step]]]()
     for place, steps in enumerate(forms):
         bits.append(0.0)
-        for step in known_steps(steps):
-            if isinstance(step, Word):  # all words of a speller at once are faster
-                words.setdefault(id(step.speller), []).append((place, step))
-            else:
+        for step in follow_known(steps):
+            if step.speller is None:
                 bits[-1] += step.bits()
+            else:  # all words of a speller at once are faster
+                words.setdefault(id(step.speller), []).append((place, step))
     alone, remembered = np.array(bits), np.array(bits)
-    for spelled in words.values():
-        speller = spelled[0][1].speller
-        costs = speller.document_bits([(word.known or "", word.name) for _, word in spelled])
+    for pairs in words.values():
+        places, spelled = zip(*pairs, strict=True)
+        costs = spelled[0].speller.document_bits([(step.known, step.name) for step in spelled])
         for total, own in zip((alone, remembered), costs, strict=True):
-            np.add.at(total, [place for place, _ in spelled], own)
+            np.add.at(total, list(places), own)
     return alone, remembered
-
-
-def choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
-    """The single choices of some steps; words are added to those of the document so far."""
-    chosen: Any = None
-    while True:
-        try:
-            step = steps.send(chosen)
-        except StopIteration as end:
-            return str(end.value)
-        chosen = yield from step.choices(earlier)
-
-
-# How a generated placeholder is filled: by a word drawn with the probability that is charged for
-# it, by one of the training words it stood for, by a newly spelled one, or by a mark such as
-# <unk>. Only the first writes text with the distribution that is scored.
-FILL = ("scored", "pool", "spell", "mark")
-MEASURED_TEXTS = 50
 
 
 class Tokenizer(ABC):
@@ -347,8 +297,8 @@ class Tokenizer(ABC):
             memory: with the fill ``"scored"``, rare words that stood in the text before come back
                 as often as a memory of the document has it.
         """
-        written = np.asarray(tokens)[np.asarray(tokens) >= RESERVED]
-        return Rendered(self.decode(EncodedDocument(written, (), np.zeros(0), 0, 0, 0)))
+        written = np.asarray(tokens)
+        return Rendered(self.decode(EncodedDocument(written[written >= RESERVED])))
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """How the surface form is chosen that belongs behind some tokens.
@@ -415,21 +365,21 @@ class Span(NamedTuple):
     token's own text begins and ends."""
 
     token: int
-    surface: str | None
+    surface: Any
     start: int
     end: int
 
 
-class GrowingText:
-    """A text to which tokens are added one by one; a subclass gives :meth:`write`."""
+class GrowingText(ABC):
+    """A text to which tokens are added one by one."""
 
     def __init__(self) -> None:
         self.parts, self.length = list[str](), 0
         self.filled = list[tuple[int, int, str]]()
 
+    @abstractmethod
     def write(self, token: int, surface: str | None) -> None:
         """Append a token, and its surface form if it leaves one open."""
-        raise NotImplementedError
 
     def append(self, text: str) -> None:
         self.parts.append(text)
@@ -463,25 +413,22 @@ class PlaceholderTokenizer(Tokenizer):
         self, spans: Sequence[Span], counts: tuple[int, int, int], training: bool
     ) -> EncodedDocument:
         """An encoded document; ``counts`` are its characters, pieces, and those replaced."""
-        tokens = [span.token for span in spans if span.token != BOUNDARY]
+        own = [span for span in spans if span.token != BOUNDARY]
+        tokens = [span.token for span in own]
         surfaces = tuple(span.surface for span in spans if span.surface is not None)
         ids = np.array(tokens, dtype=smallest_dtype(self.size))
-        encoded = EncodedDocument(ids, surfaces, np.zeros(0), *counts)
         if training:
-            return encoded
+            return EncodedDocument(ids, surfaces, np.zeros(0), *counts)
         places = [place for place, span in enumerate(spans) if span.surface is not None]
         alone, remembered = surface_bits(self.forms(tokens, surfaces))
-        own = spans[: len(tokens)]
-        return replace(
-            encoded,
-            spelling_bits=alone,
-            remembered_bits=remembered,
+        return EncodedDocument(
+            ids, surfaces, alone, *counts, remembered,
+            ends=np.array([span.end for span in own], dtype=np.int64),
             places=np.array(places, dtype=np.int64),
             starts=np.array([span.start for span in own], dtype=np.int64),
-            ends=np.array([span.end for span in own], dtype=np.int64),
-        )
+        )  # fmt: skip
 
-    def forms(self, tokens: Sequence[int], surfaces: Sequence[str]) -> Iterator[Steps]:
+    def forms(self, tokens: Sequence[int], surfaces: Sequence[Any]) -> Iterator[Steps]:
         """The steps that lead to the surface forms of a document."""
         open_ones = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
         return (steps_of(form) for steps_of, form in zip(open_ones, surfaces, strict=True))
@@ -495,7 +442,7 @@ class PlaceholderTokenizer(Tokenizer):
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces, writer = iter(encoded.surfaces), self.writer()
         for token, steps_of in self.steps_at(encoded.tokens.tolist()):
-            writer.write(token, next(surfaces) if steps_of else None)
+            writer.write(token, "".join(next(surfaces)) if steps_of else None)
         return writer.rendered().text
 
     def render(
@@ -508,7 +455,7 @@ class PlaceholderTokenizer(Tokenizer):
         for token, steps_of in self.steps_at([int(token) for token in tokens]):
             surface = None
             if steps_of and (fill == "scored" or not self.gaps):
-                surface = follow(steps_of(None), lambda step: step.draw(fill, random, earlier))
+                surface = drawn(steps_of(None), fill, random, earlier)
             writer.write(token, surface)
         return writer.rendered()
 
@@ -516,20 +463,30 @@ class PlaceholderTokenizer(Tokenizer):
         """What a memory of the document holds after a text."""
         encoded, earlier = self.encode(text), DocumentCounts()
         for steps in self.forms(encoded.tokens.tolist(), encoded.surfaces):
-            for step in known_steps(steps):
-                if isinstance(step, Word):
-                    step.speller.remember(step.known or "", step.name, earlier)
+            for step in follow_known(steps):
+                if step.speller is not None:
+                    step.speller.remember(step.known, step.name, earlier)
         return earlier
 
 
+def drawn(steps: Steps, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+    """A surface form of which every step is drawn; arguments as for :meth:`Step.draw`."""
+    chosen = None
+    while True:
+        try:
+            chosen = steps.send(chosen).draw(fill, random, earlier)
+        except StopIteration as end:
+            return str(end.value)
+
+
 def walk(
-    tokenizer: Tokenizer, known: EncodedDocument | None = None, memory: bool = False
+    tokenizer: Tokenizer, document: EncodedDocument | None = None, memory: bool = False
 ) -> Choices:
     """All choices of a document, the last of which is the boundary at its end.
 
     Args:
         tokenizer: of the document.
-        known: a document that chooses; None for one that is being read or written.
+        document: what is chosen; None if it is being read or written.
         memory: whether rare words are charged with a memory of the document.
 
     Returns:
@@ -537,14 +494,24 @@ def walk(
     """
     earlier = DocumentCounts() if memory else None
     tokens, surfaces = list[int](), list[str]()
-    path = None if known is None else [*known.tokens.tolist(), BOUNDARY]
-    known_surfaces = iter(() if known is None else known.surfaces)
+    path = None if document is None else [*document.tokens.tolist(), BOUNDARY]
+    known_surfaces = iter(() if document is None else document.surfaces)
     while True:
         if (steps_of := tokenizer.surface_steps(tokens)) is not None:
             steps = steps_of(next(known_surfaces, None))
-            surfaces.append((yield from choices(steps, earlier)))
+            surfaces.append((yield from _choices(steps, earlier)))
         token = yield Choice(None, None if path is None else path[len(tokens)])
         if token == BOUNDARY:
-            chosen = np.array(tokens, dtype=np.int64)
-            return EncodedDocument(chosen, tuple(surfaces), np.zeros(0), 0, 0, 0)
+            return EncodedDocument(np.array(tokens, dtype=np.int64), tuple(surfaces))
         tokens.append(token)
+
+
+def _choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
+    """The choices of all steps of a surface form, which they return."""
+    chosen: Any = None
+    while True:
+        try:
+            step = steps.send(chosen)
+        except StopIteration as end:
+            return str(end.value)
+        chosen = yield from step.choices(earlier)

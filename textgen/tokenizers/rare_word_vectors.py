@@ -17,7 +17,7 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
-from textgen.tokenizers.base import Chance, Steps, StepsOf, Word
+from textgen.tokenizers.base import Chance, Steps, StepsOf
 from textgen.tokenizers.pieces import (
     CAPITAL,
     FIRST_OWN,
@@ -33,6 +33,7 @@ from textgen.tokenizers.rare_words import (
     PolicyTrainingData,
     RareWord,
 )
+from textgen.tokenizers.spelling import Word
 
 if TYPE_CHECKING:
     from textgen.tokenizers.words import WordWriter

@@ -9,9 +9,8 @@ other pieces are rare, and the policy decides what becomes of them. Its own toke
 from __future__ import annotations
 
 import copy
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -23,11 +22,10 @@ from textgen.tokenizers.base import (
     Span,
     Steps,
     StepsOf,
-    Word,
     unseen_character,
 )
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
-from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.spelling import Speller, Word, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 
 if TYPE_CHECKING:
@@ -325,18 +323,6 @@ class Pos(ClassPolicy):
         return None if self.tags == "noun" and name != REST else name in NAMES
 
 
-class Gap(str):
-    """The words missing in a gap as one text, which knows how they were cut: a segmenter cuts them
-    otherwise where they stand alone."""
-
-    pieces: tuple[str, ...]
-
-    def __new__(cls, pieces: Sequence[str]) -> Gap:
-        gap = super().__new__(cls, "".join(pieces))
-        gap.pieces = tuple(pieces)
-        return gap
-
-
 @dataclass(frozen=True)
 class Drop(ClassPolicy):
     """Leave rare words out, as the article's author considered.
@@ -374,9 +360,9 @@ class Drop(ClassPolicy):
                 continue
             for token in tokens:
                 stop = end if token == tokens[-1] else start
-                yield Span(token, Gap(missing), start, stop)
+                yield Span(token, tuple(missing), start, stop)
                 missing = []
-        yield Span(BOUNDARY, Gap(missing), end, end)
+        yield Span(BOUNDARY, tuple(missing), end, end)
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         if surface:
@@ -386,15 +372,14 @@ class Drop(ClassPolicy):
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf:
         return self._gap
 
-    def _gap(self, known: str | None) -> Steps:
+    def _gap(self, known: Sequence[str] | None) -> Steps:
         """The words that are missing in a gap; what is not charged for is not described."""
-        pieces, gap = getattr(known, "pieces", None), ""
-        words: Iterable[tuple[bool | None, bool | None, str | None]]
-        words = itertools.repeat((None, None, None))
-        if pieces is not None:
-            cut = map(split_space, pieces)
-            words = [*((True, bool(space), core) for space, core in cut), (False, None, None)]
-        for more, spaced, core in words if self.charged else ():
+        missing, gap = None if known is None else list(known), ""
+        while self.charged:
+            more = spaced = core = None
+            if missing is not None and (more := bool(missing)):
+                space, core = split_space(missing.pop(0))
+                spaced = bool(space)
             if not (yield Chance(self.learnt["missing"], more)):
                 break
             gap += " " * (yield Chance(self.learnt["spaced"], spaced))

@@ -45,7 +45,11 @@ from textgen.tokenizers.base import (
     ESCAPE,
     RESERVED,
     UNSEEN,
+    Choice,
+    Choices,
     DocumentCounts,
+    Step,
+    UnseenCharacter,
 )
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
@@ -475,3 +479,45 @@ def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> 
 
 def _log_odds(share: float) -> float:
     return math.log(share / (1 - share))
+
+
+class Word(Step):
+    """A word of the class ``name`` that a spelling model spells. ``mark`` is how it is written
+    where it is only marked; a word without a mark is not marked and not invented."""
+
+    def __init__(self, speller: Speller, name: str, known: str | None, mark: str | None) -> None:
+        self.speller, self.name, self.known, self.mark = speller, name, known, mark
+
+    def choices(self, earlier: DocumentCounts | None) -> Choices:
+        """One character after another and then the end: 0 is the end, 1 a character never seen."""
+        speller, word = self.speller, ""
+
+        def probabilities() -> np.ndarray:
+            return speller.following(word, self.name, earlier)[1]
+
+        while True:
+            letter = number = None
+            if self.known is not None:
+                letter = self.known[len(word) : len(word) + 1]
+                number = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
+            chosen = yield Choice(probabilities, number)
+            if not chosen:
+                break
+            if chosen == 1:
+                word += yield from UnseenCharacter(letter).choices(earlier)
+            else:
+                word += speller.alphabet[chosen - 2]
+        if earlier is not None:
+            speller.remember(word, self.name, earlier)
+        return word
+
+    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+        if fill == "mark" and self.mark is not None:
+            return self.mark
+        if fill != "scored":
+            new = fill == "spell" and self.mark is not None
+            return self.speller.pick(self.name, random, new=new)
+        word = self.speller.draw(self.name, random, earlier)
+        if earlier is not None:
+            self.speller.remember(word, self.name, earlier)
+        return word

@@ -34,10 +34,9 @@ from textgen.tokenizers.base import (
     Steps,
     StepsOf,
     Tokenizer,
-    Word,
     with_pace,
 )
-from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.spelling import Speller, Word, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word
