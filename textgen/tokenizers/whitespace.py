@@ -43,10 +43,6 @@ FIRST = RESERVED + 2  # the token of the vocabulary's first word
 CLASSES = {SPACING: "spacing", SPELLED: "word"}  # what their spelling models call them
 MARKS = {SPACING: None, SPELLED: "<spelled>"}
 PIECE = re.compile(r"\n|\S+")
-# two pieces in a row (is the first a word?, is the second?); no words are a line end and, at the
-# beginning, nothing
-Between = tuple[bool, bool]
-BETWEEN: tuple[Between, ...] = ((False, False), (False, True), (True, False), (True, True))
 
 
 @dataclass(frozen=True)
@@ -59,42 +55,42 @@ class Whitespace:
         """The vocabulary and the usual white space of the training text; arguments as in
         ``TokenizerConfig``."""
         counts, usual = count_pieces(texts)
-        words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
-        characters = "".join(sorted(set(alphabet).union(*texts)))
-        fitted = WhitespaceTokenizer(words, usual, characters)
+        words = sorted(counts, key=lambda word: (-counts[word], word))
+        fitted = WhitespaceTokenizer(words, usual, "".join(sorted(set(alphabet).union(*texts))))
         for token, name in CLASSES.items():
-            training, validation = (
-                [[(form, name) for form in fitted.forms_of(token, text)] for text in part]
+            hidden = (
+                [
+                    [(s.surface, name) for s in fitted.spans(text) if s.token == token]
+                    for text in part
+                ]
                 for part in (texts, tuning)
             )
-            speller = fit_speller(training, validation, **fitted.spelling_settings(token))
+            speller = fit_speller(*hidden, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
         return with_pace(fitted, texts)
 
     def load(self, state: dict[str, Any]) -> WhitespaceTokenizer:
         """The fitted tokenizer from its ``state()``."""
-        return WhitespaceTokenizer(
-            **{**state, "words": tuple(state["words"]), "usual": tuple(state["usual"])}
-        )
+        return WhitespaceTokenizer(**state)
 
 
 @dataclass(frozen=True)
 class WhitespaceTokenizer(PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, ``<spacing>``, ``<spelled>``, and the words
-    of the training text with the line end, frequent ones first.
+    and the line end, frequent ones first.
 
     Args:
-        words: the vocabulary.
-        usual: white space at the places :data:`BETWEEN`; that at the end of a text is ``""``.
+        words: with the line end among them.
+        usual: the white space that belongs to the token behind it, by :func:`place_of`.
         characters: every character of the training split.
-        spelling: class of :data:`CLASSES` → what its spelling model's ``state()`` gives.
+        spelling: what the spelling model of each of :data:`CLASSES` needs beside its settings.
         characters_per_token: over some training text.
     """
 
     spaces_lead = True
     closed_vocabulary = True
-    words: tuple[str, ...]
-    usual: tuple[str, ...]
+    words: Sequence[str]
+    usual: Sequence[str]
     characters: str
     spelling: dict[str, Any] = field(default_factory=dict)
     characters_per_token: float = 1.0
@@ -112,10 +108,10 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         }
 
     def spelling_settings(self, token: int) -> dict[str, Any]:
-        """What a spelling model depends on beside its state: that of words, without those of the
-        vocabulary, or of white space within a line."""
+        """The settings of a spelling model: of words outside the vocabulary, or of white space
+        within a line."""
         spacing = token == SPACING
-        words = [] if spacing else [word for word in self.words if is_word(word)]
+        words = [] if spacing else [word for word in self.words if word != "\n"]
         alphabet = [c for c in self.characters if c.isspace() == spacing and c != "\n"]
         return {"alphabet": "".join(alphabet), "vocabulary": lambda: words, "related": words}
 
@@ -128,27 +124,18 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         known = self.spelling[CLASSES[SPACING]]["examples"]
         return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
 
-    def usual_space(self, after_word: bool, piece: str) -> str:
-        """The usual white space before a piece."""
-        return self.usual[BETWEEN.index((after_word, is_word(piece)))] if piece else ""
-
     def spans(self, text: str) -> Iterator[Span]:
         """The tokens of a text."""
-        end, after_word = 0, False
-        for space, piece in pieces_of(text):
+        end = 0
+        for space, piece, place in pieces_of(text):
             start = end
-            if space != self.usual_space(after_word, piece):
+            if space != (self.usual[place] if piece else ""):
                 start += len(space)
                 yield Span(SPACING, space, end, start)
             end += len(space) + len(piece)
             if piece:
                 token = self._index.get(piece, SPELLED)
                 yield Span(token, piece if token == SPELLED else None, start, end)
-            after_word = is_word(piece)
-
-    def forms_of(self, token: int, text: str) -> list[str]:
-        """The surface forms of a placeholder in a text."""
-        return [span.surface or "" for span in self.spans(text) if span.token == token]
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         spans = list(self.spans(text))
@@ -175,10 +162,8 @@ class _Writer(GrowingText):
 
     def __init__(self, tokenizer: WhitespaceTokenizer, before: str) -> None:
         super().__init__()
-        self._tokenizer = tokenizer
-        last = before[-1:]
-        self._after_word = bool(last) and not last.isspace()
-        self._spaced = last.isspace() and last != "\n"  # the last token was <spacing>
+        self._tokenizer, self._before = tokenizer, before.rpartition("\n")[2]
+        self._spaced = self._before[-1:].isspace()  # the last token was <spacing>
 
     def write(self, token: int, surface: str | None) -> None:
         if token == SPACING:
@@ -186,39 +171,38 @@ class _Writer(GrowingText):
         elif token >= SPELLED:
             piece = surface if surface is not None else self._tokenizer.words[token - FIRST]
             if not self._spaced:
-                self.append(self._tokenizer.usual_space(self._after_word, piece))
+                self.append(self._tokenizer.usual[place_of(self._before, piece)])
             self.append(piece) if surface is None else self.append_filled(piece, "spelled")
-            self._after_word = is_word(piece)
+            self._before = piece
         self._spaced = token == SPACING
 
 
-def pieces_of(text: str) -> Iterator[tuple[str, str]]:
-    """Every word and line end, each with the white space before it, and last ``""`` with that at
-    the end of the text. Joined together they are the text."""
-    end = 0
+def pieces_of(text: str) -> Iterator[tuple[str, str, int]]:
+    """Every word and line end, each with the white space before it and the place of that, and last
+    ``""`` with the white space at the end of the text. Joined together they are the text."""
+    end, before = 0, ""
     for match in PIECE.finditer(text):
-        yield text[end : match.start()], match.group()
-        end = match.end()
-    yield text[end:], ""
+        piece = match.group()
+        yield text[end : match.start()], piece, place_of(before, piece)
+        end, before = match.end(), piece
+    yield text[end:], "", place_of(before, "")
 
 
-def is_word(piece: str) -> bool:
-    """Whether a piece is a word, and not a line end or an end of the text."""
-    return piece not in ("", "\n")
+def place_of(before: str, piece: str) -> int:
+    """The number of a place between two pieces: is the first a word, and the second? A line end is
+    none, nor is the beginning."""
+    first, second = (text not in ("", "\n") for text in (before, piece))
+    return 2 * first + second
 
 
-def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], tuple[str, ...]]:
+def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], list[str]]:
     """How often each word and the line end occurs in some texts, and the most common white space
-    at each place of :data:`BETWEEN`."""
+    at each place."""
     counts: Counter[str] = Counter({"\n": 0})
-    spaces: dict[Between, Counter[str]] = {place: Counter() for place in BETWEEN}
-    spaces[True, True][" "] = 0
+    spaces = [Counter[str]() for _ in range(3)] + [Counter({" ": 0})]
     for text in texts:
-        after_word = False
-        for space, piece in pieces_of(text):
+        for space, piece, place in pieces_of(text):
             if piece:
                 counts[piece] += 1
-                spaces[after_word, is_word(piece)][space] += 1
-            after_word = is_word(piece)
-    usual = (min(n, key=lambda s: (-n[s], s), default="") for n in spaces.values())
-    return counts, tuple(usual)
+                spaces[place][space] += 1
+    return counts, [min(n, key=lambda s: (-n[s], s), default="") for n in spaces]
