@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib import metadata
@@ -159,6 +159,19 @@ def only_letters(word: str) -> bool:
     return _letters.fullmatch(word) is not None
 
 
+@dataclass(frozen=True)
+class RareWord:
+    """A piece outside the vocabulary: ``pieces[place]`` of its document."""
+
+    piece: str
+    place: int
+
+    @property
+    def core(self) -> str:
+        """The piece without its leading space."""
+        return split_space(self.piece)[1]
+
+
 # modifiers of the word that follows: without its leading space, capitalised, upper-cased
 JOIN, CAPITAL, UPPER = RESERVED, RESERVED + 1, RESERVED + 2
 CACHED_PIECES = 500_000  # whose parts are cached, at most
@@ -199,6 +212,14 @@ class Vocabulary:
             if not space and (number := self.index.get(" " + word)) is not None:
                 return (JOIN, *case), number
         return None
+
+    def rare(self, pieces: Sequence[str], withheld: Container[str] = ()) -> list[RareWord]:
+        """The pieces of a document that are outside the vocabulary, or withheld from it."""
+        return [
+            RareWord(piece, place)
+            for place, piece in enumerate(pieces)
+            if piece in withheld or self.parts(piece) is None
+        ]
 
     @cached_property
     def cores(self) -> frozenset[str]:

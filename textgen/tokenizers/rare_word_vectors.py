@@ -22,6 +22,7 @@ from textgen.tokenizers.pieces import (
     CAPITAL,
     FIRST_OWN,
     UPPER,
+    RareWord,
     Vocabulary,
     only_letters,
     split_space,
@@ -31,7 +32,6 @@ from textgen.tokenizers.rare_words import (
     Hidden,
     Pieces,
     PolicyTrainingData,
-    RareWord,
 )
 from textgen.tokenizers.spelling import Word
 

@@ -24,7 +24,7 @@ from textgen.tokenizers.base import (
     StepsOf,
     unseen_character,
 )
-from textgen.tokenizers.pieces import FIRST_OWN, JOIN, Vocabulary, split_space
+from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, split_space
 from textgen.tokenizers.spelling import Speller, Word, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 
@@ -46,24 +46,6 @@ UNIVERSAL = "NOUN PROPN VERB ADJ ADV NUM".split()
 NOUNS, NAMES = {"NN", "NNS", "NNP", "NNPS", "NOUN", "PROPN"}, {"NNP", "NNPS", "PROPN"}
 Hidden = tuple[int, str | None]  # a token, and its surface form if it leaves one open
 Pieces = Sequence[str]
-
-
-@dataclass(frozen=True)
-class RareWord:
-    """A piece outside the vocabulary: ``pieces[place]`` of its document."""
-
-    piece: str
-    place: int
-
-    @property
-    def core(self) -> str:
-        """The piece without its leading space."""
-        return split_space(self.piece)[1]
-
-    @property
-    def joining(self) -> list[Hidden]:
-        """The modifier that stands before its tokens where it has no leading space."""
-        return [] if self.piece != self.core else [(JOIN, None)]
 
 
 @dataclass(frozen=True)
@@ -200,28 +182,39 @@ class ClassPolicy(ABC):
         """Tokens of its own that are never drawn in generation."""
         return tuple(FIRST_OWN + self.names.index(f"<{name}>") for name in self.never_drawn)
 
-    def spans(self, pieces: Pieces, known: Sequence[list[int] | None]) -> Iterator[Span]:
-        """The spans of a document; ``known`` has the tokens of each piece, None for a rare one."""
-        rare = [RareWord(pieces[i], i) for i, tokens in enumerate(known) if tokens is None]
-        encoded, end = iter(self.encode(pieces, rare)), 0
-        for piece, tokens in zip(pieces, known, strict=True):
+    def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
+        """The spans of a document, of which some pieces are rare."""
+        end, names = (
+            0,
+            dict(zip((w.place for w in rare), self.classes_of(pieces, rare), strict=True)),
+        )
+        for place, piece in enumerate(pieces):
             start, end = end, end + len(piece)
-            *before, last = next(encoded) if tokens is None else self.encode_known(tokens)
-            for token, surface in before:  # these stand for no text by themselves
+            if place in names:
+                space, core = split_space(piece)
+                joined: list[Hidden] = [] if space else [(JOIN, None)]
+                tokens = joined + self.encode_rare(core, names[place])
+            else:
+                tokens = self.encode_known(self.known_tokens(piece))
+            for token, surface in tokens[:-1]:  # these stand for no text by themselves
                 yield Span(token, surface, start, start)
-            yield Span(*last, start, end)
+            yield Span(*tokens[-1], start, end)
 
-    def encode(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
-        """The tokens of each rare word of a document."""
-        for word, name in zip(rare, self.classes_of(pieces, rare), strict=True):
-            yield [*word.joining, (self.token_of(name), word.core)]
+    def known_tokens(self, piece: str) -> list[int]:
+        """The modifiers and the token of a known word."""
+        modifiers, number = self.vocabulary.parts(piece) or ((), 0)
+        return [*modifiers, self.first_word + number]
+
+    def encode_rare(self, word: str, name: str) -> list[Hidden]:
+        """The tokens of a rare word of a class, and what they hide."""
+        return [(self.token_of(name), word)]
 
     def token_of(self, name: str) -> int:
         """The token that stands for the words of a class."""
         return FIRST_OWN + self.names.index(f"<{name}>")
 
     def encode_known(self, tokens: list[int]) -> list[Hidden]:
-        """The modifiers and the token of a known word."""
+        """The tokens of a known word, and what they hide."""
         return [(token, None) for token in tokens]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
@@ -351,13 +344,14 @@ class Drop(ClassPolicy):
         q, space = (missing + 0.5) / (gaps + missing + 1), (spaced + 0.5) / (missing + 1)
         return {"missing": q, "spaced": space}
 
-    def spans(self, pieces: Pieces, known: Sequence[list[int] | None]) -> Iterator[Span]:
-        missing, end = list[str](), 0
-        for piece, tokens in zip(pieces, known, strict=True):
+    def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
+        left_out, missing, end = {word.place for word in rare}, list[str](), 0
+        for place, piece in enumerate(pieces):
             start, end = end, end + len(piece)
-            if tokens is None:
+            if place in left_out:
                 missing.append(piece)
                 continue
+            tokens = self.known_tokens(piece)
             for token in tokens:
                 stop = end if token == tokens[-1] else start
                 yield Span(token, tuple(missing), start, stop)
@@ -410,11 +404,10 @@ class Spell(ClassPolicy):
     def _codes(self) -> dict[str, int]:
         return {c: FIRST_OWN + 1 + i for i, c in enumerate(self.vocabulary.characters)}
 
-    def encode(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[list[Hidden]]:
-        for word in rare:
-            codes = [(self._codes.get(letter, ESCAPE), letter) for letter in word.core]
-            letters = [(code, letter if code == ESCAPE else None) for code, letter in codes]
-            yield [*word.joining, *letters, (FIRST_OWN, None)]
+    def encode_rare(self, word: str, name: str) -> list[Hidden]:
+        codes = [(self._codes.get(letter, ESCAPE), letter) for letter in word]
+        letters = [(code, letter if code == ESCAPE else None) for code, letter in codes]
+        return [*letters, (FIRST_OWN, None)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         if token == FIRST_OWN:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import copy
 import re
-import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
+from sys import intern
 from typing import Annotated, Any
 
 from textgen.core.errors import TextgenError
@@ -43,12 +44,7 @@ from textgen.tokenizers.pieces import (
     recase,
     split_space,
 )
-from textgen.tokenizers.rare_words import (
-    ClassPolicy,
-    PolicyTrainingData,
-    RareWord,
-)
-from textgen.tokenizers.tagging import model_language
+from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 # a word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one
@@ -94,17 +90,14 @@ class Words:
         Raises:
             TextgenError: no word occurs often enough.
         """
-        one_of_each: dict[str, str] = {}  # one string for each type, not for each piece
-        documents = [
-            [one_of_each.setdefault(piece, piece) for piece in pretokenize(text, self.segmenter)]
-            for text in texts
-        ]
+        # one string for each type, not for each piece
+        documents = [list(map(intern, pretokenize(text, self.segmenter))) for text in texts]
+        held_out = [pretokenize(text, self.segmenter) for text in tuning]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         withheld = self._withheld(vocabulary)
-        held_out = (pretokenize(text, self.segmenter) for text in tuning)
         data = PolicyTrainingData(
-            training=[(pieces, _rare(pieces, vocabulary, withheld)) for pieces in documents],
-            tuning=[(pieces, _rare(pieces, vocabulary, frozenset())) for pieces in held_out],
+            training=[(pieces, vocabulary.rare(pieces, withheld)) for pieces in documents],
+            tuning=[(pieces, vocabulary.rare(pieces)) for pieces in held_out],
             vocabulary=vocabulary,
             pooled=not withheld,
             seed=seed,
@@ -115,18 +108,13 @@ class Words:
         return with_pace(fitted, texts)
 
     def _vocabulary(self, documents: Iterable[Iterable[str]], characters: Set[str]) -> Vocabulary:
-        counts: Counter[str] = Counter()
-        for pieces in documents:
-            counts.update(pieces)
-        frequent = (pair for pair in counts.items() if pair[1] >= self.minimum_count)
-        ranked = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))
-        if not ranked:
-            raise TextgenError(
-                f"tokenizer.minimum_count: no word of the training split occurs "
-                f"{self.minimum_count} times",
-                hint="lower it, or use more text",
-            )
-        words, numbers = zip(*ranked, strict=True)
+        counts = Counter(chain.from_iterable(documents))
+        frequent = (word for word in counts if counts[word] >= self.minimum_count)
+        words = tuple(sorted(frequent, key=lambda word: (-counts[word], word)))
+        if not words:
+            message = f"no word of the training split occurs {self.minimum_count} times"
+            raise TextgenError(f"tokenizer.minimum_count: {message}", "lower it, or use more text")
+        numbers = tuple(counts[word] for word in words)
         return Vocabulary(words, numbers, "".join(sorted(characters)))
 
     def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
@@ -142,22 +130,9 @@ class Words:
     def load(self, state: dict[str, Any]) -> WordTokenizer:
         """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
-        return WordTokenizer(
-            vocabulary,
-            self.rare_words.load(state["rare_words"], vocabulary),
-            self._withheld(vocabulary),
-            self.segmenter,
-            state["language"],
-            state["characters_per_token"],
-        )
-
-
-def _rare(pieces: Sequence[str], vocabulary: Vocabulary, withheld: Set[str]) -> list[RareWord]:
-    return [
-        RareWord(piece, place)
-        for place, piece in enumerate(pieces)
-        if piece in withheld or vocabulary.parts(piece) is None
-    ]
+        policy = self.rare_words.load(state["rare_words"], vocabulary)
+        fitted = vocabulary, policy, self._withheld(vocabulary), self.segmenter
+        return WordTokenizer(*fitted, state["language"], state["characters_per_token"])
 
 
 @dataclass(frozen=True)
@@ -206,13 +181,9 @@ class WordTokenizer(PlaceholderTokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text, self.segmenter)
-        withheld = self.withheld if training else frozenset()
-        first, known = self.policy.first_word, list[list[int] | None]()
-        for piece in pieces:
-            parts = None if piece in withheld else self.vocabulary.parts(piece)
-            known.append(None if parts is None else [*parts[0], first + parts[1]])
-        spans = list(self.policy.spans(pieces, known))
-        return self.document(spans, (len(text), len(pieces), known.count(None)), training)
+        rare = self.vocabulary.rare(pieces, self.withheld if training else ())
+        spans = list(self.policy.spans(pieces, rare))
+        return self.document(spans, (len(text), len(pieces), len(rare)), training)
 
     def writer(self, before: str = "", fill: str = "scored") -> WordWriter:
         english = self.language == "en"
@@ -265,23 +236,19 @@ class WordWriter(GrowingText):
         self, policy: ClassPolicy, words: Sequence[str], before: str, fill: str, english: bool
     ) -> None:
         super().__init__()
-        self._policy, self._words, self._tail = policy, words, before[-TAIL_CHARACTERS:]
+        self._policy, self._words, self._before = policy, words, before
         self._adapts, self._english = fill in ("pool", "spell"), english
-        self._names: dict[str, list[str]] = {}
-        self._joined, self._case = False, 0
-        self._spelled_from, self._names_in_a_row = -1, 0
+        self._names, self._names_in_a_row = dict[tuple[str, int], str](), list[str]()
+        self._joined, self._case, self._article = False, 0, False
+        self._spelled_from = -1
 
     def write(self, token: int, surface: str | None) -> None:
         self._policy.write(self, token, surface)
 
-    def append(self, text: str) -> None:
-        super().append(text)
-        self._tail = (self._tail + text)[-TAIL_CHARACTERS:]
-
     def add_token(self, token: int) -> None:
         """Append a word of the vocabulary; a modifier waits for its word."""
         self.end_letters()
-        self._names_in_a_row = 0
+        self._names_in_a_row = []
         if token < FIRST_OWN:
             self._joined |= token == JOIN
             if JOIN < token <= UPPER:
@@ -290,27 +257,31 @@ class WordWriter(GrowingText):
         space, core = split_space(self._words[token - self._policy.first_word])
         if self._case:
             core = recase(core, self._case)
-        self.append(core if self._joined else space + core)
-        self._joined, self._case = False, 0
+        self._append(core, "" if self._joined else space)
+        self._article = core in ("a", "an", "A", "An")
 
     def add_filled(self, word: str, name: str, *, joined: bool = False) -> None:
         """Append a word in the place of a placeholder called ``name``."""
         space = "" if joined or self._joined else " "
-        self._joined, self._case = False, 0
-        if not word:
-            return
-        if self._adapts:
+        if word and self._adapts:
             word = self._adapted(word, name)
-            if space and self._english:
-                self._correct_article(word)
-        self.append(space)
-        self.append_filled(word, name)
+            if self._article and self._english and space and word[0].isalpha():
+                article = self.parts.pop()
+                self.length -= len(article)
+                self.append(article.rstrip("n") + "n" * bool(VOWEL_SOUND.match(word)))
+        if word:
+            self.filled.append((start := self.length + len(space), start + len(word), name))
+        self._append(word, space * bool(word))
+
+    def _append(self, word: str, space: str) -> None:
+        self.append(space + word)
+        self._joined, self._case, self._article = False, 0, False
 
     def add_letter(self, letter: str) -> None:
         """Append a character of a word that the network spells."""
         if self._spelled_from < 0:
-            self.append("" if self._joined else " ")
-            self._joined, self._case, self._spelled_from = False, 0, self.length
+            self._append("", "" if self._joined else " ")
+            self._spelled_from = self.length
         self.append(letter)
 
     def end_letters(self) -> None:
@@ -325,31 +296,14 @@ class WordWriter(GrowingText):
 
     def _adapted(self, word: str, name: str) -> str:
         is_name = self._policy.proper(name)
-        rank = self._names_in_a_row
-        self._names_in_a_row = rank + 1 if is_name else 0
+        self._names_in_a_row = [*self._names_in_a_row, name] if is_name else []
         if is_name:
-            names = self._names.setdefault(name, [])
-            if rank >= len(names):  # also the first of its kind behind a name of another
-                names.append(word)
-            word = names[min(rank, len(names) - 1)]
-            if word.isupper():
-                word = word[:1] + word[1:].lower()  # from a title, as a rule
-        if SENTENCE_END.search(self._tail):
+            word = self._names.setdefault((name, self._names_in_a_row.count(name)), word)
+        written = "".join((self._before, *self.parts[-TAIL_CHARACTERS:]))[-TAIL_CHARACTERS:]
+        if SENTENCE_END.search(written):
             return word[:1].upper() + word[1:]
         lower = word[:1].lower() + word[1:]
         return lower if is_name is False and lower in self._policy.speller.known else word
-
-    def _correct_article(self, word: str) -> None:
-        """Correct an "a" or "an" that was just written, unless it fills a placeholder itself."""
-        last = self.parts[-1] if self.parts else ""
-        is_filled = bool(self.filled) and self.filled[-1][1] == self.length
-        is_article = last.removeprefix(" ") in ("a", "an", "A", "An")
-        if not is_article or is_filled or not word[:1].isalpha():
-            return
-        self.parts.pop()
-        self.length -= len(last)
-        vowel = VOWEL_SOUND.match(unicodedata.normalize("NFD", word))
-        self.append(last.rstrip("n") + "n" * bool(vowel))
 
 
 def language_warnings(config: Any, language: Language) -> list[str]:
@@ -373,7 +327,7 @@ def language_warnings(config: Any, language: Language) -> list[str]:
             'for Japanese, Chinese or Thai: segmenter = { kind = "budoux", model = "ja" }.'
         )
     model = getattr(getattr(config, "rare_words", None), "model", "auto")
-    if model != "auto" and (tagger := model_language(model)) != language.code:
+    if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
         hint = "" if language.stated else f', or say so if it is not: language = "{tagger}"'
         warnings.append(
             f"The tagger {model} is for {language_name(tagger)}, but the text is in "
