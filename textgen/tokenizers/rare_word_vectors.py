@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
-from textgen.embeddings.vectors import train_vectors
+from textgen.embeddings.vectors import SENTENCE_TOKENS, train_vectors
 from textgen.tokenizers.base import Chance, Steps, StepsOf
 from textgen.tokenizers.pieces import (
     CAPITAL,
@@ -38,7 +37,6 @@ from textgen.tokenizers.spelling import Word
 if TYPE_CHECKING:
     from textgen.tokenizers.words import WordWriter
 
-SENTENCE_PIECES = 1000  # at once for gensim
 MAX_ENDING = 6
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 EXCESSES = (0.5, 1.0, 1.5, 2.0, 3.0)
@@ -76,13 +74,11 @@ class VectorPolicy(ClassPolicy):
         """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
         (size,) float32."""
         sentences = [
-            [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_PIECES]]
+            [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_TOKENS]]
             for pieces, _ in data.training
-            for i in range(0, len(pieces), SENTENCE_PIECES)
+            for i in range(0, len(pieces), SENTENCE_TOKENS)
         ]
-        return train_vectors(
-            sentences, kind=self.vectors, size=self.size, epochs=self.epochs, seed=data.seed
-        )
+        return train_vectors(sentences, self.vectors, self.size, self.epochs, seed=data.seed)
 
 
 @dataclass(frozen=True)
@@ -103,18 +99,16 @@ class Cluster(VectorPolicy):
         """The words of each cluster, by direction (k-means++; Lloyd 1982)."""
         from scipy.cluster.vq import kmeans2
 
-        words = sorted({word.core for _, rare in data.training for word in rare})
+        words = rare_types(data)
         if not words:
             return [[]]
-        vectors = self.word_vectors(data)
-        points, number = directions(vectors, words).astype(np.float64), len(words)
-        _, numbers = kmeans2(
-            points, min(self.clusters, number), minit="++", seed=data.seed, missing="warn"
-        )
-        clusters = dict[int, list[str]]()
-        for word, number in zip(words, numbers.tolist(), strict=True):
-            clusters.setdefault(number, []).append(word)
-        return [clusters[number] for number in sorted(clusters)]
+        points = directions(self.word_vectors(data), words).astype(np.float64)
+        number = min(self.clusters, len(words))
+        _, numbers = kmeans2(points, number, minit="++", seed=data.seed, missing="warn")
+        clusters: dict[int, list[str]] = {n: [] for n in sorted(set(numbers.tolist()))}
+        for word, n in zip(words, numbers.tolist(), strict=True):
+            clusters[n].append(word)
+        return list(clusters.values())
 
     @cached_property
     def classes(self) -> Sequence[str]:
@@ -192,25 +186,22 @@ class Neighbour(VectorPolicy):
         return {"stand_ins": stand_ins, "chances": _chances(data, Guess(stand_ins))}
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
-        rare = sorted({word.core for _, words in data.training for word in words})
-        known = [word for word in _candidates(data.vocabulary) if only_letters(word)]
-        if not data.pooled:
-            known = [word for word in known if word not in set(rare)]
+        rare = rare_types(data)
+        withheld = () if data.pooled else frozenset(rare)
+        known = [w for w in _candidates(data.vocabulary) if only_letters(w) and w not in withheld]
         if not known:
-            raise TextgenError(
-                "tokenizer.rare_words: no known word of letters can stand in for a rare one",
-                hint="lower tokenizer.minimum_count, or use another policy or more text",
-            )
+            message = "no known word of letters can stand in for a rare one"
+            hint = "lower tokenizer.minimum_count, or use another policy or more text"
+            raise TextgenError(f"tokenizer.rare_words: {message}", hint)
         if not rare:
             return {known[0]: known[0]}
         vectors = self.word_vectors(data)
         known = [word for word in known if word in vectors.key_to_index]
-        targets, result = directions(vectors, known), dict[str, str]()
+        targets, nearest = directions(vectors, known), list[int]()
         for start in range(0, len(rare), BLOCK):
-            block = rare[start : start + BLOCK]
-            nearest = (directions(vectors, block) @ targets.T).argmax(axis=1)
-            result |= {word: known[i] for word, i in zip(block, nearest.tolist(), strict=True)}
-        return result
+            block = directions(vectors, rare[start : start + BLOCK])
+            nearest += (block @ targets.T).argmax(axis=1).tolist()
+        return {word: known[i] for word, i in zip(rare, nearest, strict=True)}
 
 
 def _candidates(vocabulary: Vocabulary) -> list[str]:
@@ -222,31 +213,35 @@ def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
     """P(substituted | v): a word's own rate in training, drawn towards the overall one as by
     ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
     by the likelihood of the validation split."""
-    vocabulary = data.vocabulary
-    stood_in = Counter(guess(word.core) for _, words in data.training for word in words)
+    vocabulary, words = data.vocabulary, _candidates(data.vocabulary)
+    stood_in, substituted = (
+        Counter(guess(word.core) for _, rare in part for word in rare)
+        for part in (data.training, data.tuning)
+    )
+    parts = (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces)
+    literal = Counter(known[1] for known in parts if known is not None)
     overall = (stood_in.total() + 1) / (sum(vocabulary.counts) + stood_in.total() + 2)
-    substituted = Counter(guess(word.core) for _, words in data.tuning for word in words)
-    literal: Counter[str] = Counter()
-    for parts in (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces):
-        if parts is not None and vocabulary.words[parts[1]][:1] == " ":
-            literal[vocabulary.words[parts[1]][1:]] += 1
-    words = _candidates(vocabulary)
+    rows = [
+        (vocabulary.counts[i], stood_in[word], literal[i], substituted[word])
+        for word, i in ((word, vocabulary.index[" " + word]) for word in words)
+    ]
+    known, replaced, new_known, new_replaced = np.array(rows, dtype=np.float64).T
 
-    def chance(word: str, strength: float, excess: float) -> float:
-        counts = vocabulary.counts[vocabulary.index[" " + word]], stood_in[word]
-        own = (counts[1] + strength * overall) / (sum(counts) + strength)
-        return min(excess * own, 0.99)
+    def chances(strength: float, excess: float) -> np.ndarray:
+        own = (replaced + strength * overall) / (known + replaced + strength)
+        return np.minimum(excess * own, 0.99)
 
     def cost(setting: tuple[float, float]) -> float:
-        bits = 0.0
-        for word in words:
-            if literal[word] or substituted[word]:
-                p = chance(word, *setting)
-                bits -= literal[word] * math.log2(1 - p) + substituted[word] * math.log2(p)
-        return bits
+        p = chances(*setting)
+        return -float(new_known @ np.log2(1 - p) + new_replaced @ np.log2(p))
 
     best = min(itertools.product(STRENGTHS, EXCESSES), key=cost)
-    return {word: chance(word, *best) for word in words}
+    return dict(zip(words, chances(*best).tolist(), strict=True))
+
+
+def rare_types(data: PolicyTrainingData) -> list[str]:
+    """The rare words of the training split, each once."""
+    return sorted({word.core for _, rare in data.training for word in rare})
 
 
 def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
@@ -265,20 +260,22 @@ class Guess:
     """The value of a word: its own, or the most frequent one among words with the same ending.
 
     Args:
-        known: word → value.
+        known: word → value; at least one.
     """
 
     def __init__(self, known: Mapping[str, str]) -> None:
-        self._known = known
-        self._endings: dict[str, Counter[str]] = {}
+        self._known, self._endings = known, dict[str, Counter[str]]()
         for word, value in known.items():
-            for length in range(min(MAX_ENDING, len(word)) + 1):
-                self._endings.setdefault(word[len(word) - length :], Counter())[value] += 1
+            for ending in _endings(word):
+                self._endings.setdefault(ending, Counter())[value] += 1
 
     def __call__(self, word: str) -> str:
         if word in self._known:
             return self._known[word]
-        for length in range(min(MAX_ENDING, len(word)), -1, -1):
-            if values := self._endings.get(word[len(word) - length :]):
-                return min(values, key=lambda value: (-values[value], value))
-        raise LookupError("no known words")
+        values = next(filter(None, map(self._endings.get, _endings(word))))
+        return min(values, key=lambda value: (-values[value], value))
+
+
+def _endings(word: str) -> list[str]:
+    """The endings of a word, long ones first, and last the empty one."""
+    return [word[len(word) - n :] for n in range(min(MAX_ENDING, len(word)), -1, -1)]

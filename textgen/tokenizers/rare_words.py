@@ -82,7 +82,7 @@ class ClassPolicy(ABC):
         learnt: what :meth:`learn` returned, once the policy is fitted or loaded; then there are
             also the vocabulary and the speller, P(word | class).
         classes: the names of the classes, each of which becomes a token ``<name>``.
-        never_drawn: classes whose tokens are never drawn in generation.
+        unwritable: tokens of its own that are never drawn in generation.
         extra_data: data from outside the training split that it uses, in words for the reports.
         charged: whether every bit of what it hides is charged.
         gaps: whether there is a surface form before every token and at the end of the text.
@@ -91,7 +91,7 @@ class ClassPolicy(ABC):
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
     vocabulary: Vocabulary = field(init=False, repr=False, compare=False)
     speller: Speller = field(init=False, repr=False, compare=False)
-    never_drawn: ClassVar[Sequence[str]] = ()
+    unwritable: ClassVar[tuple[int, ...]] = ()
     extra_data: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[bool] = True
     gaps: ClassVar[bool] = False
@@ -127,15 +127,12 @@ class ClassPolicy(ABC):
     def fit(self, data: PolicyTrainingData) -> Self:
         """The fitted policy, which has learnt the classes and to spell the words of each."""
         policy = self._with(learnt=self.learn(data), vocabulary=data.vocabulary)
-        training, validation = (
-            [
-                [(w.core, name) for w, name in zip(rare, policy.classes_of(p, rare), strict=True)]
-                for p, rare in documents
-            ]
+        training, tuning = (
+            [[(w.core, name) for w, name in policy.classified(*document)] for document in documents]
             for documents in (data.training, data.tuning)
         )
         settings = _spelling_settings(data.vocabulary)
-        speller = fit_speller(training, validation, pooled=data.pooled, **settings)
+        speller = fit_speller(training, tuning, pooled=data.pooled, **settings)
         return policy._with(speller=speller)
 
     def state(self) -> dict[str, Any]:
@@ -153,8 +150,8 @@ class ClassPolicy(ABC):
             object.__setattr__(policy, name, value)
         return policy
 
-    def classes_of(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        """As :meth:`classify`, checked, and also without a single rare word.
+    def classified(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[RareWord, str]]:
+        """Each rare word of a document with its class.
 
         Raises:
             ValueError: a class that is not among :attr:`classes`, or not one for each word.
@@ -165,7 +162,7 @@ class ClassPolicy(ABC):
                 f"{type(self).__name__}.classify: {len(rare)} of {list(self.classes)} expected, "
                 f"received {list(names)}"
             )
-        return names
+        return list(zip(rare, names, strict=True))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -177,17 +174,10 @@ class ClassPolicy(ABC):
         """The token of the vocabulary's first word."""
         return FIRST_OWN + len(self.names)
 
-    @property
-    def unwritable(self) -> tuple[int, ...]:
-        """Tokens of its own that are never drawn in generation."""
-        return tuple(FIRST_OWN + self.names.index(f"<{name}>") for name in self.never_drawn)
-
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
         """The spans of a document, of which some pieces are rare."""
-        end, names = (
-            0,
-            dict(zip((w.place for w in rare), self.classes_of(pieces, rare), strict=True)),
-        )
+        names = {word.place: name for word, name in self.classified(pieces, rare)}
+        end = 0
         for place, piece in enumerate(pieces):
             start, end = end, end + len(piece)
             if place in names:
@@ -288,7 +278,6 @@ class Pos(ClassPolicy):
 
     tags: Literal["fine", "noun"] = "fine"
     model: str = "auto"
-    never_drawn = (REST,)
 
     @property
     def classes(self) -> Sequence[str]:
@@ -299,6 +288,10 @@ class Pos(ClassPolicy):
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows
         return (describe_tagger(self.learnt["model"]),)
+
+    @property
+    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # of the language's classes
+        return (self.token_of(REST),)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         tags, classes = tag_pieces(pieces, self.learnt["model"]), self.classes
