@@ -6,7 +6,6 @@ import json
 import re
 from importlib import metadata
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -219,17 +218,6 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
     assert f"{folder} is damaged and is computed again" in capsys.readouterr().err
     np.testing.assert_array_equal(tokens(), first)
     assert capsys.readouterr().err == ""
-
-
-def test_a_full_disk_is_reported_before_anything_is_written(
-    corpus_folder, small_limits, monkeypatch
-):
-    usage = SimpleNamespace(free=10_000)
-    monkeypatch.setattr(encoding.shutil, "disk_usage", lambda place: usage)
-    experiment = settings(corpus_folder, "characters")
-    with pytest.raises(TextgenError, match=r"0\.0 GB of disk space left[\s\S]*TEXTGEN_CACHE"):
-        prepare(experiment, load_corpus(experiment))
-    assert list((system.cache_folder() / "encoded").glob("*")) == []
 
 
 def test_a_cache_that_cannot_be_written_is_named(

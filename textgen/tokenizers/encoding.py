@@ -14,9 +14,8 @@ import hashlib
 import json
 import mmap
 import platform
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.system import cache_folder, cached_folder
 from textgen.data.documents import Document
@@ -41,22 +39,16 @@ TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
 LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")  # that decide what the file holds
 
 
-def alphabet_of(documents: Iterable[Document]) -> str:
-    """Every character of some documents, in order of code points."""
-    characters: set[str] = set()
-    for document in documents:
-        characters.update(document.text)
-    return "".join(sorted(characters))
-
-
 def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
     """A tokenizer fitted on the training split; if that is large, on a sample of it and on the
     alphabet of all of it. Settings that depend on the language are those of the text's."""
     if in_language := getattr(config, "in_language", None):
         config = in_language(corpus.language.code)
     texts, tuning = ([d.text for d in part] for part in (corpus.sample, corpus.validation))
-    characters = alphabet_of(corpus.train) if corpus.sample is not corpus.train else ""
-    return config.fit(texts, tuning, seed, characters)
+    alphabet: set[str] = set()
+    for document in corpus.train if corpus.sample is not corpus.train else ():
+        alphabet.update(document.text)
+    return config.fit(texts, tuning, seed, "".join(sorted(alphabet)))
 
 
 def encode_training(
@@ -66,7 +58,7 @@ def encode_training(
     in a file.
 
     Raises:
-        TextgenError: the disk is full.
+        TextgenError: the file cannot be written, as on a full disk.
     """
     if corpus.sample is corpus.train:
         return [tokenizer.encode(document.text, training=True) for document in corpus.train]
@@ -83,9 +75,9 @@ def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     parts = [corpus.sha256, split, settings, tokenizer.state(), tokenizer.extra_data]
     parts += [platform.python_version(), *map(metadata.version, LIBRARIES)]  # of Unicode
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    config = experiment.tokenizer
-    plugins = [config, *filter(is_dataclass, vars(config).values())]
-    for package in sorted({"textgen", *(type(p).__module__.split(".")[0] for p in plugins)}):
+    plugins = [experiment.tokenizer, *vars(experiment.tokenizer).values()]
+    packages = {type(p).__module__.split(".")[0] for p in plugins if is_dataclass(p)}
+    for package in sorted(packages | {"textgen"}):
         file = Path(sys.modules[package].__file__ or "")
         for path in sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]:
             digest.update(path.read_bytes())
@@ -94,20 +86,8 @@ def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
 
 def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder: Path) -> None:
     """Write the tokens of all documents, an end mark after each, and an index: an (n, 4) int64
-    array of tokens, characters, pieces, replaced.
-
-    Raises:
-        TextgenError: not enough room.
-    """
-    dtype = smallest_dtype(tokenizer.size)
-    needed = sum(d.characters for d in documents) * dtype.itemsize
-    if (free := shutil.disk_usage(folder).free) < needed:
-        raise TextgenError(
-            f"{folder}: {free / 1e9:.1f} GB of disk space left, up to {needed / 1e9:.1f} GB needed "
-            "for the training text as tokens",
-            hint="make room, or set TEXTGEN_CACHE to a folder on another disk",
-        )
-    index = list[tuple[int, ...]]()
+    array of tokens, characters, pieces, replaced."""
+    index, dtype = list[tuple[int, ...]](), smallest_dtype(tokenizer.size)
     with (folder / TOKENS_FILE).open("wb") as file:
         for document in documents:
             encoded = tokenizer.encode(document.text, training=True)

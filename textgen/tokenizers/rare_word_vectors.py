@@ -152,8 +152,10 @@ class Neighbour(VectorPolicy):
         cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
         return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
 
-    def encode_known(self, tokens: list[int]) -> list[Hidden]:
-        return [*((token, None) for token in tokens[:-1]), (tokens[-1], self._literal(tokens))]
+    def encode_known(self, piece: str) -> list[Hidden]:
+        hidden = super().encode_known(piece)
+        tokens = [token for token, _ in hidden]
+        return [*hidden[:-1], (tokens[-1], self._literal(tokens))]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         literal = self._stand_ins_of_tokens.get(token)

@@ -185,15 +185,10 @@ class ClassPolicy(ABC):
                 joined: list[Hidden] = [] if space else [(JOIN, None)]
                 tokens = joined + self.encode_rare(core, names[place])
             else:
-                tokens = self.encode_known(self.known_tokens(piece))
+                tokens = self.encode_known(piece)
             for token, surface in tokens[:-1]:  # these stand for no text by themselves
                 yield Span(token, surface, start, start)
             yield Span(*tokens[-1], start, end)
-
-    def known_tokens(self, piece: str) -> list[int]:
-        """The modifiers and the token of a known word."""
-        modifiers, number = self.vocabulary.parts(piece) or ((), 0)
-        return [*modifiers, self.first_word + number]
 
     def encode_rare(self, word: str, name: str) -> list[Hidden]:
         """The tokens of a rare word of a class, and what they hide."""
@@ -203,9 +198,10 @@ class ClassPolicy(ABC):
         """The token that stands for the words of a class."""
         return FIRST_OWN + self.names.index(f"<{name}>")
 
-    def encode_known(self, tokens: list[int]) -> list[Hidden]:
-        """The tokens of a known word, and what they hide."""
-        return [(token, None) for token in tokens]
+    def encode_known(self, piece: str) -> list[Hidden]:
+        """The modifiers and the token of a known word, and what they hide."""
+        modifiers, number = self.vocabulary.parts(piece) or ((), 0)
+        return [(token, None) for token in (*modifiers, self.first_word + number)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         """Write a token, with the surface form of what it hides."""
@@ -344,11 +340,12 @@ class Drop(ClassPolicy):
             if place in left_out:
                 missing.append(piece)
                 continue
-            tokens = self.known_tokens(piece)
-            for token in tokens:
-                stop = end if token == tokens[-1] else start
-                yield Span(token, tuple(missing), start, stop)
+            *modifiers, (word, _) = self.encode_known(piece)
+            for token, _ in modifiers:
+                yield Span(token, tuple(missing), start, start)
                 missing = []
+            yield Span(word, tuple(missing), start, end)
+            missing = []
         yield Span(BOUNDARY, tuple(missing), end, end)
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:

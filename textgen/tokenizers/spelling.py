@@ -28,12 +28,12 @@ A character that training never saw is charged in full each time, also in a word
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import count, product
 from random import Random
 from typing import Any, NamedTuple
 
@@ -90,19 +90,15 @@ class OutOfVocabulary:
         """(n,) float64: ln P(word) of words outside the vocabulary."""
         return self._model.log_masses(as_arrays(words)) - math.log(self._left)
 
-    def log_prefix_mass(self, prefix: str) -> float:
-        """ln of an upper bound on the mass of the words outside the vocabulary that start with
-        ``prefix``; in logarithms, since words have no greatest length."""
+    def log_continuations(self, prefix: str) -> np.ndarray:
+        """(A,) float64: ln of the mass of all words outside the vocabulary that begin with
+        ``prefix`` and each code (or end there). Words have no greatest length, so the mass itself
+        may be too small for a float64."""
         steps = (math.log(self._after(prefix[:i])[ord(c)]) for i, c in enumerate(prefix))
-        return sum(steps) - math.log(self._left)
-
-    def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
-        """(A,) float64: the mass of all words outside the vocabulary that begin with ``prefix`` and
-        each code (or end there), divided by exp(log_scale)."""
-        whole = math.exp(self.log_prefix_mass(prefix) - log_scale)
+        whole = sum(steps) - math.log(self._left)  # of the vocabulary's words, too
         with np.errstate(divide="ignore"):
-            known = np.exp(np.log(self._known(prefix)) - log_scale)
-        return np.maximum(whole * self._after(prefix) - known, 0.0)
+            known = np.exp(np.log(self._known(prefix)) - whole)
+            return whole + np.log(np.maximum(self._after(prefix) - known, 0.0))
 
     def _after(self, prefix: str) -> np.ndarray:
         """(A,) float64: P(code | prefix) over all strings."""
@@ -126,29 +122,18 @@ class Pool:
     """
 
     def __init__(self, counts: Mapping[str, float], size: int) -> None:
-        self._counts, self._total, self._size = counts, sum(counts.values()), size
-        self._following = lru_cache(max(1, CACHED_NUMBERS // size))(self._counts_after)
-
-    @cached_property
-    def _words(self) -> list[str]:
-        return sorted(self._counts)
+        total = sum(counts.values())
+        self._masses = {word: counts[word] / total for word in sorted(counts)}
+        self._words, self._size = list(self._masses), size
+        self.log_continuations = lru_cache(max(1, CACHED_NUMBERS // size))(self._continuations)
 
     def log_masses(self, words: Sequence[str]) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return np.log([self._counts.get(word, 0) / self._total for word in words])
+            return np.log([self._masses.get(word, 0.0) for word in words])
 
-    def log_prefix_mass(self, prefix: str) -> float:
-        count = float(self._following(prefix).sum())
-        return math.log(count / self._total) if count else -math.inf
-
-    def continuations(self, prefix: str, log_scale: float) -> np.ndarray:
-        counts = self._following(prefix)
-        if not counts.any():  # the scale may be of words too long for a float64
-            return counts
-        return counts / self._total * math.exp(-log_scale)
-
-    def _counts_after(self, prefix: str) -> np.ndarray:
-        return tally(self._words, [self._counts[w] for w in self._words], prefix, self._size)
+    def _continuations(self, prefix: str) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log(tally(self._words, list(self._masses.values()), prefix, self._size))
 
 
 Component = OutOfVocabulary | Pool
@@ -230,12 +215,11 @@ class Speller:
     def __post_init__(self) -> None:
         self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordMemory(*self.memory)
         self._size = FIRST + len(self.alphabet)
-        self._codes = {ord(c): FIRST + i for i, c in enumerate(self.alphabet)}
+        self._codes = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
         self._components = lru_cache(maxsize=None)(self._components_of)
 
     def _encode(self, word: str) -> str:
-        codes = self._codes
-        return "".join(chr(codes.get(ord(c), OTHER)) for c in word)
+        return word.translate(self._codes)
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -326,30 +310,28 @@ class Speller:
             new = self.memory.share_of_new(name, earlier)
             held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
             mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
-        scale = max(component.log_prefix_mass(code) for _, component in mixture)
-        mass = sum(
-            (weight * c.continuations(code, scale) for weight, c in mixture), np.zeros(self._size)
-        )
-        options, total = ["", UNSEEN, *self.alphabet], mass.sum()
-        if total <= 0:  # no word outside the vocabulary starts with the prefix
+        logs = [math.log(weight) + c.log_continuations(code) for weight, c in mixture]
+        log_masses = np.logaddexp.reduce(logs)
+        options = ["", UNSEEN, *self.alphabet]
+        if log_masses.max() == -math.inf:  # no word outside the vocabulary starts with the prefix
             return options, np.eye(1, len(options))[0]
-        return options, mass / total
+        masses = np.exp(log_masses - log_masses.max())
+        return options, masses / masses.sum()
 
     def draw(self, name: str, random: Random, earlier: DocumentCounts | None = None) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
         the words of known characters; with a memory of what came ``earlier``, if given. After TRIES
         that lead to a character never seen, the last one ends before it."""
-        word = ""
         for _ in range(TRIES):
             word = ""
             while len(word) < MAX_WORD_CHARACTERS:
                 options, chances = self.following(word, name, earlier)
-                (choice,) = random.choices(options, chances.tolist())
-                if not choice:
+                (letter,) = random.choices(options, chances.tolist())
+                if not letter:
                     return word
-                if choice == UNSEEN:
+                if letter == UNSEEN:
                     break
-                word += choice
+                word += letter
         return word
 
     def pick(self, name: str, random: Random, *, new: bool) -> str:
@@ -358,7 +340,6 @@ class Speller:
         examples = self.examples.get(name, {})
         if examples and not new:
             return random.choices(list(examples), list(examples.values()))[0]
-        word = ""
         for _ in range(TRIES):
             word = self.draw(name, random)
             if word and word not in self.known and not any(map(str.isspace, word)):
@@ -409,9 +390,9 @@ class Speller:
 
 def _by_class(words: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """The words of each class in their order."""
-    by_class: dict[str, list[str]] = {}
+    by_class = defaultdict[str, list[str]](list)
     for word, name in words:
-        by_class.setdefault(name, []).append(word)
+        by_class[name].append(word)
     return by_class
 
 
@@ -422,11 +403,8 @@ def fit_speller(
 ) -> Speller:
     """A spelling model of the rare words of the training documents, each with its class, tuned on
     those of the validation documents; ``settings`` are the other ones of :class:`Speller`."""
-    examples: dict[str, Counter[str]] = {}
-    for words in documents:
-        for word, name in words:
-            examples.setdefault(name, Counter())[word] += 1
-    speller = Speller(examples, **settings)
+    examples = _by_class(pair for words in documents for pair in words)
+    speller = Speller({name: Counter(words) for name, words in examples.items()}, **settings)
     speller.tune(tuning)
     return speller
 
@@ -471,10 +449,10 @@ def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> 
         distance = math.log(strength / MEMORY.strength) ** 2
         distance += (_log_odds(d) - _log_odds(MEMORY.discount)) ** 2
         mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
-        mass = np.maximum(mass / (totals + strength), 1e-300)
-        return MEMORY_PRIOR * distance - float(np.log(mass).sum())
+        logs = np.log(np.maximum(mass / (totals + strength), 1e-300))
+        return MEMORY_PRIOR * distance - float(logs.sum())
 
-    return min(itertools.starmap(WordMemory, itertools.product(DISCOUNTS, STRENGTHS)), key=cost)
+    return min((WordMemory(*pair) for pair in product(DISCOUNTS, STRENGTHS)), key=cost)
 
 
 def _log_odds(share: float) -> float:
