@@ -69,7 +69,7 @@ def test_generated_bytes_that_are_no_text_do_not_fail(model):
 
 
 def test_the_settings_are_checked():
-    with pytest.raises(TextgenError, match="size = 256: it must exceed 256"):
+    with pytest.raises(TextgenError, match="size: Input should be greater than 256"):
         build(Subwords, {"size": 256}, "tokenizer")
     with pytest.raises(TextgenError, match="tokenizer: model"):
         build(Subwords, {"model": "wordpiece"}, "tokenizer")

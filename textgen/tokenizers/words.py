@@ -257,30 +257,29 @@ class WordWriter(GrowingText):
         space, core = split_space(self._words[token - self._policy.first_word])
         if self._case:
             core = recase(core, self._case)
-        self._append(core, "" if self._joined else space)
+        self._append(core if self._joined else space + core)
         self._article = core in ("a", "an", "A", "An")
 
     def add_filled(self, word: str, name: str, *, joined: bool = False) -> None:
         """Append a word in the place of a placeholder called ``name``."""
-        space = "" if joined or self._joined else " "
+        space = "" if joined or self._joined or not word else " "
         if word and self._adapts:
             word = self._adapted(word, name)
             if self._article and self._english and space and word[0].isalpha():
                 article = self.parts.pop()
                 self.length -= len(article)
                 self.append(article.rstrip("n") + "n" * bool(VOWEL_SOUND.match(word)))
-        if word:
-            self.filled.append((start := self.length + len(space), start + len(word), name))
-        self._append(word, space * bool(word))
+        self._append(space)
+        self.append_filled(word, name)
 
-    def _append(self, word: str, space: str) -> None:
-        self.append(space + word)
+    def _append(self, text: str) -> None:
+        self.append(text)
         self._joined, self._case, self._article = False, 0, False
 
     def add_letter(self, letter: str) -> None:
         """Append a character of a word that the network spells."""
         if self._spelled_from < 0:
-            self._append("", "" if self._joined else " ")
+            self._append("" if self._joined else " ")
             self._spelled_from = self.length
         self.append(letter)
 
@@ -314,8 +313,8 @@ def language_warnings(config: Any, language: Language) -> list[str]:
         TextgenError: a tagger that is named is not installed.
     """
     warnings, script = [], language.script
-    expected = usual_scripts(language.code)
-    if language.stated and script and expected and script not in expected:
+    expected = usual_scripts(language.code) or [script]
+    if language.stated and script and script not in expected:
         warnings.append(
             f"The text is said to be in {language.name}, but most of its letters are {script}: "
             "correct the setting language, or the corpus."
