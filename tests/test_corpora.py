@@ -19,12 +19,10 @@ from textgen.core import system
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import CorpusOptions
-from textgen.data import reading
-from textgen.data.corpora.files import File, Folder
-from textgen.data.corpora.published import Lovecraft, Wikipedia, prose, source
-from textgen.data.documents import ARTICLE, Document, StoredText, apply_edits, corpus_hash
+from textgen.data import documents as reading
+from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia, prose, source
+from textgen.data.documents import ARTICLE, Document, StoredText, apply_edits, corpus_hash, cut_text
 from textgen.data.loading import load_corpus, load_text
-from textgen.data.reading import cut_text
 
 NOWHERE = "http://127.0.0.1:9/"
 UNICODE = "  Ünïcode ☃\n\n\tend \nx"

@@ -14,7 +14,8 @@ from conftest import made_up
 from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.data import loading, reading, splits
+from textgen.data import documents as reading
+from textgen.data import loading, splits
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import references

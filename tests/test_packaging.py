@@ -64,7 +64,7 @@ def installed(tmp_path, monkeypatch):
 def test_plugins_of_other_packages_are_known_everywhere(installed, capsys):
     installed(
         rare_words="hashed = brought:Hashed", metric="shouting = brought:Shouting",
-        corpus="mine = textgen.data.corpora.files:Folder",
+        corpus="mine = textgen.data.corpora:Folder",
         baseline="mine = textgen.evaluation.baselines:KneserNey",
     )  # fmt: skip
     changes = ["tokenizer.rare_words={kind='hashed', buckets=3}", "corpus.kind=mine"]

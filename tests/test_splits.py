@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import SettingsReader, load_experiment, resolve_text
 from textgen.core.settings import Split
-from textgen.data import reading
+from textgen.data import documents as reading
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide

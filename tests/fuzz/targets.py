@@ -28,9 +28,8 @@ from report_sample import hostile
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.settings import Split, build
-from textgen.data.corpora.files import File
-from textgen.data.documents import Document
-from textgen.data.reading import BYTE_ORDER_MARKS, read_text
+from textgen.data.corpora import File
+from textgen.data.documents import BYTE_ORDER_MARKS, Document, read_text
 from textgen.data.splits import divide
 from textgen.embeddings.file import File as VectorFile
 from textgen.report.page import render_page

@@ -1,22 +1,55 @@
-"""Named documents of raw text, in memory or in a file, and the corpora that they come from."""
+"""Documents of raw text: bytes on a disk → text in memory or in the cache, changed and cut.
+
+Of the bytes only CRLF and CR are changed, to LF. A corpus that is larger than memory is copied once
+into the cache, as one UTF-8 file in which each document is a stretch.
+
+Does not handle: a single file that does not fit into memory; millions of very short documents, each
+of which takes some 500 bytes of memory.
+"""
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import itertools
+import json
+import math
+import re
 import string
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from textgen.core.errors import TextgenError
+from charset_normalizer import from_bytes
+
+from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import CorpusOptions
+from textgen.core.system import cache_folder, cached_folder, kind_of
 
 # The article's "alphanumerics and a few punctuation marks", 75 characters.
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 UNEDITED = CorpusOptions()
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Bytes behind the first that is not UTF-8 from which the encoding is guessed.
+GUESS_REACH = 1 << 19
+SURROGATE = re.compile("[\ud800-\udfff]")
+# Where a text is cut: behind a blank line, else a line end, else a space.
+CUT_MARKS = ("\n\n", "\n", " ")
+# How far beyond its ideal place a cut may fall, in characters.
+CUT_REACH = 1 << 20
+# Size of a corpus above which it does not stay in memory.
+LARGE_BYTES = 32_000_000
+# Characters of a document of such a corpus, at most, and of what a longer one is cut into.
+MAX_STORED, STORED_PIECE = 2_000_000, 250_000
+TEXT_FILE, ENDS_FILE = "text.utf8", "ends.json"
 
 
 @dataclass(frozen=True)
@@ -137,3 +170,174 @@ def _edited(content: str | StoredText, edits: CorpusOptions) -> str | StoredText
     if isinstance(content, str):
         return edit(content, edits)
     return replace(content, edits=edits)
+
+
+def read_text(path: Path, encoding: str = "auto") -> str:
+    """The text of a file.
+
+    Args:
+        path: the file.
+        encoding: a name Python knows, or ``"auto"``: a byte-order mark, else UTF-8, else a guess
+            that is announced on the terminal.
+
+    Raises:
+        TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
+    """
+    data = read_bytes(path)
+    name = encoding
+    if encoding == "auto":
+        marks = BYTE_ORDER_MARKS.items()
+        name = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
+    try:
+        utf8 = codecs.lookup(name).name == "utf-8"
+        text = data.decode("utf-8-sig" if utf8 else name)  # with or without a mark
+    except UnicodeDecodeError as error:
+        bad = len(data) - len(error.object) + error.start
+        guess = _guess(data, bad) if encoding == "auto" else None
+        if guess is None:
+            raise TextgenError(
+                f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}",
+                hint='state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone',
+            ) from None
+        note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
+        print(note, file=sys.stderr)
+        return read_text(path, guess)
+    except (LookupError, ValueError):  # ValueError: a codec that refuses all text
+        raise TextgenError(
+            f"corpus.encoding: {encoding!r} is not an encoding of {path}",
+            hint='name one that Python knows, such as "cp1252"',
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _guess(data: bytes, bad: int) -> str | None:
+    """The likely encoding of what is not UTF-8 from its byte ``bad`` on."""
+    start = max(data.rfind(b"\n", 0, bad) + 1, bad - GUESS_REACH)
+    sample = data[start : bad + GUESS_REACH]
+    best = None if b"\0" in sample else from_bytes(sample).best()
+    return best.encoding if best else None
+
+
+def read_bytes(path: Path, hint: str = "correct the path in [corpus]") -> bytes:
+    """The content of a file of a corpus.
+
+    Raises:
+        TextgenError: it cannot be read.
+    """
+    problem = kind_of(path)
+    try:
+        if problem == "a file":
+            return path.read_bytes()
+    except OSError as error:
+        problem = error.strerror or str(error)
+    raise TextgenError(f"{path}: {problem}", hint)
+
+
+def check_sha256(path: Path, expected: str, hint: str) -> None:
+    """Refuse a file that is not the published one.
+
+    Raises:
+        TextgenError: another sha256, or no such file.
+    """
+    actual = hashlib.sha256(read_bytes(path, hint)).hexdigest()
+    if actual != expected:
+        raise TextgenError(
+            f"{path}: another file (sha256 {actual}; expected {expected})", hint=hint
+        )
+
+
+def find_cut(text: str, start: int, end: int) -> int | None:
+    """The first place between two others where a text is cut, if there is one."""
+    for mark in CUT_MARKS:
+        place = text.find(mark, start, end)
+        if place >= 0:
+            return place + len(mark)
+    return None
+
+
+def cut_text(text: str, pieces: int) -> list[str]:
+    """A text in at most ``pieces`` parts of about equal size, which joined together are the text.
+
+    A part ends at the first blank line (else the line end, else the space) within half a piece
+    from its ideal end on; without one, the next part is joined to it.
+    """
+    reach = min(max(1, len(text) // pieces // 2), CUT_REACH)
+    cuts = [0]
+    for i in range(1, pieces):
+        ideal = len(text) * i // pieces
+        cut = find_cut(text, max(ideal, cuts[-1]), ideal + reach)
+        if cut is not None:
+            cuts.append(cut)
+    return [text[start:end] for start, end in itertools.pairwise([*cuts, len(text)])]
+
+
+def numbered(name: str, texts: Sequence[str]) -> list[Document]:
+    """The parts of a text as documents ``name#01``, ``name#02``, …, without empty ones."""
+    width = len(str(len(texts)))
+    rows = enumerate(texts, start=1)
+    return [Document(f"{name}#{i:0{width}d}", text) for i, text in rows if text]
+
+
+def read_documents(
+    files: Mapping[str, Path], encoding: str, *, separator: str = "", pieces: int = 0
+) -> list[Document]:
+    """The documents of some files, in memory or, above :data:`LARGE_BYTES`, in the cache.
+
+    Args:
+        files: name → file.
+        encoding: as for :func:`read_text`.
+        separator: what divides each file into documents.
+        pieces: without a separator, the number of documents that each file is cut into; without
+            either, each file is a document.
+
+    Raises:
+        TextgenError: a file that is not text, or a cache folder that cannot be written.
+    """
+    for name in filter(SURROGATE.search, files):
+        raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
+    settings = (encoding, separator, pieces)
+    sizes = {name: file_size(path) for name, path in files.items()}
+    if sum(sizes.values()) <= LARGE_BYTES:
+        return list(_divided_files(files, *settings))
+    changed = [path.stat().st_mtime_ns for path in files.values() if path.exists()]
+    source = Path(__file__).read_text(encoding="utf-8")  # says how the files are divided
+    parts = [settings, sizes, [str(path.resolve()) for path in files.values()], changed, source]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def write(folder: Path) -> None:
+        ends = list[tuple[str, int]]()
+        with (folder / TEXT_FILE).open("wb") as output:
+            for document in _divided_files(files, *settings, longest=MAX_STORED):
+                output.write(document.text.encode("utf-8", "surrogatepass"))
+                ends.append((document.name, output.tell()))
+        (folder / ENDS_FILE).write_text(json.dumps(ends), encoding="utf-8")
+
+    return cached_folder(cache_folder() / "texts" / key, _stored_documents, write)
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    return path.stat().st_size if kind_of(path) == "a file" else 0
+
+
+def _stored_documents(folder: Path) -> list[Document]:
+    documents, start = list[Document](), 0
+    for name, end in json.loads((folder / ENDS_FILE).read_text(encoding="utf-8")):
+        documents.append(Document(name, StoredText(folder / TEXT_FILE, start, end)))
+        start = end
+    return documents
+
+
+def _divided_files(
+    files: Mapping[str, Path], encoding: str, separator: str, pieces: int, longest: float = math.inf
+) -> Iterator[Document]:
+    for name, path in files.items():
+        text = read_text(path, encoding)
+        if separator:
+            yield from numbered(name, text.split(separator))
+        elif pieces:
+            yield from numbered(name, cut_text(text, pieces))
+        elif len(text) > longest:
+            yield from numbered(name, cut_text(text, -(-len(text) // STORED_PIECE)))
+        else:
+            yield Document(name, text)

@@ -17,8 +17,7 @@ from itertools import accumulate, pairwise
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
-from textgen.data.documents import Document, count_characters
-from textgen.data.reading import cut_text, find_cut, numbered
+from textgen.data.documents import Document, count_characters, cut_text, find_cut, numbered
 
 PARTS = ("train", "validation", "test")
 Parts = dict[str, list[Document]]

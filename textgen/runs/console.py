@@ -20,8 +20,8 @@ from rich.text import Text
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import kind_of
+from textgen.data.documents import read_text
 from textgen.data.loading import Corpus
-from textgen.data.reading import read_text
 from textgen.data.statistics import corpus_warnings, split_lines
 from textgen.evaluation.units import NOTHING, UNCHARGED
 from textgen.runs.finished import generate_text, score_part, score_text

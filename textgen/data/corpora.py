@@ -1,0 +1,269 @@
+"""PLUG-IN: sources of text. The user's own, whose files are documents or are cut into them; and the
+published: Lovecraft's tales, and an excerpt of Wikipedia that needs no download.
+
+``data/SOURCES.toml`` has the origin, the licence and the sha256 of every published file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import logging
+import os
+import re
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textgen.core.errors import CorpusUnavailable, TextgenError, visible
+from textgen.core.settings import Count, Sha256
+from textgen.core.system import cache_folder, cached, kind_of
+from textgen.data.documents import (
+    CorpusConfig,
+    Document,
+    check_sha256,
+    file_size,
+    read_documents,
+    read_text,
+)
+
+TABLE = {
+    "lovecraft": "textgen.data.corpora:Lovecraft",
+    "wikipedia": "textgen.data.corpora:Wikipedia",
+    "folder": "textgen.data.corpora:Folder",
+    "file": "textgen.data.corpora:File",
+}
+# Articles with fewer characters of prose are left out: redirects, disambiguation pages.
+MIN_ARTICLE_CHARACTERS = 1000
+DOWNLOAD_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class OwnText(CorpusConfig):
+    """What folders and files share."""
+
+    path: Path
+    encoding: str = "auto"
+    licence: str = "the user's own"
+    source: str | None = None
+
+    @property
+    def origin(self) -> str:
+        return self.source or str(self.path)
+
+
+@dataclass(frozen=True)
+class Folder(OwnText):
+    """Text files in a folder and the folders below it.
+
+    If they are large (:data:`textgen.data.documents.LARGE_BYTES` in all), they are read from a copy
+    in the cache; one above :data:`textgen.data.documents.MAX_STORED` characters then counts as a
+    collection and is cut.
+
+    Args:
+        path: the folder, relative to where the command is run.
+        pattern: which files, as a glob.
+        leave_out: names of files that are not read, e.g. ``["notes.txt", "drafts/old.txt"]``.
+        encoding: a name Python knows, or ``"auto"``.
+        licence: shown wherever results are.
+        source: where the texts come from, shown likewise; the path if it is not given.
+    """
+
+    pattern: str = "*.txt"
+    leave_out: tuple[str, ...] = ()
+
+    def documents(self) -> list[Document]:
+        kind = kind_of(self.path)
+        if kind != "a folder":
+            message = f"corpus.path: {self.path}: a folder of text files is needed, not {kind}"
+            raise TextgenError(message, hint="one file is read by --set corpus.kind=file")
+        try:
+            if ".." in Path(self.pattern).parts:
+                raise ValueError("it leads out of the folder")
+            matches = sorted(self.path.rglob(self.pattern))
+        except (ValueError, NotImplementedError, OSError) as error:
+            hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
+            raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint=hint) from None
+        files = {
+            path.relative_to(self.path).as_posix(): path
+            for path in matches
+            if path.is_file() or not path.exists()  # a link to nothing is refused when it is read
+        }
+        for name in self.leave_out:
+            files.pop(name, None)
+        if not files:
+            message = f"corpus.path: {self.path}: no file matches {self.pattern!r}"
+            raise TextgenError(message, hint='set [corpus] pattern, e.g. "*.md"')
+        return read_documents(files, self.encoding)
+
+
+@dataclass(frozen=True)
+class File(OwnText):
+    """A single text file, divided at every ``separator`` or else cut into ``pieces``.
+
+    The pieces are of about equal size, each cut at the first blank line (else the line end, else
+    the space) within half a piece from its ideal end on. Pieces of one work are not independent
+    documents: differences measured on them hold for this text only. Where ``[split]`` divides the
+    text in contiguous shares, each share is cut into pieces of this size, or into none if
+    ``pieces`` is 1.
+
+    Args:
+        path: the file, relative to where the command is run.
+        separator: text between two documents; it belongs to neither.
+        pieces: number of documents if there is no separator; by default 128, which leaves at least
+            eight in each held-out part, but fewer of a text below 64 kB and more of a long one.
+        encoding: a name Python knows, or ``"auto"``.
+        licence: shown wherever results are.
+        source: where the file comes from, shown likewise; its path if it is not given.
+        sha256: that of the file, which is refused if it has another one.
+    """
+
+    separator: str = ""
+    pieces: Count | None = None
+    sha256: Sha256 | None = None
+
+    @property
+    def origin(self) -> str:
+        checked = f"; sha256 {self.sha256[:12]}… checked" if self.sha256 else ""
+        return super().origin + checked
+
+    @property
+    def one_text(self) -> bool:
+        """Joined together, the documents are the text."""
+        return not self.separator
+
+    def documents(self) -> list[Document]:
+        if kind_of(self.path) == "a folder":
+            message = f"corpus.path: {self.path} is a folder, not a text file"
+            raise TextgenError(message, hint="a folder is read by --set corpus.kind=folder")
+        if self.sha256:
+            hint = f"get it from {self.source or 'where it is published'}"
+            check_sha256(self.path, self.sha256, hint)
+        return read_documents(
+            {self.path.name: self.path},
+            self.encoding,
+            separator=self.separator,
+            pieces=self.pieces or default_pieces(file_size(self.path)),
+        )
+
+
+def default_pieces(size: int) -> int:
+    """How many documents a file of this size, in bytes, is cut into: 128, of which the smallest
+    default share of [split] holds ten; fewer of a short text, for they have 500 bytes at least or
+    are 64; more of a long one, for they have 200 kB at most: what is held out of it is limited, too
+    (:data:`textgen.data.splits.HELD_OUT`)."""
+    return max(64, min(128, size // 500), size // 200_000)
+
+
+def source(corpus: str) -> dict[str, Any]:
+    """The entry of ``data/SOURCES.toml`` for a corpus: origin, licence, sha256 of every file."""
+    packaged = Path(__file__).parent / "SOURCES.toml"
+    checkout = Path(__file__).parents[2] / "data" / "SOURCES.toml"
+    path = packaged if packaged.exists() else checkout
+    return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
+
+
+class Published(CorpusConfig):
+    """A corpus that has an entry in ``data/SOURCES.toml``."""
+
+    entry: ClassVar[str]
+
+    @property
+    def origin(self) -> str:
+        return source(self.entry)["origin"]
+
+    @property
+    def licence(self) -> str:
+        return source(self.entry)["licence"]
+
+
+@dataclass(frozen=True)
+class Lovecraft(Published):
+    """Tales by H. P. Lovecraft, one document each, checked against a sha256 each.
+
+    Args:
+        mirror: base address of another copy to download; the environment variable
+            ``TEXTGEN_MIRROR`` has the same effect. If ``TEXTGEN_DATA`` names a folder, nothing is
+            downloaded and ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
+    """
+
+    entry = "lovecraft"
+    mirror: str | None = None
+
+    def documents(self) -> list[Document]:
+        published = source(self.entry)
+        files: dict[str, str] = published["files"]
+        if local := os.environ.get("TEXTGEN_DATA"):
+            folder = Path(local) / "lovecraft"
+            for name, sha256 in files.items():
+                check_sha256(folder / name, sha256, "correct TEXTGEN_DATA, or unset it to download")
+        else:
+            folder = cache_folder() / "lovecraft"
+            address = self.mirror or os.environ.get("TEXTGEN_MIRROR") or published["url"]
+            _download(address.rstrip("/") + "/", files, folder)
+        return [Document(name.removesuffix(".txt"), read_text(folder / name)) for name in files]
+
+
+def _download(address: str, files: dict[str, str], folder: Path) -> None:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    fetcher = pooch.create(path=folder, base_url=address, registry=files, retry_if_failed=1)
+    downloader = pooch.HTTPDownloader(timeout=DOWNLOAD_SECONDS)
+    if not all((folder / name).exists() for name in files):
+        print(f"downloading {len(files)} tales from {visible(address)}", file=sys.stderr)
+    for name in files:
+        try:
+            fetcher.fetch(name, downloader=downloader)
+        except (requests.RequestException, OSError) as error:
+            raise CorpusUnavailable(
+                f"{address}{name}: the download failed ({type(error).__name__})",
+                hint="connect to the internet, set TEXTGEN_MIRROR or TEXTGEN_DATA (README), "
+                'or use [corpus] kind = "wikipedia", which needs no download',
+            ) from None
+        except ValueError:
+            message = f"{address}{name}: another file than the published tale (sha256)"
+            raise TextgenError(message, hint="use another mirror") from None
+
+
+@dataclass(frozen=True)
+class Wikipedia(Published):
+    """Articles of English Wikipedia, cased and punctuated, cleaned by gensim's wiki filter.
+
+    The excerpt is inside the gensim package. The cleaned text is cached under its hash.
+    """
+
+    entry = "wikipedia"
+
+    def documents(self) -> list[Document]:
+        ((name, sha256),) = source(self.entry)["files"].items()
+        folder = cache_folder() / f"wikipedia-prose-{sha256[:16]}"
+        articles = cached(folder, lambda: _clean_articles(name, sha256))
+        return [Document(title, text) for title, text in articles]
+
+
+def _clean_articles(name: str, sha256: str) -> list[tuple[str, str]]:
+    """Title and prose of each article of the excerpt."""
+    gensim = find_spec("gensim")
+    path = Path(gensim.origin or "").parent / "test/test_data" / name if gensim else Path(name)
+    hint = "install gensim from its wheel: pip install --force-reinstall gensim"
+    if not path.exists():
+        raise CorpusUnavailable(f"{path}: no such file in the gensim package", hint=hint)
+    check_sha256(path, sha256, hint)
+    from gensim.corpora.wikicorpus import extract_pages, filter_wiki
+
+    with bz2.open(path) as dump:
+        pages = list(extract_pages(dump, filter_namespaces=("0",)))
+    articles = [(title, prose(filter_wiki(markup))) for title, markup, _ in pages if markup]
+    return [(title, text) for title, text in articles if len(text) >= MIN_ARTICLE_CHARACTERS]
+
+
+def prose(text: str) -> str:
+    """The paragraphs of a filtered article, without the emphasis marks, headings and lists (mostly
+    citations) that gensim leaves in it."""
+    text = re.sub(r"'{2,}", "", text)
+    text = re.sub(r"^(=.*|[*#:;|!].*)\n?", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
