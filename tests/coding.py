@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from textgen.auditing.coder import WORD, Decoder, Encoder
+from textgen.auditing.checks import WORD, Decoder, Encoder
 from textgen.evaluation.sampler import Stepper
 from textgen.tokenizers.base import walk
 

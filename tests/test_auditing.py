@@ -20,8 +20,8 @@ from dishonest import GALLERY, Honest, Words
 
 import textgen as package
 from textgen.auditing.audit import audit_lines
+from textgen.auditing.checks import WORD, Decoder, Encoder
 from textgen.auditing.claims import Claim
-from textgen.auditing.coder import WORD, Decoder, Encoder
 from textgen.auditing.sources import HuggingFaceModel, RunModel
 from textgen.core.errors import TextgenError
 from textgen.evaluation.dynamic import Learning

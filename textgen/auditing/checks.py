@@ -1,4 +1,4 @@
-"""The six checks of an audit, and how a model is read for them."""
+"""The six checks of an audit, and the arithmetic coder that a model's probabilities drive."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import constriction
 import numpy as np
 
 from textgen.auditing.claims import (
@@ -22,7 +23,6 @@ from textgen.auditing.claims import (
     own_tokens,
     tokens_of,
 )
-from textgen.auditing.coder import WORD, Decoder, Encoder
 from textgen.evaluation.contracts import AWKWARD_TEXTS
 
 WRITTEN_TEXTS, WRITTEN_TOKENS = 4, 24
@@ -35,6 +35,11 @@ CODER_SLACK, CODER_SLACK_BITS = 0.01, 64.0
 PART_TOLERANCE_BITS = 0.01
 CHANGED_FROM = (40, 150, 400)
 """Characters after which the text is changed; in a shorter text, the same share of it."""
+# Bits of a word of compressed text.
+WORD = 32
+# Share of the whole below which a probability counts as small: the coder rounds to multiples of
+# 2^-24, so what is improbable is coded in two steps, that it is and then which.
+SMALL = 2.0**-12
 
 
 MEANINGS = {
@@ -332,3 +337,63 @@ def arithmetic_coder(
         f"{expected:,.1f} bits are {source}, {size:,} are written{off * (not right_size)}; "
         f"{decoder} reads {result} from them",
     )
+
+
+class Encoder:
+    """Writes choices."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def put(self, probabilities: np.ndarray, index: int) -> None:
+        """Write one choice.
+
+        Args:
+            probabilities: (n,) float64 of what can be chosen, none negative; they need not sum to
+                one, for the coder normalises them.
+            index: what was chosen; its probability is above 0.
+        """
+        large, small, first = _divided(probabilities)
+        place = int(np.searchsorted(large, index))
+        if place < len(large) and large[place] == index:
+            self._put(first, place)
+        else:
+            self._put(first, len(large))
+            self._put(probabilities[small], int(np.searchsorted(small, index)))
+
+    def _put(self, probabilities: np.ndarray, index: int) -> None:
+        if len(probabilities) > 1:  # what is certain needs no bits
+            self._coder.encode(index, _categorical(probabilities))
+
+    def words(self) -> np.ndarray:
+        """(n,) uint32, everything that was written."""
+        return self._coder.get_compressed()
+
+
+class Decoder:
+    """Reads what an :class:`Encoder` has written."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def get(self, probabilities: np.ndarray) -> int:
+        """The next choice; ``probabilities`` are those that it was written with."""
+        large, small, first = _divided(probabilities)
+        place = self._get(first)
+        return int(large[place] if place < len(large) else small[self._get(probabilities[small])])
+
+    def _get(self, probabilities: np.ndarray) -> int:
+        return self._coder.decode(_categorical(probabilities)) if len(probabilities) > 1 else 0
+
+
+def _divided(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of what is probable and of what is not, rising, never of the impossible; and the
+    probabilities of the former, with that of all the rest together if there is any."""
+    probable = probabilities >= SMALL * probabilities.sum()
+    large, small = np.flatnonzero(probable), np.flatnonzero((probabilities > 0) & ~probable)
+    rest = probabilities[small].sum()
+    return large, small, np.append(probabilities[large], [rest] if rest > 0 else [])
+
+
+def _categorical(probabilities: np.ndarray) -> constriction.stream.model.Categorical:
+    return constriction.stream.model.Categorical(probabilities, perfect=False)
