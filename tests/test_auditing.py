@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import re
 import sys
-from functools import partial
 from types import SimpleNamespace
 
 import dishonest
@@ -21,16 +19,14 @@ from dishonest import GALLERY, Honest, Words
 import textgen as package
 from textgen.auditing.audit import audit_lines
 from textgen.auditing.checks import WORD, Decoder, Encoder
-from textgen.auditing.claims import Claim
-from textgen.auditing.sources import HuggingFaceModel, RunModel
+from textgen.auditing.sources import HuggingFaceModel, RunModel, open_source
 from textgen.core.errors import TextgenError
 from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.likelihood import score_documents
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers import words as word_level
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.pieces import BudouX
-from textgen.tokenizers.rare_words import Drop, Unk
+from textgen.tokenizers.rare_words import Drop
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 
@@ -47,56 +43,16 @@ def test_each_dishonest_model_fails_what_should_catch_it_and_its_twin_nothing(mo
     assert (f"failed: {', '.join(audit.failed)}" in str(audit)) == bool(caught)
 
 
-def test_the_page_tells_what_catches_whom():
+def test_the_page_says_what_catches_each_and_its_class_passes(tmp_path, textgen):
     page = PAGE.read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
-    expected = {model.__name__: ", ".join(sorted(caught)) for model, (_, caught) in GALLERY.items()}
-    assert {
-        name: ", ".join(sorted(caught.split(", "))) for name, caught in rows.items()
-    } == expected
-
-
-def test_the_class_on_the_page_passes(tmp_path, textgen):
-    (found,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "mine.py").write_text(found, encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE)
+    expected = {model.__name__: caught for model, (_, caught) in GALLERY.items()}
+    assert {name: {*caught.split(", ")} for name, caught in rows} == expected
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
     done = textgen("audit", "mine.py:Bytes", "--text", TEXT)
     assert done.code == 0, done.out + done.err
     assert "5 of 6 checks passed" in done.out  # it claims nothing
-
-
-class Letters(Honest):
-    """Two letters, each as probable as the end: nothing else can be written."""
-
-    alphabet, end, mass = "ab", 2, 1.0
-
-    def start(self):
-        pass
-
-    def append(self, token):
-        pass
-
-    def next_log_probabilities(self):
-        return np.log(np.full(3, self.mass / 3))
-
-    def encode(self, text):
-        return ["ab".index(letter) for letter in text]  # ValueError: it has no others
-
-    def decode(self, tokens):
-        return "".join("ab"[token] for token in tokens)
-
-    def claim(self, text):
-        return Claim(math.log2(3), "bits_per_character", True, len(text) + 1)
-
-
-@pytest.mark.parametrize("mass", [1.0, 1.001])
-def test_all_texts_of_a_whole_alphabet_sum_to_exactly_one(mass):
-    class Some(Letters):
-        pass
-
-    Some.mass = mass
-    audit = package.audit_model(Some, "abba" * 30)
-    assert ("sums to one" in audit.failed) == (mass > 1)
-    assert audit.passed == (mass == 1)
 
 
 @pytest.mark.parametrize(
@@ -117,37 +73,27 @@ def test_what_is_left_out_of_a_sum_is_found(change):
     assert "every character charged" in package.audit_model(Cheating, TEXT).failed
 
 
+@pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.parametrize(
-    ("claim", "right"),
+    ("unit", "of_bits"),
     [
-        ({"value": 1.0}, False),
-        ({"unit": "bits_per_byte", "count": 600}, False),
-        ({"unit": "bits_per_byte"}, True),
-        ({"unit": "nats_per_character"}, False),
-        ({"unit": "perplexity_per_word"}, False),
+        ("bits_per_byte", lambda bits: bits / len(TEXT)),
+        ("nats_per_character", lambda bits: bits * math.log(2) / len(TEXT)),
+        ("perplexity_per_token", lambda bits: 2 ** (bits / len(TEXT))),
     ],
 )
-def test_a_figure_is_held_against_its_denominator(claim, right):
-    own = Honest().claim(TEXT)
-    claim = {"value": own["value"], "bits": own["bits"], **claim}
-    assert package.audit_model(Honest, TEXT, claim=claim).checks[4].passed is right
+def test_a_figure_is_held_against_its_denominator(unit, of_bits, silent):
+    class Some(Honest):
+        claim = None if silent else Honest.claim
 
-
-@pytest.mark.parametrize("unit", ["bits_per_byte", "nats_per_character", "perplexity_per_token"])
-def test_a_figure_alone_is_turned_into_bits(unit):
-    class Silent(Honest):
-        claim = None
-
-    own = Honest().claim(TEXT)
-    value = {
-        "bits_per_byte": own["value"],
-        "nats_per_character": own["bits"] * math.log(2) / len(TEXT),
-        "perplexity_per_token": 2 ** (own["bits"] / len(TEXT)),
-    }[unit]
-    audit = package.audit_model(Silent, TEXT, claim={"value": value, "unit": unit})
-    assert audit.passed_number == 6
-    wrong = package.audit_model(Silent, TEXT, claim={"value": 0.9 * value, "unit": unit})
-    assert set(wrong.failed) == {"every character charged", "denominator", "arithmetic coder"}
+    value = of_bits(Honest().claim(TEXT)["bits"])
+    for claimed, other, failed in (
+        (value, unit, []),
+        (0.99 * value, unit, ["denominator"]),
+        (value, "perplexity_per_word", ["denominator"]),
+    ):
+        claim = {"value": claimed, "unit": other}
+        assert package.audit_model(Some, TEXT, claim=claim).failed == failed
 
 
 def test_a_length_that_is_known_beforehand_is_seen():
@@ -185,10 +131,8 @@ class Shared(Honest):
 def test_what_instances_share_is_not_there_in_another_process(tmp_path):
     path = tmp_path / "shared.py"
     path.write_text((ROOT / "tests" / "dishonest.py").read_text("utf-8") + SHARED)
-    found = package.audit_model(f"{path}:Shared", TEXT)
-    assert "another process reads another text" in found.checks[5].measured
-    here = package.audit_model(f"{path}:Shared", TEXT, own_process=False)
-    assert "another instance reads the text again" in here.checks[5].measured
+    elsewhere = package.audit_model(f"{path}:Shared", TEXT).checks[5]
+    assert "reads another text" in elsewhere.measured
 
 
 TOKENIZERS = [
@@ -220,19 +164,10 @@ def tiny_run(config, objective, training=TRAINING, tuning=TUNING):
 def test_every_arm_passes(config, objective, monkeypatch):
     monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
     run = tiny_run(config, objective)
-    text = TEXT[:240].replace("lantern", "candle").replace("e", "é", 1)
+    text = TEXT[:160].replace("lantern", "candle").replace("e", "é", 1)
     for memory in (False, True):
         audit = package.audit_model(lambda memory=memory: RunModel(run, memory), text)
         assert audit.passed_number == 6, str(audit)
-
-
-def test_words_that_a_segmenter_cuts_pass():
-    text = "今日は天気がいいです。私は東京に行きました。明日も学校に行きます。 "
-    config = word_level.Words(Unk(), minimum_count=3, segmenter=BudouX("ja"))
-    run = tiny_run(config, NextToken(window=7), text * 8, "今日は学校に行きました。犬が好きです。")
-    shown = "今日は大阪に行きました。犬が食べます。夜明け前に電車が来ました。"
-    audit = package.audit_model(lambda: RunModel(run, True), shown)
-    assert audit.passed_number == 6, str(audit)
 
 
 def test_a_network_that_goes_on_learning_passes():
@@ -243,13 +178,13 @@ def test_a_network_that_goes_on_learning_passes():
         run.memory = dataclasses.replace(run.memory, learning=learning)
         return RunModel(run, True)
 
-    audit = package.audit_model(opened, TEXT[:120])
+    audit = package.audit_model(opened, TEXT[:90])
     assert audit.passed_number == 6, str(audit)
 
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     run = tiny_run(word_level.Words(Drop(charged=False)), NextToken(window=7))
-    text = TEXT[:240].replace("lantern", "candle")
+    text = TEXT[:160].replace("lantern", "candle")
     found = package.audit_model(lambda: RunModel(run, False), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
     assert found.checks[4].passed is None  # nor does it claim a figure
@@ -276,18 +211,18 @@ def test_a_hugging_face_folder_passes(folder, monkeypatch, installed):
     else:
         stand_in(monkeypatch)
     monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
-    audit = package.audit_model(folder, SPECIAL, own_process=False)
+    audit = package.audit_model(lambda: HuggingFaceModel(folder), SPECIAL)
     assert (audit.passed, audit.passed_number) == (True, 5), str(audit)
-    bits = HuggingFaceModel(folder, end=False).claim(SPECIAL).bits
-    claim = {"value": bits / len(SPECIAL.encode()), "unit": "bits_per_byte"}
-    without = package.audit_model(folder, SPECIAL, claim=claim, end=False, own_process=False)
+    source = open_source(folder, memory=False, end=False)
+    claim = {"value": source.open().claim(SPECIAL).bits / len(SPECIAL.encode())}
+    without = package.audit_model(source.open, SPECIAL, claim=claim | {"unit": "bits_per_byte"})
     assert without.passed_number == 6, str(without)
     assert without.tokens == audit.tokens - 1
 
 
 def test_a_folder_whose_attention_has_no_mask_does_not_pass(folder, monkeypatch):
     stand_in(monkeypatch, gpt2.Seeing)
-    failed = package.audit_model(folder, TEXT[:300], own_process=False).failed
+    failed = package.audit_model(lambda: HuggingFaceModel(folder), TEXT[:300]).failed
     assert {"no look-ahead", "every character charged"} <= set(failed)
 
 
@@ -302,31 +237,27 @@ def test_missing_libraries_and_damaged_folders_are_named(folder, tmp_path, monke
     assert (done.code, "cannot be read" in done.err) == (2, True)
 
 
-def test_a_run_shows_its_audits_as_long_as_they_fit(tmp_path):
+def test_a_run_shows_its_audits(tmp_path):
     assert audit_lines(tmp_path) == []
-    empty = hashlib.sha256().hexdigest()  # of a folder without any of a run's files
-    found = package.audit_model(dishonest.WrongByteCount, TEXT)
-    dataclasses.replace(found, fingerprint=empty).save(tmp_path / "audit.json")
+    package.audit_model(dishonest.WrongByteCount, TEXT).save(tmp_path / "audit.json")
     (tmp_path / "audit_memory.json").write_text("[]")
     failed, damaged = audit_lines(tmp_path)
     assert failed == "audited, the network alone: failed denominator"
-    assert damaged == "its audit_memory.json is damaged: audit it again"
-    (tmp_path / "tokenizer.json").write_text("{}")
-    assert audit_lines(tmp_path)[0].startswith("its audit.json does not fit its weights")
+    assert "audit_memory.json is damaged" in damaged
 
 
 def test_the_command_says_by_its_exit_code(tmp_path, textgen):
     (tmp_path / "models.py").write_text((ROOT / "tests" / "dishonest.py").read_text("utf-8"))
     (tmp_path / "text.txt").write_text(TEXT)
-    audit = partial(textgen, "audit")
-    value = Honest().claim(TEXT)["value"]
-    done = audit("models.py:Honest", "--file", "text.txt", "--claim", f"{value:.3f}",
-                 "--unit", "bits_per_byte", "--divided-by", len(TEXT))  # fmt: skip
+    claim = "--claim", f"{Honest().claim(TEXT)['value']:.3f}", "--unit", "bits_per_byte"
+    done = textgen("audit", "models.py:Honest", "--file", "text.txt", *claim)
     assert (done.code, "6 of 6 checks passed" in done.out) == (0, True)
     assert json.loads((tmp_path / "audit.json").read_text())["model"] == "models.py:Honest"
-    done = audit("models.py:UnnormalisedCache", "--text", TEXT, "--json", "--output", "other.json")
+    done = textgen(
+        "audit", "models.py:UnnormalisedCache", "--text", TEXT, "--json", "--output", "b"
+    )
     assert done.code == 1
-    assert json.loads(done.out) == json.loads((tmp_path / "other.json").read_text())
+    assert json.loads(done.out) == json.loads((tmp_path / "b").read_text())
 
 
 @pytest.mark.parametrize(
@@ -359,7 +290,6 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments):
     done = textgen("audit", *arguments)
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
-    assert "raised TypeError" not in done.err
 
 
 @pytest.mark.parametrize(

@@ -132,11 +132,10 @@ def _audit(parser: Parser) -> None:
 
     parser.option("model", "a run folder, a Hugging Face folder, or file.py:Class")
     parser.passage()
-    parser.option("--claim", "what is claimed about this text", metavar="FIGURE")
+    claim = "what is claimed about this text, with four digits at least"
+    parser.option("--claim", claim, type=float, metavar="FIGURE")
     parser.option("--unit", "of the claim", choices=UNITS, default="bits_per_character")
     parser.flag("--end-counted", "the claim counts the end as one character more")
-    divided_by = "the denominator that the claim has used"
-    parser.option("--divided-by", divided_by, type=int, metavar="N")
     parser.flag("--no-end", "a Hugging Face model without an end")
     parser.flag("--memory", "a run with its memory")
     output = "where to write it (default: the run's folder, or ./audit.json)"

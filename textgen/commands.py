@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from textgen.auditing.audit import audit_model
-from textgen.auditing.claims import parse_claim
+from textgen.auditing.claims import Claim
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import (
     Experiment,
@@ -47,10 +47,9 @@ def audit(
     *,
     text: str | None,
     file: Path | None,
-    claim: str | None,
+    claim: float | None,
     unit: str,
     end_counted: bool,
-    divided_by: int | None,
     no_end: bool,
     memory: bool,
     output: Path | None,
@@ -59,7 +58,7 @@ def audit(
     result = audit_model(
         model,
         read_passage(text, file),
-        claim=parse_claim(claim, unit, end_counted, divided_by),
+        claim=None if claim is None else Claim(claim, unit, end_counted),
         memory=memory,
         end=not no_end,
         say=partial(print, file=sys.stderr, flush=True),

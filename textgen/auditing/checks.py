@@ -15,7 +15,6 @@ import numpy as np
 
 from textgen.auditing.claims import (
     SUM_TOLERANCE,
-    CheckedClaim,
     Claim,
     Model,
     next_probabilities,
@@ -23,41 +22,32 @@ from textgen.auditing.claims import (
     own_tokens,
     tokens_of,
 )
+from textgen.data.documents import Document
 from textgen.evaluation.contracts import AWKWARD_TEXTS
+from textgen.evaluation.units import UNITS, Counts, count, denominator, format_number, in_all_units
 
+# Texts that the model writes, and tokens of each: places that the audited text does not reach.
 WRITTEN_TEXTS, WRITTEN_TOKENS = 4, 24
-"""Texts that the model writes, and tokens of each: places that the audited text does not reach."""
-SHORT_TEXT_PLACES = 600
-"""At most so many places are looked at in all short texts together."""
-SHORT_TEXT_LETTERS = 3
+# Letters of the short texts whose probabilities are added up, and places in all of them, at most.
+SHORT_TEXT_LETTERS, SHORT_TEXT_PLACES = 3, 600
+# By how much the coder may miss the claimed size: a share of it, and whole words of 32 bits.
 CODER_SLACK, CODER_SLACK_BITS = 0.01, 64.0
-"""By how much the coder may miss the claimed size: a share of it, and whole words of 32 bits."""
-PART_TOLERANCE_BITS = 0.01
+# Up to these differences, relative but for that of a token's bits, something is as claimed.
+TOLERANCE, TOKEN_TOLERANCE_BITS = 1e-3, 0.01
+# Characters after which the text is changed; in a shorter text, the same share of it.
 CHANGED_FROM = (40, 150, 400)
-"""Characters after which the text is changed; in a shorter text, the same share of it."""
 # Bits of a word of compressed text.
 WORD = 32
 # Share of the whole below which a probability counts as small: the coder rounds to multiples of
 # 2^-24, so what is improbable is coded in two steps, that it is and then which.
 SMALL = 2.0**-12
 
-
-MEANINGS = {
-    "sums to one": "a sum above one makes every figure too low",
-    "no look-ahead": "a model must not see the text that it predicts",
-    "every character charged": "a warm-up, an end or a rare word that is left out of the sum was "
-    "not predicted",
-    "encode and decode": "a text that does not come back was not predicted, whatever it is claimed "
-    "to cost",
-    "denominator": "too large a denominator makes a figure too low",
-    "arithmetic coder": "a likelihood is worth what it compresses to and what can be decoded again",
-}
-"""Check → why a failure matters."""
+Result = tuple[bool | None, str]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One of MEANINGS.
+    """The result of one of CHECKS.
 
     Attributes:
         name: what is checked.
@@ -70,43 +60,60 @@ class Check:
     measured: str
 
 
-class ProbabilitySums:
-    """What probabilities add up to wherever they were looked at.
-
-    Attributes:
-        places: how many.
-        worst: the largest distance from one; infinite where something is not a probability.
-    """
-
-    def __init__(self) -> None:
-        self.places, self.worst = 0, 0.0
-
-    def add(self, probabilities: np.ndarray) -> np.ndarray:
-        away = abs(float(probabilities.sum()) - 1.0)
-        self.places += 1
-        self.worst = max(self.worst, away if np.isfinite(away) else np.inf)
-        return probabilities
-
-
 @dataclass(frozen=True)
-class Measured:
-    """What a text costs token by token.
+class Case:
+    """A model, a text, what is claimed about it and what it costs.
 
     Attributes:
+        model, twin: two instances.
+        text: what they are audited on.
+        claim: empty where nothing is claimed.
+        decode: from compressed words and the number of tokens to the text, by an instance that has
+            never seen it.
         tokens: those of the text and its end.
         bits: (n,) float64, −log2 P of each.
         words: (m,) uint32, the text compressed by an arithmetic coder; None where it cannot be.
-        sums: of the probabilities at these places.
+        sums: of the probabilities at each place.
     """
 
+    model: Model
+    twin: Model
+    text: str
+    claim: Claim
+    decode: Callable[[np.ndarray, int], str]
     tokens: list[int]
     bits: np.ndarray
     words: np.ndarray | None
-    sums: ProbabilitySums
+    sums: list[float]
 
     @property
     def total(self) -> float:
+        """Bits of the whole text."""
         return float(self.bits.sum())
+
+    @property
+    def counts(self) -> Counts:
+        """What the bits may be divided by."""
+        tokens = len(self.tokens) - (self.model.end is not None)
+        return count([Document("text", self.text)], tokens)
+
+
+def read_case(
+    model: Model, twin: Model, text: str, claim: Claim, decode: Callable[[np.ndarray, int], str]
+) -> Case:
+    """Read a text, and compress it on the way."""
+    tokens, chances, sums = tokens_of(model, text), list[float](), list[float]()
+    encoder, possible = Encoder(), True
+    for probabilities, token in zip(read(model, tokens), tokens, strict=True):
+        sums.append(float(probabilities.sum()))
+        chances.append(_probability(probabilities, token))
+        possible = possible and chances[-1] > 0 and math.isfinite(sums[-1])
+        if possible:
+            encoder.put(probabilities, token)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bits = -np.log2(chances)
+    words = encoder.words() if possible else None
+    return Case(model, twin, text, claim, decode, tokens, bits, words, sums)
 
 
 def read(model: Model, tokens: Sequence[int]) -> Iterator[np.ndarray]:
@@ -131,21 +138,6 @@ def write(model: Model, choose: Callable[[np.ndarray], int | None], most: int) -
     return tokens
 
 
-def measure(model: Model, tokens: list[int]) -> Measured:
-    """Read a text, and compress it on the way."""
-    encoder: Encoder | None = Encoder()
-    chances, sums = np.zeros(len(tokens)), ProbabilitySums()
-    for place, probabilities in enumerate(read(model, tokens)):
-        chances[place] = _probability(sums.add(probabilities), tokens[place])
-        if not chances[place] > 0 or not np.isfinite(probabilities.sum()):
-            encoder = None  # the impossible cannot be coded
-        if encoder is not None:
-            encoder.put(probabilities, tokens[place])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bits = -np.log2(chances)
-    return Measured(tokens, bits, None if encoder is None else encoder.words(), sums)
-
-
 def _probability(probabilities: np.ndarray, token: int) -> float:
     return float(probabilities[token]) if 0 <= token < len(probabilities) else 0.0
 
@@ -161,80 +153,69 @@ def decode_words(model: Model, words: np.ndarray, length: int) -> str:
     return model.decode(write(model, Decoder(words).get, length))
 
 
-def sums_to_one(model: Model, text: str, measured: Measured) -> Check:
+def sums_to_one(case: Case) -> Result:
     """Probabilities add up to one wherever they were looked at, and those of texts to no more."""
-    allowed = float(getattr(model, "tolerance", SUM_TOLERANCE))
-    sums, random = measured.sums, np.random.default_rng(0)
+    allowed = float(getattr(case.model, "tolerance", SUM_TOLERANCE))
+    sums, random = [*case.sums], np.random.default_rng(0)
 
     def draw(probabilities: np.ndarray) -> int | None:
-        total = sums.add(probabilities).sum()
-        if not np.isfinite(total) or not total > 0:
+        sums.append(float(probabilities.sum()))
+        if not np.isfinite(sums[-1]) or not sums[-1] > 0:
             return None
-        return int(random.choice(len(probabilities), p=probabilities / total))
+        return int(random.choice(len(probabilities), p=probabilities / probabilities.sum()))
 
     for _ in range(WRITTEN_TEXTS):
-        write(model, draw, WRITTEN_TOKENS)
-    letters, longest, mass, exhaustive = _short_texts(model, text, sums)
-    excess = abs(mass - 1) if exhaustive else mass - 1
-    return Check(
-        "sums to one",
-        bool(sums.worst <= allowed and excess <= allowed * (longest + 1)),
-        f"at {sums.places:,} places, of the text, of texts that the model wrote and of short ones, "
-        f"the probabilities of all tokens add up to one within {sums.worst:.1e} (allowed: "
+        write(case.model, draw, WRITTEN_TOKENS)
+    letters, longest, mass = _short_texts(case, sums)
+    worst = max(abs(total - 1) if math.isfinite(total) else math.inf for total in sums)
+    return (
+        worst <= allowed and mass <= 1 + allowed * (longest + 1),
+        f"at {len(sums):,} places, of the text, of texts that the model wrote and of short ones, "
+        f"the probabilities of all tokens add up to one within {worst:.1e} (allowed: "
         f"{allowed:.0e}); those of all texts of up to {longest} of {letters!r} add up to "
-        f"{mass:.6g} (expected: {'exactly' if exhaustive else 'at most'} one)",
+        f"{mass:.6g} (expected: at most one)",
     )
 
 
-def _short_texts(model: Model, text: str, sums: ProbabilitySums) -> tuple[str, int, float, bool]:
-    """All texts up to some length of the most frequent letters of ``text``, or of the model's whole
-    alphabet if it is as small: the letters, that length, what the probabilities of the texts add
-    up to, and whether they must add up to one.
-
-    Where a token is a letter of such an alphabet, a longest text stands for all that begin with it,
-    and nothing is left out. Without an end, only texts of one length exclude each other.
-    """
-    ended = model.end is not None
-    frequent = "".join(letter for letter, _ in Counter(text).most_common(SHORT_TEXT_LETTERS))
-    alphabet = "".join(sorted(getattr(model, "alphabet", "") or ""))
-    few = 0 < len(alphabet) <= SHORT_TEXT_LETTERS
-    letters = alphabet if few else "".join(sorted(frequent))
-    longest = 1
+def _short_texts(case: Case, sums: list[float]) -> tuple[str, int, float]:
+    """All texts up to some length of the text's most frequent letters: the letters, that length,
+    and what the probabilities of the texts add up to. Without an end, only texts of one length
+    exclude each other."""
+    model, frequent = case.model, Counter(case.text).most_common(SHORT_TEXT_LETTERS)
+    letters, longest, mass = "".join(sorted(letter for letter, _ in frequent)), 1, 0.0
     while sum(len(letters) ** n * (n + 1) for n in range(longest + 2)) <= SHORT_TEXT_PLACES:
         longest += 1
-    mass, exhaustive = 0.0, letters == alphabet
-    for length in range(0 if ended else longest, longest + 1):
+    for length in range(longest if model.end is None else 0, longest + 1):
         for short in map("".join, itertools.product(letters, repeat=length)):
-            if (tokens := own_tokens(model, short)) is None:
-                continue
-            exhaustive = exhaustive and len(tokens) == length + ended
-            tokens = tokens[:-1] if exhaustive and length == longest and ended else tokens
-            chances = zip(read(model, tokens), tokens, strict=True)
-            mass += math.prod(_probability(sums.add(p), token) for p, token in chances)
-    return letters, longest, mass, exhaustive
+            if (tokens := own_tokens(model, short)) is not None:
+                chance = 1.0
+                for probabilities, token in zip(read(model, tokens), tokens, strict=True):
+                    sums.append(float(probabilities.sum()))
+                    chance *= _probability(probabilities, token)
+                mass += chance
+    return letters, longest, mass
 
 
-def no_look_ahead(model: Model, twin: Model, text: str, claim: Claim | None) -> Check:
+def no_look_ahead(case: Case) -> Result:
     """Later characters change nothing before them, neither predictions nor claimed bits."""
-    places, wrong = 0, list[str]()
+    text, places, wrong = case.text, 0, list[str]()
     near = [min(cut, len(text) * cut // CHANGED_FROM[-1]) for cut in CHANGED_FROM]
     edits = [(near[0], text[: near[0]]), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
     for cut, edited in edits:
-        first, second = tokens_of(model, text), tokens_of(twin, edited)
-        same = _shared(first, second)
-        both = zip(read(model, first), read(twin, second), strict=False)
+        tokens, others = tokens_of(case.model, text), tokens_of(case.twin, edited)
+        same = _shared(tokens, others)
+        both = zip(read(case.model, tokens), read(case.twin, others), strict=False)
         for place, (a, b) in enumerate(itertools.islice(both, same + 1)):
             places += 1
             if a.shape != b.shape or not np.allclose(a, b, 1e-5, 1e-9, equal_nan=True):
                 wrong.append(f"the prediction at token {place} changes with characters from {cut}")
                 break
-        if claim is not None and claim.parts is not None:
-            own = own_claim(twin, edited)
-            pairs = zip(claim.parts[:same], own.parts if own and own.parts else (), strict=False)
-            if not all(abs(a - b) <= PART_TOLERANCE_BITS for a, b in pairs):
-                wrong.append(f"bits claimed before {cut} change with characters from there on")
+        parts = own_claim(case.twin, edited).parts or ()
+        pairs = zip((case.claim.parts or ())[:same], parts, strict=False)
+        if not all(abs(a - b) <= TOKEN_TOLERANCE_BITS for a, b in pairs):
+            wrong.append(f"bits claimed before {cut} change with characters from there on")
     result = f"at {places} places two texts with the same beginning lead to the same predictions"
-    return Check("no look-ahead", not wrong, "; ".join(wrong) or result)
+    return not wrong, "; ".join(wrong) or result
 
 
 def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
@@ -255,45 +236,38 @@ def _with_change(text: str, near: int) -> tuple[int, str]:
     return near, text[:near] + letter + text[near:][::-1]
 
 
-def every_character_charged(measured: Measured, claimed: CheckedClaim, end: bool) -> Check:
+def every_character_charged(case: Case) -> Result:
     """The bits of all tokens, and of the end if the model has one, add up to the claimed total."""
-    bits, total, wrong = measured.bits, measured.total, list[str]()
+    bits, parts, wrong = case.bits, case.claim.parts, list[str]()
     if impossible := int((~np.isfinite(bits)).sum()):
         wrong.append(f"{impossible} tokens of the text have no probability")
-    elif negative := int((bits < -1e-9).sum()):
-        wrong.append(f"{negative} tokens cost less than nothing")
-    elif claimed.claim.parts is not None:
-        wrong += _wrong_parts(bits, claimed.claim.parts)
-    claim = "" if claimed.bits is None else f"; claimed: {claimed.bits:,.1f}"
-    if claim and np.isfinite(total) and not claimed.covers(total):
-        wrong.append(f"they cost {total:,.1f} bits{claim}")
-    with_end = ", including the end," if end else " (nothing for the end)"
-    result = f"{len(bits):,} tokens{with_end} cost {total:,.1f} bits{claim}"
-    return Check("every character charged", not wrong, "; ".join(wrong) or result)
+    elif parts is not None and len(parts) != len(bits):
+        wrong.append(f"the claim has {len(parts)} tokens, not {len(bits)}")
+    elif parts is not None:
+        away = np.abs(np.asarray(parts, float) - bits)
+        odd = np.flatnonzero(~(away <= TOKEN_TOLERANCE_BITS + TOLERANCE * bits))
+        wrong += [f"token {i} costs {bits[i]:.2f} bits, not {parts[i]:.2f}" for i in odd[:3]]
+    end = " (nothing for the end)" if case.model.end is None else ", including the end,"
+    result = f"{len(bits):,} tokens{end} cost {case.total:,.1f} bits"
+    if case.claim.bits is not None:
+        result += f"; claimed: {case.claim.bits:,.1f}"
+        if not abs(case.claim.bits - case.total) <= TOLERANCE * case.total + 0.5:
+            wrong.append(result)
+    return not wrong, "; ".join(wrong) or result
 
 
-def _wrong_parts(bits: np.ndarray, parts: Sequence[float]) -> list[str]:
-    """What is wrong with the claimed bits of tokens that cost ``bits``."""
-    if len(parts) != len(bits):
-        return [f"the claim has {len(parts)} tokens, not {len(bits)}"]
-    away = np.abs(np.asarray(parts, float) - bits)
-    odd = np.flatnonzero(~(away <= PART_TOLERANCE_BITS + 1e-3 * bits))
-    return [f"token {i} costs {bits[i]:.2f} bits, not {parts[i]:.2f}" for i in odd[:3]]
-
-
-def encode_and_decode(model: Model, twin: Model, text: str) -> Check:
+def encode_and_decode(case: Case) -> Result:
     """Every text comes back from its tokens, by an instance that never saw it."""
-    wrong, middle = list[str](), len(text) // 2
+    text, wrong, middle = case.text, list[str](), len(case.text) // 2
     replaced = text[:middle] + " Zxqwv, ypsilanti " + text[middle:]
-    others = [t for t in (replaced, *AWKWARD_TEXTS) if own_tokens(model, t) is not None]
+    others = [t for t in (replaced, *AWKWARD_TEXTS) if own_tokens(case.model, t) is not None]
     for sent in (text, *others):
-        if (back := twin.decode(model.encode(sent))) != sent:
+        if (back := case.twin.decode(case.model.encode(sent))) != sent:
             place = _shared(sent, back)
             wrong.append(f"{_excerpt(sent, place)} comes back as {_excerpt(back, place)}")
-    result = f"the text and {len(others)} others come back exactly from another instance"
     if wrong:
-        result = f"{len(wrong)} of {len(others) + 1} texts do not come back: {wrong[0]}"
-    return Check("encode and decode", not wrong, result)
+        return False, f"{len(wrong)} of {len(others) + 1} texts do not come back: {wrong[0]}"
+    return True, f"the text and {len(others)} others come back exactly from another instance"
 
 
 def _excerpt(text: str, place: int) -> str:
@@ -301,42 +275,53 @@ def _excerpt(text: str, place: int) -> str:
     return "…" * (start > 0) + repr(text[start : place + 15])
 
 
-def correct_denominator(measured: Measured, claimed: CheckedClaim) -> Check:
+def correct_denominator(case: Case) -> Result:
     """The claimed figure is the bits over what its unit counts."""
-    return Check("denominator", *claimed.check_denominator(measured.total))
+    claim, counts = case.claim, case.counts
+    bits = case.total if claim.bits is None else claim.bits
+    if claim.value is None:
+        shown = (f"{bits / n:.4f}" for n in (counts.characters, counts.utf8_bytes))
+        figures = "{} bits per character, {} bits per byte of UTF-8".format(*shown)
+        return None, f"no figure was claimed; {bits:,.1f} bits are {figures}"
+    counted = "end_marks_counted" if claim.end_marks else "as_published"
+    figure, unit = in_all_units(bits, counts)[claim.unit][counted], UNITS[claim.unit]
+    right = figure is not None and abs(figure - claim.value) <= TOLERANCE * figure
+    return (
+        right,
+        f"{bits:,.1f} bits over {denominator(unit, counts)}{' + 1 end' * claim.end_marks} are "
+        f"{format_number(figure, 4)} {unit.label}; {claim.value:.4f} are claimed",
+    )
 
 
-def arithmetic_coder(
-    decode: Callable[[np.ndarray, int], str],
-    decoder: str,
-    text: str,
-    measured: Measured,
-    claimed: CheckedClaim,
-) -> Check:
-    """A coder driven by the probabilities compresses the text to the claimed size, and ``decode``,
-    which is given only the compressed words and the number of tokens, gives the text back.
-
-    Args:
-        decoder: who decodes, in words.
-    """
-    if measured.words is None:
-        return Check("arithmetic coder", False, "a token of the text has no probability")
-    size = WORD * len(measured.words)
-    expected = measured.total if claimed.bits is None else claimed.bits
-    source = "measured" if claimed.bits is None else "claimed"
+def codes_as_claimed(case: Case) -> Result:
+    """A coder driven by the probabilities compresses the text to the claimed size, and an instance
+    that is given only the compressed words and the number of tokens gives the text back."""
+    if case.words is None:
+        return False, "a token of the text has no probability"
+    size, claimed = WORD * len(case.words), case.claim.bits
+    expected = case.total if claimed is None else claimed
     right_size = abs(size - expected) <= CODER_SLACK * expected + CODER_SLACK_BITS
     try:
-        back = decode(measured.words, len(measured.tokens))
-        result = "the text again" if back == text else f"another text, {_excerpt(back, 0)}"
+        back = case.decode(case.words, len(case.tokens))
+        result = "the text again" if back == case.text else f"another text, {_excerpt(back, 0)}"
     except Exception as error:  # a model that was led astray may raise anything
         back, result = None, f"nothing ({type(error).__name__}: {error})"
     off = f", more than {CODER_SLACK:.0%} and {CODER_SLACK_BITS:.0f} bits away"
-    return Check(
-        "arithmetic coder",
-        bool(right_size and back == text),
-        f"{expected:,.1f} bits are {source}, {size:,} are written{off * (not right_size)}; "
-        f"{decoder} reads {result} from them",
+    return (
+        right_size and back == case.text,
+        f"{expected:,.1f} bits are {'measured' if claimed is None else 'claimed'}, {size:,} are "
+        f"written{off * (not right_size)}; another instance reads {result} from them",
     )
+
+
+CHECKS: dict[str, Callable[[Case], Result]] = {
+    "sums to one": sums_to_one,
+    "no look-ahead": no_look_ahead,
+    "every character charged": every_character_charged,
+    "encode and decode": encode_and_decode,
+    "denominator": correct_denominator,
+    "arithmetic coder": codes_as_claimed,
+}
 
 
 class Encoder:

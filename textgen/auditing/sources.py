@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib.util
 import inspect
 import math
-import sys
-from collections.abc import Iterable, Sequence
+import runpy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,21 +20,18 @@ from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import Run, load_run
 from textgen.tokenizers.base import BOUNDARY, EncodedDocument, walk
 
+# Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
-"""Tokens that a model reads at once where its settings name no limit."""
 ALONE, WITH_MEMORY = "the network alone", "with its memory"
-RUN_FILES = ("experiment.toml", "tokenizer.json", "memory.json", "model.weights.h5")
-"""The files of a run that decide what it predicts."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model that can be opened any number of times, and the files that it is made of."""
+    """A model that can be opened any number of times."""
 
     name: str
     kind: str
     open: ModelFactory
-    files: Iterable[Path] = ()
 
 
 def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> Source:
@@ -46,31 +40,23 @@ def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> So
     Raises:
         TextgenError: no such model, or an option that it does not have.
     """
-    factory = model if callable(model) else None
-    name = str(model) if factory is None else getattr(factory, "__qualname__", str(factory))
-    path, _, class_name = name.rpartition(":")
-    if factory is None and path.endswith(".py"):
-        factory = load_class(Path(path), class_name)
-    folder = Path(name)
-    names = [(folder / file).exists() for file in ("config.json", "experiment.toml")]
-    hub = factory is None and names == [True, False]
-    if not hub and not end:
-        raise TextgenError(f"{name}: --no-end is an option of Hugging Face folders")
-    if memory and (factory is not None or hub):
+    name = getattr(model, "__qualname__", str(model))
+    folder, (path, _, class_name) = Path(name), name.rpartition(":")
+    in_python = callable(model) or path.endswith(".py")
+    is_run = not in_python and not (folder / "config.json").exists()
+    if memory and not is_run:
         raise TextgenError(f"{name}: --memory is an option of runs of textgen")
-    if factory is not None:
-        files = list[Path]()
-        with contextlib.suppress(TypeError):  # what a notebook defines has no file
-            files.append(Path(inspect.getsourcefile(factory) or ""))
-        return Source(name, "a class in Python", factory, files)
-    if hub:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end), files)
+    if not end and (in_python or is_run):
+        raise TextgenError(f"{name}: --no-end is an option of Hugging Face folders")
+    if in_python:
+        factory = model if callable(model) else load_class(Path(path), class_name)
+        return Source(name, "a class in Python", factory)
+    if not is_run:
+        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end))
     if load_run(folder).memory is None and memory:
         raise TextgenError(f"{name}: this run has no memory of the document", "omit --memory")
     kind = f"a run of textgen, {WITH_MEMORY if memory else ALONE}"
-    files = [folder / file for file in RUN_FILES]
-    return Source(name, kind, lambda: RunModel(load_run(folder), memory), files)
+    return Source(name, kind, lambda: RunModel(load_run(folder), memory))
 
 
 def load_class(path: Path, name: str) -> ModelFactory:
@@ -81,28 +67,11 @@ def load_class(path: Path, name: str) -> ModelFactory:
     """
     if not path.is_file():
         raise TextgenError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(f"audited_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses and inspect look
-    spec.loader.exec_module(module)
-    factory: ModelFactory | None = getattr(module, name, None)
-    if factory is None or not callable(factory):
-        known = ", ".join(key for key, value in vars(module).items() if inspect.isclass(value))
-        raise TextgenError(f"{path}: no class {name!r}", f"it has {known or 'none'}")
+    values = runpy.run_path(str(path), run_name=path.stem)
+    if not callable(factory := values.get(name)):
+        classes = ", ".join(key for key, value in values.items() if inspect.isclass(value))
+        raise TextgenError(f"{path}: no class {name!r}", f"it has {classes or 'none'}")
     return factory
-
-
-def fingerprint(paths: Iterable[Path]) -> str:
-    """sha256 of the files that there are."""
-    digest = hashlib.sha256()
-    for path in paths:
-        if path.is_file():
-            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 class RunModel:
@@ -119,16 +88,13 @@ class RunModel:
     def __init__(self, run: Run, memory: bool) -> None:
         self._run, self._memory = run, run.memory if memory else None
         self._tokenizer, self._size = run.tokenizer, run.tokenizer.size
-        self._stepper: Stepper | None = None
+        self._stepper: Any = None
 
     def start(self) -> None:
         self._close()
         self._stepper = Stepper(self._run.objective, self._run.network, self._memory)
-        self._walking = self._walk(None)
+        self._walking = walk(self._tokenizer, None, self._memory is not None)
         self._chances = next(self._walking).probabilities
-
-    def _walk(self, document: EncodedDocument | None) -> Any:
-        return walk(self._tokenizer, document, self._memory is not None)
 
     def _close(self) -> None:
         if self._stepper is not None:
@@ -136,51 +102,51 @@ class RunModel:
         self._stepper = None
 
     def next_log_probabilities(self) -> np.ndarray:
-        assert self._stepper is not None
         with np.errstate(divide="ignore"):
             if self._chances is None:
                 return np.log(self._stepper.probabilities())
             return np.concatenate([np.full(self._size, -math.inf), np.log(self._chances())])
 
     def append(self, token: int) -> None:
-        assert self._stepper is not None
         if self._chances is None:
             self._stepper.append(token)
         chosen = token if self._chances is None else token - self._size
         self._chances = self._walking.send(chosen).probabilities
 
+    def _walk(self, document: EncodedDocument | None, choose: Callable[[Any, int], int]) -> Any:
+        """The document whose choices ``choose`` makes, from a choice and the first token of its
+        own: those of spellings come behind those of the network."""
+        walking: Any = walk(self._tokenizer, document, self._memory is not None)
+        sent = None
+        while True:
+            try:
+                choice = walking.send(sent)
+            except StopIteration as end:
+                return end.value
+            sent = choose(choice, 0 if choice.probabilities is None else self._size)
+
     def encode(self, text: str) -> list[int]:
-        tokens, walking = list[int](), self._walk(self._tokenizer.encode(text))
-        choice = next(walking)
-        try:
-            while True:
-                of_token = choice.probabilities is None
-                tokens.append(choice.known + (0 if of_token else self._size))
-                choice = walking.send(choice.known)
-        except StopIteration:
-            return tokens[:-1]
+        tokens = list[int]()
+
+        def take_known(choice: Any, first: int) -> int:
+            tokens.append(first + choice.known)
+            return choice.known
+
+        self._walk(self._tokenizer.encode(text), take_known)
+        return tokens[:-1]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        walking = self._walk(None)
-        choice = next(walking)
-        try:
-            for token in (*tokens, BOUNDARY):
-                sent = token if choice.probabilities is None else token - self._size
-                choice = walking.send(sent)
-        except StopIteration as end:
-            return self._tokenizer.decode(end.value)
-        raise ValueError("tokens that end within a word")
+        left = iter((*tokens, BOUNDARY))
+        return self._tokenizer.decode(self._walk(None, lambda _, first: next(left) - first))
 
     def claim(self, text: str) -> Claim:
         """What ``textgen score`` says: all windows of the text at once, not step by step."""
         self._close()
-        (scored,) = self._run.score_documents([Document("text", text)])
-        if self._memory is not None:
-            assert scored.with_memory is not None
-            scored = scored.with_memory
+        scored: Any = self._run.score_documents([Document("text", text)])[0]
+        scored = scored if self._memory is None else scored.with_memory
         figure = scored.bits_per_character if self._tokenizer.charged else None
         bits = float(scored.model_bits.sum() + scored.surface_bits.sum())
-        return Claim(figure, "bits_per_character", True, len(text) + 1, bits)
+        return Claim(figure, "bits_per_character", True, bits)
 
 
 class HuggingFaceModel:
@@ -220,8 +186,7 @@ class HuggingFaceModel:
         self._cache = "cache" if "cache" in names else "past_key_values"
         begin, self.end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
         if begin is None and self.end is None:
-            hint = "a text begins behind bos_token or eos_token of tokenizer_config.json"
-            raise TextgenError(f"{folder}: its tokenizer has no token for beginning or end", hint)
+            raise TextgenError(f"{folder}: its tokenizer has neither bos_token nor eos_token")
         self._begin = int(self.end if begin is None else begin)
         unknown = self._tokenizer.unk_token_id  # as GPT-2 has it: bytes need none
         self.unknown = None if unknown in (begin, self.end) else unknown
@@ -265,12 +230,10 @@ class HuggingFaceModel:
     def claim(self, text: str) -> Claim:
         """Bits of a text, read in stretches as long as the context."""
         tokens = [self._begin, *self.encode(text), *([] if self.end is None else [self.end])]
-        parts, start, fresh = list[float](), 0, 0
-        while fresh < len(tokens) - 1:
+        parts, start = list[float](), 0
+        while len(parts) < len(tokens) - 1:
             logs, _ = self._logs(tokens[start : start + self._most])
-            last = min(start + self._most, len(tokens) - 1)
-            places = range(fresh, last)
+            places = range(len(parts), min(start + self._most, len(tokens) - 1))
             parts += [-float(logs[at - start, tokens[at + 1]]) / math.log(2) for at in places]
-            fresh = start + self._most
-            start = fresh + 1 - self._most // 2
+            start = len(parts) + 1 - self._most // 2
         return Claim(bits=sum(parts), parts=parts)
