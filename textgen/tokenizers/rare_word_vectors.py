@@ -26,12 +26,7 @@ from textgen.tokenizers.pieces import (
     only_letters,
     split_space,
 )
-from textgen.tokenizers.rare_words import (
-    ClassPolicy,
-    Hidden,
-    Pieces,
-    PolicyTrainingData,
-)
+from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
 from textgen.tokenizers.spelling import Word
 
 if TYPE_CHECKING:

@@ -15,15 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    ESCAPE,
-    Chance,
-    Span,
-    Steps,
-    StepsOf,
-    unseen_character,
-)
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, Chance, Span, Steps, StepsOf, unseen_character
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, split_space
 from textgen.tokenizers.spelling import Speller, Word, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
