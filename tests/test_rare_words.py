@@ -57,9 +57,7 @@ def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
 
 def test_the_same_seed_fills_in_the_same_words(tagged):
     names = (" the", "<NN>", " and", " the", "<NNS>", " saw", "<NNP>")
-    for mode in ("pool", "spell"):
-        texts = {render(tagged, *names, fill=mode, seed=s).text for s in (1, 1, 1)}
-        assert len(texts) == 1
+    assert len({render(tagged, *names, seed=1).text for _ in range(3)}) == 1
     assert len({render(tagged, *names, seed=s).text for s in range(30)}) > 1
 
 
@@ -107,14 +105,6 @@ def test_filled_words_are_marked_where_they_stand(tagged):
         assert rendered.text[start - 1] == " "
     marked = render(tagged, " a", "<NN>", fill="mark")
     assert marked.text == " a <NN>"
-
-
-def test_spelled_words_are_not_those_of_the_vocabulary(tagged):
-    known = {word.strip() for word in tagged.vocabulary.words}
-    texts = [render(tagged, " the", "<NN>", fill="spell", seed=s).text for s in range(40)]
-    drawn = {text.removeprefix(" the ") for text in texts}
-    assert not drawn & known
-    assert len(drawn) > 5
 
 
 def test_a_class_that_nothing_sensible_could_fill_is_never_drawn(tagged):

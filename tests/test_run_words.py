@@ -66,7 +66,7 @@ def test_a_word_arm_from_file_to_marked_text(textgen, rare_corpus, tmp_path):
 
     again = [
         textgen("generate", folder, "--length", 300, "--seed", 3, "--temperature", 1.2, *options)
-        for options in ((), (), ("--marked",), ("--fill", "mark"), ("--fill", "spell"))
+        for options in ((), (), ("--marked",), ("--fill", "mark"), ("--fill", "pool"))
     ]
     assert all(g.code == 0 for g in again), again[0].err
     assert again[0].out == again[1].out

@@ -126,15 +126,6 @@ def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():
     assert model.following("a", "A")[1].tolist() == [0, 0, 0, 1]
 
 
-def test_words_are_picked_by_seed_and_new_ones_are_new():
-    model = speller(order=4)
-    drawn = [model.pick("A", random.Random(seed), new=True) for seed in range(100)]
-    assert drawn == [model.pick("A", random.Random(seed), new=True) for seed in range(100)]
-    assert not set(drawn) & {*VOCABULARY, *EXAMPLES["A"]}
-    assert len(set(drawn)) > 5
-    assert {model.pick("B", random.Random(seed), new=False) for seed in range(50)} == {"bbb", "a"}
-
-
 def test_tuning_chooses_by_the_likelihood_of_validation_words():
     repeated, new = speller(), speller()
     repeated.tune([[(word, "A") for word in ["ab", "abb", "ab", "ba"] * 20]])

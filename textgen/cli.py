@@ -114,7 +114,7 @@ def _generate(parser: Parser) -> None:
     parser.option("--method", method, default="sample")
     fill = (
         "what placeholders become: words drawn as they are scored (scored), words of the training "
-        "text that read well (pool), newly spelled ones (spell), or marks (mark)"
+        "text that read well (pool), or marks (mark)"
     )
     parser.option("--fill", fill, default="scored")
     parser.flag("--memory", "write with the memory of the document")

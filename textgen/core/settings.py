@@ -448,8 +448,8 @@ class Sampling:
 
     ``length`` is in characters, in all arms; all samples together have no more than
     :data:`MAX_SAMPLED_CHARACTERS`. ``fill`` says what replaces a generated placeholder: a
-    word drawn with the probability that is charged for it, a training word that reads well there, a
-    newly spelled word, or a mark. With ``memory`` the samples after training are drawn from the
+    word drawn with the probability that is charged for it, a training word that reads well there,
+    or a mark. With ``memory`` the samples after training are drawn from the
     network with its memory of the document.
 
     Raises:
@@ -462,7 +462,7 @@ class Sampling:
     temperature: Temperature = 0.8
     top_k: Whole = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    fill: Literal["scored", "pool", "spell", "mark"] = "scored"
+    fill: Literal["scored", "pool", "mark"] = "scored"
     memory: bool = False
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,9 +34,9 @@ CHARACTER_BITS = math.log2(0x110000)
 CODE_POINT_CHOICES = ((17, 0x10000), (256, 0x100), (256, 1))
 UNSEEN = "\ufffd"
 # How a generated placeholder is filled: by a word drawn with the probability that is charged for
-# it, by one of the training words it stood for, by a newly spelled one, or by a mark such as
-# <unk>. Only the first writes text with the distribution that is scored.
-FILL = ("scored", "pool", "spell", "mark")
+# it, by one of the training words it stood for, or by a mark such as <unk>. Only the first writes
+# text with the distribution that is scored.
+FILL = ("scored", "pool", "mark")
 MEASURED_TEXTS = 50
 
 
@@ -349,15 +349,12 @@ class TokenizerConfig(Protocol):
         ...
 
 
-Fitted = TypeVar("Fitted", bound=Tokenizer)
-
-
-def with_pace(tokenizer: Fitted, texts: Sequence[str]) -> Fitted:
+def with_pace(tokenizer: Any, texts: Sequence[str]) -> Any:
     """A fitted tokenizer, a dataclass, that knows its characters per token in the first texts."""
     texts = texts[:MEASURED_TEXTS]
     tokens = sum(len(tokenizer.encode(text, training=True).tokens) for text in texts)
     pace = sum(map(len, texts)) / tokens if tokens else 1.0
-    return replace(tokenizer, characters_per_token=pace)  # type: ignore[type-var]
+    return replace(tokenizer, characters_per_token=pace)
 
 
 class Span(NamedTuple):

@@ -117,8 +117,6 @@ class Stored(Sequence[EncodedDocument]):
         with (folder / TOKENS_FILE).open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.flat = np.frombuffer(self._map, dtype=smallest_dtype(size))
-        if len(self.flat) != self.offsets[-1]:
-            raise ValueError(f"{len(self.flat)} tokens, not {self.offsets[-1]}")
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -129,5 +127,5 @@ class Stored(Sequence[EncodedDocument]):
 
     def release(self) -> None:
         """Free the memory that the parts read so far take; the file itself is untouched."""
-        if hasattr(self._map, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        if hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -76,7 +76,7 @@ class OutOfVocabulary:
     def __init__(self, model: KneserNeyModel, vocabulary: Sequence[str]) -> None:
         self._model, self._vocabulary = model, vocabulary
         cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
-        self._following, self._known = cached(self._after_context), cached(self._known_after)
+        self._after, self._known = cached(self._after_context), cached(self._known_after)
 
     @cached_property
     def _masses(self) -> np.ndarray:
@@ -94,18 +94,16 @@ class OutOfVocabulary:
         """(A,) float64: ln of the mass of all words outside the vocabulary that begin with
         ``prefix`` and each code (or end there). Words have no greatest length, so the mass itself
         may be too small for a float64."""
-        steps = (math.log(self._after(prefix[:i])[ord(c)]) for i, c in enumerate(prefix))
+        order = self._model.order
+        rows = [self._after(prefix[max(0, i - order) : i]) for i in range(len(prefix) + 1)]
+        steps = (math.log(row[ord(c)]) for row, c in zip(rows[:-1], prefix, strict=True))
         whole = sum(steps) - math.log(self._left)  # of the vocabulary's words, too
         with np.errstate(divide="ignore"):
             known = np.exp(np.log(self._known(prefix)) - whole)
-            return whole + np.log(np.maximum(self._after(prefix) - known, 0.0))
-
-    def _after(self, prefix: str) -> np.ndarray:
-        """(A,) float64: P(code | prefix) over all strings."""
-        reach = self._model.order - 1
-        return self._following(prefix[-reach:] if reach else "")
+            return whole + np.log(np.maximum(rows[-1] - known, 0.0))
 
     def _after_context(self, context: str) -> np.ndarray:
+        """(A,) float64: P(code | context) over all strings."""
         return self._model.distribution([ord(c) for c in context])
 
     def _known_after(self, prefix: str) -> np.ndarray:
@@ -334,18 +332,6 @@ class Speller:
                 word += letter
         return word
 
-    def pick(self, name: str, random: Random, *, new: bool) -> str:
-        """A training word of a class, as often as it occurred there; or, if it is to be ``new`` or
-        there are none, a word without white space that is not known, by up to TRIES draws."""
-        examples = self.examples.get(name, {})
-        if examples and not new:
-            return random.choices(list(examples), list(examples.values()))[0]
-        for _ in range(TRIES):
-            word = self.draw(name, random)
-            if word and word not in self.known and not any(map(str.isspace, word)):
-                break
-        return word
-
     def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
         """Choose the order, the weights and the memory by the likelihood of the rare words, each
         with its class, of whole validation documents."""
@@ -461,7 +447,7 @@ def _log_odds(share: float) -> float:
 
 class Word(Step):
     """A word of the class ``name`` that a spelling model spells. ``mark`` is how it is written
-    where it is only marked; a word without a mark is not marked and not invented."""
+    where it is only marked, if it can be."""
 
     def __init__(self, speller: Speller, name: str, known: str | None, mark: str | None) -> None:
         self.speller, self.name, self.known, self.mark = speller, name, known, mark
@@ -492,9 +478,9 @@ class Word(Step):
     def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
         if fill == "mark" and self.mark is not None:
             return self.mark
-        if fill != "scored":
-            new = fill == "spell" and self.mark is not None
-            return self.speller.pick(self.name, random, new=new)
+        examples = self.speller.examples.get(self.name)
+        if fill != "scored" and examples:
+            return random.choices(list(examples), list(examples.values()))[0]
         word = self.speller.draw(self.name, random, earlier)
         if earlier is not None:
             self.speller.remember(word, self.name, earlier)

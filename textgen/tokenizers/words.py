@@ -237,7 +237,7 @@ class WordWriter(GrowingText):
     ) -> None:
         super().__init__()
         self._policy, self._words, self._before = policy, words, before
-        self._adapts, self._english = fill in ("pool", "spell"), english
+        self._adapts, self._english = fill == "pool", english
         self._names, self._names_in_a_row = dict[tuple[str, int], str](), list[str]()
         self._joined, self._case, self._article = False, 0, False
         self._spelled_from = -1
