@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from itertools import pairwise
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import SettingsReader, load_experiment, resolve_text
+from textgen.core.experiment import load_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.data import documents as reading
 from textgen.data.documents import Document
@@ -107,17 +106,10 @@ def test_no_part_stays_empty_while_there_are_three_groups():
     ("split", "validation", "test"),
     [
         ({"validation": ["tale[12].txt"], "test": ["tale8.txt", "tale3*"]}, "12", "38"),
-        ({"validation": 0.3, "test": ["tale2.txt"], "method": "contiguous"}, "78", "2"),
-        ({"train": ["tale[0-6]*"], "validation": ["tale7*"], "test": ["tale8*"]}, "7", "8"),
-        ({"method": "contiguous", "validation": 0.2, "test": 0.3}, "56", "78"),
-        (
-            {"method": "contiguous", "validation": 0.2, "test": 0.3, "first": "validation"},
-            "012",
-            "78",
-        ),
+        ({"validation": ["tale7*"], "test": ["tale8.txt"]}, "7", "8"),
     ],
 )
-def test_whole_documents_go_where_lists_or_their_order_says(tmp_path, split, validation, test):
+def test_documents_go_where_lists_say(tmp_path, split, validation, test):
     folder_of(tmp_path, **TALES)
     parts = load(tmp_path, **split)
     assert names(parts)[1:] == [{f"tale{i}.txt" for i in own} for own in (validation, test)]
@@ -162,10 +154,6 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, 
             ["split.test", "tale3.txt", "split.validation"],
         ),
         ({"validation": ["a"], "test": ["b", "a"]}, ["split", "'a'"]),
-        (
-            {"train": ["tale[0-5]*"], "validation": ["tale6*"], "test": ["tale7*"]},
-            ["split.train", "tale8.txt: named by no list"],
-        ),
         ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, ["no text for the train part"]),
         ({"test": []}, ["test"]),
         ({"test": "a.txt"}, ["split.test"]),
@@ -176,10 +164,9 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, 
             {"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]},
             ["split.groups", "tale1.txt in the test part", "tale2.txt in the train part"],
         ),
-        ({"method": "contiguous", "groups": [["tale0.txt", "tale8.txt"]]}, ["split.groups"]),
         ({"exact": True}, ["split", "exact"]),
         ({"first": "validation"}, ["split", "first"]),
-        ({"exact": True, "method": "contiguous"}, ["split.exact", "9 documents"]),
+        ({"method": "contiguous"}, ["split.method", "9 documents", 'kind = "file"']),
         ({"fold": 1}, ["split", "fold"]),
         ({"fold": 4, "folds": 3}, ["split", "fold"]),
         ({"fold": 1, "folds": 10}, ["split.folds", "9 documents in 9 groups"]),
@@ -322,13 +309,6 @@ def test_contiguous_pieces_have_one_size_and_the_hash_knows_where_they_begin(tmp
     assert shifted[0].sha256 != shifted[1].sha256
 
 
-def test_of_uneven_documents_every_part_gets_one():
-    parts = divide(documents_of(9, 9, 9, 900), Split(method="contiguous"))
-    assert list(map(len, names(parts))) == [2, 1, 1]
-    with pytest.raises(TextgenError, match="three documents"):
-        divide(documents_of(9, 9), Split(method="contiguous"))
-
-
 @pytest.mark.parametrize(
     ("sizes", "folds"),
     [(range(100, 840, 37), 5), ((450_000, 1_500, 1_800, 150_000), 2), ((9, 9, 9, 9), 4)],
@@ -350,44 +330,6 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
     assert sorted(tested) == sorted(d.name for d in documents)
     seeded = [divide(documents, Split(fold=1, folds=folds, seed=seed)) for seed in range(4)]
     assert len({str(names(parts)) for parts in seeded}) > 1
-
-
-@pytest.mark.parametrize(
-    ("corpus", "split"),
-    [
-        ({"path": "even"}, {}),
-        ({"path": "even"}, {"method": "contiguous", "first": "validation"}),
-        ({"path": "even"}, {"folds": 5, "fold": 5}),
-        ({"path": "uneven"}, {}),
-        ({"path": "few"}, {}),
-        ({"path": "few.txt", "pieces": 12}, {}),
-        ({"path": "few.txt", "pieces": 1}, {"method": "contiguous"}),
-        ({"path": "few.txt"}, {"test": 0.02}),
-        ({"path": "few.txt", "pieces": 9}, {"folds": 3, "fold": 1}),
-        ({"path": "few.txt", "separator": "===="}, {}),
-    ],
-)
-def test_the_setting_named_where_test_documents_are_few_gives_enough(
-    tmp_path, monkeypatch, corpus, split
-):
-    monkeypatch.chdir(tmp_path)
-    folder_of(tmp_path / "even", **{f"t{i}": 90 for i in range(20)})
-    folder_of(tmp_path / "uneven", **{f"t{i}": 600 if i < 4 else 90 for i in range(10)})
-    folder_of(tmp_path / "few", **{f"t{i}": 200 for i in range(10)})
-    texts = sorted((tmp_path / "few").iterdir())
-    (tmp_path / "few.txt").write_text("\n====\n".join(path.read_text() for path in texts))
-    corpus = {"kind": "file" if corpus["path"] == "few.txt" else "folder", **corpus}
-    tables = {"corpus": corpus, "split": split}
-    before = load_corpus(resolve_text(tables))
-    warning = corpus_warnings(resolve_text(tables), before)[0]
-    assert f"The test part has {len(before.test)} document" in warning
-    named = [s.rstrip(".") for option, s in pairwise(shlex.split(warning)) if option == "--set"]
-    assert named, warning
-    changes = [setting.replace("FILE", "few.txt") for setting in named]
-    after = load_corpus(resolve_text(SettingsReader().override(tables, changes)))
-    assert len(before.test) < FEWEST <= len(after.test)
-    sizes = [len(joined(part)) for part in after.parts.values()]
-    assert sizes[0] >= sum(sizes) / 2
 
 
 @pytest.mark.parametrize(
@@ -413,14 +355,18 @@ def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, monkeypat
         assert 0.79 < len(joined(parts.train)) / size < 0.83
 
 
-def test_small_parts_are_warned_of(tmp_path):
-    short = {f"t{i}": 100 for i in range(7)}
-    tiny = folder_of(tmp_path / "tiny", novel=60_000, **short)
-    small = warnings(tiny, validation=["t6.txt"], test=["t[0-5].txt"])
-    assert "The validation part is small" in small[0]
-    held_out = warnings(tiny, validation=["t6*"], test=["novel*"])
-    assert any("The train part is small" in warning for warning in held_out)
-    assert any("The split is given" in warning for warning in held_out)
+@pytest.mark.parametrize("pieces", [1, 20])
+def test_the_setting_that_a_warning_names_gives_enough_test_documents(tmp_path, pieces):
+    folder_of(tmp_path / "few", **TALES)
+    (tmp_path / "a.txt").write_text(NOVEL)
+    for path, corpus in ((tmp_path / "few", {}), (tmp_path / "a.txt", {"pieces": pieces})):
+        test = {"test": 0.05, "validation": 0.05} if pieces > 1 else {"method": "contiguous"}
+        test = test if path.suffix else {}
+        (warning,) = warnings(path, corpus=corpus, **test)
+        assert "The test part has" in warning
+        assert "--set split.method=blocks" in warning
+        after = load(path, corpus=corpus, **test | {"method": "blocks"})
+        assert len(after.test) >= FEWEST
 
 
 def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):

@@ -312,15 +312,13 @@ class Split:
     """How the text is divided into training, validation and test part.
 
     ``validation`` and ``test`` are fractions of all characters, drawn by document, or lists of
-    documents, by name or pattern (``*``, ``?``, ``[…]``). ``train`` is such a list; without it all
-    that no list names is trained on, with it such a document is refused. ``method`` says how what
-    is not listed is drawn: by a ``"hash"`` of names and ``seed``; ``"blocks"``: all documents are
-    cut, so that the test part has at least six pieces, of which none has a neighbour that is
-    trained on; or ``"contiguous"``: training text first, then validation, then test; one text is
-    then cut, at line ends or, if ``exact``, at the very character; ``first = "validation"`` has the
-    text begin with that part. ``fold`` of
-    ``folds`` is cross-validation: each document is in the test part of exactly one fold. ``groups``
-    name documents that share text and must go to the same part.
+    documents, by name or pattern (``*``, ``?``, ``[…]``). ``method`` says how what is not listed is
+    drawn: by a ``"hash"`` of names and ``seed``; ``"blocks"``: all documents are cut, so that the
+    test part has at least six pieces, of which none has a neighbour that is trained on; or
+    ``"contiguous"``: one text is cut, training text first, then validation, then test, at line ends
+    or, if ``exact``, at the very character; ``first = "validation"`` has the text begin with that
+    part. ``fold`` of ``folds`` is cross-validation: each document is in the test part of exactly
+    one fold. ``groups`` name documents that share text and must go to the same part.
 
     Raises:
         ValueError: settings that do not go together.
@@ -330,7 +328,6 @@ class Split:
     test: HeldOut = 0.12
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     groups: tuple[Group, ...] = ()
-    train: Documents | None = None
     method: Literal["hash", "contiguous", "blocks"] | None = None
     exact: bool | None = None
     first: Literal["train", "validation"] | None = None
@@ -340,7 +337,7 @@ class Split:
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:
         """The lists that are given, by part."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        parts = {"validation": self.validation, "test": self.test}
         return {part: names for part, names in parts.items() if isinstance(names, tuple)}
 
     def __post_init__(self) -> None:

@@ -75,33 +75,27 @@ class Folder(OwnText):
     leave_out: tuple[str, ...] = ()
 
     def documents(self) -> list[Document]:
-        kind = kind_of(self.path)
-        if kind != "a folder":
+        if (kind := kind_of(self.path)) != "a folder":
             message = f"corpus.path: {self.path}: a folder of text files is needed, not {kind}"
-            raise TextgenError(message, hint="one file is read by --set corpus.kind=file")
+            raise TextgenError(message, "one file is read by --set corpus.kind=file")
         try:
             if ".." in Path(self.pattern).parts:
                 raise ValueError("it leads out of the folder")
-            matches = sorted(self.path.rglob(self.pattern))
+            paths = [path for path in sorted(self.path.rglob(self.pattern)) if not path.is_dir()]
         except (ValueError, NotImplementedError, OSError) as error:
             hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
-            raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint=hint) from None
-        files = {
-            path.relative_to(self.path).as_posix(): path
-            for path in matches
-            if path.is_file() or not path.exists()  # a link to nothing is refused when it is read
-        }
-        for name in self.leave_out:
-            files.pop(name, None)
+            raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
+        files = {path.relative_to(self.path).as_posix(): path for path in paths}
+        files = {name: path for name, path in files.items() if name not in self.leave_out}
         if not files:
             message = f"corpus.path: {self.path}: no file matches {self.pattern!r}"
-            raise TextgenError(message, hint='set [corpus] pattern, e.g. "*.md"')
+            raise TextgenError(message, 'set [corpus] pattern, e.g. "*.md"')
         return read_documents(files, self.encoding)
 
 
 @dataclass(frozen=True)
 class File(OwnText):
-    """A single text file, divided at every ``separator`` or else cut into ``pieces``.
+    """A single text file, cut into ``pieces``.
 
     The pieces are of about equal size, each cut at the first blank line (else the line end, else
     the space) within half a piece from its ideal end on. Pieces of one work are not independent
@@ -111,42 +105,32 @@ class File(OwnText):
 
     Args:
         path: the file, relative to where the command is run.
-        separator: text between two documents; it belongs to neither.
-        pieces: number of documents if there is no separator; by default 128, which leaves at least
-            eight in each held-out part, but fewer of a text below 64 kB and more of a long one.
+        pieces: number of documents; by default 128, which leaves at least eight in each held-out
+            part, but fewer of a text below 64 kB and more of a long one.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
         source: where the file comes from, shown likewise; its path if it is not given.
         sha256: that of the file, which is refused if it has another one.
     """
 
-    separator: str = ""
     pieces: Count | None = None
     sha256: Sha256 | None = None
+    one_text: ClassVar[bool] = True
 
     @property
     def origin(self) -> str:
         checked = f"; sha256 {self.sha256[:12]}… checked" if self.sha256 else ""
         return super().origin + checked
 
-    @property
-    def one_text(self) -> bool:
-        """Joined together, the documents are the text."""
-        return not self.separator
-
     def documents(self) -> list[Document]:
         if kind_of(self.path) == "a folder":
             message = f"corpus.path: {self.path} is a folder, not a text file"
-            raise TextgenError(message, hint="a folder is read by --set corpus.kind=folder")
+            raise TextgenError(message, "a folder is read by --set corpus.kind=folder")
         if self.sha256:
             hint = f"get it from {self.source or 'where it is published'}"
             check_sha256(self.path, self.sha256, hint)
-        return read_documents(
-            {self.path.name: self.path},
-            self.encoding,
-            separator=self.separator,
-            pieces=self.pieces or default_pieces(file_size(self.path)),
-        )
+        pieces = self.pieces or default_pieces(file_size(self.path))
+        return read_documents({self.path.name: self.path}, self.encoding, pieces)
 
 
 def default_pieces(size: int) -> int:
@@ -183,14 +167,11 @@ class Published(CorpusConfig):
 class Lovecraft(Published):
     """Tales by H. P. Lovecraft, one document each, checked against a sha256 each.
 
-    Args:
-        mirror: base address of another copy to download; the environment variable
-            ``TEXTGEN_MIRROR`` has the same effect. If ``TEXTGEN_DATA`` names a folder, nothing is
-            downloaded and ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
+    They are downloaded once, from the address in ``TEXTGEN_MIRROR`` if there is one; or, if
+    ``TEXTGEN_DATA`` names a folder, ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
     """
 
     entry = "lovecraft"
-    mirror: str | None = None
 
     def documents(self) -> list[Document]:
         published = source(self.entry)
@@ -201,8 +182,7 @@ class Lovecraft(Published):
                 check_sha256(folder / name, sha256, "correct TEXTGEN_DATA, or unset it to download")
         else:
             folder = cache_folder() / "lovecraft"
-            address = self.mirror or os.environ.get("TEXTGEN_MIRROR") or published["url"]
-            _download(address.rstrip("/") + "/", files, folder)
+            _download(os.environ.get("TEXTGEN_MIRROR") or published["url"], files, folder)
         return [Document(name.removesuffix(".txt"), read_text(folder / name)) for name in files]
 
 
@@ -211,6 +191,7 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
     import requests
 
     pooch.get_logger().setLevel(logging.ERROR)
+    address = address.rstrip("/") + "/"
     fetcher = pooch.create(path=folder, base_url=address, registry=files, retry_if_failed=1)
     downloader = pooch.HTTPDownloader(timeout=DOWNLOAD_SECONDS)
     if not all((folder / name).exists() for name in files):
@@ -219,14 +200,13 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
         try:
             fetcher.fetch(name, downloader=downloader)
         except (requests.RequestException, OSError) as error:
-            raise CorpusUnavailable(
-                f"{address}{name}: the download failed ({type(error).__name__})",
-                hint="connect to the internet, set TEXTGEN_MIRROR or TEXTGEN_DATA (README), "
-                'or use [corpus] kind = "wikipedia", which needs no download',
-            ) from None
+            message = f"{address}{name}: the download failed ({type(error).__name__})"
+            hint = "connect to the internet, set TEXTGEN_MIRROR or TEXTGEN_DATA (README), or use "
+            hint += '[corpus] kind = "wikipedia", which needs no download'
+            raise CorpusUnavailable(message, hint) from None
         except ValueError:
             message = f"{address}{name}: another file than the published tale (sha256)"
-            raise TextgenError(message, hint="use another mirror") from None
+            raise TextgenError(message, "use another mirror") from None
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,10 @@ from textgen.core.system import cache_folder, cached_folder, kind_of
 # The article's "alphanumerics and a few punctuation marks", 75 characters.
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 UNEDITED = CorpusOptions()
+# Those of UTF-32 come first: one of UTF-16 begins them.
 BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
+    **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
 }
 # Bytes behind the first that is not UTF-8 from which the encoding is guessed.
 GUESS_REACH = 1 << 19
@@ -158,18 +157,15 @@ def apply_edits(documents: list[Document], options: CorpusOptions) -> list[Docum
     """The first documents, up to the share of an experiment's corpus, with its edits."""
     if options.share is not None:
         ends = list(itertools.accumulate(d.characters for d in documents))
-        count = sum(end <= options.share * ends[-1] for end in ends)
-        documents = documents[:count]
+        documents = documents[: sum(end <= options.share * ends[-1] for end in ends)]
     edits = replace(options, share=None, fallback=None)
     if edits == UNEDITED:
         return documents
-    return [Document(d.name, _edited(d.content, edits)) for d in documents]
-
-
-def _edited(content: str | StoredText, edits: CorpusOptions) -> str | StoredText:
-    if isinstance(content, str):
-        return edit(content, edits)
-    return replace(content, edits=edits)
+    contents = (
+        edit(d.content, edits) if isinstance(d.content, str) else replace(d.content, edits=edits)
+        for d in documents
+    )
+    return [Document(d.name, content) for d, content in zip(documents, contents, strict=True)]
 
 
 def read_text(path: Path, encoding: str = "auto") -> str:
@@ -183,8 +179,7 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
-    data = read_bytes(path)
-    name = encoding
+    data, name = read_bytes(path), encoding
     if encoding == "auto":
         marks = BYTE_ORDER_MARKS.items()
         name = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
@@ -195,18 +190,15 @@ def read_text(path: Path, encoding: str = "auto") -> str:
         bad = len(data) - len(error.object) + error.start
         guess = _guess(data, bad) if encoding == "auto" else None
         if guess is None:
-            raise TextgenError(
-                f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}",
-                hint='state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone',
-            ) from None
+            message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
+            hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone'
+            raise TextgenError(message, hint) from None
         note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
         print(note, file=sys.stderr)
         return read_text(path, guess)
     except (LookupError, ValueError):  # ValueError: a codec that refuses all text
-        raise TextgenError(
-            f"corpus.encoding: {encoding!r} is not an encoding of {path}",
-            hint='name one that Python knows, such as "cp1252"',
-        ) from None
+        message = f"corpus.encoding: {encoding!r} is not an encoding of {path}"
+        raise TextgenError(message, 'name one that Python knows, such as "cp1252"') from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -241,16 +233,13 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
     """
     actual = hashlib.sha256(read_bytes(path, hint)).hexdigest()
     if actual != expected:
-        raise TextgenError(
-            f"{path}: another file (sha256 {actual}; expected {expected})", hint=hint
-        )
+        raise TextgenError(f"{path}: another file (sha256 {actual}; expected {expected})", hint)
 
 
 def find_cut(text: str, start: int, end: int) -> int | None:
     """The first place between two others where a text is cut, if there is one."""
     for mark in CUT_MARKS:
-        place = text.find(mark, start, end)
-        if place >= 0:
+        if (place := text.find(mark, start, end)) >= 0:
             return place + len(mark)
     return None
 
@@ -265,8 +254,7 @@ def cut_text(text: str, pieces: int) -> list[str]:
     cuts = [0]
     for i in range(1, pieces):
         ideal = len(text) * i // pieces
-        cut = find_cut(text, max(ideal, cuts[-1]), ideal + reach)
-        if cut is not None:
+        if cut := find_cut(text, max(ideal, cuts[-1]), ideal + reach):
             cuts.append(cut)
     return [text[start:end] for start, end in itertools.pairwise([*cuts, len(text)])]
 
@@ -278,41 +266,37 @@ def numbered(name: str, texts: Sequence[str]) -> list[Document]:
     return [Document(f"{name}#{i:0{width}d}", text) for i, text in rows if text]
 
 
-def read_documents(
-    files: Mapping[str, Path], encoding: str, *, separator: str = "", pieces: int = 0
-) -> list[Document]:
+def read_documents(files: Mapping[str, Path], encoding: str, pieces: int = 0) -> list[Document]:
     """The documents of some files, in memory or, above :data:`LARGE_BYTES`, in the cache.
 
     Args:
         files: name → file.
         encoding: as for :func:`read_text`.
-        separator: what divides each file into documents.
-        pieces: without a separator, the number of documents that each file is cut into; without
-            either, each file is a document.
+        pieces: the number of documents that each file is cut into; 0: each is a document.
 
     Raises:
         TextgenError: a file that is not text, or a cache folder that cannot be written.
     """
     for name in filter(SURROGATE.search, files):
         raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
-    settings = (encoding, separator, pieces)
     sizes = {name: file_size(path) for name, path in files.items()}
     if sum(sizes.values()) <= LARGE_BYTES:
-        return list(_divided_files(files, *settings))
+        return list(_cut_files(files, encoding, pieces))
     changed = [path.stat().st_mtime_ns for path in files.values() if path.exists()]
-    source = Path(__file__).read_text(encoding="utf-8")  # says how the files are divided
-    parts = [settings, sizes, [str(path.resolve()) for path in files.values()], changed, source]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    source = Path(__file__).read_text(encoding="utf-8")  # says how the files are cut
+    paths = [str(path.resolve()) for path in files.values()]
+    key = json.dumps([encoding, pieces, sizes, paths, changed, source])
+    folder = cache_folder() / "texts" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def write(folder: Path) -> None:
         ends = list[tuple[str, int]]()
         with (folder / TEXT_FILE).open("wb") as output:
-            for document in _divided_files(files, *settings, longest=MAX_STORED):
+            for document in _cut_files(files, encoding, pieces, longest=MAX_STORED):
                 output.write(document.text.encode("utf-8", "surrogatepass"))
                 ends.append((document.name, output.tell()))
         (folder / ENDS_FILE).write_text(json.dumps(ends), encoding="utf-8")
 
-    return cached_folder(cache_folder() / "texts" / key, _stored_documents, write)
+    return cached_folder(folder, _stored_documents, write)
 
 
 def file_size(path: Path) -> int:
@@ -321,23 +305,18 @@ def file_size(path: Path) -> int:
 
 
 def _stored_documents(folder: Path) -> list[Document]:
-    documents, start = list[Document](), 0
-    for name, end in json.loads((folder / ENDS_FILE).read_text(encoding="utf-8")):
-        documents.append(Document(name, StoredText(folder / TEXT_FILE, start, end)))
-        start = end
-    return documents
+    ends = json.loads((folder / ENDS_FILE).read_text(encoding="utf-8"))
+    starts = [0, *(end for _, end in ends)]
+    pairs = zip(starts, ends, strict=False)
+    return [
+        Document(name, StoredText(folder / TEXT_FILE, start, end)) for start, (name, end) in pairs
+    ]
 
 
-def _divided_files(
-    files: Mapping[str, Path], encoding: str, separator: str, pieces: int, longest: float = math.inf
+def _cut_files(
+    files: Mapping[str, Path], encoding: str, pieces: int, longest: float = math.inf
 ) -> Iterator[Document]:
     for name, path in files.items():
         text = read_text(path, encoding)
-        if separator:
-            yield from numbered(name, text.split(separator))
-        elif pieces:
-            yield from numbered(name, cut_text(text, pieces))
-        elif len(text) > longest:
-            yield from numbered(name, cut_text(text, -(-len(text) // STORED_PIECE)))
-        else:
-            yield Document(name, text)
+        count = pieces or (math.ceil(len(text) / STORED_PIECE) if len(text) > longest else 0)
+        yield from numbered(name, cut_text(text, count)) if count else [Document(name, text)]

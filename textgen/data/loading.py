@@ -65,8 +65,7 @@ class Corpus(Division):
     @cached_property
     def description(self) -> dict[str, Any]:
         """What manifest, metrics and every report say about the corpus."""
-        parts = self.parts
-        names = list(self.names.items())
+        names, parts = list(self.names.items()), self.parts
         if self.sample is not self.train:
             parts["fitted_on"] = self.sample
         sizes = {
@@ -139,9 +138,8 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
     if corpus.sha256 != sha256 and experiment.options.fallback is not None:
         corpus = load_corpus(experiment, fallback=True)
     if corpus.sha256 != sha256:
-        raise TextgenError(
-            f"{experiment.name}: the text of this run has sha256 {sha256[:12]}…, not "
-            f"{corpus.sha256[:12]}…",
-            hint="set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again",
-        )
+        hashes = f"sha256 {sha256[:12]}…, not {corpus.sha256[:12]}…"
+        message = f"{experiment.name}: the text of this run has {hashes}"
+        hint = "set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again"
+        raise TextgenError(message, hint)
     return corpus

@@ -1,7 +1,8 @@
 """Documents divided into training, validation and test part.
 
 Lists and the customary names of files come first, or a fold of a cross-validation is the test part.
-What they leave open is drawn from the training text: by a hash of names, or in contiguous shares.
+What they leave open is drawn from the training text: by a hash of names, in contiguous shares of
+one text, or in blocks of all documents.
 """
 
 from __future__ import annotations
@@ -70,8 +71,7 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         TextgenError: lists or names that do not divide them, a part without text, a divided group.
     """
     contiguous = settings.method == "contiguous"
-    whole_text = contiguous and one_text
-    documents = [d for d in documents if (d.characters if whole_text else not _is_blank(d))]
+    documents = [d for d in documents if (contiguous and one_text) or not _is_blank(d)]
     if all(map(_is_blank, documents)):
         raise TextgenError("corpus: every document is empty")
     assigned, how = assigned_parts(documents, settings)
@@ -84,9 +84,12 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             whole = documents if settings.folds else train
             shares[part] = share * count_characters(whole) / count_characters(train)
     if shares:
-        single = bool(assigned) and len(train) == 1
-        if contiguous or single:
-            parts |= _contiguous(train, settings, shares, one_text or len(train) == 1)
+        drawn = "by a hash of the names" if assigned else ""
+        if contiguous or (assigned and len(train) == 1):
+            if not one_text and len(train) > 1:
+                message = f"split.method: of {len(train)} documents none is cut"
+                raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
+            parts |= _contiguous(train, settings, shares)
             drawn = "in contiguous shares" + ", cut at the very character" * bool(settings.exact)
             drawn += ", validation text first" * (settings.first == "validation")
         elif settings.method == "blocks":
@@ -94,19 +97,20 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             drawn = "in blocks, with validation text between training and test text"
         else:
             parts |= _by_hash(train, settings, shares)
-            drawn = "by a hash of the names" if assigned else ""
-        source = f"; {' and '.join(shares)} from the training text, " if assigned else ""
-        how += source + drawn
+        how += f"; {' and '.join(shares)} from the training text, " * bool(assigned) + drawn
     for part in PARTS:
         if all(map(_is_blank, parts[part])):
-            raise TextgenError(
-                f"split: no text for the {part} part, of {len(documents)} documents with "
-                f"{count_characters(documents):,} characters: {few([d.name for d in documents])}",
-                hint="three documents or groups are needed; kind=file cuts one file into many",
-            )
-    _check_whole_groups(parts, settings)
+            names = few([document.name for document in documents])
+            message = f"split: no text for the {part} part, of {len(documents)} documents: {names}"
+            hint = "three documents or groups are needed; kind=file cuts one file into many"
+            raise TextgenError(message, hint)
+    for group in settings.groups:
+        names = {part: [d.name for d in parts[part] if d.name in group] for part in PARTS}
+        divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
+        if len(divided) > 1:
+            raise TextgenError(f"split.groups: documents of one group, {', '.join(divided)}")
     given = bool(assigned) and settings.folds is None
-    return Division(parts["train"], parts["validation"], parts["test"], how, given)
+    return Division(**parts, division=how, given=given)
 
 
 def _is_blank(document: Document) -> bool:
@@ -184,33 +188,32 @@ def check_groups(settings: Split, names: set[str]) -> None:
             raise TextgenError(message, hint=f"names of documents are, e.g., {min(names)}")
 
 
-def _check_whole_groups(parts: Parts, settings: Split) -> None:
-    for group in settings.groups:
-        names = {part: [d.name for d in parts[part] if d.name in group] for part in PARTS}
-        divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
-        if len(divided) > 1:
-            raise TextgenError(f"split.groups: documents of one group, {', '.join(divided)}")
+def _contiguous(pieces: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
+    """The beginning of a text for training, then validation, then test; validation comes first
+    where the settings say so. Joined together, the parts are the text.
 
-
-def _contiguous(
-    documents: list[Document], settings: Split, shares: Mapping[str, float], one_text: bool
-) -> Parts:
-    """The beginning of the text for training, then validation, then test; validation comes first
-    where the settings say so. Shares count as the decimals that they are written as, so a test
-    share of 0.1 leaves ``int(0.9 * characters)`` before it."""
+    Shares count as the decimals that they are written as, so a test share of 0.1 leaves ``int(0.9 *
+    characters)`` before it. Unless the settings say that it is exact, a boundary falls on the first
+    blank line (else line end, else space) at most BOUNDARY_REACH characters and a quarter of a part
+    beyond. A text that comes in pieces is cut into pieces of about that size, shorter where there
+    would be fewer than MIN_TEST_DOCUMENTS in the last part.
+    """
     sizes = {part: Fraction(str(shares[part])) for part in ("validation", "test") if part in shares}
     sizes = {"train": 1 - sum(sizes.values(), Fraction()), **sizes}
     if settings.first == "validation":
         sizes = {"validation": sizes.pop("validation"), **sizes}
-    total = count_characters(documents)
-    ends = [int(total * share) for share in accumulate(sizes.values())]
-    if one_text:
-        divided = _cut_text_at(documents, ends, bool(settings.exact))
-    elif settings.exact:
-        message = f"split.exact: true, and a corpus of {len(documents)} documents is not cut"
-        raise TextgenError(message, hint='read one file: [corpus] kind = "file", no separator')
-    else:
-        divided = _whole_documents(documents, ends)
+    text, cuts = "".join(d.text for d in pieces), [0]
+    for start, end in pairwise(int(len(text) * share) for share in accumulate(sizes.values())):
+        reach = 0 if settings.exact else min(BOUNDARY_REACH, (end - start) // 4)
+        cuts.append(find_cut(text, start, start + reach) or start)
+    parts = [[text[start:end]] for start, end in pairwise([*cuts, len(text)])]
+    if len(pieces) > 1:
+        size = min(len(text) / len(pieces), max(1, len(parts[-1][0]) / MIN_TEST_DOCUMENTS))
+        parts = [cut_text(part, max(1, round(len(part) / size))) for (part,) in parts]
+    name = PIECE_NUMBER.sub("", pieces[0].name)
+    parts = [[text for text in texts if text] for texts in parts]
+    documents = iter(numbered(name, [text for texts in parts for text in texts]))
+    divided = [[next(documents) for _ in texts] for texts in parts]
     return dict(zip(sizes, divided, strict=True))
 
 
@@ -245,44 +248,6 @@ def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     return parts
 
 
-def _whole_documents(documents: list[Document], ends: Sequence[int]) -> list[list[Document]]:
-    """Each document goes where its middle lies; every part gets one at least, if there are enough.
-
-    Args:
-        documents: in the order of the text.
-        ends: where the parts end, in characters.
-    """
-    after = accumulate(d.characters for d in documents)
-    middles = [end - d.characters / 2 for d, end in zip(documents, after, strict=True)]
-    cuts = [0]
-    for parts_left, end in zip(range(len(ends) - 1, 0, -1), ends, strict=False):
-        ideal = sum(middle < end for middle in middles)
-        cuts.append(max(cuts[-1] + 1, min(ideal, len(documents) - parts_left)))
-    return [documents[start:end] for start, end in pairwise([*cuts, len(documents)])]
-
-
-def _cut_text_at(pieces: list[Document], ends: Sequence[int], exact: bool) -> list[list[Document]]:
-    """One text, cut where the parts end. Joined together, the parts are the text.
-
-    A boundary falls on the first blank line (else line end, else space) at most BOUNDARY_REACH
-    characters and a quarter of a part beyond its exact place. A text that comes in pieces is cut
-    into pieces of about that size, shorter where there would be fewer than MIN_TEST_DOCUMENTS in
-    the last part.
-    """
-    text, cuts = "".join(d.text for d in pieces), [0]
-    for start, end in pairwise(ends):
-        reach = 0 if exact else min(BOUNDARY_REACH, (end - start) // 4)
-        cuts.append(find_cut(text, start, start + reach) or start)
-    parts = [[text[start:end]] for start, end in pairwise([*cuts, len(text)])]
-    if len(pieces) > 1:
-        size = min(len(text) / len(pieces), max(1, len(parts[-1][0]) / MIN_TEST_DOCUMENTS))
-        parts = [cut_text(part, max(1, round(len(part) / size))) for (part,) in parts]
-    parts = [[text for text in texts if text] for texts in parts]
-    name = PIECE_NUMBER.sub("", pieces[0].name)
-    documents = iter(numbered(name, [text for texts in parts for text in texts]))
-    return [[next(documents) for _ in texts] for texts in parts]
-
-
 def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str, str], str]:
     """The part of every document for which the settings or the names of files say it, and how.
 
@@ -311,8 +276,7 @@ def listed_parts(names: Sequence[str], settings: Split) -> dict[str, str]:
     file too large for memory go by the name of the file, too.
 
     Raises:
-        TextgenError: an entry that matches nothing, a document in two lists, or, where the training
-            documents are listed, one in none.
+        TextgenError: an entry that matches nothing, or a document in both lists.
     """
     parts: dict[str, str] = {}
     entries = [(entry, part) for part, entries in settings.lists.items() for entry in entries]
@@ -322,15 +286,11 @@ def listed_parts(names: Sequence[str], settings: Split) -> dict[str, str]:
         if not matches:
             near = get_close_matches(entry, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there is {few(names)}"
-            raise TextgenError(f"split.{part}: {entry!r} matches no text", hint=hint)
+            raise TextgenError(f"split.{part}: {entry!r} matches no text", hint)
         for name in matches:
             if parts.setdefault(name, part) != part:
                 message = f"split.{part}: {entry!r} names {name}, as split.{parts[name]} does"
                 raise TextgenError(message)
-    unlisted = [name for name in names if name not in parts]
-    if settings.train is not None and unlisted:
-        message = f"split.train: {few(unlisted)}: named by no list"
-        raise TextgenError(message, hint="leave train out to train on all the rest")
     return parts
 
 
