@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from functools import cache
@@ -109,8 +108,7 @@ def test_later_text_leaves_the_tokens_before_it_as_they_are(config):
 
 
 def test_tokens_are_stored_narrow():
-    for number, (alphabet, size) in itertools.product((0, 1), (("abc", 1), ("日" * 3, 1))):
-        tokenizer = CONFIGS[number].fit([alphabet])
-        assert tokenizer.encode(alphabet).tokens.itemsize == size + number
+    assert Characters().fit(["abc"]).encode("abc").tokens.itemsize == 1
+    assert Subwords(size=300).fit(["abc"]).encode("abc").tokens.itemsize == 2
     many = "".join(chr(0x4E00 + i) for i in range(400))
     assert Characters().fit([many]).encode(many).tokens.itemsize == 2

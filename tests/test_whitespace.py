@@ -6,14 +6,12 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 from textgen.testing import check_plugin
 from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace
 
-ODD = st.text(st.one_of(st.sampled_from(" \n\tab"), st.characters()))
+# every line begins and ends with a space
 PTB = "".join(f" {line} \n" for line in ["the <unk> fell N points", "no one knew why", "the tide"])
-"""Every line begins and ends with a space."""
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +61,6 @@ def test_other_white_space_is_a_token_and_is_charged(fitted):
         assert fitted.decode(encoded) == text
 
 
-def test_a_word_outside_the_vocabulary_is_spelled_and_charged(fitted):
-    encoded = fitted.encode(" the walrus fell \n")
-    assert encoded.surfaces == ("walrus",)
-    assert encoded.tokens.tolist()[1] == SPELLED
-    short = fitted.encode(" the wal fell \n").spelling_bits[0]
-    assert encoded.spelling_bits[0] > short > 5
-
-
 def test_unusual_white_space_of_the_training_text_is_cheaper_and_is_written_again():
     code = "if a :\n    b\n        c\n    d\n" * 30
     tokenizer = Whitespace().fit([code], ["if b :\n        c\n"])
@@ -99,20 +89,17 @@ def test_generated_tokens_continue_a_prompt(fitted):
     assert fitted.render(word, before=" the", fill="mark").text == " <spelled>"
 
 
-def test_a_memory_makes_what_stood_there_before_cheaper(fitted):
+def test_a_word_outside_the_vocabulary_is_spelled_and_cheaper_where_it_stood_before(fitted):
     encoded = fitted.encode(" the walrus fell \n the walrus  fell \n the  walrus fell \n")
-    words = [i for i, surface in enumerate(encoded.surfaces) if surface == "walrus"]
-    spaces = [i for i, surface in enumerate(encoded.surfaces) if surface == "  "]
-    assert (len(words), len(spaces)) == (3, 2)
-    for first, *later in (words, spaces):
-        assert encoded.remembered_bits[first] == pytest.approx(encoded.spelling_bits[first])
-        for place in later:
-            assert encoded.remembered_bits[place] < encoded.spelling_bits[place]
-
-
-def test_words_come_back_when_they_are_drawn_with_a_memory(fitted):
+    assert encoded.tokens.tolist()[1] == SPELLED
+    assert encoded.spelling_bits[0] > fitted.encode(" the wal fell \n").spelling_bits[0] > 5
+    for surface, number in (("walrus", 3), ("  ", 2)):
+        places = [i for i, each in enumerate(encoded.surfaces) if each == surface]
+        ratios = (encoded.remembered_bits / encoded.spelling_bits)[places]
+        assert ratios[0] == pytest.approx(1)
+        assert len(ratios) == number
+        assert max(ratios[1:]) < 1
     before, word = " the thistle fell \n" * 30, np.array([SPELLED])
-    drawn = [fitted.render(word, before=before, seed=s, memory=True).text for s in range(40)]
-    assert drawn.count(" thistle") > 8
-    drawn = [fitted.render(word, before=before, seed=s).text for s in range(40)]
-    assert drawn.count(" thistle") == 0
+    for memory in (True, False):
+        drawn = [fitted.render(word, before=before, seed=s, memory=memory).text for s in range(40)]
+        assert (drawn.count(" thistle") > 8) == memory
