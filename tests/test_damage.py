@@ -3,47 +3,21 @@ refused with one message, never with a traceback and never silently."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
-import shutil
 from pathlib import Path
 
 import pytest
-from conftest import write_experiment
 
 import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.report.comparison import Comparison
-from textgen.runs.folder import CHECKED, METRICS_FILE
+from textgen.runs.folder import CHECKED
+from textgen.runs.results import METRICS_FILE
 
-WORDS = 'tokenizer={kind="words", rare_words="unk", minimum_count=90}'
 NEEDED = [METRICS_FILE, *CHECKED]
-UNREAD = ["manifest.json", "samples.json", "summary.md"]
-"""Nothing that opens a finished run reads these."""
+UNREAD = ["manifest.json", "samples.json", "summary.md"]  # by what opens a finished run
 DEEP = "[" * 100_000
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, corpus_folder) -> Path:
-    """The folder of two finished runs, and of one of the same shape with another seed."""
-    home = tmp_path_factory.mktemp("damage")
-    path = write_experiment(home / "tiny.toml", corpus_folder)
-    short = ["training.updates=4", "training.validations=1", "sampling.length=40"]
-    settings = {"char": short, "words": [*short, WORDS], "other": [*short, "seed=2"]}
-    for name, changes in settings.items():
-        package.train(path, overrides=changes, name=name, runs_folder=home / "runs", quiet=True)
-    return home / "runs"
-
-
-@pytest.fixture
-def copied(trained, tmp_path):
-    """Copies a run."""
-
-    def copy(name: str = "char") -> Path:
-        return Path(shutil.copytree(trained / name, tmp_path / name))
-
-    return copy
 
 
 def refusal(folder: Path) -> str:
@@ -61,64 +35,58 @@ def refusal(folder: Path) -> str:
     return message
 
 
+DRAW = random.Random(1)
 HARMS = {
-    "empty": lambda content, draw: b"",
-    "missing": lambda content, draw: None,
-    "folder": lambda content, draw: ...,
-    "cut": lambda content, draw: content[: draw.randrange(1, max(2, len(content) - 1))],
-    "doubled": lambda content, draw: content + content,
-    "flipped": lambda content, draw: content[:-9] + bytes([content[-9] ^ 255]) + content[-8:],
-    "noise": lambda content, draw: draw.randbytes(len(content)),
-    "not UTF-8": lambda content, draw: b"\xff\xfe" + content,
-    "deep": lambda content, draw: DEEP.encode(),
-    "list": lambda content, draw: b"[]",
-    "number": lambda content, draw: b"1" * 5000,
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: DRAW.randrange(1, max(2, len(content) - 1))],
+    "doubled": lambda content: content + content,
+    "flipped": lambda content: content[:-9] + bytes([content[-9] ^ 255]) + content[-8:],
+    "noise": lambda content: DRAW.randbytes(len(content)),
+    "not UTF-8": lambda content: b"\xff\xfe" + content,
+    "deep": lambda content: DEEP.encode(),
+    "list": lambda content: b"[]",
+    "number": lambda content: b"1" * 5000,
 }
 
 
-def harm(path: Path, how: str) -> None:
-    content = HARMS[how](path.read_bytes(), random.Random(how))
-    path.unlink()
-    if content is ...:
-        path.mkdir()
-    elif content is not None:
-        path.write_bytes(content)
-
-
-@pytest.mark.parametrize(("file", "how"), itertools.product(NEEDED, HARMS))
-def test_a_file_of_other_bytes_is_named(copied, file, how):
-    folder = copied()
-    harm(folder / file, how)
-    assert file in refusal(folder) or (file, how) == ("experiment.toml", "missing")
-    assert refusal(folder)
-
-
 @pytest.mark.parametrize("file", NEEDED)
-def test_a_file_of_another_run_is_named(copied, trained, file):
-    folder = copied()
-    shutil.copy(trained / "other" / file, folder / file)
-    same = (trained / "other" / file).read_bytes() == (trained / "char" / file).read_bytes()
-    assert bool(refusal(folder)) is not same
+def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_run, file):
+    folder = copied_run()
+    path, content = folder / file, (folder / file).read_bytes()
+    for harm in HARMS.values():
+        path.write_bytes(harm(content))
+        assert file in refusal(folder)
+    path.unlink()
+    assert file in refusal(folder) or file == "experiment.toml"
+    assert refusal(folder)
+    path.mkdir()
+    assert file in refusal(folder)
+    path.rmdir()
+    other = (finished_run("char", "seed=2") / file).read_bytes()
+    path.write_bytes(other)
+    assert bool(refusal(folder)) is (other != content)
+    path.write_bytes(content)
+    assert not refusal(folder)
 
 
-@pytest.mark.parametrize(("file", "how"), itertools.product(UNREAD, ["missing", "noise"]))
-def test_a_file_that_nothing_needs_is_not_missed(copied, file, how):
-    folder = copied()
-    harm(folder / file, how)
-    assert refusal(folder) == ""
+def test_a_file_that_nothing_needs_is_not_missed(copied_run):
+    folder = copied_run()
+    for file in UNREAD:
+        (folder / file).write_bytes(b"\xff\xfe")
+        assert refusal(folder) == ""
+        (folder / file).unlink()
+        assert refusal(folder) == ""
 
 
-def test_commands_refuse_a_damaged_run_and_a_comparison_leaves_it_out(copied, textgen):
-    folder, whole = copied(), copied("words")
-    harm(folder / "model.weights.h5", "flipped")
+def test_commands_refuse_a_damaged_run(copied_run, textgen):
+    folder = copied_run()
+    path = folder / "model.weights.h5"
+    path.write_bytes(HARMS["flipped"](path.read_bytes()))
     for command in (["generate", folder], ["score", folder, "--text=The tide"]):
         done = textgen(*command)
-        assert (done.code, "model.weights.h5" in done.err) == (2, True), done.err
+        assert (done.code, path.name in done.err) == (2, True), done.err
     alone = textgen("compare", folder)
     assert (alone.code, "no run that can be read among 1" in alone.err) == (2, True)
-    harm(folder / METRICS_FILE, "cut")
-    both = textgen("compare", folder, whole)
-    assert (both.code, "LEFT OUT" in both.err, METRICS_FILE in both.err) == (0, True, True)
 
 
 def places(data, start=()):
@@ -134,25 +102,22 @@ def places(data, start=()):
 WRONG = ["x", -1, None, [], {"a": 1}, float("nan"), True, 10**30, [[["x"]]]]
 
 
-@pytest.mark.parametrize("number", range(40))
-def test_figures_of_another_type_or_missing_are_named_or_of_no_effect(copied, number):
-    folder, wrong = copied(), WRONG[number % len(WRONG)]
-    path = folder / METRICS_FILE
-    data = json.loads(path.read_text())
-    every = list(places(data))
-    for place in every[number::40]:
-        changed = json.loads(path.read_text())
+def test_figures_of_another_type_or_missing_are_named_or_of_no_effect(copied_run):
+    folder = copied_run()
+    path, content = folder / METRICS_FILE, (folder / METRICS_FILE).read_text()
+    for number, place in enumerate(places(json.loads(content))):
+        changed = json.loads(content)
         *way, key = place
         inner = changed
         for step in way:
             inner = inner[step]
+        wrong = WRONG[number % len(WRONG)]
         if wrong is None:
             del inner[key]
         else:
             inner[key] = wrong
-        (folder / METRICS_FILE).write_text(json.dumps(changed))
+        path.write_text(json.dumps(changed))
         refusal(folder)
-        path.write_text(json.dumps(data))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", DEEP, '{"arms": 3}', "{", "1" * 5000])

@@ -9,37 +9,29 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from conftest import ROOT, write_experiment
+from conftest import ROOT, python
 
-import textgen
+import textgen as package
 from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.data.loading import load_corpus
-from textgen.runs import finished
 from textgen.runs.finished import Run
 from textgen.runs.results import describe_run
 
-OVERRIDES = ['tokenizer={kind="words", rare_words="unk", minimum_count=90}']
 TEXT = "The tide left a zymurgical ☃ bell."
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, corpus_folder) -> Run:
-    home = tmp_path_factory.mktemp("finished")
-    path = write_experiment(home / "tiny.toml", corpus_folder)
-    return textgen.train(path, overrides=OVERRIDES, runs_folder=home / "runs", quiet=True)
+@pytest.fixture
+def trained(finished_run) -> Run:
+    return package.load_run(finished_run("word"))
 
 
-@pytest.fixture(scope="module")
-def weak(tmp_path_factory, corpus_folder) -> Run:
+@pytest.fixture
+def weak(finished_run) -> Run:
     """A run that knows how often each character occurs and nothing of what came before."""
-    home = tmp_path_factory.mktemp("weak")
-    path = write_experiment(home / "weak.toml", corpus_folder)
-    own = ["training.updates=10", "training.learning_rate=1e-9", "sampling.length=500"]
-    own += ['sampling.prompts=["", "The tide"]']
-    return textgen.train(path, overrides=own, runs_folder=home / "runs", quiet=True)
+    own = "training.learning_rate=1e-9", "sampling.length=500", 'sampling.prompts=["", "The tide"]'
+    return package.load_run(finished_run("char", *own))
 
 
 def assert_nothing_shared(texts, characters=60):
@@ -52,26 +44,21 @@ def assert_nothing_shared(texts, characters=60):
 
 
 def test_the_python_example_runs_after_the_first_step_of_the_tour(
-    tmp_path, corpus_folder, monkeypatch
+    copied_run, tmp_path, corpus_folder, monkeypatch
 ):
+    copied_run("char", name="runs/char_small")
+    copied_run("subword", name="runs/word_small")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "experiments").mkdir()
-    for units, name in enumerate(("char_small", "word_small"), start=20):
-        path = write_experiment(tmp_path / f"experiments/{name}.toml", corpus_folder)
-        changes = [f"backbone.units=[{units}]", "training.updates=20", "sampling.length=40"]
-        given = [part for change in changes for part in ("--set", change)]
-        assert cli.main(["run", str(path), "--quiet", *given]) == 0
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall("## In Python\n\n```python\n(.*?)```", readme, flags=re.DOTALL)
     small = [f"corpus.path={corpus_folder}", "backbone.units=[8]", "training.updates=2"]
     small += ["corpus.kind=folder", "backbone.ngrams=false", "sampling.length=40"]
-    for _ in range(2):  # of a file that comes with textgen, in no time
-        exec(code.replace('["training.updates=500"]', repr(small)), {})
+    exec(code.replace('["training.updates=500"]', repr(small)), {})
     with pytest.raises(TextgenError, match="overwrite=True"):
-        textgen.train("experiments/char_small.toml")
+        package.train("char_small", name="longer")
 
 
-def test_no_two_texts_of_a_run_share_random_numbers(weak):
+def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(weak):
     prompts = ("The tide", "The old harbour", "")
     for memory in (False, True):
         settings = {"length": 400, "memory": memory, "samples": 2, "seed": 1}
@@ -85,17 +72,13 @@ def test_no_two_texts_of_a_run_share_random_numbers(weak):
     texts += [record.text for record in weak.texts.prompted]
     assert len(texts) > 80
     assert_nothing_shared(texts)
-
-
-def test_what_a_run_wrote_at_its_end_is_written_again_by_its_seed(weak):
-    own = json.loads((weak.folder / "samples.json").read_text())
     settings = {key: own[-1][key] for key in ("temperature", "top_k", "top_p", "fill", "memory")}
     again = weak.generate("The tide", length=500, samples=2, seed=own[-1]["seed"], **settings)
     assert again[-1] == own[-1]
 
 
 def test_everything_but_the_network_is_read_without_tensorflow(trained):
-    code = (
+    python(
         "import sys, textgen\n"
         f"run = textgen.load_run({str(trained.folder)!r})\n"
         "run.check()\n"
@@ -104,35 +87,27 @@ def test_everything_but_the_network_is_read_without_tensorflow(trained):
         "print(repr(run))\n"
         "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_a_run_returns_is_the_run_of_its_folder(trained):
+def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
     assert os.fspath(trained) == str(trained.folder)
-    assert textgen.load_run(trained) is trained
-    again = textgen.load_run(str(trained.folder))
+    assert package.load_run(trained) is trained
+    again = package.load_run(str(trained.folder))
     assert again.metrics == trained.metrics
-    assert again.experiment.resolved == trained.experiment.resolved
-    assert [row["updates"] for row in again.history] == [20, 40, 60]
-    assert again.network.count_params() == again.metrics.training.parameters
+    network = again.network
+    assert network.count_params() == again.metrics.training.parameters
     total = again.metrics.test.bits_per_character.total
-    assert f"'tiny' in {again.folder}: {total:.4f} bits per character" in repr(again)
+    assert f"'word' in {again.folder}: {total:.4f} bits per character" in repr(again)
     bits = sum(document.total for document in again.token_bits)
     unit = sum(document.characters + 1 for document in again.token_bits)
     assert bits / unit == pytest.approx(total, abs=1e-5)
-
-
-def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained, monkeypatch):
-    loaded, _ = [], trained.network
-    monkeypatch.setattr(finished, "check_fits", lambda *given: loaded.append(given))
-    run = Run(trained.folder)
-    for given in (run, run, trained.folder):
-        assert textgen.score_text(given, TEXT) == trained.score(TEXT)
-        assert textgen.generate_text(given, "The tide", length=40, seed=1) == trained.generate(
-            "The tide", length=40, seed=1
-        )
-    assert run.generate("The tide", method="article")[0]["method"] == "article"
-    assert len(loaded) == 3
+    settings = {"length": 40, "seed": 1}
+    for run in (again, trained.folder):
+        assert package.score_text(run, TEXT) == trained.score(TEXT)
+        text = package.generate_text(run, "The tide", **settings)
+        assert text == trained.generate("The tide", **settings)
+    assert again.generate("The tide", method="article")[0]["method"] == "article"
+    assert again.network is network
 
 
 @pytest.mark.parametrize("text", [TEXT, "", "☃", " the\n\ntide  "])
@@ -156,9 +131,8 @@ def test_a_learning_curve_is_drawn(trained):
     axes = Figure().subplots()
     assert trained.plot(axes) is axes
     (line,) = axes.lines
-    assert line.get_xdata().tolist() == [20, 40, 60]
-    expected = [row["validation_bits_per_character"] for row in trained.history]
-    np.testing.assert_allclose(line.get_ydata(), expected)
+    expected = [[row["updates"], row["validation_bits_per_character"]] for row in trained.history]
+    assert line.get_xydata().tolist() == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity mask here")
@@ -181,8 +155,7 @@ def test_the_name_of_a_run_alone_suggests_its_folder(trained, textgen, tmp_path)
     shutil.copytree(trained.folder, tmp_path / "runs" / "char_small")
     for name in ("char_small", "char_smal"):
         refused = textgen("generate", name)
-        assert refused.code == 2
-        assert "runs/char_small" in refused.err
+        assert (refused.code, "runs/char_small" in refused.err) == (2, True)
 
 
 def test_every_part_of_the_text_can_be_scored(trained, capsys):
@@ -195,8 +168,8 @@ def test_every_part_of_the_text_can_be_scored(trained, capsys):
             assert found["bits_per_character"]["total"] == pytest.approx(total)
     assert cli.main(["score", str(trained.folder), "--part", "test"]) == 0
     printed = capsys.readouterr().out
-    assert f"= {total:.4f} bits per character" in printed
-    assert f"{found['with_memory']['bits_per_character']['total']:.4f}" in printed
+    for figure in (total, found["with_memory"]["bits_per_character"]["total"]):
+        assert f"{figure:.4f}" in printed
 
 
 def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(tmp_path):

@@ -27,8 +27,7 @@ from textgen.report.page import render_page
 from textgen.report.schema import ArmRow, Bits, ContrastRow, Report, Texts
 from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
-from textgen.runs.finished import Run, load_run
-from textgen.runs.folder import check_folder
+from textgen.runs.finished import Run, check_folder, load_run
 from textgen.runs.results import read_content
 
 if TYPE_CHECKING:

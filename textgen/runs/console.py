@@ -1,4 +1,4 @@
-"""The terminal: what a run reads, its stages with their progress, its result; the commands
+"""The terminal: what a run reads, its stages with their progress, its result; and the commands
 ``textgen generate`` and ``textgen score``."""
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,17 +24,16 @@ from textgen.data.loading import Corpus
 from textgen.data.statistics import corpus_warnings, split_lines
 from textgen.evaluation.units import NOTHING, UNCHARGED
 from textgen.runs.finished import generate_text, score_part, score_text
-from textgen.runs.generation import annotated
-from textgen.runs.results import Metrics, Part, bits_cells, figure_table, verdict, word_line
+from textgen.runs.results import Metrics, Part, figure_table, verdict
 from textgen.tokenizers.words import language_warnings
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
+# Of the sample that is printed at the end
 MAX_SAMPLE_CHARACTERS = 600
-"""Of the sample that is printed at the end."""
+# Of stretches that cost up to each of LIMITS bits per character, or more
 LIMITS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 COLOURS = ("grey50", "default", "cyan", "green", "yellow", "dark_orange", "red")
-"""Of stretches that cost up to each of LIMITS bits per character, or more."""
 
 
 class Screen:
@@ -46,13 +44,6 @@ class Screen:
         self.console = Console(highlight=False, quiet=quiet)
         self.loud = Console(highlight=False, stderr=True)
         self._bar: Bar | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Give the terminal its cursor back, however the training ended."""
-        self.end_bar()
 
     def say(self, text: str, style: str = "") -> None:
         """A line, or lines; in a pipe they are not wrapped."""
@@ -75,18 +66,17 @@ class Screen:
         try:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         finally:
-            self.end_bar()
+            self._end_bar()
 
     def show_bar(self, *columns: Any, keep: bool = False) -> Bar:
-        """Show a bar until :meth:`end_bar`; it stays on the screen if it is to be kept."""
-        self.end_bar()
+        """Show another bar until the stage ends; it stays on the screen if it is to be kept."""
+        self._end_bar()
         shown = self.console.is_terminal and not self.quiet
         self._bar = Bar(*columns, console=self.console, transient=not keep, disable=not shown)
         self._bar.start()
         return self._bar
 
-    def end_bar(self) -> None:
-        """End the bar that is shown."""
+    def _end_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
         self._bar = None
@@ -113,31 +103,30 @@ class Screen:
 
     def model(self, experiment: Experiment, prepared: Prepared, network: Any) -> None:
         """What is trained, and what was prepared for it."""
-        tokenizer, parameters = prepared.tokenizer, network.count_params()
-        tables = [table for part in network.parts() for table in getattr(part, "tables", ())]
-        numbers = sum(table.shape.num_elements() for table in tables)
-        of_tables = f" ({numbers:,} of them in tables of n-grams)" if tables else ""
+        tokenizer = prepared.tokenizer
         self.say(
             f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
-            f"{experiment.backbone.label}, {parameters:,} parameters{of_tables}; context: "
+            f"{experiment.backbone.label}, {network.count_params():,} parameters; context: "
             f"{experiment.objective.context}\n"
             f"  prepared in {prepared.seconds:.1f} s (counts towards a budget of seconds)"
         )
-        for data in prepared.extra_data:
+        self._external(prepared.extra_data)
+
+    def _external(self, extra_data: Sequence[str]) -> None:
+        for data in extra_data:
             self.say(f"  uses external resources: {data}")
 
     def result(
-        self, folder: Path, loaded: Corpus, metrics: Metrics, samples: Sequence[Mapping[str, Any]]
+        self, folder: Path, warning: str, metrics: Metrics, samples: Sequence[Mapping[str, Any]]
     ) -> None:
-        """The verdict, the figures, a sample, and where the rest is."""
+        """The verdict, the figures, a sample, the warning of the corpus, and where the rest is."""
         parts = {name: metrics[name] for name in ("validation", "test")}
-        self.say(f"{verdict(metrics)}\n\n{figure_table(parts)}\n\n{word_line(metrics)}")
+        self.say(f"{verdict(metrics)}\n\n{figure_table(parts)}")
         sample = samples[-1]
-        text = (sample["prompt"] + sample["text"])[:MAX_SAMPLE_CHARACTERS]
         self.say(f"\nSample at temperature {sample['temperature']}:\n")
-        self.say(text, "green")
-        if loaded.warning:
-            self.warn(f"\n{loaded.warning}")
+        self.say((sample["prompt"] + sample["text"])[:MAX_SAMPLE_CHARACTERS], "green")
+        if warning:
+            self.warn(f"\n{warning}")
         self.say(
             f"\nwritten to {folder}/ (summary.md, metrics.json)\n"
             f"more text: textgen generate {folder} --prompt …"
@@ -149,31 +138,28 @@ class Screen:
         reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
         name = first["command"] or first["baseline"]
         self.say(f"  {name}{reads} on the test part of {loaded.kind}, {first['unit']}")
-        for data in first["extra_data"]:
-            self.say(f"  uses external resources: {data}")
+        self._external(first["extra_data"])
         tests = {f"order {record['order'] or NOTHING}": record["test"] for record in records}
         self.say(figure_table({name: Part.model_validate(test) for name, test in tests.items()}))
 
 
-@dataclass
 class TrainingDisplay:
     """A bar with bits and speed, and a line for every validation.
 
-    Attributes:
+    Args:
         screen: where it is shown.
         prepared: the documents that the network learns from.
     """
 
-    screen: Screen
-    prepared: Prepared
-
-    def start(self, progress: Progress) -> None:
-        """Show the bar, and what is validated."""
-        training = self.prepared.encoded[0]
+    def __init__(self, screen: Screen, prepared: Prepared) -> None:
+        training, self.screen = prepared.encoded[0], screen
         tokens = sum(len(e.tokens) + 1 for e in training)
         self._characters_per_token = sum(e.characters + 1 for e in training) / tokens
         self._part = " (model)" if any(e.replaced for e in training) else ""
-        self._unit = "bpc" if self.prepared.tokenizer.charged else "bits per character kept"
+        self._unit = "bpc" if prepared.tokenizer.charged else "bits per character kept"
+
+    def start(self, progress: Progress) -> None:
+        """Show the bar, and what is validated."""
         self._characters_per_update = progress.characters_per_update
         self._interval = progress.updates, time.perf_counter()
         if progress.validation_share < 1:
@@ -194,17 +180,18 @@ class TrainingDisplay:
         """Move the bar."""
         first, start = self._interval
         speed = (updates - first) * self._characters_per_update / (time.perf_counter() - start)
-        bits = bits_per_token / self._characters_per_token
-        note = f"training {bits:.3f}{self._part} {self._unit}  {speed / 1000:,.1f}k characters/s"
+        note = f"training {self._bits(bits_per_token)}  {speed / 1000:,.1f}k characters/s"
         self._bar.update(self._task, completed=updates, note=note)
+
+    def _bits(self, bits_per_token: float) -> str:
+        return f"{bits_per_token / self._characters_per_token:.3f}{self._part} {self._unit}"
 
     def validated(self, progress: Progress) -> None:
         """Print the figures of the last interval."""
         row, interval = progress.history[-1], len(progress.history)
-        bits = row["training_bits_per_token"] / self._characters_per_token
         self.screen.say(
             f"  {interval}/{progress.intervals}  update {progress.updates:,}  "
-            f"{row['seconds']:.0f} s  train {bits:.3f}{self._part}  "
+            f"{row['seconds']:.0f} s  train {self._bits(row['training_bits_per_token'])}  "
             f"validation {row['validation_bits_per_character']:.3f} {self._unit}"
             + ("  best" if progress.best_interval == interval else "")
         )
@@ -212,6 +199,7 @@ class TrainingDisplay:
 
 
 def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any) -> None:
+    """``textgen generate``."""
     records = generate_text(run, prompt, **options)
     if options["seed"] is None and not json:
         print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
@@ -221,11 +209,21 @@ def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any
             continue
         if len(records) > 1:
             print(f"\n── sample {number} of {len(records)} " + "─" * 40)
-        text = annotated(record) if marked else record["text"]
+        text = _marked(record) if marked else record["text"]
         print(visible((record["prompt"] if options["method"] == "sample" else "") + text))
 
 
+def _marked(record: Mapping[str, Any]) -> str:
+    """A sample with the words that fill placeholders marked: ``[Nahum NNP]``."""
+    text, parts, end = record["text"], [], 0
+    for start, stop, token in record.get("filled", ()):
+        parts += [text[end:start], f"[{text[start:stop]} {token}]"]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
 def score(run: Path, *, text: str | None, file: Path | None, part: str | None, json: bool) -> None:
+    """``textgen score``."""
     if part is not None:
         figures = score_part(run, part)
         print(json_line(figures)) if json else print_part(figures)
@@ -248,18 +246,11 @@ def read_passage(text: str | None, file: Path | None) -> str:
 
 def print_part(score: Mapping[str, Any]) -> None:
     """What :func:`textgen.runs.finished.score_part` returned."""
-    text = f"{score['part']}, {score['documents']} documents, {score['characters']:,} characters"
-    part = Part.model_validate(score)
-    if part.bits_per_character is None:
-        print(f"{text}: {UNCHARGED}: this model drops text without being charged for it")
-        return
-    model, spelling, total = bits_cells(part.bits_per_character)
-    print(f"{text}: model {model} + spelling {spelling} = {total} bits per character")
-    if part.with_memory:
-        *_, total = bits_cells(part.with_memory.bits_per_character)
-        print(f"with a memory of each document: {total}")
+    size = f"{score['documents']} documents, {score['characters']:,} characters"
+    print(f"{size}; bits per character:\n")
+    print(figure_table({score["part"]: Part.model_validate(score)}))
     if score["part"] == "train":
-        print("the network was trained on this text: not a figure for text it has not seen")
+        print("\nthe network was trained on this text: not a figure for text it has not seen")
 
 
 def print_passage(score: Mapping[str, Any]) -> None:
@@ -269,14 +260,13 @@ def print_passage(score: Mapping[str, Any]) -> None:
     if figure is None:
         print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
         return
-    console, stretches = Console(highlight=False), score["stretches"]
     shown = Text()
-    for text, model, spelling in stretches:
+    for text, model, spelling in score["stretches"]:
         shown.append(visible(text), COLOURS[bisect_left(LIMITS, (model + spelling) / len(text))])
     shown.append("\n\nbits per character: ", "default")
     for limit, colour in zip((*map(str, LIMITS), "more"), COLOURS, strict=True):
         shown.append(f" {limit} ", colour)
-    console.print(shown)
+    Console(highlight=False).print(shown)
     print(
         f"{characters} and the end mark ({score['end']:.1f} bits): model {score['model']:,.1f} + "
         f"spelling {score['spelling']:,.1f} = {score['total']:,.1f} bits; {figure:.4f} bits per "

@@ -1,22 +1,28 @@
-"""A finished run as one object: its figures, its learning curve, its network, its texts."""
+"""A finished run as one object: its figures, its learning curve, its network, its texts, and the
+bits of every token of its test documents.
+
+Every file is checked against its checksum when it is read.
+"""
 
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.experiment import load_experiment
 from textgen.core.settings import Sampling, build
-from textgen.core.system import FLOAT, check_fits, read_arrays, start_tensorflow, write_file
+from textgen.core.system import kind_of, read_arrays, sha256_of, start_tensorflow, write_file
 from textgen.data.documents import Document
 from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
@@ -24,9 +30,8 @@ from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
-from textgen.runs import generation
-from textgen.runs.folder import check_unharmed, read_finished, stored_experiment
-from textgen.runs.results import Texts, read_content
+from textgen.runs.generation import article_readout, encode_prompt, sample_texts
+from textgen.runs.results import METRICS_FILE, Metrics, Texts, damaged_error, read_content
 from textgen.tokenizers.base import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
@@ -97,20 +102,16 @@ def token_table(
 ) -> list[TokenBits]:
     """Bits of every token of scored documents, and where its text ends; dropped words are an entry
     of their own, without model bits."""
-    table = []
-    for document, bits in zip(documents, costs, strict=True):
-        encoded, size = tokenizer.encode(document.text), document.characters
-        alone = _bits_of_tokens(encoded, size, bits)
-        if bits.with_memory is not None:
-            alone = replace(alone, with_memory=_bits_of_tokens(encoded, size, bits.with_memory))
-        table.append(alone)
-    return table
+    return [
+        _bits_of_tokens(tokenizer.encode(document.text), bits)
+        for document, bits in zip(documents, costs, strict=True)
+    ]
 
 
-def _bits_of_tokens(encoded: EncodedDocument, size: int, bits: DocumentBits) -> TokenBits:
+def _bits_of_tokens(encoded: EncodedDocument, bits: DocumentBits) -> TokenBits:
     model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
     np.add.at(spelling, encoded.places, bits.surface_bits)
-    ends = np.append(encoded.ends, size)
+    ends = np.append(encoded.ends, encoded.characters)
     if encoded.starts is not None:
         before = np.concatenate([[0], encoded.ends])[: len(encoded.starts)]
         gaps = np.flatnonzero(encoded.starts > before)
@@ -118,17 +119,15 @@ def _bits_of_tokens(encoded: EncodedDocument, size: int, bits: DocumentBits) -> 
         spelling[gaps] = 0.0
         ends = np.insert(ends, gaps, encoded.starts[gaps])
         model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
-    return TokenBits(bits.name, ends, model, spelling)
+    both = _bits_of_tokens(encoded, bits.with_memory) if bits.with_memory else None
+    return TokenBits(bits.name, ends, model, spelling, both)
 
 
 def write_token_bits(path: Path, table: Sequence[TokenBits]) -> None:
     """``tokens.npz``: ``names`` and ``sizes`` of the documents; for each token ``ends``, and in
     ``bits`` those of model and spelling, then both with a memory if there is one."""
-    bits = [
-        np.stack([bits for scored in (document, document.with_memory) if scored
-                  for bits in (scored.model, scored.spelling)])
-        for document in table
-    ]  # fmt: skip
+    scored = [[d, d.with_memory] if d.with_memory else [d] for d in table]
+    bits = [np.stack([b for s in pair for b in (s.model, s.spelling)]) for pair in scored]
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -147,9 +146,9 @@ def read_token_bits(path: Path) -> list[TokenBits]:
     ends = np.split(data["ends"].astype(np.int64), cuts)
     bits = np.split(data["bits"].astype(np.float64), cuts, axis=1)
     table = []
-    for name, places, (*alone, model, spelling) in zip(names, ends, bits, strict=True):
-        last = TokenBits(name, places, model, spelling)
-        table.append(TokenBits(name, places, alone[0], alone[1], last) if alone else last)
+    for name, places, (model, spelling, *mixed) in zip(names, ends, bits, strict=True):
+        both = TokenBits(name, places, *mixed) if mixed else None
+        table.append(TokenBits(name, places, model, spelling, both))
     return table
 
 
@@ -173,9 +172,15 @@ class Run:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.metrics = read_finished(self.folder)
-        self._path("experiment.toml")
-        self.experiment = stored_experiment(self.folder)
+        check_folder(self.folder)
+        if not (self.folder / "experiment.toml").exists():
+            hint = "give the folder of a finished run, e.g. runs/char"
+            raise TextgenError(f"{folder}: a folder that is no run", hint)
+        if not (self.folder / METRICS_FILE).exists():
+            hint = "repeat the command that started it to resume it"
+            raise TextgenError(f"{folder}: not a finished run: no {METRICS_FILE}", hint)
+        self.metrics = read_metrics(self.folder)
+        self.experiment = load_experiment(self._path("experiment.toml"))
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -204,7 +209,14 @@ class Run:
             self._path(name)
 
     def _path(self, name: str) -> Path:
-        return check_unharmed(self.folder, name, self.metrics)
+        """The path of a file of the run, which is as the run has written it."""
+        path = self.folder / name
+        try:
+            if sha256_of(path) != self.metrics.sha256.get(name):
+                raise ValueError(f"another sha256 than that in {METRICS_FILE}")
+        except UNREADABLE as error:
+            raise damaged_error(path, error) from error
+        return path
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -222,14 +234,9 @@ class Run:
     @cached_property
     def network(self) -> Any:
         """The trained Keras network, built from the experiment, with the saved weights."""
-        experiment, path = self.experiment, self._path("model.weights.h5")
-        size, settings = self.tokenizer.size, experiment.training
-        where = str(self.folder / "experiment.toml")
+        path, settings = self._path("model.weights.h5"), self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
-        weights, _ = self.objective.measure(experiment.backbone, size)
-        subject = f"{where}: a network of {weights:,} weights"
-        check_fits(2 * FLOAT * weights, subject, "use a machine with more memory")
-        network = self.objective.build(experiment.backbone, size)
+        network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
         return network
 
@@ -259,9 +266,9 @@ class Run:
         """
         if memory and self.memory is None:
             hint = "leave --memory out, or train with [memory] orders, e.g. [3, 4, 5]"
-            raise TextgenError(f"{self.folder} has no memory of the document", hint=hint)
-        kept = self.memory if memory else None
-        return Sampler(self.objective, self.network, self.tokenizer.unwritable, kept)
+            raise TextgenError(f"{self.folder} has no memory of the document", hint)
+        used = self.memory if memory else None
+        return Sampler(self.objective, self.network, self.tokenizer.unwritable, used)
 
     def generate(
         self, prompt: str = "", *, method: str = "sample", seed: int | None = None, **settings: Any
@@ -286,22 +293,18 @@ class Run:
                 that the run does not have.
         """
         defaults = {"prompts": [prompt], "length": 500, "samples": 1}
-        chosen: Sampling = build(Sampling, {**defaults, **settings}, "generate")
+        sampling: Sampling = build(Sampling, {**defaults, **settings}, "generate")
         if method not in METHODS:
             raise TextgenError(f"--method: {method!r}; expected {' or '.join(METHODS)}")
-        seed, tokenizer = secrets.randbelow(2**31) if seed is None else seed, self.tokenizer
-        tokens = generation.encode_prompt(tokenizer, prompt)
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        tokens = encode_prompt(self.tokenizer, prompt)
         if method == "article":
-            if chosen.memory:
-                raise TextgenError(
-                    "--method article reads out the network alone: leave out --memory"
-                )
-            if not len(tokens):
-                hint = 'give the real text that it reads, e.g. --prompt "The tide was out."'
-                raise TextgenError("--method article: --prompt has no token of this run", hint=hint)
-            return generation.article_readout(self.sampler(), tokenizer, [prompt], seed)
-        generation.check_room(tokenizer, chosen, self.experiment.memory.orders, "generate")
-        return generation.sample_texts(self.sampler(chosen.memory), tokenizer, chosen, seed)
+            if sampling.memory or not len(tokens):
+                message = "--method article reads out the network alone, over the tokens of a text"
+                hint = 'leave out --memory and give a real text: --prompt "The tide was out."'
+                raise TextgenError(message, hint)
+            return article_readout(self.sampler(), self.tokenizer, [prompt], seed)
+        return sample_texts(self.sampler(sampling.memory), self.tokenizer, sampling, seed)
 
     def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
         """Bits of every token of some documents under the network alone, and, in ``with_memory``,
@@ -322,9 +325,9 @@ class Run:
             alone; ``with_memory`` has the same with a memory of the document, or is None.
         """
         bits, charged = self._bits_of(text), self.tokenizer.charged
-        score = {"run": str(self.folder), "characters": len(text), **_passage(bits, text, charged)}
-        both = bits.with_memory and _passage(bits.with_memory, text, charged)
-        return {**score, "with_memory": both}
+        both = bits.with_memory and _score(bits.with_memory, text, charged)
+        about = {"run": str(self.folder), "characters": len(text)}
+        return {**about, **_score(bits, text, charged), "with_memory": both}
 
     def tokens(self, text: str) -> list[dict[str, Any]]:
         """Bits of every token of a passage, read as a document of its own.
@@ -335,21 +338,18 @@ class Run:
             ``with_memory``, their sum with a memory of the document, or None.
             ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
-        bits, ends = self._bits_of(text), [0]
-        ends += bits.ends.tolist()
-        both = bits.with_memory
-        with_memory = both and (both.model + both.spelling).tolist()
-        return [
-            {
-                "text": text[ends[i] : ends[i + 1]],
-                "start": ends[i],
-                "end": ends[i + 1],
-                "model": float(bits.model[i]),
-                "spelling": float(bits.spelling[i]),
-                "with_memory": with_memory and with_memory[i],
-            }
-            for i in range(len(bits.ends))
-        ]
+        bits = self._bits_of(text)
+        ends, both = bits.ends.tolist(), bits.with_memory
+        columns = {
+            "text": [text[start:end] for start, end in zip([0, *ends], ends, strict=False)],
+            "start": [0, *ends[:-1]],
+            "end": ends,
+            "model": bits.model.tolist(),
+            "spelling": bits.spelling.tolist(),
+            "with_memory": (both.model + both.spelling).tolist() if both else [None] * len(ends),
+        }
+        rows = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _bits_of(self, text: str) -> TokenBits:
         document = Document("passage", text)
@@ -363,15 +363,14 @@ class Run:
         updates = [row["updates"] for row in self.history]
         bits = [row["validation_bits_per_character"] for row in self.history]
         axes.plot(updates, bits, marker=".", label=self.experiment.name)
-        axes.set_xlabel("updates")
-        axes.set_ylabel("bits per character, validation")
+        axes.set(xlabel="updates", ylabel="bits per character, validation")
         axes.legend()
         return axes
 
 
-def _passage(bits: TokenBits, text: str, charged: bool) -> dict[str, Any]:
-    model, spelling = bits.model.tolist(), bits.spelling.tolist()
-    cells = zip(*(column.tolist() for column in bits.cells()), strict=False)
+def _score(bits: TokenBits, text: str, charged: bool) -> dict[str, Any]:
+    starts, ends, model, spelling = (column.tolist() for column in bits.cells())
+    cells = zip(starts, ends, model, spelling, strict=False)  # without the end mark
     return {
         "model": sum(model),
         "spelling": sum(spelling),
@@ -380,6 +379,28 @@ def _passage(bits: TokenBits, text: str, charged: bool) -> dict[str, Any]:
         "bits_per_character": bits.total / (len(text) + 1) if charged else None,
         "stretches": [(text[start:end], *costs) for start, end, *costs in cells],
     }
+
+
+def check_folder(folder: Path) -> None:
+    """Raises:
+    TextgenError: there is no such folder; a run that is damaged is one.
+    """
+    kind = kind_of(folder).replace("such file", "such folder")
+    if kind == "a folder":
+        return
+    runs = {path.name: path for home in (Path("runs"), folder.parent) for path in home.glob("*/")}
+    close = difflib.get_close_matches(folder.name, runs, n=1)
+    hint = f"did you mean {runs[close[0]]}?" if close else "train one: textgen run char"
+    raise TextgenError(f"{folder}: {kind}; expected the folder of a finished run", hint)
+
+
+def read_metrics(folder: Path) -> Metrics:
+    """``metrics.json``.
+
+    Raises:
+        TextgenError: it is damaged.
+    """
+    return read_content(folder / METRICS_FILE, Metrics)
 
 
 def load_run(run: str | Path | Run) -> Run:

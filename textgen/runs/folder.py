@@ -1,4 +1,4 @@
-"""The folder of a run: locked by one process, resumed, started again; checked when it is read.
+"""The folder of a run while it is trained: locked by one process, resumed, or started again.
 
 experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
@@ -17,7 +17,7 @@ checkpoint.npz    only while training is unfinished
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,15 @@ import tomli_w
 
 from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.system import kind_of, sha256_of, write_file
-from textgen.runs.results import CorpusContent, Manifest, Metrics, read_content, reading
+from textgen.core.system import sha256_of, write_file
+from textgen.runs.results import METRICS_FILE, CorpusContent, Manifest, read_content
 from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
 LOCK = ".lock"
-METRICS_FILE, WEIGHTS_FILE = "metrics.json", "model.weights.h5"
-CHECKED = (
-    *("experiment.toml", "tokenizer.json", "memory.json", WEIGHTS_FILE, "history.csv"),
-    *("tokens.npz", "texts.json"),
-)
-"""Files whose checksums are in metrics.json; a run without a memory has no memory.json."""
+WEIGHTS_FILE = "model.weights.h5"
+# whose checksums are in metrics.json; a run without a memory has no memory.json
+CHECKED = ("experiment.toml", "tokenizer.json", "memory.json", WEIGHTS_FILE, "history.csv",
+           "tokens.npz", "texts.json")  # fmt: skip
 RENAME = 'use --name OTHER (in Python name="OTHER")'
 OVERWRITE = "--overwrite (overwrite=True)"
 
@@ -54,10 +52,9 @@ def has_checkpoint(folder: Path) -> bool:
 
 def resumed(folder: Path) -> str:
     """Where the unfinished run in a folder goes on, in words; empty without a usable checkpoint."""
-    try:
+    progress = None
+    with contextlib.suppress(TextgenError):
         progress = load_progress(folder)
-    except TextgenError:
-        return ""
     if progress is None:
         return ""
     return f"goes on from update {progress.updates:,} of {progress.updates_planned:,}"
@@ -76,11 +73,11 @@ def stored_experiment(folder: Path) -> Experiment:
     return load_experiment(folder / "experiment.toml")
 
 
-def take_folder(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock:
+def take_folder(folder: Path, message: str, hint: str) -> filelock.BaseFileLock:
     """Lock a folder for this process; the lock is released when the process ends.
 
     Args:
-        found, hint: of the error if another process has locked it.
+        message, hint: of the error if another process has locked it.
 
     Raises:
         TextgenError: another process has locked it, or the folder cannot be written.
@@ -90,7 +87,7 @@ def take_folder(folder: Path, *, found: str, hint: str) -> filelock.BaseFileLock
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise TextgenError(f"{folder}: {found}", hint=hint) from None
+        raise TextgenError(f"{folder}: {message}", hint) from None
     except (OSError, ValueError) as error:  # the latter of NUL in a name
         reason = error if isinstance(error, OSError) else OSError(str(error))
         raise write_failed(folder, reason, "nothing was changed") from None
@@ -107,7 +104,7 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
             progress elsewhere.
     """
-    lock = take_folder(folder, found="another process is working in it", hint=f"wait, or {RENAME}")
+    lock = take_folder(folder, "another process is working in it", f"wait, or {RENAME}")
     try:
         _check_free(folder, experiment, overwrite)
     except TextgenError:
@@ -119,15 +116,19 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
 def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     content = [path for path in folder.iterdir() if path.name != LOCK and path.suffix != ".new"]
     if content and not (folder / "experiment.toml").exists():
-        raise TextgenError(f"{folder} is not a run of textgen: nothing was changed", hint=RENAME)
+        raise TextgenError(f"{folder} is not a run of textgen: nothing was changed", RENAME)
     if overwrite:
         return
     if is_finished(folder):
         hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
-        raise TextgenError(f"{folder} holds a finished run", hint=hint)
+        raise TextgenError(f"{folder} holds a finished run", hint)
     if has_checkpoint(folder) and not _same(stored_experiment(folder), experiment):
-        hint = f"{RENAME} to keep both, or {OVERWRITE} to start again"
-        raise TextgenError(f"{folder} holds an unfinished run of a different experiment", hint=hint)
+        raise _begun_error(folder, "a different experiment")
+
+
+def _begun_error(folder: Path, what: str) -> TextgenError:
+    hint = f"{RENAME} to keep both, or {OVERWRITE} to start again"
+    return TextgenError(f"{folder} holds an unfinished run of {what}", hint)
 
 
 def _same(stored: Experiment, experiment: Experiment) -> bool:
@@ -146,7 +147,7 @@ def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
 
 
 def text_of(folder: Path) -> CorpusContent | None:
-    """The text of a run, from its manifest; None before it is written.
+    """What a run that was begun in a folder says of its text; None if it says nothing.
 
     Raises:
         TextgenError: the manifest is damaged.
@@ -162,61 +163,8 @@ def check_same_text(folder: Path, sha256: str) -> None:
         TextgenError: the corpus has changed, for example it is no longer the fallback.
     """
     before = text_of(folder)
-    if has_checkpoint(folder) and before and before.sha256 != sha256:
-        text = f"{before.kind}, sha256 {before.sha256[:12]}…"
-        hint = f"{RENAME} to keep both, or {OVERWRITE} to start again"
-        raise TextgenError(f"{folder} holds a run begun on other text ({text})", hint=hint)
-
-
-def check_folder(folder: Path) -> None:
-    """Raises:
-    TextgenError: there is no such folder; a run that is damaged is one.
-    """
-    kind = kind_of(folder).replace("such file", "such folder")
-    if kind == "a folder":
-        return
-    runs = {path.name: path for home in (Path("runs"), folder.parent) for path in home.glob("*/")}
-    close = difflib.get_close_matches(folder.name, runs, n=1)
-    hint = f"did you mean {runs[close[0]]}?" if close else "train one: textgen run char"
-    raise TextgenError(f"{folder}: {kind}; expected the folder of a finished run", hint=hint)
-
-
-def read_finished(folder: Path) -> Metrics:
-    """The figures of a finished run.
-
-    Raises:
-        TextgenError: there is no such folder, it holds no finished run, or a damaged one.
-    """
-    check_folder(folder)
-    if not (folder / "experiment.toml").exists():
-        hint = "give the folder of a finished run, e.g. runs/char"
-        raise TextgenError(f"{folder}: a folder that is no run", hint=hint)
-    if not is_finished(folder):
-        hint = "repeat the command that started it to resume it"
-        raise TextgenError(f"{folder}: not a finished run: no {METRICS_FILE}", hint=hint)
-    return read_metrics(folder)
-
-
-def read_metrics(folder: Path) -> Metrics:
-    """``metrics.json``.
-
-    Raises:
-        TextgenError: it is damaged.
-    """
-    return read_content(folder / METRICS_FILE, Metrics)
-
-
-def check_unharmed(folder: Path, name: str, metrics: Metrics) -> Path:
-    """The path of a file of a finished run, whose checksum is that of the metrics.
-
-    Raises:
-        TextgenError: it is not what the run has written, or cannot be read.
-    """
-    path = folder / name
-    with reading(path):
-        if sha256_of(path) != metrics.sha256.get(name):
-            raise ValueError(f"another sha256 than that in {METRICS_FILE}")
-    return path
+    if before and before.sha256 != sha256:
+        raise _begun_error(folder, f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -229,10 +177,9 @@ def save_network(folder: Path, network: Any) -> None:
     scratch = folder / f"unfinished.{WEIGHTS_FILE}"  # a killed command's is written over
     try:
         network.save_weights(scratch)
-        data = scratch.read_bytes()
+        write_file(folder / WEIGHTS_FILE, scratch.read_bytes())
     except OSError as error:
         safe = "the checkpoint of the training is unharmed"
         raise write_failed(folder / WEIGHTS_FILE, error, safe) from None
     finally:
         scratch.unlink(missing_ok=True)
-    write_file(folder / WEIGHTS_FILE, data)

@@ -1,11 +1,11 @@
-"""Text from a model: samples that continue a prompt, all at once or as they grow, and the
-article's read-out."""
+"""Text from a model: samples that continue a prompt, all at once or as they grow; the sweep of
+temperatures that a comparison reads; the article's read-out."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
+import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,32 +15,25 @@ import numpy as np
 
 from textgen.core.errors import RefusedText
 from textgen.core.settings import Sampling
-from textgen.core.system import FLOAT, check_fits
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.sampler import READING, Sampler, text_seed
-from textgen.runs.results import Texts
+from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
 
-MEMORY_ENTRY = 360  # bytes of a token that a memory has counted behind a context that is new
+# Of the tokens that the length of a text calls for on average, before it is first looked at
 LENGTH_MARGIN = 1.1
-"""A text is looked at when it has this much more than the tokens that its length calls for on
-average, and again when it has grown by as much."""
+# A model whose tokens stand for less text than that is stopped
 MAX_TOKENS_PER_CHARACTER = 4
-"""A model whose tokens stand for less text than that is stopped."""
+# What a character is shown as while some of its bytes are missing
 BROKEN_CHARACTER = "\ufffd"
-"""What a character is shown as while some of its bytes are missing."""
+# Of those that cannot be read in a prompt
 MAX_NAMED_CHARACTERS = 8
-"""Of those that cannot be read in a prompt."""
-RECORDED = ("temperature", "top_k", "top_p", "fill", "memory")
-"""Settings that the record of a text has."""
-
+# Of a document, in which the words of a prompt are looked for
 OPENING_CHARACTERS = 40
-"""Of a document, in which the words of a prompt are looked for."""
 
-
+# Called with the tokens of a text that are written, and how many there will be
 Moved = Callable[[int, int], None]
-"""Called with the tokens of a text that are written, and how many there will be."""
 
 
 class Request(NamedTuple):
@@ -80,35 +73,34 @@ class Writer:
         """The texts, written side by side."""
         if len(wanted) > 1 and not self.sampler.side_by_side:
             return [text for request in wanted for text in self.write([request], moved)]
-        texts = list[Rendered]()
-        total = due = expected_tokens(self.tokenizer, self.settings)
-        for number, rows in enumerate(self._tokens(wanted), 1):
-            if moved is not None:
-                moved(min(number, total), total)
-            if number >= due:
-                texts = [self._settled(*pair) for pair in zip(wanted, rows, strict=True)]
-                if self._ended(texts, number):
-                    break
-                due = math.ceil(due * LENGTH_MARGIN)
+        *_, texts = self._grow(wanted, expected_tokens(self.tokenizer, self.settings), moved)
         return texts
 
     def stream(self, request: Request) -> Iterator[str]:
         """One text, the same, in pieces as it grows."""
-        shown, due = 0, 1
-        for number, (tokens,) in enumerate(self._tokens([request]), 1):
-            if number >= due:
-                grown = self._settled(request, tokens)
-                if len(grown.text) > shown:
-                    yield grown.text[shown:]
-                    shown = len(grown.text)
-                if self._ended([grown], number):
-                    return
-                due += 1 + due // 16  # each time all of it is rendered
+        shown = 0
+        for (grown,) in self._grow([request], 1):
+            if len(grown.text) > shown:
+                yield grown.text[shown:]
+                shown = len(grown.text)
 
-    def _ended(self, texts: Sequence[Rendered], tokens: int) -> bool:
-        length = self.settings.length
-        too_many = tokens >= MAX_TOKENS_PER_CHARACTER * length
-        return too_many or all(len(text.text) == length for text in texts)
+    def _grow(
+        self, wanted: Sequence[Request], tokens: int, moved: Moved | None = None
+    ) -> Iterator[list[Rendered]]:
+        """The texts when they have so many tokens, and again and again until all are as long as
+        they are wanted: each time all of them are rendered."""
+        length, due = self.settings.length, tokens
+        for number, rows in enumerate(self._tokens(wanted), 1):
+            if moved is not None:
+                moved(min(number, tokens), tokens)
+            if number < due:
+                continue
+            texts = [self._settled(*pair) for pair in zip(wanted, rows, strict=True)]
+            yield texts
+            complete = all(len(text.text) == length for text in texts)
+            if complete or number >= MAX_TOKENS_PER_CHARACTER * length:
+                return
+            due += 1 + due // 16
 
     def _tokens(self, wanted: Sequence[Request]) -> Iterator[list[list[int]]]:
         """The tokens of each text, one more of each every time, without end."""
@@ -132,9 +124,8 @@ class Writer:
         """The text of some tokens, of the length that is wanted, as far as no later token changes
         it."""
         before, after = (self.continuation(request, part) for part in (tokens[:-1], tokens))
-        pairs = zip(before.text, after.text, strict=False)
-        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-        whole = len(after.text[:same].rstrip(BROKEN_CHARACTER))
+        same = os.path.commonprefix([before.text, after.text])  # noqa: RUF071 - of characters
+        whole = len(same.rstrip(BROKEN_CHARACTER))
         return _part(after, 0, min(whole, self.settings.length))
 
     def continuation(self, request: Request, tokens: Sequence[int]) -> Rendered:
@@ -179,21 +170,38 @@ def sample_texts(
     """
     wanted = requests(settings, seed)
     texts = Writer(sampler, tokenizer, settings).write(wanted, moved)
-    repeats = {name: getattr(settings, name) for name in RECORDED}
-    repeats |= {"seed": seed, "method": "sample"}
-    records = []
-    for request, text in zip(wanted, texts, strict=True):
-        filled = [list(mark) for mark in text.filled]
-        record = {"prompt": request.prompt, "text": text.text, "filled": filled}
-        records.append(record | repeats | {"sample": request.sample})
-    return records
+    return [
+        {
+            "prompt": request.prompt,
+            "text": text.text,
+            "filled": [list(mark) for mark in text.filled],
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
+            "fill": settings.fill,
+            "memory": settings.memory,
+            "seed": seed,
+            "method": "sample",
+            "sample": request.sample,
+        }
+        for request, text in zip(wanted, texts, strict=True)
+    ]
+
+
+def stream_text(
+    sampler: Sampler, tokenizer: Tokenizer, prompt: str, settings: Sampling, seed: int
+) -> Iterator[str]:
+    """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
+    request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
+    return Writer(sampler, tokenizer, settings).stream(request)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How the texts of a comparison are sampled: ``samples`` of ``length`` characters from the
-    start of a document at each of the ``temperatures``, and one of ``prompted`` characters at
-    ``temperature`` after each of the ``prompts`` that the model has tokens for."""
+    """How the texts of a comparison are sampled, the same for all runs, whatever their experiments
+    say about sampling: ``samples`` of ``length`` characters from the start of a document at each of
+    the ``temperatures``, and one of ``prompted`` characters at ``temperature`` after each of the
+    ``prompts`` that the model has tokens for."""
 
     temperatures: tuple[float, ...] = (0.5, 0.8, 1.0, 1.2)
     temperature: float = 0.8
@@ -219,51 +227,40 @@ def evaluation_for(loaded: Corpus) -> Evaluation:
 
 
 def draw_texts(
-    sampler: Sampler,
-    tokenizer: Tokenizer,
-    settings: Evaluation,
-    moved: Moved | None = None,
+    sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation, moved: Moved | None = None
 ) -> Texts:
-    """The content of ``texts.json``. All temperatures are drawn side by side."""
-    sweep = [
-        Sampling(samples=settings.samples, length=settings.length, temperature=temperature)
-        for temperature in settings.temperatures
-    ]
+    """The content of ``texts.json``: all temperatures are drawn side by side."""
+    swept = Sampling(samples=settings.samples, length=settings.length)
     wanted = [
         request
-        for sampling in sweep
-        for request in requests(sampling, settings.seed, f"temperature {sampling.temperature}")
+        for temperature in settings.temperatures
+        for request in requests(
+            replace(swept, temperature=temperature), settings.seed, f"temperature {temperature}"
+        )
     ]
-    written = Writer(sampler, tokenizer, sweep[0]).write(wanted, moved)
-    texts, number = list(map(_as_data, written)), settings.samples
+    drawn = [
+        Text(text=text.text, filled=list(text.filled))
+        for text in Writer(sampler, tokenizer, swept).write(wanted, moved)
+    ]
     known = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
-    prompted = Sampling(known or ("",), settings.prompted, 1, settings.temperature)
-    continued = requests(prompted, settings.seed, "prompts")[: len(known)]
-    following = Writer(sampler, tokenizer, prompted).write(continued) if known else []
-    content = {
-        "settings": asdict(settings),
-        "sweep": [
-            {"temperature": temperature, "texts": texts[i * number : (i + 1) * number]}
-            for i, temperature in enumerate(settings.temperatures)
+    following = list[Rendered]()
+    if known:
+        prompted = Sampling(known, settings.prompted, 1, settings.temperature)
+        writer = Writer(sampler, tokenizer, prompted)
+        following = writer.write(requests(prompted, settings.seed, "prompts"))
+    return Texts(
+        settings=asdict(settings),
+        sweep=[
+            TextsAtTemperature(temperature=temperature, texts=drawn[start:][: settings.samples])
+            for start, temperature in zip(
+                range(0, len(drawn), settings.samples), settings.temperatures, strict=True
+            )
         ],
-        "prompted": [
-            {"prompt": prompt, **_as_data(text)}
+        prompted=[
+            PromptedText(prompt=prompt, text=text.text, filled=list(text.filled))
             for prompt, text in zip(known, following, strict=True)
         ],
-    }
-    return Texts.model_validate(content)
-
-
-def _as_data(text: Rendered) -> dict[str, Any]:
-    return {"text": text.text, "filled": list(text.filled)}
-
-
-def stream_text(
-    sampler: Sampler, tokenizer: Tokenizer, prompt: str, settings: Sampling, seed: int
-) -> Iterator[str]:
-    """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
-    request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
-    return Writer(sampler, tokenizer, settings).stream(request)
+    )
 
 
 def article_readout(
@@ -286,15 +283,6 @@ def article_readout(
     return records
 
 
-def annotated(record: dict[str, Any]) -> str:
-    """A sample with the words that fill placeholders marked: ``[Nahum NNP]``."""
-    text, parts, end = record["text"], [], 0
-    for start, stop, token in record.get("filled", ()):
-        parts += [text[end:start], f"[{text[start:stop]} {token}]"]
-        end = stop
-    return "".join([*parts, text[end:]])
-
-
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
     """The tokens of a prompt, (n,) int32; ``where`` names the setting it comes from.
 
@@ -307,7 +295,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
         named = ", ".join(map(_sign, unknown[:MAX_NAMED_CHARACTERS]))
         raise RefusedText(
             f"{where}: {named} at line {line:,}, column {column:,}: not in the training text",
-            hint="replace or leave out these characters",
+            "replace or leave out these characters",
             place=(at, at + len(unknown[0])),
         )
     if tokenizer.spaces_lead:
@@ -320,20 +308,3 @@ def _sign(part: str) -> str:
     code."""
     shown = f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
     return f"{shown} (U+{ord(part[0]):04X})"
-
-
-def check_room(
-    tokenizer: Tokenizer, settings: Sampling, orders: Sequence[int], where: str = "sampling"
-) -> None:
-    """Refuse samples for which there is no room: for each the chances of all tokens in a few
-    copies, and for each of its tokens an entry at every level of a memory of the document, with
-    which they may be written; ``orders`` are its levels.
-
-    Raises:
-        TextgenError: it names the setting, in the table ``where``.
-    """
-    rows, tokens = settings.samples * len(settings.prompts), expected_tokens(tokenizer, settings)
-    levels = len(orders) if settings.memory else 0
-    needed = rows * (4 * FLOAT * tokenizer.size + tokens * (20 + MEMORY_ENTRY * levels))
-    subject = f"{where}.samples: drawing {rows:,} texts at once"
-    check_fits(needed, subject, "take fewer samples, or shorter ones")

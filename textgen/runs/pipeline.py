@@ -23,14 +23,8 @@ from textgen.evaluation.sampler import Sampler
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run, token_table, write_token_bits
-from textgen.runs.generation import (
-    check_room,
-    draw_texts,
-    encode_prompt,
-    evaluation_for,
-    sample_texts,
-)
-from textgen.runs.results import describe_run, run_metrics, summary_markdown
+from textgen.runs.generation import draw_texts, encode_prompt, evaluation_for, sample_texts
+from textgen.runs.results import METRICS_FILE, describe_run, run_metrics, summary_markdown
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
 
@@ -68,18 +62,18 @@ def train(
     elif not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
     if "tensorflow" in sys.modules:  # else it is started when it is needed
-        settings = experiment.training
-        start_tensorflow(settings.threads, settings.deterministic, parts=True)
+        _start_tensorflow(experiment)
     folder = Path(runs_folder) / experiment.name
     lock = run_folder.prepare_folder(folder, experiment, overwrite)
     try:
-        with Screen(quiet) as screen:
-            loaded = load_corpus(experiment)
-            screen.corpus(experiment, loaded)
-            job = Job(folder, experiment, loaded, overwrite, screen)
-            prepared = _prepare(job)
-            network, progress = _train(job, prepared)
-            _evaluate(job, prepared, network, progress)
+        screen = Screen(quiet)
+        loaded = load_corpus(experiment)
+        screen.corpus(experiment, loaded)
+        resumes = not overwrite and run_folder.has_checkpoint(folder)
+        job = Job(folder, experiment, loaded, overwrite, resumes, screen)
+        prepared = _prepare(job)
+        network, progress = _train(job, prepared)
+        _evaluate(job, prepared, network, progress)
     finally:
         lock.release()
     return Run(folder)
@@ -104,32 +98,34 @@ def _continuation(
 
 @dataclass(frozen=True)
 class Job:
+    """What every stage of a run needs; ``resumes``: it goes on from a checkpoint."""
+
     folder: Path
     experiment: Experiment
     loaded: Corpus
     overwrite: bool
+    resumes: bool
     screen: Screen
 
-    @property
-    def continues(self) -> bool:
-        """Whether it goes on from a checkpoint."""
-        return not self.overwrite and run_folder.has_checkpoint(self.folder)
+
+def _start_tensorflow(experiment: Experiment) -> int:
+    settings = experiment.training
+    return start_tensorflow(settings.threads, settings.deterministic, parts=True)
 
 
 def _prepare(job: Job) -> Prepared:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     experiment, screen = job.experiment, job.screen
-    if job.continues and (place := run_folder.resumed(job.folder)):
-        screen.say(f"{experiment.name}: {place}")
+    if job.resumes:
+        run_folder.check_same_text(job.folder, job.loaded.sha256)
+        if place := run_folder.resumed(job.folder):
+            screen.say(f"{experiment.name}: {place}")
     with screen.stage("preparing the text"):
         prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
-    check_room(prepared.tokenizer, experiment.sampling, experiment.memory.orders)
     if experiment.training.start:
         _check_start(Run(experiment.training.start), job, prepared)
-    if job.continues:
-        run_folder.check_same_text(job.folder, job.loaded.sha256)
     return prepared
 
 
@@ -153,10 +149,10 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
 def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     """Train the network in the folder, from its last checkpoint if there is one."""
     experiment, screen, settings = job.experiment, job.screen, job.experiment.training
-    if not job.continues:  # which keeps its number of updates
+    if not job.resumes:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     with screen.stage("loading TensorFlow"):
-        threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+        threads = _start_tensorflow(experiment)
         import keras
 
         from textgen.training import loop
@@ -176,7 +172,6 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
 
     display = TrainingDisplay(screen, prepared)
     hooks = loop.Hooks(display.start, display.update, display.validated)
-    hooks = loop.Hooks() if screen.quiet else hooks
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
         progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
@@ -237,28 +232,26 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     sampler = replace(alone, memory=memory) if experiment.sampling.memory else alone
     with screen.stage("writing samples") as moved:
         samples = sample_texts(sampler, tokenizer, experiment.sampling, experiment.seed, moved)
+        write_json(folder / "samples.json", samples)
     with screen.stage("sampling over a sweep of temperatures") as moved:
         texts = draw_texts(alone, tokenizer, evaluation_for(loaded), moved)
-    write_json(folder / "samples.json", samples)
-    write_json(folder / "texts.json", texts.model_dump())
+        write_json(folder / "texts.json", texts.model_dump())
 
-    with screen.stage("measuring the samples"):
-        metrics = run_metrics(
-            experiment,
-            loaded,
-            prepared,
-            progress,
-            parameters=network.count_params(),
-            scored=scored,
-            memory_seconds=memory_seconds,
-            samples=samples,
-            sha256=run_folder.checksums(folder),
-        )
-    summary = summary_markdown(experiment, loaded, metrics, samples, folder)
+    metrics = run_metrics(
+        experiment,
+        loaded,
+        prepared,
+        progress,
+        parameters=network.count_params(),
+        scored=scored,
+        memory_seconds=memory_seconds,
+        sha256=run_folder.checksums(folder),
+    )
+    summary = summary_markdown(metrics, loaded.warning, samples, folder)
     write_file(folder / "summary.md", summary)
-    write_json(folder / "metrics.json", metrics.model_dump())
+    write_json(folder / METRICS_FILE, metrics.model_dump())
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    screen.result(folder, loaded, metrics, samples)
+    screen.result(folder, loaded.warning, metrics, samples)
 
 
 def _tuned_memory(

@@ -1,13 +1,12 @@
-"""What a run writes about itself, and how it is read: ``manifest.json``, ``metrics.json`` and
-``texts.json`` as typed objects, ``summary.md`` for people."""
+"""What a run writes about itself, and how it is read: ``metrics.json`` and ``texts.json`` as typed
+objects, ``manifest.json``, and ``summary.md`` for people."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import platform
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,14 +17,12 @@ import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.system import cores, processor, tensorflow_in_effect
-from textgen.data.language import word_list
 from textgen.data.loading import Corpus
 from textgen.evaluation.likelihood import UNIT, DocumentBits, by_position, summarise
-from textgen.evaluation.metrics import real_words, training_words
 from textgen.evaluation.units import (
-    NOTHING,
     UNCHARGED,
     UNIT_COLUMNS,
+    format_bits,
     format_number,
     markdown_table,
     published_units,
@@ -34,18 +31,7 @@ from textgen.evaluation.units import (
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
-MAX_HUMAN_CHARACTERS = 50_000
-"""Of held-out text whose share of real words is given for comparison."""
-PROGRESS = """seconds validation_seconds validation_share calibration_seconds_per_update updates
-updates_planned best_interval intervals""".split()
-"""What is kept of where a training ended."""
-PACKAGES = ("keras", "numpy", "spacy", "gensim")
-FIGURES = ("", "model", "+ spelling", "= total", "memory", "mean", "replaced")
-MEANING = (
-    "Model + spelling = total is what the network charges alone; the mean gives every document the "
-    "same weight. A memory of the document, of its tokens and of its rare words, is another "
-    "distribution; samples are of the network alone unless they say otherwise."
-)
+METRICS_FILE = "metrics.json"
 
 AtLeastZero = Annotated[float, Field(ge=0)]
 Whole = Annotated[int, Field(ge=0)]
@@ -59,9 +45,6 @@ class Content(BaseModel):
 
     def __getitem__(self, key: str) -> Any:
         return getattr(self, key)
-
-
-Read = TypeVar("Read", bound=BaseModel)
 
 
 class Bits(Content):
@@ -133,20 +116,6 @@ class TrainingContent(Content):
     final_loss: float
 
 
-class WordShares(Content):
-    """How many of the ``words`` of a text are real: in the training text, or in a word list."""
-
-    in_training: AtLeastZero
-    strict: AtLeastZero
-    words: Whole
-
-
-class Generation(Content):
-    temperature: AtLeastZero
-    word_list: str | None
-    real_words: dict[str, WordShares]
-
-
 class Metrics(Content):
     """``metrics.json``; ``sha256`` is that of files that are written once."""
 
@@ -159,7 +128,6 @@ class Metrics(Content):
     validation: Part
     test: Part
     training: TrainingContent
-    generation: Generation
     sha256: dict[str, str]
 
 
@@ -185,51 +153,41 @@ class Texts(Content):
     prompted: list[PromptedText]
 
 
-def parse(model: type[Read], content: str) -> Read:
-    """JSON as an object.
-
-    Raises:
-        ValueError: it is not what the model says, with the place in it.
-    """
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+Read = TypeVar("Read", bound=BaseModel)
 
 
 def read_content(path: Path, model: type[Read]) -> Read:
-    """A JSON file of a run as an object.
+    """A JSON file of a run or a report as an object.
 
     Raises:
         TextgenError: it is damaged.
     """
-    with reading(path):
-        return parse(model, path.read_text(encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Whatever a damaged file of a run raises inside becomes one :class:`TextgenError`."""
     try:
-        yield
-    except UNREADABLE as error:
-        reason = str(error).partition("\n")[0][:200]
-        message = f"{path}: a damaged run ({type(error).__name__}: {reason})"
-        hint = "train it again: textgen run experiments/… --overwrite"
-        raise TextgenError(message, hint=hint) from error
+        return model.model_validate_json(path.read_bytes())
+    except UNREADABLE as error:  # pydantic's own error is a ValueError
+        raise damaged_error(path, error) from error
+
+
+def damaged_error(path: Path, error: Exception) -> TextgenError:
+    """The error for a file of a finished run that cannot be what the run has written."""
+    reason = str(error).partition("\n")[0][:200]
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+    message = f"{path}: a damaged run ({type(error).__name__}: {reason})"
+    return TextgenError(message, "train it again: textgen run experiments/… --overwrite")
 
 
 def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[str, Any]:
     """The content of ``manifest.json``."""
     import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
 
-    versions = {name: metadata.version(name) for name in PACKAGES}
+    packages = ("keras", "numpy", "spacy", "gensim")
+    versions = {name: metadata.version(name) for name in packages}
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": repeat_command(folder, experiment),
+        "command": repeat_command(folder),
         "experiment": experiment.resolved,
         "seed": experiment.seed,
         "corpus": loaded.description,
@@ -243,7 +201,7 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
     }
 
 
-def repeat_command(folder: Path, experiment: Experiment) -> str:
+def repeat_command(folder: Path) -> str:
     """The command that trains the run of a folder again."""
     parts = ["python", "-m", "textgen", "run", str(folder / "experiment.toml")]
     return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
@@ -258,7 +216,6 @@ def run_metrics(
     parameters: int,
     scored: Mapping[str, list[DocumentBits]],
     memory_seconds: float,
-    samples: Sequence[Mapping[str, Any]],
     sha256: dict[str, str],
 ) -> Metrics:
     """The content of ``metrics.json``.
@@ -269,7 +226,6 @@ def run_metrics(
         parameters: of the network.
         scored: the documents of ``validation`` and of ``test``.
         memory_seconds: that tuning the memory took.
-        samples: as ``samples.json`` holds them.
         sha256: of the files that are written once.
     """
     tokenizer, objective = prepared.tokenizer, experiment.objective
@@ -279,71 +235,51 @@ def run_metrics(
         figures["published"] = published_units(figures, loaded.parts[name], closed=closed)
     if not objective.carries_state:
         parts["test"]["model_bits_by_position"] = by_position(scored["test"], objective.length)
-    return Metrics.model_validate(
-        {
-            "name": experiment.name,
-            "unit": UNIT,
-            "context": objective.context,
-            "vocabulary_size": tokenizer.size,
-            "corpus": loaded.description,
-            "extra_data": prepared.extra_data,
-            **parts,
-            "training": {
-                "preparation_seconds": prepared.seconds,
-                **{name: getattr(progress, name) for name in PROGRESS},
-                "memory_seconds": memory_seconds,
-                "characters": round(progress.updates * progress.characters_per_update),
-                "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
-                "parameters": parameters,
-                "loss": experiment.training.loss,
-                "final_loss": progress.history[-1]["loss"],
-            },
-            "generation": _word_shares(experiment, loaded, samples),
-            "sha256": sha256,
-        }
-    )
-
-
-def _word_shares(
-    experiment: Experiment, loaded: Corpus, samples: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Shares of real words in the samples and in held-out human text."""
-    language = loaded.language.code
-    training = training_words(document.text for document in loaded.sample)
-    each = MAX_HUMAN_CHARACTERS // len(loaded.test)
-    texts = {
-        "samples": "\n".join(record["text"] for record in samples),
-        "human": "\n".join(document.text[:each] for document in loaded.test),
+    training = {
+        "preparation_seconds": prepared.seconds,
+        "seconds": progress.seconds,
+        "validation_seconds": progress.validation_seconds,
+        "validation_share": progress.validation_share,
+        "memory_seconds": memory_seconds,
+        "calibration_seconds_per_update": progress.calibration_seconds_per_update,
+        "characters": round(progress.updates * progress.characters_per_update),
+        "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
+        "updates": progress.updates,
+        "updates_planned": progress.updates_planned,
+        "parameters": parameters,
+        "best_interval": progress.best_interval,
+        "intervals": progress.intervals,
+        "loss": experiment.training.loss,
+        "final_loss": progress.history[-1]["loss"],
     }
-    return {
-        "temperature": experiment.sampling.temperature,
-        "word_list": word_list(language),
-        "real_words": {name: real_words(text, training, language) for name, text in texts.items()},
+    content = {
+        "name": experiment.name,
+        "unit": UNIT,
+        "context": objective.context,
+        "vocabulary_size": tokenizer.size,
+        "corpus": loaded.description,
+        "extra_data": prepared.extra_data,
+        **parts,
+        "training": training,
+        "sha256": sha256,
     }
-
-
-def bits_cells(bits: Bits | None) -> tuple[str, str, str]:
-    """Model, spelling and total bits per character; without any, the last says why."""
-    if bits is None:
-        return NOTHING, NOTHING, UNCHARGED
-    return f"{bits.model:.4f}", f"{bits.spelling:.4f}", f"{bits.total:.4f}"
+    return Metrics.model_validate(content)
 
 
 def figure_table(parts: Mapping[str, Part]) -> str:
     """The figures of parts of the text, a row each, in Markdown."""
     rows = []
     for name, part in parts.items():
+        bits = part.bits_per_character
         both = part.with_memory and part.with_memory.bits_per_character
-        rows.append(
-            (
-                name,
-                *bits_cells(part.bits_per_character),
-                f"{both.total:.4f}" if both else NOTHING,
-                format_number(part.mean_over_documents, 4),
-                f"{part.replacement_rate:.2%}",
-            )
+        cells = (
+            *format_bits(dict(bits) if bits else None, 4),
+            format_number(both.total if both else None, 4),
+            format_number(part.mean_over_documents, 4),
         )
-    return markdown_table(FIGURES, rows)
+        rows.append((name, *cells, f"{part.replacement_rate:.2%}"))
+    columns = ("", "model", "+ spelling", "= total", "memory", "mean", "replaced")
+    return markdown_table(columns, rows)
 
 
 def verdict(metrics: Metrics) -> str:
@@ -356,52 +292,36 @@ def verdict(metrics: Metrics) -> str:
     return f"{metrics.name}: {bits.total:.4f} bits per character of held-out text{memory}"
 
 
-def word_line(metrics: Metrics) -> str:
-    """How many words of the samples and of human text are real."""
-    listed = metrics.generation.word_list is not None
-    title = "Real words" if listed else "Words that the training text has"
-    shares = metrics.generation.real_words
-    return f"{title}: samples {shares['samples'].strict:.1%}, human {shares['human'].strict:.1%}"
-
-
 def summary_markdown(
-    experiment: Experiment,
-    loaded: Corpus,
-    metrics: Metrics,
-    samples: Sequence[Mapping[str, Any]],
-    folder: Path,
+    metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
 ) -> str:
-    """``summary.md`` of a run folder."""
+    """``summary.md`` of a run folder; ``warning`` is that of its corpus."""
     corpus, training, published = metrics.corpus, metrics.training, metrics.test.published
-    times = training.characters / training.characters_of_training_text
-    parts = [f"# {verdict(metrics)}"]
-    if loaded.warning:
-        parts.append("> **" + loaded.warning.replace("\n", "\n> ") + "**")
-    parts += [
-        f"In {metrics.unit}; lower is better. {MEANING}",
+    paragraphs = [f"# {verdict(metrics)}"]
+    if warning:
+        paragraphs.append("> **" + warning.replace("\n", "\n> ") + "**")
+    paragraphs += [
+        f"In {metrics.unit}; lower is better. Model + spelling = total is the network alone, which "
+        "writes the samples unless they say otherwise; with a memory of the document it is another "
+        "distribution. The mean gives every document the same weight.",
         figure_table({name: metrics[name] for name in ("validation", "test")}),
     ]
     if published:
-        parts += [
+        paragraphs += [
             "The test part in the units of published figures. End marks of documents are paid for "
             f"and, as elsewhere, not counted. {published['comparable'].capitalize()}.",
             markdown_table(UNIT_COLUMNS, unit_rows(published), (0, 3)),
         ]
-    parts += [
+    paragraphs += [
         f"{training.parameters:,} parameters; {training.updates:,} updates, "
-        f"{training.characters:,} characters ({times:.1f} times the training text) in "
-        f"{training.seconds:.0f} seconds after {training.preparation_seconds:.0f} of preparation, "
-        f"and {training.validation_seconds:.0f} of validation. Best validation "
+        f"{training.characters:,} characters in {training.seconds:.0f} seconds after "
+        f"{training.preparation_seconds:.0f} of preparation. Best validation "
         f"{training.best_interval} of {training.intervals}. Context: {metrics.context}.",
-        f"{word_line(metrics)}.",
         *(f"**Extra data:** {data}." for data in metrics.extra_data),
     ]
     for record in samples:
         text = (record["prompt"] + record["text"]).replace("\n", "\n> ")
-        parts.append(f"Sample at temperature {record['temperature']}:\n\n> {text}")
-    parts.append(
-        f"Corpus: {corpus.kind} ({corpus.origin}; {corpus.licence}), sha256 {corpus.sha256[:16]}, "
-        f"split {corpus.split_sha256[:16]}, seed {experiment.seed}. Repeat with "
-        f"`{repeat_command(folder, experiment)}`."
-    )
-    return "\n\n".join(parts) + "\n"
+        paragraphs.append(f"Sample at temperature {record['temperature']}:\n\n> {text}")
+    source = f"{corpus.kind} ({corpus.origin}; {corpus.licence})"
+    paragraphs.append(f"Corpus: {source}. Repeat with `{repeat_command(folder)}`.")
+    return "\n\n".join(paragraphs) + "\n"

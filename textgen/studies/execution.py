@@ -60,8 +60,8 @@ def run_study(
     folder = Path(runs_folder) / study.name
     known = address in (None, "local")  # how many a cluster makes at once is up to it
     progress = StudyProgress(study, workers if known else None, quiet)
-    found = "another process is working on this study"
-    lock = take_folder(folder, found=found, hint="wait until it has ended")
+    busy = "another process is working on this study"
+    lock = take_folder(folder, busy, "wait until it has ended")
     try:
         text = progress.corpus([study.experiment(arm) for arm in study.arms]).sha256
         plans, failures = plan_study(study, folder, overwrite=overwrite, report=progress.planned)

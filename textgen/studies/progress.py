@@ -16,7 +16,7 @@ from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.significance import fewest_documents
 from textgen.runs.console import Screen
-from textgen.runs.folder import read_metrics
+from textgen.runs.finished import read_metrics
 from textgen.studies.study import ArmPlan, Study, run_name
 
 FAILED = "failed"
