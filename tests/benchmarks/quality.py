@@ -1,16 +1,13 @@
 """Time to quality: bits per character on the held-out tales after as long a training.
 
-    python tests/benchmarks/quality.py [--seconds 300] [--experiments char.toml …] [--runs FOLDER]
-
 textgen trains an experiment file as a user would, and has so many seconds from the beginning of its
-preparation to its last update: compiling and validation are among them. PyTorch
-trains a network of the same sizes on the same tokens, with the same batches, optimizer, learning
-rate and dropout, for as long as all of that took, though its tokens are there from the start. What
-the network here has beyond ``nn.LSTM`` (vectors of n-grams, an output that starts at the
-frequencies of the tokens) PyTorch's has not. Both are scored alike: the state is carried through
-each held-out document, every token and end mark is charged, and what the spelling of replaced words
-costs comes on top. Neither has a memory of the document, of tokens or of spelled words. Model and
-spelling stand apart in the JSON file.
+preparation to its last update: compiling and validation are among them. PyTorch trains a network of
+the same sizes on the same tokens, with the same batches, optimizer, learning rate and dropout, for
+as long as all of that took, though its tokens are there from the start. What the network here has
+beyond ``nn.LSTM`` (vectors of n-grams, an output that starts at the frequencies of the tokens)
+PyTorch's has not. Both are scored alike: the state is carried through each held-out document, every
+token and end mark is charged, and what the spelling of replaced words costs comes on top. Neither
+has a memory of the document, of tokens or of spelled words.
 
 What is reported is the difference in bits per character. A repeat is a seed. textgen keeps its best
 weights by validation, PyTorch its last ones, with a learning rate that has come down to zero.
@@ -19,122 +16,94 @@ weights by validation, PyTorch its last ones, with a learning rate that has come
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from timing import Target, Worker, interleaved, row, serve, show
+from timing import Target, Worker, interleaved, row, serve
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-WANTED = {"char.toml": -0.08, "subword_bpe.toml": -0.08, "word_count_5.toml": -0.06}
-"""Experiment files, and the difference that is wanted."""
-SECONDS = 300.0
+# experiment files, and the difference that is wanted
+WANTED = {"char": -0.08, "subword_bpe": -0.08, "word_count_5": -0.06}
+# seconds that are left for all that comes before the first update
 BEFORE = 30.0
-"""Seconds of these that are left for all that comes before the first update."""
 
 
-def textgen(file: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
-    from textgen.runs.pipeline import train
+def textgen(name: str, seconds: str, runs: str) -> Callable[[], dict[str, Any]]:
+    from textgen import train
 
-    seed = 0
+    seeds = itertools.count(1)
 
     def measure() -> dict[str, Any]:
-        nonlocal seed
-        seed += 1
-        overrides = [f"seed={seed}", f"training.seconds={float(seconds) - BEFORE}"]
-        name = f"{Path(file).stem}_{seed}"
-        found = train(file, overrides=overrides, name=name, runs_folder=runs, quiet=True)
-        training = found.metrics["training"]
-        passed = (
-            training["preparation_seconds"] + training["seconds"] + training["validation_seconds"]
-        )
-        Path(runs, f"{name}.seconds").write_text(str(passed), encoding="utf-8")
+        seed = next(seeds)
+        overrides = [f"seed={seed}", f"training.seconds={max(1, float(seconds) - BEFORE)}"]
+        file, settings = EXPERIMENTS / f"{name}.toml", {"runs_folder": runs, "quiet": True}
+        run = train(file, overrides=overrides, name=f"{name}_{seed}", **settings)
+        bits = run.metrics.test.bits_per_character
         return {
-            **found.metrics["test"]["bits_per_character"],
-            "seconds": passed,
-            "updates": training["updates"],
-        }
+            "model": bits.model, "spelling": bits.spelling, "total": bits.total,
+            "seconds": all_seconds(run), "updates": run.metrics.training.updates,
+        }  # fmt: skip
 
     return measure
 
 
-def pytorch(file: str, runs: str) -> Callable[..., dict[str, Any]]:
+def all_seconds(run: Any) -> float:
+    """From the beginning of a run's preparation to its last update."""
+    training = run.metrics.training
+    return training.preparation_seconds + training.seconds + training.validation_seconds
+
+
+def pytorch(name: str, runs: str) -> Callable[[], dict[str, Any]]:
     from torch_side import Trainer
 
+    from textgen import load_run
     from textgen.data.loading import load_corpus
     from textgen.models.batches import Windows
-    from textgen.runs.finished import Run
 
-    seed = 0
+    seeds = itertools.count(1)
 
     def measure() -> dict[str, Any]:
-        nonlocal seed
-        seed += 1
-        name = f"{Path(file).stem}_{seed}"
-        run = Run(Path(runs, name))
-        seconds = float(Path(runs, f"{name}.seconds").read_text(encoding="utf-8"))
+        seed = next(seeds)
+        run = load_run(Path(runs, f"{name}_{seed}"))
         experiment, tokenizer = run.experiment, run.tokenizer
-        loaded = load_corpus(experiment)
-        tokens = [tokenizer.encode(d.text, training=True).tokens for d in loaded.train]
+        corpus = load_corpus(experiment)
+        tokens = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
         trainer = Trainer(tokenizer.size, experiment.backbone, experiment.training, seed)
-        windows = Windows(tokens, experiment.objective)
-        updates = trainer.train(windows, seconds, seed)
-        encoded = [tokenizer.encode(d.text) for d in loaded.test]
+        updates = trainer.train(Windows(tokens, experiment.objective), all_seconds(run), seed)
+        encoded = [tokenizer.encode(d.text) for d in corpus.test]
         characters = sum(e.characters + 1 for e in encoded)
         model = trainer.bits([e.tokens for e in encoded], experiment.objective) / characters
         spelling = sum(float(e.spelling_bits.sum()) for e in encoded) / characters
-        return {
-            "model": model,
-            "spelling": spelling,
-            "total": model + spelling,
-            "updates": updates,
-        }
+        total = model + spelling
+        return {"model": model, "spelling": spelling, "total": total, "updates": updates}
 
     return measure
 
 
-WORKERS = {"textgen": textgen, "pytorch": pytorch}
-
-
-def measure(
-    repeats: int,
-    seconds: float = SECONDS,
-    runs: Path | None = None,
-    files: Sequence[str] = tuple(WANTED),
-) -> list[dict[str, Any]]:
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
-    for file in files:
-        path = EXPERIMENTS / file
+    for name, wanted in WANTED.items():
         with ExitStack() as stack:
-            folder = runs or stack.enter_context(tempfile.TemporaryDirectory())
-            ours = stack.enter_context(Worker(__file__, "textgen", path, seconds, folder))
-            other = stack.enter_context(Worker(__file__, "pytorch", path, folder))
-            found = interleaved({"textgen": ours, "PyTorch": other}, repeats)
-        pairs = zip(found["textgen"], found["PyTorch"], strict=True)
-        rows.append(
-            row(
-                f"bits per character of `{path.stem}` after {seconds:g} s",
-                "PyTorch float32, as long",
-                [ours["total"] - other["total"] for ours, other in pairs],
-                Target(at_most=WANTED.get(file, 0.0)),
-                unit="bpc",
-                found=found,
+            folder = options.keep or stack.enter_context(tempfile.TemporaryDirectory())
+            sides = {
+                "textgen": Worker(__file__, "textgen", name, options.seconds, folder),
+                "PyTorch": Worker(__file__, "pytorch", name, folder),
+            }
+            results = interleaved(
+                {side: stack.enter_context(worker) for side, worker in sides.items()},
+                options.repeats,
             )
-        )
+        pairs = zip(results["textgen"], results["PyTorch"], strict=True)
+        differences = [ours["total"] - theirs["total"] for ours, theirs in pairs]
+        what = f"bits per character of `{name}` after {options.seconds:g} s"
+        target, more = Target(at_most=wanted), {"unit": "bpc", "found": results}
+        rows.append(row(what, "PyTorch float32, as long", differences, target, **more))
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--experiments", nargs="+", default=list(WANTED))
-    parser.add_argument("--runs", type=Path, help="where textgen's runs are kept")
-    given = parser.parse_args()
-    show(measure(given.repeats, given.seconds, given.runs, given.experiments))
-
-
-if __name__ == "__main__" and not serve(WORKERS):
-    main()
+if __name__ == "__main__":
+    serve({"textgen": textgen, "pytorch": pytorch})

@@ -10,81 +10,61 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib
 import json
 import os
-import subprocess
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from timing import HERE, table
+import corpus
+import quality
+import training_step
+import writing
+from timing import HERE, IMPORT, Target, divided, in_turns, row, table
 
 Rows = list[dict[str, Any]]
 BEGIN, END = "<!-- table: benchmarks -->", "<!-- end -->"
+COMMANDS = ("run", "generate", "play", "compare", "study", "score", "corpus", "baseline")
 
 
-def module(name: str, *options: str) -> Callable[[argparse.Namespace], Rows]:
-    """The part whose module beside this one has ``measure(repeats, …)``, under these options."""
-
-    def measure(given: argparse.Namespace) -> Rows:
-        found = importlib.import_module(name).measure(
-            *(getattr(given, option) for option in ("repeats", *options))
-        )
-        return cast(Rows, found)
-
-    return measure
-
-
-def memory(given: argparse.Namespace) -> Rows:
-    """The pipeline's memory; a script of its own, measured once: a page count has no noise."""
-    found = _script("memory", "--megabytes", *map(str, given.megabytes))["characters"]
-    growth = found["largest_over_smallest"]
-    sizes = [each["text_bytes"] / 1e6 for each in found["runs"]]
-    return [
-        {
-            "what": f"memory of a run on {sizes[-1]:,.0f} MB of text, over TensorFlow's own",
-            "reference": f"on {sizes[0]:,.0f} MB",
-            "ratio": growth, "lowest": growth, "highest": growth, "repeats": 1,
-            "target": found["target"], "passed": found["passed"],
-        }
-    ]  # fmt: skip
-
-
-def tokenising(given: argparse.Namespace) -> Rows:
-    found = _script("tokenising")
-    return [
-        {
-            "what": f"MB of text a second as tokens, {kind}, {found['processes']} processes",
-            "reference": "the clock", "unit": "MB/s", "repeats": 1,
-            **dict.fromkeys(("ratio", "lowest", "highest"), each["megabytes_a_second"]),
-            "target": each["target"], "passed": each["passed"],
-        }
-        for kind, each in found["tokenizers"].items()
-    ]  # fmt: skip
+def startup(options: argparse.Namespace) -> Rows:
+    """How soon a command answers; every command is a process of its own, from start to end."""
+    python = [sys.executable, "-m", "textgen"]
+    help_ = {f"textgen {name} --help": [*python, name, "--help"] for name in COMMANDS}
+    in_turns(help_, 1)  # what the disk has to be asked for once
+    answers = in_turns(help_, options.repeats)
+    rows = [
+        row(f"`{name}`", "the clock", seconds, Target(at_most=0.3), unit="s")
+        for name, seconds in answers.items()
+    ]
+    first = {
+        f"300 characters of `{folder.name}`, from the command to its end": [
+            *python, "generate", str(folder), "--length", "300",
+        ]
+        for folder in options.runs
+    }  # fmt: skip
+    times = in_turns({"import": IMPORT, **first}, options.repeats)
+    for what in first:
+        ratios, seconds = divided(times[what], times["import"]), statistics.median(times[what])
+        against, target = "importing TensorFlow and Keras", Target(at_most=1.3)
+        rows.append(row(what, against, ratios, target, seconds=round(seconds, 2)))
+    return rows
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
-    "training_step": module("training_step"),
-    "quality": module("quality", "seconds", "keep"),
-    "sampling": module("sampling"),
-    "memory": memory,
-    "tokenising": tokenising,
-    "startup": module("startup", "runs"),
-    "playing": module("playing", "runs"),
-    "page_models": module("page_models", "runs"),
+    "training_step": lambda options: training_step.measure(options.repeats),
+    "quality": quality.measure,
+    "sampling": writing.sampling,
+    "memory": corpus.memory,
+    "tokenising": corpus.tokenising,
+    "startup": startup,
+    "playing": writing.playing,
+    "page_models": writing.page_models,
 }
-OWN_FILE = ("memory", "tokenising")
-"""Parts whose scripts write their JSON themselves; ours lies beside it, as NAME.rows.json."""
 NEED_RUNS = ("startup", "playing", "page_models")
-
-
-def _script(name: str, *arguments: str) -> dict[str, Any]:
-    subprocess.run([sys.executable, str(HERE / f"{name}.py"), *arguments], check=True)
-    found: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
-    return found
 
 
 def described() -> dict[str, Any]:
@@ -99,26 +79,19 @@ def described() -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "cores": len(os.sched_getaffinity(0)),
         "processor": processor(),
-        "versions": {made.__name__: made.__version__ for made in (tf, keras, torch)},
+        "versions": {module.__name__: module.__version__ for module in (tf, keras, torch)},
     }
 
 
-def page(folder: Path = HERE) -> str:
-    """The table of everything that was measured so far."""
-    paths = [path for name in PARTS if (path := _file(name, folder)).exists()]
-    parts = [json.loads(path.read_text(encoding="utf-8"))["rows"] for path in paths]
-    return table([row for rows in parts for row in rows])
-
-
 def write_page(folder: Path = HERE) -> None:
-    path = folder / "README.md"
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    """The table of everything that was measured so far, into README.md."""
+    paths = [path for name in PARTS if (path := folder / f"{name}.json").exists()]
+    parts = [json.loads(path.read_text(encoding="utf-8"))["rows"] for path in paths]
+    page = folder / "README.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{page(folder)}\n\n{END}{after}", encoding="utf-8")
-
-
-def _file(name: str, folder: Path) -> Path:
-    return folder / (f"{name}.rows.json" if name in OWN_FILE else f"{name}.json")
+    rows = table([row for rows in parts for row in rows])
+    page.write_text(f"{before}{BEGIN}\n\n{rows}\n\n{END}{after}", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,22 +104,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=int, nargs="+", default=[300, 3000], help="for memory")
     parser.add_argument("--runs", type=Path, nargs="+", default=[],
                         help=f"for {', '.join(NEED_RUNS)}; else two small ones")  # fmt: skip
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
-        if not given.runs and not {*NEED_RUNS}.isdisjoint(given.only):
-            from small_runs import small_runs
-
-            given.runs = small_runs(Path(scratch))
-        for name in given.only:
+        if not options.runs and not {*NEED_RUNS}.isdisjoint(options.only):
+            options.runs = corpus.small_runs(Path(scratch))
+        for name in options.only:
             load = os.getloadavg()[0]
-            found = {"rows": PARTS[name](given), **described()}
-            found["load_average"] = [load, os.getloadavg()[0]]
-            _file(name, HERE).write_text(
-                json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-            print(f"\n{name}\n{table(found['rows'])}", flush=True)
-            failed |= any(each["passed"] is False for each in found["rows"])
+            results = {"rows": PARTS[name](options), **described()}
+            results["load_average"] = [load, os.getloadavg()[0]]
+            content = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+            (HERE / f"{name}.json").write_text(content, encoding="utf-8")
+            print(f"\n{name}\n{table(results['rows'])}", flush=True)
+            failed |= any(each["passed"] is False for each in results["rows"])
             write_page()
     return 1 if failed else 0
 

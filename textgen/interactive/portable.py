@@ -33,7 +33,7 @@ SCRIPTS = tuple(
 STEP, TABLE_STEP = 0.15, 0.4
 """Width of the steps to which numbers are rounded, in standard deviations of a matrix's weights,
 and of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so
-wide that they compress to two thirds (``tests/benchmarks/page_models.py``)."""
+wide that they compress to two thirds (``tests/benchmarks/writing.py``)."""
 
 
 def portable_model(run: Run, exact: bool = False) -> str:

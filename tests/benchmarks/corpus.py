@@ -1,0 +1,112 @@
+"""Runs on made-up text, which needs no download: peak memory as it grows, speed of tokenizers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from timing import IMPORT, Target, row
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+DOCUMENT = 300_000
+SMALL, TOKENISED = 6_000_000, 16_000_000
+# tokenizers, and MB a second that are wanted of them
+TOKENIZERS = {
+    "characters": ("characters", Target(at_least=10)),
+    "words": ({"kind": "words", "rare_words": "unk"}, Target(at_least=2)),
+    "subwords": ("subwords", None),
+}
+
+
+def documents(size: int) -> Iterator[str]:
+    """``size`` bytes of text in documents of DOCUMENT bytes, about, each with words of its own."""
+    draw = random.Random(0)
+
+    def word() -> str:
+        return "".join(draw.choices("etaoinshrdlucmfwypvbgkjqxz", k=draw.randint(1, 9)))
+
+    words = [word() for _ in range(5000)]
+    page = "\n".join(" ".join(draw.choices(words, k=12)).capitalize() + "." for _ in range(20_000))
+    page += " “quoted” café\n\n"
+    for _ in range(size // DOCUMENT):
+        starts = [draw.randrange(len(page) - 2000) for _ in range(DOCUMENT // 2015 + 1)]
+        yield "".join(page[start : start + 2000] + f" {word()}{word()}\n\n" for start in starts)
+
+
+def write_text(folder: Path, size: int) -> Path:
+    folder.mkdir()
+    for number, text in enumerate(documents(size)):
+        (folder / f"{number:05d}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def run_command(name: str, text: Path, runs: Path) -> list[str]:
+    """Trains an experiment on a folder of text for a moment."""
+    settings = (
+        f'corpus={{kind="folder", path={json.dumps(str(text))}}}', "split.groups=[]",
+        "training={updates=100, validations=2}",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "textgen.run", str(EXPERIMENTS / f"{name}.toml"), "--quiet"]
+    command += ["--runs", str(runs)]
+    return [*command, *(part for setting in settings for part in ("--set", setting))]
+
+
+def small_runs(scratch: Path) -> list[Path]:
+    """Two finished runs, of characters and of words, for what can be measured on any run."""
+    text, names = write_text(scratch / "text", SMALL), ("char_small", "word_small")
+    for name in names:
+        subprocess.run(run_command(name, text, scratch / "runs"), check=True)
+    return [scratch / "runs" / name for name in names]
+
+
+def peak_bytes(command: list[str], **environment: str) -> int:
+    """The highest memory of a command."""
+    process = subprocess.Popen(command, env={**os.environ, **environment})
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return usage.ru_maxrss * 1024
+
+
+def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Peak memory of a run on large texts, over that of TensorFlow and Keras alone."""
+    alone, runs = peak_bytes(IMPORT), list[dict[str, int]]()
+    for megabytes in options.megabytes:
+        with tempfile.TemporaryDirectory() as name:
+            scratch = Path(name)
+            text = write_text(scratch / "text", megabytes * 10**6)
+            command = run_command("char_small", text, scratch / "runs")
+            peak = peak_bytes(command, TEXTGEN_CACHE=str(scratch / "cache"))
+        runs.append({"megabytes": megabytes, "over_tensorflow": peak - alone})
+    growth = runs[-1]["over_tensorflow"] / runs[0]["over_tensorflow"]
+    what = f"memory of a run on {options.megabytes[-1]:,} MB of text, over TensorFlow's own"
+    against, target = f"on {options.megabytes[0]:,} MB", Target(at_least=0.9, at_most=1.1)
+    return [{**row(what, against, [growth], target, runs=runs), "target": "0.9 to 1.1"}]
+
+
+def tokenising(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """MB of text a second as tokens; fitting is left out: it sees a bounded sample."""
+    from textgen.core.experiment import resolve_experiment
+
+    texts, rows = list(documents(TOKENISED)), []
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    needed = {"corpus": "wikipedia", "objective": "next_token", "training": {"updates": 1}}
+    for kind, (settings, target) in TOKENIZERS.items():
+        config = resolve_experiment({**needed, "tokenizer": settings}).tokenizer
+        tokenizer = config.fit(texts[:6], texts[6:7], 1)
+        start = time.perf_counter()
+        for text in texts:
+            tokenizer.encode(text, training=True)
+        speed = size / (time.perf_counter() - start)
+        what = f"MB of text a second as tokens, {kind}"
+        rows.append(row(what, "the clock", [speed], target, unit="MB/s"))
+    return rows

@@ -1,0 +1,242 @@
+"""How fast text is written: by the sampler, in ``textgen play``, by models inside a page.
+
+Sampling is compared with ``model.predict`` a token and with a PyTorch step loop: 2 × 256 units, 90
+tokens and 20,000, the latter with a full softmax and with two levels; weights as they are before
+training. ``predict`` reads the last WINDOW tokens again for every token that it writes, as the
+article's program and most tutorials do, in a network of Keras' own layers. PyTorch carries its
+states, draws with ``multinomial`` and has two threads. A tail is as probable as that of a word
+model on the tales, or its cost would go unnoticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from timing import Target, Worker, divided, interleaved, row, serve
+
+Rows = list[dict[str, Any]]
+WINDOW, THREADS, UNITS = 50, 2, (256, 256)
+# the share of the words of the tales that are not among the 2,000 most frequent ones
+TAIL = 0.17
+TOKENS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": 12}
+CASES = ((90, "softmax"), (20_000, "softmax"), (20_000, "adaptive"))
+PREDICT, STEP_LOOP = Target(at_least=500), {1: Target(at_least=3), 64: Target(at_least=1.3)}
+
+
+def backbone(size: int, output: str) -> Any:
+    from textgen.models.backbones import LSTM, Adaptive
+
+    width = 64 if size < 1000 else 128
+    levels = Adaptive() if output == "adaptive" else False
+    return LSTM(units=UNITS, input="embedding", embedding_size=width, adaptive_softmax=levels)
+
+
+def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
+    from textgen.core import system
+
+    system.start_tensorflow(THREADS)
+    from textgen.evaluation.sampler import Sampler
+    from textgen.models.objectives import NextToken
+
+    settings, objective = backbone(int(size), output), NextToken(64)
+    network = objective.build(settings, int(size))
+    if (layer := network.output_layer).adaptive:
+        frequent = layer.head_size
+        layer.head.bias.assign([0.0] * frequent + [np.log(frequent * TAIL / (1 - TAIL))])
+    sampler, steps = Sampler(objective, network), TOKENS["textgen"][int(batch)]
+    prompts, seeds = [np.zeros(0, int)] * int(batch), range(int(batch))
+
+    def write() -> None:
+        for _ in itertools.islice(sampler.write(prompts, seeds), steps):
+            pass
+
+    return seconds_a_token(write, steps * int(batch))
+
+
+def predict(size: str, output: str) -> Callable[[], float]:
+    from textgen.core import system
+
+    system.start_tensorflow(THREADS)
+    import keras
+
+    settings = backbone(int(size), output)
+    network = keras.Sequential([keras.layers.Embedding(int(size), settings.embedding_size)])
+    for units in UNITS:
+        network.add(keras.layers.LSTM(units, return_sequences=True))
+    network.add(keras.layers.Dense(int(size)))
+    recent = np.full((1, WINDOW), 2, np.int32)
+
+    def write() -> None:
+        nonlocal recent
+        for _ in range(TOKENS["predict"]):
+            logits = network.predict(recent, verbose=0)[:, -1]
+            drawn = np.argmax(logits + np.random.gumbel(size=logits.shape), axis=-1)
+            recent = np.concatenate([recent[:, 1:], drawn[:, None].astype(np.int32)], axis=1)
+
+    return seconds_a_token(write, TOKENS["predict"])
+
+
+def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
+    import torch
+    from torch_side import Network
+
+    torch.set_num_threads(THREADS)
+    network = Network(int(size), backbone(int(size), output)).eval()
+    steps = TOKENS["pytorch"][int(batch)]
+
+    def write() -> None:
+        with torch.no_grad():
+            states = network.zero_states(int(batch))
+            drawn = torch.zeros(int(batch), 1, dtype=torch.long)
+            for _ in range(steps):
+                features, states = network.features(drawn, states)
+                drawn = torch.multinomial(network.probabilities(features[:, 0]), 1)
+
+    return seconds_a_token(write, steps * int(batch))
+
+
+def seconds_a_token(write: Callable[[], Any], tokens: int) -> Callable[[], float]:
+    def measure() -> float:
+        start = time.perf_counter()
+        write()
+        return (time.perf_counter() - start) / tokens
+
+    measure()  # what has to be compiled is compiled
+    return measure
+
+
+def sampling(options: argparse.Namespace) -> Rows:
+    rows = []
+    for size, output in CASES:
+        levels = "two levels" if output == "adaptive" else "full softmax"
+        for batch, target in STEP_LOOP.items():
+            what, arguments = f"sampling, {size:,} tokens, {levels}, batch {batch}", (size, output)
+            against = {"PyTorch step loop": ("pytorch", (*arguments, batch), target)}
+            if batch == 1:
+                against["`predict` a token"] = "predict", arguments, PREDICT
+            with Worker(__file__, "textgen", *arguments, batch) as ours:
+                for name, (side, settings, wanted) in against.items():
+                    with Worker(__file__, side, *settings) as theirs:
+                        sides = {"ours": ours, "theirs": theirs}
+                        times = interleaved(sides, options.repeats)
+                    rate = round(1 / float(np.median(times["ours"])))
+                    ratios = divided(times["theirs"], times["ours"])
+                    rows.append(row(what, name, ratios, wanted, tokens_a_second=rate))
+    return rows
+
+
+CHARACTERS = 1000
+BEGINNING = "At the end of day number {} they came to the old house on the hill, and "
+
+
+def request(address: str, path: str, question: Any = None) -> http.client.HTTPResponse:
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+    body = question and json.dumps(question)
+    connection.request("POST" if body else "GET", parts.path + path, body)
+    return connection.getresponse()
+
+
+def written(address: str, number: int, model: str) -> tuple[float, float]:
+    """Seconds to the first character, and characters a second after it."""
+    text = BEGINNING.format(number)
+    request(address, "ask", {"model": model, "what": "expect", "text": text[:-8]}).read()
+    question = {"model": model, "what": "write", "text": text, "length": CHARACTERS}
+    start, times = time.perf_counter(), list[float]()
+    for _ in request(address, "ask", {**question, "seed": number}):
+        times.append(time.perf_counter() - start)
+    return times[0], CHARACTERS / (times[-1] - times[0])
+
+
+def playing(options: argparse.Namespace) -> Rows:
+    """All models are asked at once, as the page asks them: what they expect, while a text is typed,
+    and then for a text. Every beginning is another."""
+    rows, count = [], len(options.runs)
+    command = [sys.executable, "-m", "textgen", "play", *map(str, options.runs)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        address = next(line.strip() for line in server.stdout if line.startswith("http"))
+        models = [model["name"] for model in json.loads(request(address, "models").read())]
+        with ThreadPoolExecutor(count) as pool:
+            rounds = [
+                list(pool.map(partial(written, address, number), models))
+                for number in range(options.repeats)
+            ]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+    for name, times in zip(models, zip(*rounds, strict=True), strict=True):
+        soon, fast = zip(*times, strict=True)
+        what = f"of `{name}`, {count} models asked at once"
+        rows += [
+            row(f"first character {what}", "the clock", soon, Target(at_most=0.3), unit="s"),
+            row(f"characters a second {what}", "the clock", fast, Target(at_least=200), unit="/s"),
+        ]
+    return rows
+
+
+SCORED, NEXT_TOKENS = 2000, 10
+ANSWERS = "return document.querySelectorAll('#ask .next li').length"
+PRICE = """const [name, text, end] = arguments
+    const rows = JSON.parse(document.getElementById("models").textContent)
+    embedded(rows).find(model => model.name === name).price(text).then(end)"""
+
+
+def page_models(options: argparse.Namespace) -> Rows:
+    """Models inside a report's page (needs Chromium): its size, how soon they answer, how far
+    rounded weights move the bits of the first characters of the report's held-out passages."""
+    import textgen
+
+    sys.path.append(str(Path(__file__).parents[1]))
+    from chromium import headless
+
+    runs, seconds = list(map(textgen.load_run, options.runs)), list[float]()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = textgen.compare_runs(runs, name="page", reports_folder=scratch, embed=True)
+        page = report.folder / "index.html"
+        passages = json.loads((report.folder / "texts.json").read_text(encoding="utf-8"))[
+            "passages"
+        ]
+        text = "".join(passage["text"] for passage in passages)[:SCORED]
+        with headless(Path(scratch), "about:blank") as browser:
+            browser.set_script_timeout(120)
+            for _ in range(options.repeats):
+                start = time.perf_counter()
+                browser.get(page.as_uri())
+                browser.execute_script("document.getElementById('ask-form').scrollIntoView()")
+                while browser.execute_script(ANSWERS) < NEXT_TOKENS * len(runs):
+                    time.sleep(0.02)
+                seconds.append(time.perf_counter() - start)
+            names = [run.experiment.name for run in runs]
+            priced = [browser.execute_async_script(PRICE, name, text) for name in names]
+        size = page.stat().st_size / 1e6
+    what = f"{len(runs)} models in a page"
+    rows = [
+        row(f"MB of {what}", "the clock", [size], Target(at_most=9), unit="MB"),
+        row(f"until all answer: {what}", "the clock", seconds, Target(at_most=3), unit="s"),
+    ]
+    for run, price in zip(runs, priced, strict=True):
+        off = 100 * abs(price["total"] / run.score(text)["total"] - 1)
+        label = f"`{run.experiment.name}`, bits of {len(text):,} characters, in %"
+        rows.append(row(label, "the run's own", [off], Target(at_most=0.5), unit="%"))
+    return rows
+
+
+if __name__ == "__main__":
+    serve({"textgen": textgen, "predict": predict, "pytorch": pytorch})
