@@ -22,7 +22,7 @@ from textgen.core.settings import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
-from textgen.report import arms, breakdown, building, cautions
+from textgen.report import arms, breakdown, building, sentences
 from textgen.report.comparison import Comparison, folder_name
 from textgen.report.schema import ArmRow, ContrastRow
 from textgen.runs import generation
@@ -276,7 +276,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert row.difference == expected.difference
         assert row.with_memory.difference == -expected.difference
         assert row.with_memory.verdict == ("worse" if others == 0 else "can't tell")
-        assert len(cautions.disagreement_warnings([row])) == (others == 0)
+        assert len(sentences.disagreement_warnings([row])) == (others == 0)
         assert bool(row.advice) == (others > 0)
 
 
@@ -366,7 +366,7 @@ def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(compared):
             ns(name="a", updates=[300], characters=characters[0], seconds=took[0]),
             ns(name="b", updates=[300], characters=characters[1], seconds=took[1]),
         ]
-        return bool(cautions.budget_warnings(given, rows))
+        return bool(sentences.budget_warnings(given, rows))
 
     assert unequal((310_000, 770_000), updates=(300, 300))
     assert not unequal((310_000, 320_000), updates=(300, 300))
@@ -384,7 +384,7 @@ def test_as_many_updates_on_unequal_amounts_of_text_are_a_warning(compared):
         (lambda: ensembles(a={"members": 3}, b={}), ["a is an ensemble of 3 networks"]),
         (lambda: unanswered(("a", "b"), ("a", "lost"), ("gone", "lost")),
          ["no result for lost.", "no result for gone and lost."]),
-        (lambda: cautions.disagreement_warnings(
+        (lambda: sentences.disagreement_warnings(
             [ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))]), []),
     ],
 )  # fmt: skip
@@ -395,17 +395,17 @@ def test_arms_that_are_not_alike_are_a_warning(warnings, parts):
 
 def memories(**orders):
     rows = [ArmRow.model_construct(name=name, memory=list(o)) for name, o in orders.items()]
-    return cautions.memory_warnings(rows)
+    return sentences.memory_warnings(rows)
 
 
 def ensembles(**settings):
     networks = {name: ns(backbone=ns(**each)) for name, each in settings.items()}
     given = [ns(name=name, first=ns(experiment=each)) for name, each in networks.items()]
-    return cautions.ensemble_warnings(given)
+    return sentences.ensemble_warnings(given)
 
 
 def unanswered(*pairs):
-    return cautions.unanswered_warnings([Contrast(*pair) for pair in pairs], {"a", "b"})
+    return sentences.unanswered_warnings([Contrast(*pair) for pair in pairs], {"a", "b"})
 
 
 def test_passages_begin_with_a_paragraph_and_cut_no_word():

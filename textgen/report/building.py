@@ -19,7 +19,7 @@ from textgen.evaluation.references import Reference
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
 from textgen.report.breakdown import break_down, cut_words, passages
-from textgen.report.cautions import cautions
+from textgen.report.sentences import cautions
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
 
