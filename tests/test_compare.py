@@ -22,7 +22,7 @@ from textgen.core.settings import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
-from textgen.report import arms, breakdown, building, sentences
+from textgen.report import arms, building, sentences
 from textgen.report.comparison import Comparison, folder_name
 from textgen.report.schema import ArmRow, ContrastRow
 from textgen.runs import generation
@@ -123,8 +123,8 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
 def test_the_words_of_a_text_are_counted_by_kind():
     training = [Document("t", "sea " * 120 + "gull " * 12 + "tide tide " + "bell")]
     held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
-    words = breakdown.cut_words(held_out, training)
-    classes = list(breakdown.CLASSES)
+    words = building.cut_words(held_out, training)
+    classes = list(building.CLASSES)
     expected = "unseen frequent punctuation common rare space once unseen numbers punctuation"
     assert [classes[number] for number in words.word_class] == expected.split()
 
@@ -416,7 +416,7 @@ def test_passages_begin_with_a_paragraph_and_cut_no_word():
         Document("longest", "one two " * 5000),
     ]
     arm = ns(name="a", first=ns(token_bits=[ns(cells=lambda: ((), (), (), ()))] * 3))
-    middle, *openings = breakdown.passages(held_out, [arm])
+    middle, *openings = building.passages(held_out, [arm])
     assert middle.document == "long"  # of middling size
     assert middle.text.startswith("Paragraph ")
     assert middle.start + len(middle.text) / 2 == pytest.approx(len(held_out[1].text) / 2, abs=600)
