@@ -11,7 +11,8 @@ from fuzz.targets import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.evaluation.units import UNCHARGED
-from textgen.report import sentences, views
+from textgen.report import page as drawn
+from textgen.report import sentences
 from textgen.report.page import render_page
 from textgen.report.schema import Passage, Report, SampleText
 
@@ -147,30 +148,30 @@ def test_an_answer_says_who_needs_fewer_bits(verdict, said, winner):
 def test_stretches_are_coloured_by_bits_per_character():
     spans = [(0, 2, 1.0, 0.5), (2, 5, 9.0, 0.0), (5, 6, 0.0, 0.0)]
     passage = Passage(document="d", start=0, text="a <b>\ncd", arms={"x": spans})
-    assert views.coloured(passage, "x") == (
+    assert drawn.coloured(passage, "x") == (
         '<i class="h2" data-b="1.00 0.50">a </i><i class="h6" data-b="9.00 0.00">&lt;b&gt;</i>'
         '<i class="h0" data-b="0.00 0.00">\n</i>cd'
     )
-    assert views.mean_bits(passage, "x") == pytest.approx(10.5 / 6)
+    assert drawn.mean_bits(passage, "x") == pytest.approx(10.5 / 6)
 
 
 def test_filled_and_copied_stretches_may_overlap():
     made = SampleText(text="abcdefgh", filled=[(1, 3, "NN")], copied=[(2, 6)])
-    assert list(views.pieces(made)) == [
+    assert list(drawn.pieces(made)) == [
         ("a", "", False),
         ("b", "NN", False),
         ("c", "NN", True),
         ("def", "", True),
         ("gh", "", False),
     ]
-    assert [p[0] for p in views.pieces(made.model_copy(update={"filled": [], "copied": []}))] == [
+    assert [p[0] for p in drawn.pieces(made.model_copy(update={"filled": [], "copied": []}))] == [
         "abcdefgh"
     ]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 82.3), (1.7, 1.72), (-0.004, 3), (0, 14e6)])
 def test_an_axis_has_a_few_round_numbers(low, high):
-    ticks = views.Scale(low, high).ticks()
+    ticks = drawn.Scale(low, high).ticks()
     assert 2 <= len(ticks) <= 6
     assert all(low <= float(name) <= high for _, name in ticks)
     assert [place for place, _ in ticks] == sorted(place for place, _ in ticks)

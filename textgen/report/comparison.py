@@ -23,9 +23,8 @@ from textgen.interactive.portable import portable_model
 from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, is_on
 from textgen.report.building import build_report
-from textgen.report.page import render_page
+from textgen.report.page import between, near_references, render_page
 from textgen.report.schema import ArmRow, Bits, ContrastRow, Report, Texts
-from textgen.report.views import between, near_references
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, check_folder, load_run
 from textgen.runs.results import read_content

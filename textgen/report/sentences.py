@@ -1,4 +1,4 @@
-"""What a report says in sentences, the same on its page, on the terminal and in a notebook; and what a
+"""What a report says in sentences on its page, on the terminal and in a notebook: answers, and what a
 reader must be warned of."""
 
 from __future__ import annotations
