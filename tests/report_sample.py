@@ -149,16 +149,16 @@ def plain_sample(
             }
             for i in range(CORPUS["test"]["documents"] if names else 0)
         ],
-        "breakdown": {
-            "classes": CLASSES,
-            "by_class": {
-                n: {
-                    kind: {"count": 900 // i, "bits": 3.0 * i + draw.random(), "share": 0.8 / i}
-                    for i, kind in enumerate(CLASSES, 1)
-                }
-                for n in names
-            },
-        },
+        "word_classes": [
+            {
+                "name": kind,
+                "meaning": meaning,
+                "count": 900 // i,
+                "shares": dict.fromkeys(names, 0.8 / i),
+            }
+            for i, (kind, meaning) in enumerate(CLASSES.items(), 1)
+            if names
+        ],
         "generated": _generated(totals, draw),
     }
     starts = [("At night", 0.8), ("It was", 0.8), *(("", t) for t in TEMPERATURES)]
@@ -226,7 +226,7 @@ def hostile(
     names = ("char", script, "word_pos", quotes, odd)
     report, texts = plain_sample(dict(zip(names, BITS, strict=True)))
     report["title"] = script + quotes
-    report["warnings"] = ["Look out: " + script]
+    report["warnings"] = [{"text": "Look out: " + script, "by_arm": {script: quotes}}]
     report["left_out"] = [{"folder": "runs/" + script, "reason": quotes}]
     report["contrasts"][0]["question"] = script + odd
     report["contrasts"][0]["sentence"] = quotes

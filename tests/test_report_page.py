@@ -12,6 +12,7 @@ from report_sample import BITS, RANKED, hostile, sample
 
 from textgen.core.errors import visible
 from textgen.report.page import render_page
+from textgen.report.schema import Caution
 
 ARMS = {"char": 1.906, "subword": 1.8, "word": 1.707}
 
@@ -30,8 +31,10 @@ def shown(browser, tmp_path):
     """A function that opens another report; afterwards the browser shows the hostile one again."""
     address = browser.current_url
 
-    def show(totals):
-        (tmp_path / "index.html").write_text(render_page(*sample(totals)), encoding="utf-8")
+    def show(totals, warnings=()):
+        report, written = sample(totals)
+        report.warnings = list(warnings)
+        (tmp_path / "index.html").write_text(render_page(report, written), encoding="utf-8")
         browser.get((tmp_path / "index.html").as_uri())
         emulate(browser)
         return browser
@@ -165,8 +168,15 @@ def test_one_thing_of_several_is_shown_and_the_address_keeps_the_choice(shown):
 
 @pytest.mark.parametrize("left_out", ARMS)
 def test_an_arm_that_is_left_out_takes_along_what_speaks_of_it(shown, left_out):
-    driver = shown({f"arm-{name}": total for name, total in ARMS.items()})
+    first, *others = [f"arm-{name}" for name in ARMS]
+    warnings = [
+        Caution(text=f"{first} and {others[0]} differ.", arms=[first, others[0]]),
+        Caution(text="Some are small:", by_arm={others[0]: "is", others[1]: "is, too"}),
+        Caution(text="Only one is slow:", by_arm={first: "is"}),
+    ]
+    driver = shown({f"arm-{name}": total for name, total in ARMS.items()}, warnings)
     driver.execute_script(OPEN)
+    assert [len(texts(driver, f"{place} .parts")) for place in ("#answer", "#solid")] == [2, 2]
     box = driver.find_element("css selector", f"#arms input[data-name=arm-{left_out}]")
     said = value(driver, "document.querySelector('main').innerText")
     assert said.count(f"arm-{left_out}") > 10
@@ -174,6 +184,8 @@ def test_an_arm_that_is_left_out_takes_along_what_speaks_of_it(shown, left_out):
     said = value(driver, "document.querySelector('main').innerText")
     assert said.count(f"arm-{left_out}") == 1  # beside its own box
     assert all(f"arm-{name}" in said for name in ARMS if name != left_out)
+    assert ("Only one is slow" in said) == (left_out != "char")
+    assert "Some are small" in said
     number = box.get_attribute("value")
     marked = driver.find_elements("css selector", "main [data-arm]")
     assert not [

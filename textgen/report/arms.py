@@ -16,6 +16,7 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.data.loading import Corpus
+from textgen.report.schema import Caution
 from textgen.runs.finished import Run
 
 
@@ -105,33 +106,29 @@ def is_on(arm: Arm, loaded: Corpus) -> bool:
     return all(corpus[key] == loaded.description[key] for key in keys)
 
 
-def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[str]:
+def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     """Check that all arms are on the same text and split.
 
     Args:
         anyway: only warn.
 
-    Returns:
-        Warnings.
-
     Raises:
         TextgenError: they differ.
     """
-    groups = dict[tuple[str, str], list[str]]()
-    for arm in arms:
-        corpus = arm.first.metrics.corpus
-        text, split = corpus.sha256, corpus.split_sha256
-        name = f"{arm.name} ({corpus.kind}, text {text[:12]}…, split {split[:12]}…)"
-        groups.setdefault((text, split), []).append(name)
-    if len(groups) <= 1:
+    corpora = {arm.name: arm.first.metrics.corpus for arm in arms}
+    if len({(corpus.sha256, corpus.split_sha256) for corpus in corpora.values()}) == 1:
         return []
-    listed = "; ".join(" + ".join(names) for names in groups.values())
+    notes = {
+        name: f"({corpus.kind}, text {corpus.sha256[:12]}…, split {corpus.split_sha256[:12]}…)"
+        for name, corpus in corpora.items()
+    }
+    caution = Caution(text="NOT COMPARABLE: different texts or splits.", by_arm=notes)
     if not anyway:
         raise TextgenError(
-            f"compare: runs on different texts or splits: {listed}",
+            f"compare: {caution}",
             hint="leave some out, or use --different-texts (in Python different_texts=True)",
         )
-    return [f"NOT COMPARABLE: different texts or splits. {listed}"]
+    return [caution]
 
 
 MAX_SETTINGS_NAMED = 3

@@ -1,4 +1,9 @@
-"""The content of a report, computed from its arms."""
+"""The content of a report, computed from its arms.
+
+Words are the same for all arms, whatever their tokens: a word is what the word tokenizer cuts out,
+its leading space included, and costs what its characters cost. The bits of a token of several
+characters are divided equally among them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,6 @@ from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
 from textgen.evaluation.references import Reference
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
-from textgen.report.schema import Breakdown, ClassBits, Passage
 from textgen.report.sentences import cautions
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
@@ -31,6 +35,23 @@ SEED = 1
 """Of human and shuffled text."""
 SAMPLES_SHOWN, SAMPLE_CHARACTERS = 2, 400
 """Samples without a prompt that the page has at each temperature, and characters of each."""
+FREQUENT, COMMON = 100, 10
+CLASSES = {
+    "frequent": f"words that occur {FREQUENT} times or more in the training text",
+    "common": f"words that occur {COMMON} to {FREQUENT - 1} times",
+    "rare": f"words that occur 2 to {COMMON - 1} times",
+    "once": "words that occur once",
+    "unseen": "words that do not occur in the training text",
+    "punctuation": "punctuation and other signs",
+    "numbers": "numbers",
+    "space": "line ends and spaces outside words",
+    "end": "end marks of documents",
+}
+"""Every character of the text is in one of these."""
+CLASS_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
+PASSAGE_CHARACTERS, OPENING_CHARACTERS = 800, 500
+MAX_OPENINGS = 5
+"""Documents whose beginnings are passages."""
 
 
 def build_report(
@@ -39,7 +60,7 @@ def build_report(
     references: Sequence[Reference],
     contrasts: Sequence[Contrast],
     plan: Mapping[str, Mapping[str, Any]],
-    warnings: Sequence[str],
+    warnings: Sequence[schema.Caution],
     **about: Any,
 ) -> tuple[schema.Report, schema.Texts]:
     """The content of ``report.json`` and of ``texts.json``.
@@ -71,7 +92,7 @@ def build_report(
         questions=len(contrasts),
         contrasts=tested,
         documents=document_rows(scored),
-        breakdown=break_down(scored, cut_words(loaded.test, loaded.sample)),
+        word_classes=word_classes(scored, cut_words(loaded.test, loaded.sample)),
         generated=measure_samples(same_text, loaded, human),
     )
     texts = schema.Texts(
@@ -91,6 +112,11 @@ def arm_row(
     if plan:
         preparation = float(plan["preparation_seconds"])
         seconds = preparation + training[0].updates * plan["seconds_per_update"]
+    test = validation = None
+    if arm.charged:
+        validation = part_bits([run.metrics.validation for run in arm.runs], arm.units)
+        tested = [run.metrics.test for run in arm.runs]
+        test = part_bits(tested, arm.units, arm.bits, arm.bits_with_memory)
     return schema.ArmRow(
         name=arm.name,
         described=described,
@@ -110,8 +136,8 @@ def arm_row(
         seconds_measured=measured,
         preparation_seconds=preparation,
         curves=[_curve(run, plan) for run in arm.runs],
-        test=_arm_bits(arm, "test") if arm.charged else None,
-        validation=_arm_bits(arm, "validation") if arm.charged else None,
+        test=test,
+        validation=validation,
     )
 
 
@@ -146,60 +172,65 @@ def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
     )
 
 
-def _arm_bits(arm: Arm, part: str) -> schema.Bits:
-    """A part's figures; with intervals for the test part only."""
-    figures, both = [run.metrics[part] for run in arm.runs], None
-    measured = part == "test"
-    if arm.bits_with_memory is not None:
-        with_memory = [part.with_memory for part in figures]
-        both = _mean_bits(with_memory, arm.bits_with_memory if measured else None, arm.units)
-    alone = _mean_bits(figures, arm.bits if measured else None, arm.units)
-    return alone.model_copy(update={"with_memory": both})
+def part_bits(
+    parts: Sequence[Any],
+    units: np.ndarray,
+    bits: np.ndarray | None = None,
+    bits_with_memory: np.ndarray | None = None,
+) -> schema.Bits:
+    """Figures of a part of the text.
+
+    Args:
+        parts: each run's figures of it.
+        units: (documents,) characters and end marks.
+        bits, bits_with_memory: (seeds, documents), for an interval; None for none.
+    """
+    row = _mean_bits(parts, units, bits)
+    with_memory = [part["with_memory"] for part in parts]
+    if all(with_memory):
+        row.with_memory = _mean_bits(with_memory, units, bits_with_memory)
+    return row
 
 
-def _mean_bits(figures: Sequence[Any], bits: np.ndarray | None, units: np.ndarray) -> schema.Bits:
-    """Figures of runs, mean over seeds, and their standard deviation."""
-    runs = [run["bits_per_character"] for run in figures]
-    model, spelling = (_mean(run[key] for run in runs) for key in ("model", "spelling"))
-    totals = [run["total"] for run in runs]
-    low, high = (
-        (None, None) if bits is None else map(_bound, significance.bootstrap_interval(bits, units))
-    )
+def _mean_bits(runs: Sequence[Any], units: np.ndarray, bits: np.ndarray | None) -> schema.Bits:
+    totals = [run["bits_per_character"]["total"] for run in runs]
+    model = _mean(run["bits_per_character"]["model"] for run in runs)
+    spelling = _mean(run["bits_per_character"]["spelling"] for run in runs)
+    ends = (math.inf, math.inf) if bits is None else significance.bootstrap_interval(bits, units)
     return schema.Bits(
         model=model,
         spelling=spelling,
         total=model + spelling,
-        mean_over_documents=_mean(run["mean_over_documents"] for run in figures),
+        mean_over_documents=_mean(run["mean_over_documents"] for run in runs),
         deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
-        low=low,
-        high=high,
+        low=_bound(ends[0]),
+        high=_bound(ends[1]),
     )
 
 
 def _bound(value: float) -> float | None:
-    """None for a bound that too few documents leave open."""
+    """None for a bound that is open."""
     return value if math.isfinite(value) else None
 
 
 def reference_row(reference: Reference) -> schema.ReferenceRow:
     """A baseline; the intervals of both parts are over documents."""
+
+    def total_bits(documents: Sequence[DocumentBits]) -> np.ndarray:
+        return np.array([[d.model + d.spelling_bits for d in documents]])
+
+    def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
+        units = np.array([d.characters + 1 for d in documents])
+        with_memory = total_bits([d.with_memory for d in documents if d.with_memory])
+        return part_bits([summarise(documents)], units, total_bits(documents), with_memory)
+
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
         command=reference.command,
-        test=_reference_bits(reference.test),
-        validation=_reference_bits(reference.validation),
+        test=bits_of(reference.test),
+        validation=bits_of(reference.validation),
     )
-
-
-def _reference_bits(documents: Sequence[DocumentBits]) -> schema.Bits:
-    def bits_of(costs: Sequence[DocumentBits], figures: Mapping[str, Any]) -> schema.Bits:
-        bits = np.array([[d.model + d.spelling_bits for d in costs]])
-        return _mean_bits([figures], bits, np.array([d.characters + 1 for d in costs]))
-
-    figures, both = summarise(documents), [d.with_memory for d in documents if d.with_memory]
-    with_memory = bits_of(both, figures["with_memory"]) if both else None
-    return bits_of(documents, figures).model_copy(update={"with_memory": with_memory})
 
 
 def tested_contrasts(
@@ -278,21 +309,25 @@ def samples_shown(
     arms: Sequence[Arm], loaded: Corpus, human: metrics.Human
 ) -> list[schema.Samples]:
     """What arms wrote: after the same prompts, then after nothing at every temperature."""
-    settings, rows = evaluation_for(loaded), list[schema.Samples]()
-
-    def add(prompt: str, temperature: float, written: Mapping[str, Any]) -> None:
-        samples = {name: _sample_text(record, human) for name, record in written.items()}
-        if samples:
-            rows.append(schema.Samples(prompt=prompt, temperature=temperature, arms=samples))
-
+    settings, written = evaluation_for(loaded), []
     for prompt in settings.prompts:
-        records = [(arm.name, record) for arm in arms for record in arm.first.texts.prompted]
-        add(prompt, settings.temperature, {n: r for n, r in records if r.prompt == prompt})
+        prompted = [(arm.name, text) for arm in arms for text in arm.first.texts.prompted]
+        texts: dict[str, Any] = {name: text for name, text in prompted if text.prompt == prompt}
+        written.append((prompt, settings.temperature, texts))
     for temperature in settings.temperatures:
         drawn = {arm.name: drawn_samples(arm, temperature) for arm in arms}
         for number in range(min([SAMPLES_SHOWN, *map(len, drawn.values())])):
-            add("", temperature, {name: samples[number] for name, samples in drawn.items()})
-    return rows
+            texts = {name: samples[number] for name, samples in drawn.items()}
+            written.append(("", temperature, texts))
+    return [
+        schema.Samples(
+            prompt=prompt,
+            temperature=temperature,
+            arms={name: _sample_text(text, human) for name, text in texts.items()},
+        )
+        for prompt, temperature, texts in written
+        if texts
+    ]
 
 
 def _sample_text(record: Any, human: metrics.Human) -> schema.SampleText:
@@ -328,25 +363,6 @@ def _intervals(figures: Mapping[str, Figure]) -> dict[str, schema.Interval]:
         name: schema.Interval(*(None if math.isnan(value) else round(value, 6) for value in figure))
         for name, figure in figures.items()
     }
-
-
-FREQUENT, COMMON = 100, 10
-CLASSES = {
-    "frequent": f"words that occur {FREQUENT} times or more in the training text",
-    "common": f"words that occur {COMMON} to {FREQUENT - 1} times",
-    "rare": f"words that occur 2 to {COMMON - 1} times",
-    "once": "words that occur once",
-    "unseen": "words that do not occur in the training text",
-    "punctuation": "punctuation and other signs",
-    "numbers": "numbers",
-    "space": "line ends and spaces outside words",
-    "end": "end marks of documents",
-}
-"""Every character of the text is in one of these."""
-CLASS_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
-PASSAGE_CHARACTERS, OPENING_CHARACTERS = 800, 500
-MAX_OPENINGS = 5
-"""Documents whose beginnings are passages."""
 
 
 class Words(NamedTuple):
@@ -388,28 +404,35 @@ def _word_class(core: str, count: int) -> int:
     return CLASS_NUMBERS[kind]
 
 
-def break_down(arms: Sequence[Arm], words: Words) -> Breakdown:
-    """Bits by word class under each arm; the shares add up to its bits per character."""
-    by_class = {arm.name: class_bits(arm, words) for arm in arms}
-    return Breakdown(classes=CLASSES, by_class=by_class)
+def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
+    """What each of :data:`CLASSES` adds to the bits per character of each arm."""
+    if not arms:
+        return []
+    counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
+    counts[-1] = len(arms[0].units)
+    shares = {arm.name: _class_bits(arm, words) / arm.units.sum() for arm in arms}
+    return [
+        schema.WordClass(
+            name=name,
+            meaning=meaning,
+            count=counts[number],
+            shares={arm: float(bits[number]) for arm, bits in shares.items()},
+        )
+        for number, (name, meaning) in enumerate(CLASSES.items())
+    ]
 
 
-def class_bits(arm: Arm, words: Words) -> dict[str, ClassBits]:
-    """What each of :data:`CLASSES` costs under an arm."""
+def _class_bits(arm: Arm, words: Words) -> np.ndarray:
+    """(classes,) float64: the bits of the words of each class, end marks last."""
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate(arm.per_character))])
-    bits = sums[words.end] - sums[words.start]
-    total = np.bincount(words.word_class, weights=bits, minlength=len(CLASSES))
-    count = np.bincount(words.word_class, minlength=len(CLASSES))
-    total[-1] = sum(float(document[-1]) for document in arm.per_character)
-    count[-1] = len(arm.units)
-    unit = int(arm.units.sum())
-    return {
-        name: ClassBits(count=int(n), bits=float(spent / max(n, 1)), share=float(spent / unit))
-        for name, spent, n in zip(CLASSES, total, count, strict=True)
-    }
+    bits = np.bincount(
+        words.word_class, weights=sums[words.end] - sums[words.start], minlength=len(CLASSES)
+    )
+    bits[-1] = sum(document[-1] for document in arm.per_character)
+    return bits
 
 
-def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[Passage]:
+def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
     """Held-out text with each arm's stretches of it, first seed: a passage from the middle of a
     document of median length, then the beginnings of some documents."""
     if not arms:
@@ -418,7 +441,7 @@ def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[Passage
     for number, document in enumerate(documents[:MAX_OPENINGS]):
         spans.append((number, 0, _word_end(document.text, 0, OPENING_CHARACTERS)))
     return [
-        Passage(
+        schema.Passage(
             document=documents[number].name,
             start=start,
             text=documents[number].text[start:end],

@@ -23,8 +23,8 @@ from textgen.interactive.portable import portable_model
 from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, is_on
 from textgen.report.building import build_report
-from textgen.report.page import between, near_references, render_page
-from textgen.report.schema import ArmRow, Bits, ContrastRow, Report, Texts
+from textgen.report.page import between, render_page
+from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, check_folder, load_run
 from textgen.runs.results import read_content
@@ -82,7 +82,7 @@ class Comparison:
 
     @property
     def warnings(self) -> list[str]:
-        return self.report.warnings
+        return [str(caution) for caution in self.report.warnings]
 
     def __repr__(self) -> str:
         arms = ", ".join(f"{arm.name} {_total(arm.test)}" for arm in self.arms)
@@ -105,13 +105,12 @@ class Comparison:
         from matplotlib import pyplot
 
         axes = pyplot.subplots()[1] if axes is None else axes
-        rows = [(arm.name, arm.test, "C0") for arm in self.report.scored]
-        rows += [(row.label, row.test, "0.7") for row in near_references(self.report)]
-        for name, test, colour in reversed(rows):
-            if test:
-                axes.barh(name, test.total, color=colour)
-            if test and test.low is not None and test.high is not None:
-                axes.plot([test.low, test.high], [name, name], color="black")
+        for row in reversed(self.report.side_by_side):
+            name, colour = (row.name, "C0") if isinstance(row, ArmRow) else (row.label, "0.7")
+            if row.test:
+                axes.barh(name, row.test.total, color=colour)
+            if row.test and row.test.low is not None and row.test.high is not None:
+                axes.plot([row.test.low, row.test.high], [name, name], color="black")
         axes.set_xlabel("bits per character of held-out text")
         return axes
 
@@ -158,7 +157,9 @@ def compare_runs(
     screen = Screen(quiet)
     readable, loaded, left_out = read_runs(runs, screen)
     arms = group_runs(readable)
-    warnings = check_comparable(arms, different_texts) + [loaded.warning] * bool(loaded.warning)
+    warnings = check_comparable(arms, different_texts)
+    if loaded.warning:
+        warnings.append(Caution(text=loaded.warning))
     same_text = [arm for arm in arms if is_on(arm, loaded)]
     names = [arm.name for arm in arms]
     named = {"name": name, "title": title}
@@ -303,14 +304,14 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
         claim = sentences.contrast_claim(contrast)
         if str(claim) != answer:
             screen.say(f"{claim} {claim.caveat}")
-    for line in sentences.audits(report):
+    for _, line in sentences.audits(report):
         screen.say(line)
     for sample in texts.samples[:1]:
         for name, written in sample.arms.items():
             line = " ".join(f"{sample.prompt}{written.text}".split())
             screen.say(f"{name} wrote: {line[:MAX_WRITTEN_CHARACTERS]} …")
-    for warning in report.warnings:
-        screen.warn(warning)
+    for caution in report.warnings:
+        screen.warn(str(caution))
     screen.say(f"{folder}/index.html")
 
 

@@ -77,6 +77,7 @@
     const off = boxes.filter((box) => !box.checked).map((box) => box.value);
     for (const it of all("[data-arm]"))
       it.classList.toggle("off", it.dataset.arm.split(" ").some((arm) => arm && off.includes(arm)));
+    for (const it of all(".parts")) it.classList.toggle("off", !it.querySelector("span:not(.off)"));
     say("");
     return off.join(".");
   };

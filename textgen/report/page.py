@@ -28,22 +28,19 @@ from textgen.report.schema import (
     ArmRow,
     Bits,
     Interval,
-    Measure,
     Passage,
-    ReferenceRow,
     Report,
     SampleText,
     Texts,
 )
 
-NEAR = 0.3
-"""Bits per character: references this far above the worst arm are not drawn."""
-MAX_REFERENCES_DRAWN = 3
+SURROGATES = re.compile("[\ud800-\udfff]")
+FOLDERS = [Path(__file__).parent, portable.FOLDER]
+HUES = 7
+"""Colours of arms in theme.css; further arms have the same ones with hollow marks."""
 MIN_LABEL_SPACE = 5.0
 """Percent between the names of two references beside a curve."""
-MEASURES_DRAWN = (
-    "real_words", "word_length", "letters_divergence", "distinct_2", "loops", "copied",
-)  # fmt: skip
+MEASURES_DRAWN = "real_words word_length letters_divergence distinct_2 loops copied".split()
 """Measures of generated text that are drawn; all are in a table."""
 HEAT_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
 """Bits per character at which the next colour begins."""
@@ -53,6 +50,56 @@ AXES = {
     "updates": ("thousands of updates", 1e3),
 }
 """What a learning curve is drawn over, its name and its unit."""
+
+
+def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
+    """The page of a report.
+
+    Args:
+        report, texts: its content.
+        models: those that can be asked in the page, as :func:`textgen.report.comparison.embedded`
+            gives them; None for none.
+
+    Returns:
+        HTML that can be written as UTF-8 whatever the texts hold.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDERS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shares = [share for row in report.word_classes for share in row.shares.values()]
+    temperatures = range(len(report.generated.settings["temperatures"]))
+    html = environment.get_template("page.html").render(
+        report=report,
+        texts=texts,
+        models=models,
+        numbers=report.numbers,
+        hues=HUES,
+        heat_edges=HEAT_EDGES,
+        sentences=sentences,
+        bars=bar_scale(report),
+        shares=Scale(0.0, max(shares, default=1.0)),
+        differences=difference_scale(report),
+        documents=documents(report),
+        plots=plots(report),
+        measures=[measures(report, number) for number in temperatures],
+        tables=tables(report),
+        between=between,
+        coloured=coloured,
+        mean_bits=mean_bits,
+        pieces=pieces,
+        version=textgen.__version__,
+        packed=[
+            [name, "", number, models["packed"][name]]
+            for name, number in report.numbers.items()
+            if models and name in models["packed"]
+        ],
+        scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
+    )
+    return SURROGATES.sub("\ufffd", visible(html))
 
 
 class Scale(NamedTuple):
@@ -83,22 +130,21 @@ def scale_of(values: Iterable[float | None]) -> Scale:
     return Scale(low - margin, high + margin)
 
 
-class Bar(NamedTuple):
-    """A bar from zero, with its interval; ``arm`` is the number of an arm, None of a reference."""
+def bar_scale(report: Report) -> Scale:
+    """From zero to the longest bar or interval of the models side by side."""
+    ends = [row.test.high or row.test.total for row in report.side_by_side if row.test]
+    return Scale(0.0, max(ends, default=1.0))
 
-    label: str
-    arm: int | None
-    note: str
-    text: str
-    interval: str
-    width: float
-    low: float | None
-    high: float | None
+
+def difference_scale(report: Report) -> Scale:
+    """As far below zero as above it, for the contrasts and their intervals."""
+    ends = [abs(end) for c in report.contrasts for end in (c.low, c.difference, c.high) if end]
+    reach = 1.04 * max([3 * report.margin, *ends])
+    return Scale(-reach, reach)
 
 
 class Dot(NamedTuple):
-    arm: int
-    name: str
+    arm: str
     text: str
     place: float
 
@@ -113,123 +159,59 @@ class Strip(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows with the numbers of the arms that each speaks of, "0 2"; ``arms``: those of columns."""
+    """Rows with the arms that each speaks of; ``arms``: number of a column → its arm."""
 
     caption: str
     head: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
-    arms: Mapping[int, int] = MappingProxyType({})
+    rows: Sequence[tuple[Sequence[str], Sequence[str]]]
+    arms: Mapping[int, str] = MappingProxyType({})
 
 
-def near_references(report: Report) -> list[ReferenceRow]:
-    """The best models without a network, as far as they are near the arms."""
-    worst = max((arm.test.total for arm in report.scored if arm.test), default=0.0)
-    near = [row for row in report.references if row.test.total <= worst + NEAR]
-    return sorted(near, key=lambda row: row.test.total)[:MAX_REFERENCES_DRAWN]
-
-
-def bars(report: Report) -> list[Bar]:
-    """Arms and the best references near them, best first."""
-    numbers, every = report.numbers, list[tuple[Bits, str, int | None, str]]()
-    every += [(a.test, a.name, numbers[a.name], a.described) for a in report.scored if a.test]
-    every += [(r.test, r.label, None, "without a network") for r in near_references(report)]
-    scale = Scale(0.0, max((test.high or test.total for test, *_ in every), default=1.0))
-
-    def bar(test: Bits, label: str, arm: int | None, note: str) -> Bar:
-        ends = (None if end is None else scale.place(end) for end in (test.low, test.high))
-        text, interval = format_number(test.total), between(test.low, test.high)
-        return Bar(label, arm, note, text, interval, scale.place(test.total), *ends)
-
-    return sorted((bar(*row) for row in every), key=lambda row: row.width)
-
-
-def intervals(report: Report) -> list[tuple[float, float, float] | None]:
-    """Of each contrast where its bounds and its value lie, zero at 50; None without bounds."""
-    ends = [abs(end) for c in report.contrasts for end in (c.low, c.difference, c.high) if end]
-    reach = max([3 * report.margin, *ends])
-    scale = Scale(-1.04 * reach, 1.04 * reach)
-    return [
-        None
-        if c.low is None or c.high is None
-        else (scale.place(c.low), scale.place(c.difference), scale.place(c.high))
-        for c in report.contrasts
-    ]
+def dots(values: Mapping[str, float | None], scale: Scale, form: str = ".3f") -> list[Dot]:
+    """Of the values that are known, by their arms."""
+    known = [(name, value) for name, value in values.items() if value is not None]
+    return [Dot(name, f"{value:{form}}", scale.place(value)) for name, value in known]
 
 
 def documents(report: Report) -> list[Strip]:
     """Bits per character of every held-out document, hardest first."""
-    scale, numbers = scale_of(b for d in report.documents for b in d.bits.values()), report.numbers
+    scale = scale_of(bits for row in report.documents for bits in row.bits.values())
     return [
-        Strip(
-            document.name,
-            f"{document.characters:,} characters",
-            [
-                Dot(numbers[name], name, format_number(bits), scale.place(bits))
-                for name, bits in sorted(document.bits.items(), key=lambda item: item[1])
-            ],
-        )
-        for document in report.documents
+        Strip(row.name, f"{row.characters:,} characters", dots(row.bits, scale))
+        for row in report.documents
     ]
-
-
-def classes(report: Report) -> list[tuple[str, str, list[Bar]]]:
-    """Name, meaning and count of each word class, and what it adds to each arm's bits."""
-    breakdown, numbers = report.breakdown, report.numbers
-    names = sorted(breakdown.by_class, key=numbers.__getitem__)
-    shares = [row.share for arm in breakdown.by_class.values() for row in arm.values()]
-    scale, groups = Scale(0.0, max(shares, default=1.0)), []
-    for key, meaning in breakdown.classes.items() if names else ():
-        rows = [(name, breakdown.by_class[name][key]) for name in names]
-        drawn = [
-            Bar(name, numbers[name], "", f"{row.share:.3f}", f"{row.bits:.1f} bits each",
-                scale.place(row.share), None, None)
-            for name, row in rows
-        ]  # fmt: skip
-        groups.append((key, f"{meaning}: {rows[0][1].count:,}", drawn))
-    return groups
 
 
 def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
     """The measures at a temperature, by its number: those that are drawn, and all."""
-    made, numbers = report.generated, report.numbers
-    arms = {name: rows[number] for name, rows in made.arms.items()}
-    names = sorted(arms, key=numbers.__getitem__)
-    drawn = [
-        _strip(made.labels[key], made.rows["human"][key],
-               [(numbers[name], name, arms[name][key]) for name in names])
-        for key in MEASURES_DRAWN
-        if key in made.labels
-    ]  # fmt: skip
-    columns = [made.rows["human"], *(arms[n] for n in names), *list(made.rows.values())[1:]]
-    head = ["measure", "human text", *names, *list(made.rows)[1:]]
-    rows = [
-        ("", [f"{label.meaning}, {label.unit}", *(_figure(c[key], label) for c in columns)])
+    made, strips = report.generated, []
+    arms = {a.name: made.arms[a.name][number] for a in report.ranked if a.name in made.arms}
+    columns = [made.rows["human"], *arms.values(), made.rows["shuffled"]]
+    for key in MEASURES_DRAWN:
+        if label := made.labels.get(key):
+            human, values = made.rows["human"][key], {name: arms[name][key].value for name in arms}
+            scale = scale_of([*human, *values.values()])
+            note, band = f"{label.unit}; human {_value(human.value, label.form)}", None
+            if human.value is not None:
+                ends = [scale.place(human.value if end is None else end) for end in human[1:]]
+                band = (ends[0], ends[1] - ends[0])
+            strips.append(Strip(label.meaning, note, dots(values, scale, label.form), band))
+    rows: list[tuple[list[str], list[str]]] = [
+        ([], [f"{label.meaning}, {label.unit}", *(_figure(c[key], label.form) for c in columns)])
         for key, label in made.labels.items()
     ]
-    of_arms = {column: numbers[name] for column, name in enumerate(names, 2)}
-    return drawn, Table("All measures, with 95 % intervals over samples", head, rows, of_arms)
+    caption = "All measures, with 95 % intervals over samples"
+    head = ["measure", "human text", *arms, "shuffled"]
+    return strips, Table(caption, head, rows, dict(enumerate(arms, 2)))
 
 
-def _strip(label: Measure, human: Interval, arms: Sequence[tuple[int, str, Interval]]) -> Strip:
-    scale = scale_of([*human, *(value.value for _, _, value in arms)])
-    dots = [
-        Dot(number, name, f"{value.value:{label.form}}", scale.place(value.value))
-        for number, name, value in arms
-        if value.value is not None
-    ]
-    low, high = (human.value if end is None else end for end in human[1:])
-    band = None
-    if low is not None and high is not None:
-        band = scale.place(low), scale.place(high) - scale.place(low)
-    note = NOTHING if human.value is None else f"human {human.value:{label.form}}"
-    return Strip(label.meaning, f"{label.unit}; {note}", dots, band)
+def _value(value: float | None, form: str) -> str:
+    return NOTHING if value is None else f"{value:{form}}"
 
 
-def _figure(figure: Interval, label: Measure) -> str:
-    if figure.value is None:
-        return NOTHING
-    interval = between(figure.low, figure.high, label.form)
-    return f"{figure.value:{label.form}}" + (f" ({interval})" if interval else "")
+def _figure(figure: Interval, form: str) -> str:
+    interval = between(figure.low, figure.high, form)
+    return _value(figure.value, form) + (f" ({interval})" if interval else "")
 
 
 def between(low: float | None, high: float | None, form: str = ".3f") -> str:
@@ -243,7 +225,7 @@ def between(low: float | None, high: float | None, form: str = ".3f") -> str:
 class Line(NamedTuple):
     """A learning curve: the mean of an arm's seeds as points, each seed as a path."""
 
-    arm: int
+    arm: str
     path: str
     seeds: Sequence[str]
     points: Sequence[tuple[float, float, str]]
@@ -264,50 +246,41 @@ def plots(report: Report) -> list[Plot]:
     arms = [arm for arm in report.scored if all(curve.validation for curve in arm.curves)]
     if not arms:
         return []
-    ends = [curve.validation[-1] for arm in arms for curve in arm.curves]
-    first = max(curve.validation[0] for arm in arms for curve in arm.curves)
-    top = min(first, max(ends) + max(0.35, 1.2 * (max(ends) - min(ends))))
-    top = max(top, max(ends) + 0.05)
-    up, references = (
-        Scale(min(ends) - 0.06 * (top - min(ends)), top),
-        list[tuple[float, str]](),
-    )
+    curves = [curve for arm in arms for curve in arm.curves]
+    ends = [curve.validation[-1] for curve in curves]
+    best, worst = min(ends), max(ends)
+    first = max(curve.validation[0] for curve in curves)
+    top = max(min(first, worst + max(0.35, 1.2 * (worst - best))), worst + 0.05)
+    up, references = Scale(best - 0.06 * (top - best), top), list[tuple[float, str]]()
     for row in sorted(report.references, key=lambda row: row.validation.total):
         place = up.place(row.validation.total)
         if 0 < place < 100 and (not references or place - references[-1][0] > MIN_LABEL_SPACE):
             references.append((place, row.label))
     rows = []
     for axis, (label, unit) in AXES.items():
-        last = max(curve[axis][-1] for arm in arms for curve in arm.curves)
-        across = Scale(0.0, last / unit)
-        lines = [_line(arm, report.numbers[arm.name], axis, across, up) for arm in arms]
+        across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)
+        lines = [_line(arm, axis, across, up) for arm in arms]
         rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
     return rows
 
 
-def _line(arm: ArmRow, number: int, axis: str, across: Scale, up: Scale) -> Line:
-    (label, unit), length = (
-        AXES[axis],
-        min(len(curve.validation) for curve in arm.curves),
-    )
+def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
+    label, unit = AXES[axis]
 
     def path(xs: Sequence[float], ys: Sequence[float]) -> str:
         places = zip(xs, ys, strict=True)
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
+    length = min(len(curve.validation) for curve in arm.curves)
     xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
     ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
     points = [
-        (
-            across.place(x / unit),
-            up.place(y),
-            f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}",
-        )
+        (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
         for x, y in zip(xs, ys, strict=True)
         if y <= up.high
     ]
     seeds = [path(c[axis], c.validation) for c in arm.curves] if len(arm.curves) > 1 else []
-    return Line(number, path(xs, ys), seeds, points)
+    return Line(arm.name, path(xs, ys), seeds, points)
 
 
 def coloured(passage: Passage, name: str) -> Markup:
@@ -369,37 +342,28 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 
 def tables(report: Report) -> list[Table]:
     """All figures of the arms, how they were made, and every run."""
-    numbers = report.numbers
-    arms = [(f"{numbers[arm.name]}", arm) for arm in report.ranked]
+    head = (
+        "model", "network alone", "95 % interval", "model + spelling", "with memory",
+        "mean over documents", "deviation (seeds)",
+    )  # fmt: skip
     references = sorted(report.references, key=lambda row: row.test.total)
-    figures = [(n, [_marked(arm), *_costs(arm.test), _deviation(arm)]) for n, arm in arms]
-    figures += [("", [row.label, *_costs(row.test), ""]) for row in references]
+    figures: list[tuple[list[str], list[str]]] = []
+    for arm in report.ranked:
+        name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
+        deviation = format_number(arm.test.deviation if arm.test else None)
+        figures.append(([arm.name], [name, *_costs(arm.test), f"{deviation} ({len(arm.seeds)})"]))
+    figures += [([], [row.label, *_costs(row.test), ""]) for row in references]
+    made = [([arm.name], [column(arm) for column in SETTINGS.values()]) for arm in report.ranked]
+    runs = [
+        ([arm.name], [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
+        for arm in report.ranked
+        for run in arm.runs
+    ]
     return [
-        Table(
-            "Bits per character of held-out text",
-            ("model", "network alone", "95 % interval", "model + spelling", "with memory",
-             "mean over documents", "deviation (seeds)"),
-            figures,
-        ),
-        Table(
-            "How each arm was made",
-            list(SETTINGS),
-            [(n, [column(arm) for column in SETTINGS.values()]) for n, arm in arms],
-        ),
-        Table(
-            "Every run",
-            ("arm", "seed", "run folder", "bits per character"),
-            [
-                (n, [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
-                for n, arm in arms
-                for run in arm.runs
-            ],
-        ),
-    ]  # fmt: skip
-
-
-def _marked(arm: ArmRow) -> str:
-    return arm.name if arm.same_text else f"{arm.name} (on another text or split)"
+        Table("Bits per character of held-out text", head, figures),
+        Table("How each arm was made", list(SETTINGS), made),
+        Table("Every run", ("arm", "seed", "run folder", "bits per character"), runs),
+    ]
 
 
 def _costs(test: Bits | None) -> list[str]:
@@ -413,54 +377,3 @@ def _costs(test: Bits | None) -> list[str]:
         format_number(test.with_memory.total if test.with_memory else None),
         format_number(test.mean_over_documents),
     ]
-
-
-def _deviation(arm: ArmRow) -> str:
-    return f"{format_number(arm.test.deviation if arm.test else None)} ({len(arm.seeds)})"
-
-
-SURROGATES = re.compile("[\ud800-\udfff]")
-FOLDERS = [Path(__file__).parent, portable.FOLDER]
-HUES = 7
-"""Colours of arms in theme.css; further arms have the same ones with hollow marks."""
-
-
-def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
-    """The page of a report.
-
-    Args:
-        report, texts: its content.
-        models: those that can be asked in the page, as :func:`textgen.report.comparison.embedded`
-            gives them; None for none.
-
-    Returns:
-        HTML that can be written as UTF-8 whatever the texts hold.
-    """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    temperatures = report.generated.settings["temperatures"]
-    html = environment.get_template("page.html").render(
-        report=report,
-        texts=texts,
-        models=models,
-        numbers=report.numbers,
-        hues=HUES,
-        s=sentences,
-        v=globals(),
-        claims=sentences.claims(report),
-        measures=[measures(report, number) for number in range(len(temperatures))],
-        zip=zip,
-        version=textgen.__version__,
-        packed=[
-            [name, "", number, models["packed"][name]]
-            for name, number in report.numbers.items()
-            if models and name in models["packed"]
-        ],
-        scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
-    )
-    return SURROGATES.sub("\ufffd", visible(html))

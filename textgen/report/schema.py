@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = 4
+SCHEMA = 5
+NEAR = 0.3
+"""Bits per character: references this far above the worst arm are not shown beside the arms."""
+MAX_NEAR_REFERENCES = 3
 
 
 class Row(BaseModel):
@@ -134,19 +137,14 @@ class DocumentRow(Row):
     bits: dict[str, float]
 
 
-class ClassBits(Row):
-    """A word class under an arm: how many words, bits a word, bits per character of all text."""
+class WordClass(Row):
+    """Words of one kind in the held-out text, or its end marks; ``shares``: an arm's name → what
+    they add to its bits per character."""
 
+    name: str
+    meaning: str
     count: int
-    bits: float
-    share: float
-
-
-class Breakdown(Row):
-    """Word classes by arm; ``classes`` has their meanings."""
-
-    classes: dict[str, str]
-    by_class: dict[str, dict[str, ClassBits]]
+    shares: dict[str, float]
 
 
 class Interval(NamedTuple):
@@ -180,6 +178,24 @@ class Generated(Row):
         return int(self.settings["temperatures"].index(self.settings["temperature"]))
 
 
+class Caution(Row):
+    """What a reader is warned of.
+
+    Attributes:
+        text: a sentence or two.
+        arms: those that it is about together, by their names.
+        by_arm: an arm's name → what is said of it alone, behind the text.
+    """
+
+    text: str
+    arms: list[str] = []
+    by_arm: dict[str, str] = {}
+
+    def __str__(self) -> str:
+        notes = "; ".join(f"{name} {note}" for name, note in self.by_arm.items())
+        return f"{self.text} {notes}".strip()
+
+
 class Report(Row):
     """``report.json``."""
 
@@ -191,7 +207,7 @@ class Report(Row):
     command: str
     not_repeated: list[str]
     corpus: dict[str, Any]
-    warnings: list[str]
+    warnings: list[Caution]
     left_out: list[dict[str, str]]
     arms: list[ArmRow]
     references: list[ReferenceRow]
@@ -199,7 +215,7 @@ class Report(Row):
     questions: int
     contrasts: list[ContrastRow]
     documents: list[DocumentRow]
-    breakdown: Breakdown
+    word_classes: list[WordClass]
     generated: Generated
 
     @property
@@ -214,6 +230,14 @@ class Report(Row):
     def scored(self) -> list[ArmRow]:
         """Those that can be compared in bits per character, best first."""
         return [arm for arm in self.ranked if arm.test and arm.same_text]
+
+    @property
+    def side_by_side(self) -> list[ArmRow | ReferenceRow]:
+        """The arms on one text, and the best models without a network near them, best first."""
+        worst = max((arm.test.total for arm in self.scored if arm.test), default=0.0)
+        near = [row for row in self.references if row.test.total <= worst + NEAR]
+        near = sorted(near, key=lambda row: row.test.total)[:MAX_NEAR_REFERENCES]
+        return sorted([*self.scored, *near], key=lambda row: row.test.total if row.test else 0.0)
 
     @property
     def numbers(self) -> dict[str, int]:

@@ -1,16 +1,20 @@
-"""What a report says in sentences on its page, on the terminal and in a notebook: answers, and what a
-reader must be warned of."""
+"""What a report says in sentences, on its page, on the terminal and in a notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from textgen.core.settings import BUDGETS, Contrast
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, ContrastRow, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Report
+
+TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
+"""Relative difference up to which arms count as matched in a budget."""
+UNEQUAL_WORK = 0.1
+"""Relative difference in characters from which the same number of updates is not the same work."""
 
 
 @dataclass(frozen=True)
@@ -115,20 +119,14 @@ def without_network(report: Report) -> dict[str, str]:
     }
 
 
-def audits(report: Report) -> list[str]:
-    """What the audits of the runs say, where there are any."""
+def audits(report: Report) -> list[tuple[str, str]]:
+    """(an arm's name, what an audit of one of its runs says), where there are any."""
     return [
-        f"{arm.name}, seed {run.seed}, {line}."
+        (arm.name, f"{arm.name}, seed {run.seed}, {line}.")
         for arm in report.arms
         for run in arm.runs
         for line in run.audits
     ]
-
-
-TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
-"""Relative difference up to which arms count as matched in a budget."""
-UNEQUAL_WORK = 0.1
-"""Relative difference in characters from which the same number of updates is not the same work."""
 
 
 def cautions(
@@ -136,7 +134,7 @@ def cautions(
     rows: Sequence[ArmRow],
     declared: Sequence[Contrast],
     tested: Sequence[ContrastRow],
-) -> list[str]:
+) -> list[Caution]:
     """All warnings about some arms, in the order of their weight.
 
     Args:
@@ -145,16 +143,17 @@ def cautions(
         declared, tested: contrasts.
     """
     charged = {row.name for row in rows if row.test and row.same_text}
+    sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
     return [
-        *budget_warnings(arms, rows),
-        *memory_warnings(rows),
-        *ensemble_warnings(arms),
-        *unanswered_warnings(declared, charged),
-        *disagreement_warnings(tested),
+        *budget_cautions(arms, rows),
+        *memory_cautions({row.name: row.memory for row in rows}),
+        *ensemble_cautions(sizes),
+        *unanswered_cautions(declared, charged),
+        *disagreement_cautions(tested),
     ]
 
 
-def budget_warnings(arms: Sequence[Arm], rows: Sequence[ArmRow]) -> list[str]:
+def budget_cautions(arms: Sequence[Arm], rows: Sequence[ArmRow]) -> list[Caution]:
     """Where no budget is the same for all arms, neither as set nor as spent, or where only the
     number of updates is, but not the text that they have seen."""
     settings = [arm.first.experiment.resolved["training"] for arm in arms]
@@ -164,53 +163,63 @@ def budget_warnings(arms: Sequence[Arm], rows: Sequence[ArmRow]) -> list[str]:
     spent = {key: [float(np.mean(row[key])) for row in rows] for key in TOLERANCE}
     excess = {key: max(values) / max(1e-9, min(values)) - 1 for key, values in spent.items()}
     matched = ["updates"] if same else [k for k, limit in TOLERANCE.items() if excess[k] <= limit]
-    if not matched:
-        listed = ", ".join(f"{key} by up to {ratio:.0%}" for key, ratio in excess.items())
-        return [f"The arms have no budget in common; they differ in {listed}."]
-    if matched != ["updates"] or excess["characters"] <= UNEQUAL_WORK:
+    if matched and (matched != ["updates"] or excess["characters"] <= UNEQUAL_WORK):
         return []
-    seen = ", ".join(f"{row.name} {row.characters:,.0f}" for row in rows)
-    return [
-        "The same number of updates was not equal work: the arms have seen different numbers of "
-        f"characters of the training text ({seen}). An equal budget is one in seconds: "
-        "training.seconds, or seconds in [budget] of a study."
-    ]
+    text = "The arms have no budget in common."
+    if matched:
+        text = (
+            "The same number of updates was not equal work, by the training text that each arm has "
+            "seen. An equal budget is one in seconds: training.seconds, or seconds in [budget] of "
+            "a study."
+        )
+    costs = {
+        row.name: f"{row.characters:,.0f} characters, {np.mean(row.updates):,.0f} updates, "
+        f"{row.seconds:.0f} seconds"
+        for row in rows
+    }
+    return [Caution(text=text, by_arm=costs)]
 
 
-def memory_warnings(rows: Sequence[ArmRow]) -> list[str]:
+def memory_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:
     """Where only some arms have a memory of the document."""
-    without = [row.name for row in rows if not row.memory]
-    if not 0 < len(without) < len(rows):
+    without = [name for name, memory in orders.items() if not memory]
+    if not 0 < len(without) < len(orders):
         return []
-    names = ", ".join(without)
-    return [f"No memory of the document: {names}. Compare the figures of the networks alone."]
+    text = "Compare the figures of the networks alone."
+    return [Caution(text=text, by_arm=dict.fromkeys(without, "has no memory of the document"))]
 
 
-def ensemble_warnings(arms: Sequence[Arm]) -> list[str]:
+def ensemble_cautions(sizes: Mapping[str, int]) -> list[Caution]:
     """Where some arms are several networks and others are one."""
-    sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
     if len(set(sizes.values())) < 2:
         return []
-    listed = [f"{name} is an ensemble of {n} networks" for name, n in sizes.items() if n > 1]
-    return [f"Not every arm is a single network: {', '.join(listed)}."]
+    several = {name: f"is an ensemble of {n} networks" for name, n in sizes.items() if n > 1}
+    return [Caution(text="Not every arm is a single network.", by_arm=several)]
 
 
-def unanswered_warnings(declared: Sequence[Contrast], charged: Set[str]) -> list[str]:
+def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[Caution]:
     """One for each declared contrast whose arms do not both have bits per character."""
-    return [
-        f"No answer: {c.question or f'{c.first} against {c.second}'} There is no result "
-        f"for {' and '.join(n for n in (c.first, c.second) if n not in charged)}."
-        for c in declared
-        if not {c.first, c.second} <= charged
-    ]
+    rows = []
+    for c in declared:
+        if missing := [name for name in (c.first, c.second) if name not in charged]:
+            text = f"No answer: {_asked(c)} There is no result for {' and '.join(missing)}."
+            rows.append(Caution(text=text, arms=[c.first, c.second]))
+    return rows
 
 
-def disagreement_warnings(tested: Sequence[ContrastRow]) -> list[str]:
+def disagreement_cautions(tested: Sequence[ContrastRow]) -> list[Caution]:
     """One for each contrast that is answered differently with a memory of the document."""
     return [
-        f"The answer depends on the memory: {c.question or f'{c.first} against {c.second}:'} "
-        f"{c.answer} for the networks alone ({c.difference:+.3f}), {both.answer} with a "
-        f"memory of the document ({both.difference:+.3f})."
+        Caution(
+            text=f"The answer depends on the memory: {_asked(c)} {c.answer} for the networks alone "
+            f"({c.difference:+.3f}), {both.answer} with a memory of the document "
+            f"({both.difference:+.3f}).",
+            arms=[c.first, c.second],
+        )
         for c in tested
         if (both := c.with_memory) and both.answer != c.answer
     ]
+
+
+def _asked(contrast: Contrast | ContrastRow) -> str:
+    return contrast.question or f"{contrast.first} against {contrast.second}:"
