@@ -40,14 +40,6 @@ FILL = ("scored", "pool", "mark")
 MEASURED_TEXTS = 50
 
 
-def _no_bits() -> np.ndarray:
-    return np.zeros(0)
-
-
-def _no_places() -> np.ndarray:
-    return np.zeros(0, dtype=np.int64)
-
-
 @dataclass(frozen=True)
 class EncodedDocument:
     """A document as token ids, with the surface forms of its placeholders.
@@ -75,13 +67,13 @@ class EncodedDocument:
 
     tokens: np.ndarray
     surfaces: tuple[Any, ...] = ()
-    spelling_bits: np.ndarray = field(default_factory=_no_bits)
+    spelling_bits: np.ndarray = field(default_factory=partial(np.zeros, 0))
     characters: int = 0
     pieces: int = 0
     replaced: int = 0
     remembered_bits: np.ndarray | None = None
-    ends: np.ndarray = field(default_factory=_no_places)
-    places: np.ndarray = field(default_factory=_no_places)
+    ends: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
+    places: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
     starts: np.ndarray | None = None
 
     @property

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, Chance, Span, Steps, StepsOf, unseen_character
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, split_space
@@ -60,6 +60,17 @@ class PolicyTrainingData:
     pooled: bool
     seed: int
     language: str
+
+
+Settings = TypeVar("Settings")
+
+
+def completed(settings: Settings, **values: Any) -> Settings:
+    """A copy of frozen settings with the values that only the text can give."""
+    settings = copy.copy(settings)
+    for name, value in values.items():
+        object.__setattr__(settings, name, value)
+    return settings
 
 
 @dataclass(frozen=True)
@@ -118,14 +129,14 @@ class ClassPolicy(ABC):
 
     def fit(self, data: PolicyTrainingData) -> Self:
         """The fitted policy, which has learnt the classes and to spell the words of each."""
-        policy = self._with(learnt=self.learn(data), vocabulary=data.vocabulary)
+        policy = completed(self, learnt=self.learn(data), vocabulary=data.vocabulary)
         training, tuning = (
             [[(w.core, name) for w, name in policy.classified(*document)] for document in documents]
             for documents in (data.training, data.tuning)
         )
         settings = _spelling_settings(data.vocabulary)
         speller = fit_speller(training, tuning, pooled=data.pooled, **settings)
-        return policy._with(speller=speller)
+        return completed(policy, speller=speller)
 
     def state(self) -> dict[str, Any]:
         """Everything ``load`` needs, as JSON data."""
@@ -134,13 +145,7 @@ class ClassPolicy(ABC):
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Self:
         """The fitted policy from its ``state()``."""
         speller = Speller(**state["speller"], **_spelling_settings(vocabulary))
-        return self._with(learnt=state["learnt"], vocabulary=vocabulary, speller=speller)
-
-    def _with(self, **fitted: Any) -> Self:
-        policy = copy.copy(self)
-        for name, value in fitted.items():
-            object.__setattr__(policy, name, value)
-        return policy
+        return completed(self, learnt=state["learnt"], vocabulary=vocabulary, speller=speller)
 
     def classified(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[RareWord, str]]:
         """Each rare word of a document with its class.

@@ -10,7 +10,6 @@ Languages written without spaces need a segmenter; without one their words are s
 
 from __future__ import annotations
 
-import copy
 import re
 import zlib
 from collections import Counter
@@ -44,7 +43,7 @@ from textgen.tokenizers.pieces import (
     recase,
     split_space,
 )
-from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData
+from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
 
 SENTENCE_END = re.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 # a word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one
@@ -78,9 +77,7 @@ class Words:
 
     def in_language(self, language: str) -> Words:
         """The settings for texts in a language, an ISO code."""
-        settings = copy.copy(self)
-        object.__setattr__(settings, "language", language)
-        return settings
+        return completed(self, language=language)
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
