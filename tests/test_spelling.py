@@ -219,8 +219,8 @@ def test_the_memory_of_words_is_the_likeliest_of_all_that_are_tried(seed):
         for document in documents:
             earlier = DocumentCounts()
             for word, name, new in document:
-                mass = memory.share_of(word, name, earlier)
-                total -= math.log(mass + memory.share_of_new(name, earlier) * new)
+                held, left = memory.shares(word, name, earlier)
+                total -= math.log(held + left * new)
                 earlier.add(word, name)
         odds = math.log(memory.discount / (1 - memory.discount)) - math.log(4)
         return total + 0.25 * (odds**2 + math.log(memory.strength / 32) ** 2)

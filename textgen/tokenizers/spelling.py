@@ -168,15 +168,12 @@ class WordMemory(NamedTuple):
     discount: float
     strength: float
 
-    def share_of_new(self, name: str, earlier: DocumentCounts) -> float:
-        """The mass that the earlier words of a class leave to P(w | class)."""
-        types = len(earlier.counts.get(name, ()))
-        return (self.strength + self.discount * types) / (earlier.totals[name] + self.strength)
-
-    def share_of(self, word: str, name: str, earlier: DocumentCounts) -> float:
-        """The mass that an earlier word of a class has as such; 0 for any other word."""
-        count = earlier.counts[name][word] if name in earlier.counts else 0
-        return (count - self.discount) / (earlier.totals[name] + self.strength) if count else 0.0
+    def shares(self, word: str, name: str, earlier: DocumentCounts) -> tuple[float, float]:
+        """The mass that a word of a class has for having come earlier, and the mass that all such
+        words leave to P(w | class)."""
+        counts, total = earlier.counts.get(name, {}), earlier.totals[name] + self.strength
+        held = max(counts.get(word, 0) - self.discount, 0.0)
+        return held / total, (self.strength + self.discount * len(counts)) / total
 
 
 MEMORY = WordMemory(0.8, 32.0)  # where no validation words say otherwise
@@ -284,9 +281,10 @@ class Speller:
         for code, name in coded:
             unseen = CHARACTER_BITS * code.count(chr(OTHER))
             alone.append(unseen - logs[code, name] / math.log(2))
-            log = new_logs[code, name] + math.log(self.memory.share_of_new(name, earlier))
-            if share := self.memory.share_of(code, name, earlier):
-                log = float(np.logaddexp(log, math.log(share)))
+            held, new = self.memory.shares(code, name, earlier)
+            log = new_logs[code, name] + math.log(new)
+            if held:
+                log = float(np.logaddexp(log, math.log(held)))
             remembered.append(unseen - log / math.log(2))
             earlier.add(code, name)
         return alone, remembered
@@ -305,7 +303,7 @@ class Speller:
         code = self._encode(prefix)
         mixture = self._mixture(name, earlier is not None)
         if earlier is not None and earlier.totals[name]:
-            new = self.memory.share_of_new(name, earlier)
+            _, new = self.memory.shares("", name, earlier)
             held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
             mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
         logs = [math.log(weight) + c.log_continuations(code) for weight, c in mixture]

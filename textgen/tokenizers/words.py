@@ -11,7 +11,6 @@ Languages written without spaces need a segmenter; without one their words are s
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -91,18 +90,16 @@ class Words:
         documents = [list(map(intern, pretokenize(text, self.segmenter))) for text in texts]
         held_out = [pretokenize(text, self.segmenter) for text in tuning]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
-        withheld = self._withheld(vocabulary)
         data = PolicyTrainingData(
-            training=[(pieces, vocabulary.rare(pieces, withheld)) for pieces in documents],
+            training=[(pieces, vocabulary.rare(pieces, training=True)) for pieces in documents],
             tuning=[(pieces, vocabulary.rare(pieces)) for pieces in held_out],
             vocabulary=vocabulary,
-            pooled=not withheld,
+            pooled=not vocabulary.withheld,
             seed=seed,
             language=self.language,
         )
         policy = self.rare_words.fit(data)
-        fitted = WordTokenizer(vocabulary, policy, withheld, self.segmenter, self.language)
-        return with_pace(fitted, texts)
+        return with_pace(WordTokenizer(vocabulary, policy, self.segmenter, self.language), texts)
 
     def _vocabulary(self, documents: Iterable[Iterable[str]], characters: Set[str]) -> Vocabulary:
         counts = Counter(chain.from_iterable(documents))
@@ -114,22 +111,12 @@ class Words:
         numbers = tuple(counts[word] for word in words)
         return Vocabulary(words, numbers, "".join(sorted(characters)))
 
-    def _withheld(self, vocabulary: Vocabulary) -> frozenset[str]:
-        """Half of the words that occur once, where the vocabulary holds all words."""
-        if self.minimum_count > 1:
-            return frozenset()
-        return frozenset(
-            word
-            for word, count in zip(vocabulary.words, vocabulary.counts, strict=True)
-            if count == 1 and zlib.crc32(word.encode("utf-8", "surrogatepass")) % 2
-        )
-
     def load(self, state: dict[str, Any]) -> WordTokenizer:
         """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
         policy = self.rare_words.load(state["rare_words"], vocabulary)
-        fitted = vocabulary, policy, self._withheld(vocabulary), self.segmenter
-        return WordTokenizer(*fitted, state["language"], state["characters_per_token"])
+        language, pace = state["language"], state["characters_per_token"]
+        return WordTokenizer(vocabulary, policy, self.segmenter, language, pace)
 
 
 @dataclass(frozen=True)
@@ -140,7 +127,6 @@ class WordTokenizer(PlaceholderTokenizer):
     Args:
         vocabulary: the words with tokens of their own.
         policy: what becomes of the other words.
-        withheld: words of the vocabulary that are shown as rare ones in training.
         segmenter: cuts words of scripts without spaces.
         language: of the text: in English "a" and "an" are made to fit the words that are filled in.
         characters_per_token: over some training text.
@@ -149,7 +135,6 @@ class WordTokenizer(PlaceholderTokenizer):
     spaces_lead = True
     vocabulary: Vocabulary
     policy: ClassPolicy
-    withheld: frozenset[str]
     segmenter: Segmenter | None = None
     language: str = "en"
     characters_per_token: float = 1.0
@@ -178,7 +163,7 @@ class WordTokenizer(PlaceholderTokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text, self.segmenter)
-        rare = self.vocabulary.rare(pieces, self.withheld if training else ())
+        rare = self.vocabulary.rare(pieces, training=training)
         spans = list(self.policy.spans(pieces, rare))
         return self.document(spans, (len(text), len(pieces), len(rare)), training)
 
