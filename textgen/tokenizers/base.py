@@ -20,7 +20,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from random import Random
 from typing import Any, NamedTuple, Protocol
@@ -235,6 +235,7 @@ class Tokenizer(ABC):
 
     Attributes:
         names: (V,) the text each token stands for, or its name if it stands for none.
+        alphabet: the characters that it has tokens for; None if it spells any other.
         characters_per_token: average over some training text.
         charged: whether every bit of a text is charged. If not, there is no normalised distribution
             over the raw text, and no figure of it may be printed.
@@ -245,6 +246,7 @@ class Tokenizer(ABC):
         unwritable: token ids that are never drawn in generation, since they stand for no text.
     """
 
+    alphabet: Sequence[str] | None = None
     characters_per_token: float = 1.0
     charged: bool = True
     extra_data: tuple[str, ...] = ()
@@ -305,11 +307,11 @@ class Tokenizer(ABC):
 
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt for which there is no token."""
-        return []
+        return [] if self.alphabet is None else sorted(set(text) - set(self.alphabet))
 
-    @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Everything ``load`` needs, as JSON data."""
+        """Everything ``load`` needs, as JSON data: by default the fields of a dataclass."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
     def portable(self) -> dict[str, Any]:
         """What ``textgen/interactive/tokenizers.js`` needs to do the same, as JSON data.

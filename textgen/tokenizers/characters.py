@@ -30,18 +30,18 @@ class Characters:
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
     ) -> CharacterTokenizer:
         """A token for each character; arguments as in ``TokenizerConfig``."""
-        return CharacterTokenizer(tuple(sorted(set(alphabet).union(*texts))))
+        return CharacterTokenizer(sorted(set(alphabet).union(*texts)))
 
     def load(self, state: dict[str, Any]) -> CharacterTokenizer:
         """The fitted tokenizer from its ``state()``."""
-        return CharacterTokenizer(tuple(state["characters"]))
+        return CharacterTokenizer(**state)
 
 
 @dataclass(frozen=True)
 class CharacterTokenizer(Tokenizer):
     """Token id ``2 + i`` is the i-th character in code-point order."""
 
-    alphabet: tuple[str, ...]
+    alphabet: Sequence[str]
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -74,11 +74,5 @@ class CharacterTokenizer(Tokenizer):
             for token in encoded.tokens.tolist()
         )
 
-    def unknown(self, text: str) -> list[str]:
-        return sorted(set(text) - set(self.alphabet))
-
-    def state(self) -> dict[str, Any]:
-        return {"characters": list(self.alphabet)}
-
     def portable(self) -> dict[str, Any]:
-        return {"kind": "characters", **self.state()}
+        return {"kind": "characters", "characters": self.alphabet}

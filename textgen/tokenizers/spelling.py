@@ -171,7 +171,7 @@ class WordMemory(NamedTuple):
     def shares(self, word: str, name: str, earlier: DocumentCounts) -> tuple[float, float]:
         """The mass that a word of a class has for having come earlier, and the mass that all such
         words leave to P(w | class)."""
-        counts, total = earlier.counts.get(name, {}), earlier.totals[name] + self.strength
+        counts, total = earlier.counts.get(name, Counter()), earlier.totals[name] + self.strength
         held = max(counts.get(word, 0) - self.discount, 0.0)
         return held / total, (self.strength + self.discount * len(counts)) / total
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -123,12 +123,6 @@ class SubwordTokenizer(Tokenizer):
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""
         return self._live.decode_batch(numbers, skip_special_tokens=False)
-
-    def unknown(self, text: str) -> list[str]:
-        return sorted(set(text) - set(self.alphabet))
-
-    def state(self) -> dict[str, Any]:
-        return asdict(self)
 
     def portable(self) -> dict[str, Any]:
         model = json.loads(self.tokenizer)["model"]

@@ -153,9 +153,6 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     def _spelled(self, token: int, known: str | None) -> Steps:
         return (yield Word(self.spellers[token], CLASSES[token], known, MARKS[token]))
 
-    def state(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
 
 class _Writer(GrowingText):
     """Words, each behind the usual white space."""
