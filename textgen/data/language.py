@@ -71,12 +71,6 @@ LISTED_UNDER = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl"
 UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
 # Scripts in which Unicode's rules find no words; Tibetan marks its syllables.
 UNSPACED_SCRIPTS = frozenset("Han Hiragana Katakana Khmer Lao Myanmar Tai Thai".split())
-# Languages that are written in several scripts.
-SCRIPTS_OF_LANGUAGE = {
-    "ja": "Han Hiragana Katakana",
-    "sr": "Cyrillic Latin",
-    "pa": "Gurmukhi Arabic",
-}
 # From this share of kana on, a text in Han characters and kana is Japanese.
 MIN_KANA_SHARE = 0.1
 # log10 frequency of a word that is not in a list: below that of the rarest ones in it, −6.5.
@@ -135,15 +129,6 @@ def word_list(code: str) -> str | None:
     that takes a segmenter."""
     code = LISTED_UNDER.get(code, code)
     return code if any(code in codes.split() for codes in LISTED_LANGUAGES.values()) else None
-
-
-def usual_scripts(code: str) -> list[str]:
-    """The scripts in which a language is known to be written; none if nothing is known of it."""
-    if code in SCRIPTS_OF_LANGUAGE:
-        return SCRIPTS_OF_LANGUAGE[code].split()
-    code = LISTED_UNDER.get(code, code)
-    languages = [*LISTED_LANGUAGES.items(), *LANGUAGE_OF_SCRIPT.items()]
-    return [script for script, codes in languages if code in codes.split()]
 
 
 def find_language(documents: Sequence[Document], stated: str | None = None) -> Language:

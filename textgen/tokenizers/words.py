@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
-from textgen.data.language import UNSPACED_SCRIPTS, Language, language_name, usual_scripts
+from textgen.data.language import UNSPACED_SCRIPTS, Language, language_name
 from textgen.tokenizers.base import (
     EncodedDocument,
     GrowingText,
@@ -295,12 +295,6 @@ def language_warnings(config: Any, language: Language) -> list[str]:
         TextgenError: a tagger that is named is not installed.
     """
     warnings, script = [], language.script
-    expected = usual_scripts(language.code) or [script]
-    if language.stated and script and script not in expected:
-        warnings.append(
-            f"The text is said to be in {language.name}, but most of its letters are {script}: "
-            "correct the setting language, or the corpus."
-        )
     if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
         warnings.append(
             f"No spaces divide the words of this script ({script}), so almost every character is "
