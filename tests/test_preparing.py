@@ -6,10 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import made_up
+from conftest import made_up, small_experiment
 from gensim.test.utils import datapath
 
-from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import Training
 from textgen.core.system import save_seconds
 from textgen.data.loading import load_corpus
@@ -30,16 +29,13 @@ def tales(tmp_path_factory):
 
 
 def words(tales, **tables):
-    return resolve_experiment(
-        {
-            "corpus": {"kind": "folder", "path": str(tales)},
-            "split": {"validation": 0.2, "test": 0.2},
-            "tokenizer": {"kind": "words", "rare_words": "unk"},
-            "objective": {"kind": "next_token", "window": 8},
-            "backbone": {"input": "embedding", "embedding_size": 10, "units": [12]},
-            "training": {"updates": 1},
-            **tables,
-        }
+    return small_experiment(
+        corpus={"kind": "folder", "path": str(tales)},
+        split={"validation": 0.2, "test": 0.2},
+        tokenizer={"kind": "words", "rare_words": "unk"},
+        objective={"kind": "next_token", "window": 8},
+        backbone={"input": "embedding", "embedding_size": 10, "units": [12]},
+        **tables,
     )
 
 
@@ -49,9 +45,8 @@ def test_test_text_steers_nothing(tales):
     experiment = words(tales)
     corpus = load_corpus(experiment)
     backwards = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
-    first, other = (
-        prepare(experiment, text) for text in (corpus, dataclasses.replace(corpus, test=backwards))
-    )
+    first = prepare(experiment, corpus)
+    other = prepare(experiment, dataclasses.replace(corpus, test=backwards))
     assert first.tokenizer.state() == other.tokenizer.state()
     for one, two in zip(first.encoded[1], other.encoded[1], strict=True):
         np.testing.assert_array_equal(one.tokens, two.tokens)
@@ -77,8 +72,7 @@ def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_save
 
 
 def test_vectors_from_elsewhere_are_in_the_network_and_labelled(tales):
-    given = {"kind": "file", "path": datapath("lee_fasttext.vec")}
-    experiment = words(tales, embedding=given)
+    experiment = words(tales, embedding={"kind": "file", "path": datapath("lee_fasttext.vec")})
     prepared = prepare(experiment, load_corpus(experiment))
     (label,) = prepared.extra_data
     assert label.startswith("vectors lee_fasttext.vec")

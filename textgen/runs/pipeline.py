@@ -185,15 +185,8 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
     earlier, before = run.metrics.training, len(run.history)
     characters = earlier.characters + progress.updates * progress.characters_per_update
     updates, intervals = progress.updates + earlier.updates, progress.intervals + earlier.intervals
-    rows = [
-        {
-            **row,
-            "interval": row["interval"] + before,
-            "updates": row["updates"] + earlier.updates,
-            "seconds": row["seconds"] + earlier.seconds,
-        }
-        for row in progress.history
-    ]
+    ends = {"interval": before, "updates": earlier.updates, "seconds": earlier.seconds}
+    rows = [{key: row[key] + ends.get(key, 0) for key in row} for row in progress.history]
     return replace(
         progress,
         updates=updates,

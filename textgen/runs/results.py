@@ -32,6 +32,9 @@ from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"
+# what is kept of where a training ended
+PROGRESS = ("seconds", "validation_seconds", "validation_share", "calibration_seconds_per_update",
+            "updates", "updates_planned", "best_interval", "intervals")  # fmt: skip
 
 AtLeastZero = Annotated[float, Field(ge=0)]
 Whole = Annotated[int, Field(ge=0)]
@@ -39,7 +42,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Content(BaseModel):
-    """Keys that are not named here are kept as they are; ``content["key"]`` is ``content.key``."""
+    """What is read of a file; other keys are kept as they are. ``c["key"]`` is ``c.key``."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
 
@@ -74,12 +77,6 @@ class Part(Figures):
     published: dict[str, Any] | None = None
 
 
-class Language(Content):
-    code: str
-    script: str
-    stated: bool
-
-
 class CorpusContent(Content):
     """What :attr:`textgen.data.loading.Corpus.description` says."""
 
@@ -88,7 +85,7 @@ class CorpusContent(Content):
     licence: str
     sha256: str
     split_sha256: str
-    language: Language
+    language: dict[str, Any]
     fallback: bool
 
 
@@ -102,9 +99,6 @@ class TrainingContent(Content):
     preparation_seconds: AtLeastZero
     seconds: AtLeastZero
     validation_seconds: AtLeastZero
-    validation_share: AtLeastZero
-    memory_seconds: AtLeastZero
-    calibration_seconds_per_update: AtLeastZero | None
     characters: Whole
     characters_of_training_text: Count
     updates: Count
@@ -112,8 +106,6 @@ class TrainingContent(Content):
     parameters: Count
     best_interval: Whole
     intervals: Count
-    loss: str
-    final_loss: float
 
 
 class Metrics(Content):
@@ -237,18 +229,11 @@ def run_metrics(
         parts["test"]["model_bits_by_position"] = by_position(scored["test"], objective.length)
     training = {
         "preparation_seconds": prepared.seconds,
-        "seconds": progress.seconds,
-        "validation_seconds": progress.validation_seconds,
-        "validation_share": progress.validation_share,
+        **{name: getattr(progress, name) for name in PROGRESS},
         "memory_seconds": memory_seconds,
-        "calibration_seconds_per_update": progress.calibration_seconds_per_update,
         "characters": round(progress.updates * progress.characters_per_update),
         "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
-        "updates": progress.updates,
-        "updates_planned": progress.updates_planned,
         "parameters": parameters,
-        "best_interval": progress.best_interval,
-        "intervals": progress.intervals,
         "loss": experiment.training.loss,
         "final_loss": progress.history[-1]["loss"],
     }
