@@ -28,6 +28,7 @@ from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
 
+# every rare-word policy; a contract test checks that none is missing
 POLICIES = [
     Unk(),
     Unk(recall=False),
@@ -38,7 +39,6 @@ POLICIES = [
     Drop(),
     Spell(),
 ]
-"""Every rare-word policy; a contract test checks that none is missing."""
 ROOT = Path(__file__).parents[1]
 SUBJECTS = ["the keeper", "a lantern", "our neighbour", "the tide", "one gull", "the old harbour"]
 VERBS = ["watched", "followed", "remembered", "left", "kept", "answered"]
@@ -54,11 +54,11 @@ def _environment(tmp_path_factory):
     compile_where_it_is_tested()
     gc.freeze()  # what is imported by now is not looked at again and again
     # of texts of 1,500 characters, which a user's runs write, nothing more is seen
-    generation.Evaluation = partial(generation.Evaluation, length=300, prompted=150)
+    generation.Evaluation = partial(generation.Evaluation, samples=8, length=300, prompted=150)
 
 
+# whether graphs made from now on are compiled by XLA
 COMPILE = [False]
-"""Whether graphs made from now on are compiled by XLA."""
 
 
 def compile_where_it_is_tested() -> None:
@@ -66,11 +66,7 @@ def compile_where_it_is_tested() -> None:
     process, only what has the mark ``xla`` is compiled; elsewhere the same graphs run plain."""
     import tensorflow as tf
 
-    from textgen.models import (  # noqa: F401 - decorated when imported
-        layers,
-        output,
-        recurrent,
-    )
+    from textgen.models import layers, output, recurrent  # noqa: F401 - decorated when imported
 
     function = tf.function
 
@@ -188,6 +184,7 @@ def experiment_file(tmp_path, corpus_folder) -> Path:
     return write_experiment(tmp_path / "tiny.toml", corpus_folder)
 
 
+# changes to the tiny experiment
 ARMS = {
     "char": [],
     "word": [
@@ -199,7 +196,6 @@ ARMS = {
         'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}',
     ],
 }
-"""Changes to the tiny experiment."""
 SHORT = ["training.updates=40", "training.validations=1", "sampling.length=40"]
 
 

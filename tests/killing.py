@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
+import io
 import itertools
 import json
 import os
@@ -31,13 +33,13 @@ import h5py
 import numpy as np
 from conftest import made_up, write_experiment
 
-SETTINGS = (
-    "training.deterministic=true", "training.threads=2", "training.updates=200",
-    "training.validations=8", "backbone.dropout=0.2",
-)  # fmt: skip
-WORDS = ('tokenizer={kind="words", rare_words="unk", minimum_count=20}', "memory.orders=[0, 1]")
-WORDS += ('backbone.input="embedding"', "backbone.embedding_size=12")
-STUDY = """title = "Killed"
+RULED = ["training.threads=2", "training.updates=200"]  # by the study, in its arms
+CHAR = ["training.deterministic=true", "training.validations=8", "backbone.dropout=0.2"]
+WORD = [
+    *CHAR, 'tokenizer={kind="words", rare_words="unk", minimum_count=20}', "memory.orders=[0, 1]",
+    'backbone.input="embedding"', "backbone.embedding_size=12",
+]  # fmt: skip
+STUDY = f"""title = "Killed"
 threads = 2
 
 [budget]
@@ -46,100 +48,84 @@ updates = 200
 [arms.char]
 experiment = "tiny.toml"
 seeds = 1
-set = {char}
+set = {json.dumps(CHAR)}
 
 [arms.word]
 experiment = "tiny.toml"
 seeds = 1
-set = {word}
+set = {json.dumps(WORD)}
 """
-MAX_KILLS = 3
-"""Kills of one run or study."""
+MAX_KILLS = 3  # of one run or study
 ENDINGS = ("SIGTERM", "SIGKILL", "SIGKILL to all")
+# parts of the names of what is about time or place, or about a file that holds some of it
 TIMES = ("second", "time", "written", "tried", "plan", "command", "folder", "sha256")
-"""Parts of the names of what is about time or place, or about a file that holds some of it."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    draw, kills, harmed = random.Random(given.seed), 0, 0
+    options = parser.parse_args()
+    draw, kills, harmed = random.Random(options.seed), 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write(folder)
-        commands = dict(_commands(folder))
-        took = {kind: _whole(folder, kind, command) for kind, command in commands.items()}
+        commands = write_inputs(folder)
+        took = {kind: run_to_end(folder, kind, command) for kind, command in commands.items()}
         for number, kind in enumerate(itertools.cycle(commands)):
-            if kills >= given.kills:
+            if kills >= options.kills:
                 break
             place, wrong = f"killed{number}", list[str]()
-            for _ in range(min(MAX_KILLS, given.kills - kills)):
+            for _ in range(min(MAX_KILLS, options.kills - kills)):
+                process = start(folder, place, commands[kind])
                 wait, ending = draw.uniform(0, took[kind]), draw.choice(ENDINGS)
-                process = _started(folder, place, commands[kind])
-                if not _stopped(process, wait, ending) or process.returncode == 0:
+                if not stopped(process, wait, ending) or process.returncode == 0:
                     break
                 kills += 1
                 wrong += remains(process.pid, folder / place, folder / "scratch")
             if not (folder / place / "run" / "metrics.json").exists():  # stopped at the very end
-                _whole(folder, place, commands[kind])
-            wrong += _different(folder / kind, folder / place)
+                run_to_end(folder, place, commands[kind])
+            wrong += different_files(folder / kind, folder / place)
             harmed += bool(wrong)
             print(f"{kind}: {kills} kills so far, {wrong or 'the same'}", flush=True)
     print(f"{kills} kills, {harmed} runs or studies that ended otherwise")
     return 1 if harmed else 0
 
 
-def _write(folder: Path) -> None:
+def write_inputs(folder: Path) -> dict[str, list[str]]:
+    """Texts, an experiment and a study; name → the command, to which a place is added."""
     tales = folder / "tales"
     tales.mkdir()
     for i in range(12):
         (tales / f"tale{i:02d}.txt").write_text(made_up(40 + 5 * i, i), encoding="utf-8")
-    write_experiment(folder / "tiny.toml", tales)
-    lists = {"char": json.dumps(SETTINGS), "word": json.dumps([*SETTINGS, *WORDS])}
-    ruled = '"training.threads=2", "training.updates=200", '  # by the study
-    own = {kind: line.replace(ruled, "") for kind, line in lists.items()}
-    (folder / "killed.toml").write_text(STUDY.format(**own), encoding="utf-8")
+    experiment = write_experiment(folder / "tiny.toml", tales)
+    (folder / "killed.toml").write_text(STUDY, encoding="utf-8")
+    commands = {}
+    for kind, settings in (("char", CHAR), ("word", WORD)):
+        overrides = [part for setting in RULED + settings for part in ("--set", setting)]
+        commands[kind] = ["run", str(experiment), *overrides, "--quiet", "--name", "run", "--runs"]
+    commands["study"] = ["study", str(folder / "killed.toml"), "--quiet", "--runs"]
+    return commands
 
 
-def _commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Name → the command, to which a place is added."""
-    for kind, settings in (("char", SETTINGS), ("word", (*SETTINGS, *WORDS))):
-        given = [part for each in settings for part in ("--set", each)]
-        start = [sys.executable, "-m", "textgen.run", str(folder / "tiny.toml")]
-        yield kind, [*start, *given, "--quiet", "--name", "run", "--runs"]
-    start = [sys.executable, "-m", "textgen", "study", str(folder / "killed.toml")]
-    yield "study", [*start, "--quiet", "--runs"]
-
-
-def _started(folder: Path, place: str, command: list[str]) -> subprocess.Popen[bytes]:
+def start(folder: Path, place: str, command: list[str]) -> subprocess.Popen[bytes]:
     """A command in a session of its own, with a folder for temporary files."""
     (folder / "scratch").mkdir(exist_ok=True)
     log = (folder / f"{place}.log").open("ab")
     return subprocess.Popen(
-        [*command, str(folder / place)],
-        cwd=folder,
-        env=os.environ | {"TMPDIR": str(folder / "scratch")},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+        [sys.executable, "-m", "textgen", *command, str(folder / place)], cwd=folder, stdout=log,
+        stderr=log, env=os.environ | {"TMPDIR": str(folder / "scratch")}, start_new_session=True,
+    )  # fmt: skip
 
 
-def _whole(folder: Path, place: str, command: list[str]) -> float:
-    """Run a command to its end: seconds.
-
-    Raises:
-        RuntimeError: it fails.
-    """
-    start = time.perf_counter()
-    if _started(folder, place, command).wait():
-        raise RuntimeError((folder / f"{place}.log").read_text(encoding="utf-8"))
-    return time.perf_counter() - start
+def run_to_end(folder: Path, place: str, command: list[str]) -> float:
+    """The seconds of a command, which may not fail."""
+    begin = time.perf_counter()
+    if start(folder, place, command).wait():
+        raise SystemExit((folder / f"{place}.log").read_text(encoding="utf-8"))
+    return time.perf_counter() - begin
 
 
-def _stopped(process: subprocess.Popen[bytes], wait: float, ending: str) -> bool:
+def stopped(process: subprocess.Popen[bytes], wait: float, ending: str) -> bool:
     """Whether a command still ran after so many seconds, when it was stopped."""
     try:
         process.wait(wait)
@@ -158,13 +144,17 @@ def remains(session: int, runs: Path, scratch: Path) -> list[str]:
     """What is left of a session that is over: processes, locks that are held, temporary files. A
     process whose parent was killed has ten seconds to notice and to give back what it holds."""
     end = time.monotonic() + 10
-    while (found := list(left_now(session, runs, scratch))) and time.monotonic() < end:
+    while (left := list(left_now(session, runs, scratch))) and time.monotonic() < end:
         time.sleep(0.1)
-    return found
+    return left
 
 
 def left_now(session: int, runs: Path, scratch: Path) -> Iterator[str]:
-    yield from (f"process {pid}" for pid in members(session))
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            stat = (place / "stat").read_bytes().rpartition(b")")[2].split()
+            if int(stat[3]) == session and stat[0] != b"Z":
+                yield f"process {place.name}"
     for path in runs.rglob(".lock"):
         try:
             filelock.FileLock(path).acquire(timeout=0).lock.release()
@@ -173,62 +163,36 @@ def left_now(session: int, runs: Path, scratch: Path) -> Iterator[str]:
     yield from (f"temporary {path.name}" for path in scratch.iterdir())
 
 
-def members(session: int) -> Iterator[int]:
-    for place in Path("/proc").iterdir():
-        try:
-            stat = (place / "stat").read_text().rpartition(")")[2].split()
-        except (OSError, UnicodeError):
-            continue
-        if place.name.isdigit() and int(stat[3]) == session and stat[0] != "Z":
-            yield int(place.name)
-
-
-def _different(whole: Path, killed: Path) -> Iterator[str]:
+def different_files(whole: Path, killed: Path) -> Iterator[str]:
     """Files that differ in more than time."""
-    names = {path.relative_to(whole) for path in whole.rglob("*") if path.is_file()}
-    for name in sorted(names):
-        if name.suffix in (".json", ".jsonl", ".csv", ".npz", ".h5"):
-            other = killed / name
-            if not other.exists() or not _alike(_content(whole / name), _content(other)):
-                yield str(name)
+    for path in sorted(whole.rglob("*")):
+        if path.suffix in (".json", ".jsonl", ".csv", ".npz", ".h5"):
+            other = killed / path.relative_to(whole)
+            if not other.exists() or content(path) != content(other):
+                yield str(path.relative_to(whole))
 
 
-def _content(path: Path) -> Any:
+def content(path: Path) -> Any:
+    """What a file holds but for what is about time, to be compared."""
     if path.suffix == ".h5":
         arrays: dict[str, np.ndarray] = {}
         with h5py.File(path) as file:
-            file.visititems(
-                lambda name, item: (
-                    arrays.update({name: item[()]}) if hasattr(item, "shape") else None
-                )
-            )
-        return arrays
+            file.visititems(lambda name, item: arrays.update({name: item}))
+            return {k: v[()].tobytes() for k, v in arrays.items() if hasattr(v, "shape")}
     if path.suffix == ".npz":
         with np.load(path) as file:
-            return dict(file)
+            return {name: (file[name].shape, file[name].tobytes()) for name in file.files}
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
-        return _timeless(json.loads(text))
-    rows = [line.split(",") for line in text.splitlines()]
-    if path.suffix == ".csv":
-        kept = [i for i, name in enumerate(rows[0]) if not any(part in name for part in TIMES)]
-        return [[row[i] for i in kept] for row in rows]
-    return text
+        return timeless(json.loads(text))
+    return timeless(list(csv.DictReader(io.StringIO(text)))) if path.suffix == ".csv" else text
 
 
-def _timeless(data: Any) -> Any:
+def timeless(data: Any) -> Any:
     if isinstance(data, dict):
-        kept = {k: v for k, v in data.items() if not any(part in str(k) for part in TIMES)}
-        return {key: _timeless(value) for key, value in kept.items()}
-    return [_timeless(each) for each in data] if isinstance(data, list) else data
-
-
-def _alike(first: Any, second: Any) -> bool:
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(_alike(v, second[k]) for k, v in first.items())
-    if isinstance(first, np.ndarray):
-        return np.array_equal(first, second)
-    return bool(first == second)
+        lasting = {k: v for k, v in data.items() if not any(part in str(k) for part in TIMES)}
+        return {key: timeless(value) for key, value in lasting.items()}
+    return [timeless(each) for each in data] if isinstance(data, list) else data
 
 
 if __name__ == "__main__":
