@@ -1,5 +1,6 @@
 """The command line: ``textgen NAME …``. The function that a command calls is imported when it
-runs, so that ``--help`` is there at once; its arguments have the names of the options."""
+runs, so that ``--help`` is there at once; its arguments have the names of the options. An integer
+that it returns is the exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,13 +40,11 @@ class Parser(argparse.ArgumentParser):
         form: dict[str, Any] = {"dest": "overrides", "metavar": "TABLE.KEY=VALUE", "default": []}
         self.option("--set", text, action="append", **form)
 
-    def runs_folder(self) -> None:
-        text = "where run folders lie"
-        self.option("--runs", text, dest="runs_folder", type=Path, default=Path("runs"))
-
-    def reports_folder(self) -> None:
-        text = "where reports lie"
-        self.option("--reports", text, dest="reports_folder", type=Path, default=Path("reports"))
+    def folders(self, *names: str) -> None:
+        """The options ``--runs`` and ``--reports``."""
+        for name in names:
+            form: dict[str, Any] = {"dest": f"{name}_folder", "type": Path, "default": Path(name)}
+            self.option(f"--{name}", f"where {name} lie", **form)
 
     def passage(self) -> Any:
         """``--text`` or ``--file``; exactly one is needed; returns their group."""
@@ -55,51 +54,72 @@ class Parser(argparse.ArgumentParser):
         return group
 
 
+Arguments = Callable[[Parser], None]
+# Name → what adds its arguments, and the function that is called with them.
+COMMANDS: dict[str, tuple[Arguments, str]] = {}
+
+
+def command(function: str) -> Callable[[Arguments], Arguments]:
+    """Marks what adds the arguments of a command, whose name and help it has."""
+
+    def add(arguments: Arguments) -> Arguments:
+        COMMANDS[arguments.__name__.removeprefix("_")] = arguments, function
+        return arguments
+
+    return add
+
+
+@command("studies.trying:try_texts")
 def _try(parser: Parser) -> None:
+    """find out which writes your texts better: characters, subwords or words"""
     text = "a folder of .txt files, or one such file (without it: Lovecraft's tales)"
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "for all of it", type=float, default=3.0)
-    parser.runs_folder()
-    parser.reports_folder()
+    parser.folders("runs", "reports")
     parser.flag("--overwrite", "replace a study of this name that is of other texts or minutes")
-    parser.flag("--open", "open the page in a browser")
     parser.flag("--quiet", "print only warnings and errors")
 
 
+@command("runs.pipeline:train")
 def _run(parser: Parser) -> None:
+    """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
     more = "train the finished run on for so many more seconds (or updates …, as it counts them)"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
-    parser.runs_folder()
+    parser.folders("runs")
     parser.flag("--overwrite", "replace a run of that name")
     parser.flag("--quiet", "print only errors")
 
 
+@command("studies.execution:run_study")
 def _study(parser: Parser) -> None:
+    """run arms × seeds under one budget, and compare them"""
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
-    parser.runs_folder()
-    parser.reports_folder()
+    parser.folders("runs", "reports")
     parser.option("--workers", "runs at once, e.g. idle cores", type=int, default=1)
-    cluster = "Ray cluster for the runs; local starts one here (needs textgen-compare[cluster])"
-    parser.option("--address", cluster)
+    parser.option("--address", "Ray cluster for the runs (needs textgen-compare[cluster])")
     parser.flag("--overwrite", "replace plan and runs of arms that have changed")
     parser.flag("--quiet", "print only errors")
 
 
+@command("report.comparison:compare_runs")
 def _compare(parser: Parser) -> None:
+    """compare finished runs in one report"""
     parser.option("runs", "run folders, e.g. runs/char", nargs="+", type=Path)
     parser.option("--name", "of the report (default: those of the runs)", default="")
     parser.option("--title", "heading of the report", default="")
-    parser.reports_folder()
+    parser.folders("reports")
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
     embed = "behind the runs: have the page hold the models of these arms, or of all, to be asked"
     parser.option("--embed", embed, nargs="*", metavar="ARM")
     parser.flag("--quiet", "print only warnings and errors")
 
 
+@command("runs.console:generate")
 def _generate(parser: Parser) -> None:
+    """write text with a finished run"""
     parser.option("run", RUN, type=Path)
     parser.option("--prompt", "how the text begins", default="")
     parser.option("--length", "characters to write", type=int, default=500)
@@ -112,22 +132,24 @@ def _generate(parser: Parser) -> None:
     parser.option("--samples", "how many texts", type=int, default=1)
     method = "sample, or article: the most probable token at every position of the real --prompt"
     parser.option("--method", method, default="sample")
-    fill = (
-        "what placeholders become: words drawn as they are scored (scored), words of the training "
-        "text that read well (pool), or marks (mark)"
-    )
+    fill = "what placeholders become: words drawn as they are scored (scored), words of the "
+    fill += "training text that read well (pool), or marks (mark)"
     parser.option("--fill", fill, default="scored")
     parser.flag("--memory", "write with the memory of the document")
     parser.flag("--marked", "mark the words that fill placeholders")
     parser.flag("--json", "one JSON record per line")
 
 
+@command("commands:play")
 def _play(parser: Parser) -> None:
+    """ask trained models side by side, in a page"""
     parser.option("runs", "e.g. runs/char", type=Path, nargs="+", metavar="RUN")
     parser.option("--port", "of the page; 0: any that is free", type=int, default=0)
 
 
+@command("commands:audit")
 def _audit(parser: Parser) -> None:
+    """check that the bits any model reports are a valid likelihood; exit code 1: a check failed"""
     from textgen.evaluation.units import UNITS
 
     parser.option("model", "a run folder, a Hugging Face folder, or file.py:Class")
@@ -143,85 +165,44 @@ def _audit(parser: Parser) -> None:
     parser.flag("--json", "print the audit as JSON")
 
 
+@command("runs.console:score")
 def _score(parser: Parser) -> None:
+    """the bits of a passage, or a part of the text, under a run"""
     parser.option("run", RUN, type=Path)
     part = "of the run's own text, in place of a passage"
     parser.passage().add_argument("--part", choices=PARTS, help=part)
     parser.flag("--json", "print JSON")
 
 
+@command("commands:corpus")
 def _corpus(parser: Parser) -> None:
-    text = (
-        "a kind of corpus, or an experiment (a TOML file or a name, e.g. char) whose corpus and "
-        "split are shown; without it the kinds are listed"
-    )
+    """list corpora, or show the statistics and split of one"""
+    text = "a kind of corpus, or an experiment (a TOML file or a name, e.g. char) whose corpus and "
+    text += "split are shown; without it the kinds are listed"
     parser.option("corpus", text, nargs="?", metavar="KIND or EXPERIMENT")
     parser.overrides("corpus.path=my_texts")
     parser.flag("--json", "print JSON")
 
 
+@command("commands:baseline")
 def _baseline(parser: Parser) -> None:
+    """score n-grams or compressors on an experiment's text"""
     parser.option("experiment", EXPERIMENT, type=Path)
     kinds = ", ".join(sorted(plugin_table("baseline")))
     parser.option("--kind", f"one of {kinds}; kneser_ney if not given", metavar="KIND")
-    order = (
-        "tokens of the longest n-gram (4 if not given), or bytes of context of ppmd (8); may be "
-        "repeated"
-    )
+    order = "tokens of the longest n-gram (4 if not given), or bytes of context of ppmd (8); may be"
     form: dict[str, Any] = {"action": "append", "dest": "orders", "metavar": "N", "default": []}
-    parser.option("--order", order, type=int, **form)
-    command = (
-        "of --kind command: a compressor that is a program, with {input} for the file, e.g. "
-        '"paq8px -8 {input}"; zpaq -m5 if not given'
-    )
-    parser.option("--command", command)
+    parser.option("--order", f"{order} repeated", type=int, **form)
+    program = "of --kind command: a compressor that is a program, with {input} for the file, e.g. "
+    parser.option("--command", program + '"paq8px -8 {input}"; zpaq -m5 if not given')
     parser.overrides("split.seed=1")
     parser.flag("--json", "one JSON record a model")
 
 
+@command("commands:schema")
 def _schema(parser: Parser) -> None:
+    """write the JSON schema of experiment files, for editors"""
     parser.flag("--study", "the schema of study files")
-
-
-COMMANDS: dict[str, tuple[Callable[[Parser], None], str, str]] = {
-    "try": (
-        _try,
-        "studies.trying:try_texts",
-        "find out which writes your texts better: characters, subwords or words",
-    ),
-    "run": (_run, "runs.pipeline:train", "train, score and sample one experiment"),
-    "study": (
-        _study,
-        "studies.execution:run_study",
-        "run arms × seeds under one budget, and compare them",
-    ),
-    "compare": (_compare, "report.comparison:compare_runs", "compare finished runs in one report"),
-    "generate": (_generate, "runs.console:generate", "write text with a finished run"),
-    "play": (_play, "commands:play", "ask trained models side by side, in a page"),
-    "audit": (
-        _audit,
-        "commands:audit",
-        "check that the bits any model reports are a valid likelihood; exit code 1: a check failed",
-    ),
-    "score": (
-        _score,
-        "runs.console:score",
-        "the bits of a passage, or a part of the text, under a run",
-    ),
-    "corpus": (_corpus, "commands:corpus", "list corpora, or show the statistics and split of one"),
-    "baseline": (
-        _baseline,
-        "commands:baseline",
-        "score n-grams or compressors on an experiment's text",
-    ),
-    "schema": (
-        _schema,
-        "commands:schema",
-        "write the JSON schema of experiment files, for editors",
-    ),
-}
-"""Name → its arguments, the function it calls with them, and what it does. An integer that the
-function returns is the exit code."""
 
 
 def script(*before: str) -> NoReturn:
@@ -232,19 +213,15 @@ def script(*before: str) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(
-        prog="textgen", description="Character, word and subword text generators."
-    )
+    parser = argparse.ArgumentParser("textgen", description="Character, word and subword models.")
     version: dict[str, Any] = {"action": "version", "version": f"textgen {__version__}"}
     parser.add_argument("--version", **version)
     rows = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for name, (add_arguments, function, text) in COMMANDS.items():
-        row: Any = rows.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+    form: Any = argparse.ArgumentDefaultsHelpFormatter
+    for name, (add_arguments, function) in COMMANDS.items():
+        text = add_arguments.__doc__ or ""
+        about = f"{text[:1].upper()}{text[1:]}."
+        row = rows.add_parser(name, help=text, description=about, formatter_class=form)
         row.flag("--debug", "show the traceback of an error")
         row.add_argument("--version", **version)
         row.set_defaults(function=function)
@@ -266,9 +243,10 @@ def run_command(function: Callable[[Options], int | None], options: Options) -> 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
+    with contextlib.suppress(ValueError):  # only the main thread may set it
+        signal.signal(signal.SIGTERM, _stop)
     try:
-        with _ended_by_sigterm():
-            code = function(options)
+        code = function(options)
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
@@ -300,23 +278,10 @@ def _explained(error: Exception) -> Exception:
     if not isinstance(error, OSError):
         return error
     where = Path(os.fsdecode(error.filename or "a file, or standard output"))
-    hint = "free some space: no run is harmed" if error.errno == errno.ENOSPC else None
-    return TextgenError(f"{where}: {error.strerror or error}", hint)
+    free = "free some space: no run is harmed" if error.errno == errno.ENOSPC else None
+    return TextgenError(f"{where}: {error.strerror or error}", free)
 
 
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Within the block SIGTERM ends the command as Ctrl-C does."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # only the main thread may set it
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+def _stop(number: int, frame: Any) -> None:
+    """SIGTERM ends a command as Ctrl-C does."""
+    raise KeyboardInterrupt(number)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from textgen.auditing.audit import audit_model
 from textgen.auditing.claims import Claim
@@ -43,26 +44,13 @@ def play(runs: Sequence[Path], port: int) -> None:
 
 
 def audit(
-    model: str,
-    *,
-    text: str | None,
-    file: Path | None,
-    claim: float | None,
-    unit: str,
-    end_counted: bool,
-    no_end: bool,
-    memory: bool,
-    output: Path | None,
-    json: bool,
+    model: str, *, memory: bool, no_end: bool, output: Path | None, json: bool, **options: Any
 ) -> int:
-    result = audit_model(
-        model,
-        read_passage(text, file),
-        claim=None if claim is None else Claim(claim, unit, end_counted),
-        memory=memory,
-        end=not no_end,
-        say=partial(print, file=sys.stderr, flush=True),
-    )
+    passage, figure = read_passage(options["text"], options["file"]), options["claim"]
+    unit, end_counted = options["unit"], options["end_counted"]
+    claim = None if figure is None else Claim(figure, unit, end_counted)
+    say = partial(print, file=sys.stderr, flush=True)
+    result = audit_model(model, passage, claim=claim, memory=memory, end=not no_end, say=say)
     print(json_line(asdict(result), indent=2) if json else result)
     result.save(output)
     return 0 if result.passed else 1
