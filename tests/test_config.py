@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
@@ -17,6 +16,7 @@ EXPERIMENTS = sorted(
     for p in (ROOT / "experiments").rglob("*.toml")
     if "[arms" not in p.read_text() and p.parent.name != "search" and p.stem != "base"
 )
+CHAR = ROOT / "experiments" / "char.toml"
 BASE = """
 [corpus]
 kind = "wikipedia"
@@ -77,49 +77,38 @@ def test_a_wrong_setting_is_named_with_what_would_do(tmp_path, setting, parts):
     assert str(tmp_path / "e.toml") in message or message.startswith("--set: ")
 
 
-def test_broken_toml_and_missing_files_are_named(tmp_path):
+def test_broken_toml_and_missing_files_are_named(tmp_path, monkeypatch):
     assert "no such file" in complaint(tmp_path, 'include = "other.toml"')
     assert "line 1" in complaint(tmp_path, "a b c")
     assert "leads back" in complaint(tmp_path, 'include = "e.toml"')
 
-
-def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    (tmp_path / "e.toml").write_text("")
     monkeypatch.setattr(Path, "read_text", denied)
-    with pytest.raises(TextgenError, match=r"e\.toml(.|\n)*Permission denied"):
-        config.load_experiment(tmp_path / "e.toml")
+    assert "e.toml cannot be read as TOML: [Errno 13]" in complaint(tmp_path, "")
 
 
-def test_overrides_read_toml_and_replace_a_budget(tmp_path):
-    changes = ["training.seconds=2.5", 'objective={kind="shifted",window=4,shift=2}', "name=x"]
+def test_overrides_are_read_as_toml_and_the_last_budget_counts(tmp_path):
+    changes = ['objective={kind="shifted",window=4,shift=2}', "name=x", "training.seconds=2.5"]
     experiment = load(tmp_path, BASE, *changes)
     assert (experiment.training.seconds, experiment.training.updates) == (2.5, None)
     assert (experiment.objective.window, experiment.objective.shift) == (4, 2)
     assert experiment.name == "x"
     assert "table.key=value" in complaint(tmp_path, BASE, "training.seconds")
-
-
-def test_one_budget_is_set_on_a_command_line(tmp_path):
+    assert "several lines" in complaint(tmp_path, BASE, "seed=1\nname='other'")
     changes = ["training.updates=3", "training.updates=7"]  # of the same one the last counts
     assert load(tmp_path, BASE, *changes).training.updates == 7
     message = complaint(tmp_path, BASE, "training.seconds=5", *changes)
     assert "training.seconds and training.updates" in message
 
 
-@pytest.mark.parametrize(
-    "name", ["", 'a"b', "a\nb", 'a"\n#', "a' #", "../a", "a/b", "ü", "a" * 101]
-)
+@pytest.mark.parametrize("name", ["", 'a"b', "a\nb", "a' #", "../a", "a/b", "ü", "a" * 101])
 def test_a_name_is_taken_as_it_is_or_refused(tmp_path, name):
-    path = tmp_path / "e.toml"
-    path.write_text(BASE, encoding="utf-8")
+    load(tmp_path, BASE)
     with pytest.raises(TextgenError, match=r"e\.toml: name: "):
-        config.load_experiment(path, name=name)
-    with pytest.raises(TextgenError, match="several lines"):
-        config.load_experiment(path, ["seed=1\nname='other'"])
-    assert config.load_experiment(path, name="a-b").name == "a-b"
+        config.load_experiment(tmp_path / "e.toml", name=name)
+    assert config.load_experiment(tmp_path / "e.toml", name="a-b").name == "a-b"
 
 
 def test_an_include_keeps_what_is_not_changed(tmp_path):
@@ -129,36 +118,16 @@ def test_an_include_keeps_what_is_not_changed(tmp_path):
     assert experiment.training.updates is None
 
 
-def test_a_first_look_that_a_slow_machine_can_take_is_a_number_of_updates():
-    pages = [ROOT / "README.md", ROOT / "experiments" / "notes" / "tour.md"]
-    pages += [ROOT / "experiments" / f"{name}.toml" for name in ("char_small", "word_small")]
-    for path in pages:
-        (updates,) = {*re.findall(r"training\.updates=(\d+)", path.read_text(encoding="utf-8"))}
-        for name in ("char_small", "word_small"):
-            experiment = config.load_experiment(name, [f"training.updates={updates}"])
-            assert (experiment.training.updates, experiment.training.seconds) == (500, None)
-        lines = [line for line in path.read_text().splitlines() if "_small" in line]
-        assert not any("training.seconds" in line for line in lines)
-
-
-CHAR = ROOT / "experiments" / "char.toml"
-
-
 @pytest.mark.parametrize("change", ["backbone.kind=lstm", "backbone=lstm", "backbone.kind='lstm'"])
 def test_naming_the_kind_that_a_table_has_changes_nothing(tmp_path, change):
     before = config.load_experiment(CHAR)
     assert config.load_experiment(CHAR, [change]) == before
     including = f'include = "{CHAR.as_posix()}"\nname = "char"\n[backbone]\nkind = "lstm"\n'
     again = load(tmp_path, including, "tokenizer.kind=characters", "objective.kind=next_token")
-    assert again == before
-    assert again.left_out == ()
+    assert (again, again.left_out) == (before, ())
 
 
-def test_another_kind_keeps_what_both_have(tmp_path):
-    own = (
-        BASE
-        + """window = 7
-[backbone]
+LSTM_TABLE = """[backbone]
 units = [8, 9]
 input = "embedding"
 embedding_size = 5
@@ -166,25 +135,28 @@ dropout = 0.2
 weight_drop = 0.1
 forget_bias = true
 ngrams = { orders = [2], rows = 30 }
-""".replace("window = 7\n", "")
-    )
+"""
+
+
+def test_another_kind_keeps_what_both_have(tmp_path):
+    own = BASE + LSTM_TABLE
     lstm, gru = load(tmp_path, own), load(tmp_path, own, "seed=3", "backbone.kind=gru")
     differing = {"kind", "weight_drop", "forget_bias"}
     kept = {key: value for key, value in lstm.resolved["backbone"].items() if key not in differing}
     assert gru.resolved["backbone"] == {"kind": "gru", **kept}
     (line,) = gru.left_out
-    for part in ("backbone.kind", "gru", "weight_drop", "0.1", "forget_bias"):
-        assert part in line
+    assert all(part in line for part in ("backbone.kind", "gru", "weight_drop", "forget_bias"))
     assert not any(name in line for name in kept)
     (tmp_path / "own.toml").write_text(own, encoding="utf-8")
-    including = 'name = "e"\nseed = 3\ninclude = "own.toml"\nbackbone = "gru"\n'
-    included = load(tmp_path, including)
+    included = load(tmp_path, 'name = "e"\nseed = 3\ninclude = "own.toml"\nbackbone = "gru"\n')
     assert included == gru
     assert included.left_out[0].replace(str(tmp_path / "e.toml"), "--set") == line
-    again = ["backbone.units=[4]", "backbone.kind=gru", "backbone.dropout=0.5"]
-    again = load(tmp_path, own, *again).backbone  # in whatever order
-    assert (again.units, again.dropout, again.embedding_size) == ((4,), 0.5, 5)
+    changes = ["backbone.units=[4]", "backbone.kind=gru", "backbone.dropout=0.5"]
+    changed = load(tmp_path, own, *changes).backbone  # in whatever order
+    assert (changed.units, changed.dropout, changed.embedding_size) == ((4,), 0.5, 5)
     assert "weight_drop" in complaint(tmp_path, own, "backbone=gru", "backbone.weight_drop=0.3")
+    whole = load(tmp_path, own, 'backbone={kind="lstm",units=[7]}', "backbone.weight_drop=0.1")
+    assert (whole.backbone, whole.left_out) == (LSTM(units=(7,), weight_drop=0.1), ())
 
 
 @pytest.mark.parametrize(
@@ -233,12 +205,6 @@ def test_any_table_with_a_kind_keeps_what_belongs_to_both(tmp_path, table, chang
     assert "source" not in found.resolved["corpus"]
     assert len(found.left_out) == bool(left_out)
     assert all(each in found.left_out[0] for each in left_out)
-
-
-def test_a_whole_table_on_the_command_line_leaves_nothing_of_the_old_one(tmp_path):
-    own = BASE + "[backbone]\nunits = [8, 9]\ndropout = 0.2\n"
-    found = load(tmp_path, own, 'backbone={kind="lstm",units=[7]}', "backbone.weight_drop=0.1")
-    assert (found.backbone, found.left_out) == (LSTM(units=(7,), weight_drop=0.1), ())
 
 
 def test_another_text_has_no_fallback_of_the_old_one(tmp_path):

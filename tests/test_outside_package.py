@@ -9,113 +9,65 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, write_experiment
 
 SOURCE = ROOT / "tests" / "outside_package"
-PYTHONPATH = os.environ.get("PYTHONPATH", "")
-SETTINGS = """
-[corpus]
-kind = "folder"
-path = "{corpus}"
-[split]
-validation = 0.2
-test = 0.2
-[tokenizer]
-kind = "words"
-minimum_count = 75
-rare_words = "shape"
-[objective]
-kind = "next_token"
-window = 16
-[backbone]
-kind = "elman"
-units = [24]
-[training]
-updates = 40
-batch = 8
-learning_rate = 1e-2
-validations = 2
-[sampling]
-length = 80
-samples = 1
+COMMANDS = """
+assert main(['run', 'elman.toml', '--quiet', '--set', 'backbone={kind="elman",units=[24]}', '--set',
+  'tokenizer={kind="words",minimum_count=75,rare_words="shape"}']) == 0
+assert main(['generate', 'runs/elman', '--length', '60', '--marked']) == 0
+assert main(['compare', 'runs/elman', '--quiet']) == 0
+print()
+assert main(['score', 'runs/elman', '--text', 'The tide left.', '--json']) == 0
+"""
+CONTRACTS = """
+from textgen.testing import check_plugin
+from textgen_outside.elman import Elman
+from textgen_outside.exclamations import Exclamations
+from textgen_outside.shape import Shape
+check_plugin('rare_words', Shape())
+check_plugin('metric', Exclamations())
+check_plugin('backbone', Elman(units=(5, 4)))
+check_plugin('backbone', Elman(units=(5,), input='embedding', tied_output=True))
 """
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """Where pip has put the package."""
-    source = tmp_path_factory.mktemp("source") / "package"
-    shutil.copytree(SOURCE, source)
-    target = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(target), str(source)], check=True)
-    return target
-
-
-@pytest.fixture(scope="module")
-def run_folder(installed, corpus_folder, tmp_path_factory):
+def home(tmp_path_factory, corpus_folder):
+    """A folder with an experiment, and ``package``, where pip has put the package."""
     home = tmp_path_factory.mktemp("outside")
-    (home / "elman.toml").write_text(SETTINGS.format(corpus=corpus_folder), encoding="utf-8")
-    done = command(home, installed, "run", "elman.toml")
-    assert done.returncode == 0, done.stderr
-    return home / "runs" / "elman"
+    shutil.copytree(SOURCE, home / "source")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(home / "package"), str(home / "source")], check=True)
+    experiment = write_experiment(home / "elman.toml", corpus_folder)
+    experiment.write_text(experiment.read_text().replace("orders = [1, 3]", "orders = []"))
+    return home
 
 
-def command(home, installed, name, *arguments):
-    return python(home, installed, "-m", "textgen", name, *arguments)
-
-
-def python(home, installed, *arguments):
-    path = os.pathsep.join(filter(None, [installed and str(installed), PYTHONPATH]))
+def python(home, *arguments, package=True):
+    path = [str(home / "package")] * package + [os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=home, env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, *arguments],
+        cwd=home, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
 
-def test_every_command_uses_what_the_package_brings(run_folder, installed):
-    home = run_folder.parents[1]
-    metrics = json.loads((run_folder / "metrics.json").read_text())
-    bits = metrics["test"]["bits_per_character"]
-    assert 0 < bits["spelling"] < bits["total"] < 6
-    code = (  # as the console script does, one after another: TensorFlow is loaded once
-        "from textgen.cli import main\n"
-        f"folder = {str(run_folder)!r}\n"
-        "assert main(['generate', folder, '--length', '60', '--marked']) == 0\n"
-        "assert main(['compare', folder, '--quiet']) == 0\n"
-        "print()\n"
-        "assert main(['score', folder, '--text', 'The tide left.', '--json']) == 0\n"
-    )
-    done = python(home, installed, "-c", code)
+def test_every_command_uses_what_the_package_brings(home):
+    """One after another, as the console script calls them: TensorFlow is loaded once."""
+    done = python(home, "-c", f"from textgen.cli import main\n{COMMANDS}{CONTRACTS}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["total"] > 0
+    metrics = json.loads((home / "runs" / "elman" / "metrics.json").read_text())
+    bits = metrics["test"]["bits_per_character"]
+    assert 0 < bits["spelling"] < bits["total"] < 6
     (report,) = (home / "reports").iterdir()
     assert "exclamation marks" in (report / "index.html").read_text(encoding="utf-8")
-
-
-def test_a_run_made_with_a_package_that_is_missing_says_so(run_folder):
-    done = command(run_folder.parents[1], None, "generate", run_folder)
-    assert done.returncode == 2
-    assert "'elman'" in done.stderr or "'shape'" in done.stderr
-    assert "package" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_its_plug_ins_keep_to_the_contracts(installed):
-    code = (
-        "from textgen.testing import check_plugin\n"
-        "from textgen_outside.elman import Elman\n"
-        "from textgen_outside.exclamations import Exclamations\n"
-        "from textgen_outside.shape import Shape\n"
-        "check_plugin('rare_words', Shape())\n"
-        "check_plugin('metric', Exclamations())\n"
-        "check_plugin('backbone', Elman(units=(5, 4)))\n"
-        "check_plugin('backbone', Elman(units=(5,), input='embedding', tied_output=True))\n"
-    )
-    path = os.pathsep.join(filter(None, [str(installed), PYTHONPATH]))
-    environment = {**os.environ, "PYTHONPATH": path}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    missing = python(home, "-m", "textgen", "generate", "runs/elman", package=False)
+    assert missing.returncode == 2
+    assert "'elman'" in missing.stderr or "'shape'" in missing.stderr
+    assert "package" in missing.stderr
+    assert "Traceback" not in missing.stderr
 
 
 def test_plug_ins_fit_in_twenty_lines_and_their_page_shows_them_whole():

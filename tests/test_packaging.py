@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +18,7 @@ from textgen.core import experiment, settings, system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.evaluation.figures import every_metric
-from textgen.studies.study import load_study
+from textgen.studies.study import Study, load_study
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = [
@@ -81,15 +78,12 @@ def test_plugins_of_other_packages_are_known_everywhere(installed, capsys):
     assert "buckets" in capsys.readouterr().out
 
 
-def test_an_unknown_kind_may_be_that_of_a_missing_package(installed):
+def test_an_unknown_kind_may_be_that_of_a_missing_package_and_none_replaces_a_kind(installed):
     installed(rare_words="hashed = brought:Hashed")
     with pytest.raises(TextgenError) as caught:
         load_experiment("word_rare_unk", ["tokenizer.rare_words.kind=hashd"])
     for part in ("did you mean 'hashed'", "cluster, drop, hashed", "package that brings it"):
         assert part in str(caught.value)
-
-
-def test_no_package_may_replace_a_kind(installed):
     installed(rare_words="unk = brought:Hashed")
     assert settings.lookup("rare_words", "unk").__module__.startswith("textgen.")
     with pytest.raises(TextgenError, match="unk = brought:Hashed"):
@@ -124,23 +118,18 @@ def test_experiments_are_found_by_name(tmp_path, monkeypatch):
         '[budget]\nupdates = 5\n[arms.a]\nexperiment = "char.toml"\nseeds = 1\n'
     )
     assert load_study("own.toml").experiment("a").training.updates == 5
-    with pytest.raises(TextgenError, match=r"chr(.|\n)*did you mean 'char'"):
-        load_experiment("chr")
-    with pytest.raises(TextgenError, match="did you mean 'article/shift_3'"):
-        load_experiment("article/shift3")
-    with pytest.raises(TextgenError, match="did you mean 'benchmarks/ptb_word'"):
-        load_experiment("benchmarks/ptb_words")
+    for wrong, name in (("chr", "char"), ("article/shift3", "article/shift_3")):
+        with pytest.raises(TextgenError, match=f"did you mean '{name}'"):
+            load_experiment(wrong)
 
 
 @pytest.fixture(scope="module")
 def schemas():
-    def printed(*options):
-        command = [sys.executable, "-m", "textgen", "schema", *options]
-        text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-        jsonschema.Draft202012Validator.check_schema(json.loads(text))
-        return jsonschema.Draft202012Validator(json.loads(text))
-
-    return {False: printed(), True: printed("--study")}
+    """Validators of experiment files (False) and of study files (True)."""
+    made = {False: experiment.json_schema(), True: experiment.json_schema(Study)}
+    for schema in made.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    return {study: jsonschema.Draft202012Validator(schema) for study, schema in made.items()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -156,15 +145,12 @@ def test_files_that_come_with_textgen_match_the_schema(path, schemas):
     [
         ("trainign = {}", False),
         ("training.batch = 0", False),
-        ("training.batch = 'x'", False),
         ("tokenizer.kind = 'wrods'", False),
-        ("tokenizer = 'wrods'", False),
         ("tokenizer = { kind = 'characters', case = 'lower' }", False),
         ("tokenizer.rare_words = { kind = 'unk', tags = 'fine' }", False),
         ("corpus.fallback = 3", False),
         ("backbone.adaptive_softmax.hed = 3", False),
         ("arms.char = { experiment = 'char.toml', seeds = 0 }", True),
-        ("arms.char = { experiment = 'char.toml', sets = [] }", True),
         ("threads = 0", True),
     ],
 )
@@ -173,19 +159,18 @@ def test_a_wrong_file_does_not_match_the_schema(text, study, schemas):
 
 
 def test_the_schema_offers_every_kind_once(schemas):
-    choices = schemas[False].schema["properties"]["embedding"]["anyOf"]
-    kinds = [choice["properties"]["kind"] for choice in choices if "required" in choice]
-    found = sorted(kind["const"] for kind in kinds)
-    assert found == sorted(settings.plugin_table("embedding"))
+    names, *tables = schemas[False].schema["properties"]["embedding"]["anyOf"]
+    kinds = [table["properties"]["kind"]["const"] for table in tables]
+    assert names["enum"] == kinds == sorted(settings.plugin_table("embedding"))
     assert {"include", "name", "seed", "language", *TABLES} == set(
         schemas[False].schema["properties"]
     )
 
 
-@pytest.mark.parametrize("command", [["--version"], ["run", "--version"], ["schema", "--version"]])
+@pytest.mark.parametrize("command", [["--version"], ["run", "--version"]])
 def test_the_version_is_printed(command, capsys):
     with pytest.raises(SystemExit) as end:
-        sys.exit(cli.main(command))
+        cli.main(command)
     assert end.value.code == 0
     assert capsys.readouterr().out == f"textgen {textgen.__version__}\n"
 
@@ -196,12 +181,6 @@ def test_the_cache_is_where_the_system_keeps_caches(tmp_path, monkeypatch):
     assert system.cache_folder() == tmp_path / "textgen"
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "own"))
     assert system.cache_folder() == tmp_path / "own"
-
-
-def test_every_flavour_of_tensorflow_will_do():
-    wrong = re.compile(r"""version\(\s*["']tensorflow""")
-    for path in (ROOT / "textgen").rglob("*.py"):
-        assert not wrong.search(path.read_text(encoding="utf-8")), path
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,10 @@ SPACE = {"a": [1, 2, 3], "b": [False, True], "c": ["x"]}
 START = {"a": 2, "b": False, "c": "x"}
 
 
-def trial(settings, validation):
-    return {"settings": settings, "validation": validation}
-
-
 def test_the_first_trial_is_the_start_and_others_are_next_to_the_best():
     assert next_trial(SPACE, START, [], "1 char") == START
-    done = [trial(START, 2.0), trial({**START, "a": 3}, 1.5), trial({**START, "b": True}, 3.0)]
+    tried = [(START, 2.0), ({**START, "a": 3}, 1.5), ({**START, "b": True}, 3.0)]
+    done = [{"settings": settings, "validation": bits} for settings, bits in tried]
     for seed in range(20):
         found = next_trial(SPACE, START, done, f"{seed} char")
         assert found == next_trial(SPACE, START, done, f"{seed} char")

@@ -25,22 +25,13 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b31m\r\x08 \u202e live \u2066[bold]b[/bold]
 
 def test_every_control_character_is_a_sign_of_the_same_length():
     everything = "".join(map(chr, range(0x3000)))
-    shown = visible(everything)
-    assert len(shown) == len(everything)
-    assert not OBEYED & {*shown}
+    assert len(visible(everything)) == len(everything)
     assert visible("\x1b\r\x7f\u202e\n\té☃") == "␛␍␡\ufffd\n\té☃"
-
-
-def test_json_is_exact_and_has_no_control_characters():
-    line = json_line({"text": HOSTILE})
+    line, message = json_line({"text": HOSTILE}), str(TextgenError(f"{HOSTILE}\n", f"a\n{HOSTILE}"))
+    for shown in (visible(everything), line, message):
+        assert not OBEYED & {*shown}
     assert json.loads(line) == {"text": HOSTILE}
-    assert not OBEYED & {*line}
-
-
-def test_a_message_shows_them():
-    message = str(TextgenError(f"{HOSTILE}\n", f"a\nb{HOSTILE}"))
     assert len(message.splitlines()) == 2  # the sentence, the hint
-    assert not OBEYED & {*message}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +71,13 @@ def test_commands_show_them(home, textgen, tmp_path):
     assert "␛[2J" in page
 
 
-def test_what_a_corpus_is_called_is_no_markup(tmp_path, capsys):
+def test_names_and_texts_are_no_markup(tmp_path, capsys):
+    stretches = [(HOSTILE, 9.0, 0.0), ("[red]a[/red]", 1.0, 0.0)]
+    figures = dict.fromkeys(("bits_per_character", "end", "model", "spelling", "total"), 1.0)
+    print_passage({"characters": 9, "stretches": stretches, "with_memory": None, **figures})
+    printed = capsys.readouterr().out
+    assert "[red]a[/red]" in printed
+    assert not OBEYED & {*printed}
     for i in range(6):
         (tmp_path / f"{i}[bold]b[link=x].txt").write_text(made_up(20, i), encoding="utf-8")
     corpus = {"kind": "folder", "path": str(tmp_path)}
@@ -97,13 +94,3 @@ def test_what_a_corpus_is_called_is_no_markup(tmp_path, capsys):
     assert "[bold]b[link=x]" in shown
     assert "\x1b[2J" not in shown
     assert "\x07" not in shown
-
-
-def test_the_passage_that_is_scored_is_shown_with_signs(capsys):
-    stretches = [(HOSTILE, 9.0, 0.0), ("[red]a[/red]", 1.0, 0.0)]
-    found = {"characters": 9, "stretches": stretches, "bits_per_character": 1.0, "end": 1.0,
-             "model": 9.0, "spelling": 0.0, "total": 9.0, "with_memory": None}  # fmt: skip
-    print_passage(found)
-    printed = capsys.readouterr().out
-    assert "[red]a[/red]" in printed
-    assert not OBEYED & {*printed}

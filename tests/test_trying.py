@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
@@ -40,15 +41,12 @@ def study(monkeypatch):
 def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
     documents = [Document(f"d{i}", text(n, seed=1000 * i)) for i, n in enumerate(lines)]
     division = divide(documents, Split(method="blocks"))
-    part_of = {
-        name: part
-        for part in ("train", "validation", "test")
-        for name in (d.name for d in getattr(division, part))
-    }
+    parts = ("train", "validation", "test")
+    part_of = {d.name: part for part in parts for d in getattr(division, part)}
     for document in documents:
         pieces = sorted(name for name in part_of if name.split("#")[0] == document.name)
-        parts = [part_of[name] for name in pieces]
-        assert {"train", "test"} not in map(set, pairwise(parts))
+        neighbours = pairwise(part_of[name] for name in pieces)
+        assert {"train", "test"} not in map(set, neighbours)
     assert len(division.test) >= MIN_TEST_DOCUMENTS
     pieces = division.train + division.validation + division.test
     assert sorted("".join(d.text for d in pieces)) == sorted("".join(d.text for d in documents))
@@ -78,25 +76,19 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     assert {ran.experiment(arm).sampling.prompts for arm in ran.arms} == {("",)}
 
 
-@pytest.mark.parametrize("lines", [40, 3000])
-def test_a_file_is_tried_if_it_is_long_enough(tmp_path, study, lines):
-    path = tmp_path / "novel.txt"
-    path.write_text(text(lines), encoding="utf-8")
-    if lines * len(LINE) < trying.MIN_CHARACTERS:
-        with pytest.raises(trying.TextgenError, match="too little"):
-            trying.try_texts(path, reports_folder=tmp_path / "reports")
-        return
-    trying.try_texts(path, reports_folder=tmp_path / "reports")
+def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
+    path, reports = tmp_path / "novel.txt", tmp_path / "reports"
+    path.write_text(text(3000), encoding="utf-8")
+    trying.try_texts(path, reports_folder=reports)
     assert len(load_corpus(study[0].experiment("words")).test) >= MIN_TEST_DOCUMENTS
-    trying.try_texts(path, reports_folder=tmp_path / "reports")  # goes on
-    with pytest.raises(trying.TextgenError, match="--overwrite"):
-        trying.try_texts(path, minutes=5, reports_folder=tmp_path / "reports")
-    trying.try_texts(path, minutes=5, overwrite=True, reports_folder=tmp_path / "reports")
+    trying.try_texts(path, reports_folder=reports)  # goes on
+    with pytest.raises(TextgenError, match="--overwrite"):
+        trying.try_texts(path, minutes=5, reports_folder=reports)
+    trying.try_texts(path, minutes=5, overwrite=True, reports_folder=reports)
     assert len(study) == 3
-
-
-def test_too_little_time_and_no_text_are_refused(tmp_path):
-    with pytest.raises(trying.TextgenError, match=r"--minutes 0\.5"):
-        trying.try_texts(minutes=0.5, reports_folder=tmp_path)
-    with pytest.raises(trying.TextgenError, match="missing"):
-        trying.try_texts(tmp_path / "missing", reports_folder=tmp_path)
+    (tmp_path / "short.txt").write_text(text(40), encoding="utf-8")
+    for name, message in (("short.txt", "too little text"), ("missing", "no such file")):
+        with pytest.raises(TextgenError, match=message):
+            trying.try_texts(tmp_path / name, reports_folder=reports)
+    with pytest.raises(TextgenError, match=r"--minutes 0\.5"):
+        trying.try_texts(minutes=0.5, reports_folder=reports)

@@ -321,7 +321,7 @@ class _NothingRequired(GenerateJsonSchema):
         return False
 
 
-def json_schema(cls: type[Any] = Experiment) -> dict[str, Any]:
+def json_schema(cls: Any = Experiment) -> dict[str, Any]:
     """The JSON schema of the files that a dataclass describes: of experiments, or of studies."""
     definitions = adapter(cls).json_schema(schema_generator=_NothingRequired)["$defs"]
     root = definitions.pop(cls.__name__)

@@ -126,8 +126,8 @@ class Plugin:
         """The name of a kind, or the table of one."""
         choices: list[dict[str, Any]] = [{"enum": sorted(plugin_table(self.point))}]
         for kind in choices[0]["enum"]:
-            list_of_tables = adapter(lookup(self.point, kind)).core_schema
-            table = handler.resolve_ref_schema(handler(list_of_tables)["items"])
+            cls: Any = lookup(self.point, kind)
+            table = handler.resolve_ref_schema(handler(adapter(cls).core_schema)["items"])
             properties = {"kind": {"const": kind}, **table["properties"]}
             choices.append({**table, "properties": properties})
         return {"anyOf": choices}

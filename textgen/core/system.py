@@ -95,16 +95,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The content of an NPZ file.
 
     Raises:
-        ValueError: it is damaged.
-        OSError: it cannot be read.
+        ValueError: it is damaged, or cannot be read.
     """
     import numpy as np
 
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
-    except OSError:
-        raise
     except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
         raise ValueError(f"{type(error).__name__}: {error}") from error
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.system import write_file
+from textgen.data.loading import load_corpus
+from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison, compare_runs
-from textgen.runs.folder import is_finished, resumed, stored_experiment, take_folder, text_of
-from textgen.studies.progress import FAILED, StudyProgress, result_of
-from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study, run_name
-from textgen.studies.workers import Job, check_cluster, run_jobs
-
-MAX_FAILURES = 4
-"""Failed runs whose reasons are shown at the end; all of them have log files."""
+from textgen.runs import folder as run_folder
+from textgen.runs.console import Screen
+from textgen.runs.finished import read_metrics
+from textgen.runs.folder import is_finished
+from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
+from textgen.studies.workers import check_cluster, run_all
 
 
 def run_study(
@@ -39,7 +41,7 @@ def run_study(
         runs_folder: the runs go into a subfolder that is named after the file.
         reports_folder: the folder for reports.
         workers: runs at once.
-        address: of a Ray cluster to run them on; ``"local"`` starts one here.
+        address: of a Ray cluster to run them on, whose machines share these folders.
         overwrite: plan and run again whatever has changed.
         quiet: no progress on the terminal.
 
@@ -52,36 +54,25 @@ def run_study(
             of them at once and before any run; or, after everything else is done and the report is
             written, that some runs have failed.
     """
-    study = load_study(path)
+    study, screen = load_study(path), Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     if address is not None:
         check_cluster(address)
     folder = Path(runs_folder) / study.name
-    known = address in (None, "local")  # how many a cluster makes at once is up to it
-    progress = StudyProgress(study, workers if known else None, quiet)
     busy = "another process is working on this study"
-    lock = take_folder(folder, busy, "wait until it has ended")
+    lock = run_folder.take_folder(folder, busy, "wait until it has ended")
     try:
-        text = progress.corpus([study.experiment(arm) for arm in study.arms]).sha256
-        plans, failures = plan_study(study, folder, overwrite=overwrite, report=progress.planned)
-        write_logs(folder, failures, study.arms)
-        if failures:
-            count = f"{len(failures)} of {len(study.arms)} arms cannot be planned"
-            hint = "correct each as it says and repeat the command: the other plans are kept"
-            raise failed_error(f"{path}: {count}; no run was started", folder, failures, hint)
+        sha256 = show_text(study, screen)
+        plans = plan_study(study, folder, overwrite=overwrite, say=screen.say)
         experiments = planned_experiments(study, plans)
-        jobs = _jobs(experiments, folder, text, overwrite, progress)
-        ended = run_jobs(jobs, folder, workers, address=address, threads=study.threads)
-        with progress.running(), closing(ended):
-            for job, failure, seconds in ended:
-                if failure is not None:
-                    failures[job.name] = failure
-                result = FAILED if failure is not None else result_of(folder / job.name)
-                progress.end(job.name, seconds, result)
-        write_logs(folder, failures, [experiment.name for experiment in experiments])
-        names = [run_name(arm, seed) for arm in plans for seed in study.arms[arm].numbers]
-        finished = [folder / n for n in names if n not in failures and is_finished(folder / n)]
+        replaced = _replaced(experiments, folder, sha256, overwrite)
+        missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
+        cluster: dict[str, Any] = {"address": address, "threads": study.threads}
+        ended = run_all(missing, folder, workers, replaced=replaced, **cluster)
+        failures = _show_runs(ended, len(missing), folder, screen)
+        names = [f"{arm}-{seed}" for arm in plans for seed in study.arms[arm].numbers]
+        finished = [folder / name for name in names if name not in failures]
         folders = {"--runs": runs_folder, "--reports": reports_folder}
         options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
         report = compare_runs(
@@ -97,79 +88,85 @@ def run_study(
     finally:
         lock.release()
     if report is None or failures:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         rest = f"; the report of the rest: {os.fspath(report)}" if report else ""
-        hint = "correct the cause and repeat the command: finished runs are kept"
-        count = f"{len(failures)} of {len(experiments)} runs failed{rest}"
-        raise failed_error(f"{folder}: {count}", folder, failures, hint)
+        message = f"{len(failures)} of {len(experiments)} runs failed: {reasons}{rest}"
+        hint = f"see {folder / 'logs'}; when the command is repeated, finished runs are kept"
+        raise TextgenError(f"{folder}: {message}", hint)
     return report
 
 
-def planned_experiments(study: Study, plans: Mapping[str, ArmPlan]) -> list[Experiment]:
+def show_text(study: Study, screen: Screen) -> str:
+    """Show the text that all arms share, and warnings about it, before any work is done; its
+    sha256."""
+    first, *others = (study.experiment(arm) for arm in study.arms)
+    screen.corpus(first, loaded := load_corpus(first), *others)
+    questions, documents = len(study.contrasts), len(loaded.names["test"])
+    if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
+        screen.advise(
+            f"The {documents} documents of the test part cannot answer {questions} questions, "
+            f"whatever comes out: {fewest} can, if all of them agree. Declare fewer "
+            "[[contrasts]], or hold out more."
+        )
+    return loaded.sha256
+
+
+def planned_experiments(study: Study, plans: dict[str, ArmPlan]) -> list[Experiment]:
     """All runs of the planned arms: first the first seed of every arm, and so on, so that a study
     that is interrupted is balanced."""
     return [
-        study.experiment(arm, study.arms[arm].numbers[place], plan.overrides)
+        study.experiment(arm, study.arms[arm].numbers[place], plan.updates)
         for place in range(max(len(arm.numbers) for arm in study.arms.values()))
         for arm, plan in plans.items()
         if place < len(study.arms[arm].numbers)
     ]
 
 
-def _jobs(
-    experiments: Sequence[Experiment],
-    folder: Path,
-    text: str,
-    overwrite: bool,
-    progress: StudyProgress,
-) -> list[Job]:
-    """The runs that are not finished yet; ``text`` is the sha256 of the study's text as it is now.
+def _replaced(
+    experiments: Sequence[Experiment], folder: Path, sha256: str, overwrite: bool
+) -> set[str]:
+    """Names of runs whose folders hold another run, one on other text than that of this sha256, or
+    a damaged one.
 
     Raises:
-        TextgenError: a folder holds another run, or a damaged one, which may not be overwritten.
+        TextgenError: there are such runs, and they may not be overwritten.
     """
-    jobs = []
+    names = set[str]()
     for experiment in experiments:
-        run, changes, result = folder / experiment.name, list[str](), None
-        if (run / "experiment.toml").exists():
-            try:
-                changes = differences(stored_experiment(run).resolved, experiment.resolved)
-                before = text_of(run)
-                if before and before.sha256 != text:
-                    changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
-                result = result_of(run) if is_finished(run) and not changes else None
-            except TextgenError as error:
-                if not overwrite:
-                    raise
-                changes = [error.message]
-            if changes and not overwrite:
-                message = f"a run of another experiment: {'; '.join(changes)}"
-                raise TextgenError(f"{run}: {message}", "replace it with --overwrite")
-        begun = result is None and not changes
-        progress.expect(experiment.name, result, resumed(run) if begun else "")
-        if result is None:
-            jobs.append(Job(experiment, replace=bool(changes)))
-    return jobs
+        run = folder / experiment.name
+        if not (run / "experiment.toml").exists():
+            continue
+        try:
+            stored, before = run_folder.stored_experiment(run), run_folder.text_of(run)
+            changes = differences(stored.resolved, experiment.resolved)
+            if before and before.sha256 != sha256:
+                changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
+            if is_finished(run):
+                read_metrics(run)
+        except TextgenError as error:
+            changes = [error.message]
+        if changes and not overwrite:
+            message = f"{run} holds another run: {'; '.join(changes)}"
+            raise TextgenError(message, "replace it with --overwrite")
+        if changes:
+            names.add(experiment.name)
+    return names
 
 
-def _log(folder: Path, name: str) -> Path:
-    return folder / "failed" / f"{name}.txt"
-
-
-def write_logs(folder: Path, failures: Mapping[str, str], names: Iterable[str]) -> None:
-    """Write the logs of this time's failures; older logs of these arms and runs are deleted."""
-    for name in names:
-        _log(folder, name).unlink(missing_ok=True)
-    for name, log in failures.items():
-        write_file(_log(folder, name), log)
-
-
-def failed_error(
-    summary: str, folder: Path, failures: Mapping[str, str], hint: str
-) -> TextgenError:
-    """The error for arms that cannot be planned or runs that have failed, with the last line that
-    each printed but for hints."""
-    reasons = []
-    for name, log in list(failures.items())[:MAX_FAILURES]:
-        lines = [line for line in log.splitlines() if line.strip() and "hint:" not in line]
-        reasons.append(f"{name} ({_log(folder, name)}): {lines[-1].strip() if lines else 'silent'}")
-    return TextgenError(f"{summary}: {'; '.join(reasons)}", hint)
+def _show_runs(
+    ended: Generator[tuple[str, str | None, float]], number: int, folder: Path, screen: Screen
+) -> dict[str, str]:
+    """Show runs as they end, and the time that the rest may take; why some have failed, by name."""
+    failures, begin = dict[str, str](), time.monotonic()
+    with screen.stage(f"{number} runs") as show, closing(ended):
+        for done, (name, failure, seconds) in enumerate(ended, 1):
+            if failure is None:
+                bits = read_metrics(folder / name).test.bits_per_character
+                result = f"{bits.total:.3f} bits per character" if bits else "not charged"
+            else:
+                failures[name], result = failure, "failed"
+            minutes = (time.monotonic() - begin) / done * (number - done) / 60
+            left = f"{done} of {number} runs, about {minutes:.0f} minutes left"
+            screen.say(f"  {name}: {result}, {seconds:.0f} s; {left}")
+            show(done, number)
+    return failures

@@ -31,7 +31,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import (
     TABLES,
@@ -56,14 +55,17 @@ from textgen.core.system import processor, start_tensorflow, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.runs.folder import write_experiment
-from textgen.studies.workers import Processes, printed, scratch_in
+from textgen.studies.workers import Processes, log_of, scratch_in
 from textgen.training.preparation import prepare
 
 REGIMES = ("seconds", "characters", "updates")
+# Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
-"""Settings that a study decides for all its arms."""
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
+PLAN_FILE = "plan.json"
+TIMED_SECONDS, TIMED_CALLS = 10.0, 3  # at least, of the updates that are timed
+PARAMETERS_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,6 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_one_budget("budget", self, REGIMES)
-
-    @property
-    def regime(self) -> str:
-        """``"seconds"``, ``"characters"`` or ``"updates"``."""
-        return next(key for key in REGIMES if getattr(self, key) is not None)
 
 
 @dataclass(frozen=True)
@@ -150,32 +147,28 @@ class Study:
         return self.path.stem
 
     def experiment(
-        self, arm: str, seed: int | None = None, overrides: Sequence[str] = ()
+        self, arm: str, seed: int | None = None, updates: int | None = None
     ) -> Experiment:
-        """An arm's experiment under the study's budget and threads.
+        """An arm's experiment under the study's budget.
 
         Args:
             arm: one of ``arms``.
             seed: the run's seed; the arm's first if None.
-            overrides: further settings, of a plan.
+            updates: those of a plan, in place of the budget.
 
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
         """
-        own, regime = self.arms[arm], self.budget.regime
+        own, file = self.arms[arm], find_experiment(self.arms[arm].experiment, self.path.parent)
         seed = own.numbers[0] if seed is None else seed
-        budget = f"training.{regime}={getattr(self.budget, regime)!r}"
-        settings = [f"training.threads={self.threads}", budget, *overrides, f"seed={seed}"]
-        file = find_experiment(own.experiment, self.path.parent)
+        budget = {key: getattr(self.budget, key) for key in REGIMES}
+        budget = budget if updates is None else {"updates": updates}
+        settings = [f"training.{key}={value}" for key, value in budget.items() if value]
+        settings += [f"training.threads={self.threads}", f"seed={seed}"]
         try:
-            return load_experiment(file, [*own.set, *settings], run_name(arm, seed))
+            return load_experiment(file, [*own.set, *settings], f"{arm}-{seed}")
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
-
-
-def run_name(arm: str, seed: int) -> str:
-    """The name of an arm's run."""
-    return f"{arm}-{seed}"
 
 
 def load_study(path: str | Path) -> Study:
@@ -204,14 +197,6 @@ def load_study(path: str | Path) -> Study:
     return study
 
 
-FILE = "plan.json"
-SECONDS = 10.0
-"""Timed updates take at least so long."""
-CALLS = 3
-"""Calls that are timed, however long they take."""
-PARAMETERS_TOLERANCE = 0.02
-
-
 @dataclass(frozen=True)
 class ArmPlan:
     """An arm's plan, and the measurements behind it.
@@ -219,26 +204,17 @@ class ArmPlan:
     Attributes:
         experiment: resolved, under the study's budget, without name and seed.
         updates: of each run; None if the budget is in characters.
-        preparation_seconds, seconds_per_update, calls, parameters: as :func:`measure` returns them;
-            None if nothing had to be measured.
-        threads: used for the measurement and by all runs.
-        processor, textgen: the machine and the version that measured.
+        processor: of the machine that measured.
+        preparation_seconds, seconds_per_update, parameters: as :func:`measure` returns them; None
+            if nothing had to be measured.
     """
 
     experiment: dict[str, Any]
     updates: int | None
-    threads: int
     processor: str
-    textgen: str
     preparation_seconds: float | None = None
     seconds_per_update: float | None = None
-    calls: int | None = None
     parameters: int | None = None
-
-    @property
-    def overrides(self) -> list[str]:
-        """The plan as settings of a run."""
-        return [f"training.updates={self.updates}"] if self.updates is not None else []
 
 
 def plan_study(
@@ -246,25 +222,22 @@ def plan_study(
     folder: Path,
     *,
     overwrite: bool = False,
-    report: Callable[[str, ArmPlan | None], None] = lambda arm, plan: None,
-) -> tuple[dict[str, ArmPlan], dict[str, str]]:
+    say: Callable[[str], object] = lambda line: None,
+) -> dict[str, ArmPlan]:
     """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
 
     Args:
-        folder: of the study's runs.
+        study: the study.
+        folder: of its runs.
         overwrite: make a new plan for an arm whose experiment has changed.
-        report: called before an arm is planned, with None, and afterwards with its plan.
-
-    Returns:
-        The plans of the arms that could be planned, and for each other arm what its measurement
-        printed.
+        say: called with a line before an arm is planned, and one with what was measured.
 
     Raises:
         TextgenError: an experiment has changed, the stored plan is damaged, or it was measured on
-            another kind of machine.
+            another kind of machine; or, when all others are planned, the arms that cannot be.
     """
-    path = folder / FILE
-    plans, failures = read(path), dict[str, str]()
+    path, failures = folder / PLAN_FILE, list[str]()
+    plans = read_plans(path)
     for arm in plans.keys() & study.arms.keys():
         changes = differences(plans[arm].experiment, study.experiment(arm).arm)
         if changes and not overwrite:
@@ -273,23 +246,29 @@ def plan_study(
         if changes:
             del plans[arm]
     missing = [arm for arm in study.arms if arm not in plans]
-    others = {plan.processor for plan in plans.values()} - {processor()}
-    if study.budget.seconds is not None and missing and others:  # which are of one machine alone
-        message = f"timed on {', '.join(others)}, but arms.{missing[0]} would be on {processor()}"
+    machines = {plan.processor for plan in plans.values()} - {processor()}
+    if study.budget.seconds is not None and missing and machines:
+        message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
         raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
     for arm in missing:
-        report(arm, None)
-        plan = _plan_arm(study, arm, folder)
-        if isinstance(plan, str):
-            failures[arm] = plan
+        say(f"planning {arm} …")
+        try:
+            plans[arm] = plan = _plan_arm(study, arm, folder)
+        except TextgenError as error:
+            failures.append(f"{arm}: {error.message}")
             continue
-        plans[arm] = plan
         write_json(path, {name: asdict(plans[name]) for name in plans})
-        report(arm, plan)
-    return {arm: plans[arm] for arm in study.arms if arm in plans}, failures
+        if plan.seconds_per_update is not None:
+            speed = f"{1000 * plan.seconds_per_update:.1f} ms an update"
+            say(f"  {plan.preparation_seconds:.1f} s of preparation, {speed}: {plan.updates:,}")
+    if failures:
+        message = f"{len(failures)} of {len(study.arms)} arms cannot be planned; no run was started"
+        hint = "correct each as it says and repeat the command: the other plans are kept"
+        raise TextgenError(f"{study.path}: {message}: {'; '.join(failures)}", hint)
+    return {arm: plans[arm] for arm in study.arms}
 
 
-def read(path: Path) -> dict[str, ArmPlan]:
+def read_plans(path: Path) -> dict[str, ArmPlan]:
     """The plans in a file; none if there is no file.
 
     Raises:
@@ -304,54 +283,53 @@ def read(path: Path) -> dict[str, ArmPlan]:
         raise TextgenError(f"{path}: a damaged plan: {error}", hint) from None
 
 
-def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan | str:
-    """One arm's plan or, if it cannot be made, why not."""
+def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan:
+    """One arm's plan.
+
+    Raises:
+        TextgenError: why it cannot be made.
+    """
     experiment, budget = study.experiment(arm), study.budget
     updates, measured = budget.updates, dict[str, Any]()
     if budget.seconds is not None or budget.parameters is not None:
-        log = _measure_apart(experiment, folder, SECONDS if budget.seconds is not None else 0.0)
-        if isinstance(log, str):
-            return log
-        measured = log
+        seconds = TIMED_SECONDS if budget.seconds is not None else 0.0
+        measured = _measure_in_a_process(experiment, log_of(folder, arm), seconds)
     wanted, parameters = budget.parameters, measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
-        return f"budget.parameters: {wanted:,}, but this arm has {parameters:,}: {within}"
+        message = f"{wanted:,}, but this arm has {parameters:,}: {within}"
+        raise TextgenError(f"budget.parameters: {message}")
     if budget.seconds is not None:
-        preparation = measured["preparation_seconds"]
-        per_update = measured["seconds_per_update"]
-        updates = updates_within(budget.seconds, preparation, per_update)
+        preparation, update = measured["preparation_seconds"], measured["seconds_per_update"]
+        updates = int((budget.seconds - preparation) / update)
         if updates < 1:
-            enough = f"{preparation * 3 + per_update * 100:.0f}"
             message = f"{budget.seconds:g}, but the preparation alone takes {preparation:.1f}"
-            return f"budget.seconds: {message}: give more, e.g. seconds = {enough}"
-    return ArmPlan(
-        experiment=experiment.arm,
-        updates=updates,
-        threads=study.threads,
-        processor=processor(),
-        textgen=textgen.__version__,
-        **measured,
-    )
+            enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
+            raise TextgenError(f"budget.seconds: {message}: {enough}")
+    return ArmPlan(experiment.arm, updates, processor(), **measured)
 
 
-def updates_within(seconds: float, preparation: float, per_update: float) -> int:
-    """How many updates a budget leaves time for."""
-    return max(0, int((seconds - preparation) / per_update))
+def _measure_in_a_process(experiment: Experiment, log: Path, seconds: float) -> dict[str, Any]:
+    """:func:`measure` in a process of its own.
 
-
-def _measure_apart(experiment: Experiment, folder: Path, seconds: float) -> dict[str, Any] | str:
-    """:func:`measure` in a process of its own, for a study in a folder; if it fails, what that
-    process printed."""
-    with scratch_in(folder) as scratch, Processes() as processes:
-        settings, output, log = scratch / "arm.toml", scratch / "measured.json", scratch / "log.txt"
+    Raises:
+        TextgenError: it failed; the log has what it printed.
+    """
+    with scratch_in(log.parents[1]) as scratch, Processes() as processes:
+        settings, output = scratch / "arm.toml", scratch / "measured.json"
         write_experiment(settings, experiment)
-        if code := processes.run([__name__, str(settings), str(seconds), str(output)], log):
-            return printed(log, code)
+        processes.run([__name__, str(settings), str(seconds), str(output)], log)
         return json.loads(output.read_text(encoding="utf-8"))
 
 
-def measure(experiment: Experiment, *, seconds: float = SECONDS) -> dict[str, Any]:
+def main(arguments: Sequence[str]) -> int:
+    """Measure the experiment of a file, for a number of seconds, and write a file."""
+    experiment, seconds, output = arguments
+    write_json(Path(output), measure(load_experiment(experiment), seconds=float(seconds)))
+    return 0
+
+
+def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[str, Any]:
     """Prepare an experiment, build its network, and time updates that change no weight: on one
     thread by the processor's own clock, for which other work on the machine does not count.
 
@@ -361,7 +339,7 @@ def measure(experiment: Experiment, *, seconds: float = SECONDS) -> dict[str, An
 
     Returns:
         ``parameters``, ``preparation_seconds``, and if updates were timed ``seconds_per_update``,
-        the median over ``calls`` calls of several updates each.
+        the median over some calls of several updates each.
 
     Raises:
         TextgenError: an unusable corpus.
@@ -378,21 +356,8 @@ def measure(experiment: Experiment, *, seconds: float = SECONDS) -> dict[str, An
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
         clock = time.process_time if threads == 1 else time.perf_counter
-        per_update, calls = time_updates(step, batches, seconds, CALLS, clock)
-        measured |= {"seconds_per_update": per_update, "calls": calls}
+        measured["seconds_per_update"], _ = time_updates(step, batches, seconds, TIMED_CALLS, clock)
     return measured
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Measure the experiment of a file, for a number of seconds, and write a file."""
-    experiment, seconds, output = arguments
-    try:
-        measured = measure(load_experiment(experiment), seconds=float(seconds))
-    except TextgenError as error:
-        print(f"textgen: {error}")
-        return 2
-    write_json(Path(output), measured)
-    return 0
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

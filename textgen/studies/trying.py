@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,10 +29,10 @@ QUESTIONS = {
     ("subwords", "characters"): "Do subwords write them better than characters?",
     ("words", "subwords"): "Do words write them better than subwords?",
 }
+# Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
-"""Of all texts: below the first there is nothing to compare, from the second on a model learns."""
+# About what planning and report take, what a run takes beside its training, and what it needs.
 STUDY_SECONDS, RUN_SECONDS, MIN_TRAINING_SECONDS = 40, 25, 10
-"""About what planning and report take, what a run takes beside its training, and what it needs."""
 
 
 def try_texts(
@@ -43,7 +42,6 @@ def try_texts(
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
     overwrite: bool = False,
-    open: bool = False,
     quiet: bool = False,
 ) -> Comparison:
     """Train characters, subwords and words on the same texts for as long, and compare them.
@@ -56,65 +54,55 @@ def try_texts(
         minutes: for all of it, on this machine.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that is of other texts or minutes, with its runs.
-        open: show the report in a browser.
         quiet: print only warnings.
 
     Raises:
         TextgenError: no text, too little of it, too little time, or another study of this name.
     """
-    screen = Screen(quiet)
-    name = "tales" if texts is None else _name(Path(texts))
-    tables = {} if texts is None else _tables(Path(texts), screen)
+    screen, name, tables = Screen(quiet), "tales", dict[str, Any]()
+    if texts is not None:  # the letters of the experiments' prompts may be foreign to these texts
+        name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
+        tables = _text_tables(Path(texts), screen) | {"sampling": {"prompts": [""]}}
     workers = min(cores(), len(ARMS))
+    path = Path(reports_folder) / name / f"{name}.toml"
+    content = _study_file(name, tables, _training_seconds(minutes, workers))
+    if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
+        hint = "--overwrite replaces it and its runs; --runs and --reports leave it alone"
+        message = f"{path}: a study of other texts or minutes, or one that was changed"
+        raise TextgenError(message, hint)
+    write_file(path, content)
+    folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
+    report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
+    screen.say(f"more time, more seeds: change {path}, then: textgen study {path}")
+    return report
+
+
+def _training_seconds(minutes: float, workers: int) -> int:
+    """Seconds for the training of each arm, so that all of it takes so many minutes.
+
+    Raises:
+        TextgenError: there is no time for training.
+    """
     rounds = math.ceil(len(ARMS) / workers)
     seconds = math.floor((60 * minutes - STUDY_SECONDS) / rounds - RUN_SECONDS)
     if seconds < MIN_TRAINING_SECONDS:
         least = (STUDY_SECONDS + rounds * (RUN_SECONDS + MIN_TRAINING_SECONDS)) / 60
-        raise TextgenError(
-            f"--minutes {minutes:g}: too little time for three models",
-            hint=f"on this machine it takes --minutes {math.ceil(2 * least) / 2:g} at least",
-        )
-    path = Path(reports_folder) / name / f"{name}.toml"
-    content = _study(name, tables, seconds)
-    if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
-        raise TextgenError(
-            f"{path}: a study of other texts or minutes, or one that was changed",
-            hint="--overwrite replaces it and its runs; --runs and --reports leave it alone",
-        )
-    write_file(path, content)
-    found = run_study(
-        path,
-        runs_folder=runs_folder,
-        reports_folder=reports_folder,
-        workers=workers,
-        overwrite=overwrite,
-        quiet=quiet,
-    )
-    screen.say(f"more time, more seeds: change {path}, then: textgen study {path}")
-    if open:
-        webbrowser.open((found.folder / "index.html").resolve().as_uri())
-    return found
+        hint = f"on this machine it takes --minutes {math.ceil(2 * least) / 2:g} at least"
+        raise TextgenError(f"--minutes {minutes:g}: too little time for three models", hint)
+    return seconds
 
 
-def _name(path: Path) -> str:
-    """That of the study: of the folder or file, as a name that a run can have."""
-    return re.sub(r"\W+", "_", path.resolve().stem).strip("_")[:40] or "texts"
-
-
-def _tables(path: Path, screen: Screen) -> dict[str, Any]:
-    """The tables of an experiment that decide on the text; what is left out is printed.
+def _text_tables(path: Path, screen: Screen) -> dict[str, Any]:
+    """The tables ``corpus`` and ``split`` for these texts; what is left out is printed.
 
     Raises:
         TextgenError: no such path, no text file, or too little text.
     """
-    kind = {"a folder": "folder", "a file": "file"}.get(kind_of(path))
-    if kind is None:
-        raise TextgenError(
-            f"{path}: {kind_of(path)}", hint="name a folder of .txt files, or a file"
-        )
+    kind = kind_of(path).removeprefix("a ")
+    if kind not in ("folder", "file"):
+        raise TextgenError(f"{path}: {kind}", "name a folder of .txt files, or a file")
     corpus: dict[str, Any] = {"kind": kind, "path": str(path.resolve())}
-    if kind == "file":
-        corpus["pieces"] = 1
+    corpus |= {"pieces": 1} if kind == "file" else {}
     documents = resolve_text({"corpus": corpus}).corpus.documents()
     reasons = _reasons_to_leave_out(documents)
     documents = [document for document in documents if document.name not in reasons]
@@ -129,45 +117,14 @@ def _tables(path: Path, screen: Screen) -> dict[str, Any]:
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
     if total < MIN_CHARACTERS:
-        raise TextgenError(
-            f"{path}: {total:,} characters are too little text to compare models on",
-            hint=f"{MIN_CHARACTERS:,} are needed, {GOOD_CHARACTERS:,} teach a model to write",
-        )
-    return {"corpus": corpus, "split": _split(documents)}
-
-
-def _split(documents: list[Document]) -> dict[str, str]:
-    """Whole documents where the test part then has enough of them; else blocks of all of them."""
-    with suppress(TextgenError):
+        hint = f"{MIN_CHARACTERS:,} are needed, {GOOD_CHARACTERS:,} teach a model to write"
+        message = f"{path}: {total:,} characters are too little text to compare models on"
+        raise TextgenError(message, hint)
+    with suppress(TextgenError):  # whole documents where the test part then has enough of them
         division = divide(documents, Split())
         if division.given or len(division.test) >= MIN_TEST_DOCUMENTS:
-            return {}
-    return {"method": "blocks"}
-
-
-def _study(name: str, tables: Mapping[str, Any], seconds: int) -> str:
-    """The study file as TOML."""
-    settings = [f"{key}={_inline(table)}" for key, table in tables.items() if table]
-    if tables:  # the letters of other prompts may be foreign to these texts
-        settings.append('sampling.prompts=[""]')
-    study = {
-        "title": f"Characters, subwords or words: {name}",
-        "threads": 1,
-        "budget": {"seconds": seconds},
-        "arms": {
-            arm: {"experiment": file, "seeds": 1, "set": settings} for arm, file in ARMS.items()
-        },
-        "contrasts": [
-            {"first": first, "second": second, "question": question, "yes": "first is lower"}
-            for (first, second), question in QUESTIONS.items()
-        ],
-    }
-    return tomli_w.dumps(study)
-
-
-def _inline(table: Mapping[str, Any]) -> str:
-    """A table of strings, numbers and lists of strings on one line of TOML."""
-    return "{" + ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items()) + "}"
+            return {"corpus": corpus}
+    return {"corpus": corpus, "split": {"method": "blocks"}}
 
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
@@ -184,3 +141,26 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         else:
             first[text] = document.name
     return reasons
+
+
+def _study_file(name: str, tables: Mapping[str, Mapping[str, Any]], seconds: int) -> str:
+    """The study as TOML, every arm with these settings."""
+    settings = [
+        f"{table}.{key}={json.dumps(value, ensure_ascii=False)}"
+        for table, values in tables.items()
+        for key, value in values.items()
+    ]
+    return tomli_w.dumps(
+        {
+            "title": f"Characters, subwords or words: {name}",
+            "threads": 1,
+            "budget": {"seconds": seconds},
+            "arms": {
+                arm: {"experiment": file, "seeds": 1, "set": settings} for arm, file in ARMS.items()
+            },
+            "contrasts": [
+                {"first": first, "second": second, "question": question, "yes": "first is lower"}
+                for (first, second), question in QUESTIONS.items()
+            ],
+        }
+    )

@@ -1,7 +1,7 @@
-"""The runs of a study: each in a process of its own, here or as a task of a Ray cluster.
+"""Processes: those of a study's runs, here or as tasks of a Ray cluster, end when the study does.
 
-Does not handle: resuming a run that a machine of a cluster had begun. A task that is cut short
-starts again from the run folder on this machine.
+A run on a cluster writes into the same folder as one that is made here: all machines have to share
+it, for example over a network.
 
 ``python -m textgen.studies.workers MODULE …`` runs the ``main`` of a module in a process that ends
 when its parent does, even if the parent is killed: the parent holds the other end of its standard
@@ -19,12 +19,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -32,46 +30,26 @@ from urllib.parse import urlsplit
 import filelock
 
 from textgen.core.errors import Cancelled, TextgenError
-from textgen.core.experiment import Experiment, resolve_experiment
-from textgen.core.system import exit_immediately, silenced_stderr, write_file
-from textgen.runs.folder import LOCK, begin_folder, prepare_folder, write_experiment
-from textgen.training.checkpoint import CHECKPOINT_FILE
+from textgen.core.experiment import Experiment
+from textgen.core.system import exit_immediately, silenced_stderr
+from textgen.runs.folder import LOCK, write_experiment
 
-GRACE_SECONDS = 30.0
-"""Between SIGTERM and SIGKILL."""
-CRASHES = {-s for s in signal.Signals if s.name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE")}
-"""Exit codes of a process that crashed in a library: neither the run nor a person ended it."""
-PREFIX = "TEXTGEN_"
-"""Of the environment variables that processes on the cluster get from here."""
+GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 CONNECT_SECONDS = 10.0
-
-Files = dict[str, bytes]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a study. With ``replace``, whatever its folder holds now is replaced."""
-
-    experiment: Experiment
-    replace: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.experiment.name
 
 
 class Processes:
     """Processes of this block: when it is left, none runs any more, and none starts."""
 
     def __init__(self) -> None:
-        self._lock, self._closed = threading.Lock(), False
         self._started: list[subprocess.Popen[bytes]] = []
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
-    def run(self, arguments: Sequence[str], log: Path, **options: Any) -> int:
-        """Run the ``main`` of a module to its end; its exit code.
+    def run(self, arguments: Sequence[str], log: Path, **options: Any) -> None:
+        """Run the ``main`` of a module to its end.
 
         Args:
             arguments: the module and its arguments.
@@ -80,24 +58,26 @@ class Processes:
 
         Raises:
             Cancelled: the block has been left.
+            TextgenError: it failed, with the last line that it printed or the signal that ended it.
         """
-        with self._lock:
-            if self._closed:
-                raise Cancelled
-            with log.open("wb") as file:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "textgen.studies.workers", *arguments],
-                    stdin=subprocess.PIPE,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    **options,
-                )
-            self._started.append(process)
-        return process.wait()
+        if self._closed:
+            raise Cancelled
+        command = [sys.executable, "-m", "textgen.studies.workers", *arguments]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, **pipes, **options)
+        self._started.append(process)
+        if self._closed:  # since it was asked above
+            process.terminate()
+        if code := process.wait():
+            ending = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = [line for line in lines if line.strip() and "hint:" not in line]
+            raise TextgenError(lines[-1].strip() if lines and code > 0 else ending)
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._closed = True
+        self._closed = True
         for process in self._started:
             process.terminate()
         for process in self._started:
@@ -108,74 +88,14 @@ class Processes:
                 process.wait()
 
 
-def printed(log: Path, code: int) -> str:
-    """What a process printed, and the signal that ended it, if one did."""
-    ending = f"\nended by {signal.Signals(-code).name}" if code < 0 else ""
-    return log.read_text(encoding="utf-8", errors="replace") + ending
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    folder: Path,
-    at_once: int,
-    *,
-    address: str | None = None,
-    threads: int = 1,
-) -> Generator[tuple[Job, str | None, float], None, None]:
-    """Run jobs, started in their order. One whose process crashes is started again, once: from its
-    last checkpoint, or from the beginning if it replaces a run.
-
-    Args:
-        folder: the folder of the run folders.
-        at_once: jobs at once, on this machine or on a cluster that is started here.
-        address: of a Ray cluster; ``"local"`` starts one here; None runs them on this machine.
-        threads: cores of a job on the cluster.
-
-    Yields:
-        Each job when it has ended, what it printed if it failed, and the seconds that it took.
-
-    Raises:
-        TextgenError: no cluster answers.
-    """
-    place = _here(folder) if address is None else _on_ray(folder, at_once, address, threads)
-    with place as run:
-
-        def run_one(job: Job) -> tuple[Job, str | None, float]:
-            begin = time.perf_counter()
-            return job, run(job), time.perf_counter() - begin
-
-        many = at_once if address in (None, "local") else max(1, len(jobs))
-        pool = ThreadPoolExecutor(many)
-        try:
-            for future in as_completed([pool.submit(run_one, job) for job in jobs]):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _here(folder: Path) -> Iterator[Callable[[Job], str | None]]:
-    """Runs a job on this machine; no process is left when the block is left."""
-    with scratch_in(folder) as scratch, Processes() as processes:
-        yield lambda job: _run(job, folder, scratch, processes)
-
-
-def _run(job: Job, folder: Path, scratch: Path, processes: Processes, **options: Any) -> str | None:
-    """One run in a process: what it printed if it failed."""
-    settings, log = scratch / f"{job.name}.toml", scratch / f"{job.name}.txt"
-    write_experiment(settings, job.experiment)
-    _wait_for_other_process(folder / job.name)
-    arguments = ["textgen.cli", "run", str(settings), "--runs", str(folder), "--quiet"]
-    arguments += ["--overwrite"] * job.replace
-    code = processes.run(arguments, log, **options)
-    if code in CRASHES:
-        code = processes.run(arguments, log, **options)
-    return printed(log, code) if code else None
+def log_of(folder: Path, name: str) -> Path:
+    """What the process of a run, or of the plan of an arm, has printed."""
+    return folder / "logs" / f"{name}.txt"
 
 
 @contextlib.contextmanager
 def scratch_in(folder: Path) -> Iterator[Path]:
-    """A folder for settings and logs of processes, within the folder of a study that is this
+    """A folder for files that processes are given, within the folder of a study that is this
     process's own. Leftovers of a killed process are removed on entry."""
     scratch = folder / ".scratch"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -186,12 +106,56 @@ def scratch_in(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _wait_for_other_process(folder: Path) -> None:
-    """A run of a study that was killed a moment ago ends by itself, but may not have ended yet."""
-    if (folder / LOCK).exists():
-        lock = filelock.FileLock(folder / LOCK, timeout=GRACE_SECONDS)
-        with contextlib.suppress(filelock.Timeout), lock:
-            pass
+def run_all(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    workers: int = 1,
+    *,
+    replaced: Set[str] = frozenset(),
+    address: str | None = None,
+    threads: int = 1,
+) -> Generator[tuple[str, str | None, float], None, None]:
+    """Run experiments, started in their order.
+
+    Args:
+        experiments: what is run.
+        folder: the folder of the run folders.
+        workers: runs at once on this machine.
+        replaced: names of runs whose folders hold something else.
+        address: of a Ray cluster; None runs them on this machine.
+        threads: cores of a run on the cluster.
+
+    Yields:
+        The name of each run when it has ended, why it failed if it did, and its seconds.
+
+    Raises:
+        TextgenError: no cluster answers.
+    """
+    folder, at_once = folder.resolve(), workers if address is None else max(1, len(experiments))
+    place = Processes() if address is None else Tasks(address, threads)
+    with scratch_in(folder) as scratch, place:
+
+        def run(experiment: Experiment) -> tuple[str, str | None, float]:
+            begin, name, failure = time.perf_counter(), experiment.name, None
+            settings, lock = scratch / f"{name}.toml", folder / name / LOCK
+            write_experiment(settings, experiment)
+            if lock.exists():  # a run of a study that was killed a moment ago may be about to end
+                waiting = filelock.FileLock(lock, timeout=GRACE_SECONDS)
+                with contextlib.suppress(filelock.Timeout), waiting:
+                    pass
+            arguments = ["textgen.cli", "run", str(settings), "--runs", str(folder), "--quiet"]
+            try:
+                place.run([*arguments, *["--overwrite"] * (name in replaced)], log_of(folder, name))
+            except TextgenError as error:
+                failure = error.message
+            return name, failure, time.perf_counter() - begin
+
+        pool = ThreadPoolExecutor(at_once)
+        try:
+            for future in as_completed([pool.submit(run, e) for e in experiments]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def check_cluster(address: str) -> None:
@@ -211,124 +175,78 @@ def check_cluster(address: str) -> None:
 
 def _unreachable(address: str, error: Exception) -> TextgenError:
     message = f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}"
-    return TextgenError(message, 'start one with: ray start --head, or use "local"')
+    return TextgenError(message, "start one with: ray start --head")
 
 
-@contextlib.contextmanager
-def connected(address: str, cores: int) -> Iterator[Any]:
-    """Ray, connected: quietly, without its dashboard, and nothing reported to its makers. A
-    connection that this process has already is used as it is.
+class Tasks:
+    """Tasks of a Ray cluster, as :class:`Processes`: when the block is left, none runs any more.
 
-    Args:
-        address: the cluster's, or ``"local"`` to start one on this machine.
-        cores: of a cluster that is started here.
-
-    Raises:
-        TextgenError: no cluster answers.
+    Ray is quiet, and reports nothing to its makers.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    import ray
 
-    if ray.is_initialized():
-        yield ray
-        return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == "local":
-        options |= {"num_cpus": cores, "include_dashboard": False}
-        options["_node_ip_address"] = "127.0.0.1"
-    try:
-        with silenced_stderr():
-            ray.init(address=address, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unreachable(address, error) from None
-    try:
-        yield ray
-    finally:
+    def __init__(self, address: str, threads: int) -> None:
+        self.address, self.threads, self._started = address, threads, list[Any]()
+
+    def __enter__(self) -> Self:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        import ray
+
+        try:
+            with silenced_stderr():
+                ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _unreachable(self.address, error) from None
+        self._task = ray.remote(num_cpus=self.threads)(_task)
+        return self
+
+    def run(self, arguments: Sequence[str], log: Path) -> None:
+        """As :meth:`Processes.run`."""
+        import ray
+
+        own = {key: value for key, value in os.environ.items() if key.startswith("TEXTGEN_")}
+        # Ray sets this one for its processes; sums of floats must not depend on where they are made
+        own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "")
+        self._started.append(task := self._task.remote(arguments, str(log), str(Path.cwd()), own))
+        try:
+            failure = ray.get(task)
+        except ray.exceptions.RayError as error:
+            failure = str(error)
+        if failure is not None:
+            raise TextgenError(failure)
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+
+        for task in self._started:
+            ray.cancel(task, force=True)
         with silenced_stderr():
             ray.shutdown()
 
 
-@contextlib.contextmanager
-def _on_ray(
-    folder: Path, at_once: int, address: str, threads: int
-) -> Iterator[Callable[[Job], str | None]]:
-    """Runs a job as a task of a cluster; the run folder that it sends back is written here."""
-    with connected(address, at_once * threads) as ray:
-        task, references = ray.remote(num_cpus=threads)(_task), list[Any]()
-
-        def run(job: Job) -> str | None:
-            files = {} if job.replace else _read_files(folder / job.name)
-            reference = task.remote(job.experiment.resolved, files, _environment(), str(Path.cwd()))
-            references.append(reference)
-            try:
-                failure, files = ray.get(reference)
-                if failure is None:
-                    _write_files(folder / job.name, job, files)
-            except (ray.exceptions.RayError, TextgenError) as error:
-                return str(error)
-            return failure
-
-        try:
-            yield run
-        finally:
-            for reference in references:
-                ray.cancel(reference, force=True)
-
-
-def _environment() -> dict[str, str]:
-    """The variables that a process on the cluster must have as they are here; "" for one that is
-    not set."""
-    own = {key: value for key, value in os.environ.items() if key.startswith(PREFIX)}
-    # Ray sets this one for its processes; sums of floats must not depend on where they are made
-    return {**own, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "")}
-
-
 def _task(
-    resolved: Mapping[str, Any], files: Files, variables: Mapping[str, str], place: str
-) -> tuple[str | None, Files]:
-    """One run, wherever this is called: what it printed if it failed, and its folder."""
-    job = Job(resolve_experiment(resolved))
+    arguments: Sequence[str], log: str, place: str, variables: Mapping[str, str]
+) -> str | None:
+    """:meth:`Processes.run` wherever this is called: why it failed, if it did."""
+    if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
+        return f"{place} and {Path(log).parents[1]} are not folders that {socket.gethostname()} has"
     env = {key: value for key, value in {**os.environ, **variables}.items() if value}
-    cwd = place if Path(place).is_dir() else None  # relative paths in [corpus]
-    with tempfile.TemporaryDirectory() as scratch, Processes() as processes:
-        folder = Path(scratch) / "runs"
-        for name, data in files.items():
-            write_file(folder / job.name / name, data)
-        failure = _run(job, folder, Path(scratch), processes, env=env, cwd=cwd)
-        return failure, {} if failure else _read_files(folder / job.name)
-
-
-def _read_files(folder: Path) -> Files:
-    """The files of a run folder by their path in it."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != LOCK
-    }
-
-
-def _write_files(folder: Path, job: Job, files: Files) -> None:
-    """Write a run folder from its files, metrics.json last: it counts as finished only when all of
-    them are there.
-
-    Raises:
-        TextgenError: another process works in it, or the disk is full.
-    """
-    lock = prepare_folder(folder, job.experiment, job.replace)
-    try:
-        begin_folder(folder, job.experiment, job.replace)
-        for name in sorted(files, key=lambda name: name == "metrics.json"):
-            write_file(folder / name, files[name])
-        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    finally:
-        lock.release()
+    with Processes() as processes:
+        try:
+            processes.run(arguments, Path(log), cwd=place, env=env)
+        except TextgenError as error:
+            return error.message
+    return None
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the ``main`` of a module, until the parent of this process ends."""
     module, *rest = arguments
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    return importlib.import_module(module).main(rest)
+    try:
+        return importlib.import_module(module).main(rest)
+    except TextgenError as error:
+        print(f"textgen: {error}")
+        return 2
 
 
 def _end_with_parent() -> None:
