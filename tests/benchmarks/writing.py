@@ -141,7 +141,7 @@ def sampling(options: argparse.Namespace) -> Rows:
 
 
 CHARACTERS = 1000
-BEGINNING = "At the end of day number {} they came to the old house on the hill, and "
+BEGINNING = "At the end of the day they came to the {}house on the hill, and "
 
 
 def request(address: str, path: str, question: Any = None) -> http.client.HTTPResponse:
@@ -154,13 +154,14 @@ def request(address: str, path: str, question: Any = None) -> http.client.HTTPRe
 
 def written(address: str, number: int, model: str) -> tuple[float, float]:
     """Seconds to the first character, and characters a second after it."""
-    text = BEGINNING.format(number)
+    text = BEGINNING.format("old " * number)
     request(address, "ask", {"model": model, "what": "expect", "text": text[:-8]}).read()
-    question = {"model": model, "what": "write", "text": text, "length": CHARACTERS}
-    start, times = time.perf_counter(), list[float]()
-    for _ in request(address, "ask", {**question, "seed": number}):
-        times.append(time.perf_counter() - start)
-    return times[0], CHARACTERS / (times[-1] - times[0])
+    question = {"model": model, "what": "write", "text": text, "length": CHARACTERS, "seed": number}
+    start = time.perf_counter()
+    lines = [(line, time.perf_counter() - start) for line in request(address, "ask", question)]
+    if len(lines) == 1:
+        raise SystemExit(lines[0][0])
+    return lines[0][1], CHARACTERS / (lines[-1][1] - lines[0][1])
 
 
 def playing(options: argparse.Namespace) -> Rows:
