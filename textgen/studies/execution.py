@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
+import statistics
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
@@ -22,6 +28,8 @@ from textgen.runs.finished import read_metrics
 from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
 from textgen.studies.workers import check_cluster, run_all
+
+SECONDS_BESIDE_TRAINING = 25  # about what a run takes for the rest: scoring, samples
 
 
 def run_study(
@@ -70,7 +78,7 @@ def run_study(
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
         cluster: dict[str, Any] = {"address": address, "threads": study.threads}
         ended = run_all(missing, folder, workers, replaced=replaced, **cluster)
-        failures = _show_runs(ended, len(missing), folder, screen)
+        failures = _show_runs(ended, missing, study, folder, workers, screen)
         names = [f"{arm}-{seed}" for arm in plans for seed in study.arms[arm].numbers]
         finished = [folder / name for name in names if name not in failures]
         folders = {"--runs": runs_folder, "--reports": reports_folder}
@@ -154,19 +162,63 @@ def _replaced(
 
 
 def _show_runs(
-    ended: Generator[tuple[str, str | None, float]], number: int, folder: Path, screen: Screen
+    ended: Generator[tuple[str, str | None, float]],
+    missing: Sequence[Experiment],
+    study: Study,
+    folder: Path,
+    workers: int,
+    screen: Screen,
 ) -> dict[str, str]:
-    """Show runs as they end, and the time that the rest may take; why some have failed, by name."""
-    failures, begin = dict[str, str](), time.monotonic()
-    with screen.stage(f"{number} runs") as show, closing(ended):
-        for done, (name, failure, seconds) in enumerate(ended, 1):
+    """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
+    failed, by name."""
+    runs = {arm: [f"{arm}-{seed}" for seed in study.arms[arm].numbers] for arm in study.arms}
+    results = {name: _result(folder / name) for names in runs.values() for name in names}
+    results |= {experiment.name: "" for experiment in missing}
+    failures, took = dict[str, str](), list[float]()
+    begin = last = time.monotonic()
+
+    def unfinished() -> list[str]:
+        return [name for name, result in results.items() if not result]
+
+    def progress() -> str:
+        waiting, now = len(unfinished()), time.monotonic()
+        text = f"{_clock(now - begin)} elapsed, {len(results) - waiting} of {len(results)} runs"
+        training = study.budget.seconds and study.budget.seconds + SECONDS_BESIDE_TRAINING
+        per_run = statistics.mean(took) if took else training
+        if not waiting or not per_run:
+            return text
+        left = per_run * math.ceil(waiting / workers) - (now - last)
+        return f"{text}, about {_clock(max(0.0, left))} left"
+
+    def table() -> Group:
+        rows, running = Table.grid(padding=(0, 2)), unfinished()[:workers]
+        for arm, names in runs.items():
+            state = {name: "training" if name in running else "waiting" for name in names}
+            rows.add_row(arm, *(results[name] or state[name] for name in names))
+        return Group("bits per character:", rows, progress())
+
+    live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
+    shown = screen.console.is_terminal and not screen.quiet
+    with live if shown else nullcontext(), closing(ended):
+        for name, failure, seconds in ended:
             if failure is None:
-                bits = read_metrics(folder / name).test.bits_per_character
-                result = f"{bits.total:.3f} bits per character" if bits else "not charged"
+                took.append(seconds)
             else:
-                failures[name], result = failure, "failed"
-            minutes = (time.monotonic() - begin) / done * (number - done) / 60
-            left = f"{done} of {number} runs, about {minutes:.0f} minutes left"
-            screen.say(f"  {name}: {result}, {seconds:.0f} s; {left}")
-            show(done, number)
+                failures[name] = failure
+            results[name], last = "failed" if failure else _result(folder / name), time.monotonic()
+            if not shown:
+                screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")
     return failures
+
+
+def _result(run: Path) -> str:
+    """Bits per character of a run; empty until it is finished."""
+    if not is_finished(run):
+        return ""
+    bits = read_metrics(run).test.bits_per_character
+    return f"{bits.total:.3f}" if bits else "not charged"
+
+
+def _clock(seconds: float) -> str:
+    """``"2:05"``, in minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -259,8 +259,8 @@ def plan_study(
             continue
         write_json(path, {name: asdict(plans[name]) for name in plans})
         if plan.seconds_per_update is not None:
-            speed = f"{1000 * plan.seconds_per_update:.1f} ms an update"
-            say(f"  {plan.preparation_seconds:.1f} s of preparation, {speed}: {plan.updates:,}")
+            updates = f"{plan.updates:,} updates of {1000 * plan.seconds_per_update:.1f} ms"
+            say(f"  {plan.preparation_seconds:.1f} s of preparation, then {updates}")
     if failures:
         message = f"{len(failures)} of {len(study.arms)} arms cannot be planned; no run was started"
         hint = "correct each as it says and repeat the command: the other plans are kept"

@@ -21,7 +21,7 @@ from textgen.data.language import find_language, foreign_language
 from textgen.data.splits import MIN_TEST_DOCUMENTS, divide
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
-from textgen.studies.execution import run_study
+from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
 
 ARMS = {"characters": "char_small", "subwords": "subword_small", "words": "word_small"}
 QUESTIONS = {
@@ -32,7 +32,7 @@ QUESTIONS = {
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
 # About what planning and report take, what a run takes beside its training, and what it needs.
-STUDY_SECONDS, RUN_SECONDS, MIN_TRAINING_SECONDS = 40, 25, 10
+STUDY_SECONDS, MIN_TRAINING_SECONDS = 40, 10
 
 
 def try_texts(
@@ -84,9 +84,9 @@ def _training_seconds(minutes: float, workers: int) -> int:
         TextgenError: there is no time for training.
     """
     rounds = math.ceil(len(ARMS) / workers)
-    seconds = math.floor((60 * minutes - STUDY_SECONDS) / rounds - RUN_SECONDS)
+    seconds = math.floor((60 * minutes - STUDY_SECONDS) / rounds - SECONDS_BESIDE_TRAINING)
     if seconds < MIN_TRAINING_SECONDS:
-        least = (STUDY_SECONDS + rounds * (RUN_SECONDS + MIN_TRAINING_SECONDS)) / 60
+        least = (STUDY_SECONDS + rounds * (SECONDS_BESIDE_TRAINING + MIN_TRAINING_SECONDS)) / 60
         hint = f"on this machine it takes --minutes {math.ceil(2 * least) / 2:g} at least"
         raise TextgenError(f"--minutes {minutes:g}: too little time for three models", hint)
     return seconds
