@@ -225,14 +225,20 @@ def copied_run(finished_run, tmp_path):
     return folder
 
 
+def run_python(*arguments, folder: Path | None = None, **variables: str) -> SimpleNamespace:
+    """A Python process with some arguments: its code, out and err."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=folder, env={**os.environ, **variables},
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
 def python(code: str, **variables: str) -> str:
     """What a Python program prints in a process of its own; it has to end without an error."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True,
-        text=True, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = run_python("-c", code, **variables)
+    assert done.code == 0, done.err
+    return done.out
 
 
 @pytest.fixture
@@ -242,7 +248,7 @@ def textgen(tmp_path, monkeypatch):
 
     def command(name: str, *arguments, process: bool = False, **variables) -> SimpleNamespace:
         if process:
-            return in_a_process(tmp_path, name, *arguments, **variables)
+            return run_python("-m", "textgen", name, *arguments, folder=tmp_path, **variables)
         out, err = io.StringIO(), io.StringIO()
         with monkeypatch.context() as here:
             here.chdir(tmp_path)
@@ -256,19 +262,6 @@ def textgen(tmp_path, monkeypatch):
         return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
     return command
-
-
-def in_a_process(folder: Path, name: str, *arguments, **variables) -> SimpleNamespace:
-    """``python -m textgen NAME …`` in a folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "textgen", name, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
 @pytest.fixture(scope="module", autouse=True)

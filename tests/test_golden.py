@@ -47,7 +47,7 @@ CASES = {
 }
 
 
-def costs(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
+def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
     """Bits of every token of the test text: of the network, of spelling, of both with a memory of
     the document, and of a network that goes on learning; and the network's weights."""
     tales = folder / "tales"
@@ -55,51 +55,44 @@ def costs(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
     for i in range(12):
         (tales / f"tale{i:02d}.txt").write_text(made_up(12 + i, i), encoding="utf-8")
     experiment = load_experiment(write_experiment(folder / "tiny.toml", tales), changes)
-    loaded = load_corpus(experiment)
-    prepared = prepare(experiment, loaded)
+    corpus = load_corpus(experiment)
+    prepared = prepare(experiment, corpus)
     network = new_network(experiment, prepared)
     if weights is None:
         random = np.random.default_rng(0)
         weights = [w + random.normal(0, 0.3, w.shape).astype("f") for w in network.get_weights()]
     network.set_weights(weights)
-    number = len(network.trainable_variables)
-    memory = made_up_memory(1, 3)
-    learning = Learning((1e-3,) * number, (1e-2,) * number)
-    found = {}
-    for name, kind in {"memory": memory, "learning": replace(memory, learning=learning)}.items():
-        scored = score_documents(
-            experiment.objective, network, prepared.tokenizer, loaded.test, kind
-        )
-        found["model"] = np.concatenate([each.model_bits for each in scored])
-        found["spelling"] = np.concatenate([each.surface_bits for each in scored])
-        both = [each.with_memory for each in scored]
-        found[name] = np.concatenate([each.model_bits for each in both])
-        found[f"{name}_spelling"] = np.concatenate([each.surface_bits for each in both])
-    return found, weights
+    number, memory, bits = len(network.trainable_variables), made_up_memory(1, 3), {}
+    learning = replace(memory, learning=Learning((1e-3,) * number, (1e-2,) * number))
+    for name, kind in {"memory": memory, "learning": learning}.items():
+        parts = experiment.objective, network, prepared.tokenizer
+        scored = score_documents(*parts, corpus.test, kind)
+        both = [document.with_memory for document in scored]
+        bits |= {"model": joined(scored, "model_bits"), "spelling": joined(scored, "surface_bits")}
+        bits |= {name: joined(both, "model_bits"), f"{name}_spelling": joined(both, "surface_bits")}
+    return bits, weights
+
+
+def joined(documents, name: str) -> np.ndarray:
+    return np.concatenate([getattr(document, name) for document in documents])
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_weights_cost_the_same_bits(tmp_path, name):
     with np.load(FOLDER / f"{name}.npz") as stored:
-        expected = {key: stored[key] for key in stored.files}
+        expected = dict(stored)
     weights = [expected.pop(f"weight{i}") for i in range(int(expected.pop("weights")))]
-    found, _ = costs(tmp_path, CASES[name], weights)
-    assert found.keys() == expected.keys()
-    for key, bits in found.items():
+    computed, _ = token_bits(tmp_path, CASES[name], weights)
+    assert computed.keys() == expected.keys()
+    for key, bits in computed.items():
         np.testing.assert_allclose(bits, expected[key], rtol=1e-4, atol=1e-4, err_msg=key)
         assert bits.sum() == pytest.approx(expected[key].sum(), rel=1e-6, abs=1e-4)
 
 
-def record() -> None:
-    """Write the bits and weights of all cases, or of those that are named."""
-    FOLDER.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            found, weights = costs(Path(folder), CASES[name], None)
-        arrays = {f"weight{i}": weight for i, weight in enumerate(weights)}
-        np.savez_compressed(FOLDER / f"{name}.npz", weights=len(weights), **arrays, **found)
-        print(name, {key: round(float(bits.sum()), 3) for key, bits in found.items()})
-
-
-if __name__ == "__main__":
-    record()
+if __name__ == "__main__":  # all cases, or those that are named
+    for case in sys.argv[1:] or CASES:
+        with tempfile.TemporaryDirectory() as scratch:
+            recorded, kept_weights = token_bits(Path(scratch), CASES[case], None)
+        arrays = {f"weight{i}": weight for i, weight in enumerate(kept_weights)}
+        np.savez_compressed(FOLDER / f"{case}.npz", weights=len(arrays), **arrays, **recorded)
+        print(case, {key: round(float(bits.sum()), 3) for key, bits in recorded.items()})
