@@ -11,9 +11,8 @@ from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import settings
 from textgen.data.loading import load_corpus
-from textgen.evaluation.baselines import TABLE, KneserNey
+from textgen.evaluation.baselines import TABLE, KneserNey, baseline
 from textgen.evaluation.memory import tune_memory
-from textgen.evaluation.references import baseline
 from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import Characters, CharacterTokenizer

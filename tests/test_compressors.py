@@ -13,8 +13,7 @@ from conftest import made_up
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation import baselines
-from textgen.evaluation.baselines import XZ, Command, PPMd
-from textgen.evaluation.references import score_baseline
+from textgen.evaluation.baselines import XZ, Command, PPMd, score_baseline
 
 LZMA = (
     "import lzma, sys; open(sys.argv[2], 'wb').write("

@@ -19,8 +19,8 @@ from textgen.data import documents as reading
 from textgen.data import loading, splits
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.evaluation import references
-from textgen.evaluation.references import baseline
+from textgen.evaluation import baselines
+from textgen.evaluation.baselines import baseline
 from textgen.models import batches as windows_module
 from textgen.models.batches import Windows
 from textgen.models.objectives import NextToken, Shifted
@@ -81,7 +81,7 @@ def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_li
     assert found["vocabulary_size"] == prepare(experiment, corpus).tokenizer.size
     whole = experiment.tokenizer.fit([d.text for d in corpus.train])
     assert found["vocabulary_size"] < whole.size
-    monkeypatch.setattr(references, "MAX_NGRAM_CHARACTERS", 1000)
+    monkeypatch.setattr(baselines, "MAX_NGRAM_CHARACTERS", 1000)
     with pytest.raises(TextgenError, match=r"kneser_ney(.|\n)*more than 1,000"):
         next(baseline(experiment, corpus))
 

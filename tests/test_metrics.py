@@ -10,18 +10,16 @@ import pytest
 from conftest import made_up
 
 from textgen.evaluation.contracts import check_metric
-from textgen.evaluation.figures import (
+from textgen.evaluation.metrics import (
     METRICS,
+    Human,
+    Sample,
     copied_spans,
     every_metric,
+    human_passages,
     looped,
     measure,
     metric_labels,
-)
-from textgen.evaluation.metrics import (
-    Human,
-    Sample,
-    human_passages,
     real_words,
     shuffled_text,
     training_words,

@@ -17,7 +17,7 @@ from textgen import cli
 from textgen.core import experiment, settings, system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
-from textgen.evaluation.figures import every_metric
+from textgen.evaluation.metrics import every_metric
 from textgen.studies.study import Study, load_study
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

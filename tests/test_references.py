@@ -14,7 +14,7 @@ from conftest import ROOT
 from textgen import cli
 from textgen.core import experiment as config
 from textgen.data.loading import load_corpus
-from textgen.evaluation import references
+from textgen.evaluation import baselines
 from textgen.evaluation.likelihood import summarise
 
 KEYS = ["unigram", "character_ngram", "word_ngram", "ppmd", "xz"]
@@ -38,7 +38,7 @@ def refuse(*arguments):
 def rows(computed):
     """References as data that can be compared."""
     parts = [[*reference.validation, *reference.test] for reference in computed]
-    return [[references._sums(document) for document in part] for part in parts]
+    return [[baselines._sums(document) for document in part] for part in parts]
 
 
 def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys):
@@ -47,7 +47,7 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
     tokenizer = 'kind = "words"\nminimum_count = 4\n\n[tokenizer.rare_words]\nkind = "drop"'
     text = experiment_file.read_text(encoding="utf-8")
     other.write_text(text.replace('kind = "characters"', tokenizer), encoding="utf-8")
-    computed = references.compute_references(corpus, experiment=str(other))
+    computed = baselines.compute_references(corpus, experiment=str(other))
     assert [reference.key for reference in computed] == KEYS
     total = {}
     for reference in computed:
@@ -74,28 +74,28 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
 
 def test_references_are_computed_once(corpus, cache, monkeypatch):
     said = []
-    first = references.compute_references(corpus, said.append)
+    first = baselines.compute_references(corpus, said.append)
     assert len(said) == len(list(cache.iterdir())) == len(KEYS)
-    monkeypatch.setattr(references, "score_baseline", refuse)
-    assert rows(references.compute_references(corpus, said.append)) == rows(first)
+    monkeypatch.setattr(baselines, "score_baseline", refuse)
+    assert rows(baselines.compute_references(corpus, said.append)) == rows(first)
     assert len(said) == len(KEYS)
 
 
 def test_another_split_or_setting_or_version_is_computed_again(
     corpus, experiment_file, monkeypatch
 ):
-    model, *_ = references.REFERENCES
+    model, *_ = baselines.REFERENCES
     other = load_corpus(config.load_experiment(experiment_file, ["split.seed=5"]))
     assert other.sha256 == corpus.sha256
     paths = {
-        references._cache_path(model, corpus),
-        references._cache_path(model, other),
-        references._cache_path(model, dataclasses.replace(corpus, sha256="0" * 64)),
+        baselines._cache_path(model, corpus),
+        baselines._cache_path(model, other),
+        baselines._cache_path(model, dataclasses.replace(corpus, sha256="0" * 64)),
     }
     for change in ({"order": 3}, {"tokenizer": {"kind": "words"}}, {"memory": (1,)}):
-        paths.add(references._cache_path(dataclasses.replace(model, **change), corpus))
-    monkeypatch.setattr(references, "CACHE_VERSION", references.CACHE_VERSION + 1)
-    paths.add(references._cache_path(model, corpus))
+        paths.add(baselines._cache_path(dataclasses.replace(model, **change), corpus))
+    monkeypatch.setattr(baselines, "CACHE_VERSION", baselines.CACHE_VERSION + 1)
+    paths.add(baselines._cache_path(model, corpus))
     assert len(paths) == 7
 
 
@@ -110,25 +110,25 @@ def test_another_split_or_setting_or_version_is_computed_again(
     ],
 )
 def test_a_damaged_cache_file_is_replaced(corpus, cache, damage, capsys):
-    first = rows(references.compute_references(corpus))
+    first = rows(baselines.compute_references(corpus))
     for path in cache.iterdir():
         path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert rows(references.compute_references(corpus)) == first
+    assert rows(baselines.compute_references(corpus)) == first
     assert capsys.readouterr().err.count("is damaged") == len(KEYS)
-    assert references.compute_references(corpus, refuse)
+    assert baselines.compute_references(corpus, refuse)
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(corpus, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "file"))
-    assert len(references.compute_references(corpus)) == len(KEYS)
+    assert len(baselines.compute_references(corpus)) == len(KEYS)
 
 
 def test_test_text_steers_nothing(corpus, cache):
     changed = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
     other = dataclasses.replace(corpus, test=changed, sha256="0" * 64)
     pairs = zip(
-        references.compute_references(corpus), references.compute_references(other), strict=True
+        baselines.compute_references(corpus), baselines.compute_references(other), strict=True
     )
     for straight, reversed_ in pairs:
         bits = [[d.model for d in part.validation] for part in (straight, reversed_)]
@@ -139,14 +139,14 @@ def test_test_text_steers_nothing(corpus, cache):
 
 def test_what_a_text_is_too_long_for_is_left_out_with_a_message(corpus, cache, monkeypatch):
     def keys():
-        return [each.key for each in references.compute_references(corpus, said.append)]
+        return [each.key for each in baselines.compute_references(corpus, said.append)]
 
     said = []
-    monkeypatch.setattr(references, "MAX_COMPRESSED_BYTES", 1000)
+    monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1000)
     assert keys() == KEYS[:3]
     assert [text for text in said if "left out" in text and "PPMd" in text]
-    monkeypatch.setattr(references, "MAX_NGRAM_CHARACTERS", 1000)
-    monkeypatch.setattr(references, "MAX_COMPRESSED_BYTES", 1 << 30)
+    monkeypatch.setattr(baselines, "MAX_NGRAM_CHARACTERS", 1000)
+    monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1 << 30)
     assert keys() == KEYS  # the n-grams are in the cache
     for path in cache.iterdir():
         path.unlink()
@@ -155,6 +155,6 @@ def test_what_a_text_is_too_long_for_is_left_out_with_a_message(corpus, cache, m
 
 def test_references_have_the_memory_of_the_experiments_that_come_with_textgen():
     for key, file in (("character_ngram", "char.toml"), ("word_ngram", "words.toml")):
-        (model,) = (model for model in references.REFERENCES if model.key == key)
+        (model,) = (model for model in baselines.REFERENCES if model.key == key)
         table = tomllib.loads((ROOT / "experiments" / file).read_text(encoding="utf-8"))
         assert list(model.memory) == table["memory"]["orders"]

@@ -11,7 +11,7 @@ from conftest import made_up
 from textgen.core.experiment import resolve_experiment
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.evaluation.references import baseline
+from textgen.evaluation.baselines import baseline
 from textgen.evaluation.units import (
     ACROSS,
     CLOSED,

@@ -26,7 +26,7 @@ from textgen.core.system import kind_of
 from textgen.data.language import Language
 from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_statistics, print_statistics
-from textgen.evaluation import references
+from textgen.evaluation import baselines
 from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
 from textgen.runs.console import Screen, read_passage
@@ -89,11 +89,11 @@ def baseline(
 ) -> None:
     if kind is None:
         kind = "kneser_ney" if command is None else "command"
-    references.make_baselines(kind, orders, command)  # errors come before any work
+    baselines.make_baselines(kind, orders, command)  # errors come before any work
     settings = load_experiment(experiment, overrides)
     loaded, screen = load_corpus(settings), Screen(quiet=json)
     screen.corpus(settings, loaded)
-    records = references.baseline(settings, loaded, orders, kind=kind, command=command)
+    records = baselines.baseline(settings, loaded, orders, kind=kind, command=command)
     if not json:
         screen.baselines(loaded, list(records))
         return

@@ -16,21 +16,39 @@ some 250 MB, which no longer fit into PPMd's memory.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import lzma
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import pyppmd
 from pydantic import Field
 
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment
+from textgen.core.settings import Plugin, build, lookup
+from textgen.core.system import cache_folder, cached
+from textgen.data.loading import Corpus
+from textgen.evaluation.likelihood import (
+    UNIT,
+    DocumentBits,
+    costs,
+    summarise,
+    tuned_memory,
+    with_memory,
+)
+from textgen.evaluation.units import published_units
+from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.encoding import fit_tokenizer
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
 TABLE = {
@@ -217,3 +235,274 @@ class Command:
     def _failed(self, reason: str) -> TextgenError:
         hint = "install this compressor, or name another program as --command"
         return TextgenError(f"--command {self.command}: {reason}", hint)
+
+
+CACHE_VERSION = 6
+"""Raise it when the same settings give other figures; older cache files are then ignored."""
+MAX_NGRAM_CHARACTERS = 20_000_000
+"""Longest training text for n-grams, which take about 150 bytes of memory per character."""
+MAX_COMPRESSED_BYTES = 500_000_000
+"""Most for a compressor, which reads the training text once per document: five minutes."""
+
+Parts = tuple[list[DocumentBits], list[DocumentBits]]
+"""Documents of validation and of test."""
+
+
+class Bytes:
+    """A text as the bytes of its UTF-8, the halves of a broken surrogate pair in three each.
+
+    For models that bring their own end of a document: 0 and 1 are bytes like any other.
+    """
+
+    size = 256
+
+    def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
+        tokens = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+        return EncodedDocument(tokens, (), np.zeros(0), len(text), len(tokens), 0)
+
+
+def score_baseline(
+    baseline: Baseline,
+    tokenizer: Any,
+    corpus: Corpus,
+    orders: Sequence[int] = (),
+    validated: bool = True,
+) -> Parts:
+    """What the validation and test documents cost under a baseline.
+
+    Args:
+        baseline: fitted to the training documents here.
+        tokenizer: None for one that reads bytes.
+        orders: of a memory of the document, if there is to be one.
+        validated: whether validation documents are scored where the memory does not need them.
+    """
+    reader = tokenizer or Bytes()
+    training = [reader.encode(d.text, training=True).tokens for d in corpus.train]
+    model = baseline.fit(training, reader.size)
+    parts = [corpus.validation if validated or orders else [], corpus.test]
+    encoded = [[reader.encode(d.text) for d in part] for part in parts]
+    scored = [
+        costs(part, texts, model.token_bits([e.tokens for e in texts]))
+        for part, texts in zip(parts, encoded, strict=True)
+    ]
+    memory = tuned_memory(orders, scored[0], encoded[0])
+    validation, test = map(with_memory, (memory, memory), scored, encoded)
+    return validation, test
+
+
+def baseline(
+    experiment: Experiment,
+    corpus: Corpus,
+    orders: Sequence[int] = (),
+    *,
+    kind: str = "kneser_ney",
+    command: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Fit baselines to the training split of an experiment, and score the test split.
+
+    Args:
+        experiment: its tokenizer, seed and memory are used, its backbone and training are not;
+            compressors use none of it.
+        corpus: its corpus.
+        orders, kind, command: as for :func:`make_baselines`.
+
+    Yields:
+        One record per model: order, seconds to fit and score, settings, and ``test``, the figures
+        of :func:`textgen.evaluation.likelihood.summarise` and the same in published units. What a
+        baseline does not have (an order, a tokenizer, tokens) is None.
+
+    Raises:
+        TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
+    """
+    models = make_baselines(kind, orders, command)
+    reads_bytes = models[0].reads_bytes
+    if reason := too_much(reads_bytes, corpus):
+        raise TextgenError(f"--kind {kind}: {reason}: too much", "use a part of it")
+    tokenizer = None
+    if not reads_bytes:
+        tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
+    for model in models:
+        start = time.perf_counter()
+        levels = experiment.memory.orders if tokenizer else ()
+        _, scored = score_baseline(model, tokenizer, corpus, levels, validated=False)
+        test = summarise(scored, tokenizer is None or tokenizer.charged)
+        if tokenizer is None:
+            test |= dict.fromkeys(("tokens", "tokens_per_character"))
+        closed = tokenizer is not None and tokenizer.closed_vocabulary
+        test["published"] = published_units(test, corpus.test, closed=closed)
+        yield {
+            "baseline": kind,
+            "order": getattr(model, "order", None),
+            "command": getattr(model, "command", None),
+            "experiment": experiment.name,
+            "tokenizer": tokenizer and experiment.resolved["tokenizer"],
+            "seed": experiment.seed,
+            "vocabulary_size": tokenizer and tokenizer.size,
+            "extra_data": list(tokenizer.extra_data) if tokenizer else [],
+            "unit": UNIT,
+            "corpus": corpus.description,
+            "seconds": time.perf_counter() - start,
+            "test": test,
+        }
+
+
+def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = None) -> list[Any]:
+    """A baseline of a kind for each order, or one of the default order.
+
+    Raises:
+        TextgenError: an unknown kind, or a setting that it does not accept.
+    """
+    entry = lookup("baseline", kind, "--kind")
+    fixed: dict[str, Any] = {} if command is None else {"command": command}
+    tables = [{**fixed, "order": order} for order in orders] or [fixed]
+    return [build(entry, table, f"--kind {kind}") for table in tables]
+
+
+def too_much(reads_bytes: bool, corpus: Corpus) -> str:
+    """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
+    characters = sum(d.characters for d in corpus.train)
+    documents = len(corpus.validation) + len(corpus.test)
+    if reads_bytes and characters * (documents + 1) > MAX_COMPRESSED_BYTES:
+        return f"{documents} documents, each after {characters:,} characters of training text"
+    if not reads_bytes and characters > MAX_NGRAM_CHARACTERS:
+        return f"{characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}"
+    return ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model without a network that every report names.
+
+    Attributes:
+        key: its name in files.
+        label: its name for people.
+        meaning: what it is, in plain words.
+        kind, order: of the baseline.
+        tokenizer: a table as in an experiment file; None for one that reads the bytes of the text.
+        memory: orders of its memory of the document.
+        command: repeats its figure on the test part.
+        validation, test: bits of each document, ``model_bits`` and ``surface_bits`` being (1,)
+            sums.
+    """
+
+    key: str
+    label: str
+    meaning: str
+    kind: str = "kneser_ney"
+    order: int | None = None
+    tokenizer: dict[str, Any] | None = None
+    memory: tuple[int, ...] = ()
+    command: str = ""
+    validation: list[DocumentBits] = field(default_factory=list)
+    test: list[DocumentBits] = field(default_factory=list)
+
+    def command_on(self, experiment: str) -> str:
+        """What repeats its figure on the test part of an experiment file."""
+        words = ["python -m textgen baseline", experiment, f"--kind {self.kind}"]
+        if self.order:
+            words.append(f"--order {self.order}")
+        if self.tokenizer:
+            table = ",".join(f"{key}={json.dumps(value)}" for key, value in self.tokenizer.items())
+            words.append(f"--set 'tokenizer={{{table}}}'")
+            words.append(f"--set 'memory.orders={list(self.memory)}'")
+        return " ".join(words)
+
+    def score(self, corpus: Corpus) -> Parts:
+        """What the validation and test documents cost."""
+        (model,) = make_baselines(self.kind, [self.order] if self.order else [])
+        tokenizer = None
+        if self.tokenizer:
+            tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
+        return score_baseline(model, tokenizer, corpus, self.memory)
+
+
+LEARNS = "it has read the training text and keeps learning within each document"
+REFERENCES = (
+    Reference(
+        "unigram",
+        "characters, no context",
+        "how often each character occurs, without context",
+        order=1,
+        tokenizer={"kind": "characters"},
+    ),
+    Reference(
+        "character_ngram",
+        "8-gram of characters",
+        "each character from the seven before it, by counts (modified Kneser-Ney)",
+        order=8,  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
+        tokenizer={"kind": "characters"},
+        memory=(3, 4, 5, 6, 8, 10, 14),
+    ),
+    Reference(
+        "word_ngram",
+        "4-gram of words",
+        "each word from the three before it, by counts (modified Kneser-Ney); words that occur "
+        "less than twice are spelled, with weights chosen on validation text",
+        order=4,
+        tokenizer={"kind": "words", "minimum_count": 2, "rare_words": "unk"},
+        memory=(0, 1, 2, 3, 4),
+    ),
+    Reference(
+        "ppmd",
+        "PPMd",
+        f"a compressor that predicts each byte from up to eight before it; {LEARNS}",
+        kind="ppmd",
+        order=8,
+    ),
+    Reference("xz", "xz", f"a compressor that copies what occurred before; {LEARNS}", kind="xz"),
+)
+
+
+def compute_references(
+    corpus: Corpus,
+    say: Callable[[str], object] = lambda text: None,
+    experiment: str = "experiments/char.toml",
+) -> list[Reference]:
+    """The references of a corpus and its split, each from the cache folder or newly computed.
+
+    Args:
+        corpus: the corpus.
+        say: called with a message before anything slow, and for what is left out as too slow.
+        experiment: an experiment file with this corpus and split, for the commands.
+
+    Returns:
+        One for each of :data:`REFERENCES` that the text is not too long for.
+    """
+    references = []
+    for model in REFERENCES:
+
+        def compute(model: Reference = model) -> list[list[dict[str, Any]]]:
+            say(f"  reference {model.label}: computed once for this text and split")
+            return [[_sums(d) for d in part] for part in model.score(corpus)]
+
+        if reason := too_much(model.tokenizer is None, corpus):
+            say(f"  reference {model.label} left out: {reason}")
+            continue
+        try:
+            rows = cached(_cache_path(model, corpus), compute)
+        except TextgenError as error:  # such as a text too small for the tokenizer
+            say(f"  reference {model.label} left out: {error}")
+            continue
+        validation, test = ([_from_sums(row) for row in part] for part in rows)
+        command = model.command_on(experiment)
+        references.append(replace(model, command=command, validation=validation, test=test))
+    return references
+
+
+def _cache_path(model: Reference, corpus: Corpus) -> Path:
+    settings = (CACHE_VERSION, corpus.sha256, corpus.description["split_sha256"], model)
+    digest = hashlib.sha256(repr(settings).encode()).hexdigest()
+    return cache_folder() / "references" / f"{model.key}-{digest[:32]}"
+
+
+def _sums(document: DocumentBits) -> dict[str, Any]:
+    """A document as JSON, with the sums of its bits in place of those of each token."""
+    bits = {"model_bits": [document.model], "surface_bits": [document.spelling_bits]}
+    memory = document.with_memory and _sums(document.with_memory)
+    return {**vars(document), **bits, "with_memory": memory}
+
+
+def _from_sums(row: dict[str, Any]) -> DocumentBits:
+    bits = {name: np.array(row[name]) for name in ("model_bits", "surface_bits")}
+    memory = row["with_memory"] and _from_sums(row["with_memory"])
+    return DocumentBits(**{**row, **bits, "with_memory": memory})

@@ -21,9 +21,9 @@ from textgen.core.settings import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.evaluation import metrics, significance
-from textgen.evaluation.figures import Figure, copied_spans, measure, metric_labels
+from textgen.evaluation.baselines import Reference
 from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
-from textgen.evaluation.references import Reference
+from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
 from textgen.report.sentences import cautions

@@ -17,7 +17,7 @@ from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import Contrast, check_name
 from textgen.core.system import write_file, write_json
 from textgen.data.loading import Corpus, load_text
-from textgen.evaluation.references import compute_references
+from textgen.evaluation.baselines import compute_references
 from textgen.evaluation.units import NOTHING, format_bits, format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences

@@ -133,7 +133,7 @@ class Screen:
         )
 
     def baselines(self, loaded: Corpus, records: Sequence[dict[str, Any]]) -> None:
-        """The records of :func:`textgen.evaluation.references.baseline`, all of one kind."""
+        """The records of :func:`textgen.evaluation.baselines.baseline`, all of one kind."""
         first = records[0]
         reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
         name = first["command"] or first["baseline"]
