@@ -35,11 +35,13 @@ MODULES = {
     "significance": (EVALUATION + "significance.py", ["significance"]),
     "units": (EVALUATION + "units.py", ["units"]),
     "memory": (EVALUATION + "memory.py", ["memory"]),
-    "likelihood": (EVALUATION + "likelihood.py", ["likelihood"]),
+    "likelihood": (
+        EVALUATION + "likelihood.py",
+        ["likelihood", "evaluation", "honesty", "output"],
+    ),
     "sampler": (EVALUATION + "sampler.py", ["sampling"]),
-    "scorer": (EVALUATION + "scorer.py", ["evaluation", "honesty", "output"]),
 }
-NEED_A_NETWORK = ("sampler", "scorer")
+NEED_A_NETWORK = ("sampler", "likelihood")
 # equality is identity for the strings and small numbers of a program
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
 

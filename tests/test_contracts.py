@@ -13,12 +13,9 @@ from conftest import POLICIES, ROOT, made_up
 from textgen.core import settings
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.evaluation.baselines import KneserNey
-from textgen.evaluation.contracts import masses_of_short_texts
-from textgen.testing import check_plugin
+from textgen.testing import check_plugin, masses_of_short_texts
 from textgen.tokenizers.base import ESCAPE, Chance
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
-from textgen.tokenizers.kneser_ney import KneserNeyModel
 from textgen.tokenizers.words import Words
 
 ENTRIES = [(point, kind) for point in settings.POINTS for kind in settings.plugin_table(point)]
@@ -94,14 +91,6 @@ def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch)
     monkeypatch.setattr(CharacterTokenizer, "surface_steps", surface_steps)
     with pytest.raises(AssertionError, match=r"bits are charged, its choices cost 1\.0"):
         check_plugin("tokenizer", Characters())
-
-
-def test_what_claims_a_likelihood_and_is_none_is_found(monkeypatch):
-    for point, kind in (("objective", "next_token"), ("baseline", "kneser_ney")):
-        check_plugin(point, settings.lookup(point, kind, "test")())
-    monkeypatch.setattr(KneserNeyModel, "token_bits", lambda self, texts: [0 * t for t in texts])
-    with pytest.raises(AssertionError, match="short documents add up to"):
-        check_plugin("baseline", KneserNey())
 
 
 POLICY = ROOT / "tests/outside_package/src/textgen_outside/shape.py"

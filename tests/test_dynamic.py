@@ -13,17 +13,17 @@ from coding import there_and_back
 from conftest import in_turn, made_up, made_up_memory, tiny_model
 from test_honesty import OBJECTIVES
 
-from textgen.evaluation.contracts import every_sequence
 from textgen.evaluation.dynamic import (
     Learner,
     Learning,
     dynamic_bits,
     measure_gradients,
 )
+from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Sampler, Stepper
-from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken
+from textgen.testing import every_sequence
 from textgen.tokenizers.characters import Characters
 
 EMBEDDED = {"input": "embedding", "embedding_size": 6}

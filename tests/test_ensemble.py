@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.evaluation.scorer import token_bits
+from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive
 from textgen.models.objectives import NextToken
 from textgen.training.step import Step, check_trainable

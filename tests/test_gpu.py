@@ -14,8 +14,8 @@ from conftest import in_turn, tiny_experiment
 
 from textgen.core.settings import Training
 from textgen.evaluation.dynamic import Learning, dynamic_bits
+from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Sampler, Stepper
-from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted

@@ -11,11 +11,10 @@ from coding import there_and_back
 from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.data.documents import Document
-from textgen.evaluation.contracts import every_sequence
-from textgen.evaluation.likelihood import score_documents, summarise
+from textgen.evaluation.likelihood import score_documents, summarise, token_bits
 from textgen.evaluation.sampler import Stepper
-from textgen.evaluation.scorer import token_bits
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.testing import every_sequence
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.subwords import Subwords

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.evaluation import memory
-from textgen.evaluation.contracts import every_sequence
 from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.memory import (
     CONTEXT_KINDS,
@@ -21,6 +20,7 @@ from textgen.evaluation.memory import (
     count,
     tune_memory,
 )
+from textgen.testing import every_sequence
 
 
 def alike(orders, discounts, strengths):

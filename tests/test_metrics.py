@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from conftest import made_up
 
-from textgen.evaluation.contracts import check_metric
 from textgen.evaluation.metrics import (
     METRICS,
     Human,
@@ -25,6 +24,7 @@ from textgen.evaluation.metrics import (
     training_words,
     words,
 )
+from textgen.testing import check_metric
 
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
 ODD = [

@@ -12,8 +12,8 @@ from conftest import tiny_experiment
 from test_honesty import OBJECTIVES
 
 from textgen.core.settings import Training
+from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Stepper
-from textgen.evaluation.scorer import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.batches import Windows
 from textgen.models.layers import NGramEmbedding

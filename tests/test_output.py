@@ -11,8 +11,8 @@ from conftest import tiny_model
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
+from textgen.evaluation.likelihood import rows_at_once, scoring_step, token_bits
 from textgen.evaluation.sampler import Stepper
-from textgen.evaluation.scorer import rows_at_once, scorer, token_bits
 from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
@@ -81,7 +81,7 @@ def test_two_levels_are_one_distribution_and_targets_cost_what_it_says(objective
     assert Stepper(objective, network).probabilities().shape == (SIZE,)
     begin = tf.nest.map_structure(lambda s: tf.where(fresh[:, None], 0.0, s), states)
     nats, after = full_nats(objective, network, spans, begin)
-    bits, states = scorer(objective, network).bits(spans, fresh, states)
+    bits, states = scoring_step(objective, network)(spans, fresh, states)
     np.testing.assert_allclose(bits, nats / np.log(2), atol=1e-5)
     for a, b in zip(*map(tf.nest.flatten, (states, after)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -151,7 +151,7 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     assert [rows_at_once(each, 4, 32) for each in (network, large)] == [32, 8]
     expected = token_bits(objective, network, documents)
     for most, rows in ((2 * 6 * SIZE, (2, 4)), (1, (1,))):
-        monkeypatch.setattr("textgen.evaluation.scorer.MAX_LOGITS", most)
+        monkeypatch.setattr("textgen.evaluation.likelihood.MAX_LOGITS", most)
         assert rows_at_once(network, 6, 32) in rows
     for a, b in zip(token_bits(objective, network, documents), expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -164,7 +164,7 @@ def test_what_is_no_target_costs_nothing(settings):
     network = tiny_model(objective, SIZE, **settings)
     documents = [np.random.default_rng(i).integers(1, SIZE, 9 + i) for i in range(5)]
     documents.append(np.ones(12, np.int64))  # nothing of the tail
-    step, state, total = scorer(objective, network).bits, network.initial_state(3), 0.0
+    step, state, total = scoring_step(objective, network), network.initial_state(3), 0.0
     for batch, fresh, _, _ in Windows(documents, objective).scoring(3):
         bits, state = step(batch, fresh, state)
         missing = np.asarray(batch)[:, objective.before :] < 0

@@ -15,10 +15,10 @@ from textgen.evaluation.sampler import (
     READING,
     Sampler,
     Stepper,
+    _drawn,
     draw,
     shaped,
 )
-from textgen.evaluation.steps import _drawn
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.runs.generation import Writer, requests, stream_text
 from textgen.tokenizers.characters import Characters

@@ -15,7 +15,7 @@ from conftest import in_turn, made_up, tiny_experiment, tiny_model
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.core.system import read_arrays
-from textgen.evaluation.scorer import token_bits
+from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted

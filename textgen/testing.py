@@ -1,11 +1,184 @@
-"""Contract tests that a package runs against its own plug-ins::
+"""Whether a plug-in keeps to its contract, for the tests of any package that brings one::
 
-from textgen.testing import check_plugin
+    from textgen.testing import check_plugin
 
-def test_my_policy():
-    check_plugin("rare_words", Shape())
+    def test_my_policy():
+        check_plugin("rare_words", Shape())
+
+No test runner is needed: a check raises AssertionError with a sentence. Checks are exact where a
+small alphabet allows all texts to be listed, and otherwise look at a handful of awkward texts.
 """
 
-from textgen.evaluation.contracts import check_plugin as check_plugin
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from textgen.auditing.checks import AWKWARD_TEXTS
+from textgen.core.settings import POINTS
+from textgen.evaluation.metrics import Human, Sample
+from textgen.tokenizers.base import FILL, EncodedDocument, walk
+from textgen.tokenizers.rare_words import Unk
+from textgen.tokenizers.words import Words
 
 __all__ = ["check_plugin"]
+
+TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
+TUNING = ("a ba ab aab b. ",)
+# Vocabulary of the networks that are checked.
+NETWORK_TOKENS = 7
+
+
+def check_plugin(point: str, plugin: Any) -> None:
+    """Check a plug-in against the contract of its plug-in point.
+
+    Args:
+        point: ``"rare_words"``, ``"tokenizer"``, ``"backbone"``, ``"metric"`` …, as in
+            ``[project.entry-points."textgen.POINT"]``.
+        plugin: an instance, as its settings make it.
+
+    Raises:
+        AssertionError: it breaks the contract; the message says how.
+        ValueError: no such plug-in point.
+    """
+    if point not in POINTS:
+        raise ValueError(f"plug-in point {point!r}; known: {', '.join(POINTS)}")
+    kind = type(plugin)
+    assert dataclasses.is_dataclass(kind), f"{kind.__name__} is not a dataclass"
+    assert kind.__dataclass_params__.frozen, f"{kind.__name__} is not frozen"  # type: ignore[attr-defined]
+    assert kind.__doc__, f"{kind.__name__} has no docstring"
+    if point in CHECKS:
+        CHECKS[point](plugin)
+
+
+def check_tokenizer(config: Any) -> None:
+    """A tokenizer gives every text back, is the same when loaded, and charges for everything."""
+    tokenizer = config.fit(list(TRAINING), list(TUNING), 1)
+    loaded = config.load(json.loads(json.dumps(tokenizer.state())))
+    assert len(tokenizer.names) == tokenizer.size, "names and size differ"
+    for text in AWKWARD_TEXTS:
+        encoded, again = tokenizer.encode(text), loaded.encode(text)
+        tokens = encoded.tokens
+        assert tokenizer.decode(encoded) == text, f"{text!r} comes back as another text"
+        assert encoded.characters == len(text), f"{text!r} has another number of characters"
+        assert tokens.max(initial=0) < tokenizer.size, "a token beyond the size"
+        assert len(encoded.ends) == len(tokens), "not every token ends somewhere in the text"
+        assert len(encoded.places) == len(encoded.surfaces), "a surface form without a place"
+        assert again.tokens.tolist() == tokens.tolist(), "a loaded one encodes otherwise"
+        np.testing.assert_allclose(again.spelling_bits, encoded.spelling_bits, rtol=1e-9)
+        for memory, bits in enumerate((encoded.spelling_bits, encoded.spelling_bits_with_memory)):
+            assert len(bits) == len(encoded.surfaces), f"{text!r}: some surface forms are free"
+            assert ((bits > -1e-9) & np.isfinite(bits)).all(), f"{text!r}: odd spelling bits"
+            if tokenizer.charged:
+                _check_choices(tokenizer, encoded, text, bool(memory), bits.sum())
+    writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
+    for fill, memory in (*((fill, False) for fill in FILL), ("scored", True)):
+        options = {"before": "A ab", "fill": fill, "seed": 1, "memory": memory}
+        texts = {tokenizer.render(writable, **options).text for _ in range(2)}
+        assert len(texts) == 1, f"the same seed fills in other words ({fill})"
+    if tokenizer.charged:
+        for mass in masses_of_short_texts(tokenizer, "ab ", 6):
+            assert mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}"
+
+
+def _check_choices(
+    tokenizer: Any, encoded: EncodedDocument, text: str, memory: bool, charged: float
+) -> None:
+    """The choices that lead to the surface forms of a document cost what is charged for them, and
+    give it back."""
+    walking, cost, document = walk(tokenizer, encoded, memory), 0.0, None
+    choice = next(walking)
+    while document is None:
+        assert choice.known is not None
+        if choice.probabilities is not None:
+            cost -= math.log2(choice.probabilities()[choice.known])
+        try:
+            choice = walking.send(choice.known)
+        except StopIteration as end:
+            document = end.value
+    assert tokenizer.decode(document) == text, f"{text!r}: its choices lead to another text"
+    message = f"{text!r}: {charged:.6f} bits are charged, its choices cost {cost:.6f}"
+    assert math.isclose(cost, charged, rel_tol=1e-6, abs_tol=1e-6), message
+
+
+def masses_of_short_texts(tokenizer: Any, alphabet: str, longest: int) -> np.ndarray:
+    """Σ P(text) over all short texts of an alphabet under a uniform model: (2,), without a memory
+    of the document and with it."""
+    masses = np.zeros(2)
+    for letters in every_sequence(alphabet, longest):
+        encoded = tokenizer.encode("".join(letters))
+        spelling = [encoded.spelling_bits.sum(), encoded.spelling_bits_with_memory.sum()]
+        model = math.log2(tokenizer.size) * (len(encoded.tokens) + 1)
+        masses += 2.0 ** -(model + np.array(spelling))
+    return masses
+
+
+def every_sequence(symbols: Sequence[Any], longest: int) -> Iterator[tuple[Any, ...]]:
+    """All sequences of symbols of up to ``longest``, the empty one first."""
+    for length in range(longest + 1):
+        yield from itertools.product(symbols, repeat=length)
+
+
+def check_backbone(config: Any) -> None:
+    """A backbone carries its state and looks at nothing that comes later."""
+    import tensorflow as tf
+
+    from textgen.models.network import restarted
+
+    network = config.build(NETWORK_TOKENS)
+    assert network.built, "the network is not built"
+    random = np.random.default_rng(0)
+    network.set_weights([random.normal(0, 0.5, w.shape) for w in network.get_weights()])
+    for weight in network.non_trainable_weights:  # a variance is above zero
+        if weight.dtype == "float32":
+            weight.assign(np.abs(weight))
+    tokens = random.integers(0, NETWORK_TOKENS, (3, 8)).astype(np.int32)
+    start = network.initial_state(3)
+    whole, end = network(tokens, start)
+    assert whole.shape == (3, 8, NETWORK_TOKENS), f"logits {whole.shape}, not (3, 8, size)"
+    for cuts in ((0, 5, 8), range(9)):  # in two parts, and token by token
+        state, logits = start, []
+        for begin, stop in itertools.pairwise(cuts):
+            features, state = network.features(tokens[:, begin:stop], state)
+            logits.append(network.output_layer(features))
+        np.testing.assert_allclose(np.concatenate(logits, 1), whole, atol=1e-4)
+        for a, b in zip(tf.nest.flatten(end), tf.nest.flatten(state), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+    changed = tokens.copy()
+    changed[:, 6:] = (changed[:, 6:] + 1) % NETWORK_TOKENS
+    np.testing.assert_allclose(network(changed, start)[0][:, :6], whole[:, :6], atol=1e-5)
+    fresh = restarted(network, end, np.array([True, False, True]))
+    for a, b, c in zip(*map(tf.nest.flatten, (fresh, start, end)), strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], c[1])
+    assert len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)"
+
+
+def check_metric(metric: Any) -> None:
+    """A metric's rows can be added up, and every label has a figure."""
+    human = Human(["The tide was out. A gull! ", "No one came; no one left the shore. "])
+    samples = [Sample("The tide left. A gull, a bell!"), Sample("no one no one no one"), Sample("")]
+    rows = metric.counts(samples, human)
+    assert rows.shape[0] == len(samples), "not a row a sample"
+    for total in (rows.sum(axis=0)[None], np.zeros((1, rows.shape[1]))):
+        values = metric.values(total, human)
+        assert list(values) == list(metric.labels), "labels and figures differ"
+        for name, value in values.items():
+            assert np.shape(value) == (1,), f"{name} has shape {np.shape(value)}, not (1,)"
+            assert not np.isinf(value).any(), f"{name} is infinite"
+
+
+# Plug-in point → what a plug-in of it must keep to.
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "tokenizer": check_tokenizer,
+    "rare_words": lambda policy: check_tokenizer(Words(policy, minimum_count=3)),
+    "segmenter": lambda s: check_tokenizer(Words(Unk(), minimum_count=3, segmenter=s)),
+    "backbone": check_backbone,
+    "metric": check_metric,
+}

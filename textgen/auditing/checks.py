@@ -23,9 +23,21 @@ from textgen.auditing.claims import (
     tokens_of,
 )
 from textgen.data.documents import Document
-from textgen.evaluation.contracts import AWKWARD_TEXTS
 from textgen.evaluation.units import UNITS, Counts, count, denominator, format_number, in_all_units
 
+AWKWARD_TEXTS = (
+    "",
+    " ",
+    "a",
+    "ab a  b",
+    "A ab. AB abba",
+    "b\n\nab\na",
+    "a é☃ ab\u0301",
+    "\ufffd<NN> <unk> \0",
+    "baab aab abba bbbb",
+    "I'm 1984-ish ... -- “ab”",
+    "हिन्दी शब्द 今日は  晴れ, สวัสดี",
+)
 # Texts that the model writes, and tokens of each: places that the audited text does not reach.
 WRITTEN_TEXTS, WRITTEN_TOKENS = 4, 24
 # Letters of the short texts whose probabilities are added up, and places in all of them, at most.

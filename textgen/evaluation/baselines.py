@@ -58,14 +58,14 @@ TABLE = {
     "xz": "textgen.evaluation.baselines:XZ",
 }
 END = b"\xff"
+# Smallest and largest dictionary of xz, the latter the library's limit. Between them it is twice
+# the training text: a larger one takes time and memory and changes nothing.
 XZ_DICTIONARY_BYTES = (1 << 22, 1536 << 20)
-"""Smallest and largest dictionary of xz, the latter the library's limit. Between them it is twice
-the training text: a larger one takes time and memory and changes nothing."""
+# Least and most memory of PPMd, the latter the format's limit.
 PPMD_MEMORY_BYTES = (1 << 26, (1 << 32) - 64)
-"""Least and most memory of PPMd, the latter the format's limit."""
+# PPMd needs at most about 16 bytes of memory a byte at order 8, 32 at order 16 and above, of prose
+# and of random text; when there is no more it forgets everything and starts afresh.
 PPMD_MEMORY_PER_BYTE = 64
-"""PPMd needs at most about 16 bytes of memory a byte at order 8, 32 at order 16 and above, of prose
-and of random text; when there is no more it forgets everything and starts afresh."""
 
 
 class Model(Protocol):
@@ -237,15 +237,15 @@ class Command:
         return TextgenError(f"--command {self.command}: {reason}", hint)
 
 
+# Raise it when the same settings give other figures; older cache files are then ignored.
 CACHE_VERSION = 6
-"""Raise it when the same settings give other figures; older cache files are then ignored."""
+# Longest training text for n-grams, which take about 150 bytes of memory per character.
 MAX_NGRAM_CHARACTERS = 20_000_000
-"""Longest training text for n-grams, which take about 150 bytes of memory per character."""
+# Most for a compressor, which reads the training text once per document: five minutes.
 MAX_COMPRESSED_BYTES = 500_000_000
-"""Most for a compressor, which reads the training text once per document: five minutes."""
 
+# Documents of validation and of test.
 Parts = tuple[list[DocumentBits], list[DocumentBits]]
-"""Documents of validation and of test."""
 
 
 class Bytes:

@@ -12,19 +12,20 @@ elements. There is no pull back towards the trained weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from textgen.evaluation.scorer import scorer
 from textgen.models.batches import Windows
-from textgen.models.objectives import Objective
+from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument
 
+# Of the training text, whose first windows show how large gradients are.
 MAX_MEASURED_DOCUMENTS = 200
-"""Of the training text, whose first windows show how large gradients are."""
+# In root mean squares; a larger one is scaled down: one surprising window could undo all.
+MAX_GRADIENT = 5.0
 
 
 @dataclass(frozen=True)
@@ -40,35 +41,70 @@ class Learning:
     scales: tuple[float, ...]
 
 
+@compiled_once
+def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any], Any]:
+    """(spans (1, before + length) int32, fresh (1,) bool, state) → (bits (1, length), state,
+    gradients of the window's mean nats): a tensor for each trainable weight, or the rows of a table
+    and the gradients of these."""
+    import tensorflow as tf
+
+    from textgen.models.network import compilable, gradients_wanted, restarted
+
+    weights, output = [w.value for w in network.trainable_variables], network.output_layer
+    nats_of = output.nats if output.adaptive else output.head_nats
+
+    @tf.function(autograph=False, jit_compile=compilable(network, gradients=True))
+    def step(spans: Any, fresh: Any, state: Any) -> Any:
+        with tf.GradientTape() as tape, gradients_wanted():
+            state = restarted(network, state, fresh)
+            features, state = objective.features(network, spans, state, training=False)
+            targets = spans[:, objective.before :]
+            labels, present = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
+            nats = nats_of(features, labels)
+            loss = tf.reduce_sum(nats * present) / tf.reduce_sum(present)
+        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+        bits = tf.where(targets >= 0, nats / np.log(2), 0.0)
+        plain = [(g.indices, g.values) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+        return bits, state, plain
+
+    return step
+
+
+def descend(weight: Any, gradient: Any, rate: float, scale: float) -> None:
+    """Move a weight by ``rate`` times its gradient, as :func:`gradient_step` gives it, over
+    ``scale``."""
+    import tensorflow as tf
+
+    values = gradient[1] if isinstance(gradient, tuple) else gradient
+    size = float(tf.sqrt(tf.reduce_mean(values * values)))
+    step = rate / max(scale, size / MAX_GRADIENT) * values
+    if isinstance(gradient, tuple):
+        weight.scatter_sub(tf.IndexedSlices(step, gradient[0]))
+    else:
+        weight.assign_sub(step)
+
+
 class Learner:
-    """A network that learns as it reads; its own weights change until :meth:`restart`.
+    """A network that learns as it reads; its own weights change until :meth:`restart`."""
 
-    Args:
-        objective, network: the model.
-        learning: of no effect where it is None.
-    """
-
-    def __init__(self, objective: Objective, network: Any, learning: Learning | None) -> None:
+    def __init__(self, objective: Objective, network: Any, learning: Learning) -> None:
         self._objective, self._network, self._learning = objective, network, learning
-        if learning is not None:
-            self._weights = [w.value for w in network.trainable_variables]
-            self._trained = [w.numpy() for w in self._weights]
-            self._step = scorer(objective, network).gradients
+        self._weights = [w.value for w in network.trainable_variables]
+        self._trained = [w.numpy() for w in self._weights]
+        self._step = gradient_step(objective, network)
         self.restart()
 
     def restart(self) -> None:
         """The trained weights again, and a document that begins."""
-        self._state = self._network.initial_state(1)
-        self._tokens = list[int]()
-        if self._learning is not None:
-            for weight, trained in zip(self._weights, self._trained, strict=True):
-                weight.assign(trained)
+        self._state, self._tokens = self._network.initial_state(1), list[int]()
+        for weight, trained in zip(self._weights, self._trained, strict=True):
+            weight.assign(trained)
 
     def append(self, token: int) -> None:
         """The token that came. After the last of a window the weights take a step."""
         self._tokens.append(token)
         start = len(self._tokens) - self._objective.length
-        if self._learning is not None and start % self._objective.length == 0:
+        if start % self._objective.length == 0:
             windows = Windows([np.array(self._tokens)], self._objective)
             self.read(windows.spans(np.zeros(1, np.int64), np.array([start])), start == 0)
 
@@ -82,9 +118,6 @@ class Learner:
         Returns:
             (length,) float32, bits of its tokens under the weights before; 0 of a missing one.
         """
-        from textgen.evaluation.steps import descend
-
-        assert self._learning is not None
         begins = np.array([fresh or not self._objective.carries_state])
         bits, self._state, gradients = self._step(spans, begins, self._state)
         rates, scales = self._learning.rates, self._learning.scales
@@ -120,7 +153,7 @@ def measure_gradients(
         rate: of every weight, see :class:`Learning`.
         table_rate: how much faster tables learn, as while training.
     """
-    step, weights = scorer(objective, network).gradients, network.trainable_variables
+    step, weights = gradient_step(objective, network), network.trainable_variables
     tables = {id(t) for part in network.parts() for t in getattr(part, "tables", ())}
     rates = [rate * table_rate if id(weight) in tables else rate for weight in weights]
     squares = []

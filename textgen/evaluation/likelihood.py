@@ -1,4 +1,4 @@
-"""Bits per character of raw text, for any objective over any tokenizer.
+"""Bits of held-out text: of every token, of documents, per character of a split.
 
 bpc = Σ bits / Σ (characters + 1 end mark a document). Everyone pays for the end mark, and what a
 token hides (an unseen character, a rare word) is charged as spelling bits beside the model's.
@@ -6,20 +6,100 @@ token hides (an unseen character, a rare word) is charged as spelling bits besid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from textgen.core.errors import raise_if_cancelled
 from textgen.data.documents import Document
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.memory import Memory, tune_memory
-from textgen.evaluation.scorer import token_bits
-from textgen.models.objectives import Objective
+from textgen.models.batches import Windows
+from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument, Tokenizer
 
 UNIT = "bits per character of raw text, one end mark a document included"
+MAX_ROWS = 32
+# Size of the largest array of logits while scoring: 134 MB.
+MAX_LOGITS = 2**25
+# The tail of an adaptive softmax is computed for a multiple of this number of tokens.
+TAIL_MULTIPLE = 64
+
+
+@compiled_once
+def scoring_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any], Any]:
+    """(spans (B, before + length) int32, fresh (B,) bool, state) → (bits (B, length) float32,
+    state). Documents begin in fresh rows; missing targets cost 0."""
+    import tensorflow as tf
+
+    from textgen.models.network import compilable, restarted
+
+    output = network.output_layer
+
+    @tf.function(autograph=False, jit_compile=compilable(network))
+    def read(spans: Any, fresh: Any, state: Any) -> Any:
+        state = restarted(network, state, fresh)
+        features, state = objective.features(network, spans, state, training=False)
+        targets = spans[:, objective.before :]
+        nats = output.head_nats(features, tf.maximum(targets, 0))
+        bits = tf.where(targets >= 0, nats / np.log(2), 0.0)
+        return bits, features if output.adaptive else (), state
+
+    @tf.function(autograph=False)
+    def add_tail(bits: Any, features: Any, spans: Any) -> Any:
+        """Exactly, and only where a target is in the tail."""
+        targets = spans[:, objective.before :]
+        rare = tf.where(targets >= output.head_size)
+        number = tf.shape(rare)[0]  # filled up: XLA compiles again for every other number
+        rare = tf.pad(rare, [[0, -number % TAIL_MULTIPLE], [0, 0]])
+        tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
+        tail = tf.where(tf.range(tf.shape(rare)[0]) < number, tail / np.log(2), 0.0)
+        return tf.tensor_scatter_nd_add(bits, rare, tail)
+
+    def score(spans: Any, fresh: Any, state: Any) -> Any:
+        bits, features, state = read(spans, fresh, state)
+        return add_tail(bits, features, spans) if output.adaptive else bits, state
+
+    return score
+
+
+def rows_at_once(network: Any, length: int, most: int) -> int:
+    """Rows of a batch that keep the logits of ``length`` tokens each within MAX_LOGITS."""
+    return int(max(1, min(most, MAX_LOGITS // (length * network.output_layer.width))))
+
+
+def token_bits(
+    objective: Objective,
+    network: Any,
+    documents: Sequence[np.ndarray],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[np.ndarray]:
+    """Bits of every token of every document, and of the end mark: (n + 1,) float32 each.
+
+    The state is the initial one at the beginning of a document and nothing is read before it but
+    the boundary token: no token goes uncharged. ``progress`` is called with the windows that are
+    scored, and how many there are.
+    """
+    windows = Windows(documents, objective)
+    spans = windows.per_document()
+    total = int(spans.sum())
+    rows = rows_at_once(network, objective.length, min(MAX_ROWS, total))
+    if objective.carries_state:  # more rows than the longest document lets end sooner would idle
+        rows = min(rows, len(documents), math.ceil(total / spans.max()))
+    step, state = scoring_step(objective, network), network.initial_state(rows)
+    result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
+    for number, (batch, fresh, places, starts) in enumerate(windows.scoring(rows)):
+        raise_if_cancelled()
+        progress(min(number * rows, total), total)
+        bits, state = step(batch, fresh, state)
+        for document, start, row in zip(places, starts, bits.numpy(), strict=True):
+            if document >= 0:
+                part = result[document][start : start + objective.length]
+                part[:] = row[: len(part)]
+    return result
 
 
 @dataclass(frozen=True)
@@ -70,7 +150,7 @@ def score_documents(
     """What each document costs under a model, with a memory of the document if there is one.
 
     Args:
-        progress: as for :func:`textgen.evaluation.scorer.token_bits`.
+        progress: as for :func:`token_bits`.
         encoded: the documents as tokens, if they are encoded already.
     """
     encoded = encoded or [tokenizer.encode(document.text) for document in documents]

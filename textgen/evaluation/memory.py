@@ -32,16 +32,16 @@ from textgen.evaluation.dynamic import Learning
 from textgen.tokenizers.base import BOUNDARY
 
 CONTEXT_KINDS = 6
+# d and θ before anything is known.
 START = (0.8, 8.0)
-"""d and θ before anything is known."""
+# Of the squared distance from START, in log-odds of d and in ln θ, against nats.
 PRIOR_WEIGHT = 0.25
-"""Of the squared distance from START, in log-odds of d and in ln θ, against nats."""
+# Of the log-odds of d, and of ln θ.
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
-"""Of the log-odds of d, and of ln θ."""
+# Least that a network is taken to leave to a token: a double may have no room for less.
 MIN_PROBABILITY = 2.0**-1000
-"""Least that a network is taken to leave to a token: a double may have no room for less."""
+# Enough to settle some hundred numbers.
 TUNING_TOKENS = 500_000
-"""Enough to settle some hundred numbers."""
 
 
 class Counts(NamedTuple):

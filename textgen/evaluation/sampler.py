@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +18,19 @@ from numpy.typing import ArrayLike
 from textgen.core.errors import raise_if_cancelled
 from textgen.evaluation.dynamic import Learner
 from textgen.evaluation.memory import Memory, MemoryState
-from textgen.evaluation.scorer import scorer
-from textgen.models.objectives import Objective
+from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import BOUNDARY, ESCAPE
 
+# In place of the token that a text gains, while its prompt is still read.
 READING = -1
-"""In place of the token that a text gains, while its prompt is still read."""
+# Of each text, where one compiled loop draws them.
 TOKENS_AT_ONCE = 32
-"""Of each text, where one compiled loop draws them."""
+# At which only the most probable token has any mass left.
 MIN_TEMPERATURE = 1e-6
-"""At which only the most probable token has any mass left."""
+# Tokens whose masses are summed before one of them is drawn.
+BLOCK = 128
+# The largest number below 1.
+LAST_SHARE = 1 - 2.0**-53
 
 
 def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
@@ -38,6 +41,77 @@ def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
     """
     settings = ascii((seed, sample, prompt, use)).encode()
     return int.from_bytes(hashlib.blake2b(settings, digest_size=8).digest())
+
+
+@compiled_once
+def reading_step(objective: Objective, network: Any) -> Callable[[Any, Any], Any]:
+    """(carry, tokens (B,) int32 that were written, or None) → (logits (B, V), carry)."""
+    import tensorflow as tf
+
+    @tf.function(autograph=False)  # XLA would gain nothing for one token
+    def step(carry: Any, tokens: Any) -> Any:
+        if tokens is not None:
+            carry = objective.append(carry, tokens)
+        features, carry = objective.next_features(network, carry)
+        return network.output_layer(features), carry
+
+    return step
+
+
+@compiled_once
+def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
+    """(carry, tokens (B,), forced (n, B), numbers (n, B), temperature (B,), offsets (V,)) → (carry,
+    (n, B) int32): the tokens read, and n more of each text: those forced and, where these are
+    negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def loop(
+        carry: Any, tokens: Any, forced: Any, numbers: Any, temperature: Any, offsets: Any
+    ) -> Any:
+        def body(i: Any, carry: Any, tokens: Any, written: Any) -> Any:
+            carry = objective.append(carry, tokens)
+            features, carry = objective.next_features(network, carry)
+            scaled = network.output_layer(features) / temperature[:, None] + offsets
+            masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
+            tokens = tf.where(forced[i] < 0, _drawn(masses, numbers[i]), forced[i])
+            return i + 1, carry, tokens, written.write(i, tokens)
+
+        count, size = forced.shape
+        written = tf.TensorArray(tf.int32, count, element_shape=(size,))
+        start = (tf.constant(0), carry, tokens, written)
+        _, carry, _, written = tf.while_loop(lambda i, *_: i < count, body, start)
+        return carry, written.stack()
+
+    return loop
+
+
+def _drawn(masses: Any, numbers: Any) -> Any:
+    """(B,) int32: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,): first
+    the block of tokens, then the token in it, so that few numbers are cumulated."""
+    import tensorflow as tf
+
+    blocks = -(-masses.shape[1] // BLOCK)
+    if blocks == 1:
+        return _passed(masses, numbers)[0]
+    masses = tf.pad(masses, [[0, 0], [0, blocks * BLOCK - masses.shape[1]]])
+    parts = tf.reshape(masses, [-1, blocks, BLOCK])
+    block, share = _passed(tf.reduce_sum(parts, axis=2), numbers)
+    token, _ = _passed(tf.gather(parts, block, batch_dims=1), share)
+    return block * BLOCK + token
+
+
+def _passed(masses: Any, shares: Any) -> tuple[Any, Any]:
+    """Where the cumulated masses (B, n) pass a share of all, and the share of that mass in [0, 1)
+    that is below it."""
+    import tensorflow as tf
+
+    masses = tf.cast(masses, tf.float64)
+    ends = tf.cumsum(masses, axis=1)
+    wanted = shares * ends[:, -1]
+    place = tf.reduce_sum(tf.cast(ends <= wanted[:, None], tf.int32), axis=1)
+    mass, end = (tf.gather(values, place, batch_dims=1) for values in (masses, ends))
+    return place, tf.clip_by_value((wanted - end + mass) / mass, 0.0, LAST_SHARE)
 
 
 class Stepper:
@@ -63,10 +137,8 @@ class Stepper:
         assert learning is None or (rows or 1) == 1, "a network learns from one text at a time"
         self._shape = (-1,) if rows is None else (rows, -1)
         self._memories = [MemoryState(memory) for _ in range(rows or 1)] if memory else []
-        self._learner = Learner(objective, network, learning)
-        steps = scorer(objective, network)
-        self._first, self._next = steps.next_logits, steps.next_logits_after
-        self._write = steps.write
+        self._learner = Learner(objective, network, learning) if learning else None
+        self._read, self._loop = reading_step(objective, network), writing_loop(objective, network)
         self._carry = objective.begin(network, rows or 1)
         self._token: np.ndarray | None = None
         self._logits: np.ndarray | None = None
@@ -74,10 +146,7 @@ class Stepper:
     def logits(self) -> np.ndarray:
         """ln P(next token), up to a constant: (V,) or (rows, V) float32; float64 with a memory."""
         if self._logits is None:
-            if self._token is None:
-                logits, self._carry = self._first(self._carry)
-            else:
-                logits, self._carry = self._next(self._carry, self._token)
+            logits, self._carry = self._read(self._carry, self._token)
             self._logits = logits.numpy()
             if self._memories:
                 pairs = zip(self._memories, softmax(self._logits), strict=True)
@@ -94,15 +163,15 @@ class Stepper:
         self._token, self._logits = np.atleast_1d(tokens).astype(np.int32), None
         for memory, token in zip(self._memories, self._token.tolist(), strict=False):
             memory.add(token)
-        if len(self._token) == 1:
+        if self._learner is not None:
             self._learner.append(int(self._token[0]))
 
     def write(
         self, forced: np.ndarray, numbers: np.ndarray, temperature: np.ndarray, offsets: np.ndarray
     ) -> np.ndarray:
-        """(n, rows) tokens that follow those appended, see :meth:`textgen.evaluation.steps.Steps`;
-        without a memory."""
-        self._carry, written = self._write(
+        """(n, rows) tokens that follow those appended, see :func:`writing_loop`; without a
+        memory."""
+        self._carry, written = self._loop(
             self._carry, self._token, forced, numbers, temperature, offsets
         )
         tokens: np.ndarray = written.numpy()
@@ -117,7 +186,8 @@ class Stepper:
 
     def close(self) -> None:
         """Put back the weights that a network had before it learned."""
-        self._learner.restart()
+        if self._learner is not None:
+            self._learner.restart()
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,15 @@ from tabulate import tabulate
 
 from textgen.data.documents import Document
 
+# Printed in place of a number that does not exist.
 NOTHING = "–"
-"""Printed in place of a number that does not exist."""
+# Printed in place of bits per character where text is discarded and not charged for: there is no
+# normalised distribution over the raw text.
 UNCHARGED = "not a distribution over the text"
-"""Printed in place of bits per character where text is discarded and not charged for: there is no
-normalised distribution over the raw text."""
+# Said beside every figure of a tokenizer whose vocabulary belongs to one file of tokens.
 CLOSED = "closed vocabulary: comparable only with the same token file"
-"""Said beside every figure of a tokenizer whose vocabulary belongs to one file of tokens."""
+# Said beside the figures of every other tokenizer.
 ACROSS = "perplexity per token is not comparable across vocabularies"
-"""Said beside the figures of every other tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ UNITS = {
 }
 UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are counted")
 
+# Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``. None
+# stands for a missing count, or a perplexity beyond all floats.
 InUnits = dict[str, dict[str, float | None]]
-"""Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``. None
-stands for a missing count, or a perplexity beyond all floats."""
 
 
 def count(documents: Iterable[Document], tokens: int | None = None) -> Counts:

@@ -9,8 +9,10 @@ the article's 50 → 50 and 30 → 30 runs were, as its author's code shows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from functools import wraps
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
@@ -22,6 +24,8 @@ TABLE = {
     "shifted": "textgen.models.objectives:Shifted",
     "encoder_decoder": "textgen.models.objectives:EncoderDecoder",
 }
+
+Compiled = TypeVar("Compiled")
 
 
 class Objective(Protocol):
@@ -102,6 +106,23 @@ class Objective(Protocol):
 
         position, recent, state = carry
         return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
+
+
+def compiled_once(
+    build: Callable[[Objective, Any], Compiled],
+) -> Callable[[Objective, Any], Compiled]:
+    """A function of (objective, network) whose result is kept with the network: what it compiles
+    is compiled once."""
+
+    @wraps(build)
+    def get(objective: Objective, network: Any) -> Compiled:
+        results = vars(network).setdefault("_compiled_steps", {})  # past Keras' tracking
+        key = build.__name__, objective
+        if key not in results:
+            results[key] = build(objective, network)
+        return results[key]
+
+    return get
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ class Output(Protocol):
         size: V.
         head_size: tokens whose costs are always computed; V where there is no tail.
         width: logits that are computed for a target, about.
-        adaptive: whether the costs of targets are cheaper than all logits: it has ``head_nats`` and
-            ``tail_nats``, as :class:`AdaptiveSoftmax`.
+        adaptive: whether the costs of targets are cheaper than all logits: it has ``tail_nats``, as
+            :class:`AdaptiveSoftmax`.
         has_logits: whether calling it gives the logits of one softmax, which a binary loss needs;
             else it gives log-probabilities.
     """
@@ -38,6 +38,9 @@ class Output(Protocol):
         Args:
             tail_share: of all targets, how many are in the tail, about; 1.0 is always exact.
         """
+
+    def head_nats(self, features: Any, labels: Any) -> Any:
+        """−ln P(label), but for what a tail charges: (…, n) float32, (…) int32 → (…) float32."""
 
     def start_at(self, logits: np.ndarray) -> None:
         """Make the biases give these logits, (V,) float, before any feature counts."""
@@ -73,6 +76,9 @@ class Softmax(keras.layers.Layer):
         return logits if self.bias is None else logits + self.bias
 
     def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
+        return self.head_nats(features, labels)
+
+    def head_nats(self, features: Any, labels: Any) -> Any:
         return cross_entropy(self(features), labels)
 
     def start_at(self, logits: np.ndarray) -> None:
@@ -217,6 +223,9 @@ class MeanOutput:
         learn nothing where another one is right."""
         nats = [out.nats(part, labels, tail_share) for out, part in self._divided(features)]
         return tf.add_n(nats) / len(nats)
+
+    def head_nats(self, features: Any, labels: Any) -> Any:
+        return cross_entropy(self(features), labels)
 
     def start_at(self, logits: np.ndarray) -> None:
         for output in self._outputs:

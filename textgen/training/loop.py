@@ -19,7 +19,7 @@ from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Training
 from textgen.core.system import FLOAT, check_fits
-from textgen.evaluation.scorer import rows_at_once, scorer
+from textgen.evaluation.likelihood import rows_at_once, scoring_step
 from textgen.models.batches import Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
@@ -304,7 +304,7 @@ class Validation:
     def __init__(
         self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
     ) -> None:
-        self._network, self._score = network, scorer(objective, network).bits
+        self._network, self._score = network, scoring_step(objective, network)
         self._windows = Windows(documents, objective)
         tokens = len(self._windows.flat)
         streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))
