@@ -201,13 +201,13 @@ def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> di
         return made
 
     keys = ("meaning", "unit", "form", "better", "group")
-    rows = {"human": row(0), "shuffled": row(0.2)}
-    rows["shuffled"]["loops"] = (None, None, None)
+    human = row(0)
+    human["loops"] = (None, None, None)
     settings = {"samples": 20, "length": 1500, "temperatures": TEMPERATURES, "temperature": 0.8}
     return {
         "labels": {name: dict(zip(keys, label, strict=True)) for name, label in LABELS.items()},
         "settings": settings,
-        "rows": rows,
+        "rows": {"human": human},
         "arms": {n: [row(0.05 * (i + t)) for t in range(4)] for i, n in enumerate(totals)},
     }
 

@@ -20,7 +20,6 @@ from textgen.evaluation.metrics import (
     measure,
     metric_labels,
     real_words,
-    shuffled_text,
     training_words,
     words,
 )
@@ -83,20 +82,6 @@ def test_human_text_is_at_no_distance_from_itself_and_all_copied(human):
     assert found["unseen_words"] == 0
     assert [found[f"novel_{n}"] for n in (2, 3, 4, 5)] == [0, 0, 0, 0]
     assert found["longest_copy"] == pytest.approx(np.mean([len(d) for d in DOCUMENTS]))
-
-
-def test_shuffled_words_keep_the_letters_and_lose_the_order(human):
-    samples = human_passages(DOCUMENTS, 5, 1000, seed=1)
-    mixed = shuffled_text(samples, seed=1)
-    for sample, other in zip(samples, mixed, strict=True):
-        assert Counter(sample.text) == Counter(other.text)
-        assert sample.counts == other.counts
-        assert sample.words != other.words
-    before, after = (values([s.text for s in chosen], human) for chosen in (samples, mixed))
-    same = ("letters_divergence", "word_length", "prepositions")
-    assert [before[name] for name in same] == pytest.approx([after[name] for name in same])
-    assert before["novel_4"] < 0.01
-    assert after["novel_4"] > 0.95
 
 
 def test_a_loop_is_seen_as_a_loop(human):
@@ -223,8 +208,6 @@ def test_odd_texts_give_figures_or_nan_but_no_errors(training):
         found = measure([Sample(text) for text in texts], known, resamples=3)
         assert list(found) == list(metric_labels())
     assert math.isnan(values([""], known)["real_words"])
-    with pytest.raises(ValueError, match="no samples"):
-        measure([], known)
 
 
 def test_intervals_hold_the_value_and_repeat_with_the_seed(human):
@@ -268,8 +251,6 @@ def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
     assert found != human_passages(numbered, 12, 500, seed=6)
     assert [len(s.text) for s in human_passages(["a b " * 50], 5, 150, seed=1)] == [150]
     assert human_passages(["a b c", ""], 2, 100, seed=1) == [Sample("a b c")]
-    with pytest.raises(ValueError, match="no documents"):
-        human_passages([""], 2, 100, seed=1)
 
 
 def test_what_is_counted_in_one_language_is_not_shown_in_another():

@@ -1,12 +1,15 @@
-"""PLUG-IN: how generated text compares with human text.
+"""PLUG-IN: figures of generated text, beside those of human text.
 
-A metric turns each sample into a row of counts that may be added up, and sums of rows into figures.
-So a bootstrap over samples is one matrix product. textgen's own are in
-:data:`textgen.evaluation.metrics.METRICS`; other packages bring theirs by entry points.
+A figure is a part over a whole, both added up over samples, or the distance of a distribution from
+that of the training text. A metric, which may have several, turns each sample into a row of counts
+that may be added up, and sums of rows into figures: a bootstrap over samples is one matrix product.
+textgen's own are the functions under :func:`metric`; other packages bring theirs by entry points.
+Unless stated otherwise, words are lower-cased and without punctuation.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -20,15 +23,15 @@ import numpy as np
 from textgen.core.settings import lookup, plugin_table
 from textgen.data.language import WORD, language_name, word_list
 
+# textgen's own metrics have no kinds: all of them are always measured.
 TABLE: dict[str, str] = {}
-"""textgen's own metrics have no kinds: all of them are always measured."""
+# Characters within which the start of a word is looked for.
 PASSAGE_MARGIN = 40
-"""Characters within which the start of a word is looked for."""
+# log10 occurrences per thousand million words (van Heuven et al. 2014): 2 is one in 10 million.
 MIN_ZIPF_FREQUENCY = 2.0
-"""log10 occurrences per thousand million words (van Heuven et al. 2014): 2 is one in 10 million."""
+# Up to this length every string is some abbreviation in the list (tf 3.6, sas 3.5): such a word
+# counts only if the training text has it. The same goes for other languages' lists.
 MAX_ABBREVIATION = 3
-"""Up to this length every string is some abbreviation in the list (tf 3.6, sas 3.5): such a word
-counts only if the training text has it. The same goes for other languages' lists."""
 SPACE = re.compile(r"\s+")
 HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 
@@ -95,8 +98,12 @@ class Sample:
     @cached_property
     def letters(self) -> Counter[str]:
         """How often each letter or combining mark (an accent, a vowel sign) occurs, lower-cased."""
-        counts = Counter(self.text.lower()).items()
-        return Counter({c: n for c, n in counts if unicodedata.category(c)[0] in "LM"})
+        return count_letters([self.text])
+
+
+def count_letters(texts: Iterable[str]) -> Counter[str]:
+    counts = Counter(itertools.chain.from_iterable(text.lower() for text in texts)).items()
+    return Counter({c: n for c, n in counts if unicodedata.category(c)[0] in "LM"})
 
 
 class Human:
@@ -115,12 +122,12 @@ class Human:
     @cached_property
     def counts(self) -> Counter[str]:
         """How often each word occurs."""
-        return _sum(sample.counts for sample in self.samples)
+        return Counter(itertools.chain.from_iterable(sample.words for sample in self.samples))
 
     @cached_property
     def letters(self) -> Counter[str]:
         """How often each letter occurs."""
-        return _sum(sample.letters for sample in self.samples)
+        return count_letters(sample.text for sample in self.samples)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -141,13 +148,6 @@ class Human:
             return np.array([self._numbers.get(word, 0) for word in sample.words], np.uint64)
         encoded = sample.text.encode("utf-32-le", "surrogatepass")
         return np.frombuffer(encoded, dtype="<u4").astype(np.uint64)
-
-
-def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
-    total = Counter[str]()
-    for counter in counters:
-        total.update(counter)
-    return total
 
 
 def ngram_hashes(codes: np.ndarray, n: int) -> np.ndarray:
@@ -186,11 +186,9 @@ class Metric(Protocol):
     @property
     def labels(self) -> Mapping[str, Label]:
         """One for each figure, in the order shown."""
-        ...
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         """(P, K) float64, one row per sample; rows may be added up."""
-        ...
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
         """Figures of summed rows.
@@ -201,7 +199,6 @@ class Metric(Protocol):
         Returns:
             (…) float64 for every label; NaN where there was nothing to count.
         """
-        ...
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -216,15 +213,15 @@ def table(rows: Sequence[Sequence[float]], columns: int) -> np.ndarray:
 
 
 CONFIDENCE = 0.95
+# Characters: a stretch of the training text of at least this length is called copied.
 COPY_LENGTH = 30
-"""Characters: a stretch of the training text of at least this length is called copied."""
 NEW_ORDERS = (2, 3, 4, 5)
+# Words. The number of different ones falls with the length of a text: hence blocks of one size.
 DISTINCT_BLOCK = 100
-"""Words. The number of different ones falls with the length of a text: hence blocks of one size."""
 DISTINCT = {1: "single words", 2: "pairs of words", 3: "triples of words"}
 MAX_LOOP = 10
+# Longer words count as this long.
 MAX_LETTERS = 63
-"""Longer words count as this long."""
 COMMON_WORDS = ("the", "and", "than", "that")
 ENDINGS = ("ing", "ed", "tion")
 PREPOSITIONS = frozenset(
@@ -234,14 +231,14 @@ PREPOSITIONS = frozenset(
     regarding round since through throughout till to toward towards under underneath until unto up
     upon via with within without""".split()
 )
+# Personal, possessive, reflexive, relative, interrogative and indefinite; not "this" and "that" and
+# their plurals, which stand before a noun as a rule or join clauses.
 PRONOUNS = frozenset(
     """i me my mine myself we us our ours ourselves you your yours yourself yourselves thou thee thy
     thine thyself ye he him his himself she her hers herself it its itself they them their theirs
     themselves who whom whose whoever whomever which what whatever anybody anyone anything everybody
     everyone everything nobody none nothing somebody someone something oneself""".split()
 )
-"""Personal, possessive, reflexive, relative, interrogative and indefinite; not "this" and "that"
-and their plurals, which stand before a noun as a rule or join clauses."""
 FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
 
 LETTERS, WORDS = "Letters and lengths", "Words"
@@ -302,8 +299,8 @@ def _entropy(p: np.ndarray) -> np.ndarray:
     return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
 
 
+# All families, in the order shown.
 METRICS: list[Metric] = [LettersDivergence()]
-"""All families, in the order shown."""
 
 
 def metric(
@@ -489,7 +486,7 @@ class Figure(NamedTuple):
 
 def every_metric(language: str = "en") -> list[Metric]:
     """All that say something about texts in a language, those of other packages last."""
-    brought = [lookup("metric", kind, "metrics")() for kind in plugin_table("metric")]
+    brought = [lookup("metric", kind)() for kind in plugin_table("metric")]
     metrics: list[Any] = [*METRICS, *brought]
     return [m for m in metrics if not hasattr(m, "applies") or m.applies(language)]
 
@@ -517,12 +514,7 @@ def measure(
         samples: at least one; of equal length, if sets are to be compared.
         human: the training text.
         resamples: 0 leaves the intervals at NaN.
-
-    Raises:
-        ValueError: no samples.
     """
-    if not samples:
-        raise ValueError("no samples to measure")
     count = len(samples)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
     weights = np.concatenate([np.ones((1, count)), drawn])
@@ -551,14 +543,9 @@ def human_passages(documents: Sequence[str], count: int, length: int, seed: int)
         documents: raw text, held out of training.
         count: how many passages at most.
         length: characters in each.
-
-    Raises:
-        ValueError: no document has any text.
     """
     random = np.random.default_rng(seed)
     long = [d for d in documents if len(d) >= length] or [d for d in documents if d]
-    if not long:
-        raise ValueError("no documents to take passages from")
     slot = length + PASSAGE_MARGIN
     places = []
     for document in long:
@@ -577,13 +564,3 @@ def _from_word_start(document: str, place: int, length: int) -> str:
     if space and space.end() <= latest:
         place = space.end()
     return document[place : place + length]
-
-
-def shuffled_text(samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """The words of each sample in random order; what is between the words stays in place."""
-    random = np.random.default_rng(seed)
-    result = []
-    for sample in samples:
-        shuffled = iter(random.permutation(np.array(WORD.findall(sample.text), dtype=object)))
-        result.append(Sample(WORD.sub(lambda match, rest=shuffled: next(rest), sample.text)))
-    return result

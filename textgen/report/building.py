@@ -32,7 +32,7 @@ from textgen.runs.generation import evaluation_for
 from textgen.tokenizers.pieces import pretokenize, split_space
 
 SEED = 1
-"""Of human and shuffled text."""
+"""Of passages of human text."""
 SAMPLES_SHOWN, SAMPLE_CHARACTERS = 2, 400
 """Samples without a prompt that the page has at each temperature, and characters of each."""
 FREQUENT, COMMON = 100, 10
@@ -341,12 +341,11 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     settings = evaluation_for(loaded)
     texts = [document.text for document in loaded.test]
     written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
-    rows = {"human": written, "shuffled": metrics.shuffled_text(written, SEED)}
     labels = metric_labels(human.language)
     return schema.Generated(
         labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
         settings=asdict(settings),
-        rows={name: _intervals(measure(samples, human)) for name, samples in rows.items()},
+        rows={"human": _intervals(measure(written, human))},
         arms={
             arm.name: [
                 _intervals(measure(drawn_samples(arm, temperature), human))

@@ -164,7 +164,7 @@ class Measure(Row):
 
 
 class Generated(Row):
-    """Measures of samples: ``rows`` of human and shuffled text; ``arms``: one row for each
+    """Measures of samples: ``rows`` of human text; ``arms``: one row for each
     of the temperatures in ``settings``."""
 
     labels: dict[str, Measure]
