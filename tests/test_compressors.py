@@ -97,7 +97,7 @@ def test_the_order_of_ppmd_counts():
 def test_every_file_that_a_program_leaves_is_paid_for():
     write = "import sys; [open(f'part{i}', 'wb').write(bytes(%d)) for i in range(2)]"
     command = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')
-    assert command.fit([]).training_size == 100
+    assert command.compressed_size(b"", 0) == 100
 
 
 @pytest.mark.parametrize(

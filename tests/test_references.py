@@ -60,16 +60,15 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         assert record["corpus"] == corpus.description
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
-        for part in ("validation", "test"):
-            documents = getattr(corpus, part)
-            scored = getattr(reference, part)
-            lengths = [(d.name, d.characters) for d in scored]
-            assert lengths == [(d.name, len(d.text)) for d in documents]
+        for documents, scored in (
+            (corpus.validation, reference.validation),
+            (corpus.test, reference.test),
+        ):
+            lengths = [(d.name, d.characters) for d in documents]
+            assert [(d.name, d.characters) for d in scored] == lengths
             assert all(0.1 < d.bits_per_character < 6 for d in scored)
-            assert all(d.model_bits.shape == d.surface_bits.shape == (1,) for d in scored)
-    assert max(total[key] for key in ("character_ngram", "word_ngram", "ppmd")) < (
-        total["unigram"] - 1
-    )
+    best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
+    assert best < total["unigram"] - 1
 
 
 def test_references_are_computed_once(corpus, cache, monkeypatch):
@@ -99,31 +98,6 @@ def test_another_split_or_setting_or_version_is_computed_again(
     assert len(paths) == 7
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: "",
-        lambda text: text[: len(text) // 2],
-        lambda text: "[]",
-        lambda text: text.replace("tale", "table"),
-        lambda text: text.replace("0.0", "NaN"),
-    ],
-)
-def test_a_damaged_cache_file_is_replaced(corpus, cache, damage, capsys):
-    first = rows(baselines.compute_references(corpus))
-    for path in cache.iterdir():
-        path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert rows(baselines.compute_references(corpus)) == first
-    assert capsys.readouterr().err.count("is damaged") == len(KEYS)
-    assert baselines.compute_references(corpus, refuse)
-
-
-def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(corpus, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "file"))
-    assert len(baselines.compute_references(corpus)) == len(KEYS)
-
-
 def test_test_text_steers_nothing(corpus, cache):
     changed = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
     other = dataclasses.replace(corpus, test=changed, sha256="0" * 64)
@@ -138,19 +112,14 @@ def test_test_text_steers_nothing(corpus, cache):
 
 
 def test_what_a_text_is_too_long_for_is_left_out_with_a_message(corpus, cache, monkeypatch):
-    def keys():
-        return [each.key for each in baselines.compute_references(corpus, said.append)]
-
     said = []
     monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1000)
-    assert keys() == KEYS[:3]
-    assert [text for text in said if "left out" in text and "PPMd" in text]
     monkeypatch.setattr(baselines, "MAX_NGRAM_CHARACTERS", 1000)
+    assert baselines.compute_references(corpus, said.append) == []
+    assert len([text for text in said if "left out" in text]) == len(KEYS)
     monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1 << 30)
-    assert keys() == KEYS  # the n-grams are in the cache
-    for path in cache.iterdir():
-        path.unlink()
-    assert keys() == KEYS[3:]
+    keys = [reference.key for reference in baselines.compute_references(corpus)]
+    assert keys == KEYS[3:]
 
 
 def test_references_have_the_memory_of_the_experiments_that_come_with_textgen():

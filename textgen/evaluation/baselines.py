@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -37,6 +36,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
+from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.evaluation.likelihood import (
     UNIT,
@@ -66,6 +66,15 @@ PPMD_MEMORY_BYTES = (1 << 26, (1 << 32) - 64)
 # PPMd needs at most about 16 bytes of memory a byte at order 8, 32 at order 16 and above, of prose
 # and of random text; when there is no more it forgets everything and starts afresh.
 PPMD_MEMORY_PER_BYTE = 64
+# Raise it when the same settings give other figures; older cache files are then ignored.
+CACHE_VERSION = 6
+# Longest training text for n-grams, which take about 150 bytes of memory per character.
+MAX_NGRAM_CHARACTERS = 20_000_000
+# Most for a compressor, which reads the training text once per document: five minutes.
+MAX_COMPRESSED_BYTES = 500_000_000
+
+# Documents of validation and of test.
+Parts = tuple[list[DocumentBits], list[DocumentBits]]
 
 
 class Model(Protocol):
@@ -80,7 +89,6 @@ class Model(Protocol):
         Returns:
             (n + 1,) floats each, or (1,) from a model that only knows what the whole costs.
         """
-        ...
 
 
 class Baseline(Protocol):
@@ -95,7 +103,6 @@ class Baseline(Protocol):
 
     def fit(self, documents: Sequence[np.ndarray], size: int) -> Model:
         """A model of the training split; there are ``size`` different tokens."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -114,27 +121,30 @@ class KneserNey:
 
 
 class Compressor:
-    """A compressor that has read the training text.
+    """The settings of a compressor; fitted, it has read the training text."""
 
-    Args:
-        compressed_size: gives the size of its output in bytes.
-        documents: (n,) uint8 each, the training split.
-    """
+    reads_bytes: ClassVar[bool] = True
 
-    def __init__(
-        self, compressed_size: Callable[[bytes], int], documents: Sequence[np.ndarray]
-    ) -> None:
-        self._size, self._training = compressed_size, _joined(documents)
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> PrimedCompressor:
+        return PrimedCompressor(self, _joined(documents))
 
-    @cached_property
-    def training_size(self) -> int:
-        """Bytes of the compressed training text."""
-        return self._size(self._training)
+    def compressed_size(self, data: bytes, training_bytes: int) -> int:
+        """Bytes of the compressed data, which begin with so many bytes of training text."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PrimedCompressor:
+    compressor: Compressor
+    training: bytes
 
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
-        sizes = [self._size(self._training + _joined([document])) for document in documents]
-        return [np.array([8.0 * (size - self.training_size)]) for size in sizes]
+        before, *after = (
+            self.compressor.compressed_size(self.training + added, len(self.training))
+            for added in (b"", *(_joined([document]) for document in documents))
+        )
+        return [np.array([8.0 * (size - before)]) for size in after]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:
@@ -142,7 +152,7 @@ def _joined(documents: Sequence[np.ndarray]) -> bytes:
 
 
 @dataclass(frozen=True)
-class PPMd:
+class PPMd(Compressor):
     """Prediction by partial matching, variant I as in .zip files: a statistical compressor.
 
     Shkarin, "PPM: one step to practicality", Data Compression Conference (2002).
@@ -151,41 +161,27 @@ class PPMd:
         order: a byte is predicted from so many before it, or fewer.
     """
 
-    reads_bytes: ClassVar[bool] = True
     order: Annotated[int, Field(ge=2, le=64)] = 8
 
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Compressor:
-        needed = PPMD_MEMORY_PER_BYTE * len(_joined(documents))
-        memory = int(np.clip(needed, *PPMD_MEMORY_BYTES))
-
-        def compressed_size(data: bytes) -> int:
-            encoder = pyppmd.Ppmd8Encoder(self.order, memory)
-            return len(encoder.encode(data)) + len(encoder.flush(endmark=False))
-
-        return Compressor(compressed_size, documents)
+    def compressed_size(self, data: bytes, training_bytes: int) -> int:
+        memory = int(np.clip(PPMD_MEMORY_PER_BYTE * training_bytes, *PPMD_MEMORY_BYTES))
+        encoder = pyppmd.Ppmd8Encoder(self.order, memory)
+        return len(encoder.encode(data)) + len(encoder.flush(endmark=False))
 
 
 @dataclass(frozen=True)
-class XZ:
+class XZ(Compressor):
     """xz -9e, without its container: Lempel–Ziv matches as long and as far back as the text."""
 
-    reads_bytes: ClassVar[bool] = True
-
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Compressor:
-        chain = {
-            "id": lzma.FILTER_LZMA2,
-            "preset": 9 | lzma.PRESET_EXTREME,
-            "dict_size": int(np.clip(2 * len(_joined(documents)), *XZ_DICTIONARY_BYTES)),
-        }
-
-        def compressed_size(data: bytes) -> int:
-            return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=[chain]))
-
-        return Compressor(compressed_size, documents)
+    def compressed_size(self, data: bytes, training_bytes: int) -> int:
+        dictionary = int(np.clip(2 * training_bytes, *XZ_DICTIONARY_BYTES))
+        preset = 9 | lzma.PRESET_EXTREME
+        chain = {"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}
+        return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=[chain]))
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Compressor):
     """Any compressor that is a program: ``zpaq`` at its strongest, if no other is named.
 
     Mahoney, "The ZPAQ compression algorithm" (2015). Of what a program writes beside the data, such
@@ -199,53 +195,33 @@ class Command:
         ValueError: a command without ``{input}``.
     """
 
-    reads_bytes: ClassVar[bool] = True
     command: str = "zpaq add {output}.zpaq {input} -m5 -t1"
 
     def __post_init__(self) -> None:
         if "{input}" not in self.command:
             raise ValueError(f"command {self.command!r} without {{input}}, the file to compress")
 
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Compressor:
+    def compressed_size(self, data: bytes, training_bytes: int) -> int:
         """Raises:
-        TextgenError: when it compresses: no such program, or one that fails or leaves no file.
+        TextgenError: no such program, or one that fails or leaves no file.
         """
-        return Compressor(self._compressed_size, documents)
-
-    def _compressed_size(self, data: bytes) -> int:
         with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, "text"), Path(folder, "compressed")
-            source.write_bytes(data)
-            call = [
-                part.replace("{input}", str(source)).replace("{output}", str(target))
-                for part in shlex.split(self.command)
-            ]
+            text = Path(folder, "text")
+            text.write_bytes(data)
+            command = self.command.replace("{output}", f"{folder}/compressed")
             try:
+                call = [part.replace("{input}", str(text)) for part in shlex.split(command)]
                 subprocess.run(call, cwd=folder, capture_output=True, check=True)
-            except subprocess.CalledProcessError as error:
-                output = (error.stderr or error.stdout).decode(errors="replace").strip()
-                raise self._failed(output.rpartition("\n")[2] or str(error)) from None
-            except (OSError, ValueError) as error:  # the latter of NUL
-                raise self._failed(str(error)) from None
-            files = [path for path in Path(folder).rglob("*") if path.is_file() and path != source]
-            if not files:
-                raise self._failed("it left no file beside the input")
-            return sum(path.stat().st_size for path in files)
-
-    def _failed(self, reason: str) -> TextgenError:
-        hint = "install this compressor, or name another program as --command"
-        return TextgenError(f"--command {self.command}: {reason}", hint)
-
-
-# Raise it when the same settings give other figures; older cache files are then ignored.
-CACHE_VERSION = 6
-# Longest training text for n-grams, which take about 150 bytes of memory per character.
-MAX_NGRAM_CHARACTERS = 20_000_000
-# Most for a compressor, which reads the training text once per document: five minutes.
-MAX_COMPRESSED_BYTES = 500_000_000
-
-# Documents of validation and of test.
-Parts = tuple[list[DocumentBits], list[DocumentBits]]
+                files = [file for file in Path(folder).rglob("*") if file.is_file()]
+                size = sum(file.stat().st_size for file in files if file != text)
+                problem = "" if size else "it left no file beside the input"
+            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+                output: bytes = getattr(error, "stderr", b"").strip() or str(error).encode()
+                problem = output.rpartition(b"\n")[2].decode(errors="replace")
+        if problem:
+            hint = "install this compressor, or name another program as --command"
+            raise TextgenError(f"--command {self.command}: {problem}", hint)
+        return size
 
 
 class Bytes:
@@ -279,15 +255,16 @@ def score_baseline(
     reader = tokenizer or Bytes()
     training = [reader.encode(d.text, training=True).tokens for d in corpus.train]
     model = baseline.fit(training, reader.size)
-    parts = [corpus.validation if validated or orders else [], corpus.test]
-    encoded = [[reader.encode(d.text) for d in part] for part in parts]
-    scored = [
-        costs(part, texts, model.token_bits([e.tokens for e in texts]))
-        for part, texts in zip(parts, encoded, strict=True)
-    ]
-    memory = tuned_memory(orders, scored[0], encoded[0])
-    validation, test = map(with_memory, (memory, memory), scored, encoded)
-    return validation, test
+
+    def score(documents: Sequence[Document]) -> tuple[list[EncodedDocument], list[DocumentBits]]:
+        encoded = [reader.encode(document.text) for document in documents]
+        bits = model.token_bits([e.tokens for e in encoded])
+        return encoded, costs(documents, encoded, bits)
+
+    encoded, validation = score(corpus.validation if validated or orders else [])
+    memory = tuned_memory(orders, validation, encoded)
+    of_test, test = score(corpus.test)
+    return with_memory(memory, validation, encoded), with_memory(memory, test, of_test)
 
 
 def baseline(
