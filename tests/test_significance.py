@@ -64,20 +64,14 @@ def example(documents=11, seeds=(3, 3), difference=0.0, seed=0):
     ("documents", "seeds", "spread", "luck", "noise"),
     [
         (11, (1, 1), 0.02, 0.0, 0.004),  # of these runs: their luck is part of the truth
-        (11, (2, 2), 0.01, 0.005, 0.005),
         (11, (2, 2), 0.003, 0.006, 0.003),
-        (11, (3, 3), 0.02, 0.004, 0.004),
         (11, (3, 5), 0.003, 0.006, 0.003),
         (11, (5, 5), 0.03, 0.003, 0.003),
-        (30, (1, 1), 0.02, 0.0, 0.004),
         (30, (2, 2), 0.02, 0.004, 0.004),
         (30, (3, 3), 0.003, 0.006, 0.003),
-        (30, (5, 5), 0.02, 0.004, 0.004),
     ],
 )
-def test_no_false_claims_and_honest_intervals_in_1000_simulations(
-    documents, seeds, spread, luck, noise
-):
+def test_false_claims_and_intervals_are_honest(documents, seeds, spread, luck, noise):
     rng = np.random.default_rng(20240)
     covered = claimed = 0
     for _ in range(1000):
@@ -88,16 +82,6 @@ def test_no_false_claims_and_honest_intervals_in_1000_simulations(
         claimed += verdict(found, found.p, margin=0) in ("better", "worse")
     assert claimed <= 60
     assert 930 <= covered <= 970
-
-
-def test_documents_alone_would_claim_too_much():
-    rng = np.random.default_rng(1)
-    units, claimed = np.array(TALES), 0
-    for _ in range(300):
-        first, second = runs(rng, units, (3, 3), 0.003, 0.006, 0.003)
-        means = first.mean(axis=0, keepdims=True), second.mean(axis=0, keepdims=True)
-        claimed += compare_arms(*means, units, resamples=FEW).p < 0.05
-    assert claimed > 0.3 * 300
 
 
 def test_an_arms_own_interval_covers_its_figure():
@@ -128,25 +112,19 @@ def brute_force(difference):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_p_of_one_seed_is_that_of_flipping_every_sign(seed):
-    first, second, units = example(7, (1, 1), 0.01, seed)
-    expected = brute_force((first - second)[0])
-    assert compare_arms(first, second, units).p == pytest.approx(expected, abs=1e-12)
-    first, second, units = example(12, (1, 1), 0.01, seed)
-    expected = brute_force((first - second)[0])
-    assert compare_arms(first, second, units, resamples=4000).p == pytest.approx(expected, abs=0.03)
-
-
-def test_the_interval_of_one_seed_holds_what_flipping_signs_does_not_reject():
-    first, second, units = example(9, (1, 1))
-    found = compare_arms(first, second, units)
+def test_one_seed_gives_p_and_interval_of_flipping_every_sign(seed):
+    first, second, units = example(9, (1, 1), 0.01, seed)
+    found, difference = compare_arms(first, second, units), (first - second)[0]
+    assert found.p == pytest.approx(brute_force(difference), abs=1e-12)
     for bound, outward in ((found.low, -1e-7), (found.high, 1e-7)):
-        assert brute_force((first - second)[0] - (bound + outward) * units) <= 0.05
-        assert brute_force((first - second)[0] - (bound - outward) * units) > 0.05
+        assert brute_force(difference - (bound + outward) * units) <= 0.05
+        assert brute_force(difference - (bound - outward) * units) > 0.05
+    first, second, units = example(12, (1, 1), 0.01, seed)
+    some = compare_arms(first, second, units, resamples=4000)
+    assert some.p == pytest.approx(brute_force((first - second)[0]), abs=0.03)
 
 
-@pytest.mark.parametrize("documents", [11, 30])
-@pytest.mark.parametrize("seeds", [(1, 1), (2, 5)])
+@pytest.mark.parametrize(("documents", "seeds"), [(11, (1, 1)), (30, (2, 5))])
 def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(documents, seeds):
     first, second, units = example(documents, seeds, 0.01)
     found, swapped = compare_arms(first, second, units), compare_arms(second, first, units)
@@ -173,17 +151,15 @@ def test_an_arm_without_chance_leaves_only_the_other_arms_seeds():
     assert compare_arms(first, second, units).scope == "these runs"
 
 
-@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (3, 3)])
-@pytest.mark.parametrize("documents", [1, 5])
+@pytest.mark.parametrize(("documents", "seeds"), [(1, (1, 1)), (5, (1, 3)), (5, (3, 3))])
 def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     first, second, units = example(documents, seeds, difference=0.5)
     found = compare_arms(first, second, units)
     assert (found.low, found.high) == (-np.inf, np.inf)
     assert found.p >= 2 ** (1 - documents)
     assert verdict(found, found.p) == "can't tell"
-    assert "no 95 % interval, which needs 6 documents" in verdict_sentence(
-        "a", "b", found, found.p, 1
-    )
+    assert "needs 6 documents" in verdict_sentence("a", "b", found, found.p, 1)
+    assert "6 documents or more" in what_would_tell(found)
     assert bootstrap_interval(first, units) == (-np.inf, np.inf)
     assert np.isfinite(compare_arms(*example(6, seeds)).low)
 
@@ -195,25 +171,17 @@ def test_holms_worked_example():
 
 
 @pytest.mark.parametrize(
-    ("difference", "p", "contrasts", "parts"),
+    ("low", "high", "seeds", "parts"),
     [
-        (
-            Difference(-0.19, -0.22, -0.16, 0.0002, 11, (5, 5)), 0.002, 9,
-            ["first is better than second, by 0.190", "0.160 to 0.220", "0.002 after Holm over 9"],
-        ),
-        (
-            Difference(0.19, 0.16, 0.22, 0.0002, 11, (1, 1)), 0.0002, 1,
-            ["second is better than first", "these two runs", "other seeds", "p < 0.001", "1 + 1"],
-        ),
-        (Difference(-0.002, -0.006, 0.003, 0.4, 11, (2, 1)), 0.4, 1, ["equal to within 0.01"]),
-        (
-            Difference(-0.002, -0.03, 0.02, 0.4, 11, (5, 5)), 1, 2,
-            ["Too close to call", "−0.030 to 0.020", "p = 1.000"],
-        ),
+        (-0.22, -0.16, (5, 5), ["first is better", "0.190", "0.160 to 0.220", "after Holm over 9"]),
+        (0.16, 0.22, (1, 1), ["second is better than first", "in these two runs"]),
+        (-0.006, 0.003, (2, 1), ["equal to within 0.01"]),
+        (-0.03, 0.02, (5, 5), ["Too close to call", "−0.030 to 0.020"]),
     ],
-)  # fmt: skip
-def test_sentences_say_what_a_claim_rests_on(difference, p, contrasts, parts):
-    sentence = verdict_sentence("first", "second", difference, p, contrasts)
+)
+def test_sentences_say_what_a_claim_rests_on(low, high, seeds, parts):
+    difference = Difference((low + high) / 2, low, high, 0.002, 11, seeds)
+    sentence = verdict_sentence("first", "second", difference, 0.002, 9)
     assert all(part in sentence for part in parts)
 
 
@@ -235,20 +203,15 @@ def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
 
 
 @pytest.mark.parametrize(
-    ("found", "contrasts", "said"),
+    ("low", "high", "documents", "seeds", "contrasts", "said"),
     [
-        (Difference(-0.05, -np.inf, np.inf, 0.3, 4, (2, 2)), 1, "Hold out 6 documents or more"),
-        (Difference(-0.05, -0.06, 0.06, 0.3, 10, (1, 2)), 1, "and two seeds an arm or more,"),
-        (
-            Difference(-0.0099, -0.3, 0.3, 0.3, 10, (2, 2)),
-            1,
-            "documents such as these would",
-        ),
-        (Difference(-0.05, -0.051, -0.049, 0.06, 10, (2, 2)), 2, "Make more runs"),
-        (Difference(-0.05, -0.051, -0.049, 0.03, 6, (2, 2)), 6, "about 8 documents"),
+        (-0.06, 0.06, 10, (1, 2), 1, "and two seeds an arm or more,"),
+        (-0.051, -0.049, 10, (2, 2), 2, "Make more runs"),
+        (-0.051, -0.049, 6, (2, 2), 6, "about 8 documents"),
     ],
 )
-def test_what_would_tell(found, contrasts, said):
+def test_what_would_tell(low, high, documents, seeds, contrasts, said):
+    found = Difference(-0.05, low, high, 0.06, documents, seeds)
     assert said in what_would_tell(found, contrasts)
 
 
