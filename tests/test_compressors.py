@@ -88,12 +88,6 @@ def test_xz_is_the_xz_of_the_standard_library():
     assert abs(document.model / 8 - expected) <= 8  # a container pads to four bytes
 
 
-def test_the_order_of_ppmd_counts():
-    training, texts = [made_up(60, seed) for seed in range(4)], [made_up(40, 9)]
-    two, eight = (costs(PPMd(order), training, texts)[0].model for order in (2, 8))
-    assert eight < 0.8 * two
-
-
 def test_every_file_that_a_program_leaves_is_paid_for():
     write = "import sys; [open(f'part{i}', 'wb').write(bytes(%d)) for i in range(2)]"
     command = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')

@@ -3,7 +3,6 @@ is written."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from textgen.evaluation.dynamic import (
     measure_gradients,
 )
 from textgen.evaluation.likelihood import token_bits
-from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken
 from textgen.testing import every_sequence
@@ -122,21 +121,6 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     np.testing.assert_allclose(found, bits, atol=1e-3)
     (again,) = dynamic_bits(objective, network, [document], learning)
     np.testing.assert_allclose(again, below, atol=1e-5)
-
-
-def test_samples_are_drawn_from_it():
-    objective = NextToken(4)
-    network, learning = follows(objective, 9, **EVERY[1])
-    memory = replace(made_up_memory(1, 2), learning=learning)
-    stream = Sampler(objective, network, memory=memory).write([np.array([3])], [1], temperature=0)
-    tokens = [int(token[0]) for token in itertools.islice(stream, 14)][1:]
-    stream.close()
-    stepper = Stepper(objective, network, memory)
-    for place, token in enumerate([3, *tokens]):
-        chances = stepper.probabilities()[2:]
-        assert place == 0 or chances[token - 2] >= chances.max() - 1e-5
-        stepper.append(token)
-    stepper.close()
 
 
 @pytest.mark.xla

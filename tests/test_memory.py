@@ -69,19 +69,6 @@ def test_all_at_once_is_the_same_as_token_by_token(memory, tokens):
     np.testing.assert_allclose(found, one_by_one(memory, tokens), rtol=1e-5)
 
 
-def test_counts_by_hand():
-    # a b a b a, end: "a" is followed by b, b, end; "b" by a, a
-    counts = count(np.array([1, 2, 1, 2, 1]), (1,))
-    assert counts.same.tolist() == [[0, 0, 0, 1, 1, 0]]
-    assert counts.all.tolist() == [[0, 0, 0, 1, 1, 2]]
-    assert counts.different.tolist() == [[0, 0, 0, 1, 1, 1]]
-    # without context only what was new behind "a" and "b" is counted: a, b, a
-    lower = count(np.array([1, 2, 1, 2, 1]), (0, 1))
-    assert lower.all[0].tolist() == [0, 1, 2, 3, 3, 3]
-    assert lower.same[0].tolist() == [0, 0, 1, 1, 2, 0]
-    assert lower.different[0].tolist() == [0, 1, 2, 2, 2, 2]
-
-
 @each_memory
 def test_probabilities_of_all_short_documents_sum_to_one(memory):
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
@@ -132,21 +119,6 @@ def memory_of(setting, orders):
     """The memory with these log-odds of discounts and logarithms of strengths."""
     odds, logs = setting.reshape(2, len(orders), CONTEXT_KINDS)
     return Memory(orders, (1 / (1 + np.exp(-odds))).tolist(), np.exp(logs).tolist())
-
-
-def test_the_slope_that_tuning_follows_is_that_of_the_likelihood():
-    tokens = np.random.default_rng(5).integers(1, 6, 300)
-    chances, counts = np.random.default_rng(6).random(301), count(tokens, (0, 2))
-    kinds = context_kind(counts.all, counts.different)
-    assert set(kinds.ravel()) == set(range(CONTEXT_KINDS))
-    setting = np.random.default_rng(7).normal(size=2 * 2 * CONTEXT_KINDS)
-    nats, slope = memory._nats(setting, chances, counts, kinds)
-    mixed = memory_of(setting, (0, 2)).mixed(chances, counts)
-    assert nats == pytest.approx(-np.log(mixed).sum(), rel=1e-12)
-    for i, value in enumerate(slope):
-        step = 1e-5 * (np.arange(len(slope)) == i)
-        high, low = (memory._nats(setting + s, chances, counts, kinds)[0] for s in (step, -step))
-        assert value == pytest.approx((high - low) / 2e-5, rel=1e-4, abs=1e-6)
 
 
 def test_what_is_tuned_is_the_likeliest_under_its_prior():

@@ -18,6 +18,7 @@ from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transf
 from textgen.models.batches import Windows
 from textgen.models.layers import NGramEmbedding
 from textgen.models.objectives import NextToken
+from textgen.testing import every_sequence
 from textgen.training.loop import new_step
 from textgen.training.step import RowAdagrad
 
@@ -88,15 +89,9 @@ def test_a_network_begins_as_one_without_them():
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_probabilities_of_all_short_documents_sum_to_one(objective):
-    network, longest = random_network(objective, size=3), 4
-    documents = [
-        np.array(tokens, dtype=np.uint8)
-        for length in range(longest + 1)
-        for tokens in itertools.product(range(1, 3), repeat=length)
-    ]
-    bits = token_bits(objective, network, documents)
-    mass = sum(2.0 ** -float(b[:longest].sum() if len(b) > longest else b.sum()) for b in bits)
-    assert mass == pytest.approx(1.0, abs=1e-5)
+    documents = [np.array(tokens, np.uint8) for tokens in every_sequence(range(1, 3), 4)]
+    bits = token_bits(objective, random_network(objective, size=3), documents)
+    assert sum(2.0 ** -float(each[:4].sum()) for each in bits) == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)

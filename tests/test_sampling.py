@@ -116,14 +116,6 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
         np.testing.assert_allclose(masses / masses.sum(), shares, atol=1e-12)
 
 
-def test_each_row_has_a_temperature_of_its_own():
-    model = sampler(NextToken(5), scale=2.0)
-    both = written(model, [NOTHING] * 2, 12, [1, 2], temperature=[0.0, 1.0])
-    (cold,) = written(model, [NOTHING], 12, [1], temperature=0.0)
-    np.testing.assert_array_equal(both[0], cold)
-    assert (both[1] != cold).any()
-
-
 @pytest.mark.parametrize("size", [5, 700])
 def test_every_token_is_drawn_as_often_as_it_is_probable(size):
     """A grid of numbers in [0, 1) meets each token in proportion, to the grid's step."""
