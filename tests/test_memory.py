@@ -181,8 +181,6 @@ def test_bits_by_hand():
 def test_a_saved_memory_is_read_again():
     saved = replace(MEMORIES[3], learning=Learning((0.5, 1.0), (2.0, 0.25)))
     assert Memory(**asdict(saved)) == saved
-    with pytest.raises(ValueError, match="for each order"):
-        Memory((1, 2), saved.discounts, saved.strengths)
 
 
 def test_kinds_of_context():

@@ -187,14 +187,10 @@ def with_memory(
     """
     if memory is None:
         return scored
-    result = []
-    below = dynamic or [document.model_bits for document in scored]
+    result, below = list[DocumentBits](), dynamic or [document.model_bits for document in scored]
     for document, e, network_bits in zip(scored, encoded, below, strict=True):
-        mixed = replace(
-            document,
-            model_bits=memory.bits(e.tokens, network_bits),
-            surface_bits=e.spelling_bits_with_memory,
-        )
+        bits = memory.bits(e.tokens, network_bits)
+        mixed = replace(document, model_bits=bits, surface_bits=e.spelling_bits_with_memory)
         result.append(replace(document, with_memory=mixed))
     return result
 
@@ -210,10 +206,9 @@ def tuned_memory(
     Args:
         dynamic: as for :func:`with_memory`.
     """
-    if not orders:
-        return None
     below = dynamic or [document.model_bits for document in scored]
-    return tune_memory(orders, [(e.tokens, bits) for e, bits in zip(encoded, below, strict=True)])
+    pairs = [(e.tokens, bits) for e, bits in zip(encoded, below, strict=True)]
+    return tune_memory(orders, pairs) if orders else None
 
 
 def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:

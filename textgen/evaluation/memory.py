@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,14 +72,6 @@ class Memory:
     discounts: tuple[tuple[float, ...], ...]
     strengths: tuple[tuple[float, ...], ...]
     learning: Learning | None = None
-
-    def __post_init__(self) -> None:
-        for values in (self.discounts, self.strengths):
-            if np.shape(values) != (len(self.orders), CONTEXT_KINDS):
-                raise ValueError("a discount and a strength for each order and kind of context")
-
-    def state(self) -> dict[str, Any]:
-        return asdict(self)
 
     def bits(self, tokens: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """What the tokens of a document cost with the memory.

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
             "test": score_documents(*model, tokenizer, loaded.test, memory, moved),
         }
     if memory is not None:
-        write_json(folder / "memory.json", memory.state())
+        write_json(folder / "memory.json", asdict(memory))
     write_token_bits(folder / "tokens.npz", token_table(tokenizer, loaded.test, scored["test"]))
 
     alone = Sampler(*model, tokenizer.unwritable)
