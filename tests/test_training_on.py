@@ -43,4 +43,5 @@ def test_another_text_or_model_is_refused_before_training(finished_run, tmp_path
 
 def test_what_is_not_finished_is_not_trained_on(textgen):
     done = textgen("run", "char_small", "--more=10")
-    assert done.code == 2 and "runs/char_small" in done.err
+    assert done.code == 2
+    assert "runs/char_small" in done.err
