@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import sys
 import types
+from dataclasses import dataclass
 
 import pytest
 from conftest import POLICIES, ROOT, made_up
@@ -16,6 +17,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.testing import check_plugin, masses_of_short_texts
 from textgen.tokenizers.base import ESCAPE, Chance
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
+from textgen.tokenizers.rare_words import ClassPolicy
 from textgen.tokenizers.words import Words
 
 ENTRIES = [(point, kind) for point in settings.POINTS for kind in settings.plugin_table(point)]
@@ -106,9 +108,40 @@ def shape(monkeypatch):
     return module.Shape
 
 
+@dataclass(frozen=True)
+class Half:
+    """Half a metric."""
+
+    weight: float
+
+
+@dataclass(frozen=True)
+class Idle(ClassPolicy):
+    """A policy without classes."""
+
+
+@pytest.mark.parametrize(
+    ("point", "plugin", "message"),
+    [
+        ("metric", Half(1.0), "Half lacks "),
+        ("metric", Half, "Half has no default of weight"),
+        ("rare_words", Idle, "Idle lacks classes, classify"),
+        ("rare_words", object, "object is not a dataclass"),
+    ],
+)
+def test_what_a_plugin_lacks_is_said(point, plugin, message):
+    with pytest.raises(AssertionError, match=message):
+        check_plugin(point, plugin)
+
+
+def test_a_plugin_point_that_textgen_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'metric'"):
+        check_plugin("metrics", Half)
+
+
 def test_a_class_policy_of_another_package_is_twenty_lines(shape):
     """Charged, saved, decoded and generated like those that come with textgen, memory included."""
-    check_plugin("rare_words", shape())
+    check_plugin("rare_words", shape)
     texts = [made_up(40, 1) + " Akeley met 17 owls, 23 gulls and Wilmarth."]
     tokenizer = Words(shape()).fit(texts, [made_up(10, 2) + " Zadok Zadok 99."], 1)
     encoded = tokenizer.encode("the keeper watched Cthulhu unfathomable 1928 Cthulhu.")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from textgen.auditing.checks import AWKWARD_TEXTS
-from textgen.core.settings import POINTS
+from textgen.core.settings import POINTS, suggestion
 from textgen.evaluation.metrics import Human, Sample
 from textgen.tokenizers.base import FILL, EncodedDocument, walk
 from textgen.tokenizers.rare_words import Unk
@@ -41,20 +41,35 @@ def check_plugin(point: str, plugin: Any) -> None:
     Args:
         point: ``"rare_words"``, ``"tokenizer"``, ``"backbone"``, ``"metric"`` …, as in
             ``[project.entry-points."textgen.POINT"]``.
-        plugin: an instance, as its settings make it.
+        plugin: an instance, as its settings make it; or a class, with its default settings.
 
     Raises:
         AssertionError: it breaks the contract; the message says how.
         ValueError: no such plug-in point.
     """
     if point not in POINTS:
-        raise ValueError(f"plug-in point {point!r}; known: {', '.join(POINTS)}")
-    kind = type(plugin)
+        raise ValueError(f"plug-in point {point!r}; {suggestion(point, POINTS)}")
+    kind = plugin if isinstance(plugin, type) else type(plugin)
     assert dataclasses.is_dataclass(kind), f"{kind.__name__} is not a dataclass"
     assert kind.__dataclass_params__.frozen, f"{kind.__name__} is not frozen"  # type: ignore[attr-defined]
     assert kind.__doc__, f"{kind.__name__} has no docstring"
-    if point in CHECKS:
-        CHECKS[point](plugin)
+    lacking = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
+    assert not lacking, f"{kind.__name__} lacks {lacking}"
+    if plugin is kind:
+        settings = [f.name for f in dataclasses.fields(kind) if f.init and _is_required(f)]
+        assert not settings, f"{kind.__name__} has no default of {settings[0]}: check an instance"
+        plugin = kind()
+    try:
+        if point in CHECKS:
+            CHECKS[point](plugin)
+    except AttributeError as error:
+        if error.obj is not plugin:
+            raise
+        raise AssertionError(f"{kind.__name__} lacks {error.name}") from None
+
+
+def _is_required(setting: dataclasses.Field[Any]) -> bool:
+    return setting.default is setting.default_factory is dataclasses.MISSING
 
 
 def check_tokenizer(config: Any) -> None:
