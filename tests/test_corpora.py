@@ -21,7 +21,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import CorpusOptions
 from textgen.data import documents as reading
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia, prose, source
-from textgen.data.documents import ARTICLE, Document, StoredText, apply_edits, corpus_hash, cut_text
+from textgen.data.documents import ARTICLE, Document, UnreadText, apply_edits, corpus_hash, cut_text
 from textgen.data.loading import load_corpus, load_text
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -36,10 +36,9 @@ def settings(**corpus):
 
 
 @pytest.fixture
-def large(monkeypatch, tmp_path):
-    """Every corpus is a large one, and the cache is empty."""
+def large(monkeypatch):
+    """Every corpus is a large one."""
     monkeypatch.setattr(reading, "LARGE_BYTES", 0)
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize(
@@ -124,32 +123,22 @@ def test_a_file_is_cut_at_blank_lines(tmp_path):
     assert cut_text("one two three", 1000) == ["one ", "two ", "three"]
 
 
-@pytest.mark.parametrize(
-    "corpus",
-    [
-        {"kind": "folder", "path": "tales"},
-        {"kind": "folder", "path": "tales", "keep": "article", "strip": "lines", "share": 0.8},
-        {"kind": "file", "path": "a.txt", "pieces": 9, "drop": "tT", "replace": {"o": "oo"}},
-    ],
-)
-def test_a_large_corpus_is_the_same_corpus(tmp_path, monkeypatch, corpus_folder, corpus):
+def test_a_large_folder_is_the_same_corpus(monkeypatch, corpus_folder):
     """Names, texts, hash and split do not depend on where the text is kept."""
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "a.txt").write_bytes(LONG.replace("\n", "\r\n").encode())
-    corpus |= {"path": str(corpus_folder if corpus["path"] == "tales" else tmp_path / "a.txt")}
-    plain = load_corpus(settings(**corpus))
+    corpus = {"kind": "folder", "path": str(corpus_folder), "drop": "tT", "replace": {"o": "oo"}}
+    plain = load_corpus(settings(**corpus, share=0.8, strip="lines"))
     monkeypatch.setattr(reading, "LARGE_BYTES", 0)
-    stored = load_corpus(settings(**corpus))
-    assert stored.description == plain.description
+    unread = load_corpus(settings(**corpus, share=0.8, strip="lines"))
+    assert unread.description == plain.description
     for part, documents in plain.parts.items():
-        contents = [d.content for d in stored.parts[part]]
-        assert all(isinstance(content, StoredText) for content in contents)
+        contents = [d.content for d in unread.parts[part]]
+        assert all(isinstance(content, UnreadText) for content in contents)
         assert [content.read() for content in contents] == [d.text for d in documents]
 
 
 def test_a_document_too_long_for_a_large_corpus_is_cut(tmp_path, large, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_STORED", 2000)
-    monkeypatch.setattr(reading, "STORED_PIECE", 500)
+    monkeypatch.setattr(reading, "MAX_UNCUT", 2000)
+    monkeypatch.setattr(reading, "LARGE_PIECE", 500)
     (tmp_path / "all.txt").write_text(LONG * 3, encoding="utf-8")
     documents = Folder(tmp_path).documents()
     assert documents[0].name == "all.txt#01"
@@ -157,27 +146,15 @@ def test_a_document_too_long_for_a_large_corpus_is_cut(tmp_path, large, monkeypa
     assert "".join(d.text for d in documents) == LONG * 3
 
 
-def test_large_text_is_copied_once_and_again_where_either_is_changed(tmp_path, large, capsys):
+def test_a_file_that_is_changed_while_it_is_read_again_is_refused(tmp_path, large, capsys):
     path = tmp_path / "a.txt"
-    path.write_text(LONG, encoding="utf-8")
+    path.write_bytes(GERMAN.encode("cp1252"))
     (document,) = Folder(tmp_path).documents()
-    assert Folder(tmp_path).documents() == [document]
-    document.content.path.write_bytes(b"damaged")
-    assert Folder(tmp_path).documents() == [document]
-    assert "is damaged" in capsys.readouterr().err
-    path.write_text(LONG + "!", encoding="utf-8")
-    assert document.text == LONG
-    assert [d.text for d in Folder(tmp_path).documents()] == [LONG + "!"]
-    document.content.path.unlink()
+    assert [document.text, document.text] == [GERMAN, GERMAN]
+    assert capsys.readouterr().err.count("is read as") == 1
+    path.write_text(LONG, encoding="utf-8")
     with pytest.raises(TextgenError, match="changed while it was in use"):
         document.content.read()
-
-
-def test_a_large_corpus_needs_a_cache_that_can_be_written(tmp_path, large, monkeypatch):
-    (tmp_path / "a.txt").write_text("a file")
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "a.txt"))
-    with pytest.raises(TextgenError, match=r"a\.txt[\s\S]*TEXTGEN_CACHE"):
-        Folder(tmp_path).documents()
 
 
 @pytest.mark.parametrize(

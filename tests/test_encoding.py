@@ -160,7 +160,7 @@ def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
     assert made(corpus_folder) == 6
 
 
-@pytest.mark.parametrize("harm", ["altered", "more", "less", "list", "index", "text"])
+@pytest.mark.parametrize("harm", ["altered", "more", "less", "list", "index"])
 def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
     corpus_folder, small_limits, capsys, harm
 ):
@@ -172,10 +172,10 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
         return np.concatenate([document.tokens for document in stored]), capsys.readouterr().err
 
     first, _ = tokens()
-    (folder,) = (system.cache_folder() / ("texts" if harm == "text" else "encoded")).glob("*")
-    path = folder / (reading.TEXT_FILE if harm == "text" else encoding.TOKENS_FILE)
+    (folder,) = (system.cache_folder() / "encoded").glob("*")
+    path = folder / encoding.TOKENS_FILE
     content = path.read_bytes()
-    if harm in ("altered", "text"):
+    if harm == "altered":
         path.write_bytes(content[:99] + b"zzz" + content[102:])
     elif harm == "more":
         (folder / "other").write_bytes(content)

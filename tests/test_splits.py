@@ -231,7 +231,7 @@ def test_folders_of_the_customary_names_are_a_split(tmp_path):
 
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    for name, value in {"LARGE_BYTES": 0, "MAX_STORED": 3_000, "STORED_PIECE": 1_000}.items():
+    for name, value in {"LARGE_BYTES": 0, "MAX_UNCUT": 3_000, "LARGE_PIECE": 1_000}.items():
         monkeypatch.setattr(reading, name, value)
     folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": NOVEL})
     parts = load(folder)

@@ -58,9 +58,9 @@ class OwnText(CorpusConfig):
 class Folder(OwnText):
     """Text files in a folder and the folders below it.
 
-    If they are large (:data:`textgen.data.documents.LARGE_BYTES` in all), they are read from a copy
-    in the cache; one above :data:`textgen.data.documents.MAX_STORED` characters then counts as a
-    collection and is cut.
+    If they are large (:data:`textgen.data.documents.LARGE_BYTES` in all), they are read again
+    whenever they are needed; one above :data:`textgen.data.documents.MAX_UNCUT` characters then
+    counts as a collection, is cut, and stays in memory.
 
     Args:
         path: the folder, relative to where the command is run.

@@ -1,7 +1,7 @@
-"""Documents of raw text: bytes on a disk → text in memory or in the cache, changed and cut.
+"""Documents of raw text: bytes on a disk → text, which is changed, cut, and kept or read again.
 
-Of the bytes only CRLF and CR are changed, to LF. A corpus that is larger than memory is copied once
-into the cache, as one UTF-8 file in which each document is a stretch.
+Of the bytes only CRLF and CR are changed, to LF. The files of a large folder are read again
+whenever their text is needed.
 
 Does not handle: a single file that does not fit into memory; millions of very short documents, each
 of which takes some 500 bytes of memory.
@@ -12,12 +12,11 @@ from __future__ import annotations
 import codecs
 import hashlib
 import itertools
-import json
 import math
 import re
 import string
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +26,7 @@ from charset_normalizer import from_bytes
 
 from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import CorpusOptions
-from textgen.core.system import cache_folder, cached_folder, kind_of
+from textgen.core.system import kind_of
 
 # The article's "alphanumerics and a few punctuation marks", 75 characters.
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
@@ -44,26 +43,25 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 CUT_MARKS = ("\n\n", "\n", " ")
 # How far beyond its ideal place a cut may fall, in characters.
 CUT_REACH = 1 << 20
-# Size of a corpus above which it does not stay in memory.
+# Size of a folder above which its files do not stay in memory.
 LARGE_BYTES = 32_000_000
-# Characters of a document of such a corpus, at most, and of what a longer one is cut into.
-MAX_STORED, STORED_PIECE = 2_000_000, 250_000
-TEXT_FILE, ENDS_FILE = "text.utf8", "ends.json"
+# Characters of such a file that is a document, at most, and of what a longer one is cut into.
+MAX_UNCUT, LARGE_PIECE = 2_000_000, 250_000
 
 
 @dataclass(frozen=True)
-class StoredText:
-    """A stretch of a UTF-8 file, read whenever it is needed.
+class UnreadText:
+    """The text of a file, read whenever it is needed.
 
     Attributes:
-        path: the file.
-        start, end: where the stretch is, in bytes.
+        path, encoding: the file, and what it is read as.
+        changed: when it was changed last, in nanoseconds.
         edits: applied when it is read.
     """
 
     path: Path
-    start: int
-    end: int
+    encoding: str
+    changed: int
     edits: CorpusOptions = UNEDITED
 
     def read(self) -> str:
@@ -72,14 +70,10 @@ class StoredText:
         Raises:
             TextgenError: the file is no longer what it was.
         """
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.start)
-                text = file.read(self.end - self.start).decode("utf-8", "surrogatepass")
-        except (OSError, UnicodeDecodeError):
+        if not self.path.exists() or self.path.stat().st_mtime_ns != self.changed:
             message = f"{self.path}: it was changed while it was in use"
-            raise TextgenError(message, "repeat the command") from None
-        return edit(text, self.edits)
+            raise TextgenError(message, "repeat the command")
+        return edit(read_text(self.path, self.encoding), self.edits)
 
     @cached_property
     def characters(self) -> int:
@@ -91,7 +85,7 @@ class Document:
     """One text, raw, under the name by which it is split and reported."""
 
     name: str
-    content: str | StoredText
+    content: str | UnreadText
 
     @property
     def text(self) -> str:
@@ -179,6 +173,11 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
+    return _decoded(path, encoding)[0]
+
+
+def _decoded(path: Path, encoding: str) -> tuple[str, str]:
+    """The text of a file, and the encoding that it was read as."""
     data, name = read_bytes(path), encoding
     if encoding == "auto":
         marks = BYTE_ORDER_MARKS.items()
@@ -195,11 +194,11 @@ def read_text(path: Path, encoding: str = "auto") -> str:
             raise TextgenError(message, hint) from None
         note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
         print(note, file=sys.stderr)
-        return read_text(path, guess)
+        return _decoded(path, guess)
     except (LookupError, ValueError):  # ValueError: a codec that refuses all text
         message = f"corpus.encoding: {encoding!r} is not an encoding of {path}"
         raise TextgenError(message, 'name one that Python knows, such as "cp1252"') from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n"), name
 
 
 def _guess(data: bytes, bad: int) -> str | None:
@@ -267,7 +266,7 @@ def numbered(name: str, texts: Sequence[str]) -> list[Document]:
 
 
 def read_documents(files: Mapping[str, Path], encoding: str, pieces: int = 0) -> list[Document]:
-    """The documents of some files, in memory or, above :data:`LARGE_BYTES`, in the cache.
+    """The documents of some files, which stay in memory or, above :data:`LARGE_BYTES`, do not.
 
     Args:
         files: name → file.
@@ -275,48 +274,24 @@ def read_documents(files: Mapping[str, Path], encoding: str, pieces: int = 0) ->
         pieces: the number of documents that each file is cut into; 0: each is a document.
 
     Raises:
-        TextgenError: a file that is not text, or a cache folder that cannot be written.
+        TextgenError: a file that is not text.
     """
     for name in filter(SURROGATE.search, files):
         raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
-    sizes = {name: file_size(path) for name, path in files.items()}
-    if sum(sizes.values()) <= LARGE_BYTES:
-        return list(_cut_files(files, encoding, pieces))
-    changed = [path.stat().st_mtime_ns for path in files.values() if path.exists()]
-    source = Path(__file__).read_text(encoding="utf-8")  # says how the files are cut
-    paths = [str(path.resolve()) for path in files.values()]
-    key = json.dumps([encoding, pieces, sizes, paths, changed, source])
-    folder = cache_folder() / "texts" / hashlib.sha256(key.encode()).hexdigest()[:32]
-
-    def write(folder: Path) -> None:
-        ends = list[tuple[str, int]]()
-        with (folder / TEXT_FILE).open("wb") as output:
-            for document in _cut_files(files, encoding, pieces, longest=MAX_STORED):
-                output.write(document.text.encode("utf-8", "surrogatepass"))
-                ends.append((document.name, output.tell()))
-        (folder / ENDS_FILE).write_text(json.dumps(ends), encoding="utf-8")
-
-    return cached_folder(folder, _stored_documents, write)
+    large, documents = sum(map(file_size, files.values())) > LARGE_BYTES, list[Document]()
+    for name, path in files.items():
+        text, known = _decoded(path, encoding)
+        count = pieces
+        if large and not pieces and len(text) > MAX_UNCUT:
+            count = math.ceil(len(text) / LARGE_PIECE)
+        if count:
+            documents += numbered(name, cut_text(text, count))
+        else:
+            unread = UnreadText(path, known, path.stat().st_mtime_ns)
+            documents.append(Document(name, unread if large else text))
+    return documents
 
 
 def file_size(path: Path) -> int:
     """Bytes of a file; 0 where there is none."""
     return path.stat().st_size if kind_of(path) == "a file" else 0
-
-
-def _stored_documents(folder: Path) -> list[Document]:
-    ends = json.loads((folder / ENDS_FILE).read_text(encoding="utf-8"))
-    starts = [0, *(end for _, end in ends)]
-    pairs = zip(starts, ends, strict=False)
-    return [
-        Document(name, StoredText(folder / TEXT_FILE, start, end)) for start, (name, end) in pairs
-    ]
-
-
-def _cut_files(
-    files: Mapping[str, Path], encoding: str, pieces: int, longest: float = math.inf
-) -> Iterator[Document]:
-    for name, path in files.items():
-        text = read_text(path, encoding)
-        count = pieces or (math.ceil(len(text) / STORED_PIECE) if len(text) > longest else 0)
-        yield from numbered(name, cut_text(text, count)) if count else [Document(name, text)]
