@@ -100,8 +100,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         how += f"; {' and '.join(shares)} from the training text, " * bool(assigned) + drawn
     for part in PARTS:
         if all(map(_is_blank, parts[part])):
-            names = few([document.name for document in documents])
-            message = f"split: no text for the {part} part, of {len(documents)} documents: {names}"
+            of = f"{len(documents)} documents: {few([d.name for d in documents])}"
+            message = f"split: no text for the {part} part, of {of}"
             hint = "three documents or groups are needed; kind=file cuts one file into many"
             raise TextgenError(message, hint)
     for group in settings.groups:

@@ -40,30 +40,26 @@ class File:
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        forms = [_forms(name) for name in names]
+        wanted = {form for name in names for form in _forms(name)}
         try:
-            read = read_vectors(self.path, width, {form for pair in forms for form in pair})
-            checksum = sha256_of(self.path)
+            read, checksum = read_vectors(self.path, width, wanted), sha256_of(self.path)
         except DAMAGED as error:
             problem = getattr(error, "strerror", None) or str(error)
-            raise TextgenError(
-                f"embedding.path: {self.path}: {problem}",
-                hint=f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
-                "[backbone] embedding_size to their width",
-            ) from None
-        chosen = dict[int, np.ndarray]()
-        for token, pair in enumerate(forms):
-            for form in filter(read.__contains__, pair):
-                chosen.setdefault(token, read[form])
-        if not chosen:
-            raise TextgenError(
-                f"embedding.path: {self.path}: none of the {len(names)} tokens of this experiment",
-                hint="such files hold words: use a word tokenizer, and the language of the corpus",
-            )
-        matrix = starting_matrix([*chosen], np.stack([*chosen.values()]), len(names), seed)
+            hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
+            hint += "[backbone] embedding_size to their width"
+            raise TextgenError(f"embedding.path: {self.path}: {problem}", hint) from None
+        found = {
+            token: next(read[form] for form in _forms(name) if form in read)
+            for token, name in enumerate(names)
+            if any(form in read for form in _forms(name))
+        }
+        if not found:
+            message = f"embedding.path: {self.path}: none of the {len(names)} tokens"
+            hint = "such files hold words: use a word tokenizer, and the language of the corpus"
+            raise TextgenError(message, hint)
+        matrix = starting_matrix([*found], np.stack([*found.values()]), len(names), seed)
         source = f"vectors {self.path.name} (sha256 {checksum[:12]}…), "
-        source += f"{len(chosen)} of {len(names)} tokens found"
-        return Vectors(matrix, len(chosen), (source,))
+        return Vectors(matrix, len(found), (f"{source}{len(found)} of {len(names)} tokens found",))
 
 
 def _forms(name: str) -> tuple[str, ...]:
@@ -87,8 +83,6 @@ def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarr
     announced = int(first[0]) if len(first) == 2 and all(map(str.isdecimal, first)) else None
     if announced is None:
         lines = _lines(path)
-    elif int(first[1]) != width:
-        raise ValueError(f"vectors of {first[1]} numbers")
     for number, line in enumerate(lines, start=1):
         word, *numbers = line.rsplit(" ", width)
         if len(numbers) < width or (number == 1 and line.count(" ") != width):

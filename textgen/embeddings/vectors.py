@@ -65,14 +65,9 @@ class Embedding(Protocol):
 
 @dataclass(frozen=True)
 class Random:
-    """The small random vectors of Keras, for all tokens. There are no settings."""
+    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
 
     frozen = False
-
-    def vectors(
-        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
-    ) -> Vectors:
-        return Vectors()
 
 
 @dataclass(frozen=True)
@@ -92,10 +87,10 @@ class _Learnt:
             words = distinct_spellings(names)
         sentences, settings = _Sentences(documents, words), (self.kind, width, self.epochs)
         keyed = train_vectors(sentences, *settings, window=self.window, seed=seed)
-        known = [token for token, word in enumerate(words) if word in keyed.key_to_index]
-        rows = [keyed.key_to_index[words[token]] for token in known]
-        matrix = starting_matrix(known, keyed.vectors[rows], len(names), seed)
-        return Vectors(matrix, len(known))
+        places = [keyed.key_to_index.get(word) for word in words]
+        known = [token for token, place in enumerate(places) if place is not None]
+        vectors = keyed.vectors[[places[token] for token in known]]
+        return Vectors(starting_matrix(known, vectors, len(names), seed), len(known))
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,9 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         encode_training(experiment, tokenizer, loaded),
         [tokenizer.encode(d.text) for d in loaded.validation],
     )
-    width = experiment.backbone.embedding_width
-    if width is None and experiment.resolved["embedding"]["kind"] != "random":
+    width, vectors = experiment.backbone.embedding_width, Vectors()
+    random = experiment.resolved["embedding"]["kind"] == "random"
+    if width is None and not random:
         message = "backbone.input: without an embedding layer the vectors would not be used"
         raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
     fitted_on = {d.name for d in loaded.sample}
@@ -65,7 +66,8 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         for d, e in zip(loaded.train, encoded[0], strict=True)
         if not partly or d.name in fitted_on
     ]
-    vectors = experiment.embedding.vectors(tokenizer.names, tokens, width or 0, experiment.seed)
+    if not random:
+        vectors = experiment.embedding.vectors(tokenizer.names, tokens, width, experiment.seed)
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     counts[BOUNDARY] = len(tokens)  # every document's end
     for document in tokens:
