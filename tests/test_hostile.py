@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import cycle, product
 from pathlib import Path
 
 import pytest
-from conftest import made_up, write_experiment
+from conftest import made_up
 
-import textgen as package
 from textgen.core.experiment import TABLES
+from textgen.core.system import write_file
 
 DEEP = 5_000
 VALID = """
-[corpus]
-kind = "folder"
-path = "tales"
-[tokenizer]
-kind = "characters"
-[objective]
-kind = "next_token"
-window = 16
-[backbone]
-units = [24]
-[training]
-updates = 10
-batch = 8
-[sampling]
-length = 50
-samples = 1
+corpus = { kind = "folder", path = "tales" }
+tokenizer = "characters"
+objective = { kind = "next_token", window = 16 }
+training = { updates = 10 }
 """
 LONG = "n" * 5_000
+BUDGET = "[budget]\nupdates = 5\n"
+ARM = "[arms.a]\nexperiment = 'valid.toml'\nseeds = 1\n"
 STRANGE = "half a \udcff pair"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
+def home(tmp_path_factory, finished_run) -> Path:
     """A folder with texts, an experiment, a study and a finished run."""
     home = tmp_path_factory.mktemp("hostile")
-    tales = home / "tales"
-    tales.mkdir()
     for i in range(6):
-        (tales / f"{i}.txt").write_text(made_up(20, i), encoding="utf-8")
-    write_experiment(home / "tiny.toml", tales)
-    package.train(
-        home / "tiny.toml", overrides=["training.updates=10"], runs_folder=home / "runs", quiet=True
-    )
-    (home / "valid.toml").write_text(VALID, encoding="utf-8")
-    (home / "study.toml").write_text(
-        '[budget]\nupdates = 5\n[arms.a]\nexperiment = "valid.toml"\nseeds = 1\n', encoding="utf-8"
-    )
+        write_file(home / "tales" / f"{i}.txt", made_up(20, i))
+    shutil.copytree(finished_run(), home / "runs" / "tiny")
+    write_file(home / "valid.toml", VALID)
+    write_file(home / "study.toml", BUDGET + ARM)
+    write_file(home / "binary.toml", bytes(range(256)))
     (home / "loop.toml").symlink_to("loop.toml")
     (home / "dangling.toml").symlink_to("nowhere")
-    (home / "binary.toml").write_bytes(bytes(range(256)))
     (home / "folder.toml").mkdir()
     return home
 
@@ -88,39 +72,21 @@ def short(case) -> str:
     return repr(case)[:50]
 
 
-TOML = {
-    "empty": "",
-    "no TOML": "a b c",
-    "brackets": "a = " + "[" * DEEP + "]" * DEEP,
-    "nested tables": "a = " + "{b = " * DEEP + "1" + "}" * DEEP,
-    "nested below the limit of Python": "[training]\nupdates = " + "[" * 150 + "]" * 150,
-    "dotted key": ".".join(["a"] * 20_000) + " = 1",
-    "dotted table": "[" + ".".join(["training"] * 20_000) + "]",
-    "a long key": LONG + " = 1",
-    "a long number": "seed = " + "9" * 5_000,
-    "a long hexadecimal number": "seed = 0x" + "f" * 5_000,
-    "a large number": "seed = 99999999999999999999",
-    "a date": "seed = 2020-01-01",
-    "NUL as an escape": 'name = "a\\u0000b"',
-    "an escape sequence": 'name = "a\\u001b[2J"',
-    "a study": '[arms.a]\nexperiment = "char.toml"',
-    "bytes": bytes(range(256)),
-    "UTF-16": VALID.encode("utf-16"),
-    "half a pair": b'name = "\xed\xa0\x80"',
-    "includes itself": 'include = "bad.toml"',
-    "includes nothing": 'include = ""',
-    "includes NUL": 'include = "a\\u0000b"',
-    "includes a long name": f'include = "{LONG}"',
-    "includes a list": 'include = ["a", "b"]',
-    "includes bytes": 'include = "binary.toml"',
-    "includes a loop": 'include = "loop.toml"',
-    "includes a device": 'include = "/dev/null"',
-}
+TOML = [
+    "", "a b c", "a = " + "[" * DEEP + "]" * DEEP, "a = " + "{b = " * DEEP + "1" + "}" * DEEP,
+    "[training]\nupdates = " + "[" * 150 + "]" * 150, ".".join(["a"] * 20_000) + " = 1",
+    "[" + ".".join(["training"] * 20_000) + "]", LONG + " = 1", "seed = " + "9" * 5_000,
+    "seed = 0x" + "f" * 5_000, "seed = 99999999999999999999", "seed = 2020-01-01",
+    'name = "a\\u0000b"', 'name = "a\\u001b[2J"', '[arms.a]\nexperiment = "char.toml"',
+    bytes(range(256)), VALID.encode("utf-16"), b'name = "\xed\xa0\x80"',
+    *(f'include = "{name}"' for name in ("bad.toml", "", "a\\u0000b", LONG, "binary.toml")),
+    'include = ["a", "b"]', 'include = "loop.toml"', 'include = "/dev/null"',
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("command", "content"),
-    zip(cycle(["run", "baseline", "corpus", "study"]), TOML.values(), strict=False),
+    zip(cycle(["run", "baseline", "corpus", "study"]), TOML, strict=False),
     ids=short,
 )
 def test_a_bad_file_is_refused(refused, home, tmp_path, command, content):
@@ -128,13 +94,13 @@ def test_a_bad_file_is_refused(refused, home, tmp_path, command, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     for name in ("loop", "dangling", "binary"):
         (tmp_path / f"{name}.toml").symlink_to(home / f"{name}.toml")
-    refused("run" if content == TOML["a study"] else command, path)
+    refused("run" if "arms" in str(content) else command, path)
 
 
 def test_includes_without_end_are_refused(refused, tmp_path):
-    for i in range(1_500):
+    for i in range(25):
         (tmp_path / f"{i}.toml").write_text(f'include = "{i + 1}.toml"')
-    (tmp_path / "1500.toml").write_text(VALID)
+    (tmp_path / "25.toml").write_text(VALID)
     assert "deep" in refused("run", tmp_path / "0.toml")
 
 
@@ -186,11 +152,10 @@ SETTINGS = [
     ids=short,
 )  # fmt: skip
 def test_a_bad_setting_is_refused(refused, setting):
-    if setting not in ("backbone=[]", 'embedding="random"'):
-        message = refused("run", "{home}/valid.toml", "--set", setting)
-        name = setting.partition("=")[0]
-        if name.startswith(("training.", "split.", "backbone.", "memory.", "objective.")):
-            assert name.partition(".")[0] in message
+    message = refused("run", "{home}/valid.toml", "--set", setting)
+    table, dot, _ = setting.partition("=")[0].partition(".")
+    if dot and table in ("training", "split", "backbone", "memory", "objective"):
+        assert table in message
 
 
 EXPERIMENTS = ["", ".", "/", "none", "none.toml", "folder.toml", "loop.toml", "dangling.toml",
@@ -256,8 +221,6 @@ def test_a_bad_argument_is_refused(refused, arguments):
     refused(*arguments)
 
 
-BUDGET = "[budget]\nupdates = 5\n"
-ARM = "[arms.a]\nexperiment = 'valid.toml'\nseeds = 1\n"
 TWIN = ARM.replace("arms.a", "arms.b") + "set = ['sampling.length=61']\n"
 CONTRAST = "[[contrasts]]\nfirst = 'a'\nsecond = 'b'\n"
 STUDIES = {

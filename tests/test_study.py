@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -211,11 +212,12 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
     with recorded() as calls, pytest.raises(TextgenError, match="1 of 4 runs failed"):
         execution.run_study(path, runs_folder=tmp_path / "runs")
     assert copied.asked == [("bad-1", False)]
-    assert calls[0].folders == ["twin-3", "twin-7", "char-1"]
+    assert calls[0].folders == ["twin-3", "char-1", "twin-7"]
     assert [contrast.first for contrast in calls[0].contrasts] == ["twin", "bad"]
     shown = capsys.readouterr().out
     assert "warning: The test part has 2 documents" in shown
-    assert "bad-1: failed, 61 s; 1 of 1 runs" in shown
+    assert "bad-1: failed, 61 s; " in shown
+    assert "4 of 4 runs\n" in shown
     study = studies.load_study(path)
     order = execution.planned_experiments(study, studies.plan_study(study, copied.folder))
     assert [experiment.name for experiment in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
@@ -249,38 +251,24 @@ def test_questions_that_the_documents_cannot_answer_are_warned_of(
     assert ("cannot answer 2 questions, whatever comes out: 7" in shown) == warned
 
 
-def change_arm(copied):
-    return 'set = ["training.batch=4"]\n', r"arms\.char(.|\n)*training\.batch: 8 → 4"
+BATCH = 'set = ["training.batch=4"]\n'
+HARMS = [  # settings of the arm, a file in the study's folder and what becomes of it, the message
+    (BATCH, "plan.json", str, r"arms\.char(.|\n)*training\.batch: 8 → 4"),
+    (BATCH, "plan.json", None, r"char-1 holds another run: training\.batch"),
+    ("", "char-1/manifest.json", lambda text: re.sub("[0-9a-f]{64}", "0" * 64, text), "other text"),
+    *(
+        ("", f"char-1/{name}", lambda text: "{", re.escape(name))
+        for name in ("metrics.json", "manifest.json", "experiment.toml")
+    ),
+]
 
 
-def lose_plan(copied):
-    (copied.folder / "plan.json").unlink()
-    return 'set = ["training.batch=4"]\n', r"char-1 holds another run: training\.batch"
-
-
-def change_text(copied):
-    manifest = copied.folder / "char-1" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    content["corpus"]["sha256"] = "0" * 64
-    manifest.write_text(json.dumps(content))
-    return "", r"char-1[\s\S]*other text[\s\S]*--overwrite"
-
-
-def damage(name):
-    def damage(copied):
-        (copied.folder / "char-1" / name).write_text("{")
-        return "", name.replace(".", r"\.")
-
-    return damage
-
-
-HARMS = [change_arm, lose_plan, change_text]
-HARMS += [damage(name) for name in ("metrics.json", "manifest.json", "experiment.toml")]
-
-
-@pytest.mark.parametrize("harm", HARMS)
-def test_another_or_a_damaged_run_is_refused_or_replaced(copied, tmp_path, corpus_folder, harm):
-    settings, message = harm(copied)
+@pytest.mark.parametrize(("settings", "name", "change", "message"), HARMS)
+def test_another_or_a_damaged_run_is_refused_or_replaced(
+    copied, tmp_path, corpus_folder, settings, name, change, message
+):
+    file = copied.folder / name
+    file.write_text(change(file.read_text())) if change else file.unlink()
     path = write(tmp_path, corpus_folder, UPDATES + CHAR + settings)
     with pytest.raises(TextgenError, match=message):
         execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
@@ -288,12 +276,9 @@ def test_another_or_a_damaged_run_is_refused_or_replaced(copied, tmp_path, corpu
     with pytest.raises(TextgenError, match="by design"):
         execution.run_study(path, runs_folder=tmp_path / "runs", overwrite=True, quiet=True)
     assert copied.asked == [("char-1", True)]
-
-
-def test_a_damaged_plan_is_named(tmp_path):
-    (tmp_path / "plan.json").write_text("{")
+    (copied.folder / "plan.json").write_text("{")
     with pytest.raises(TextgenError, match=r"plan\.json: a damaged plan"):
-        studies.read_plans(tmp_path / "plan.json")
+        execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
 
 
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
@@ -316,7 +301,6 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
         execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
     assert bits(folder) == bits(done.folder / "char-1")
     assert list(temporary.iterdir()) == []
-    assert not (folder.parent / ".scratch").exists()
 
 
 def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
@@ -336,8 +320,8 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     threading.Thread(target=interrupt, daemon=True).start()
     try:
-        with pytest.raises(KeyboardInterrupt):
-            list(workers.run_all(experiments, tmp_path, 2))
+        with pytest.raises(KeyboardInterrupt), workers.Processes() as processes:
+            list(workers.run_all(experiments, tmp_path, processes, at_once=2))
     finally:
         signal.signal(signal.SIGINT, before)
     time.sleep(0.2)
@@ -381,7 +365,7 @@ def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(
     path, address = write(tmp_path, corpus_folder, UPDATES + CHAR), "127.0.0.1:1"
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
         execution.run_study(path, runs_folder=tmp_path / "runs", address=address, quiet=True)
-    assert not (tmp_path / "runs").exists()
+    assert not list((tmp_path / "runs").rglob("plan.json"))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"textgen-compare\[cluster\]\""):
-        workers.check_cluster(address)
+        workers.Tasks("127.0.0.1:1", 1).__enter__()

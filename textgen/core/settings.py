@@ -110,10 +110,8 @@ class Plugin:
         """The plug-in that a value from TOML describes; its attribute ``kind`` is set.
 
         Raises:
-            ValidationError, ValueError, TextgenError: no or an unknown kind, or wrong settings.
+            ValidationError, TextgenError: no or an unknown kind, or wrong settings.
         """
-        if not isinstance(value, str | Mapping):
-            raise ValueError(f"should be a table or the name of a kind, not {value!r}")
         kind, settings = kind_and_settings(self.point, value)
         plugin = validated(lookup(self.point, kind, f"{self.point}.kind"), settings)
         object.__setattr__(plugin, "kind", kind)
@@ -133,14 +131,14 @@ class Plugin:
         return {"anyOf": choices}
 
 
-def kind_and_settings(point: str, value: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def kind_and_settings(point: str, value: Any) -> tuple[str, dict[str, Any]]:
     """The kind of a plug-in's table, which may be its name alone, and the other settings.
 
     Raises:
         TextgenError: no kind.
     """
     table = {"kind": value} if isinstance(value, str) else value
-    kind = table.get("kind", DEFAULT_KINDS.get(point))
+    kind = table.get("kind", DEFAULT_KINDS.get(point)) if isinstance(table, Mapping) else None
     if not isinstance(kind, str):
         raise TextgenError(f"{point}: no kind is named", suggestion("", plugin_table(point)))
     return kind, {name: table[name] for name in table if name != "kind"}
@@ -180,14 +178,12 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
 def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: str) -> TextgenError:
     """pydantic's words for the setting at fault, with its full name: a misspelt name before the
     setting that is missing because of it; of a union what was wrong with each kind of value."""
-    first = min(errors, key=lambda e: (e["type"] != "unexpected_keyword_argument", -len(e["loc"])))
+    unknown = "unexpected_keyword_argument"
+    first = min(errors, key=lambda error: (error["type"] != unknown, -len(error["loc"])))
     path, kind, hint = _path(first, values), first["type"], None
-    same = [
-        error for error in errors if _path(error, values) == path and error["type"] != "missing"
-    ]
-    message = " or ".join(dict.fromkeys(error["msg"] for error in same or [first]))
-    message = message.removeprefix("Value error, ")
-    if kind == "unexpected_keyword_argument":
+    messages = [error["msg"] for error in errors if _path(error, values) == path]
+    message = " or ".join(dict.fromkeys(messages)).removeprefix("Value error, ")
+    if kind == unknown:
         message, hint = "unknown setting", suggestion(path[-1], _known(cls, path[:-1], values))
     elif kind == "missing" and path[-1] in POINTS:
         hint = suggestion("", plugin_table(path[-1]))

@@ -265,17 +265,14 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
     threads = min(threads, cores())
     if not _in_effect:
         _start(threads or cores(), deterministic, parts)
-    setting = ""
-    if deterministic and not _in_effect["deterministic"]:
-        setting = "deterministic"
-    if threads and (threads, 1) != (_in_effect["threads"], _in_effect["threads_of_an_operation"]):
-        setting = "threads"
-    if parts and setting:
+    started, per_operation = _in_effect["threads"], _in_effect["threads_of_an_operation"]
+    others = threads and (threads, 1) != (started, per_operation)
+    if parts and (others or deterministic > _in_effect["deterministic"]):
         state = ", ".join(f"{name} = {value}" for name, value in _in_effect.items())
-        message = f"training.{setting}: this process has started TensorFlow with {state}"
-        hint = "start a new process (in a notebook: restart its kernel), or leave this setting out"
+        message = f"training.threads, training.deterministic: TensorFlow was started with {state}"
+        hint = "start a new process (in a notebook: restart its kernel), or leave them out"
         raise TextgenError(message, hint)
-    return _in_effect["threads"]
+    return started
 
 
 def tensorflow_in_effect() -> dict[str, int]:

@@ -8,10 +8,9 @@ import shlex
 import statistics
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -27,7 +26,7 @@ from textgen.runs.console import Screen
 from textgen.runs.finished import read_metrics
 from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
-from textgen.studies.workers import check_cluster, run_all
+from textgen.studies.workers import Processes, Tasks, run_all
 
 SECONDS_BESIDE_TRAINING = 25  # about what a run takes for the rest: scoring, samples
 
@@ -65,22 +64,21 @@ def run_study(
     study, screen = load_study(path), Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
-    if address is not None:
-        check_cluster(address)
-    folder = Path(runs_folder) / study.name
-    busy = "another process is working on this study"
-    lock = run_folder.take_folder(folder, busy, "wait until it has ended")
-    try:
+    folder, busy = Path(runs_folder) / study.name, "another process is working on this study"
+    place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
+    with ExitStack() as stack:
+        lock = run_folder.take_folder(folder, busy, "wait until it has ended")
+        stack.callback(lock.release)
+        stack.enter_context(place)
         sha256 = show_text(study, screen)
         plans = plan_study(study, folder, overwrite=overwrite, say=screen.say)
         experiments = planned_experiments(study, plans)
         replaced = _replaced(experiments, folder, sha256, overwrite)
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
-        cluster: dict[str, Any] = {"address": address, "threads": study.threads}
-        ended = run_all(missing, folder, workers, replaced=replaced, **cluster)
+        at_once = max(1, len(missing)) if address else workers
+        ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
         failures = _show_runs(ended, missing, study, folder, workers, screen)
-        names = [f"{arm}-{seed}" for arm in plans for seed in study.arms[arm].numbers]
-        finished = [folder / name for name in names if name not in failures]
+        finished = [folder / e.name for e in experiments if e.name not in failures]
         folders = {"--runs": runs_folder, "--reports": reports_folder}
         options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
         report = compare_runs(
@@ -93,8 +91,6 @@ def run_study(
             reports_folder=Path(reports_folder),
             quiet=quiet,
         ) if finished else None  # fmt: skip
-    finally:
-        lock.release()
     if report is None or failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         rest = f"; the report of the rest: {os.fspath(report)}" if report else ""
@@ -172,8 +168,9 @@ def _show_runs(
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
     failed, by name."""
     runs = {arm: [f"{arm}-{seed}" for seed in study.arms[arm].numbers] for arm in study.arms}
-    results = {name: _result(folder / name) for names in runs.values() for name in names}
-    results |= {experiment.name: "" for experiment in missing}
+    results = {experiment.name: "" for experiment in missing}
+    made = [name for names in runs.values() for name in names if name not in results]
+    results |= {name: _result(folder / name) for name in made}
     failures, took = dict[str, str](), list[float]()
     begin = last = time.monotonic()
 
@@ -212,9 +209,7 @@ def _show_runs(
 
 
 def _result(run: Path) -> str:
-    """Bits per character of a run; empty until it is finished."""
-    if not is_finished(run):
-        return ""
+    """Bits per character of a finished run."""
     bits = read_metrics(run).test.bits_per_character
     return f"{bits.total:.3f}" if bits else "not charged"
 

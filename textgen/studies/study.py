@@ -55,7 +55,7 @@ from textgen.core.system import processor, start_tensorflow, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.runs.folder import write_experiment
-from textgen.studies.workers import Processes, log_of, scratch_in
+from textgen.studies.workers import Processes
 from textgen.training.preparation import prepare
 
 REGIMES = ("seconds", "characters", "updates")
@@ -293,7 +293,7 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan:
     updates, measured = budget.updates, dict[str, Any]()
     if budget.seconds is not None or budget.parameters is not None:
         seconds = TIMED_SECONDS if budget.seconds is not None else 0.0
-        measured = _measure_in_a_process(experiment, log_of(folder, arm), seconds)
+        measured = _measure_in_a_process(experiment, folder / "logs" / f"{arm}.txt", seconds)
     wanted, parameters = budget.parameters, measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
@@ -315,11 +315,11 @@ def _measure_in_a_process(experiment: Experiment, log: Path, seconds: float) -> 
     Raises:
         TextgenError: it failed; the log has what it printed.
     """
-    with scratch_in(log.parents[1]) as scratch, Processes() as processes:
-        settings, output = scratch / "arm.toml", scratch / "measured.json"
-        write_experiment(settings, experiment)
+    settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
+    write_experiment(settings, experiment)
+    with Processes() as processes:
         processes.run([__name__, str(settings), str(seconds), str(output)], log)
-        return json.loads(output.read_text(encoding="utf-8"))
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,17 +11,16 @@ input.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Self
@@ -81,146 +80,65 @@ class Processes:
         for process in self._started:
             process.terminate()
         for process in self._started:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def log_of(folder: Path, name: str) -> Path:
-    """What the process of a run, or of the plan of an arm, has printed."""
-    return folder / "logs" / f"{name}.txt"
-
-
-@contextlib.contextmanager
-def scratch_in(folder: Path) -> Iterator[Path]:
-    """A folder for files that processes are given, within the folder of a study that is this
-    process's own. Leftovers of a killed process are removed on entry."""
-    scratch = folder / ".scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def run_all(
-    experiments: Sequence[Experiment],
-    folder: Path,
-    workers: int = 1,
-    *,
-    replaced: Set[str] = frozenset(),
-    address: str | None = None,
-    threads: int = 1,
-) -> Generator[tuple[str, str | None, float], None, None]:
-    """Run experiments, started in their order.
-
-    Args:
-        experiments: what is run.
-        folder: the folder of the run folders.
-        workers: runs at once on this machine.
-        replaced: names of runs whose folders hold something else.
-        address: of a Ray cluster; None runs them on this machine.
-        threads: cores of a run on the cluster.
-
-    Yields:
-        The name of each run when it has ended, why it failed if it did, and its seconds.
-
-    Raises:
-        TextgenError: no cluster answers.
-    """
-    folder, at_once = folder.resolve(), workers if address is None else max(1, len(experiments))
-    place = Processes() if address is None else Tasks(address, threads)
-    with scratch_in(folder) as scratch, place:
-
-        def run(experiment: Experiment) -> tuple[str, str | None, float]:
-            begin, name, failure = time.perf_counter(), experiment.name, None
-            settings, lock = scratch / f"{name}.toml", folder / name / LOCK
-            write_experiment(settings, experiment)
-            if lock.exists():  # a run of a study that was killed a moment ago may be about to end
-                waiting = filelock.FileLock(lock, timeout=GRACE_SECONDS)
-                with contextlib.suppress(filelock.Timeout), waiting:
-                    pass
-            arguments = ["textgen.cli", "run", str(settings), "--runs", str(folder), "--quiet"]
-            try:
-                place.run([*arguments, *["--overwrite"] * (name in replaced)], log_of(folder, name))
-            except TextgenError as error:
-                failure = error.message
-            return name, failure, time.perf_counter() - begin
-
-        pool = ThreadPoolExecutor(at_once)
-        try:
-            for future in as_completed([pool.submit(run, e) for e in experiments]):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def check_cluster(address: str) -> None:
-    """Raises:
-    TextgenError: Ray is not installed, or nothing answers at ``address``.
-    """
-    if importlib.util.find_spec("ray") is None:
-        hint = 'pip install "textgen-compare[cluster]", or leave --address out to run here'
-        raise TextgenError(f"--address {address}: Ray is not installed", hint)
-    place = urlsplit("//" + address.rpartition("//")[2])
-    try:
-        if place.hostname and place.port:  # where nothing answers, Ray itself waits for minutes
-            socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise _unreachable(address, error) from None
-
-
-def _unreachable(address: str, error: Exception) -> TextgenError:
-    message = f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}"
-    return TextgenError(message, "start one with: ray start --head")
+            process.kill()
 
 
 class Tasks:
     """Tasks of a Ray cluster, as :class:`Processes`: when the block is left, none runs any more.
 
     Ray is quiet, and reports nothing to its makers.
+
+    Args:
+        address: of the cluster.
+        threads: cores of a task.
     """
 
     def __init__(self, address: str, threads: int) -> None:
         self.address, self.threads, self._started = address, threads, list[Any]()
 
     def __enter__(self) -> Self:
+        """Raises:
+        TextgenError: Ray is not installed, or no cluster answers.
+        """
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        import ray
-
         try:
+            import ray
+
+            place = urlsplit("//" + self.address.rpartition("//")[2])
+            if place.hostname and place.port:  # where nothing answers, Ray itself waits for minutes
+                socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
             with silenced_stderr():
                 ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
+        except ImportError:
+            hint = 'pip install "textgen-compare[cluster]", or leave --address out to run here'
+            raise TextgenError(f"--address {self.address}: Ray is not installed", hint) from None
         except (OSError, RuntimeError, ValueError) as error:
-            raise _unreachable(self.address, error) from None
-        self._task = ray.remote(num_cpus=self.threads)(_task)
+            reason = f"no Ray cluster answers: {str(error).splitlines()[0]}"
+            hint = "start one with: ray start --head"
+            raise TextgenError(f"--address {self.address}: {reason}", hint) from None
+        self._ray, self._task = ray, ray.remote(num_cpus=self.threads)(_task)
         return self
 
     def run(self, arguments: Sequence[str], log: Path) -> None:
         """As :meth:`Processes.run`."""
-        import ray
-
         own = {key: value for key, value in os.environ.items() if key.startswith("TEXTGEN_")}
         # Ray sets this one for its processes; sums of floats must not depend on where they are made
         own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "")
         self._started.append(task := self._task.remote(arguments, str(log), str(Path.cwd()), own))
         try:
-            failure = ray.get(task)
-        except ray.exceptions.RayError as error:
+            failure = self._ray.get(task)
+        except self._ray.exceptions.RayError as error:
             failure = str(error)
         if failure is not None:
             raise TextgenError(failure)
 
     def __exit__(self, *_: object) -> None:
-        import ray
-
         for task in self._started:
-            ray.cancel(task, force=True)
+            self._ray.cancel(task, force=True)
         with silenced_stderr():
-            ray.shutdown()
+            self._ray.shutdown()
 
 
 def _task(
@@ -236,6 +154,52 @@ def _task(
         except TextgenError as error:
             return error.message
     return None
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    place: Processes | Tasks,
+    *,
+    at_once: int = 1,
+    replaced: Set[str] = frozenset(),
+) -> Generator[tuple[str, str | None, float], None, None]:
+    """Run experiments, started in their order.
+
+    Args:
+        experiments: what is run.
+        folder: the folder of the run folders, and of ``logs`` with what each run was given and what
+            it has printed.
+        place: runs them.
+        at_once: how many.
+        replaced: names of runs whose folders hold something else.
+
+    Yields:
+        The name of each run when it has ended, why it failed if it did, and its seconds.
+    """
+
+    def run(experiment: Experiment) -> tuple[str, str | None, float]:
+        begin, name, failure = time.perf_counter(), experiment.name, None
+        log, lock = folder.resolve() / "logs" / f"{name}.txt", folder / name / LOCK
+        write_experiment(log.with_suffix(".toml"), experiment)
+        if lock.exists():  # a run of a study that was killed a moment ago may be about to end
+            waiting = filelock.FileLock(lock, timeout=GRACE_SECONDS)
+            with contextlib.suppress(filelock.Timeout), waiting:
+                pass
+        arguments = ["textgen.cli", "run", str(log.with_suffix(".toml")), "--quiet"]
+        arguments += ["--runs", str(folder.resolve()), *["--overwrite"] * (name in replaced)]
+        try:
+            place.run(arguments, log)
+        except TextgenError as error:
+            failure = error.message
+        return name, failure, time.perf_counter() - begin
+
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        for future in as_completed([pool.submit(run, e) for e in experiments]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def main(arguments: Sequence[str]) -> int:
