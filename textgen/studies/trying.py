@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import resolve_text
+from textgen.core.experiment import SettingsReader, find_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
 from textgen.data.documents import Document, count_characters
@@ -23,12 +23,6 @@ from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
 from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
 
-ARMS = {"characters": "char_small", "subwords": "subword_small", "words": "word_small"}
-QUESTIONS = {
-    ("words", "characters"): "Do words write these texts better than characters?",
-    ("subwords", "characters"): "Do subwords write them better than characters?",
-    ("words", "subwords"): "Do words write them better than subwords?",
-}
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
 # About what planning and report take, what a run takes beside its training, and what it needs.
@@ -59,13 +53,18 @@ def try_texts(
     Raises:
         TextgenError: no text, too little of it, too little time, or another study of this name.
     """
-    screen, name, tables = Screen(quiet), "tales", dict[str, Any]()
-    if texts is not None:  # the letters of the experiments' prompts may be foreign to these texts
+    screen, name, settings = Screen(quiet), "tales", list[str]()
+    if texts is not None:
         name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
-        tables = _text_tables(Path(texts), screen) | {"sampling": {"prompts": [""]}}
-    workers = min(cores(), len(ARMS))
-    path = Path(reports_folder) / name / f"{name}.toml"
-    content = _study_file(name, tables, _training_seconds(minutes, workers))
+        settings = _text_settings(Path(texts), screen)
+    study = SettingsReader().read(find_experiment("study_try"))
+    workers = min(cores(), len(study["arms"]))
+    rounds = math.ceil(len(study["arms"]) / workers)
+    study["title"] += f": {name}"
+    study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
+    for arm in study["arms"].values():
+        arm["set"] = settings
+    path, content = Path(reports_folder) / name / f"{name}.toml", tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
         hint = "--overwrite replaces it and its runs; --runs and --reports leave it alone"
         message = f"{path}: a study of other texts or minutes, or one that was changed"
@@ -77,13 +76,12 @@ def try_texts(
     return report
 
 
-def _training_seconds(minutes: float, workers: int) -> int:
-    """Seconds for the training of each arm, so that all of it takes so many minutes.
+def _training_seconds(minutes: float, rounds: int) -> int:
+    """Seconds for each training, so that all of it, in so many rounds, takes so many minutes.
 
     Raises:
         TextgenError: there is no time for training.
     """
-    rounds = math.ceil(len(ARMS) / workers)
     seconds = math.floor((60 * minutes - STUDY_SECONDS) / rounds - SECONDS_BESIDE_TRAINING)
     if seconds < MIN_TRAINING_SECONDS:
         least = (STUDY_SECONDS + rounds * (SECONDS_BESIDE_TRAINING + MIN_TRAINING_SECONDS)) / 60
@@ -92,8 +90,8 @@ def _training_seconds(minutes: float, workers: int) -> int:
     return seconds
 
 
-def _text_tables(path: Path, screen: Screen) -> dict[str, Any]:
-    """The tables ``corpus`` and ``split`` for these texts; what is left out is printed.
+def _text_settings(path: Path, screen: Screen) -> list[str]:
+    """What sets an experiment to these texts, as ``--set`` does; what is left out is printed.
 
     Raises:
         TextgenError: no such path, no text file, or too little text.
@@ -120,11 +118,13 @@ def _text_tables(path: Path, screen: Screen) -> dict[str, Any]:
         hint = f"{MIN_CHARACTERS:,} are needed, {GOOD_CHARACTERS:,} teach a model to write"
         message = f"{path}: {total:,} characters are too little text to compare models on"
         raise TextgenError(message, hint)
+    settings = [f"corpus.{k}={json.dumps(v, ensure_ascii=False)}" for k, v in corpus.items()]
+    settings.append('sampling.prompts=[""]')  # the letters of other prompts may be foreign to them
     with suppress(TextgenError):  # whole documents where the test part then has enough of them
         division = divide(documents, Split())
         if division.given or len(division.test) >= MIN_TEST_DOCUMENTS:
-            return {"corpus": corpus}
-    return {"corpus": corpus, "split": {"method": "blocks"}}
+            return settings
+    return [*settings, "split.method=blocks"]
 
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
@@ -141,26 +141,3 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         else:
             first[text] = document.name
     return reasons
-
-
-def _study_file(name: str, tables: Mapping[str, Mapping[str, Any]], seconds: int) -> str:
-    """The study as TOML, every arm with these settings."""
-    settings = [
-        f"{table}.{key}={json.dumps(value, ensure_ascii=False)}"
-        for table, values in tables.items()
-        for key, value in values.items()
-    ]
-    return tomli_w.dumps(
-        {
-            "title": f"Characters, subwords or words: {name}",
-            "threads": 1,
-            "budget": {"seconds": seconds},
-            "arms": {
-                arm: {"experiment": file, "seeds": 1, "set": settings} for arm, file in ARMS.items()
-            },
-            "contrasts": [
-                {"first": first, "second": second, "question": question, "yes": "first is lower"}
-                for (first, second), question in QUESTIONS.items()
-            ],
-        }
-    )
