@@ -70,11 +70,10 @@ def settings(folder, tokenizer, **more):
 
 
 def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
-    (tmp_path / "tales").mkdir()
     for name in "abcdefghijklmnop":  # each with a word of its own
-        (tmp_path / "tales" / f"{name}.txt").write_text(f" {name * 5}" * 3 + made_up(9, ord(name)))
+        (tmp_path / f"{name}.txt").write_text(f" {name * 5}" * 3 + made_up(9, ord(name)))
     monkeypatch.setattr(loading, "FITTED", 3000)
-    experiment = settings(tmp_path / "tales", {"kind": "words", "rare_words": "unk"})
+    experiment = settings(tmp_path, {"kind": "words", "rare_words": "unk"})
     corpus = load_corpus(experiment)
     assert corpus.sample is not corpus.train
     (found,) = baseline(experiment, corpus)

@@ -182,18 +182,15 @@ def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
     assert "É" not in options
 
 
-@pytest.mark.parametrize("number", [199, 200])
-def test_a_class_of_200_words_has_n_grams_of_its_own(number):
-    words = Counter(["".join(letters) for letters in itertools.product("ab", repeat=8)][:number])
+def test_a_class_of_many_words_has_n_grams_of_its_own():
+    words = Counter(["".join(letters) for letters in itertools.product("ab", repeat=8)])
     model = Speller({"A": words, "B": {"b": 1}}, "ab", lambda: (), weights={"": (0, 1, 0)}, order=3)
-    codes = str.maketrans("ab", "\2\3")
-    own = sorted(word.translate(codes) for word in words)
-    used = fit_characters(own if number >= 200 else sorted([*own, "\3"]), 3, 4)
-    expected = -used.log_masses(as_arrays(["\2\3\2"]))[0] / math.log(2)
+    own = sorted(word.translate(str.maketrans("ab", "\2\3")) for word in words)
+    expected = -fit_characters(own, 3, 4).log_masses(as_arrays(["\2\3\2"]))[0] / math.log(2)
     assert bits(model, "aba") == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("best", [4, 5, 6, 7])
+@pytest.mark.parametrize("best", [4, 7])
 def test_the_order_is_the_likeliest(best, monkeypatch):
     def fitted(words, order, size):
         return fit_characters(words, 1 if order == best else 3, size)
@@ -204,13 +201,12 @@ def test_the_order_is_the_likeliest(best, monkeypatch):
     assert model.order == best
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_memory_of_words_is_the_likeliest_of_all_that_are_tried(seed):
+def test_the_memory_of_words_is_the_likeliest_of_all_that_are_tried():
     """By the probabilities that it charges, document by document, and how far it is from the usual
     one."""
-    draw = random.Random(seed)
+    draw = random.Random(1)
     documents = [
-        [(draw.choice("abcde"[: 2 + seed]), draw.choice("AB"), draw.random()) for _ in range(30)]
+        [(draw.choice("abc"), draw.choice("AB"), draw.random()) for _ in range(30)]
         for _ in range(3)
     ]
 
