@@ -197,7 +197,9 @@ class ClassPolicy(ABC):
 
     def encode_known(self, piece: str) -> list[Hidden]:
         """The modifiers and the token of a known word, and what they hide."""
-        modifiers, number = self.vocabulary.parts(piece) or ((), 0)
+        parts = self.vocabulary.parts(piece)
+        assert parts is not None
+        modifiers, number = parts
         return [(token, None) for token in (*modifiers, self.first_word + number)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
@@ -337,12 +339,10 @@ class Drop(ClassPolicy):
             if place in left_out:
                 missing.append(piece)
                 continue
-            *modifiers, (word, _) = self.encode_known(piece)
-            for token, _ in modifiers:
-                yield Span(token, tuple(missing), start, start)
+            *modifiers, word = [token for token, _ in self.encode_known(piece)]
+            for token in (*modifiers, word):
+                yield Span(token, tuple(missing), start, end if token == word else start)
                 missing = []
-            yield Span(word, tuple(missing), start, end)
-            missing = []
         yield Span(BOUNDARY, tuple(missing), end, end)
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:

@@ -168,8 +168,7 @@ class WordTokenizer(PlaceholderTokenizer):
         return self.document(spans, (len(text), len(pieces), len(rare)), training)
 
     def writer(self, before: str = "", fill: str = "scored") -> WordWriter:
-        english = self.language == "en"
-        return WordWriter(self.policy, self.vocabulary.words, before, fill, english)
+        return WordWriter(self, before, fill)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return self.policy.surface_steps(tokens)
@@ -207,19 +206,16 @@ class WordWriter(GrowingText):
     and to have a form without. Words that the network spelled itself are left as they are.
 
     Args:
-        policy: writes its own tokens by means of this class.
-        words: those of the vocabulary.
+        tokenizer: its policy writes tokens of its own by means of this class.
         before: the text that is continued.
         fill: one of :data:`textgen.tokenizers.base.FILL`.
-        english: whether "a" and "an" are corrected.
     """
 
-    def __init__(
-        self, policy: ClassPolicy, words: Sequence[str], before: str, fill: str, english: bool
-    ) -> None:
+    def __init__(self, tokenizer: WordTokenizer, before: str, fill: str) -> None:
         super().__init__()
-        self._policy, self._words, self._before = policy, words, before
-        self._adapts, self._english = fill == "pool", english
+        self._policy, self._words = tokenizer.policy, tokenizer.vocabulary.words
+        self._adapts, self._english = fill == "pool", tokenizer.language == "en"
+        self._before = before
         self._names, self._names_in_a_row = dict[tuple[str, int], str](), list[str]()
         self._joined, self._case, self._article = False, 0, False
         self._spelled_from = -1
