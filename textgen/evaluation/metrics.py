@@ -3,8 +3,9 @@
 A figure is a part over a whole, both added up over samples, or the distance of a distribution from
 that of the training text. A metric, which may have several, turns each sample into a row of counts
 that may be added up, and sums of rows into figures: a bootstrap over samples is one matrix product.
-textgen's own are the functions under :func:`metric`; other packages bring theirs by entry points.
-Unless stated otherwise, words are lower-cased and without punctuation.
+textgen's own, a distance and the shares of :func:`every_share`, are described in FIGURES; other
+packages bring theirs by entry points. Unless stated otherwise, words are lower-cased and without
+punctuation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -241,28 +242,181 @@ PRONOUNS = frozenset(
 )
 FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
 
-LETTERS, WORDS = "Letters and lengths", "Words"
-COMMON, VARIETY, COPIES = "Common words and endings", "Variety", "Copied and new"
-Pairs = Iterator[tuple[float, float]]
-PairsOf = Callable[[Sample, Human], Pairs]
+# Heading → name → meaning, unit, form and direction of each figure, see :class:`Label`.
+FIGURES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "Letters and lengths": {
+        "letters_divergence": (
+            "distance of the letter frequencies from the training text's", "bits", ".4f", "lower",
+        ),
+        "word_length": ("mean length of a word", "letters", ".2f"),
+        "capitals_in_place": ("capitals that start a word", "of capital letters"),
+    },
+    "Words": {
+        "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
+        "unseen_real_words": (
+            "not in the training text, but a word of {language}", "of words", ".2%",
+        ),
+        "words_in_training": ("in the training text", "of words"),
+        "words_once_in_training": ("once in the training text", "of words"),
+        "unseen_words": ("not in the training text", "of words"),
+    },
+    "Common words and endings": {
+        **{f"word_{word}": (f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
+        **{f"ending_{end}": (f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
+        "prepositions": ("prepositions", "of words", ".2%"),
+        "pronouns": ("pronouns", "of words", ".2%"),
+    },
+    "Variety": {
+        **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT},
+        "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
+    },
+    "Copied and new": {
+        "copied": (
+            f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
+            "of characters",
+        ),
+        "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
+        **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
+    },
+}  # fmt: skip
+LABELS = {
+    name: Label(*label, group=group)
+    for group, labels in FIGURES.items()
+    for name, label in labels.items()
+}
+# Name, part and whole of figures of a text.
+Parts = Iterator[tuple[str, float, float]]
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Figures that are each a part over a whole, both added up over samples.
+def word_length(sample: Sample, human: Human) -> Parts:
+    lengths = {word: sum(map(str.isalpha, word)) for word in sample.counts}
+    total = sum(n * min(lengths[word], MAX_LETTERS) for word, n in sample.counts.items())
+    yield "word_length", total, len(sample.words)
 
-    Attributes:
-        labels: of the figures.
-        pairs: a text → (part, whole) for every label.
-        applies: to a language.
+
+def capitals(sample: Sample, human: Human) -> Parts:
+    """Capitals that start a word, in any script that has some.
+
+    A capital is in place at the start of the text or after white space, an opening bracket, a dash,
+    an asterisk or an underscore, with or without an opening quote between; the inner capitals of
+    "NASA" and "McCoy" are not, nor the second initial of "H.P.".
     """
+    placed = sum(match.group(1).isupper() for match in FIRST_LETTER.finditer(sample.text))
+    yield "capitals_in_place", placed, sum(map(str.isupper, sample.text))
 
-    labels: Mapping[str, Label]
-    pairs: PairsOf
-    applies: Callable[[str], bool]
+
+def dictionary_words(sample: Sample, human: Human) -> Parts:
+    """Words of the language, and new ones among them: would the network ever write a word like
+    "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
+    zenodo.org/records/7199437), under the rule of :func:`is_real`."""
+    if word_list(human.language) is not None:
+        unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
+        new = sum(n for w, n in unseen.items() if is_real(w, human.counts, human.language))
+        total = len(sample.words)
+        yield "real_words", total - sum(unseen.values()) + new, total
+        yield "unseen_real_words", new, total
+
+
+def known_words(sample: Sample, human: Human) -> Parts:
+    times = [min(human.counts[word], 2) for word in sample.words]
+    yield "words_in_training", len(times) - times.count(0), len(times)
+    yield "words_once_in_training", times.count(1), len(times)
+    yield "unseen_words", times.count(0), len(times)
+
+
+def english_words(sample: Sample, human: Human) -> Parts:
+    """What the article's author counted by hand, in English.
+
+    A form counts whatever its use, without a tagger: "like" and "to" are prepositions, "her" a
+    pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd").
+    """
+    if human.language == "en":
+        words, total = sample.words, len(sample.words)
+        for word in COMMON_WORDS:
+            yield f"word_{word}", sample.counts[word], total
+        for end in ENDINGS:
+            yield f"ending_{end}", sum(word.endswith(end) for word in words), total
+        yield "prepositions", sum(word in PREPOSITIONS for word in words), total
+        yield "pronouns", sum(word.split("'")[0] in PRONOUNS for word in words), total
+
+
+def distinct(sample: Sample, human: Human) -> Parts:
+    """Different n-grams of words over all of them, in blocks of 100 words side by side; what is
+    left over is not counted.
+
+    Li et al., "A diversity-promoting objective function for neural conversation models", NAACL
+    2016, but over n-grams where they divide by words, so that no repetition is 1.
+    """
+    words, size = sample.words, DISTINCT_BLOCK
+    blocks = [words[i : i + size] for i in range(0, len(words) - size + 1, size)]
+    for n in DISTINCT:
+        different = (len({tuple(b[i : i + n]) for i in range(size - n + 1)}) for b in blocks)
+        yield f"distinct_{n}", sum(different), len(blocks) * (size - n + 1)
+
+
+def loops(sample: Sample, human: Human) -> Parts:
+    yield "loops", len(looped(sample.words)), len(sample.words)
+
+
+def looped(words: Sequence[str]) -> set[int]:
+    """The places of words in an n-gram that is repeated immediately, for n from 1 to 10: every
+    repetition of it. A single word counts from three in a row on ("very very" is English)."""
+    places = set[int]()
+    for n in range(1, MAX_LOOP + 1):
+        run, enough = 0, max(n, 2)
+        for place in range(n, len(words)):
+            run = run + 1 if words[place] == words[place - n] else 0
+            if run >= enough:
+                places.update(range(place - run - n + 1 if run == enough else place, place + 1))
+    return places
+
+
+def copies(sample: Sample, human: Human) -> Parts:
+    """Capitals and white space count. Human text has some too: set phrases, names, an author's
+    favourite expressions."""
+    lengths = [end - start for start, end in copied_spans(sample.text, human)]
+    yield "copied", sum(lengths), len(sample.text)
+    yield "longest_copy", max(lengths, default=0), 1
+
+
+def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
+    """(start, end) of the stretches of a text in which any 30 characters in a row stand in the
+    training text. Where two overlap, the later one starts where the earlier ends."""
+    hits = human.contains(Sample(text), COPY_LENGTH, by_words=False).astype(np.int8)
+    edges = np.flatnonzero(np.diff(hits, prepend=0, append=0)).tolist()
+    spans, end = list[tuple[int, int]](), 0
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        start, end = max(start, end), stop + COPY_LENGTH - 1
+        spans.append((start, end))
+    return spans
+
+
+def new_ngrams(sample: Sample, human: Human) -> Parts:
+    """n-grams of words that do not occur in the training text (McCoy et al., "How much do language
+    models copy from their training data?", TACL 11, 2023). Fewer than in human text indicates
+    copying, more indicates words in random order."""
+    for n in NEW_ORDERS:
+        seen = human.contains(sample, n, by_words=True)
+        yield f"novel_{n}", int((~seen).sum()), len(seen)
+
+
+def every_share(sample: Sample, human: Human) -> Parts:
+    for function in (
+        word_length, capitals, dictionary_words, known_words, english_words, distinct, loops,
+        copies, new_ngrams,
+    ):  # fmt: skip
+        yield from function(sample, human)
+
+
+class Shares:
+    """All figures that are a part over a whole and say something about texts in a language."""
+
+    def __init__(self, language: str) -> None:
+        names = (name for name, *_ in every_share(Sample(""), Human([], language)))
+        self.labels = {name: LABELS[name] for name in names}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        rows = [[n for pair in self.pairs(sample, human) for n in pair] for sample in samples]
+        rows = [[n for _, *pair in every_share(s, human) for n in pair] for s in samples]
         return table(rows, 2 * len(self.labels))
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
@@ -276,8 +430,7 @@ class LettersDivergence:
     letter in common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
     Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
 
-    meaning = "distance of the letter frequencies from the training text's"
-    labels: ClassVar = {"letters_divergence": Label(meaning, "bits", ".4f", "lower", LETTERS)}
+    labels: ClassVar = {"letters_divergence": LABELS["letters_divergence"]}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [self._counts(sample.letters, human) for sample in samples]
@@ -300,180 +453,6 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 # All families, in the order shown.
-METRICS: list[Metric] = [LettersDivergence()]
-
-
-def metric(
-    group: str,
-    unit: str,
-    form: str = ".1%",
-    better: Any = "human",
-    *,
-    applies: Any = lambda language: True,
-    **meanings: str,
-) -> Callable[[PairsOf], PairsOf]:
-    """Add the figures of a function to METRICS; ``meanings`` are those of :class:`Label`, by the
-    names of the figures."""
-    labels = {name: Label(text, unit, form, better, group) for name, text in meanings.items()}
-
-    def add(function: PairsOf) -> PairsOf:
-        METRICS.append(Shares(labels, function, applies))
-        return function
-
-    return add
-
-
-@metric(LETTERS, "letters", ".2f", word_length="mean length of a word")
-def word_length(sample: Sample, human: Human) -> Pairs:
-    lengths = {word: sum(map(str.isalpha, word)) for word in sample.counts}
-    total = sum(n * min(lengths[word], MAX_LETTERS) for word, n in sample.counts.items())
-    yield total, len(sample.words)
-
-
-@metric(LETTERS, "of capital letters", capitals_in_place="capitals that start a word")
-def capitals(sample: Sample, human: Human) -> Pairs:
-    """Capitals that start a word, in any script that has some.
-
-    A capital is in place at the start of the text or after white space, an opening bracket, a dash,
-    an asterisk or an underscore, with or without an opening quote between; the inner capitals of
-    "NASA" and "McCoy" are not, nor the second initial of "H.P.".
-    """
-    placed = sum(match.group(1).isupper() for match in FIRST_LETTER.finditer(sample.text))
-    yield placed, sum(map(str.isupper, sample.text))
-
-
-@metric(
-    WORDS,
-    "of words",
-    ".2%",
-    applies=lambda language: word_list(language) is not None,
-    real_words="in the training text, or a word of {language}",
-    unseen_real_words="not in the training text, but a word of {language}",
-)
-def real(sample: Sample, human: Human) -> Pairs:
-    """Words of the language, and new ones among them: would the network ever write a word like
-    "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
-    zenodo.org/records/7199437), under the rule of :func:`textgen.evaluation.metrics.is_real`."""
-    unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
-    new = sum(n for w, n in unseen.items() if is_real(w, human.counts, human.language))
-    total = len(sample.words)
-    yield total - sum(unseen.values()) + new, total
-    yield new, total
-
-
-@metric(
-    WORDS,
-    "of words",
-    words_in_training="in the training text",
-    words_once_in_training="once in the training text",
-    unseen_words="not in the training text",
-)
-def known(sample: Sample, human: Human) -> Pairs:
-    times = [min(human.counts[word], 2) for word in sample.words]
-    yield len(times) - times.count(0), len(times)
-    yield times.count(1), len(times)
-    yield times.count(0), len(times)
-
-
-@metric(
-    COMMON,
-    "of words",
-    ".2%",
-    applies=lambda language: language == "en",
-    **{f"word_{word}": f"“{word}”" for word in COMMON_WORDS},
-    **{f"ending_{end}": f"words ending in -{end}" for end in ENDINGS},
-    prepositions="prepositions",
-    pronouns="pronouns",
-)
-def english(sample: Sample, human: Human) -> Pairs:
-    """What the article's author counted by hand.
-
-    A form counts whatever its use, without a tagger: "like" and "to" are prepositions, "her" a
-    pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd").
-    """
-    words = sample.words
-    yield from ((sample.counts[word], len(words)) for word in COMMON_WORDS)
-    yield from ((sum(word.endswith(end) for word in words), len(words)) for end in ENDINGS)
-    yield sum(word in PREPOSITIONS for word in words), len(words)
-    yield sum(word.split("'")[0] in PRONOUNS for word in words), len(words)
-
-
-@metric(
-    VARIETY,
-    "of them",
-    **{
-        f"distinct_{n}": f"different {grams} in {DISTINCT_BLOCK} words"
-        for n, grams in DISTINCT.items()
-    },
-)
-def distinct(sample: Sample, human: Human) -> Pairs:
-    """Different n-grams of words over all of them, in blocks of 100 words side by side; what is
-    left over is not counted.
-
-    Li et al., "A diversity-promoting objective function for neural conversation models", NAACL
-    2016, but over n-grams where they divide by words, so that no repetition is 1.
-    """
-    words, size = sample.words, DISTINCT_BLOCK
-    blocks = [words[i : i + size] for i in range(0, len(words) - size + 1, size)]
-    for n in DISTINCT:
-        different = (len({tuple(b[i : i + n]) for i in range(size - n + 1)}) for b in blocks)
-        yield sum(different), len(blocks) * (size - n + 1)
-
-
-@metric(VARIETY, "of words", better="lower", loops="words in a stretch repeated immediately")
-def loops(sample: Sample, human: Human) -> Pairs:
-    yield len(looped(sample.words)), len(sample.words)
-
-
-def looped(words: Sequence[str]) -> set[int]:
-    """The places of words in an n-gram that is repeated immediately, for n from 1 to 10: every
-    repetition of it. A single word counts from three in a row on ("very very" is English)."""
-    places = set[int]()
-    for n in range(1, MAX_LOOP + 1):
-        run, enough = 0, max(n, 2)
-        for place in range(n, len(words)):
-            run = run + 1 if words[place] == words[place - n] else 0
-            if run >= enough:
-                places.update(range(place - run - n + 1 if run == enough else place, place + 1))
-    return places
-
-
-@metric(
-    COPIES,
-    "of characters",
-    copied=f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
-)
-def copied(sample: Sample, human: Human) -> Pairs:
-    """Capitals and white space count. Human text has some too: set phrases, names, an author's
-    favourite expressions."""
-    yield sum(end - start for start, end in copied_spans(sample.text, human)), len(sample.text)
-
-
-@metric(COPIES, "characters", ".1f", longest_copy="longest such stretch of a sample, mean")
-def longest_copy(sample: Sample, human: Human) -> Pairs:
-    yield max((end - start for start, end in copied_spans(sample.text, human)), default=0), 1
-
-
-def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
-    """(start, end) of the stretches of a text in which any 30 characters in a row stand in the
-    training text. Where two overlap, the later one starts where the earlier ends."""
-    hits = human.contains(Sample(text), COPY_LENGTH, by_words=False).astype(np.int8)
-    edges = np.flatnonzero(np.diff(hits, prepend=0, append=0)).tolist()
-    spans, end = list[tuple[int, int]](), 0
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        start, end = max(start, end), stop + COPY_LENGTH - 1
-        spans.append((start, end))
-    return spans
-
-
-@metric(COPIES, "of them", **{f"novel_{n}": f"new sequences of {n} words" for n in NEW_ORDERS})
-def new_ngrams(sample: Sample, human: Human) -> Pairs:
-    """n-grams of words that do not occur in the training text (McCoy et al., "How much do language
-    models copy from their training data?", TACL 11, 2023). Fewer than in human text indicates
-    copying, more indicates words in random order."""
-    for n in NEW_ORDERS:
-        seen = human.contains(sample, n, by_words=True)
-        yield int((~seen).sum()), len(seen)
 
 
 class Figure(NamedTuple):
@@ -486,9 +465,9 @@ class Figure(NamedTuple):
 
 def every_metric(language: str = "en") -> list[Metric]:
     """All that say something about texts in a language, those of other packages last."""
-    brought = [lookup("metric", kind)() for kind in plugin_table("metric")]
-    metrics: list[Any] = [*METRICS, *brought]
-    return [m for m in metrics if not hasattr(m, "applies") or m.applies(language)]
+    brought: list[Any] = [lookup("metric", kind)() for kind in plugin_table("metric")]
+    applying = [m for m in brought if not hasattr(m, "applies") or m.applies(language)]
+    return [LettersDivergence(), Shares(language), *applying]
 
 
 def metric_labels(language: str = "en") -> dict[str, Label]:
