@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import sys
 from types import SimpleNamespace
 
@@ -76,16 +75,6 @@ def test_the_whole_training_text_stays_in_reach(compressor, monkeypatch):
         bits.append(compressor.fit([first, *others]).token_bits([first])[0][0] / len(first))
     assert bits[0] < 0.2
     assert bits[1] > 4
-
-
-def test_xz_is_the_xz_of_the_standard_library():
-    training, text = [made_up(200, 0), made_up(200, 1)], made_up(50, 2)
-    before = "".join(t + "\x7f" for t in training).encode()
-    extreme = 9 | lzma.PRESET_EXTREME
-    expected = len(lzma.compress(before + text.encode(), preset=extreme))
-    expected -= len(lzma.compress(before, preset=extreme))
-    (document,) = costs(XZ(), training, [text])
-    assert abs(document.model / 8 - expected) <= 8  # a container pads to four bytes
 
 
 def test_every_file_that_a_program_leaves_is_paid_for():

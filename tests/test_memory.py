@@ -115,12 +115,6 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     assert few != tune_memory((0, 1), [(tokens, bits)])
 
 
-def memory_of(setting, orders):
-    """The memory with these log-odds of discounts and logarithms of strengths."""
-    odds, logs = setting.reshape(2, len(orders), CONTEXT_KINDS)
-    return Memory(orders, (1 / (1 + np.exp(-odds))).tolist(), np.exp(logs).tolist())
-
-
 def test_what_is_tuned_is_the_likeliest_under_its_prior():
     """The slope of −ln P plus a quarter of the squared distance from 0.8 and 8 is zero."""
     draw = np.random.default_rng(5)
@@ -132,7 +126,8 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
     start = np.repeat([np.log(4), np.log(8)], 2 * CONTEXT_KINDS)
 
     def cost(setting):
-        mixed = memory_of(setting, (0, 2)).mixed(chances, counts)
+        odds, logs = setting.reshape(2, 2, CONTEXT_KINDS)
+        mixed = Memory((0, 2), 1 / (1 + np.exp(-odds)), np.exp(logs)).mixed(chances, counts)
         return -np.log(mixed).sum() + 0.25 * ((setting - start) ** 2).sum()
 
     assert np.abs(setting - start).max() > 0.3  # the text says something
@@ -147,10 +142,10 @@ def test_tuned_numbers_stay_within_their_limits():
     same, fresh = np.ones(20_000, dtype=np.int64), np.arange(1, 20_001)
     for tokens in (same, fresh):
         tuned = tune_memory((0,), [(tokens, np.full(20_001, 30.0))])
-        assert 1 / (1 + np.exp(4.0)) - 1e-12 <= np.min(tuned.discounts)
-        assert np.max(tuned.discounts) <= 1 / (1 + np.exp(-6.0)) + 1e-12
-        assert np.exp(-4.0) - 1e-12 <= np.min(tuned.strengths)
-        assert np.max(tuned.strengths) <= np.exp(16.0) * (1 + 1e-12)
+        discounts, strengths = np.array(tuned.discounts), np.array(tuned.strengths)
+        odds, logs = np.log(discounts / (1 - discounts)), np.log(strengths)
+        assert min(odds.min(), logs.min()) >= -4 - 1e-9
+        assert (odds.max(), logs.max()) <= (6 + 1e-9, 16 + 1e-9)
 
 
 def test_nothing_to_tune_on_leaves_the_start():

@@ -100,7 +100,7 @@ def test_frequencies_are_the_probabilities(objective, memory):
 
 def test_temperature_top_k_and_top_p_shape_the_distribution():
     chances = np.array([[0.05, 0.4, 0.3, 0.15, 0.1]])
-    for settings, expected in (
+    for (temperature, top_k, top_p), expected in (
         ((1.0, 0, 1.0), [0, 40, 30, 15, 10]),
         ((0.5, 0, 1.0), [0, 1600, 900, 225, 100]),
         ((1.0, 2, 1.0), [0, 4, 3, 0, 0]),
@@ -108,7 +108,6 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
         ((1.0, 3, 0.5), [0, 4, 3, 0, 0]),  # of the three: 0.47 and 0.35
         ((0.0, 0, 1.0), [0, 1, 0, 0, 0]),
     ):
-        temperature, top_k, top_p = settings
         scaled = np.log(chances) / max(temperature, MIN_TEMPERATURE)
         scaled[:, 0] = -np.inf
         masses = shaped(scaled, top_k, top_p)[0]

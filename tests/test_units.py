@@ -60,16 +60,6 @@ def test_what_cannot_be_divided_or_held_is_none(bits, counts, unit, value):
     assert in_all_units(bits, counts)[unit]["as_published"] == value
 
 
-def test_published_figures_of_ptb_agree_with_each_other():
-    """57.3 a token over 82,430 tokens is 1.088 bits for each of the 442,423 characters."""
-    ptb = Counts(442_423, 442_423, 78_669, 3_761, 82_430, 1)
-    assert (ptb.words + ptb.lines, ptb.tokens) == (82_430, 82_430)
-    found = in_all_units(82_430 * math.log2(57.3), ptb)
-    assert found["perplexity_per_token"]["as_published"] == pytest.approx(57.3)
-    assert found["perplexity_per_word"]["as_published"] == pytest.approx(57.3)
-    assert found["bits_per_character"]["as_published"] == pytest.approx(1.088, abs=5e-4)
-
-
 FIGURES = {
     "bits_per_character": {"model": 1.5, "spelling": 0.5, "total": 2.0},
     "with_memory": {"bits_per_character": {"model": 1.0, "spelling": 0.5, "total": 1.5}},

@@ -36,7 +36,8 @@ NETWORK_TOKENS = 7
 
 
 def check_plugin(point: str, plugin: Any) -> None:
-    """Check a plug-in against the contract of its plug-in point.
+    """Check a plug-in against the contract of its plug-in point: a tokenizer, segmenter, rare-word
+    policy, backbone or metric by what it does, others only by their settings.
 
     Args:
         point: ``"rare_words"``, ``"tokenizer"``, ``"backbone"``, ``"metric"`` …, as in

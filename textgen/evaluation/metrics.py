@@ -280,7 +280,7 @@ FIGURES: dict[str, dict[str, tuple[Any, ...]]] = {
     },
 }  # fmt: skip
 LABELS = {
-    name: Label(*label, group=group)
+    name: Label(*label)._replace(group=group)
     for group, labels in FIGURES.items()
     for name, label in labels.items()
 }
