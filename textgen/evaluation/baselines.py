@@ -449,16 +449,16 @@ def compute_references(
     for model in REFERENCES:
 
         def compute(model: Reference = model) -> list[list[dict[str, Any]]]:
-            say(f"  reference {model.label}: computed once for this text and split")
+            say(f"scoring {model.label} for comparison, once for this text …")
             return [[_sums(d) for d in part] for part in model.score(corpus)]
 
         if reason := too_much(model.tokenizer is None, corpus):
-            say(f"  reference {model.label} left out: {reason}")
+            say(f"{model.label} left out: {reason}")
             continue
         try:
             rows = cached(_cache_path(model, corpus), compute)
         except TextgenError as error:  # such as a text too small for the tokenizer
-            say(f"  reference {model.label} left out: {error}")
+            say(f"{model.label} left out: {error}")
             continue
         validation, test = ([_from_sums(row) for row in part] for part in rows)
         command = model.command_on(experiment)
