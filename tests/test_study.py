@@ -112,7 +112,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
     monkeypatch.setattr(studies, "TIMED_SECONDS", 0.3)
     with pytest.raises(TextgenError, match=r"1 of 2 arms cannot be planned.*no_such_model"):
         studies.plan_study(studies.load_study(path), tmp_path, say=lines.append)
-    assert any("ms an update" in line for line in lines)
+    assert any(" updates of " in line for line in lines)
     write(tmp_path, corpus_folder, text)
     monkeypatch.setattr(studies, "_plan_arm", lambda *_: pytest.fail("measured again"))
     study = studies.load_study(path)
