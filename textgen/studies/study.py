@@ -15,9 +15,9 @@ second = "char"
 question = "Do words beat characters?"
 yes = "first is lower"            # optional: when the answer is yes; or "second is lower"
 
-All seeds of an arm train for the same number of updates, the planned one. So the seeds are
-comparable, and the results depend neither on what else the machine was doing nor on whether the
-study was interrupted.
+And its plan: how many updates each arm trains for, measured once and kept in ``plan.json``. All
+seeds of an arm train for as many. So the seeds are comparable, and the results depend neither on
+what else the machine was doing nor on whether the study was interrupted.
 """
 
 from __future__ import annotations
