@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
+from conftest import ROOT, python
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "core data embeddings tokenizers models evaluation training runs interactive auditing report "
     "studies"
@@ -74,12 +71,9 @@ def test_imports_point_one_way():
                 assert below, f"{module} imports {name}, which comes after it"
 
 
-def test_no_module_imports_itself_through_others():
+def test_no_module_imports_itself_through_others_and_few_imports_are_late():
     graph = {m: {name for name, _ in found} for m, found in IMPORTS.items()}
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
-
-
-def test_few_imports_are_late():
     late = sorted((m, name) for m, found in IMPORTS.items() for name, late in found if late)
     assert len(late) <= MAX_LATE_IMPORTS, late
 
@@ -87,10 +81,5 @@ def test_few_imports_are_late():
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_imports_nothing_heavy(door):
     heavy = HEAVY if door != "commands" else {*"tensorflow keras spacy gensim matplotlib".split()}
-    code = (
-        "import runpy, sys, textgen\n"
-        f"runpy.run_module('textgen.{door}')\n"
-        f"print(sorted({heavy!r} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    code = f"import runpy, sys, textgen\nrunpy.run_module('textgen.{door}')\n"
+    assert python(f"{code}print(sorted({heavy!r} & set(sys.modules)))").strip() == "[]"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, write_experiment
+from conftest import ROOT, run_python, write_experiment
 
 SOURCE = ROOT / "tests" / "outside_package"
 COMMANDS = """
@@ -44,30 +44,24 @@ def home(tmp_path_factory, corpus_folder):
     return home
 
 
-def python(home, *arguments, package=True):
-    path = [str(home / "package")] * package + [os.environ.get("PYTHONPATH", "")]
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=home, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-
-
 def test_every_command_uses_what_the_package_brings(home):
     """One after another, as the console script calls them: TensorFlow is loaded once."""
-    done = python(home, "-c", f"from textgen.cli import main\n{COMMANDS}{CONTRACTS}")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["total"] > 0
+    paths = [str(home / "package"), os.environ.get("PYTHONPATH", "")]
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    code = f"from textgen.cli import main\n{COMMANDS}{CONTRACTS}"
+    done = run_python("-c", code, folder=home, **path)
+    assert done.code == 0, done.err
+    assert json.loads(done.out.splitlines()[-1])["total"] > 0
     metrics = json.loads((home / "runs" / "elman" / "metrics.json").read_text())
     bits = metrics["test"]["bits_per_character"]
     assert 0 < bits["spelling"] < bits["total"] < 6
     (report,) = (home / "reports").iterdir()
     assert "exclamation marks" in (report / "index.html").read_text(encoding="utf-8")
-    missing = python(home, "-m", "textgen", "generate", "runs/elman", package=False)
-    assert missing.returncode == 2
-    assert "'elman'" in missing.stderr or "'shape'" in missing.stderr
-    assert "package" in missing.stderr
-    assert "Traceback" not in missing.stderr
+    missing = run_python("-m", "textgen", "generate", "runs/elman", folder=home)
+    assert missing.code == 2
+    assert "'elman'" in missing.err or "'shape'" in missing.err
+    assert "package" in missing.err
+    assert "Traceback" not in missing.err
 
 
 def test_plug_ins_fit_in_twenty_lines_and_their_page_shows_them_whole():

@@ -6,12 +6,12 @@ import io
 import json
 from dataclasses import replace
 
-import pytest
 from conftest import made_up, write_experiment
 from rich.console import Console
 
 from textgen.core import experiment
 from textgen.core.errors import TextgenError, json_line, visible
+from textgen.core.system import write_file
 from textgen.data.loading import load_corpus
 from textgen.runs import console
 from textgen.runs.console import print_passage
@@ -34,29 +34,16 @@ def test_every_control_character_is_a_sign_of_the_same_length():
     assert len(message.splitlines()) == 2  # the sentence, the hint
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Tales with such characters in texts and names, and a run that writes them."""
-    home = tmp_path_factory.mktemp("signs")
-    tales = home / "tales"
-    tales.mkdir()
+def test_commands_show_them(textgen, tmp_path):
+    """Of tales with such characters in texts and names, and a run that begins with them."""
     for i in range(6):
         text = made_up(20, i).replace(" the", f" {HOSTILE} the")
-        (tales / f"{i}\x1b[2J\u202e.txt").write_text(text, encoding="utf-8", newline="")
-    write_experiment(home / "tiny.toml", tales)
-    return home
-
-
-def test_commands_show_them(home, textgen, tmp_path):
-    more = ["--set", "training.updates=10", "--runs", home / "runs"]
+        write_file(tmp_path / "tales" / f"{i}\x1b[2J\u202e.txt", text)
+    file, run = write_experiment(tmp_path / "tiny.toml", tmp_path / "tales"), "runs/tiny"
     prompts = json.dumps(["\x1b[2J \u202e"])
-    done = textgen("run", home / "tiny.toml", *more, "--set", f"sampling.prompts={prompts}")
-    assert done.code == 0, done.err
-    assert "␛[2J" in done.out
-    assert not OBEYED & {*done.out, *done.err}
-    run = home / "runs" / "tiny"
+    short = ["--set", "training.updates=10", "--set", f"sampling.prompts={prompts}"]
     for command in (
-        ["corpus", home / "tiny.toml"], ["corpus", home / "tiny.toml", "--json"],
+        ["run", file, *short], ["corpus", file], ["corpus", file, "--json"],
         ["generate", run, "--prompt", "\x1b[2J \u202e", "--length=300", "--temperature=2"],
         ["generate", run, "--prompt", "\x1b[2J \u202e", "--json", "--temperature=2"],
         ["score", run, "--text", HOSTILE], ["score", run, "--text", HOSTILE, "--json"],
@@ -65,6 +52,7 @@ def test_commands_show_them(home, textgen, tmp_path):
         done = textgen(*command)
         assert done.code == 0, done.err
         assert not OBEYED & {*done.out, *done.err}, command
+        assert "\N{SYMBOL FOR ESCAPE}[2J" in done.out or command[0] != "run"
     (folder,) = (tmp_path / "reports").iterdir()
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert not OBEYED & {*page}
