@@ -120,18 +120,15 @@ def cache_folder() -> Path:
 
 def cached(folder: Path, compute: Callable[[], Any]) -> Any:
     """Plain data from a folder in the cache, computed if it is missing or damaged there."""
-
-    def read(folder: Path) -> Any:
-        return json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
-
-    def write(folder: Path) -> None:
-        (folder / DATA_FILE).write_text(json.dumps(compute()), encoding="utf-8")
-
-    return cached_folder(folder, read, write)
+    return cached_folder(
+        folder,
+        read=lambda folder: json.loads((folder / DATA_FILE).read_text()),
+        write=lambda folder: (folder / DATA_FILE).write_text(json.dumps(compute())),
+    )
 
 
 def cached_folder(
-    folder: Path, read: Callable[[Path], Content], write: Callable[[Path], None]
+    folder: Path, read: Callable[[Path], Content], write: Callable[[Path], object]
 ) -> Content:
     """The content of a folder in the cache, which is written first if it is missing or damaged.
 
