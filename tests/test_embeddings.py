@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import python
 from gensim.models.keyedvectors import KeyedVectors
 from gensim.test.utils import datapath
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import build
 from textgen.embeddings.file import File
 from textgen.embeddings.vectors import SCALE, FastText, Word2Vec, distinct_spellings
 
@@ -23,19 +21,18 @@ GLOVE, FASTTEXT = (Path(datapath(name)) for name in ("test_glove.txt", "lee_fast
 WIDTHS = {GLOVE: 50, FASTTEXT: 10}
 
 
-def made_up(seed=0):
+def made_up():
     """Names and documents in which " captain" and " skipper", and " valley" and " canyon", stand
     in the same places."""
-    contexts = {
-        "captain skipper": "sails rigging deck harbour anchor",
-        "valley canyon": "rocks stream shade echoes eagles",
-    }
-    draw = np.random.default_rng(seed)
-    words = []
+    places = [
+        ("captain skipper".split(), "sails rigging deck harbour anchor".split()),
+        ("valley canyon".split(), "rocks stream shade echoes eagles".split()),
+    ]
+    draw, words = np.random.default_rng(0), []
     for _ in range(3000):
-        pair, around = list(contexts.items())[draw.integers(2)]
-        left, right = draw.choice(around.split(" "), 2)
-        words += [left, pair.split(" ")[draw.integers(2)], right]
+        pair, around = places[draw.integers(2)]
+        left, right = draw.choice(around, 2)
+        words += [left, pair[draw.integers(2)], right]
     names = [*RESERVED, *sorted({f" {word}" for word in words}), " never"]
     tokens = np.array([names.index(f" {word}") for word in words], dtype=np.uint8)
     return names, [tokens[:4000], tokens[4000:]]
@@ -74,23 +71,15 @@ def test_characters_get_vectors_too(embedding):
     assert len(np.unique(vectors.matrix, axis=0)) == len(names)
 
 
-@pytest.mark.parametrize("kind", ["word2vec", "fasttext"])
-def test_vectors_do_not_depend_on_how_python_hashes_strings(kind):
+def test_vectors_do_not_depend_on_how_python_hashes_strings():
     code = (
         "from textgen.embeddings.vectors import train_vectors as train\n"
         "text = ['a keeper kept the lamp', 'the tide left a gull', 'no one kept the tide'] * 20\n"
-        f"keyed = train([t.split() for t in text], kind={kind!r}, size=8, epochs=2, seed=3)\n"
-        "print(keyed.index_to_key, keyed.vectors.tobytes().hex())"
+        "for kind in ('word2vec', 'fasttext'):\n"
+        "    keyed = train([t.split() for t in text], kind=kind, size=8, epochs=2, seed=3)\n"
+        "    print(keyed.index_to_key, keyed.vectors.tobytes().hex())"
     )
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(printed) == 1
+    assert python(code, PYTHONHASHSEED="1") == python(code, PYTHONHASHSEED="2")
 
 
 def test_n_grams_are_those_of_the_name_without_its_space_and_tokens_stay_distinct():
@@ -125,11 +114,13 @@ def test_a_word_with_a_space_in_it_does_not_spoil_the_rest(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_bytes(b"the 1 2 3\r\n. . 4 5 6\nof 7 8 9\n\n")
     assert File(path).vectors(WORDS, DOCUMENTS, 3, 1).found == 3
+    with pytest.raises(TextgenError, match="none of the 3 tokens"):
+        File(path).vectors([*RESERVED, " qwertz"], DOCUMENTS, 3, 1)
 
 
-def refused(path, width=10, names=WORDS):
+def refused(path, width=10):
     with pytest.raises(TextgenError, match=r"embedding\.path: ") as caught:
-        File(path).vectors(names, DOCUMENTS, width, 1)
+        File(path).vectors(WORDS, DOCUMENTS, width, 1)
     return str(caught.value)
 
 
@@ -146,10 +137,6 @@ def refused(path, width=10, names=WORDS):
 )
 def test_other_files_are_refused(path, width, message):
     assert message in refused(path, width)
-
-
-def test_a_file_that_knows_no_token_is_refused():
-    assert "none of the 3 tokens" in refused(GLOVE, 50, [*RESERVED, " qwertz"])
 
 
 @pytest.mark.parametrize(
@@ -169,10 +156,3 @@ def test_a_file_that_knows_no_token_is_refused():
 def test_what_is_damaged_or_not_vectors_is_refused(tmp_path, content):
     (tmp_path / "vectors").write_bytes(content)
     refused(tmp_path / "vectors")
-
-
-def test_the_signatures_are_the_schema():
-    made = build(File, {"path": "glove.txt", "frozen": True}, "embedding")
-    assert made == File(Path("glove.txt"), True)
-    with pytest.raises(TextgenError):
-        build(FastText, {"window": 0}, "embedding")

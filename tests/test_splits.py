@@ -95,29 +95,17 @@ def test_no_part_stays_empty_while_there_are_three_groups():
         assert names(parts)[0] == {"d0"}
 
 
-@pytest.mark.parametrize(
-    ("split", "validation", "test"),
-    [
-        ({"validation": ["tale[12].txt"], "test": ["tale8.txt", "tale3*"]}, "12", "38"),
-        ({"validation": ["tale7*"], "test": ["tale8.txt"]}, "7", "8"),
-    ],
-)
-def test_documents_go_where_lists_say(tmp_path, split, validation, test):
-    folder_of(tmp_path, **TALES)
-    parts = load(tmp_path, **split)
-    assert names(parts)[1:] == [{f"tale{i}.txt" for i in own} for own in (validation, test)]
-    assert set.union(*names(parts)) == {f"{name}.txt" for name in TALES}
-    assert parts.division == parts.description["division"]
-
-
-def test_a_part_that_is_no_list_is_drawn_from_the_training_text(tmp_path):
-    folder_of(tmp_path, **TALES)
-    parts = load(tmp_path, test=["tale8.txt"], validation=0.3)
-    assert parts.names["test"] == ["tale8.txt"]
-    rest = joined(parts.train + parts.validation)
-    assert 0.15 < len(joined(parts.validation)) / len(rest) <= 0.3
-    seeded = load(tmp_path, test=["tale8.txt"], validation=0.3, seed=1)
-    assert seeded.names["validation"] != parts.names["validation"]
+def test_documents_go_where_lists_say_and_what_has_none_is_drawn(tmp_path):
+    folder_of(tmp_path, **TALES, **{"a[1]": 20, "a1": 20})
+    parts = load(tmp_path, validation=["tale[12].txt"], test=["tale8.txt", "tale3*", "a[1].txt"])
+    assert names(parts)[1] == {"tale1.txt", "tale2.txt"}
+    assert names(parts)[2] == {"tale3.txt", "tale8.txt", "a[1].txt"}  # a name before a pattern
+    assert names(parts)[0] == {*(f"tale{i}.txt" for i in (0, 4, 5, 6, 7)), "a1.txt"}
+    drawn, other = (load(tmp_path, test=["tale8.txt"], validation=0.3, seed=i) for i in (0, 1))
+    assert drawn.names["test"] == other.names["test"] == ["tale8.txt"]
+    rest = joined(drawn.train + drawn.validation)
+    assert 0.15 < len(joined(drawn.validation)) / len(rest) <= 0.3
+    assert drawn.names["validation"] != other.names["validation"]
 
 
 @pytest.mark.parametrize("test", ["other", "valid", "test"])
@@ -136,30 +124,23 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, 
     [
         ({"test": ["tale1.text"]}, ["split.test", "did you mean 'tale1.tx"]),
         ({"test": ["ptb.*"]}, ["split.test", "'ptb.*'", "tale0.txt"]),
-        ({"test": ["blank.txt"]}, ["split.test", "matches no text"]),
         (
             {"validation": ["tale[123].txt"], "test": ["tale3.txt"]},
             ["split.test", "tale3.txt", "split.validation"],
         ),
         ({"validation": ["a"], "test": ["b", "a"]}, ["split", "'a'"]),
         ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, ["no text for the train part"]),
-        ({"test": []}, ["test"]),
         ({"test": "a.txt"}, ["split.test"]),
-        ({"test": 0.5}, ["split.test"]),
-        ({"groups": [[]]}, ["split.groups"]),
         ({"groups": [["tale0.txt", "kadath"]]}, ["split.groups", "kadath: no such document"]),
         (
             {"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]},
             ["split.groups", "tale1.txt in the test part", "tale2.txt in the train part"],
         ),
         ({"exact": True}, ["split", "exact"]),
-        ({"first": "validation"}, ["split", "first"]),
         ({"method": "contiguous"}, ["split.method", "9 documents", 'kind = "file"']),
         ({"fold": 1}, ["split", "fold"]),
-        ({"fold": 4, "folds": 3}, ["split", "fold"]),
         ({"fold": 1, "folds": 10}, ["split.folds", "9 documents in 9 groups"]),
         ({"fold": 1, "folds": 3, "test": ["a"]}, ["split", "folds"]),
-        ({"fold": 1, "folds": 3, "method": "contiguous"}, ["split", "folds"]),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(tmp_path, settings, parts):
@@ -169,26 +150,25 @@ def test_a_split_that_cannot_be_is_refused(tmp_path, settings, parts):
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("valid", ["valid", "val", "dev", "validation", "VALID"])
 @pytest.mark.parametrize("form", ["{}.txt", "ptb.{}.txt", "my_{}.txt", "wiki.{}.tokens", "{}/a.b"])
-def test_customary_names_are_taken_as_given(form, valid):
-    parts = customary_parts([form.format(part) for part in ("train", valid, "test")])
-    assert list(parts.values()) == ["train", "validation", "test"]
+def test_customary_names_are_taken_as_given(form):
+    for valid in ("valid", "val", "dev", "validation", "VALID"):
+        parts = customary_parts([form.format(part) for part in ("train", valid, "test")])
+        assert list(parts.values()) == ["train", "validation", "test"]
 
 
 @pytest.mark.parametrize(
     "files",
     [
-        ["latest.txt", "strain.txt", "a.txt"],
-        ["test.txt", "valid.txt", "a.txt"],
-        ["train.txt", "a.txt", "b.txt"],
-        ["old.train.txt", "new.test.txt", "b.txt"],
-        ["train.txt", "contest.txt", "tests.txt"],
-        ["train/a.txt", "b.txt", "c.txt"],
+        "latest.txt strain.txt a.txt",
+        "test.txt valid.txt a.txt",
+        "old.train.txt new.test.txt b.txt",
+        "train.txt contest.txt tests.txt",
+        "train/a.txt b.txt c.txt",
     ],
 )
 def test_names_that_say_no_part_are_no_split(files):
-    assert customary_parts(files) == {}
+    assert customary_parts(files.split()) == {}
 
 
 def test_a_benchmark_is_not_shuffled(tmp_path):
@@ -208,13 +188,6 @@ def test_a_benchmark_is_not_shuffled(tmp_path):
     folder_of(folder, **{"ptb.char.train": 50, "ptb.char.test": 9})
     with pytest.raises(TextgenError, match="beside them"):
         load(folder)
-
-
-def test_folders_of_the_customary_names_are_a_split(tmp_path):
-    texts = {"train/a": 40, "train/b": 40, "train/c": 40, "test/a": 20, "test/b": 20}
-    parts = load(folder_of(tmp_path / "here", **texts), validation=0.4)
-    assert parts.names["test"] == ["test/a.txt", "test/b.txt"]
-    assert [name[:6] for name in parts.names["validation"]] == ["train/"]
 
 
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
@@ -253,10 +226,7 @@ def test_contiguous_parts_are_the_text(text, pieces, exact, share):
 
 
 @pytest.mark.parametrize("first", ["train", "validation"])
-@pytest.mark.parametrize("large", [False, True])
-def test_nanogpts_split_is_the_last_tenth_to_the_character(tmp_path, monkeypatch, large, first):
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(reading, "LARGE_BYTES", 0 if large else 1 << 30)
+def test_nanogpts_split_is_the_last_tenth_to_the_character(tmp_path, first):
     text, path = NOVEL[:11_154], tmp_path / "input.txt"
     path.write_text(text)
     shares = {"validation": 0.05, "test": 0.1, "method": "contiguous", "first": first}
@@ -322,25 +292,17 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
 
 @pytest.mark.parametrize(
     ("size", "split"),
-    [
-        (64_000, {}),
-        (450_000, {"seed": 3}),
-        (64_000, {"method": "contiguous"}),
-        (3_200_000, {"method": "contiguous"}),
-        (64_000_001, {}),
-    ],
+    [(64_000, {}), (450_000, {"seed": 3}), (3_200_000, {"method": "contiguous"})],
 )
-def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, monkeypatch, size, split):
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    page = made_up(min(size, 3_200_000) // 24, 1)
+def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, size, split):
+    page = made_up(min(size, 450_000) // 24, 1)
     text = (page * (size // len(page) + 1))[:size]
     (tmp_path / "a.txt").write_text(text)
     parts = load(tmp_path / "a.txt", **split)
     assert min(len(parts.test), len(parts.validation)) >= 8
     documents = sorted(parts.train + parts.validation + parts.test, key=lambda d: d.name)
     assert joined(documents) == text
-    if size < reading.LARGE_BYTES:
-        assert 0.79 < len(joined(parts.train)) / size < 0.83
+    assert 0.79 < len(joined(parts.train)) / size < 0.83
 
 
 @pytest.mark.parametrize(
@@ -375,15 +337,3 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
     for name, part in {"foldr": "did you mean 'folder'?", "nowhere.toml": "no such file"}.items():
         refused = textgen("corpus", name)
         assert (refused.code, part in refused.err) == (2, True)
-
-
-def test_a_given_split_is_scored_as_it_is(tmp_path, textgen, experiment_file):
-    folder = folder_of(tmp_path / "ptb", **BENCHMARK)
-    done = textgen(
-        "baseline", experiment_file, "--order", 2, "--json", "--set", f'corpus.path="{folder}"'
-    )
-    assert done.code == 0, done.err
-    record = json.loads(done.out)
-    characters = len((folder / "ptb.test.txt").read_text())
-    assert (record["test"]["documents"], record["test"]["characters"]) == (1, characters)
-    assert record["corpus"]["division"] == "as the names of the files say"
