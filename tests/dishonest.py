@@ -7,6 +7,7 @@ read byte by byte but for the one that drops words.
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import numpy as np
 
@@ -158,6 +159,29 @@ class LookAheadOfOne(Honest):
             found.append(-np.log2(0.5 * 2.0**-alone + 0.5 * seen[token]))
             behind[after, token] += 1
         return found
+
+
+class Knowing(Honest):
+    """Whoever encodes the text hands over its length: the end comes only where it is."""
+
+    def encode(self, text):
+        self.length = len(text.encode())
+        return super().encode(text)
+
+    def chances(self, read):
+        known = super().chances(read)
+        known[END] *= 1e-9 + (len(read) > self.length)
+        return known / known.sum()
+
+
+class Shared(TeacherLeakage):
+    """Every instance knows what comes next, for it stands in the class."""
+
+    coming: ClassVar[list[int]] = [END]
+
+    def encode(self, text):
+        self.coming[:] = [*Honest.encode(self, text), END]
+        return self.coming[:-1]
 
 
 GALLERY = {
