@@ -445,9 +445,9 @@ def _log_odds(share: float) -> float:
 
 class Word(Step):
     """A word of the class ``name`` that a spelling model spells. ``mark`` is how it is written
-    where it is only marked, if it can be."""
+    where it is only marked."""
 
-    def __init__(self, speller: Speller, name: str, known: str | None, mark: str | None) -> None:
+    def __init__(self, speller: Speller, name: str, known: str | None, mark: str) -> None:
         self.speller, self.name, self.known, self.mark = speller, name, known, mark
 
     def choices(self, earlier: DocumentCounts | None) -> Choices:
@@ -474,7 +474,7 @@ class Word(Step):
         return word
 
     def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
-        if fill == "mark" and self.mark is not None:
+        if fill == "mark":
             return self.mark
         examples = self.speller.examples.get(self.name)
         if fill != "scored" and examples:

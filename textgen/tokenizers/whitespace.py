@@ -41,7 +41,7 @@ from textgen.tokenizers.spelling import Speller, Word, fit_speller
 SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word
 CLASSES = {SPACING: "spacing", SPELLED: "word"}  # what their spelling models call them
-MARKS = {SPACING: None, SPELLED: "<spelled>"}
+MARKS = {SPACING: " ", SPELLED: "<spelled>"}
 PIECE = re.compile(r"\n|\S+")
 
 

@@ -5,6 +5,10 @@ punctuation mark, a run of line ends, or any other character; a single space bef
 it. Joined together the pieces are the text. A text is scored on one canonical sequence of tokens (a
 known word is never spelled), so the bits are an upper bound.
 
+A word goes this way: it is cut out (``pieces.py``), looked up in the vocabulary and, if it is rare,
+replaced as the policy says (``rare_words.py``); what hides it is charged by a spelling model
+(``spelling.py``). The writer at the end of this file makes tokens a text again.
+
 Languages written without spaces need a segmenter; without one their words are single characters.
 """
 
@@ -285,11 +289,7 @@ class WordWriter(GrowingText):
 
 def language_warnings(config: Any, language: Language) -> list[str]:
     """Sentences about settings of any tokenizer that do not fit the language of the training split,
-    each with what to do.
-
-    Raises:
-        TextgenError: a tagger that is named is not installed.
-    """
+    each with what to do."""
     warnings, script = [], language.script
     if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
         warnings.append(
