@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,14 +23,12 @@ from textgen.tokenizers.pieces import (
     UPPER,
     RareWord,
     Vocabulary,
+    WordWriter,
     only_letters,
     split_space,
 )
 from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
 from textgen.tokenizers.spelling import Word
-
-if TYPE_CHECKING:
-    from textgen.tokenizers.words import WordWriter
 
 MAX_ENDING = 6
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)

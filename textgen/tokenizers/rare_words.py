@@ -13,15 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, Chance, Span, Steps, StepsOf, unseen_character
-from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, split_space
+from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, WordWriter, split_space
 from textgen.tokenizers.spelling import Speller, Word, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
-
-if TYPE_CHECKING:
-    from textgen.tokenizers.words import WordWriter
 
 TABLE = {
     "unk": "textgen.tokenizers.rare_words:Unk",
