@@ -25,7 +25,7 @@ METHODS = {
     "tokenizer": ["fit", "load"],
     "rare_words": ["fit", "load"],
     "segmenter": ["segment", "extra_data"],
-    "embedding": ["frozen", "vectors"],
+    "embedding": ["frozen"],
     "baseline": ["reads_bytes", "fit"],
     "metric": ["labels", "counts", "values"],
     "objective": ["build", "features", "begin", "next_features", "append", "before", "length"],

@@ -76,17 +76,6 @@ def test_a_text_may_be_cut_anywhere(cut):
     np.testing.assert_array_equal(last, after)
 
 
-def test_a_network_begins_as_one_without_them():
-    keras.utils.set_random_seed(3)
-    settings = EMBEDDED | {"ngrams": NGrams((2, 3), 50)}
-    with_table = NextToken(4).build(LSTM(units=(6,), **settings), SIZE)
-    keras.utils.set_random_seed(3)
-    without = NextToken(4).build(LSTM(units=(6,), input="embedding", embedding_size=6), SIZE)
-    document = [np.arange(1, SIZE)]
-    found = [token_bits(NextToken(4), network, document) for network in (with_table, without)]
-    np.testing.assert_allclose(*found, atol=1e-6)
-
-
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_probabilities_of_all_short_documents_sum_to_one(objective):
     documents = [np.array(tokens, np.uint8) for tokens in every_sequence(range(1, 3), 4)]

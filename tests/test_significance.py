@@ -143,14 +143,6 @@ def test_identical_arms_are_equal():
         assert verdict(found, found.p) == "equal"
 
 
-def test_an_arm_without_chance_leaves_only_the_other_arms_seeds():
-    first, second, units = example(seeds=(5, 1))
-    found = compare_arms(first, np.repeat(second, 2, axis=0), units)
-    assert found.scope == "arms"
-    assert found.low < compare_arms(first, second, units).low
-    assert compare_arms(first, second, units).scope == "these runs"
-
-
 @pytest.mark.parametrize(("documents", "seeds"), [(1, (1, 1)), (5, (1, 3)), (5, (3, 3))])
 def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     first, second, units = example(documents, seeds, difference=0.5)
@@ -298,9 +290,6 @@ def test_so_many_documents_that_agree_can_answer_all_questions_and_no_fewer(cont
         (-0.01, -0.01, 0.01, "equal"),
         (-0.02, 0.01, 0.01, "can't tell"),
         (-0.01, 0.02, 0.01, "can't tell"),
-        (-0.05, 0.0, 0.01, "can't tell"),
-        (0.0, 0.05, 0.01, "can't tell"),
-        (-0.05, -0.02, 0.05, "can't tell"),
         (-0.05, -0.02, 0.0499, "better"),
         (0.02, 0.05, 0.05, "can't tell"),
         (0.02, 0.05, 0.0499, "worse"),
