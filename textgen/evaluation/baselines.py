@@ -1,4 +1,8 @@
-"""PLUG-IN: models without a network, whose bits per character a network has to beat.
+"""PLUG-IN: models without a network, whose bits per character a network has to beat; what they
+charge for the held-out text of an experiment, and the references of every report.
+
+Each is fitted to the training split, read as tokens or as bytes. What references charge is kept in
+the cache folder, under a name that depends on text, split and settings.
 
 A compressor charges a held-out document, in bits, for what it adds to the compressed training text:
 
@@ -10,8 +14,8 @@ which no trained model here does; of other held-out documents it knows nothing. 
 bytes: the cost of a document is exact to a byte or so.
 
 Does not handle: bits of single characters; a copy of a compressor's state, which neither library
-offers, so that the training text is compressed anew for each document; training texts of more than
-some 250 MB, which no longer fit into PPMd's memory.
+offers, so that each document is compressed behind all of the training text; training texts of more
+than some 250 MB, which no longer fit into PPMd's memory.
 """
 
 from __future__ import annotations
