@@ -15,8 +15,8 @@ from textgen.evaluation.sampler import (
     READING,
     Sampler,
     Stepper,
-    _drawn,
     draw,
+    draw_in_blocks,
     shaped,
 )
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
@@ -36,7 +36,7 @@ OBJECTIVES = [
 ]
 MEMORY = made_up_memory(1, 3)
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-each_memory = pytest.mark.parametrize("memory", [None, MEMORY], ids=["alone", "memory"])
+each_model = in_turn(objective=OBJECTIVES, memory=[None, MEMORY])
 NOTHING = np.array([], np.int64)
 
 
@@ -56,8 +56,7 @@ def written(model, prompts, length, seeds=None, **settings):
             return np.array([row[:length] for row in rows])
 
 
-@each_memory
-@each_objective
+@each_model
 def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
     model, prompts = sampler(objective, memory), [NOTHING, np.array([2, 3, 4]), NOTHING]
     first = written(model, prompts, 20, [1, 2, 3])
@@ -68,8 +67,7 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
     assert first.min() >= 2  # neither boundary nor escape
 
 
-@each_memory
-@each_objective
+@each_model
 def test_zero_temperature_follows_the_scored_distribution_across_blocks(objective, memory):
     model, prompt = sampler(objective, memory), [3, 5, 2]
     (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
@@ -80,8 +78,7 @@ def test_zero_temperature_follows_the_scored_distribution_across_blocks(objectiv
         stepper.append(token)
 
 
-@each_memory
-@each_objective
+@each_model
 def test_frequencies_are_the_probabilities(objective, memory):
     """Rows that begin differently are drawn as if each had a memory of its own."""
     model, prompts = sampler(objective, memory), [[4, 4, 4, 4], [7, 4, 7, 2]]
@@ -116,13 +113,13 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
 
 
 @pytest.mark.parametrize("size", [5, 700])
-def test_every_token_is_drawn_as_often_as_it_is_probable(size):
+def test_every_token_isdraw_in_blocks_as_often_as_it_is_probable(size):
     """A grid of numbers in [0, 1) meets each token in proportion, to the grid's step."""
     masses = np.exp(np.random.default_rng(size).normal(0, 3, size)).astype(np.float32)
     masses[size // 2] = 0.0
     grid = 5000
     numbers, tiled = (np.arange(grid) + 0.5) / grid, np.tile(masses, (grid, 1))
-    for drawn in (draw(tiled, numbers), _drawn(tiled, numbers)):
+    for drawn in (draw(tiled, numbers), draw_in_blocks(tiled, numbers)):
         found = np.bincount(drawn, minlength=size) / grid
         np.testing.assert_allclose(found, masses / masses.sum(dtype=float), atol=3 / grid)
     assert found[size // 2] == 0

@@ -29,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -139,16 +140,22 @@ class Compressor:
 
 @dataclass(frozen=True)
 class PrimedCompressor:
+    """A compressor that has read the training text."""
+
     compressor: Compressor
     training: bytes
 
+    @cached_property
+    def _training_size(self) -> int:
+        return self._size(b"")
+
+    def _size(self, added: bytes) -> int:
+        return self.compressor.compressed_size(self.training + added, len(self.training))
+
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
-        before, *after = (
-            self.compressor.compressed_size(self.training + added, len(self.training))
-            for added in (b"", *(_joined([document]) for document in documents))
-        )
-        return [np.array([8.0 * (size - before)]) for size in after]
+        sizes = [self._size(_joined([document])) for document in documents]
+        return [np.array([8.0 * (size - self._training_size)]) for size in sizes]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:

@@ -74,7 +74,7 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
             features, carry = objective.next_features(network, carry)
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
-            tokens = tf.where(forced[i] < 0, _drawn(masses, numbers[i]), forced[i])
+            tokens = tf.where(forced[i] < 0, draw_in_blocks(masses, numbers[i]), forced[i])
             return i + 1, carry, tokens, written.write(i, tokens)
 
         count, size = forced.shape
@@ -86,7 +86,7 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
     return loop
 
 
-def _drawn(masses: Any, numbers: Any) -> Any:
+def draw_in_blocks(masses: Any, numbers: Any) -> Any:
     """(B,) int32: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,): first
     the block of tokens, then the token in it, so that few numbers are cumulated."""
     import tensorflow as tf
