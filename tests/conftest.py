@@ -116,6 +116,17 @@ def corpus_folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def rare_tales(tmp_path_factory) -> Path:
+    """Tales with words that occur once, or in one tale alone."""
+    folder = tmp_path_factory.mktemp("rare")
+    for i in range(12):
+        odd = "".join(chr(97 + (i * 7 + j * 3) % 26) for j in range(5))
+        text = made_up(60, i).replace("lantern", f"{odd}ing lantern", 1 + i % 3)
+        (folder / f"tale{i:02d}.txt").write_text(text.replace(" gull", f" {odd} gull", 2))
+    return folder
+
+
 TRAINING, TUNING = made_up(150, 4), made_up(60, 5).replace("gull", "puffin")
 
 

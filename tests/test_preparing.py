@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pytest
-from conftest import made_up, small_experiment
+from conftest import small_experiment
 from gensim.test.utils import datapath
 
 from textgen.core.settings import Training
@@ -17,20 +16,9 @@ from textgen.training.loop import new_network
 from textgen.training.preparation import prepare, subtract_preparation_time
 
 
-@pytest.fixture(scope="module")
-def tales(tmp_path_factory):
-    """Tales with words that occur once, or in one tale alone."""
-    folder = tmp_path_factory.mktemp("rare")
-    for i in range(12):
-        odd = "".join(chr(97 + (i * 7 + j * 3) % 26) for j in range(5))
-        text = made_up(60, i).replace("lantern", f"{odd}ing lantern", 1 + i % 3)
-        (folder / f"tale{i:02d}.txt").write_text(text.replace(" gull", f" {odd} gull", 2))
-    return folder
-
-
-def words(tales, **tables):
+def words(rare_tales, **tables):
     return small_experiment(
-        corpus={"kind": "folder", "path": str(tales)},
+        corpus={"kind": "folder", "path": str(rare_tales)},
         split={"validation": 0.2, "test": 0.2},
         tokenizer={"kind": "words", "rare_words": "unk"},
         objective={"kind": "next_token", "window": 8},
@@ -39,10 +27,10 @@ def words(tales, **tables):
     )
 
 
-def test_test_text_steers_nothing(tales):
+def test_test_text_steers_nothing(rare_tales):
     """Of two texts that differ in their test part alone everything is fitted alike; of two that
     differ in validation it is not, else this would prove nothing."""
-    experiment = words(tales)
+    experiment = words(rare_tales)
     corpus = load_corpus(experiment)
     backwards = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
     first = prepare(experiment, corpus)
@@ -56,7 +44,7 @@ def test_test_text_steers_nothing(tales):
 
 
 def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_saved(
-    tales, monkeypatch
+    rare_tales, monkeypatch
 ):
     assert subtract_preparation_time(Training(seconds=100.0), 30.0).seconds == 70.0
     assert subtract_preparation_time(Training(updates=5), 30.0) == Training(updates=5)
@@ -67,12 +55,12 @@ def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_save
         return fit(self, *given)
 
     monkeypatch.setattr(Words, "fit", saving)
-    experiment = words(tales)
+    experiment = words(rare_tales)
     assert 50 < prepare(experiment, load_corpus(experiment)).seconds < 90
 
 
-def test_vectors_from_elsewhere_are_in_the_network_and_labelled(tales):
-    experiment = words(tales, embedding={"kind": "file", "path": datapath("lee_fasttext.vec")})
+def test_vectors_from_elsewhere_are_in_the_network_and_labelled(rare_tales):
+    experiment = words(rare_tales, embedding={"kind": "file", "path": datapath("lee_fasttext.vec")})
     prepared = prepare(experiment, load_corpus(experiment))
     (label,) = prepared.extra_data
     assert label.startswith("vectors lee_fasttext.vec")

@@ -79,21 +79,6 @@ def test_the_first_page_says_what_its_run_of_try_found():
         assert " ".join((samples["prompt"] + samples["arms"][name]).split()).startswith(quoted)
 
 
-def test_no_table_mixes_networks_alone_with_those_that_have_a_memory():
-    """Older reports have figures with memory alone, and their tables say so."""
-    seen = set()
-    for path in sorted((TABLE.RESULTS / "reports").glob("*.json")):
-        report = TABLE.result(f"reports/{path.stem}")
-        tests = [arm["test"] for arm in report["arms"] if arm["test"]]
-        older = report["schema"] < 3 and any(test.get("memory_saves") for test in tests)
-        seen.add(older)
-        head = TABLE.verdicts_table(path.stem).splitlines()[0]
-        assert ("difference, bpc, with memory" in head) == older
-        if report["schema"] >= 3:
-            assert all("with_memory" in each for each in (*tests, *report["contrasts"]))
-    assert True in seen
-
-
 @pytest.mark.parametrize("path", sorted(TABLE.RESULTS.glob("*.json")), ids=lambda p: p.stem)
 def test_a_result_adds_up_and_is_of_the_tales(path):
     metrics = TABLE.result(path.stem)

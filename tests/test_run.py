@@ -358,8 +358,8 @@ def test_something_moves_all_the_time_in_a_terminal_and_a_pipe_gets_whole_lines(
             times.append(time.monotonic())
     os.close(main)
     assert running.wait() == 0, seen.decode(errors="replace")
-    still = [after - before for before, after in itertools.pairwise(times) if after - before > 3]
-    assert sum(still) < 0.03 * (times[-1] - times[0]), still
+    still = [max(0, after - before - 3) for before, after in itertools.pairwise(times)]
+    assert sum(still) < 0.03 * (times[-1] - times[0])
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")  # the cursor is back
     experiment_file.write_text(text.replace("updates = 60", "updates = 2"))
     piped = textgen("run", experiment_file, "--overwrite").out

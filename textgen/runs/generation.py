@@ -73,7 +73,8 @@ class Writer:
         """The texts, written side by side."""
         if len(wanted) > 1 and not self.sampler.side_by_side:
             return [text for request in wanted for text in self.write([request], moved)]
-        *_, texts = self._grow(wanted, expected_tokens(self.tokenizer, self.settings), moved)
+        tokens = self.settings.length / self.tokenizer.characters_per_token * LENGTH_MARGIN
+        *_, texts = self._grow(wanted, math.ceil(tokens), moved)
         return texts
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -148,11 +149,6 @@ def _part(rendered: Rendered, start: int, end: int) -> Rendered:
         if begin < end
     )
     return Rendered(rendered.text[start:end], tuple(marks))
-
-
-def expected_tokens(tokenizer: Tokenizer, settings: Sampling) -> int:
-    """How many tokens a text is likely to have at most."""
-    return math.ceil(settings.length / tokenizer.characters_per_token * LENGTH_MARGIN)
 
 
 def sample_texts(

@@ -63,6 +63,7 @@ def train(
         experiment = load_experiment(experiment, overrides, name)
     if "tensorflow" in sys.modules:  # else it is started when it is needed
         _start_tensorflow(experiment)
+    start = Run(experiment.training.start) if experiment.training.start else None
     folder = Path(runs_folder) / experiment.name
     lock = run_folder.prepare_folder(folder, experiment, overwrite)
     try:
@@ -70,7 +71,7 @@ def train(
         loaded = load_corpus(experiment)
         screen.corpus(experiment, loaded)
         resumes = not overwrite and run_folder.has_checkpoint(folder)
-        job = Job(folder, experiment, loaded, overwrite, resumes, screen)
+        job = Job(folder, experiment, loaded, start, overwrite, resumes, screen)
         prepared = _prepare(job)
         network, progress = _train(job, prepared)
         _evaluate(job, prepared, network, progress)
@@ -98,11 +99,13 @@ def _continuation(
 
 @dataclass(frozen=True)
 class Job:
-    """What every stage of a run needs; ``resumes``: it goes on from a checkpoint."""
+    """What every stage of a run needs; it begins with the weights of ``start``, or ``resumes`` from
+    a checkpoint."""
 
     folder: Path
     experiment: Experiment
     loaded: Corpus
+    start: Run | None
     overwrite: bool
     resumes: bool
     screen: Screen
@@ -124,8 +127,8 @@ def _prepare(job: Job) -> Prepared:
         prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
-    if experiment.training.start:
-        _check_start(Run(experiment.training.start), job, prepared)
+    if job.start:
+        _check_start(job.start, job, prepared)
     return prepared
 
 
@@ -139,9 +142,9 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
         "tokenizer": run.tokenizer.state() == prepared.tokenizer.state(),
         "network": all(before[part] == now[part] for part in ("objective", "backbone")),
     }
-    if other := [part for part in same if not same[part]]:
+    if different := [part for part in same if not same[part]]:
         raise TextgenError(
-            f"training.start: {run.folder} has another {other[0]}",
+            f"training.start: {run.folder} has another {different[0]}",
             "train on with the settings of that run, or leave start out",
         )
 
@@ -159,8 +162,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         from textgen.training.step import check_trainable
 
         network = loop.new_network(experiment, prepared)
-        if settings.start:
-            network.set_weights(Run(settings.start).network.get_weights())
+        if job.start:
+            network.set_weights(job.start.network.get_weights())
         check_trainable(network, settings.loss)
         loop.windows_of(prepared.encoded[0], experiment.objective)
         run_folder.begin_folder(job.folder, experiment, job.overwrite)  # nothing can fail any more
@@ -175,8 +178,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
         progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
-    if settings.start:
-        progress = _with_earlier(progress, Run(settings.start))
+    if job.start:
+        progress = _with_earlier(progress, job.start)
     return network, progress
 
 

@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, ValidationError
 
 import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
@@ -35,10 +35,6 @@ METRICS_FILE = "metrics.json"
 # what is kept of where a training ended
 PROGRESS = ("seconds", "validation_seconds", "validation_share", "calibration_seconds_per_update",
             "updates", "updates_planned", "best_interval", "intervals")  # fmt: skip
-
-AtLeastZero = Annotated[float, Field(ge=0)]
-Whole = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(gt=0)]
 
 
 class Content(BaseModel):
@@ -67,13 +63,7 @@ class Part(Figures):
     """Figures of a held-out part of the text, of the network alone and with a memory."""
 
     with_memory: Figures | None
-    documents: Count
-    characters: Whole
-    tokens: Whole | None
-    tokens_per_character: AtLeastZero | None
-    pieces: Whole
-    replaced: Whole
-    replacement_rate: AtLeastZero
+    replacement_rate: NonNegativeFloat
     published: dict[str, Any] | None = None
 
 
@@ -85,8 +75,6 @@ class CorpusContent(Content):
     licence: str
     sha256: str
     split_sha256: str
-    language: dict[str, Any]
-    fallback: bool
 
 
 class Manifest(Content):
@@ -96,16 +84,16 @@ class Manifest(Content):
 
 
 class TrainingContent(Content):
-    preparation_seconds: AtLeastZero
-    seconds: AtLeastZero
-    validation_seconds: AtLeastZero
-    characters: Whole
-    characters_of_training_text: Count
-    updates: Count
-    updates_planned: Count
-    parameters: Count
-    best_interval: Whole
-    intervals: Count
+    preparation_seconds: NonNegativeFloat
+    seconds: NonNegativeFloat
+    validation_seconds: NonNegativeFloat
+    characters: PositiveInt
+    characters_of_training_text: PositiveInt
+    updates: PositiveInt
+    updates_planned: PositiveInt
+    parameters: PositiveInt
+    best_interval: int
+    intervals: PositiveInt
 
 
 class Metrics(Content):
@@ -114,7 +102,7 @@ class Metrics(Content):
     name: str
     unit: str
     context: str
-    vocabulary_size: Count
+    vocabulary_size: PositiveInt
     corpus: CorpusContent
     extra_data: list[str]
     validation: Part
@@ -125,7 +113,7 @@ class Metrics(Content):
 
 class Text(Content):
     text: str
-    filled: list[tuple[Whole, Whole, str]]
+    filled: list[tuple[int, int, str]]
 
 
 class PromptedText(Text):
@@ -133,7 +121,7 @@ class PromptedText(Text):
 
 
 class TextsAtTemperature(Content):
-    temperature: AtLeastZero
+    temperature: NonNegativeFloat
     texts: list[Text]
 
 
