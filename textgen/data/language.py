@@ -47,23 +47,22 @@ LISTED_LANGUAGES = {
     "Tamil": "ta",
     "Greek": "el",
 }
+PAIR = regex.compile(r"(\S+)=(\S+)")
 # Script → the one widely used language that is written in it.
 LANGUAGE_OF_SCRIPT = dict(
-    pair.split("=")
-    for pair in """Armenian=hy Cherokee=chr Georgian=ka Gujarati=gu Gurmukhi=pa Han=zh Hangul=ko
+    PAIR.findall("""Armenian=hy Cherokee=chr Georgian=ka Gujarati=gu Gurmukhi=pa Han=zh Hangul=ko
     Kannada=kn Khmer=km Lao=lo Malayalam=ml Myanmar=my Oriya=or Sinhala=si Telugu=te Thai=th
-    Tibetan=bo""".split()
+    Tibetan=bo""")
 )
 LANGUAGE_NAMES = dict(
-    pair.split("=")
-    for pair in """ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan ca=Catalan chr=Cherokee cs=Czech
+    PAIR.findall("""ar=Arabic bg=Bulgarian bn=Bengali bo=Tibetan ca=Catalan chr=Cherokee cs=Czech
     da=Danish de=German el=Greek en=English es=Spanish et=Estonian eu=Basque fa=Persian fi=Finnish
     fil=Filipino fr=French gu=Gujarati he=Hebrew hi=Hindi hr=Croatian hu=Hungarian hy=Armenian
     id=Indonesian is=Icelandic it=Italian ja=Japanese ka=Georgian km=Khmer kn=Kannada ko=Korean
     lo=Lao lt=Lithuanian lv=Latvian mk=Macedonian ml=Malayalam ms=Malay my=Burmese nb=Norwegian
     nl=Dutch or=Odia pa=Punjabi pl=Polish pt=Portuguese ro=Romanian ru=Russian sh=Serbo-Croatian
     si=Sinhala sk=Slovak sl=Slovenian sr=Serbian sv=Swedish sw=Swahili ta=Tamil te=Telugu th=Thai
-    tr=Turkish uk=Ukrainian ur=Urdu vi=Vietnamese zh=Chinese""".split()
+    tr=Turkish uk=Ukrainian ur=Urdu vi=Vietnamese zh=Chinese""")
 )
 # Codes of languages whose words wordfreq lists under another one.
 LISTED_UNDER = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
