@@ -135,7 +135,7 @@ def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
         env=os.environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    for _ in range(1200):
+    for _ in range(4800):
         if (folder / "checkpoint.npz").exists():
             break
         time.sleep(0.05)
