@@ -186,7 +186,7 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
     """The measures at a temperature, by its number: those that are drawn, and all."""
     made, strips = report.generated, []
     arms = {a.name: made.arms[a.name][number] for a in report.ranked if a.name in made.arms}
-    columns = [made.rows["human"], *arms.values(), made.rows["shuffled"]]
+    columns = [made.rows["human"], *arms.values()]
     for key in MEASURES_DRAWN:
         if label := made.labels.get(key):
             human, values = made.rows["human"][key], {name: arms[name][key].value for name in arms}
@@ -201,7 +201,7 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
         for key, label in made.labels.items()
     ]
     caption = "All measures, with 95 % intervals over samples"
-    head = ["measure", "human text", *arms, "shuffled"]
+    head = ["measure", "human text", *arms]
     return strips, Table(caption, head, rows, dict(enumerate(arms, 2)))
 
 
