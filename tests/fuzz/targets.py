@@ -241,7 +241,7 @@ SPLITS = [
     b'a\nb\nc\nd\ne\nf\0fold=2\0folds=3\0groups=[["a", "b"]]\0seed=4',
     b'some words that are a name\0method="contiguous"\0test=0.2\0first="validation"',
     b'a#1\na#2\nb\nc\nd\ne\0method="blocks"\0test=0.2',
-    b'x/train/a\nx/test/b\nx/dev/c\0train=["x/*"]',
+    b'x/train/a\nx/test/b\nx/dev/c\0test=["x/test/*"]',
 ]
 
 
