@@ -158,22 +158,16 @@ def test_a_bad_setting_is_refused(refused, setting):
         assert table in message
 
 
-EXPERIMENTS = ["", ".", "/", "none", "none.toml", "folder.toml", "loop.toml", "dangling.toml",
-               "binary.toml", "tales/0.txt", "valid.toml/x", "/dev/null", LONG, f"{LONG}.toml",
-               "a\0b", STRANGE, "../none", "char\n", "runs/tiny", "\x1b[2J"]  # fmt: skip
+PATHS = ["", ".", "/", "none", "none.toml", "folder.toml", "loop.toml", "dangling.toml",
+         "/dev/null", "binary.toml", "tales/0.txt", "valid.toml/x", LONG, f"{LONG}.toml", "a\0b",
+         STRANGE, "../none", "char\n", "\x1b[2J"]  # fmt: skip
 
 
 def path_cases():
-    for command, path in zip(
-        cycle(["run", "study", "baseline", "corpus"]), EXPERIMENTS, strict=False
-    ):
-        yield command, path
-        if path and not path.startswith("/"):
-            yield command, f"{{home}}/{path}"
-    runs = [path for path in EXPERIMENTS if path != "runs/tiny"]
-    for command, path in zip(cycle(["generate", "score", "compare", "play"]), runs, strict=False):
-        for each in (path, f"{{home}}/{path}"):
-            yield command, each, *["--text=a"] * (command == "score")
+    commands = cycle(["run", "generate", "study", "score", "baseline", "compare", "corpus", "play"])
+    for path in (*PATHS, *(f"{{home}}/{path}" for path in PATHS if path)):
+        for command in (next(commands), next(commands)):
+            yield command, path, *["--text=a"] * (command == "score")
 
 
 RUN_OPTIONS = {
@@ -227,22 +221,17 @@ STUDIES = {
     "[budget]": "budget",
     "[arms]": "no budget",
     BUDGET: "no arm",
-    BUDGET + "[arms.a]": "arms.a.experiment",
     "budget = 3": "budget",
     ARM: "exactly one of seconds, characters, updates",
     BUDGET + "seconds = 3\n" + ARM: "seconds and updates",
     BUDGET + "parametres = 3\n" + ARM: "did you mean 'parameters'",
     "[budget]\nseconds = inf\n" + ARM: "budget.seconds",
     "thread = 1\n" + BUDGET + ARM: "did you mean 'threads'",
-    "x = 3\n" + BUDGET + ARM: "x: unknown",
     BUDGET + ARM.replace("seeds = 1", ""): "arms.a.seeds",
     BUDGET + ARM.replace("1", "'2'"): "integer or",
-    BUDGET + ARM.replace("1", "[]"): "arms.a.seeds",
     BUDGET + ARM.replace("1", "1000000000"): "arms.a.seeds",
-    BUDGET + ARM + "sett = []\n": "did you mean 'set'",
     BUDGET + ARM + "set = ['x']": "arms.a",
     BUDGET + ARM + "set = ['training.epochs=4']\n": "decides training.epochs",
-    BUDGET + ARM + "set = ['training.bach=4']\n": "did you mean 'batch'",
     BUDGET + ARM.replace("valid.toml", "no.toml"): "no such file",
     BUDGET + ARM.replace("'valid.toml'", '"a\\u0000b"'): "arms.a",
     BUDGET + ARM.replace("arms.a", "arms.'a/b'"): "arms.a/b",

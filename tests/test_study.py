@@ -158,20 +158,17 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
 
 def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
     write(tmp_path, corpus_folder, "")
-    inner, weights = loop.time_updates, []
+    inner = loop.time_updates
 
     def watched(step, *rest):
-        before = step.arrays()
-        times = inner(step, *rest)
-        weights.append((before, step.arrays()))
+        before, times, after = step.arrays(), inner(step, *rest), step.arrays()
+        assert len(before) == len(after) > 5
+        assert all((before[name] == after[name]).all() for name in before)
         return times
 
     monkeypatch.setattr(loop, "time_updates", watched)
     measured = studies.measure(load_experiment(tmp_path / "char.toml"), seconds=0.1)
     assert measured["seconds_per_update"] > 0
-    ((before, after),) = weights
-    assert len(before) == len(after) > 5
-    assert all((before[name] == after[name]).all() for name in before)
 
 
 def test_an_arm_that_fails_takes_no_other_down(done):
