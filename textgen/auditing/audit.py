@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import textgen
-from textgen.auditing.checks import CHECKS, Check, decode_words, read_case
+from textgen.auditing.checks import CHECKS, Case, Check, decode_words
 from textgen.auditing.claims import Claim, ModelFactory, as_claim, own_claim
 from textgen.auditing.sources import ALONE, WITH_MEMORY, open_source
 from textgen.core.errors import UNREADABLE, TextgenError
@@ -164,7 +164,7 @@ def _audit(
         decode = partial(_decode_elsewhere, [os.fspath(model), memory, end])
     say("reading the text …")
     own = own_claim(reader, text)
-    case = read_case(reader, twin, text, own if claim is None else replace(own, **claimed), decode)
+    case = Case(reader, twin, text, own if claim is None else replace(own, **claimed), decode)
     checks = []
     for name, measure in CHECKS.items():
         say(f"{name} …")

@@ -13,17 +13,10 @@ from typing import Any
 import constriction
 import numpy as np
 
-from textgen.auditing.claims import (
-    SUM_TOLERANCE,
-    Claim,
-    Model,
-    next_probabilities,
-    own_claim,
-    own_tokens,
-    tokens_of,
-)
+from textgen.auditing.claims import SUM_TOLERANCE, Claim, Model, own_claim
+from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
-from textgen.evaluation.units import UNITS, Counts, count, denominator, format_number, in_all_units
+from textgen.evaluation.units import UNITS, count, denominator, format_number, in_all_units
 
 AWKWARD_TEXTS = (
     "",
@@ -72,60 +65,48 @@ class Check:
     measured: str
 
 
-@dataclass(frozen=True)
 class Case:
     """A model, a text, what is claimed about it and what it costs.
 
-    Attributes:
+    Args:
         model, twin: two instances.
-        text: what they are audited on.
+        text: what they are audited on; it is read and, on the way, compressed.
         claim: empty where nothing is claimed.
         decode: from compressed words and the number of tokens to the text, by an instance that has
             never seen it.
+
+    Attributes:
         tokens: those of the text and its end.
-        bits: (n,) float64, −log2 P of each.
+        bits: (n,) float64, −log2 P of each; ``total``, of all.
         words: (m,) uint32, the text compressed by an arithmetic coder; None where it cannot be.
         sums: of the probabilities at each place.
+        counts: what the bits may be divided by.
     """
 
-    model: Model
-    twin: Model
-    text: str
-    claim: Claim
-    decode: Callable[[np.ndarray, int], str]
-    tokens: list[int]
-    bits: np.ndarray
-    words: np.ndarray | None
-    sums: list[float]
-
-    @property
-    def total(self) -> float:
-        """Bits of the whole text."""
-        return float(self.bits.sum())
-
-    @property
-    def counts(self) -> Counts:
-        """What the bits may be divided by."""
-        tokens = len(self.tokens) - (self.model.end is not None)
-        return count([Document("text", self.text)], tokens)
-
-
-def read_case(
-    model: Model, twin: Model, text: str, claim: Claim, decode: Callable[[np.ndarray, int], str]
-) -> Case:
-    """Read a text, and compress it on the way."""
-    tokens, chances, sums = tokens_of(model, text), list[float](), list[float]()
-    encoder, possible = Encoder(), True
-    for probabilities, token in zip(read(model, tokens), tokens, strict=True):
-        sums.append(float(probabilities.sum()))
-        chances.append(_probability(probabilities, token))
-        possible = possible and chances[-1] > 0 and math.isfinite(sums[-1])
-        if possible:
-            encoder.put(probabilities, token)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bits = -np.log2(chances)
-    words = encoder.words() if possible else None
-    return Case(model, twin, text, claim, decode, tokens, bits, words, sums)
+    def __init__(
+        self,
+        model: Model,
+        twin: Model,
+        text: str,
+        claim: Claim,
+        decode: Callable[[np.ndarray, int], str],
+    ) -> None:
+        self.model, self.twin, self.text = model, twin, text
+        self.claim, self.decode = claim, decode
+        self.tokens, self.sums = tokens_of(model, text), list[float]()
+        chances, encoder, possible = list[float](), Encoder(), True
+        for probabilities, token in zip(read(model, self.tokens), self.tokens, strict=True):
+            self.sums.append(float(probabilities.sum()))
+            chances.append(_probability(probabilities, token))
+            possible = possible and chances[-1] > 0 and math.isfinite(self.sums[-1])
+            if possible:
+                encoder.put(probabilities, token)
+        self.words = encoder.words() if possible else None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.bits: np.ndarray = -np.log2(chances)
+        self.total = float(self.bits.sum())
+        ended = model.end is not None
+        self.counts = count([Document("text", text)], len(self.tokens) - ended)
 
 
 def read(model: Model, tokens: Sequence[int]) -> Iterator[np.ndarray]:
@@ -148,6 +129,36 @@ def write(model: Model, choose: Callable[[np.ndarray], int | None], most: int) -
         tokens.append(token)
         model.append(token)
     return tokens
+
+
+def tokens_of(model: Model, text: str) -> list[int]:
+    """The tokens of a text, with the one that ends it if there is one."""
+    return [*map(int, model.encode(text)), *([] if model.end is None else [model.end])]
+
+
+def own_tokens(model: Model, text: str) -> list[int] | None:
+    """The same; None for a text that has no probability of its own."""
+    try:
+        tokens = tokens_of(model, text)
+    except ValueError:
+        return None
+    return None if getattr(model, "unknown", None) in tokens else tokens
+
+
+def next_probabilities(model: Model) -> np.ndarray:
+    """(V,) float64, P(next token).
+
+    Raises:
+        TextgenError: what the model returns is not a one-dimensional array.
+    """
+    logs = np.asarray(model.next_log_probabilities(), dtype=np.float64)
+    if logs.ndim != 1:
+        raise TextgenError(
+            f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)",
+            "natural logarithms are needed: experiments/notes/auditing.md",
+        )
+    with np.errstate(over="ignore"):
+        return np.exp(logs)
 
 
 def _probability(probabilities: np.ndarray, token: int) -> float:

@@ -106,33 +106,3 @@ def own_claim(model: Model, text: str) -> Claim:
     """What a model itself claims about a text; empty if it claims nothing."""
     claim = getattr(model, "claim", None)
     return as_claim(claim(text) if claim else None)
-
-
-def tokens_of(model: Model, text: str) -> list[int]:
-    """The tokens of a text, with the one that ends it if there is one."""
-    return [*map(int, model.encode(text)), *([] if model.end is None else [model.end])]
-
-
-def own_tokens(model: Model, text: str) -> list[int] | None:
-    """The same; None for a text that has no probability of its own."""
-    try:
-        tokens = tokens_of(model, text)
-    except ValueError:
-        return None
-    return None if getattr(model, "unknown", None) in tokens else tokens
-
-
-def next_probabilities(model: Model) -> np.ndarray:
-    """(V,) float64, P(next token).
-
-    Raises:
-        TextgenError: what the model returns is not a one-dimensional array.
-    """
-    logs = np.asarray(model.next_log_probabilities(), dtype=np.float64)
-    if logs.ndim != 1:
-        raise TextgenError(
-            f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)",
-            "natural logarithms are needed: experiments/notes/auditing.md",
-        )
-    with np.errstate(over="ignore"):
-        return np.exp(logs)
