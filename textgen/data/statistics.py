@@ -13,13 +13,21 @@ from textgen.core.errors import visible
 from textgen.core.experiment import TextSettings, resolve_text
 from textgen.data.language import WORD, Language, find_language, foreign_language
 from textgen.data.loading import Corpus, load_corpus
-from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, few
+from textgen.data.splits import MIN_TEST_DOCUMENTS, few
 
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
 # Held-out documents, and about as many training documents, whose own language is looked for.
 EXAMINED_DOCUMENTS = 100
+STATISTICS = """{kind}  {origin}
+licence: {licence}
+sha256 {sha256:.16}…  split {split_sha256:.16}…
+{documents} documents, {characters:,} characters, {distinct_characters} distinct
+{words:,} words, {distinct_words:,} distinct, {words_that_occur_once:,} of them occur once
+train part: {train[documents]} documents, {train[characters]:,} characters
+validation part: {validation[documents]} documents, {validation[characters]:,} characters
+test part: {test[documents]} documents, {test[characters]:,} characters"""
 
 
 def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, Any]:
@@ -58,25 +66,17 @@ def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, A
 
 
 def print_statistics(statistics: Mapping[str, Any]) -> None:
-    """The statistics on the terminal, a line each, and the warnings."""
-    once, distinct = statistics["words_that_occur_once"], statistics["distinct_words"]
+    """The statistics on the terminal, and the warnings."""
     outside = statistics["outside_vocabulary"].items()
+    shares = ", ".join(f"{least}: {share:.1%}" for least, share in outside)
     lines = [
-        f"{statistics['kind']}  {statistics['origin']}",
-        f"licence: {statistics['licence']}",
-        f"sha256 {statistics['sha256'][:16]}…  split {statistics['split_sha256'][:16]}…",
-        f"{statistics['documents']} documents, {statistics['characters']:,} characters, "
-        f"{statistics['distinct_characters']} distinct",
-        f"{statistics['words']:,} words, {distinct:,} distinct, {once:,} of them occur once",
-        "held-out words outside the vocabulary, by minimum count: "
-        + ", ".join(f"{least}: {share:.1%}" for least, share in outside),
+        *STATISTICS.format(**statistics).split("\n"),
+        f"held-out words outside the vocabulary, by minimum count: {shares}",
         f"language: {Language(**statistics['language'])}",
+        *split_lines(statistics["names"], statistics.get("division", "")),
     ]
-    for part in PARTS:
-        sizes = "{documents} documents, {characters:,} characters".format(**statistics[part])
-        lines.append(f"{part} part: {sizes}")
     console = Console(highlight=False)
-    for line in (*lines, *split_lines(statistics["names"], statistics.get("division", ""))):
+    for line in lines:
         console.print(Text(visible(line)))
     for warning in statistics["warnings"]:
         console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))
