@@ -57,10 +57,9 @@ MARK = MARKS[:-1]
 _mark = regex.compile(MARK, regex.VERSION1)
 _stretches = regex.compile(f"((?!{MARK}){UNSEGMENTED}(?:{UNSEGMENTED}|{MARK})*)", regex.VERSION1)
 SENTENCE_END = regex.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
-# a word that begins with a vowel as it is spoken: an hour and an uncle, but a unit and a one
+# as it is spoken: an hour and an uncle, but a unit and a one
 VOWEL_SOUND = regex.compile(
-    r"(?!uni(?![dmn])|unanim|u[bcfhjkqrst][aeiou]|eu|ewe|onc?e(?:\b|self|ness))[aeiou]|hour|honest|honou?r|heir",
-    regex.IGNORECASE,
+    r"(?i)(?!uni(?![dmn])|u[bcfhjkqrst][aeiou]|eu|onc?e\b)[aeiou]|hour|honest|honou?r|heir"
 )
 TAIL_CHARACTERS = 40
 
