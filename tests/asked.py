@@ -4,30 +4,15 @@ of a page in which models are asked, as a person uses it."""
 from __future__ import annotations
 
 from chromium import wait
-from conftest import write_experiment
-
-import textgen
-
-ARMS = {
-    "char": [],
-    "word": [
-        'tokenizer={kind="words", rare_words="unk", minimum_count=60}',
-        "memory.orders=[0, 1]",
-    ],
-    "subword": ['tokenizer.kind="subwords"', "tokenizer.size=280"],
-}
 
 
-def make_runs(folder, corpus_folder):
-    """Their folders."""
-    file = write_experiment(folder / "tiny.toml", corpus_folder)
-    for name, changes in ARMS.items():
-        own = [*changes, "training.updates=40", "sampling.length=40"]
-        own += ["training.validations=1"]
-        if name != "char":
-            own += ['backbone.input="embedding"', "backbone.embedding_size=12"]
-        textgen.train(file, overrides=own, name=name, runs_folder=folder / "runs", quiet=True)
-    return [folder / "runs" / name for name in ARMS]
+def asked_runs(finished_run):
+    """Their folders; one has a memory of single words."""
+    return [
+        finished_run("char"),
+        finished_run("word", "memory.orders=[0, 1]"),
+        finished_run("subword"),
+    ]
 
 
 def element(browser, name):

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from asked import element, finish, make_runs, price, set_value, shown, type_text, write
+from asked import asked_runs, element, finish, price, set_value, shown, type_text, write
 from chromium import headless, overflow, requested
 from report_sample import hostile
 
@@ -19,9 +19,8 @@ HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, corpus_folder):
-    folders = make_runs(tmp_path_factory.mktemp("embedded"), corpus_folder)
-    return {folder.name: folder for folder in folders}
+def runs(finished_run):
+    return {folder.name: folder for folder in asked_runs(finished_run)}
 
 
 @pytest.fixture(scope="module")

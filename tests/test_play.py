@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
-from asked import element, finish, make_runs, price, set_value, shown, type_text, write
+from asked import asked_runs, element, finish, price, set_value, shown, type_text, write
 from chromium import headless, overflow, requested, wait
 from conftest import made_up
 
@@ -31,8 +31,8 @@ ARMS = ("char", "word", "subword")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, corpus_folder):
-    return make_runs(tmp_path_factory.mktemp("asked"), corpus_folder)
+def runs(finished_run):
+    return asked_runs(finished_run)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from asked import make_runs
+from asked import asked_runs
 from chromium import headless
 from conftest import made_up
 
@@ -66,9 +66,8 @@ def run_script(driver, body, *arguments):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, corpus_folder):
-    folders = make_runs(tmp_path_factory.mktemp("held"), corpus_folder)
-    return {folder.name: textgen.load_run(folder) for folder in folders}
+def runs(finished_run):
+    return {folder.name: textgen.load_run(folder) for folder in asked_runs(finished_run)}
 
 
 def odd_texts(number, seed):
