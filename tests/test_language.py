@@ -27,12 +27,11 @@ from textgen.data.language import (
     foreign_language,
     word_list,
 )
-from textgen.data.loading import load_corpus
+from textgen.data.loading import language_warnings, load_corpus
 from textgen.data.statistics import corpus_statistics
 from textgen.runs.generation import Evaluation, evaluation_for
 from textgen.tokenizers import tagging
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.words import language_warnings
 
 CODES = {
     "ar": "Arabic", "hy": "Armenian", "bn": "Bengali", "chr": "Cherokee", "en": "English",

@@ -15,9 +15,8 @@ from textgen.core.experiment import load_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.data import documents as reading
 from textgen.data.documents import Document
-from textgen.data.loading import load_corpus
+from textgen.data.loading import corpus_warnings, load_corpus
 from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide
-from textgen.data.statistics import corpus_warnings
 from textgen.evaluation.significance import FEWEST
 
 NOVEL = made_up(600, 5)

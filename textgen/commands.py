@@ -24,14 +24,13 @@ from textgen.core.experiment import (
 from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
-from textgen.data.loading import load_corpus
+from textgen.data.loading import language_warnings, load_corpus
 from textgen.data.statistics import corpus_statistics, print_statistics
 from textgen.evaluation import baselines
 from textgen.interactive.models import open_models
 from textgen.interactive.server import listen, serve
 from textgen.runs.console import Screen, read_passage
 from textgen.studies.study import Study
-from textgen.tokenizers.words import language_warnings
 
 
 def play(runs: Sequence[Path], port: int) -> None:

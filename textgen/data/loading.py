@@ -1,8 +1,10 @@
-"""From the settings of a corpus to its documents: the fallback, the character filter, the split."""
+"""From the settings of a corpus to its documents: the fallback, the character filter, the split,
+and what a reader is warned of before the work."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -10,9 +12,27 @@ from typing import Any
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment, TextSettings
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
-from textgen.data.language import Language, find_language
-from textgen.data.splits import PARTS, Division, check_groups, divide, hash_of
+from textgen.data.language import (
+    UNSPACED_SCRIPTS,
+    Language,
+    find_language,
+    foreign_language,
+    language_name,
+)
+from textgen.data.splits import (
+    MIN_TEST_DOCUMENTS,
+    PARTS,
+    Division,
+    check_groups,
+    divide,
+    few,
+    hash_of,
+)
 
+# Documents of a part, at most, that are named on the terminal.
+MAX_NAMED_DOCUMENTS = 12
+# Held-out documents, and about as many training documents, whose own language is looked for.
+EXAMINED_DOCUMENTS = 100
 # Characters of training text, at most, on which everything before the network is fitted.
 FITTED = 16_000_000
 
@@ -143,3 +163,65 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
         hint = "set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again"
         raise TextgenError(message, hint)
     return corpus
+
+
+def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
+    """How a text was divided, and the documents of the parts that have few.
+
+    Args:
+        names: part → names of its documents.
+        division: of :class:`textgen.data.loading.Corpus`.
+    """
+    short = {part: own for part, own in names.items() if len(own) <= MAX_NAMED_DOCUMENTS}
+    lines = [f"{part}: {', '.join(own)}" for part, own in short.items()]
+    return [f"divided {division or 'by document, by a hash of their names'}", *lines]
+
+
+def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
+    """Sentences, each with what to do."""
+    warnings, number = list[str](), len(corpus.test)
+    if number < MIN_TEST_DOCUMENTS:
+        advice = "Use more text, or cut it into blocks: --set split.method=blocks"
+        if experiment.split.folds:
+            advice = "Use more text, or fewer folds"
+        if corpus.given:
+            advice = "The split is given: claim no difference, or divide the test text"
+        warnings.append(
+            f"The test part has {number} document{'s' * (number != 1)}. With fewer than "
+            f"{MIN_TEST_DOCUMENTS} there is no interval and no test of a difference. {advice}."
+        )
+    detected = find_language(corpus.sample)
+    step = max(1, len(corpus.train) // EXAMINED_DOCUMENTS)
+    held_out = [(d, part) for part in ("test", "validation") for d in corpus.parts[part]]
+    examined = held_out[:EXAMINED_DOCUMENTS] + [(d, "train") for d in corpus.train[::step]]
+    foreign = [
+        f"{document.name} in the {part} part ({language.name}, {language.script} script)"
+        for document, part in examined
+        if (language := foreign_language(document, detected))
+    ]
+    if 0 < len(foreign) <= len(examined) / 2:
+        warnings.append(
+            f"In another language than the rest ({detected.name}, {detected.script} script): "
+            f"{few(foreign)}. Take such documents out, or give each language an experiment."
+        )
+    return warnings
+
+
+def language_warnings(config: Any, language: Language) -> list[str]:
+    """Sentences about settings of any tokenizer that do not fit the language of the training split,
+    each with what to do."""
+    warnings, script = [], language.script
+    if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
+        warnings.append(
+            f"No spaces divide the words of this script ({script}), so almost every character is "
+            'a word of its own. Take [tokenizer] kind = "subwords" or "characters", or a segmenter '
+            'for Japanese, Chinese or Thai: segmenter = { kind = "budoux", model = "ja" }.'
+        )
+    model = getattr(getattr(config, "rare_words", None), "model", "auto")
+    if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
+        hint = "" if language.stated else f', or say so if it is not: language = "{tagger}"'
+        warnings.append(
+            f"The tagger {model} is for {language_name(tagger)}, but the text is in "
+            f"{language.name}: take one of that language or another policy{hint}."
+        )
+    return warnings

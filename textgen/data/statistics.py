@@ -1,9 +1,9 @@
-"""Statistics of a corpus, and what will make figures on it say less than a reader expects."""
+"""Statistics of a corpus."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,15 +11,10 @@ from rich.text import Text
 
 from textgen.core.errors import visible
 from textgen.core.experiment import TextSettings, resolve_text
-from textgen.data.language import WORD, Language, find_language, foreign_language
-from textgen.data.loading import Corpus, load_corpus
-from textgen.data.splits import MIN_TEST_DOCUMENTS, few
+from textgen.data.language import WORD, Language
+from textgen.data.loading import corpus_warnings, load_corpus, split_lines
 
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
-# Documents of a part, at most, that are named on the terminal.
-MAX_NAMED_DOCUMENTS = 12
-# Held-out documents, and about as many training documents, whose own language is looked for.
-EXAMINED_DOCUMENTS = 100
 STATISTICS = """{kind}  {origin}
 licence: {licence}
 sha256 {sha256:.16}…  split {split_sha256:.16}…
@@ -80,45 +75,3 @@ def print_statistics(statistics: Mapping[str, Any]) -> None:
         console.print(Text(visible(line)))
     for warning in statistics["warnings"]:
         console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))
-
-
-def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
-    """How a text was divided, and the documents of the parts that have few.
-
-    Args:
-        names: part → names of its documents.
-        division: of :class:`textgen.data.loading.Corpus`.
-    """
-    short = {part: own for part, own in names.items() if len(own) <= MAX_NAMED_DOCUMENTS}
-    lines = [f"{part}: {', '.join(own)}" for part, own in short.items()]
-    return [f"divided {division or 'by document, by a hash of their names'}", *lines]
-
-
-def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
-    """Sentences, each with what to do."""
-    warnings, number = list[str](), len(corpus.test)
-    if number < MIN_TEST_DOCUMENTS:
-        advice = "Use more text, or cut it into blocks: --set split.method=blocks"
-        if experiment.split.folds:
-            advice = "Use more text, or fewer folds"
-        if corpus.given:
-            advice = "The split is given: claim no difference, or divide the test text"
-        warnings.append(
-            f"The test part has {number} document{'s' * (number != 1)}. With fewer than "
-            f"{MIN_TEST_DOCUMENTS} there is no interval and no test of a difference. {advice}."
-        )
-    detected = find_language(corpus.sample)
-    step = max(1, len(corpus.train) // EXAMINED_DOCUMENTS)
-    held_out = [(d, part) for part in ("test", "validation") for d in corpus.parts[part]]
-    examined = held_out[:EXAMINED_DOCUMENTS] + [(d, "train") for d in corpus.train[::step]]
-    foreign = [
-        f"{document.name} in the {part} part ({language.name}, {language.script} script)"
-        for document, part in examined
-        if (language := foreign_language(document, detected))
-    ]
-    if 0 < len(foreign) <= len(examined) / 2:
-        warnings.append(
-            f"In another language than the rest ({detected.name}, {detected.script} script): "
-            f"{few(foreign)}. Take such documents out, or give each language an experiment."
-        )
-    return warnings

@@ -3,9 +3,9 @@
 A figure is a part over a whole, both added up over samples, or the distance of a distribution from
 that of the training text. A metric, which may have several, turns each sample into a row of counts
 that may be added up, and sums of rows into figures: a bootstrap over samples is one matrix product.
-textgen's own, a distance and the shares of :func:`every_share`, are described in FIGURES; other
-packages bring theirs by entry points. Unless stated otherwise, words are lower-cased and without
-punctuation.
+textgen's own, a distance and the shares of :func:`every_share`, are described by
+:func:`every_label`; other packages bring theirs by entry points. Unless stated otherwise, words are
+lower-cased and without punctuation.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from functools import cache, cached_property
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -242,48 +242,56 @@ PRONOUNS = frozenset(
 )
 FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
 
-# Heading → name → meaning, unit, form and direction of each figure, see :class:`Label`.
-FIGURES: dict[str, dict[str, tuple[Any, ...]]] = {
-    "Letters and lengths": {
-        "letters_divergence": (
-            "distance of the letter frequencies from the training text's", "bits", ".4f", "lower",
-        ),
-        "word_length": ("mean length of a word", "letters", ".2f"),
-        "capitals_in_place": ("capitals that start a word", "of capital letters"),
-    },
-    "Words": {
-        "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
-        "unseen_real_words": (
-            "not in the training text, but a word of {language}", "of words", ".2%",
-        ),
-        "words_in_training": ("in the training text", "of words"),
-        "words_once_in_training": ("once in the training text", "of words"),
-        "unseen_words": ("not in the training text", "of words"),
-    },
-    "Common words and endings": {
-        **{f"word_{word}": (f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
-        **{f"ending_{end}": (f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
-        "prepositions": ("prepositions", "of words", ".2%"),
-        "pronouns": ("pronouns", "of words", ".2%"),
-    },
-    "Variety": {
-        **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT},
-        "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
-    },
-    "Copied and new": {
-        "copied": (
-            f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
-            "of characters",
-        ),
-        "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
-        **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
-    },
-}  # fmt: skip
-LABELS = {
-    name: Label(*label)._replace(group=group)
-    for group, labels in FIGURES.items()
-    for name, label in labels.items()
-}
+
+@cache
+def every_label() -> dict[str, Label]:
+    """Name → what textgen's own figure is."""
+    # heading → name → meaning, unit, form and direction
+    figures: dict[str, dict[str, tuple[Any, ...]]] = {
+        "Letters and lengths": {
+            "letters_divergence": (
+                "distance of the letter frequencies from the training text's",
+                "bits", ".4f", "lower",
+            ),
+            "word_length": ("mean length of a word", "letters", ".2f"),
+            "capitals_in_place": ("capitals that start a word", "of capital letters"),
+        },
+        "Words": {
+            "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
+            "unseen_real_words": (
+                "not in the training text, but a word of {language}", "of words", ".2%",
+            ),
+            "words_in_training": ("in the training text", "of words"),
+            "words_once_in_training": ("once in the training text", "of words"),
+            "unseen_words": ("not in the training text", "of words"),
+        },
+        "Common words and endings": {
+            **{f"word_{word}": (f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
+            **{f"ending_{end}": (f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
+            "prepositions": ("prepositions", "of words", ".2%"),
+            "pronouns": ("pronouns", "of words", ".2%"),
+        },
+        "Variety": {
+            **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them")
+               for n in DISTINCT},
+            "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
+        },
+        "Copied and new": {
+            "copied": (
+                f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
+                "of characters",
+            ),
+            "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
+            **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
+        },
+    }  # fmt: skip
+    return {
+        name: Label(*label)._replace(group=group)
+        for group, labels in figures.items()
+        for name, label in labels.items()
+    }
+
+
 # Name, part and whole of figures of a text.
 Parts = Iterator[tuple[str, float, float]]
 
@@ -413,7 +421,7 @@ class Shares:
 
     def __init__(self, language: str) -> None:
         names = (name for name, *_ in every_share(Sample(""), Human([], language)))
-        self.labels = {name: LABELS[name] for name in names}
+        self.labels = {name: every_label()[name] for name in names}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [[n for _, *pair in every_share(s, human) for n in pair] for s in samples]
@@ -430,7 +438,9 @@ class LettersDivergence:
     letter in common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
     Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
 
-    labels: ClassVar = {"letters_divergence": LABELS["letters_divergence"]}
+    @property
+    def labels(self) -> dict[str, Label]:
+        return {"letters_divergence": every_label()["letters_divergence"]}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [self._counts(sample.letters, human) for sample in samples]

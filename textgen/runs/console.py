@@ -20,12 +20,10 @@ from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import kind_of
 from textgen.data.documents import read_text
-from textgen.data.loading import Corpus
-from textgen.data.statistics import corpus_warnings, split_lines
+from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.evaluation.units import NOTHING, UNCHARGED
 from textgen.runs.finished import generate_text, score_part, score_text
 from textgen.runs.results import Metrics, Part, figure_table, verdict
-from textgen.tokenizers.words import language_warnings
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 

@@ -24,7 +24,6 @@ from typing import Annotated, Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
-from textgen.data.language import UNSPACED_SCRIPTS, Language, language_name
 from textgen.tokenizers.base import (
     EncodedDocument,
     PlaceholderTokenizer,
@@ -177,23 +176,3 @@ class WordTokenizer(PlaceholderTokenizer):
             "unwritable": self.unwritable,
             **self.policy.portable(),
         }
-
-
-def language_warnings(config: Any, language: Language) -> list[str]:
-    """Sentences about settings of any tokenizer that do not fit the language of the training split,
-    each with what to do."""
-    warnings, script = [], language.script
-    if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
-        warnings.append(
-            f"No spaces divide the words of this script ({script}), so almost every character is "
-            'a word of its own. Take [tokenizer] kind = "subwords" or "characters", or a segmenter '
-            'for Japanese, Chinese or Thai: segmenter = { kind = "budoux", model = "ja" }.'
-        )
-    model = getattr(getattr(config, "rare_words", None), "model", "auto")
-    if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
-        hint = "" if language.stated else f', or say so if it is not: language = "{tagger}"'
-        warnings.append(
-            f"The tagger {model} is for {language_name(tagger)}, but the text is in "
-            f"{language.name}: take one of that language or another policy{hint}."
-        )
-    return warnings
