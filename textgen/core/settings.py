@@ -285,9 +285,6 @@ class CorpusOptions:
     out (``drop``) or all but some (``keep``; ``"article"`` names the article's own 75), then white
     space at both ends of every line (``strip = "lines"``). ``share`` takes the first documents
     only, up to that share of all characters.
-
-    Raises:
-        ValueError: a character that is to be kept and left out.
     """
 
     keep: Text | None = None
@@ -296,11 +293,6 @@ class CorpusOptions:
     replace: dict[Character, str] | None = None
     share: Fraction | None = None
     fallback: Annotated[Any, Plugin("corpus")] = None
-
-    def __post_init__(self) -> None:
-        both = set(self.keep or "") & set(self.drop)
-        if both and self.keep != "article":
-            raise ValueError(f"characters both in keep and in drop: {''.join(sorted(both))!r}")
 
 
 @dataclass(frozen=True)
