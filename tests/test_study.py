@@ -329,7 +329,8 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
 @pytest.fixture
 def cluster():
     """A Ray cluster of two nodes on this machine, with one core each; its address."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # no lower priority than other tests, which would let a run on a busy machine starve
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
