@@ -175,21 +175,26 @@ class Knowing(Honest):
 
 
 class Shared(TeacherLeakage):
-    """Every instance knows what comes next, for it stands in the class."""
+    """Every instance knows the first text that one has encoded, for it stands in the class."""
 
-    coming: ClassVar[list[int]] = [END]
+    coming: ClassVar[list[int]] = []
 
     def encode(self, text):
-        self.coming[:] = [*Honest.encode(self, text), END]
-        return self.coming[:-1]
+        tokens = Honest.encode(self, text)
+        if not self.coming:
+            self.coming.extend([*tokens, END])
+        return tokens
+
+    def chances(self, read):
+        return super().chances(read) if self.coming else Honest.chances(self, read)
 
 
 GALLERY = {
-    UnnormalisedCache: (Honest, {"sums to one", "arithmetic coder"}),
-    TeacherLeakage: (Honest, {"sums to one", "no look-ahead", "arithmetic coder"}),
-    DroppedRareWords: (Words, {"encode and decode", "arithmetic coder"}),
-    WrongByteCount: (Honest, {"denominator"}),
-    BestOfOverlappingWindows: (Honest, {"every character charged", "arithmetic coder"}),
-    LookAheadOfOne: (Honest, {"no look-ahead", "every character charged", "arithmetic coder"}),
+    UnnormalisedCache: {"sums to one", "arithmetic coder"},
+    TeacherLeakage: {"sums to one", "no look-ahead", "arithmetic coder"},
+    DroppedRareWords: {"encode and decode", "arithmetic coder"},
+    WrongByteCount: {"denominator"},
+    BestOfOverlappingWindows: {"every character charged", "arithmetic coder"},
+    LookAheadOfOne: {"no look-ahead", "every character charged", "arithmetic coder"},
 }
-"""Model → its honest twin, and the checks that it fails."""
+"""Model → the checks that it fails; its honest twin fails none."""

@@ -34,9 +34,14 @@ TEXT = made_up(40, 3)[:700]
 PAGE = ROOT / "experiments" / "notes" / "auditing.md"
 
 
+@pytest.fixture(autouse=True)
+def _few_short_texts(monkeypatch):
+    monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
+
+
 @pytest.mark.parametrize("model", [Honest, Words, *GALLERY], ids=lambda model: model.__name__)
 def test_each_dishonest_model_fails_what_should_catch_it_and_its_twin_nothing(model):
-    _, caught = GALLERY.get(model, (None, set()))
+    caught = GALLERY.get(model, set())
     audit = package.audit_model(model, TEXT)
     assert set(audit.failed) == caught
     assert audit.passed == (audit.passed_number == 6) == (not caught)
@@ -46,7 +51,7 @@ def test_each_dishonest_model_fails_what_should_catch_it_and_its_twin_nothing(mo
 def test_the_page_says_what_catches_each_and_its_class_passes(tmp_path, textgen):
     page = PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE)
-    expected = {model.__name__: caught for model, (_, caught) in GALLERY.items()}
+    expected = {model.__name__: caught for model, caught in GALLERY.items()}
     assert {name: {*caught.split(", ")} for name, caught in rows} == expected
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
@@ -73,26 +78,24 @@ def test_what_is_left_out_of_a_sum_is_found(change):
     assert "every character charged" in package.audit_model(Cheating, TEXT).failed
 
 
-@pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.parametrize(
-    ("unit", "of_bits"),
+    ("unit", "of_bits", "own"),
     [
-        ("bits_per_byte", lambda bits: bits / len(TEXT)),
-        ("nats_per_character", lambda bits: bits * math.log(2) / len(TEXT)),
-        ("perplexity_per_token", lambda bits: 2 ** (bits / len(TEXT))),
+        ("bits_per_byte", lambda bits: bits / len(TEXT), Honest.claim),
+        ("nats_per_character", lambda bits: bits * math.log(2) / len(TEXT), None),
+        ("perplexity_per_token", lambda bits: 2 ** (bits / len(TEXT)), None),
     ],
 )
-def test_a_figure_is_held_against_its_denominator(unit, of_bits, silent):
+def test_a_figure_is_held_against_its_denominator(unit, of_bits, own):
     class Some(Honest):
-        claim = None if silent else Honest.claim
+        claim = own
 
     value = of_bits(Honest().claim(TEXT)["bits"])
-    for claimed, other, failed in (
-        (value, unit, []),
-        (0.99 * value, unit, ["denominator"]),
-        (value, "perplexity_per_word", ["denominator"]),
+    for claim, failed in (
+        ({"value": value, "unit": unit}, []),
+        ({"value": 0.99 * value, "unit": unit}, ["denominator"]),
+        ({"value": value, "unit": "perplexity_per_word"}, ["denominator"]),
     ):
-        claim = {"value": claimed, "unit": other}
         assert package.audit_model(Some, TEXT, claim=claim).failed == failed
 
 
@@ -132,8 +135,7 @@ def tiny_run(config, objective, training=TRAINING, tuning=TUNING):
 
 
 @in_turn(config=TOKENIZERS, objective=OBJECTIVES)
-def test_every_arm_passes(config, objective, monkeypatch):
-    monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
+def test_every_arm_passes(config, objective):
     run = tiny_run(config, objective)
     text = TEXT[:160].replace("lantern", "candle").replace("e", "é", 1)
     for memory in (False, True):
@@ -181,7 +183,6 @@ def test_a_hugging_face_folder_passes(folder, monkeypatch, installed):
         pytest.importorskip("torch").set_num_threads(1)
     else:
         stand_in(monkeypatch)
-    monkeypatch.setattr("textgen.auditing.checks.SHORT_TEXT_PLACES", 60)
     audit = package.audit_model(lambda: HuggingFaceModel(folder), SPECIAL)
     assert (audit.passed, audit.passed_number) == (True, 5), str(audit)
     source = open_source(folder, memory=False, end=False)

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import CorpusOptions
-from textgen.data import documents as reading
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia, prose, source
 from textgen.data.documents import ARTICLE, Document, UnreadText, apply_edits, corpus_hash, cut_text
 from textgen.data.loading import load_corpus, load_text
@@ -37,7 +36,7 @@ def settings(**corpus):
 @pytest.fixture
 def large(monkeypatch):
     """Every corpus is a large one."""
-    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_a_large_folder_is_the_same_corpus(monkeypatch, corpus_folder):
     """Names, texts, hash and split do not depend on where the text is kept."""
     corpus = {"kind": "folder", "path": str(corpus_folder), "drop": "tT", "replace": {"o": "oo"}}
     plain = load_corpus(settings(**corpus, share=0.8, strip="lines"))
-    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
     unread = load_corpus(settings(**corpus, share=0.8, strip="lines"))
     assert unread.description == plain.description
     for part, documents in plain.parts.items():
@@ -131,8 +130,8 @@ def test_a_large_folder_is_the_same_corpus(monkeypatch, corpus_folder):
 
 
 def test_a_document_too_long_for_a_large_corpus_is_cut(tmp_path, large, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_UNCUT", 2000)
-    monkeypatch.setattr(reading, "LARGE_PIECE", 500)
+    monkeypatch.setattr("textgen.data.documents.MAX_UNCUT", 2000)
+    monkeypatch.setattr("textgen.data.documents.LARGE_PIECE", 500)
     (tmp_path / "all.txt").write_text(LONG * 3, encoding="utf-8")
     documents = Folder(tmp_path).documents()
     assert documents[0].name == "all.txt#01"

@@ -15,7 +15,6 @@ from conftest import made_up
 from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
-from textgen.data import documents as reading
 from textgen.data import loading, splits
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
@@ -52,7 +51,7 @@ class Cutter:
 @pytest.fixture
 def small_limits(monkeypatch, tmp_path):
     """Every corpus is a large one, and the memory is empty."""
-    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
     monkeypatch.setattr(loading, "FITTED", 12_000)
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
 
@@ -196,7 +195,7 @@ def test_a_cache_that_cannot_be_written_is_named(
     (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
     experiment = settings(corpus_folder, "characters")
-    monkeypatch.setattr(reading, "LARGE_BYTES", 1 << 30)
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 1 << 30)
     with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
 

@@ -116,7 +116,7 @@ SETTINGS = [
     "backbone.x=1", "backbone.input=x", "backbone.tied_output=1",
     "split.test=nan", "split.test=0.5", "split.test=[]", "split.test=['']", "split.validation=-0.1",
     "split.groups=[[]]", "split.groups=[1]", "split.fold=1", "split.folds=2", "split.method=x",
-    "split.exact=true", "split.train=[]", "split.test=['none*']", "split.test=['\\u0000']",
+    "split.exact=true", "split.test=['none*']", "split.test=['\\u0000']",
     "split.groups=[['0.txt','none']]",
     "sampling.length=0", "sampling.length=1_000_001", "sampling.samples=10_001",
     "sampling.prompts=[]", "sampling.prompts=['☃']", "sampling.prompts=[1]",

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment, resolve_text
 from textgen.core.settings import Split
-from textgen.data import documents as reading
 from textgen.data.documents import Document
 from textgen.data.loading import corpus_warnings, load_corpus
 from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide
@@ -192,7 +191,7 @@ def test_a_benchmark_is_not_shuffled(tmp_path):
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
     for name, value in {"LARGE_BYTES": 0, "MAX_UNCUT": 3_000, "LARGE_PIECE": 1_000}.items():
-        monkeypatch.setattr(reading, name, value)
+        monkeypatch.setattr(f"textgen.data.documents.{name}", value)
     folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": NOVEL})
     parts = load(folder)
     assert len(parts.train) > 9
