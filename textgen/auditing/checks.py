@@ -317,8 +317,7 @@ def correct_denominator(case: Case) -> Result:
 
 
 def codes_as_claimed(case: Case) -> Result:
-    """A coder driven by the probabilities compresses the text to the claimed size, and an instance
-    that is given only the compressed words and the number of tokens gives the text back."""
+    """The text compresses to the claimed size, and another instance reads it from that again."""
     if case.words is None:
         return False, "a token of the text has no probability"
     size, claimed = WORD * len(case.words), case.claim.bits

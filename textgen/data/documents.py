@@ -280,14 +280,13 @@ def read_documents(files: Mapping[str, Path], encoding: str, pieces: int = 0) ->
         raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
     large, documents = sum(map(file_size, files.values())) > LARGE_BYTES, list[Document]()
     for name, path in files.items():
-        text, known = _decoded(path, encoding)
-        count = pieces
+        (text, read_as), count = _decoded(path, encoding), pieces
         if large and not pieces and len(text) > MAX_UNCUT:
             count = math.ceil(len(text) / LARGE_PIECE)
         if count:
             documents += numbered(name, cut_text(text, count))
         else:
-            unread = UnreadText(path, known, path.stat().st_mtime_ns)
+            unread = UnreadText(path, read_as, path.stat().st_mtime_ns)
             documents.append(Document(name, unread if large else text))
     return documents
 
