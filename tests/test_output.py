@@ -120,9 +120,8 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
     @tf.function
     def both(spans):
         features, _ = objective.features(network, spans, states, training=False)
-        nats = output.nats(features, spans[:, 1:], tail_share=0.0)  # 16 places for about 44
-        whole, _ = full_nats(objective, network, spans, states)
-        return tf.reduce_sum(nats), tf.reduce_sum(whole)
+        estimate = output.loss(features, spans[:, 1:], tail_share=0.0)  # 16 places for about 44
+        return tf.reduce_sum(estimate), tf.reduce_sum(output.nats(features, spans[:, 1:]))
 
     found = [both(tf.constant(spans_of(objective, seed, lowest=0))) for seed in range(300)]
     estimates, exact = np.array(found).T
@@ -132,7 +131,7 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
 
 
 def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
-    assert not tiny_model(NextToken(4), HEAD + 1, **ADAPTIVE).output_layer.adaptive
+    assert tiny_model(NextToken(4), HEAD + 1, **ADAPTIVE).output_layer.has_logits
     assert tiny_model(NextToken(4), HEAD + 2, **ADAPTIVE).output_layer.tail.units == 2
 
 
@@ -147,7 +146,7 @@ def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
     objective = NextToken(window=6)
     network = tiny_model(objective, SIZE, **settings)
     documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
-    large = SimpleNamespace(output_layer=SimpleNamespace(width=2**20))
+    large = SimpleNamespace(output_layer=SimpleNamespace(size=2**20, width=0))
     assert [rows_at_once(each, 4, 32) for each in (network, large)] == [32, 8]
     expected = token_bits(objective, network, documents)
     for most, rows in ((2 * 6 * SIZE, (2, 4)), (1, (1,))):
@@ -173,24 +172,6 @@ def test_what_is_no_target_costs_nothing(settings):
         total += float(tf.reduce_sum(bits))
     expected = token_bits(objective, network, documents)
     assert total == pytest.approx(sum(float(each.sum()) for each in expected), rel=1e-5)
-
-
-def test_the_tail_is_scored_in_few_shapes_for_each_is_compiled():
-    objective, network, sizes = NextToken(6), tiny_model(NextToken(6), SIZE, **ADAPTIVE), set()
-    layer = network.output_layer
-    cross_entropy, draw = layer.tail_nats, np.random.default_rng(0)
-
-    def recorded(features, labels):
-        seen = tf.numpy_function(
-            lambda n: sizes.add(int(n)) or n, [tf.shape(features)[0]], tf.int32
-        )
-        with tf.control_dependencies([seen]):
-            return cross_entropy(features, labels)
-
-    object.__setattr__(layer, "tail_nats", recorded)
-    rare = [draw.random(90) < i / 9 for i in range(9)]
-    token_bits(objective, network, [np.where(each, HEAD, 1) for each in rare])
-    assert len(sizes) <= 2
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
 
     settings, objective = backbone(int(size), output), NextToken(64)
     network = objective.build(settings, int(size))
-    if (layer := network.output_layer).adaptive:
+    if (layer := network.output_layer).head_size < layer.size:
         frequent = layer.head_size
         layer.head.bias.assign([0.0] * frequent + [np.log(frequent * TAIL / (1 - TAIL))])
     sampler, steps = Sampler(objective, network), TOKENS["textgen"][int(batch)]

@@ -50,8 +50,7 @@ def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any
 
     from textgen.models.network import compilable, gradients_wanted, restarted
 
-    weights, output = [w.value for w in network.trainable_variables], network.output_layer
-    nats_of = output.nats if output.adaptive else output.head_nats
+    weights = [w.value for w in network.trainable_variables]
 
     @tf.function(autograph=False, jit_compile=compilable(network, gradients=True))
     def step(spans: Any, fresh: Any, state: Any) -> Any:
@@ -60,7 +59,7 @@ def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any
             features, state = objective.features(network, spans, state, training=False)
             targets = spans[:, objective.before :]
             labels, present = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
-            nats = nats_of(features, labels)
+            nats = network.output_layer.nats(features, labels)
             loss = tf.reduce_sum(nats * present) / tf.reduce_sum(present)
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
         bits = tf.where(targets >= 0, nats / np.log(2), 0.0)

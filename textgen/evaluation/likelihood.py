@@ -25,8 +25,6 @@ UNIT = "bits per character of raw text, one end mark a document included"
 MAX_ROWS = 32
 # Size of the largest array of logits while scoring: 134 MB.
 MAX_LOGITS = 2**25
-# The tail of an adaptive softmax is computed for a multiple of this number of tokens.
-TAIL_MULTIPLE = 64
 
 
 @compiled_once
@@ -37,38 +35,21 @@ def scoring_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any]
 
     from textgen.models.network import compilable, restarted
 
-    output = network.output_layer
-
     @tf.function(autograph=False, jit_compile=compilable(network))
-    def read(spans: Any, fresh: Any, state: Any) -> Any:
+    def score(spans: Any, fresh: Any, state: Any) -> Any:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)
         targets = spans[:, objective.before :]
-        nats = output.head_nats(features, tf.maximum(targets, 0))
-        bits = tf.where(targets >= 0, nats / np.log(2), 0.0)
-        return bits, features if output.adaptive else (), state
-
-    @tf.function(autograph=False)
-    def add_tail(bits: Any, features: Any, spans: Any) -> Any:
-        """Exactly, and only where a target is in the tail."""
-        targets = spans[:, objective.before :]
-        rare = tf.where(targets >= output.head_size)
-        number = tf.shape(rare)[0]  # filled up: XLA compiles again for every other number
-        rare = tf.pad(rare, [[0, -number % TAIL_MULTIPLE], [0, 0]])
-        tail = output.tail_nats(tf.gather_nd(features, rare), tf.gather_nd(targets, rare))
-        tail = tf.where(tf.range(tf.shape(rare)[0]) < number, tail / np.log(2), 0.0)
-        return tf.tensor_scatter_nd_add(bits, rare, tail)
-
-    def score(spans: Any, fresh: Any, state: Any) -> Any:
-        bits, features, state = read(spans, fresh, state)
-        return add_tail(bits, features, spans) if output.adaptive else bits, state
+        nats = network.output_layer.nats(features, tf.maximum(targets, 0))
+        return tf.where(targets >= 0, nats / np.log(2), 0.0), state
 
     return score
 
 
 def rows_at_once(network: Any, length: int, most: int) -> int:
     """Rows of a batch that keep the logits of ``length`` tokens each within MAX_LOGITS."""
-    return int(max(1, min(most, MAX_LOGITS // (length * network.output_layer.width))))
+    width = max(network.output_layer.size, network.output_layer.width)
+    return int(max(1, min(most, MAX_LOGITS // (length * width))))
 
 
 def token_bits(

@@ -121,7 +121,7 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     if network.projection is not None:
         add_dense("projection", network.projection)
     output = network.output_layer
-    if output.adaptive:
+    if output.head_size < output.size:
         tied = hasattr(output, "beyond")
         for name in ("beyond",) if tied else ("head", "tail_projection", "tail"):
             add_dense(name, getattr(output, name))

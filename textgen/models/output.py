@@ -1,54 +1,54 @@
-"""What an output is, and the output layers: from features to logits, and to the cost of targets."""
+"""Output layers: from the features of a position to a distribution over its token."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.models.backbones import Adaptive
 
-class Output(Protocol):
-    """From the features of a position to the prediction of its token.
+
+class Output:
+    """What every output layer gives.
 
     Attributes:
         size: V.
-        head_size: tokens whose costs are always computed; V where there is no tail.
-        width: logits that are computed for a target, about.
-        adaptive: whether the costs of targets are cheaper than all logits: it has ``tail_nats``, as
-            :class:`AdaptiveSoftmax`.
-        has_logits: whether calling it gives the logits of one softmax, which a binary loss needs;
-            else it gives log-probabilities.
+        head_size: tokens whose cost is always computed; V where there is no tail.
+        width: logits that a training computes for a target, about.
+        has_logits: whether calling it, with (…, n) float32, gives (…, V) logits of one softmax,
+            which a binary loss needs; else they are log-probabilities.
     """
 
     size: int
     head_size: int
     width: int
-    adaptive: bool
-    has_logits: bool
+    has_logits = False
+    __call__: Callable[..., Any]
 
-    def __call__(self, features: Any) -> Any:
-        """(…, n) float32 → logits or log-probabilities (…, V)."""
+    def nats(self, features: Any, labels: Any) -> Any:
+        """−ln P(label): (B, T, n) float32, (B, T) int32 in 0 … V − 1 → (B, T) float32."""
+        return cross_entropy(self(features), labels)
 
-    def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
-        """The training loss, −ln P(label): (B, T, n) float32, (B, T) int32 → (B, T) float32.
+    def loss(self, features: Any, labels: Any, tail_share: float) -> Any:
+        """What training makes small, of the same shapes, which are static, as XLA wants them.
 
         Args:
+            features, labels: as of :meth:`nats`.
             tail_share: of all targets, how many are in the tail, about; 1.0 is always exact.
         """
-
-    def head_nats(self, features: Any, labels: Any) -> Any:
-        """−ln P(label), but for what a tail charges: (…, n) float32, (…) int32 → (…) float32."""
+        return self.nats(features, labels)
 
     def start_at(self, logits: np.ndarray) -> None:
         """Make the biases give these logits, (V,) float, before any feature counts."""
+        raise NotImplementedError
 
 
-class Softmax(keras.layers.Layer):
-    """Logits (…, V) of features (…, n): a dense layer, or the vectors of an embedding (Press & Wolf
-    2017).
+class Softmax(Output, keras.layers.Layer):
+    """A dense layer, or the vectors of an embedding (Press & Wolf 2017).
 
     Args:
         size: V.
@@ -57,7 +57,7 @@ class Softmax(keras.layers.Layer):
         bias: whether a tied output has one; others always do.
     """
 
-    adaptive, has_logits = False, True
+    has_logits = True
 
     def __init__(self, size: int, width: int, embedding: Any = None, bias: bool = True) -> None:
         super().__init__(name="output")
@@ -75,18 +75,12 @@ class Softmax(keras.layers.Layer):
         logits = self.dense(features) if self.dense else self._tied(features)
         return logits if self.bias is None else logits + self.bias
 
-    def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
-        return self.head_nats(features, labels)
-
-    def head_nats(self, features: Any, labels: Any) -> Any:
-        return cross_entropy(self(features), labels)
-
     def start_at(self, logits: np.ndarray) -> None:
         bias = self.dense.bias if self.dense else self.bias
         bias.assign(logits - logits.mean())
 
 
-class AdaptiveSoftmax(keras.layers.Layer):
+class AdaptiveSoftmax(Output, keras.layers.Layer):
     """A softmax in two levels (Grave, Joulin, Cissé, Grangier & Jégou 2017, with one tail).
 
     P(w) = P_head(w) for the ``head`` most frequent tokens, which are the first ones, and P(w) =
@@ -97,24 +91,22 @@ class AdaptiveSoftmax(keras.layers.Layer):
     Args:
         size: V.
         width: n, of the features.
-        settings: :class:`textgen.models.backbones.Adaptive`, of the two levels.
+        levels: the two.
         embedding: that it is tied to, or None.
         bias: whether a tied output has one; others always do.
     """
 
-    adaptive, has_logits = True, False
-
     def __init__(
-        self, size: int, width: int, settings: Any, embedding: Any = None, bias: bool = True
+        self, size: int, width: int, levels: Adaptive, embedding: Any = None, bias: bool = True
     ) -> None:
         super().__init__(name="output")
-        self.size, self.head_size, tail = size, settings.head, size - settings.head
-        self.width = settings.head + 1 + tail // 4  # seldom more of a text is in the tail
+        self.size, self.head_size, tail = size, levels.head, size - levels.head
+        self.width = levels.head + 1 + tail // 4  # seldom more of a text is in the tail
         self.bias: Any = None
         self._vectors = embedding and (lambda: embedding.embeddings)  # not a part of this layer
         if embedding is None:
-            self.head = dense_layer(settings.head + 1, width, "head")
-            narrow = settings.tail_size
+            self.head = dense_layer(levels.head + 1, width, "head")
+            narrow = levels.tail_size
             self.tail_projection = dense_layer(narrow, width, "tail_projection", use_bias=False)
             self.tail = dense_layer(tail, narrow, "tail")
         else:
@@ -124,29 +116,37 @@ class AdaptiveSoftmax(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Any) -> Any:
-        """(…, n) float32 → log-probabilities (…, V)."""
-        head = tf.nn.log_softmax(self.head_logits(features))
-        tail = tf.nn.log_softmax(self.tail_logits(features))
+        head = tf.nn.log_softmax(self._head_logits(features))
+        tail = tf.nn.log_softmax(self._tail_logits(features))
         return tf.concat([head[..., :-1], head[..., -1:] + tail], axis=-1)
 
-    def head_logits(self, features: Any) -> Any:
-        """Features (…, n) → (…, head + 1), the last being that of the tail."""
-        if not self._vectors:
-            return self.head(features)
-        frequent = self._tied_logits(features, slice(None, self.head_size))
-        return tf.concat([frequent, self.beyond(features)], axis=-1)
+    def nats(self, features: Any, labels: Any) -> Any:
+        in_head = tf.minimum(labels, self.head_size)
+        in_tail = tf.maximum(labels - self.head_size, 0)
+        tail = cross_entropy(self._tail_logits(features), in_tail)
+        nats = cross_entropy(self._head_logits(features), in_head)
+        return nats + tf.where(labels >= self.head_size, tail, 0.0)
 
-    def tail_logits(self, features: Any) -> Any:
-        """Features (…, n) → (…, V − head)."""
-        if not self._vectors:
-            return self.tail(self.tail_projection(features))
-        return self._tied_logits(features, slice(self.head_size, None))
-
-    def _tied_logits(self, features: Any, tokens: slice) -> Any:
-        flat, vectors = tf.reshape(features, [-1, features.shape[-1]]), self._vectors()[tokens]
-        logits = tf.matmul(flat, vectors, transpose_b=True)
-        logits = tf.reshape(logits, [-1, *features.shape[1:-1], vectors.shape[0]])
-        return logits if self.bias is None else logits + self.bias[tokens]
+    def loss(self, features: Any, labels: Any, tail_share: float) -> Any:
+        """The tail is computed for as many targets as are expected there and four standard
+        deviations more, as if targets were independent. If a batch has more, a random choice of
+        them stands for all: the sum is an unbiased estimate then, and else exact."""
+        flat, wanted = tf.reshape(features, [-1, features.shape[-1]]), tf.reshape(labels, [-1])
+        expected = wanted.shape[0] * tail_share
+        most = expected + 4 * (expected * (1 - tail_share)) ** 0.5 + 16
+        capacity = min(wanted.shape[0], 16 * -(-int(most) // 16))
+        rare = tf.cast(wanted >= self.head_size, tf.float32)
+        # the order of tail targets depends on the batch alone, so a resumed training repeats it
+        seed = tf.stack([tf.reduce_sum(wanted), tf.reduce_max(wanted)])
+        order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
+        _, places = tf.math.top_k(order, capacity)
+        chosen = tf.gather(rare, places)
+        in_tail = tf.maximum(tf.gather(wanted, places) - self.head_size, 0)
+        tail = cross_entropy(self._tail_logits(tf.gather(flat, places)), in_tail) * chosen
+        tail *= tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(chosen), 1.0)
+        head = cross_entropy(self._head_logits(flat), tf.minimum(wanted, self.head_size))
+        nats = tf.tensor_scatter_nd_add(head, places[:, None], tail)
+        return tf.reshape(nats, tf.shape(labels))
 
     def start_at(self, logits: np.ndarray) -> None:
         frequent, rare = np.split(logits, [self.head_size])
@@ -159,73 +159,45 @@ class AdaptiveSoftmax(keras.layers.Layer):
             self.head.bias.assign(head)
             self.tail.bias.assign(tail)
 
-    def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
-        """−ln P(label), with static shapes as XLA wants them.
+    def _head_logits(self, features: Any) -> Any:
+        """Features (…, n) → (…, head + 1), the last being that of the tail."""
+        if not self._vectors:
+            return self.head(features)
+        frequent = self._tied_logits(features, slice(None, self.head_size))
+        return tf.concat([frequent, self.beyond(features)], axis=-1)
 
-        There are places for as many targets in the tail as are expected and four standard
-        deviations more, as if targets were independent. If a batch has more, a random choice of
-        them stands for all: the sum is an unbiased estimate then, and else exact.
+    def _tail_logits(self, features: Any) -> Any:
+        """Features (…, n) → (…, V − head)."""
+        if not self._vectors:
+            return self.tail(self.tail_projection(features))
+        return self._tied_logits(features, slice(self.head_size, None))
 
-        Args:
-            features: (B, T, n) float32.
-            labels: (B, T) int32, in 0 … V − 1.
-            tail_share: of the targets that are in the tail, about.
-
-        Returns:
-            (B, T) float32.
-        """
-        flat, wanted = tf.reshape(features, [-1, features.shape[-1]]), tf.reshape(labels, [-1])
-        expected = wanted.shape[0] * tail_share
-        most = expected + 4 * (expected * (1 - tail_share)) ** 0.5 + 16
-        capacity = min(wanted.shape[0], 16 * -(-int(most) // 16))
-        rare = tf.cast(wanted >= self.head_size, tf.float32)
-        # the order of tail targets depends on the batch alone, so a resumed training repeats it
-        seed = tf.stack([tf.reduce_sum(wanted), tf.reduce_max(wanted)])
-        order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
-        _, places = tf.math.top_k(order, capacity)
-        chosen = tf.gather(rare, places)
-        tail = self.tail_nats(tf.gather(flat, places), tf.gather(wanted, places)) * chosen
-        tail *= tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(chosen), 1.0)
-        nats = tf.tensor_scatter_nd_add(self.head_nats(flat, wanted), places[:, None], tail)
-        return tf.reshape(nats, tf.shape(labels))
-
-    def head_nats(self, features: Any, labels: Any) -> Any:
-        """What the head charges, for tokens of the tail too: (…, n), (…) → (…) nats."""
-        return cross_entropy(self.head_logits(features), tf.minimum(labels, self.head_size))
-
-    def tail_nats(self, features: Any, labels: Any) -> Any:
-        """What the tail charges, (…) nats; of no meaning for tokens of the head."""
-        wanted = tf.maximum(labels - self.head_size, 0)
-        return cross_entropy(self.tail_logits(features), wanted)
+    def _tied_logits(self, features: Any, tokens: slice) -> Any:
+        logits = tf.einsum("...n,vn->...v", features, self._vectors()[tokens])
+        return logits if self.bias is None else logits + self.bias[tokens]
 
 
-class MeanOutput:
+class MeanOutput(Output):
     """The mean of several outputs' probabilities, as an output over the features of all.
 
     Args:
         outputs: of the same kind.
     """
 
-    adaptive = has_logits = False  # what is scored or drawn needs the probabilities of all tokens
-
-    def __init__(self, outputs: Sequence[Any]) -> None:
+    def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = tuple(outputs)
-        self.size = self.head_size = outputs[0].size
+        self.size = self.head_size = outputs[0].size  # all probabilities are needed
         self.width = len(outputs) * self.size
 
-    def __call__(self, features: Any) -> Any:
-        """(…, n) float32 → log-probabilities (…, V)."""
+    def __call__(self, features: Any) -> Any:  # type: ignore[override]
         logs = [tf.nn.log_softmax(output(part)) for output, part in self._divided(features)]
         return tf.reduce_logsumexp(tf.stack(logs), axis=0) - np.float32(np.log(len(logs)))
 
-    def nats(self, features: Any, labels: Any, tail_share: float = 1.0) -> Any:
-        """The mean of what each charges, for training: by what the mean charges, a member would
-        learn nothing where another one is right."""
-        nats = [out.nats(part, labels, tail_share) for out, part in self._divided(features)]
+    def loss(self, features: Any, labels: Any, tail_share: float) -> Any:
+        """The mean of the members' own: by what the mean charges, a member would learn nothing
+        where another one is right."""
+        nats = [out.loss(part, labels, tail_share) for out, part in self._divided(features)]
         return tf.add_n(nats) / len(nats)
-
-    def head_nats(self, features: Any, labels: Any) -> Any:
-        return cross_entropy(self(features), labels)
 
     def start_at(self, logits: np.ndarray) -> None:
         for output in self._outputs:

@@ -123,7 +123,7 @@ class Step:
     def _target_losses(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
         """Loss and nats of every target (B, length), and the state after the span."""
         features, state = self.objective.features(self.network, spans, state, training=True)
-        nats = self._output.nats(features, labels, self._tail_share)
+        nats = self._output.loss(features, labels, self._tail_share)
         if self.settings.loss == "categorical":
             return nats, nats, state
         return binary_cross_entropy(labels, self._output(features)), nats, state
