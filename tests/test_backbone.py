@@ -121,17 +121,6 @@ def test_every_embedding_starts_from_the_given_vectors_and_can_be_frozen(objecti
     np.testing.assert_array_equal(found[0], matrix)
 
 
-def test_vectors_that_do_not_fit_are_refused():
-    network = NextToken(4).build(LSTM(units=(8,)), SIZE)
-    set_embedding(network, None, frozen=False)
-    with pytest.raises(ValueError, match="no embedding"):
-        set_embedding(network, np.zeros((SIZE, 5), np.float32), frozen=False)
-    embedded = LSTM(units=(8,), input="embedding", embedding_size=5)
-    network = NextToken(4).build(embedded, SIZE)
-    with pytest.raises(ValueError, match="shape"):
-        set_embedding(network, np.zeros((SIZE, 6), np.float32), frozen=False)
-
-
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
     def check(units, size, batch):
         settings = LSTM(units=(units,), input="embedding")

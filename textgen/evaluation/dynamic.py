@@ -48,7 +48,8 @@ def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any
     and the gradients of these."""
     import tensorflow as tf
 
-    from textgen.models.network import compilable, gradients_wanted, restarted
+    from textgen.models.network import compilable, restarted
+    from textgen.models.recurrent import gradients_wanted
 
     weights = [w.value for w in network.trainable_variables]
 

@@ -4,7 +4,7 @@ networks, an encoder with a decoder, and helpers for any network."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,26 +12,31 @@ import tensorflow as tf
 
 from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Softmax, dense_layer
-from textgen.models.recurrent import gradients_wanted as gradients_wanted
 
 
-class Network(Protocol):
-    """A Keras model that reads tokens and carries a state.
+class Network(keras.Model):
+    """Reads tokens and carries a state, a nest of tensors (batch, …), from one to the next.
 
     Attributes:
         embedding: the layer that gives tokens their vectors, or None.
-        output_layer: an :class:`Output`; None for an encoder.
-        tables: weights (rows, size) of which an update reads few rows; a network may do without.
+        output_layer: an :class:`textgen.models.output.Output`; None for an encoder.
     """
 
-    embedding: Any
-    output_layer: Any
+    embedding: Any = None
+    output_layer: Any = None
 
     def parts(self) -> tuple[Any, ...]:
-        """The networks it is made of: itself, or an encoder and a decoder."""
+        """The networks it is made of: itself, or an encoder and a decoder, or members."""
+        return (self,)
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """Weights (rows, size) of which an update reads few rows."""
+        return ()
 
     def initial_state(self, batch: int) -> Any:
-        """The state before the first token of a document; tensors (batch, …)."""
+        """The state before the first token of a document."""
+        raise NotImplementedError
 
     def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         """What the output layer reads, for every position.
@@ -44,20 +49,23 @@ class Network(Protocol):
         Returns:
             (B, T, m) float32, and the state after the last position.
         """
+        raise NotImplementedError
 
-    def __call__(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
+    def call(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         """Logits (B, T, V) in place of features."""
+        features, state = self.features(inputs, state, training)
+        return self.output_layer(features), state
 
     def state_vector(self, state: Any) -> Any:
         """(B, n) float32: what an encoder hands to a decoder that reads vectors."""
+        raise NotImplementedError
 
 
-class LayeredNetwork(keras.Model):
+class LayeredNetwork(Network):
     """Layers between an embedding (or one-hot vectors) and an output layer.
 
-    It is the :class:`Network` of all backbones here. Its state is a
-    list with a tuple of (batch, …) float32 for every layer, of the shapes that the settings say,
-    and one more, the last tokens, where there are n-grams.
+    Its state is a list with a tuple of (batch, …) float32 for every layer, of the shapes that the
+    settings say, and one more, the last tokens, where there are n-grams.
 
     Args:
         config: a :class:`textgen.models.backbones.Backbone`, which knows the layer.
@@ -68,53 +76,46 @@ class LayeredNetwork(keras.Model):
 
     def __init__(self, config: Any, vocabulary_size: int, *, source: str, output: bool) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.size, self.source = config, vocabulary_size, source
+        self.ngrams: Any = None
+        self.dropout_in = self.dropout_out = self.projection = None
         # layers are made in the order in which they are passed: a seed gives the same weights
-        self.reads_tokens, self._one_hot, below = source == "tokens", 0, vocabulary_size
-        self.embedding = self.ngrams = self.dropout_in = self.dropout_out = None
-        self.projection = None
-        self.output_layer: Any = None
-        if not self.reads_tokens:
-            below = config.units[-1]
-        elif config.input == "one_hot":
-            self._one_hot = vocabulary_size
-        else:
-            below, tied = config.embedding_size, config.tied_output
-            kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
-            self.embedding = kind(vocabulary_size, below, name="embedding")
+        width = config.units[-1] if source == "vectors" else vocabulary_size
+        if source == "tokens" and config.input == "embedding":
+            width, layers = config.embedding_size, keras.layers
+            kind = layers.ReversibleEmbedding if config.tied_output else layers.Embedding
+            self.embedding = kind(vocabulary_size, width, name="embedding")
             self.embedding.build((None, None))
             if config.ngrams:
-                self.ngrams = NGramEmbedding(config.ngrams, below)
+                self.ngrams = NGramEmbedding(config.ngrams, width)
             self.dropout_in = self._dropout("dropout_in")
         self.dropouts, self.recurrent, self.normalisations = [], [], []
         for number, units in enumerate(config.units, start=1):
             between = number > 1 and config.dropout_between
             self.dropouts.append(self._dropout(f"dropout{number}") if between else None)
             self.recurrent.append(config.layer(units, f"recurrent{number}"))
-            self.recurrent[-1].build((None, None, below))
+            self.recurrent[-1].build((None, None, width))
             self.normalisations.append(config.normalisation_layer(number))
             if self.normalisations[-1] is not None:
                 self.normalisations[-1].build((None, None, units))
-            below = units
+            width = units
         if output:
             self.dropout_out = self._dropout("dropout_out")
-            if size := config.projection_size(vocabulary_size, below):
-                self.projection = dense_layer(size, below, "projection")
-                below = size
-            embedding = self.embedding if config.tied_output else None
-            bias = config.frequency_bias
+            if size := config.projection_size(vocabulary_size, width):
+                self.projection = dense_layer(size, width, "projection")
+                width = size
+            shape = vocabulary_size, width
+            tied = self.embedding if config.tied_output else None
             if levels := config.adaptive(vocabulary_size):
-                self.output_layer = AdaptiveSoftmax(vocabulary_size, below, levels, embedding, bias)
+                output_layer = AdaptiveSoftmax(*shape, levels, tied, config.frequency_bias)
             else:
-                self.output_layer = Softmax(vocabulary_size, below, embedding, bias)
+                output_layer = Softmax(*shape, tied, config.frequency_bias)
+            self.output_layer = output_layer
         self.built = True
 
     def _dropout(self, name: str) -> Any:
         rate, locked = self.config.dropout, self.config.locked_dropout
         return HashedDropout(rate, locked, name=name) if rate else None
-
-    def parts(self) -> tuple[Any, ...]:
-        return (self,)
 
     @property
     def tables(self) -> tuple[Any, ...]:
@@ -130,15 +131,15 @@ class LayeredNetwork(keras.Model):
         def applied(layer: Any, x: Any) -> Any:
             return x if layer is None else layer(x, training=training)
 
-        x, after, rest = inputs, list[Any](), state[len(self.recurrent) :]
-        if self._one_hot:
-            x = tf.one_hot(inputs, self._one_hot)
-        elif self.embedding is not None:
+        x, after, last_tokens = inputs, list[Any](), list[Any]()
+        if self.embedding is not None:
             x = self.embedding(inputs)
             if self.ngrams is not None:
-                vectors, last = self.ngrams(inputs, *rest[0], training=training)
-                x, rest = x + vectors, [(last,)]
+                vectors, tokens = self.ngrams(inputs, *state[-1], training=training)
+                x, last_tokens = x + vectors, [(tokens,)]
             x = applied(self.dropout_in, x)
+        elif self.source == "tokens":
+            x = tf.one_hot(inputs, self.size)
         layers = zip(self.dropouts, self.recurrent, self.normalisations, state, strict=False)
         for dropout, recurrent, normalisation, before in layers:
             x = applied(dropout, x)
@@ -146,18 +147,14 @@ class LayeredNetwork(keras.Model):
             x = applied(normalisation, x)
             after.append(tuple(states))
         x = applied(self.dropout_out, x)
-        return (x if self.projection is None else self.projection(x)), after + rest
-
-    def call(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
-        features, state = self.features(inputs, state, training)
-        return self.output_layer(features), state
+        return (x if self.projection is None else self.projection(x)), after + last_tokens
 
     def state_vector(self, state: Any) -> Any:
         """The output of the last layer at the last position."""
         return state[len(self.recurrent) - 1][0]
 
 
-class Ensemble(keras.Model):
+class Ensemble(Network):
     """Networks of the same settings side by side: the mean of what they predict (Hansen & Salamon
     1990).
 
@@ -169,8 +166,8 @@ class Ensemble(keras.Model):
     def __init__(self, members: Sequence[LayeredNetwork]) -> None:
         super().__init__()
         self.members = list(members)
-        outputs = [member.output_layer for member in members]
-        self.output_layer = None if outputs[0] is None else MeanOutput(outputs)
+        if members[0].output_layer is not None:
+            self.output_layer = MeanOutput([member.output_layer for member in members])
         self.built = True
 
     def parts(self) -> tuple[Any, ...]:
@@ -181,7 +178,7 @@ class Ensemble(keras.Model):
 
     def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         read = [inputs] * len(self.members)
-        if not self.members[0].reads_tokens:  # each has a vector of its own
+        if self.members[0].source == "vectors":  # each has a vector of its own
             read = tf.split(inputs, len(self.members), axis=-1)
         pairs = [
             member.features(own, before, training)
@@ -189,18 +186,16 @@ class Ensemble(keras.Model):
         ]
         return tf.concat([features for features, _ in pairs], axis=-1), [s for _, s in pairs]
 
-    call = LayeredNetwork.call
-
     def state_vector(self, state: Any) -> Any:
         pairs = zip(self.members, state, strict=True)
         return tf.concat([member.state_vector(own) for member, own in pairs], axis=-1)
 
 
-class SequenceToSequence(keras.Model):
+class SequenceToSequence(Network):
     """An encoder and a decoder of the same backbone (Sutskever, Vinyals & Le 2014); the decoder
     begins with the encoder's last state. The state is the encoder's."""
 
-    def __init__(self, encoder: Any, decoder: Any) -> None:
+    def __init__(self, encoder: Network, decoder: Network) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.output_layer = decoder.output_layer
@@ -246,7 +241,7 @@ def restarted(network: Any, state: Any, fresh: Any) -> Any:
     return tf.nest.map_structure(choose, state, network.initial_state(batch))
 
 
-def set_embedding(network: Any, matrix: np.ndarray | None, frozen: bool) -> None:
+def set_embedding(network: Network, matrix: np.ndarray | None, frozen: bool) -> None:
     """What the embedding layers of a network start from, and whether training leaves them alone.
 
     A frozen embedding that the output is tied to is frozen there too.
@@ -255,20 +250,15 @@ def set_embedding(network: Any, matrix: np.ndarray | None, frozen: bool) -> None
         network: as an objective has built it; without an embedding it is left as it is.
         matrix: (V, embedding_width) float32, or None to keep what is there.
         frozen: leave the vectors as they are.
-
-    Raises:
-        ValueError: a matrix of another shape, or for a network without an embedding.
     """
-    layers = [part.embedding for part in network.parts() if part.embedding is not None]
-    if matrix is not None and not layers:
-        raise ValueError("vectors for a network that has no embedding")
-    for layer in layers:
-        if matrix is not None:
-            layer.embeddings.assign(matrix)
-        layer.trainable = not frozen
+    for part in network.parts():
+        if part.embedding is not None:
+            if matrix is not None:
+                part.embedding.embeddings.assign(matrix)
+            part.embedding.trainable = not frozen
 
 
-def set_output_bias(network: Any, counts: np.ndarray) -> None:
+def set_output_bias(network: Network, counts: np.ndarray) -> None:
     """Have a network expect every token as often as it was counted, before it has learnt anything.
 
     Args:

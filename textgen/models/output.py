@@ -9,8 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Adaptive
-
 
 class Output:
     """What every output layer gives.
@@ -91,13 +89,13 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
     Args:
         size: V.
         width: n, of the features.
-        levels: the two.
+        levels: :class:`textgen.models.backbones.Adaptive`.
         embedding: that it is tied to, or None.
         bias: whether a tied output has one; others always do.
     """
 
     def __init__(
-        self, size: int, width: int, levels: Adaptive, embedding: Any = None, bias: bool = True
+        self, size: int, width: int, levels: Any, embedding: Any = None, bias: bool = True
     ) -> None:
         super().__init__(name="output")
         self.size, self.head_size, tail = size, levels.head, size - levels.head
@@ -189,7 +187,7 @@ class MeanOutput(Output):
         self.size = self.head_size = outputs[0].size  # all probabilities are needed
         self.width = len(outputs) * self.size
 
-    def __call__(self, features: Any) -> Any:  # type: ignore[override]
+    def __call__(self, features: Any) -> Any:
         logs = [tf.nn.log_softmax(output(part)) for output, part in self._divided(features)]
         return tf.reduce_logsumexp(tf.stack(logs), axis=0) - np.float32(np.log(len(logs)))
 
