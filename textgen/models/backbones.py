@@ -1,13 +1,14 @@
 """PLUG-IN: what reads token ids one after another and carries a state along.
 
 Here are the settings of textgen's own backbones: layers between an embedding and an output, which
-:mod:`textgen.models.network` builds.
+:mod:`textgen.models.network` builds. What the rest of textgen asks a backbone for is its ``label``,
+its ``embedding_width`` and what it ``build``\ s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,31 +20,9 @@ TABLE = {
     "mingru": "textgen.models.backbones:MinGRU",
     "transformer": "textgen.models.backbones:Transformer",
 }
-Size = Annotated[int, Field(gt=0, le=1_000_000)]
-"""Of a side of a matrix."""
+Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of a side of a matrix
 Units = Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)]
 Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]
-
-
-class BackboneConfig(Protocol):
-    """The settings of a backbone."""
-
-    @property
-    def embedding_width(self) -> int | None:
-        """Size of the vectors of its embedding layer; None where there is no such layer."""
-
-    @property
-    def label(self) -> str:
-        """What it is, for people: ``"LSTM of 320 units"``."""
-
-    def build(self, vocabulary_size: int, *, source: str = "tokens", output: bool = True) -> Any:
-        """A new :class:`textgen.models.network.Network`.
-
-        Args:
-            vocabulary_size: V; frequent tokens come first.
-            source: ``"tokens"``, or ``"vectors"`` of the size of a state vector.
-            output: whether there is an output layer.
-        """
 
 
 @dataclass(frozen=True)
@@ -84,7 +63,7 @@ class Backbone:
         adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
             hardly larger than its head has a plain softmax all the same.
         frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
-            that the first updates need not learn them; false: at zero, and a tied output has none.
+            that the first updates need not learn them; false: at zero.
         ngrams: ``{ orders, rows, dropout }`` of vectors of the last few tokens together, which are
             added to those of the embedding, or false.
         members: so many networks are trained at once, and the mean of their predictions is scored
@@ -107,10 +86,10 @@ class Backbone:
     ngrams: NGrams | Literal[False] = False
     members: Annotated[int, Field(gt=0, le=100)] = 1
 
+    # whether units are dropped between layers, or by the layers themselves
     dropout_between: ClassVar[bool] = True
-    """Whether units are dropped between layers, or by the layers themselves."""
+    # what the JavaScript of pages calls its layers, if it can compute them
     portable_cell: ClassVar[str | None] = None
-    """What the JavaScript of pages calls its layers, if it can compute them."""
 
     def __post_init__(self) -> None:
         for name in ("tied_output", "ngrams"):
@@ -134,14 +113,23 @@ class Backbone:
 
     @property
     def embedding_width(self) -> int | None:
+        """Size of the vectors of the embedding layer; None where there is no such layer."""
         return self.embedding_size if self.input == "embedding" else None
 
     @property
     def label(self) -> str:
+        """What it is, for people: ``"LSTM of 320 units"``."""
         name = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
         return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
     def build(self, vocabulary_size: int, *, source: str = "tokens", output: bool = True) -> Any:
+        """A new :class:`textgen.models.network.Network`.
+
+        Args:
+            vocabulary_size: V; frequent tokens come first.
+            source: ``"tokens"``, or ``"vectors"`` of the size of a state vector.
+            output: whether there is an output layer.
+        """
         from textgen.models.network import Ensemble, LayeredNetwork
 
         members = [
@@ -174,8 +162,7 @@ class Recurrent(Backbone):
 
     normalisation: Literal["none", "layer", "batch"] = "none"
 
-    states: ClassVar[int]
-    """Vectors that a layer carries from token to token."""
+    states: ClassVar[int]  # vectors that a layer carries from token to token
 
     def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
         return ((units,),) * self.states

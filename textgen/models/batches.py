@@ -16,13 +16,10 @@ from textgen.models.objectives import Objective
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.encoding import Stored
 
-NO_TARGET = -1
-"""In place of a target behind the end of a document or before its beginning."""
+NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
 TOKENS_PER_COUNT = 1 << 22
-MAX_MAPPED_BYTES = 1 << 25
-"""Of a mapped file, about, that are kept in memory."""
-HUGE_PAGE_BYTES = 1 << 21
-"""That one look at a mapped file may bring into memory."""
+MAX_MAPPED_BYTES = 1 << 25  # of a mapped file, about, that are kept in memory
+HUGE_PAGE_BYTES = 1 << 21  # that one look at a mapped file may bring into memory
 
 
 class Windows:
@@ -129,29 +126,23 @@ class Windows:
         """All spans once: (spans, fresh, documents (B,), starts (B,)); document −1 is an idle row.
 
         With carried states whole documents are dealt to rows, longest first to the row with the
-        least to do, and read in order; without, the spans simply fill the rows.
+        least to do; without, the spans simply fill the rows.
         """
         counts = self.per_document()
+        documents = np.repeat(np.arange(len(counts)), counts)
+        starts = (np.arange(len(documents)) - (np.cumsum(counts) - counts)[documents]) * self.length
+        row = np.arange(len(documents)) % batch
         if self.carries_state:
-            rows, load = [list[int]() for _ in range(batch)], np.zeros(batch, dtype=np.int64)
+            dealt, load = np.zeros(len(counts), int), np.zeros(batch, int)
             for document in np.argsort(-counts, kind="stable"):
-                row = int(load.argmin())
-                rows[row].append(int(document))
-                load[row] += counts[document]
-            streams = [self._places(np.array(row, dtype=np.int64)) for row in rows]
-        else:
-            places = self._places(np.arange(len(counts)))
-            streams = [places[row::batch] for row in range(batch)]
+                dealt[document] = load.argmin()
+                load[dealt[document]] += counts[document]
+            row = dealt[documents]
+        places = np.stack([documents, starts], axis=1)
+        streams = [places[row == number] for number in range(batch)]
         idle = np.array([NO_TARGET, 0])
         for step in range(max(map(len, streams))):
             at_step = [stream[step] if step < len(stream) else idle for stream in streams]
             documents, starts = np.transpose(at_step)
             fresh = (starts == 0) | (not self.carries_state)
             yield self.spans(documents, starts), fresh, documents, starts
-
-    def _places(self, documents: np.ndarray) -> np.ndarray:
-        """(n, 2): document and start of every span of these documents, in order."""
-        counts = self.per_document()[documents]
-        first = np.repeat(np.cumsum(counts) - counts, counts)
-        starts = (np.arange(counts.sum()) - first) * self.length
-        return np.stack([np.repeat(documents, counts), starts], axis=1)

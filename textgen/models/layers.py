@@ -27,8 +27,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-BIT_SPREADER = np.uint32(0x9E3779B1)
-"""2^32 over the golden ratio (Knuth 1973, section 6.4)."""
+BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
 _key: contextvars.ContextVar[tuple[Any, Any]] = contextvars.ContextVar("dropout_key")
 
 
@@ -71,7 +70,7 @@ class HashedDropout(keras.layers.Layer):
         self.seed = new_seed() if seed is None else seed
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        if not training or not self.rate:
+        if not training:
             return inputs
         if self.locked:
             return inputs * drop(tf.ones_like(inputs[:, :1]), self.seed, self.rate)

@@ -107,10 +107,9 @@ class LayeredNetwork(Network):
             shape = vocabulary_size, width
             tied = self.embedding if config.tied_output else None
             if levels := config.adaptive(vocabulary_size):
-                output_layer = AdaptiveSoftmax(*shape, levels, tied, config.frequency_bias)
+                self.output_layer = AdaptiveSoftmax(*shape, levels, tied)
             else:
-                output_layer = Softmax(*shape, tied, config.frequency_bias)
-            self.output_layer = output_layer
+                self.output_layer = Softmax(*shape, tied)
         self.built = True
 
     def _dropout(self, name: str) -> Any:
@@ -131,11 +130,11 @@ class LayeredNetwork(Network):
         def applied(layer: Any, x: Any) -> Any:
             return x if layer is None else layer(x, training=training)
 
-        x, after, last_tokens = inputs, list[Any](), list[Any]()
+        x, after, last_tokens = inputs, list[Any](), state[len(self.recurrent) :]
         if self.embedding is not None:
             x = self.embedding(inputs)
             if self.ngrams is not None:
-                vectors, tokens = self.ngrams(inputs, *state[-1], training=training)
+                vectors, tokens = self.ngrams(inputs, *last_tokens[0], training=training)
                 x, last_tokens = x + vectors, [(tokens,)]
             x = applied(self.dropout_in, x)
         elif self.source == "tokens":

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
-from textgen.models.backbones import BackboneConfig
+from textgen.models.backbones import Backbone
 from textgen.tokenizers.base import BOUNDARY
 
 TABLE = {
@@ -59,11 +59,11 @@ class Objective(Protocol):
     def context(self) -> str:
         """How much earlier text a prediction sees, in words for the reports."""
 
-    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+    def build(self, backbone: Backbone, vocabulary_size: int) -> Any:
         """A new :class:`textgen.models.network.Network`."""
         return backbone.build(vocabulary_size)
 
-    def measure(self, backbone: BackboneConfig, vocabulary_size: int) -> tuple[int, int]:
+    def measure(self, backbone: Backbone, vocabulary_size: int) -> tuple[int, int]:
         """Weights of a network, and logits that it computes for a target: it is built in a graph,
         where weights take no memory."""
         import tensorflow as tf
@@ -230,7 +230,7 @@ class EncoderDecoder(Objective):
             return f"{self.read} to {self.read + self.write - 1} tokens"
         return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
-    def build(self, backbone: BackboneConfig, vocabulary_size: int) -> Any:
+    def build(self, backbone: Backbone, vocabulary_size: int) -> Any:
         from textgen.models.network import SequenceToSequence
 
         if not self.feedback and getattr(backbone, "tied_output", False):

@@ -52,26 +52,24 @@ class Softmax(Output, keras.layers.Layer):
         size: V.
         width: n.
         embedding: that it is tied to, or None.
-        bias: whether a tied output has one; others always do.
     """
 
     has_logits = True
 
-    def __init__(self, size: int, width: int, embedding: Any = None, bias: bool = True) -> None:
+    def __init__(self, size: int, width: int, embedding: Any = None) -> None:
         super().__init__(name="output")
         self.size = self.head_size = self.width = size
         self.dense: Any = None
         self.bias: Any = None
         if embedding is None:
             self.dense = dense_layer(size, width, "logits")
-        elif bias:
+        else:
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self._tied = lambda features: embedding(features, reverse=True)  # not a part of this layer
         self.built = True
 
     def call(self, features: Any) -> Any:
-        logits = self.dense(features) if self.dense else self._tied(features)
-        return logits if self.bias is None else logits + self.bias
+        return self.dense(features) if self.dense else self._tied(features) + self.bias
 
     def start_at(self, logits: np.ndarray) -> None:
         bias = self.dense.bias if self.dense else self.bias
@@ -91,12 +89,9 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
         width: n, of the features.
         levels: :class:`textgen.models.backbones.Adaptive`.
         embedding: that it is tied to, or None.
-        bias: whether a tied output has one; others always do.
     """
 
-    def __init__(
-        self, size: int, width: int, levels: Any, embedding: Any = None, bias: bool = True
-    ) -> None:
+    def __init__(self, size: int, width: int, levels: Any, embedding: Any = None) -> None:
         super().__init__(name="output")
         self.size, self.head_size, tail = size, levels.head, size - levels.head
         self.width = levels.head + 1 + tail // 4  # seldom more of a text is in the tail
@@ -109,8 +104,7 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
             self.tail = dense_layer(tail, narrow, "tail")
         else:
             self.beyond = dense_layer(1, width, "beyond")  # the logit of the tail as a whole
-            if bias:
-                self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
+            self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self.built = True
 
     def call(self, features: Any) -> Any:
@@ -172,7 +166,7 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
 
     def _tied_logits(self, features: Any, tokens: slice) -> Any:
         logits = tf.einsum("...n,vn->...v", features, self._vectors()[tokens])
-        return logits if self.bias is None else logits + self.bias[tokens]
+        return logits + self.bias[tokens]
 
 
 class MeanOutput(Output):

@@ -11,10 +11,8 @@ import tensorflow as tf
 
 from textgen.models.layers import HashedDropout
 
-FEED_FORWARD_RATIO = 4
-"""Width of the layer inside a block over that of the block."""
-MAX_WAVELENGTH = 10_000.0
-"""Wavelength of the slowest rotation, over 2π, in tokens."""
+FEED_FORWARD_RATIO = 4  # width of the layer inside a block over that of the block
+MAX_WAVELENGTH = 10_000.0  # of the slowest rotation, over 2π, in tokens
 
 
 class Block(keras.layers.Layer):
@@ -47,9 +45,8 @@ class Block(keras.layers.Layer):
         if shape[-1] != self.units:
             self.fitted = _dense(self.units, "fitted")
             self.fitted.build(shape)
-        for layer in (
-            self.before_attention, self.queries_keys_values, self.before_forward, self.wide
-        ):  # fmt: skip
+        first = self.before_attention, self.queries_keys_values
+        for layer in (*first, self.before_forward, self.wide):
             layer.build((None, None, self.units))
         self.attended.build((None, None, self.heads * self.size))
         self.narrow.build((None, None, FEED_FORWARD_RATIO * self.units))
