@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import GRU, LSTM, Adaptive
 from textgen.models.objectives import NextToken
-from textgen.training.step import Step, check_trainable
+from textgen.training.step import Step
 
 SIZE = 12
 PLAIN = {"units": (7,), "input": "embedding", "embedding_size": 5}
@@ -46,8 +45,3 @@ def test_the_mean_is_charged_and_each_member_learns_as_it_would_alone(settings):
     for a, b in zip(together, apart, strict=True):
         assert np.abs(b).max() > 0
         np.testing.assert_allclose(a, b / len(network.members), atol=1e-6)
-
-
-def test_a_loss_of_the_mean_is_refused():
-    with pytest.raises(TextgenError, match=r"training\.loss.*members"):
-        check_trainable(NextToken(4).build(KINDS[0], SIZE), "binary")

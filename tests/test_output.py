@@ -17,7 +17,7 @@ from textgen.models.backbones import LSTM, Adaptive
 from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.training.step import Step
+from textgen.training.step import Step, check_trainable
 
 SIZE, HEAD, BATCH = 23, 6, 5
 ADAPTIVE = {"adaptive_softmax": Adaptive(HEAD, 4)}
@@ -135,10 +135,10 @@ def test_a_vocabulary_that_fits_in_the_head_has_the_plain_softmax():
     assert tiny_model(NextToken(4), HEAD + 2, **ADAPTIVE).output_layer.tail.units == 2
 
 
-def test_a_binary_loss_needs_one_softmax():
-    network = tiny_model(NextToken(4), SIZE, **ADAPTIVE)
-    with pytest.raises(TextgenError, match=r"training\.loss"):
-        Step(network, NextToken(4), Training(updates=1, loss="binary"))
+@pytest.mark.parametrize("model", [ADAPTIVE, {"members": 2}], ids=["adaptive", "members"])
+def test_a_binary_loss_needs_one_softmax(model):
+    with pytest.raises(TextgenError, match=r"training\.loss.*members"):
+        check_trainable(tiny_model(NextToken(4), SIZE, **model), "binary")
 
 
 @pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])

@@ -1,7 +1,8 @@
+"""A training: budget, updates, validation, checkpoint, resume; optimizers and schedules."""
+
 from __future__ import annotations
 
 import errno
-import itertools
 import shutil
 from dataclasses import replace
 from unittest import mock
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import in_turn, made_up, tiny_experiment, tiny_model
+from conftest import made_up, tiny_experiment, tiny_model
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
@@ -22,34 +23,23 @@ from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.training import loop
 from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
-from textgen.training.loop import (
-    MIN_BATCHES,
-    Hooks,
-    Validation,
-    characters_per_update,
-    train,
-    updates_of,
-    windows_of,
-)
-from textgen.training.step import (
-    Schedule,
-    Step,
-    binary_cross_entropy,
-    optimizer_of,
-    with_rows_summed,
-)
+from textgen.training.loop import Hooks, Validation, characters_per_update, train, updates_of
+from textgen.training.step import Schedule, Step, binary_cross_entropy, optimizer_of
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
-SETTINGS = {"updates": 60, "batch": 4, "learning_rate": 1e-2, "validations": 3}
-OPTIMIZERS = ["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"]
+NEXT = NextToken(8)
+SETTINGS = Training(updates=32, batch=4, learning_rate=1e-2, validations=3)
+EMBEDDED = {"input": "embedding", "embedding_size": 6}
+ADAPTIVE = {**EMBEDDED, "adaptive_softmax": Adaptive(9)}
+TIED = {**EMBEDDED, "tied_output": True}
 
 
 class Stop(Exception):  # noqa: N818 - stands for a process that was killed
     pass
 
 
-def fit(folder, objective, settings, *, stop_after=None, copy=None, threads=1, **model):
+def fit(folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads=1, **model):
     """Train a tiny network. A ``copy`` is what is left in the folder by a training that is killed
     after its first interval."""
     network = tiny_model(objective, CODEC.size, scale=1.0, **model)
@@ -61,29 +51,19 @@ def fit(folder, objective, settings, *, stop_after=None, copy=None, threads=1, *
         if len(validated) == 1 and copy and not copy.exists():
             shutil.copytree(folder, copy)
 
-    progress = train(
-        folder, network, tiny_experiment(objective, network, settings), ENCODED, threads,
-        Hooks(on_update=on_update, on_validation=validated.append),
-    )  # fmt: skip
-    return network, progress
-
-
-EMBEDDED = {"input": "embedding", "embedding_size": 6}
-ADAPTIVE = {**EMBEDDED, "adaptive_softmax": Adaptive(9)}
-TIED = {**EMBEDDED, "tied_output": True}
+    hooks = Hooks(on_update=on_update, on_validation=validated.append)
+    experiment = tiny_experiment(objective, network, settings)
+    return network, train(folder, network, experiment, ENCODED, threads, hooks)
 
 
 @pytest.mark.parametrize(
     ("objective", "optimizer", "model"),
     [
-        pytest.param(NextToken(8), "adamw", ADAPTIVE, marks=pytest.mark.full),
-        (Shifted(6, 2), "adam", {}),
-        (EncoderDecoder(4, 6), "rmsprop", ADAPTIVE),
-        (NextToken(8), "muon", TIED),
-        pytest.param(NextToken(8), "sgd", TIED, marks=pytest.mark.full),
-        pytest.param(NextToken(8), "adafactor", TIED, marks=pytest.mark.full),
+        (Shifted(6, 2), "adam", ADAPTIVE),
+        pytest.param(EncoderDecoder(4, 6), "adamw", ADAPTIVE, marks=pytest.mark.full),
+        (NEXT, "muon", TIED),
         pytest.param(
-            NextToken(8), "adamw",
+            NEXT, "adamw",
             {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": True},
             marks=pytest.mark.xla,
         ),
@@ -92,18 +72,15 @@ TIED = {**EMBEDDED, "tied_output": True}
 )  # fmt: skip
 def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, optimizer, model):
     """With dropout, optimizer moments, averages, carried states and the order of the data."""
-    settings = Training(**SETTINGS | {"updates": 47}, ema_decay=0.9, optimizer=optimizer)
+    settings = replace(SETTINGS, ema_decay=0.9, optimizer=optimizer)
     model = {**model, "dropout": 0.3, "units": (10, 8)}
-    whole, progress = fit(tmp_path / "a", objective, settings, copy=tmp_path / "b", **model)
-    again, later = fit(tmp_path / "b", objective, settings, **model)
-    assert [row["updates"] for row in progress.history] == [16, 31, 47]
+    whole, progress = fit(tmp_path / "a", settings, objective, copy=tmp_path / "b", **model)
+    again, later = fit(tmp_path / "b", settings, objective, **model)
+    assert [row["updates"] for row in progress.history] == [11, 21, 32]
     for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    histories = [
-        [{k: v for k, v in row.items() if k != "seconds"} for row in each.history]
-        for each in (progress, later)
-    ]
-    assert histories[0] == histories[1]
+    for a, b in zip(progress.history, later.history, strict=True):
+        assert a == {**b, "seconds": a["seconds"]}
 
 
 @pytest.mark.xla
@@ -111,9 +88,9 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, optimizer
 def test_any_number_of_threads_learns_the_same(tmp_path, model):
     """Also one that does not divide the rows of a batch, and with dropout."""
     model = {**model, "dropout": 0.3, "weight_drop": 0.2}
-    settings = Training(updates=20, batch=4, validations=1)
-    plain, expected = fit(tmp_path / "plain", NextToken(8), settings, **model)
-    network, progress = fit(tmp_path / "other", NextToken(8), settings, threads=3, **model)
+    settings = Training(updates=10, batch=4, validations=1)
+    plain, expected = fit(tmp_path / "plain", settings, **model)
+    network, progress = fit(tmp_path / "other", settings, threads=3, **model)
     assert progress.best == pytest.approx(expected.best, abs=1e-4)
     for a, b in zip(network.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
@@ -124,37 +101,35 @@ def test_any_number_of_threads_learns_the_same(tmp_path, model):
     [(16, 3, [6, 5, 5]), (16, 1, [16]), (4, 7, [1, 1, 1, 1]), (16, 6, [3, 3, 3, 3, 2, 2])],
 )
 def test_the_rows_of_a_batch_are_shared_by_all_threads(batch, threads, shards):
-    network = tiny_model(NextToken(8), CODEC.size, scale=1.0)
-    step = Step(network, NextToken(8), Training(updates=1, batch=batch), threads=threads)
+    network = tiny_model(NEXT, CODEC.size, scale=1.0)
+    step = Step(network, NEXT, Training(updates=1, batch=batch), threads=threads)
     assert sorted(step.shards, reverse=True) == shards
 
 
 def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
-    settings = Training(updates=3, batch=4, validations=1, schedule="constant", warmup=0.0)
-    last, _ = fit(tmp_path / "last", NextToken(8), settings)
-    first, _ = fit(tmp_path / "first", NextToken(8), replace(settings, updates=1))
-    second, _ = fit(tmp_path / "second", NextToken(8), replace(settings, updates=2))
-    averaged, _ = fit(tmp_path / "averaged", NextToken(8), replace(settings, ema_decay=0.75))
-    weights = (network.get_weights() for network in (first, second, last, averaged))
-    for one, two, three, average in zip(*weights, strict=True):
-        expected = 0.75 * (0.75 * one + 0.25 * two) + 0.25 * three
-        np.testing.assert_allclose(average, expected, atol=1e-6)
+    settings = Training(updates=2, batch=4, validations=1, schedule="constant", warmup=0.0)
+    first, _ = fit(tmp_path / "first", replace(settings, updates=1))
+    last, _ = fit(tmp_path / "last", settings)
+    averaged, _ = fit(tmp_path / "averaged", replace(settings, ema_decay=0.75))
+    weights = (network.get_weights() for network in (first, last, averaged))
+    for one, two, average in zip(*weights, strict=True):
+        np.testing.assert_allclose(average, 0.75 * one + 0.25 * two, atol=1e-6)
 
 
-@in_turn(
-    optimizer=OPTIMIZERS,
-    rest=[*itertools.product(["cosine", "constant", "wsd"], [0.0, 0.9], [NGrams((2,), 20), False])],
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adamw", "schedule": "cosine", "ema_decay": 0.9},
+        {"optimizer": "adam", "schedule": "constant"},
+        {"optimizer": "muon", "schedule": "wsd", "ema_decay": 0.9},
+    ],
+    ids=lambda settings: settings["optimizer"],
 )
-def test_every_optimizer_learns_with_every_schedule_averages_and_ngrams(tmp_path, optimizer, rest):
-    schedule, ema_decay, ngrams = rest
-    rate = {"sgd": 1.0, "adafactor": 0.3}.get(optimizer, 1e-2)
-    settings = Training(
-        updates=40, batch=4, validations=2, optimizer=optimizer, schedule=schedule,
-        ema_decay=ema_decay, learning_rate=rate,
-    )  # fmt: skip
-    network, progress = fit(tmp_path, NextToken(8), settings, **EMBEDDED, ngrams=ngrams)
+def test_every_optimizer_learns_with_every_schedule_averages_and_ngrams(tmp_path, settings):
+    settings = replace(SETTINGS, updates=40, validations=2, **settings)
+    network, progress = fit(tmp_path, settings, **EMBEDDED, ngrams=NGrams((2,), 20))
     assert progress.history[-1]["loss"] < np.log(CODEC.size) - 0.1
-    bits = token_bits(NextToken(8), network, [e.tokens for e in ENCODED[1]])
+    bits = token_bits(NEXT, network, [e.tokens for e in ENCODED[1]])
     assert np.concatenate(bits).mean() == pytest.approx(progress.best, abs=0.1)
 
 
@@ -170,45 +145,40 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
         return next(figures)
 
     monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
-    settings = Training(**SETTINGS | {"validations": 5}, patience=2, watch=watch)
-    network, progress = fit(tmp_path, NextToken(8), settings)
+    settings = replace(SETTINGS, updates=50, validations=5, patience=2, watch=watch)
+    network, progress = fit(tmp_path, settings)
     losses = [row["loss"] for row in progress.history]
     if watch == "validation":
         assert (progress.best, progress.best_interval, len(weights)) == (1.0, 2, 4)
     else:
         assert (progress.best, progress.best_interval, len(weights)) == (min(losses), 5, 5)
-    pairs = zip(network.get_weights(), weights[progress.best_interval - 1], strict=True)
-    for left, best in pairs:
-        np.testing.assert_array_equal(left, best)
+    best = weights[progress.best_interval - 1]
+    for a, b in zip(network.get_weights(), best, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("objective", [NextToken(8), EncoderDecoder(4, 6)], ids=repr)
+@pytest.mark.parametrize("objective", [NEXT, EncoderDecoder(4, 6)], ids=repr)
 def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
     network = tiny_model(objective, CODEC.size, **ADAPTIVE)
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
     set_embedding(network, matrix, frozen=True)
-    before = network.get_weights()
-    train(tmp_path, network, tiny_experiment(objective, network, Training(**SETTINGS)), ENCODED)
+    before, settings = network.get_weights(), Training(updates=2, batch=4, validations=1)
+    train(tmp_path, network, tiny_experiment(objective, network, settings), ENCODED)
     for weight, old in zip(network.weights, before, strict=True):
         assert np.array_equal(weight, old) == ("embedding" in weight.path), weight.path
-
-
-def test_a_repeated_token_counts_once_in_the_norm_of_the_gradient():
-    slices = tf.IndexedSlices(tf.ones((3, 2)), tf.constant([1, 1, 3]), tf.constant([5, 2]))
-    np.testing.assert_array_equal(with_rows_summed(slices)[:, 0], [0, 2, 0, 1, 0])
 
 
 @pytest.mark.parametrize(
     ("budget", "updates"),
     [
-        *(({"updates": number}, number) for number in (3, 14, 15, 104)),
+        *(({"updates": number}, number) for number in (3, 14, 15)),
         ({"characters": 4 * 8 * 30}, 30),
         ({"epochs": 0.1}, 18),
     ],
 )
 def test_a_budget_becomes_updates(tmp_path, budget, updates):
     """Exactly as many as the settings say, in intervals that are as even as can be."""
-    _, progress = fit(tmp_path, NextToken(8), Training(batch=4, validations=5, **budget))
+    _, progress = fit(tmp_path, Training(batch=4, validations=5, **budget))
     ends = [0, *(row["updates"] for row in progress.history)]
     assert progress.updates == progress.updates_planned == ends[-1] == updates
     assert np.ptp(np.diff(ends)) <= 1
@@ -216,13 +186,15 @@ def test_a_budget_becomes_updates(tmp_path, budget, updates):
 
 def test_a_budget_in_characters_counts_those_that_windows_show():
     documents = [CODEC.encode("The tide."), CODEC.encode("Left"), CODEC.encode("at noon, they say")]
-    windows = windows_of(documents, NextToken(window=8))
+    windows = loop.windows_of(documents, NextToken(window=8))
     characters = sum(e.characters + 1 for e in documents)
     assert windows.per_document().tolist() == [2, 1, 3]
     assert characters_per_update(windows, 2, documents) * 3 == characters < 3 * 2 * 8
     assert updates_of(Training(characters=5 * characters, batch=2), windows, documents) == 15
     longer = [replace(e, characters=5 * e.characters + 4) for e in documents]
     assert updates_of(Training(characters=5 * characters, batch=2), windows, longer) == 3
+    with pytest.raises(TextgenError, match="more than one window of 64"):
+        loop.windows_of(documents, NextToken(64))
 
 
 @pytest.mark.parametrize(("allowed", "whole"), [(1e-9, False), (1e9, True)])
@@ -236,27 +208,27 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
         return original(validation, batches)
 
     monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
-    settings = Training(seconds=1.0, batch=4, validations=3)
+    settings = Training(seconds=0.3, batch=4, validations=3)
     with pytest.raises(Stop):
-        fit(tmp_path, NextToken(8), settings, stop_after=1)
+        fit(tmp_path, settings, stop_after=1)
     planned = load_progress(tmp_path).updates_planned
     monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
-    _, progress = fit(tmp_path, NextToken(8), settings)
+    _, progress = fit(tmp_path, settings)
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
-    assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
+    assert planned == max(loop.UPDATES_PER_CHECK, int(0.3 / each))
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1
     assert len(validations) == progress.intervals
-    assert (validations[0] == MIN_BATCHES) is not whole
+    assert (validations[0] == loop.MIN_BATCHES) is not whole
     assert (progress.validation_share == 1) is whole
 
 
 @pytest.mark.parametrize("model", [{"adaptive_softmax": Adaptive(20, 6)}, {"tied_output": True}])
 def test_muon_makes_updates_between_layers_orthogonal_and_no_others(model):
     network = tiny_model(
-        NextToken(8), 30, units=(16, 16), input="embedding", embedding_size=8, scale=1.0, **model
+        NEXT, 30, units=(16, 16), input="embedding", embedding_size=8, scale=1.0, **model
     )
     weights = network.trainable_variables
     optimizer = optimizer_of(
@@ -293,21 +265,44 @@ def test_schedules_rise_and_fall():
     np.testing.assert_allclose(rates_of("cosine")[10:], expected, atol=1e-6)
 
 
-def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(tmp_path):
-    settings = Training(**SETTINGS)
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a training that was killed after its second interval."""
+    folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(Stop):
-        fit(tmp_path, NextToken(8), settings, stop_after=2)
-    arrays = read_arrays(tmp_path / "checkpoint.npz")
+        fit(folder, SETTINGS, stop_after=2)
+    return folder
+
+
+@pytest.fixture
+def folder(stopped, tmp_path):
+    return shutil.copytree(stopped, tmp_path / "run")
+
+
+def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(folder):
+    arrays = read_arrays(folder / "checkpoint.npz")
     arrays["v0"] = np.full_like(arrays["v0"], np.nan)
-    np.savez(tmp_path / "checkpoint.npz", **arrays)
-    with pytest.raises(Diverged, match=r"(?s)training.*update 40"):
-        fit(tmp_path, NextToken(8), settings)
-    assert load_progress(tmp_path).updates == 40
+    np.savez(folder / "checkpoint.npz", **arrays)
+    with pytest.raises(Diverged, match=r"(?s)training.*update 21"):
+        fit(folder, SETTINGS)
+    assert load_progress(folder).updates == 21
 
 
-def test_a_text_shorter_than_a_window_is_refused():
-    with pytest.raises(TextgenError, match="more than one window of 64"):
-        windows_of([CODEC.encode("the tide")], NextToken(64))
+def test_a_damaged_checkpoint_is_named_and_a_bug_in_restoring_is_not_called_one(
+    folder, monkeypatch
+):
+    with pytest.raises(TextgenError, match=r"checkpoint\.npz: a damaged checkpoint"):
+        fit(folder, SETTINGS, units=(13,))
+    with monkeypatch.context() as patched:
+        patched.setattr(Step, "restore", mock.Mock(side_effect=KeyError("v7")))
+        with pytest.raises(KeyError, match="v7"):
+            fit(folder, SETTINGS)
+    path = folder / "checkpoint.npz"
+    for content in (path.read_bytes()[:-600], b""):
+        path.write_bytes(content)
+        for load in (lambda run: load_checkpoint(run, {}), load_progress):
+            with pytest.raises(TextgenError, match="damaged checkpoint"):
+                load(folder)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
@@ -320,25 +315,6 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     assert progress == load_progress(tmp_path) == Progress(updates=1)
     np.testing.assert_array_equal(arrays["v0"], np.arange(3))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
-
-
-def test_a_damaged_checkpoint_is_named_and_a_bug_in_restoring_is_not_called_one(
-    tmp_path, monkeypatch
-):
-    with pytest.raises(Stop):
-        fit(tmp_path, NextToken(8), Training(**SETTINGS), stop_after=1)
-    with pytest.raises(TextgenError, match=r"checkpoint\.npz: a damaged checkpoint"):
-        fit(tmp_path, NextToken(8), Training(**SETTINGS), units=(13,))
-    with monkeypatch.context() as patched:
-        patched.setattr(Step, "restore", mock.Mock(side_effect=KeyError("v7")))
-        with pytest.raises(KeyError, match="v7"):
-            fit(tmp_path, NextToken(8), Training(**SETTINGS))
-    path = tmp_path / "checkpoint.npz"
-    for content in (path.read_bytes()[:-600], b""):
-        path.write_bytes(content)
-        for load in (lambda run: load_checkpoint(run, {}), load_progress):
-            with pytest.raises(TextgenError, match="damaged checkpoint"):
-                load(tmp_path)
 
 
 def test_the_binary_loss_is_keras_own_over_one_hot_targets():

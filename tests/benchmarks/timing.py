@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 IMPORT = [sys.executable, "-c", "import tensorflow, keras"]
-PAUSE = 0.2
-"""Seconds between two turns, in which the threads of the side before fall asleep."""
+PAUSE = 0.2  # seconds between two turns, in which the threads of the side before fall asleep
 
 
 class Target(NamedTuple):
@@ -43,14 +42,8 @@ class Target(NamedTuple):
 def row(
     what: str, reference: str, ratios: Sequence[float], target: Target | None = None, **more: Any
 ) -> dict[str, Any]:
-    """One line of the table: the median, lowest and highest of some ratios, and what is wanted.
-
-    Args:
-        what, reference: the two sides.
-        ratios: one a repeat, of two measurements that followed each other.
-        target: what the median is judged by.
-        more: other figures, for the JSON file.
-    """
+    """One line of the table: the two sides; the median, lowest and highest of some ratios, each of
+    two measurements that followed each other; what is wanted of the median; other figures."""
     middle = statistics.median(ratios)
     return {
         "what": what,
@@ -66,12 +59,7 @@ def row(
 
 
 class Worker:
-    """A process that measures one side.
-
-    Args:
-        file: the benchmark's own file.
-        name, arguments: of the worker.
-    """
+    """A process that measures one side: the worker of a name in a benchmark's own file."""
 
     def __init__(self, file: str, name: str, *arguments: Any) -> None:
         self._name = f"{Path(file).name} {name}"
@@ -91,10 +79,9 @@ class Worker:
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._name} ended with code {self._process.wait()}")
-        return json.loads(line)
+        if line := self._process.stdout.readline():
+            return json.loads(line)
+        raise SystemExit(f"{self._name} ended with code {self._process.wait()}")
 
     def __enter__(self) -> Worker:
         return self
@@ -103,30 +90,23 @@ class Worker:
         self._process.communicate()
 
 
-def answer(measure: Callable[[], Any]) -> None:
-    """Be a worker: whatever ``measure`` returns, once it is asked for."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
-    print(json.dumps("ready"), file=out, flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(measure()), file=out, flush=True)
-
-
 def serve(workers: dict[str, Callable[..., Callable[[], Any]]]) -> bool:
     """Whether this process was started as a worker; if so it has done its work."""
     if sys.argv[1:2] != ["--worker"]:
         return False
-    answer(workers[sys.argv[2]](*sys.argv[3:]))
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no answer
+    measure = workers[sys.argv[2]](*sys.argv[3:])
+    print(json.dumps("ready"), file=out, flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(measure()), file=out, flush=True)
     return True
 
 
 def interleaved(sides: dict[str, Worker], repeats: int) -> dict[str, list[Any]]:
     """Every side's measurements, taken in turns."""
-    found: dict[str, list[Any]] = {name: [] for name in sides}
-    for _ in range(repeats):
-        for name, worker in sides.items():
-            found[name].append(worker.go())
-    return found
+    turns = [{name: worker.go() for name, worker in sides.items()} for _ in range(repeats)]
+    return {name: [turn[name] for turn in turns] for name in sides}
 
 
 def in_turns(commands: dict[str, list[str]], repeats: int) -> dict[str, list[float]]:
@@ -135,15 +115,15 @@ def in_turns(commands: dict[str, list[str]], repeats: int) -> dict[str, list[flo
     Raises:
         SystemExit: one of them fails.
     """
-    found: dict[str, list[float]] = {name: [] for name in commands}
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
             begin = time.perf_counter()
             done = subprocess.run(command, capture_output=True, text=True)
-            found[name].append(time.perf_counter() - begin)
+            seconds[name].append(time.perf_counter() - begin)
             if done.returncode:
                 raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-    return found
+    return seconds
 
 
 def divided(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -153,18 +133,14 @@ def divided(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as Markdown."""
-    lines = [
-        "| what | against | ratio | range | wanted | met |",
-        "| --- | --- | ---: | ---: | ---: | --- |",
-    ]
-    for each in rows:
-        unit = each.get("unit", "×")
-        spread = f"{each['lowest']:.3g} to {each['highest']:.3g}"
-        passed = {True: "yes", False: "**no**", None: ""}[each["passed"]]
-        lines.append(
-            f"| {each['what']} | {each['reference']} | {each['ratio']:.3g} {unit} | {spread} | "
-            f"{each['target'] or ''} | {passed} |"
-        )
+    lines = ["| what | against | ratio | range | wanted | met |"]
+    lines.append("| --- | --- | ---: | ---: | ---: | --- |")
+    for row in rows:
+        ratio = f"{row['ratio']:.3g} {row.get('unit', '×')}"
+        spread = f"{row['lowest']:.3g} to {row['highest']:.3g}"
+        passed = {True: "yes", False: "**no**", None: ""}[row["passed"]]
+        cells = [row["what"], row["reference"], ratio, spread, row["target"] or "", passed]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

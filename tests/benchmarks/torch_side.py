@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -16,9 +15,7 @@ from textgen.core.settings import Training
 from textgen.models.backbones import LSTM
 from textgen.models.batches import Windows
 
-THREADS = 2
-ROWS = 16
-"""Documents that are scored at once."""
+THREADS, ROWS = 2, 16  # rows: documents that are scored at once
 
 
 class Network(nn.Module):
@@ -27,16 +24,14 @@ class Network(nn.Module):
 
     def __init__(self, size: int, backbone: LSTM) -> None:
         super().__init__()
-        (units,) = set(backbone.units)
-        self.embedding = nn.Embedding(size, backbone.embedding_size)
-        between = backbone.dropout if len(backbone.units) > 1 else 0.0
-        self.lstm = nn.LSTM(
-            backbone.embedding_size, units, len(backbone.units), batch_first=True, dropout=between
-        )
+        (units,), width, layers = set(backbone.units), backbone.embedding_size, len(backbone.units)
+        self.embedding = nn.Embedding(size, width)
+        between = backbone.dropout if layers > 1 else 0.0
+        self.lstm = nn.LSTM(width, units, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(backbone.dropout)
         levels = backbone.adaptive(size)
         self.adaptive = levels is not None
-        if self.adaptive:  # the width of its tail is units / div_value
+        if levels:  # the width of its tail is units / div_value
             self.output: Any = nn.AdaptiveLogSoftmaxWithLoss(
                 units, size, [levels.head], div_value=units / levels.tail_size, head_bias=True
             )
@@ -62,6 +57,15 @@ class Network(nn.Module):
         shape = (self.lstm.num_layers, batch, self.lstm.hidden_size)
         return torch.zeros(shape), torch.zeros(shape)
 
+    def spans(self, spans: np.ndarray, fresh: np.ndarray, states: Any) -> tuple[Any, Any]:
+        """Nats of all targets of some spans from :class:`Windows`, and the states after them."""
+        tokens, kept = torch.from_numpy(spans).long(), torch.from_numpy(~fresh)[None, :, None]
+        states = tuple(state * kept for state in states)
+        features, states = self.features(tokens[:, :-1].clamp(min=0), states)
+        targets = tokens[:, 1:].reshape(-1)
+        present = targets >= 0
+        return self.nats(features.flatten(0, 1)[present], targets[present]), states
+
 
 class Trainer:
     """A network, its optimizer, and states that are carried from update to update."""
@@ -76,16 +80,11 @@ class Trainer:
         )
 
     def update(self, spans: np.ndarray, fresh: np.ndarray, rate: float) -> float:
-        """One update from a batch of :class:`Windows` at a learning rate; the loss in nats."""
+        """One update at a learning rate; the loss in nats."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        spans_, kept = torch.from_numpy(spans).long(), torch.from_numpy(~fresh)[None, :, None]
-        states = tuple(state * kept for state in self.states)
-        features, states = self.network.features(spans_[:, :-1].clamp(min=0), states)
-        self.states = tuple(state.detach() for state in states)
-        targets = spans_[:, 1:].reshape(-1)
-        told = targets >= 0
-        loss = self.network.nats(features.flatten(0, 1)[told], targets[told]).mean()
+        nats, states = self.network.spans(spans, fresh, self.states)
+        self.states, loss = tuple(state.detach() for state in states), nats.mean()
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
@@ -94,33 +93,23 @@ class Trainer:
 
     def train(self, windows: Windows, seconds: float, seed: int) -> int:
         """For so long, the rate rising and falling with the clock; how many updates that were."""
-        begin, updates = time.perf_counter(), 0
-        for updates in itertools.count():
-            part = (time.perf_counter() - begin) / seconds
-            if part >= 1:
-                break
-            if updates == 0:
-                self.network.train()
-                batches = windows.training(self.settings.batch, seed)
-            rise = min(1.0, part / self.settings.warmup) if self.settings.warmup else 1.0
-            left = max(0.0, (part - self.settings.warmup) / (1 - self.settings.warmup))
-            fall = 0.5 * (1 + math.cos(math.pi * left))
+        self.network.train()
+        begin, updates, warmup = time.perf_counter(), 0, self.settings.warmup
+        batches = windows.training(self.settings.batch, seed)
+        while (part := (time.perf_counter() - begin) / seconds) < 1:
+            rise = min(1.0, part / warmup) if warmup else 1.0
+            fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (part - warmup) / (1 - warmup))))
             self.update(*next(batches), self.settings.learning_rate * rise * fall)
+            updates += 1
         return updates
 
     def bits(self, documents: Sequence[np.ndarray], objective: Any) -> float:
         """Bits of all tokens and end marks, the state carried through each document."""
         self.network.eval()
-        windows, total = Windows(documents, objective), 0.0
-        rows = min(ROWS, len(documents))
+        windows, total, rows = Windows(documents, objective), 0.0, min(ROWS, len(documents))
         states = self.network.zero_states(rows)
         with torch.no_grad():
             for spans, fresh, _, _ in windows.scoring(rows):
-                spans_, kept = torch.from_numpy(spans).long(), torch.from_numpy(~fresh)
-                states = tuple(state * kept[None, :, None] for state in states)
-                features, states = self.network.features(spans_[:, :-1].clamp(min=0), states)
-                targets = spans_[:, 1:].reshape(-1)
-                told = targets >= 0
-                nats = self.network.nats(features.flatten(0, 1)[told], targets[told])
+                nats, states = self.network.spans(spans, fresh, states)
                 total += float(nats.double().sum()) / math.log(2)
         return total

@@ -54,27 +54,42 @@ ON_THREADS = {
 BACKBONES = ("LSTM", "GRU", "MinGRU", "Transformer")
 
 
-def setting(work: Work, kind: str = "LSTM") -> tuple[Any, Any, Any, Any]:
-    """Backbone, training settings, objective and windows, the same for both sides."""
+def setting(size: str, kind: str = "LSTM") -> Any:
+    """What both sides train: an experiment, and its vocabulary and windows."""
     from textgen.core.settings import Training
     from textgen.models import backbones
-    from textgen.models.backbones import Adaptive
     from textgen.models.batches import Windows
     from textgen.models.objectives import NextToken
 
-    levels = Adaptive(work.head) if work.head else False
+    work, objective = (SIZES | ON_THREADS)[size], NextToken((SIZES | ON_THREADS)[size].window)
     backbone = getattr(backbones, kind)(
         units=work.units,
         input="embedding",
         embedding_size=64,
-        adaptive_softmax=levels,
+        adaptive_softmax=backbones.Adaptive(work.head) if work.head else False,
         dropout=work.dropout,
     )
-    random = np.random.default_rng(0)
-    type_ = np.uint8 if work.vocabulary < 256 else np.uint16
+    random, type_ = np.random.default_rng(0), np.uint8 if work.vocabulary < 256 else np.uint16
     documents = [random.integers(2, work.vocabulary, 20_000).astype(type_) for _ in range(40)]
-    objective = NextToken(work.window)
-    return backbone, Training(updates=1, batch=work.batch), objective, Windows(documents, objective)
+    return SimpleNamespace(
+        objective=objective, backbone=backbone, training=Training(updates=1, batch=work.batch),
+        vocabulary=work.vocabulary, windows=Windows(documents, objective),
+    )  # fmt: skip
+
+
+def seconds_of(update: Callable[[np.ndarray, np.ndarray], Any], trained: Any) -> Any:
+    """A function that measures the seconds of an update, which waits for its result."""
+    batches = trained.windows.training(trained.training.batch, 0)
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        results = [update(*next(batches)) for _ in range(UPDATES)]
+        float(results[-1])
+        return (time.perf_counter() - begin) / UPDATES
+
+    for _ in range(2):
+        measure()
+    return measure
 
 
 def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
@@ -83,42 +98,18 @@ def textgen(size: str, kind: str, threads: str) -> Callable[[], float]:
     shards = system.start_tensorflow(int(threads), parts=True)  # no more than there are cores
     from textgen.training import loop
 
-    work = (SIZES | ON_THREADS)[size]
-    backbone, settings, objective, windows = setting(work, kind)
-    network = objective.build(backbone, work.vocabulary)
-    experiment = SimpleNamespace(objective=objective, backbone=backbone, training=settings, seed=0)
-    step = loop.new_step(network, experiment, windows, shards)
-    batches = windows.training(work.batch, 0)
-
-    def measure() -> float:
-        begin = time.perf_counter()
-        for _ in range(UPDATES):
-            sums = step.update(*next(batches))
-        float(sums[0])
-        return (time.perf_counter() - begin) / UPDATES
-
-    for _ in range(2):
-        measure()
-    return measure
+    trained = setting(size, kind)
+    network = trained.objective.build(trained.backbone, trained.vocabulary)
+    step = loop.new_step(network, trained, trained.windows, shards)
+    return seconds_of(lambda spans, fresh: step.update(spans, fresh)[0], trained)
 
 
 def pytorch(size: str) -> Callable[[], float]:
     from torch_side import Trainer
 
-    work = SIZES[size]
-    backbone, settings, _, windows = setting(work)
-    trainer = Trainer(work.vocabulary, backbone, settings)
-    batches = windows.training(work.batch, 0)
-
-    def measure() -> float:
-        begin = time.perf_counter()
-        for _ in range(UPDATES):
-            trainer.update(*next(batches), 1e-3)
-        return (time.perf_counter() - begin) / UPDATES
-
-    for _ in range(2):
-        measure()
-    return measure
+    trained = setting(size)
+    trainer = Trainer(trained.vocabulary, trained.backbone, trained.training)
+    return seconds_of(lambda spans, fresh: trainer.update(spans, fresh, 1e-3), trained)
 
 
 WORKERS = {"textgen": textgen, "pytorch": pytorch}
@@ -127,11 +118,8 @@ WORKERS = {"textgen": textgen, "pytorch": pytorch}
 def timed(sides: dict[str, tuple[str, ...]], repeats: int) -> dict[str, list[float]]:
     """Seconds an update of each side, one a repeat, in turns."""
     with contextlib.ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(Worker(__file__, *arguments))
-            for name, arguments in sides.items()
-        }
-        return interleaved(workers, repeats)
+        opened = {n: stack.enter_context(Worker(__file__, *side)) for n, side in sides.items()}
+        return interleaved(opened, repeats)
 
 
 def measure(repeats: int) -> list[dict[str, Any]]:
@@ -140,24 +128,17 @@ def measure(repeats: int) -> list[dict[str, Any]]:
         sides = {"textgen": ("textgen", size, "LSTM", str(THREADS)), "PyTorch": ("pytorch", size)}
         times = timed(sides, repeats)
         ratios = divided(times["PyTorch"], times["textgen"])
-        middle = statistics.median(times["textgen"])
-        rows.append(
-            row(
-                f"training step, {size}", "PyTorch float32", ratios, Target(at_least=1.0),
-                milliseconds=round(1e3 * middle, 2),
-            )
-        )  # fmt: skip
+        milliseconds = round(1e3 * statistics.median(times["textgen"]), 2)
+        subject, target = f"training step, {size}", Target(at_least=1.0)
+        rows.append(row(subject, "PyTorch float32", ratios, target, milliseconds=milliseconds))
     for size in ON_THREADS:
         for kind in BACKBONES:
             times = timed({n: ("textgen", size, kind, n) for n in "123"}, repeats)
-            for more, fewer, target in (("2", "1", 1.6), ("3", "2", 0.95)):
-                rows.append(
-                    row(
-                        f"updates of {size}, {kind}, {more} threads", f"{fewer} threads",
-                        divided(times[fewer], times[more]),
-                        Target(at_least=target) if kind == "LSTM" else None,
-                    )
-                )  # fmt: skip
+            for more, fewer, wanted in (("2", "1", 1.6), ("3", "2", 0.95)):
+                subject = f"updates of {size}, {kind}, {more} threads"
+                target = Target(at_least=wanted) if kind == "LSTM" else None
+                ratios = divided(times[fewer], times[more])
+                rows.append(row(subject, f"{fewer} threads", ratios, target))
     return rows
 
 

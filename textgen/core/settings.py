@@ -382,9 +382,7 @@ class Training:
     validations.
 
     ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
-    2024) and leaves all other weights to AdamW; ``"adafactor"`` keeps of a matrix' second moments
-    those of its rows and columns (Shazeer & Stern 2018), and its learning rate is a share of the
-    size of the weights: 0.1 rather than 0.004.
+    2024) and leaves all other weights to AdamW.
 
     ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
     weights; they have an optimizer of their own, without decay, clipping or average
@@ -407,7 +405,7 @@ class Training:
     epochs: Positive | None = None
     start: Path | None = None
     batch: Count = 16
-    optimizer: Literal["adamw", "adam", "rmsprop", "sgd", "muon", "adafactor"] = "adamw"
+    optimizer: Literal["adamw", "adam", "muon"] = "adamw"
     learning_rate: Positive = 4e-3
     table_rate: Positive = 30.0
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"

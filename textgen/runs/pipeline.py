@@ -159,12 +159,10 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         import keras
 
         from textgen.training import loop
-        from textgen.training.step import check_trainable
 
         network = loop.new_network(experiment, prepared)
         if job.start:
             network.set_weights(job.start.network.get_weights())
-        check_trainable(network, settings.loss)
         loop.windows_of(prepared.encoded[0], experiment.objective)
         run_folder.begin_folder(job.folder, experiment, job.overwrite)  # nothing can fail any more
         write_json(job.folder / "tokenizer.json", prepared.tokenizer.state())

@@ -26,18 +26,13 @@ from textgen.models.objectives import Objective
 from textgen.tokenizers.base import EncodedDocument
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.preparation import Prepared
-from textgen.training.step import Step
+from textgen.training.step import Step, check_trainable
 
 CALIBRATION_SECONDS = 4.0
-UPDATES_PER_CHECK = 10
-"""Updates between two looks at the loss: progress, the check for NaN. Each look waits for the
-updates before it."""
-VALIDATION_SHARE = 0.04
-"""Of a budget in seconds that its validations may take on top of it, about."""
-
+UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
+VALIDATION_SHARE = 0.04  # of a budget in seconds that its validations may take on top of it, about
 MAX_STREAMS, MIN_STREAM_TOKENS = 64, 2000
-TIMED_BATCHES, MIN_BATCHES = 3, 4
-"""Batches that are timed, and the fewest of a validation."""
+TIMED_BATCHES, MIN_BATCHES = 3, 4  # batches that are timed, and the fewest of a validation
 
 
 @dataclass(frozen=True)
@@ -92,11 +87,13 @@ def train(
     else:
         progress = _planned(experiment, windows, training, step, validation)
     step.schedule.updates.assign(progress.updates_planned)
+    patience = settings.patience or math.inf
     hooks.on_start(progress)
 
     sums, start = tf.zeros(3, tf.float64), time.perf_counter()
     for spans, fresh in windows.training(settings.batch, experiment.seed, progress.updates):
-        if progress.updates == progress.updates_planned or _out_of_patience(progress, settings):
+        without_gain = len(progress.history) - progress.best_interval
+        if progress.updates == progress.updates_planned or without_gain >= patience:
             break
         sums += step.update(spans, fresh)
         progress.updates += 1
@@ -104,7 +101,11 @@ def train(
         if progress.updates % UPDATES_PER_CHECK and progress.updates != end:
             continue
         loss, bits_per_token = (float(sums[i] / sums[2]) for i in (0, 1))
-        _check_finite(loss, progress)
+        if not math.isfinite(loss):
+            saved = int(progress.history[-1]["updates"]) if progress.history else 0
+            message = f"training: the loss is {loss} at update {progress.updates}"
+            hint = "lower training.learning_rate or training.clip_norm; the checkpoint of update"
+            raise Diverged(message, f"{hint} {saved} is kept")
         hooks.on_update(progress.updates, bits_per_token)
         if progress.updates != end:
             continue
@@ -164,31 +165,18 @@ def _planned(
     return progress
 
 
-def _out_of_patience(progress: Progress, settings: Training) -> bool:
-    without_gain = len(progress.history) - progress.best_interval
-    return bool(settings.patience) and without_gain >= settings.patience
-
-
-def _check_finite(loss: float, progress: Progress) -> None:
-    if not np.isfinite(loss):
-        saved = int(progress.history[-1]["updates"]) if progress.history else 0
-        hint = "lower training.learning_rate or training.clip_norm; the checkpoint of update"
-        raise Diverged(
-            f"training: the loss is {loss} at update {progress.updates}", f"{hint} {saved} is kept"
-        )
-
-
 def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     """The network of an experiment before its first update, as its seed has it.
 
     Raises:
-        TextgenError: it would not fit into memory.
+        TextgenError: it would not fit into memory, or :func:`check_trainable` refuses it.
     """
     check_memory(experiment, prepared.tokenizer.size)
     keras.utils.set_random_seed(experiment.seed)
     network = experiment.objective.build(experiment.backbone, prepared.tokenizer.size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     set_output_bias(network, prepared.counts)
+    check_trainable(network, experiment.training.loss)
     return network
 
 
@@ -274,13 +262,12 @@ def time_updates(
 
 def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
     """Updates of a budget in characters, epochs or updates; at least one."""
+    updates: float = settings.updates or 0
     if settings.characters:
-        characters = characters_per_update(windows, settings.batch, training)
-        return max(1, round(settings.characters / characters))
+        updates = settings.characters / characters_per_update(windows, settings.batch, training)
     if settings.epochs:
-        return max(1, round(settings.epochs * windows.updates_per_epoch(settings.batch)))
-    assert settings.updates
-    return settings.updates
+        updates = settings.epochs * windows.updates_per_epoch(settings.batch)
+    return max(1, round(updates))
 
 
 def characters_per_update(
@@ -311,9 +298,8 @@ class Validation:
         self._rows = rows_at_once(network, objective.length, streams)
         self._batches = self._windows.updates_per_epoch(self._rows)
         characters = sum(document.characters + 1 for document in documents)
-        self._tokens_per_character = tokens / characters
         spelling = sum(float(document.spelling_bits.sum()) for document in documents)
-        self._spelling = spelling / characters
+        self._tokens_per_character, self._spelling = tokens / characters, spelling / characters
 
     def bits_per_character(self, share: float = 1.0) -> float:
         """Of the first ``share`` of each stream."""
@@ -333,8 +319,7 @@ class Validation:
     def share_within(self, seconds: float) -> float:
         """The share of the split that is scored in about so many seconds, at least MIN_BATCHES."""
         self.bits_per_token(1)  # compiles
-        timed = min(TIMED_BATCHES, self._batches)
-        start = time.perf_counter()
+        timed, start = min(TIMED_BATCHES, self._batches), time.perf_counter()
         self.bits_per_token(timed)
         per_batch = (time.perf_counter() - start) / timed
         return min(1.0, max(MIN_BATCHES, int(seconds / per_batch)) / self._batches)

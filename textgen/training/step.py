@@ -19,14 +19,10 @@ from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
 
 BITS_PER_NAT = 1 / math.log(2)
-COOLING_SHARE = 0.4
-"""Last part of a training in which the rate of ``"wsd"`` falls."""
-ADAGRAD_EPSILON = 1e-16
-"""Mean square of a gradient that counts as zero."""
-WITH_WEIGHT_DECAY = ("adamw", "muon", "adafactor")
-"""Optimizers with a weight decay of their own (Loshchilov & Hutter 2019)."""
-BY_ADAMW = ("^logits/", "^head/", "^tail", "^beyond/", "^projection/")
-"""Paths of weights that are not updated by Muon but, like the embedding's, by AdamW."""
+COOLING_SHARE = 0.4  # last part of a training in which the rate of "wsd" falls
+ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
+# paths of weights that are not updated by Muon but, like the embedding's, by AdamW
+BY_ADAMW = ["^logits/", "^head/", "^tail", "^beyond/", "^projection/"]
 
 
 def check_trainable(network: Any, loss: str) -> None:
@@ -53,9 +49,6 @@ class Step:
         update: makes one update from (spans (B, before + length) int32, fresh (B,) bool) and
             returns (3,) float64: loss and bits, both summed over the targets, and how many targets
             there were. A compiled function; it need not have finished when it returns.
-
-    Raises:
-        TextgenError: settings that :func:`check_trainable` refuses.
     """
 
     def __init__(
@@ -66,14 +59,12 @@ class Step:
         tail_share: float = 0.25,
         threads: int = 1,
     ) -> None:
-        check_trainable(network, settings.loss)
         self.network, self.objective, self.settings = network, objective, settings
         self._output, self._tail_share = network.output_layer, tail_share
-        tables = [t for part in network.parts() for t in getattr(part, "tables", ())]
+        tables = [table for part in network.parts() for table in part.tables]
+        weights = network.trainable_variables
         self.tables = [RowAdagrad(table) for table in tables]
-        self.weights = [
-            w for w in network.trainable_variables if not any(w is table for table in tables)
-        ]
+        self.weights = [w for w in weights if not any(w is table for table in tables)]
         self.schedule = Schedule(settings)
         self.optimizer = optimizer_of(settings, self.schedule)
         self.optimizer.build(self.weights)
@@ -115,7 +106,8 @@ class Step:
             loss = tf.reduce_sum(losses * there) / count
         weights = [w.value for w in self.weights], [rows.table.value for rows in self.tables]
         dense, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
-        gradients = [with_rows_summed(gradient) for gradient in dense]
+        # rows of a repeated token are added up: Keras' norm would take each for a row of its own
+        gradients = [tf.convert_to_tensor(gradient) for gradient in dense]
         for gradient in sparse:
             gradients += [gradient.indices, gradient.values]
         return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
@@ -155,19 +147,11 @@ class Step:
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """Has the weights' running averages in the network, where the optimizer keeps them."""
-        if not self.optimizer.use_ema:
-            yield
-            return
         weights = self.network.get_weights()
-        self.optimizer.finalize_variable_values(self.weights)
+        if self.optimizer.use_ema:
+            self.optimizer.finalize_variable_values(self.weights)
         yield
         self.network.set_weights(weights)
-
-
-def with_rows_summed(gradient: Any) -> Any:
-    """An embedding's gradient with the rows of a repeated token added up: Keras' global norm would
-    take every occurrence for a row of its own."""
-    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
 def binary_cross_entropy(labels: Any, logits: Any) -> Any:
@@ -176,8 +160,7 @@ def binary_cross_entropy(labels: Any, logits: Any) -> Any:
     The mean over the V outputs of −[y ln p + (1 − y) ln(1 − p)], p cut off at 1e-7 as in Keras.
     """
     p = tf.clip_by_value(tf.nn.softmax(logits), 1e-7, 1 - 1e-7)
-    size = tf.shape(logits)[-1]
-    hit = tf.one_hot(labels, size)
+    hit = tf.one_hot(labels, tf.shape(logits)[-1])
     return -tf.reduce_mean(hit * tf.math.log(p) + (1 - hit) * tf.math.log1p(-p), axis=-1)
 
 
@@ -208,33 +191,23 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
-    options: dict[str, Any] = {"learning_rate": schedule}
-    if settings.clip_norm:
-        options["global_clipnorm"] = settings.clip_norm
-    if settings.ema_decay:
-        options |= {"use_ema": True, "ema_momentum": settings.ema_decay}
-    if settings.optimizer not in ("sgd", "adafactor"):
-        options["epsilon"] = 1e-8  # gradients of rare tokens are below Keras' 1e-7
-    kinds = {
-        "adamw": keras.optimizers.AdamW,
-        "adam": keras.optimizers.Adam,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": keras.optimizers.SGD,
-        "muon": keras.optimizers.Muon,
-        "adafactor": keras.optimizers.Adafactor,
+    """The Keras optimizer of all weights but the large tables'."""
+    options: dict[str, Any] = {
+        "learning_rate": schedule,
+        "epsilon": 1e-8,  # gradients of rare tokens are below Keras' 1e-7
+        "global_clipnorm": settings.clip_norm or None,
+        "use_ema": bool(settings.ema_decay),
+        "ema_momentum": settings.ema_decay,
     }
-    if settings.optimizer in WITH_WEIGHT_DECAY:
-        options["weight_decay"] = settings.weight_decay
+    if settings.optimizer == "adam":
+        return keras.optimizers.Adam(**options)
+    options["weight_decay"] = settings.weight_decay
     if settings.optimizer == "muon":
-        options |= {
-            "adam_weight_decay": settings.weight_decay,
-            "exclude_layers": list(BY_ADAMW),
-        }
-    if settings.optimizer == "adafactor":
-        options["relative_step"] = False  # the schedule says how large a step is
-    optimizer = kinds[settings.optimizer](**options)
-    if settings.optimizer in WITH_WEIGHT_DECAY:
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": BY_ADAMW}
+        optimizer = keras.optimizers.Muon(**options)
+    else:
+        optimizer = keras.optimizers.AdamW(**options)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
 
@@ -250,10 +223,8 @@ class RowAdagrad:
     """
 
     def __init__(self, table: Any) -> None:
-        self.table = table
-        self.squares = keras.Variable(
-            tf.zeros(table.shape[0]), trainable=False, name=f"{table.name}_squares"
-        )
+        self.table, squares = table, tf.zeros(table.shape[0])
+        self.squares = keras.Variable(squares, trainable=False, name=f"{table.name}_squares")
 
     def apply(self, places: Any, gradients: Any, rate: Any) -> None:
         """One update.
