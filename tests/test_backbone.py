@@ -12,7 +12,6 @@ from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import Training
 from textgen.core.system import free_memory
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
-from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import check_plugin
 from textgen.training.loop import check_memory
@@ -54,28 +53,47 @@ def test_weights_are_counted_beforehand_and_saved_ones_give_the_same_network(
     np.testing.assert_array_equal(*logits)
 
 
-def test_a_one_shot_decoder_has_no_embedding_to_be_tied_to():
-    with pytest.raises(TextgenError, match="one-shot"):
-        OBJECTIVES[-1].build(KINDS[1], SIZE)
+EMBEDDING = keras.layers.Embedding
+DENSE = keras.layers.Dense
 
 
-@pytest.mark.parametrize("kind", [LSTM, GRU])
-def test_a_plain_keras_model_of_the_same_weights_computes_the_same(kind):
-    """Embedding, two layers, layer normalisation, logits: nothing of textgen's own."""
-    settings = kind(units=(8, 6), input="embedding", embedding_size=5, normalisation="layer")
-    network = NextToken(4).build(settings, SIZE)
+def layer_kinds(kind, normalised):
+    """A layer of Keras' own for each of two layers of units, and what normalises it."""
     layer = {LSTM: keras.layers.LSTM, GRU: keras.layers.GRU}[kind]
-    plain = keras.Sequential([keras.layers.Embedding(SIZE, 5)])
-    for units in settings.units:
-        plain.add(layer(units, return_sequences=True))
-        plain.add(keras.layers.LayerNormalization())
-    plain.add(keras.layers.Dense(SIZE))
-    plain.build((None, 7))
-    plain.set_weights(network.get_weights())
+    for units in (8, 6):
+        yield layer(units, return_sequences=True)
+        if normalised:
+            yield keras.layers.LayerNormalization()
+
+
+@pytest.mark.parametrize(
+    ("settings", "below", "above"),
+    [
+        (LSTM(units=(8, 6), **EMBEDDED, normalisation="layer"), EMBEDDING(SIZE, 5), []),
+        (GRU(units=(8, 6), **EMBEDDED, normalisation="layer"), EMBEDDING(SIZE, 5), []),
+        (
+            LSTM(units=(8, 6), projection="vocabulary", forget_bias=True),  # the article's
+            keras.layers.Lambda(lambda tokens: keras.ops.one_hot(tokens, SIZE)),
+            [keras.layers.TimeDistributed(DENSE(SIZE))],
+        ),
+    ],
+    ids=["lstm", "gru", "article"],
+)
+def test_a_plain_keras_model_of_the_same_weights_computes_the_same(settings, below, above):
+    """Nothing of textgen's own."""
+    network = NextToken(4).build(settings, SIZE)
+    layers = layer_kinds(type(settings), settings.normalisation != "none")
+    plain = keras.Sequential([below, *layers, *above, DENSE(SIZE)])
     tokens = np.random.default_rng(0).integers(0, SIZE, (3, 7)).astype(np.int32)
+    plain(tokens)
+    for ours, theirs in zip(network.get_weights(), plain.get_weights(), strict=True):
+        assert ours.shape == theirs.shape
+        if ours.ndim == 1 and above:  # biases begin alike, those of the forget gates at one
+            np.testing.assert_array_equal(ours, theirs)
+    plain.set_weights(network.get_weights())
     logits, state = network(tokens, network.initial_state(3))
-    np.testing.assert_allclose(plain(tokens), logits, atol=2e-6)
-    assert [len(each) for each in state] == [kind.states] * 2
+    np.testing.assert_allclose(plain(tokens), logits, atol=1e-5)
+    assert [len(each) for each in state] == [settings.states] * 2
 
 
 def test_a_setting_that_a_backbone_does_not_have_is_refused():
@@ -88,31 +106,14 @@ def test_a_setting_that_a_backbone_does_not_have_is_refused():
     experiment = resolve_experiment({**plain, "backbone": {"adaptive_softmax": {"head": 7}}})
     assert experiment.backbone.adaptive_softmax == Adaptive(7)
     assert resolve_experiment(experiment.resolved).resolved == experiment.resolved
+    with pytest.raises(TextgenError, match="one-shot"):
+        OBJECTIVES[-1].build(KINDS[1], SIZE)
 
 
 def test_a_tied_output_shares_the_embedding():
     sizes = {"units": (8,), "input": "embedding", "embedding_size": 8}
-    tied = NextToken(4).build(LSTM(**sizes, tied_output=True), SIZE)
-    free = NextToken(4).build(LSTM(**sizes), SIZE)
+    tied, free = (NextToken(4).build(LSTM(**sizes, tied_output=t), SIZE) for t in (True, False))
     assert free.count_params() - tied.count_params() == SIZE * 8  # each has a bias
-
-
-@pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("objective", [NextToken(4), EncoderDecoder(3, 4)], ids=repr)
-def test_every_embedding_starts_from_the_given_vectors_and_can_be_frozen(objective, tied):
-    settings = LSTM(units=(8,), input="embedding", embedding_size=5, tied_output=tied)
-    network = objective.build(settings, SIZE)
-    free = len(network.trainable_variables)
-    matrix = np.random.default_rng(0).normal(size=(SIZE, 5)).astype(np.float32)
-    set_embedding(network, matrix, frozen=True)
-    found = [w for w in network.weights if "embedding" in w.path]
-    assert len(found) == free - len(network.trainable_variables) > 0
-    for weight in found:
-        np.testing.assert_array_equal(weight, matrix)
-        assert not weight.trainable
-    set_embedding(network, None, frozen=False)
-    assert len(network.trainable_variables) == free
-    np.testing.assert_array_equal(found[0], matrix)
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
@@ -132,30 +133,6 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
             check(*large)
     monkeypatch.setattr("textgen.core.system.free_memory", lambda: None)
     check(256, 1_234_567, 16)
-
-
-def test_the_articles_network_is_that_of_keras():
-    """Two LSTM layers, a dense layer without activation, a dense layer; Keras' first weights."""
-    settings = LSTM(units=(8, 6), projection="vocabulary", forget_bias=True)
-    network = NextToken(4).build(settings, SIZE)
-    model = keras.Sequential(
-        [
-            keras.Input((5, SIZE)),
-            keras.layers.LSTM(8, return_sequences=True),
-            keras.layers.LSTM(6, return_sequences=True),
-            keras.layers.TimeDistributed(keras.layers.Dense(SIZE)),
-            keras.layers.Dense(SIZE),
-        ]
-    )
-    for ours, theirs in zip(network.get_weights(), model.get_weights(), strict=True):
-        assert ours.shape == theirs.shape
-        if ours.ndim == 1:  # biases begin alike, those of the forget gates at one
-            np.testing.assert_array_equal(ours, theirs)
-    model.set_weights(network.get_weights())
-    tokens = np.random.default_rng(0).integers(0, SIZE, (3, 5))
-    logits, _ = network(tokens, network.initial_state(3))
-    expected = model(keras.ops.one_hot(tokens, SIZE))
-    np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=str)

@@ -30,18 +30,14 @@ def test_as_many_elements_are_kept_as_the_rate_says_and_scaled(rate):
         assert shares.std() == pytest.approx(expected, rel=0.25)
 
 
-def test_neighbours_and_successive_masks_have_nothing_to_do_with_each_other():
+def test_masks_of_neighbours_updates_and_seeds_have_nothing_to_do_with_each_other():
     layer = HashedDropout(0.5, seed=1)
-    first, second = mask(layer) > 0, mask(layer, update=1) > 0
-    assert (first == second).mean() == pytest.approx(0.5, abs=0.01)
-    assert (first[:, 1:] == first[:, :-1]).mean() == pytest.approx(0.5, abs=0.01)
-    assert (first[1:] == first[:-1]).mean() == pytest.approx(0.5, abs=0.01)
-
-
-def test_a_seed_repeats_its_masks_compiled_or_not():
-    masks = [mask(HashedDropout(0.4, seed=7), jit=jit) for jit in (True, False)]
-    np.testing.assert_array_equal(*masks)
-    assert (masks[0] != mask(HashedDropout(0.4, seed=8))).any()
+    first, later = mask(layer) > 0, mask(layer, update=1) > 0
+    other = mask(HashedDropout(0.5, seed=2)) > 0
+    pairs = [(first, later), (first, other), (first[:, 1:], first[:, :-1]), (first[1:], first[:-1])]
+    for a, b in pairs:
+        assert (a == b).mean() == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_array_equal(first, mask(layer, jit=False) > 0)  # compiled or not
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -51,30 +47,24 @@ def test_a_shard_of_a_batch_has_its_rows_of_the_mask(locked):
     np.testing.assert_array_equal(mask(layer, (4, 4, 5), update=3, first_row=5), whole[5:])
 
 
-def test_nothing_is_dropped_outside_training():
-    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
-    np.testing.assert_array_equal(HashedDropout(0.5)(x), x)
-
-
-def test_the_gradient_flows_through_what_is_kept():
+def test_the_gradient_flows_through_what_is_kept_and_nothing_is_dropped_outside_training():
     layer, x = HashedDropout(0.5, seed=2), tf.ones((30, 30))
     with tf.GradientTape() as tape, dropout_key(0):
         tape.watch(x)
         y = layer(x, training=True)
     np.testing.assert_array_equal(tape.gradient(y, x), np.where(y.numpy() > 0, 2.0, 0.0))
+    np.testing.assert_array_equal(layer(x), x)
 
 
 def test_a_locked_mask_is_the_same_for_all_positions():
-    layer = HashedDropout(0.5, locked=True, seed=2)
-    out = mask(layer, (20, 7, 30))
+    out = mask(HashedDropout(0.5, locked=True, seed=2), (20, 7, 30))
     np.testing.assert_array_equal(out, np.repeat(out[:, :1], 7, axis=1))
     assert (out[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.06)
     assert (out[0] != out[1]).any()
 
 
 def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_training():
-    layer = UnrolledLSTM(30, weight_drop=0.5)
-    x = tf.random.stateless_normal((2, 5, 3), (1, 2))
+    layer, x = UnrolledLSTM(30, weight_drop=0.5), tf.random.stateless_normal((2, 5, 3), (1, 2))
     plain = layer(x)[0]
     np.testing.assert_array_equal(layer(x)[0], plain)
 
@@ -84,7 +74,7 @@ def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_traini
 
     first, second = dropped(0), dropped(1)
     np.testing.assert_allclose(first[:, 0], plain[:, 0], atol=1e-6)  # the state before it is empty
-    assert (first[:, 1] != plain[:, 1]).numpy().all()
-    assert (first[:, 1] != second[:, 1]).numpy().all()
+    for other in (plain, second):
+        assert (first[:, 1] != other[:, 1]).numpy().all()
     many = tf.reduce_mean([dropped(update)[:, 1] for update in range(300)], axis=0)
     np.testing.assert_allclose(many, plain[:, 1], atol=0.03)

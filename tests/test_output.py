@@ -1,4 +1,5 @@
-"""Output layers: one distribution, however it is computed; where biases start; rows that fit."""
+"""Output layers: one distribution, however it is computed, that of an ensemble too; where biases
+start; rows that fit."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.likelihood import rows_at_once, scoring_step, token_bits
 from textgen.evaluation.sampler import Stepper
-from textgen.models.backbones import LSTM, Adaptive
+from textgen.models.backbones import GRU, LSTM, Adaptive
 from textgen.models.batches import Windows
 from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
@@ -24,27 +25,18 @@ ADAPTIVE = {"adaptive_softmax": Adaptive(HEAD, 4)}
 EMBEDDED = {"input": "embedding", "embedding_size": 7, "dropout": 0.25}
 TIED = {**EMBEDDED, "tied_output": True}
 BOTH = {**ADAPTIVE, **TIED}
-each_adaptive = pytest.mark.parametrize("model", [ADAPTIVE, BOTH], ids=["own", "tied"])
-each_objective = pytest.mark.parametrize(
-    "objective",
+EACH = pytest.mark.parametrize(
+    ("objective", "model"),
     [
-        pytest.param(NextToken(window=6), marks=pytest.mark.xla),
-        Shifted(window=5, shift=3),
-        pytest.param(EncoderDecoder(read=4, write=6), marks=pytest.mark.xla),
-        EncoderDecoder(read=4, write=6, feedback=False),
+        pytest.param(NextToken(window=6), ADAPTIVE, marks=pytest.mark.xla),
+        (NextToken(window=6), BOTH),
+        (Shifted(window=5, shift=3), {**ADAPTIVE, **EMBEDDED}),
+        (Shifted(window=5, shift=3), BOTH),
+        pytest.param(EncoderDecoder(read=4, write=6), BOTH, marks=pytest.mark.xla),
+        (EncoderDecoder(read=4, write=6, feedback=False), ADAPTIVE),
     ],
     ids=repr,
 )
-
-
-def is_refused(objective, model):
-    """Whether an output cannot be tied, for what is not fed back has no embedding; building the
-    network then says so."""
-    if "tied_output" not in model or getattr(objective, "feedback", True):
-        return False
-    with pytest.raises(TextgenError, match="tied_output"):
-        tiny_model(objective, SIZE, **model)
-    return True
 
 
 def spans_of(objective, seed=0, lowest=-1):
@@ -61,20 +53,12 @@ def full_nats(objective, network, spans, states):
     return nats * tf.cast(targets >= 0, tf.float32), states
 
 
-@each_objective
-@pytest.mark.parametrize(
-    "model",
-    [ADAPTIVE, {**ADAPTIVE, **EMBEDDED}, BOTH],
-    ids=["one_hot", "embedding", "tied"],
-)
+@EACH
 def test_two_levels_are_one_distribution_and_targets_cost_what_it_says(objective, model):
-    if is_refused(objective, model):
-        return
     network = tiny_model(objective, SIZE, scale=2.0, units=(9, 8), **model)
     spans, fresh = spans_of(objective), np.arange(BATCH) % 2 == 0
-    states = tf.nest.map_structure(
-        lambda s: tf.random.normal(s.shape), network.initial_state(BATCH)
-    )
+    empty = network.initial_state(BATCH)
+    states = tf.nest.map_structure(lambda s: tf.random.normal(s.shape), empty)
     features, _ = objective.features(network, spans, states, training=False)
     logits = network.output_layer(features)
     np.testing.assert_allclose(np.exp(logits.numpy()).sum(axis=-1), 1.0, atol=1e-6)
@@ -87,27 +71,23 @@ def test_two_levels_are_one_distribution_and_targets_cost_what_it_says(objective
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-@each_objective
-@each_adaptive
+@EACH
 def test_the_gradient_is_that_of_the_full_logits(objective, model):
-    if is_refused(objective, model):
-        return
     network = tiny_model(objective, SIZE, scale=1.5, **{**model, "dropout": 0.0})
-    step = Step(network, objective, Training(updates=1, batch=BATCH), tail_share=1.0)
     spans, states = spans_of(objective, lowest=0), network.initial_state(BATCH)
-    labels = spans[:, objective.before :]
+    labels, variables = spans[:, objective.before :], network.trainable_variables
 
     @tf.function
     def cheap():
         with tf.GradientTape() as tape:
-            nats = step._target_losses(spans, labels, states)[0]
-        return nats, tape.gradient(nats, network.trainable_variables)
+            features, _ = objective.features(network, spans, states, training=True)
+            nats = network.output_layer.loss(features, labels, 1.0)
+        return nats, tape.gradient(nats, variables)
 
     nats, gradients = cheap()
     with tf.GradientTape() as tape:
         expected, _ = full_nats(objective, network, spans, states)
     np.testing.assert_allclose(nats, expected, atol=1e-5)
-    variables = network.trainable_variables
     for a, b in zip(gradients, tape.gradient(expected, variables), strict=True):
         np.testing.assert_allclose(*map(tf.convert_to_tensor, (a, b)), atol=1e-4)
 
@@ -123,10 +103,9 @@ def test_more_targets_in_the_tail_than_are_kept_are_estimated_without_bias():
         estimate = output.loss(features, spans[:, 1:], tail_share=0.0)  # 16 places for about 44
         return tf.reduce_sum(estimate), tf.reduce_sum(output.nats(features, spans[:, 1:]))
 
-    found = [both(tf.constant(spans_of(objective, seed, lowest=0))) for seed in range(300)]
-    estimates, exact = np.array(found).T
-    assert not np.allclose(estimates, exact)
-    error = estimates - exact
+    sums = [both(tf.constant(spans_of(objective, seed, lowest=0))) for seed in range(300)]
+    error = np.subtract(*np.array(sums).T)
+    assert not np.allclose(error, 0)
     assert abs(error.mean()) < 3 * error.std() / np.sqrt(len(error))
 
 
@@ -142,36 +121,26 @@ def test_a_binary_loss_needs_one_softmax(model):
 
 
 @pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
-def test_rows_are_fewer_where_logits_are_large(monkeypatch, settings):
+def test_rows_are_fewer_where_logits_are_large_and_what_is_no_target_costs_nothing(
+    monkeypatch, settings
+):
     objective = NextToken(window=6)
     network = tiny_model(objective, SIZE, **settings)
-    documents = [np.random.default_rng(i).integers(1, SIZE, 20 + i) for i in range(7)]
-    large = SimpleNamespace(output_layer=SimpleNamespace(size=2**20, width=0))
-    assert [rows_at_once(each, 4, 32) for each in (network, large)] == [32, 8]
+    documents = [np.random.default_rng(i).integers(1, SIZE, 9 + i) for i in range(6)]
     expected = token_bits(objective, network, documents)
-    for most, rows in ((2 * 6 * SIZE, (2, 4)), (1, (1,))):
-        monkeypatch.setattr("textgen.evaluation.likelihood.MAX_LOGITS", most)
-        assert rows_at_once(network, 6, 32) in rows
-    for a, b in zip(token_bits(objective, network, documents), expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-@pytest.mark.parametrize("settings", [{}, ADAPTIVE], ids=["softmax", "adaptive"])
-def test_what_is_no_target_costs_nothing(settings):
-    """Validation adds up whole batches, whose rows end where their documents do."""
-    objective = NextToken(window=6)
-    network = tiny_model(objective, SIZE, **settings)
-    documents = [np.random.default_rng(i).integers(1, SIZE, 9 + i) for i in range(5)]
-    documents.append(np.ones(12, np.int64))  # nothing of the tail
-    step, state, total = scoring_step(objective, network), network.initial_state(3), 0.0
+    bits_of, state, total = scoring_step(objective, network), network.initial_state(3), 0.0
     for batch, fresh, _, _ in Windows(documents, objective).scoring(3):
-        bits, state = step(batch, fresh, state)
+        bits, state = bits_of(batch, fresh, state)
         missing = np.asarray(batch)[:, objective.before :] < 0
         assert not bits.numpy()[missing].any()
-        assert (bits.numpy()[~missing] > 0).all()
         total += float(tf.reduce_sum(bits))
-    expected = token_bits(objective, network, documents)
-    assert total == pytest.approx(sum(float(each.sum()) for each in expected), rel=1e-5)
+    assert total == pytest.approx(sum(float(bits.sum()) for bits in expected), rel=1e-5)
+    large = SimpleNamespace(output_layer=SimpleNamespace(size=2**20, width=0))
+    assert [rows_at_once(each, 4, 32) for each in (network, large)] == [32, 8]
+    monkeypatch.setattr("textgen.evaluation.likelihood.MAX_LOGITS", 1)
+    assert rows_at_once(network, 6, 32) == 1
+    for a, b in zip(token_bits(objective, network, documents), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -193,5 +162,40 @@ def test_an_output_starts_at_the_frequencies_of_the_tokens_or_level(model, known
     nothing = np.zeros((1, SIZE, 7 * len(network.parts())), dtype=np.float32)
     logits = tf.nn.log_softmax(layer(nothing))
     np.testing.assert_allclose(logits[0], np.tile(expected, (SIZE, 1)), atol=1e-5)
-    nats = layer.nats(nothing, np.arange(SIZE, dtype=np.int32)[None])
-    np.testing.assert_allclose(nats[0], -expected, atol=1e-5)
+    for price in (layer.nats, lambda *given: layer.loss(*given, 1.0)):
+        nats = price(nothing, np.arange(SIZE, dtype=np.int32)[None])
+        np.testing.assert_allclose(nats[0], -expected, atol=1e-5)
+
+
+def gradients(network, objective):
+    spans = np.random.default_rng(1).integers(1, SIZE, (6, 5)).astype(np.int32)
+    step = Step(network, objective, Training(updates=1, batch=6), tail_share=0.9)
+    states = tf.nest.flatten(network.initial_state(6))
+    counted = tf.constant(0), tf.constant(24.0), tf.constant(0)
+    return [g.numpy() for g in step.gradients(*counted, spans, np.ones(6, bool), *states)[2]]
+
+
+PLAIN = {"units": (7,), "input": "embedding", "embedding_size": 5}
+ENSEMBLES = [
+    LSTM(**PLAIN, members=3),
+    GRU(**PLAIN, members=2, tied_output=True),
+    LSTM(**PLAIN, members=2, adaptive_softmax=Adaptive(5, 3)),
+]
+
+
+@pytest.mark.parametrize("settings", ENSEMBLES, ids=str)
+def test_the_mean_is_charged_and_each_member_learns_as_it_would_alone(settings):
+    """Gradients of an ensemble are those of its members, divided by their number."""
+    objective = NextToken(4)
+    network = objective.build(settings, SIZE)
+    network.set_weights([w * 3.0 + 0.1 for w in network.get_weights()])
+    document = np.random.default_rng(0).integers(1, SIZE, 11)
+    (bits,) = token_bits(objective, network, [document])
+    alone = [token_bits(objective, member, [document])[0] for member in network.members]
+    assert np.abs(alone[0] - alone[1]).max() > 0.1
+    np.testing.assert_allclose(2.0**-bits, np.mean(2.0 ** -np.array(alone), axis=0), rtol=1e-4)
+    together = gradients(network, objective)
+    apart = [gradient for member in network.members for gradient in gradients(member, objective)]
+    for a, b in zip(together, apart, strict=True):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b / len(network.members), atol=1e-6)

@@ -158,14 +158,19 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
 
 
 @pytest.mark.parametrize("objective", [NEXT, EncoderDecoder(4, 6)], ids=repr)
-def test_a_frozen_embedding_is_left_as_it_is(tmp_path, objective):
-    network = tiny_model(objective, CODEC.size, **ADAPTIVE)
+@pytest.mark.parametrize("model", [ADAPTIVE, TIED], ids=["free", "tied"])
+def test_a_frozen_embedding_is_left_as_it_was_given(tmp_path, objective, model):
+    network = tiny_model(objective, CODEC.size, **model)
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
     set_embedding(network, matrix, frozen=True)
     before, settings = network.get_weights(), Training(updates=2, batch=4, validations=1)
     train(tmp_path, network, tiny_experiment(objective, network, settings), ENCODED)
     for weight, old in zip(network.weights, before, strict=True):
-        assert np.array_equal(weight, old) == ("embedding" in weight.path), weight.path
+        frozen = "embedding" in weight.path
+        assert np.array_equal(weight, old) == frozen, weight.path
+        assert np.array_equal(weight, matrix) == frozen
+    set_embedding(network, None, frozen=False)
+    assert len(network.trainable_variables) == len(before)
 
 
 @pytest.mark.parametrize(
