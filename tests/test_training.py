@@ -145,7 +145,7 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
         return next(figures)
 
     monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
-    settings = replace(SETTINGS, updates=50, validations=5, patience=2, watch=watch)
+    settings = replace(SETTINGS, updates=60, validations=5, patience=2, watch=watch)
     network, progress = fit(tmp_path, settings)
     losses = [row["loss"] for row in progress.history]
     if watch == "validation":
@@ -213,7 +213,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
         return original(validation, batches)
 
     monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
-    settings = Training(seconds=0.3, batch=4, validations=3)
+    settings = Training(seconds=1.0, batch=4, validations=3)
     with pytest.raises(Stop):
         fit(tmp_path, settings, stop_after=1)
     planned = load_progress(tmp_path).updates_planned
@@ -221,7 +221,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     _, progress = fit(tmp_path, settings)
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
-    assert planned == max(loop.UPDATES_PER_CHECK, int(0.3 / each))
+    assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1
