@@ -37,7 +37,7 @@ MODULES = {
     "memory": (EVALUATION + "memory.py", ["memory"]),
     "likelihood": (
         EVALUATION + "likelihood.py",
-        ["likelihood", "evaluation", "honesty", "output"],
+        ["likelihood", "honesty", "output"],
     ),
     "sampler": (EVALUATION + "sampler.py", ["sampling"]),
 }

@@ -1,22 +1,47 @@
+"""What models without a network charge, and the references made of them."""
+
 from __future__ import annotations
 
+import dataclasses
 import json
+import shlex
+import sys
+import tomllib
 from collections import Counter, defaultdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_compressors import PROGRAM
+from conftest import ROOT, made_up
 
 from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import settings
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.evaluation.baselines import TABLE, KneserNey, baseline
+from textgen.evaluation import baselines
+from textgen.evaluation.baselines import (
+    TABLE,
+    XZ,
+    Command,
+    KneserNey,
+    PPMd,
+    baseline,
+    score_baseline,
+)
+from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.memory import tune_memory
 from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import CharacterTokenizer
 from textgen.tokenizers.kneser_ney import FALLBACK
+
+LZMA = (
+    "import lzma, sys; open(sys.argv[2], 'wb').write("
+    "lzma.compress(open(sys.argv[1], 'rb').read(), preset=9))"
+)
+PROGRAM = f'{sys.executable} -S -c "{LZMA}" {{input}} {{output}}'
 
 
 def documents(count, length, size, seed, repeat=3):
@@ -198,3 +223,199 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
 def test_bad_input_is_one_clear_message(experiment_file, capsys, arguments, message):
     assert cli.main(["baseline", str(experiment_file), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+COMPRESSORS = pytest.mark.parametrize(
+    "compressor", [PPMd(), XZ(), Command(PROGRAM)], ids=["ppmd", "xz", "command"]
+)
+
+
+def noise(length, seed, alphabet=256):
+    return np.random.default_rng(seed).integers(0, alphabet, length, dtype=np.uint8)
+
+
+def costs(compressor, training, texts):
+    """What documents cost a compressor that has read the training texts."""
+    train, test = ([Document(str(i), t) for i, t in enumerate(part)] for part in (training, texts))
+    corpus = SimpleNamespace(train=train, validation=[], test=test)
+    return score_baseline(compressor, None, corpus)[1]
+
+
+@COMPRESSORS
+def test_a_compressor_pays_for_what_is_new(compressor):
+    seen, new = noise(4000, 0), noise(4000, 1)
+    again, (random,) = compressor.fit([noise(500, 2), seen]).token_bits([seen, new])
+    assert again.shape == (1,)
+    assert again[0] / len(seen) < 0.2
+    assert 8 <= random / len(new) < 8.3
+    training, text = [made_up(60, seed) for seed in range(4)], made_up(20, 9)
+    (primed,), (fresh,) = costs(compressor, training, [text]), costs(compressor, [], [text])
+    assert primed.model < 0.6 * fresh.model
+    strange = "Qwyx jumbuck vizzled thrombosis; "
+    once, twice = costs(compressor, training, [strange, strange * 2])
+    assert twice.model < 1.5 * once.model
+
+
+@COMPRESSORS
+def test_a_compressor_scores_any_text_and_each_document_independently(compressor):
+    training = [made_up(30, seed) for seed in range(3)]
+    texts = ["", made_up(10, 7), "", "é漢🐙", "\ud83d and \ude00 alone", "ÿ\x00\x01"]
+    together = costs(compressor, training, texts)
+    bits = [document.model for document in together]
+    assert bits == [costs(compressor, training, [text])[0].model for text in texts]
+    assert bits[::-1] == [d.model for d in costs(compressor, training, texts[::-1])]
+    assert compressor.fit([]).token_bits([]) == []
+    for document, text in zip(together, texts, strict=True):
+        assert document.characters == len(text)
+        assert 0 <= document.model <= 40 * len(text) + 16
+        assert (document.spelling_bits, document.replaced) == (0.0, 0)
+
+
+@pytest.mark.parametrize("compressor", [PPMd(), XZ()], ids=["ppmd", "xz"])
+def test_the_whole_training_text_stays_in_reach(compressor, monkeypatch):
+    first, *others = [noise(3000, seed, 26) for seed in range(40)]
+    bits = []
+    for dictionary, memory in ((1 << 30, 1 << 30), (1 << 14, 1 << 18)):
+        monkeypatch.setattr(baselines, "XZ_DICTIONARY_BYTES", (1 << 12, dictionary))
+        monkeypatch.setattr(baselines, "PPMD_MEMORY_BYTES", (1 << 14, memory))
+        bits.append(compressor.fit([first, *others]).token_bits([first])[0][0] / len(first))
+    assert bits[0] < 0.2
+    assert bits[1] > 4
+
+
+def test_every_file_that_a_program_leaves_is_paid_for():
+    write = "import sys; [open(f'part{i}', 'wb').write(bytes(%d)) for i in range(2)]"
+    command = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')
+    assert command.compressed_size(b"", 0) == 100
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("no-such-program {input}", "No such file"),
+        (f"{sys.executable} -S -c \"raise SystemExit('out of order')\" {{input}}", "out of order"),
+        (f"{sys.executable} -S -c 'pass' {{input}}", "no file beside the input"),
+    ],
+)
+def test_a_program_that_does_not_compress_is_one_error(command, reason):
+    with pytest.raises(TextgenError) as caught:
+        Command(command).fit([]).token_bits([noise(10, 0)])
+    assert reason in str(caught.value)
+    assert command in str(caught.value)
+
+
+def test_a_program_has_to_be_given_the_file():
+    with pytest.raises(ValueError, match=r"xz -9.*\{input\}"):
+        Command("xz -9")
+
+
+KEYS = ["unigram", "character_ngram", "word_ngram", "ppmd", "xz"]
+
+
+@pytest.fixture
+def corpus(experiment_file):
+    return load_corpus(config.load_experiment(experiment_file))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "references"
+
+
+def refuse(*arguments):
+    raise AssertionError("computed again")
+
+
+def rows(computed):
+    """References as data that can be compared."""
+    parts = [[*reference.validation, *reference.test] for reference in computed]
+    return [[baselines._sums(document) for document in part] for part in parts]
+
+
+def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys):
+    # whatever tokenizer the experiment has
+    other = experiment_file.with_name("other.toml")
+    tokenizer = 'kind = "words"\nminimum_count = 4\n\n[tokenizer.rare_words]\nkind = "drop"'
+    text = experiment_file.read_text(encoding="utf-8")
+    other.write_text(text.replace('kind = "characters"', tokenizer), encoding="utf-8")
+    computed = baselines.compute_references(corpus, experiment=str(other))
+    assert [reference.key for reference in computed] == KEYS
+    total = {}
+    for reference in computed:
+        command = reference.command.removeprefix("python -m textgen baseline ")
+        assert cli.main(["baseline", *shlex.split(command), "--json"]) == 0
+        record = json.loads(capsys.readouterr().out)
+        figures = record["test"]["bits_per_character"]
+        summary = summarise(reference.test)
+        assert summary["bits_per_character"] == pytest.approx(figures, rel=1e-6)
+        assert record["corpus"] == corpus.description
+        total[reference.key] = figures["total"]
+        assert not summary["replaced"] or reference.key == "word_ngram"
+        for documents, scored in (
+            (corpus.validation, reference.validation),
+            (corpus.test, reference.test),
+        ):
+            lengths = [(d.name, d.characters) for d in documents]
+            assert [(d.name, d.characters) for d in scored] == lengths
+            assert all(0.1 < d.bits_per_character < 6 for d in scored)
+    best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
+    assert best < total["unigram"] - 1
+
+
+def test_references_are_computed_once(corpus, cache, monkeypatch):
+    said = []
+    first = baselines.compute_references(corpus, said.append)
+    assert len(said) == len(list(cache.iterdir())) == len(KEYS)
+    monkeypatch.setattr(baselines, "score_baseline", refuse)
+    assert rows(baselines.compute_references(corpus, said.append)) == rows(first)
+    assert len(said) == len(KEYS)
+
+
+def test_another_split_or_setting_or_version_is_computed_again(
+    corpus, experiment_file, monkeypatch
+):
+    model, *_ = baselines.REFERENCES
+    other = load_corpus(config.load_experiment(experiment_file, ["split.seed=5"]))
+    assert other.sha256 == corpus.sha256
+    paths = {
+        baselines._cache_path(model, corpus),
+        baselines._cache_path(model, other),
+        baselines._cache_path(model, dataclasses.replace(corpus, sha256="0" * 64)),
+    }
+    for change in ({"order": 3}, {"tokenizer": {"kind": "words"}}, {"memory": (1,)}):
+        paths.add(baselines._cache_path(dataclasses.replace(model, **change), corpus))
+    monkeypatch.setattr(baselines, "CACHE_VERSION", baselines.CACHE_VERSION + 1)
+    paths.add(baselines._cache_path(model, corpus))
+    assert len(paths) == 7
+
+
+def test_test_text_steers_nothing(corpus, cache):
+    changed = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
+    other = dataclasses.replace(corpus, test=changed, sha256="0" * 64)
+    pairs = zip(
+        baselines.compute_references(corpus), baselines.compute_references(other), strict=True
+    )
+    for straight, reversed_ in pairs:
+        bits = [[d.model for d in part.validation] for part in (straight, reversed_)]
+        np.testing.assert_allclose(*bits, rtol=1e-6)
+        cheaper = straight.test[0].model < reversed_.test[0].model
+        assert cheaper or straight.key == "unigram"
+
+
+def test_what_a_text_is_too_long_for_is_left_out_with_a_message(corpus, cache, monkeypatch):
+    said = []
+    monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1000)
+    monkeypatch.setattr(baselines, "MAX_NGRAM_CHARACTERS", 1000)
+    assert baselines.compute_references(corpus, said.append) == []
+    assert len([text for text in said if "left out" in text]) == len(KEYS)
+    monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1 << 30)
+    keys = [reference.key for reference in baselines.compute_references(corpus)]
+    assert keys == KEYS[3:]
+
+
+def test_references_have_the_memory_of_the_experiments_that_come_with_textgen():
+    for key, file in (("character_ngram", "char.toml"), ("word_ngram", "words.toml")):
+        (model,) = (model for model in baselines.REFERENCES if model.key == key)
+        table = tomllib.loads((ROOT / "experiments" / file).read_text(encoding="utf-8"))
+        assert list(model.memory) == table["memory"]["orders"]
