@@ -158,14 +158,11 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> Counts:
     """
     text = _numbered(np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]]))
     size = len(text)
-    grams = {0: np.zeros(size, dtype=np.int32), 1: text.astype(np.int32)}
-    current, wanted = text, {*orders, *(order + 1 for order in orders)}
-    for length in range(2, max(orders) + 2):
+    grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
+    for _ in range(max(orders)):
         # before the document stand only boundaries
-        previous = np.concatenate([current[:1], current[:-1]])
-        current = _numbered(previous * size + text)
-        if length in wanted:
-            grams[length] = current.astype(np.int32)
+        previous = np.concatenate([grams[-1][:1], grams[-1][:-1]])
+        grams.append(_numbered(previous * size + text))
     levels = list[tuple[np.ndarray, ...]]()
     everything = counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):
