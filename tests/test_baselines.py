@@ -238,7 +238,7 @@ def costs(compressor, training, texts):
     """What documents cost a compressor that has read the training texts."""
     train, test = ([Document(str(i), t) for i, t in enumerate(part)] for part in (training, texts))
     corpus = SimpleNamespace(train=train, validation=[], test=test)
-    return score_baseline(compressor, None, corpus)[1]
+    return score_baseline(compressor, baselines.Bytes(), corpus)[1]
 
 
 @COMPRESSORS

@@ -241,7 +241,7 @@ class Bytes:
     For models that bring their own end of a document: 0 and 1 are bytes like any other.
     """
 
-    size = 256
+    size, charged, closed_vocabulary, extra_data = 256, True, False, ()
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         tokens = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
@@ -259,16 +259,15 @@ def score_baseline(
 
     Args:
         baseline: fitted to the training documents here.
-        tokenizer: None for one that reads bytes.
+        tokenizer: :class:`Bytes` for one that reads bytes.
         orders: of a memory of the document, if there is to be one.
         validated: whether validation documents are scored where the memory does not need them.
     """
-    reader = tokenizer or Bytes()
-    training = [reader.encode(d.text, training=True).tokens for d in corpus.train]
-    model = baseline.fit(training, reader.size)
+    training = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
+    model = baseline.fit(training, tokenizer.size)
 
     def score(documents: Sequence[Document]) -> tuple[list[EncodedDocument], list[DocumentBits]]:
-        encoded = [reader.encode(document.text) for document in documents]
+        encoded = [tokenizer.encode(document.text) for document in documents]
         bits = model.token_bits([e.tokens for e in encoded])
         return encoded, costs(documents, encoded, bits)
 
@@ -303,30 +302,30 @@ def baseline(
         TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
     """
     models = make_baselines(kind, orders, command)
-    reads_bytes = models[0].reads_bytes
-    if reason := too_much(reads_bytes, corpus):
+    if reason := too_much(reads_bytes := models[0].reads_bytes, corpus):
         raise TextgenError(f"--kind {kind}: {reason}: too much", "use a part of it")
-    tokenizer = None
+    tokenizer: Any = Bytes()
+    levels: Sequence[int] = ()
     if not reads_bytes:
         tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
+        levels = experiment.memory.orders
     for model in models:
         start = time.perf_counter()
-        levels = experiment.memory.orders if tokenizer else ()
         _, scored = score_baseline(model, tokenizer, corpus, levels, validated=False)
-        test = summarise(scored, tokenizer is None or tokenizer.charged)
-        if tokenizer is None:
+        test = summarise(scored, tokenizer.charged)
+        if reads_bytes:
             test |= dict.fromkeys(("tokens", "tokens_per_character"))
-        closed = tokenizer is not None and tokenizer.closed_vocabulary
+        closed = tokenizer.closed_vocabulary
         test["published"] = published_units(test, corpus.test, closed=closed)
         yield {
             "baseline": kind,
             "order": getattr(model, "order", None),
             "command": getattr(model, "command", None),
             "experiment": experiment.name,
-            "tokenizer": tokenizer and experiment.resolved["tokenizer"],
+            "tokenizer": None if reads_bytes else experiment.resolved["tokenizer"],
             "seed": experiment.seed,
-            "vocabulary_size": tokenizer and tokenizer.size,
-            "extra_data": list(tokenizer.extra_data) if tokenizer else [],
+            "vocabulary_size": None if reads_bytes else tokenizer.size,
+            "extra_data": list(tokenizer.extra_data),
             "unit": UNIT,
             "corpus": corpus.description,
             "seconds": time.perf_counter() - start,
@@ -398,7 +397,7 @@ class Reference:
     def score(self, corpus: Corpus) -> Parts:
         """What the validation and test documents cost."""
         (model,) = make_baselines(self.kind, [self.order] if self.order else [])
-        tokenizer = None
+        tokenizer: Any = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
         return score_baseline(model, tokenizer, corpus, self.memory)
