@@ -145,34 +145,26 @@ def small_experiment(**tables):
 def write_experiment(path: Path, corpus_folder: Path) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
     path.write_text(
-        f"""
-[corpus]
+        f"""[corpus]
 kind = "folder"
 path = "{corpus_folder}"
-
 [split]
 validation = 0.2
 test = 0.2
-
 [tokenizer]
 kind = "characters"
-
 [objective]
 kind = "next_token"
 window = 16
-
 [backbone]
 units = [24]
-
 [memory]
 orders = [1, 3]
-
 [training]
 updates = 60
 batch = 8
 learning_rate = 1e-2
 validations = 3
-
 [sampling]
 length = 120
 samples = 2

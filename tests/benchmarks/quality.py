@@ -100,7 +100,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         pairs = zip(results["textgen"], results["PyTorch"], strict=True)
         differences = [ours["total"] - theirs["total"] for ours, theirs in pairs]
         what = f"bits per character of `{name}` after {options.seconds:g} s"
-        target, more = Target(at_most=wanted), {"unit": "bpc", "found": results}
+        target, more = Target(at_most=wanted), {"unit": "bpc", "results": results}
         rows.append(row(what, "PyTorch float32, as long", differences, target, **more))
     return rows
 

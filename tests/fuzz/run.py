@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=0, help="end earlier")
     parser.add_argument("--corpus", type=Path, help="a folder for inputs that reached new code")
     options = parser.parse_args()
-    target, kept = TARGETS[options.target], CASES / options.target
-    kept.mkdir(parents=True, exist_ok=True)
+    target, cases = TARGETS[options.target], CASES / options.target
+    cases.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         seeds, dictionary = Path(scratch, "seeds"), Path(scratch, "words")
         seeds.mkdir()
@@ -41,7 +41,7 @@ def main() -> None:
         dictionary.write_text("".join(f'"{word}"\n' for word in escaped))
         arguments = [
             sys.argv[0], *([str(options.corpus)] if options.corpus else []), str(seeds),
-            f"-artifact_prefix={kept}/", f"-dict={dictionary}", f"-runs={options.runs}",
+            f"-artifact_prefix={cases}/", f"-dict={dictionary}", f"-runs={options.runs}",
             f"-max_total_time={options.seconds}", "-max_len=4096", "-len_control=0", "-timeout=60",
             "-rss_limit_mb=4096", "-seed=1",
         ]  # fmt: skip
