@@ -1,10 +1,13 @@
-"""The benchmarks' own logic: ratios, targets and the table."""
+"""The benchmarks' ratios, targets and table; what scripts outside the suite import."""
 
 from __future__ import annotations
 
+import ast
 import json
+import pkgutil
 import sys
 
+import pytest
 from conftest import ROOT
 
 
@@ -28,3 +31,15 @@ def test_targets_and_the_table(monkeypatch, tmp_path):
     assert "old" not in text
     for name in ("run", "timing"):
         sys.modules.pop(name)
+
+
+TESTS = ROOT / "tests"
+SCRIPTS = [*TESTS.glob("benchmarks/*.py"), TESTS / "killing.py", TESTS / "endurance.py"]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_imports_what_the_package_has(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "textgen":
+            for name in node.names:
+                pkgutil.resolve_name(f"{node.module}.{name.name}")
