@@ -76,7 +76,10 @@ def compile_where_it_is_tested() -> None:
     tf.function = plain
 
 
-SLOWEST = "training study run honesty compare run_words outside_package".split()
+SLOWEST = (
+    "training study run compare finished honesty sampling output dynamic auditing golden play "
+    "outside_package run_words"
+).split()
 
 
 def pytest_collection_modifyitems(items):
