@@ -149,16 +149,15 @@ class PlayModel:
                 place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
             )
         scored = self.run.score(text)
-        memory = scored["with_memory"]
-        stretches, start = list[list[float | None]](), 0
-        for number, (part, model, spelling) in enumerate(scored["stretches"]):
-            end = start + len(part)
-            remembered = sum(memory["stretches"][number][1:]) if memory else None
-            stretches.append([start, end, model, spelling, remembered])
-            start = end
+        both, stretches = scored["with_memory"], scored["stretches"]
+        with_memory = both and [sum(bits) for _, *bits in both["stretches"]]
+        ends = [0, *itertools.accumulate(len(part) for part, *_ in stretches)]
         return {
             "bits_per_character": scored["bits_per_character"],
-            "with_memory": memory and memory["bits_per_character"],
+            "with_memory": both and both["bits_per_character"],
             "end": scored["end"],
-            "stretches": stretches,
+            "stretches": [
+                [ends[i], ends[i + 1], *bits, with_memory and with_memory[i]]
+                for i, (_, *bits) in enumerate(stretches)
+            ],
         }

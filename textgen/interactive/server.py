@@ -25,6 +25,8 @@ from textgen.interactive.models import PlayModel
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.middleware.base import RequestResponseEndpoint
+    from starlette.requests import Request
 
 FOLDER = Path(__file__).parent
 FILES = ("theme.css", "play.css", "asking.css", "asking.js", "play.js")
@@ -75,15 +77,17 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
     """
     import anyio
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.requests import ClientDisconnect, Request
-    from starlette.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Mount, Route
 
     by_name, turns = {model.name: model for model in models}, anyio.CapacityLimiter(threads)
     described = [model.describe() | {"number": i} for i, model in enumerate(models)]
-    fragment = (FOLDER / "asking.html").read_text(encoding="utf-8")
-    page = (FOLDER / "play.html").read_text(encoding="utf-8").replace("ASKING", fragment)
+    page = (FOLDER / "play.html").read_text(encoding="utf-8")
+    page = page.replace("ASKING", (FOLDER / "asking.html").read_text(encoding="utf-8"))
 
     async def stream(lines: Iterator[dict[str, Any]]) -> AsyncIterator[str]:
         """The lines as they come; nobody waiting, work ends before its next piece."""
@@ -102,64 +106,50 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
         finally:
             disconnected.set()
 
-    async def ask(request: Request) -> Any:
-        body = b""
+    async def ask(request: Request) -> Response:
         try:
-            async for part in request.stream():
-                body += part
-                if len(body) > MAX_QUESTION_BYTES:
-                    raise TextgenError("The question is too long.")
-            question = check_question(body, by_name)
+            question = check_question(await request.body(), by_name)
         except ClientDisconnect:
-            return JSONResponse({"error": "The client has disconnected."}, 400)
+            return Response(status_code=400)
         except TextgenError as error:
             return JSONResponse({"error": str(error)}, 400)
         return StreamingResponse(stream(answer(by_name[question.model], question)))
+
+    async def check_origin(request: Request, answer: RequestResponseEndpoint) -> Response:
+        """Refuses the page of another origin; every answer carries :data:`HEADERS`."""
+        own = f"http://{request.headers.get('host', '')}"
+        site = request.headers.get("sec-fetch-site", "none")
+        if request.headers.get("origin", own) != own or site not in ("same-origin", "none"):
+            response = Response("Only this server's own page is answered.", 403)
+        else:
+            response = await answer(request)
+        response.headers.update(HEADERS)
+        return response
 
     def file(name: str) -> Route:
         return Route(f"/{name}", lambda request: FileResponse(FOLDER / name))
 
     routes = [
-        Route("/", lambda request: HTMLResponse(page)),
+        Route("/", lambda request: Response(page, media_type="text/html")),
         Route("/models", lambda request: JSONResponse(described)),
         Route("/ask", ask, methods=["POST"]),
         *map(file, FILES),
     ]
-    application = Starlette(routes=[Mount(f"/{token}", routes=routes)])
-    application.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    application.add_middleware(_SameOrigin)  # the outermost: its headers are on every answer
-    return application
-
-
-class _SameOrigin:
-    """Refuses requests from the page of another origin; every answer carries :data:`HEADERS`."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        from starlette.datastructures import Headers, MutableHeaders
-        from starlette.responses import PlainTextResponse
-
-        async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        headers, app = Headers(scope=scope), self._app
-        own = f"http://{headers.get('host', '')}"
-        same_site = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-        if headers.get("origin", own) != own or not same_site:
-            app = PlainTextResponse("Only this server's own page is answered.", 403)
-        await app(scope, receive, send_with_headers)
+    middleware = [
+        Middleware(BaseHTTPMiddleware, dispatch=check_origin),
+        Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
+    ]
+    return Starlette(routes=[Mount(f"/{token}", routes=routes)], middleware=middleware)
 
 
 def check_question(body: bytes, models: dict[str, PlayModel]) -> Question:
     """A question, parsed and checked.
 
     Raises:
-        TextgenError: no question, a setting out of range, or an unknown model.
+        TextgenError: no question, too long a one, a setting out of range, or an unknown model.
     """
+    if len(body) > MAX_QUESTION_BYTES:
+        raise TextgenError("The question is too long.")
     try:
         question = Question.model_validate_json(body)
     except ValidationError as error:
@@ -197,9 +187,8 @@ def listen(port: int = 0) -> socket.socket:
         TextgenError: Starlette or uvicorn is missing, or the port is taken.
     """
     if not find_spec("starlette") or not find_spec("uvicorn"):
-        raise TextgenError(
-            "The page needs Starlette and uvicorn.", 'pip install "textgen-compare[play]"'
-        )
+        hint = 'pip install "textgen-compare[play]"'
+        raise TextgenError("The page needs Starlette and uvicorn.", hint)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -224,13 +213,10 @@ def serve(
     import uvicorn
 
     token = secrets.token_urlsafe(16)
+    page = application(models, token, cores())
+    config = uvicorn.Config(
+        page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
+    )
     with listening, suppress(KeyboardInterrupt):  # uvicorn has closed everything by then
         ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
-        config = uvicorn.Config(
-            application(models, token, cores()),
-            log_level="error",
-            timeout_graceful_shutdown=1,
-            lifespan="off",
-            server_header=False,
-        )
         uvicorn.Server(config).run(sockets=[listening])
