@@ -12,16 +12,14 @@ from textgen.report import schema
 
 CLASSES = {
     "frequent": "words that occur 100 times or more",
-    "rare": "words that occur 2 to 9 times",
     "unseen": "words that do not occur",
     "end": "end marks of documents",
 }
 LABELS = {
-    "word_length": ("mean length of a word", "letters", ".2f", "human", "Letters"),
-    "real_words": ("in the training text, or a word", "of words", ".1%", "human", "Words"),
-    "distinct_2": ("different pairs of words in 100 words", "of them", ".1%", "human", "Variety"),
-    "loops": ("words in a stretch that is repeated at once", "of words", ".1%", "lower", "Variety"),
-    "made_up": ("a measure of another package", "things", ".0f", "human", "Others"),
+    "word_length": ("mean length of a word", "letters", ".2f"),
+    "real_words": ("in the training text, or a word", "of words", ".1%"),
+    "loops": ("words in a stretch that is repeated at once", "of words", ".1%"),
+    "made_up": ("a measure of another package", "things", ".0f"),
 }
 CORPUS = {
     "kind": "folder",
@@ -33,10 +31,9 @@ CORPUS = {
     "test": {"documents": 5, "characters": 300_000},
 }
 TEMPERATURES = [0.5, 0.8, 1.0, 1.2]
-
-
-DESCRIBED = "words, those seen fewer than 5 times replaced by one token"
+REFERENCES = {"unigram": 4.345, "character 6-gram": 1.931, "character 8-gram": 1.898, "PPMd": 1.83}
 SETTINGS = {
+    "described": "words, those seen fewer than 5 times replaced by one token", "same_text": True,
     "memory": [0, 1, 2], "context": "the whole document", "vocabulary_size": 15_400,
     "replacement_rate": 0.044, "parameters": 3_770_000, "characters": 14.2e6, "passes": 7.1,
     "seconds": 180.0, "seconds_measured": 193.0, "preparation_seconds": 4.0,
@@ -51,53 +48,46 @@ def bits(total: float, spelling: float = 0.0) -> dict:
 
 def _arm(name: str, total: float | None, seeds: int, draw: np.random.Generator) -> dict:
     rounds, numbers = np.arange(1, 15), list(range(1, seeds + 1))
-    test = bits(total, 0.2 if name.startswith("word") else 0.0) if total else None
     axes = {"updates": 90, "characters": 1e6, "seconds": 13.0}
-    across = {key: (rounds * unit).tolist() for key, unit in axes.items()}
     mean = (total or 2) + 1.4 * rounds**-1.3
-    curves = [
-        {"seed": n, "validation": (mean + 0.01 * draw.normal(size=14)).tolist()}
-        | {key: list(values) for key, values in across.items()}
-        for n in numbers
-    ]
-    runs = [
-        {"seed": n, "folder": f"runs/{name}-{n}", "total": total, "audits": []} for n in numbers
-    ]
-    external = ["tags of a tagger trained elsewhere"] if "pos" in name else []
-    row = {"name": name, "described": DESCRIBED, "same_text": True, "seeds": numbers, "runs": runs}
-    row |= {"extra_data": external, "updates": [1200 + n for n in numbers], "curves": curves}
-    return row | SETTINGS | {"test": test, "validation": test}
-
-
-def reference(label: str, total: float) -> dict:
-    about = {
-        "label": label,
-        "meaning": f"{label}, fitted",
-        "command": f"textgen baseline --{label}",
+    test = bits(total, 0.2 if name.startswith("word") else 0.0) if total else None
+    return SETTINGS | {
+        "name": name,
+        "seeds": numbers,
+        "runs": [
+            {"seed": n, "folder": f"runs/{name}-{n}", "total": total, "audits": []} for n in numbers
+        ],
+        "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
+        "updates": [1200 + n for n in numbers],
+        "curves": [
+            {"seed": n, "validation": (mean + 0.01 * draw.normal(size=14)).tolist()}
+            | {key: (rounds * unit).tolist() for key, unit in axes.items()}
+            for n in numbers
+        ],
+        "test": test,
+        "validation": test,
     }
-    return about | {"test": bits(total), "validation": bits(total)}
 
 
 def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
-    names = {"first": first, "second": second, "question": question}
-    low, high = difference - 0.02, difference + 0.02
-    figures = {"difference": difference, "low": low, "high": high, "p": 0.002, "p_adjusted": 0.006}
-    figures |= {"documents": 5, "seeds": [2, 2], "scope": "arms", "verdict": verdict}
-    figures |= {
-        "answer": answer(first, second, verdict, "first is lower"),
+    figures = {
+        "difference": difference, "low": difference - 0.02, "high": difference + 0.02,
+        "p": 0.002, "p_adjusted": 0.006, "documents": 5, "seeds": [2, 2], "scope": "arms",
+        "verdict": verdict, "answer": answer(first, second, verdict, "first is lower"),
         "sentence": f"{first} is {verdict} compared with {second}.",
         "advice": "Hold out 30 documents." if verdict == "can't tell" else "",
-    }
-    return names | figures | {"with_memory": figures | {"verdict": "equal", "answer": "No"}}
+    }  # fmt: skip
+    with_memory = figures | {"verdict": "equal", "answer": "No"}
+    names = {"first": first, "second": second, "question": question}
+    return names | figures | {"with_memory": with_memory}
 
 
-def stretches(text: str, words: bool, draw: np.random.Generator) -> list[tuple]:
+def _stretches(text: str, words: bool, draw: np.random.Generator) -> list[tuple]:
     """Stretches of words or of single characters, with their bits."""
     ends = [i for i, c in enumerate(text) if c == " " or not words]
-    cuts = sorted({0, *ends, len(text)})
     return [
         (a, b, round(float(draw.gamma(1.2, 1.6)) * (b - a) ** 0.4, 3), 9.0 * (draw.random() < 0.1))
-        for a, b in itertools.pairwise(cuts)
+        for a, b in itertools.pairwise(sorted({0, *ends, len(text)}))
     ]
 
 
@@ -118,9 +108,9 @@ def plain_sample(
     """The same as plain data."""
     draw = np.random.default_rng(1)
     charged = {name: total for name, total in totals.items() if total}
-    names = list(charged)
-    listed = {"unigram": 4.345, "character 6-gram": 1.931, "character 8-gram": 1.898, "PPMd": 1.83}
-    verdicts = ("better", "worse", "equal", "can't tell")
+    first, *others = list(charged) or [""]
+    verdicts = itertools.cycle(("better", "worse", "equal", "can't tell"))
+    listed = REFERENCES if references else {}
     report = {
         "name": "sample",
         "title": "Characters against words, made up",
@@ -132,14 +122,16 @@ def plain_sample(
         "warnings": [],
         "left_out": [],
         "arms": [_arm(name, total, seeds, draw) for name, total in totals.items()],
-        "references": [reference(*each) for each in listed.items()] if references else [],
+        "references": [
+            {"label": label, "meaning": f"{label}, fitted", "command": f"textgen baseline {label}"}
+            | {"test": bits(total), "validation": bits(total)}
+            for label, total in listed.items()
+        ],
         "declared": True,
-        "questions": max(0, len(names) - 1),
+        "questions": len(others),
         "contrasts": [
-            contrast(
-                n, names[0], verdicts[i % 4], charged[n] - charged[names[0]], f"Is {n} better?"
-            )
-            for i, n in enumerate(names[1:])
+            contrast(name, first, verdict, charged[name] - charged[first], f"Is {name} better?")
+            for name, verdict in zip(others, verdicts, strict=False)
         ],
         "documents": [
             {
@@ -147,67 +139,53 @@ def plain_sample(
                 "characters": 50_000 + 1000 * i,
                 "bits": {n: t - 0.05 * i + 0.02 * draw.normal() for n, t in charged.items()},
             }
-            for i in range(CORPUS["test"]["documents"] if names else 0)
+            for i in range(CORPUS["test"]["documents"])
+            if charged
         ],
         "word_classes": [
-            {
-                "name": kind,
-                "meaning": meaning,
-                "count": 900 // i,
-                "shares": dict.fromkeys(names, 0.8 / i),
-            }
+            {"name": kind, "meaning": meaning, "count": 900 // i}
+            | {"shares": dict.fromkeys(charged, 0.8 / i)}
             for i, (kind, meaning) in enumerate(CLASSES.items(), 1)
-            if names
+            if charged
         ],
         "generated": _generated(totals, draw),
     }
     starts = [("At night", 0.8), ("It was", 0.8), *(("", t) for t in TEMPERATURES)]
-    passages = [made_up(40, i)[:700] for i in range(3 if names else 0)]
     texts = {
         "passages": [
-            {
-                "document": f"tale_{i}",
-                "start": 0,
-                "text": text,
-                "arms": {n: stretches(text, n.startswith("word"), draw) for n in names},
-            }
-            for i, text in enumerate(passages)
+            {"document": f"tale_{i}", "start": 0, "text": text}
+            | {"arms": {n: _stretches(text, n.startswith("word"), draw) for n in charged}}
+            for i, text in enumerate(made_up(40, i)[:700] for i in range(3))
+            if charged
         ],
         "samples": [
-            {
-                "prompt": prompt,
-                "temperature": temperature,
-                "arms": {
-                    n: {
-                        "text": f" {n} {temperature} {made_up(12, i)[:300]}",
-                        "filled": [(5, 11, "<NN>")],
-                        "copied": [(8, 48)],
-                    }
-                    for i, n in enumerate(totals)
-                },
-            }
+            {"prompt": prompt, "temperature": temperature}
+            | {"arms": {n: _written(f" {n} {temperature} ", i) for i, n in enumerate(totals)}}
             for prompt, temperature in starts
         ],
     }
     return report, texts
 
 
+def _written(start: str, seed: int) -> dict:
+    text = start + made_up(12, seed)[:300]
+    return {"text": text, "filled": [(5, 11, "<NN>")], "copied": [(8, 48)]}
+
+
 def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> dict:
     def row(shift: float) -> dict:
         made = {}
-        for name, (_, _, form, *_) in LABELS.items():
+        for name, (_, _, form) in LABELS.items():
             value = (0.5 if form.endswith("%") else 4.0) * (1 + shift) + 0.02 * draw.normal()
             made[name] = (value, value - 0.03, value + 0.03)
         return made
 
-    keys = ("meaning", "unit", "form", "better", "group")
-    human = row(0)
-    human["loops"] = (None, None, None)
-    settings = {"samples": 20, "length": 1500, "temperatures": TEMPERATURES, "temperature": 0.8}
+    keys = ("meaning", "unit", "form")
     return {
         "labels": {name: dict(zip(keys, label, strict=True)) for name, label in LABELS.items()},
-        "settings": settings,
-        "rows": {"human": human},
+        "settings": {"samples": 20, "length": 1500, "temperatures": TEMPERATURES}
+        | {"temperature": 0.8},
+        "human": row(0) | {"loops": (None, None, None)},
         "arms": {n: [row(0.05 * (i + t)) for t in range(4)] for i, n in enumerate(totals)},
     }
 
@@ -228,8 +206,7 @@ def hostile(
     report["title"] = script + quotes
     report["warnings"] = [{"text": "Look out: " + script, "by_arm": {script: quotes}}]
     report["left_out"] = [{"folder": "runs/" + script, "reason": quotes}]
-    report["contrasts"][0]["question"] = script + odd
-    report["contrasts"][0]["sentence"] = quotes
+    report["contrasts"][0] |= {"question": script + odd, "sentence": quotes}
     report["corpus"] = report["corpus"] | {"licence": script}
     for passage in texts["passages"]:
         passage["document"] = script

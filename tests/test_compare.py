@@ -155,7 +155,7 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
     settings, generated = generation.Evaluation(), compared.report.generated
     assert list(generated.settings["temperatures"]) == list(settings.temperatures)
     assert {len(rows) for rows in generated.arms.values()} == {len(settings.temperatures)}
-    for row in (*generated.rows.values(), *generated.arms["char"]):
+    for row in (generated.human, *generated.arms["char"]):
         assert set(row) == set(generated.labels)
     samples = texts_of(compared)["samples"]
     assert {s["temperature"] for s in samples} == set(settings.temperatures)

@@ -345,7 +345,7 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     return schema.Generated(
         labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
         settings=asdict(settings),
-        rows={"human": _intervals(measure(written, human))},
+        human=_intervals(measure(written, human)),
         arms={
             arm.name: [
                 _intervals(measure(drawn_samples(arm, temperature), human))

@@ -18,12 +18,12 @@ from textgen.core.settings import Contrast, check_name
 from textgen.core.system import write_file, write_json
 from textgen.data.loading import Corpus, load_text
 from textgen.evaluation.baselines import compute_references
-from textgen.evaluation.units import NOTHING, format_bits, format_number
+from textgen.evaluation.units import format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, is_on
 from textgen.report.building import build_report
-from textgen.report.page import between, render_page
+from textgen.report.page import bits_cells, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, check_folder, load_run
@@ -283,22 +283,21 @@ def result_lines(report: Report) -> list[str]:
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     """Print a report: the answer, the table, the other answers, a line of what each model wrote,
     warnings, and where it lies."""
-    answer, *more = result_lines(report) or [""]
+    answer, *qualifications = result_lines(report) or [""]
     soft_wrap = not screen.console.is_terminal
     screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
-    for line in more:
+    for line in qualifications:
         screen.say(line)
     table = Table(title="bits per character of held-out text", title_justify="left", box=None)
     table.add_column("arm", no_wrap=True)
-    for column in ("alone", "95 %", "spelling", "memory", "seeds", "seconds"):
+    for column in ("alone", "95 %", "model + spelling", "memory", "seeds", "seconds"):
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
-        table.add_row(
-            Text(visible(name)), *_cells(arm.test), f"{len(arm.seeds)}", f"{arm.seconds:.0f}"
-        )
+        more = f"{len(arm.seeds)}", f"{arm.seconds:.0f}"
+        table.add_row(Text(visible(name)), *bits_cells(arm.test)[:4], *more)
     for row in sorted(report.references, key=lambda row: row.test.total):
-        table.add_row(Text(visible(row.label)), *_cells(row.test), style="dim")
+        table.add_row(Text(visible(row.label)), *bits_cells(row.test)[:4], style="dim")
     screen.console.print(table)
     for contrast in report.contrasts:
         claim = sentences.contrast_claim(contrast)
@@ -313,12 +312,3 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     for caution in report.warnings:
         screen.warn(str(caution))
     screen.say(f"{folder}/index.html")
-
-
-def _cells(test: Bits | None) -> tuple[str, str, str, str]:
-    """Total, interval, the bits of spelling, and the total with a memory of the document."""
-    _, spelling, total = format_bits(dict(test) if test else None)
-    if test is None:
-        return total, NOTHING, spelling, NOTHING
-    both = format_number(test.with_memory.total if test.with_memory else None)
-    return total, between(test.low, test.high), spelling, both

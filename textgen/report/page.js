@@ -36,17 +36,14 @@
     say(`“${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}”: ${costs.join(" · ")}`);
   };
 
-  const show = (it) => it.dataset.b ? point(it) : say(it.dataset.t);
-  for (const kind of ["pointerover", "focusin", "click"])
-    document.addEventListener(kind, (event) => {
-      const it = event.target.closest?.("[data-t],[data-b]");
-      it ? show(it) : kind === "click" && say("");
-    });
   const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
-  for (const box of all(BOXES)) {
-    const first = box.querySelector("[data-t]");
-    if (first) first.tabIndex = 0;
-  }
+  for (const kind of ["pointerover", "focusin", "click"])
+    document.addEventListener(kind, ({ target }) => {
+      const it = target.closest?.(ITEMS);
+      if (it) it.dataset.b ? point(it) : say(it.dataset.t);
+      else if (kind === "click") say("");
+    });
+  for (const box of all(BOXES)) box.querySelector("[data-t]")?.setAttribute("tabindex", 0);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") say("");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];

@@ -23,16 +23,8 @@ import textgen
 from textgen.core.errors import visible
 from textgen.evaluation.units import NOTHING, UNCHARGED, format_bits, format_number
 from textgen.interactive import portable
-from textgen.report import sentences
-from textgen.report.schema import (
-    ArmRow,
-    Bits,
-    Interval,
-    Passage,
-    Report,
-    SampleText,
-    Texts,
-)
+from textgen.report import schema, sentences
+from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 FOLDERS = [Path(__file__).parent, portable.FOLDER]
@@ -70,6 +62,7 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
     shares = [share for row in report.word_classes for share in row.shares.values()]
     temperatures = range(len(report.generated.settings["temperatures"]))
     html = environment.get_template("page.html").render(
@@ -80,6 +73,7 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         hues=HUES,
         heat_edges=HEAT_EDGES,
         sentences=sentences,
+        warnings=[*report.warnings, *(schema.Caution(text=text) for text in left_out)],
         bars=bar_scale(report),
         shares=Scale(0.0, max(shares, default=1.0)),
         differences=difference_scale(report),
@@ -176,20 +170,21 @@ def dots(values: Mapping[str, float | None], scale: Scale, form: str = ".3f") ->
 def documents(report: Report) -> list[Strip]:
     """Bits per character of every held-out document, hardest first."""
     scale = scale_of(bits for row in report.documents for bits in row.bits.values())
-    return [
-        Strip(row.name, f"{row.characters:,} characters", dots(row.bits, scale))
-        for row in report.documents
-    ]
+    rows = []
+    for row in report.documents:
+        bits = {arm.name: row.bits[arm.name] for arm in report.scored}
+        rows.append(Strip(row.name, f"{row.characters:,} characters", dots(bits, scale)))
+    return rows
 
 
 def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
     """The measures at a temperature, by its number: those that are drawn, and all."""
     made, strips = report.generated, []
     arms = {a.name: made.arms[a.name][number] for a in report.ranked if a.name in made.arms}
-    columns = [made.rows["human"], *arms.values()]
+    columns = [made.human, *arms.values()]
     for key in MEASURES_DRAWN:
         if label := made.labels.get(key):
-            human, values = made.rows["human"][key], {name: arms[name][key].value for name in arms}
+            human, values = made.human[key], {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
             note, band = f"{label.unit}; human {_value(human.value, label.form)}", None
             if human.value is not None:
@@ -209,7 +204,7 @@ def _value(value: float | None, form: str) -> str:
     return NOTHING if value is None else f"{value:{form}}"
 
 
-def _figure(figure: Interval, form: str) -> str:
+def _figure(figure: schema.Interval, form: str) -> str:
     interval = between(figure.low, figure.high, form)
     return _value(figure.value, form) + (f" ({interval})" if interval else "")
 
@@ -351,8 +346,10 @@ def tables(report: Report) -> list[Table]:
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
         deviation = format_number(arm.test.deviation if arm.test else None)
-        figures.append(([arm.name], [name, *_costs(arm.test), f"{deviation} ({len(arm.seeds)})"]))
-    figures += [([], [row.label, *_costs(row.test), ""]) for row in references]
+        figures.append(
+            ([arm.name], [name, *bits_cells(arm.test), f"{deviation} ({len(arm.seeds)})"])
+        )
+    figures += [([], [row.label, *bits_cells(row.test), ""]) for row in references]
     made = [([arm.name], [column(arm) for column in SETTINGS.values()]) for arm in report.ranked]
     runs = [
         ([arm.name], [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
@@ -366,7 +363,8 @@ def tables(report: Report) -> list[Table]:
     ]
 
 
-def _costs(test: Bits | None) -> list[str]:
+def bits_cells(test: Bits | None) -> list[str]:
+    """Total, interval, model + spelling, total with a memory, mean over documents."""
     if test is None:
         return [UNCHARGED, *[NOTHING] * 4]
     model, spelling, total = format_bits(dict(test))

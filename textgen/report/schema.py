@@ -164,12 +164,12 @@ class Measure(Row):
 
 
 class Generated(Row):
-    """Measures of samples: ``rows`` of human text; ``arms``: one row for each
-    of the temperatures in ``settings``."""
+    """Measures of human text, and of the samples of each arm at each of the temperatures in
+    ``settings``."""
 
     labels: dict[str, Measure]
     settings: dict[str, Any]
-    rows: dict[str, dict[str, Interval]]
+    human: dict[str, Interval]
     arms: dict[str, list[dict[str, Interval]]]
 
     @property
