@@ -104,8 +104,7 @@ class PlayModel:
                 f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
                 place=(0, excess),
             )
-        tokens: list[int] = encode_prompt(self.run.tokenizer, text, "the text").tolist()
-        return tokens
+        return encode_prompt(self.run.tokenizer, text, "the text").tolist()
 
     def _read(self, tokens: list[int], memory: bool) -> Stepper:
         """The place behind some tokens, to be left as it is."""

@@ -12,17 +12,15 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import regex
 
 from textgen.core.errors import TextgenError
 from textgen.models.objectives import NextToken
+from textgen.runs.finished import Run
 from textgen.tokenizers.base import Tokenizer
-
-if TYPE_CHECKING:
-    from textgen.runs.finished import Run
 
 FOLDER = Path(__file__).parent
 """Of ``asking.html`` and ``asking.css``, the part of a page in which models are asked."""
@@ -51,8 +49,7 @@ def portable_model(run: Run, exact: bool = False) -> str:
     except ValueError as error:
         raise TextgenError(
             f"{run.folder} cannot be in the page: {error}",
-            hint="leave this run out of --embed: a page holds next-token networks of LSTM, GRU or "
-            "minGRU layers, of characters, byte-pair subwords or words",
+            "a page holds LSTM, GRU and minGRU networks of characters, byte-pair subwords or words",
         ) from None
     tensors, parts = list[dict[str, Any]](), list[bytes]()
     for name, values in _weights(run.network).items():
@@ -91,48 +88,39 @@ def _settings(run: Run) -> dict[str, Any]:
         raise ValueError(config.label)
     if config.normalisation != "none":
         raise ValueError("normalised layers")
-    ngrams = config.ngrams or None
     return {
         "cell": config.portable_cell,
         "units": config.units,
         "head": run.network.output_layer.head_size,
-        "ngrams": ngrams and {"orders": ngrams.orders, "rows": ngrams.rows},
+        "ngrams": config.ngrams and {"orders": config.ngrams.orders, "rows": config.ngrams.rows},
     }
 
 
 def _weights(network: Any) -> dict[str, np.ndarray]:
     """Name → float32 matrix (below, above) or vector, as ``network.js`` asks for them."""
+    output = network.output_layer
+    names = ("beyond", "head", "tail_projection", "tail") if output.head_size < output.size else ()
+    dense = {name: getattr(output, name, None) for name in names}
+    dense |= {"projection": network.projection, "output": None if names else output.dense}
     weights: dict[str, Any] = {}
-
-    def add_dense(name: str, layer: Any) -> None:
-        weights[name] = layer.kernel
-        if layer.bias is not None:
-            weights[f"{name}.bias"] = layer.bias
-
+    for name, layer in dense.items():
+        if layer is not None:
+            weights |= {name: layer.kernel, f"{name}.bias": layer.bias}
     if network.embedding is not None:
         weights["embedding"] = network.embedding.embeddings
     if network.ngrams is not None:
         weights["ngrams"] = network.ngrams.table
+    if output.bias is not None:
+        weights["output.bias"] = output.bias
     for number, layer in enumerate(network.recurrent):
         cell = getattr(layer, "cell", None) or layer.gate_candidate
         weights |= {f"{number}.kernel": cell.kernel, f"{number}.bias": cell.bias}
-        if hasattr(cell, "recurrent_kernel"):
-            weights[f"{number}.recurrent"] = cell.recurrent_kernel
-    if network.projection is not None:
-        add_dense("projection", network.projection)
-    output = network.output_layer
-    if output.head_size < output.size:
-        tied = hasattr(output, "beyond")
-        for name in ("beyond",) if tied else ("head", "tail_projection", "tail"):
-            add_dense(name, getattr(output, name))
-    elif output.dense is not None:
-        add_dense("output", output.dense)
-    if output.bias is not None:
-        weights["output.bias"] = output.bias
+        weights[f"{number}.recurrent"] = getattr(cell, "recurrent_kernel", None)
     # the two biases of a GRU, of inputs and of the state, follow each other
     return {
         name: np.array(values, "<f4").reshape(-1 if name.endswith(".bias") else values.shape)
         for name, values in weights.items()
+        if values is not None
     }
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 FOLDER = Path(__file__).parent
-FILES = ("theme.css", "play.css", "asking.css", "asking.js", "play.js")
+FILES = ("theme.css", "asking.css", "asking.js", "play.js")
 HOST = "127.0.0.1"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -1,5 +1,6 @@
 "use strict"
-// Tokenizers in plain JavaScript, cutting and joining texts as those of textgen/tokenizers do.
+// Tokenizers in plain JavaScript, cutting and joining texts as those of textgen/tokenizers do. Each has spans(text): [token,
+// its end, bits of spelling] one after another, and writer(): from a token, and random numbers, to the text that it adds.
 
 const BOUNDARY = 0, ESCAPE = 1, RESERVED = 2
 
@@ -17,9 +18,6 @@ class Tokenizer {
     let start = 0
     return Array.from(this.spans(text), ([token, end, bits = 0]) => ({ token, start, end: start = end, bits }))
   }
-
-  // spans(text): [token, its end, bits of spelling] one after another
-  // writer(): a function from a token, and random numbers, to the text that it adds
 }
 
 class CharacterTokenizer extends Tokenizer {
