@@ -182,6 +182,7 @@ def test_a_comparison_is_an_object(compared):
 
 def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):
     folders = {}
+    assert folder_name(["char", "char (b/runs)", *"cde"]) == "char-char (b_runs)-c-d-and-others"
     for name, harm in {
         "cut": lambda f: (f / "metrics.json").write_text("{"),
         "swapped": lambda f: shutil.copy(trained / "words" / "tokens.npz", f / "tokens.npz"),
@@ -324,12 +325,6 @@ def test_terminal_page_and_notebook_give_the_same_answer(
     (row,) = made.contrasts
     assert (made.report.questions, row.p_adjusted) == (2, min(1.0, 2 * row.p))
     assert any("Is nothing better? There is no result for absent" in w for w in made.warnings)
-
-
-def test_arms_of_one_name_give_a_report_one_folder():
-    names = ["char", "char (runs)", "char (b/runs)"]
-    assert folder_name(names) == "char-char (runs)-char (b_runs)"
-    assert folder_name(list("abcde")) == "a-b-c-d-and-others"
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,24 @@
-"""Models that a page holds: the same tokens and bits in a browser as in Python."""
+"""Models that a page holds: the same tokens and bits in a browser as in Python; and a report's page
+in which they are asked."""
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
-from asked import asked_runs
-from chromium import headless
+from asked import asked_runs, finish, price, set_value, shown, type_text, write
+from chromium import headless, overflow, requested
 from conftest import made_up
+from report_sample import hostile
 
 import textgen
-from textgen.core.errors import TextgenError
+from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import build
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
@@ -26,12 +30,14 @@ from textgen.interactive.portable import (
 )
 from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
 from textgen.models.objectives import NextToken
+from textgen.report.page import render_page
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import FIRST_OWN, pretokenize
 from textgen.tokenizers.rare_words import Spell, Unk
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.words import Words
 
+HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."
 ODD = (
@@ -246,3 +252,70 @@ def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
 def test_what_has_no_counterpart_says_so(backbone, tokenizer, message):
     with pytest.raises(TextgenError, match=rf"(?s)runs/m.*{message}"):
         portable_model(untrained_run(backbone, tokenizer.fit([TEXT])))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, runs):
+    """A browser that shows a report with the models, under names of its arms; and the names."""
+    names = dict(zip(filter(str.isprintable, hostile()[0].numbers), runs.values(), strict=False))
+    packed = {name: portable_model(run) for name, run in names.items()}
+    folder = tmp_path_factory.mktemp("page")
+    content = render_page(*hostile(), {"packed": packed, "left_out": {HOSTILE: HOSTILE}})
+    (folder / "index.html").write_text(content, encoding="utf-8")
+    with headless(folder, (folder / "index.html").as_uri()) as driver:
+        yield driver, names
+
+
+def test_models_write_once_their_section_is_seen_and_a_seed_repeats_a_text(page):
+    driver, names = page
+    assert max(overflow(driver, width) for width in (390, 1280)) <= 0
+    assert set(shown(driver).values()) == {""}
+    driver.execute_script("document.getElementById('ask-form').scrollIntoView()")
+    finish(driver)
+    texts = shown(driver)
+    assert texts.keys() == names.keys()
+    assert {len(text) for text in texts.values()} == {400}
+    set_value(driver, "length", 60)
+    set_value(driver, "seed", 1)
+    first = write(driver)
+    assert first == write(driver)
+    set_value(driver, "seed", 2)
+    assert first != write(driver)
+
+
+def test_a_text_costs_what_the_run_says_and_hostile_text_stays_text(page):
+    driver, names = page
+    text = "The old sailor remembered the quagmires."
+    type_text(driver, text)
+    notes = price(driver)
+    for name, run in names.items():
+        found = float(re.search(r"[\d.]+", notes[name])[0])
+        assert found == pytest.approx(run.score(text)["bits_per_character"], rel=5e-3, abs=1e-3)
+    type_text(driver, HOSTILE)
+    price(driver)
+    assert set(shown(driver).values()) == {HOSTILE}
+    write(driver)
+    assert "ot in the training text" in next(filter(None, shown(driver, ".wrong").values()))
+    assert not driver.find_elements("css selector", "#ask img, #ask script")
+    assert "caught" not in driver.title
+    text = "The old\x1b[31m sea\u202e and\x9b"
+    set_value(driver, "text", text)
+    price(driver)
+    assert set(shown(driver).values()) == {visible(text)}
+    kinds = {url.partition(":")[0] for url in requested(driver)}
+    assert not kinds & {"http", "https", "ws", "wss"}
+    assert not driver.get_log("browser")
+
+
+def test_compare_holds_the_models_that_are_named(textgen, runs, tmp_path):
+    folders = [run.folder for run in runs.values()]
+    found = textgen("compare", *folders, "--name", "held", "--embed", "word")
+    assert found.code == 0, found.err
+    content = (tmp_path / "reports/held/index.html").read_text(encoding="utf-8")
+    rows = json.loads(re.search(r'id="models">(.*?)</script>', content, re.DOTALL)[1])
+    assert [name for name, *_ in rows] == ["word"]
+    assert "--embed word" in content
+    wrong = textgen("compare", *folders, "--embed", "words")
+    assert wrong.code == 2
+    assert "words" in wrong.err
+    assert "char, word, subword" in wrong.err
