@@ -16,13 +16,13 @@ from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import Run, load_run
 from textgen.runs.generation import encode_prompt, stream_text
 
+# As many connections as a browser opens to one host.
 MAX_MODELS = 6
-"""A browser opens so many connections to one host."""
 MAX_PROMPT_CHARACTERS = 4000
 MAX_PRICED_CHARACTERS = 20_000
 NEXT_TOKENS = 10
+# Tokens between two places that are kept, so that a text that grows is not read again.
 KEPT_EVERY = 16
-"""Tokens between two places that are kept, so that a text that grows is not read again."""
 
 
 def open_models(

@@ -22,16 +22,16 @@ from textgen.models.objectives import NextToken
 from textgen.runs.finished import Run
 from textgen.tokenizers.base import Tokenizer
 
+# Holds ``asking.html`` and ``asking.css``, the part of a page in which models are asked.
 FOLDER = Path(__file__).parent
-"""Of ``asking.html`` and ``asking.css``, the part of a page in which models are asked."""
+# What runs models in that part, in order; ``asking(embedded(…))`` begins it.
 SCRIPTS = tuple(
     FOLDER / f"{name}.js" for name in ("asking", "network", "spelling", "tokenizers", "portable")
 )
-"""What runs models in that part, in order; ``asking(embedded(…))`` begins it."""
+# The width of the steps to which numbers are rounded, in standard deviations of a matrix's weights,
+# and of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so
+# wide that they compress to two thirds (``tests/benchmarks/writing.py``).
 STEP, TABLE_STEP = 0.15, 0.4
-"""Width of the steps to which numbers are rounded, in standard deviations of a matrix's weights,
-and of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so
-wide that they compress to two thirds (``tests/benchmarks/writing.py``)."""
 
 
 def portable_model(run: Run, exact: bool = False) -> str:

@@ -131,8 +131,8 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     return [caution]
 
 
+# How many settings are named where nothing else distinguishes two arms.
 MAX_SETTINGS_NAMED = 3
-"""Settings that are named where nothing else distinguishes two arms."""
 SUBWORD_MODELS = {"bpe": "byte-pair encoding", "unigram": "a unigram model"}
 PARTS_OF_SPEECH = {
     "fine": "replaced by their part of speech",

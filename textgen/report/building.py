@@ -31,11 +31,12 @@ from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
 from textgen.tokenizers.pieces import pretokenize, split_space
 
+# Draws the passages of human text.
 SEED = 1
-"""Of passages of human text."""
+# How many samples without a prompt the page has at each temperature, and how long they are.
 SAMPLES_SHOWN, SAMPLE_CHARACTERS = 2, 400
-"""Samples without a prompt that the page has at each temperature, and characters of each."""
 FREQUENT, COMMON = 100, 10
+# Every character of the text is in a word of one of these classes.
 CLASSES = {
     "frequent": f"words that occur {FREQUENT} times or more in the training text",
     "common": f"words that occur {COMMON} to {FREQUENT - 1} times",
@@ -47,11 +48,10 @@ CLASSES = {
     "space": "line ends and spaces outside words",
     "end": "end marks of documents",
 }
-"""Every character of the text is in one of these."""
 CLASS_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
 PASSAGE_CHARACTERS, OPENING_CHARACTERS = 800, 500
+# How many documents have their beginnings among the passages.
 MAX_OPENINGS = 5
-"""Documents whose beginnings are passages."""
 
 
 def build_report(

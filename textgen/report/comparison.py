@@ -32,10 +32,10 @@ from textgen.runs.results import read_content
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# How much of an arm's name is in the name of a report's folder.
 MAX_NAME_CHARACTERS = 50
-"""Of an arm's name in the name of a report's folder."""
+# How much of what each model wrote is shown on the terminal.
 MAX_WRITTEN_CHARACTERS = 140
-"""Of what each model wrote, on the terminal."""
 REPORTS = Path("reports")
 
 

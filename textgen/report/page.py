@@ -28,20 +28,20 @@ from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Tex
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 FOLDERS = [Path(__file__).parent, portable.FOLDER]
+# The colours of arms in theme.css; further arms have the same ones with hollow marks.
 HUES = 7
-"""Colours of arms in theme.css; further arms have the same ones with hollow marks."""
+# In percent, between the names of two references beside the curves.
 MIN_LABEL_SPACE = 5.0
-"""Percent between the names of two references beside a curve."""
+# Measures of generated text that are drawn; all are in a table.
 MEASURES_DRAWN = "real_words word_length letters_divergence distinct_2 loops copied".split()
-"""Measures of generated text that are drawn; all are in a table."""
+# Bits per character at which the next colour begins.
 HEAT_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
-"""Bits per character at which the next colour begins."""
+# What a learning curve is drawn over, its name and its unit.
 AXES = {
     "seconds": ("seconds, preparation included", 1.0),
     "characters": ("millions of characters seen", 1e6),
     "updates": ("thousands of updates", 1e3),
 }
-"""What a learning curve is drawn over, its name and its unit."""
 
 
 def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA = 5
+# Bits per character: references this far above the worst arm are not shown beside the arms.
 NEAR = 0.3
-"""Bits per character: references this far above the worst arm are not shown beside the arms."""
 MAX_NEAR_REFERENCES = 3
 
 

@@ -11,10 +11,10 @@ from textgen.core.settings import BUDGETS, Contrast
 from textgen.report.arms import Arm
 from textgen.report.schema import ArmRow, Caution, ContrastRow, Report
 
+# Relative difference up to which arms count as matched in a budget.
 TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
-"""Relative difference up to which arms count as matched in a budget."""
+# Relative difference in characters from which the same number of updates is not the same work.
 UNEQUAL_WORK = 0.1
-"""Relative difference in characters from which the same number of updates is not the same work."""
 
 
 @dataclass(frozen=True)
