@@ -13,18 +13,18 @@ async function * answers(what, { name }, text, settings, signal) {
     if (done) return
     const lines = (rest + value).split("\n")
     rest = lines.pop()
-    for (const found of lines.map(line => JSON.parse(line))) {
-      if (found.error) throw Object.assign(new Error(found.error), { at: found.at })
-      yield found
+    for (const piece of lines.map(line => JSON.parse(line))) {
+      if (piece.error) throw Object.assign(new Error(piece.error), { at: piece.at })
+      yield piece
     }
   }
 }
 
 const answering = model => ({
   ...model,
-  async * write(...given) { for await (const { text } of answers("write", model, ...given)) yield text },
-  async expect(...given) { for await (const { tokens } of answers("expect", model, ...given)) return tokens },
-  async price(...given) { for await (const price of answers("price", model, ...given)) return price },
+  async * write(...question) { for await (const { text } of answers("write", model, ...question)) yield text },
+  async expect(...question) { for await (const { tokens } of answers("expect", model, ...question)) return tokens },
+  async price(...question) { for await (const price of answers("price", model, ...question)) return price },
 })
 
 fetch("models").then(answer => answer.json()).then(models => asking(models.map(answering)))

@@ -126,8 +126,8 @@ const embedded = rows => rows.map(([name, note, number, base64]) => {
   const model = () => loading ??= Model.from(base64)
   return {
     name, note, number,
-    async * write(...given) { yield * (await model()).write(...given) },
-    async expect(...given) { return (await model()).expect(...given) },
-    async price(...given) { return (await model()).price(...given) },
+    async * write(...question) { yield * (await model()).write(...question) },
+    async expect(...question) { return (await model()).expect(...question) },
+    async price(...question) { return (await model()).price(...question) },
   }
 })

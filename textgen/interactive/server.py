@@ -90,7 +90,7 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
     page = page.replace("ASKING", (FOLDER / "asking.html").read_text(encoding="utf-8"))
 
     async def stream(lines: Iterator[dict[str, Any]]) -> AsyncIterator[str]:
-        """The lines as they come; nobody waiting, work ends before its next piece."""
+        """The lines as they come; once the client has gone, work ends before its next piece."""
         disconnected = threading.Event()
 
         def next_line() -> dict[str, Any] | None:
@@ -157,7 +157,7 @@ def check_question(body: bytes, models: dict[str, PlayModel]) -> Question:
         where = ".".join(map(str, first["loc"])) or "the question"
         raise TextgenError(f"{where}: {first['msg']}") from None
     if question.model not in models:
-        raise TextgenError(f"{question.model} is none of the models: {', '.join(models)}")
+        raise TextgenError(f"no model {question.model} among {', '.join(models)}")
     return question
 
 

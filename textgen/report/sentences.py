@@ -55,10 +55,11 @@ def headline(report: Report) -> Claim | None:
 
 
 def contrast_claim(contrast: ContrastRow) -> Claim:
-    said = f"{difference(contrast)}."
+    """The answer to a question about two arms."""
+    answer = f"{difference(contrast)}."
     if contrast.answer in ("Yes", "No"):
-        said = f"{contrast.answer}. {said}"
-    return Claim((contrast.first, contrast.second), contrast.question, said, caveat(contrast))
+        answer = f"{contrast.answer}. {answer}"
+    return Claim((contrast.first, contrast.second), contrast.question, answer, caveat(contrast))
 
 
 def difference(contrast: ContrastRow) -> str:
@@ -95,14 +96,14 @@ def caveat(contrast: ContrastRow) -> str:
 
 def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
     first, second = (row.test.total if row.test else 0.0 for row in (better, worse))
-    said = f"{better.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
-    return Claim((better.name, worse.name), "", f"{said} for {worse.name}.", "Not tested.")
+    ahead = f"{better.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
+    return Claim((better.name, worse.name), "", f"{ahead} for {worse.name}.", "Not tested.")
 
 
 def _arm_claim(arm: ArmRow) -> Claim:
     total = arm.test.total if arm.test else 0.0
-    said = f"{arm.name} needs {total:.3f} bits per character."
-    return Claim((arm.name,), "", said, "There is nothing to compare it with.")
+    answer = f"{arm.name} needs {total:.3f} bits per character."
+    return Claim((arm.name,), "", answer, "There is nothing to compare it with.")
 
 
 def without_network(report: Report) -> dict[str, str]:
