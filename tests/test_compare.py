@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import made_up, write_experiment
+from conftest import made_up
 from matplotlib.figure import Figure
 from report_sample import contrast
 
@@ -28,7 +28,6 @@ from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
 
-QUICK = ["training.updates=20", "training.validations=2"]
 WORDS = [
     'tokenizer={kind="words", rare_words="unk", minimum_count=74}',
     'backbone.input="embedding"',
@@ -37,16 +36,14 @@ WORDS = [
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, corpus_folder) -> Path:
+def trained(tmp_path_factory, finished_run) -> Path:
     """Two seeds of a character arm and one of a word arm, finished; the first is audited."""
     home = tmp_path_factory.mktemp("compared")
-    path = write_experiment(home / "tiny.toml", corpus_folder)
-    for name, own in (("char-1", ["seed=1"]), ("char-2", ["seed=2"]), ("words", WORDS)):
-        package.train(
-            path, overrides=[*own, *QUICK], name=name, runs_folder=home / "runs", quiet=True
-        )
-    package.audit_model(home / "runs" / "char-1", made_up(3, 1)).save()
-    return home / "runs"
+    shutil.copytree(finished_run("char"), home / "char-1")
+    shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
+    shutil.copytree(finished_run("char", *WORDS, name="words"), home / "words")
+    package.audit_model(home / "char-1", made_up(3, 1)).save()
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -211,12 +208,8 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
         assert (wrong.code, message in wrong.err) == (2, True), wrong.err
 
 
-def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, corpus_folder):
-    path = write_experiment(tmp_path / "other.toml", corpus_folder)
-    package.train(
-        path, overrides=["split.seed=3", *QUICK], runs_folder=tmp_path / "runs", quiet=True
-    )
-    given = (trained / "char-1", tmp_path / "runs" / "other")
+def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, finished_run):
+    given = (trained / "char-1", finished_run("char", "split.seed=3", name="other"))
     refused = textgen("compare", *given)
     assert (refused.code, "--different-texts" in refused.err) == (2, True)
     done = textgen("compare", *given, "--different-texts", "--name", "flagged")
