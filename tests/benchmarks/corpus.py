@@ -18,7 +18,7 @@ from timing import IMPORT, Target, row
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 DOCUMENT = 300_000
-SMALL, TOKENISED = 6_000_000, 16_000_000
+SMALL, TOKENISED = 3_000_000, 16_000_000
 # tokenizers, and MB a second that are wanted of them
 TOKENIZERS = {
     "characters": ("characters", Target(at_least=10)),
