@@ -12,10 +12,12 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.data.splits import MIN_TEST_DOCUMENTS, divide
+from textgen.data.splits import divide
+from textgen.evaluation.significance import fewest_documents
 from textgen.studies import trying
 from textgen.studies.study import load_study
 
+ENOUGH = fewest_documents(3)
 LINE = "The lantern kept the shore and the old harbour answered all the long night, said {}.\n"
 ESTONIAN = (
     "Ja see oli nii, et keegi ei teadnud, kust tuul tuli ja kuhu ta läks, kuigi kõik kuulsid. "
@@ -47,7 +49,7 @@ def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
         pieces = sorted(name for name in part_of if name.split("#")[0] == document.name)
         neighbours = pairwise(part_of[name] for name in pieces)
         assert {"train", "test"} not in map(set, neighbours)
-    assert len(division.test) >= MIN_TEST_DOCUMENTS
+    assert len(division.test) >= ENOUGH
     pieces = division.train + division.validation + division.test
     assert sorted("".join(d.text for d in pieces)) == sorted("".join(d.text for d in documents))
 
@@ -70,7 +72,7 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     assert ran.contrasts == load_study("study_try").contrasts
     corpora = [load_corpus(ran.experiment(arm)) for arm in ran.arms]
     assert len({corpus.sha256 for corpus in corpora}) == 1
-    assert len(corpora[0].test) >= MIN_TEST_DOCUMENTS
+    assert len(corpora[0].test) >= ENOUGH
     assert {ran.experiment(arm).sampling.prompts for arm in ran.arms} == {("",)}
 
 
@@ -78,7 +80,7 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     path, reports = tmp_path / "novel.txt", tmp_path / "reports"
     path.write_text(text(3000), encoding="utf-8")
     trying.try_texts(path, reports_folder=reports)
-    assert len(load_corpus(study[0].experiment("words")).test) >= MIN_TEST_DOCUMENTS
+    assert len(load_corpus(study[0].experiment("words")).test) >= ENOUGH
     trying.try_texts(path, reports_folder=reports)  # goes on
     with pytest.raises(TextgenError, match="--overwrite"):
         trying.try_texts(path, minutes=5, reports_folder=reports)

@@ -77,6 +77,7 @@ def _try(parser: Parser) -> None:
     parser.option("--minutes", "for all of it", type=float, default=3.0)
     parser.folders("runs", "reports")
     parser.flag("--overwrite", "replace a study of this name that is of other texts or minutes")
+    parser.flag("--open", "open the page in a browser")
     parser.flag("--quiet", "print only warnings and errors")
 
 

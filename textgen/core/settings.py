@@ -302,7 +302,7 @@ class Split:
     ``validation`` and ``test`` are fractions of all characters, drawn by document, or lists of
     documents, by name or pattern (``*``, ``?``, ``[…]``). ``method`` says how what is not listed is
     drawn: by a ``"hash"`` of names and ``seed``; ``"blocks"``: all documents are cut, so that the
-    test part has at least six pieces, of which none has a neighbour that is trained on; or
+    test part has at least eight pieces, of which none has a neighbour that is trained on; or
     ``"contiguous"``: one text is cut, training text first, then validation, then test, at line ends
     or, if ``exact``, at the very character; ``first = "validation"`` has the text begin with that
     part. ``fold`` of ``folds`` is cross-validation: each document is in the test part of exactly

@@ -28,8 +28,8 @@ HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 MIN_TEST_DOCUMENTS = 6
 # How far beyond its exact place a boundary may fall, in characters.
 BOUNDARY_REACH = 5_000
-# Characters of a block of test text, from which on there may be more than MIN_TEST_DOCUMENTS.
-BLOCK_CHARACTERS, MAX_TEST_BLOCKS = 4_000, 12
+# Blocks of test text: seven can answer three questions. More, where each has so many characters.
+MIN_TEST_BLOCKS, MAX_TEST_BLOCKS, BLOCK_CHARACTERS = 8, 12, 4_000
 # Names of files and folders that say which part they are.
 CUSTOMARY = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -224,7 +224,7 @@ def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     total = count_characters(documents)
     test, validation = shares.get("test", 0.0), shares.get("validation", 0.0)
     count = min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS))
-    count = max(MIN_TEST_DOCUMENTS, count)
+    count = max(MIN_TEST_BLOCKS, count)
     sizes = [1 - test - validation, validation / 2, test, validation / 2] * count
     ends = [total / count * end for end in accumulate(sizes)]
     order = ["train", "validation", "test", "validation"] * count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,8 @@ from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
 from textgen.data.documents import Document, count_characters
 from textgen.data.language import find_language, foreign_language
-from textgen.data.splits import MIN_TEST_DOCUMENTS, divide
+from textgen.data.splits import divide, few
+from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
 from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
@@ -36,6 +38,7 @@ def try_texts(
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
     overwrite: bool = False,
+    open: bool = False,
     quiet: bool = False,
 ) -> Comparison:
     """Train characters, subwords and words on the same texts for as long, and compare them.
@@ -48,16 +51,17 @@ def try_texts(
         minutes: for all of it, on this machine.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that is of other texts or minutes, with its runs.
+        open: show the report in a browser.
         quiet: print only warnings.
 
     Raises:
         TextgenError: no text, too little of it, too little time, or another study of this name.
     """
     screen, name, settings = Screen(quiet), "tales", list[str]()
+    study = SettingsReader().read(find_experiment("study_try"))
     if texts is not None:
         name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
-        settings = _text_settings(Path(texts), screen)
-    study = SettingsReader().read(find_experiment("study_try"))
+        settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
     workers = min(cores(), len(study["arms"]))
     rounds = math.ceil(len(study["arms"]) / workers)
     study["title"] += f": {name}"
@@ -73,6 +77,8 @@ def try_texts(
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     screen.say(f"more time, more seeds: change {path}, then: textgen study {path}")
+    if open:
+        webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
 
 
@@ -90,8 +96,9 @@ def _training_seconds(minutes: float, rounds: int) -> int:
     return seconds
 
 
-def _text_settings(path: Path, screen: Screen) -> list[str]:
-    """What sets an experiment to these texts, as ``--set`` does; what is left out is printed.
+def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]:
+    """What sets an experiment to these texts, as ``--set`` does, in whole documents where the test
+    part then has so many of them, else in blocks. What is left out is printed.
 
     Raises:
         TextgenError: no such path, no text file, or too little text.
@@ -111,7 +118,7 @@ def _text_settings(path: Path, screen: Screen) -> list[str]:
         corpus["leave_out"] = list(reasons)
         files = sorted(file for file in path.rglob("*") if file.is_file())
         unread = [file.relative_to(path).as_posix() for file in files if file.suffix != ".txt"]
-        reasons |= dict.fromkeys(unread, "only .txt files are read")
+        reasons |= {few(unread): "only .txt files are read"} if unread else {}
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
     if total < MIN_CHARACTERS:
@@ -120,9 +127,9 @@ def _text_settings(path: Path, screen: Screen) -> list[str]:
         raise TextgenError(message, hint)
     settings = [f"corpus.{k}={json.dumps(v, ensure_ascii=False)}" for k, v in corpus.items()]
     settings.append('sampling.prompts=[""]')  # the letters of other prompts may be foreign to them
-    with suppress(TextgenError):  # whole documents where the test part then has enough of them
+    with suppress(TextgenError):
         division = divide(documents, Split())
-        if division.given or len(division.test) >= MIN_TEST_DOCUMENTS:
+        if division.given or len(division.test) >= test_documents:
             return settings
     return [*settings, "split.method=blocks"]
 
