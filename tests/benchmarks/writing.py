@@ -141,7 +141,7 @@ def sampling(options: argparse.Namespace) -> Rows:
 
 
 CHARACTERS = 1000
-BEGINNING = "At the end of the day they came to the {}house on the hill, and "
+BEGINNING = "At the end of the day they came to the {}house on the hill and "
 
 
 def request(address: str, path: str, question: Any = None) -> http.client.HTTPResponse:
