@@ -209,12 +209,10 @@ def page_models(options: argparse.Namespace) -> Rows:
 
     runs, seconds = list(map(textgen.load_run, options.runs)), list[float]()
     with tempfile.TemporaryDirectory() as scratch:
-        report = textgen.compare_runs(runs, name="page", reports_folder=scratch, embed=True)
-        page = report.folder / "index.html"
-        passages = json.loads((report.folder / "texts.json").read_text(encoding="utf-8"))[
-            "passages"
-        ]
-        text = "".join(passage["text"] for passage in passages)[:SCORED]
+        settings = {"reports_folder": scratch, "embed": [], "quiet": True}
+        folder = textgen.compare_runs(runs, name="page", **settings).folder
+        page, content = folder / "index.html", (folder / "texts.json").read_text(encoding="utf-8")
+        text = "".join(passage["text"] for passage in json.loads(content)["passages"])[:SCORED]
         with headless(Path(scratch), "about:blank") as browser:
             browser.set_script_timeout(120)
             for _ in range(options.repeats):
