@@ -143,9 +143,12 @@ def dynamic_bits(
 
 
 def measure_gradients(
-    objective: Objective, network: Any, training: Sequence[EncodedDocument], rate: float,
+    objective: Objective,
+    network: Any,
+    training: Sequence[EncodedDocument],
+    rate: float,
     table_rate: float,
-) -> Learning:  # fmt: skip
+) -> Learning:
     """How a network learns whose gradients are as large as in the first windows of training
     documents.
 

@@ -251,7 +251,9 @@ def every_label() -> dict[str, Label]:
         "Letters and lengths": {
             "letters_divergence": (
                 "distance of the letter frequencies from the training text's",
-                "bits", ".4f", "lower",
+                "bits",
+                ".4f",
+                "lower",
             ),
             "word_length": ("mean length of a word", "letters", ".2f"),
             "capitals_in_place": ("capitals that start a word", "of capital letters"),
@@ -259,7 +261,9 @@ def every_label() -> dict[str, Label]:
         "Words": {
             "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
             "unseen_real_words": (
-                "not in the training text, but a word of {language}", "of words", ".2%",
+                "not in the training text, but a word of {language}",
+                "of words",
+                ".2%",
             ),
             "words_in_training": ("in the training text", "of words"),
             "words_once_in_training": ("once in the training text", "of words"),
@@ -272,8 +276,10 @@ def every_label() -> dict[str, Label]:
             "pronouns": ("pronouns", "of words", ".2%"),
         },
         "Variety": {
-            **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them")
-               for n in DISTINCT},
+            **{
+                f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them")
+                for n in DISTINCT
+            },
             "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
         },
         "Copied and new": {
@@ -284,7 +290,7 @@ def every_label() -> dict[str, Label]:
             "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
             **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
         },
-    }  # fmt: skip
+    }
     return {
         name: Label(*label)._replace(group=group)
         for group, labels in figures.items()
@@ -410,9 +416,16 @@ def new_ngrams(sample: Sample, human: Human) -> Parts:
 
 def every_share(sample: Sample, human: Human) -> Parts:
     for function in (
-        word_length, capitals, dictionary_words, known_words, english_words, distinct, loops,
-        copies, new_ngrams,
-    ):  # fmt: skip
+        word_length,
+        capitals,
+        dictionary_words,
+        known_words,
+        english_words,
+        distinct,
+        loops,
+        copies,
+        new_ngrams,
+    ):
         yield from function(sample, human)
 
 

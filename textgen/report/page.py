@@ -338,9 +338,14 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 def tables(report: Report) -> list[Table]:
     """All figures of the arms, how they were made, and every run."""
     head = (
-        "model", "network alone", "95 % interval", "model + spelling", "with memory",
-        "mean over documents", "deviation (seeds)",
-    )  # fmt: skip
+        "model",
+        "network alone",
+        "95 % interval",
+        "model + spelling",
+        "with memory",
+        "mean over documents",
+        "deviation (seeds)",
+    )
     references = sorted(report.references, key=lambda row: row.test.total)
     figures: list[tuple[list[str], list[str]]] = []
     for arm in report.ranked:

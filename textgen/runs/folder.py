@@ -34,8 +34,15 @@ from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 LOCK = ".lock"
 WEIGHTS_FILE = "model.weights.h5"
 # whose checksums are in metrics.json; a run without a memory has no memory.json
-CHECKED = ("experiment.toml", "tokenizer.json", "memory.json", WEIGHTS_FILE, "history.csv",
-           "tokens.npz", "texts.json")  # fmt: skip
+CHECKED = (
+    "experiment.toml",
+    "tokenizer.json",
+    "memory.json",
+    WEIGHTS_FILE,
+    "history.csv",
+    "tokens.npz",
+    "texts.json",
+)
 RENAME = 'use --name OTHER (in Python name="OTHER")'
 OVERWRITE = "--overwrite (overwrite=True)"
 

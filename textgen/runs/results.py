@@ -33,8 +33,16 @@ from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"
 # what is kept of where a training ended
-PROGRESS = ("seconds", "validation_seconds", "validation_share", "calibration_seconds_per_update",
-            "updates", "updates_planned", "best_interval", "intervals")  # fmt: skip
+PROGRESS = (
+    "seconds",
+    "validation_seconds",
+    "validation_share",
+    "calibration_seconds_per_update",
+    "updates",
+    "updates_planned",
+    "best_interval",
+    "intervals",
+)
 
 
 class Content(BaseModel):

@@ -81,16 +81,20 @@ def run_study(
         finished = [folder / e.name for e in experiments if e.name not in failures]
         folders = {"--runs": runs_folder, "--reports": reports_folder}
         options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
-        report = compare_runs(
-            finished,
-            name=study.name,
-            title=study.title,
-            contrasts=study.contrasts,
-            plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
-            command=shlex.join(["python", "-m", "textgen", "study", str(study.path), *options]),
-            reports_folder=Path(reports_folder),
-            quiet=quiet,
-        ) if finished else None  # fmt: skip
+        report = (
+            compare_runs(
+                finished,
+                name=study.name,
+                title=study.title,
+                contrasts=study.contrasts,
+                plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
+                command=shlex.join(["python", "-m", "textgen", "study", str(study.path), *options]),
+                reports_folder=Path(reports_folder),
+                quiet=quiet,
+            )
+            if finished
+            else None
+        )
     if report is None or failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         rest = f"; the report of the rest: {os.fspath(report)}" if report else ""

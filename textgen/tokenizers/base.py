@@ -278,9 +278,14 @@ class Tokenizer(ABC):
         """The text again, exactly."""
 
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        self,
+        tokens: np.ndarray,
+        *,
+        before: str = "",
+        fill: str = "scored",
+        seed: int = 0,
         memory: bool = False,
-    ) -> Rendered:  # fmt: skip
+    ) -> Rendered:
         """Generated tokens as text.
 
         Args:
@@ -413,11 +418,15 @@ class PlaceholderTokenizer(Tokenizer):
         places = [place for place, span in enumerate(spans) if span.surface is not None]
         alone, remembered = surface_bits(self.forms(tokens, surfaces))
         return EncodedDocument(
-            ids, surfaces, alone, *counts, remembered,
+            ids,
+            surfaces,
+            alone,
+            *counts,
+            remembered,
             ends=np.array([span.end for span in own], dtype=np.int64),
             places=np.array(places, dtype=np.int64),
             starts=np.array([span.start for span in own], dtype=np.int64),
-        )  # fmt: skip
+        )
 
     def forms(self, tokens: Sequence[int], surfaces: Sequence[Any]) -> Iterator[Steps]:
         """The steps that lead to the surface forms of a document."""
@@ -437,9 +446,14 @@ class PlaceholderTokenizer(Tokenizer):
         return writer.rendered().text
 
     def render(
-        self, tokens: np.ndarray, *, before: str = "", fill: str = "scored", seed: int = 0,
+        self,
+        tokens: np.ndarray,
+        *,
+        before: str = "",
+        fill: str = "scored",
+        seed: int = 0,
         memory: bool = False,
-    ) -> Rendered:  # fmt: skip
+    ) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
         random, writer = Random(seed), self.writer(before, fill)
         earlier = self.spelled_words(before) if memory and fill == "scored" else None
