@@ -113,11 +113,24 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
         return tf.concat([head[..., :-1], head[..., -1:] + tail], axis=-1)
 
     def nats(self, features: Any, labels: Any) -> Any:
-        in_head = tf.minimum(labels, self.head_size)
-        in_tail = tf.maximum(labels - self.head_size, 0)
-        tail = cross_entropy(self._tail_logits(features), in_tail)
-        nats = cross_entropy(self._head_logits(features), in_head)
-        return nats + tf.where(labels >= self.head_size, tail, 0.0)
+        """Where few targets are in the tail, as is usual, it is computed for these alone."""
+        flat, wanted = tf.reshape(features, [-1, features.shape[-1]]), tf.reshape(labels, [-1])
+        rare, room = wanted >= self.head_size, -(-wanted.shape[0] // 4)
+
+        def tail_of(features: Any, wanted: Any) -> Any:
+            in_tail = tf.maximum(wanted - self.head_size, 0)
+            tail = cross_entropy(self._tail_logits(features), in_tail)
+            return tf.where(wanted >= self.head_size, tail, 0.0)
+
+        def tail_of_few() -> Any:
+            _, places = tf.math.top_k(tf.cast(rare, tf.float32), room)
+            few = tail_of(tf.gather(flat, places), tf.gather(wanted, places))
+            return tf.scatter_nd(places[:, None], few, tf.shape(wanted))
+
+        few = tf.math.count_nonzero(rare) <= room
+        tail = tf.cond(few, tail_of_few, lambda: tail_of(flat, wanted))
+        nats = cross_entropy(self._head_logits(flat), tf.minimum(wanted, self.head_size)) + tail
+        return tf.reshape(nats, tf.shape(labels))
 
     def loss(self, features: Any, labels: Any, tail_share: float) -> Any:
         """The tail is computed for as many targets as are expected there and four standard
