@@ -121,6 +121,8 @@ def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
     [
         {"optimizer": "adamw", "schedule": "cosine", "ema_decay": 0.9},
         {"optimizer": "adam", "schedule": "constant"},
+        {"optimizer": "rmsprop", "schedule": "cosine"},
+        {"optimizer": "sgd", "schedule": "constant", "learning_rate": 1.0},
         {"optimizer": "muon", "schedule": "wsd", "ema_decay": 0.9},
     ],
     ids=lambda settings: settings["optimizer"],

@@ -405,7 +405,7 @@ class Training:
     epochs: Positive | None = None
     start: Path | None = None
     batch: Count = 16
-    optimizer: Literal["adamw", "adam", "muon"] = "adamw"
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd", "muon"] = "adamw"
     learning_rate: Positive = 4e-3
     table_rate: Positive = 30.0
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"

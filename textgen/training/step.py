@@ -190,6 +190,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
 
 
+PLAIN = {
+    "adam": keras.optimizers.Adam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
+
+
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     """The Keras optimizer of all weights but the large tables'."""
     options: dict[str, Any] = {
@@ -199,8 +206,10 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
         "use_ema": bool(settings.ema_decay),
         "ema_momentum": settings.ema_decay,
     }
-    if settings.optimizer == "adam":
-        return keras.optimizers.Adam(**options)
+    if settings.optimizer == "sgd":
+        del options["epsilon"]
+    if settings.optimizer in PLAIN:
+        return PLAIN[settings.optimizer](**options)
     options["weight_decay"] = settings.weight_decay
     if settings.optimizer == "muon":
         options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": BY_ADAMW}
