@@ -10,20 +10,30 @@ from textgen.core.errors import TextgenError
 from textgen.runs.finished import load_run
 
 
-def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path):
-    """At a rate of next to nothing the weights stay those of the run."""
-    before = load_run(finished_run())
-    after = train(finished_run(), more=40, runs_folder=tmp_path, quiet=True)
-    still = ["training.learning_rate=1e-30", "training.weight_decay=0"]
-    same = train(finished_run(), more=2, overrides=still, runs_folder=tmp_path, quiet=True)
-    assert (after.folder.name, same.folder.name) == ("char-more40", "char-more2")
+@pytest.mark.parametrize("arm", ["char", "word"])
+def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm):
+    before = load_run(finished_run(arm))
+    after = train(finished_run(arm), more=40, runs_folder=tmp_path, quiet=True)
+    assert after.folder.name == f"{arm}-more40"
     now, then = after.metrics.training, before.metrics.training
     assert now.updates == now.updates_planned == then.updates + 40
     assert now.characters == pytest.approx(2 * then.characters, abs=1)
     assert [row["updates"] for row in after.history] == [40, 80]
     assert all(np.diff([row["seconds"] for row in after.history]) > 0)
-    bits = [run.metrics.test.bits_per_character.total for run in (before, after, same)]
-    assert bits[1] < bits[0] == pytest.approx(bits[2], abs=1e-5)
+    assert total(after) < total(before)
+
+
+def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path):
+    before = load_run(finished_run())
+    worse = ["training.learning_rate=1.0"]
+    file = finished_run() / "experiment.toml"
+    after = train(file, more=2, overrides=worse, runs_folder=tmp_path, quiet=True)
+    assert after.metrics.training.best_interval == 1
+    assert total(after) == pytest.approx(total(before), abs=1e-6)
+
+
+def total(run) -> float:
+    return run.metrics.test.bits_per_character.total
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from textgen.report.schema import ArmRow, Caution, ContrastRow, Report
 TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
 # Relative difference in characters from which the same number of updates is not the same work.
 UNEQUAL_WORK = 0.1
+# Validations of a training, at least, that show whether it went on for too long.
+MIN_CURVE = 4
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,13 @@ def without_network(report: Report) -> dict[str, str]:
     best = min(report.references, key=lambda row: row.test.total, default=None)
     if best is None:
         return {}
-    better = f"{best.label}, without a neural network, does better: {best.test.total:.3f}."
-    worse = f"The best model without a neural network, {best.label}, needs {best.test.total:.3f}."
-    return {
-        arm.name: better if best.test.total < arm.test.total else worse
-        for arm in report.scored
-        if arm.test
-    }
+    bits, result = best.test.total, dict[str, str]()
+    for arm in report.scored:
+        ahead = (arm.test.total if arm.test else 0.0) - bits
+        how = "does better" if ahead > 0 else "does worse"
+        how = how if abs(ahead) > report.margin else "does as well"
+        result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
+    return result
 
 
 def audits(report: Report) -> list[tuple[str, str]]:
@@ -147,6 +149,7 @@ def cautions(
     sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
     return [
         *budget_cautions(arms, rows),
+        *overfitting_cautions(rows),
         *memory_cautions({row.name: row.memory for row in rows}),
         *ensemble_cautions(sizes),
         *unanswered_cautions(declared, charged),
@@ -179,6 +182,18 @@ def budget_cautions(arms: Sequence[Arm], rows: Sequence[ArmRow]) -> list[Caution
         for row in rows
     }
     return [Caution(text=text, by_arm=costs)]
+
+
+def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
+    """Where the validation figure of an arm was best in the first half of its training."""
+    early = {}
+    for row in rows:
+        curves = [curve.validation for curve in row.curves if len(curve.validation) >= MIN_CURVE]
+        shares = [(int(np.argmin(values)) + 1) / len(values) for values in curves]
+        if shares and max(shares) <= 0.5:
+            early[row.name] = f"was best after {np.mean(shares):.0%} of its training"
+    text = "The rest of a training taught nothing more: more text or more dropout would."
+    return [Caution(text=text, by_arm=early)] if early else []
 
 
 def memory_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:

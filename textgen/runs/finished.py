@@ -224,11 +224,16 @@ class Run:
         with self._path("history.csv").open(encoding="utf-8", newline="") as file:
             return [{key: float(row[key]) for key in row} for row in csv.DictReader(file)]
 
+    @property
+    def tokenizer_state(self) -> dict[str, Any]:
+        """The content of ``tokenizer.json``."""
+        state: dict[str, Any] = json.loads(self._path("tokenizer.json").read_text("utf-8"))
+        return state
+
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The fitted tokenizer."""
-        state = json.loads(self._path("tokenizer.json").read_text(encoding="utf-8"))
-        tokenizer: Tokenizer = self.experiment.tokenizer.load(state)
+        tokenizer: Tokenizer = self.experiment.tokenizer.load(self.tokenizer_state)
         return tokenizer
 
     @cached_property

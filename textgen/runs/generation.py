@@ -209,10 +209,10 @@ class Evaluation:
 
 
 def evaluation_for(loaded: Corpus) -> Evaluation:
-    """The settings for a text. Where it is not in English the prompts are the first words of
+    """The settings for a text. Of other texts than the tales the prompts are the first words of
     validation documents, or their first characters in a language without spaces."""
     settings, language = Evaluation(), loaded.language.code
-    if language == "en":
+    if loaded.kind == "lovecraft":
         return settings
     beginnings = (document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation)
     openings = [

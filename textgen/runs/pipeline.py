@@ -89,6 +89,7 @@ def _continuation(
 ) -> Experiment:
     """The experiment that trains the finished run of another on from its weights."""
     path = Path(experiment.name if isinstance(experiment, Experiment) else experiment)
+    path = path.parent if path.name == "experiment.toml" else path
     named = runs_folder / path.name.removesuffix(".toml")
     run = Run(path if run_folder.is_finished(path) else named)
     budget = next(b for b in BUDGETS if getattr(run.experiment.training, b) is not None)
@@ -139,7 +140,7 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
     before, now = run.experiment.resolved, job.experiment.resolved
     same = {
         "text": run.metrics.corpus.split_sha256 == job.loaded.description["split_sha256"],
-        "tokenizer": run.tokenizer.state() == prepared.tokenizer.state(),
+        "tokenizer": run.tokenizer_state == json.loads(json.dumps(prepared.tokenizer.state())),
         "network": all(before[part] == now[part] for part in ("objective", "backbone")),
     }
     if different := [part for part in same if not same[part]]:
@@ -184,6 +185,7 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
 def _with_earlier(progress: Progress, run: Run) -> Progress:
     """The progress of both trainings: that of a run, and the one that went on from its weights."""
     earlier, before = run.metrics.training, len(run.history)
+    best = progress.best_interval + before if progress.best_interval else earlier.best_interval
     characters = earlier.characters + progress.updates * progress.characters_per_update
     updates, intervals = progress.updates + earlier.updates, progress.intervals + earlier.intervals
     ends = {"interval": before, "updates": earlier.updates, "seconds": earlier.seconds}
@@ -196,7 +198,7 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
         seconds=progress.seconds + earlier.seconds,
         validation_seconds=progress.validation_seconds + earlier.validation_seconds,
         characters_per_update=characters / updates,
-        best_interval=progress.best_interval + before,
+        best_interval=best,
         history=[*run.history, *rows],
     )
 

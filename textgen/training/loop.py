@@ -86,6 +86,8 @@ def train(
         best = {key: arrays[key] for key in best}
     else:
         progress = _planned(experiment, windows, training, step, validation)
+        if settings.start and settings.watch == "validation":  # whose weights may stay the best
+            progress.best = validation.bits_per_character(progress.validation_share)
     step.schedule.updates.assign(progress.updates_planned)
     patience = settings.patience or math.inf
     hooks.on_start(progress)
@@ -125,7 +127,7 @@ def train(
             }
             progress.history.append(row)
             watched = bits if settings.watch == "validation" else loss
-            if watched < progress.best or not progress.best_interval:
+            if watched < progress.best:
                 progress.best, progress.best_interval = watched, len(progress.history)
                 best = _best(network)
             hooks.on_validation(progress)
