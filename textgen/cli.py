@@ -75,6 +75,7 @@ def _try(parser: Parser) -> None:
     text = "a folder of .txt files, or one such file (without it: Lovecraft's tales)"
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "for all of it", type=float, default=3.0)
+    parser.option("--language", "of the texts, an ISO code such as sw (default: detected)")
     parser.folders("runs", "reports")
     parser.flag("--overwrite", "replace a study of this name that is of other texts or minutes")
     parser.flag("--open", "open the page in a browser")

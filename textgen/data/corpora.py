@@ -56,7 +56,7 @@ class OwnText(CorpusConfig):
 
 @dataclass(frozen=True)
 class Folder(OwnText):
-    """Text files in a folder and the folders below it.
+    """Text files in a folder and the folders below it, but for hidden ones.
 
     If they are large (:data:`textgen.data.documents.LARGE_BYTES` in all), they are read again
     whenever they are needed; one above :data:`textgen.data.documents.MAX_UNCUT` characters then
@@ -81,7 +81,7 @@ class Folder(OwnText):
         try:
             if ".." in Path(self.pattern).parts:
                 raise ValueError("it leads out of the folder")
-            paths = [path for path in sorted(self.path.rglob(self.pattern)) if not path.is_dir()]
+            paths = [path for path in sorted(self.path.rglob(self.pattern)) if self._is_ours(path)]
         except (ValueError, NotImplementedError, OSError) as error:
             hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
             raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
@@ -91,6 +91,11 @@ class Folder(OwnText):
             message = f"corpus.path: {self.path}: no file matches {self.pattern!r}"
             raise TextgenError(message, 'set [corpus] pattern, e.g. "*.md"')
         return read_documents(files, self.encoding)
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether it is a file outside hidden folders, such as ``.venv`` and ``.git``."""
+        inside = path.relative_to(self.path).parts
+        return not path.is_dir() and not any(part.startswith(".") for part in inside)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import SettingsReader, find_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
-from textgen.data.documents import Document, count_characters
+from textgen.data.documents import Document, count_characters, read_text
 from textgen.data.language import find_language, foreign_language
 from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
@@ -29,12 +29,18 @@ from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
 # About what planning and report take, what a run takes beside its training, and what it needs.
 STUDY_SECONDS, MIN_TRAINING_SECONDS = 40, 10
+HOW_TO_CHANGE = """\
+# To be surer of the answer, give every arm more seeds (seeds = 3) or more time (seconds, of each
+# training), and then: {}
+
+"""
 
 
 def try_texts(
     texts: str | Path | None = None,
     *,
     minutes: float = 3.0,
+    language: str | None = None,
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
     overwrite: bool = False,
@@ -49,6 +55,7 @@ def try_texts(
     Args:
         texts: a folder of text files, or a file; Lovecraft's tales if None.
         minutes: for all of it, on this machine.
+        language: of the texts, an ISO code such as ``"sw"``; detected if None.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that is of other texts or minutes, with its runs.
         open: show the report in a browser.
@@ -62,21 +69,23 @@ def try_texts(
     if texts is not None:
         name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
         settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
+    settings += [f"language={language}"] if language else []
     workers = min(cores(), len(study["arms"]))
     rounds = math.ceil(len(study["arms"]) / workers)
     study["title"] += f": {name}"
     study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
     for arm in study["arms"].values():
         arm["set"] = settings
-    path, content = Path(reports_folder) / name / f"{name}.toml", tomli_w.dumps(study)
+    path = Path(reports_folder) / name / f"{name}.toml"
+    command = f"textgen study {path}"
+    content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
-        hint = "--overwrite replaces it and its runs; --runs and --reports leave it alone"
         message = f"{path}: a study of other texts or minutes, or one that was changed"
-        raise TextgenError(message, hint)
+        raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
     write_file(path, content)
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
-    screen.say(f"more time, more seeds: change {path}, then: textgen study {path}")
+    screen.say(f"to be surer, give more seconds or seeds in {path}, then: {command}")
     if open:
         webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
@@ -107,9 +116,13 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
     if kind not in ("folder", "file"):
         raise TextgenError(f"{path}: {kind}", "name a folder of .txt files, or a file")
     corpus: dict[str, Any] = {"kind": kind, "path": str(path.resolve())}
-    corpus |= {"pieces": 1} if kind == "file" else {}
+    reasons = dict[str, str]()
+    if kind == "file":
+        corpus["pieces"] = 1
+    else:
+        corpus["leave_out"] = [*(reasons := _unreadable(path))]
     documents = resolve_text({"corpus": corpus}).corpus.documents()
-    reasons = _reasons_to_leave_out(documents)
+    reasons |= _reasons_to_leave_out(documents)
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
     texts = f"{len(documents)} text{'s' * (len(documents) != 1)}"
@@ -132,6 +145,17 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
         if division.given or len(division.test) >= test_documents:
             return settings
     return [*settings, "split.method=blocks"]
+
+
+def _unreadable(folder: Path) -> dict[str, str]:
+    """Names of the text files of a folder that hold no text → why they are left out."""
+    reasons = {}
+    for path in folder.rglob("*.txt"):
+        try:
+            read_text(path)
+        except TextgenError:
+            reasons[path.relative_to(folder).as_posix()] = "not text"
+    return reasons
 
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
