@@ -280,6 +280,12 @@ def result_lines(report: Report) -> list[str]:
     return [str(claim), claim.caveat, *[without[arm.name] for arm in report.scored[:1] if without]]
 
 
+def _bits(test: Bits | None) -> list[str]:
+    """Bits of the network alone, their interval, and bits with a memory."""
+    total, interval, _, with_memory, _ = bits_cells(test)
+    return [total, interval, with_memory]
+
+
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     """Print a report: the answer, the table, the other answers, a line of what each model wrote,
     warnings, and where it lies."""
@@ -290,14 +296,14 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
         screen.say(line)
     table = Table(title="bits per character of held-out text", title_justify="left", box=None)
     table.add_column("arm", no_wrap=True)
-    for column in ("alone", "95 %", "model + spelling", "memory", "seeds", "seconds"):
+    for column in ("alone", "95 %", "with memory", "seeds", "seconds"):
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
         more = f"{len(arm.seeds)}", f"{arm.seconds:.0f}"
-        table.add_row(Text(visible(name)), *bits_cells(arm.test)[:4], *more)
+        table.add_row(Text(visible(name)), *_bits(arm.test), *more)
     for row in sorted(report.references, key=lambda row: row.test.total):
-        table.add_row(Text(visible(row.label)), *bits_cells(row.test)[:4], style="dim")
+        table.add_row(Text(visible(row.label)), *_bits(row.test), style="dim")
     screen.console.print(table)
     for contrast in report.contrasts:
         claim = sentences.contrast_claim(contrast)

@@ -191,8 +191,10 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
         curves = [curve.validation for curve in row.curves if len(curve.validation) >= MIN_CURVE]
         shares = [(int(np.argmin(values)) + 1) / len(values) for values in curves]
         if shares and max(shares) <= 0.5:
-            early[row.name] = f"was best after {np.mean(shares):.0%} of its training"
-    text = "The rest of a training taught nothing more: more text or more dropout would."
+            early[row.name] = (
+                f"was best after {np.mean(shares):.0%} of its training, which is what is scored"
+            )
+    text = "Longer training did not help; more text or more dropout would."
     return [Caution(text=text, by_arm=early)] if early else []
 
 
