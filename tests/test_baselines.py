@@ -35,7 +35,7 @@ from textgen.evaluation.memory import tune_memory
 from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import CharacterTokenizer
-from textgen.tokenizers.kneser_ney import FALLBACK
+from textgen.tokenizers.kneser_ney import FALLBACK, discounts, fit_kneser_ney
 
 LZMA = (
     "import lzma, sys; open(sys.argv[2], 'wb').write("
@@ -111,6 +111,18 @@ def test_agrees_with_the_slow_implementation(order, size):
     assert size != 12 or FALLBACK not in slow.discounts[2:]
     for text, bits in zip(held_out, fast.token_bits(held_out), strict=True):
         np.testing.assert_allclose(bits, slow.bits(text), rtol=2e-6)
+
+
+def test_counts_of_one_two_and_more_have_discounts_of_their_own():
+    """Tokens that occur 1, 2, 3 and 4 times, and an end: of 11, two occur once and one each of the
+    others, so Y = 2 / (2 + 2), D1 = 1 - 2 Y / 2, D2 = 2 - 3 Y, D3+ = 3 - 4 Y (Chen & Goodman 1999);
+    what they leave goes to six tokens alike. Where a count of counts is 0 there is a default."""
+    model = fit_kneser_ney([np.array([2, 3, 3, 4, 4, 4, 5, 5, 5, 5])], 1, 6)
+    (bits,) = model.token_bits([np.array([2, 3, 4, 5])])
+    left = (0.5 + 0.5 + 0.5 + 1 + 1) / 11 / 6
+    kept = np.array([1 - 0.5, 2 - 0.5, 3 - 1, 4 - 1, 1 - 0.5]) / 11
+    np.testing.assert_allclose(2.0**-bits, kept + left, rtol=1e-6)
+    assert discounts(np.array([7, 7])) == (0.5, 1.0, 1.5)
 
 
 def test_continuations_sum_to_one_after_any_context():
