@@ -217,15 +217,18 @@ def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_pat
     assert not (tmp_path / "runs" / "tiny" / "metrics.json").exists()
 
 
-def test_outside_english_prompts_are_how_validation_documents_begin():
-    def corpus(language, *texts):
+def test_prompts_of_other_texts_than_the_tales_are_how_validation_documents_begin():
+    def corpus(language, *texts, kind="folder"):
         documents = [Document(f"{n}", text) for n, text in enumerate(texts)]
-        return SimpleNamespace(language=Language(language, ""), validation=documents)
+        language = Language(language, "")
+        return SimpleNamespace(kind=kind, language=language, validation=documents)
 
     german = corpus("de", "Der Wal\nkam.", "  ", "Der  Wal ging.", "Ein Igel", "Am Meer", "Im Wald")
     assert evaluation_for(german).prompts == ("Der Wal", "Ein Igel", "Am Meer")
     assert evaluation_for(corpus("ja", "\u3000今日は晴れです。")).prompts == ("今日は晴",)
-    assert evaluation_for(corpus("en", "Der Wal")).prompts == Evaluation.prompts
+    assert evaluation_for(corpus("en", "The sea.")).prompts == ("The sea.",)
+    tales = corpus("en", "The sea.", kind="lovecraft")
+    assert evaluation_for(tales).prompts == Evaluation.prompts
     assert evaluation_for(corpus("de", " ")).prompts == ()
 
 

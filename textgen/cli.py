@@ -87,7 +87,7 @@ def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
-    more = "train the finished run on for so many more seconds (or updates …, as it counts them)"
+    more = "train the finished run of this name or folder on for N more seconds, or updates, …"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.folders("runs")

@@ -188,8 +188,8 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     """Where the validation figure of an arm was best in the first half of its training."""
     early = {}
     for row in rows:
-        curves = [curve.validation for curve in row.curves if len(curve.validation) >= MIN_CURVE]
-        shares = [(int(np.argmin(values)) + 1) / len(values) for values in curves]
+        curves = [curve for curve in row.curves if len(curve.validation) >= MIN_CURVE]
+        shares = [c.updates[int(np.argmin(c.validation))] / c.updates[-1] for c in curves]
         if shares and max(shares) <= 0.5:
             early[row.name] = (
                 f"was best after {np.mean(shares):.0%} of its training, which is what is scored"

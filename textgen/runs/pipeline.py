@@ -45,8 +45,8 @@ def train(
         experiment: a TOML file, or an Experiment.
         overrides: ``table.key=value`` strings.
         name: the run's name; the experiment's own if None.
-        more: train the finished run of this experiment on, for as many more seconds, or whatever
-            its budget counts, in a run of its own, ``NAME-moreN``.
+        more: train the finished run of this experiment, or the one in this folder, on for as many
+            more seconds, or whatever its budget counts, in a run of its own, ``NAME-moreN``.
         runs_folder: where run folders lie.
         overwrite: replace a run of that name.
         quiet: no progress on the terminal.
