@@ -23,11 +23,12 @@ def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm):
     assert total(after) < total(before)
 
 
-def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path):
+def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, capsys):
     before = load_run(finished_run())
     worse = ["training.learning_rate=1.0"]
     file = finished_run() / "experiment.toml"
-    after = train(file, more=2, overrides=worse, runs_folder=tmp_path, quiet=True)
+    after = train(file, more=2, overrides=worse, runs_folder=tmp_path)
+    assert "nothing gained" in capsys.readouterr().out
     assert after.metrics.training.best_interval == 1
     assert total(after) == pytest.approx(total(before), abs=1e-6)
 

@@ -178,6 +178,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     with screen.stage("compiling the training step"):  # until the bar of the training
         progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
     if job.start:
+        if not progress.best_interval:
+            screen.say(f"  nothing gained: the weights of {job.start.folder} are kept")
         progress = _with_earlier(progress, job.start)
     return network, progress
 
