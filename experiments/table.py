@@ -113,24 +113,17 @@ def architectures_table() -> str:
 
 def verdicts_table(name: str) -> str:
     """What a study was asked, and the answers."""
-    report = result(f"reports/{name}")
-    older = any(arm["test"].get("memory_saves") for arm in report["arms"])
-    asked = report["contrasts"]
-    both = any(c.get("with_memory") for c in asked)
+    answers = {"better": "Yes", "worse": "No", "equal": "No", "can't tell": "Too close to call"}
     rows = [
         [
             c["question"],
-            f"**{c['verdict']}**" + ", of these runs" * (c["scope"] == "these runs"),
-            f"`{c['first']}` − `{c['second']}`: {c['difference']:+.3f}",
+            f"**{answers[c['verdict']]}**",
+            f"{c['difference']:+.3f}",
             f"{c['low']:+.3f} to {c['high']:+.3f}",
-            f"{c['p_adjusted']:.3f}",
         ]
-        + [f"{m['verdict']}, {m['difference']:+.3f}" for m in [c.get("with_memory")] if m]
-        for c in asked
+        for c in result(f"reports/{name}")["contrasts"]
     ]
-    head = "question|answer|difference, bpc" + ", with memory" * older
-    head += "|95 % interval|p (Holm)" + "|with memory" * both
-    return table(head, rows)
+    return table("question|answer|bits per character|95 % interval", rows)
 
 
 def languages_table() -> str:

@@ -200,6 +200,8 @@ def _show_runs(
 
     live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
     shown = screen.console.is_terminal and not screen.quiet
+    if not shown:
+        screen.say(f"training: {progress()}")
     with live if shown else nullcontext(), closing(ended):
         for name, failure, seconds in ended:
             if failure is None:
