@@ -7,10 +7,11 @@ import os
 import shlex
 import statistics
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 
 from rich.console import Group
 from rich.live import Live
@@ -18,7 +19,8 @@ from rich.table import Table
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.data.loading import load_corpus
+from textgen.data.loading import Corpus, load_corpus
+from textgen.evaluation.baselines import compute_references
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs import folder as run_folder
@@ -70,14 +72,18 @@ def run_study(
         lock = run_folder.take_folder(folder, busy, "wait until it has ended")
         stack.callback(lock.release)
         stack.enter_context(place)
-        sha256 = show_text(study, screen)
+        corpus = show_text(study, screen)
         plans = plan_study(study, folder, overwrite=overwrite, say=screen.say)
         experiments = planned_experiments(study, plans)
-        replaced = _replaced(experiments, folder, sha256, overwrite)
+        replaced = _replaced(experiments, folder, corpus.sha256, overwrite)
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
         at_once = max(1, len(missing)) if address else workers
         ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
-        failures = _show_runs(ended, missing, study, folder, workers, screen)
+        # while the last runs leave a core idle; the report finds them in the cache
+        references = Thread(target=compute_references, args=(corpus,), daemon=True)
+        failures = _show_runs(ended, missing, study, folder, workers, screen, references.start)
+        if missing:
+            references.join()
         finished = [folder / e.name for e in experiments if e.name not in failures]
         folders = {"--runs": runs_folder, "--reports": reports_folder}
         options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
@@ -104,9 +110,8 @@ def run_study(
     return report
 
 
-def show_text(study: Study, screen: Screen) -> str:
-    """Show the text that all arms share, and warnings about it, before any work is done; its
-    sha256."""
+def show_text(study: Study, screen: Screen) -> Corpus:
+    """The text that all arms share, which is shown with its warnings before any work is done."""
     first, *others = (study.experiment(arm) for arm in study.arms)
     screen.corpus(first, loaded := load_corpus(first), *others)
     questions, documents = len(study.contrasts), len(loaded.names["test"])
@@ -116,7 +121,7 @@ def show_text(study: Study, screen: Screen) -> str:
             f"whatever comes out: {fewest} can, if all of them agree. Declare fewer "
             "[[contrasts]], or hold out more."
         )
-    return loaded.sha256
+    return loaded
 
 
 def planned_experiments(study: Study, plans: dict[str, ArmPlan]) -> list[Experiment]:
@@ -168,9 +173,10 @@ def _show_runs(
     folder: Path,
     workers: int,
     screen: Screen,
+    first_ended: Callable[[], None],
 ) -> dict[str, str]:
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
-    failed, by name."""
+    failed, by name. When the first has ended, ``first_ended`` is called."""
     runs = {arm: [f"{arm}-{seed}" for seed in study.arms[arm].numbers] for arm in study.arms}
     results = {experiment.name: "" for experiment in missing}
     made = [name for names in runs.values() for name in names if name not in results]
@@ -203,7 +209,9 @@ def _show_runs(
     if not shown:
         screen.say(f"training: {progress()}")
     with live if shown else nullcontext(), closing(ended):
-        for name, failure, seconds in ended:
+        for number, (name, failure, seconds) in enumerate(ended):
+            if number == 0:
+                first_ended()
             if failure is None:
                 took.append(seconds)
             else:
