@@ -63,10 +63,14 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     (folder / "empty.txt").write_text("", encoding="utf-8")
     (folder / "estonian.txt").write_text(ESTONIAN * 40, encoding="utf-8")
     (folder / "paper.pdf").write_bytes(b"%PDF-1.4\x00")
+    (folder / "scan.txt").write_bytes(b"%PDF-1.4\n\xe2\xe3\x00")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "licence.txt").write_text(text(300, 9000), encoding="utf-8")
     trying.try_texts(folder, reports_folder=tmp_path / "reports")
     printed = capsys.readouterr().out
-    for name in ("tale0.txt", "empty.txt", "estonian.txt", "paper.pdf"):
+    for name in ("tale0.txt", "empty.txt", "estonian.txt", "paper.pdf", "scan.txt"):
         assert f"left out: {name}" in printed
+    assert ".venv" not in printed
     (ran,) = study
     assert ran.path == tmp_path / "reports/my_texts/my_texts.toml"
     assert ran.contrasts == load_study("study_try").contrasts

@@ -74,7 +74,8 @@ class Folder(OwnText):
     pattern: str = "*.txt"
     leave_out: tuple[str, ...] = ()
 
-    def documents(self) -> list[Document]:
+    def files(self) -> dict[str, Path]:
+        """Name → path of the files that are read, in order."""
         if (kind := kind_of(self.path)) != "a folder":
             message = f"corpus.path: {self.path}: a folder of text files is needed, not {kind}"
             raise TextgenError(message, "one file is read by --set corpus.kind=file")
@@ -90,7 +91,10 @@ class Folder(OwnText):
         if not files:
             message = f"corpus.path: {self.path}: no file matches {self.pattern!r}"
             raise TextgenError(message, 'set [corpus] pattern, e.g. "*.md"')
-        return read_documents(files, self.encoding)
+        return files
+
+    def documents(self) -> list[Document]:
+        return read_documents(self.files(), self.encoding)
 
     def _is_ours(self, path: Path) -> bool:
         """Whether it is a file outside hidden folders, such as ``.venv`` and ``.git``."""

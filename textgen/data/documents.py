@@ -265,13 +265,19 @@ def numbered(name: str, texts: Sequence[str]) -> list[Document]:
     return [Document(f"{name}#{i:0{width}d}", text) for i, text in rows if text]
 
 
-def read_documents(files: Mapping[str, Path], encoding: str, pieces: int = 0) -> list[Document]:
+def read_documents(
+    files: Mapping[str, Path],
+    encoding: str,
+    pieces: int = 0,
+    refused: dict[str, str] | None = None,
+) -> list[Document]:
     """The documents of some files, which stay in memory or, above :data:`LARGE_BYTES`, do not.
 
     Args:
         files: name → file.
         encoding: as for :func:`read_text`.
         pieces: the number of documents that each file is cut into; 0: each is a document.
+        refused: gets the name of each file that is not text, with the reason; None raises instead.
 
     Raises:
         TextgenError: a file that is not text.
@@ -280,7 +286,13 @@ def read_documents(files: Mapping[str, Path], encoding: str, pieces: int = 0) ->
         raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
     large, documents = sum(map(file_size, files.values())) > LARGE_BYTES, list[Document]()
     for name, path in files.items():
-        (text, read_as), count = _decoded(path, encoding), pieces
+        try:
+            (text, read_as), count = _decoded(path, encoding), pieces
+        except TextgenError:
+            if refused is None:
+                raise
+            refused[name] = "not text"
+            continue
         if large and not pieces and len(text) > MAX_UNCUT:
             count = math.ceil(len(text) / LARGE_PIECE)
         if count:

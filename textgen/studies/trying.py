@@ -8,6 +8,7 @@ import re
 import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import SettingsReader, find_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
-from textgen.data.documents import Document, count_characters, read_text
+from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.language import find_language, foreign_language
 from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
@@ -117,11 +118,14 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
         raise TextgenError(f"{path}: {kind}", "name a folder of .txt files, or a file")
     corpus: dict[str, Any] = {"kind": kind, "path": str(path.resolve())}
     reasons = dict[str, str]()
+    corpus |= {"pieces": 1} if kind == "file" else {}
+    source, unread = resolve_text({"corpus": corpus}).corpus, list[str]()
     if kind == "file":
-        corpus["pieces"] = 1
+        documents = source.documents()
     else:
-        corpus["leave_out"] = [*(reasons := _unreadable(path))]
-    documents = resolve_text({"corpus": corpus}).corpus.documents()
+        files = source.files()
+        unread = [name for name in replace(source, pattern="*").files() if name not in files]
+        documents = read_documents(files, source.encoding, refused=reasons)
     reasons |= _reasons_to_leave_out(documents)
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
@@ -129,9 +133,7 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
     screen.say(f"{path}: {texts}, {total:,} characters, {find_language(documents)}")
     if kind == "folder":
         corpus["leave_out"] = list(reasons)
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        unread = [file.relative_to(path).as_posix() for file in files if file.suffix != ".txt"]
-        reasons |= {few(unread): "only .txt files are read"} if unread else {}
+    reasons |= {few(unread): "only .txt files are read"} if unread else {}
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
     if total < MIN_CHARACTERS:
@@ -145,17 +147,6 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
         if division.given or len(division.test) >= test_documents:
             return settings
     return [*settings, "split.method=blocks"]
-
-
-def _unreadable(folder: Path) -> dict[str, str]:
-    """Names of the text files of a folder that hold no text → why they are left out."""
-    reasons = {}
-    for path in folder.rglob("*.txt"):
-        try:
-            read_text(path)
-        except TextgenError:
-            reasons[path.relative_to(folder).as_posix()] = "not text"
-    return reasons
 
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
