@@ -140,7 +140,7 @@ def fitted(config, training: str = TRAINING, tuning: str = TUNING):
 
 
 def small_experiment(**tables):
-    """An experiment of few settings, of which a test changes some tables."""
+    """A small experiment, some of whose tables a test replaces."""
     needed = {"corpus": "wikipedia", "tokenizer": "characters", "objective": "next_token"}
     return resolve_experiment({**needed, "training": {"updates": 1}, **tables})
 

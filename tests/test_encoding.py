@@ -208,7 +208,7 @@ def _held(path: Path) -> int:
     )
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="tells what is mapped")
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="it lists what is mapped")
 def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(windows_module, "MAX_MAPPED_BYTES", 1 << 21)
     monkeypatch.setattr(windows_module, "TOKENS_PER_COUNT", 1 << 21)

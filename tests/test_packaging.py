@@ -101,6 +101,16 @@ def test_entry_points_are_not_read_for_kinds_of_textgen(monkeypatch):
     assert load_experiment("char").name == "char"
 
 
+def test_a_file_in_front_of_one_comes_before_that_of_textgen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    for file in ("experiments/char_small.toml", "char_small.toml"):
+        (tmp_path / file).write_text(
+            f'include = "{ROOT}/experiments/char.toml"\nseed = {len(file)}\n'
+        )
+        assert load_experiment("char_small").seed == len(file)
+
+
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
@@ -168,3 +169,24 @@ def test_text_and_lines_stand_out_from_what_is_behind_them(theme):
     for colour in (*arms, colours["above"], colours["below"]):
         assert _contrast(colour, colours["paper"]) >= 3
     assert (len(heat), len(arms)) == (10, 7)
+
+
+@pytest.mark.parametrize(
+    ("bits", "word"), [(1.80, "better"), (1.695, "as well"), (1.705, "as well"), (1.60, "worse")]
+)
+def test_a_model_without_a_network_does_as_well_within_the_margin(bits, word):
+    best = SimpleNamespace(label="4-gram", test=SimpleNamespace(total=1.70))
+    arm = SimpleNamespace(name="a", test=SimpleNamespace(total=bits))
+    report = SimpleNamespace(references=[best], scored=[arm], margin=0.01)
+    assert f"does {word}: 1.700" in sentences.without_network(report)["a"]
+
+
+@pytest.mark.parametrize(
+    ("validation", "warned"),
+    [([2.0, 2.1, 2.2, 2.3], True), ([2.0, 1.9, 2.2, 2.3], True), ([2.0, 2.1, 1.9, 2.3], False),
+     ([2.0, 2.1, 2.2], False)],
+)  # fmt: skip
+def test_a_training_that_was_best_in_its_first_half_is_warned_of(validation, warned):
+    curve = SimpleNamespace(validation=validation, updates=[10, 20, 30, 40][: len(validation)])
+    row = SimpleNamespace(name="a", curves=[curve])
+    assert [c.by_arm.keys() for c in sentences.overfitting_cautions([row])] == [{"a"}] * warned

@@ -3,8 +3,8 @@ and the tables that every experiment has.
 
 A dataclass is the schema of its table: annotations say what is accepted, defaults what a setting is
 where a file leaves it out. At a plug-in point, ``kind`` picks the dataclass, which is imported only
-then. textgen's own are the ``TABLE`` of the folder's ``__init__``: a new kind is one file in the
-folder and one line there. Other packages bring theirs by entry points::
+then. textgen's own are the ``TABLE`` of the module that POINTS names: a new kind is a class and a
+line there. Other packages bring theirs by entry points::
 
     [project.entry-points."textgen.rare_words"]
     hashed = "my_package.hashed:Hashed"

@@ -121,7 +121,7 @@ class Backbone:
         """What it is, for people: ``"LSTM of 320 units"``."""
         name = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
         if self.ngrams:
-            name += f", with vectors of the last {' '.join(map(str, self.ngrams.orders))} tokens"
+            name += ", with n-gram vectors"
         return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
     def build(self, vocabulary_size: int, *, source: str = "tokens", output: bool = True) -> Any:
