@@ -16,10 +16,10 @@ from textgen.evaluation.metrics import (
     every_label,
     every_metric,
     human_passages,
+    is_real,
     looped,
     measure,
     metric_labels,
-    real_words,
     training_words,
     words,
 )
@@ -53,6 +53,17 @@ def values(texts, human):
 def test_words_keep_apostrophes_and_leave_out_digits():
     assert words("Don't—stop, 3 O’Brien's x2!") == ["don't", "stop", "o'brien's", "x2"]
     assert words("12th हिन्दी cafe\u0301 _so_ 語") == ["th", "हिन्दी", "cafe\u0301", "so", "語"]
+
+
+def real_words(text, training, language):
+    """Shares of a text's words that are words: of the training text, or at all."""
+    written = words(text)
+    total = max(len(written), 1)
+    return {
+        "in_training": sum(word in training for word in written) / total,
+        "strict": sum(is_real(word, training, language) for word in written) / total,
+        "words": len(written),
+    }
 
 
 @pytest.mark.parametrize(

@@ -63,22 +63,6 @@ def is_real(word: str, training: Collection[str], language: str = "en") -> bool:
     return zipf_frequency(stem, code) >= MIN_ZIPF_FREQUENCY
 
 
-def real_words(text: str, training: Collection[str], language: str = "en") -> dict[str, float]:
-    """Shares of a text's words that are words.
-
-    Returns:
-        ``in_training``: occurs in the training text. ``strict``: see :func:`is_real`. ``words``:
-        how many there are.
-    """
-    written = words(text)
-    total = max(len(written), 1)
-    return {
-        "in_training": sum(word in training for word in written) / total,
-        "strict": sum(is_real(word, training, language) for word in written) / total,
-        "words": len(written),
-    }
-
-
 @dataclass(frozen=True)
 class Sample:
     """A text, and (start, end, token) of every stretch of it that fills in a placeholder."""
