@@ -20,7 +20,8 @@ from textgen.evaluation.likelihood import (
     tuned_memory,
     with_memory,
 )
-from textgen.evaluation.memory import CONTEXT_KINDS, Memory, tune_memory
+from textgen.evaluation.memory import Memory, tune_memory
+from textgen.evaluation.pitman_yor import CONTEXT_KINDS
 from textgen.models.objectives import NextToken
 from textgen.runs.finished import TokenBits, token_table
 from textgen.tokenizers.base import ESCAPE, EncodedDocument

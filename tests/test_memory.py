@@ -10,16 +10,10 @@ from conftest import made_up_memory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.evaluation import memory
+from textgen.evaluation import pitman_yor
 from textgen.evaluation.dynamic import Learning
-from textgen.evaluation.memory import (
-    CONTEXT_KINDS,
-    Memory,
-    MemoryState,
-    context_kind,
-    count,
-    tune_memory,
-)
+from textgen.evaluation.memory import Memory, MemoryState, count, tune_memory
+from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind
 from textgen.testing import every_sequence
 
 
@@ -107,11 +101,11 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     """The first tokens of a document, without an end mark that is not there."""
     tokens = np.random.default_rng(7).integers(1, 4, 200)
     bits = np.random.default_rng(8).random(201) * 3
-    monkeypatch.setattr(memory, "TUNING_TOKENS", 150)
+    monkeypatch.setattr(pitman_yor, "TUNING_TOKENS", 150)
     few = tune_memory((0, 1), [(tokens, bits), (tokens[::-1], bits)])
     assert few == tune_memory((0, 1), [(tokens, bits)])
     assert few != tune_memory((0, 1), [(tokens[:149], bits[:150])])
-    monkeypatch.setattr(memory, "TUNING_TOKENS", 500)
+    monkeypatch.setattr(pitman_yor, "TUNING_TOKENS", 500)
     assert few != tune_memory((0, 1), [(tokens, bits)])
 
 
