@@ -26,6 +26,7 @@ from textgen.core.settings import (
     Seed,
     Split,
     Training,
+    TrainingCountsSettings,
     adapter,
     build,
     check_one_budget,
@@ -35,8 +36,9 @@ from textgen.core.settings import (
 )
 from textgen.core.system import kind_of
 
-TABLES = tuple(
-    "corpus tokenizer embedding objective split backbone memory training sampling".split()
+TABLES = (
+    *("corpus", "tokenizer", "embedding", "objective", "split", "backbone"),
+    *("training_counts", "memory", "training", "sampling"),
 )
 KEYS = ("name", "seed", "language", *TABLES)
 # Plug-ins that a file may leave out, or whose kind it may leave out.
@@ -92,6 +94,7 @@ class Experiment(TextSettings):
     embedding: Annotated[Any, Plugin("embedding")]
     objective: Annotated[Any, Plugin("objective")]
     backbone: Annotated[Any, Plugin("backbone")]
+    training_counts: TrainingCountsSettings = field(default_factory=TrainingCountsSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     training: Training = field(default_factory=Training)
     sampling: Sampling = field(default_factory=Sampling)

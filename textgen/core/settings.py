@@ -343,6 +343,27 @@ class Split:
             raise ValueError(f"folds go neither with lists nor with method = {self.method!r}")
 
 
+def _check_rising(orders: Sequence[int]) -> None:
+    if list(orders) != sorted(set(orders)):
+        raise ValueError(f"orders that do not rise: {list(orders)}")
+
+
+@dataclass(frozen=True)
+class TrainingCountsSettings:
+    """Counts of the training text, mixed into the network's predictions wherever it scores or
+    writes (see :mod:`textgen.evaluation.training_counts`): one level for each of the ``orders``,
+    lengths of context in tokens, rising. Without orders there are none.
+
+    Raises:
+        ValueError: orders that do not rise.
+    """
+
+    orders: tuple[Annotated[int, Field(ge=0, le=16)], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_rising(self.orders)
+
+
 @dataclass(frozen=True)
 class MemorySettings:
     """A memory of the document: beside the network alone, a second distribution is scored, in which
@@ -363,8 +384,7 @@ class MemorySettings:
     learning_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
-        if list(self.orders) != sorted(set(self.orders)):
-            raise ValueError(f"orders that do not rise: {list(self.orders)}")
+        _check_rising(self.orders)
         if self.learning_rate and not self.orders:
             raise ValueError("learning_rate needs orders, e.g. [3, 4, 5]")
 

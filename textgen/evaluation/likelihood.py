@@ -80,7 +80,16 @@ def token_bits(
             if document >= 0:
                 part = result[document][start : start + objective.length]
                 part[:] = row[: len(part)]
-    return result
+    return with_training_counts(network, documents, result)
+
+
+def with_training_counts(
+    network: Any, documents: Sequence[np.ndarray], bits: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Bits of the tokens of documents under a network, mixed with counts of the training text if it
+    has them."""
+    counts = network.training_counts
+    return [counts.bits(*pair) for pair in zip(documents, bits, strict=True)] if counts else bits
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,7 @@ def score_documents(
     dynamic = None
     if memory and memory.learning:
         dynamic = dynamic_bits(objective, network, tokens, memory.learning)
+        dynamic = with_training_counts(network, tokens, dynamic)
     return with_memory(memory, scored, encoded, dynamic)
 
 

@@ -137,6 +137,8 @@ class Stepper:
         assert learning is None or (rows or 1) == 1, "a network learns from one text at a time"
         self._shape = (-1,) if rows is None else (rows, -1)
         self._memories = [MemoryState(memory) for _ in range(rows or 1)] if memory else []
+        self._counts = network.training_counts
+        self._contexts = self._counts and self._counts.start(rows or 1)
         self._learner = Learner(objective, network, learning) if learning else None
         self._read, self._loop = reading_step(objective, network), writing_loop(objective, network)
         self._carry = objective.begin(network, rows or 1)
@@ -144,13 +146,17 @@ class Stepper:
         self._logits: np.ndarray | None = None
 
     def logits(self) -> np.ndarray:
-        """ln P(next token), up to a constant: (V,) or (rows, V) float32; float64 with a memory."""
+        """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 with counts."""
         if self._logits is None:
             logits, self._carry = self._read(self._carry, self._token)
             self._logits = logits.numpy()
-            if self._memories:
-                pairs = zip(self._memories, softmax(self._logits), strict=True)
-                self._logits = np.log([memory.mixed(row) for memory, row in pairs])
+            if self._counts or self._memories:
+                mixed = softmax(self._logits)
+                if self._counts:
+                    mixed = self._counts.mixed(self._contexts, mixed)
+                for row, memory in enumerate(self._memories):
+                    mixed[row] = memory.mixed(mixed[row])
+                self._logits = np.log(mixed)
         return self._logits.reshape(self._shape)
 
     def probabilities(self) -> np.ndarray:
@@ -161,6 +167,8 @@ class Stepper:
         """Go on behind a token, or one in each row (rows,)."""
         self.logits()
         self._token, self._logits = np.atleast_1d(tokens).astype(np.int32), None
+        if self._counts:
+            self._contexts = self._counts.after(self._contexts, self._token)
         for memory, token in zip(self._memories, self._token.tolist(), strict=False):
             memory.add(token)
         if self._learner is not None:
@@ -169,8 +177,8 @@ class Stepper:
     def write(
         self, forced: np.ndarray, numbers: np.ndarray, temperature: np.ndarray, offsets: np.ndarray
     ) -> np.ndarray:
-        """(n, rows) tokens that follow those appended, see :func:`writing_loop`; without a
-        memory."""
+        """(n, rows) tokens that follow those appended, see :func:`writing_loop`; of the network
+        alone."""
         self._carry, written = self._loop(
             self._carry, self._token, forced, numbers, temperature, offsets
         )
@@ -238,7 +246,8 @@ class Sampler:
         temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
         temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
         stepper = Stepper(self.objective, self.network, self.memory, len(prompts))
-        plain = self.memory is None and not top_k and top_p >= 1
+        mixed = self.memory or self.network.training_counts
+        plain = not mixed and not top_k and top_p >= 1
         offsets = np.zeros(self.network.output_layer.size, dtype=np.float32)
         offsets[list(self.unwritable)] = -np.inf
         place = 0

@@ -27,7 +27,9 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
+from textgen.evaluation.pitman_yor import PitmanYor
 from textgen.evaluation.sampler import Sampler
+from textgen.evaluation.training_counts import TrainingCounts
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
@@ -139,6 +141,23 @@ def write_token_bits(path: Path, table: Sequence[TokenBits]) -> None:
     write_file(path, buffer.getvalue())
 
 
+def write_training_counts(path: Path, counts: TrainingCounts) -> None:
+    """``training_counts.npz``: the tokens of the documents that were counted, and the process."""
+    documents, process = counts.documents, vars(counts.process)
+    lengths = np.array([len(document) for document in documents])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, tokens=np.concatenate(documents), lengths=lengths, **process)
+    write_file(path, buffer.getvalue())
+
+
+def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
+    """The content of ``training_counts.npz``."""
+    data = read_arrays(path)
+    documents = np.split(data.pop("tokens"), np.cumsum(data.pop("lengths"))[:-1])
+    process = PitmanYor(**{name: values.tolist() for name, values in data.items()})
+    return TrainingCounts(process.orders, documents, vocabulary_size, process)
+
+
 def read_token_bits(path: Path) -> list[TokenBits]:
     """The content of ``tokens.npz``."""
     data = read_arrays(path)
@@ -243,6 +262,9 @@ class Run:
         start_tensorflow(settings.threads, settings.deterministic)
         network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
+        if self.experiment.training_counts.orders:
+            counted = self._path("training_counts.npz")
+            network.training_counts = read_training_counts(counted, self.tokenizer.size)
         return network
 
     @cached_property

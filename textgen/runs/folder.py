@@ -3,6 +3,7 @@
 experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
 tokenizer.json    the fitted tokenizer
+training_counts.npz  the training text as tokens and how far its counts are trusted, if it has them
 memory.json       the parameters of the memory of the document, if there is one
 model.weights.h5  the best weights, in Keras' own format
 history.csv       one row per validation interval
@@ -33,10 +34,11 @@ from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
 LOCK = ".lock"
 WEIGHTS_FILE = "model.weights.h5"
-# whose checksums are in metrics.json; a run without a memory has no memory.json
+# whose checksums are in metrics.json; not every run has all of them
 CHECKED = (
     "experiment.toml",
     "tokenizer.json",
+    "training_counts.npz",
     "memory.json",
     WEIGHTS_FILE,
     "history.csv",

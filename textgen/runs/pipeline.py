@@ -22,7 +22,7 @@ from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
-from textgen.runs.finished import Run, token_table, write_token_bits
+from textgen.runs.finished import Run, token_table, write_token_bits, write_training_counts
 from textgen.runs.generation import draw_texts, encode_prompt, evaluation_for, sample_texts
 from textgen.runs.results import METRICS_FILE, describe_run, run_metrics, summary_markdown
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
@@ -216,6 +216,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         encoded, held_out = prepared.encoded[1], loaded.validation
         validation = score_documents(*model, tokenizer, held_out, None, moved, encoded)
         start = time.perf_counter()
+        validation = _with_training_counts(job, prepared, network, validation)
         memory, below = _tuned_memory(experiment, prepared, network, validation)
         memory_seconds = time.perf_counter() - start
         scored = {
@@ -252,6 +253,22 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     screen.result(folder, loaded.warning, metrics, samples)
 
 
+def _with_training_counts(
+    job: Job, prepared: Prepared, network: Any, validation: list[DocumentBits]
+) -> list[DocumentBits]:
+    """Validation documents that the network alone has scored, under the network with counts of the
+    training text; these are fitted to them, and the network's from now on."""
+    counts = prepared.training_counts
+    if counts is None:
+        return validation
+    tokens, bits = [e.tokens for e in prepared.encoded[1]], [d.model_bits for d in validation]
+    counts.fit(list(zip(tokens, bits, strict=True)))
+    write_training_counts(job.folder / "training_counts.npz", counts)
+    network.training_counts = counts
+    mixed = likelihood.with_training_counts(network, tokens, bits)
+    return [replace(d, model_bits=b) for d, b in zip(validation, mixed, strict=True)]
+
+
 def _tuned_memory(
     experiment: Experiment, prepared: Prepared, network: Any, validation: list[DocumentBits]
 ) -> tuple[Memory | None, list[Any] | None]:
@@ -261,6 +278,8 @@ def _tuned_memory(
     model, learning, below = (experiment.objective, network), None, None
     if rate := experiment.memory.learning_rate:
         learning = measure_gradients(*model, training, rate, experiment.training.table_rate)
-        below = dynamic_bits(*model, [e.tokens for e in encoded], learning)
+        tokens = [e.tokens for e in encoded]
+        below = dynamic_bits(*model, tokens, learning)
+        below = likelihood.with_training_counts(network, tokens, below)
     memory = likelihood.tuned_memory(experiment.memory.orders, validation, encoded, below)
     return memory and replace(memory, learning=learning), below

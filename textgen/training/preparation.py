@@ -14,6 +14,7 @@ from textgen.core.settings import Training
 from textgen.core.system import seconds_saved
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
+from textgen.evaluation.training_counts import TrainingCounts
 from textgen.tokenizers.base import BOUNDARY, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
 
@@ -27,6 +28,7 @@ class Prepared:
         encoded: the training and the validation documents.
         vectors: what the embedding layer starts from.
         counts: (V,) int64 occurrences of every token in the text that the tokenizer was fitted on.
+        training_counts: n-grams of the same text, if the experiment has them.
         seconds: what all this took, or once took where a cache saved it.
     """
 
@@ -34,6 +36,7 @@ class Prepared:
     encoded: tuple[Sequence[EncodedDocument], list[EncodedDocument]]
     vectors: Vectors
     counts: np.ndarray
+    training_counts: TrainingCounts | None
     seconds: float
 
     @property
@@ -72,8 +75,11 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     counts[BOUNDARY] = len(tokens)  # every document's end
     for document in tokens:
         counts += np.bincount(document, minlength=tokenizer.size)
+    orders, ngrams = experiment.training_counts.orders, None
+    if orders:
+        ngrams = TrainingCounts(orders, tokens, tokenizer.size)
     seconds = time.perf_counter() - start + seconds_saved() - cached
-    return Prepared(tokenizer, encoded, vectors, counts, seconds)
+    return Prepared(tokenizer, encoded, vectors, counts, ngrams, seconds)
 
 
 def subtract_preparation_time(settings: Training, preparation: float) -> Training:

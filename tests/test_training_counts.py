@@ -1,0 +1,123 @@
+"""Counts of the training text are a part of the model: scored, sampled and stored like the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from conftest import made_up_memory, tiny_model
+
+import textgen as package
+from textgen.evaluation.likelihood import token_bits
+from textgen.evaluation.pitman_yor import PitmanYor, context_kind
+from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.training_counts import TrainingCounts
+from textgen.models.objectives import NextToken, Shifted
+from textgen.runs.finished import score_part
+from textgen.testing import every_sequence
+
+SIZE = 5
+ORDERS = (0, 1, 2, 4)
+RANDOM = np.random.default_rng(1)
+TRAINING = [RANDOM.integers(1, SIZE - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # 4 never occurs
+SETTINGS = vars(made_up_memory(*ORDERS)) | {"orders": ORDERS}
+
+
+def made_up_counts(orders=ORDERS):
+    process = PitmanYor(orders, SETTINGS["discounts"], SETTINGS["strengths"])
+    return TrainingCounts(orders, TRAINING, SIZE, process)
+
+
+def model(objective=None, scale=4.0):
+    objective = objective or NextToken(window=4)
+    network = tiny_model(objective, SIZE, scale=scale)
+    network.training_counts = made_up_counts()
+    return objective, network
+
+
+def slow_mixture(text, probabilities):
+    """The process as its formula has it, over counters of contexts: P(next token | text)."""
+    tables = {order: {} for order in ORDERS}
+    for document in TRAINING:
+        whole = [0] * max(ORDERS) + [*document.tolist(), 0]
+        for place in range(max(ORDERS), len(whole)):
+            for order in reversed(ORDERS):
+                context = tuple(whole[place - order : place])
+                counter = tables[order].setdefault(context, Counter())
+                counter[whole[place]] += 1
+                if counter[whole[place]] > 1:
+                    break
+    before = [0] * max(ORDERS) + list(text)
+    for level, order in enumerate(ORDERS):
+        counter = tables[order].get(tuple(before[len(before) - order :]), Counter())
+        total, kind = counter.total(), int(context_kind(counter.total(), len(counter)))
+        d, theta = SETTINGS["discounts"][level][kind], SETTINGS["strengths"][level][kind]
+        if total:
+            own = np.array([max(counter[x] - d, 0) for x in range(SIZE)])
+            probabilities = (own + (theta + d * len(counter)) * probabilities) / (total + theta)
+    return probabilities
+
+
+def test_texts_are_scored_by_the_process_over_counts_of_the_training_text():
+    network_alone = np.array([0.1, 0.2, 0.3, 0.15, 0.25])
+    counts = made_up_counts()
+    for text in ([], [1], TRAINING[0][:9].tolist(), [4, 1, 2, 4], TRAINING[2].tolist()):
+        bits = counts.bits(np.array(text, np.uint8), -np.log2(network_alone[[*text, 0]]))
+        contexts = counts.start(2)
+        for place, token in enumerate([*text, 0]):
+            expected = slow_mixture(text[:place], network_alone)
+            mixed = counts.mixed(contexts, np.array([network_alone] * 2))
+            np.testing.assert_allclose(mixed, [expected] * 2, rtol=1e-9)
+            assert 2.0 ** -float(bits[place]) == pytest.approx(expected[token], rel=1e-5)
+            contexts = counts.after(contexts, np.full(2, token))
+
+
+@pytest.mark.parametrize("objective", [NextToken(window=4), Shifted(window=3, shift=2)], ids=str)
+def test_probabilities_of_all_short_documents_sum_to_one(objective):
+    objective, network = model(objective)
+    n, mass = 5, 0.0
+    documents = [np.array(d, dtype=np.uint8) for d in every_sequence(range(1, SIZE), n)]
+    for bits in token_bits(objective, network, documents):
+        mass += 2.0 ** -float(bits[:n].sum())
+    assert mass == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_is_scored_is_what_is_read_and_drawn():
+    objective, network = model()
+    text = [3, 1, 4, 1, 2]
+    (bits,) = token_bits(objective, network, [np.array(text, dtype=np.uint8)])
+    stepper = Stepper(objective, network)
+    for token, cost in zip([*text, 0], bits, strict=True):
+        assert -np.log2(stepper.copy().probabilities()[token]) == pytest.approx(cost, rel=1e-4)
+        stepper.append(token)
+    rows = 4000
+    stepper, drawn = Stepper(objective, network), Sampler(objective, network, unwritable=())
+    for token in (3, 1):
+        stepper.append(token)
+    stream = drawn.write([np.array([3, 1])] * rows, range(rows))
+    for _ in range(2):
+        next(stream)
+    shares = np.bincount(next(stream), minlength=SIZE) / rows
+    np.testing.assert_allclose(shares, stepper.probabilities(), atol=0.03)
+
+
+def test_fitted_counts_help_where_they_know_more_than_the_network():
+    cycle = [np.tile(np.arange(1, 4), 30)] * 3
+    counts = TrainingCounts((1, 2), cycle, SIZE)
+    bits = np.full(91, np.log2(SIZE))
+    counts.fit([(cycle[0], bits)])
+    assert counts.bits(cycle[0], bits).mean() < 0.2
+    random = RANDOM.integers(1, SIZE, 90)
+    counts.fit([(random, bits)])
+    assert counts.bits(random, bits).mean() < np.log2(SIZE) + 0.05
+
+
+def test_a_run_keeps_its_counts(finished_run):
+    folder = finished_run("char", "training_counts.orders=[1,2,3]", name="counted")
+    run, alone = package.load_run(folder), package.load_run(finished_run("char"))
+    total = run.metrics.test.bits_per_character.total
+    assert total < alone.metrics.test.bits_per_character.total
+    again = score_part(folder, "test")["bits_per_character"]["total"]
+    assert again == pytest.approx(total, rel=1e-4)
+    assert package.audit_model(folder, "a passage of no document").passed
