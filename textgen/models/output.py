@@ -178,8 +178,8 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
         return self._tied_logits(features, slice(self.head_size, None))
 
     def _tied_logits(self, features: Any, tokens: slice) -> Any:
-        logits = tf.einsum("...n,vn->...v", features, self._vectors()[tokens])
-        return logits + self.bias[tokens]
+        vectors = tf.convert_to_tensor(self._vectors())[tokens]
+        return tf.tensordot(features, vectors, [[-1], [1]]) + self.bias[tokens]
 
 
 class MeanOutput(Output):
