@@ -24,7 +24,7 @@ def alike(orders, discounts, strengths):
 
 
 MEMORIES = [
-    Memory((0,), ((0.5, 0.1, 0.02, 0.7, 0.8, 0.9),), ((4.0, 1.0, 0.1, 9.0, 20.0, 70.0),)),
+    made_up_memory(0),
     alike([1], [0.9], [0.02]),
     alike([2, 3], [0.2, 0.95], [100.0, 0.5]),
     made_up_memory(0, 1, 2, 5),
@@ -174,10 +174,11 @@ def test_a_saved_memory_is_read_again():
 
 def test_kinds_of_context():
     """By hand: how many tokens were counted, and how many different ones."""
-    kinds = {(1, 1): 0, (2, 1): 1, (3, 1): 2, (90, 1): 2, (2, 2): 3, (9, 2): 3}
-    kinds |= {(3, 3): 4, (4, 4): 5, (500, 30): 5}
+    kinds = {(1, 1): 0, (2, 1): 1, (3, 1): 2, (20, 1): 3, (21, 1): 4, (2, 2): 5, (5, 2): 7}
+    kinds |= {(3, 3): 10, (8, 4): 11, (5, 5): 15, (11, 11): 20, (900, 30): 24}
     assert context_kind(*np.array(list(kinds)).T).tolist() == list(kinds.values())
     assert [int(context_kind(*counted)) for counted in kinds] == list(kinds.values())
+    assert max(kinds.values()) == CONTEXT_KINDS - 1
 
 
 def test_a_network_that_is_certain_and_wrong_costs_no_infinity():

@@ -22,7 +22,9 @@ from numpy.typing import ArrayLike
 from pydantic.dataclasses import dataclass
 from scipy.optimize import minimize
 
-CONTEXT_KINDS = 6
+# Most different tokens after contexts of one kind, and how often each came on average.
+DIFFERENT_LIMITS, TIMES_LIMITS = (1, 2, 4, 10), (1, 2, 5, 20)
+CONTEXT_KINDS = (len(DIFFERENT_LIMITS) + 1) * (len(TIMES_LIMITS) + 1)
 # d and θ before anything is known.
 START = (0.8, 8.0)
 # Of the squared distance from START, in log-odds of d and in ln θ, against nats.
@@ -51,10 +53,13 @@ class Counts(NamedTuple):
 
 def context_kind(total: ArrayLike, different: ArrayLike) -> np.ndarray:
     """The kind of a context, from how many tokens were counted after it and how many different
-    ones: 0, 1, 2 where only one has followed, once, twice, or more often; 3, 4, 5 where two, three,
-    or more have. (Where nothing has, d and θ do not matter.)"""
-    single = np.clip(total, 1, 3) - 1
-    return np.where(np.less_equal(different, 1), single, np.minimum(different, 4) + 1)
+    ones: by the latter, and by how often each came on average. (Where nothing was counted, d and θ
+    do not matter.)"""
+    different = np.maximum(different, 1)
+    by_different = np.searchsorted(DIFFERENT_LIMITS, different)
+    return by_different * (len(TIMES_LIMITS) + 1) + np.searchsorted(
+        TIMES_LIMITS, np.asarray(total) / different
+    )
 
 
 def _probabilities(bits: np.ndarray) -> np.ndarray:

@@ -123,6 +123,7 @@ def arm_row(
         same_text=same_text,
         seeds=arm.seeds,
         runs=[_trained_run(run) for run in arm.runs],
+        training_counts=list(arm.first.experiment.training_counts.orders),
         memory=list(arm.first.experiment.memory.orders),
         context=first.context,
         vocabulary_size=first.vocabulary_size,

@@ -87,9 +87,14 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         pieces=pieces,
         version=textgen.__version__,
         packed=[
-            [name, "", number, models["packed"][name]]
-            for name, number in report.numbers.items()
-            if models and name in models["packed"]
+            [
+                arm.name,
+                "without its counts of the training text" if arm.training_counts else "",
+                report.numbers[arm.name],
+                models["packed"][arm.name],
+            ]
+            for arm in report.arms
+            if models and arm.name in models["packed"]
         ],
         scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
     )
@@ -324,6 +329,7 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
     "vocabulary": lambda arm: f"{arm.vocabulary_size:,}",
     "replaced": lambda arm: f"{arm.replacement_rate:.1%}",
     "context": lambda arm: arm.context,
+    "orders of training counts": lambda arm: ", ".join(map(str, arm.training_counts)) or NOTHING,
     "orders of the memory": lambda arm: ", ".join(map(str, arm.memory)) or NOTHING,
     "parameters": lambda arm: count(arm.parameters),
     "updates": lambda arm: "–".join(f"{n:,}" for n in sorted({*arm.updates})),

@@ -75,6 +75,7 @@ class ArmRow(Row):
     same_text: bool
     seeds: list[int]
     runs: list[TrainedRun]
+    training_counts: list[int] = []
     memory: list[int]
     context: str
     vocabulary_size: int

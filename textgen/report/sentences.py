@@ -150,6 +150,7 @@ def cautions(
     return [
         *budget_cautions(arms, rows),
         *overfitting_cautions(rows),
+        *counts_cautions({row.name: row.training_counts for row in rows}),
         *memory_cautions({row.name: row.memory for row in rows}),
         *ensemble_cautions(sizes),
         *unanswered_cautions(declared, charged),
@@ -196,6 +197,15 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
             )
     text = "Longer training did not help; more text or more dropout would."
     return [Caution(text=text, by_arm=early)] if early else []
+
+
+def counts_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:
+    """Where only some arms have counts of the training text."""
+    without = [name for name, counts in orders.items() if not counts]
+    if not 0 < len(without) < len(orders):
+        return []
+    text = "Not every arm has counts of the training text."
+    return [Caution(text=text, by_arm=dict.fromkeys(without, "has none"))]
 
 
 def memory_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:

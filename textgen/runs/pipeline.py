@@ -266,6 +266,9 @@ def _with_training_counts(
     write_training_counts(job.folder / "training_counts.npz", counts)
     network.training_counts = counts
     mixed = likelihood.with_training_counts(network, tokens, bits)
+    gained = sum(float(b.sum() - m.sum()) for b, m in zip(bits, mixed, strict=True))
+    per_character = gained / sum(d.characters + 1 for d in validation)
+    job.screen.say(f"  counts of the training text: {-per_character:+.3f} on validation text")
     return [replace(d, model_bits=b) for d, b in zip(validation, mixed, strict=True)]
 
 
