@@ -9,42 +9,32 @@ slows both.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 HERE = Path(__file__).parent
 IMPORT = [sys.executable, "-c", "import tensorflow, keras"]
 PAUSE = 0.2  # seconds between two turns, in which the threads of the side before fall asleep
 
 
-class Target(NamedTuple):
-    """What a ratio should be: at least or at most a number."""
-
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def met(self, ratio: float) -> bool:
-        return (self.at_least is None or ratio >= self.at_least) and (
-            self.at_most is None or ratio <= self.at_most
-        )
-
-    def __str__(self) -> str:
-        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
-
-
 def row(
-    what: str, reference: str, ratios: Sequence[float], target: Target | None = None, **more: Any
+    what: str, reference: str, ratios: Sequence[float], target: str = "", **more: Any
 ) -> dict[str, Any]:
     """One line of the table: the two sides; the median, lowest and highest of some ratios, each of
-    two measurements that followed each other; what is wanted of the median; other figures."""
-    middle = statistics.median(ratios)
+    two measurements that followed each other; what is wanted of the median, as "≥ 1" or "≤ 0.3";
+    other figures."""
+    middle, passed = statistics.median(ratios), None
+    if target:
+        sign, limit = target.split()
+        passed = middle >= float(limit) if sign == "≥" else middle <= float(limit)
     return {
         "what": what,
         "reference": reference,
@@ -52,42 +42,39 @@ def row(
         "lowest": round(min(ratios), 4),
         "highest": round(max(ratios), 4),
         "repeats": len(ratios),
-        "target": str(target) if target else None,
-        "passed": target.met(middle) if target else None,
+        "target": target or None,
+        "passed": passed,
         **more,
     }
 
 
-class Worker:
-    """A process that measures one side: the worker of a name in a benchmark's own file."""
+@contextlib.contextmanager
+def worker(file: str, name: str, *arguments: Any) -> Iterator[Callable[[], Any]]:
+    """A process that measures one side: the worker of a name in a benchmark's own file. What is
+    given makes one measurement."""
+    process = subprocess.Popen(
+        [sys.executable, file, "--worker", name, *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
 
-    def __init__(self, file: str, name: str, *arguments: Any) -> None:
-        self._name = f"{Path(file).name} {name}"
-        self._process = subprocess.Popen(
-            [sys.executable, file, "--worker", name, *map(str, arguments)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-        )  # fmt: skip
-        self._answer()
-
-    def go(self) -> Any:
-        """One measurement."""
-        assert self._process.stdin is not None
-        time.sleep(PAUSE)
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        if line := self._process.stdout.readline():
+    def answer() -> Any:
+        if line := process.stdout.readline():
             return json.loads(line)
-        raise SystemExit(f"{self._name} ended with code {self._process.wait()}")
+        raise SystemExit(f"{Path(file).name} {name} ended with code {process.wait()}")
 
-    def __enter__(self) -> Worker:
-        return self
+    def go() -> Any:
+        time.sleep(PAUSE)
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        return answer()
 
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+    try:
+        answer()
+        yield go
+    finally:
+        process.communicate()
 
 
 def serve(workers: dict[str, Callable[..., Callable[[], Any]]]) -> bool:
@@ -103,18 +90,16 @@ def serve(workers: dict[str, Callable[..., Callable[[], Any]]]) -> bool:
     return True
 
 
-def interleaved(sides: dict[str, Worker], repeats: int) -> dict[str, list[Any]]:
-    """Every side's measurements, taken in turns."""
-    turns = [{name: worker.go() for name, worker in sides.items()} for _ in range(repeats)]
+def interleaved(file: str, sides: dict[str, tuple[Any, ...]], repeats: int) -> dict[str, list[Any]]:
+    """Every side's measurements, taken in turns; a side is a worker's name and its arguments."""
+    with contextlib.ExitStack() as stack:
+        go = {name: stack.enter_context(worker(file, *side)) for name, side in sides.items()}
+        turns = [{name: measure() for name, measure in go.items()} for _ in range(repeats)]
     return {name: [turn[name] for turn in turns] for name in sides}
 
 
 def in_turns(commands: dict[str, list[str]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of whole processes, from start to end, taken in turns.
-
-    Raises:
-        SystemExit: one of them fails.
-    """
+    """Seconds of whole processes, from start to end, taken in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
@@ -142,7 +127,3 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         cells = [row["what"], row["reference"], ratio, spread, row["target"] or "", passed]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def show(rows: Sequence[dict[str, Any]]) -> None:
-    print(table(rows))

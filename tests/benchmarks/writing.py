@@ -27,15 +27,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from timing import Target, Worker, divided, interleaved, row, serve
+from timing import divided, interleaved, row, serve
 
 Rows = list[dict[str, Any]]
 WINDOW, THREADS, UNITS = 50, 2, (256, 256)
 # the share of the words of the tales that are not among the 2,000 most frequent ones
 TAIL = 0.17
-TOKENS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": 12}
+TOKENS = {"textgen": {1: 2560, 64: 256}, "pytorch": {1: 128, 64: 32}, "predict": {1: 12}}
 CASES = ((90, "softmax"), (20_000, "softmax"), (20_000, "adaptive"))
-PREDICT, STEP_LOOP = Target(at_least=500), {1: Target(at_least=3), 64: Target(at_least=1.3)}
+# by batch: what is wanted of the ratio to each side
+WANTED = {1: {"pytorch": "≥ 3", "predict": "≥ 500"}, 64: {"pytorch": "≥ 1.3"}}
+SIDES = {"pytorch": "PyTorch step loop", "predict": "`predict` a token"}
 
 
 def backbone(size: int, output: str) -> Any:
@@ -68,7 +70,7 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
     return seconds_a_token(write, steps * int(batch))
 
 
-def predict(size: str, output: str) -> Callable[[], float]:
+def predict(size: str, output: str, batch: str) -> Callable[[], float]:
     from textgen.core import system
 
     system.start_tensorflow(THREADS)
@@ -79,16 +81,16 @@ def predict(size: str, output: str) -> Callable[[], float]:
     for units in UNITS:
         network.add(keras.layers.LSTM(units, return_sequences=True))
     network.add(keras.layers.Dense(int(size)))
-    recent = np.full((1, WINDOW), 2, np.int32)
+    recent, steps = np.full((1, WINDOW), 2, np.int32), TOKENS["predict"][int(batch)]
 
     def write() -> None:
         nonlocal recent
-        for _ in range(TOKENS["predict"]):
+        for _ in range(steps):
             logits = network.predict(recent, verbose=0)[:, -1]
             drawn = np.argmax(logits + np.random.gumbel(size=logits.shape), axis=-1)
             recent = np.concatenate([recent[:, 1:], drawn[:, None].astype(np.int32)], axis=1)
 
-    return seconds_a_token(write, TOKENS["predict"])
+    return seconds_a_token(write, steps)
 
 
 def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
@@ -122,21 +124,15 @@ def seconds_a_token(write: Callable[[], Any], tokens: int) -> Callable[[], float
 
 def sampling(options: argparse.Namespace) -> Rows:
     rows = []
-    for size, output in CASES:
+    for (size, output), (batch, wanted) in itertools.product(CASES, WANTED.items()):
         levels = "two levels" if output == "adaptive" else "full softmax"
-        for batch, target in STEP_LOOP.items():
-            what, arguments = f"sampling, {size:,} tokens, {levels}, batch {batch}", (size, output)
-            against = {"PyTorch step loop": ("pytorch", (*arguments, batch), target)}
-            if batch == 1:
-                against["`predict` a token"] = "predict", arguments, PREDICT
-            with Worker(__file__, "textgen", *arguments, batch) as ours:
-                for name, (side, settings, wanted) in against.items():
-                    with Worker(__file__, side, *settings) as theirs:
-                        sides = {"ours": ours, "theirs": theirs}
-                        times = interleaved(sides, options.repeats)
-                    rate = round(1 / float(np.median(times["ours"])))
-                    ratios = divided(times["theirs"], times["ours"])
-                    rows.append(row(what, name, ratios, wanted, tokens_a_second=rate))
+        what = f"sampling, {size:,} tokens, {levels}, batch {batch}"
+        for other, target in wanted.items():
+            sides = {side: (side, size, output, batch) for side in ("textgen", other)}
+            times = interleaved(__file__, sides, options.repeats)
+            rate = round(1 / float(np.median(times["textgen"])))
+            ratios = divided(times[other], times["textgen"])
+            rows.append(row(what, SIDES[other], ratios, target, tokens_a_second=rate))
     return rows
 
 
@@ -186,8 +182,8 @@ def playing(options: argparse.Namespace) -> Rows:
         soon, fast = zip(*times, strict=True)
         what = f"of `{name}`, {count} models asked at once"
         rows += [
-            row(f"first character {what}", "the clock", soon, Target(at_most=0.3), unit="s"),
-            row(f"characters a second {what}", "the clock", fast, Target(at_least=200), unit="/s"),
+            row(f"first character {what}", "the clock", soon, "≤ 0.3", unit="s"),
+            row(f"characters a second {what}", "the clock", fast, "≥ 200", unit="/s"),
         ]
     return rows
 
@@ -227,13 +223,13 @@ def page_models(options: argparse.Namespace) -> Rows:
         size = page.stat().st_size / 1e6
     what = f"{len(runs)} models in a page"
     rows = [
-        row(f"MB of {what}", "the clock", [size], Target(at_most=9), unit="MB"),
-        row(f"until all answer: {what}", "the clock", seconds, Target(at_most=3), unit="s"),
+        row(f"MB of {what}", "the clock", [size], "≤ 9", unit="MB"),
+        row(f"until all answer: {what}", "the clock", seconds, "≤ 3", unit="s"),
     ]
     for run, price in zip(runs, priced, strict=True):
         off = 100 * abs(price["total"] / run.score(text)["total"] - 1)
         label = f"`{run.experiment.name}`, bits of {len(text):,} characters, in %"
-        rows.append(row(label, "the run's own", [off], Target(at_most=0.5), unit="%"))
+        rows.append(row(label, "the run's own", [off], "≤ 0.5", unit="%"))
     return rows
 
 
