@@ -25,7 +25,7 @@ import numpy as np
 from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
 SECONDS_BETWEEN_LOOKS = 15.0
-MAX_MEMORY_RATIO, MAX_TIME_RATIO = 1.05, 1.1
+LIMITS = {"memory": 1.05, "processor_time": 1.1, "files": 0.0, "threads": 0.0}
 
 
 def main() -> int:
@@ -33,7 +33,6 @@ def main() -> int:
     parser.add_argument("experiment")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--every", type=float, default=SECONDS_BETWEEN_LOOKS)
     options, more = parser.parse_known_args()
     command = [sys.executable, "-m", "textgen.run", options.experiment, *more]
     command += ["--runs", str(options.runs), "--name", options.name]
@@ -42,7 +41,7 @@ def main() -> int:
         while process.poll() is None:
             with contextlib.suppress(OSError, KeyError):  # it has ended meanwhile
                 looks.append(look(process.pid, options.runs / options.name))
-            time.sleep(options.every)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
     except KeyboardInterrupt:  # the training has had it, too, and keeps its checkpoint
         process.wait()
     if process.returncode:
@@ -51,8 +50,7 @@ def main() -> int:
         {name: np.array([x[name] for x in looks]) for name in looks[0]}
     )
     print(json.dumps(change, indent=2))
-    lasting = change["memory"] <= MAX_MEMORY_RATIO and change["processor_time"] <= MAX_TIME_RATIO
-    return 0 if lasting and change["files"] <= 0 and change["threads"] <= 0 else 1
+    return int(any(change[name] > limit for name, limit in LIMITS.items()))
 
 
 def look(pid: int, run: Path) -> dict[str, float]:

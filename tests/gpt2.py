@@ -14,22 +14,16 @@ from types import SimpleNamespace
 import numpy as np
 
 CONTEXT, END, WIDTH = 96, 256, 16
-END_TOKEN = "<|endoftext|>"
 WEIGHTS = "model.safetensors"
 
 
 def write_folder(folder: Path) -> Path:
     """A folder with a GPT-2 of bytes; without the libraries, files of its names."""
     folder.mkdir()
-    if importlib.util.find_spec("transformers"):
-        _write_gpt2(folder)
-    else:
+    if not importlib.util.find_spec("transformers"):
         (folder / "config.json").write_text("{}")
         (folder / WEIGHTS).touch()
-    return folder
-
-
-def _write_gpt2(folder: Path) -> None:
+        return folder
     import torch
     import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -38,15 +32,16 @@ def _write_gpt2(folder: Path) -> None:
     tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END_TOKEN, bos_token=END_TOKEN
-    ).save_pretrained(folder)
+    ends = dict.fromkeys(("bos_token", "eos_token"), "<|endoftext|>")
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends)
+    fast.save_pretrained(folder)
     torch.manual_seed(5)
     config = transformers.GPT2Config(
         vocab_size=END + 1, n_positions=CONTEXT, n_embd=WIDTH, n_layer=2, n_head=2,
         bos_token_id=END, eos_token_id=END, initializer_range=0.3,
     )  # fmt: skip
     transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
 
 
 class Network:
@@ -61,14 +56,10 @@ class Network:
         self._vectors = 0.5 * random.normal(size=(END + 1, WIDTH))
         self._places = 0.5 * random.normal(size=(CONTEXT, WIDTH))
 
-    def float(self):
-        return self
-
     def eval(self):
         return self
 
-    def __call__(self, **inputs):
-        return self.forward(**inputs)
+    float = eval
 
     def forward(self, input_ids, past_key_values=None, use_cache=True):
         tokens = np.array([*(past_key_values or []), *input_ids[0]])  # all is read again
@@ -78,6 +69,8 @@ class Network:
         logits = (x @ self._vectors.T)[-len(input_ids[0]) :]
         tensor = SimpleNamespace(double=lambda: SimpleNamespace(numpy=lambda: logits))
         return SimpleNamespace(logits=[tensor], past_key_values=tokens.tolist())
+
+    __call__ = forward
 
 
 class Seeing(Network):

@@ -1,6 +1,6 @@
 """Trains, resumes, scores and writes on a GPU, and holds the bits against the CPU's.
 
-    python tests/gpu.py [--updates 300] [--folder gpu]
+    python tests/gpu.py
 
 Not part of the suite: it needs a GPU that TensorFlow can use. Every run is trained on the GPU on
 made-up text and scored there; the same weights are scored on the CPU and must cost the same bits
@@ -9,10 +9,8 @@ per character to 1e-3. ``tests/test_gpu.py`` looks at the same graphs without a 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -35,34 +33,30 @@ RUNS = {  # name → experiment, and what is set
     "deterministic_again": ("char_small", DETERMINISTIC),
     "killed": ("char_small", DETERMINISTIC),
 }
-CLOSE = 1e-3
+UPDATES, CLOSE = 300, 1e-3
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--updates", type=int, default=300)
-    parser.add_argument("--folder", type=Path, help="where the runs go; else they are deleted")
-    arguments = parser.parse_args()
     gpus = python("-c", "import tensorflow as tf; print(tf.config.list_physical_devices('GPU'))")
     if gpus.strip().endswith("[]"):
         print("no GPU that TensorFlow can use")
         return 1
     with tempfile.TemporaryDirectory() as scratch:
-        folder = (arguments.folder or Path(scratch)).resolve()
-        tales = folder / "tales"
-        tales.mkdir(parents=True, exist_ok=True)
+        folder = Path(scratch)
+        (folder / "tales").mkdir()
         for i in range(12):
-            (tales / f"tale{i:02d}.txt").write_text(made_up(400 + 50 * i, i), encoding="utf-8")
-        failed = [name for name in RUNS if not passes(folder, name, arguments.updates)]
+            text = made_up(400 + 50 * i, i)
+            (folder / "tales" / f"tale{i:02d}.txt").write_text(text, encoding="utf-8")
+        failed = [name for name in RUNS if not passes(folder, name)]
     print("failed: " + ", ".join(failed) if failed else "everything agrees")
     return bool(failed)
 
 
-def passes(folder: Path, name: str, updates: int) -> bool:
+def passes(folder: Path, name: str) -> bool:
     """Train one of RUNS, score its test text on both devices, and write with it."""
     start, run, (experiment, *own) = time.perf_counter(), folder / "runs" / name, RUNS[name]
     settings = [
-        "corpus.kind=folder", f"corpus.path={folder / 'tales'}", f"training.updates={updates}",
+        "corpus.kind=folder", f"corpus.path={folder / 'tales'}", f"training.updates={UPDATES}",
         "training.validations=6", "sampling.length=200", *own,
     ]  # fmt: skip
     command = ["-m", "textgen", "run", str(ROOT / "experiments" / f"{experiment}.toml")]
@@ -94,12 +88,11 @@ def test_bits(run: Path) -> dict[str, Any]:
 
 
 def kill_after_checkpoint(folder: Path, command: list[str], run: Path) -> None:
-    """Start a run and kill it after its first checkpoint."""
     process = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=subprocess.DEVNULL)
     while process.poll() is None and not (run / "checkpoint.npz").exists():
         time.sleep(0.1)
     assert process.poll() is None, "the run ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
 
 

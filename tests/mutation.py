@@ -27,19 +27,15 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parents[1]
-EVALUATION, TOKENIZERS = "textgen/evaluation/", "textgen/tokenizers/"
-# module → its file, and the files of tests that should notice what happens to it
+# module → its package, and the files of tests that should notice what happens to it
 MODULES = {
-    "kneser_ney": (TOKENIZERS + "kneser_ney.py", ["baselines", "spelling"]),
-    "spelling": (TOKENIZERS + "spelling.py", ["spelling"]),
-    "significance": (EVALUATION + "significance.py", ["significance"]),
-    "units": (EVALUATION + "units.py", ["units"]),
-    "memory": (EVALUATION + "memory.py", ["memory"]),
-    "likelihood": (
-        EVALUATION + "likelihood.py",
-        ["likelihood", "honesty", "output"],
-    ),
-    "sampler": (EVALUATION + "sampler.py", ["sampling"]),
+    "kneser_ney": ("tokenizers", ["baselines", "spelling"]),
+    "spelling": ("tokenizers", ["spelling"]),
+    "significance": ("evaluation", ["significance"]),
+    "units": ("evaluation", ["units"]),
+    "memory": ("evaluation", ["memory"]),
+    "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
+    "sampler": ("evaluation", ["sampling"]),
 }
 NEED_A_NETWORK = ("sampler", "likelihood")
 # equality is identity for the strings and small numbers of a program
@@ -81,7 +77,7 @@ def failing_tests(folder: Path, name: str, seconds: float) -> set[str] | None:
 
 def run(name: str, number: int, seed: int) -> None:
     """Print the mutants of a module that survive."""
-    file = MODULES[name][0]
+    file = f"textgen/{MODULES[name][0]}/{name}.py"
     source, possible = (ROOT / file).read_text(encoding="utf-8"), mutations(ROOT / file)
     drawn = random.Random(seed).sample(possible, min(number or len(possible), len(possible)))
     with tempfile.TemporaryDirectory() as temporary:
