@@ -20,6 +20,8 @@ from typing import Any
 
 from conftest import ROOT, made_up
 
+from textgen.core.system import write_file
+
 DETERMINISTIC = "training.deterministic=true"
 RUNS = {  # name → experiment, and what is set
     "characters": ("char_small",),
@@ -43,10 +45,8 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "tales").mkdir()
         for i in range(12):
-            text = made_up(400 + 50 * i, i)
-            (folder / "tales" / f"tale{i:02d}.txt").write_text(text, encoding="utf-8")
+            write_file(folder / "tales" / f"tale{i:02d}.txt", made_up(400 + 50 * i, i))
         failed = [name for name in RUNS if not passes(folder, name)]
     print("failed: " + ", ".join(failed) if failed else "everything agrees")
     return bool(failed)

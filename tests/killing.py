@@ -33,6 +33,8 @@ import h5py
 import numpy as np
 from conftest import made_up, write_experiment
 
+from textgen.core.system import write_file
+
 RULED = ["training.threads=2", "training.updates=200"]  # by the study, in its arms
 CHAR = ["training.deterministic=true", "training.validations=8", "backbone.dropout=0.2"]
 WORD = [
@@ -82,12 +84,10 @@ def main() -> int:
 
 def write_inputs(folder: Path) -> dict[str, list[str]]:
     """Texts, an experiment and a study; name → the command, to which a place is added."""
-    tales = folder / "tales"
-    tales.mkdir()
     for i in range(12):
-        (tales / f"tale{i:02d}.txt").write_text(made_up(40 + 5 * i, i), encoding="utf-8")
-    experiment = write_experiment(folder / "tiny.toml", tales)
-    (folder / "killed.toml").write_text(STUDY, encoding="utf-8")
+        write_file(folder / "tales" / f"tale{i:02d}.txt", made_up(40 + 5 * i, i))
+    experiment = write_experiment(folder / "tiny.toml", folder / "tales")
+    write_file(folder / "killed.toml", STUDY)
     commands = {}
     for kind, settings in (("char", CHAR), ("word", WORD)):
         overrides = [part for setting in RULED + settings for part in ("--set", setting)]
@@ -165,17 +165,17 @@ def different_files(whole: Path, killed: Path) -> Iterator[str]:
 def content(path: Path) -> Any:
     """What a file holds but for what is about time, to be compared."""
     if path.suffix == ".h5":
-        arrays: dict[str, Any] = {}
         with h5py.File(path) as file:
-            file.visititems(lambda name, item: arrays.update({name: item}))
-            return {k: v[()].tobytes() for k, v in arrays.items() if hasattr(v, "shape")}
+            names = list[str]()
+            file.visit(names.append)
+            return {n: file[n][()].tobytes() for n in names if isinstance(file[n], h5py.Dataset)}
     if path.suffix == ".npz":
         with np.load(path) as file:
             return {name: (file[name].shape, file[name].tobytes()) for name in file.files}
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        return timeless(json.loads(text))
-    return timeless(list(csv.DictReader(io.StringIO(text)))) if path.suffix == ".csv" else text
+    if path.suffix == ".csv":
+        return timeless(list(csv.DictReader(io.StringIO(text))))
+    return timeless(json.loads(text)) if path.suffix == ".json" else text
 
 
 def timeless(data: Any) -> Any:

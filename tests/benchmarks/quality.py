@@ -1,16 +1,12 @@
 """Time to quality: bits per character on the held-out tales after as long a training.
 
-textgen trains an experiment file as a user would, and has so many seconds from the beginning of its
-preparation to its last update: compiling and validation are among them. PyTorch trains a network of
-the same sizes on the same tokens, with the same batches, optimizer, learning rate and dropout, for
-as long as all of that took, though its tokens are there from the start. What the network here has
-beyond ``nn.LSTM`` (vectors of n-grams, an output that starts at the frequencies of the tokens)
-PyTorch's has not. Both are scored alike: the state is carried through each held-out document, every
-token and end mark is charged, and what the spelling of replaced words costs comes on top. Neither
-has a memory of the document, of tokens or of spelled words.
-
-What is reported is the difference in bits per character. A repeat is a seed. textgen keeps its best
-weights by validation, PyTorch its last ones, with a learning rate that has come down to zero.
+textgen trains an experiment file as a user would; compiling and validation are among its seconds.
+PyTorch trains a network of the same sizes on the same tokens, with the same batches, optimizer,
+learning rate and dropout, for as long as all of that took. What the network here has beyond
+``nn.LSTM`` (vectors of n-grams, an output that starts at the frequencies of the tokens) PyTorch's
+has not. Both are scored alike: the state is carried through each held-out document, every token and
+end mark is charged, and what the spelling of replaced words costs comes on top; without memories. A
+repeat is a seed. textgen keeps its best weights by validation, PyTorch its last ones.
 """
 
 from __future__ import annotations
