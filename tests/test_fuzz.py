@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import Mock
 
 import pytest
 from fuzz.targets import CASES, ODD, TARGETS, words_of
@@ -10,8 +11,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-
-KEPT = [(path.parent.name, path) for path in sorted(CASES.glob("*/*"))]
 
 
 @st.composite
@@ -43,16 +42,14 @@ def test_any_bytes_are_accepted_or_refused_with_one_message(name):
     check()
 
 
-@pytest.mark.parametrize(("name", "path"), KEPT)
-def test_what_failed_once_does_not_again(name, path):
-    TARGETS[name].check(path.read_bytes())
+@pytest.mark.parametrize("path", sorted(CASES.glob("*/*")), ids=lambda path: path.name)
+def test_what_failed_once_does_not_again(path):
+    TARGETS[path.parent.name].check(path.read_bytes())
 
 
 def test_seeds_are_accepted(monkeypatch):
     """A fuzzer that starts from what is refused finds little."""
-    errors, init = [], TextgenError.__init__
-    monkeypatch.setattr(TextgenError, "__init__", lambda *a, **k: errors.append(a) or init(*a, **k))
+    monkeypatch.setattr(TextgenError, "__init__", Mock(side_effect=AssertionError))
     for target in TARGETS.values():
         for seed in target.seeds:
             target.check(seed)
-    assert errors == []

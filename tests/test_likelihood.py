@@ -6,9 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import POLICIES, made_up, tiny_model
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from conftest import fitted, made_up, tiny_model
+from test_tokenizers import CONFIGS
 
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import (
@@ -25,9 +24,6 @@ from textgen.evaluation.pitman_yor import CONTEXT_KINDS
 from textgen.models.objectives import NextToken
 from textgen.runs.finished import TokenBits, token_table
 from textgen.tokenizers.base import ESCAPE, EncodedDocument
-from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.rare_words import Drop, Spell
-from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words import Words
 
@@ -106,59 +102,19 @@ def test_bits_by_place_in_the_block():
     assert by_position(PLAIN, 5) == pytest.approx([3.0, 2.0, 2.5, 0.5, 0.0])
 
 
-TRAINING = made_up(60, 1) + " Onyx basalt, zymurgy."
-TOKENIZERS = [
-    Characters(),
-    Subwords(size=300),
-    Subwords(model="unigram", size=300),
-    *(Words(policy, minimum_count=2) for policy in POLICIES),
-    Whitespace(),
-]
-each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
-FITTED = {}
-
-
-def fitted(tokenizer):
-    if repr(tokenizer) not in FITTED:
-        FITTED[repr(tokenizer)] = tokenizer.fit([TRAINING], [made_up(9, 2)], 1)
-    return FITTED[repr(tokenizer)]
-
-
-TEXTS = st.one_of(
-    st.text(max_size=60),
-    st.text(alphabet="the keper, Watchd\n é☃-ZYMURGY", max_size=60),
-    st.just("The unseen KEEPER watched—zymurgy, onyx  an ox.\n\nthe tide ☃ left Quux"),
-)
-
-
-@pytest.mark.parametrize("config", [t for t in TOKENIZERS if "Pos" not in repr(t)], ids=repr)
-@settings(deadline=None, max_examples=60)
-@given(text=TEXTS)
-def test_tokens_and_surfaces_lie_in_the_text_in_order(config, text):
-    tokenizer = fitted(config)
-    encoded = tokenizer.encode(text)
-    assert len(encoded.ends) == len(encoded.tokens)
-    assert len(encoded.places) == len(encoded.surfaces)
-    ends = [0, *encoded.ends.tolist(), len(text)]
-    assert ends == sorted(ends)
-    assert encoded.places.tolist() == sorted(encoded.places.tolist())
-    if not isinstance(getattr(config, "rare_words", None), Drop):
-        assert len(text) in ends[:-1]
-    for surface, place in zip(encoded.surfaces, encoded.places.tolist(), strict=True):
-        assert "".join(surface) in text[ends[place] : ends[place + 1]] or isinstance(
-            getattr(config, "rare_words", None), Spell
-        )
+TRAINING, TUNING = made_up(60, 1) + " Onyx basalt, zymurgy.", made_up(9, 2)
+each_tokenizer = pytest.mark.parametrize("config", CONFIGS[:12], ids=repr)
 
 
 @each_tokenizer
 def test_a_token_tells_its_own_words(config):
-    tokenizer = fitted(config)
+    tokenizer = fitted(config, TRAINING, TUNING)
     text = "The tide left one gull. THE KEEPER\n\nanswered: a zymurgical bell! "
-    tokens, ends = tokenizer.encode(text).tokens.tolist(), tokenizer.encode(text).ends.tolist()
+    encoded, checked = tokenizer.encode(text), 0
     first_word = tokenizer.policy.first_word if isinstance(config, Words) else ESCAPE + 1
     first_word = FIRST if isinstance(config, Whitespace) else first_word
-    checked = 0
-    for token, (start, end) in zip(tokens, itertools.pairwise([0, *ends]), strict=True):
+    spans = itertools.pairwise([0, *encoded.ends])
+    for token, (start, end) in zip(encoded.tokens, spans, strict=True):
         if token >= first_word and "Neighbour" not in repr(config):
             assert text[start:end].lower().endswith(tokenizer.names[token].strip(" ").lower())
             checked += end - start
@@ -168,19 +124,13 @@ def test_a_token_tells_its_own_words(config):
 
 @each_tokenizer
 def test_every_bit_stands_at_some_characters(config):
-    tokenizer, objective = fitted(config), NextToken(window=7)
+    tokenizer, objective = fitted(config, TRAINING, TUNING), NextToken(window=7)
     network = tiny_model(objective, tokenizer.size)
-    documents = [
-        Document("a", "The tide, zymurgical Quux. onyx"),
-        Document("b", "☃"),
-        Document("c", ""),
-        Document("d", "unheard"),
-    ]
+    texts = ("The tide, zymurgical Quux. onyx", "☃", "", "unheard")
+    documents = [Document(text[:1], text) for text in texts]
     scored = score_documents(objective, network, tokenizer, documents)
-    for document, bits, table in zip(
-        documents, scored, token_table(tokenizer, documents, scored), strict=True
-    ):
-        whole = bits.model + bits.spelling_bits
+    tables = token_table(tokenizer, documents, scored)
+    for document, bits, table in zip(documents, scored, tables, strict=True):
         starts, ends, model, spelling = table.cells()
         assert model.sum() == pytest.approx(bits.model)
         assert spelling.sum() == pytest.approx(bits.spelling_bits)
@@ -189,16 +139,12 @@ def test_every_bit_stands_at_some_characters(config):
         assert table.characters == len(document.text) == (ends[-1] if len(ends) else 0)
         each = table.per_character()
         assert each.shape == (len(document.text) + 1,)
-        assert each.sum() == pytest.approx(whole)
+        assert each.sum() == pytest.approx(bits.model + bits.spelling_bits)
 
 
 def test_tokens_that_tell_nothing_are_counted_with_the_next():
-    table = TokenBits(
-        "x",
-        np.array([0, 3, 3, 5, 5]),
-        np.array([1.0, 2.0, 4.0, 8.0, 16.0]),
-        np.array([0.0, 1.0, 0.0, 0.0, 0.0]),
-    )
+    bits = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), np.array([0.0, 1.0, 0.0, 0.0, 0.0])
+    table = TokenBits("x", np.array([0, 3, 3, 5, 5]), *bits)
     starts, ends, model, spelling = table.cells()
     assert (starts.tolist(), ends.tolist()) == ([0, 3], [3, 5])
     assert (model.tolist(), spelling.tolist()) == ([3, 12, 16], [1, 0, 0])

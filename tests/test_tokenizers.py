@@ -1,20 +1,23 @@
-"""What holds of every tokenizer: nothing of a text is lost, and what is hidden is charged."""
+"""What holds of every tokenizer: nothing of a text is lost, and what is hidden is charged. Names of
+subwords; which words have a token of their own, and which are shown as rare."""
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cache
 
 import numpy as np
 import pytest
-from conftest import POLICIES, made_up
+from conftest import POLICIES, fitted, made_up, python
+from fuzz.targets import encode, loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textgen.core.errors import TextgenError
+from textgen.core.settings import build
 from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.rare_words import Pos, Unk
+from textgen.tokenizers.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER
+from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words
@@ -23,6 +26,7 @@ TEXT = (
     "The cat sat on the mat. The cat's mat -- a red one -- is Old. <NN> I said: 'no!'\n\n"
     "The dog sat on the old mat; the dog is red. Ærø, naïve: 日本語! \t\r\n\0"
 )
+TEXTS = TEXT + made_up(8, 1), TEXT
 CONFIGS = [
     Characters(),
     Subwords("bpe", 300),
@@ -38,33 +42,19 @@ wordy = st.text(st.sampled_from("abAB é1'’-–.,\n\t <>☃_ß"), max_size=40)
 texts = st.one_of(anything, wordy, st.sampled_from([TEXT.upper(), TEXT.title(), TEXT, ""]))
 
 
-@cache
-def fitted(number):
-    """A tokenizer, and what is loaded from its state."""
-    config, training = CONFIGS[number], [TEXT, made_up(8, 1)]
-    tokenizer = config.fit(training, training[:1], 1)
-    return tokenizer, config.load(json.loads(json.dumps(tokenizer.state())))
-
-
-@pytest.mark.parametrize("number", range(len(CONFIGS)), ids=list(map(repr, CONFIGS)))
+@each_config
 @settings(max_examples=25, deadline=None)
 @given(text=texts)
-def test_every_text_comes_back_and_what_is_hidden_is_charged(number, text):
-    tokenizer, loaded = fitted(number)
-    encoded, again = tokenizer.encode(text), loaded.encode(text)
-    assert tokenizer.decode(encoded) == text
-    training = tokenizer.encode(text, training=True)
-    assert (tokenizer.decode(training), len(training.spelling_bits)) == (text, 0)
-    assert encoded.characters == len(text)
-    assert encoded.tokens.max(initial=0) < tokenizer.size == len(tokenizer.names)
-    for bits in (encoded.spelling_bits, encoded.spelling_bits_with_memory):
-        assert len(bits) == len(encoded.surfaces) == len(encoded.places)
-        assert (bits >= 0).all()
-    assert len(encoded.ends) == len(encoded.tokens)
-    assert (np.diff(encoded.ends, prepend=0, append=len(text)) >= 0).all()
-    assert (np.diff(encoded.places, prepend=0, append=len(encoded.tokens)) >= 0).all()
+def test_every_text_comes_back_and_what_is_hidden_is_charged(config, text):
+    encoded = encode(fitted(config, *TEXTS), text)
+    again = loaded(config, *TEXTS).encode(text)
     np.testing.assert_array_equal(again.tokens, encoded.tokens)
     np.testing.assert_allclose(again.spelling_bits, encoded.spelling_bits)
+    ends, policy = [0, *encoded.ends, len(text)], getattr(config, "rare_words", None)
+    assert ends[-2] == len(text) or isinstance(policy, Drop)
+    for surface, place in zip(encoded.surfaces, encoded.places, strict=True):
+        within = text[ends[place] : ends[place + 1]]
+        assert "".join(surface) in within or isinstance(policy, Spell)
 
 
 @pytest.mark.parametrize("config", [Characters(), Subwords("bpe", 300), Subwords("unigram", 300)])
@@ -94,7 +84,7 @@ def test_later_text_leaves_the_tokens_before_it_as_they_are(config):
     last word is open. But for tags: a tagger may look ahead, since the tag itself is sent."""
     if isinstance(getattr(config, "rare_words", None), Pos):
         return
-    tokenizer, _ = fitted(CONFIGS.index(config))
+    tokenizer = fitted(config, *TEXTS)
     text = TEXT + " The dog sat, unfathomably, on one old mat -- a cat's mat. I said no."
     whole = tokenizer.encode(text).tokens
     between = {match.start() + 1 for match in re.finditer(r"\w (?=\w)", text)}
@@ -112,3 +102,103 @@ def test_tokens_are_stored_narrow():
     assert Subwords(size=300).fit(["abc"]).encode("abc").tokens.itemsize == 2
     many = "".join(chr(0x4E00 + i) for i in range(400))
     assert Characters().fit([many]).encode(many).tokens.itemsize == 2
+
+
+LONG = made_up(80, 0) + TEXT[-22:]
+each_subwords = pytest.mark.parametrize("config", CONFIGS[1:3], ids=repr)
+
+
+def test_another_process_learns_the_same_subwords():
+    """Hash tables differ between processes more than within one."""
+    program = f"""if True:
+        from textgen.tokenizers.subwords import Subwords
+        print([hash(Subwords(m, 300).fit([{LONG!r}]).tokenizer) for m in ("bpe", "unigram")])
+    """
+    outputs = {
+        python(program, PYTHONHASHSEED="0", TOKENIZERS_PARALLELISM=parallel)
+        for parallel in ("false", "true")
+    }
+    assert len(outputs) == 1
+
+
+@each_subwords
+def test_subwords_are_longer_than_characters_and_have_readable_names(config):
+    tokenizer = fitted(config, LONG, "")
+    assert tokenizer.characters_per_token == len(LONG) / tokenizer.encode(LONG).pieces > 1.2
+    assert tokenizer.names[:2] == ("<boundary>", "<escape>")
+    assert len(set(tokenizer.names)) == len(tokenizer.names) == tokenizer.size
+    assert {" ", "e", "<æ>"} < set(tokenizer.names)  # the byte E6 is no æ
+    assert any(name[0] == " " and name[1:].isalpha() for name in tokenizer.names)
+    assert "".join(tokenizer.names[s] for s in tokenizer.encode("Our bell!").tokens) == "Our bell!"
+
+
+@each_subwords
+def test_generated_bytes_that_are_no_text_do_not_fail(config):
+    tokenizer = fitted(config, LONG, "")
+    tokenizer.render(np.random.default_rng(0).integers(0, tokenizer.size, 3000))
+    first, *_ = tokenizer.encode("日").tokens  # a piece of a character
+    end = tokenizer.encode(" the").tokens
+    assert tokenizer.render(np.array([0, 1, first, *end])).text == "\ufffd the"
+    assert tokenizer.render(end, before="Our ☃").text == " the"
+    assert tokenizer.render(np.array([], dtype=np.int64), before="Our").text == ""
+
+
+@pytest.mark.parametrize(("name", "value"), [("size", 256), ("model", "wordpiece")])
+def test_settings_of_subwords_are_checked(name, value):
+    with pytest.raises(TextgenError, match=f"tokenizer: {name}: Input should be .*{value}"):
+        build(Subwords, {name: value}, "tokenizer")
+
+
+def in_words(text, **options):
+    return fitted(Words(Unk(), **options), text, text)
+
+
+def test_modifiers_stand_before_words_known_in_another_form():
+    tokenizer = in_words("x the the mat mat.")
+    the, mat = map(tokenizer.names.index, (" the", " mat"))
+    assert tokenizer.encode(" the The THE").tokens.tolist() == [the, CAPITAL, the, UPPER, the]
+    assert tokenizer.encode("mat").tokens.tolist() == [JOIN, mat]
+    assert tokenizer.encode("Mat").tokens.tolist() == [JOIN, CAPITAL, mat]
+
+
+def test_rare_words_are_those_below_the_minimum_count():
+    text = "aa bb bb cc cc cc."
+    for minimum, expected in ((2, {" bb", " cc"}), (3, {" cc"})):
+        names = in_words(text, minimum_count=minimum).names
+        assert {n for n in names if n.startswith(" ")} == expected
+    with pytest.raises(TextgenError, match="minimum_count"):
+        in_words(text, minimum_count=50)
+
+
+def test_with_every_word_known_some_are_shown_as_rare_all_the_same():
+    words = " ".join("once" + chr(97 + i) + chr(97 + j) for i in range(8) for j in range(8))
+    tokenizer = in_words(words, minimum_count=1)
+    assert tokenizer.encode(words).replaced == 0
+    shown = tokenizer.encode(words, training=True)
+    assert 16 < shown.replaced < 48
+    assert (shown.tokens == FIRST_OWN).sum() == shown.replaced
+
+
+def test_tokens_are_sorted_by_frequency_behind_the_policys_own():
+    tokenizer = in_words(made_up(200, 3))
+    counts = tokenizer.vocabulary.counts
+    assert list(counts) == sorted(counts, reverse=True)
+    assert tokenizer.names[FIRST_OWN] == "<unk>"
+    assert tokenizer.names[FIRST_OWN + 1] == tokenizer.vocabulary.words[0]
+
+
+def test_rare_words_of_the_prompt_come_back_in_what_is_written():
+    """And the space that ends a prompt is no rare word of it."""
+    texts = ["the man saw the dog . " * 5 + "Akeley saw Wilmarth ."] * 3
+    tuning = ["the man saw Zadok . Zadok saw the dog . Zadok saw Zadok . " * 5]
+    tokenizer = Words(Unk(), minimum_count=4).fit(texts, tuning)
+    tokens = np.full(40, tokenizer.names.index("<unk>"))
+
+    def drawn(before, memory=True):
+        return tokenizer.render(tokens, before=before, seed=3, memory=memory).text
+
+    before = "the man saw Wildogak ."
+    assert "Wildogak" in drawn(before)
+    assert "Wildogak" not in drawn(before, memory=False)
+    assert drawn(before + " ") == drawn(before) != drawn("dog")
+    assert drawn(" ") == drawn("")

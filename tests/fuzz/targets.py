@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tomli_w
-from conftest import fitted, made_up, small_experiment
+from conftest import POLICIES, fitted, made_up, small_experiment
 from report_sample import hostile
 
 from textgen.core.errors import TextgenError
@@ -35,6 +35,12 @@ from textgen.embeddings.file import File as VectorFile
 from textgen.report.page import render_page
 from textgen.runs.folder import write_experiment
 from textgen.studies.study import load_study
+from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Pos
+from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.whitespace import Whitespace
+from textgen.tokenizers.words import Words
 
 CASES = Path(__file__).parent / "cases"
 SCRATCH = tempfile.TemporaryDirectory(prefix="fuzz")
@@ -48,13 +54,8 @@ ODD = [
 
 
 class Target(NamedTuple):
-    """Something that takes bytes.
-
-    Attributes:
-        check: what is done with them.
-        seeds: bytes that get somewhere, from which a fuzzer starts.
-        examples: how many hypothesis tries in the suite.
-    """
+    """Something that takes bytes; bytes that get somewhere, from which a fuzzer starts; how many
+    inputs hypothesis tries in the suite."""
 
     check: Callable[[bytes], None]
     seeds: list[bytes]
@@ -114,53 +115,36 @@ def check_study(data: bytes) -> None:
 
 STUDY = b"""
 title = "fuzzed"
-[budget]
-updates = 5
-[arms.a]
-experiment = "char_small"
-seeds = 2
-[arms.b]
-experiment = "char_small"
-seeds = [1, 7]
-set = ["backbone.units=[9]"]
+budget.updates = 5
+arms.a = { experiment = "char_small", seeds = 2 }
+arms.b = { experiment = "char_small", seeds = [1, 7], set = ["backbone.units=[9]"] }
 [[contrasts]]
 first = "a"
 second = "b"
 question = "?"
 """
-TOKENIZERS: tuple[Any, ...] = (
-    "characters",
-    "whitespace",
-    {"kind": "subwords", "size": 300},
-    {"kind": "subwords", "size": 300, "model": "unigram"},
-    {"kind": "words", "rare_words": "unk"},
-    {"kind": "words", "rare_words": "drop"},
-    {"kind": "words", "rare_words": "spell"},
-    {"kind": "words", "rare_words": {"kind": "cluster", "clusters": 3, "epochs": 1}},
-    {"kind": "words", "rare_words": {"kind": "neighbour", "epochs": 1}},
-)
 # every tokenizer and policy that needs no tagger
+TOKENIZERS: list[Any] = [
+    *(Characters(), Whitespace(), Subwords(size=300), Subwords(model="unigram", size=300)),
+    *(Words(policy) for policy in POLICIES if not isinstance(policy, Pos)),
+]
 LEARNT = made_up(60, 1) + "\nAkeley met 17 owls, “é”-gulls & Wilmarth’s \U0001f419.\t\n"
 TUNING = made_up(10, 2) + " Zadok Zadok 99 unfathomable."
 
 
 @cache
-def tokenizer_of_a_run(number: int) -> Any:
+def loaded(config: Any, training: str, tuning: str) -> Any:
     """A tokenizer as a run has it: read from what was saved."""
-    config = small_experiment(tokenizer=TOKENIZERS[number]).tokenizer
-    return config.load(json.loads(json.dumps(fitted(config, LEARNT, TUNING).state())))
+    return config.load(json.loads(json.dumps(fitted(config, training, tuning).state())))
 
 
-def check_tokenizer(data: bytes) -> None:
-    """Nothing is lost, every span lies in the text, and bits are bits. The first byte chooses the
-    tokenizer."""
-    tokenizer = tokenizer_of_a_run(data[0] % len(TOKENIZERS) if data else 0)
-    text = text_in(data[1:])
-    encoded = tokenizer.encode(text)
-    assert tokenizer.decode(encoded) == text
-    assert encoded.characters == len(text)
+def encode(tokenizer: Any, text: str) -> EncodedDocument:
+    """A text as tokens: nothing is lost, every span lies in the text, and bits are bits."""
+    encoded, training = tokenizer.encode(text), tokenizer.encode(text, training=True)
+    assert tokenizer.decode(encoded) == tokenizer.decode(training) == text
+    assert (encoded.characters, len(training.spelling_bits)) == (len(text), 0)
     tokens = encoded.tokens
-    for each in (tokens, tokenizer.encode(text, training=True).tokens):
+    for each in (tokens, training.tokens):
         assert not len(each) or 0 < each.min() <= each.max() < tokenizer.size
     for bits in (encoded.spelling_bits, encoded.spelling_bits_with_memory):
         assert bits.shape == encoded.places.shape == (len(encoded.surfaces),)
@@ -172,6 +156,15 @@ def check_tokenizer(data: bytes) -> None:
     if encoded.starts is not None:
         assert (encoded.starts >= np.append(0, encoded.ends[:-1])[: len(tokens)]).all()
         assert (encoded.starts <= encoded.ends).all()
+    return encoded
+
+
+def check_tokenizer(data: bytes) -> None:
+    """What :func:`encode` holds, and that what is filled in lies in what is written. The first byte
+    chooses the tokenizer."""
+    config, text = TOKENIZERS[data[0] % len(TOKENIZERS) if data else 0], text_in(data[1:])
+    tokenizer = loaded(config, LEARNT, TUNING)
+    tokens = encode(tokenizer, text).tokens
     rendered = tokenizer.render(tokens[:40], before=text[:20], seed=len(text))
     spans = [place for start, end, _ in rendered.filled for place in (start, end)]
     assert [0, *spans, len(rendered.text)] == sorted([0, *spans, len(rendered.text)])
