@@ -1,0 +1,123 @@
+"""Files of published benchmarks and of searches; what scripts outside the suite import."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import pkgutil
+import re
+import runpy
+import sys
+import zipfile
+from types import SimpleNamespace
+
+import pytest
+from conftest import ROOT, made_up
+
+sys.path.insert(0, str(ROOT / "experiments"))
+from search import next_trial, read_arms
+
+from textgen.core.experiment import load_experiment
+from textgen.data.loading import load_corpus
+
+FOLDER = ROOT / "experiments" / "benchmarks"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
+SCRIPTS = [*ROOT.glob("tests/benchmarks/*.py"), *ROOT.glob("tests/[egkm]*.py")]
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda path: path.stem)
+def test_a_script_imports_what_the_package_has(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "textgen":
+            for name in node.names:
+                pkgutil.resolve_name(f"{node.module}.{name.name}")
+
+
+def test_a_cut_never_falls_into_a_character_and_an_archive_is_read(tmp_path):
+    cutting = SimpleNamespace(**runpy.run_path(str(FOLDER / "cut.py")))
+    for text in ("aé€😀" * 50, "€" * 7, "plain" * 20, "é"):
+        parts = cutting.cut(text.encode())
+        assert list(parts) == ["train", "valid", "test"]
+        assert "".join(part.decode() for part in parts.values()) == text
+    assert [len(part) for part in cutting.cut(b"x" * 1000).values()] == [900, 50, 50]
+    with zipfile.ZipFile(tmp_path / "text8.zip", "w") as archive:
+        archive.writestr("text8", "the tide" * 10)
+    assert cutting.read(tmp_path / "text8.zip") == b"the tide" * 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_says_where_its_text_comes_from(name):
+    experiment = load_experiment(f"benchmarks/{name}")
+    assert experiment.corpus.source
+    assert experiment.options.fallback is None
+    assert experiment.corpus.licence != "the user's own"
+    assert f"`{name}`" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["ptb_word", "ptb_char", "wikitext2_word"])
+def test_a_folder_as_published_is_read_on_its_own_split(name, tmp_path):
+    pattern = "wiki.{}.tokens" if name.startswith("wiki") else "ptb.{}.txt"
+    for seed, part in enumerate(("train", "valid", "test")):
+        sentences = re.findall(r"[^.!?;]+", made_up(40, seed).replace("\n\n", " "))
+        lines = [f" {' '.join(sentence.lower().split())} \n" for sentence in sentences]
+        (tmp_path / pattern.format(part)).write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "ptb.char.test.txt").write_text("t h e", encoding="utf-8")
+    (tmp_path / "README").write_text("about", encoding="utf-8")
+    loaded = load_corpus(load_experiment(f"benchmarks/{name}", [f"corpus.path={tmp_path}"]))
+    for part, word in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        (document,) = getattr(loaded, part)
+        assert document.name == pattern.format(word)
+        assert not re.search(r"^ | $", document.text, re.MULTILINE)
+
+
+def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it_and_the_same_for_all_arms(tmp_path):
+    text, path = "".join(f"{made_up(4, i)}\n\n" for i in range(90)), tmp_path / "input.txt"
+    path.write_text(text, encoding="utf-8")
+    changes = [f"corpus.path={path}"]
+    changes += [f"corpus.sha256={hashlib.sha256(path.read_bytes()).hexdigest()}"]
+    names = [f"benchmarks/{name}" for name in NAMES if name.startswith("tiny_shakespeare_")]
+    arms = {name: load_experiment(name) for name in names}
+    keys = {("tuned" in name, arm.text_key) for name, arm in arms.items()}
+    assert len(keys) == 2  # of tuned ones the validation text is the beginning
+    assert {arm.corpus.sha256[:8] for arm in arms.values()} == {"86c4e6aa"}
+    for name in names:
+        loaded = load_corpus(load_experiment(name, changes))
+        train, validation, test = (
+            "".join(document.text for document in part)
+            for part in (loaded.train, loaded.validation, loaded.test)
+        )
+        assert test == text[int(0.9 * len(text)) :]
+        assert len(train + validation + test) == len(text)
+        assert len(validation) == pytest.approx(len(text) / 20, abs=1)
+        assert len(loaded.test) >= 6
+
+
+SEARCH = ROOT / "experiments" / "search" / "architectures.toml"
+ARMS = read_arms(SEARCH)
+SPACE = {"a": [1, 2, 3], "b": [False, True], "c": ["x"]}
+START = {"a": 2, "b": False, "c": "x"}
+
+
+def test_the_first_trial_is_the_start_and_others_are_next_to_the_best():
+    assert next_trial(SPACE, START, [], "1 char") == START
+    tried = [(START, 2.0), ({**START, "a": 3}, 1.5), ({**START, "b": True}, 3.0)]
+    done = [{"settings": settings, "validation": bits} for settings, bits in tried]
+    for seed in range(20):
+        found = next_trial(SPACE, START, done, f"{seed} char")
+        assert found == next_trial(SPACE, START, done, f"{seed} char")
+        assert found not in [each["settings"] for each in done]
+        assert found["a"] in (2, 3)
+        assert found.keys() == SPACE.keys()
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_value_of_the_space_is_a_setting_of_every_arm(name):
+    arm = ARMS[name]
+    assert arm.start.keys() == arm.space.keys()
+    assert all(value in arm.space[setting] for setting, value in arm.start.items())
+    for i in range(max(map(len, arm.space.values()))):
+        chosen = {key: values[min(i, len(values) - 1)] for key, values in arm.space.items()}
+        found = load_experiment(arm.file, arm.overrides(chosen))
+        assert type(found.backbone).__name__.lower() == name.split()[0]
+        assert found.backbone.units == tuple(chosen["backbone.units"])
+        assert found.training.optimizer == chosen["training.optimizer"]
