@@ -58,9 +58,9 @@ def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
     pools = tagged.policy.speller.examples
     assert set(pools["VBG"]) == {"sleeping", "hooting"}
     assert set(drawn(tagged, " was", "<VBG>")) == {" was sleeping", " was hooting"}
-    assert "owls" in pools["NNS"]
-    assert "owl" not in pools["NNS"]
-    assert len({render(tagged, " the", "<NN>", seed=1).text for _ in range(3)}) == 1
+    assert ("owls" in pools["NNS"], "owl" in pools["NNS"]) == (True, False)
+    unwritable = {tagged.names[token] for token in tagged.unwritable}
+    assert unwritable == {"<boundary>", "<escape>", "<other>"}  # nothing sensible could fill it
 
 
 def test_a_or_an_fits_the_word_that_follows(tagged):
@@ -78,8 +78,7 @@ def test_sentences_begin_with_a_capital_and_ordinary_words_with_none_elsewhere(t
     assert all(text[1].isupper() for text in drawn(tagged, "<NNP>", " walked", before="Then"))
     noun = fitted(Pos(tags="noun"), tuning=[])  # names among nouns that are all the same
     texts = set(drawn(noun, " the", "<NOUN>", number=60))
-    assert " the Dunwich" in texts
-    assert " the dunwich" not in texts
+    assert texts & {" the Dunwich", " the dunwich"} == {" the Dunwich"}
 
 
 def test_one_name_serves_a_passage(tagged):
@@ -104,11 +103,6 @@ def test_filled_words_are_marked_where_they_stand(tagged):
     for seed in range(30):
         rendered = render(articles, "<unk>", "<unk>", "<unk>", seed=seed)
         assert [rendered.text[s:e] for s, e, _ in rendered.filled] == rendered.text.split()
-
-
-def test_a_class_that_nothing_sensible_could_fill_is_never_drawn(tagged):
-    unwritable = {tagged.names[token] for token in tagged.unwritable}
-    assert unwritable == {"<boundary>", "<escape>", "<other>"}
 
 
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections import Counter
+from itertools import product, starmap
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from textgen.testing import every_sequence
 from textgen.tokenizers import spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts
 from textgen.tokenizers.spelling import (
@@ -47,25 +48,17 @@ def after(model, words, name="A"):
     return earlier
 
 
-def strings(alphabet, longest):
-    return (
-        "".join(letters)
-        for length in range(longest + 1)
-        for letters in itertools.product(alphabet, repeat=length)
-    )
+def strings(alphabet, longest, without=VOCABULARY):
+    return [word for word in map("".join, every_sequence(alphabet, longest)) if word not in without]
 
 
 @pytest.mark.parametrize(
     ("name", "pooled", "before"),
-    [
-        *(("A", True, before) for before in BEFORE),
-        ("A", False, None),
-        ("not seen in training", True, None),
-    ],
+    [*product(["A"], [True], BEFORE), ("A", False, None), ("not seen in training", True, None)],
 )
 def test_all_words_outside_the_vocabulary_sum_to_one(name, pooled, before):
     model = speller(pooled=pooled, memory=(0.6, 2.0))
-    words = [word for word in strings("ab☃", 6) if word not in VOCABULARY]
+    words = strings("ab☃", 6)
     costs = [bits(model, word, name, before) for word in words]
     assert 0.92 < mass(words, costs) <= 1 + 1e-9  # longer words have the rest
 
@@ -97,8 +90,7 @@ def test_words_are_drawn_with_the_probability_that_is_charged(before):
     draw, number = random.Random(1), 3000
     drawn = Counter(model.draw("A", draw, earlier) for _ in range(number))
     frequent = [word for word, _ in drawn.most_common(9)]
-    words = [word for word in strings("ab", 8) if word not in VOCABULARY]
-    known = sum(2 ** -bits(model, word, "A", before) for word in words)
+    known = sum(2 ** -bits(model, word, "A", before) for word in strings("ab", 8))
     expected = np.array([2 ** -bits(model, w, "A", before) for w in frequent]) * number / known
     observed = np.array([drawn[word] for word in frequent])
     assert expected.min() > 5
@@ -129,7 +121,7 @@ def test_tuning_chooses_by_the_likelihood_of_validation_words():
 def test_the_memory_is_tuned_on_whole_documents():
     again, never, usual = speller(), speller(), speller()
     again.tune([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
-    never.tune([[(word, "A") for word in strings("ab", 5) if word not in VOCABULARY]])
+    never.tune([[(word, "A") for word in strings("ab", 5)]])
     assert bits(again, "baba", "A", ["baba"]) < 3 < bits(never, "baba", "A", ["baba"])
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
         usual.tune(documents)
@@ -174,7 +166,7 @@ def test_very_long_words_are_charged_in_full():
 def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
     """The capital of a known é may never have occurred: as a code it is any unseen character."""
     model = Speller(EXAMPLES, "abé", lambda: ("é", "É", "aé", "Aé"), order=3)
-    words = [word for word in strings("abé☃", 6) if word not in ("é", "aé")]
+    words = strings("abé☃", 6, without=("é", "aé"))
     costs, _ = model.document_bits([(word, "A") for word in words])
     assert 0.9 < mass(words, costs) <= 1 + 1e-9
     options, chances = model.following("☃", "A")
@@ -183,7 +175,7 @@ def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
 
 
 def test_a_class_of_many_words_has_n_grams_of_its_own():
-    words = Counter(["".join(letters) for letters in itertools.product("ab", repeat=8)])
+    words = Counter(map("".join, product("ab", repeat=8)))
     model = Speller({"A": words, "B": {"b": 1}}, "ab", lambda: (), weights={"": (0, 1, 0)}, order=3)
     own = sorted(word.translate(str.maketrans("ab", "\2\3")) for word in words)
     expected = -fit_characters(own, 3, 4).log_masses(as_arrays(["\2\3\2"]))[0] / math.log(2)
@@ -205,10 +197,8 @@ def test_the_memory_of_words_is_the_likeliest_of_all_that_are_tried():
     """By the probabilities that it charges, document by document, and how far it is from the usual
     one."""
     draw = random.Random(1)
-    documents = [
-        [(draw.choice("abc"), draw.choice("AB"), draw.random()) for _ in range(30)]
-        for _ in range(3)
-    ]
+    words = [(draw.choice("abc"), draw.choice("AB"), draw.random()) for _ in range(90)]
+    documents = [words[:30], words[30:60], words[60:]]
 
     def nats(memory):
         total = 0.0
@@ -221,8 +211,8 @@ def test_the_memory_of_words_is_the_likeliest_of_all_that_are_tried():
         odds = math.log(memory.discount / (1 - memory.discount)) - math.log(4)
         return total + 0.25 * (odds**2 + math.log(memory.strength / 32) ** 2)
 
-    every = itertools.product([i / 20 for i in range(1, 20)], [2.0**i for i in range(-2, 11)])
-    assert tuned_word_memory(documents) == min(itertools.starmap(WordMemory, every), key=nats)
+    every = product([i / 20 for i in range(1, 20)], [2.0**i for i in range(-2, 11)])
+    assert tuned_word_memory(documents) == min(starmap(WordMemory, every), key=nats)
     again = [[("a", "A", 1e-9)] * 400] * 50
     never = [[(str(i), "A", 1e-9) for i in range(400)]] * 50
     assert (tuned_word_memory(again), tuned_word_memory(never)) == ((0.05, 0.25), (0.95, 1024.0))
