@@ -10,15 +10,9 @@ import pytest
 from conftest import POLICIES, in_turn, made_up, made_up_memory, tiny_model
 
 from textgen.core.settings import Sampling
-from textgen.evaluation.sampler import (
-    MIN_TEMPERATURE,
-    READING,
-    Sampler,
-    Stepper,
-    draw,
-    draw_in_blocks,
-    shaped,
-)
+from textgen.evaluation import sampler as drawing
+from textgen.evaluation.dynamic import Learning
+from textgen.evaluation.sampler import READING, Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.runs.generation import Writer, requests, stream_text
 from textgen.tokenizers.characters import Characters
@@ -46,9 +40,8 @@ def sampler(objective, memory=None, scale=1.0):
 
 def written(model, prompts, length, seeds=None, **settings):
     """(rows, length) tokens behind prompts."""
-    seeds = range(len(prompts)) if seeds is None else seeds
     rows = [[] for _ in prompts]
-    for column in model.write(prompts, seeds, **settings):
+    for column in model.write(prompts, seeds or range(len(prompts)), **settings):
         for row, token in zip(rows, column.tolist(), strict=True):
             if token != READING:
                 row.append(token)
@@ -68,29 +61,32 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
 
 
 @each_model
-def test_zero_temperature_follows_the_scored_distribution_across_blocks(objective, memory):
+def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, memory):
+    """Across blocks, with the true text before in view."""
     model, prompt = sampler(objective, memory), [3, 5, 2]
     (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
-    stepper = Stepper(objective, model.network, memory)
-    for place, token in enumerate([*prompt, *greedy.tolist()]):
+    text, likeliest = [*prompt, *greedy.tolist()], []
+    stepper, plain = Stepper(objective, model.network, memory), Stepper(objective, model.network)
+    for place, token in enumerate(text):
         probabilities = stepper.probabilities()[2:]
         assert place < len(prompt) or probabilities[token - 2] >= probabilities.max() - 1e-5
-        stepper.append(token)
+        likeliest.append(int(plain.probabilities()[2:].argmax()) + 2)
+        for each in (stepper, plain):
+            each.append(token)
+    assert model.guesses(text).tolist() == likeliest
 
 
 @each_model
 def test_frequencies_are_the_probabilities(objective, memory):
     """Rows that begin differently are drawn as if each had a memory of its own."""
     model, prompts = sampler(objective, memory), [[4, 4, 4, 4], [7, 4, 7, 2]]
-    rows = [np.array(prompt) for prompt in prompts for _ in range(1500)]
-    drawn = written(model, rows, 1)
-    for number, prompt in enumerate(prompts):
+    drawn = written(model, np.repeat(prompts, 1500, axis=0), 1).reshape(2, 1500)
+    for prompt, own in zip(prompts, drawn, strict=True):
         stepper = Stepper(objective, model.network, memory)
         for token in prompt:
             stepper.append(token)
         expected = stepper.probabilities()[2:]
         expected /= expected.sum()
-        own = drawn[number * 1500 : (number + 1) * 1500, 0]
         found = np.bincount(own, minlength=SIZE)[2:] / 1500
         np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / 1500))
 
@@ -105,36 +101,26 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
         ((1.0, 3, 0.5), [0, 4, 3, 0, 0]),  # of the three: 0.47 and 0.35
         ((0.0, 0, 1.0), [0, 1, 0, 0, 0]),
     ):
-        scaled = np.log(chances) / max(temperature, MIN_TEMPERATURE)
+        scaled = np.log(chances) / max(temperature, drawing.MIN_TEMPERATURE)
         scaled[:, 0] = -np.inf
-        masses = shaped(scaled, top_k, top_p)[0]
+        masses = drawing.shaped(scaled, top_k, top_p)[0]
         shares = np.array(expected) / sum(expected)
         np.testing.assert_allclose(masses / masses.sum(), shares, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [5, 700])
-def test_every_token_isdraw_in_blocks_as_often_as_it_is_probable(size):
+def test_every_token_is_drawn_as_often_as_it_is_probable(size):
     """A grid of numbers in [0, 1) meets each token in proportion, to the grid's step."""
     masses = np.exp(np.random.default_rng(size).normal(0, 3, size)).astype(np.float32)
     masses[size // 2] = 0.0
     grid = 5000
     numbers, tiled = (np.arange(grid) + 0.5) / grid, np.tile(masses, (grid, 1))
-    for drawn in (draw(tiled, numbers), draw_in_blocks(tiled, numbers)):
-        found = np.bincount(drawn, minlength=size) / grid
+    for draw in (drawing.draw, drawing.draw_in_blocks):
+        found = np.bincount(draw(tiled, numbers), minlength=size) / grid
         np.testing.assert_allclose(found, masses / masses.sum(dtype=float), atol=3 / grid)
     assert found[size // 2] == 0
-    ends = draw(np.tile(masses[None], (2, 1)), np.array([0.0, np.nextafter(1.0, 0.0)]))
+    ends = drawing.draw(np.tile(masses, (2, 1)), np.array([0.0, np.nextafter(1.0, 0.0)]))
     assert (masses[ends] > 0).all()
-
-
-@each_objective
-def test_guesses_are_made_with_the_true_text_before_in_view(objective):
-    model, text = sampler(objective), [2, 5, 3, 3, 8, 4]
-    stepper, expected = Stepper(objective, model.network), []
-    for token in text:
-        expected.append(int(stepper.probabilities()[2:].argmax()) + 2)
-        stepper.append(token)
-    assert model.guesses(text).tolist() == expected
 
 
 def test_a_place_can_be_gone_on_from_twice():
@@ -151,8 +137,6 @@ def test_a_place_can_be_gone_on_from_twice():
 
 
 def test_a_text_that_is_abandoned_puts_back_a_network_that_learns():
-    from textgen.evaluation.dynamic import Learning
-
     model = sampler(NextToken(4))
     number = len(model.network.trainable_variables)
     learning = Learning((0.1,) * number, (1.0,) * number)
@@ -160,10 +144,9 @@ def test_a_text_that_is_abandoned_puts_back_a_network_that_learns():
     before = model.network.get_weights()
     stream = model.write([NOTHING], [1])
     tokens = [int(token[0]) for token in itertools.islice(stream, 10)]
-    assert any((a != b).any() for a, b in zip(model.network.get_weights(), before, strict=True))
+    assert not all(map(np.array_equal, model.network.get_weights(), before))
     stream.close()
-    for a, b in zip(model.network.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert all(map(np.array_equal, model.network.get_weights(), before))
     assert written(model, [NOTHING], 10, [1])[0].tolist() == tokens
     assert not model.side_by_side
 
@@ -178,8 +161,7 @@ class Dice:
         self.tokens = np.random.default_rng(5).choice(allowed, 2000)
 
     def write(self, prompts, seeds, **settings):
-        for number in range(2000):
-            yield np.full(len(prompts), self.tokens[number])
+        return (np.full(len(prompts), token) for token in self.tokens)
 
 
 TOKENIZERS = [
