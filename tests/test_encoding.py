@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from importlib import metadata
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_up
+from conftest import made_up, small_experiment
 
 from textgen.core import system
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import resolve_experiment
+from textgen.core.settings import Split
 from textgen.data import loading, splits
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
@@ -34,8 +33,6 @@ TOKENIZERS = [
     {"kind": "subwords", "size": 300},
     {"kind": "whitespace"},
 ]
-
-
 CUTTER = """
 from dataclasses import dataclass
 
@@ -57,15 +54,8 @@ def small_limits(monkeypatch, tmp_path):
 
 
 def settings(folder, tokenizer, **more):
-    return resolve_experiment(
-        {
-            "corpus": {"kind": "folder", "path": str(folder)},
-            "tokenizer": tokenizer,
-            "objective": "next_token",
-            "training": {"updates": 1},
-            **more,
-        }
-    )
+    corpus = {"kind": "folder", "path": str(folder)}
+    return small_experiment(corpus=corpus, tokenizer=tokenizer, **more)
 
 
 def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_limits, monkeypatch):
@@ -87,7 +77,7 @@ def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_li
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
     documents = [Document(f"d{i}", "x" * 100) for i in range(100)]
     monkeypatch.setattr(splits, "HELD_OUT", {"test": 500, "validation": 300})
-    parts = splits.divide(documents, settings("", "characters").split)
+    parts = splits.divide(documents, Split())
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [92, 3, 5]
 
 
@@ -98,16 +88,13 @@ def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, s
     assert 0 < len(corpus.sample) < len(corpus.train)
     prepared = prepare(experiment, corpus)
     stored, _ = prepared.encoded
-    assert isinstance(stored, encoding.Stored)
     expected = [prepared.tokenizer.encode(d.text, training=True) for d in corpus.train]
-    assert len(stored) == len(expected)
     for found, right in zip(stored, expected, strict=True):
         np.testing.assert_array_equal(found.tokens, right.tokens)
         assert found.tokens.dtype == right.tokens.dtype
         for count in ("characters", "pieces", "replaced"):
             assert getattr(found, count) == getattr(right, count)
     seen = Windows(stored, NextToken(8)), Windows(expected, NextToken(8))
-    np.testing.assert_array_equal(seen[0].flat, seen[1].flat)
     assert seen[0].share(40) == seen[1].share(40) == np.mean(seen[1].flat >= 40)
     for _, a, b in zip(range(50), *(w.training(4, seed=1) for w in seen), strict=False):
         np.testing.assert_array_equal(a[0], b[0])
@@ -120,8 +107,8 @@ def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monke
     for tokenizer in (TOKENIZERS[0], TOKENIZERS[2], TOKENIZERS[3]):
         experiment = settings(tmp_path, tokenizer)
         corpus = load_corpus(experiment)
-        tokenizer = prepare(experiment, corpus).tokenizer
-        encoded = tokenizer.encode("".join(d.text[-1] for d in corpus.train + corpus.test))
+        text = "".join(d.text[-1] for d in corpus.train + corpus.test)
+        encoded = prepare(experiment, corpus).tokenizer.encode(text)
         assert encoded.surfaces == tuple(d.text[-1] for d in corpus.test)
 
 
@@ -158,11 +145,9 @@ def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
     assert made(corpus_folder) == 6
 
 
-@pytest.mark.parametrize("harm", ["altered", "more", "less", "list", "index"])
 def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
-    corpus_folder, small_limits, capsys, harm
+    corpus_folder, small_limits, capsys
 ):
-    """Bytes of the right number but of other tokens, a file too many, too few, another list."""
     experiment = settings(corpus_folder, "characters")
 
     def tokens():
@@ -171,52 +156,45 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
 
     first, _ = tokens()
     (folder,) = (system.cache_folder() / "encoded").glob("*")
-    path = folder / encoding.TOKENS_FILE
-    content = path.read_bytes()
-    if harm == "altered":
-        path.write_bytes(content[:99] + b"zzz" + content[102:])
-    elif harm == "more":
-        (folder / "other").write_bytes(content)
-    elif harm == "less":
-        path.unlink()
-    else:
-        name = system.CHECKSUMS if harm == "list" else encoding.INDEX_FILE
-        (folder / name).write_text("[" * 100_000)
-    for note in (f"{folder} is damaged and is computed again", ""):
-        again, said = tokens()
-        np.testing.assert_array_equal(again, first)
-        assert note in said
-        assert bool(note) == bool(said)
+    content, deep = (folder / encoding.TOKENS_FILE).read_bytes(), b"[" * 100_000
+    for file, harm in (
+        (encoding.TOKENS_FILE, content[:99] + b"zzz" + content[102:]),
+        (encoding.TOKENS_FILE, None),  # a file too few
+        ("other", content),
+        (system.CHECKSUMS, deep),
+        (encoding.INDEX_FILE, deep),
+    ):
+        (folder / file).unlink(missing_ok=True)
+        if harm:
+            (folder / file).write_bytes(harm)
+        for note in (f"{folder} is damaged and is computed again", ""):
+            again, said = tokens()
+            np.testing.assert_array_equal(again, first)
+            assert note in said
+            assert bool(note) == bool(said)
 
 
-def test_a_cache_that_cannot_be_written_is_named(
-    corpus_folder, tmp_path, small_limits, monkeypatch
-):
-    (tmp_path / "occupied").write_text("a file", encoding="utf-8")
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "occupied"))
+def test_a_cache_that_cannot_be_written_is_named(corpus_folder, tmp_path, small_limits):
+    (tmp_path / "cache").write_text("a file")
     experiment = settings(corpus_folder, "characters")
-    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 1 << 30)
-    with pytest.raises(TextgenError, match=r"occupied[\s\S]*set TEXTGEN_CACHE"):
+    with pytest.raises(TextgenError, match=r"cache[\s\S]*set TEXTGEN_CACHE"):
         prepare(experiment, load_corpus(experiment))
 
 
 def _held(path: Path) -> int:
     """Bytes of a file that are mapped into this process and held in memory."""
-    maps = Path("/proc/self/smaps").read_text()
-    return 1024 * sum(
-        int(size) for size in re.findall(rf"{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+)", maps)
-    )
+    rows, maps = rf"{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+)", Path("/proc/self/smaps")
+    return 1024 * sum(map(int, re.findall(rows, maps.read_text())))
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="it lists what is mapped")
 def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(windows_module, "MAX_MAPPED_BYTES", 1 << 21)
     monkeypatch.setattr(windows_module, "TOKENS_PER_COUNT", 1 << 21)
-    size = 1 << 25
-    (tmp_path / encoding.TOKENS_FILE).write_bytes(bytes(size))
+    size, path = 1 << 25, tmp_path / encoding.TOKENS_FILE
+    path.write_bytes(bytes(size))
     np.save(tmp_path / encoding.INDEX_FILE, np.array([[size - 1, 1, 1, 0]]))
     stored = encoding.Stored(tmp_path, 200)
-    path = tmp_path / encoding.TOKENS_FILE
     assert int(stored.flat.max()) == 0
     assert _held(path) > size / 2
     stored.release()
@@ -231,13 +209,12 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
 
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
     changes = ["training.updates=4", "training.validations=1", "sampling.length=20"]
-    folder = train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True).folder
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    corpus, training = metrics["corpus"], metrics["training"]
+    run = train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True)
+    metrics, corpus = run.metrics, run.metrics.corpus
     assert corpus["fitted_on"]["characters"] <= 12_000 < corpus["train"]["characters"]
-    marks = corpus["train"]["documents"]
-    assert training["characters_of_training_text"] == corpus["train"]["characters"] + marks
-    assert metrics["test"]["characters"] == corpus["test"]["characters"]
-    test = metrics["test"]  # of a network after four updates, and of a text that repeats itself
-    assert 2 < test["bits_per_character"]["total"] < 8
+    charged = corpus["train"]["characters"] + corpus["train"]["documents"]
+    assert metrics.training.characters_of_training_text == charged
+    assert metrics.test.characters == corpus["test"]["characters"]
+    # of a network after four updates, and of a text that repeats itself
+    assert 2 < metrics.test.bits_per_character.total < 8
     assert list((system.cache_folder() / "encoded").glob("*/tokens.bin"))
