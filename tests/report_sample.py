@@ -1,7 +1,5 @@
 """Reports with made-up figures."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -10,11 +8,7 @@ from conftest import made_up
 from textgen.evaluation.significance import answer
 from textgen.report import schema
 
-CLASSES = {
-    "frequent": "words that occur 100 times or more",
-    "unseen": "words that do not occur",
-    "end": "end marks of documents",
-}
+CLASSES = {"frequent": "words that occur often", "unseen": "never", "end": "of documents"}
 LABELS = {
     "word_length": ("mean length of a word", "letters", ".2f"),
     "real_words": ("in the training text, or a word", "of words", ".1%"),
@@ -22,14 +16,16 @@ LABELS = {
     "made_up": ("a measure of another package", "things", ".0f"),
 }
 CORPUS = {
-    "kind": "folder",
-    "origin": "made up",
-    "licence": "anyone's",
-    "sha256": "0123456789abcdef" * 4,
-    "split_sha256": "fedcba9876543210" * 4,
+    "kind": "folder", "origin": "made up", "licence": "anyone's",
+    "sha256": "0123456789abcdef" * 4, "split_sha256": "fedcba9876543210" * 4,
     "train": {"documents": 48, "characters": 2_000_000},
     "test": {"documents": 5, "characters": 300_000},
-}
+}  # fmt: skip
+HEAD = {
+    "name": "sample", "title": "Characters against words", "unit": "bits per character",
+    "margin": 0.01, "command": "python -m textgen study study.toml", "corpus": CORPUS,
+    "not_repeated": [], "warnings": [], "left_out": [],
+}  # fmt: skip
 TEMPERATURES = [0.5, 0.8, 1.0, 1.2]
 REFERENCES = {"unigram": 4.345, "character 6-gram": 1.931, "character 8-gram": 1.898, "PPMd": 1.83}
 SETTINGS = {
@@ -46,7 +42,7 @@ def bits(total: float, spelling: float = 0.0) -> dict:
     return alone | {"with_memory": alone | {"total": total - 0.031}}
 
 
-def _arm(name: str, total: float | None, seeds: int, draw: np.random.Generator) -> dict:
+def _arm(name: str, total: float | None, seeds: int, draw) -> dict:
     rounds, numbers = np.arange(1, 15), list(range(1, seeds + 1))
     axes = {"updates": 90, "characters": 1e6, "seconds": 13.0}
     mean = (total or 2) + 1.4 * rounds**-1.3
@@ -54,9 +50,7 @@ def _arm(name: str, total: float | None, seeds: int, draw: np.random.Generator) 
     return SETTINGS | {
         "name": name,
         "seeds": numbers,
-        "runs": [
-            {"seed": n, "folder": f"runs/{name}-{n}", "total": total, "audits": []} for n in numbers
-        ],
+        "runs": [{"seed": n, "folder": name, "total": total, "audits": []} for n in numbers],
         "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
         "updates": [1200 + n for n in numbers],
         "curves": [
@@ -82,8 +76,7 @@ def contrast(first: str, second: str, verdict: str, difference: float, question:
     return names | figures | {"with_memory": with_memory}
 
 
-def _stretches(text: str, words: bool, draw: np.random.Generator) -> list[tuple]:
-    """Stretches of words or of single characters, with their bits."""
+def _stretches(text: str, words: bool, draw) -> list[tuple]:
     ends = [i for i, c in enumerate(text) if c == " " or not words]
     return [
         (a, b, round(float(draw.gamma(1.2, 1.6)) * (b - a) ** 0.4, 3), 9.0 * (draw.random() < 0.1))
@@ -91,41 +84,28 @@ def _stretches(text: str, words: bool, draw: np.random.Generator) -> list[tuple]
     ]
 
 
-def sample(
-    totals: dict[str, float | None], seeds: int = 2, references: bool = True
-) -> tuple[schema.Report, schema.Texts]:
-    """The report and the texts of arms with these bits per character."""
-    return typed(*plain_sample(totals, seeds, references))
-
-
 def typed(report: dict, texts: dict) -> tuple[schema.Report, schema.Texts]:
     return schema.Report(**report), schema.Texts(**texts)
 
 
-def plain_sample(
-    totals: dict[str, float | None], seeds: int = 2, references: bool = True
-) -> tuple[dict, dict]:
-    """The same as plain data."""
+def sample(*given) -> tuple[schema.Report, schema.Texts]:
+    return typed(*plain_sample(*given))
+
+
+def plain_sample(totals: dict, seeds: int = 2, references: bool = True) -> tuple[dict, dict]:
+    """The report and the texts of arms with these bits per character, or none, as plain data."""
     draw = np.random.default_rng(1)
     charged = {name: total for name, total in totals.items() if total}
     first, *others = list(charged) or [""]
     verdicts = itertools.cycle(("better", "worse", "equal", "can't tell"))
-    listed = REFERENCES if references else {}
     report = {
-        "name": "sample",
-        "title": "Characters against words, made up",
-        "unit": "bits per character of raw text",
-        "margin": 0.01,
-        "command": "python -m textgen study experiments/study.toml",
-        "not_repeated": [],
-        "corpus": CORPUS,
-        "warnings": [],
-        "left_out": [],
+        **HEAD,
         "arms": [_arm(name, total, seeds, draw) for name, total in totals.items()],
         "references": [
             {"label": label, "meaning": f"{label}, fitted", "command": f"textgen baseline {label}"}
             | {"test": bits(total), "validation": bits(total)}
-            for label, total in listed.items()
+            for label, total in REFERENCES.items()
+            if references
         ],
         "declared": True,
         "questions": len(others),
@@ -172,13 +152,10 @@ def _written(start: str, seed: int) -> dict:
     return {"text": text, "filled": [(5, 11, "<NN>")], "copied": [(8, 48)]}
 
 
-def _generated(totals: dict[str, float | None], draw: np.random.Generator) -> dict:
+def _generated(totals: dict, draw) -> dict:
     def row(shift: float) -> dict:
-        made = {}
-        for name, (_, _, form) in LABELS.items():
-            value = (0.5 if form.endswith("%") else 4.0) * (1 + shift) + 0.02 * draw.normal()
-            made[name] = (value, value - 0.03, value + 0.03)
-        return made
+        values = 0.5 * (1 + shift) + 0.02 * draw.normal(size=len(LABELS))
+        return {n: (v, v - 0.03, v + 0.03) for n, v in zip(LABELS, values, strict=True)}
 
     keys = ("meaning", "unit", "form")
     return {
@@ -207,7 +184,7 @@ def hostile(
     report["warnings"] = [{"text": "Look out: " + script, "by_arm": {script: quotes}}]
     report["left_out"] = [{"folder": "runs/" + script, "reason": quotes}]
     report["contrasts"][0] |= {"question": script + odd, "sentence": quotes}
-    report["corpus"] = report["corpus"] | {"licence": script}
+    report["corpus"] = CORPUS | {"licence": script}
     for passage in texts["passages"]:
         passage["document"] = script
         passage["text"] = (script + odd + "\n\n" + quotes + passage["text"])[:700]

@@ -1,15 +1,13 @@
 """Control characters of texts, prompts and names reach a terminal or a page as signs only."""
 
-from __future__ import annotations
-
 import io
 import json
+import re
 from dataclasses import replace
 
-from conftest import made_up, write_experiment
+from conftest import made_up, small_experiment, write_experiment
 from rich.console import Console
 
-from textgen.core import experiment
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.system import write_file
 from textgen.data.loading import load_corpus
@@ -35,7 +33,6 @@ def test_every_control_character_is_a_sign_of_the_same_length():
 
 
 def test_commands_show_them(textgen, tmp_path):
-    """Of tales with such characters in texts and names, and a run that begins with them."""
     for i in range(6):
         text = made_up(20, i).replace(" the", f" {HOSTILE} the")
         write_file(tmp_path / "tales" / f"{i}\x1b[2J\u202e.txt", text)
@@ -53,10 +50,9 @@ def test_commands_show_them(textgen, tmp_path):
         assert done.code == 0, done.err
         assert not OBEYED & {*done.out, *done.err}, command
         assert "\N{SYMBOL FOR ESCAPE}[2J" in done.out or command[0] != "run"
-    (folder,) = (tmp_path / "reports").iterdir()
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    assert not OBEYED & {*page}
-    assert "␛[2J" in page
+    (page,) = (tmp_path / "reports").glob("*/index.html")
+    assert not OBEYED & {*page.read_text("utf-8")}
+    assert "␛[2J" in page.read_text("utf-8")
 
 
 def test_names_and_texts_are_no_markup(tmp_path, capsys):
@@ -68,17 +64,12 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     assert not OBEYED & {*printed}
     for i in range(6):
         (tmp_path / f"{i}[bold]b[link=x].txt").write_text(made_up(20, i), encoding="utf-8")
-    corpus = {"kind": "folder", "path": str(tmp_path)}
-    loaded = load_corpus(experiment.resolve_text({"corpus": corpus}))
+    made = small_experiment(corpus={"kind": "folder", "path": str(tmp_path)})
     screen = console.Screen()
     screen.console = Console(file=io.StringIO(), force_terminal=True, width=200)
     screen.loud = screen.console
-    made = experiment.resolve_experiment(
-        {"corpus": corpus, "tokenizer": "characters",
-         "objective": "next_token", "training": {"updates": 1}}
-    )  # fmt: skip
-    screen.corpus(made, replace(loaded, division="so", warning=f"{HOSTILE} cannot be reached"))
+    loaded = replace(load_corpus(made), division="so", warning=f"{HOSTILE} cannot be reached")
+    screen.corpus(made, loaded)
     shown = screen.console.file.getvalue()
     assert "[bold]b[link=x]" in shown
-    assert "\x1b[2J" not in shown
-    assert "\x07" not in shown
+    assert not re.search("\x1b\\[2J|\x07", shown)
