@@ -1,7 +1,6 @@
 """``textgen try``: what it makes of a folder of texts before it trains on them."""
 
-from __future__ import annotations
-
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
+from textgen.core.system import write_file
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.data.splits import divide
@@ -19,9 +19,7 @@ from textgen.studies.study import load_study
 
 ENOUGH = fewest_documents(3)
 LINE = "The lantern kept the shore and the old harbour answered all the long night, said {}.\n"
-ESTONIAN = (
-    "Ja see oli nii, et keegi ei teadnud, kust tuul tuli ja kuhu ta läks, kuigi kõik kuulsid. "
-)
+ESTONIAN = "Ja see oli nii, et keegi ei teadnud, kust tuul tuli ja kuhu ta läks, kuigi kuulsid. "
 
 
 def text(lines, seed=0):
@@ -32,9 +30,7 @@ def text(lines, seed=0):
 def study(monkeypatch):
     """The study that is run, in place of running it."""
     studies = []
-    monkeypatch.setattr(
-        trying, "run_study", lambda path, **options: studies.append(load_study(path)) or path
-    )
+    monkeypatch.setattr(trying, "run_study", lambda path, **_: studies.append(load_study(path)))
     return studies
 
 
@@ -43,32 +39,26 @@ def study(monkeypatch):
 def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
     documents = [Document(f"d{i}", text(n, seed=1000 * i)) for i, n in enumerate(lines)]
     division = divide(documents, Split(method="blocks"))
-    parts = ("train", "validation", "test")
-    part_of = {d.name: part for part in parts for d in getattr(division, part)}
+    parts = {"train": division.train, "validation": division.validation, "test": division.test}
+    part_of = {d.name: part for part, pieces in parts.items() for d in pieces}
     for document in documents:
         pieces = sorted(name for name in part_of if name.split("#")[0] == document.name)
         neighbours = pairwise(part_of[name] for name in pieces)
         assert {"train", "test"} not in map(set, neighbours)
     assert len(division.test) >= ENOUGH
-    pieces = division.train + division.validation + division.test
-    assert sorted("".join(d.text for d in pieces)) == sorted("".join(d.text for d in documents))
+    pieces = (d for part in parts.values() for d in part)
+    assert Counter("".join(d.text for d in pieces)) == Counter("".join(d.text for d in documents))
 
 
 def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
-    folder = tmp_path / "my texts"
-    folder.mkdir()
-    for i in range(4):
-        (folder / f"tale{i}.txt").write_text(text(300, 1000 * i), encoding="utf-8")
-    (folder / "copy.txt").write_text(text(300), encoding="utf-8")
-    (folder / "empty.txt").write_text("", encoding="utf-8")
-    (folder / "estonian.txt").write_text(ESTONIAN * 40, encoding="utf-8")
-    (folder / "paper.pdf").write_bytes(b"%PDF-1.4\x00")
-    (folder / "scan.txt").write_bytes(b"%PDF-1.4\n\xe2\xe3\x00")
-    (folder / ".venv").mkdir()
-    (folder / ".venv" / "licence.txt").write_text(text(300, 9000), encoding="utf-8")
+    folder, left_out = tmp_path / "my texts", {"empty.txt": "", "estonian.txt": ESTONIAN * 40}
+    left_out |= {"paper.pdf": b"%PDF-1.4\x00", "scan.txt": b"%PDF-1.4\n\xe2\xe3\x00"}
+    tales = {f"tale{i}.txt": text(300, 1000 * i) for i in range(4)} | {"copy.txt": text(300)}
+    for name, content in (left_out | tales | {".venv/licence.txt": text(300, 9000)}).items():
+        write_file(folder / name, content)
     trying.try_texts(folder, reports_folder=tmp_path / "reports")
     printed = capsys.readouterr().out
-    for name in ("tale0.txt", "empty.txt", "estonian.txt", "paper.pdf", "scan.txt"):
+    for name in ("tale0.txt", *left_out):
         assert f"left out: {name}" in printed
     assert ".venv" not in printed
     (ran,) = study
