@@ -1,7 +1,5 @@
 """Studies: tiny arms on the tests' own corpus, run the way a user runs them."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -13,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import filelock
@@ -30,33 +29,38 @@ from textgen.training import loop
 from textgen.training.checkpoint import load_progress
 
 UPDATES = "[budget]\nupdates = 150\n"
-CHAR = '[arms.char]\nexperiment = "char.toml"\nseeds = 1\n'
-TWIN = CHAR.replace("char]", "twin]").replace("= 1", '= [3, 7]\nset = ["sampling.length=61"]')
-LOST = (
-    CHAR.replace("char]", "lost]")
-    + """set = [
-  'tokenizer={kind="words",rare_words={kind="pos",model="no_such_model"}}',
-]
-"""
-)
-BAD = (
-    CHAR.replace("char]", "bad]")
-    + """set = [
-  "training.learning_rate=1e38", "training.optimizer=sgd", "training.clip_norm=0",
-  "training.schedule=constant", "training.warmup=0.5",
-]
-"""
-)
 CONTRASTS = "".join(f'[[contrasts]]\nfirst = "{arm}"\nsecond = "char"\n' for arm in ("twin", "bad"))
 
 
+def arm(name, *settings, seeds=1):
+    head = f'[arms.{name}]\nexperiment = "char.toml"\nseeds = {seeds}\n'
+    return f"{head}set = {json.dumps(settings)}\n"
+
+
+CHAR, TWIN = arm("char"), arm("twin", "sampling.length=61", seeds=[3, 7])
+LOST = arm("lost", "tokenizer={kind='words',rare_words={kind='pos',model='no_such_model'}}")
+BAD = arm(
+    "bad", "training.learning_rate=1e38", "training.optimizer=sgd", "training.clip_norm=0",
+    "training.schedule=constant", "training.warmup=0.5",
+)  # fmt: skip
+
+
 def write(folder, corpus, text):
-    """A study file beside the experiment that it names."""
     experiment = write_experiment(folder / "char.toml", corpus)
     content = experiment.read_text().replace("[1, 3]", "[]")  # without a memory of the document
     experiment.write_text(content.replace("length = 120\nsamples = 2", "length = 60\nsamples = 1"))
     (folder / "trial.toml").write_text(text, encoding="utf-8")
     return folder / "trial.toml"
+
+
+@pytest.fixture
+def written(tmp_path, corpus_folder):
+    return partial(write, tmp_path, corpus_folder)
+
+
+def run(path, **options):
+    options = {"runs_folder": path.parent / "runs", "quiet": True} | options
+    return execution.run_study(path, **options)
 
 
 @contextlib.contextmanager
@@ -76,11 +80,11 @@ def recorded():
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, corpus_folder):
     """A study of two arms with two workers, where one arm diverges; it is only read from."""
-    place = tmp_path_factory.mktemp("study")
-    path = write(place, corpus_folder, UPDATES + BAD + CHAR)
+    path = write(tmp_path_factory.mktemp("study"), corpus_folder, UPDATES + BAD + CHAR)
     with recorded() as calls, pytest.raises(TextgenError) as caught:
-        execution.run_study(path, runs_folder=place / "runs", workers=2, quiet=True)
-    return SimpleNamespace(folder=place / "runs" / "trial", calls=calls, error=str(caught.value))
+        run(path, workers=2)
+    folder = path.parent / "runs" / "trial"
+    return SimpleNamespace(folder=folder, calls=calls, error=str(caught.value))
 
 
 def bits(folder):
@@ -89,75 +93,65 @@ def bits(folder):
 
 
 def test_the_studies_that_come_with_textgen_are_valid():
-    for name, total in [("study", 22), ("study_one_core", 31)]:
-        study = studies.load_study(ROOT / "experiments" / f"{name}.toml")
-        assert sum(len(arm.numbers) for arm in study.arms.values()) == total
+    for path in (ROOT / "experiments").glob("study*.toml"):
+        study = studies.load_study(path)
         assert all(c.question.endswith("?") and c.yes for c in study.contrasts)
-    assert studies.load_study(ROOT / "experiments" / "study_small.toml").budget.seconds == 20
 
 
 @pytest.mark.parametrize("setting", ["split.seed=5", "corpus.keep='article'", "corpus.drop='x'"])
-def test_arms_on_other_text_or_another_split_are_refused(tmp_path, corpus_folder, setting):
-    text = UPDATES + CHAR + TWIN.replace("sampling.length=61", setting)
+def test_arms_on_other_text_or_another_split_are_refused(written, setting):
     with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
-        studies.load_study(write(tmp_path, corpus_folder, text))
+        studies.load_study(written(UPDATES + CHAR + arm("twin", setting)))
 
 
-def test_a_plan_is_measured_once_and_a_changed_study_is_refused(
-    tmp_path, corpus_folder, monkeypatch
-):
+def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_path, monkeypatch):
     """One arm is timed in a process of its own, another one cannot be."""
     text, lines = "[budget]\nseconds = 30\n" + CHAR, []
-    path = write(tmp_path, corpus_folder, text + LOST)
+
+    def planned(text):
+        return studies.plan_study(studies.load_study(written(text)), tmp_path, say=lines.append)
+
     monkeypatch.setattr(studies, "TIMED_SECONDS", 0.3)
     with pytest.raises(TextgenError, match=r"1 of 2 arms cannot be planned.*no_such_model"):
-        studies.plan_study(studies.load_study(path), tmp_path, say=lines.append)
+        planned(text + LOST)
     assert any(" updates of " in line for line in lines)
-    write(tmp_path, corpus_folder, text)
     monkeypatch.setattr(studies, "_plan_arm", lambda *_: pytest.fail("measured again"))
-    study = studies.load_study(path)
-    plans = studies.plan_study(study, tmp_path)
-    plan = plans["char"]
+    plan = planned(text)["char"]
     seconds = plan.preparation_seconds + plan.updates * plan.seconds_per_update
     assert 30 - plan.seconds_per_update < seconds <= 30
     assert plan.experiment["training"]["seconds"] == 30
-    run = study.experiment("char", 2, plan.updates)
-    assert (run.name, run.seed) == ("char-2", 2)
-    assert (run.training.updates, run.training.seconds) == (plan.updates, None)
-    write(tmp_path, corpus_folder, text.replace("30", "40"))
+    made = studies.load_study(written(text)).experiment("char", 2, plan.updates)
+    assert (made.name, made.seed) == ("char-2", 2)
+    assert (made.training.updates, made.training.seconds) == (plan.updates, None)
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
-        studies.plan_study(studies.load_study(path), tmp_path)
-    write(tmp_path, corpus_folder, text + LOST)
+        planned(text.replace("30", "40"))
     monkeypatch.setattr(studies, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
-        studies.plan_study(studies.load_study(path), tmp_path)
+        planned(text + LOST)
 
 
-def test_arms_that_cannot_be_planned_are_named_together_before_any_run(
-    tmp_path, corpus_folder, monkeypatch
-):
+def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, monkeypatch):
     """One has other parameters, one a preparation that leaves no time; the third plan is kept."""
-    measured = {
-        "char": {"parameters": 2020, "preparation_seconds": 0.1, "seconds_per_update": 0.04},
-        "wide": {"parameters": 3000, "preparation_seconds": 0.1, "seconds_per_update": 0.04},
-        "slow": {"parameters": 2000, "preparation_seconds": 20.0, "seconds_per_update": 0.04},
-    }
+    measured = {"char": (2020, 0.1), "wide": (3000, 0.1), "slow": (2000, 20.0)}
+    keys = ("parameters", "preparation_seconds", "seconds_per_update")
+
+    def measure(experiment, log, seconds):
+        return dict(zip(keys, (*measured[log.stem], 0.04), strict=True))
+
     text = "[budget]\nseconds = 1\nparameters = 2000\n" + CHAR
-    for arm, units in (("wide", 9), ("slow", 8)):
-        text += CHAR.replace("char]", f"{arm}]") + f'set = ["backbone.units=[{units}]"]\n'
-    monkeypatch.setattr(studies, "_measure_in_a_process", lambda _, log, __: measured[log.stem])
+    text += arm("wide", "backbone.units=[9]") + arm("slow", "backbone.units=[8]")
+    monkeypatch.setattr(studies, "_measure_in_a_process", measure)
     monkeypatch.setattr(execution, "run_all", lambda *_, **__: pytest.fail("a run was started"))
-    path = write(tmp_path, corpus_folder, text)
+    path = written(text)
     with pytest.raises(TextgenError, match=r"2 of 3 arms cannot be planned") as caught:
-        execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
+        run(path)
     assert "wide: budget.parameters: 2,000, but this arm has 3,000" in str(caught.value)
     assert "slow: budget.seconds: 1, but" in str(caught.value)
-    ((arm, plan),) = studies.read_plans(tmp_path / "runs" / "trial" / "plan.json").items()
-    assert (arm, plan.updates) == ("char", 22)
+    plans = studies.read_plans(path.parent / "runs" / "trial" / "plan.json")
+    assert {name: plan.updates for name, plan in plans.items()} == {"char": 22}
 
 
-def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
-    write(tmp_path, corpus_folder, "")
+def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
     inner = loop.time_updates
 
     def watched(step, *rest):
@@ -167,8 +161,7 @@ def test_timing_updates_changes_no_weight(tmp_path, corpus_folder, monkeypatch):
         return times
 
     monkeypatch.setattr(loop, "time_updates", watched)
-    measured = studies.measure(load_experiment(tmp_path / "char.toml"), seconds=0.1)
-    assert measured["seconds_per_update"] > 0
+    assert studies.measure(load_experiment(experiment_file), seconds=0.1)["seconds_per_update"]
 
 
 def test_an_arm_that_fails_takes_no_other_down(done):
@@ -183,14 +176,11 @@ def test_an_arm_that_fails_takes_no_other_down(done):
 @pytest.fixture
 def copied(done, tmp_path, monkeypatch):
     """The same in a folder of its own, finished runs of a twin beside it; runs only fail."""
-    folder = tmp_path / "runs" / "trial"
-    shutil.copytree(done.folder, folder)
+    folder = shutil.copytree(done.folder, tmp_path / "runs" / "trial")
     for seed in (3, 7):
-        twin = folder / f"twin-{seed}"
-        shutil.copytree(folder / "char-1", twin)
-        changes = [f'name="{twin.name}"', f"seed={seed}", "sampling.length=61"]
-        twin_experiment = load_experiment(twin / "experiment.toml", changes)
-        run_folder.write_experiment(twin / "experiment.toml", twin_experiment)
+        file = shutil.copytree(folder / "char-1", folder / f"twin-{seed}") / "experiment.toml"
+        changes = [f"name=twin-{seed}", f"seed={seed}", "sampling.length=61"]
+        run_folder.write_experiment(file, load_experiment(file, changes))
     asked = []
 
     def run_all(experiments, *_, replaced, **__):
@@ -202,12 +192,10 @@ def copied(done, tmp_path, monkeypatch):
     return SimpleNamespace(folder=folder, asked=asked)
 
 
-def test_finished_runs_are_left_alone_and_first_seeds_come_first(
-    copied, tmp_path, corpus_folder, capsys
-):
-    path = write(tmp_path, corpus_folder, UPDATES + TWIN + BAD + CHAR + CONTRASTS)
+def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written, capsys):
+    path = written(UPDATES + TWIN + BAD + CHAR + CONTRASTS)
     with recorded() as calls, pytest.raises(TextgenError, match="1 of 4 runs failed"):
-        execution.run_study(path, runs_folder=tmp_path / "runs")
+        run(path, quiet=False)
     assert copied.asked == [("bad-1", False)]
     assert calls[0].folders == ["twin-3", "char-1", "twin-7"]
     assert [contrast.first for contrast in calls[0].contrasts] == ["twin", "bad"]
@@ -220,10 +208,9 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(
     assert [experiment.name for experiment in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
 
 
-def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, corpus_folder):
-    path = write(tmp_path, corpus_folder, UPDATES + CHAR)
-    reports, runs = tmp_path / "the reports", tmp_path / "runs"
-    report = execution.run_study(path, runs_folder=runs, reports_folder=reports, quiet=True)
+def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, written):
+    reports = tmp_path / "the reports"
+    report = run(written(UPDATES + CHAR), reports_folder=reports)
     before = (report.folder / "report.json").read_text()
     python, option, module, command, *options = shlex.split(report.report["command"])
     shutil.rmtree(reports)
@@ -234,13 +221,11 @@ def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_pa
 
 
 @pytest.mark.parametrize(("documents", "warned"), [(5, False), (6, True), (7, False)])
-def test_questions_that_the_documents_cannot_answer_are_warned_of(
-    tmp_path, corpus_folder, capsys, documents, warned
-):
+def test_questions_that_documents_cannot_answer_are_warned_of(written, capsys, documents, warned):
     """Of 6 documents that agree p is 2^-5, times two questions; fewer are warned of anyway."""
     names = json.dumps([f"tale{i:02d}.txt" for i in range(documents)])
-    path = write(tmp_path, corpus_folder, UPDATES + TWIN + BAD + CHAR + CONTRASTS)
-    experiment = tmp_path / "char.toml"
+    path = written(UPDATES + TWIN + BAD + CHAR + CONTRASTS)
+    experiment = path.with_name("char.toml")
     experiment.write_text(experiment.read_text().replace("test = 0.2", f"test = {names}"))
     execution.show_text(studies.load_study(path), Screen())
     shown = " ".join(capsys.readouterr().out.split())
@@ -248,13 +233,13 @@ def test_questions_that_the_documents_cannot_answer_are_warned_of(
     assert ("cannot answer 2 questions, whatever comes out: 7" in shown) == warned
 
 
-BATCH = 'set = ["training.batch=4"]\n'
+BATCH = ["training.batch=4"]
 HARMS = [  # settings of the arm, a file in the study's folder and what becomes of it, the message
     (BATCH, "plan.json", str, r"arms\.char(.|\n)*training\.batch: 8 → 4"),
     (BATCH, "plan.json", None, r"char-1 holds another run: training\.batch"),
-    ("", "char-1/manifest.json", lambda text: re.sub("[0-9a-f]{64}", "0" * 64, text), "other text"),
+    ([], "char-1/manifest.json", lambda text: re.sub("[0-9a-f]{64}", "0" * 64, text), "other text"),
     *(
-        ("", f"char-1/{name}", lambda text: "{", re.escape(name))
+        ([], f"char-1/{name}", lambda text: "{", re.escape(name))
         for name in ("metrics.json", "manifest.json", "experiment.toml")
     ),
 ]
@@ -262,40 +247,37 @@ HARMS = [  # settings of the arm, a file in the study's folder and what becomes 
 
 @pytest.mark.parametrize(("settings", "name", "change", "message"), HARMS)
 def test_another_or_a_damaged_run_is_refused_or_replaced(
-    copied, tmp_path, corpus_folder, settings, name, change, message
+    copied, written, settings, name, change, message
 ):
-    file = copied.folder / name
+    file, path = copied.folder / name, written(UPDATES + arm("char", *settings))
     file.write_text(change(file.read_text())) if change else file.unlink()
-    path = write(tmp_path, corpus_folder, UPDATES + CHAR + settings)
     with pytest.raises(TextgenError, match=message):
-        execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
+        run(path)
     assert copied.asked == []
     with pytest.raises(TextgenError, match="by design"):
-        execution.run_study(path, runs_folder=tmp_path / "runs", overwrite=True, quiet=True)
+        run(path, overwrite=True)
     assert copied.asked == [("char-1", True)]
     (copied.folder / "plan.json").write_text("{")
     with pytest.raises(TextgenError, match=r"plan\.json: a damaged plan"):
-        execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
+        run(path)
 
 
-def test_a_killed_study_goes_on_and_ends_with_the_same_figures(
-    done, tmp_path, corpus_folder, temporary
-):
+def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, written, temporary):
     """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
-    path = write(tmp_path, corpus_folder, UPDATES + CHAR)
-    command = [sys.executable, "-m", "textgen", "study", str(path)]
+    path = written(UPDATES + CHAR)
+    command = [sys.executable, "-m", "textgen", "study", path]
     environment = os.environ | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment)
     folder = tmp_path / "runs" / "trial" / "char-1"
     while process.poll() is None and not (folder / "checkpoint.npz").exists():
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     with filelock.FileLock(folder / run_folder.LOCK, timeout=60):
         assert not (folder / "metrics.json").exists()
         assert load_progress(folder).updates >= 50
     with recorded():
-        execution.run_study(path, runs_folder=tmp_path / "runs", quiet=True)
+        run(path)
     assert bits(folder) == bits(done.folder / "char-1")
     assert list(temporary.iterdir()) == []
 
@@ -339,15 +321,13 @@ def cluster():
     nodes.shutdown()
 
 
-def test_a_cluster_of_two_nodes_gives_the_same_figures_and_the_same_failures(
-    done, tmp_path, corpus_folder, cluster, capfd
-):
-    path = write(tmp_path, corpus_folder, UPDATES + BAD + CHAR)
-    folder = tmp_path / "runs" / "trial"
-    options = ["--runs", tmp_path / "runs", "--address", cluster, "--quiet"]
+def test_a_cluster_of_two_nodes_gives_the_same_figures_and_failures(done, written, cluster, capfd):
+    path = written(UPDATES + BAD + CHAR)
+    folder = path.parent / "runs" / "trial"
     capfd.readouterr()
     with recorded():
-        assert cli.main(["study", str(path), *map(str, options)]) == 2
+        options = [f"--runs={folder.parent}", f"--address={cluster}", "--quiet"]
+        assert cli.main(["study", str(path), *options]) == 2
     assert bits(folder / "char-1") == bits(done.folder / "char-1")
     names, usual = ({p.name for p in (f / "char-1").iterdir()} for f in (folder, done.folder))
     assert names == usual
@@ -357,13 +337,11 @@ def test_a_cluster_of_two_nodes_gives_the_same_figures_and_the_same_failures(
     assert shown.err.startswith(f"textgen: {folder}")  # none of Ray's chatter
 
 
-def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(
-    tmp_path, corpus_folder, monkeypatch
-):
-    path, address = write(tmp_path, corpus_folder, UPDATES + CHAR), "127.0.0.1:1"
+def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written, monkeypatch):
+    path = written(UPDATES + CHAR)
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):
-        execution.run_study(path, runs_folder=tmp_path / "runs", address=address, quiet=True)
-    assert not list((tmp_path / "runs").rglob("plan.json"))
+        run(path, address="127.0.0.1:1")
+    assert not list(path.parent.rglob("plan.json"))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"textgen-compare\[cluster\]\""):
         workers.Tasks("127.0.0.1:1", 1).__enter__()
