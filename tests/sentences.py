@@ -1,7 +1,5 @@
 """A sentence or two in many languages, with what is hard to cut: marks, apostrophes, numbers."""
 
-from __future__ import annotations
-
 SENTENCES = {
     "Amharic": "ሰላም፣ ዛሬ ጥሩ ቀን ነው። ነገ 12 ሰዎች ይመጣሉ።",
     "Arabic": "السَّلامُ عَلَيْكُم، وصل القطار في الساعة ٨:٣٠ صباحًا.",

@@ -1,15 +1,19 @@
-"""The figures on the pages are those of the runs, and what the pages point to is there."""
-
-from __future__ import annotations
+"""The figures on the pages are those of the runs, what the pages point to is there, and what they
+tell to do works."""
 
 import importlib.util
 import json
 import re
-from pathlib import Path
+import shlex
+import tomllib
 
+import nbclient
+import nbformat
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
+from textgen.core.experiment import load_experiment
+
 SPEC = importlib.util.spec_from_file_location("table", ROOT / "experiments" / "table.py")
 TABLE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(TABLE)
@@ -31,10 +35,8 @@ def test_every_table_stands_as_the_results_have_it(page):
 
 
 def test_every_table_is_on_a_page_and_the_first_page_has_one():
-    found = {
-        page: {mark[2] for mark in TABLE.MARK.finditer(page.read_text(encoding="utf-8"))}
-        for page in TABLE.PAGES
-    }
+    marks = {page: TABLE.MARK.finditer(page.read_text("utf-8")) for page in TABLE.PAGES}
+    found = {page: {mark[2] for mark in each} for page, each in marks.items()}
     assert set.union(*found.values()) == set(TABLE.TABLES)
     assert found[ROOT / "README.md"]
 
@@ -66,9 +68,9 @@ def test_the_first_page_says_what_its_run_of_try_found():
     results, page = ROOT / "experiments" / "results", (ROOT / "README.md").read_text("utf-8")
     report = json.loads((results / "reports" / "try_tales.json").read_text("utf-8"))
     difference = report["contrasts"][0]["difference"]
-    words = next(arm for arm in report["arms"] if arm["name"] == "words")["test"]["total"]
     totals = {row["label"]: row["test"]["total"] for row in report["references"]}
-    ahead = words - totals["4-gram of words"]
+    totals |= {arm["name"]: arm["test"]["total"] for arm in report["arms"]}
+    ahead = totals["words"] - totals["4-gram of words"]
     assert f"words were {-difference:.3f} ahead" in page.replace("\n", " ")
     assert f"a 4-gram of words, without any network, as good: {ahead:.3f} ahead" in page
     assert 0 < ahead < 0.01
@@ -93,3 +95,48 @@ def test_a_result_adds_up_and_is_of_the_tales(path):
 def test_no_result_says_where_a_text_lay_on_a_machine():
     for path in TABLE.RESULTS.rglob("*.json"):
         assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
+
+
+NOTES = (ROOT / "experiments" / "notes" / "experiment-files.md").read_text(encoding="utf-8")
+CHANGES = NOTES.partition("## Change one thing")[2].partition("\n## ")[0]
+ROWS = {
+    purpose: [word for word in shlex.split(row) if word != "--set"]
+    for purpose, row in re.findall(r"^\| (.+?) \| `(--set.+)` \|$", CHANGES, re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("purpose", ROWS)
+def test_a_row_of_change_one_thing_is_what_the_run_takes(purpose):
+    experiment = load_experiment("word_small", ROWS[purpose])
+    for change in ROWS[purpose]:
+        name, value = change.split("=", 1)
+        table = experiment.resolved
+        for key in name.split("."):
+            table = table[key]
+        written = value if value[0] in "[0123456789" else f'"{value}"'
+        assert tomllib.loads(f"value = {written}") == {"value": table}
+
+
+def test_all_rows_together_run(textgen, corpus_folder):
+    assert 10 <= len(ROWS) <= 12
+    changes = [c.replace("my_texts", str(corpus_folder)) for row in ROWS.values() for c in row]
+    changes.remove("training.seconds=600")  # one budget is enough
+    changes += (
+        "training.updates=2 training.validations=1 backbone.units=[8,8] embedding.epochs=1 "
+        "sampling.samples=1 sampling.length=20 memory.orders=[]"
+    ).split()
+    done = textgen("run", "word_small", *(f"--set={change}" for change in changes))
+    assert done.code == 0, done.err
+
+
+def test_the_tutorial_runs(tmp_path):
+    notebook = nbformat.read(ROOT / "experiments" / "tutorial.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    resources = {"metadata": {"path": tmp_path}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    shown = [output["data"] for output in outputs if "data" in output]
+    assert sum("image/png" in data for data in shown) == 2
+    assert any("<table>" in data.get("text/html", "") for data in shown)
+    assert (tmp_path / "reports" / "tiny-words" / "index.html").exists()
