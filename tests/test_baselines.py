@@ -1,7 +1,5 @@
 """What models without a network charge, and the references made of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex
@@ -21,21 +19,13 @@ from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
-from textgen.evaluation.baselines import (
-    TABLE,
-    XZ,
-    Command,
-    KneserNey,
-    PPMd,
-    baseline,
-    score_baseline,
-)
+from textgen.evaluation.baselines import TABLE, XZ, Command, KneserNey, PPMd, baseline
 from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.memory import tune_memory
 from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import CharacterTokenizer
-from textgen.tokenizers.kneser_ney import FALLBACK, discounts, fit_kneser_ney
+from textgen.tokenizers.kneser_ney import FALLBACK, discounts
 
 LZMA = (
     "import lzma, sys; open(sys.argv[2], 'wb').write("
@@ -113,16 +103,14 @@ def test_agrees_with_the_slow_implementation(order, size):
         np.testing.assert_allclose(bits, slow.bits(text), rtol=2e-6)
 
 
-def test_counts_of_one_two_and_more_have_discounts_of_their_own():
-    """Tokens that occur 1, 2, 3 and 4 times, and an end: of 11, two occur once and one each of the
-    others, so Y = 2 / (2 + 2), D1 = 1 - 2 Y / 2, D2 = 2 - 3 Y, D3+ = 3 - 4 Y (Chen & Goodman 1999);
-    what they leave goes to six tokens alike. Where a count of counts is 0 there is a default."""
-    model = fit_kneser_ney([np.array([2, 3, 3, 4, 4, 4, 5, 5, 5, 5])], 1, 6)
+def test_discounts_are_those_of_hand_made_counts():
+    """Of an end and tokens that occur 1, 2, 3 and 4 times: Y = 2 / (2 + 2), D1 = 1 - 2 Y / 2,
+    D2 = 2 - 3 Y, D3+ = 3 - 4 Y (Chen & Goodman 1999); what they leave goes to six tokens alike."""
+    model = KneserNey(1).fit([np.repeat([2, 3, 4, 5], [1, 2, 3, 4])], 6)
     (bits,) = model.token_bits([np.array([2, 3, 4, 5])])
-    left = (0.5 + 0.5 + 0.5 + 1 + 1) / 11 / 6
     kept = np.array([1 - 0.5, 2 - 0.5, 3 - 1, 4 - 1, 1 - 0.5]) / 11
-    np.testing.assert_allclose(2.0**-bits, kept + left, rtol=1e-6)
-    assert discounts(np.array([7, 7])) == (0.5, 1.0, 1.5)
+    np.testing.assert_allclose(2.0**-bits, kept + (0.5 + 0.5 + 0.5 + 1 + 1) / 11 / 6, rtol=1e-6)
+    assert FALLBACK == discounts(np.array([7, 7])) == (0.5, 1.0, 1.5)
 
 
 def test_continuations_sum_to_one_after_any_context():
@@ -146,17 +134,11 @@ def test_continuations_sum_to_one_after_any_context():
 def test_documents_are_scored_independently():
     model = KneserNey(4).fit(documents(4, 100, 9, 6), 9)
     texts = [*documents(3, 30, 9, 7), np.array([], dtype=np.uint8)]
-    together = model.token_bits(texts)
-    for text, bits in zip(texts, together, strict=True):
+    for text, bits in zip(texts, model.token_bits(texts), strict=True):
         np.testing.assert_array_equal(bits, model.token_bits([text])[0])
     assert model.token_bits([]) == []
-
-
-@pytest.mark.parametrize("order", [1, 4])
-def test_without_training_text_every_token_costs_the_same(order):
-    model = KneserNey(order).fit([], 32)
-    (bits,) = model.token_bits([np.arange(1, 32)])
-    np.testing.assert_allclose(bits, 5)
+    for order in (1, 4):  # without training text every token costs the same
+        np.testing.assert_allclose(KneserNey(order).fit([], 32).token_bits([np.arange(32)[1:]]), 5)
 
 
 @pytest.mark.parametrize("wrong", [-1, 0, 9])
@@ -174,7 +156,6 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     assert cli.main([*given, "--json"]) == 0
     *others, record = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [each["order"] for each in (*others, record)] == list(orders or [None])
-    assert record["command"] == (PROGRAM if kind == "command" else None)
     bits = record["test"]["bits_per_character"]
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
@@ -189,20 +170,20 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     assert f"{bits['total']:.4f}" in shown
 
 
-def test_a_baseline_has_the_memory_of_the_experiment(experiment_file):
-    """Tuned on validation, and what it costs is what the memory makes of the plain bits."""
+@pytest.fixture
+def corpus(experiment_file):
+    return load_corpus(config.load_experiment(experiment_file))
+
+
+def test_the_memory_of_the_experiment_is_tuned_on_validation(experiment_file, corpus):
     experiment = config.load_experiment(experiment_file)
-    corpus = load_corpus(experiment)
     (record,) = baseline(experiment, corpus, [2])
     tokenizer = experiment.tokenizer.fit([d.text for d in corpus.train])
-    train, validation, test = (
-        [tokenizer.encode(d.text).tokens for d in part]
-        for part in (corpus.train, corpus.validation, corpus.test)
-    )
+    parts = (corpus.train, corpus.validation, corpus.test)
+    train, *others = ([tokenizer.encode(d.text).tokens for d in part] for part in parts)
     model = KneserNey(order=2).fit(train, tokenizer.size)
-    bits = model.token_bits(validation)
-    memory = tune_memory((1, 3), list(zip(validation, bits, strict=True)))
-    pairs = zip(test, model.token_bits(test), strict=True)
+    tuning, pairs = ([*zip(each, model.token_bits(each), strict=True)] for each in others)
+    memory = tune_memory((1, 3), tuning)
     expected = sum(float(memory.bits(*pair).sum(dtype=float)) for pair in pairs)
     unit = sum(len(d.text) + 1 for d in corpus.test)
     total = record["test"]["with_memory"]["bits_per_character"]["total"]
@@ -223,13 +204,10 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--order", "0"], "order"),
-        (["--order", "99"], "16"),
         (["--kind", "ppmd", "--order", "1"], "greater than or equal to 2"),
         (["--kind", "xz", "--order", "4"], "--kind xz: order"),
         (["--kind", "xz", "--command", PROGRAM], "--kind xz: command"),
         (["--command", "xz -9"], "{input}"),
-        (["--set", "tokenizer.kind=characterz"], "characterz"),
     ],
 )
 def test_bad_input_is_one_clear_message(experiment_file, capsys, arguments, message):
@@ -247,10 +225,9 @@ def noise(length, seed, alphabet=256):
 
 
 def costs(compressor, training, texts):
-    """What documents cost a compressor that has read the training texts."""
     train, test = ([Document(str(i), t) for i, t in enumerate(part)] for part in (training, texts))
     corpus = SimpleNamespace(train=train, validation=[], test=test)
-    return score_baseline(compressor, baselines.Bytes(), corpus)[1]
+    return baselines.score_baseline(compressor, baselines.Bytes(), corpus)[1]
 
 
 @COMPRESSORS
@@ -275,7 +252,6 @@ def test_a_compressor_scores_any_text_and_each_document_independently(compressor
     together = costs(compressor, training, texts)
     bits = [document.model for document in together]
     assert bits == [costs(compressor, training, [text])[0].model for text in texts]
-    assert bits[::-1] == [d.model for d in costs(compressor, training, texts[::-1])]
     assert compressor.fit([]).token_bits([]) == []
     for document, text in zip(together, texts, strict=True):
         assert document.characters == len(text)
@@ -296,8 +272,8 @@ def test_the_whole_training_text_stays_in_reach(compressor, monkeypatch):
 
 
 def test_every_file_that_a_program_leaves_is_paid_for():
-    write = "import sys; [open(f'part{i}', 'wb').write(bytes(%d)) for i in range(2)]"
-    command = Command(f'{sys.executable} -S -c "{write % 50}" {{input}}')
+    write = "[open(f'part{i}', 'wb').write(bytes(50)) for i in range(2)]"
+    command = Command(f'{sys.executable} -S -c "{write}" {{input}}')
     assert command.compressed_size(b"", 0) == 100
 
 
@@ -312,37 +288,16 @@ def test_every_file_that_a_program_leaves_is_paid_for():
 def test_a_program_that_does_not_compress_is_one_error(command, reason):
     with pytest.raises(TextgenError) as caught:
         Command(command).fit([]).token_bits([noise(10, 0)])
-    assert reason in str(caught.value)
-    assert command in str(caught.value)
-
-
-def test_a_program_has_to_be_given_the_file():
-    with pytest.raises(ValueError, match=r"xz -9.*\{input\}"):
-        Command("xz -9")
+    assert all(part in str(caught.value) for part in (reason, command))
 
 
 KEYS = ["unigram", "character_ngram", "word_ngram", "ppmd", "xz"]
 
 
 @pytest.fixture
-def corpus(experiment_file):
-    return load_corpus(config.load_experiment(experiment_file))
-
-
-@pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "references"
-
-
-def refuse(*arguments):
-    raise AssertionError("computed again")
-
-
-def rows(computed):
-    """References as data that can be compared."""
-    parts = [[*reference.validation, *reference.test] for reference in computed]
-    return [[baselines._sums(document) for document in part] for part in parts]
 
 
 def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys):
@@ -354,6 +309,7 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
     computed = baselines.compute_references(corpus, experiment=str(other))
     assert [reference.key for reference in computed] == KEYS
     total = {}
+    parts = {"validation": corpus.validation, "test": corpus.test}
     for reference in computed:
         command = reference.command.removeprefix("python -m textgen baseline ")
         assert cli.main(["baseline", *shlex.split(command), "--json"]) == 0
@@ -364,51 +320,47 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         assert record["corpus"] == corpus.description
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
-        for documents, scored in (
-            (corpus.validation, reference.validation),
-            (corpus.test, reference.test),
-        ):
-            lengths = [(d.name, d.characters) for d in documents]
-            assert [(d.name, d.characters) for d in scored] == lengths
-            assert all(0.1 < d.bits_per_character < 6 for d in scored)
+        for part, documents in parts.items():
+            for document, scored in zip(documents, getattr(reference, part), strict=True):
+                assert (scored.name, scored.characters) == (document.name, document.characters)
+                assert 0.1 < scored.bits_per_character < 6
     best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
     assert best < total["unigram"] - 1
 
 
-def test_references_are_computed_once(corpus, cache, monkeypatch):
+def test_references_are_computed_once(corpus, cache, experiment_file, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("computed again")
+
+    model, *_ = baselines.REFERENCES
     said = []
     first = baselines.compute_references(corpus, said.append)
     assert len(said) == len(list(cache.iterdir())) == len(KEYS)
     monkeypatch.setattr(baselines, "score_baseline", refuse)
-    assert rows(baselines.compute_references(corpus, said.append)) == rows(first)
-    assert len(said) == len(KEYS)
-
-
-def test_another_split_or_setting_or_version_is_computed_again(
-    corpus, experiment_file, monkeypatch
-):
-    model, *_ = baselines.REFERENCES
+    for again, before in zip(baselines.compute_references(corpus), first, strict=True):
+        for part in ("validation", "test"):
+            assert summarise(getattr(again, part)) == summarise(getattr(before, part))
     other = load_corpus(config.load_experiment(experiment_file, ["split.seed=5"]))
     assert other.sha256 == corpus.sha256
-    paths = {
-        baselines._cache_path(model, corpus),
-        baselines._cache_path(model, other),
-        baselines._cache_path(model, dataclasses.replace(corpus, sha256="0" * 64)),
-    }
-    for change in ({"order": 3}, {"tokenizer": {"kind": "words"}}, {"memory": (1,)}):
-        paths.add(baselines._cache_path(dataclasses.replace(model, **change), corpus))
-    monkeypatch.setattr(baselines, "CACHE_VERSION", baselines.CACHE_VERSION + 1)
-    paths.add(baselines._cache_path(model, corpus))
-    assert len(paths) == 7
+    for changed in (other, dataclasses.replace(corpus, sha256="0" * 64)):
+        with pytest.raises(AssertionError, match="computed again"):
+            baselines.compute_references(changed)
+    settings = ({"order": 3}, {"tokenizer": {"kind": "whitespace"}}, {"memory": (1,)})
+    for name, value in (
+        ("CACHE_VERSION", baselines.CACHE_VERSION + 1),
+        *(("REFERENCES", [dataclasses.replace(model, **change)]) for change in settings),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(baselines, name, value)
+            with pytest.raises(AssertionError, match="computed again"):
+                baselines.compute_references(corpus)
 
 
 def test_test_text_steers_nothing(corpus, cache):
     changed = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
     other = dataclasses.replace(corpus, test=changed, sha256="0" * 64)
-    pairs = zip(
-        baselines.compute_references(corpus), baselines.compute_references(other), strict=True
-    )
-    for straight, reversed_ in pairs:
+    both = (baselines.compute_references(each) for each in (corpus, other))
+    for straight, reversed_ in zip(*both, strict=True):
         bits = [[d.model for d in part.validation] for part in (straight, reversed_)]
         np.testing.assert_allclose(*bits, rtol=1e-6)
         cheaper = straight.test[0].model < reversed_.test[0].model
