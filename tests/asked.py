@@ -1,18 +1,13 @@
 """Three tiny runs that are asked, of characters, words with rare ones, and subwords; and the part
 of a page in which models are asked, as a person uses it."""
 
-from __future__ import annotations
-
 from chromium import wait
 
 
 def asked_runs(finished_run):
     """Their folders; one has a memory of single words."""
-    return [
-        finished_run("char"),
-        finished_run("word", "memory.orders=[0, 1]"),
-        finished_run("subword"),
-    ]
+    arms = {"char": [], "word": ["memory.orders=[0, 1]"], "subword": []}
+    return [finished_run(arm, *changes) for arm, changes in arms.items()]
 
 
 def element(browser, name):
@@ -28,7 +23,6 @@ def shown(browser, selector=".answer"):
 
 
 def finish(browser, state="done"):
-    """Wait for the end of what is being written or read."""
     wait(browser, f"document.getElementById('ask-state').textContent === '{state}'")
 
 
@@ -46,14 +40,12 @@ def type_text(browser, text):
 
 
 def write(browser):
-    """What each model writes now."""
     element(browser, "write").click()
     finish(browser)
     return shown(browser)
 
 
 def price(browser):
-    """What each model says of the text."""
     element(browser, "price").click()
     finish(browser)
     return shown(browser, ".note")

@@ -1,7 +1,5 @@
 """A headless Chromium for pages."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from contextlib import contextmanager
@@ -20,7 +18,6 @@ FLAGS = (
 
 @contextmanager
 def headless(folder, address):
-    """A browser that shows a page, with its profile in a folder."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     service = shutil.which("chromedriver")
@@ -33,9 +30,7 @@ def headless(folder, address):
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(executable_path=service)
-    )
+    driver = webdriver.Chrome(options, webdriver.ChromeService(service))
     try:
         driver.get(address)
         yield driver
@@ -55,7 +50,6 @@ def emulate(driver, width=1280, theme="light", media=""):
 
 
 def wait(driver, script, *arguments, seconds=60):
-    """Until a script returns something true, which is returned."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     return WebDriverWait(driver, seconds, 0.05).until(
@@ -65,12 +59,9 @@ def wait(driver, script, *arguments, seconds=60):
 
 def requested(driver):
     """The addresses that the page has asked for so far."""
-    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    return [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
+    messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
+    sent = (m["params"] for m in messages if m["method"] == "Network.requestWillBeSent")
+    return [parameters["request"]["url"] for parameters in sent]
 
 
 def overflow(driver, width):

@@ -1,8 +1,6 @@
 """Models that are asked: what comes next, what a text costs, a text that grows; the server, as
 strangers try it; and its page, as a person sees it."""
 
-from __future__ import annotations
-
 import http.client
 import itertools
 import json
@@ -14,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,13 +20,13 @@ import pytest
 from asked import asked_runs, element, finish, price, set_value, shown, type_text, write
 from chromium import headless, overflow, requested, wait
 from conftest import made_up
+from selenium.webdriver import ActionChains, Keys
 
 from textgen.core import errors
 from textgen.core.errors import RefusedText, TextgenError
 from textgen.interactive import server
 from textgen.interactive.models import MAX_MODELS, open_models
 
-CLIENTS = 50
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
 ARMS = ("char", "word", "subword")
 TEXT = "The keeper watched the tide. The keeper "
@@ -35,13 +34,11 @@ TEXT = "The keeper watched the tide. The keeper "
 
 @pytest.fixture(scope="module")
 def models(finished_run):
-    opened = open_models(asked_runs(finished_run))
-    return {model.name: model for model in opened}
+    return {model.name: model for model in open_models(asked_runs(finished_run))}
 
 
 @pytest.fixture(scope="module")
 def address(models):
-    """Where a server answers, in a thread of this process."""
     import uvicorn
 
     application = server.application([*models.values()], "secret", 2)
@@ -56,7 +53,6 @@ def address(models):
 
 
 def request(address, path, body=None, headers=None):
-    """(status, body, headers) of an answer."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
     method = "GET" if body is None else "POST"
@@ -68,7 +64,6 @@ def request(address, path, body=None, headers=None):
 
 
 def ask(address, model, what, **question):
-    """The lines of an answer."""
     body = json.dumps({"model": model, "what": what, **question})
     return [json.loads(line) for line in request(address, "ask", body)[1].splitlines()]
 
@@ -81,8 +76,6 @@ def continued(model, prompt, *, memory=False, **settings):
 @pytest.mark.parametrize("memory", [False, True])
 @pytest.mark.parametrize("name", ARMS)
 def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, name, memory):
-    """A next token has the bits of the text that goes on with it; a seed writes the same as ever,
-    and settings count."""
     model = models[name]
     found = dict(model.next_tokens(TEXT, memory))
     assert list(found.values()) == sorted(found.values(), reverse=True)
@@ -90,25 +83,23 @@ def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, na
     for token, probability in itertools.islice(found.items(), 4):
         if token.startswith("<") or (lead and not token.startswith(" ")):
             continue
-        text = TEXT.rstrip() + token if lead else TEXT + token
-        last = model.run.tokens(text)[-2]
+        last = model.run.tokens((TEXT.rstrip() if lead else TEXT) + token)[-2]
         assert last["text"] == token
-        bits = last["with_memory"] if memory else last["model"]
+        bits = last["with_memory" if memory else "model"]
         assert -np.log2(probability) == pytest.approx(bits, abs=1e-3)
-    first = continued(model, "The ", memory=memory)
-    settings = {"length": 60, "temperature": 0.9, "seed": 4}
-    assert first == model.run.generate("The ", memory=memory, **settings)[0]["text"]
-    assert first != continued(model, "The ", memory=memory, seed=5)
-    cold = continued(model, "The", memory=memory, temperature=0.0)
-    assert cold == continued(model, "The", memory=memory, temperature=0.0, seed=5)
-    assert cold == continued(model, "The", memory=memory, temperature=1.5, top_k=1)
-    assert len(first) == len(cold) == 60
+    writes = partial(continued, model, "The ", memory=memory)
+    settings = {"length": 60, "temperature": 0.9, "seed": 4, "memory": memory}
+    (generated,) = model.run.generate("The ", **settings)
+    assert writes() == generated["text"] != writes(seed=5)
+    cold = writes(temperature=0.0)
+    assert cold == writes(temperature=0.0, seed=5) == writes(temperature=1.5, top_k=1)
+    assert len(cold) == 60
 
 
 def test_no_answer_depends_on_what_was_asked_before(models):
     text, model = made_up(8, 3).replace("\n", " ")[:200], models["word"]
     (fresh,) = open_models([model.run.folder])
-    for end in [*range(0, 201, 30), 100, 150]:
+    for end in (*range(0, 201, 30), 100, 150):
         model.next_tokens(text[:end])
     assert dict(model.next_tokens(text)) == pytest.approx(dict(fresh.next_tokens(text)), rel=1e-5)
 
@@ -117,12 +108,10 @@ def test_what_a_text_costs_is_what_is_scored(models):
     text = "The keeper watched Zoë's lantern."
     for model in models.values():
         found, scored = model.price(text), model.run.score(text)
-        bits = sum(network + spelling for _, _, network, spelling, _ in found["stretches"])
-        assert bits + found["end"] == pytest.approx(scored["total"])
-        assert found["stretches"][0][0] == 0
-        assert found["stretches"][-1][1] == len(text)
-        assert all(a[1] == b[0] for a, b in itertools.pairwise(found["stretches"]))
-        remembered = sum(stretch[4] for stretch in found["stretches"])
+        starts, ends, network, spelling, memory = zip(*found["stretches"], strict=True)
+        assert sum(network + spelling) + found["end"] == pytest.approx(scored["total"])
+        assert [*starts, len(text)] == [0, *ends]
+        remembered = sum(memory)
         assert remembered < scored["with_memory"]["total"] <= remembered + 40
 
 
@@ -201,10 +190,10 @@ def test_fifty_clients_at_once_are_all_answered(address):
         lines = ask(address, ARMS[seed % 3], "write", text="The keeper ", length=30, seed=seed)
         return "".join(line["text"] for line in lines)
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        texts = list(pool.map(text, range(CLIENTS)))
+    with ThreadPoolExecutor(50) as pool:
+        texts = list(pool.map(text, range(50)))
     assert {len(text) for text in texts} == {30}
-    assert len(set(texts)) > CLIENTS / 2
+    assert len(set(texts)) > 25
     assert text(7) == texts[7]  # whoever else asks
 
 
@@ -253,10 +242,6 @@ def test_ctrl_c_ends_it(models):
         playing.kill()
 
 
-def value_of(browser):
-    return element(browser, "text").get_property("value")
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory, address):
     with headless(tmp_path_factory.mktemp("page"), address) as driver:
@@ -264,12 +249,9 @@ def browser(tmp_path_factory, address):
 
 
 def test_all_models_write_when_the_page_opens_and_again_when_asked(browser):
-    from selenium.webdriver import Keys
-
     wait(browser, "document.querySelectorAll('#ask .sample').length === 3")
     finish(browser)
     assert {name: len(text) for name, text in shown(browser).items()} == dict.fromkeys(ARMS, 400)
-    assert value_of(browser) == ""
     set_value(browser, "length", 80)
     type_text(browser, "The keeper")
     element(browser, "text").send_keys(Keys.ENTER)
@@ -290,24 +272,22 @@ def test_all_models_write_when_the_page_opens_and_again_when_asked(browser):
 
 
 def test_a_next_token_is_added_and_what_was_written_is_kept_continued_or_stopped(browser):
-    from selenium.webdriver import Keys
-
     type_text(browser, "The keeper")
     button = browser.find_element("css selector", "#ask .next button:enabled")
     token = button.text.split(" ")[0].replace("␣", " ")
     button.send_keys(Keys.ENTER)
-    assert value_of(browser) == "The keeper" + token
+    field = element(browser, "text")
+    assert field.get_property("value") == "The keeper" + token
     wait(browser, "document.activeElement.closest('.next') !== null")  # for the next token
     before = write(browser)
     browser.find_element("css selector", "[aria-label='Keep what word wrote']").click()
-    assert value_of(browser) == before["word"]
+    assert field.get_property("value") == before["word"]
     browser.find_element("css selector", "[aria-label='Let char continue what it wrote']").click()
     finish(browser)
     after = shown(browser)
     assert after["char"].startswith(before["char"])
     assert len(after["char"]) == len(before["char"]) + 80
     assert after["word"] == before["word"]
-    # what is being written is stopped
     set_value(browser, "length", 4000)
     element(browser, "write").click()
     wait(browser, "document.querySelector('#ask .answer').lastChild.data.length > 5")
@@ -324,12 +304,11 @@ def test_what_a_model_cannot_read_is_named_in_its_column_and_can_be_selected(bro
     """Beyond the basic plane, too, where JavaScript counts two."""
     selected = "const f = arguments[0]; return f.value.slice(f.selectionStart, f.selectionEnd)"
     field = element(browser, "text")
-    browser.execute_script("arguments[0].value = 'A \U0001f60e\U0001f3b2 '", field)
+    set_value(browser, "text", "A \U0001f60e\U0001f3b2 ")
     field.send_keys("b")
     wait(browser, "document.querySelectorAll('#ask .wrong button').length === 2")
     wrong = shown(browser, ".wrong")
-    assert "U+1F60E" in wrong["char"]
-    assert wrong["word"] is None
+    assert ("U+1F60E" in wrong["char"], wrong["word"]) == (True, None)
     assert browser.execute_script(selected, field) == ""  # the next key would replace it
     browser.find_element("css selector", "#ask .wrong button").click()
     assert browser.execute_script(selected, field) == "\U0001f60e"
@@ -337,8 +316,6 @@ def test_what_a_model_cannot_read_is_named_in_its_column_and_can_be_selected(bro
 
 
 def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browser):
-    from selenium.webdriver import ActionChains, Keys
-
     text = "The keeper watched Zoe's lantern. " + HOSTILE
     type_text(browser, text)
     notes = price(browser)
@@ -355,9 +332,7 @@ def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browse
     assert shown(browser, "i.on")["char"] == "e"
 
 
-def test_the_keyboard_reaches_everything_and_the_skip_link_comes_first(browser):
-    from selenium.webdriver import ActionChains, Keys
-
+def test_keys_reach_everything_and_nothing_is_cut_off_or_leaves_the_page(browser, address):
     browser.execute_script("document.querySelector('#ask details').open = true")
     browser.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
     seen = []
@@ -368,13 +343,10 @@ def test_the_keyboard_reaches_everything_and_the_skip_link_comes_first(browser):
     places = [seen.index(f"ask-{name}") for name in controls]
     assert places == sorted(places)
     assert seen[places[0] - 1] == "skip"
-
-
-def test_nothing_is_cut_off_or_leaves_the_page_and_nothing_went_wrong(browser, address):
     assert [overflow(browser, width) for width in (390, 1280)] == [0, 0]
     own = (address.removesuffix("secret/"), "data:", "chrome")  # the browser's first, empty tab
     addresses = requested(browser)
     assert addresses
-    assert not [url for url in addresses if not url.startswith(own)]
+    assert all(url.startswith(own) for url in addresses)
     assert not browser.get_log("browser")
     assert browser.title == "textgen: try the models"
