@@ -11,12 +11,11 @@ import re
 import threading
 
 import pytest
-from conftest import made_up
+from conftest import made_up, small_experiment
 from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import CorpusOptions
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia, prose, source
 from textgen.data.documents import ARTICLE, Document, UnreadText, apply_edits, corpus_hash, cut_text
@@ -25,18 +24,10 @@ from textgen.data.loading import load_corpus, load_text
 NOWHERE = "http://127.0.0.1:9/"
 UNICODE = "  Ünïcode ☃\n\n\tend \nx"
 GERMAN = "Der Schnee fällt über die Häuser, und niemand weiß, wohin er geht.\n" * 90
-LONG = made_up(60, 3) + "\n\n" + "Ünïcode “quoted” ☃\n" * 40 + "x" * 900 + "\n" + made_up(60, 4)
 
 
 def settings(**corpus):
-    plain = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
-    return resolve_experiment({**plain, "corpus": corpus})
-
-
-@pytest.fixture
-def large(monkeypatch):
-    """Every corpus is a large one."""
-    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
+    return small_experiment(corpus=corpus)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +59,11 @@ def test_only_line_ends_change_whatever_the_encoding(tmp_path, text, encoded_as,
         (Folder("none"), b"", "none: .*no such file"),
         (Folder("a.txt"), b"text", "kind=file"),
         (Folder(".", pattern="*.md"), b"text", "no file matches"),
-        (Folder(".", pattern="/etc/*.txt"), b"text", "corpus.pattern"),
         (Folder(".", pattern="a/../../*.txt"), b"text", "corpus.pattern"),
         (Folder(".", encoding="utf-8"), b"abc \xff def", r"a\.txt.*byte 4 is 0xff"),
         (Folder("."), b"\x89PNG\r\n\x1a\n\x00\x01\xff\xfe\xfd" * 50, r"a\.txt.*text"),
         (File("none.txt"), b"", "no such file"),
         (File("."), b"", "kind=folder"),
-        (File("a.txt", encoding="utf-99"), b"text", "utf-99"),
         (File("a.txt", encoding="undefined"), b"text", "undefined"),
         (File("a.txt", source="where", sha256="0" * 64), b"text", "(?s)another file.*from where"),
     ],
@@ -104,22 +93,21 @@ def test_cutting_loses_nothing(text, pieces):
     parts = cut_text(text, pieces)
     assert "".join(parts) == text
     assert len(parts) <= pieces
-    for part in parts[:-1]:
-        assert part.endswith(("\n", " "))
+    assert all(part.endswith(("\n", " ")) for part in parts[:-1])
 
 
-def test_a_file_is_cut_at_blank_lines(tmp_path):
-    (tmp_path / "a.txt").write_text(made_up(80, 0), encoding="utf-8")
-    pieces = File(tmp_path / "a.txt", pieces=4).documents()
-    assert len(pieces) == 4
-    assert all(d.text.endswith("\n\n") for d in pieces[:-1])
+def test_a_text_is_cut_at_blank_lines():
+    pieces = cut_text(made_up(80, 0), 4)
+    assert [part.endswith("\n\n") for part in pieces] == [True] * 3 + [False]
     assert cut_text("one two three", 1000) == ["one ", "two ", "three"]
 
 
 def test_a_large_folder_is_the_same_corpus(monkeypatch, corpus_folder):
     """Names, texts, hash and split do not depend on where the text is kept."""
     corpus = {"kind": "folder", "path": str(corpus_folder), "drop": "tT", "replace": {"o": "oo"}}
+    whole = load_corpus(settings(**corpus))
     plain = load_corpus(settings(**corpus, share=0.8, strip="lines"))
+    assert plain.sha256 != whole.sha256
     monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
     unread = load_corpus(settings(**corpus, share=0.8, strip="lines"))
     assert unread.description == plain.description
@@ -127,25 +115,17 @@ def test_a_large_folder_is_the_same_corpus(monkeypatch, corpus_folder):
         contents = [d.content for d in unread.parts[part]]
         assert all(isinstance(content, UnreadText) for content in contents)
         assert [content.read() for content in contents] == [d.text for d in documents]
+        assert not {*"tT"} & {*"".join(d.text for d in documents)}
 
 
-def test_a_document_too_long_for_a_large_corpus_is_cut(tmp_path, large, monkeypatch):
-    monkeypatch.setattr("textgen.data.documents.MAX_UNCUT", 2000)
-    monkeypatch.setattr("textgen.data.documents.LARGE_PIECE", 500)
-    (tmp_path / "all.txt").write_text(LONG * 3, encoding="utf-8")
-    documents = Folder(tmp_path).documents()
-    assert documents[0].name == "all.txt#01"
-    assert len(documents) > 10
-    assert "".join(d.text for d in documents) == LONG * 3
-
-
-def test_a_file_that_is_changed_while_it_is_read_again_is_refused(tmp_path, large, capsys):
+def test_a_file_that_is_changed_while_it_is_read_again_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
     path = tmp_path / "a.txt"
     path.write_bytes(GERMAN.encode("cp1252"))
     (document,) = Folder(tmp_path).documents()
     assert [document.text, document.text] == [GERMAN, GERMAN]
     assert capsys.readouterr().err.count("is read as") == 1
-    path.write_text(LONG, encoding="utf-8")
+    path.write_text("The tide. " * 90, encoding="utf-8")
     with pytest.raises(TextgenError, match="changed while it was in use"):
         document.content.read()
 
@@ -155,11 +135,7 @@ def test_a_file_that_is_changed_while_it_is_read_again_is_refused(tmp_path, larg
     [
         ({"keep": "article"}, "Naïve—“no”; (yes)\n\t!", "Naveno; (yes)\n!"),
         ({"strip": "lines"}, "  the cat \n\n \tsat  on\u2003\n", "the cat\n\nsat  on\n"),
-        (
-            {"drop": "\ne", "replace": {"æ": "ae", "ö": "o"}},
-            "Æon æther\nNoël\tö",
-            "Æon athrNoël\to",
-        ),
+        ({"drop": "\ne", "replace": {"æ": "ae", "ö": "o"}}, "Æ æther\nNoël\tö", "Æ athrNoël\to"),
         ({"keep": "ax", "replace": {"æ": "ab"}}, "æther xyz", "ax"),
         ({}, " as it is\n", " as it is\n"),
     ],
@@ -168,14 +144,6 @@ def test_edits_replace_first_and_leave_out_then(options, text, edited):
     assert len(set(ARTICLE)) == len(ARTICLE) == 75
     documents = apply_edits([Document("d", text)], CorpusOptions(**options))
     assert documents == [Document("d", edited)]
-
-
-def test_every_arm_reads_the_edited_text(corpus_folder):
-    corpus = {"kind": "folder", "path": str(corpus_folder), "keep": "abcdefghijklmnopqrstuvwxyz \n"}
-    kept, stripped = load_corpus(settings(**corpus)), load_corpus(settings(**corpus, strip="lines"))
-    assert stripped.sha256 != kept.sha256
-    for before, after in zip(kept.test, stripped.test, strict=True):
-        assert after.text == "\n".join(map(str.strip, before.text.split("\n")))
 
 
 def test_a_share_of_a_corpus_is_its_first_documents(corpus_folder):

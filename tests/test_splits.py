@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import pytest
@@ -108,7 +107,6 @@ def test_documents_go_where_lists_say_and_what_has_none_is_drawn(tmp_path):
 
 @pytest.mark.parametrize("test", ["other", "valid", "test"])
 def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, test):
-    """Whether a list or the names of files say what is held out: test text steers nothing."""
     folder_of(tmp_path, **{"train": NOVEL, test: 40})
     lists = {"test": ["other.txt"]} if test == "other" else {}
     parts = load(tmp_path, validation=0.1, **lists)
@@ -118,55 +116,33 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("settings", "parts"),
+    ("settings", "message"),
     [
-        ({"test": ["tale1.text"]}, ["split.test", "did you mean 'tale1.tx"]),
-        ({"test": ["ptb.*"]}, ["split.test", "'ptb.*'", "tale0.txt"]),
-        (
-            {"validation": ["tale[123].txt"], "test": ["tale3.txt"]},
-            ["split.test", "tale3.txt", "split.validation"],
-        ),
-        ({"validation": ["a"], "test": ["b", "a"]}, ["split", "'a'"]),
-        ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, ["no text for the train part"]),
-        ({"test": "a.txt"}, ["split.test"]),
-        ({"groups": [["tale0.txt", "kadath"]]}, ["split.groups", "kadath: no such document"]),
-        (
-            {"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]},
-            ["split.groups", "tale1.txt in the test part", "tale2.txt in the train part"],
-        ),
-        ({"exact": True}, ["split", "exact"]),
-        ({"method": "contiguous"}, ["split.method", "9 documents", 'kind = "file"']),
-        ({"fold": 1}, ["split", "fold"]),
-        ({"fold": 1, "folds": 10}, ["split.folds", "9 documents in 9 groups"]),
-        ({"fold": 1, "folds": 3, "test": ["a"]}, ["split", "folds"]),
+        ({"test": ["tale1.text"]}, "split.test.*did you mean 'tale1.tx"),
+        ({"test": ["ptb.*"]}, r"split.test.*'ptb\.\*'"),
+        ({"validation": ["tale[123].txt"], "test": ["tale3.txt"]}, "split.test.*tale3.txt"),
+        ({"validation": ["a"], "test": ["b", "a"]}, "split.*'a'"),
+        ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, "no text for the train part"),
+        ({"groups": [["tale0.txt", "kadath"]]}, "split.groups.*kadath: no such document"),
+        ({"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]}, "tale2.txt in the train"),
+        ({"method": "contiguous"}, "split.method.*9 documents"),
+        ({"fold": 1, "folds": 10}, "split.folds.*9 documents in 9 groups"),
+        ({"fold": 1, "folds": 3, "test": ["a"]}, "split.*folds"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused(tmp_path, settings, parts):
-    with pytest.raises(TextgenError) as caught:
+def test_a_split_that_cannot_be_is_refused(tmp_path, settings, message):
+    with pytest.raises(TextgenError, match=f"(?s){message}"):
         load(folder_of(tmp_path, **TALES, blank=" \n"), **settings)
-    for part in parts:
-        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["{}.txt", "ptb.{}.txt", "my_{}.txt", "wiki.{}.tokens", "{}/a.b"])
-def test_customary_names_are_taken_as_given(form):
+def test_customary_names_are_taken_as_given_and_others_are_no_split(form):
     for valid in ("valid", "val", "dev", "validation", "VALID"):
         parts = customary_parts([form.format(part) for part in ("train", valid, "test")])
         assert list(parts.values()) == ["train", "validation", "test"]
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        "latest.txt strain.txt a.txt",
-        "test.txt valid.txt a.txt",
-        "old.train.txt new.test.txt b.txt",
-        "train.txt contest.txt tests.txt",
-        "train/a.txt b.txt c.txt",
-    ],
-)
-def test_names_that_say_no_part_are_no_split(files):
-    assert customary_parts(files.split()) == {}
+    for names in ("latest strain a", "test valid a", "old.train new.test b", "train contest tests"):
+        assert customary_parts([form.format(name) for name in names.split()]) == {}
+    assert customary_parts(["train/a.txt", "b.txt", "c.txt"]) == {}
 
 
 def test_a_benchmark_is_not_shuffled(tmp_path):
@@ -190,12 +166,14 @@ def test_a_benchmark_is_not_shuffled(tmp_path):
 
 def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    for name, value in {"LARGE_BYTES": 0, "MAX_UNCUT": 3_000, "LARGE_PIECE": 1_000}.items():
+    for name, value in {"LARGE_BYTES": 0, "MAX_UNCUT": 2_000, "LARGE_PIECE": 500}.items():
         monkeypatch.setattr(f"textgen.data.documents.{name}", value)
-    folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": NOVEL})
+    long = NOVEL + "\n\n" + "Ünïcode “quoted” ☃\n" * 40 + "x" * 900 + "\n" + NOVEL[:2_000]
+    folder = folder_of(tmp_path / "here", **{**BENCHMARK, "ptb.train": long})
     parts = load(folder)
     assert len(parts.train) > 9
-    assert joined(parts.train) == NOVEL
+    assert parts.train[0].name == "ptb.train.txt#01"
+    assert joined(parts.train) == long
     assert parts.names["test"] == ["ptb.test.txt"]
     lists = load(folder, validation=["ptb.valid.txt"], test=["ptb.test.txt"])
     assert lists.names == parts.names
@@ -215,7 +193,7 @@ def test_contiguous_parts_are_the_text(text, pieces, exact, share):
         parts = divide(documents, settings, one_text=True)
     except TextgenError:  # a part without a letter
         return
-    everything = [d for part in PARTS for d in getattr(parts, part)]
+    everything = parts.train + parts.validation + parts.test
     assert joined(everything) == text
     assert len({d.name for d in everything}) == len(everything)
     ideal = int(len(text) * (1000 - round(1000 * share)) / 1000)
@@ -329,9 +307,6 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
     for part in ("validation", "test"):
         assert f"{part}: {', '.join(corpus.names[part])}" in " ".join(shown.out.split())
     assert "warning: The test part has" in shown.out
-    statistics = json.loads(textgen("corpus", experiment_file, "--set=split.seed=7", "--json").out)
-    assert statistics["names"] != corpus.names
-    assert statistics["split_sha256"] != corpus.description["split_sha256"]
     for name, part in {"foldr": "did you mean 'folder'?", "nowhere.toml": "no such file"}.items():
         refused = textgen("corpus", name)
         assert (refused.code, part in refused.err) == (2, True)
