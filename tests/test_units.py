@@ -7,9 +7,8 @@ import math
 import re
 
 import pytest
-from conftest import made_up
+from conftest import made_up, small_experiment
 
-from textgen.core.experiment import resolve_experiment
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation.baselines import baseline
@@ -47,17 +46,12 @@ def test_every_unit_is_the_same_bits_over_what_it_says():
     assert values["perplexity_per_token"]["end_marks_counted"] == 2.0 ** (1000 / 127)
     assert values["perplexity_per_word"]["as_published"] == 2.0**10
 
-
-@pytest.mark.parametrize(
-    ("bits", "counts", "unit", "value"),
-    [
-        (9e6, Counts(100, 100, 1, 0, None, 1), "perplexity_per_token", None),
-        (1024.0, Counts(1, 1, 0, 1, 1, 1), "perplexity_per_word", None),
-        (6.0, Counts(9, 9, 0, 2, 0, 1), "perplexity_per_token", None),
-    ],
-)
-def test_what_cannot_be_divided_or_held_is_none(bits, counts, unit, value):
-    assert in_all_units(bits, counts)[unit]["as_published"] == value
+    for bits, counts, unit in (
+        (9e6, Counts(100, 100, 1, 0, None, 1), "perplexity_per_token"),  # not counted
+        (1024.0, Counts(1, 1, 0, 1, 1, 1), "perplexity_per_word"),  # too large for a number
+        (6.0, Counts(9, 9, 0, 2, 0, 1), "perplexity_per_token"),
+    ):
+        assert in_all_units(bits, counts)[unit]["as_published"] is None
 
 
 FIGURES = {
@@ -75,14 +69,9 @@ def test_a_split_has_the_network_alone_and_with_memory():
     assert found["alone"]["bits_per_character"]["end_marks_counted"] == 2.0  # the headline
     assert found["denominators"]["perplexity_per_word"] == "3 words + 2 lines"
     assert found["comparable"] == CLOSED
-    rows = unit_rows(found)
-    assert [row[0] for row in rows] == [unit.label for unit in UNITS.values()]
-    assert rows[0] == ["bits per character", "2.5714", "1.9286", "7 characters", "2.0000"]
-    json.dumps(found, allow_nan=False)
     alone = published_units({**FIGURES, "with_memory": None}, [Document("a", "b")], closed=False)
-    assert alone["with_memory"] is None
-    assert alone["comparable"] == ACROSS
-    assert unit_rows(alone)[0][2] == "–"
+    assert (alone["with_memory"], alone["comparable"]) == (None, ACROSS)
+    assert [len(unit_rows(each)) for each in (found, alone)] == [len(UNITS)] * 2
     assert published_units({"bits_per_character": None}, [], closed=False) is None
 
 
@@ -100,15 +89,9 @@ def ptb(tmp_path_factory):
     return folder, words
 
 
-def experiment_on(folder, **corpus):
-    return resolve_experiment(
-        {
-            "corpus": {"kind": "folder", "path": str(folder), **corpus},
-            "tokenizer": "whitespace",
-            "objective": "next_token",
-            "training": {"updates": 1},
-        }
-    )
+def experiment_on(folder, **options):
+    corpus = {"kind": "folder", "path": str(folder), **options}
+    return small_experiment(corpus=corpus, tokenizer="whitespace")
 
 
 @pytest.mark.parametrize("options", [{}, {"strip": "lines"}], ids=["", "strip"])
@@ -126,7 +109,6 @@ def test_a_folder_of_ptb_is_counted_as_published(ptb, options):
 
 
 def test_a_baseline_has_them_too(ptb):
-    """Also a compressor, which has no tokens."""
     experiment = experiment_on(ptb[0], strip="lines")
     corpus = load_corpus(experiment)
     (record,) = baseline(experiment, corpus, [2])
@@ -158,7 +140,4 @@ def test_a_run_says_them_wherever_its_figures_are(ptb, textgen, experiment_file,
         assert counts["words"] + counts["lines"] == counts["tokens"] == figures["tokens"]
         bits = published["alone"]["bits_per_character"]["end_marks_counted"]
         assert bits == pytest.approx(figures["bits_per_character"]["total"])
-    summary = (folder / "summary.md").read_text()
-    assert "| perplexity per word " in summary
-    assert published["denominators"]["perplexity_per_word"] in summary
-    assert CLOSED.capitalize() in summary
+    assert published["denominators"]["perplexity_per_word"] in (folder / "summary.md").read_text()
