@@ -16,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -41,6 +42,8 @@ POLICIES = [
     Spell(),
 ]
 ROOT = Path(__file__).parents[1]
+hypothesis.settings.register_profile("no deadline", deadline=None)  # the machine may be busy
+hypothesis.settings.load_profile("no deadline")
 SUBJECTS = ["the keeper", "a lantern", "our neighbour", "the tide", "one gull", "the old harbour"]
 VERBS = ["watched", "followed", "remembered", "left", "kept", "answered"]
 ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night.", "a grey road."]
@@ -224,7 +227,6 @@ def finished_run(tmp_path_factory, corpus_folder):
 
 @pytest.fixture
 def copied_run(finished_run, tmp_path):
-    """A copy of a finished run, in the test's own folder, to be changed."""
 
     def folder(arm: str = "char", *changes: str, name: str | None = None) -> Path:
         return Path(shutil.copytree(finished_run(arm, *changes), tmp_path / (name or arm)))
@@ -233,7 +235,6 @@ def copied_run(finished_run, tmp_path):
 
 
 def run_python(*arguments, folder: Path | None = None, **variables: str) -> SimpleNamespace:
-    """A Python process with some arguments: its code, out and err."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=folder, env={**os.environ, **variables},
         capture_output=True, text=True, timeout=240,

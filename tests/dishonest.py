@@ -19,7 +19,6 @@ class Honest:
 
     end = END
     share = 0.3
-    """Of the byte that came last: a cache."""
 
     def start(self):
         self.counts = np.full((END + 1, END + 1), 0.02)
@@ -46,7 +45,6 @@ class Honest:
         return bytes(tokens).decode()
 
     def claim(self, text):
-        """The figure of the whole text, bits per byte."""
         parts = self.bits([*self.encode(text), END])
         figure = {"value": sum(parts) / self.denominator(text), "unit": "bits_per_byte"}
         return {**figure, "bits": sum(parts), "parts": parts}
@@ -55,7 +53,6 @@ class Honest:
         return len(text.encode())
 
     def bits(self, tokens):
-        """Of each token, as it is scored."""
         self.start()
         found = []
         for token in tokens:

@@ -21,9 +21,7 @@ from textgen.evaluation.significance import (
 )
 
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
-"""Characters and end mark of the test tales."""
-FEW = 2**11
-"""Resamples in simulations: all subsets of the tales."""
+FEW = 2**11  # resamples: all subsets of the tales
 
 
 def lengths(rng, documents):
@@ -41,17 +39,12 @@ def runs(rng, units, seeds, spread, luck, noise, difference=0.0):
     """
     uneven = (units.mean() / units) ** 0.25
     plain = rng.normal(1.9, 0.12, len(units))
-    effect = difference + spread * uneven * rng.normal(size=len(units))
-    return [
-        units
-        * (
-            plain
-            + share * effect
-            + luck * rng.normal(size=(n, 1))
-            + noise * uneven * rng.normal(size=(n, len(units)))
-        )
-        for n, share in zip(seeds, (0.5, -0.5), strict=True)
-    ]
+    effect, arms = difference + spread * uneven * rng.normal(size=len(units)), []
+    for n, share in zip(seeds, (0.5, -0.5), strict=True):
+        by_seed = luck * rng.normal(size=(n, 1))
+        by_seed = by_seed + noise * uneven * rng.normal(size=(n, len(units)))
+        arms.append(units * (plain + share * effect + by_seed))
+    return arms
 
 
 def example(documents=11, seeds=(3, 3), difference=0.0, seed=0):
@@ -95,11 +88,10 @@ def test_an_arms_own_interval_covers_its_figure():
 
 
 def test_a_difference_of_a_twentieth_of_a_bit_is_found():
-    found = [
-        verdict(d, holm([d.p] * 9)[0])
-        for seed in range(100)
-        for d in [compare_arms(*example(seeds=(5, 5), difference=0.05, seed=seed))]
-    ]
+    found = []
+    for seed in range(100):
+        difference = compare_arms(*example(seeds=(5, 5), difference=0.05, seed=seed))
+        found.append(verdict(difference, holm([difference.p] * 9)[0]))
     assert found.count("worse") >= 90
     assert "better" not in found
 
@@ -163,18 +155,17 @@ def test_holms_worked_example():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "seeds", "parts"),
+    ("low", "high", "seeds", "part"),
     [
-        (-0.22, -0.16, (5, 5), ["first is better", "0.190", "0.160 to 0.220", "after Holm over 9"]),
-        (0.16, 0.22, (1, 1), ["second is better than first", "in these two runs"]),
-        (-0.006, 0.003, (2, 1), ["equal to within 0.01"]),
-        (-0.03, 0.02, (5, 5), ["Too close to call", "−0.030 to 0.020"]),
+        (-0.22, -0.16, (5, 5), r"first is better.*0\.160 to 0\.220.*after Holm over 9"),
+        (0.16, 0.22, (1, 1), "second is better than first.*in these two runs"),
+        (-0.006, 0.003, (2, 1), r"equal to within 0\.01"),
+        (-0.03, 0.02, (5, 5), r"Too close to call.*−0\.030 to 0\.020"),
     ],
 )
-def test_sentences_say_what_a_claim_rests_on(low, high, seeds, parts):
+def test_sentences_say_what_a_claim_rests_on(low, high, seeds, part):
     difference = Difference((low + high) / 2, low, high, 0.002, 11, seeds)
-    sentence = verdict_sentence("first", "second", difference, 0.002, 9)
-    assert all(part in sentence for part in parts)
+    assert re.search(part, verdict_sentence("first", "second", difference, 0.002, 9))
 
 
 @pytest.mark.parametrize(("difference", "wanted"), [(0.015, "worse"), (0.001, "equal")])
@@ -209,13 +200,8 @@ def test_what_would_tell(low, high, documents, seeds, contrasts, said):
 
 UNITS = np.array([100.0, 250, 400, 90, 700, 310, 55, 120])
 PLAIN = np.array([190.0, 480, 770, 160, 1400, 640, 100, 230])
-
-
-def three_seeds():
-    """Bits of two arms on eight documents, of three seeds and of two."""
-    first = np.stack([PLAIN, 1.02 * PLAIN + 5 * (UNITS == 90), 0.99 * PLAIN])
-    second = 1.03 * PLAIN + np.array([3.0, -4, 12, 0, -9, 6, 2, -2])
-    return first, np.stack([second, 1.03 * second])
+FIRST = np.stack([PLAIN, 1.02 * PLAIN + 5 * (UNITS == 90), 0.99 * PLAIN])
+SECOND = np.outer([1, 1.03], 1.03 * PLAIN + np.array([3.0, -4, 12, 0, -9, 6, 2, -2]))
 
 
 def other_seeds(arms, total, units):
@@ -243,7 +229,7 @@ def other_seeds(arms, total, units):
 @pytest.mark.parametrize("number", [6, 8])
 def test_documents_and_seeds_together_step_by_step(number):
     """All subsets of the documents, each as often as needed, moved by what other seeds change."""
-    first, second = (arm[:, :number] for arm in three_seeds())
+    first, second = FIRST[:, :number], SECOND[:, :number]
     total, order = first.mean(axis=0) - second.mean(axis=0), np.argsort(UNITS[:number])
     units, total, resamples = UNITS[:number][order], total[order], 1000
     subsets = [[i >> d & 1 for d in range(number)] for i in range(2**number)]

@@ -1,3 +1,5 @@
+"""Documents are cut into windows: every token is predicted, once, behind the text before it."""
+
 from __future__ import annotations
 
 import itertools
@@ -17,7 +19,6 @@ DOCUMENTS = [np.arange(1, n + 1, dtype=np.uint8) for n in (1, 9, 30, 4, 17)]
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 @pytest.mark.parametrize("rows", [1, 3, 8])
 def test_scoring_shows_every_target_once_behind_the_text_before_it(objective, rows):
-    """Text that begins with the document is padded with the boundary."""
     shown, before = {}, objective.before
     for batch in Windows(DOCUMENTS, objective).scoring(rows):
         for span, _, document, start in zip(*batch, strict=True):
@@ -50,28 +51,15 @@ def test_carried_rows_read_on_where_they_stopped():
     windows = Windows(DOCUMENTS, NextToken(4))
     batches = list(itertools.islice(windows.training(2, seed=0), windows.updates_per_epoch(2)))
     for (before, _), (after, fresh) in itertools.pairwise(batches):
-        for row in range(2):
-            if not fresh[row]:
-                assert after[row][0] == before[row][-1]
-            else:
-                assert after[row][0] == 0
+        np.testing.assert_array_equal(after[:, 0], np.where(fresh, 0, before[:, -1]))
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.integers(0, 40), min_size=1, max_size=6),
-    st.integers(1, 9),
-    st.integers(1, 5),
-)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(1, 9), st.integers(1, 5))
 def test_an_epoch_of_shuffled_windows_covers_about_the_whole_text(lengths, window, batch):
-    objective = Shifted(window, 1)
-    documents = [np.full(n, 1, dtype=np.uint8) for n in lengths]
-    windows = Windows(documents, objective)
-    updates = windows.updates_per_epoch(batch)
-    seen = sum(
-        int((spans[:, 1:] != NO_TARGET).sum())
-        for spans, _ in itertools.islice(windows.training(batch, 0), updates)
-    )
+    windows = Windows([np.full(n, 1, dtype=np.uint8) for n in lengths], Shifted(window, 1))
+    epoch = itertools.islice(windows.training(batch, 0), windows.updates_per_epoch(batch))
+    seen = sum(int((spans[:, 1:] != NO_TARGET).sum()) for spans, _ in epoch)
     total = sum(lengths) + len(lengths)
     assert seen >= total - window * (batch + len(lengths))
 
