@@ -113,7 +113,9 @@ SETTINGS = [
     "training.loss=3", "training.deterministic=1", "training.table_rate=inf",
     "backbone.units=[]", "backbone.units=[nan]", "backbone.units=3", f"backbone.units=[{10**30}]",
     "backbone.units=auto", "backbone.dropout=nan", "backbone.dropout=-0.1", "backbone.kind=lstn",
-    "backbone.x=1", "backbone.input=x", "backbone.tied_output=1",
+    "backbone.x=1", "backbone.input=x", "backbone.tied_output=1", "backbone.tied_output=true",
+    "backbone.ngrams={}", "backbone={input='embedding',tied_output=true,projection=5}",
+    "backbone={kind='transformer',head_size=5}", "backbone={kind='gru',weight_drop=0.2}",
     "split.test=nan", "split.test=0.5", "split.test=[]", "split.test=['']", "split.validation=-0.1",
     "split.groups=[[]]", "split.groups=[1]", "split.fold=1", "split.folds=2", "split.method=x",
     "split.exact=true", "split.test=['none*']", "split.test=['\\u0000']",
@@ -218,7 +220,6 @@ def test_a_bad_argument_is_refused(refused, arguments):
 TWIN = ARM.replace("arms.a", "arms.b") + "set = ['sampling.length=61']\n"
 CONTRAST = "[[contrasts]]\nfirst = 'a'\nsecond = 'b'\n"
 STUDIES = {
-    "[budget]": "budget",
     "[arms]": "no budget",
     BUDGET: "no arm",
     "budget = 3": "budget",
@@ -226,7 +227,6 @@ STUDIES = {
     BUDGET + "seconds = 3\n" + ARM: "seconds and updates",
     BUDGET + "parametres = 3\n" + ARM: "did you mean 'parameters'",
     "[budget]\nseconds = inf\n" + ARM: "budget.seconds",
-    "thread = 1\n" + BUDGET + ARM: "did you mean 'threads'",
     BUDGET + ARM.replace("seeds = 1", ""): "arms.a.seeds",
     BUDGET + ARM.replace("1", "'2'"): "integer or",
     BUDGET + ARM.replace("1", "1000000000"): "arms.a.seeds",
