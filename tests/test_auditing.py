@@ -13,8 +13,9 @@ import dishonest
 import gpt2
 import numpy as np
 import pytest
-from conftest import POLICIES, ROOT, in_turn, made_up, made_up_memory, tiny_model
+from conftest import ROOT, fitted, in_turn, made_up, made_up_memory, tiny_model
 from dishonest import GALLERY, Honest, Words
+from test_honesty import OBJECTIVES, TOKENIZERS
 
 import textgen as package
 from textgen.auditing.audit import audit_lines
@@ -23,12 +24,9 @@ from textgen.auditing.sources import HuggingFaceModel, RunModel, open_source
 from textgen.core.errors import TextgenError
 from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.likelihood import score_documents
-from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers import words as word_level
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Drop
-from textgen.tokenizers.subwords import Subwords
-from textgen.tokenizers.whitespace import Whitespace
 
 TEXT = made_up(40, 3)[:700]
 PAGE = ROOT / "experiments" / "notes" / "auditing.md"
@@ -99,53 +97,40 @@ def test_a_figure_is_held_against_its_denominator(unit, of_bits, own):
         assert package.audit_model(Some, TEXT, claim=claim).failed == failed
 
 
-def test_a_length_that_is_known_beforehand_is_seen():
+def test_a_length_is_not_known_beforehand_and_nothing_is_shared_with_another_process():
     assert "no look-ahead" in package.audit_model(dishonest.Knowing, TEXT).failed
-
-
-def test_what_instances_share_is_not_there_in_another_process():
     here = package.audit_model(dishonest.Shared, TEXT)
     elsewhere = package.audit_model(f"{dishonest.__file__}:Shared", TEXT)
     assert [audit.checks[5].passed for audit in (here, elsewhere)] == [True, False]
 
 
-TOKENIZERS = [
-    Characters(),
-    Subwords(size=260),
-    *(word_level.Words(policy) for policy in POLICIES),
-    Whitespace(),
-]
-OBJECTIVES = [NextToken(window=7), Shifted(window=3, shift=2), EncoderDecoder(read=3, write=2)]
-
-
-TRAINING, TUNING = made_up(150, 4), made_up(60, 5).replace("gull", "puffin")
-
-
-def tiny_run(config, objective, training=TRAINING, tuning=TUNING):
+def tiny_run(config, objective=OBJECTIVES[1]):
     """As much of a finished run as an audit asks for."""
-    tokenizer = config.fit([training], [tuning], 1)
+    tokenizer, memory = fitted(config), made_up_memory(0, 1, 3)
     network = tiny_model(objective, tokenizer.size, scale=1.5)
     parts = objective, network, tokenizer
-    run = SimpleNamespace(
-        tokenizer=tokenizer, network=network, objective=objective,
-        memory=made_up_memory(0, 1, 3),
-    )  # fmt: skip
+    run = SimpleNamespace(tokenizer=tokenizer, network=network, objective=objective, memory=memory)
     run.score_documents = lambda documents: score_documents(*parts, documents, run.memory)
     return run
 
 
-@in_turn(config=TOKENIZERS, objective=OBJECTIVES)
-def test_every_arm_passes(config, objective):
+@in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (1, 3, 5)])
+def test_every_arm_passes(monkeypatch, config, objective):
+    """However long a text is, the coder needs no more than 64 bits above what is claimed."""
+    monkeypatch.setattr("textgen.auditing.checks.CODER_SLACK", 0.0)
     run = tiny_run(config, objective)
-    text = TEXT[:160].replace("lantern", "candle").replace("e", "é", 1)
+    text, bits = TEXT[:160].replace("lantern", "candle").replace("e", "é", 1), []
     for memory in (False, True):
         audit = package.audit_model(lambda memory=memory: RunModel(run, memory), text)
         assert audit.passed_number == 6, str(audit)
+        assert audit.bits == pytest.approx(audit.claim["bits"], rel=1e-5)
+        bits.append(audit.bits)
+    assert bits[0] != bits[1]
 
 
 def test_a_network_that_goes_on_learning_passes():
     def opened():
-        run = tiny_run(Characters(), NextToken(window=7))
+        run = tiny_run(Characters())
         number = len(run.network.trainable_variables)
         learning = Learning((0.1,) * number, (0.3,) * number)
         run.memory = dataclasses.replace(run.memory, learning=learning)
@@ -153,10 +138,11 @@ def test_a_network_that_goes_on_learning_passes():
 
     audit = package.audit_model(opened, TEXT[:90])
     assert audit.passed_number == 6, str(audit)
+    assert audit.bits == pytest.approx(audit.claim["bits"], rel=1e-3)
 
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
-    run = tiny_run(word_level.Words(Drop(charged=False)), NextToken(window=7))
+    run = tiny_run(word_level.Words(Drop(charged=False)))
     text = TEXT[:160].replace("lantern", "candle")
     found = package.audit_model(lambda: RunModel(run, False), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)

@@ -8,16 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coding import there_and_back
-from conftest import in_turn, made_up, made_up_memory, tiny_model
+from conftest import in_turn, made_up_memory, tiny_model
 from test_honesty import OBJECTIVES
 
-from textgen.evaluation.dynamic import (
-    Learner,
-    Learning,
-    dynamic_bits,
-    measure_gradients,
-)
+from textgen.evaluation.dynamic import Learner, Learning, dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Stepper
 from textgen.models.backbones import Adaptive, NGrams
@@ -35,6 +29,7 @@ EVERY = [
 ]
 NAMES = ["", "ngrams", "tied", "adaptive", "tied and adaptive"]
 each_model = pytest.mark.parametrize("model", EVERY, ids=NAMES)
+COMPILED = pytest.param(EVERY[1], marks=pytest.mark.xla)
 
 
 def follows(objective, size, **model):
@@ -54,7 +49,7 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
-@each_model
+@pytest.mark.parametrize("model", [EVERY[0], COMPILED, *EVERY[2:]], ids=NAMES)
 def test_nothing_is_read_ahead_and_the_weights_are_put_back(model):
     objective = NextToken(4)
     network, learning = follows(objective, 9, **model)
@@ -123,23 +118,9 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     np.testing.assert_allclose(again, below, atol=1e-5)
 
 
-@pytest.mark.xla
-def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes():
-    objective, text = NextToken(16), made_up(60, 3)[:600]
-    tokenizer = Characters().fit([made_up(100, 4)])
-    network = tiny_model(objective, tokenizer.size, scale=1.0, **EVERY[1])
-    training = [tokenizer.encode(made_up(40, 5))]
-    learning = measure_gradients(objective, network, training, 0.002, 30.0)
-    memory = replace(made_up_memory(1, 3), learning=learning)
-    tokens = tokenizer.encode(text).tokens
-    bits = memory.bits(tokens, dynamic_bits(objective, network, [tokens], learning)[0])
-    sent, exact, received = there_and_back(tokenizer, objective, network, text, memory)
-    assert received == text
-    assert exact == pytest.approx(bits.sum(), rel=1e-3)
-    assert abs(sent - exact) <= 64 + 0.01 * exact
-
-
 def test_a_run_with_it_is_scored_and_writes_as_it_says(textgen, experiment_file, tmp_path):
+    refused = textgen("run", experiment_file, "--set", "memory={orders=[],learning_rate=0.1}")
+    assert (refused.code, "learning_rate needs orders" in refused.err) == (2, True)
     given = ("--set", "memory.learning_rate=0.003", "--set", "sampling.memory=true")
     assert textgen("run", experiment_file, *given).code == 0
     folder = tmp_path / "runs" / "tiny"
@@ -157,9 +138,3 @@ def test_a_run_with_it_is_scored_and_writes_as_it_says(textgen, experiment_file,
     (folder / "memory.json").write_text(json.dumps(state))
     damaged = textgen("generate", folder, "--memory")
     assert (damaged.code, "memory.json" in damaged.err) == (2, True)
-
-
-def test_learning_without_orders_is_refused(textgen, experiment_file):
-    found = textgen("run", experiment_file, "--set", "memory={orders=[],learning_rate=0.1}")
-    assert found.code == 2
-    assert "learning_rate needs orders" in found.err
