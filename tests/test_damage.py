@@ -16,7 +16,6 @@ from textgen.runs.folder import CHECKED
 from textgen.runs.results import METRICS_FILE
 
 NEEDED = [METRICS_FILE, *CHECKED]
-UNREAD = ["manifest.json", "samples.json", "summary.md"]  # by what opens a finished run
 DEEP = "[" * 100_000
 
 
@@ -71,7 +70,7 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
 
 def test_a_file_that_nothing_needs_is_not_missed(copied_run):
     folder = copied_run()
-    for file in UNREAD:
+    for file in ("manifest.json", "samples.json", "summary.md"):
         (folder / file).write_bytes(b"\xff\xfe")
         assert refusal(folder) == ""
         (folder / file).unlink()
@@ -89,14 +88,11 @@ def test_commands_refuse_a_damaged_run(copied_run, textgen):
     assert (alone.code, "no run that can be read among 1" in alone.err) == (2, True)
 
 
-def places(data, start=()):
-    """The path of everything inside JSON data, at most three entries of a list."""
+def places(data):
+    """(container, key) of everything inside JSON data, at most three entries of a list."""
     items = data.items() if isinstance(data, dict) else ()
-    if isinstance(data, list):
-        items = list(enumerate(data))[:3]
-    for key, inner in items:
-        yield (*start, key)
-        yield from places(inner, (*start, key))
+    items = [*enumerate(data)][:3] if isinstance(data, list) else items
+    return [place for key, inner in items for place in ((data, key), *places(inner))]
 
 
 WRONG = ["x", -1, None, [], {"a": 1}, float("nan"), True, 10**30, [[["x"]]]]
@@ -105,17 +101,12 @@ WRONG = ["x", -1, None, [], {"a": 1}, float("nan"), True, 10**30, [[["x"]]]]
 def test_figures_of_another_type_or_missing_are_named_or_of_no_effect(copied_run):
     folder = copied_run()
     path, content = folder / METRICS_FILE, (folder / METRICS_FILE).read_text()
-    for number, place in enumerate(places(json.loads(content))):
+    for number in range(len(places(json.loads(content)))):
         changed = json.loads(content)
-        *way, key = place
-        inner = changed
-        for step in way:
-            inner = inner[step]
-        wrong = WRONG[number % len(WRONG)]
-        if wrong is None:
+        inner, key = places(changed)[number]
+        inner[key] = WRONG[number % len(WRONG)]
+        if inner[key] is None:
             del inner[key]
-        else:
-            inner[key] = wrong
         path.write_text(json.dumps(changed))
         refusal(folder)
 
