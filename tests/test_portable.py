@@ -45,7 +45,6 @@ ODD = (
     "\u0301 \u00ad \u200d \u200b \u2060 \u202f \u203f 👍 🏽 👨 🇩 🇪 ☺ \ufe0f \u3000 \u00a0 \x85 "
     "\x0b \x00 \u0600 ·  · ٫ ٬"
 ).split(" ")
-"""Characters that Unicode's rules for the boundaries of words distinguish."""
 PRICE = "return (await Model.from(given[0])).price(given[1])"
 WRITE = """const model = await Model.from(given[0]), pieces = []
     const settings = { length: 120, temperature: 0.9, ...given[2] }
