@@ -25,6 +25,13 @@ EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/c
 PARTS = ("train", "validation", "test")
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """Of one command; its help shows defaults."""
 
@@ -130,7 +137,7 @@ def _generate(parser: Parser) -> None:
     parser.option("--top-k", "sample from the k most probable tokens; 0: all", type=int, default=0)
     top_p = "sample from the most probable tokens of this total mass"
     parser.option("--top-p", top_p, type=float, default=1.0)
-    parser.option("--seed", "repeats a text; without it each is another", type=int)
+    parser.option("--seed", "repeats a text (default: another each time)", type=int)
     parser.option("--samples", "how many texts", type=int, default=1)
     method = "sample, or article: the most probable token at every position of the real --prompt"
     parser.option("--method", method, default="sample")
@@ -219,11 +226,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     version: dict[str, Any] = {"action": "version", "version": f"textgen {__version__}"}
     parser.add_argument("--version", **version)
     rows = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    form: Any = argparse.ArgumentDefaultsHelpFormatter
     for name, (add_arguments, function) in COMMANDS.items():
         text = add_arguments.__doc__ or ""
         about = f"{text[:1].upper()}{text[1:]}."
-        row = rows.add_parser(name, help=text, description=about, formatter_class=form)
+        row = rows.add_parser(name, help=text, description=about, formatter_class=Help)
         row.flag("--debug", "show the traceback of an error")
         row.add_argument("--version", **version)
         row.set_defaults(function=function)

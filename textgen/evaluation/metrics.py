@@ -151,14 +151,12 @@ class Label(NamedTuple):
         unit: what it is counted in.
         form: its format specification, such as ``.1%``.
         better: which direction is better; ``"human"`` is closer to the figure of human text.
-        group: the heading that it stands under in a report.
     """
 
     meaning: str
     unit: str
     form: str = ".1%"
     better: Literal["higher", "lower", "human"] = "human"
-    group: str = "Others"
 
 
 class Metric(Protocol):
@@ -230,56 +228,38 @@ FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*(
 @cache
 def every_label() -> dict[str, Label]:
     """Name → what textgen's own figure is."""
-    # heading → name → meaning, unit, form and direction
-    figures: dict[str, dict[str, tuple[Any, ...]]] = {
-        "Letters and lengths": {
-            "letters_divergence": (
-                "distance of the letter frequencies from the training text's",
-                "bits",
-                ".4f",
-                "lower",
-            ),
-            "word_length": ("mean length of a word", "letters", ".2f"),
-            "capitals_in_place": ("capitals that start a word", "of capital letters"),
-        },
-        "Words": {
-            "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
-            "unseen_real_words": (
-                "not in the training text, but a word of {language}",
-                "of words",
-                ".2%",
-            ),
-            "words_in_training": ("in the training text", "of words"),
-            "words_once_in_training": ("once in the training text", "of words"),
-            "unseen_words": ("not in the training text", "of words"),
-        },
-        "Common words and endings": {
-            **{f"word_{word}": (f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
-            **{f"ending_{end}": (f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
-            "prepositions": ("prepositions", "of words", ".2%"),
-            "pronouns": ("pronouns", "of words", ".2%"),
-        },
-        "Variety": {
-            **{
-                f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them")
-                for n in DISTINCT
-            },
-            "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
-        },
-        "Copied and new": {
-            "copied": (
-                f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
-                "of characters",
-            ),
-            "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
-            **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
-        },
+    labels: dict[str, tuple[Any, ...]] = {
+        "letters_divergence": (
+            "distance of the letter frequencies from the training text's",
+            "bits",
+            ".4f",
+            "lower",
+        ),
+        "word_length": ("mean length of a word", "letters", ".2f"),
+        "capitals_in_place": ("capitals that start a word", "of capital letters"),
+        "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
+        "unseen_real_words": (
+            "not in the training text, but a word of {language}",
+            "of words",
+            ".2%",
+        ),
+        "words_in_training": ("in the training text", "of words"),
+        "words_once_in_training": ("once in the training text", "of words"),
+        "unseen_words": ("not in the training text", "of words"),
+        **{f"word_{word}": (f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
+        **{f"ending_{end}": (f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
+        "prepositions": ("prepositions", "of words", ".2%"),
+        "pronouns": ("pronouns", "of words", ".2%"),
+        **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT},
+        "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
+        "copied": (
+            f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
+            "of characters",
+        ),
+        "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
+        **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
     }
-    return {
-        name: Label(*label)._replace(group=group)
-        for group, labels in figures.items()
-        for name, label in labels.items()
-    }
+    return {name: Label(*label) for name, label in labels.items()}
 
 
 # Name, part and whole of figures of a text.
@@ -457,9 +437,6 @@ class LettersDivergence:
 
 def _entropy(p: np.ndarray) -> np.ndarray:
     return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
-
-
-# All families, in the order shown.
 
 
 class Figure(NamedTuple):

@@ -92,7 +92,7 @@ class Network {
     return { states: after, recent: [...recent, token].slice(1), logs: this.logs(x) }
   }
 
-  // The table's row of the n-gram of each order that ends at the last token (textgen/models/ngrams.py).
+  // The table's row of the n-gram of each order that ends at the last token (textgen/models/layers.py).
   rows(tokens) {
     const rows = []
     let hash = 0
