@@ -29,7 +29,8 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults that there are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        without = action.default is False or action.default in (None, "", [])
+        return action.help if without else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
