@@ -50,7 +50,8 @@ HARMS = {
 
 @pytest.mark.parametrize("file", NEEDED)
 def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_run, file):
-    folder = copied_run()
+    counted = "training_counts.orders=[1, 2]"
+    folder = copied_run("char", counted)
     path, content = folder / file, (folder / file).read_bytes()
     for harm in HARMS.values():
         path.write_bytes(harm(content))
@@ -61,7 +62,7 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     path.mkdir()
     assert file in refusal(folder)
     path.rmdir()
-    other = (finished_run("char", "seed=2") / file).read_bytes()
+    other = (finished_run("char", "seed=2", counted) / file).read_bytes()
     path.write_bytes(other)
     assert bool(refusal(folder)) is (other != content)
     path.write_bytes(content)

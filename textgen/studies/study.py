@@ -2,13 +2,14 @@
 
 title = "Words or characters?"    # of the report; optional
 threads = 1                       # of each run
+set = ["memory.orders=[]"]        # optional: in every arm, as --set
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm
 parameters = 1_500_000            # optional: every arm must have as many, within 2 %
 [arms.char]
 experiment = "char.toml"          # beside the study file
 seeds = 5                         # seeds 1 to 5; or a list, [1, 7]
-set = ["backbone.dropout=0.1"]    # optional, as --set
+set = ["backbone.dropout=0.1"]    # optional: in this one
 [[contrasts]]
 first = "word_rare_unk"
 second = "char"
@@ -86,6 +87,12 @@ class Budget:
         check_one_budget("budget", self, REGIMES)
 
 
+def _check_free(overrides: Sequence[str]) -> None:
+    for key in (text.partition("=")[0].strip() for text in overrides):
+        if key in DECIDED:
+            raise ValueError(f"set: the study decides {key} for every run")
+
+
 @dataclass(frozen=True)
 class StudyArm:
     """An experiment that is run with several seeds; ``set`` changes settings, as ``--set`` does.
@@ -102,9 +109,7 @@ class StudyArm:
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for key in (text.partition("=")[0].strip() for text in self.set):
-            if key in DECIDED:
-                raise ValueError(f"set: the study decides {key} for every run")
+        _check_free(self.set)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -128,8 +133,10 @@ class Study:
     contrasts: tuple[Contrast, ...] = ()
     title: str = ""
     threads: Count = 1
+    set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_free(self.set)
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
         pairs: list[set[str]] = []
@@ -166,7 +173,7 @@ class Study:
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
         settings += [f"training.threads={self.threads}", f"seed={seed}"]
         try:
-            return load_experiment(file, [*own.set, *settings], f"{arm}-{seed}")
+            return load_experiment(file, [*self.set, *own.set, *settings], f"{arm}-{seed}")
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 
