@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 from conftest import made_up, small_experiment, write_experiment
 from rich.console import Console
@@ -13,6 +15,7 @@ from textgen.core.system import write_file
 from textgen.data.loading import load_corpus
 from textgen.runs import console
 from textgen.runs.console import print_passage
+from textgen.training.checkpoint import Progress
 
 OBEYED = {*map(chr, range(32))} - {"\n", "\t"} | {
     *map(chr, (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
@@ -73,3 +76,28 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     shown = screen.console.file.getvalue()
     assert "[bold]b[link=x]" in shown
     assert not re.search("\x1b\\[2J|\x07", shown)
+
+
+def test_a_pipe_gets_a_line_now_and_then_in_place_of_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
+    prepared = SimpleNamespace(
+        encoded=[[SimpleNamespace(tokens=[1], characters=1, replaced=0)]],
+        tokenizer=SimpleNamespace(charged=True),
+    )
+    screen, progress = console.Screen(), Progress(updates_per_interval=40, intervals=1)
+    with screen.stage("compiling"):
+        time.sleep(0.2)
+        display = console.TrainingDisplay(screen, prepared)
+        display.start(progress)
+        for updates in (10, 20, 30):
+            display.update(updates, 2.5)
+            time.sleep(0.2)
+    shown = capsys.readouterr().out
+    first, *lines = shown.splitlines()
+    assert first == "compiling …"
+    assert "  0:00:00 elapsed" in lines
+    form = r"  [23]0/40 updates training 2\.500 bpc  \S+k characters/s 0:00:\d\d left"
+    assert any(re.fullmatch(form, line) for line in lines)
+    assert not OBEYED & {*shown}
+    time.sleep(0.1)
+    assert capsys.readouterr().out == ""

@@ -9,6 +9,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from rich.console import Console
@@ -27,6 +28,8 @@ from textgen.runs.results import Metrics, Part, figure_table, verdict
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
+# Between two lines in a pipe, which shows no bar
+LINE_SECONDS = 30.0
 # Of the sample that is printed at the end
 MAX_SAMPLE_CHARACTERS = 600
 # Of stretches that cost up to each of LIMITS bits per character, or more
@@ -41,7 +44,7 @@ class Screen:
         self.quiet = quiet
         self.console = Console(highlight=False, quiet=quiet)
         self.loud = Console(highlight=False, stderr=True)
-        self._bar: Bar | None = None
+        self._shown = contextlib.ExitStack()
 
     def say(self, text: str, style: str = "") -> None:
         """A line, or lines; in a pipe they are not wrapped."""
@@ -55,29 +58,48 @@ class Screen:
         self.say(f"warning: {warning}", "bold yellow")
 
     @contextlib.contextmanager
-    def stage(self, text: str) -> Iterator[Callable[[int, int], None]]:
-        """A part of the run: its name, and on a terminal a bar and the time that has elapsed. The
+    def stage(self, text: str = "") -> Iterator[Callable[[int, int], None]]:
+        """A part of the work: its name if it has one, a bar and the time that has elapsed. The
         function that is given moves the bar to (done, total)."""
-        self.say(f"{text} …")
+        if text:
+            self.say(f"{text} …")
         bar = self.show_bar(BarColumn(), TimeElapsedColumn(), TextColumn("elapsed"))
         task = bar.add_task("", total=None)
         try:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         finally:
-            self._end_bar()
+            self._shown.close()
 
     def show_bar(self, *columns: Any, keep: bool = False) -> Bar:
-        """Show another bar until the stage ends; it stays on the screen if it is to be kept."""
-        self._end_bar()
+        """Show another bar until the stage ends; it stays on the screen if it is to be kept. In a
+        pipe its text is a line now and then."""
+        self._shown.close()
         shown = self.console.is_terminal and not self.quiet
-        self._bar = Bar(*columns, console=self.console, transient=not keep, disable=not shown)
-        self._bar.start()
-        return self._bar
+        bar = Bar(*columns, console=self.console, transient=not keep, disable=not shown)
 
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        self._bar = None
+        def line() -> str:
+            cells = [column(task) for task in bar.tasks for column in columns]
+            return " ".join(str(cell) for cell in cells if isinstance(cell, Text))
+
+        self._shown.enter_context(bar if shown else self.lines(line))
+        return bar
+
+    @contextlib.contextmanager
+    def lines(self, text: Callable[[], str]) -> Iterator[None]:
+        """Say a line every LINE_SECONDS while this lasts."""
+        ended = Event()
+
+        def repeat() -> None:
+            while not ended.wait(LINE_SECONDS):
+                self.say(f"  {text()}")
+
+        thread = Thread(target=repeat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def corpus(self, experiment: Experiment, loaded: Corpus, *others: Experiment) -> None:
         """The text, its parts, and what to be warned of; ``others`` read the same text."""

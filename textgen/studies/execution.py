@@ -8,7 +8,7 @@ import shlex
 import statistics
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
@@ -73,7 +73,8 @@ def run_study(
         stack.callback(lock.release)
         stack.enter_context(place)
         corpus = show_text(study, screen)
-        plans = plan_study(study, folder, overwrite=overwrite, say=screen.say)
+        with screen.stage():
+            plans = plan_study(study, folder, overwrite=overwrite, say=screen.say)
         experiments = planned_experiments(study, plans)
         replaced = _replaced(experiments, folder, corpus.sha256, overwrite)
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
@@ -82,8 +83,9 @@ def run_study(
         # while the last runs leave a core idle; the report finds them in the cache
         references = Thread(target=compute_references, args=(corpus,), daemon=True)
         failures = _show_runs(ended, missing, study, folder, workers, screen, references.start)
-        if missing:
-            references.join()
+        if references.is_alive():
+            with screen.stage("scoring models without a network"):
+                references.join()
         finished = [folder / e.name for e in experiments if e.name not in failures]
         folders = {"--runs": runs_folder, "--reports": reports_folder}
         options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
@@ -208,7 +210,7 @@ def _show_runs(
     shown = screen.console.is_terminal and not screen.quiet
     if not shown:
         screen.say(f"training: {progress()}")
-    with live if shown else nullcontext(), closing(ended):
+    with live if shown else screen.lines(progress), closing(ended):
         for number, (name, failure, seconds) in enumerate(ended):
             if number == 0:
                 first_ended()
