@@ -60,9 +60,13 @@ def test_commands_show_them(textgen, tmp_path):
 
 def test_names_and_texts_are_no_markup(tmp_path, capsys):
     stretches = [(HOSTILE, 9.0, 0.0), ("[red]a[/red]", 1.0, 0.0)]
-    figures = dict.fromkeys(("bits_per_character", "end", "model", "spelling", "total"), 1.0)
-    print_passage({"characters": 9, "stretches": stretches, "with_memory": None, **figures})
+    figures = {"end": 12.0, "model": 20.0, "spelling": 2.0, "total": 22.0}
+    figures["bits_per_character"] = 2.2
+    print_passage({"characters": 9, "stretches": stretches, "with_memory": figures, **figures})
     printed = capsys.readouterr().out
+    assert "\n1.1111 bits per character: 10.0 bits, 9 characters\n" in printed
+    assert "\nthe end mark costs 12.0 more: 2.2000 with it" in printed
+    assert "memory of the passage: 1.1111; 2.2000 with it" in printed
     assert "[red]a[/red]" in printed
     assert not OBEYED & {*printed}
     for i in range(6):

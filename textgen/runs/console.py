@@ -276,8 +276,9 @@ def print_part(score: Mapping[str, Any]) -> None:
 def print_passage(score: Mapping[str, Any]) -> None:
     """What :meth:`textgen.runs.finished.Run.score` returned: the text, coloured by its bits per
     character, and the sum."""
-    characters, figure = f"{score['characters']:,} characters", score["bits_per_character"]
-    if figure is None:
+    number, total, end = score["characters"], score["total"], score["end"]
+    characters = f"{number:,} character{'s' * (number != 1)}"
+    if total is None:
         print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
         return
     shown = Text()
@@ -288,9 +289,10 @@ def print_passage(score: Mapping[str, Any]) -> None:
         shown.append(f" {limit} ", colour)
     Console(highlight=False).print(shown)
     print(
-        f"{characters} and the end mark ({score['end']:.1f} bits): model {score['model']:,.1f} + "
-        f"spelling {score['spelling']:,.1f} = {score['total']:,.1f} bits; {figure:.4f} bits per "
-        "character"
+        f"{(total - end) / number:.4f} bits per character: {total - end:,.1f} bits, {characters}\n"
+        f"the end mark costs {end:,.1f} more: {score['bits_per_character']:.4f} with it, "
+        f"model {score['model']:,.1f} + spelling {score['spelling']:,.1f} = {total:,.1f} bits"
     )
-    if score["with_memory"]:
-        print(f"with a memory of the passage: {score['with_memory']['bits_per_character']:.4f}")
+    if both := score["with_memory"]:
+        text = (both["total"] - both["end"]) / number
+        print(f"with a memory of the passage: {text:.4f}; {both['bits_per_character']:.4f} with it")
