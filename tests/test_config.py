@@ -131,6 +131,22 @@ def test_another_kind_keeps_what_both_have(tmp_path):
     assert (whole.backbone, whole.left_out) == (LSTM(units=(7,), weight_drop=0.1), ())
 
 
+def test_groups_go_with_their_kind_of_corpus(tmp_path):
+    tales, folder = "groups = [['a', 'b']]\n", "[corpus]\nkind = 'folder'\npath = 'p'\n"
+    (tmp_path / "base.toml").write_text(f"{BASE}[split]\ntest = 0.3\n{tales}", encoding="utf-8")
+    include = 'include = "base.toml"\n'
+    assert load(tmp_path, include).split.groups == (("a", "b"),)
+    whole = "corpus={kind='folder',path='p'}"
+    other = ["corpus.path=p", "corpus.kind=folder"]
+    own = "split={groups=[['c','d']]}"
+    for text, *changes in ((include + folder,), (include, *other), (include, whole)):
+        split = load(tmp_path, text, *changes).split
+        assert (split.groups, split.test) == ((), 0.3)
+        assert load(tmp_path, text, own, *changes).split.groups == (("c", "d"),)
+    split = load(tmp_path, f"{include}{folder}[split]\ngroups = [['e', 'f']]\n").split
+    assert (split.groups, split.test) == ((("e", "f"),), 0.3)
+
+
 KINDS = [  # a table, overrides, some of what is there then, and what is left out
     ("tokenizer = { kind = 'words', size = 300, rare_words = 'unk' }", ["tokenizer.kind=subwords"],
      "tokenizer = { kind = 'subwords', size = 300, model = 'bpe' }", ["rare_words"]),

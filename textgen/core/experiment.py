@@ -239,11 +239,13 @@ class SettingsReader:
         """
         result = dict(data)
         overrides = sorted(map(_override, texts), key=lambda o: (len(o[0]), o[0][-1] != "kind"))
+        overrides.sort(key=lambda o: o[0][0] == "split")  # which names documents of the corpus
         names = {".".join(keys) for keys, _ in overrides}
         if len(budgets := names & {f"training.{budget}" for budget in BUDGETS}) > 1:
             raise TextgenError(f"--set: {' and '.join(sorted(budgets))}; one budget is needed")
         for keys, value in overrides:
             if keys[0] in POINTS and len(keys) == 1 and isinstance(value, dict) and len(value) > 1:
+                result = _without_groups(result, {keys[0]: value})
                 result.pop(keys[0], None)
             for key in reversed(keys):
                 value = {key: value}
@@ -255,7 +257,7 @@ class SettingsReader:
     ) -> dict[str, Any]:
         """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new
         kind has, too; another budget replaces the base's."""
-        result = dict(base)
+        result = _without_groups(base, change)
         for key, value in change.items():
             old = result.get(key)
             if key in POINTS:  # the name of a kind is short for a table
@@ -288,6 +290,18 @@ class SettingsReader:
             message = f'{where}: {point}.kind is now "{kind}"; settings left out: {settings}'
             self.left_out.append(message)
         return {name: value for name, value in old.items() if name in names}
+
+
+def _without_groups(settings: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings before a change to them: groups name documents, and go with their kind of corpus."""
+    before, after = (
+        corpus.get("kind") if isinstance(corpus := data.get("corpus"), Mapping) else corpus
+        for data in (settings, change)
+    )
+    split = settings.get("split")
+    if not (before and after and before != after and isinstance(split, Mapping)):
+        return dict(settings)
+    return {**settings, "split": {key: split[key] for key in split if key != "groups"}}
 
 
 def _override(text: str) -> tuple[list[str], Any]:
