@@ -63,6 +63,16 @@ def test_arms_are_in_order_with_their_figures_and_hostile_names_are_text(browser
     assert browser.title.startswith("<script>")
 
 
+def test_the_sides_of_an_interval_say_which_arm_is_better_there(shown):
+    driver = shown(ARMS)
+    emulate(driver, 390)
+    first, *others = ARMS
+    sides = [["← better: " + name, "0", f"better: {first} →"] for name in others]
+    assert [said.split("\n") for said in texts(driver, ".contrasts .ends")] == sides
+    ends = "[...document.querySelectorAll('.ends bdi')].map(e => e.getBoundingClientRect().right)"
+    assert max(value(driver, ends)) < 390
+
+
 def test_nothing_is_wider_than_the_window(browser):
     browser.execute_script(OPEN)
     assert [overflow(browser, width) for width in (390, 1280)] == [0, 0]
