@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import made_up
 from matplotlib.figure import Figure
-from report_sample import contrast
+from report_sample import contrast, sample
 
 import textgen as package
 from textgen.core.errors import TextgenError
@@ -21,7 +21,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.report import arms, building, sentences
-from textgen.report.comparison import Comparison, folder_name
+from textgen.report.comparison import Comparison, folder_name, result_lines
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
@@ -325,3 +325,11 @@ UNEQUAL, TIMES = (310_000, 770_000), (9, 3)
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
     assert len(cautions) == len(parts)
     assert all(part in str(text) for part, text in zip(parts, cautions, strict=True))
+
+
+def test_the_answer_says_when_budgets_were_not_equal():
+    report, _ = sample({"a": 1.9, "b": 1.8})
+    for budgets, warned in (({"updates": (300, 300)}, True), ({"seconds": (30, 30)}, False)):
+        report.warnings = budget_cautions(UNEQUAL, TIMES, **budgets)
+        _, caveat, *_ = result_lines(report)
+        assert caveat.startswith("The arms' budgets were not equal. Between") == warned

@@ -186,11 +186,13 @@ class Caution(Row):
         text: a sentence or two.
         arms: those that it is about together, by their names.
         by_arm: an arm's name → what is said of it alone, behind the text.
+        briefly: what an answer about several arms has to say of it, with a space behind it.
     """
 
     text: str
     arms: list[str] = []
     by_arm: dict[str, str] = {}
+    briefly: str = ""
 
     def __str__(self) -> str:
         notes = "; ".join(f"{name} {note}" for name, note in self.by_arm.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,8 @@ def claims(report: Report) -> list[Claim]:
     for place, arm in enumerate(scored):
         for worse in scored[place + 1 :]:
             result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
+    briefly = "".join(caution.briefly for caution in report.warnings)
+    result = [replace(claim, caveat=briefly + claim.caveat) for claim in result]
     return result + [_arm_claim(arm) for arm in scored]
 
 
@@ -182,7 +184,7 @@ def budget_cautions(arms: Sequence[Arm], rows: Sequence[ArmRow]) -> list[Caution
         f"{row.seconds:.0f} seconds"
         for row in rows
     }
-    return [Caution(text=text, by_arm=costs)]
+    return [Caution(text=text, by_arm=costs, briefly="The arms' budgets were not equal. ")]
 
 
 def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
