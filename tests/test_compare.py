@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import made_up
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from report_sample import contrast, sample
 
@@ -149,6 +150,10 @@ def test_a_comparison_is_an_object(compared):
     assert f"char {char}, words {words}" in repr(comparison)
     axes = comparison.plot(Figure().subplots())
     assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
+    drawn = comparison.plot().figure
+    drawn.canvas.draw()
+    assert drawn.get_tightbbox().x0 >= 0  # no label is cut
+    pyplot.close(drawn)
     comparison.arms[0].name = "<b>"
     assert f"<td>&lt;b&gt;</td><td>{char}</td>" in comparison._repr_html_()
     with pytest.raises(TextgenError, match=r"no report\.json"):

@@ -104,7 +104,7 @@ class Comparison:
         """
         from matplotlib import pyplot
 
-        axes = pyplot.subplots()[1] if axes is None else axes
+        axes = pyplot.subplots(layout="constrained")[1] if axes is None else axes
         for row in reversed(self.report.side_by_side):
             name, colour = (row.name, "C0") if isinstance(row, ArmRow) else (row.label, "0.7")
             if row.test:

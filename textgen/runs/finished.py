@@ -386,7 +386,7 @@ class Run:
         """Draw the learning curve with Matplotlib, in new axes if None are given."""
         from matplotlib import pyplot
 
-        axes = pyplot.subplots()[1] if axes is None else axes
+        axes = pyplot.subplots(layout="constrained")[1] if axes is None else axes
         updates = [row["updates"] for row in self.history]
         bits = [row["validation_bits_per_character"] for row in self.history]
         axes.plot(updates, bits, marker=".", label=self.experiment.name)
