@@ -93,6 +93,7 @@ def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
     assert network.count_params() == again.metrics.training.parameters
     total = again.metrics.test.bits_per_character.total
     assert f"{total:.4f} bits per character" in repr(again)
+    assert f"{total:.4f} |" in again._repr_markdown_()
     bits = sum(document.total for document in again.token_bits)
     unit = sum(document.characters + 1 for document in again.token_bits)
     assert bits / unit == pytest.approx(total, abs=1e-5)

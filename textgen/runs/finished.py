@@ -33,7 +33,15 @@ from textgen.evaluation.training_counts import TrainingCounts
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
-from textgen.runs.results import METRICS_FILE, Metrics, Texts, damaged_error, read_content
+from textgen.runs.results import (
+    METRICS_FILE,
+    Metrics,
+    Texts,
+    damaged_error,
+    figure_table,
+    read_content,
+    verdict,
+)
 from textgen.tokenizers.base import EncodedDocument, Tokenizer
 
 if TYPE_CHECKING:
@@ -208,6 +216,10 @@ class Run:
         bits = self.metrics.test.bits_per_character
         figure = f"{bits.total:.4f} bits per character" if bits else UNCHARGED
         return f"<Run {self.experiment.name!r} in {self.folder}: {figure}>"
+
+    def _repr_markdown_(self) -> str:
+        parts = {name: self.metrics[name] for name in ("validation", "test")}
+        return f"{verdict(self.metrics)}\n\n{figure_table(parts)}"
 
     @property
     def charged(self) -> bool:
