@@ -29,6 +29,7 @@ from textgen.evaluation.pitman_yor import CONTEXT_KINDS
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
+from textgen.tokenizers.signatures import Signature
 
 # every rare-word policy; a contract test checks that none is missing
 POLICIES = [
@@ -39,6 +40,7 @@ POLICIES = [
     Cluster(clusters=3, epochs=1),
     Neighbour(epochs=1),
     Drop(),
+    Signature(signatures=6),
     Spell(),
 ]
 ROOT = Path(__file__).parents[1]

@@ -36,6 +36,7 @@ CASES = {
     "cluster": [WORDS + '{kind="cluster",clusters=3,epochs=1}}'],
     "neighbour": [WORDS + '{kind="neighbour",epochs=1}}'],
     "drop": [WORDS + '"drop"}'],
+    "signature": [WORDS + '{kind="signature",signatures=6}}'],
     "spell": [WORDS + '"spell"}'],
     "encoder_decoder": ['objective={kind="encoder_decoder",read=6,write=4}'],
     "one_shot": ['objective={kind="encoder_decoder",read=6,write=4,feedback=false}'],

@@ -194,6 +194,8 @@ def _policy(policy: Mapping[str, Any]) -> str:
             return f"replaced by one of up to {policy['clusters']} clusters"
         case "neighbour":
             return "replaced by the nearest known word"
+        case "signature":
+            return f"replaced by one of {policy['signatures']} tokens that tell how they end"
         case "drop":
             return "left out" + ("" if policy["charged"] else " and not charged for")
         case "spell":

@@ -26,6 +26,7 @@ TABLE = {
     "cluster": "textgen.tokenizers.rare_word_vectors:Cluster",
     "neighbour": "textgen.tokenizers.rare_word_vectors:Neighbour",
     "drop": "textgen.tokenizers.rare_words:Drop",
+    "signature": "textgen.tokenizers.signatures:Signature",
     "spell": "textgen.tokenizers.rare_words:Spell",
 }
 UNK, NOUN, REST = "unk", "NOUN", "other"
@@ -131,9 +132,17 @@ class ClassPolicy(ABC):
             [[(w.core, name) for w, name in policy.classified(*document)] for document in documents]
             for documents in (data.training, data.tuning)
         )
-        settings = _spelling_settings(data.vocabulary)
+        settings = policy.spelling_settings()
         speller = fit_speller(training, tuning, pooled=data.pooled, **settings)
         return completed(policy, speller=speller)
+
+    def spelling_settings(self) -> dict[str, Any]:
+        """What the speller takes from a policy that has learnt its classes, as arguments."""
+        return {
+            "alphabet": self.vocabulary.characters,
+            "vocabulary": lambda: self.vocabulary.never_spelled,
+            "related": self.vocabulary.cores,
+        }
 
     def state(self) -> dict[str, Any]:
         """Everything ``load`` needs, as JSON data."""
@@ -141,8 +150,9 @@ class ClassPolicy(ABC):
 
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Self:
         """The fitted policy from its ``state()``."""
-        speller = Speller(**state["speller"], **_spelling_settings(vocabulary))
-        return completed(self, learnt=state["learnt"], vocabulary=vocabulary, speller=speller)
+        policy = completed(self, learnt=state["learnt"], vocabulary=vocabulary)
+        speller = Speller(**state["speller"], **policy.spelling_settings())
+        return completed(policy, speller=speller)
 
     def classified(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[RareWord, str]]:
         """Each rare word of a document with its class.
@@ -228,14 +238,6 @@ class ClassPolicy(ABC):
             "speller": {"alphabet": self.speller.alphabet, **speller},
             "only": self.classes[0] if len(self.classes) == 1 else None,
         }
-
-
-def _spelling_settings(vocabulary: Vocabulary) -> dict[str, Any]:
-    return {
-        "alphabet": vocabulary.characters,
-        "vocabulary": lambda: vocabulary.never_spelled,
-        "related": vocabulary.cores,
-    }
 
 
 @dataclass(frozen=True)

@@ -66,21 +66,52 @@ THIRDS = (1 / 3, 1 / 3, 1 / 3)
 
 
 class OutOfVocabulary:
-    """A character model of the words outside a vocabulary: P(word) / (1 − P(vocabulary)).
+    """A character model of the words outside a vocabulary: P(word) / (1 − P(vocabulary)). Of a
+    class of words that are spelled alike at first, only what follows is left open, so that P is
+    everywhere behind that beginning.
 
     Args:
         model: a distribution over all strings.
-        vocabulary: the words that are never spelled, as codes, sorted.
+        vocabulary: the words that are never spelled, as codes.
+        first: what the words begin with.
+        others: longer beginnings, none of another: those of the words of other classes.
     """
 
-    def __init__(self, model: KneserNeyModel, vocabulary: Sequence[str]) -> None:
-        self._model, self._vocabulary = model, vocabulary
+    def __init__(
+        self,
+        model: KneserNeyModel,
+        vocabulary: Iterable[str],
+        first: str = "",
+        others: Sequence[str] = (),
+    ) -> None:
+        self._model, self._first, self._others = model, first, others
+        known = (w for w in vocabulary if w.startswith(first) and not w.startswith(tuple(others)))
+        self._vocabulary = sorted([*known, *others])
         cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
         self._after, self._known = cached(self._after_context), cached(self._known_after)
 
+    def within(self, first: str, others: Sequence[str]) -> OutOfVocabulary:
+        """The same model of a class of words."""
+        return OutOfVocabulary(self._model, self._vocabulary, first, others)
+
     @cached_property
     def _masses(self) -> np.ndarray:
-        return np.exp(self._model.log_masses(as_arrays(self._vocabulary)))
+        logs = self._model.log_masses(as_arrays(self._vocabulary)) - self._log_first
+        for beginning in self._others:
+            place = bisect.bisect_left(self._vocabulary, beginning)
+            logs[place] = self._log_steps(beginning, len(self._first))
+        return np.exp(logs)
+
+    @cached_property
+    def _log_first(self) -> float:
+        return self._log_steps(self._first)
+
+    def _log_steps(self, prefix: str, start: int = 0) -> float:
+        """ln P(the rest of a prefix | its first ``start`` codes) over all strings."""
+        order = self._model.order
+        rows = (self._after(prefix[max(0, i - order) : i]) for i in range(start, len(prefix)))
+        steps = zip(rows, prefix[start:], strict=True)
+        return sum(math.log(row[ord(code)]) for row, code in steps)
 
     @cached_property
     def _left(self) -> float:
@@ -88,19 +119,22 @@ class OutOfVocabulary:
 
     def log_masses(self, words: Sequence[str]) -> np.ndarray:
         """(n,) float64: ln P(word) of words outside the vocabulary."""
-        return self._model.log_masses(as_arrays(words)) - math.log(self._left)
+        behind = self._log_first + math.log(self._left)
+        return self._model.log_masses(as_arrays(words)) - behind
 
     def log_continuations(self, prefix: str) -> np.ndarray:
         """(A,) float64: ln of the mass of all words outside the vocabulary that begin with
         ``prefix`` and each code (or end there). Words have no greatest length, so the mass itself
         may be too small for a float64."""
-        order = self._model.order
-        rows = [self._after(prefix[max(0, i - order) : i]) for i in range(len(prefix) + 1)]
-        steps = (math.log(row[ord(c)]) for row, c in zip(rows[:-1], prefix, strict=True))
-        whole = sum(steps) - math.log(self._left)  # of the vocabulary's words, too
+        start, size = len(self._first), self._model.size
         with np.errstate(divide="ignore"):
+            if len(prefix) < start:
+                return np.log(np.eye(1, size, ord(self._first[len(prefix)]))[0])
+            # of the vocabulary's words, too
+            whole = self._log_steps(prefix, start) - math.log(self._left)
             known = np.exp(np.log(self._known(prefix)) - whole)
-            return whole + np.log(np.maximum(rows[-1] - known, 0.0))
+            after = self._after(prefix[max(0, len(prefix) - self._model.order) :])
+            return whole + np.log(np.maximum(after - known, 0.0))
 
     def _after_context(self, context: str) -> np.ndarray:
         """(A,) float64: P(code | context) over all strings."""
@@ -176,6 +210,25 @@ class WordMemory(NamedTuple):
         return held / total, (self.strength + self.discount * len(counts)) / total
 
 
+class Form:
+    """How words are spelled: as they are written, from the first letter to the last."""
+
+    signs = ""  # characters that a spelling has beside those of words
+
+    def spelling(self, word: str) -> str:
+        """How a word is spelled."""
+        return word
+
+    def word(self, spelling: str) -> str:
+        """The word that is spelled so; more than one spelling may lead to it."""
+        return spelling
+
+    def beginnings(self, name: str) -> tuple[str, Sequence[str]]:
+        """What the spellings of a class begin with, and those longer beginnings that only the
+        spellings of other classes have."""
+        return "", ()
+
+
 MEMORY = WordMemory(0.8, 32.0)  # where no validation words say otherwise
 Weights = Mapping[str, Sequence[float]]
 
@@ -195,6 +248,7 @@ class Speller:
             of a class that is not listed.
         memory: (discount d, strength θ) of the memory of the document.
         memory_weights: the weights behind that memory, where a word is new to its document.
+        form: how words are spelled.
     """
 
     examples: Mapping[str, Mapping[str, int]]
@@ -206,15 +260,16 @@ class Speller:
     weights: Weights = field(default_factory=lambda: {"": THIRDS})
     memory: WordMemory = MEMORY
     memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
+    form: Form = field(default_factory=Form)
 
     def __post_init__(self) -> None:
-        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordMemory(*self.memory)
+        self.alphabet, self.memory = "".join(sorted({*self.alphabet, *self.form.signs})), WordMemory(*self.memory)
         self._size = FIRST + len(self.alphabet)
         self._codes = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
         self._components = lru_cache(maxsize=None)(self._components_of)
 
     def _encode(self, word: str) -> str:
-        return word.translate(self._codes)
+        return self.form.spelling(word).translate(self._codes)
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -232,15 +287,20 @@ class Speller:
         codes = {self._encode(w) for w in self.vocabulary()}
         return sorted(code for code in codes if chr(OTHER) not in code)
 
-    def _components_of(self, name: str) -> tuple[Component | None, Component | None, Component]:
+    def _components_of(self, name: str) -> tuple[Pool | None, OutOfVocabulary | None, OutOfVocabulary]:
         """The components of a class: pool, own n-grams, shared ones; None for one it lacks. Those
         of the class ``""`` are the shared n-grams."""
         if not name:
             return None, None, self._n_grams(self._words)
+        first, others = self.form.beginnings(name)
+        first, *others = (beginning.translate(self._codes) for beginning in (first, *others))
         members = {self._encode(w): n for w, n in self.examples.get(name, {}).items()}
         pool = Pool(members, self._size) if members and self.pooled else None
         own = self._n_grams(sorted(members)) if len(members) >= OWN_WORDS else None
-        return pool, own, self._components("")[-1]
+        shared = self._components("")[-1]
+        if not first:
+            return pool, own, shared
+        return pool, own and own.within(first, others), shared.within(first, others)
 
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
         return OutOfVocabulary(fit_characters(words, self.order, self._size), self._never_spelled)
@@ -252,7 +312,7 @@ class Speller:
         present = [(w, component) for w, component in pairs if component is not None]
         total = sum(w for w, _ in present)
         if not total:
-            return [(1.0, self._components("")[-1])]
+            return [(1.0, self._components(name)[-1])]
         return [(w / total, component) for w, component in present if w]
 
     def _log_masses(
@@ -292,7 +352,7 @@ class Speller:
     def following(
         self, prefix: str, name: str, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
-        """What may follow the first characters of a word of a class; given what came ``earlier`` in
+        """What may follow the first characters of the spelling of a word of a class; given what came ``earlier`` in
         the document, with the memory of it.
 
         Returns:
@@ -317,18 +377,19 @@ class Speller:
     def draw(self, name: str, random: Random, earlier: DocumentCounts | None = None) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
         the words of known characters; with a memory of what came ``earlier``, if given. After TRIES
-        that lead to a character never seen, the last one ends before it."""
+        that lead to a character never seen, or to a spelling that no word has, the last one ends
+        there."""
         for _ in range(TRIES):
             word = ""
             while len(word) < MAX_WORD_CHARACTERS:
                 options, chances = self.following(word, name, earlier)
                 (letter,) = random.choices(options, chances.tolist())
-                if not letter:
-                    return word
-                if letter == UNSEEN:
+                if not letter and self.form.spelling(self.form.word(word)) == word:
+                    return self.form.word(word)
+                if letter in ("", UNSEEN):
                     break
                 word += letter
-        return word
+        return self.form.word(word)
 
     def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
         """Choose the order, the weights and the memory by the likelihood of the rare words, each
@@ -453,14 +514,15 @@ class Word(Step):
     def choices(self, earlier: DocumentCounts | None) -> Choices:
         """One character after another and then the end: 0 is the end, 1 a character never seen."""
         speller, word = self.speller, ""
+        known = None if self.known is None else speller.form.spelling(self.known)
 
         def probabilities() -> np.ndarray:
             return speller.following(word, self.name, earlier)[1]
 
         while True:
             letter = number = None
-            if self.known is not None:
-                letter = self.known[len(word) : len(word) + 1]
+            if known is not None:
+                letter = known[len(word) : len(word) + 1]
                 number = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
             chosen = yield Choice(probabilities, number)
             if not chosen:
@@ -469,6 +531,7 @@ class Word(Step):
                 word += yield from UnseenCharacter(letter).choices(earlier)
             else:
                 word += speller.alphabet[chosen - 2]
+        word = speller.form.word(word)
         if earlier is not None:
             speller.remember(word, self.name, earlier)
         return word
