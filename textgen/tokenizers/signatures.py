@@ -12,16 +12,16 @@ Does not handle: case inside a word, as in ``McDonald``, which is spelled as it 
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
-from textgen.tokenizers.pieces import CAPITAL, UPPER, RareWord, folded, recase
+from textgen.tokenizers.pieces import CAPITAL, UPPER, RareWord, Vocabulary, folded, recase
 from textgen.tokenizers.rare_words import ClassPolicy, Pieces, PolicyTrainingData
 from textgen.tokenizers.spelling import Form
 
@@ -29,7 +29,8 @@ from textgen.tokenizers.spelling import Form
 AS_IT_IS, CAPITALISED, UPPER_CASED = SIGNS = "\ue000\ue001\ue002"
 MODIFIERS = {CAPITALISED: CAPITAL, UPPER_CASED: UPPER}
 SHAPES = {AS_IT_IS: "", CAPITALISED: "Aa", UPPER_CASED: "AA"}
-MAX_LETTERS = 3
+MAX_LETTERS, LEAST = 4, 30  # of an ending, and how many words should have it
+OTHERS, STRENGTH = 1000, 20.0  # words that are contexts by themselves; see bits_told
 
 
 class Backwards(Form):
@@ -39,8 +40,6 @@ class Backwards(Form):
         classes: class → what the spellings of its words begin with, unless they have the longer
             beginning of another class.
     """
-
-    signs = SIGNS
 
     def __init__(self, classes: Mapping[str, str]) -> None:
         self._classes = classes
@@ -68,9 +67,16 @@ def spelled_backwards(word: str) -> str:
     return sign + word[::-1]
 
 
+def _context(pieces: Pieces, place: int, vocabulary: Vocabulary) -> int:
+    """The known word at a place, if it is frequent."""
+    parts = vocabulary.parts(pieces[place]) if 0 <= place < len(pieces) else None
+    return OTHERS if parts is None else min(parts[1], OTHERS)
+
+
 @dataclass(frozen=True)
 class Signature(ClassPolicy):
-    """One token for each of the commonest ways in which rare words are cased and end.
+    """One token for each of those cases and endings of rare words that their neighbours tell most
+    about.
 
     Args:
         signatures: how many at most; three tell the case alone.
@@ -80,8 +86,15 @@ class Signature(ClassPolicy):
 
     def learn(self, data: PolicyTrainingData) -> list[str]:
         """What the spellings of each class begin with."""
-        spellings = (spelled_backwards(w.core) for _, rare in data.training for w in rare)
-        return common_beginnings(Counter(spellings), self.signatures)
+        found = [(w, pieces) for pieces, rare in data.training for w in rare]
+        beside = [
+            np.array(
+                [_context(pieces, w.place + step, data.vocabulary) for w, pieces in found], int
+            )
+            for step in (-1, 1)
+        ]
+        spellings = [spelled_backwards(w.core) for w, _ in found]
+        return telling_beginnings(spellings, beside, self.signatures)
 
     @cached_property
     def _beginnings(self) -> dict[str, str]:
@@ -107,37 +120,66 @@ class Signature(ClassPolicy):
 
     def spelling_settings(self) -> dict[str, Any]:
         settings = super().spelling_settings()
-        letters = settings["alphabet"] + settings["alphabet"].lower()
-        return {**settings, "alphabet": letters, "form": Backwards(self._beginnings)}
+        letters = {*settings["alphabet"], *settings["alphabet"].lower(), *"".join(self.learnt)}
+        return {**settings, "alphabet": "".join(letters), "form": Backwards(self._beginnings)}
 
     def portable(self) -> dict[str, Any]:
         raise ValueError("rare words that are spelled backwards, which only Python has")
 
 
-def common_beginnings(spellings: Mapping[str, int], number: int) -> list[str]:
-    """So many beginnings of spellings, the three signs among them: one after another that which
-    tells the most bits of words whose longest beginning is known already."""
-    words = Counter[str]()
-    for spelling, count in spellings.items():
-        words[spelling[: 1 + MAX_LETTERS]] += count
-    longest = {word: word[0] for word in words}
-    found = list(SIGNS)
-    while len(found) < number:
-        totals, parts = Counter[str](), Counter[tuple[str, str]]()
-        for word, count in words.items():
-            totals[longest[word]] += count
-            for n in range(len(longest[word]) + 1, len(word) + 1):
-                parts[longest[word], word[:n]] += count
-        gains = {pair: _bits(count, totals[pair[0]]) for pair, count in parts.items()}
-        if not gains or not max(gains.values()):
+def telling_beginnings(
+    spellings: Sequence[str], contexts: Sequence[np.ndarray], number: int
+) -> list[str]:
+    """Up to so many beginnings of spellings, the three signs first, then one after another that
+    which context tells the most bits of.
+
+    Args:
+        spellings: of every occurrence of a rare word.
+        contexts: (n,) integers each, of a piece near every occurrence.
+        number: of beginnings, at most.
+    """
+    places, found = defaultdict[str, list[int]](list), list(SIGNS)
+    for place, spelling in enumerate(spellings):
+        for length in range(2, min(len(spelling), 1 + MAX_LETTERS) + 1):
+            places[spelling[:length]].append(place)
+    words = {b: np.array(p) for b, p in places.items() if len(p) >= LEAST}
+    own = np.array(
+        [SIGNS.index(s[0]) for s in spellings], int
+    )  # number of the longest that a word has
+
+    def counts(chosen: np.ndarray) -> list[np.ndarray]:
+        return [np.bincount(c[chosen], minlength=OTHERS + 1) for c in contexts]
+
+    def longest_of(beginning: str) -> int:
+        return max((len(b), i) for i, b in enumerate(found) if beginning.startswith(b))[1]
+
+    while len(found) < number and words:
+        whole, options = [counts(own == i) for i in range(len(found))], list[tuple[float, str]]()
+        for beginning, of in words.items():
+            parent = longest_of(beginning)
+            part = counts(of[own[of] == parent])
+            options.append((sum(map(bits_told, part, whole[parent])), beginning))
+        gain, best = max(options, key=lambda option: option[0])  # the shortest of equals
+        if gain <= 0:
             break
-        _, best = max(gains, key=lambda pair: (gains[pair], pair))
+        of = words[best]
+        own[of[own[of] == longest_of(best)]] = len(found)
         found.append(best)
-        longest |= {w: best for w in words if w.startswith(best) and len(longest[w]) < len(best)}
     return found
 
 
-def _bits(part: int, total: int) -> float:
-    """The information of which words are the ``part``, in all ``total``."""
-    counts = (part, total - part)
-    return sum(-n * math.log2(n / total) for n in counts if n)
+def bits_told(part: np.ndarray, whole: np.ndarray) -> float:
+    """By how many bits it is shorter to say which words are of a part if their contexts are known.
+    Each word is predicted from all others, the share in its context drawn towards that in the
+    whole as by :data:`STRENGTH` words.
+
+    Args:
+        part: (C,) integers, words of the part in each context.
+        whole: (C,) integers, all words.
+    """
+    bits = 0.0
+    for words in (part, whole - part):
+        seen, share = words > 0, words.sum() / whole.sum()
+        chances = (words[seen] - 1 + STRENGTH * share) / (whole[seen] - 1 + STRENGTH)
+        bits += float(words[seen] @ np.log2(chances / share))
+    return bits

@@ -213,8 +213,6 @@ class WordMemory(NamedTuple):
 class Form:
     """How words are spelled: as they are written, from the first letter to the last."""
 
-    signs = ""  # characters that a spelling has beside those of words
-
     def spelling(self, word: str) -> str:
         """How a word is spelled."""
         return word
@@ -239,7 +237,7 @@ class Speller:
 
     Args:
         examples: class → word → occurrences in the training split: the rare words.
-        alphabet: every character of the training split.
+        alphabet: every character of the training split, or of spellings.
         vocabulary: gives the words that are never spelled; called at the first probability.
         related: known words from which to learn how words are built.
         pooled: whether the examples can be met again, that is, are not in the vocabulary.
@@ -263,7 +261,7 @@ class Speller:
     form: Form = field(default_factory=Form)
 
     def __post_init__(self) -> None:
-        self.alphabet, self.memory = "".join(sorted({*self.alphabet, *self.form.signs})), WordMemory(*self.memory)
+        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordMemory(*self.memory)
         self._size = FIRST + len(self.alphabet)
         self._codes = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
         self._components = lru_cache(maxsize=None)(self._components_of)
@@ -287,7 +285,9 @@ class Speller:
         codes = {self._encode(w) for w in self.vocabulary()}
         return sorted(code for code in codes if chr(OTHER) not in code)
 
-    def _components_of(self, name: str) -> tuple[Pool | None, OutOfVocabulary | None, OutOfVocabulary]:
+    def _components_of(
+        self, name: str
+    ) -> tuple[Pool | None, OutOfVocabulary | None, OutOfVocabulary]:
         """The components of a class: pool, own n-grams, shared ones; None for one it lacks. Those
         of the class ``""`` are the shared n-grams."""
         if not name:
@@ -352,15 +352,15 @@ class Speller:
     def following(
         self, prefix: str, name: str, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
-        """What may follow the first characters of the spelling of a word of a class; given what came ``earlier`` in
-        the document, with the memory of it.
+        """What may follow the first characters of the spelling of a word of a class; given what
+        came ``earlier`` in the document, with the memory of it.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
             (A,) float64, their probabilities, which sum to 1. The product along a word is exactly
             what :meth:`document_bits` charges.
         """
-        code = self._encode(prefix)
+        code = prefix.translate(self._codes)
         mixture = self._mixture(name, earlier is not None)
         if earlier is not None and earlier.totals[name]:
             _, new = self.memory.shares("", name, earlier)
