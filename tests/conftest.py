@@ -32,7 +32,8 @@ from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
 from textgen.tokenizers.signatures import SIGNS, Signature
 
 # in place of the endings that Signature learns, of which it finds none in so short texts
-ENDINGS_LEARNT = [*SIGNS, *(SIGNS[0] + ending[::-1] for ending in ("b", "ab", "n", "ed"))]
+ENDINGS_LEARNT = {"…" + ending: SIGNS[0] + ending[::-1] for ending in ("", "b", "ab", "n", "ed")}
+ENDINGS_LEARNT |= {"Aa…": SIGNS[1], "AA…": SIGNS[2]}
 # every rare-word policy; a contract test checks that none is missing
 POLICIES = [
     Unk(),

@@ -117,12 +117,12 @@ def test_words_are_drawn_with_the_probability_that_is_charged(name):
 
 
 def test_the_class_is_a_function_of_the_word():
-    policy, form = completed(Signature(), learnt=BEGINNINGS), Backwards(CLASSES)
+    policy, form = completed(Signature(), learnt=CLASSES), Backwards(CLASSES)
     assert list(policy.classes) == list(CLASSES)
     names = {"Bab": "Aa…", "crab": "…ab", "baa": "…", "cobba": "…bba", "b": "…b", "AB": "AA…"}
     assert {word: policy.class_of(word) for word in names} == names
     for word in (*names, "", "x", "É", "ÉÉ", "aB", "\ue001", "17th"):
-        first, others = form.beginnings(policy.class_of(word))
+        first, *others = form.beginnings(policy.class_of(word))
         assert form.spelling(word).startswith(first)
         assert not form.spelling(word).startswith(tuple(others))
 

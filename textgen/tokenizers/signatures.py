@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -51,13 +50,12 @@ class Backwards(Form):
         modifier, word = MODIFIERS.get(spelling[:1]), spelling[:0:-1]
         return recase(word, modifier) if modifier else word
 
-    def beginnings(self, name: str) -> tuple[str, Sequence[str]]:
-        first, others = self._classes[name], list[str]()
+    def beginnings(self, name: str) -> Sequence[str]:
+        result = [self._classes[name]]
         for other in sorted(self._classes.values()):
-            below = other.startswith(first) and other != first
-            if below and not other.startswith(tuple(others)):
-                others.append(other)
-        return first, others
+            if other.startswith(result[0]) and not other.startswith(tuple(result[1:])):
+                result += [other] * (other != result[0])
+        return result
 
 
 def spelled_backwards(word: str) -> str:
@@ -84,44 +82,34 @@ class Signature(ClassPolicy):
 
     signatures: Annotated[int, Field(ge=3)] = 30
 
-    def learn(self, data: PolicyTrainingData) -> list[str]:
-        """What the spellings of each class begin with."""
+    def learn(self, data: PolicyTrainingData) -> dict[str, str]:
+        """Class → what the spellings of its words begin with; its name is read forwards."""
         found = [(w, pieces) for pieces, rare in data.training for w in rare]
         beside = [
-            np.array(
-                [_context(pieces, w.place + step, data.vocabulary) for w, pieces in found], int
-            )
+            np.array([_context(p, w.place + step, data.vocabulary) for w, p in found], int)
             for step in (-1, 1)
         ]
         spellings = [spelled_backwards(w.core) for w, _ in found]
-        return telling_beginnings(spellings, beside, self.signatures)
+        beginnings = telling_beginnings(spellings, beside, self.signatures)
+        return {f"{SHAPES[b[0]]}…{b[:0:-1]}": b for b in beginnings}
 
-    @cached_property
-    def _beginnings(self) -> dict[str, str]:
-        """Class → what the spellings of its words begin with; the name is read forwards."""
-        return {f"{SHAPES[b[0]]}…{b[:0:-1]}": b for b in self.learnt}
-
-    @cached_property
+    @property
     def classes(self) -> Sequence[str]:
-        return tuple(self._beginnings)
-
-    @cached_property
-    def _class_of_beginning(self) -> dict[str, str]:
-        return {beginning: name for name, beginning in self._beginnings.items()}
+        return list(self.learnt)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [self.class_of(word.core) for word in rare]
 
     def class_of(self, word: str) -> str:
         """The class with the longest beginning that the word's spelling has."""
-        spelling, known = spelled_backwards(word), self._class_of_beginning
-        lengths = range(1 + MAX_LETTERS, 0, -1)
-        return next(known[spelling[:n]] for n in lengths if spelling[:n] in known)
+        spelling = spelled_backwards(word)
+        return max((len(b), name) for name, b in self.learnt.items() if spelling.startswith(b))[1]
 
     def spelling_settings(self) -> dict[str, Any]:
         settings = super().spelling_settings()
-        letters = {*settings["alphabet"], *settings["alphabet"].lower(), *"".join(self.learnt)}
-        return {**settings, "alphabet": "".join(letters), "form": Backwards(self._beginnings)}
+        known, learnt = settings["alphabet"], "".join(self.learnt.values())
+        letters = {*known, *known.lower(), *learnt}
+        return {**settings, "alphabet": "".join(letters), "form": Backwards(self.learnt)}
 
     def portable(self) -> dict[str, Any]:
         raise ValueError("rare words that are spelled backwards, which only Python has")

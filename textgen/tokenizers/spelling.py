@@ -73,26 +73,23 @@ class OutOfVocabulary:
     Args:
         model: a distribution over all strings.
         vocabulary: the words that are never spelled, as codes.
-        first: what the words begin with.
-        others: longer beginnings, none of another: those of the words of other classes.
+        beginnings: what the words begin with, and longer beginnings, none of another: those of the
+            words of other classes.
     """
 
     def __init__(
-        self,
-        model: KneserNeyModel,
-        vocabulary: Iterable[str],
-        first: str = "",
-        others: Sequence[str] = (),
+        self, model: KneserNeyModel, vocabulary: Iterable[str], beginnings: Sequence[str] = ("",)
     ) -> None:
-        self._model, self._first, self._others = model, first, others
-        known = (w for w in vocabulary if w.startswith(first) and not w.startswith(tuple(others)))
-        self._vocabulary = sorted([*known, *others])
+        self._model, (self._first, *self._others) = model, beginnings
+        within = (word for word in vocabulary if word.startswith(self._first))
+        known = (word for word in within if not word.startswith(tuple(self._others)))
+        self._vocabulary = sorted([*known, *self._others])
         cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
         self._after, self._known = cached(self._after_context), cached(self._known_after)
 
-    def within(self, first: str, others: Sequence[str]) -> OutOfVocabulary:
+    def within(self, beginnings: Sequence[str]) -> OutOfVocabulary:
         """The same model of a class of words."""
-        return OutOfVocabulary(self._model, self._vocabulary, first, others)
+        return OutOfVocabulary(self._model, self._vocabulary, beginnings) if beginnings[0] else self
 
     @cached_property
     def _masses(self) -> np.ndarray:
@@ -221,10 +218,10 @@ class Form:
         """The word that is spelled so; more than one spelling may lead to it."""
         return spelling
 
-    def beginnings(self, name: str) -> tuple[str, Sequence[str]]:
-        """What the spellings of a class begin with, and those longer beginnings that only the
-        spellings of other classes have."""
-        return "", ()
+    def beginnings(self, name: str) -> Sequence[str]:
+        """What the spellings of a class begin with; and those longer beginnings, none of another,
+        that only the spellings of other classes have."""
+        return ("",)
 
 
 MEMORY = WordMemory(0.8, 32.0)  # where no validation words say otherwise
@@ -292,15 +289,11 @@ class Speller:
         of the class ``""`` are the shared n-grams."""
         if not name:
             return None, None, self._n_grams(self._words)
-        first, others = self.form.beginnings(name)
-        first, *others = (beginning.translate(self._codes) for beginning in (first, *others))
+        beginnings = [b.translate(self._codes) for b in self.form.beginnings(name)]
         members = {self._encode(w): n for w, n in self.examples.get(name, {}).items()}
         pool = Pool(members, self._size) if members and self.pooled else None
         own = self._n_grams(sorted(members)) if len(members) >= OWN_WORDS else None
-        shared = self._components("")[-1]
-        if not first:
-            return pool, own, shared
-        return pool, own and own.within(first, others), shared.within(first, others)
+        return pool, own and own.within(beginnings), self._components("")[-1].within(beginnings)
 
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
         return OutOfVocabulary(fit_characters(words, self.order, self._size), self._never_spelled)
