@@ -43,7 +43,10 @@ def complaint(tmp_path, text, *overrides) -> str:
         ("trainign.batch=3", ["trainign", "did you mean 'training'"]),
         ("backbone.ngrams.rwos=3", ["backbone.ngrams.rwos", "did you mean 'rows'"]),
         ("objective.kind=nxt_token", ["did you mean 'next_token'"]),
-        ("tokenizer.kind=words", ["tokenizer.rare_words", "cluster, drop, neighbour, pos, signature"]),
+        (
+            "tokenizer.kind=words",
+            ["tokenizer.rare_words", "cluster, drop, neighbour, pos, signature"],
+        ),
         ("tokenizer={kind='words',rare_words={size=3}}", ["rare_words", "cluster, drop, neigh"]),
         ("training.epochs=2", ["updates and epochs", "one of seconds, characters, updates"]),
         ("corpus.kind=folder", ["corpus.path"]),

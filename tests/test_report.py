@@ -165,6 +165,7 @@ DESCRIPTIONS = {
     WORDS + '{kind="pos", tags="noun"}}': ["fewer than 2 times", "nouns"],
     WORDS + '{kind="cluster", clusters=20}}': ["20 clusters"],
     WORDS + '"neighbour"}': ["nearest known word"],
+    WORDS + '{kind="signature", signatures=12}}': ["12 tokens", "end"],
     WORDS + '{kind="drop", charged=false}}': ["left out", "not charged for"],
     WORDS + '"spell"}': ["letter by letter"],
 }
