@@ -1,7 +1,5 @@
 """Shared pieces: a tiny corpus that is written here, tiny models, a command as a user runs it."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import gc

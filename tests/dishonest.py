@@ -4,8 +4,6 @@ They are small, but what they do is what is done: experiments/notes/auditing.md 
 read byte by byte but for the one that drops words.
 """
 
-from __future__ import annotations
-
 import re
 from typing import ClassVar
 

@@ -9,8 +9,6 @@ files stay open or threads are added, or where an update costs more than a tenth
 processor's time.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

@@ -4,8 +4,6 @@ These are a gigabyte and not among what the tests install. So the adapter is tes
 that answer as they do, and with the libraries themselves and a tiny GPT-2 where they are installed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 from pathlib import Path

@@ -7,8 +7,6 @@ made-up text and scored there; the same weights are scored on the CPU and must c
 per character to 1e-3. ``tests/test_gpu.py`` looks at the same graphs without a GPU.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -9,8 +9,6 @@ the command is repeated until it ends. No process, held lock or temporary file m
 the end every file that is not about time has to be the same.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import csv

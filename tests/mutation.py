@@ -8,8 +8,6 @@ fail there, or where they take three times as long, as in an endless loop. The f
 conftest.py, which start TensorFlow, are there only for the modules that need a network.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import os

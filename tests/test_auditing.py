@@ -1,7 +1,5 @@
 """Audits: every arm and adapter passes, and each dishonesty fails what should catch it."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

@@ -1,7 +1,5 @@
 """Every backbone keeps to its contract and has the weights that are counted beforehand."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Every entry of every table keeps to its plug-in point; a new one is a file and a line."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Bytes on a disk → documents: encodings, cutting, large text, edits, published texts, fallback."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import http.server

@@ -1,8 +1,6 @@
 """Folders of runs that are damaged, or made of several: every file is used as it was written or
 refused with one message, never with a traceback and never silently."""
 
-from __future__ import annotations
-
 import json
 import random
 from pathlib import Path

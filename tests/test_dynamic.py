@@ -1,8 +1,6 @@
 """A network that goes on learning as it reads: still a distribution, and what is scored is what
 is written."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

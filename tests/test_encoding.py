@@ -1,7 +1,5 @@
 """Corpora larger than memory, at the size of a test: the limits are lowered."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from importlib import metadata

@@ -1,7 +1,5 @@
 """Files of published benchmarks and of searches; what scripts outside the suite import."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import pkgutil

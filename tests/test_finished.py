@@ -1,7 +1,5 @@
 """A finished run as an object: read lazily, loaded once, scored, and written with."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

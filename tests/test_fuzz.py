@@ -1,7 +1,5 @@
 """Any bytes, for some seconds: the targets of tests/fuzz, which is also run for hours."""
 
-from __future__ import annotations
-
 import re
 from unittest.mock import Mock
 

@@ -3,8 +3,6 @@
 ``python tests/test_golden.py`` records them again: only a change of what is computed may need it.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from dataclasses import replace

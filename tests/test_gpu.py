@@ -5,8 +5,6 @@ LSTM and GRU then call cuDNN, whose kernels XLA does not have: no function that 
 may hold one. ``python tests/gpu.py`` runs the same on a real GPU.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,7 +1,5 @@
 """A likelihood is claimed only if these hold, for every objective, tokenizer and policy."""
 
-from __future__ import annotations
-
 import math
 
 import constriction

@@ -1,7 +1,5 @@
 """Bad files, settings and arguments: one sentence, exit code 2, nothing written, no traceback."""
 
-from __future__ import annotations
-
 import shutil
 from itertools import cycle, product
 from pathlib import Path

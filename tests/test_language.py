@@ -1,7 +1,5 @@
 """The language of a text: detected by script and words, or stated."""
 
-from __future__ import annotations
-
 import json
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """Twelve packages, imports in one direction and in no circle, nothing heavy at the door."""
 
-from __future__ import annotations
-
 import ast
 from graphlib import TopologicalSorter
 

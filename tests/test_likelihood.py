@@ -1,7 +1,5 @@
 """Bits of documents added up and divided, and where in a text they stand."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A memory of the document is a distribution, reads nothing ahead, and pays where text repeats."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Metrics are checked on text with a known answer. About 3 seconds."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 

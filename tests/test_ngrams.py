@@ -1,7 +1,5 @@
 """Vectors of the last few tokens: looked up in a table, and trained row by row."""
 
-from __future__ import annotations
-
 import itertools
 
 import keras

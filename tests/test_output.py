@@ -1,8 +1,6 @@
 """Output layers: one distribution, however it is computed, that of an ensemble too; where biases
 start; rows that fit."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

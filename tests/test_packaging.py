@@ -1,7 +1,5 @@
 """What a user gets without a checkout: files by name, plug-ins of other packages, the schema."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from importlib import metadata

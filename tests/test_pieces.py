@@ -1,7 +1,5 @@
 """Where words are cut: as the default word boundaries of Unicode, in twenty-nine languages."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Models that a page holds: the same tokens and bits in a browser as in Python; and a report's page
 in which they are asked."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """What is fitted before a training starts, on which text, and what of a budget it takes."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Generated placeholders become words; tags come from spaCy once; odd input is refused plainly."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from conftest import made_up

@@ -1,8 +1,6 @@
 """LSTM, GRU and minGRU compute what Keras, or a step at a time, computes; so do their gradients.
 Dropout is that of a hash: of update, row and place."""
 
-from __future__ import annotations
-
 import contextlib
 
 import keras

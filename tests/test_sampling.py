@@ -1,7 +1,5 @@
 """Tokens are drawn from the distribution that is scored, with a memory of the text or without."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Rare words by case and ending, each spelled backwards behind the beginning that its class is."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """A difference is claimed as often as it should be: simulated runs, 10 seconds of one core."""
 
-from __future__ import annotations
-
 import itertools
 import re
 

@@ -1,7 +1,5 @@
 """P(word | token) is a distribution over the words that are not known."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """Splits: drawn, given by lists or names, contiguous, by fold; and what a corpus is warned of."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

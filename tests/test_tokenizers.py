@@ -1,8 +1,6 @@
 """What holds of every tokenizer: nothing of a text is lost, and what is hidden is charged. Names of
 subwords; which words have a token of their own, and which are shown as rare."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A training: budget, updates, validation, checkpoint, resume; optimizers and schedules."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 from dataclasses import replace

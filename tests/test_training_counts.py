@@ -1,7 +1,5 @@
 """Counts of the training text are a part of the model: scored, sampled and stored like the rest."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

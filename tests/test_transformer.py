@@ -1,7 +1,5 @@
 """A transformer attends to the last tokens, and computes what its equations say."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bits in the units of published figures, each divided by exactly what is said."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """Pre-tokenised text: counted as benchmarks count it, and given back to the last space."""
 
-from __future__ import annotations
-
 import random
 
 import numpy as np

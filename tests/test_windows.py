@@ -1,7 +1,5 @@
 """Documents are cut into windows: every token is predicted, once, behind the text before it."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

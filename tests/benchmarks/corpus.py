@@ -1,7 +1,5 @@
 """Runs on made-up text, which needs no download: peak memory as it grows, speed of tokenizers."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

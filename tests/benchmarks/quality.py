@@ -9,8 +9,6 @@ end mark is charged, and what the spelling of replaced words costs comes on top;
 repeat is a seed. textgen keeps its best weights by validation, PyTorch its last ones.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import tempfile

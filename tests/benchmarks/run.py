@@ -6,8 +6,6 @@ Needs ``pip install ".[test,bench]"``. Writes a JSON file a part beside itself a
 README.md, with the load average before and after each part.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

@@ -7,8 +7,6 @@ dictionary of figures. Repeats are interleaved (A B A B …): a machine that slo
 slows both.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

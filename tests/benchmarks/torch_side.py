@@ -1,7 +1,5 @@
 """The reference that most people would write: ``nn.LSTM``, AdamW, float32, two threads."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

@@ -7,8 +7,6 @@ in float32, the other textgen. Where the processor has more than AVX2,
 ``MKL_ENABLE_INSTRUCTIONS=AVX2`` limit both sides to that.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time

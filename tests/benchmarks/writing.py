@@ -8,8 +8,6 @@ states, draws with ``multinomial`` and has two threads. A tail is as probable as
 model on the tales, or its cost would go unnoticed.
 """
 
-from __future__ import annotations
-
 import argparse
 import http.client
 import itertools

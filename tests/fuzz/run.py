@@ -6,8 +6,6 @@ It ends at the first input that does not keep to the target's contract, which is
 tests/fuzz/cases/TARGET/ and run by the suite from then on.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

@@ -5,8 +5,6 @@ guided by coverage, for as long as is wanted (tests/fuzz/run.py). Bytes that hav
 kept in tests/fuzz/cases/TARGET/ and are run by the suite.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import io
