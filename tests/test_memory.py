@@ -77,14 +77,13 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
 
 
 def test_what_is_tuned_is_the_likeliest_under_its_prior():
-    """The slope of −ln P plus a quarter of the squared distance from 0.8 and 8 is zero."""
+    """The slope of −ln P plus a quarter of the squared distance from those of the level is zero."""
     draw = np.random.default_rng(5)
-    tokens, bits = draw.integers(1, 5, 400), draw.random(401) * 4
-    tuned = tune_memory((0, 2), [(tokens, bits)])
-    counts, chances = count(tokens, (0, 2)), np.exp2(-bits)
-    odds = np.log(np.array(tuned.discounts) / (1 - np.array(tuned.discounts)))
-    setting = np.concatenate([odds.ravel(), np.log(tuned.strengths).ravel()])
-    start = np.repeat([np.log(4), np.log(8)], 2 * CONTEXT_KINDS)
+    tokens, chances = draw.integers(1, 5, 400), np.exp2(-draw.random(401) * 4)
+    counts = count(tokens, (0, 2))
+    kinds, near = context_kind(counts.all, counts.different), np.array([[1.0, 0.5], [2.0, 1.0]])
+    start, number = np.repeat(near, CONTEXT_KINDS), CONTEXT_KINDS
+    setting = pitman_yor.likeliest(chances, counts, kinds, near, number).ravel()
 
     def cost(setting):
         odds, logs = setting.reshape(2, 2, CONTEXT_KINDS)
@@ -96,6 +95,14 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
         step = 1e-4 * (np.arange(len(setting)) == i)
         slope = (cost(setting + step) - cost(setting - step)) / 2e-4
         assert slope == pytest.approx(0, abs=5e-3)
+
+
+def test_a_kind_of_context_that_was_not_tuned_is_like_the_rest_of_its_level():
+    """A long document, of which short ones say nothing but that counts of it are worth nothing."""
+    draw = np.random.default_rng(6)
+    short = [(draw.integers(1, 200, 900), np.full(901, 3.0)) for _ in range(4)]
+    long = draw.integers(1, 200, 6000), np.full(6001, 3.0)
+    assert tune_memory((0,), short).bits(*long).mean() < 3.5  # by START it would be 7
 
 
 def test_tuned_numbers_stay_within_their_limits():

@@ -98,7 +98,8 @@ class PitmanYor:
 
 def fit(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, Counts]]) -> PitmanYor:
     """The process that makes the first TUNING_TOKENS tokens of documents most likely, but for a
-    weak pull towards START.
+    weak pull of what all kinds of a level share towards START, and of each kind towards that: a
+    kind that these documents do not have is like the rest of its level.
 
     Args:
         orders: rising.
@@ -113,24 +114,42 @@ def fit(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, Counts]]) -
     (probabilities,), *rows = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     counts = Counts(*rows)
     kinds = context_kind(counts.all, counts.different)
-    size = len(orders) * CONTEXT_KINDS
-    start = np.repeat([np.log(START[0] / (1 - START[0])), np.log(START[1])], size)
-
-    def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(setting, probabilities, counts, kinds)
-        away = setting - start
-        return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
-
-    limits = np.repeat(LIMITS, size, axis=0)
-    best = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=limits).x
+    start = [[np.log(START[0] / (1 - START[0]))], [np.log(START[1])]]
+    text = probabilities, counts
+    of_levels = likeliest(*text, np.zeros_like(kinds), np.repeat(start, len(orders), axis=1), 1)
+    best = likeliest(*text, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
     discounts, strengths = (tuple(map(tuple, values.tolist())) for values in _settings(best))
     return PitmanYor(tuple(orders), discounts, strengths)
 
 
+def likeliest(
+    probabilities: np.ndarray, counts: Counts, kinds: np.ndarray, near: np.ndarray, number: int
+) -> np.ndarray:
+    """(2, orders, number): log-odds of d, and ln θ, of each kind of context, by which tokens are
+    likeliest, but for a pull towards those of their level.
+
+    Args:
+        probabilities: (n,) P_0 of the tokens.
+        counts: after their contexts.
+        kinds: (orders, n) of these.
+        near: (2, orders), those of the levels.
+        number: of kinds.
+    """
+    start = np.repeat(near, number)
+
+    def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
+        nats, slope = _nats(setting.reshape(2, -1, number), probabilities, counts, kinds)
+        away = setting - start
+        return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
+
+    limits = np.repeat(LIMITS, len(kinds) * number, axis=0)
+    best = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=limits).x
+    return best.reshape(2, -1, number)
+
+
 def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """d and θ, (orders, CONTEXT_KINDS) each, from their log-odds and logarithms in one row."""
-    odds, logs = setting.reshape(2, -1, CONTEXT_KINDS)
-    return 1 / (1 + np.exp(-odds)), np.exp(logs)
+    """d and θ, (orders, kinds) each, from their log-odds and logarithms."""
+    return 1 / (1 + np.exp(-setting[0])), np.exp(setting[1])
 
 
 def _nats(
@@ -138,7 +157,7 @@ def _nats(
 ) -> tuple[float, np.ndarray]:
     """−ln P of all tokens, and its slope in every part of the setting; ``kinds`` (orders, n) are
     those of the contexts."""
-    levels, slopes = [probabilities], list[tuple[np.ndarray, ...]]()
+    levels, slopes, number = [probabilities], list[tuple[np.ndarray, ...]](), setting.shape[-1]
     for discounts, strengths, kind, same, total, different in zip(
         *_settings(setting), kinds, *counts, strict=True
     ):
@@ -151,6 +170,6 @@ def _nats(
         slopes.append((kind, share, by_odds, by_log))
     back, slope = -1 / levels[-1], list[list[np.ndarray]]()
     for kind, share, *parts in reversed(slopes):
-        slope.append([np.bincount(kind, back * part, CONTEXT_KINDS) for part in parts])
+        slope.append([np.bincount(kind, back * part, number) for part in parts])
         back = back * share
     return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()
