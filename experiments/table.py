@@ -201,7 +201,7 @@ def tiny_shakespeare_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "tiny_shakespeare": tiny_shakespeare_table,
     "languages": languages_table,
-    "verdicts_laptop": lambda: verdicts_table("study_laptop"),
+    "verdicts_five_minutes": lambda: verdicts_table("study_five_minutes"),
     "architectures": architectures_table,
     "ablation": ablation_table,
 }
