@@ -16,6 +16,8 @@ HEAVY = {
     "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
     "matplotlib", "jinja2", "pyppmd", "pandas", "nbformat", "starlette", "uvicorn",
 }  # fmt: skip
+MAX_LATE_IMPORTS = 12
+"""Imports of textgen's own modules inside functions: where TensorFlow begins."""
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "textgen").rglob("*.py"))
@@ -23,20 +25,24 @@ MODULES = {
 
 
 def imports(module):
-    """The modules of textgen that a module imports, also inside functions."""
+    """(module of textgen that is imported, whether inside a function) for each import of one."""
 
-    def visit(node):
+    def visit(node, late):
         for child in ast.iter_child_nodes(node):
+            inside = late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
             if isinstance(child, ast.ImportFrom) and child.module:
                 for alias in child.names:
                     full = f"{child.module}.{alias.name}"
-                    yield full if full in MODULES else child.module
+                    yield full if full in MODULES else child.module, late
             elif isinstance(child, ast.Import):
-                yield from (alias.name for alias in child.names)
-            elif not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
-                yield from visit(child)
+                yield from ((alias.name, late) for alias in child.names)
+            elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            else:
+                yield from visit(child, inside)
 
-    return {*visit(ast.parse(MODULES[module].read_text(encoding="utf-8")))} & MODULES.keys()
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return {(name, late) for name, late in visit(tree, False) if name in MODULES}
 
 
 IMPORTS = {module: imports(module) for module in MODULES}
@@ -56,14 +62,18 @@ def test_the_root_holds_doors_and_packages_and_nothing_else():
 def test_imports_point_one_way():
     order = {name: i for i, name in enumerate(PACKAGES)}
     for module, found in IMPORTS.items():
-        for name in found if package(module) else ():
-            assert package(name) or name == "textgen", f"{module} imports {name}, a door"
-            below = order.get(package(name), 0) <= order[package(module)]
-            assert below, f"{module} imports {name}, which comes after it"
+        for name, _ in found:
+            if package(module):
+                assert package(name) or name == "textgen", f"{module} imports {name}, a door"
+                below = order.get(package(name), 0) <= order[package(module)]
+                assert below, f"{module} imports {name}, which comes after it"
 
 
-def test_no_module_imports_itself_through_others():
-    tuple(TopologicalSorter(IMPORTS).static_order())  # raises CycleError, which names the circle
+def test_no_module_imports_itself_through_others_and_few_imports_are_late():
+    graph = {m: {name for name, _ in found} for m, found in IMPORTS.items()}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    late = sorted((m, name) for m, found in IMPORTS.items() for name, late in found if late)
+    assert len(late) <= MAX_LATE_IMPORTS, late
 
 
 @pytest.mark.parametrize("door", DOORS)
