@@ -7,6 +7,7 @@ import pytest
 from conftest import made_up_memory, tiny_model
 
 import textgen as package
+from textgen.evaluation import training_counts
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.pitman_yor import PitmanYor, context_kind
 from textgen.evaluation.sampler import Sampler, Stepper
@@ -98,6 +99,15 @@ def test_what_is_scored_is_what_is_read_and_drawn():
         next(stream)
     shares = np.bincount(next(stream), minlength=SIZE) / rows
     np.testing.assert_allclose(shares, stepper.probabilities(), atol=0.03)
+
+
+def test_of_a_long_text_the_beginning_is_counted(monkeypatch):
+    monkeypatch.setattr(training_counts, "MAX_TOKENS", 41)
+    counted = TrainingCounts((1,), TRAINING, SIZE).documents
+    assert [document.tolist() for document in counted] == [d.tolist() for d in TRAINING[:2]]
+    monkeypatch.setattr(training_counts, "MAX_TOKENS", 7)
+    (begun,) = TrainingCounts((1,), TRAINING, SIZE).documents
+    assert begun.tolist() == TRAINING[0][:7].tolist()
 
 
 def test_fitted_counts_help_where_they_know_more_than_the_network():

@@ -21,6 +21,8 @@ from textgen.evaluation.pitman_yor import MIN_PROBABILITY, Counts, PitmanYor, co
 from textgen.tokenizers.base import BOUNDARY
 
 UNSEEN = -1
+# Counted of a training text, about: more takes a gigabyte and more for characters.
+MAX_TOKENS = 4_000_000
 
 
 class Level(NamedTuple):
@@ -42,7 +44,7 @@ class TrainingCounts:
 
     Args:
         orders: lengths of contexts, rising.
-        documents: tokens (n,) of each, without boundaries.
+        documents: tokens (n,) of each, without boundaries; the first MAX_TOKENS are counted.
         size: V, number of tokens.
         process: as fitted before.
     """
@@ -54,6 +56,9 @@ class TrainingCounts:
         size: int,
         process: PitmanYor | None = None,
     ) -> None:
+        before = np.cumsum([0, *(len(document) for document in documents)])
+        room = MAX_TOKENS - before[before < MAX_TOKENS]
+        documents = [d[:most] for d, most in zip(documents, room, strict=False)]
         self.documents, self.process = documents, process
         self._orders, self._size, self._longest = tuple(orders), size, max(orders)
         parts = [self._with_boundaries(document) for document in documents]
