@@ -115,3 +115,8 @@ def test_a_damaged_report_is_named(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(TextgenError, match=r"report\.json"):
         Comparison(tmp_path).arms  # noqa: B018 - read for what it raises
+
+
+def test_a_memory_of_another_form_is_refused(finished_run, monkeypatch):
+    monkeypatch.setattr("textgen.runs.finished.CONTEXT_KINDS", 6)
+    assert "earlier textgen" in refusal(finished_run())

@@ -27,7 +27,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
-from textgen.evaluation.pitman_yor import PitmanYor
+from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.evaluation.sampler import Sampler
 from textgen.evaluation.training_counts import TrainingCounts
 from textgen.evaluation.units import UNCHARGED
@@ -284,7 +284,11 @@ class Run:
         """The tuned memory of the document; None if the experiment has none."""
         if not self.experiment.memory.orders:
             return None
-        return Memory(**json.loads(self._path("memory.json").read_text(encoding="utf-8")))
+        memory = Memory(**json.loads(self._path("memory.json").read_text(encoding="utf-8")))
+        if len(memory.discounts[0]) != CONTEXT_KINDS:
+            message = f"{self.folder}: its memory of the document is that of an earlier textgen"
+            raise TextgenError(message, "train it again: textgen run …/experiment.toml --overwrite")
+        return memory
 
     @cached_property
     def token_bits(self) -> list[TokenBits]:
