@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from textgen.evaluation.training_counts import with_training_counts
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument
@@ -139,7 +140,7 @@ def dynamic_bits(
             result.append(np.concatenate(bits)[: len(document) + 1])
     finally:
         learner.restart()
-    return result
+    return with_training_counts(network, documents, result)
 
 
 def measure_gradients(

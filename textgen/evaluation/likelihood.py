@@ -17,6 +17,7 @@ from textgen.core.errors import raise_if_cancelled
 from textgen.data.documents import Document
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.memory import Memory, tune_memory
+from textgen.evaluation.training_counts import with_training_counts
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument, Tokenizer
@@ -83,15 +84,6 @@ def token_bits(
     return with_training_counts(network, documents, result)
 
 
-def with_training_counts(
-    network: Any, documents: Sequence[np.ndarray], bits: list[np.ndarray]
-) -> list[np.ndarray]:
-    """Bits of the tokens of documents under a network, mixed with counts of the training text if it
-    has them."""
-    counts = network.training_counts
-    return [counts.bits(*pair) for pair in zip(documents, bits, strict=True)] if counts else bits
-
-
 @dataclass(frozen=True)
 class DocumentBits:
     """What one document costs under the network alone, without any memory.
@@ -149,7 +141,6 @@ def score_documents(
     dynamic = None
     if memory and memory.learning:
         dynamic = dynamic_bits(objective, network, tokens, memory.learning)
-        dynamic = with_training_counts(network, tokens, dynamic)
     return with_memory(memory, scored, encoded, dynamic)
 
 

@@ -13,7 +13,7 @@ tokens, last token) that occur, in order, so that all that have followed n token
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -150,6 +150,15 @@ class TrainingCounts:
             own = np.maximum(level.same[place] - discount[row], 0.0) / (total + strength)[row]
             result[rows[row], keys[place] - context[row] * self._size] += own
         return result
+
+
+def with_training_counts(
+    network: Any, documents: Sequence[np.ndarray], bits: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Bits of the tokens of documents under a network, mixed with counts of the training text if it
+    has them."""
+    counts = network.training_counts
+    return [counts.bits(*pair) for pair in zip(documents, bits, strict=True)] if counts else bits
 
 
 def _before(values: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import DocumentBits, score_documents
 from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
+from textgen.evaluation.training_counts import with_training_counts
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run, token_table, write_token_bits, write_training_counts
@@ -265,10 +266,10 @@ def _with_training_counts(
     counts.fit(list(zip(tokens, bits, strict=True)))
     write_training_counts(job.folder / "training_counts.npz", counts)
     network.training_counts = counts
-    mixed = likelihood.with_training_counts(network, tokens, bits)
-    gained = sum(float(b.sum() - m.sum()) for b, m in zip(bits, mixed, strict=True))
-    per_character = gained / sum(d.characters + 1 for d in validation)
-    job.screen.say(f"  counts of the training text: {-per_character:+.3f} on validation text")
+    mixed = with_training_counts(network, tokens, bits)
+    change = sum(float(m.sum() - b.sum()) for b, m in zip(bits, mixed, strict=True))
+    change /= sum(d.characters + 1 for d in validation)
+    job.screen.say(f"  counts of the training text: {change:+.3f} on validation text")
     return [replace(d, model_bits=b) for d, b in zip(validation, mixed, strict=True)]
 
 
@@ -281,8 +282,6 @@ def _tuned_memory(
     model, learning, below = (experiment.objective, network), None, None
     if rate := experiment.memory.learning_rate:
         learning = measure_gradients(*model, training, rate, experiment.training.table_rate)
-        tokens = [e.tokens for e in encoded]
-        below = dynamic_bits(*model, tokens, learning)
-        below = likelihood.with_training_counts(network, tokens, below)
+        below = dynamic_bits(*model, [e.tokens for e in encoded], learning)
     memory = likelihood.tuned_memory(experiment.memory.orders, validation, encoded, below)
     return memory and replace(memory, learning=learning), below
