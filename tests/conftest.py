@@ -29,7 +29,7 @@ from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
 from textgen.tokenizers.signatures import SIGNS, Signature
 
-# in place of the endings that Signature learns, of which it finds none in so short texts
+# in place of the endings that Signature learns: texts as short as these have too few
 ENDINGS_LEARNT = {"…" + ending: SIGNS[0] + ending[::-1] for ending in ("", "b", "ab", "n", "ed")}
 ENDINGS_LEARNT |= {"Aa…": SIGNS[1], "AA…": SIGNS[2]}
 # every rare-word policy; a contract test checks that none is missing

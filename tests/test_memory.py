@@ -98,7 +98,7 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
 
 
 def test_a_kind_of_context_that_was_not_tuned_is_like_the_rest_of_its_level():
-    """A long document, of which short ones say nothing but that counts of it are worth nothing."""
+    """Short documents say that counts are worth nothing; a long one has kinds that they lack."""
     draw = np.random.default_rng(6)
     short = [(draw.integers(1, 200, 900), np.full(901, 3.0)) for _ in range(4)]
     long = draw.integers(1, 200, 6000), np.full(6001, 3.0)

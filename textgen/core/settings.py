@@ -352,7 +352,7 @@ def _check_rising(orders: Sequence[int]) -> None:
 class TrainingCountsSettings:
     """Counts of the training text, mixed into the network's predictions wherever it scores or
     writes (see :mod:`textgen.evaluation.training_counts`): one level for each of the ``orders``,
-    lengths of context in tokens, rising. Without orders there are none.
+    lengths of context in tokens, rising. No orders, no counts.
 
     Raises:
         ValueError: orders that do not rise.

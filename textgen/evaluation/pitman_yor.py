@@ -27,7 +27,8 @@ DIFFERENT_LIMITS, TIMES_LIMITS = (1, 2, 4, 10), (1, 2, 5, 20)
 CONTEXT_KINDS = (len(DIFFERENT_LIMITS) + 1) * (len(TIMES_LIMITS) + 1)
 # d and θ before anything is known.
 START = (0.8, 8.0)
-# Of the squared distance from START, in log-odds of d and in ln θ, against nats.
+# Of the squared distance from START, or of a kind from its level, in log-odds of d and in ln θ,
+# against nats.
 PRIOR_WEIGHT = 0.25
 # Of the log-odds of d, and of ln θ.
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
@@ -41,9 +42,9 @@ class Counts(NamedTuple):
     """What the levels have counted after the context of each token of a document.
 
     Attributes:
-        same: (orders, n) int32, n_j(x) of the token that comes.
-        all: (orders, n) int32, n_j.
-        different: (orders, n) int32, t_j.
+        same: (orders, n) integers, n_j(x) of the token that comes.
+        all: (orders, n) integers, n_j.
+        different: (orders, n) integers, t_j.
     """
 
     same: np.ndarray

@@ -203,20 +203,19 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
 
 def counts_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:
     """Where only some arms have counts of the training text."""
-    without = [name for name, counts in orders.items() if not counts]
-    if not 0 < len(without) < len(orders):
-        return []
-    text = "Not every arm has counts of the training text."
-    return [Caution(text=text, by_arm=dict.fromkeys(without, "has none"))]
+    return _where_some_lack(orders, "Not every arm has counts of the training text.", "has none")
 
 
 def memory_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:
     """Where only some arms have a memory of the document."""
-    without = [name for name, memory in orders.items() if not memory]
-    if not 0 < len(without) < len(orders):
-        return []
     text = "Compare the figures of the networks alone."
-    return [Caution(text=text, by_arm=dict.fromkeys(without, "has no memory of the document"))]
+    return _where_some_lack(orders, text, "has no memory of the document")
+
+
+def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str, note: str) -> list[Caution]:
+    without = [name for name, own in orders.items() if not own]
+    some = 0 < len(without) < len(orders)
+    return [Caution(text=text, by_arm=dict.fromkeys(without, note))] if some else []
 
 
 def ensemble_cautions(sizes: Mapping[str, int]) -> list[Caution]:

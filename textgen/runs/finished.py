@@ -40,6 +40,7 @@ from textgen.runs.results import (
     damaged_error,
     figure_table,
     read_content,
+    repeat_command,
     verdict,
 )
 from textgen.tokenizers.base import EncodedDocument, Tokenizer
@@ -287,7 +288,7 @@ class Run:
         memory = Memory(**json.loads(self._path("memory.json").read_text(encoding="utf-8")))
         if len(memory.discounts[0]) != CONTEXT_KINDS:
             message = f"{self.folder}: its memory of the document is that of an earlier textgen"
-            raise TextgenError(message, "train it again: textgen run …/experiment.toml --overwrite")
+            raise TextgenError(message, f"train it again: {repeat_command(self.folder)}")
         return memory
 
     @cached_property

@@ -4,7 +4,7 @@ How a word ends says much of what stands around it: parsers class unknown words 
 Manning, "Accurate unlexicalized parsing", ACL 2003), and class-based language models rare ones
 (Müller & Schütze, "Improved modeling of out-of-vocabulary words using morphological classes", ACL
 2011). Here the words are spelled backwards, the case first: ``Dunwich`` as a sign for its capital
-and then ``hciwnud``. So a class is a beginning of spellings, no letter of which is paid for twice:
+and then ``hciwnud``. So a class is the beginning of a spelling, and no letter is paid for twice:
 P(class) P(word | class) only divides the steps of one spelling between network and speller.
 
 Does not handle: case inside a word, as in ``McDonald``, which is spelled as it is.
