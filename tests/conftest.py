@@ -22,8 +22,8 @@ import textgen as package
 from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
+from textgen.evaluation.counts import CONTEXT_KINDS
 from textgen.evaluation.memory import Memory
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed

@@ -8,6 +8,7 @@ from conftest import fitted, made_up, tiny_model
 from test_tokenizers import CONFIGS
 
 from textgen.data.documents import Document
+from textgen.evaluation.counts import CONTEXT_KINDS
 from textgen.evaluation.likelihood import (
     DocumentBits,
     by_position,
@@ -18,7 +19,6 @@ from textgen.evaluation.likelihood import (
     with_memory,
 )
 from textgen.evaluation.memory import Memory, tune_memory
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS
 from textgen.models.objectives import NextToken
 from textgen.runs.finished import TokenBits, token_table
 from textgen.tokenizers.base import ESCAPE, EncodedDocument

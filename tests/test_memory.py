@@ -8,10 +8,9 @@ from conftest import made_up_memory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textgen.evaluation import pitman_yor
+from textgen.evaluation.counts import CONTEXT_KINDS, context_kind, likeliest
 from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.memory import Memory, MemoryState, count, tune_memory
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind
 
 
 def alike(orders, discounts, strengths):
@@ -68,11 +67,11 @@ def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     """The first tokens of a document, without an end mark that is not there."""
     draw = np.random.default_rng(7)
     tokens, bits = draw.integers(1, 4, 200), draw.random(201) * 3
-    monkeypatch.setattr(pitman_yor, "TUNING_TOKENS", 150)
+    monkeypatch.setattr("textgen.evaluation.counts.TUNING_TOKENS", 150)
     few = tune_memory((0, 1), [(tokens, bits), (tokens[::-1], bits)])
     assert few == tune_memory((0, 1), [(tokens, bits)])
     assert few != tune_memory((0, 1), [(tokens[:149], bits[:150])])
-    monkeypatch.setattr(pitman_yor, "TUNING_TOKENS", 500)
+    monkeypatch.setattr("textgen.evaluation.counts.TUNING_TOKENS", 500)
     assert few != tune_memory((0, 1), [(tokens, bits)])
 
 
@@ -83,7 +82,7 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
     counts = count(tokens, (0, 2))
     kinds, near = context_kind(counts.all, counts.different), np.array([[1.0, 0.5], [2.0, 1.0]])
     start, number = np.repeat(near, CONTEXT_KINDS), CONTEXT_KINDS
-    setting = pitman_yor.likeliest(chances, counts, kinds, near, number).ravel()
+    setting = likeliest(chances, counts, kinds, near, number).ravel()
 
     def cost(setting):
         odds, logs = setting.reshape(2, 2, CONTEXT_KINDS)

@@ -7,11 +7,9 @@ import pytest
 from conftest import made_up_memory, tiny_model
 
 import textgen as package
-from textgen.evaluation import training_counts
+from textgen.evaluation.counts import PitmanYor, TrainingCounts, context_kind
 from textgen.evaluation.likelihood import token_bits
-from textgen.evaluation.pitman_yor import PitmanYor, context_kind
 from textgen.evaluation.sampler import Sampler, Stepper
-from textgen.evaluation.training_counts import TrainingCounts
 from textgen.models.objectives import NextToken, Shifted
 from textgen.runs.finished import score_part
 from textgen.testing import every_sequence
@@ -102,10 +100,10 @@ def test_what_is_scored_is_what_is_read_and_drawn():
 
 
 def test_of_a_long_text_the_beginning_is_counted(monkeypatch):
-    monkeypatch.setattr(training_counts, "MAX_TOKENS", 41)
+    monkeypatch.setattr("textgen.evaluation.counts.MAX_TOKENS", 41)
     counted = TrainingCounts((1,), TRAINING, SIZE).documents
     assert [document.tolist() for document in counted] == [d.tolist() for d in TRAINING[:2]]
-    monkeypatch.setattr(training_counts, "MAX_TOKENS", 7)
+    monkeypatch.setattr("textgen.evaluation.counts.MAX_TOKENS", 7)
     (begun,) = TrainingCounts((1,), TRAINING, SIZE).documents
     assert begun.tolist() == TRAINING[0][:7].tolist()
 

@@ -351,7 +351,7 @@ def _check_rising(orders: Sequence[int]) -> None:
 @dataclass(frozen=True)
 class TrainingCountsSettings:
     """Counts of the training text, mixed into the network's predictions wherever it scores or
-    writes (see :mod:`textgen.evaluation.training_counts`): one level for each of the ``orders``,
+    writes (see :mod:`textgen.evaluation.counts`): one level for each of the ``orders``,
     lengths of context in tokens, rising. No orders, no counts.
 
     Raises:

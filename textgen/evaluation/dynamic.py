@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.evaluation.training_counts import with_training_counts
+from textgen.evaluation.counts import with_training_counts
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument

@@ -15,9 +15,9 @@ import numpy as np
 
 from textgen.core.errors import raise_if_cancelled
 from textgen.data.documents import Document
+from textgen.evaluation.counts import with_training_counts
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.memory import Memory, tune_memory
-from textgen.evaluation.training_counts import with_training_counts
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument, Tokenizer

@@ -2,7 +2,7 @@
 
 A text repeats itself: its names, its phrases, its headings. An LSTM that has met a name once does
 not count on it again; a memory does (a cache language model: Kuhn & De Mori 1990; Grave, Joulin &
-Usunier 2017). This one is a Pitman-Yor process (:mod:`textgen.evaluation.pitman_yor`) over the
+Usunier 2017). This one is a Pitman-Yor process (:mod:`textgen.evaluation.counts`) over the
 document so far, whose P_0 is the model's P(x | all tokens before): what comes out is a distribution
 over documents like what goes in, and nothing is read ahead. A memory begins empty with every
 document.
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from textgen.evaluation.counts import MIN_PROBABILITY, Counts, PitmanYor, context_kind, fit
 from textgen.evaluation.dynamic import Learning
-from textgen.evaluation.pitman_yor import MIN_PROBABILITY, Counts, PitmanYor, context_kind, fit
 from textgen.tokenizers.base import BOUNDARY
 
 

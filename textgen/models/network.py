@@ -20,7 +20,7 @@ class Network(keras.Model):
     Attributes:
         embedding: the layer that gives tokens their vectors, or None.
         output_layer: an :class:`textgen.models.output.Output`; None for an encoder.
-        training_counts: a :class:`textgen.evaluation.training_counts.TrainingCounts`, mixed into
+        training_counts: a :class:`textgen.evaluation.counts.TrainingCounts`, mixed into
             what a trained network predicts, or None.
     """
 

@@ -25,11 +25,10 @@ from textgen.core.settings import Sampling, build
 from textgen.core.system import kind_of, read_arrays, sha256_of, start_tensorflow, write_file
 from textgen.data.documents import Document
 from textgen.data.loading import load_text
+from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.evaluation.sampler import Sampler
-from textgen.evaluation.training_counts import TrainingCounts
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts

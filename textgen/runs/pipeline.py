@@ -16,11 +16,11 @@ from textgen.core.settings import BUDGETS
 from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation import likelihood
+from textgen.evaluation.counts import with_training_counts
 from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import DocumentBits, score_documents
 from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
-from textgen.evaluation.training_counts import with_training_counts
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run, token_table, write_token_bits, write_training_counts

@@ -14,7 +14,7 @@ from textgen.core.settings import Training
 from textgen.core.system import seconds_saved
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
-from textgen.evaluation.training_counts import TrainingCounts
+from textgen.evaluation.counts import TrainingCounts
 from textgen.tokenizers.base import BOUNDARY, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
 
