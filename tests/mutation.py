@@ -31,7 +31,9 @@ MODULES = {
     "spelling": ("tokenizers", ["spelling"]),
     "significance": ("evaluation", ["significance"]),
     "units": ("evaluation", ["units"]),
+    "counts": ("evaluation", ["memory", "training_counts"]),
     "memory": ("evaluation", ["memory"]),
+    "signatures": ("tokenizers", ["signatures"]),
     "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
     "sampler": ("evaluation", ["sampling"]),
 }
