@@ -75,8 +75,7 @@ def try_texts(
     rounds = math.ceil(len(study["arms"]) / workers)
     study["title"] += f": {name}"
     study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
-    for arm in study["arms"].values():
-        arm["set"] = settings
+    study["set"] = settings
     path = Path(reports_folder) / name / f"{name}.toml"
     command = f"textgen study {path}"
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
