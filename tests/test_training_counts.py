@@ -7,7 +7,7 @@ import pytest
 from conftest import made_up_memory, tiny_model
 
 import textgen as package
-from textgen.evaluation.counts import PitmanYor, TrainingCounts, context_kind
+from textgen.evaluation.counts import PitmanYor, TrainingCounts, Trust, context_kind
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import NextToken, Shifted
@@ -18,12 +18,16 @@ SIZE = 5
 ORDERS = (0, 1, 2, 4)
 RANDOM = np.random.default_rng(1)
 TRAINING = [RANDOM.integers(1, SIZE - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # 4 never occurs
-SETTINGS = vars(made_up_memory(*ORDERS)) | {"orders": ORDERS}
+MADE_UP = made_up_memory(*ORDERS)
+PROCESSES = (
+    PitmanYor(ORDERS, MADE_UP.discounts, MADE_UP.strengths),
+    PitmanYor(ORDERS, MADE_UP.discounts[::-1], MADE_UP.strengths[::-1]),
+)
+WEIGHTS = RANDOM.dirichlet([1, 1, 1], len(ORDERS) + 1).tolist()
 
 
-def made_up_counts(orders=ORDERS):
-    process = PitmanYor(orders, SETTINGS["discounts"], SETTINGS["strengths"])
-    return TrainingCounts(orders, TRAINING, SIZE, process)
+def made_up_counts():
+    return TrainingCounts(ORDERS, TRAINING, SIZE, Trust(PROCESSES, WEIGHTS))
 
 
 def model(objective=None, scale=4.0):
@@ -33,8 +37,8 @@ def model(objective=None, scale=4.0):
     return objective, network
 
 
-def slow_mixture(text, probabilities):
-    """The process as its formula has it, over counters of contexts: P(next token | text)."""
+def slow_mixture(text, network):
+    """P(next token | text) as the formulas have it, over counters of contexts."""
     tables = {order: {} for order in ORDERS}
     for document in TRAINING:
         whole = [0] * max(ORDERS) + [*document.tolist(), 0]
@@ -45,15 +49,24 @@ def slow_mixture(text, probabilities):
                 counter[whole[place]] += 1
                 if counter[whole[place]] > 1:
                     break
-    before = [0] * max(ORDERS) + list(text)
+    before, known = [0] * max(ORDERS) + list(text), 0
+    on_network, alone = network, np.full(SIZE, 1 / SIZE)
     for level, order in enumerate(ORDERS):
         counter = tables[order].get(tuple(before[len(before) - order :]), Counter())
-        total, kind = counter.total(), int(context_kind(counter.total(), len(counter)))
-        d, theta = SETTINGS["discounts"][level][kind], SETTINGS["strengths"][level][kind]
-        if total:
-            own = np.array([max(counter[x] - d, 0) for x in range(SIZE)])
-            probabilities = (own + (theta + d * len(counter)) * probabilities) / (total + theta)
-    return probabilities
+        kind = int(context_kind(counter.total(), len(counter)))
+        if counter:
+            known += 1
+            trusts = ((p.discounts[level][kind], p.strengths[level][kind]) for p in PROCESSES)
+            on_network, alone = (
+                after_level(counter, base, *trust)
+                for base, trust in zip((on_network, alone), trusts, strict=True)
+            )
+    return np.array(WEIGHTS[known]) @ [network, on_network, alone]
+
+
+def after_level(counter, base, d, theta):
+    own = np.array([max(counter[x] - d, 0) for x in range(SIZE)])
+    return (own + (theta + d * len(counter)) * base) / (counter.total() + theta)
 
 
 def test_texts_are_scored_by_the_process_over_counts_of_the_training_text():

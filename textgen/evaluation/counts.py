@@ -12,10 +12,11 @@ new to the level above it (Kneser & Ney 1995). What has followed a context says 
 it, so d_j and θ_j depend on which of CONTEXT_KINDS kinds of context it is, much as the escapes of
 PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 
-:class:`TrainingCounts` are such counts of the training text, with the network as P_0. A network
-that has trained for minutes does not know by heart what counts know at once: which word has
-followed these two. Counts decide where there are many, the network elsewhere (mixtures of recurrent
-networks and n-grams: Mikolov et al. 2011). How far each is trusted is fitted on validation text.
+:class:`TrainingCounts` are such counts of the training text. A network that has trained for minutes
+does not know by heart what counts know at once: which word has followed these two. What a network
+predicts is mixed with what counts predict on top of it, its predictions being P_0, and with what
+they predict alone, P_0 being uniform (mixtures of recurrent networks and n-grams: Mikolov et al.
+2011). How far each is trusted is fitted on validation text.
 The counts of a document so far are :mod:`textgen.evaluation.memory`.
 """
 
@@ -30,6 +31,7 @@ from pydantic.dataclasses import dataclass
 from scipy.optimize import minimize
 
 from textgen.tokenizers.base import BOUNDARY
+from textgen.tokenizers.spelling import THIRDS, WEIGHTS_PRIOR, mixture_weights
 
 # Most different tokens after contexts of one kind, and how often each came on average.
 DIFFERENT_LIMITS, TIMES_LIMITS = (1, 2, 4, 10), (1, 2, 5, 20)
@@ -45,6 +47,8 @@ LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 MIN_PROBABILITY = 2.0**-1000
 # Enough to settle some hundred numbers.
 TUNING_TOKENS = 500_000
+# Of all nats: what more steps could still save.
+FIT_TOLERANCE = 1e-6
 UNSEEN = -1
 # Counted of a training text, about: more takes a gigabyte and more for characters.
 MAX_TOKENS = 4_000_000
@@ -156,7 +160,8 @@ def likeliest(
         return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
 
     limits = np.repeat(LIMITS, len(kinds) * number, axis=0)
-    best = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=limits).x
+    options = {"ftol": FIT_TOLERANCE}
+    best = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=limits, options=options).x
     return best.reshape(2, -1, number)
 
 
@@ -202,8 +207,21 @@ class Level(NamedTuple):
     different: np.ndarray
 
 
+class Trust(NamedTuple):
+    """How far counts of the training text are trusted beside a network.
+
+    Attributes:
+        processes: of counts whose P_0 is the network, and of those whose P_0 is uniform.
+        weights: of the network, of counts on top of it, and of counts alone, for each number of
+            levels that know the context, from none to all.
+    """
+
+    processes: tuple[PitmanYor, PitmanYor]
+    weights: Sequence[Sequence[float]]
+
+
 class TrainingCounts:
-    """The n-grams of the training text, and how far they are trusted once :meth:`fit` is done.
+    """The n-grams of the training text, and how far they are trusted, once :meth:`fit` is done.
 
     n-grams are numbered by length: one of n + 1 tokens by its place among all (number of the first
     n tokens, last token) that occur, in order, so that all that have followed n tokens lie side by
@@ -213,7 +231,7 @@ class TrainingCounts:
         orders: lengths of contexts, rising.
         documents: tokens (n,) of each, without boundaries; the first MAX_TOKENS are counted.
         size: V, number of tokens.
-        process: as fitted before.
+        trust: as fitted before.
     """
 
     def __init__(
@@ -221,12 +239,12 @@ class TrainingCounts:
         orders: Sequence[int],
         documents: Sequence[np.ndarray],
         size: int,
-        process: PitmanYor | None = None,
+        trust: Trust | None = None,
     ) -> None:
         before = np.cumsum([0, *(len(document) for document in documents)])
         room = MAX_TOKENS - before[before < MAX_TOKENS]
         documents = [d[:most] for d, most in zip(documents, room, strict=False)]
-        self.documents, self.process = documents, process
+        self.documents, self.trust = documents, trust
         self._orders, self._size, self._longest = tuple(orders), size, max(orders)
         parts = [self._with_boundaries(document) for document in documents]
         text = np.concatenate(parts)
@@ -280,13 +298,33 @@ class TrainingCounts:
         Args:
             documents: tokens (n,) and the network's bits (n + 1,) of each.
         """
-        self.process = fit(self._orders, [(bits, self.counts(t)) for t, bits in documents])
+        counted = [(bits, self.counts(tokens)) for tokens, bits in documents]
+        uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in counted]
+        processes = fit(self._orders, counted), fit(self._orders, uniform)
+        parts = [self._components(processes, *pair) for pair in counted]
+        masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
+        common = mixture_weights(masses, THIRDS, 0.5)
+        of_known = (masses[known == number] for number in range(len(self._orders) + 1))
+        weights = tuple(mixture_weights(m, common, WEIGHTS_PRIOR) for m in of_known)
+        self.trust = Trust(processes, weights)
+
+    def _components(
+        self, processes: tuple[PitmanYor, PitmanYor], bits: np.ndarray, counts: Counts
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(n, 3): P of each token by the network, by counts on top of it, and by counts alone; and
+        (n,), how many levels know its context."""
+        chances = _probabilities(bits)
+        bases = chances, np.full(len(chances), 1 / self._size)
+        mixed = (p.mixed(base, counts) for p, base in zip(processes, bases, strict=True))
+        return np.stack([chances, *mixed], axis=1), (counts.all > 0).sum(axis=0)
 
     def bits(self, tokens: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """What the tokens of a document and its end mark cost: (n + 1,) bits of the network →
         (n + 1,) float32."""
-        assert self.process is not None
-        return self.process.mixed_bits(bits, self.counts(tokens))
+        assert self.trust is not None
+        processes, weights = self.trust
+        masses, known = self._components(processes, bits, self.counts(tokens))
+        return (-np.log2((np.array(weights)[known] * masses).sum(axis=1))).astype(np.float32)
 
     def start(self, rows: int) -> list[np.ndarray]:
         """Contexts of every length, none included, at the beginning of documents: (rows,) each."""
@@ -299,24 +337,29 @@ class TrainingCounts:
 
     def mixed(self, contexts: list[np.ndarray], probabilities: np.ndarray) -> np.ndarray:
         """P(next token) behind contexts from the network's: (rows, V) float64 → the same."""
-        assert self.process is not None
-        process, result = self.process, np.maximum(probabilities, MIN_PROBABILITY)
-        for order, level, discounts, strengths in zip(
-            self._orders, self._levels, process.discounts, process.strengths, strict=True
-        ):
+        assert self.trust is not None
+        processes, weights = self.trust
+        network = np.maximum(probabilities, MIN_PROBABILITY)
+        results = network.copy(), np.full_like(network, 1 / self._size)
+        known = np.zeros(len(network), dtype=np.int64)
+        for number, (order, level) in enumerate(zip(self._orders, self._levels, strict=True)):
             rows = np.flatnonzero(contexts[order] != UNSEEN)
             context, keys = contexts[order][rows], self._keys[order]
             total, different = level.all[context], level.different[context]
             kind = context_kind(total, different)
-            discount, strength = np.array(discounts)[kind], np.array(strengths)[kind]
-            result[rows] *= ((strength + discount * different) / (total + strength))[:, None]
             ends = np.searchsorted(keys, [context * self._size, (context + 1) * self._size])
             sizes = ends[1] - ends[0]
             row = np.repeat(np.arange(len(rows)), sizes)
             place = np.arange(len(row)) + np.repeat(ends[0] - (np.cumsum(sizes) - sizes), sizes)
-            own = np.maximum(level.same[place] - discount[row], 0.0) / (total + strength)[row]
-            result[rows[row], keys[place] - context[row] * self._size] += own
-        return result
+            same, token = level.same[place], keys[place] - context[row] * self._size
+            for process, result in zip(processes, results, strict=True):
+                discount = np.array(process.discounts[number])[kind]
+                whole = total + (strength := np.array(process.strengths[number])[kind])
+                result[rows] *= ((strength + discount * different) / whole)[:, None]
+                result[rows[row], token] += np.maximum(same - discount[row], 0.0) / whole[row]
+            known[rows] += total > 0
+        shares = np.array(weights)[known].T[:, :, None]
+        return (shares * np.stack([network, *results])).sum(axis=0)
 
 
 def with_training_counts(

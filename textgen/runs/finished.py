@@ -25,7 +25,7 @@ from textgen.core.settings import Sampling, build
 from textgen.core.system import kind_of, read_arrays, sha256_of, start_tensorflow, write_file
 from textgen.data.documents import Document
 from textgen.data.loading import load_text
-from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts
+from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts, Trust
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
 from textgen.evaluation.sampler import Sampler
@@ -150,20 +150,30 @@ def write_token_bits(path: Path, table: Sequence[TokenBits]) -> None:
 
 
 def write_training_counts(path: Path, counts: TrainingCounts) -> None:
-    """``training_counts.npz``: the tokens of the documents that were counted, and the process."""
-    documents, process = counts.documents, vars(counts.process)
-    lengths = np.array([len(document) for document in documents])
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, tokens=np.concatenate(documents), lengths=lengths, **process)
+    """``training_counts.npz``: the tokens of the documents that were counted, and how far these
+    counts are trusted."""
+    assert counts.trust is not None
+    (processes, weights), buffer = counts.trust, io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        tokens=np.concatenate(counts.documents),
+        lengths=np.array([len(document) for document in counts.documents]),
+        orders=np.array(processes[0].orders),
+        discounts=np.array([process.discounts for process in processes]),
+        strengths=np.array([process.strengths for process in processes]),
+        weights=np.array(weights),
+    )
     write_file(path, buffer.getvalue())
 
 
 def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
     """The content of ``training_counts.npz``."""
     data = read_arrays(path)
-    documents = np.split(data.pop("tokens"), np.cumsum(data.pop("lengths"))[:-1])
-    process = PitmanYor(**{name: values.tolist() for name, values in data.items()})
-    return TrainingCounts(process.orders, documents, vocabulary_size, process)
+    documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
+    orders, weights = data["orders"].tolist(), data["weights"].tolist()
+    settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
+    network, alone = (PitmanYor(orders, *pair) for pair in settings)
+    return TrainingCounts(orders, documents, vocabulary_size, Trust((network, alone), weights))
 
 
 def read_token_bits(path: Path) -> list[TokenBits]:
