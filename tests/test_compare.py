@@ -27,12 +27,6 @@ from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
 
-WORDS = [
-    'tokenizer={kind="words", rare_words="unk", minimum_count=74}',
-    'backbone.input="embedding"',
-    "objective.window=8",
-]
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, finished_run) -> Path:
@@ -40,19 +34,17 @@ def trained(tmp_path_factory, finished_run) -> Path:
     home = tmp_path_factory.mktemp("compared")
     shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
-    shutil.copytree(finished_run("char", *WORDS, name="words"), home / "words")
+    words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
+    shutil.copytree(words, home / "words")
     package.audit_model(home / "char-1", made_up(3, 1)).save()
     return home
 
 
 @pytest.fixture(scope="module")
 def compared(trained, tmp_path_factory):
-    return package.compare_runs(
-        [trained / "char-1", Run(trained / "char-2"), str(trained / "words")],
-        name="three",
-        reports_folder=tmp_path_factory.mktemp("reports"),
-        quiet=True,
-    )
+    runs = [trained / "char-1", Run(trained / "char-2"), str(trained / "words")]
+    reports = tmp_path_factory.mktemp("reports")
+    return package.compare_runs(runs, name="three", reports_folder=reports, quiet=True)
 
 
 def page_of(comparison):
@@ -71,8 +63,8 @@ class ns(SimpleNamespace):  # noqa: N801 - plain data whose keys are attributes,
 def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     char, words = compared.arms
     assert (char.name, char.seeds, words.name) == ("char", [1, 2], "words")
-    runs = [Run(trained / name).metrics.test.bits_per_character for name in ("char-1", "char-2")]
-    totals = [bits.total for bits in runs]
+    runs = [Run(trained / name) for name in ("char-1", "char-2")]
+    totals = [run.metrics.test.bits_per_character.total for run in runs]
     assert char.test.total == pytest.approx(np.mean(totals))
     assert char.test.deviation == pytest.approx(np.std(totals, ddof=1))
     documents = compared.report.documents
@@ -163,13 +155,11 @@ def test_a_comparison_is_an_object(compared):
 def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_path):
     folders = {}
     assert folder_name(["char", "char (b/runs)", *"cde"]) == "char-char (b_runs)-c-d-and-others"
-    for name, harm in {
-        "cut": lambda f: (f / "metrics.json").write_text("{"),
-        "swapped": lambda f: shutil.copy(trained / "words" / "tokens.npz", f / "tokens.npz"),
-        "unfinished": lambda f: (f / "model.weights.h5").unlink(),
-    }.items():
+    for name in ("cut", "swapped", "unfinished"):
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
-        harm(folders[name])
+    (folders["cut"] / "metrics.json").write_text("{")
+    shutil.copy(trained / "words" / "tokens.npz", folders["swapped"])
+    (folders["unfinished"] / "model.weights.h5").unlink()
     done = textgen("compare", trained / "char-1", *folders.values(), "--name", "broken")
     assert done.code == 0, done.err
     report = Comparison(tmp_path / "reports" / "broken").report
@@ -204,15 +194,12 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
 
 
 def test_other_texts_under_the_same_names_are_refused():
-    def arm(name, text):
-        corpus = ns(kind="folder", sha256=text, split_sha256="names")
-        return ns(name=name, first=ns(metrics=ns(corpus=corpus)))
-
-    one, two = arm("a", "one"), arm("b", "two")
+    corpora = [ns(kind="folder", sha256=text, split_sha256="names") for text in ("one", "two")]
+    one, two = (ns(name=c.sha256, first=ns(metrics=ns(corpus=c))) for c in corpora)
     assert arms.check_comparable([one, one], anyway=False) == []
     with pytest.raises(TextgenError, match="different texts or splits"):
         arms.check_comparable([one, two], anyway=False)
-    loaded = ns(description={"sha256": "two", "split_sha256": "names"})
+    loaded = ns(description=vars(corpora[1]))
     assert [arms.is_on(each, loaded) for each in (one, two)] == [False, True]
 
 

@@ -3,14 +3,12 @@
 import json
 import os
 import re
-import shutil
 
 import pytest
 from conftest import ROOT, python, run_python
+from matplotlib.figure import Figure
 
 import textgen as package
-from textgen import cli
-from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.runs.finished import Run
 
@@ -119,8 +117,6 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
 
 
 def test_a_learning_curve_is_drawn(trained):
-    from matplotlib.figure import Figure
-
     axes = Figure().subplots()
     assert trained.plot(axes) is axes
     (line,) = axes.lines
@@ -128,54 +124,44 @@ def test_a_learning_curve_is_drawn(trained):
     assert line.get_xydata().tolist() == expected
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity mask here")
-def test_the_cores_of_a_run_are_those_it_may_use(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
-    assert system.cores() == 1
-
-
 def test_a_text_to_score_has_a_character(trained, textgen, tmp_path):
     (tmp_path / "empty.txt").write_text("")
-    for option, value in (("--text", ""), ("--file", "empty.txt")):
-        refused = textgen("score", trained.folder, option, value)
-        assert (refused.code, refused.out) == (2, "")
-        assert (value or option) in refused.err
-    assert textgen("score", trained.folder, "--text", " ").code == 0
+    for option, part in (("--text=", "--text"), ("--file=empty.txt", "empty.txt")):
+        refused = textgen("score", trained.folder, option)
+        assert (refused.code, refused.out, part in refused.err) == (2, "", True)
+    assert textgen("score", trained.folder, "--text= ").code == 0
 
 
-def test_the_name_of_a_run_alone_suggests_its_folder(trained, textgen, tmp_path):
-    shutil.copytree(trained.folder, tmp_path / "runs" / "char_small")
+def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
+    copied_run("word", name="runs/char_small")
     for name in ("char_small", "char_smal"):
         refused = textgen("generate", name)
         assert (refused.code, "runs/char_small" in refused.err) == (2, True)
 
 
-def test_every_part_of_the_text_can_be_scored(trained, capsys):
+def test_every_part_of_the_text_can_be_scored(trained, textgen):
     for part in ("train", "validation", "test"):
-        assert cli.main(["score", str(trained.folder), "--part", part, "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
+        found = json.loads(textgen("score", trained.folder, "--part", part, "--json").out)
         assert found["documents"] == trained.metrics.corpus[part]["documents"]
         if part != "train":
             total = trained.metrics[part].bits_per_character.total
             assert found["bits_per_character"]["total"] == pytest.approx(total)
-    assert cli.main(["score", str(trained.folder), "--part", "test"]) == 0
-    printed = capsys.readouterr().out
+    printed = textgen("score", trained.folder, "--part", "test").out
     for figure in (total, found["with_memory"]["bits_per_character"]["total"]):
         assert f"{figure:.4f}" in printed
 
 
 def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(tmp_path):
     program = """if True:
-        import os, pathlib, signal, sys
+        import os, pathlib, sys
         from textgen.runs.folder import save_network
         class Network:
             def save_weights(self, path):
                 pathlib.Path(path).write_bytes(b"weights")
-                if sys.argv[1] == "killed":
-                    os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), int(sys.argv[1]))
         save_network(pathlib.Path.cwd(), Network())
     """
-    for how, code, file in (("killed", -9, "unfinished"), ("whole", 0, "model")):
-        assert run_python("-c", program, how, folder=tmp_path).code == code
+    for signal, file in ((9, "unfinished"), (0, "model")):
+        assert run_python("-c", program, signal, folder=tmp_path).code == -signal
         assert [path.name.partition(".")[0] for path in tmp_path.iterdir()] == [file]
     assert (tmp_path / "model.weights.h5").read_bytes() == b"weights"
