@@ -10,8 +10,6 @@ import threading
 
 import pytest
 from conftest import made_up, small_experiment
-from hypothesis import given
-from hypothesis import strategies as st
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.settings import CorpusOptions
@@ -63,35 +61,20 @@ def test_only_line_ends_change_whatever_the_encoding(tmp_path, text, encoded_as,
         (File("none.txt"), b"", "no such file"),
         (File("."), b"", "kind=folder"),
         (File("a.txt", encoding="undefined"), b"text", "undefined"),
+        (Folder(".", pattern="lin*"), b"text", "link: no such file"),
+        (Folder(".", pattern="caf*"), b"text", "not UTF-8"),
+        (File(os.fsdecode(b"caf\xe9")), b"text", "not UTF-8"),
         (File("a.txt", source="where", sha256="0" * 64), b"text", "(?s)another file.*from where"),
     ],
 )
 def test_what_cannot_be_read_is_refused(tmp_path, monkeypatch, config, content, message):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.txt").write_bytes(content)
+    for name in ("a.txt", os.fsdecode(b"caf\xe9")):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "link").symlink_to("nowhere")
     config = type(config)(**{**vars(config), "path": tmp_path / config.path})
     with pytest.raises(TextgenError, match=message):
         config.documents()
-
-
-def test_names_that_are_not_utf8_and_links_to_nothing_are_refused(tmp_path):
-    (tmp_path / "a.txt").write_text("text")
-    (tmp_path / "b.txt").symlink_to("nowhere")
-    with pytest.raises(TextgenError, match=r"b\.txt: no such file"):
-        Folder(tmp_path).documents()
-    (tmp_path / "b.txt").unlink()
-    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("some text")
-    for config in (Folder(tmp_path), File(tmp_path / os.fsdecode(b"caf\xe9.txt"))):
-        with pytest.raises(TextgenError, match="not UTF-8"):
-            config.documents()
-
-
-@given(st.text() | st.text("a \n", min_size=20), st.integers(1, 9))
-def test_cutting_loses_nothing(text, pieces):
-    parts = cut_text(text, pieces)
-    assert "".join(parts) == text
-    assert len(parts) <= pieces
-    assert all(part.endswith(("\n", " ")) for part in parts[:-1])
 
 
 def test_a_text_is_cut_at_blank_lines():
@@ -129,29 +112,22 @@ def test_a_file_that_is_changed_while_it_is_read_again_is_refused(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("options", "text", "edited"),
+    ("options", "texts", "edited"),
     [
-        ({"keep": "article"}, "Naïve—“no”; (yes)\n\t!", "Naveno; (yes)\n!"),
-        ({"strip": "lines"}, "  the cat \n\n \tsat  on\u2003\n", "the cat\n\nsat  on\n"),
-        ({"drop": "\ne", "replace": {"æ": "ae", "ö": "o"}}, "Æ æther\nNoël\tö", "Æ athrNoël\to"),
-        ({"keep": "ax", "replace": {"æ": "ab"}}, "æther xyz", "ax"),
-        ({}, " as it is\n", " as it is\n"),
+        ({"keep": "article"}, ["Naïve—“no”; (yes)\n\t!"], ["Naveno; (yes)\n!"]),
+        ({"strip": "lines"}, ["  the cat \n\n \tsat  on\u2003\n"], ["the cat\n\nsat  on\n"]),
+        ({"drop": "\ne", "replace": {"æ": "ae", "ö": "o"}}, ["Æ æth\nNoë\tö"], ["Æ athNoë\to"]),
+        ({"keep": "ax", "replace": {"æ": "ab"}}, ["æther xyz"], ["ax"]),
+        ({"share": 0.5}, ["xxx", "yy", "zzzzz"], ["xxx", "yy"]),
+        ({"share": 0.49}, ["xxx", "yy", "zzzzz"], ["xxx"]),
+        ({}, [" as it is\n"], [" as it is\n"]),
     ],
 )
-def test_edits_replace_first_and_leave_out_then(options, text, edited):
+def test_edits_replace_first_and_leave_out_then(options, texts, edited):
     assert len(set(ARTICLE)) == len(ARTICLE) == 75
-    documents = apply_edits([Document("d", text)], CorpusOptions(**options))
-    assert documents == [Document("d", edited)]
-
-
-def test_a_share_of_a_corpus_is_its_first_documents(corpus_folder):
-    documents = [Document(name, "x" * size) for name, size in (("a", 3), ("b", 2), ("c", 5))]
-    for share, names in ((0.5, "ab"), (0.49, "a")):
-        shared = apply_edits(documents, CorpusOptions(share=share))
-        assert "".join(d.name for d in shared) == names
-    corpus = {"kind": "folder", "path": str(corpus_folder)}
-    with pytest.raises(TextgenError, match="every document is empty"):
-        load_corpus(settings(**corpus, share=0.01))
+    documents = [Document(str(i), text) for i, text in enumerate(texts)]
+    found = apply_edits(documents, CorpusOptions(**options))
+    assert found == [Document(str(i), text) for i, text in enumerate(edited)]
 
 
 def test_the_hash_sees_names_and_texts_and_a_file_may_state_its_own(tmp_path):
@@ -181,12 +157,11 @@ def test_the_tales_have_a_hash_each_and_others_are_refused(tmp_path, monkeypatch
     with pytest.raises(TextgenError, match="another file"):
         Lovecraft().documents()
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_): ...
-
     monkeypatch.delenv("TEXTGEN_DATA")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    handler = functools.partial(Quiet, directory=tmp_path / "lovecraft")
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=tmp_path / "lovecraft"
+    )
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("TEXTGEN_MIRROR", f"http://127.0.0.1:{server.server_port}")
@@ -222,6 +197,8 @@ def test_the_fallback_is_used_named_and_found_again(corpus_folder, monkeypatch):
     assert "'folder'" in reread.warning
     with pytest.raises(TextgenError, match="TEXTGEN_DATA"):
         load_text(experiment, "0" * 64)
+    with pytest.raises(TextgenError, match="every document is empty"):
+        load_corpus(settings(kind="folder", path=str(corpus_folder), share=0.01))
 
 
 @pytest.mark.parametrize("command", ["corpus", "baseline"])

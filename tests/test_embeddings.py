@@ -17,20 +17,18 @@ WORDS = [*RESERVED, " the", " The", " of", " and", " government", " zyzzyva"]
 DOCUMENTS = [np.array([2, 3, 4, 5, 6, 7], dtype=np.uint8)]
 GLOVE, FASTTEXT = (Path(datapath(name)) for name in ("test_glove.txt", "lee_fasttext.vec"))
 WIDTHS = {GLOVE: 50, FASTTEXT: 10}
+BINARY = "euclidean_vectors.bin", "lee_fasttext_new.bin"
 
 
 def made_up():
     """Names and documents in which " captain" and " skipper", and " valley" and " canyon", stand
     in the same places."""
-    places = [
-        ("captain skipper".split(), "sails rigging deck harbour anchor".split()),
-        ("valley canyon".split(), "rocks stream shade echoes eagles".split()),
-    ]
+    pairs = "captain skipper".split(), "valley canyon".split()
+    around = "sails rigging deck harbour anchor".split(), "rocks stream shade echoes eagles".split()
     draw, words = np.random.default_rng(0), []
-    for _ in range(3000):
-        pair, around = places[draw.integers(2)]
-        left, right = draw.choice(around, 2)
-        words += [left, pair[draw.integers(2)], right]
+    for place in draw.integers(2, size=3000):
+        left, right = draw.choice(around[place], 2)
+        words += [left, draw.choice(pairs[place]), right]
     names = [*RESERVED, *sorted({f" {word}" for word in words}), " never"]
     tokens = np.array([names.index(f" {word}") for word in words], dtype=np.uint8)
     return names, [tokens[:4000], tokens[4000:]]
@@ -106,25 +104,15 @@ def test_a_word_with_a_space_in_it_does_not_spoil_the_rest(tmp_path):
     assert File(path).vectors(WORDS, DOCUMENTS, 3, 1).found == 3
     with pytest.raises(TextgenError, match="none of the 3 tokens"):
         File(path).vectors([*RESERVED, " qwertz"], DOCUMENTS, 3, 1)
+    said = refused(path)
+    assert "of 3 numbers" in said
+    assert "[backbone] embedding_size" in said
 
 
 def refused(path, width=10):
     with pytest.raises(TextgenError, match=r"embedding\.path: ") as caught:
         File(path).vectors(WORDS, DOCUMENTS, width, 1)
     return str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("path", "width", "message"),
-    [
-        (GLOVE, 64, "of 50 numbers"),
-        (FASTTEXT, 64, "[backbone] embedding_size"),
-        (Path(datapath("euclidean_vectors.bin")), 10, ""),
-        (Path(datapath("lee_fasttext_new.bin")), 10, ""),
-    ],
-)
-def test_other_files_are_refused(path, width, message):
-    assert message in refused(path, width)
 
 
 def test_what_is_damaged_or_not_vectors_is_refused(tmp_path):
@@ -137,6 +125,7 @@ def test_what_is_damaged_or_not_vectors_is_refused(tmp_path):
         b"the 1 2 3 4 5 6 7 8 9 1\nof 1 2",
         "the 0.1 0.2\n".encode("utf-16"),
         *(FASTTEXT.read_bytes()[:size] for size in (100, 10_000)),
+        *(Path(datapath(name)).read_bytes() for name in BINARY),
     ):
         (tmp_path / "vectors").write_bytes(content)
         refused(tmp_path / "vectors")

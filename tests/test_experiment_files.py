@@ -56,11 +56,11 @@ def test_every_file_says_where_its_text_comes_from(name):
 def test_a_folder_as_published_is_read_on_its_own_split(name, tmp_path):
     pattern = "wiki.{}.tokens" if name.startswith("wiki") else "ptb.{}.txt"
     for seed, part in enumerate(("train", "valid", "test")):
-        sentences = re.findall(r"[^.!?;]+", made_up(40, seed).replace("\n\n", " "))
-        lines = [f" {' '.join(sentence.lower().split())} \n" for sentence in sentences]
+        sentences = made_up(40, seed).replace("\n\n", " ").lower().split(". ")
+        lines = [f" {sentence} \n" for sentence in sentences]
         (tmp_path / pattern.format(part)).write_text("".join(lines), encoding="utf-8")
-    (tmp_path / "ptb.char.test.txt").write_text("t h e", encoding="utf-8")
-    (tmp_path / "README").write_text("about", encoding="utf-8")
+    for other in ("ptb.char.test.txt", "README"):
+        (tmp_path / other).write_text("t h e", encoding="utf-8")
     loaded = load_corpus(load_experiment(f"benchmarks/{name}", [f"corpus.path={tmp_path}"]))
     for part, word in (("train", "train"), ("validation", "valid"), ("test", "test")):
         (document,) = getattr(loaded, part)
@@ -71,8 +71,8 @@ def test_a_folder_as_published_is_read_on_its_own_split(name, tmp_path):
 def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it_and_the_same_for_all_arms(tmp_path):
     text, path = "".join(f"{made_up(4, i)}\n\n" for i in range(90)), tmp_path / "input.txt"
     path.write_text(text, encoding="utf-8")
-    changes = [f"corpus.path={path}"]
-    changes += [f"corpus.sha256={hashlib.sha256(path.read_bytes()).hexdigest()}"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    changes = [f"corpus.path={path}", f"corpus.sha256={digest}"]
     names = [f"benchmarks/{name}" for name in NAMES if name.startswith("tiny_shakespeare_")]
     arms = {name: load_experiment(name) for name in names}
     keys = {("tuned" in name, arm.text_key) for name, arm in arms.items()}
@@ -80,13 +80,10 @@ def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it_and_the_same_for_all_arms(tm
     assert {arm.corpus.sha256[:8] for arm in arms.values()} == {"86c4e6aa"}
     for name in names:
         loaded = load_corpus(load_experiment(name, changes))
-        train, validation, test = (
-            "".join(document.text for document in part)
-            for part in (loaded.train, loaded.validation, loaded.test)
-        )
-        assert test == text[int(0.9 * len(text)) :]
-        assert len(train + validation + test) == len(text)
-        assert len(validation) == pytest.approx(len(text) / 20, abs=1)
+        parts = {name: "".join(d.text for d in part) for name, part in loaded.parts.items()}
+        assert parts["test"] == text[int(0.9 * len(text)) :]
+        assert sum(map(len, parts.values())) == len(text)
+        assert len(parts["validation"]) == pytest.approx(len(text) / 20, abs=1)
         assert len(loaded.test) >= 6
 
 
