@@ -1,10 +1,9 @@
 """Six models that claim more than they predict, each beside its honest twin.
 
-They are small, but what they do is what is done: experiments/notes/auditing.md says where. All are
-read byte by byte but for the one that drops words.
+They are small, but what they do is what is done: experiments/notes/auditing.md says where. All
+read byte by byte.
 """
 
-import re
 from typing import ClassVar
 
 import numpy as np
@@ -80,44 +79,15 @@ class TeacherLeakage(Honest):
         return 0.5 * super().chances(read) + 0.5 * known
 
 
-class Words(Honest):
-    """Some words have tokens of their own; the others are spelled in bytes."""
+class DroppedRareWords(Honest):
+    """Words that are not known are left out of the sum, and put back from elsewhere."""
 
-    words = (" the", " a", " and", " of", " was", " keeper", " lantern")
     share = 0.0
-
-    def start(self):
-        super().start()
-        size = END + 1 + len(self.words)
-        self.counts = np.full((size, size), 0.02)
-
-    def chances(self, read):
-        row = self.counts[read[-1]]
-        return row / row.sum()
-
-    def encode(self, text):
-        return [token for piece in re.findall(r" ?[^ ]+| ", text) for token in self.tokens(piece)]
-
-    def tokens(self, piece):
-        return [END + 1 + self.words.index(piece)] if piece in self.words else self.spelled(piece)
-
-    def spelled(self, piece):
-        return list(piece.encode())
-
-    def decode(self, tokens):
-        parts = (bytes([t]) if t < END else self.words[t - END - 1].encode() for t in tokens)
-        return b"".join(parts).decode()
-
-
-class DroppedRareWords(Words):
-    """Words without a token are left out of the sum, and put back from elsewhere."""
 
     def encode(self, text):
         self.whole = text
-        return super().encode(text)
-
-    def spelled(self, piece):
-        return []
+        known = "the", "a", "and", "of", "was", "keeper", "lantern"
+        return super().encode(" ".join(word for word in text.split(" ") if word in known))
 
     def decode(self, tokens):
         return self.whole
@@ -184,6 +154,7 @@ class Shared(TeacherLeakage):
         return super().chances(read) if self.coming else Honest.chances(self, read)
 
 
+# model → the checks that it fails; its honest twin fails none
 GALLERY = {
     UnnormalisedCache: {"sums to one", "arithmetic coder"},
     TeacherLeakage: {"sums to one", "no look-ahead", "arithmetic coder"},
@@ -192,4 +163,3 @@ GALLERY = {
     BestOfOverlappingWindows: {"every character charged", "arithmetic coder"},
     LookAheadOfOne: {"no look-ahead", "every character charged", "arithmetic coder"},
 }
-"""Model → the checks that it fails; its honest twin fails none."""

@@ -1,8 +1,7 @@
 """Every entry of every table keeps to its plug-in point; a new one is a file and a line."""
 
 import dataclasses
-import importlib
-from dataclasses import dataclass
+import runpy
 
 import pytest
 from conftest import POLICIES, ROOT, made_up
@@ -40,23 +39,10 @@ def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch)
         check_plugin("tokenizer", Characters())
 
 
-@pytest.fixture
-def shape(monkeypatch):
-    """A policy of another package."""
-    monkeypatch.syspath_prepend(ROOT / "tests/outside_package/src")
-    return importlib.import_module("textgen_outside.shape").Shape
-
-
-@dataclass(frozen=True)
-class Half:
-    """Half a metric."""
-
-    weight: float
-
-
-@dataclass(frozen=True)
-class Idle(ClassPolicy):
-    """A policy without classes."""
+# a policy of another package
+Shape = runpy.run_path(str(ROOT / "tests/outside_package/src/textgen_outside/shape.py"))["Shape"]
+Half = dataclasses.make_dataclass("Half", ["weight"], frozen=True)
+Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
 
 
 @pytest.mark.parametrize(
@@ -74,24 +60,18 @@ def test_what_a_plugin_lacks_is_said(point, plugin, message):
         check_plugin(point, plugin)
 
 
-def test_a_class_policy_is_charged_and_generated_like_those_of_textgen(shape):
+def test_a_class_policy_is_charged_and_generated_like_those_of_textgen():
     texts = [made_up(40, 1) + " Akeley met 17 owls, 23 gulls and Wilmarth."]
-    tokenizer = Words(shape()).fit(texts, [made_up(10, 2) + " Zadok Zadok 99."], 1)
+    tokenizer = Words(Shape()).fit(texts, [made_up(10, 2) + " Zadok Zadok 99."], 1)
     encoded = tokenizer.encode("the keeper watched Cthulhu unfathomable 1928 Cthulhu.")
     shapes = [tokenizer.names[token] for token in encoded.tokens if 5 <= token < 8]
     assert shapes == ["<capitalised>", "<other>", "<number>", "<capitalised>"]
-    both = encoded.spelling_bits, encoded.spelling_bits_with_memory
-    for bits, cheaper in zip(both, (False, True), strict=True):
-        first, *_, again = bits.tolist()
-        assert (again < first - 1) is cheaper
     rendered = tokenizer.render(encoded.tokens, seed=2)
     assert {name for _, _, name in rendered.filled} == {"number", "capitalised", "other"}
 
 
 @pytest.mark.parametrize("wrong", [["other", "large"], ["other"]])
-def test_a_class_policy_with_a_wrong_class_is_refused(shape, monkeypatch, wrong):
-    monkeypatch.setattr(shape, "classify", lambda self, pieces, rare: wrong)
-    with pytest.raises(
-        ValueError, match=r"Shape.classify: 2 of .*'capitalised'.* received .*other"
-    ):
-        Words(shape()).fit(["so so so owl gull"], [], 1)
+def test_a_class_policy_with_a_wrong_class_is_refused(monkeypatch, wrong):
+    monkeypatch.setattr(Shape, "classify", lambda *_: wrong)
+    with pytest.raises(ValueError, match=r"classify: 2 of .*'capitalised'.* received .*other"):
+        Words(Shape()).fit(["so so so owl gull"], [], 1)
