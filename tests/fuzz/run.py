@@ -1,10 +1,4 @@
-"""Fuzz a target for as long as is wanted, guided by coverage (the extra ``fuzz``).
-
-    python tests/fuzz/run.py tokenizer --runs 1000000
-
-It ends at the first input that does not keep to the target's contract, which is kept in
-tests/fuzz/cases/TARGET/ and run by the suite from then on.
-"""
+"""Fuzz a target for as long as is wanted, guided by coverage: see ../README.md."""
 
 import argparse
 import sys

@@ -1,9 +1,4 @@
-"""What is fuzzed: targets take any bytes and may do nothing but succeed or raise TextgenError.
-
-The same targets are driven by hypothesis, for some seconds (tests/test_fuzz.py), and by atheris,
-guided by coverage, for as long as is wanted (tests/fuzz/run.py). Bytes that have failed once are
-kept in tests/fuzz/cases/TARGET/ and are run by the suite.
-"""
+"""What is fuzzed: targets take any bytes and may do nothing but succeed or raise TextgenError."""
 
 import contextlib
 import gzip
@@ -11,12 +6,10 @@ import io
 import json
 import re
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, namedtuple
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import tomli_w
@@ -33,7 +26,6 @@ from textgen.embeddings.file import File as VectorFile
 from textgen.report.page import render_page
 from textgen.runs.folder import write_experiment
 from textgen.studies.study import load_study
-from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Pos
 from textgen.tokenizers.subwords import Subwords
@@ -51,17 +43,13 @@ ODD = [
 ]  # fmt: skip
 
 
-class Target(NamedTuple):
-    """Something that takes bytes; bytes that get somewhere, from which a fuzzer starts; how many
-    inputs hypothesis tries in the suite."""
-
-    check: Callable[[bytes], None]
-    seeds: list[bytes]
-    examples: int
+# something that takes bytes; bytes that get somewhere, from which a fuzzer starts; how many inputs
+# hypothesis tries in the suite
+Target = namedtuple("Target", "check seeds examples")
 
 
 @contextlib.contextmanager
-def refused() -> Iterator[None]:
+def refused():
     """One message on one screen is no failure."""
     try:
         yield
@@ -71,17 +59,16 @@ def refused() -> Iterator[None]:
             raise AssertionError(f"more than a screen: {message}") from None
 
 
-def text_in(data: bytes) -> str:
+def text_in(data):
     """Any string, lone surrogates included."""
     return data.decode("utf-8", "surrogateescape")
 
 
-def words_of(seeds: Sequence[bytes]) -> list[bytes]:
-    """The different words of some inputs."""
+def words_of(seeds):
     return sorted({word for seed in seeds for word in re.findall(rb"[\w.-]+", seed)})
 
 
-def check_experiment(data: bytes) -> None:
+def check_experiment(data):
     """An experiment file; behind NUL bytes, ``--set`` overrides. What was read is the same when it
     is written and read again."""
     content, *overrides = data.split(b"\0")
@@ -103,8 +90,7 @@ EXPERIMENTS = [
 ]
 
 
-def check_study(data: bytes) -> None:
-    """A study file."""
+def check_study(data):
     path = FOLDER / "study.toml"
     path.write_bytes(data)
     with refused():
@@ -122,7 +108,7 @@ second = "b"
 question = "?"
 """
 # every tokenizer and policy that needs no tagger
-TOKENIZERS: list[Any] = [
+TOKENIZERS = [
     *(Characters(), Whitespace(), Subwords(size=300), Subwords(model="unigram", size=300)),
     *(Words(policy) for policy in POLICIES if not isinstance(policy, Pos)),
 ]
@@ -131,12 +117,12 @@ TUNING = made_up(10, 2) + " Zadok Zadok 99 unfathomable."
 
 
 @cache
-def loaded(config: Any, training: str, tuning: str) -> Any:
+def loaded(config, training, tuning):
     """A tokenizer as a run has it: read from what was saved."""
     return config.load(json.loads(json.dumps(fitted(config, training, tuning).state())))
 
 
-def encode(tokenizer: Any, text: str) -> EncodedDocument:
+def encode(tokenizer, text):
     """A text as tokens: nothing is lost, every span lies in the text, and bits are bits."""
     encoded, training = tokenizer.encode(text), tokenizer.encode(text, training=True)
     assert tokenizer.decode(encoded) == tokenizer.decode(training) == text
@@ -157,7 +143,7 @@ def encode(tokenizer: Any, text: str) -> EncodedDocument:
     return encoded
 
 
-def check_tokenizer(data: bytes) -> None:
+def check_tokenizer(data):
     """What :func:`encode` holds, and that what is filled in lies in what is written. The first byte
     chooses the tokenizer."""
     config, text = TOKENIZERS[data[0] % len(TOKENIZERS) if data else 0], text_in(data[1:])
@@ -175,7 +161,7 @@ ENCODINGS = (
 )  # fmt: skip
 
 
-def check_text(data: bytes) -> None:
+def check_text(data):
     """A text file in some encoding (first byte), in pieces (second byte) divided in three parts:
     nothing changes but line ends, nothing is lost."""
     data = data.ljust(2, b"\0")
@@ -189,6 +175,7 @@ def check_text(data: bytes) -> None:
             assert text in (plain, plain[1:])  # without a byte-order mark
         documents = File(path, pieces=data[1] % 20 + 1, encoding=encoding).documents()
         assert "".join(document.text for document in documents) == text
+        assert len(documents) <= data[1] % 20 + 1
         method = ("contiguous", "hash")[data[1] // 20 % 2]
         parts = divide(documents, Split(method=method, exact=None), one_text=True)
         if method == "contiguous":
@@ -205,7 +192,7 @@ TEXTS = [
 ]
 
 
-def check_split(data: bytes) -> None:
+def check_split(data):
     """Names of documents, a line each, and behind NUL bytes what ``[split]`` says of them, as JSON:
     but for ``blocks``, every document goes into one part."""
     head, *settings = data.split(b"\0")
@@ -236,7 +223,7 @@ SPLITS = [
 ]
 
 
-def check_vectors(data: bytes) -> None:
+def check_vectors(data):
     """A file of word vectors; the first byte chooses the compression."""
     path = FOLDER / f"vectors{('', '.gz', '.bz2')[data[0] % 3 if data else 0]}"
     path.write_bytes(data[1:])
@@ -254,9 +241,9 @@ VECTORS = b"3 4\n" + GLOVE
 class Elements(HTMLParser):
     """The elements of a page, in ``rows`` of (tag, attributes); comments and the like are some."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page):
         super().__init__()
-        self.rows = list[tuple[str, dict[str, str | None]]]()
+        self.rows = []
         self.feed(page)
         self.close()
 
@@ -269,7 +256,7 @@ class Elements(HTMLParser):
     handle_decl = unknown_decl = handle_pi = handle_comment
 
 
-def markup(script: str, quotes: str, odd: str) -> tuple[Counter[str], set[tuple[str, str]]]:
+def markup(script, quotes, odd):
     """How often each tag comes on the page of a report with these texts; which attributes the tags
     have, with what they load or run."""
     page = render_page(*hostile(script, quotes, odd))
@@ -286,7 +273,7 @@ def markup(script: str, quotes: str, odd: str) -> tuple[Counter[str], set[tuple[
 harmless = cache(lambda: markup("a\ny", "b\nee", "s\nee"))
 
 
-def check_page(data: bytes) -> None:
+def check_page(data):
     """Three texts, between NUL bytes, wherever a report has texts: none of them becomes markup."""
     script, quotes, odd, *_ = [*map(text_in, data.split(b"\0")), "", "", ""]
     tags, attributes = markup(f"0{script[:300]}", f"1{quotes[:300]}", f"2{odd[:300]}")
