@@ -6,10 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-NEEDED = (
-    "Pages are tested in a browser: install Chromium or Chrome and its driver "
-    "(Debian: apt-get install chromium chromium-driver)."
-)
+NEEDED = "Pages are tested in Chromium or Chrome (Debian: apt-get install chromium chromium-driver)"
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"

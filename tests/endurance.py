@@ -1,12 +1,8 @@
 """Long use: does a training stay as it was after hours?
 
-    python tests/endurance.py experiments/char_hour.toml --runs runs --name char_hour
-
-Not part of the suite, and for Linux: what a process holds is read from /proc. It starts or resumes
-``textgen.run`` with the arguments given and looks at it every 15 seconds. It fails where the memory
-of the last fifth of the training is more than a twentieth above that of the second fifth, where
-files stay open or threads are added, or where an update costs more than a tenth more of the
-processor's time.
+For Linux: what a process holds is read from /proc. ``textgen.run`` is started or resumed with the
+arguments given and looked at every 15 seconds. It fails where the last fifth of the training has
+more than LIMITS of what the second fifth has, or as many more files and threads.
 """
 
 import argparse
@@ -26,7 +22,7 @@ SECONDS_BETWEEN_LOOKS = 15.0
 LIMITS = {"memory": 1.05, "processor_time": 1.1, "files": 0.0, "threads": 0.0}
 
 
-def main() -> int:
+def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiment")
     parser.add_argument("--runs", type=Path, required=True)
@@ -44,14 +40,13 @@ def main() -> int:
         process.wait()
     if process.returncode:
         return process.returncode
-    change = last_fifth_beside_second(
-        {name: np.array([x[name] for x in looks]) for name in looks[0]}
-    )
+    columns = {name: np.array([each[name] for each in looks]) for name in looks[0]}
+    change = last_fifth_beside_second(columns)
     print(json.dumps(change, indent=2))
     return int(any(change[name] > limit for name, limit in LIMITS.items()))
 
 
-def look(pid: int, run: Path) -> dict[str, float]:
+def look(pid, run):
     """What a process holds now: bytes that are its own, threads, open files, the seconds of the
     processor's time that it has had, and the updates of its last checkpoint."""
     place = Path(f"/proc/{pid}")
@@ -68,7 +63,7 @@ def look(pid: int, run: Path) -> dict[str, float]:
     }
 
 
-def last_fifth_beside_second(looks: dict[str, np.ndarray]) -> dict[str, float]:
+def last_fifth_beside_second(looks):
     """Ratios of memory and of the processor's time for an update, differences of open files and
     threads, and what they are made of; name → values (n,) of :func:`look`."""
     seen, first = np.unique(looks["updates"], return_index=True)
@@ -77,18 +72,18 @@ def last_fifth_beside_second(looks: dict[str, np.ndarray]) -> dict[str, float]:
     clock = np.interp(edges, seen[made], looks["time"][first[made]])
     costs = np.diff(np.interp(clock, looks["time"], looks["processor_time"])) / np.diff(edges)
 
-    def fifth(number: int, name: str) -> float:
-        inside = (looks["time"] >= clock[number]) & (looks["time"] <= clock[number + 1])
-        return float(np.median(looks[name][inside]))
+    def fifth(name):
+        inside = [(looks["time"] >= clock[i]) & (looks["time"] <= clock[i + 1]) for i in (1, 4)]
+        return [float(np.median(looks[name][each])) for each in inside]
 
+    second, last = fifth("memory")
     return {
         "hours": (looks["time"][-1] - looks["time"][0]) / 3600,
         "updates": int(seen[-1]),
-        "memory": fifth(4, "memory") / fifth(1, "memory"),
-        "memory_bytes": int(fifth(4, "memory")),
+        "memory": last / second,
+        "memory_bytes": int(last),
         "processor_time": costs[4] / costs[1],
-        "files": fifth(4, "files") - fifth(1, "files"),
-        "threads": fifth(4, "threads") - fifth(1, "threads"),
+        **{name: float(np.diff(fifth(name))[0]) for name in ("files", "threads")},
     }
 
 

@@ -1,11 +1,8 @@
 """Mutation testing of the code that computes likelihoods: do its tests notice a change?
 
-    python tests/mutation.py spelling --number 100 --seed 1
-
-A mutant is a module with one operator, comparison, number or decorator changed, as cosmic-ray does
-(the extra ``mutation``), in a copy of the package. It is killed where other tests of the module
-fail there, or where they take three times as long, as in an endless loop. The fixtures of
-conftest.py, which start TensorFlow, are there only for the modules that need a network.
+A mutant is a module that cosmic-ray has changed, in a copy of the package. It is killed where other
+tests of the module fail there, or where they take three times as long, as in an endless loop. The
+fixtures of conftest.py, which start TensorFlow, are there only for modules that need a network.
 """
 
 import argparse
@@ -42,7 +39,7 @@ NEED_A_NETWORK = ("sampler", "likelihood")
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
 
 
-def mutations(path: Path) -> list[tuple[str, int, int]]:
+def mutations(path):
     """(operator, occurrence, line) of every possible change but those to annotations."""
     annotations, tree, possible = [], get_ast_from_path(path), []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -61,7 +58,7 @@ def mutations(path: Path) -> list[tuple[str, int, int]]:
     return possible
 
 
-def failing_tests(folder: Path, name: str, seconds: float) -> set[str] | None:
+def failing_tests(folder, name, seconds):
     """Those of a module's tests that fail in a copy of the package; None if they take longer."""
     files = [f"tests/test_{file}.py" for file in MODULES[name][1]]
     options = ["-o", "addopts=", "-m", "not full", "-q", "-rfE", "-p", "no:cacheprovider"]
@@ -75,8 +72,7 @@ def failing_tests(folder: Path, name: str, seconds: float) -> set[str] | None:
     return {line for line in lines if line.startswith(("FAILED", "ERROR"))}
 
 
-def run(name: str, number: int, seed: int) -> None:
-    """Print the mutants of a module that survive."""
+def run(name, number, seed):
     file = f"textgen/{MODULES[name][0]}/{name}.py"
     source, possible = (ROOT / file).read_text(encoding="utf-8"), mutations(ROOT / file)
     drawn = random.Random(seed).sample(possible, min(number or len(possible), len(possible)))

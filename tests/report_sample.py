@@ -114,11 +114,8 @@ def plain_sample(totals: dict, seeds: int = 2, references: bool = True) -> tuple
             for name, verdict in zip(others, verdicts, strict=False)
         ],
         "documents": [
-            {
-                "name": f"tale_{i}",
-                "characters": 50_000 + 1000 * i,
-                "bits": {n: t - 0.05 * i + 0.02 * draw.normal() for n, t in charged.items()},
-            }
+            {"name": f"tale_{i}", "characters": 50_000 + 1000 * i}
+            | {"bits": {n: t - 0.05 * i + 0.02 * draw.normal() for n, t in charged.items()}}
             for i in range(CORPUS["test"]["documents"])
             if charged
         ],
@@ -174,20 +171,17 @@ BITS = (1.906, 1.707, 1.726, None, 1.825)
 RANKED = [SCRIPT, "word_pos", ODD, "char", QUOTES]
 
 
-def hostile(
-    script: str = SCRIPT, quotes: str = QUOTES, odd: str = ODD
-) -> tuple[schema.Report, schema.Texts]:
+def hostile(script=SCRIPT, quotes=QUOTES, odd=ODD):
     """A report whose every text tries to be more than text."""
     names = ("char", script, "word_pos", quotes, odd)
     report, texts = plain_sample(dict(zip(names, BITS, strict=True)))
-    report["title"] = script + quotes
+    report |= {"title": script + quotes, "corpus": CORPUS | {"licence": script}}
     report["warnings"] = [{"text": "Look out: " + script, "by_arm": {script: quotes}}]
     report["left_out"] = [{"folder": "runs/" + script, "reason": quotes}]
     report["contrasts"][0] |= {"question": script + odd, "sentence": quotes}
-    report["corpus"] = CORPUS | {"licence": script}
     for passage in texts["passages"]:
-        passage["document"] = script
-        passage["text"] = (script + odd + "\n\n" + quotes + passage["text"])[:700]
+        text = (script + odd + "\n\n" + quotes + passage["text"])[:700]
+        passage |= {"document": script, "text": text}
     for record in texts["samples"]:
         for made in record["arms"].values():
             made["text"] = f" the{script}\n- {quotes}\n\n    {odd}" + made["text"]
