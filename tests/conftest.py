@@ -118,12 +118,18 @@ def made_up_memory(*orders: int) -> Memory:
     return Memory(orders, discounts.tolist(), strengths.tolist())
 
 
+def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
+    """Twelve tales of so many sentences."""
+    folder.mkdir(exist_ok=True)
+    for i in range(12):
+        text = made_up(shortest + growth * i, i)
+        (folder / f"tale{i:02d}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tales")
-    for i in range(12):
-        (folder / f"tale{i:02d}.txt").write_text(made_up(40 + 5 * i, i), encoding="utf-8")
-    return folder
+    return write_tales(tmp_path_factory.mktemp("tales"))
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +153,6 @@ def fitted(config, training: str = TRAINING, tuning: str = TUNING):
 
 
 def small_experiment(**tables):
-    """A small experiment, some of whose tables a test replaces."""
     needed = {"corpus": "wikipedia", "tokenizer": "characters", "objective": "next_token"}
     return resolve_experiment({**needed, "training": {"updates": 1}, **tables})
 
@@ -155,26 +160,13 @@ def small_experiment(**tables):
 def write_experiment(path: Path, corpus_folder: Path) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
     path.write_text(
-        f"""[corpus]
-kind = "folder"
-path = "{corpus_folder}"
-[split]
-validation = 0.2
-test = 0.2
-[tokenizer]
-kind = "characters"
-[objective]
-kind = "next_token"
-window = 16
-[backbone]
-units = [24]
-[memory]
-orders = [1, 3]
-[training]
-updates = 60
-batch = 8
-learning_rate = 1e-2
-validations = 3
+        f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
+split = {{ validation = 0.2, test = 0.2 }}
+tokenizer.kind = "characters"
+objective = {{ kind = "next_token", window = 16 }}
+backbone.units = [24]
+memory.orders = [1, 3]
+training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
 [sampling]
 length = 120
 samples = 2
@@ -198,16 +190,11 @@ def experiment_file(tmp_path, corpus_folder) -> Path:
 
 
 # changes to the tiny experiment
+EMBEDDED = 'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}'
 ARMS = {
     "char": [],
-    "word": [
-        'tokenizer={kind="words", rare_words="unk", minimum_count=60}',
-        'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}',
-    ],
-    "subword": [
-        'tokenizer={kind="subwords", size=280}',
-        'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}',
-    ],
+    "word": ['tokenizer={kind="words", rare_words="unk", minimum_count=60}', EMBEDDED],
+    "subword": ['tokenizer={kind="subwords", size=280}', EMBEDDED],
 }
 SHORT = ["training.updates=40", "training.validations=1", "sampling.length=40"]
 
@@ -237,10 +224,10 @@ def copied_run(finished_run, tmp_path):
     return folder
 
 
-def run_python(*arguments, folder: Path | None = None, **variables: str) -> SimpleNamespace:
+def run_python(*arguments, folder=None, seconds=240, **variables: str) -> SimpleNamespace:
     done = subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=folder, env={**os.environ, **variables},
-        capture_output=True, text=True, timeout=240,
+        capture_output=True, text=True, timeout=seconds,
     )  # fmt: skip
     return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
@@ -305,7 +292,6 @@ def in_turn(**axes: list) -> pytest.MarkDecorator:
 
 
 def tiny_experiment(objective, network, training) -> SimpleNamespace:
-    """What a training knows of an experiment."""
     backbone = network.parts()[0].config
     return SimpleNamespace(objective=objective, backbone=backbone, training=training, seed=3)
 

@@ -1,18 +1,14 @@
 """Runs and studies stopped at random moments end as those left alone, and leave nothing behind.
 
-    python tests/killing.py [--kills 20]
-
-Not part of the suite: it takes minutes; for Linux. Characters, words and a study of both are
-trained with deterministic operations, once in peace and once more with SIGTERM or SIGKILL to the
-command, or SIGKILL to all of its processes, at moments drawn from the time that it took in peace;
-the command is repeated until it ends. No process, held lock or temporary file may be left, and at
-the end every file that is not about time has to be the same.
+For Linux. Characters, words and a study of both are trained with deterministic operations, once in
+peace and once more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes, at
+moments drawn from the time that it took in peace; the command is repeated until it ends. No
+process, held lock or temporary file may be left, and every file has to be the same but for times.
 """
 
 import argparse
 import contextlib
 import csv
-import io
 import itertools
 import json
 import os
@@ -22,16 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import filelock
 import h5py
 import numpy as np
-from conftest import made_up, write_experiment
-
-from textgen.core.system import write_file
+from conftest import write_experiment, write_tales
 
 RULED = ["training.threads=2", "training.updates=200"]  # by the study, in its arms
 CHAR = ["training.deterministic=true", "training.validations=8", "backbone.dropout=0.2"]
@@ -46,12 +38,12 @@ arms.char = {{ experiment = "tiny.toml", seeds = 1, set = {json.dumps(CHAR)} }}
 arms.word = {{ experiment = "tiny.toml", seeds = 1, set = {json.dumps(WORD)} }}
 """
 MAX_KILLS = 3  # of one run or study
-ENDINGS = ("SIGTERM", "SIGKILL", "SIGKILL to all")
+ENDINGS = ((os.kill, signal.SIGTERM), (os.kill, signal.SIGKILL), (os.killpg, signal.SIGKILL))
 # parts of the names of what is about time or place, or about a file that holds some of it
 TIMES = ("second", "time", "written", "tried", "plan", "command", "folder", "sha256")
 
 
-def main() -> int:
+def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
@@ -63,7 +55,7 @@ def main() -> int:
         for number, kind in enumerate(itertools.cycle(commands)):
             if kills >= options.kills:
                 break
-            place, wrong = f"killed{number}", list[str]()
+            place, wrong = f"killed{number}", []
             for _ in range(min(MAX_KILLS, options.kills - kills)):
                 process = start(folder, place, commands[kind])
                 wait, ending = draw.uniform(0, took[kind]), draw.choice(ENDINGS)
@@ -80,21 +72,18 @@ def main() -> int:
     return 1 if harmed else 0
 
 
-def write_inputs(folder: Path) -> dict[str, list[str]]:
+def write_inputs(folder):
     """Texts, an experiment and a study; name → the command, to which a place is added."""
-    for i in range(12):
-        write_file(folder / "tales" / f"tale{i:02d}.txt", made_up(40 + 5 * i, i))
-    experiment = write_experiment(folder / "tiny.toml", folder / "tales")
-    write_file(folder / "killed.toml", STUDY)
-    commands = {}
+    write_experiment(folder / "tiny.toml", write_tales(folder / "tales"))
+    (folder / "killed.toml").write_text(STUDY)
+    commands = {"study": ["study", "killed.toml", "--quiet", "--runs"]}
     for kind, settings in (("char", CHAR), ("word", WORD)):
         overrides = [part for setting in RULED + settings for part in ("--set", setting)]
-        commands[kind] = ["run", str(experiment), *overrides, "--quiet", "--name", "run", "--runs"]
-    commands["study"] = ["study", str(folder / "killed.toml"), "--quiet", "--runs"]
+        commands[kind] = ["run", "tiny.toml", *overrides, "--quiet", "--name", "run", "--runs"]
     return commands
 
 
-def start(folder: Path, place: str, command: list[str]) -> subprocess.Popen[bytes]:
+def start(folder, place, command):
     """A command in a session of its own, with a folder for temporary files."""
     (folder / "scratch").mkdir(exist_ok=True)
     log = (folder / f"{place}.log").open("ab")
@@ -104,30 +93,26 @@ def start(folder: Path, place: str, command: list[str]) -> subprocess.Popen[byte
     )  # fmt: skip
 
 
-def run_to_end(folder: Path, place: str, command: list[str]) -> float:
-    """The seconds of a command, which may not fail."""
+def run_to_end(folder, place, command):
     begin = time.perf_counter()
     if start(folder, place, command).wait():
         raise SystemExit((folder / f"{place}.log").read_text(encoding="utf-8"))
     return time.perf_counter() - begin
 
 
-def stopped(process: subprocess.Popen[bytes], wait: float, ending: str) -> bool:
+def stopped(process, wait, ending):
     """Whether a command still ran after so many seconds, when it was stopped."""
     try:
         process.wait(wait)
         return False
     except subprocess.TimeoutExpired:
-        if ending == "SIGKILL to all":
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.send_signal(getattr(signal, ending))
+        end, number = ending
+        end(process.pid, number)  # which is there as long as nobody has waited for it
         process.wait()
         return True
 
 
-def remains(session: int, runs: Path, scratch: Path) -> list[str]:
+def remains(session, runs, scratch):
     """What is left of a session that is over: processes, locks that are held, temporary files. A
     process whose parent was killed has ten seconds to notice and to give back what it holds."""
     for _ in range(100):
@@ -137,7 +122,7 @@ def remains(session: int, runs: Path, scratch: Path) -> list[str]:
     return left
 
 
-def left_now(session: int, runs: Path, scratch: Path) -> Iterator[str]:
+def left_now(session, runs, scratch):
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has just ended
             stat = (place / "stat").read_bytes().rpartition(b")")[2].split()
@@ -151,8 +136,7 @@ def left_now(session: int, runs: Path, scratch: Path) -> Iterator[str]:
     yield from (f"temporary {path.name}" for path in scratch.iterdir())
 
 
-def different_files(whole: Path, killed: Path) -> Iterator[str]:
-    """Files that differ in more than time."""
+def different_files(whole, killed):
     for path in sorted(whole.rglob("*")):
         if path.suffix in (".json", ".jsonl", ".csv", ".npz", ".h5"):
             other = killed / path.relative_to(whole)
@@ -160,11 +144,11 @@ def different_files(whole: Path, killed: Path) -> Iterator[str]:
                 yield str(path.relative_to(whole))
 
 
-def content(path: Path) -> Any:
+def content(path):
     """What a file holds but for what is about time, to be compared."""
     if path.suffix == ".h5":
         with h5py.File(path) as file:
-            names = list[str]()
+            names = []
             file.visit(names.append)
             return {n: file[n][()].tobytes() for n in names if isinstance(file[n], h5py.Dataset)}
     if path.suffix == ".npz":
@@ -172,11 +156,11 @@ def content(path: Path) -> Any:
             return {name: (file[name].shape, file[name].tobytes()) for name in file.files}
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".csv":
-        return timeless(list(csv.DictReader(io.StringIO(text))))
+        return timeless(list(csv.DictReader(text.splitlines())))
     return timeless(json.loads(text)) if path.suffix == ".json" else text
 
 
-def timeless(data: Any) -> Any:
+def timeless(data):
     if isinstance(data, dict):
         lasting = {k: v for k, v in data.items() if not any(part in str(k) for part in TIMES)}
         return {key: timeless(value) for key, value in lasting.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_up, made_up_memory, write_experiment
+from conftest import made_up_memory, write_experiment, write_tales
 
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
@@ -49,11 +49,8 @@ CASES = {
 def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
     """Bits of every token of the test text: of the network, of spelling, of both with a memory of
     the document, and of a network that goes on learning; and the network's weights."""
-    tales = folder / "tales"
-    tales.mkdir()
-    for i in range(12):
-        (tales / f"tale{i:02d}.txt").write_text(made_up(12 + i, i), encoding="utf-8")
-    experiment = load_experiment(write_experiment(folder / "tiny.toml", tales), changes)
+    file = write_experiment(folder / "tiny.toml", write_tales(folder / "tales", 12, 1))
+    experiment = load_experiment(file, changes)
     corpus = load_corpus(experiment)
     prepared = prepare(experiment, corpus)
     network = new_network(experiment, prepared)
