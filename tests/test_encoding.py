@@ -17,7 +17,6 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
 from textgen.evaluation.baselines import baseline
-from textgen.models import batches as windows_module
 from textgen.models.batches import Windows
 from textgen.models.objectives import NextToken, Shifted
 from textgen.runs.pipeline import train
@@ -37,9 +36,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Cutter:
     extra_data = ()
-
-    def segment(self, stretch):
-        return [stretch]
+    segment = list
 """
 
 
@@ -187,8 +184,8 @@ def _held(path: Path) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="it lists what is mapped")
 def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(windows_module, "MAX_MAPPED_BYTES", 1 << 21)
-    monkeypatch.setattr(windows_module, "TOKENS_PER_COUNT", 1 << 21)
+    for limit in ("MAX_MAPPED_BYTES", "TOKENS_PER_COUNT"):
+        monkeypatch.setattr(f"textgen.models.batches.{limit}", 1 << 21)
     size, path = 1 << 25, tmp_path / encoding.TOKENS_FILE
     path.write_bytes(bytes(size))
     np.save(tmp_path / encoding.INDEX_FILE, np.array([[size - 1, 1, 1, 0]]))
@@ -208,11 +205,10 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
     changes = ["training.updates=4", "training.validations=1", "sampling.length=20"]
     run = train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True)
-    metrics, corpus = run.metrics, run.metrics.corpus
-    assert corpus["fitted_on"]["characters"] <= 12_000 < corpus["train"]["characters"]
-    charged = corpus["train"]["characters"] + corpus["train"]["documents"]
+    metrics, train_part = run.metrics, run.metrics.corpus["train"]
+    assert metrics.corpus["fitted_on"]["characters"] <= 12_000 < train_part["characters"]
+    charged = train_part["characters"] + train_part["documents"]
     assert metrics.training.characters_of_training_text == charged
-    assert metrics.test.characters == corpus["test"]["characters"]
-    # of a network after four updates, and of a text that repeats itself
-    assert 2 < metrics.test.bits_per_character.total < 8
+    assert metrics.test.characters == metrics.corpus["test"]["characters"]
+    assert 2 < metrics.test.bits_per_character.total < 8  # after four updates
     assert list((system.cache_folder() / "encoded").glob("*/tokens.bin"))
