@@ -19,6 +19,7 @@ from textgen.tokenizers.signatures import (
     telling_beginnings,
 )
 from textgen.tokenizers.spelling import Speller
+from textgen.tokenizers.words import Words
 
 BEGINNINGS = ["\ue000", "\ue000b", "\ue000ba", "\ue000abb", "\ue001", "\ue002"]  # … b ab bba Aa AA
 CLASSES = dict(zip(["…", "…b", "…ab", "…bba", "Aa…", "AA…"], BEGINNINGS, strict=True))
@@ -138,6 +139,16 @@ def test_classes_are_what_neighbours_tell_most_about():
     assert sorted(found[3:]) == sorted(sign + end for sign in SIGNS[:2] for end in ("gn", "d"))
     assert telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
     assert telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
+
+
+@pytest.mark.parametrize("pattern", ["{0} {1} .", ". {1} {0}"], ids=["before", "behind"])
+def test_a_policy_looks_at_the_words_on_both_sides(pattern):
+    draw, sentences = random.Random(1), list[str]()
+    for _ in range(200):
+        stem, beside = "".join(draw.choices("bcdfgklm", k=6)), draw.choice(["the", "to"])
+        sentences.append(pattern.format(beside, stem + {"the": "ox", "to": "ix"}[beside]))
+    tokenizer = Words(minimum_count=5, rare_words=Signature()).fit([" ".join(sentences)], [], 1)
+    assert {"…ox", "…ix"} & set(tokenizer.policy.classes)
 
 
 def test_bits_told_are_those_of_each_word_given_the_others():
