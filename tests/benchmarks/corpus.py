@@ -1,6 +1,5 @@
 """Runs on made-up text, which needs no download: peak memory as it grows, speed of tokenizers."""
 
-import argparse
 import json
 import os
 import random
@@ -8,13 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from timing import IMPORT, row
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 DOCUMENT = 300_000
 SMALL, TOKENISED = 3_000_000, 16_000_000
 MEGABYTES = 300, 3000  # of text, for memory
@@ -26,11 +22,11 @@ TOKENIZERS = {
 }
 
 
-def documents(size: int) -> Iterator[str]:
+def documents(size):
     """``size`` bytes of text in documents of DOCUMENT bytes, about, each with words of its own."""
     draw = random.Random(0)
 
-    def word() -> str:
+    def word():
         return "".join(draw.choices("etaoinshrdlucmfwypvbgkjqxz", k=draw.randint(1, 9)))
 
     words = [word() for _ in range(5000)]
@@ -41,25 +37,20 @@ def documents(size: int) -> Iterator[str]:
         yield "".join(page[start : start + 2000] + f" {word()}{word()}\n\n" for start in starts)
 
 
-def write_text(folder: Path, size: int) -> Path:
+def write_text(folder, size):
     folder.mkdir()
     for number, text in enumerate(documents(size)):
         (folder / f"{number:05d}.txt").write_text(text, encoding="utf-8")
     return folder
 
 
-def run_command(name: str, text: Path, runs: Path) -> list[str]:
-    """Trains an experiment on a folder of text for a moment."""
-    settings = (
-        f'corpus={{kind="folder", path={json.dumps(str(text))}}}', "split.groups=[]",
-        "training={updates=100, validations=2}",
-    )  # fmt: skip
-    command = [sys.executable, "-m", "textgen.run", str(EXPERIMENTS / f"{name}.toml"), "--quiet"]
-    command += ["--runs", str(runs)]
-    return [*command, *(part for setting in settings for part in ("--set", setting))]
+def run_command(name, text, runs):
+    command = [sys.executable, "-m", "textgen", "run", name, "--quiet", "--runs", str(runs)]
+    command += ["--set", f'corpus={{kind="folder", path={json.dumps(str(text))}}}']
+    return [*command, "--set", "training={updates=100, validations=2}"]
 
 
-def small_runs(scratch: Path) -> list[Path]:
+def small_runs(scratch):
     """Two finished runs, of characters and of words, for what can be measured on any run."""
     text, names = write_text(scratch / "text", SMALL), ("char_small", "word_small")
     for name in names:
@@ -67,7 +58,7 @@ def small_runs(scratch: Path) -> list[Path]:
     return [scratch / "runs" / name for name in names]
 
 
-def peak_bytes(command: list[str], **environment: str) -> int:
+def peak_bytes(command, **environment):
     process = subprocess.Popen(command, env={**os.environ, **environment})
     _, status, usage = os.wait4(process.pid, 0)
     if status:
@@ -75,9 +66,9 @@ def peak_bytes(command: list[str], **environment: str) -> int:
     return usage.ru_maxrss * 1024
 
 
-def memory(_: argparse.Namespace) -> list[dict[str, Any]]:
+def memory(_):
     """Peak memory of a run on large texts, over that of TensorFlow and Keras alone."""
-    alone, runs = peak_bytes(IMPORT), list[dict[str, int]]()
+    alone, runs = peak_bytes(IMPORT), []
     for megabytes in MEGABYTES:
         with tempfile.TemporaryDirectory() as name:
             scratch = Path(name)
@@ -90,7 +81,7 @@ def memory(_: argparse.Namespace) -> list[dict[str, Any]]:
     return [row(what, f"on {MEGABYTES[0]:,} MB", [growth], "≤ 1.1", runs=runs)]
 
 
-def tokenising(_: argparse.Namespace) -> list[dict[str, Any]]:
+def tokenising(_):
     """MB of text a second as tokens; fitting is left out: it sees a bounded sample."""
     from textgen.core.experiment import resolve_experiment
 

@@ -1,10 +1,4 @@
-"""All benchmarks with one command, each against a reference in the same run.
-
-    python tests/benchmarks/run.py [--only training_step sampling …] [--repeats 5]
-
-Needs ``pip install ".[test,bench]"``. Writes a JSON file a part beside itself and the table in
-README.md, with the load average before and after each part.
-"""
+"""All benchmarks with one command, each against a reference in the same run: see README.md."""
 
 import argparse
 import datetime
@@ -13,22 +7,20 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import corpus
+import numpy as np
 import quality
 import training_step
 import writing
-from timing import HERE, IMPORT, divided, in_turns, row, table
+from timing import HERE, IMPORT, in_turns, row, table
 
-Rows = list[dict[str, Any]]
 BEGIN, END = "<!-- table: benchmarks -->", "<!-- end -->"
 COMMANDS = ("run", "generate", "play", "compare", "study", "score", "corpus", "baseline")
 
 
-def startup(options: argparse.Namespace) -> Rows:
+def startup(options):
     """How soon a command answers; every command is a process of its own, from start to end."""
     python = [sys.executable, "-m", "textgen"]
     help_ = {f"textgen {name} --help": [*python, name, "--help"] for name in COMMANDS}
@@ -38,21 +30,20 @@ def startup(options: argparse.Namespace) -> Rows:
         row(f"`{name}`", "the clock", seconds, "≤ 0.3", unit="s")
         for name, seconds in answers.items()
     ]
-    first = {
-        f"300 characters of `{folder.name}`, from the command to its end": [
-            *python, "generate", str(folder), "--length", "300",
-        ]
-        for folder in options.runs
-    }  # fmt: skip
+    first = {}
+    for folder in options.runs:
+        what = f"300 characters of `{folder.name}`, from the command to its end"
+        first[what] = [*python, "generate", str(folder), "--length", "300"]
     times = in_turns({"import": IMPORT, **first}, options.repeats)
     for what in first:
-        ratios, seconds = divided(times[what], times["import"]), statistics.median(times[what])
+        ratios = np.divide(times[what], times["import"]).tolist()
+        seconds = statistics.median(times[what])
         against = "importing TensorFlow and Keras"
         rows.append(row(what, against, ratios, "≤ 1.3", seconds=round(seconds, 2)))
     return rows
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
+PARTS = {
     "training_step": training_step.measure,
     "quality": quality.measure,
     "sampling": writing.sampling,
@@ -65,7 +56,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
 NEED_RUNS = ("startup", "playing", "page_models")
 
 
-def described() -> dict[str, Any]:
+def described():
     """When and where: results compare only with those of the same machine."""
     import keras
     import tensorflow as tf
@@ -81,7 +72,7 @@ def described() -> dict[str, Any]:
     }
 
 
-def write_page() -> None:
+def write_page():
     """The table of everything that was measured so far, into README.md."""
     paths = [path for name in PARTS if (path := HERE / f"{name}.json").exists()]
     parts = [json.loads(path.read_text(encoding="utf-8"))["rows"] for path in paths]
@@ -92,7 +83,7 @@ def write_page() -> None:
     page.write_text(f"{before}{BEGIN}\n\n{rows}\n\n{END}{after}", encoding="utf-8")
 
 
-def main() -> int:
+def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART",
                         help=", ".join(PARTS))  # fmt: skip

@@ -14,18 +14,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 HERE = Path(__file__).parent
 IMPORT = [sys.executable, "-c", "import tensorflow, keras"]
 PAUSE = 0.2  # seconds between two turns, in which the threads of the side before fall asleep
 
 
-def row(
-    what: str, reference: str, ratios: Sequence[float], target: str = "", **more: Any
-) -> dict[str, Any]:
+def row(what, reference, ratios, target="", **more):
     """One line of the table: the two sides; the median, lowest and highest of some ratios, each of
     two measurements that followed each other; what is wanted of the median, as "≥ 1" or "≤ 0.3";
     other figures."""
@@ -33,36 +31,27 @@ def row(
     if target:
         sign, limit = target.split()
         passed = middle >= float(limit) if sign == "≥" else middle <= float(limit)
-    return {
-        "what": what,
-        "reference": reference,
-        "ratio": round(middle, 4),
-        "lowest": round(min(ratios), 4),
-        "highest": round(max(ratios), 4),
-        "repeats": len(ratios),
-        "target": target or None,
-        "passed": passed,
-        **more,
-    }
+    figures = {"ratio": middle, "lowest": min(ratios), "highest": max(ratios)}
+    figures = {name: round(figure, 4) for name, figure in figures.items()}
+    wanted = {"repeats": len(ratios), "target": target or None, "passed": passed}
+    return {"what": what, "reference": reference, **figures, **wanted, **more}
 
 
 @contextlib.contextmanager
-def worker(file: str, name: str, *arguments: Any) -> Iterator[Callable[[], Any]]:
-    """A process that measures one side: the worker of a name in a benchmark's own file. What is
-    given makes one measurement."""
+def worker(file, name, *arguments):
+    """A process that is the worker of a name in a benchmark's own file, as a function that lets it
+    measure once."""
     process = subprocess.Popen(
         [sys.executable, file, "--worker", name, *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
     )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
 
-    def answer() -> Any:
+    def answer():
         if line := process.stdout.readline():
             return json.loads(line)
         raise SystemExit(f"{Path(file).name} {name} ended with code {process.wait()}")
 
-    def go() -> Any:
+    def go():
         time.sleep(PAUSE)
         process.stdin.write("go\n")
         process.stdin.flush()
@@ -75,30 +64,49 @@ def worker(file: str, name: str, *arguments: Any) -> Iterator[Callable[[], Any]]
         process.communicate()
 
 
-def serve(workers: dict[str, Callable[..., Callable[[], Any]]]) -> bool:
-    """Whether this process was started as a worker; if so it has done its work."""
-    if sys.argv[1:2] != ["--worker"]:
-        return False
+def serve(workers):
+    """Be the worker that is named on the command line."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
     measure = workers[sys.argv[2]](*sys.argv[3:])
     print(json.dumps("ready"), file=out, flush=True)
     for _ in sys.stdin:
         print(json.dumps(measure()), file=out, flush=True)
-    return True
 
 
-def interleaved(file: str, sides: dict[str, tuple[Any, ...]], repeats: int) -> dict[str, list[Any]]:
-    """Every side's measurements, taken in turns; a side is a worker's name and its arguments."""
+def interleaved(file, sides, arguments, repeats):
+    """What the workers of some names measure, in turns."""
     with contextlib.ExitStack() as stack:
-        go = {name: stack.enter_context(worker(file, *side)) for name, side in sides.items()}
-        turns = [{name: measure() for name, measure in go.items()} for _ in range(repeats)]
-    return {name: [turn[name] for turn in turns] for name in sides}
+        go = {side: stack.enter_context(worker(file, side, *arguments)) for side in sides}
+        turns = [{side: measure() for side, measure in go.items()} for _ in range(repeats)]
+    return [[turn[side] for turn in turns] for side in sides]
 
 
-def in_turns(commands: dict[str, list[str]], repeats: int) -> dict[str, list[float]]:
+def faster(file, other, arguments, repeats, *labels, **figures):
+    """A row: how many times faster ``textgen`` is than another worker; what it is against, what is
+    wanted; other figures, as functions of its seconds."""
+    ours, theirs = interleaved(file, ("textgen", other), arguments, repeats)
+    what, reference, target = labels
+    more = {name: figure(statistics.median(ours)) for name, figure in figures.items()}
+    return row(what, reference, np.divide(theirs, ours).tolist(), target, **more)
+
+
+def timed(work, units):
+    """What measures the seconds of one unit of some work, of which the first is not counted: then
+    what has to be compiled is."""
+
+    def measure():
+        begin = time.perf_counter()
+        work()
+        return (time.perf_counter() - begin) / units
+
+    measure()
+    return measure
+
+
+def in_turns(commands, repeats):
     """Seconds of whole processes, from start to end, taken in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    seconds = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
             begin = time.perf_counter()
@@ -109,13 +117,7 @@ def in_turns(commands: dict[str, list[str]], repeats: int) -> dict[str, list[flo
     return seconds
 
 
-def divided(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """The ratio of every pair that followed each other."""
-    return [a / b for a, b in zip(above, below, strict=True)]
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as Markdown."""
+def table(rows):
     lines = ["| what | against | ratio | range | wanted | met |"]
     lines.append("| --- | --- | ---: | ---: | ---: | --- |")
     for row in rows:

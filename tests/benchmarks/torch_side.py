@@ -2,15 +2,10 @@
 
 import math
 import time
-from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from textgen.core.settings import Training
-from textgen.models.backbones import LSTM
 from textgen.models.batches import Windows
 
 THREADS, ROWS = 2, 16  # rows: documents that are scored at once
@@ -20,7 +15,7 @@ class Network(nn.Module):
     """The sizes of a textgen backbone: embedding, LSTM layers, full or adaptive softmax, dropout in
     the same places."""
 
-    def __init__(self, size: int, backbone: LSTM) -> None:
+    def __init__(self, size, backbone):
         super().__init__()
         (units,), width, layers = set(backbone.units), backbone.embedding_size, len(backbone.units)
         self.embedding = nn.Embedding(size, width)
@@ -30,32 +25,32 @@ class Network(nn.Module):
         levels = backbone.adaptive(size)
         self.adaptive = levels is not None
         if levels:  # the width of its tail is units / div_value
-            self.output: Any = nn.AdaptiveLogSoftmaxWithLoss(
+            self.output = nn.AdaptiveLogSoftmaxWithLoss(
                 units, size, [levels.head], div_value=units / levels.tail_size, head_bias=True
             )
         else:
             self.output = nn.Linear(units, size)
 
-    def features(self, tokens: Any, states: Any) -> tuple[Any, Any]:
+    def features(self, tokens, states):
         x, states = self.lstm(self.dropout(self.embedding(tokens)), states)
         return self.dropout(x), states
 
-    def nats(self, features: Any, labels: Any) -> Any:
+    def nats(self, features, labels):
         """−ln P(label): (N, units), (N,) → (N,)."""
         if self.adaptive:
             return -self.output(features, labels).output
         return nn.functional.cross_entropy(self.output(features), labels, reduction="none")
 
-    def probabilities(self, features: Any) -> Any:
+    def probabilities(self, features):
         if self.adaptive:
             return self.output.log_prob(features).exp()
         return torch.softmax(self.output(features), dim=-1)
 
-    def zero_states(self, batch: int) -> tuple[Any, Any]:
+    def zero_states(self, batch):
         shape = (self.lstm.num_layers, batch, self.lstm.hidden_size)
         return torch.zeros(shape), torch.zeros(shape)
 
-    def spans(self, spans: np.ndarray, fresh: np.ndarray, states: Any) -> tuple[Any, Any]:
+    def spans(self, spans, fresh, states):
         """Nats of all targets of some spans from :class:`Windows`, and the states after them."""
         tokens, kept = torch.from_numpy(spans).long(), torch.from_numpy(~fresh)[None, :, None]
         states = tuple(state * kept for state in states)
@@ -68,7 +63,7 @@ class Network(nn.Module):
 class Trainer:
     """A network, its optimizer, and states that are carried from update to update."""
 
-    def __init__(self, size: int, backbone: LSTM, settings: Training, seed: int = 0) -> None:
+    def __init__(self, size, backbone, settings, seed=0):
         torch.set_num_threads(THREADS)
         torch.manual_seed(seed)
         self.network, self.settings = Network(size, backbone), settings
@@ -77,7 +72,7 @@ class Trainer:
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
 
-    def update(self, spans: np.ndarray, fresh: np.ndarray, rate: float) -> float:
+    def update(self, spans, fresh, rate):
         """One update at a learning rate; the loss in nats."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -89,7 +84,7 @@ class Trainer:
         self.optimizer.step()
         return float(loss.detach())
 
-    def train(self, windows: Windows, seconds: float, seed: int) -> int:
+    def train(self, windows, seconds, seed):
         """For so long, the rate rising and falling with the clock; how many updates that were."""
         self.network.train()
         begin, updates, warmup = time.perf_counter(), 0, self.settings.warmup
@@ -101,7 +96,7 @@ class Trainer:
             updates += 1
         return updates
 
-    def bits(self, documents: Sequence[np.ndarray], objective: Any) -> float:
+    def bits(self, documents, objective):
         """Bits of all tokens and end marks, the state carried through each document."""
         self.network.eval()
         windows, total, rows = Windows(documents, objective), 0.0, min(ROWS, len(documents))

@@ -7,15 +7,11 @@ in float32, the other textgen. Where the processor has more than AVX2,
 ``MKL_ENABLE_INSTRUCTIONS=AVX2`` limit both sides to that.
 """
 
-import argparse
-import statistics
-import time
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from timing import divided, interleaved, row, serve
+from timing import faster, serve, timed
 
 THREADS, UPDATES = 2, 3
 
@@ -41,7 +37,7 @@ SIZES = {
 }
 
 
-def setting(size: str) -> Any:
+def setting(size):
     """What both sides train: an experiment, and its vocabulary and windows."""
     from textgen.core.settings import Training
     from textgen.models.backbones import LSTM, Adaptive
@@ -59,22 +55,19 @@ def setting(size: str) -> Any:
     )  # fmt: skip
 
 
-def seconds_of(update: Callable[[np.ndarray, np.ndarray], Any], trained: Any) -> Any:
-    """A function that measures the seconds of an update, which waits for its result."""
+def seconds_of(update, trained):
+    """What measures the seconds of an update, which waits for its result."""
     batches = trained.windows.training(trained.training.batch, 0)
 
-    def measure() -> float:
-        begin = time.perf_counter()
+    def work():
         results = [update(*next(batches)) for _ in range(UPDATES)]
         float(results[-1])
-        return (time.perf_counter() - begin) / UPDATES
 
-    for _ in range(2):
-        measure()
-    return measure
+    work()
+    return timed(work, UPDATES)
 
 
-def textgen(size: str) -> Callable[[], float]:
+def textgen(size):
     from textgen.core import system
 
     shards = system.start_tensorflow(THREADS, parts=True)  # no more than there are cores
@@ -86,7 +79,7 @@ def textgen(size: str) -> Callable[[], float]:
     return seconds_of(lambda spans, fresh: step.update(spans, fresh)[0], trained)
 
 
-def pytorch(size: str) -> Callable[[], float]:
+def pytorch(size):
     from torch_side import Trainer
 
     trained = setting(size)
@@ -94,15 +87,11 @@ def pytorch(size: str) -> Callable[[], float]:
     return seconds_of(lambda spans, fresh: trainer.update(spans, fresh, 1e-3), trained)
 
 
-def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
-    rows = []
+def measure(options):
+    rows, figures = [], {"milliseconds": lambda seconds: round(1e3 * seconds, 2)}
     for size in SIZES:
-        sides = {side: (side, size) for side in ("textgen", "pytorch")}
-        times = interleaved(__file__, sides, options.repeats)
-        ratios = divided(times["pytorch"], times["textgen"])
-        milliseconds = round(1e3 * statistics.median(times["textgen"]), 2)
-        what = f"training step, {size}"
-        rows.append(row(what, "PyTorch float32", ratios, "≥ 1", milliseconds=milliseconds))
+        labels = f"training step, {size}", "PyTorch float32", "≥ 1"
+        rows.append(faster(__file__, "pytorch", [size], options.repeats, *labels, **figures))
     return rows
 
 

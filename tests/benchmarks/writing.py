@@ -1,15 +1,11 @@
 """How fast text is written: by the sampler, in ``textgen play``, by models inside a page.
 
-Sampling is compared with ``model.predict`` a token and with a PyTorch step loop: 2 × 256 units, 90
-tokens and 20,000, the latter with a full softmax and with two levels; weights as they are before
-training. ``predict`` reads the last WINDOW tokens again for every token that it writes, as the
-article's program and most tutorials do, in a network of Keras' own layers. PyTorch carries its
-states, draws with ``multinomial`` and has two threads. A tail is as probable as that of a word
-model on the tales, or its cost would go unnoticed.
+Sampling has 2 × 256 units and weights as they are before training. ``predict`` reads the last
+WINDOW tokens again for every token that it writes, as the article's program and most tutorials do,
+in a network of Keras' own layers. PyTorch carries its states, draws with ``multinomial`` and has
+two threads. A tail is as probable as that of a word model on the tales.
 """
 
-import argparse
-import http.client
 import itertools
 import json
 import signal
@@ -17,17 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
-from timing import divided, interleaved, row, serve
+from timing import faster, row, serve, timed
 
-Rows = list[dict[str, Any]]
 WINDOW, THREADS, UNITS = 50, 2, (256, 256)
 # the share of the words of the tales that are not among the 2,000 most frequent ones
 TAIL = 0.17
@@ -38,7 +31,7 @@ WANTED = {1: {"pytorch": "≥ 3", "predict": "≥ 500"}, 64: {"pytorch": "≥ 1.
 SIDES = {"pytorch": "PyTorch step loop", "predict": "`predict` a token"}
 
 
-def backbone(size: int, output: str) -> Any:
+def backbone(size, output):
     from textgen.models.backbones import LSTM, Adaptive
 
     width = 64 if size < 1000 else 128
@@ -46,7 +39,7 @@ def backbone(size: int, output: str) -> Any:
     return LSTM(units=UNITS, input="embedding", embedding_size=width, adaptive_softmax=levels)
 
 
-def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
+def textgen(size, output, batch):
     from textgen.core import system
 
     system.start_tensorflow(THREADS)
@@ -61,14 +54,14 @@ def textgen(size: str, output: str, batch: str) -> Callable[[], float]:
     sampler, steps = Sampler(objective, network), TOKENS["textgen"][int(batch)]
     prompts, seeds = [np.zeros(0, int)] * int(batch), range(int(batch))
 
-    def write() -> None:
+    def write():
         for _ in itertools.islice(sampler.write(prompts, seeds), steps):
             pass
 
-    return seconds_a_token(write, steps * int(batch))
+    return timed(write, steps * int(batch))
 
 
-def predict(size: str, output: str, batch: str) -> Callable[[], float]:
+def predict(size, output, batch):
     from textgen.core import system
 
     system.start_tensorflow(THREADS)
@@ -81,17 +74,17 @@ def predict(size: str, output: str, batch: str) -> Callable[[], float]:
     network.add(keras.layers.Dense(int(size)))
     recent, steps = np.full((1, WINDOW), 2, np.int32), TOKENS["predict"][int(batch)]
 
-    def write() -> None:
+    def write():
         nonlocal recent
         for _ in range(steps):
             logits = network.predict(recent, verbose=0)[:, -1]
             drawn = np.argmax(logits + np.random.gumbel(size=logits.shape), axis=-1)
             recent = np.concatenate([recent[:, 1:], drawn[:, None].astype(np.int32)], axis=1)
 
-    return seconds_a_token(write, steps)
+    return timed(write, steps)
 
 
-def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
+def pytorch(size, output, batch):
     import torch
     from torch_side import Network
 
@@ -99,7 +92,7 @@ def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
     network = Network(int(size), backbone(int(size), output)).eval()
     steps = TOKENS["pytorch"][int(batch)]
 
-    def write() -> None:
+    def write():
         with torch.no_grad():
             states = network.zero_states(int(batch))
             drawn = torch.zeros(int(batch), 1, dtype=torch.long)
@@ -107,67 +100,48 @@ def pytorch(size: str, output: str, batch: str) -> Callable[[], float]:
                 features, states = network.features(drawn, states)
                 drawn = torch.multinomial(network.probabilities(features[:, 0]), 1)
 
-    return seconds_a_token(write, steps * int(batch))
+    return timed(write, steps * int(batch))
 
 
-def seconds_a_token(write: Callable[[], Any], tokens: int) -> Callable[[], float]:
-    def measure() -> float:
-        start = time.perf_counter()
-        write()
-        return (time.perf_counter() - start) / tokens
-
-    measure()  # what has to be compiled is compiled
-    return measure
-
-
-def sampling(options: argparse.Namespace) -> Rows:
-    rows = []
+def sampling(options):
+    rows, figures = [], {"tokens_a_second": lambda seconds: round(1 / seconds)}
     for (size, output), (batch, wanted) in itertools.product(CASES, WANTED.items()):
         levels = "two levels" if output == "adaptive" else "full softmax"
         what = f"sampling, {size:,} tokens, {levels}, batch {batch}"
         for other, target in wanted.items():
-            sides = {side: (side, size, output, batch) for side in ("textgen", other)}
-            times = interleaved(__file__, sides, options.repeats)
-            rate = round(1 / float(np.median(times["textgen"])))
-            ratios = divided(times[other], times["textgen"])
-            rows.append(row(what, SIDES[other], ratios, target, tokens_a_second=rate))
+            sides, labels = (__file__, other, (size, output, batch)), (what, SIDES[other], target)
+            rows.append(faster(*sides, options.repeats, *labels, **figures))
     return rows
 
 
+ask = build_opener(ProxyHandler({})).open
 CHARACTERS = 1000
 BEGINNING = "At the end of the day they came to the {}house on the hill and "
 
 
-def request(address: str, path: str, question: Any = None) -> http.client.HTTPResponse:
-    parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-    body = question and json.dumps(question)
-    connection.request("POST" if body else "GET", parts.path + path, body)
-    return connection.getresponse()
-
-
-def written(address: str, number: int, model: str) -> tuple[float, float]:
+def written(address, number, model):
     """Seconds to the first character, and characters a second after it."""
     text = BEGINNING.format("old " * number)
-    request(address, "ask", {"model": model, "what": "expect", "text": text[:-8]}).read()
+    typed = {"model": model, "what": "expect", "text": text[:-8]}
+    ask(f"{address}ask", json.dumps(typed).encode()).read()
     question = {"model": model, "what": "write", "text": text, "length": CHARACTERS, "seed": number}
     start = time.perf_counter()
-    lines = [(line, time.perf_counter() - start) for line in request(address, "ask", question)]
+    with ask(f"{address}ask", json.dumps(question).encode()) as answer:
+        lines = [(line, time.perf_counter() - start) for line in answer]
     if len(lines) == 1:
         raise SystemExit(lines[0][0])
     return lines[0][1], CHARACTERS / (lines[-1][1] - lines[0][1])
 
 
-def playing(options: argparse.Namespace) -> Rows:
+def playing(options):
     """All models are asked at once, as the page asks them: what they expect, while a text is typed,
     and then for a text. Every beginning is another."""
     rows, count = [], len(options.runs)
     command = [sys.executable, "-m", "textgen", "play", *map(str, options.runs)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
     try:
         address = next(line.strip() for line in server.stdout if line.startswith("http"))
-        models = [model["name"] for model in json.loads(request(address, "models").read())]
+        models = [model["name"] for model in json.load(ask(f"{address}models"))]
         with ThreadPoolExecutor(count) as pool:
             rounds = [
                 list(pool.map(partial(written, address, number), models))
@@ -193,7 +167,7 @@ PRICE = """const [name, text, end] = arguments
     embedded(rows).find(model => model.name === name).price(text).then(end)"""
 
 
-def page_models(options: argparse.Namespace) -> Rows:
+def page_models(options):
     """Models inside a report's page (needs Chromium): its size, how soon they answer, how far
     rounded weights move the bits of the first characters of the report's held-out passages."""
     import textgen
@@ -201,7 +175,7 @@ def page_models(options: argparse.Namespace) -> Rows:
     sys.path.append(str(Path(__file__).parents[1]))
     from chromium import headless
 
-    runs, seconds = list(map(textgen.load_run, options.runs)), list[float]()
+    runs, seconds = list(map(textgen.load_run, options.runs)), []
     with tempfile.TemporaryDirectory() as scratch:
         settings = {"reports_folder": scratch, "embed": [], "quiet": True}
         folder = textgen.compare_runs(runs, name="page", **settings).folder
