@@ -152,18 +152,22 @@ def test_holms_worked_example():
     assert holm([]) == []
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "seeds", "part"),
-    [
+def test_sentences_say_what_a_claim_rests_on():
+    for low, high, seeds, part in (
         (-0.22, -0.16, (5, 5), r"first is better.*0\.160 to 0\.220.*after Holm over 9"),
         (0.16, 0.22, (1, 1), "second is better than first.*in these two runs"),
         (-0.006, 0.003, (2, 1), r"equal to within 0\.01"),
         (-0.03, 0.02, (5, 5), r"Too close to call.*−0\.030 to 0\.020"),
-    ],
-)
-def test_sentences_say_what_a_claim_rests_on(low, high, seeds, part):
-    difference = Difference((low + high) / 2, low, high, 0.002, 11, seeds)
-    assert re.search(part, verdict_sentence("first", "second", difference, 0.002, 9))
+    ):
+        difference = Difference((low + high) / 2, low, high, 0.002, 11, seeds)
+        assert re.search(part, verdict_sentence("first", "second", difference, 0.002, 9))
+    for low, high, documents, seeds, contrasts, said in (
+        (-0.06, 0.06, 10, (1, 2), 1, "and two seeds an arm or more,"),
+        (-0.051, -0.049, 10, (2, 2), 2, "Make more runs"),
+        (-0.051, -0.049, 6, (2, 2), 6, "about 8 documents"),
+    ):
+        found = Difference(-0.05, low, high, 0.06, documents, seeds)
+        assert said in what_would_tell(found, contrasts)
 
 
 @pytest.mark.parametrize(("difference", "wanted"), [(0.015, "worse"), (0.001, "equal")])
@@ -181,19 +185,6 @@ def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
     times = [verdict(each, each.p) for each in (found(needed) for _ in range(100))]
     assert 60 <= times.count(wanted) <= 97
     assert [verdict(each, each.p) for each in (found(7) for _ in range(100))].count(wanted) < 60
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "documents", "seeds", "contrasts", "said"),
-    [
-        (-0.06, 0.06, 10, (1, 2), 1, "and two seeds an arm or more,"),
-        (-0.051, -0.049, 10, (2, 2), 2, "Make more runs"),
-        (-0.051, -0.049, 6, (2, 2), 6, "about 8 documents"),
-    ],
-)
-def test_what_would_tell(low, high, documents, seeds, contrasts, said):
-    found = Difference(-0.05, low, high, 0.06, documents, seeds)
-    assert said in what_would_tell(found, contrasts)
 
 
 UNITS = np.array([100.0, 250, 400, 90, 700, 310, 55, 120])
@@ -267,9 +258,8 @@ def test_so_many_documents_that_agree_can_answer_all_questions_and_no_fewer(cont
         assert (max(holm([found.p] * contrasts)) < significance.LEVEL) == (documents == fewest)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "p", "expected"),
-    [
+def test_limits_of_a_verdict():
+    for low, high, p, expected in (
         (-0.01, 0.01, 0.9, "equal"),
         (-0.01, -0.01, 0.01, "equal"),
         (-0.02, 0.01, 0.01, "can't tell"),
@@ -277,7 +267,5 @@ def test_so_many_documents_that_agree_can_answer_all_questions_and_no_fewer(cont
         (-0.05, -0.02, 0.0499, "better"),
         (0.02, 0.05, 0.05, "can't tell"),
         (0.02, 0.05, 0.0499, "worse"),
-    ],
-)
-def test_limits_of_a_verdict(low, high, p, expected):
-    assert verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), p) == expected
+    ):
+        assert verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), p) == expected

@@ -81,18 +81,21 @@ def test_character_by_character_costs_what_is_charged(name, before):
         assert cost == pytest.approx(bits(model, word, name, before))
 
 
+def drawn_as_charged(model, name, words, number, before=None):
+    """Words that a model draws, the frequent ones as often as it charges for them."""
+    draw, earlier = random.Random(1), None if before is None else after(model, before)
+    drawn = Counter(model.draw(name, draw, earlier) for _ in range(number))
+    frequent = [word for word, count in drawn.most_common(9) if count > 9]
+    known = sum(2 ** -bits(model, word, name, before) for word in words)
+    expected = np.array([2 ** -bits(model, w, name, before) for w in frequent]) * number / known
+    observed = np.array([drawn[word] for word in frequent])
+    assert ((observed - expected) ** 2 / expected).sum() < 40  # chi-square, 12 degrees: p < 1e-4
+    return {*drawn}
+
+
 @pytest.mark.parametrize("before", [None, [], ["bab", "ab", "bab", "bab"]])
 def test_words_are_drawn_with_the_probability_that_is_charged(before):
-    model = speller(memory=(0.2, 1.0))
-    earlier = None if before is None else after(model, before)
-    draw, number = random.Random(1), 3000
-    drawn = Counter(model.draw("A", draw, earlier) for _ in range(number))
-    frequent = [word for word, _ in drawn.most_common(9)]
-    known = sum(2 ** -bits(model, word, "A", before) for word in strings("ab", 8))
-    expected = np.array([2 ** -bits(model, w, "A", before) for w in frequent]) * number / known
-    observed = np.array([drawn[word] for word in frequent])
-    assert expected.min() > 5
-    assert ((observed - expected) ** 2 / expected).sum() < 40  # chi-square, 12 degrees: p < 1e-4
+    drawn_as_charged(speller(memory=(0.2, 1.0)), "A", strings("ab", 8), 3000, before)
 
 
 def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():
