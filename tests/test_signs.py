@@ -64,9 +64,8 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     figures["bits_per_character"] = 2.2
     print_passage({"characters": 9, "stretches": stretches, "with_memory": figures, **figures})
     printed = capsys.readouterr().out
-    assert "\n1.1111 bits per character: 10.0 bits, 9 characters\n" in printed
-    assert "\nthe end mark costs 12.0 more: 2.2000 with it" in printed
-    assert "memory of the passage: 1.1111; 2.2000 with it" in printed
+    for figure in ("1.1111 bits", "costs 12.0 more: 2.2000", "passage: 1.1111; 2.2000"):
+        assert figure in printed
     assert "[red]a[/red]" in printed
     assert not OBEYED & {*printed}
     for i in range(6):
@@ -97,11 +96,8 @@ def test_a_pipe_gets_a_line_now_and_then_in_place_of_a_bar(monkeypatch, capsys):
             display.update(updates, 2.5)
             time.sleep(0.2)
     shown = capsys.readouterr().out
-    first, *lines = shown.splitlines()
-    assert first == "compiling …"
-    assert "  0:00:00 elapsed" in lines
-    form = r"  [23]0/40 updates training 2\.500 bpc  \S+k characters/s 0:00:\d\d left"
-    assert any(re.fullmatch(form, line) for line in lines)
+    assert shown.startswith("compiling …\n")
+    assert re.search(r"(?s) elapsed\n.*[23]0/40 updates [^\n]*2\.500 bpc", shown)
     assert not OBEYED & {*shown}
     time.sleep(0.1)
     assert capsys.readouterr().out == ""

@@ -113,9 +113,9 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, 
     assert len(joined(parts.validation)) / len(NOVEL) == pytest.approx(0.1, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
+def test_a_split_that_cannot_be_is_refused(tmp_path):
+    folder_of(tmp_path, **TALES, blank=" \n")
+    for settings, message in (
         ({"test": ["tale1.text"]}, "split.test.*did you mean 'tale1.tx"),
         ({"test": ["ptb.*"]}, r"split.test.*'ptb\.\*'"),
         ({"validation": ["tale[123].txt"], "test": ["tale3.txt"]}, "split.test.*tale3.txt"),
@@ -126,11 +126,9 @@ def test_of_a_single_training_document_the_end_is_the_validation_text(tmp_path, 
         ({"method": "contiguous"}, "split.method.*9 documents"),
         ({"fold": 1, "folds": 10}, "split.folds.*9 documents in 9 groups"),
         ({"fold": 1, "folds": 3, "test": ["a"]}, "split.*folds"),
-    ],
-)
-def test_a_split_that_cannot_be_is_refused(tmp_path, settings, message):
-    with pytest.raises(TextgenError, match=f"(?s){message}"):
-        load(folder_of(tmp_path, **TALES, blank=" \n"), **settings)
+    ):
+        with pytest.raises(TextgenError, match=f"(?s){message}"):
+            load(tmp_path, **settings)
 
 
 @pytest.mark.parametrize("form", ["{}.txt", "ptb.{}.txt", "my_{}.txt", "wiki.{}.tokens", "{}/a.b"])
@@ -264,38 +262,31 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
     assert len({str(names(parts)) for parts in seeded}) > 1
 
 
-@pytest.mark.parametrize(
-    ("size", "split"),
-    [(64_000, {}), (450_000, {"seed": 3}), (3_200_000, {"method": "contiguous"})],
-)
-def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path, size, split):
-    page = made_up(min(size, 450_000) // 24, 1)
-    text = (page * (size // len(page) + 1))[:size]
-    (tmp_path / "a.txt").write_text(text)
-    parts = load(tmp_path / "a.txt", **split)
-    assert min(len(parts.test), len(parts.validation)) >= 8
-    documents = sorted(parts.train + parts.validation + parts.test, key=lambda d: d.name)
-    assert joined(documents) == text
-    assert 0.79 < len(joined(parts.train)) / size < 0.83
+def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path):
+    sizes = {64_000: {}, 450_000: {"seed": 3}, 3_200_000: {"method": "contiguous"}}
+    for size, split in sizes.items():
+        page = made_up(min(size, 450_000) // 24, 1)
+        text = (page * (size // len(page) + 1))[:size]
+        (tmp_path / "a.txt").write_text(text)
+        parts = load(tmp_path / "a.txt", **split)
+        assert min(len(parts.test), len(parts.validation)) >= 8
+        documents = sorted(parts.train + parts.validation + parts.test, key=lambda d: d.name)
+        assert joined(documents) == text
+        assert 0.79 < len(joined(parts.train)) / size < 0.83
 
 
-@pytest.mark.parametrize(
-    ("corpus", "split"),
-    [
-        ({"path": "few"}, {}),
-        ({"path": "a.txt", "pieces": 1}, {"method": "contiguous"}),
-        ({"path": "a.txt", "pieces": 20}, {"test": 0.05, "validation": 0.05}),
-    ],
-)
-def test_the_setting_that_a_warning_names_gives_enough_test_documents(tmp_path, corpus, split):
-    folder_of(tmp_path / "few", **TALES)
+def test_the_setting_that_a_warning_names_gives_enough_test_documents(tmp_path):
     (tmp_path / "a.txt").write_text(NOVEL)
-    path, more = tmp_path / corpus.pop("path"), {"corpus": corpus}
-    experiment = text_settings(path, **more, **split)
-    (warning,) = corpus_warnings(experiment, load_corpus(experiment))
-    assert "The test part has" in warning
-    assert "--set split.method=blocks" in warning
-    assert len(load(path, **more, **split | {"method": "blocks"}).test) >= FEWEST
+    for path, settings in (
+        (folder_of(tmp_path / "few", **TALES), {}),
+        (tmp_path / "a.txt", {"corpus": {"pieces": 1}, "method": "contiguous"}),
+        (tmp_path / "a.txt", {"corpus": {"pieces": 20}, "test": 0.05, "validation": 0.05}),
+    ):
+        experiment = text_settings(path, **settings)
+        (warning,) = corpus_warnings(experiment, load_corpus(experiment))
+        assert "The test part has" in warning
+        assert "--set split.method=blocks" in warning
+        assert len(load(path, **settings | {"method": "blocks"}).test) >= FEWEST
 
 
 def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
@@ -305,6 +296,5 @@ def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
     for part in ("validation", "test"):
         assert f"{part}: {', '.join(corpus.names[part])}" in " ".join(shown.out.split())
     assert "warning: The test part has" in shown.out
-    for name, part in {"foldr": "did you mean 'folder'?", "nowhere.toml": "no such file"}.items():
-        refused = textgen("corpus", name)
-        assert (refused.code, part in refused.err) == (2, True)
+    refused = textgen("corpus", "foldr")
+    assert (refused.code, "did you mean 'folder'?" in refused.err) == (2, True)
