@@ -1,15 +1,12 @@
 """A memory of the document is a distribution, reads nothing ahead, and pays where text repeats."""
 
-from dataclasses import asdict, replace
-
 import numpy as np
 import pytest
 from conftest import made_up_memory
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.evaluation.counts import CONTEXT_KINDS, context_kind, likeliest
-from textgen.evaluation.dynamic import Learning
 from textgen.evaluation.memory import Memory, MemoryState, count, tune_memory
 
 
@@ -36,7 +33,6 @@ def chances_after(tokens):
 
 
 @pytest.mark.parametrize("memory", MEMORIES, ids=lambda memory: str(memory.orders))
-@settings(deadline=None)
 @given(tokens=st.lists(st.integers(1, SIZE - 1), max_size=40))
 def test_all_at_once_is_a_distribution_of_the_next_token_after_those_before_it(memory, tokens):
     read, network, mixture = MemoryState(memory), [], []
@@ -64,7 +60,6 @@ def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
 
 
 def test_tuning_reads_no_more_than_it_needs(monkeypatch):
-    """The first tokens of a document, without an end mark that is not there."""
     draw = np.random.default_rng(7)
     tokens, bits = draw.integers(1, 4, 200), draw.random(201) * 3
     monkeypatch.setattr("textgen.evaluation.counts.TUNING_TOKENS", 150)
@@ -105,7 +100,6 @@ def test_a_kind_of_context_that_was_not_tuned_is_like_the_rest_of_its_level():
 
 
 def test_tuned_numbers_stay_within_their_limits():
-    """One token for ever, and never one again."""
     for tokens in (np.ones(20_000, dtype=np.int64), np.arange(1, 20_001)):
         tuned = tune_memory((0,), [(tokens, np.full(20_001, 30.0))])
         discounts, strengths = np.array(tuned.discounts), np.array(tuned.strengths)
@@ -137,11 +131,6 @@ def test_bits_by_hand():
     bits = by_hand.bits(np.array([1, 1, 2, 1]), -np.log2(chances))
     assert bits == pytest.approx(expected, rel=1e-6)
     assert bits.dtype == np.float32
-
-
-def test_a_saved_memory_is_read_again():
-    saved = replace(MEMORIES[3], learning=Learning((0.5, 1.0), (2.0, 0.25)))
-    assert Memory(**asdict(saved)) == saved
 
 
 def test_kinds_of_context():

@@ -1,39 +1,20 @@
 """Vectors of the last few tokens: looked up in a table, and trained row by row."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_experiment
+from conftest import tiny_model
 from test_honesty import OBJECTIVES
 
-from textgen.core.settings import Training
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Stepper
-from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
-from textgen.models.batches import Windows
+from textgen.models.backbones import NGrams
 from textgen.models.layers import NGramEmbedding
-from textgen.models.objectives import NextToken
-from textgen.training.loop import new_step
 from textgen.training.step import RowAdagrad
 
 SIZE = 7
-EMBEDDED = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}
-EVERY = [
-    LSTM(units=(8, 6), **EMBEDDED, dropout=0.2),
-    GRU(units=(8,), **EMBEDDED, adaptive_softmax=Adaptive(4, 3)),
-    MinGRU(units=(8,), **EMBEDDED, tied_output=True),
-    Transformer(units=(8, 6), **EMBEDDED, head_size=4, context=3),
-]
-
-
-def random_network(objective, settings=EVERY[0]):
-    network = objective.build(settings, SIZE)
-    random = np.random.default_rng(0)
-    network.set_weights([random.normal(0, 0.7, w.shape) for w in network.get_weights()])
-    return network
+MODEL = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}
 
 
 def looked_up(orders, tokens, before=None):
@@ -71,7 +52,7 @@ def test_the_vectors_of_all_orders_are_added_up_and_a_text_may_be_cut_anywhere()
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_what_is_written_token_by_token_is_what_is_scored_in_windows(objective):
-    network = random_network(objective)
+    network = tiny_model(objective, SIZE, **MODEL)
     document = np.random.default_rng(5).integers(1, SIZE, 23).astype(np.uint8)
     (bits,) = token_bits(objective, network, [document])
     stepper, found = Stepper(objective, network), []
@@ -98,23 +79,3 @@ def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone():
     np.testing.assert_allclose(variable, table, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(rows.squares, squares, rtol=1e-4)
     assert not squares[12:].any()
-
-
-@pytest.mark.parametrize("settings", EVERY, ids=lambda settings: type(settings).__name__)
-def test_a_training_put_back_makes_the_same_updates_again(settings):
-    """The table, and what its optimizer has added up."""
-    objective = NextToken(5)
-    windows = Windows([np.random.default_rng(1).integers(1, SIZE, 90)], objective)
-    network = random_network(objective, settings)
-    experiment = tiny_experiment(objective, network, Training(updates=9, batch=4))
-    step, found = new_step(network, experiment, windows, threads=2), []
-    before, batches = step.arrays(), list(itertools.islice(windows.training(4, 1), 2))
-    for _ in range(2):
-        step.restore(before)
-        for batch in batches:
-            step.update(*batch)
-        found.append([np.array(w) for w in network.weights])
-    untrained = random_network(objective, settings).weights
-    for first, second, start in zip(*found, untrained, strict=True):
-        np.testing.assert_array_equal(first, second)
-        assert np.abs(first - np.array(start)).max() > 0
