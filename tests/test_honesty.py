@@ -27,7 +27,6 @@ OBJECTIVES = [
     EncoderDecoder(read=3, write=2),
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
-each_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 each_objective_and_normalisation = in_turn(
     objective=OBJECTIVES, normalisation=["none", "layer", "batch"]
 )
@@ -56,7 +55,7 @@ def test_later_tokens_do_not_change_earlier_probabilities(objective, normalisati
         np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
 
 
-@each_objective
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_documents_are_scored_independently_of_each_other(objective):
     network = tiny_model(objective, 9)
     random = np.random.default_rng(2)
@@ -99,7 +98,6 @@ TOKENIZERS = [
     Words(Unk(), minimum_count=1),
     Whitespace(),
 ]
-CACHE = made_up_memory(0, 1, 3)
 
 
 @in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (0, 4, 5)])
@@ -121,7 +119,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
         assert unpaid > total
     if isinstance(policy, (Unk, Drop)):
         assert unpaid > 1  # so this test can fail
-    both = score_documents(objective, network, tokenizer, documents, CACHE)
+    both = score_documents(objective, network, tokenizer, documents, made_up_memory(0, 1, 3))
     assert [d.model for d in both] == [d.model for d in scored]
     total = sum(2.0 ** -(d.with_memory.model + d.with_memory.spelling_bits) for d in both)
     assert 0.1 < total <= 1 + 1e-6

@@ -11,8 +11,8 @@ from textgen.models.objectives import EncoderDecoder, NextToken
 SIZE = 7
 
 
-def random_network(settings, objective=None):
-    network = (objective or NextToken(4)).build(settings, SIZE)
+def random_network(settings, objective):
+    network = objective.build(settings, SIZE)
     random = np.random.default_rng(0)
     network.set_weights([random.normal(0, 0.5, w.shape) for w in network.get_weights()])
     return network
@@ -61,7 +61,7 @@ def test_it_computes_what_its_equations_say_however_the_text_is_cut(context):
     settings = Transformer(
         units=(8, 6), context=context, head_size=4, input="embedding", embedding_size=5
     )
-    network = random_network(settings)
+    network = random_network(settings, NextToken(4))
     tokens = np.random.default_rng(1).integers(0, SIZE, 23).astype(np.int32)
     expected, state, found = by_hand(network, settings, tokens), network.initial_state(1), []
     for part in np.split(tokens, [1, 4, 12]):
@@ -83,13 +83,10 @@ def changed_features(settings, objective, length, seed):
     return np.abs(first - second).max(axis=(0, 2))
 
 
-def test_tokens_beyond_the_context_act_through_the_layers_between():
+def test_tokens_beyond_the_context_act_through_layers_and_a_decoder_sees_what_was_read():
     for layers in (1, 2, 3):
         settings = Transformer(units=(8,) * layers, context=4, head_size=4)
         change = changed_features(settings, NextToken(12), 13, seed=2)
         assert np.flatnonzero(change).max() == layers * 3
-
-
-def test_a_decoder_attends_to_what_the_encoder_has_read():
     settings = Transformer(units=(8,), context=9, head_size=4)
     assert changed_features(settings, EncoderDecoder(read=5, write=3), 8, seed=3).min() > 0
