@@ -8,16 +8,8 @@ from conftest import fitted, made_up, tiny_model
 from test_tokenizers import CONFIGS
 
 from textgen.data.documents import Document
+from textgen.evaluation import likelihood
 from textgen.evaluation.counts import CONTEXT_KINDS
-from textgen.evaluation.likelihood import (
-    DocumentBits,
-    by_position,
-    costs,
-    score_documents,
-    summarise,
-    tuned_memory,
-    with_memory,
-)
 from textgen.evaluation.memory import Memory, tune_memory
 from textgen.models.objectives import NextToken
 from textgen.runs.finished import TokenBits, token_table
@@ -36,7 +28,7 @@ ENCODED = [
 BITS = [np.array([2.0, 3.0, 2.5, 0.5], np.float32), np.array([4.0, 1.0], np.float32)]
 DYNAMIC = [np.array([2.0, 3.0, 1.5, 0.25], np.float32), np.array([3.0, 1.0], np.float32)]
 MEMORY = Memory((0,), [[0.5] * CONTEXT_KINDS], [[1.0] * CONTEXT_KINDS])
-PLAIN = costs(DOCUMENTS, ENCODED, BITS)
+PLAIN = likelihood.costs(DOCUMENTS, ENCODED, BITS)
 
 
 def test_a_document_costs_what_its_tokens_and_surface_forms_do():
@@ -45,14 +37,13 @@ def test_a_document_costs_what_its_tokens_and_surface_forms_do():
     assert (first.model, first.spelling_bits, first.bits_per_character) == (8.0, 5.5, 13.5 / 8)
     assert (second.model, second.spelling_bits, second.bits_per_character) == (5.0, 0.0, 5.0 / 4)
     assert first.with_memory is second.with_memory is None
-    for wrong in ((DOCUMENTS, ENCODED[:1], BITS), (DOCUMENTS, ENCODED, BITS[:1])):
-        with pytest.raises(ValueError, match="is shorter"):
-            costs(*wrong)
+    with pytest.raises(ValueError, match="is shorter"):
+        likelihood.costs(DOCUMENTS, ENCODED, BITS[:1])
 
 
 @pytest.mark.parametrize("dynamic", [None, DYNAMIC])
 def test_with_a_memory_the_network_alone_stays_beside_it(dynamic):
-    scored = with_memory(MEMORY, PLAIN, ENCODED, dynamic)
+    scored = likelihood.with_memory(MEMORY, PLAIN, ENCODED, dynamic)
     for alone, document, encoded, below in zip(
         PLAIN, scored, ENCODED, dynamic or BITS, strict=True
     ):
@@ -61,16 +52,16 @@ def test_with_a_memory_the_network_alone_stays_beside_it(dynamic):
         assert mixed.model_bits.tolist() == MEMORY.bits(encoded.tokens, below).tolist()
         assert mixed.with_memory is None
     assert [document.with_memory.spelling_bits for document in scored] == [1.75, 0.0]
-    assert with_memory(None, PLAIN, ENCODED) is PLAIN
+    assert likelihood.with_memory(None, PLAIN, ENCODED) is PLAIN
     with pytest.raises(ValueError, match="zip"):
-        with_memory(MEMORY, PLAIN, ENCODED[:1])
+        likelihood.with_memory(MEMORY, PLAIN, ENCODED[:1])
     pairs = zip((e.tokens for e in ENCODED), dynamic or BITS, strict=True)
-    assert tuned_memory((0,), PLAIN, ENCODED, dynamic) == tune_memory((0,), list(pairs))
-    assert tuned_memory((), PLAIN, ENCODED) is None
+    assert likelihood.tuned_memory((0,), PLAIN, ENCODED, dynamic) == tune_memory((0,), list(pairs))
+    assert likelihood.tuned_memory((), PLAIN, ENCODED) is None
 
 
 def test_figures_of_a_split():
-    assert summarise(PLAIN) == {
+    assert likelihood.summarise(PLAIN) == {
         "bits_per_character": {"model": 13 / 12, "spelling": 5.5 / 12, "total": 13 / 12 + 5.5 / 12},
         "mean_over_documents": (13.5 / 8 + 5 / 4) / 2,
         "with_memory": None,
@@ -82,22 +73,22 @@ def test_figures_of_a_split():
         "replaced": 2,
         "replacement_rate": 1 / 3,
     }
-    scored = with_memory(MEMORY, PLAIN, ENCODED)
-    mixed = summarise([document.with_memory for document in scored])
-    figures = summarise(scored)["with_memory"]
+    scored = likelihood.with_memory(MEMORY, PLAIN, ENCODED)
+    mixed = likelihood.summarise([document.with_memory for document in scored])
+    figures = likelihood.summarise(scored)["with_memory"]
     assert figures == {name: mixed[name] for name in figures}
     assert figures["bits_per_character"]["spelling"] == 1.75 / 12
-    uncharged = summarise(scored, charged=False)
+    uncharged = likelihood.summarise(scored, charged=False)
     none = {"bits_per_character": None, "mean_over_documents": None}
     assert uncharged["with_memory"] == {name: uncharged[name] for name in none} == none
-    empty = DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
-    assert summarise([empty])["replacement_rate"] == 0.0
+    empty = likelihood.DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
+    assert likelihood.summarise([empty])["replacement_rate"] == 0.0
 
 
 def test_bits_by_place_in_the_block():
-    assert by_position(PLAIN, 2) == pytest.approx([(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3])
-    assert by_position(PLAIN, 3) == pytest.approx([(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5])
-    assert by_position(PLAIN, 5) == pytest.approx([3.0, 2.0, 2.5, 0.5, 0.0])
+    assert likelihood.by_position(PLAIN, 2) == pytest.approx([(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3])
+    assert likelihood.by_position(PLAIN, 3) == pytest.approx([(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5])
+    assert likelihood.by_position(PLAIN, 5) == pytest.approx([3.0, 2.0, 2.5, 0.5, 0.0])
 
 
 TRAINING, TUNING = made_up(60, 1) + " Onyx basalt, zymurgy.", made_up(9, 2)
@@ -126,7 +117,7 @@ def test_every_bit_stands_at_some_characters(config):
     network = tiny_model(objective, tokenizer.size)
     texts = ("The tide, zymurgical Quux. onyx", "☃", "", "unheard")
     documents = [Document(text[:1], text) for text in texts]
-    scored = score_documents(objective, network, tokenizer, documents)
+    scored = likelihood.score_documents(objective, network, tokenizer, documents)
     tables = token_table(tokenizer, documents, scored)
     for document, bits, table in zip(documents, scored, tables, strict=True):
         starts, ends, model, spelling = table.cells()

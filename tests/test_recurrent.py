@@ -1,5 +1,4 @@
-"""LSTM, GRU and minGRU compute what Keras, or a step at a time, computes; so do their gradients.
-Dropout is that of a hash: of update, row and place."""
+"""Recurrent layers and their gradients as Keras, or a step at a time, has them; hashed dropout."""
 
 import contextlib
 

@@ -9,17 +9,8 @@ from conftest import made_up, small_experiment
 
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
+from textgen.evaluation import units
 from textgen.evaluation.baselines import baseline
-from textgen.evaluation.units import (
-    ACROSS,
-    CLOSED,
-    UNITS,
-    Counts,
-    count,
-    in_all_units,
-    published_units,
-    unit_rows,
-)
 from textgen.tokenizers.whitespace import Whitespace
 
 
@@ -29,14 +20,14 @@ def test_everything_is_counted():
         Document("b", "a last\nline"),
         Document("c", "\n"),
     ]
-    assert count(documents, 7) == Counts(
+    assert units.count(documents, 7) == units.Counts(
         characters=23 + 11 + 1, utf8_bytes=36, words=5 + 3, lines=2 + 2 + 1, tokens=7, end_marks=3
     )
-    assert count([Document("d", "")]) == Counts(0, 0, 0, 0, None, 1)
+    assert units.count([Document("d", "")]) == units.Counts(0, 0, 0, 0, None, 1)
 
 
 def test_every_unit_is_the_same_bits_over_what_it_says():
-    values = in_all_units(1000.0, Counts(500, 510, 90, 10, 125, 2))
+    values = units.in_all_units(1000.0, units.Counts(500, 510, 90, 10, 125, 2))
     assert values["bits_per_character"] == {"as_published": 2.0, "end_marks_counted": 1000 / 502}
     assert values["nats_per_character"]["as_published"] == pytest.approx(2 * math.log(2))
     assert values["bits_per_byte"]["as_published"] == pytest.approx(1000 / 510)
@@ -45,11 +36,11 @@ def test_every_unit_is_the_same_bits_over_what_it_says():
     assert values["perplexity_per_word"]["as_published"] == 2.0**10
 
     for bits, counts, unit in (
-        (9e6, Counts(100, 100, 1, 0, None, 1), "perplexity_per_token"),  # not counted
-        (1024.0, Counts(1, 1, 0, 1, 1, 1), "perplexity_per_word"),  # too large for a number
-        (6.0, Counts(9, 9, 0, 2, 0, 1), "perplexity_per_token"),
+        (9e6, units.Counts(100, 100, 1, 0, None, 1), "perplexity_per_token"),  # not counted
+        (1024.0, units.Counts(1, 1, 0, 1, 1, 1), "perplexity_per_word"),  # too large for a number
+        (6.0, units.Counts(9, 9, 0, 2, 0, 1), "perplexity_per_token"),
     ):
-        assert in_all_units(bits, counts)[unit]["as_published"] is None
+        assert units.in_all_units(bits, counts)[unit]["as_published"] is None
 
 
 FIGURES = {
@@ -61,16 +52,17 @@ FIGURES = {
 
 def test_a_split_has_the_network_alone_and_with_memory():
     documents = [Document("a", "ab cd\n"), Document("b", "e")]
-    found = published_units(FIGURES, documents, closed=True)
-    assert found["alone"] == in_all_units(2.0 * 9, count(documents, 4))
-    assert found["with_memory"] == in_all_units(1.5 * 9, count(documents, 4))
+    found = units.published_units(FIGURES, documents, closed=True)
+    assert found["alone"] == units.in_all_units(2.0 * 9, units.count(documents, 4))
+    assert found["with_memory"] == units.in_all_units(1.5 * 9, units.count(documents, 4))
     assert found["alone"]["bits_per_character"]["end_marks_counted"] == 2.0  # the headline
     assert found["denominators"]["perplexity_per_word"] == "3 words + 2 lines"
-    assert found["comparable"] == CLOSED
-    alone = published_units({**FIGURES, "with_memory": None}, [Document("a", "b")], closed=False)
-    assert (alone["with_memory"], alone["comparable"]) == (None, ACROSS)
-    assert [len(unit_rows(each)) for each in (found, alone)] == [len(UNITS)] * 2
-    assert published_units({"bits_per_character": None}, [], closed=False) is None
+    assert found["comparable"] == units.CLOSED
+    figures = FIGURES | {"with_memory": None}
+    alone = units.published_units(figures, [Document("a", "b")], closed=False)
+    assert (alone["with_memory"], alone["comparable"]) == (None, units.ACROSS)
+    assert [len(units.unit_rows(each)) for each in (found, alone)] == [len(units.UNITS)] * 2
+    assert units.published_units({"bits_per_character": None}, [], closed=False) is None
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +91,7 @@ def test_a_folder_of_ptb_is_counted_as_published(ptb, options):
     corpus = load_corpus(experiment_on(folder, **options))
     (training,), (test,) = corpus.train, corpus.test
     encoded = Whitespace().fit([training.text]).encode(test.text)
-    counts, number = count([test], len(encoded.tokens)), sum(map(len, lines)) + len(lines)
+    counts, number = units.count([test], len(encoded.tokens)), sum(map(len, lines)) + len(lines)
     assert (counts.tokens, counts.words + counts.lines) == (number, number)
     assert encoded.surfaces == ()
     bare = sum(len(" ".join(line)) + 1 for line in lines)
@@ -111,7 +103,7 @@ def test_a_baseline_has_them_too(ptb):
     corpus = load_corpus(experiment)
     (record,) = baseline(experiment, corpus, [2])
     published = record["test"]["published"]
-    assert published["comparable"] == CLOSED
+    assert published["comparable"] == units.CLOSED
     assert published["counts"]["tokens"] == record["test"]["tokens"]
     word, token = (published["alone"][f"perplexity_per_{x}"] for x in ("word", "token"))
     assert word["as_published"] == pytest.approx(token["as_published"])
@@ -122,15 +114,9 @@ def test_a_baseline_has_them_too(ptb):
     assert published["alone"]["bits_per_byte"]["as_published"] > 0.1
 
 
-def test_a_run_says_them_wherever_its_figures_are(ptb, textgen, experiment_file, tmp_path):
-    changes = (
-        "corpus.kind=folder", f"corpus.path={ptb[0]}", "corpus.strip=lines",
-        "tokenizer={kind='whitespace'}", "objective.window=8", "training.updates=40",
-        "memory.orders=[0, 1]",
-    )  # fmt: skip
-    done = textgen("run", experiment_file, *(x for c in changes for x in ("--set", c)))
-    assert done.code == 0, done.err
-    folder = tmp_path / "runs" / "tiny"
+def test_a_run_says_them_wherever_its_figures_are(ptb, finished_run):
+    corpus, small = f"corpus={{kind='folder',path='{ptb[0]}',strip='lines'}}", "objective.window=8"
+    folder = finished_run("char", corpus, small, "tokenizer.kind=whitespace", "memory.orders=[0,1]")
     metrics = json.loads((folder / "metrics.json").read_text())
     for part in ("validation", "test"):
         figures, published = metrics[part], metrics[part]["published"]
