@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import filelock
 import pytest
-from conftest import ROOT, write_experiment
+from conftest import write_experiment
 
 from textgen import cli
 from textgen.core.errors import TextgenError
@@ -92,12 +92,6 @@ def bits(folder):
     return metrics["validation"], metrics["test"]
 
 
-def test_the_studies_that_come_with_textgen_are_valid():
-    for path in (ROOT / "experiments").glob("study*.toml"):
-        study = studies.load_study(path)
-        assert all(c.question.endswith("?") and c.yes for c in study.contrasts)
-
-
 @pytest.mark.parametrize("setting", ["split.seed=5", "corpus.keep='article'", "corpus.drop='x'"])
 def test_arms_on_other_text_or_another_split_are_refused(written, setting):
     with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
@@ -105,7 +99,6 @@ def test_arms_on_other_text_or_another_split_are_refused(written, setting):
 
 
 def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_path, monkeypatch):
-    """One arm is timed in a process of its own, another one cannot be."""
     text, lines = "[budget]\nseconds = 30\n" + CHAR, []
 
     def planned(text):
@@ -263,7 +256,7 @@ def test_another_or_a_damaged_run_is_refused_or_replaced(
 
 
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, written, temporary):
-    """SIGKILL to the study alone after a checkpoint: its run must not live on without it."""
+    """Its run must not live on without it."""
     path = written(UPDATES + CHAR)
     command = [sys.executable, "-m", "textgen", "study", path]
     environment = os.environ | {"TMPDIR": str(temporary)}
@@ -283,7 +276,6 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, w
 
 
 def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
-    """Four runs on two workers: two run when Ctrl-C comes, and none is started after it."""
     started, inner = [], subprocess.Popen
     monkeypatch.setattr(
         workers.subprocess, "Popen", lambda *a, **b: started.append(inner(*a, **b)) or started[-1]
