@@ -21,6 +21,7 @@ LONG = "n" * 5_000
 BUDGET = "[budget]\nupdates = 5\n"
 ARM = "[arms.a]\nexperiment = 'valid.toml'\nseeds = 1\n"
 STRANGE = "half a \udcff pair"
+short = "{!r:.50}".format
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +67,6 @@ def refused(home, tmp_path, textgen, monkeypatch):
     assert sorted(home.iterdir()) == before
 
 
-def short(case) -> str:
-    return repr(case)[:50]
-
-
 TOML = [
     "", "a b c", "a = " + "[" * DEEP + "]" * DEEP, "a = " + "{b = " * DEEP + "1" + "}" * DEEP,
     "[training]\nupdates = " + "[" * 150 + "]" * 150, ".".join(["a"] * 20_000) + " = 1",
@@ -104,7 +101,7 @@ def test_includes_without_end_are_refused(refused, tmp_path):
 
 VALUES = ["3", '"x"', "[[1]]", "2020-01-01", "nan", "{ x = 1 }"]
 SETTINGS = [
-    "training.updates=0", "training.updates=1.5", "training.updates=true", "training.updates=[]",
+    "training.updates=0", "training.updates=1.5", "training.updates=true",
     f"training.updates={10**30}", "training.seconds=nan", "training.seconds=inf",
     "training.epochs=0", "training.batch=1e9", "training.learning_rate=-inf", "training.warmup=1",
     "training.weight_decay=-1", "training.patience=-1", "training.optimizer=adamm",
@@ -123,9 +120,12 @@ SETTINGS = [
     "sampling.temperature=11", "sampling.top_p=0", "sampling.fill=x", "sampling.memory=true",
     "memory.orders=[2,1]", "memory.orders=[65]", "memory.learning_rate=0.1", "memory.orders=3",
     "objective.window=nan", "objective.kind=x", f"objective.window={2**63}", "tokenizer.size=3",
-    "tokenizer={kind='subwords',size=0}", "tokenizer={kind='words',rare_words='x'}",
+    "tokenizer={kind='subwords',size=256}", "tokenizer={kind='words',rare_words='x'}",
+    "tokenizer={kind='subwords',model='wordpiece'}",
+    "tokenizer={kind='words',rare_words='unk',minimum_count=99999}",
     "tokenizer={kind='words'}", "tokenizer={kind='words',rare_words={kind='cluster',clusters=nan}}",
-    "embedding={kind='file',path='none'}", "embedding={kind='file',path='tales'}",
+    "embedding={kind='word2vec'}", "embedding={kind='file',path='none'}",
+    "embedding={kind='file',path='tales'}",
     "embedding={kind='file',path='tales/0.txt'}", "embedding={kind='file',path='a\\u0000b'}",
     "corpus.kind=x", "corpus.path=none", "corpus.path=tales/0.txt", "corpus.path=''",
     "corpus.path='a\\u0000b'", f"corpus.path={LONG}", "corpus.path=/dev/null",
@@ -194,9 +194,9 @@ FILE_OPTIONS = {
     "corpus": ["--path=tales", "--set=corpus.encoding=x", "--set=corpus.keep=''"],
 }  # fmt: skip
 CORPORA = [
-    ["folder"], ["fo\0lder"], ["\x1b"], ["folder2"], ["folder", "--set", "corpus.path=none"],
-    ["folder", "--set", f"corpus.path={STRANGE}"], ["file", "--set", "corpus.path=."],
-    ["folder", "--set", "corpus=3"], ["folder", "--set", "corpus.path=tales", "--set", "split=3"],
+    ["folder"], ["fo\0lder"], ["\x1b"], ["folder2"], ["file", "--set=corpus.path=."],
+    *(["folder", f"--set=corpus{bad}"] for bad in (".path=none", f".path={STRANGE}", "=3")),
+    ["folder", "--set=corpus.path=tales", "--set=split=3"],
 ]  # fmt: skip
 
 

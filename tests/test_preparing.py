@@ -3,9 +3,11 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from conftest import small_experiment
 from gensim.test.utils import datapath
 
+from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.core.system import save_seconds
 from textgen.data.loading import load_corpus
@@ -34,9 +36,7 @@ def test_test_text_steers_nothing(rare_tales):
     first = prepare(experiment, corpus)
     other = prepare(experiment, dataclasses.replace(corpus, test=backwards))
     assert first.tokenizer.state() == other.tokenizer.state()
-    for one, two in zip(first.encoded[1], other.encoded[1], strict=True):
-        np.testing.assert_array_equal(one.tokens, two.tokens)
-        np.testing.assert_array_equal(one.spelling_bits, two.spelling_bits)
+    np.testing.assert_equal(*([vars(each) for each in p.encoded[1]] for p in (first, other)))
     tuned = prepare(experiment, dataclasses.replace(corpus, validation=backwards))
     assert tuned.tokenizer.state() != first.tokenizer.state()
 
@@ -46,6 +46,8 @@ def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_save
 ):
     assert subtract_preparation_time(Training(seconds=100.0), 30.0).seconds == 70.0
     assert subtract_preparation_time(Training(updates=5), 30.0) == Training(updates=5)
+    with pytest.raises(TextgenError, match=r"training\.seconds.*preparation alone"):
+        subtract_preparation_time(Training(seconds=30.0), 30.0)
     fit = Words.fit
 
     def saving(self, *given):
