@@ -1,7 +1,5 @@
 """A package from outside: installed by pip, its plug-ins are used by every command."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

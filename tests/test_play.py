@@ -1,5 +1,4 @@
-"""Models that are asked: what comes next, what a text costs, a text that grows; the server, as
-strangers try it; and its page, as a person sees it."""
+"""Models that are asked: by Python, by strangers of their server, by a person on its page."""
 
 import http.client
 import itertools
@@ -27,7 +26,6 @@ from textgen.core.errors import RefusedText, TextgenError
 from textgen.interactive import server
 from textgen.interactive.models import MAX_MODELS, open_models
 
-HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
 ARMS = ("char", "word", "subword")
 TEXT = "The keeper watched the tide. The keeper "
 
@@ -100,8 +98,9 @@ def test_no_answer_depends_on_what_was_asked_before(models):
     text, model = made_up(8, 3).replace("\n", " ")[:200], models["word"]
     (fresh,) = open_models([model.run.folder])
     for end in (*range(0, 201, 30), 100, 150):
-        model.next_tokens(text[:end])
-    assert dict(model.next_tokens(text)) == pytest.approx(dict(fresh.next_tokens(text)), rel=1e-5)
+        model.next_tokens(text[:end], True)
+    again, expected = (dict(each.next_tokens(text, True)) for each in (model, fresh))
+    assert again == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_a_text_costs_is_what_is_scored(models):
@@ -115,21 +114,18 @@ def test_what_a_text_costs_is_what_is_scored(models):
         assert remembered < scored["with_memory"]["total"] <= remembered + 40
 
 
-@pytest.mark.parametrize(
-    ("ask", "message"),
-    [
-        (lambda model: model.price(""), "0 characters"),
-        (lambda model: model.price("x" * 20_001), "20,001 characters"),
-        (lambda model: continued(model, "The", temperature=-1), "temperature"),
-        (lambda model: open_models([model.run.folder] * 2), "twice"),
-        (lambda model: open_models([model.run.folder] * (MAX_MODELS + 1)), f"at most {MAX_MODELS}"),
-        (lambda model: open_models(["nowhere"]), "nowhere"),
-    ],
-)
-def test_what_cannot_be_answered_is_said_in_one_message(models, ask, message):
-    with pytest.raises(TextgenError) as error:
-        ask(models["char"])
-    assert message in str(error.value)
+def test_what_cannot_be_answered_is_said_in_one_message(models):
+    model, folder = models["char"], models["char"].run.folder
+    for asked, message in (
+        (lambda: model.price(""), "0 characters"),
+        (lambda: model.price("x" * 20_001), "20,001 characters"),
+        (lambda: continued(model, "The", temperature=-1), "temperature"),
+        (lambda: open_models([folder] * 2), "twice"),
+        (lambda: open_models([folder] * (MAX_MODELS + 1)), f"at most {MAX_MODELS}"),
+        (lambda: open_models(["nowhere"]), "nowhere"),
+    ):
+        with pytest.raises(TextgenError, match=message):
+            asked()
 
 
 @pytest.mark.parametrize("read", [lambda model, text: model.next_tokens(text), continued])
@@ -316,7 +312,7 @@ def test_what_a_model_cannot_read_is_named_in_its_column_and_can_be_selected(bro
 
 
 def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browser):
-    text = "The keeper watched Zoe's lantern. " + HOSTILE
+    text = "The keeper watched Zoe's lantern. <script>document.title='caught'</script>"
     type_text(browser, text)
     notes = price(browser)
     assert all("bits per character" in note for note in notes.values())
