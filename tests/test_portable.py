@@ -1,5 +1,4 @@
-"""Models that a page holds: the same tokens and bits in a browser as in Python; and a report's page
-in which they are asked."""
+"""Models that a page holds: the same tokens and bits in a browser as in Python."""
 
 import json
 import random
@@ -7,7 +6,6 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 from asked import asked_runs, finish, price, set_value, shown, type_text, write
@@ -17,16 +15,10 @@ from report_sample import hostile
 
 import textgen
 from textgen.core.errors import TextgenError, visible
-from textgen.core.settings import build
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents
-from textgen.interactive.portable import (
-    SCRIPTS,
-    portable_model,
-    portable_tokenizer,
-    word_break_classes,
-)
-from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
+from textgen.interactive import portable
+from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.objectives import NextToken
 from textgen.report.page import render_page
 from textgen.tokenizers.characters import Characters
@@ -36,7 +28,7 @@ from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.words import Words
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
-CODE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."
 ODD = (
     "a b\tc\n\r\n\u2028 . ,;:'\"’`-_—… A É ß ǆ Ǆ İ ı 1 ٣ ª א ב ״ ׳ ア ー ァ あ 漢 ไ เ กำ ຳ े ा क "
@@ -52,7 +44,6 @@ WRITE = """const model = await Model.from(given[0]), pieces = []
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    """An empty page."""
     with headless(tmp_path_factory.mktemp("browser"), "about:blank") as driver:
         driver.set_script_timeout(120)
         yield driver
@@ -85,7 +76,7 @@ def test_a_text_is_cut_into_the_same_words(browser):
     texts = [*odd_texts(6000, 1), TEXT]
     cut = """const pieces = new Pieces(given[0])
         return given[1].map(text => pieces.cut(text).map(piece => piece.join("")))"""
-    found = run_script(browser, cut, word_break_classes(), texts)
+    found = run_script(browser, cut, portable.word_break_classes(), texts)
     for text, pieces in zip(texts, found, strict=True):
         assert pieces == pretokenize(text), text
 
@@ -93,7 +84,7 @@ def test_a_text_is_cut_into_the_same_words(browser):
 @pytest.mark.parametrize(("exact", "share"), [(True, 5e-5), (False, 5e-3)])
 @pytest.mark.parametrize("name", ["char", "word", "subword"])
 def test_a_text_costs_the_same(browser, runs, name, exact, share):
-    found = run_script(browser, PRICE, portable_model(runs[name], exact), TEXT)
+    found = run_script(browser, PRICE, portable.portable_model(runs[name], exact), TEXT)
     expected = runs[name].score(TEXT)
     for key in ("total", "bits_per_character"):
         assert found[key] == pytest.approx(expected[key], rel=share)
@@ -116,7 +107,7 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
     texts = [*odd_texts(400, 2), TEXT]
     encode = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
         return given[1].map(text => tokenizer.encode(text))"""
-    found = run_script(browser, encode, portable_tokenizer(tokenizer), texts)
+    found = run_script(browser, encode, portable.portable_tokenizer(tokenizer), texts)
     for text, tokens in zip(texts, found, strict=True):
         expected = tokenizer.encode(text)
         assert [t["token"] for t in tokens] == expected.tokens.tolist(), text
@@ -130,7 +121,7 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
         return given[1].map(tokens => tokens.map(tokenizer.writer()).join(""))"""
     draw = random.Random(3)
     rows = [draw.choices(sorted(drawn), k=40) for _ in range(100)]
-    written = run_script(browser, write, portable_tokenizer(tokenizer), rows)
+    written = run_script(browser, write, portable.portable_tokenizer(tokenizer), rows)
     for tokens, text in zip(rows, written, strict=True):
         whole = tokenizer.render(np.array(tokens)).text
         assert text == whole[: len(text)]
@@ -141,10 +132,10 @@ EMBEDDED = {"units": (12,), "input": "embedding", "embedding_size": 6}
 NETWORKS = {
     "two layers": LSTM(units=(12, 10)),
     "projected": LSTM(units=(12,), projection="vocabulary"),
-    "n-grams": LSTM(**EMBEDDED, ngrams={"orders": [2, 4], "rows": 97}),
+    "n-grams": LSTM(**EMBEDDED, ngrams=NGrams((2, 4), 97)),
     "tied": LSTM(**EMBEDDED, tied_output=True),
-    "adaptive": LSTM(units=(12,), adaptive_softmax={"head": 5, "tail_size": 4}),
-    "tied, adaptive": LSTM(**EMBEDDED, tied_output=True, adaptive_softmax={"head": 5}),
+    "adaptive": LSTM(units=(12,), adaptive_softmax=Adaptive(5, 4)),
+    "tied, adaptive": LSTM(**EMBEDDED, tied_output=True, adaptive_softmax=Adaptive(5)),
     "gru": GRU(units=(12, 9)),
     "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
 }
@@ -152,14 +143,11 @@ NETWORKS = {
 
 def untrained_run(backbone, tokenizer):
     """As much of a run as a page needs, of a network with random weights."""
-    given = {key: value for key, value in vars(backbone).items() if value is not False}
-    backbone, objective = build(type(backbone), given, "backbone"), NextToken()
-    keras.utils.set_random_seed(4)
-    network = objective.build(backbone, tokenizer.size)
+    network = NextToken().build(backbone, tokenizer.size)
     draw = np.random.default_rng(5)
     network.set_weights([draw.normal(0, 0.7, w.shape) for w in network.get_weights()])
     return SimpleNamespace(
-        folder=Path("runs/m"), tokenizer=tokenizer, objective=objective, network=network,
+        folder=Path("runs/m"), tokenizer=tokenizer, objective=NextToken(), network=network,
         experiment=SimpleNamespace(backbone=backbone),
     )  # fmt: skip
 
@@ -167,9 +155,9 @@ def untrained_run(backbone, tokenizer):
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_computes_the_same(browser, kind):
     run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
-    found = run_script(browser, PRICE, portable_model(run, exact=True), TEXT[:300])
-    documents = [Document("m", TEXT[:300])]
-    (scored,) = score_documents(run.objective, run.network, run.tokenizer, documents)
+    found = run_script(browser, PRICE, portable.portable_model(run, exact=True), TEXT[:300])
+    parts = run.objective, run.network, run.tokenizer
+    (scored,) = score_documents(*parts, [Document("m", TEXT[:300])])
     bits = [*(stretch[2] for stretch in found["stretches"]), found["end"]]
     assert bits == pytest.approx(scored.model_bits.tolist(), abs=2e-4)
 
@@ -177,7 +165,7 @@ def test_every_network_computes_the_same(browser, kind):
 def test_a_seed_writes_the_same_again_and_settings_count(browser, runs):
     cold = {"temperature": 0}
     for run in runs.values():
-        packed = portable_model(run)
+        packed = portable.portable_model(run)
         first, again, other, coldest, likeliest, nucleus = (
             run_script(browser, WRITE, packed, "The old ", {"seed": 1, **settings})
             for settings in ({}, {}, {"seed": 2}, cold, {"top_k": 1}, {"top_p": 1e-9})
@@ -207,7 +195,7 @@ def test_other_prompts_are_continued_with_other_random_numbers(browser, runs):
     """Of a model that expects the same whatever it has read."""
     run = textgen.load_run(runs["char"].folder)
     run.network.set_weights([0 * weight for weight in run.network.get_weights()])
-    packed = portable_model(run)
+    packed = portable.portable_model(run)
     first, other = (run_script(browser, WRITE, packed, p, {"seed": 1}) for p in ("The tide", "Our"))
     assert not any(first[i : i + 60] in other for i in range(len(first) - 59))
 
@@ -221,14 +209,14 @@ def test_a_text_that_grows_and_changes_is_read_as_if_it_were_new(browser, runs):
         }
         return found"""
     for run in runs.values():
-        for again, fresh in run_script(browser, expect, portable_model(run), texts):
+        for again, fresh in run_script(browser, expect, portable.portable_model(run), texts):
             assert again == fresh
 
 
 def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
     drawn = """const { tokenizer } = await Model.from(given[0]), random = randoms(7)
         return Array.from({ length: 3000 }, () => tokenizer.speller.drawn("unk", random))"""
-    words = run_script(browser, drawn, portable_model(runs["word"]))
+    words = run_script(browser, drawn, portable.portable_model(runs["word"]))
     speller = runs["word"].tokenizer.policy.speller
     for word in sorted(set(words), key=words.count)[-5:]:
         share = 2.0 ** -speller.document_bits([(word, "unk")])[0][0]
@@ -236,24 +224,21 @@ def test_rare_words_are_drawn_as_they_are_charged(browser, runs):
         assert words.count(word) / len(words) == pytest.approx(share, abs=5 * spread), word
 
 
-@pytest.mark.parametrize(
-    ("backbone", "tokenizer", "message"),
-    [
+def test_what_has_no_counterpart_says_so():
+    for backbone, tokenizer, message in (
         (LSTM(units=(6, 6), normalisation="layer"), Characters(), "normalised layers"),
         (Transformer(units=(8, 8)), Characters(), "ransformer"),
         (LSTM(units=(6,)), Subwords(model="unigram", size=280), "Unigram subwords"),
-    ],
-)
-def test_what_has_no_counterpart_says_so(backbone, tokenizer, message):
-    with pytest.raises(TextgenError, match=rf"(?s)runs/m.*{message}"):
-        portable_model(untrained_run(backbone, tokenizer.fit([TEXT])))
+    ):
+        with pytest.raises(TextgenError, match=rf"(?s)runs/m.*{message}"):
+            portable.portable_model(untrained_run(backbone, tokenizer.fit([TEXT])))
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, runs):
     """A browser that shows a report with the models, under names of its arms; and the names."""
     names = dict(zip(filter(str.isprintable, hostile()[0].numbers), runs.values(), strict=False))
-    packed = {name: portable_model(run) for name, run in names.items()}
+    packed = {name: portable.portable_model(run) for name, run in names.items()}
     folder = tmp_path_factory.mktemp("page")
     content = render_page(*hostile(), {"packed": packed, "left_out": {HOSTILE: HOSTILE}})
     (folder / "index.html").write_text(content, encoding="utf-8")
