@@ -41,9 +41,7 @@ def test_test_text_steers_nothing(rare_tales):
     assert tuned.tokenizer.state() != first.tokenizer.state()
 
 
-def test_preparation_counts_in_a_budget_of_seconds_and_so_does_what_a_cache_saved(
-    rare_tales, monkeypatch
-):
+def test_preparation_counts_in_a_budget_and_so_does_what_a_cache_saved(rare_tales, monkeypatch):
     assert subtract_preparation_time(Training(seconds=100.0), 30.0).seconds == 70.0
     assert subtract_preparation_time(Training(updates=5), 30.0) == Training(updates=5)
     with pytest.raises(TextgenError, match=r"training\.seconds.*preparation alone"):

@@ -18,10 +18,7 @@ ORDERS = (0, 1, 2, 4)
 RANDOM = np.random.default_rng(1)
 TRAINING = [RANDOM.integers(1, SIZE - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # 4 never occurs
 MADE_UP = made_up_memory(*ORDERS)
-PROCESSES = (
-    PitmanYor(ORDERS, MADE_UP.discounts, MADE_UP.strengths),
-    PitmanYor(ORDERS, MADE_UP.discounts[::-1], MADE_UP.strengths[::-1]),
-)
+PROCESSES = [PitmanYor(ORDERS, MADE_UP.discounts[::s], MADE_UP.strengths[::s]) for s in (1, -1)]
 WEIGHTS = RANDOM.dirichlet([1, 1, 1], len(ORDERS) + 1).tolist()
 COUNTS = TrainingCounts(ORDERS, TRAINING, SIZE, Trust(PROCESSES, WEIGHTS))
 
