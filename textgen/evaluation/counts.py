@@ -359,7 +359,7 @@ class TrainingCounts:
                 result[rows[row], token] += np.maximum(same - discount[row], 0.0) / whole[row]
             known[rows] += total > 0
         shares = np.array(weights)[known].T[:, :, None]
-        return (shares * np.stack([network, *results])).sum(axis=0)
+        return shares[0] * network + shares[1] * results[0] + shares[2] * results[1]
 
 
 def with_training_counts(
