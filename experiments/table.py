@@ -201,7 +201,7 @@ def tiny_shakespeare_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "tiny_shakespeare": tiny_shakespeare_table,
     "languages": languages_table,
-    "verdicts_five_minutes": lambda: verdicts_table("study_five_minutes"),
+    "verdicts_tales": lambda: verdicts_table("study_tales"),
     "architectures": architectures_table,
     "ablation": ablation_table,
 }
