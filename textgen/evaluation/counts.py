@@ -288,7 +288,7 @@ class TrainingCounts:
             if order in self._orders:
                 level = self._levels[self._orders.index(order)]
                 looked_up = zip(level, (gram, context, context), strict=True)
-                found = [np.where(place == UNSEEN, 0, row[place]) for row, place in looked_up]
+                found = [_at(row, place) for row, place in looked_up]
                 columns.append(tuple(row[self._longest :] for row in found))
         return Counts(*map(np.array, zip(*columns, strict=True)))
 
@@ -339,27 +339,31 @@ class TrainingCounts:
         """P(next token) behind contexts from the network's: (rows, V) float64 → the same."""
         assert self.trust is not None
         processes, weights = self.trust
-        network = np.maximum(probabilities, MIN_PROBABILITY)
-        results = network.copy(), np.full_like(network, 1 / self._size)
-        known = np.zeros(len(network), dtype=np.int64)
-        for number, (order, level) in enumerate(zip(self._orders, self._levels, strict=True)):
-            rows = np.flatnonzero(contexts[order] != UNSEEN)
-            context, keys = contexts[order][rows], self._keys[order]
-            total, different = level.all[context], level.different[context]
+        levels = zip(self._orders, self._levels, strict=True)
+        totals = [_at(level.all, contexts[order]) for order, level in levels]
+        shares = np.array(weights)[(np.array(totals) > 0).sum(axis=0)]
+        left = shares[:, 1:].copy()  # what higher levels leave to lower ones, by both processes
+        result = np.zeros(probabilities.shape)
+        for number in reversed(range(len(totals))):
+            level, keys = self._levels[number], self._keys[self._orders[number]]
+            rows = np.flatnonzero(totals[number])
+            context, total = contexts[self._orders[number]][rows], totals[number][rows]
+            different = level.different[context]
             kind = context_kind(total, different)
             ends = np.searchsorted(keys, [context * self._size, (context + 1) * self._size])
             sizes = ends[1] - ends[0]
             row = np.repeat(np.arange(len(rows)), sizes)
             place = np.arange(len(row)) + np.repeat(ends[0] - (np.cumsum(sizes) - sizes), sizes)
-            same, token = level.same[place], keys[place] - context[row] * self._size
-            for process, result in zip(processes, results, strict=True):
+            same, own = level.same[place], np.zeros(len(row))
+            for column, process in enumerate(processes):
                 discount = np.array(process.discounts[number])[kind]
-                whole = total + (strength := np.array(process.strengths[number])[kind])
-                result[rows] *= ((strength + discount * different) / whole)[:, None]
-                result[rows[row], token] += np.maximum(same - discount[row], 0.0) / whole[row]
-            known[rows] += total > 0
-        shares = np.array(weights)[known].T[:, :, None]
-        return shares[0] * network + shares[1] * results[0] + shares[2] * results[1]
+                strength = np.array(process.strengths[number])[kind]
+                share = left[rows, column] / (total + strength)
+                own += share[row] * np.maximum(same - discount[row], 0.0)
+                left[rows, column] = share * (strength + discount * different)
+            result[rows[row], keys[place] - context[row] * self._size] += own
+        result += np.maximum(probabilities, MIN_PROBABILITY) * (shares[:, :1] + left[:, :1])
+        return result + left[:, 1:] / self._size
 
 
 def with_training_counts(
@@ -369,6 +373,11 @@ def with_training_counts(
     has them."""
     counts = network.training_counts
     return [counts.bits(*pair) for pair in zip(documents, bits, strict=True)] if counts else bits
+
+
+def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The values at some places; 0 for UNSEEN."""
+    return np.where(places == UNSEEN, 0, values[places])
 
 
 def _before(values: np.ndarray) -> np.ndarray:

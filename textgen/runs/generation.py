@@ -89,14 +89,17 @@ class Writer:
         self, wanted: Sequence[Request], tokens: int, moved: Moved | None = None
     ) -> Iterator[list[Rendered]]:
         """The texts when they have so many tokens, and again and again until all are as long as
-        they are wanted: each time all of them are rendered."""
-        length, due = self.settings.length, tokens
+        they are wanted: each time those that are not are rendered."""
+        length, due, texts = self.settings.length, tokens, [Rendered("")] * len(wanted)
         for number, rows in enumerate(self._tokens(wanted), 1):
             if moved is not None:
                 moved(min(number, tokens), tokens)
             if number < due:
                 continue
-            texts = [self._settled(*pair) for pair in zip(wanted, rows, strict=True)]
+            texts = [
+                text if len(text.text) == length else self._settled(request, tokens_of)
+                for text, request, tokens_of in zip(texts, wanted, rows, strict=True)
+            ]
             yield texts
             complete = all(len(text.text) == length for text in texts)
             if complete or number >= MAX_TOKENS_PER_CHARACTER * length:
