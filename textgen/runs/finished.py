@@ -169,6 +169,9 @@ def write_training_counts(path: Path, counts: TrainingCounts) -> None:
 def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
     """The content of ``training_counts.npz``."""
     data = read_arrays(path)
+    if "weights" not in data:
+        message = f"{path.parent}: its counts of the training text are those of an earlier textgen"
+        raise TextgenError(message, f"train it again: {repeat_command(path.parent)}")
     documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
     orders, weights = data["orders"].tolist(), data["weights"].tolist()
     settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
