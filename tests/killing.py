@@ -107,7 +107,7 @@ def stopped(process, wait, ending):
         return False
     except subprocess.TimeoutExpired:
         end, number = ending
-        end(process.pid, number)  # which is there as long as nobody has waited for it
+        end(process.pid, number)  # still in the table of processes: wait comes later
         process.wait()
         return True
 

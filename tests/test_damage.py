@@ -4,11 +4,13 @@ refused with one message, never with a traceback and never silently."""
 import json
 import random
 
+import numpy as np
 import pytest
 
 import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.report.comparison import Comparison
+from textgen.runs.finished import read_training_counts
 from textgen.runs.folder import CHECKED
 from textgen.runs.results import METRICS_FILE
 
@@ -115,6 +117,9 @@ def test_a_damaged_report_is_named(tmp_path, content):
         Comparison(tmp_path).arms  # noqa: B018 - read for what it raises
 
 
-def test_a_memory_of_another_form_is_refused(finished_run, monkeypatch):
+def test_what_an_earlier_textgen_stored_is_refused(finished_run, monkeypatch, tmp_path):
     monkeypatch.setattr("textgen.runs.finished.CONTEXT_KINDS", 6)
     assert "earlier textgen" in refusal(finished_run())
+    np.savez(tmp_path / "counts.npz", orders=[1])
+    with pytest.raises(TextgenError, match="earlier textgen"):
+        read_training_counts(tmp_path / "counts.npz", 5)

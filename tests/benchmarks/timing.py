@@ -92,8 +92,7 @@ def faster(file, other, arguments, repeats, *labels, **figures):
 
 
 def timed(work, units):
-    """What measures the seconds of one unit of some work, of which the first is not counted: then
-    what has to be compiled is."""
+    """A function that measures the seconds of one unit of some work, compiled by then."""
 
     def measure():
         begin = time.perf_counter()

@@ -47,7 +47,7 @@ LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 MIN_PROBABILITY = 2.0**-1000
 # Enough to settle some hundred numbers.
 TUNING_TOKENS = 500_000
-# Of all nats: what more steps could still save.
+# The fit ends where a step saves less than this share of all nats.
 FIT_TOLERANCE = 1e-6
 UNSEEN = -1
 # Counted of a training text, about: more takes a gigabyte and more for characters.
@@ -292,11 +292,14 @@ class TrainingCounts:
                 columns.append(tuple(row[self._longest :] for row in found))
         return Counts(*map(np.array, zip(*columns, strict=True)))
 
-    def fit(self, documents: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    def fit(self, documents: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
         """Fit the trust in counts to validation documents.
 
         Args:
             documents: tokens (n,) and the network's bits (n + 1,) of each.
+
+        Returns:
+            What each costs then, as :meth:`bits` has it.
         """
         counted = [(bits, self.counts(tokens)) for tokens, bits in documents]
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in counted]
@@ -307,6 +310,7 @@ class TrainingCounts:
         of_known = (masses[known == number] for number in range(len(self._orders) + 1))
         weights = tuple(mixture_weights(m, common, WEIGHTS_PRIOR) for m in of_known)
         self.trust = Trust(processes, weights)
+        return [_mixture_bits(weights, *part) for part in parts]
 
     def _components(
         self, processes: tuple[PitmanYor, PitmanYor], bits: np.ndarray, counts: Counts
@@ -323,8 +327,7 @@ class TrainingCounts:
         (n + 1,) float32."""
         assert self.trust is not None
         processes, weights = self.trust
-        masses, known = self._components(processes, bits, self.counts(tokens))
-        return (-np.log2((np.array(weights)[known] * masses).sum(axis=1))).astype(np.float32)
+        return _mixture_bits(weights, *self._components(processes, bits, self.counts(tokens)))
 
     def start(self, rows: int) -> list[np.ndarray]:
         """Contexts of every length, none included, at the beginning of documents: (rows,) each."""
@@ -373,6 +376,13 @@ def with_training_counts(
     has them."""
     counts = network.training_counts
     return [counts.bits(*pair) for pair in zip(documents, bits, strict=True)] if counts else bits
+
+
+def _mixture_bits(
+    weights: Sequence[Sequence[float]], masses: np.ndarray, known: np.ndarray
+) -> np.ndarray:
+    """−log2 P of tokens (n,) float32 from what ``_components`` returns."""
+    return (-np.log2((np.array(weights)[known] * masses).sum(axis=1))).astype(np.float32)
 
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -170,13 +170,17 @@ def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
     """The content of ``training_counts.npz``."""
     data = read_arrays(path)
     if "weights" not in data:
-        message = f"{path.parent}: its counts of the training text are those of an earlier textgen"
-        raise TextgenError(message, f"train it again: {repeat_command(path.parent)}")
+        raise _outdated_error(path.parent, "its counts of the training text")
     documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
     orders, weights = data["orders"].tolist(), data["weights"].tolist()
     settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
     network, alone = (PitmanYor(orders, *pair) for pair in settings)
     return TrainingCounts(orders, documents, vocabulary_size, Trust((network, alone), weights))
+
+
+def _outdated_error(folder: Path, what: str) -> TextgenError:
+    message = f"{folder}: {what}: as an earlier textgen stored it"
+    return TextgenError(message, f"train it again: {repeat_command(folder)}")
 
 
 def read_token_bits(path: Path) -> list[TokenBits]:
@@ -299,8 +303,7 @@ class Run:
             return None
         memory = Memory(**json.loads(self._path("memory.json").read_text(encoding="utf-8")))
         if len(memory.discounts[0]) != CONTEXT_KINDS:
-            message = f"{self.folder}: its memory of the document is that of an earlier textgen"
-            raise TextgenError(message, f"train it again: {repeat_command(self.folder)}")
+            raise _outdated_error(self.folder, "its memory of the document")
         return memory
 
     @cached_property

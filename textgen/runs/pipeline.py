@@ -16,7 +16,6 @@ from textgen.core.settings import BUDGETS
 from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation import likelihood
-from textgen.evaluation.counts import with_training_counts
 from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import DocumentBits, score_documents
 from textgen.evaluation.memory import Memory
@@ -263,10 +262,9 @@ def _with_training_counts(
     if counts is None:
         return validation
     tokens, bits = [e.tokens for e in prepared.encoded[1]], [d.model_bits for d in validation]
-    counts.fit(list(zip(tokens, bits, strict=True)))
+    mixed = counts.fit(list(zip(tokens, bits, strict=True)))
     write_training_counts(job.folder / "training_counts.npz", counts)
     network.training_counts = counts
-    mixed = with_training_counts(network, tokens, bits)
     change = sum(float(m.sum() - b.sum()) for b, m in zip(bits, mixed, strict=True))
     change /= sum(d.characters + 1 for d in validation)
     job.screen.say(f"  counts of the training text: {change:+.3f} on validation text")
