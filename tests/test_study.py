@@ -102,7 +102,9 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
     text, lines = "[budget]\nseconds = 30\n" + CHAR, []
 
     def planned(text):
-        return studies.plan_study(studies.load_study(written(text)), tmp_path, say=lines.append)
+        return studies.plan_study(
+            studies.load_study(written(text)), tmp_path, workers=2, say=lines.append
+        )
 
     monkeypatch.setattr(studies, "TIMED_SECONDS", 0.3)
     with pytest.raises(TextgenError, match=r"1 of 2 arms cannot be planned.*no_such_model"):
@@ -128,7 +130,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
     measured = {"char": (2020, 0.1), "wide": (3000, 0.1), "slow": (2000, 20.0)}
     keys = ("parameters", "preparation_seconds", "seconds_per_update")
 
-    def measure(experiment, log, seconds):
+    def measure(experiment, log, seconds, processes):
         return dict(zip(keys, (*measured[log.stem], 0.04), strict=True))
 
     text = "[budget]\nseconds = 1\nparameters = 2000\n" + CHAR

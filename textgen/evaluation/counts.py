@@ -46,7 +46,7 @@ LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 # Least that a network is taken to leave to a token: a double may have no room for less.
 MIN_PROBABILITY = 2.0**-1000
 # Enough to settle some hundred numbers.
-TUNING_TOKENS = 500_000
+TUNING_TOKENS = 100_000
 # The fit ends where a step saves less than this share of all nats.
 FIT_TOLERANCE = 1e-6
 UNSEEN = -1
@@ -346,7 +346,7 @@ class TrainingCounts:
         totals = [_at(level.all, contexts[order]) for order, level in levels]
         shares = np.array(weights)[(np.array(totals) > 0).sum(axis=0)]
         left = shares[:, 1:].copy()  # what higher levels leave to lower ones, by both processes
-        result = np.zeros(probabilities.shape)
+        added = list[tuple[np.ndarray, ...]]()
         for number in reversed(range(len(totals))):
             level, keys = self._levels[number], self._keys[self._orders[number]]
             rows = np.flatnonzero(totals[number])
@@ -364,9 +364,13 @@ class TrainingCounts:
                 share = left[rows, column] / (total + strength)
                 own += share[row] * np.maximum(same - discount[row], 0.0)
                 left[rows, column] = share * (strength + discount * different)
-            result[rows[row], keys[place] - context[row] * self._size] += own
-        result += np.maximum(probabilities, MIN_PROBABILITY) * (shares[:, :1] + left[:, :1])
-        return result + left[:, 1:] / self._size
+            added.append((rows[row], keys[place] - context[row] * self._size, own))
+        result = np.maximum(probabilities, MIN_PROBABILITY)
+        result *= shares[:, :1] + left[:, :1]  # in place: rows of words are long
+        result += left[:, 1:] / self._size
+        for at_rows, columns, own in added:
+            result[at_rows, columns] += own
+        return result
 
 
 def with_training_counts(

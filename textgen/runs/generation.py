@@ -204,8 +204,8 @@ class Evaluation:
 
     temperatures: tuple[float, ...] = (0.5, 0.8, 1.0, 1.2)
     temperature: float = 0.8
-    samples: int = 20
-    length: int = 1500
+    samples: int = 15
+    length: int = 1000
     prompts: tuple[str, ...] = ("At night", "The old man", "It was")
     prompted: int = 600
     seed: int = 1

@@ -74,7 +74,7 @@ def run_study(
         stack.enter_context(place)
         corpus = show_text(study, screen)
         with screen.stage():
-            plans = plan_study(study, folder, overwrite=overwrite, say=screen.say)
+            plans = plan_study(study, folder, overwrite, workers, screen.say)
         experiments = planned_experiments(study, plans)
         replaced = _replaced(experiments, folder, corpus.sha256, overwrite)
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]

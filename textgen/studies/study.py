@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -227,8 +228,8 @@ class ArmPlan:
 def plan_study(
     study: Study,
     folder: Path,
-    *,
     overwrite: bool = False,
+    workers: int = 1,
     say: Callable[[str], object] = lambda line: None,
 ) -> dict[str, ArmPlan]:
     """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
@@ -237,7 +238,9 @@ def plan_study(
         study: the study.
         folder: of its runs.
         overwrite: make a new plan for an arm whose experiment has changed.
-        say: called with a line before an arm is planned, and one with what was measured.
+        workers: arms planned at once; more than one only if a run has a single thread, which is
+            timed by the processor's own clock.
+        say: called with a line before arms are planned, and one for each, with what was measured.
 
     Raises:
         TextgenError: an experiment has changed, the stored plan is damaged, or it was measured on
@@ -257,17 +260,21 @@ def plan_study(
     if study.budget.seconds is not None and missing and machines:
         message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
         raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
-    for arm in missing:
-        say(f"planning {arm} …")
-        try:
-            plans[arm] = plan = _plan_arm(study, arm, folder)
-        except TextgenError as error:
-            failures.append(f"{arm}: {error.message}")
-            continue
-        write_json(path, {name: asdict(plans[name]) for name in plans})
-        if plan.seconds_per_update is not None:
-            updates = f"{plan.updates:,} updates of {1000 * plan.seconds_per_update:.1f} ms"
-            say(f"  {plan.preparation_seconds:.1f} s of preparation, then {updates}")
+    if missing:
+        say(f"planning {', '.join(missing)} …")
+    at_once = workers if study.threads == 1 else 1
+    with ThreadPoolExecutor(at_once) as pool, Processes() as processes:
+        planned = [pool.submit(_plan_arm, study, arm, folder, processes) for arm in missing]
+        for arm, future in zip(missing, planned, strict=True):
+            try:
+                plans[arm] = plan = future.result()
+            except TextgenError as error:
+                failures.append(f"{arm}: {error.message}")
+                continue
+            write_json(path, {name: asdict(plans[name]) for name in plans})
+            if plan.seconds_per_update is not None:
+                updates = f"{plan.updates:,} updates of {1000 * plan.seconds_per_update:.1f} ms"
+                say(f"  {arm}: {plan.preparation_seconds:.1f} s of preparation, then {updates}")
     if failures:
         message = f"{len(failures)} of {len(study.arms)} arms cannot be planned; no run was started"
         hint = "correct each as it says and repeat the command: the other plans are kept"
@@ -290,7 +297,7 @@ def read_plans(path: Path) -> dict[str, ArmPlan]:
         raise TextgenError(f"{path}: a damaged plan: {error}", hint) from None
 
 
-def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan:
+def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> ArmPlan:
     """One arm's plan.
 
     Raises:
@@ -300,7 +307,8 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan:
     updates, measured = budget.updates, dict[str, Any]()
     if budget.seconds is not None or budget.parameters is not None:
         seconds = TIMED_SECONDS if budget.seconds is not None else 0.0
-        measured = _measure_in_a_process(experiment, folder / "logs" / f"{arm}.txt", seconds)
+        log = folder / "logs" / f"{arm}.txt"
+        measured = _measure_in_a_process(experiment, log, seconds, processes)
     wanted, parameters = budget.parameters, measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
@@ -316,7 +324,9 @@ def _plan_arm(study: Study, arm: str, folder: Path) -> ArmPlan:
     return ArmPlan(experiment.arm, updates, processor(), **measured)
 
 
-def _measure_in_a_process(experiment: Experiment, log: Path, seconds: float) -> dict[str, Any]:
+def _measure_in_a_process(
+    experiment: Experiment, log: Path, seconds: float, processes: Processes
+) -> dict[str, Any]:
     """:func:`measure` in a process of its own.
 
     Raises:
@@ -324,8 +334,7 @@ def _measure_in_a_process(experiment: Experiment, log: Path, seconds: float) -> 
     """
     settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
     write_experiment(settings, experiment)
-    with Processes() as processes:
-        processes.run([__name__, str(settings), str(seconds), str(output)], log)
+    processes.run([__name__, str(settings), str(seconds), str(output)], log)
     return json.loads(output.read_text(encoding="utf-8"))
 
 
