@@ -45,7 +45,8 @@ def play(runs: Sequence[Path], port: int) -> None:
 def audit(
     model: str, *, memory: bool, no_end: bool, output: Path | None, json: bool, **options: Any
 ) -> int:
-    passage, figure = read_passage(options["text"], options["file"]), options["claim"]
+    passage = read_passage(options["text"], options["file"])
+    figure = options["claim"]
     unit, end_counted = options["unit"], options["end_counted"]
     claim = None if figure is None else Claim(figure, unit, end_counted)
     say = partial(print, file=sys.stderr, flush=True)

@@ -108,7 +108,9 @@ def _check_choices(
 ) -> None:
     """The choices that lead to the surface forms of a document cost what is charged for them, and
     give it back."""
-    walking, cost, document = walk(tokenizer, encoded, memory), 0.0, None
+    walking = walk(tokenizer, encoded, memory)
+    cost = 0.0
+    document = None
     choice = next(walking)
     while document is None:
         assert choice.known is not None

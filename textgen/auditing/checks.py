@@ -204,8 +204,11 @@ def _short_texts(case: Case, sums: list[float]) -> tuple[str, int, float]:
     """All texts up to some length of the text's most frequent letters: the letters, that length,
     and what the probabilities of the texts add up to. Without an end, only texts of one length
     exclude each other."""
-    model, frequent = case.model, Counter(case.text).most_common(SHORT_TEXT_LETTERS)
-    letters, longest, mass = "".join(sorted(letter for letter, _ in frequent)), 1, 0.0
+    model = case.model
+    frequent = Counter(case.text).most_common(SHORT_TEXT_LETTERS)
+    letters = "".join(sorted(letter for letter, _ in frequent))
+    longest = 1
+    mass = 0.0
     while sum(len(letters) ** n * (n + 1) for n in range(longest + 2)) <= SHORT_TEXT_PLACES:
         longest += 1
     for length in range(longest if model.end is None else 0, longest + 1):
@@ -225,7 +228,8 @@ def no_look_ahead(case: Case) -> Result:
     near = [min(cut, len(text) * cut // CHANGED_FROM[-1]) for cut in CHANGED_FROM]
     edits = [(near[0], text[: near[0]]), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
     for cut, edited in edits:
-        tokens, others = tokens_of(case.model, text), tokens_of(case.twin, edited)
+        tokens = tokens_of(case.model, text)
+        others = tokens_of(case.twin, edited)
         same = _shared(tokens, others)
         both = zip(read(case.model, tokens), read(case.twin, others), strict=False)
         for place, (a, b) in enumerate(itertools.islice(both, same + 1)):
@@ -307,7 +311,8 @@ def correct_denominator(case: Case) -> Result:
         figures = "{} bits per character, {} bits per byte of UTF-8".format(*shown)
         return None, f"no figure was claimed; {bits:,.1f} bits are {figures}"
     counted = "end_marks_counted" if claim.end_marks else "as_published"
-    figure, unit = in_all_units(bits, counts)[claim.unit][counted], UNITS[claim.unit]
+    figure = in_all_units(bits, counts)[claim.unit][counted]
+    unit = UNITS[claim.unit]
     right = figure is not None and abs(figure - claim.value) <= TOLERANCE * figure
     return (
         right,
@@ -397,7 +402,8 @@ def _divided(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     """The numbers of what is probable and of what is not, rising, never of the impossible; and the
     probabilities of the former, with that of all the rest together if there is any."""
     probable = probabilities >= SMALL * probabilities.sum()
-    large, small = np.flatnonzero(probable), np.flatnonzero((probabilities > 0) & ~probable)
+    large = np.flatnonzero(probable)
+    small = np.flatnonzero((probabilities > 0) & ~probable)
     rest = probabilities[small].sum()
     return large, small, np.append(probabilities[large], [rest] if rest > 0 else [])
 

@@ -173,7 +173,8 @@ class HuggingFaceModel:
             hint = "pip install transformers torch"
             raise TextgenError(f"{folder}: reading it needs {error.name}", hint) from None
         transformers.logging.disable_progress_bar()
-        self._torch, local = torch, {"local_files_only": True, "trust_remote_code": False}
+        self._torch = torch
+        local = {"local_files_only": True, "trust_remote_code": False}
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **local)
             network = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **local)
@@ -184,7 +185,8 @@ class HuggingFaceModel:
         # what is carried from token to token has one name in some versions and another in others
         names = inspect.signature(network.forward).parameters
         self._cache = "cache" if "cache" in names else "past_key_values"
-        begin, self.end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
+        begin = self._tokenizer.bos_token_id
+        self.end = self._tokenizer.eos_token_id
         if begin is None and self.end is None:
             raise TextgenError(f"{folder}: its tokenizer has neither bos_token nor eos_token")
         self._begin = int(self.end if begin is None else begin)
@@ -195,7 +197,9 @@ class HuggingFaceModel:
         self._most = int(limit or DEFAULT_CONTEXT_TOKENS)
 
     def start(self) -> None:
-        self._read, self._past, self._new = list[int](), None, [self._begin]
+        self._read = list[int]()
+        self._past = None
+        self._new = [self._begin]
 
     def append(self, token: int) -> None:
         self._new.append(token)
@@ -203,7 +207,9 @@ class HuggingFaceModel:
     def next_log_probabilities(self) -> np.ndarray:
         if len(self._read) + len(self._new) > self._most:
             whole = self._read + self._new
-            self._read, self._past, self._new = [], None, whole[len(whole) - self._most // 2 :]
+            self._read = []
+            self._past = None
+            self._new = whole[len(whole) - self._most // 2 :]
         logs, self._past = self._logs(self._new, self._past)
         self._read, self._new = self._read + self._new, []
         return logs[-1]

@@ -184,7 +184,8 @@ def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: s
     messages = [error["msg"] for error in errors if _path(error, values) == path]
     message = " or ".join(dict.fromkeys(messages)).removeprefix("Value error, ")
     if kind == unknown:
-        message, hint = "unknown setting", suggestion(path[-1], _known(cls, path[:-1], values))
+        message = "unknown setting"
+        hint = suggestion(path[-1], _known(cls, path[:-1], values))
     elif kind == "missing" and path[-1] in POINTS:
         hint = suggestion("", plugin_table(path[-1]))
     elif kind == "json_invalid":
@@ -201,7 +202,8 @@ def _path(error: Any, values: Any) -> list[Any]:
     """Where in nested data an error is: pydantic's location without the branches of unions."""
     path = []
     for part in error["loc"][1:]:
-        table, index = isinstance(values, Mapping), isinstance(values, list)
+        table = isinstance(values, Mapping)
+        index = isinstance(values, list)
         if (table and part in values) or (index and part in range(len(values))):
             path.append(part)
             values = values[part]

@@ -262,7 +262,8 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
     threads = min(threads, cores())
     if not _in_effect:
         _start(threads or cores(), deterministic, parts)
-    started, per_operation = _in_effect["threads"], _in_effect["threads_of_an_operation"]
+    started = _in_effect["threads"]
+    per_operation = _in_effect["threads_of_an_operation"]
     others = threads and (threads, 1) != (started, per_operation)
     if parts and (others or deterministic > _in_effect["deterministic"]):
         state = ", ".join(f"{name} = {value}" for name, value in _in_effect.items())

@@ -284,7 +284,8 @@ def read_documents(
     """
     for name in filter(SURROGATE.search, files):
         raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
-    large, documents = sum(map(file_size, files.values())) > LARGE_BYTES, list[Document]()
+    large = sum(map(file_size, files.values())) > LARGE_BYTES
+    documents = list[Document]()
     for name, path in files.items():
         try:
             (text, read_as), count = _decoded(path, encoding), pieces

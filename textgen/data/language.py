@@ -184,7 +184,8 @@ def detect_language(text: str) -> Language:
         return Language("ja", script)
     if script in LANGUAGE_OF_SCRIPT:
         return Language(LANGUAGE_OF_SCRIPT[script], script)
-    codes, words = LISTED_LANGUAGES.get(script, "").split(), count_words(text)
+    codes = LISTED_LANGUAGES.get(script, "").split()
+    words = count_words(text)
     if "en" in codes and mean_log_frequency(words, "en") >= SURE_LANGUAGE:
         return Language("en", script)
     means = {code: mean_log_frequency(words, code) for code in codes}

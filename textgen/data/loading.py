@@ -116,7 +116,9 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
         CorpusUnavailable: it cannot be fetched and there is no fallback.
         TextgenError: no text, or too few documents for three parts.
     """
-    config, table, warning = experiment.corpus, experiment.resolved["corpus"], ""
+    config = experiment.corpus
+    table = experiment.resolved["corpus"]
+    warning = ""
     try:
         if fallback:
             raise CorpusUnavailable("this run was trained without it")

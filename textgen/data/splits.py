@@ -222,7 +222,8 @@ def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     validation, one of test and one of validation text. So no test text has a neighbour that is
     trained on, and it comes from all over the corpus."""
     total = count_characters(documents)
-    test, validation = shares.get("test", 0.0), shares.get("validation", 0.0)
+    test = shares.get("test", 0.0)
+    validation = shares.get("validation", 0.0)
     count = min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS))
     count = max(MIN_TEST_BLOCKS, count)
     sizes = [1 - test - validation, validation / 2, test, validation / 2] * count

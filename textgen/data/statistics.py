@@ -35,7 +35,9 @@ def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, A
     """
     experiment = settings if isinstance(settings, TextSettings) else resolve_text(settings)
     corpus = load_corpus(experiment)
-    characters, train, held_out = Counter[str](), Counter[str](), Counter[str]()
+    characters = Counter[str]()
+    train = Counter[str]()
+    held_out = Counter[str]()
     for part, documents in corpus.parts.items():
         for text in (document.text for document in documents):
             characters.update(text)

@@ -42,7 +42,8 @@ class File:
     ) -> Vectors:
         wanted = {form for name in names for form in _forms(name)}
         try:
-            read, checksum = read_vectors(self.path, width, wanted), sha256_of(self.path)
+            read = read_vectors(self.path, width, wanted)
+            checksum = sha256_of(self.path)
         except DAMAGED as error:
             problem = getattr(error, "strerror", None) or str(error)
             hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "

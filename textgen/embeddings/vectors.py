@@ -85,7 +85,8 @@ class _Learnt:
         words = list(map(str, range(len(names))))  # two tokens may share a name
         if self.kind == "fasttext":
             words = distinct_spellings(names)
-        sentences, settings = _Sentences(documents, words), (self.kind, width, self.epochs)
+        sentences = _Sentences(documents, words)
+        settings = (self.kind, width, self.epochs)
         keyed = train_vectors(sentences, *settings, window=self.window, seed=seed)
         places = [keyed.key_to_index.get(word) for word in words]
         known = [token for token, place in enumerate(places) if place is not None]

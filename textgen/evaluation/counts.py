@@ -106,7 +106,8 @@ class PitmanYor:
             self.discounts, self.strengths, *counts, strict=True
         ):
             kind = context_kind(total, different)
-            discount, strength = np.array(discounts)[kind], np.array(strengths)[kind]
+            discount = np.array(discounts)[kind]
+            strength = np.array(strengths)[kind]
             own = np.maximum(same - discount, 0.0)
             below = (strength + discount * different) * probabilities
             probabilities = (own + below) / (total + strength)
@@ -175,7 +176,9 @@ def _nats(
 ) -> tuple[float, np.ndarray]:
     """−ln P of all tokens, and its slope in every part of the setting; ``kinds`` (orders, n) are
     those of the contexts."""
-    levels, slopes, number = [probabilities], list[tuple[np.ndarray, ...]](), setting.shape[-1]
+    levels = [probabilities]
+    slopes = list[tuple[np.ndarray, ...]]()
+    number = setting.shape[-1]
     for discounts, strengths, kind, same, total, different in zip(
         *_settings(setting), kinds, *counts, strict=True
     ):
@@ -245,7 +248,9 @@ class TrainingCounts:
         room = MAX_TOKENS - before[before < MAX_TOKENS]
         documents = [d[:most] for d, most in zip(documents, room, strict=False)]
         self.documents, self.trust = documents, trust
-        self._orders, self._size, self._longest = tuple(orders), size, max(orders)
+        self._orders = tuple(orders)
+        self._size = size
+        self._longest = max(orders)
         parts = [self._with_boundaries(document) for document in documents]
         text = np.concatenate(parts)
         counted = np.concatenate([np.arange(len(part)) >= self._longest for part in parts])
@@ -281,7 +286,8 @@ class TrainingCounts:
 
     def counts(self, tokens: np.ndarray) -> Counts:
         """What has followed the context of each of (n,) tokens of a document and its end mark."""
-        text, columns = self._with_boundaries(tokens), list[tuple[np.ndarray, ...]]()
+        text = self._with_boundaries(tokens)
+        columns = list[tuple[np.ndarray, ...]]()
         gram = np.zeros(len(text), dtype=np.int64)
         for order in range(self._longest + 1):
             context, gram = _before(gram), self._number(_before(gram), text, order + 1)
@@ -348,9 +354,11 @@ class TrainingCounts:
         left = shares[:, 1:].copy()  # what higher levels leave to lower ones, by both processes
         added = list[tuple[np.ndarray, ...]]()
         for number in reversed(range(len(totals))):
-            level, keys = self._levels[number], self._keys[self._orders[number]]
+            level = self._levels[number]
+            keys = self._keys[self._orders[number]]
             rows = np.flatnonzero(totals[number])
-            context, total = contexts[self._orders[number]][rows], totals[number][rows]
+            context = contexts[self._orders[number]][rows]
+            total = totals[number][rows]
             different = level.different[context]
             kind = context_kind(total, different)
             ends = np.searchsorted(keys, [context * self._size, (context + 1) * self._size])

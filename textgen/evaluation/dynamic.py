@@ -60,7 +60,8 @@ def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any
             state = restarted(network, state, fresh)
             features, state = objective.features(network, spans, state, training=False)
             targets = spans[:, objective.before :]
-            labels, present = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
+            labels = tf.maximum(targets, 0)
+            present = tf.cast(targets >= 0, tf.float32)
             nats = network.output_layer.nats(features, labels)
             loss = tf.reduce_sum(nats * present) / tf.reduce_sum(present)
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
@@ -89,7 +90,9 @@ class Learner:
     """A network that learns as it reads; its own weights change until :meth:`restart`."""
 
     def __init__(self, objective: Objective, network: Any, learning: Learning) -> None:
-        self._objective, self._network, self._learning = objective, network, learning
+        self._objective = objective
+        self._network = network
+        self._learning = learning
         self._weights = [w.value for w in network.trainable_variables]
         self._trained = [w.numpy() for w in self._weights]
         self._step = gradient_step(objective, network)
@@ -97,7 +100,8 @@ class Learner:
 
     def restart(self) -> None:
         """The trained weights again, and a document that begins."""
-        self._state, self._tokens = self._network.initial_state(1), list[int]()
+        self._state = self._network.initial_state(1)
+        self._tokens = list[int]()
         for weight, trained in zip(self._weights, self._trained, strict=True):
             weight.assign(trained)
 
@@ -132,7 +136,8 @@ def dynamic_bits(
 ) -> list[np.ndarray]:
     """Bits of every token of every document and of its end mark, (n + 1,) float32 each, of a
     network that goes on learning. Its weights are put back."""
-    learner, result = Learner(objective, network, learning), list[np.ndarray]()
+    learner = Learner(objective, network, learning)
+    result = list[np.ndarray]()
     try:
         for document in documents:
             learner.restart()
@@ -157,7 +162,8 @@ def measure_gradients(
         rate: of every weight, see :class:`Learning`.
         table_rate: how much faster tables learn, as while training.
     """
-    step, weights = gradient_step(objective, network), network.trainable_variables
+    step = gradient_step(objective, network)
+    weights = network.trainable_variables
     tables = {id(t) for part in network.parts() for t in getattr(part, "tables", ())}
     rates = [rate * table_rate if id(weight) in tables else rate for weight in weights]
     squares = []

@@ -71,7 +71,8 @@ def token_bits(
     rows = rows_at_once(network, objective.length, min(MAX_ROWS, total))
     if objective.carries_state:  # more rows than the longest document lets end sooner would idle
         rows = min(rows, len(documents), math.ceil(total / spans.max()))
-    step, state = scoring_step(objective, network), network.initial_state(rows)
+    step = scoring_step(objective, network)
+    state = network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
     for number, (batch, fresh, places, starts) in enumerate(windows.scoring(rows)):
         raise_if_cancelled()
@@ -169,7 +170,8 @@ def with_memory(
     """
     if memory is None:
         return scored
-    result, below = list[DocumentBits](), dynamic or [document.model_bits for document in scored]
+    result = list[DocumentBits]()
+    below = dynamic or [document.model_bits for document in scored]
     for document, e, network_bits in zip(scored, encoded, below, strict=True):
         bits = memory.bits(e.tokens, network_bits)
         mixed = replace(document, model_bits=bits, surface_bits=e.spelling_bits_with_memory)
@@ -203,7 +205,8 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
     """
     characters = sum(d.characters for d in documents)
     tokens = sum(len(d.model_bits) - 1 for d in documents)
-    pieces, replaced = sum(d.pieces for d in documents), sum(d.replaced for d in documents)
+    pieces = sum(d.pieces for d in documents)
+    replaced = sum(d.replaced for d in documents)
     mixed = [d.with_memory for d in documents if d.with_memory is not None]
     return {
         **_averages(documents, charged),

@@ -73,7 +73,8 @@ class MemoryState:
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
-        memory, result = self._memory, np.maximum(probabilities, MIN_PROBABILITY)
+        memory = self._memory
+        result = np.maximum(probabilities, MIN_PROBABILITY)
         for table, context, discounts, strengths in zip(
             self._tables, self._contexts(), memory.discounts, memory.strengths, strict=True
         ):

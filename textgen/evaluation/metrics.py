@@ -125,7 +125,8 @@ class Human:
             hashes = [ngram_hashes(self._codes(s, by_words), n) for s in self.samples]
             hashes.append(np.zeros(1, np.uint64))  # searched only for a place: never empty
             self._ngrams[by_words, n] = np.unique(np.concatenate(hashes))
-        known, wanted = self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n)
+        known = self._ngrams[by_words, n]
+        wanted = ngram_hashes(self._codes(sample, by_words), n)
         return known[np.searchsorted(known, wanted).clip(max=len(known) - 1)] == wanted
 
     def _codes(self, sample: Sample, by_words: bool) -> np.ndarray:
@@ -425,7 +426,8 @@ class LettersDivergence:
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
         known = np.array(self._counts(human.letters, human))
-        p, q = ratio(total, total.sum(-1, keepdims=True)), ratio(known, known.sum())
+        p = ratio(total, total.sum(-1, keepdims=True))
+        q = ratio(known, known.sum())
         divergence = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
         return {"letters_divergence": np.maximum(divergence, 0)}
 
@@ -489,7 +491,8 @@ def measure(
 
 
 def _figure(values: np.ndarray) -> Figure:
-    value, resampled = float(values[0]), values[1:][~np.isnan(values[1:])]
+    value = float(values[0])
+    resampled = values[1:][~np.isnan(values[1:])]
     if np.isnan(value) or not len(resampled):
         return Figure(value, np.nan, np.nan)
     low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])

@@ -140,7 +140,8 @@ class Stepper:
         self._counts = network.training_counts
         self._contexts = self._counts and self._counts.start(rows or 1)
         self._learner = Learner(objective, network, learning) if learning else None
-        self._read, self._loop = reading_step(objective, network), writing_loop(objective, network)
+        self._read = reading_step(objective, network)
+        self._loop = writing_loop(objective, network)
         self._carry = objective.begin(network, rows or 1)
         self._token: np.ndarray | None = None
         self._logits: np.ndarray | None = None
@@ -166,7 +167,8 @@ class Stepper:
     def append(self, tokens: int | np.ndarray) -> None:
         """Go on behind a token, or one in each row (rows,)."""
         self.logits()
-        self._token, self._logits = np.atleast_1d(tokens).astype(np.int32), None
+        self._token = np.atleast_1d(tokens).astype(np.int32)
+        self._logits = None
         if self._counts:
             self._contexts = self._counts.after(self._contexts, self._token)
         for memory, token in zip(self._memories, self._token.tolist(), strict=False):
@@ -276,7 +278,8 @@ class Sampler:
 
     def guesses(self, tokens: ArrayLike) -> np.ndarray:
         """(n,) int32: the network's most probable token at each place of a text of n tokens."""
-        stepper, guesses = Stepper(self.objective, self.network), list[int]()
+        stepper = Stepper(self.objective, self.network)
+        guesses = list[int]()
         for token in np.asarray(tokens).tolist():
             logits = stepper.logits().copy()
             logits[list(self.unwritable)] = -np.inf

@@ -45,7 +45,8 @@ def portable_model(run: Run, exact: bool = False) -> str:
         TextgenError: a network, objective or tokenizer that has no counterpart in JavaScript.
     """
     try:
-        tokenizer, network = portable_tokenizer(run.tokenizer), _settings(run)
+        tokenizer = portable_tokenizer(run.tokenizer)
+        network = _settings(run)
     except ValueError as error:
         raise TextgenError(
             f"{run.folder} cannot be in the page: {error}",

@@ -84,7 +84,8 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
     from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Mount, Route
 
-    by_name, turns = {model.name: model for model in models}, anyio.CapacityLimiter(threads)
+    by_name = {model.name: model for model in models}
+    turns = anyio.CapacityLimiter(threads)
     described = [model.describe() | {"number": i} for i, model in enumerate(models)]
     page = (FOLDER / "play.html").read_text(encoding="utf-8")
     page = page.replace("ASKING", (FOLDER / "asking.html").read_text(encoding="utf-8"))

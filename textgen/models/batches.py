@@ -33,10 +33,13 @@ class Windows:
 
     def __init__(self, documents: Sequence[Any] | Stored, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
-        self.carries_state, self._fixed = objective.carries_state, objective.fixed_windows
+        self.carries_state = objective.carries_state
+        self._fixed = objective.fixed_windows
         self._release: Callable[[], object] = lambda: None
         if isinstance(documents, Stored):
-            self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
+            self.offsets = documents.offsets
+            self.flat = documents.flat
+            self.sizes = documents.sizes
             self._release = documents.release
             return
         tokens: list[Any] = [getattr(document, "tokens", document) for document in documents]
@@ -102,7 +105,9 @@ class Windows:
     def _epoch(
         self, batch: int, random: np.random.Generator, steps: range
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        carried, phase, documents = self.carries_state, 0, np.arange(len(self.sizes))
+        carried = self.carries_state
+        phase = 0
+        documents = np.arange(len(self.sizes))
         if carried:
             documents = random.permutation(len(self.sizes))
         elif not self._fixed:

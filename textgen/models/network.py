@@ -79,7 +79,9 @@ class LayeredNetwork(Network):
 
     def __init__(self, config: Any, vocabulary_size: int, *, source: str, output: bool) -> None:
         super().__init__()
-        self.config, self.size, self.source = config, vocabulary_size, source
+        self.config = config
+        self.size = vocabulary_size
+        self.source = source
         self.ngrams: Any = None
         self.dropout_in = self.dropout_out = self.projection = None
         # layers are made in the order in which they are passed: a seed gives the same weights
@@ -133,7 +135,9 @@ class LayeredNetwork(Network):
         def applied(layer: Any, x: Any) -> Any:
             return x if layer is None else layer(x, training=training)
 
-        x, after, last_tokens = inputs, list[Any](), state[len(self.recurrent) :]
+        x = inputs
+        after = list[Any]()
+        last_tokens = state[len(self.recurrent) :]
         if self.embedding is not None:
             x = self.embedding(inputs)
             if self.ngrams is not None:

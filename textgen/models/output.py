@@ -93,7 +93,9 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
 
     def __init__(self, size: int, width: int, levels: Any, embedding: Any = None) -> None:
         super().__init__(name="output")
-        self.size, self.head_size, tail = size, levels.head, size - levels.head
+        self.size = size
+        self.head_size = levels.head
+        tail = size - levels.head
         self.width = levels.head + 1 + tail // 4  # seldom more of a text is in the tail
         self.bias: Any = None
         self._vectors = embedding and (lambda: embedding.embeddings)  # not a part of this layer
@@ -114,7 +116,8 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
 
     def nats(self, features: Any, labels: Any) -> Any:
         """Where few targets are in the tail, as is usual, it is computed for these alone."""
-        flat, wanted = tf.reshape(features, [-1, features.shape[-1]]), tf.reshape(labels, [-1])
+        flat = tf.reshape(features, [-1, features.shape[-1]])
+        wanted = tf.reshape(labels, [-1])
         rare, room = wanted >= self.head_size, -(-wanted.shape[0] // 4)
 
         def tail_of(features: Any, wanted: Any) -> Any:
@@ -136,7 +139,8 @@ class AdaptiveSoftmax(Output, keras.layers.Layer):
         """The tail is computed for as many targets as are expected there and four standard
         deviations more, as if targets were independent. If a batch has more, a random choice of
         them stands for all: the sum is an unbiased estimate then, and else exact."""
-        flat, wanted = tf.reshape(features, [-1, features.shape[-1]]), tf.reshape(labels, [-1])
+        flat = tf.reshape(features, [-1, features.shape[-1]])
+        wanted = tf.reshape(labels, [-1])
         expected = wanted.shape[0] * tail_share
         most = expected + 4 * (expected * (1 - tail_share)) ** 0.5 + 16
         capacity = min(wanted.shape[0], 16 * -(-int(most) // 16))

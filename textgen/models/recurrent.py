@@ -103,12 +103,14 @@ class _Unrolled:
     def __init__(self, units: int, weight_drop: float = 0.0, **options: Any) -> None:
         options |= {"return_sequences": True, "return_state": True}
         super().__init__(units, **options)  # type: ignore[call-arg]
-        self.weight_drop, self.seed = weight_drop, new_seed() if weight_drop else 0
+        self.weight_drop = weight_drop
+        self.seed = new_seed() if weight_drop else 0
 
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> Any:
-        dropping, gpu = training and self.weight_drop, tf.config.list_logical_devices("GPU")
+        dropping = training and self.weight_drop
+        gpu = tf.config.list_logical_devices("GPU")
         if dropping or (not gpu and (training or _gradients_wanted.get())):
             names = ("kernel", "recurrent_kernel", "bias")
             kernel, recurrent, bias = (tf.convert_to_tensor(getattr(self.cell, n)) for n in names)
@@ -190,7 +192,9 @@ def _graphs(cell: Any, rows: int, steps: int, width: int, states: int) -> tuple[
     def backward(
         by_time: Any, kernel: Any, recurrent: Any, bias: Any, d_outputs: Any, *rest: Any
     ) -> Any:
-        d_state, first, stored = [*rest[:states]], rest[states : 2 * states], rest[2 * states :]
+        d_state = [*rest[:states]]
+        first = rest[states : 2 * states]
+        stored = rest[2 * states :]
         number = len(stored) // steps
         history = [stored[start : start + number] for start in range(0, len(stored), number)]
         before = [first, *(step[:states] for step in history[:-1])]

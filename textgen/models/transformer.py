@@ -29,7 +29,9 @@ class Block(keras.layers.Layer):
 
     def __init__(self, config: Any, units: int, name: str) -> None:
         super().__init__(name=name)
-        self.units, self.heads, self.size = units, config.heads(units), config.head_size
+        self.units = units
+        self.heads = config.heads(units)
+        self.size = config.head_size
         self.context = config.context
         self.fitted: Any = None
         self.before_attention = keras.layers.RMSNormalization(name="before_attention")

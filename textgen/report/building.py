@@ -76,7 +76,8 @@ def build_report(
     """
     human = metrics.Human([document.text for document in loaded.sample], loaded.language.code)
     same_text = [arm for arm in arms if is_on(arm, loaded)]
-    scored, described = [arm for arm in same_text if arm.charged], descriptions(arms)
+    scored = [arm for arm in same_text if arm.charged]
+    described = descriptions(arms)
     rows = [
         arm_row(arm, described[arm.name], is_on(arm, loaded), plan.get(arm.name)) for arm in arms
     ]
@@ -108,7 +109,8 @@ def arm_row(
     first = arm.first.metrics
     training = [run.metrics.training for run in arm.runs]
     measured = _mean(t.preparation_seconds + t.seconds for t in training)
-    preparation, seconds = _mean(t.preparation_seconds for t in training), measured
+    preparation = _mean(t.preparation_seconds for t in training)
+    seconds = measured
     if plan:
         preparation = float(plan["preparation_seconds"])
         seconds = preparation + training[0].updates * plan["seconds_per_update"]

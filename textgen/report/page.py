@@ -189,9 +189,11 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
     columns = [made.human, *arms.values()]
     for key in MEASURES_DRAWN:
         if label := made.labels.get(key):
-            human, values = made.human[key], {name: arms[name][key].value for name in arms}
+            human = made.human[key]
+            values = {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
-            note, band = f"{label.unit}; human {_value(human.value, label.form)}", None
+            note = f"{label.unit}; human {_value(human.value, label.form)}"
+            band = None
             if human.value is not None:
                 ends = [scale.place(human.value if end is None else end) for end in human[1:]]
                 band = (ends[0], ends[1] - ends[0])
@@ -251,7 +253,8 @@ def plots(report: Report) -> list[Plot]:
     best, worst = min(ends), max(ends)
     first = max(curve.validation[0] for curve in curves)
     top = max(min(first, worst + max(0.35, 1.2 * (worst - best))), worst + 0.05)
-    up, references = Scale(best - 0.06 * (top - best), top), list[tuple[float, str]]()
+    up = Scale(best - 0.06 * (top - best), top)
+    references = list[tuple[float, str]]()
     for row in sorted(report.references, key=lambda row: row.validation.total):
         place = up.place(row.validation.total)
         if 0 < place < 100 and (not references or place - references[-1][0] > MIN_LABEL_SPACE):

@@ -276,7 +276,9 @@ def print_part(score: Mapping[str, Any]) -> None:
 def print_passage(score: Mapping[str, Any]) -> None:
     """What :meth:`textgen.runs.finished.Run.score` returned: the text, coloured by its bits per
     character, and the sum."""
-    number, total, end = score["characters"], score["total"], score["end"]
+    number = score["characters"]
+    total = score["total"]
+    end = score["end"]
     characters = f"{number:,} character{'s' * (number != 1)}"
     if total is None:
         print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")

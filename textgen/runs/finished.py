@@ -119,7 +119,8 @@ def token_table(
 
 
 def _bits_of_tokens(encoded: EncodedDocument, bits: DocumentBits) -> TokenBits:
-    model, spelling = bits.model_bits.astype(np.float64), np.zeros(len(bits.model_bits))
+    model = bits.model_bits.astype(np.float64)
+    spelling = np.zeros(len(bits.model_bits))
     np.add.at(spelling, encoded.places, bits.surface_bits)
     ends = np.append(encoded.ends, encoded.characters)
     if encoded.starts is not None:
@@ -287,7 +288,8 @@ class Run:
     @cached_property
     def network(self) -> Any:
         """The trained Keras network, built from the experiment, with the saved weights."""
-        path, settings = self._path("model.weights.h5"), self.experiment.training
+        path = self._path("model.weights.h5")
+        settings = self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
         network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)

@@ -90,7 +90,9 @@ class Writer:
     ) -> Iterator[list[Rendered]]:
         """The texts when they have so many tokens, and again and again until all are as long as
         they are wanted: each time those that are not are rendered."""
-        length, due, texts = self.settings.length, tokens, [Rendered("")] * len(wanted)
+        length = self.settings.length
+        due = tokens
+        texts = [Rendered("")] * len(wanted)
         for number, rows in enumerate(self._tokens(wanted), 1):
             if moved is not None:
                 moved(min(number, tokens), tokens)
@@ -290,7 +292,8 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
     """
     if unknown := sorted(tokenizer.unknown(prompt), key=prompt.find):
         at = prompt.find(unknown[0])
-        line, column = prompt.count("\n", 0, at) + 1, at - prompt.rfind("\n", 0, at)
+        line = prompt.count("\n", 0, at) + 1
+        column = at - prompt.rfind("\n", 0, at)
         named = ", ".join(map(_sign, unknown[:MAX_NAMED_CHARACTERS]))
         raise RefusedText(
             f"{where}: {named} at line {line:,}, column {column:,}: not in the training text",

@@ -152,7 +152,9 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
 
 def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     """Train the network in the folder, from its last checkpoint if there is one."""
-    experiment, screen, settings = job.experiment, job.screen, job.experiment.training
+    experiment = job.experiment
+    screen = job.screen
+    settings = job.experiment.training
     if not job.resumes:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     with screen.stage("loading TensorFlow"):
@@ -189,7 +191,8 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
     earlier, before = run.metrics.training, len(run.history)
     best = progress.best_interval + before if progress.best_interval else earlier.best_interval
     characters = earlier.characters + progress.updates * progress.characters_per_update
-    updates, intervals = progress.updates + earlier.updates, progress.intervals + earlier.intervals
+    updates = progress.updates + earlier.updates
+    intervals = progress.intervals + earlier.intervals
     ends = {"interval": before, "updates": earlier.updates, "seconds": earlier.seconds}
     rows = [{key: row[key] + ends.get(key, 0) for key in row} for row in progress.history]
     return replace(
@@ -208,8 +211,12 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
 def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) -> None:
     """Score the held-out documents, sample, and write it all; metrics.json, the last file, makes
     the run a finished one."""
-    folder, experiment, loaded, screen = job.folder, job.experiment, job.loaded, job.screen
-    tokenizer, model = prepared.tokenizer, (experiment.objective, network)
+    folder = job.folder
+    experiment = job.experiment
+    loaded = job.loaded
+    screen = job.screen
+    tokenizer = prepared.tokenizer
+    model = (experiment.objective, network)
     write_csv(folder / "history.csv", progress.history)
     run_folder.save_network(folder, network)
     with screen.stage("scoring every held-out document") as moved:
@@ -261,7 +268,8 @@ def _with_training_counts(
     counts = prepared.training_counts
     if counts is None:
         return validation
-    tokens, bits = [e.tokens for e in prepared.encoded[1]], [d.model_bits for d in validation]
+    tokens = [e.tokens for e in prepared.encoded[1]]
+    bits = [d.model_bits for d in validation]
     mixed = counts.fit(list(zip(tokens, bits, strict=True)))
     write_training_counts(job.folder / "training_counts.npz", counts)
     network.training_counts = counts
@@ -277,7 +285,9 @@ def _tuned_memory(
     """The memory tuned on the validation documents; where the network goes on learning, what these
     cost below the memory."""
     training, encoded = prepared.encoded
-    model, learning, below = (experiment.objective, network), None, None
+    model = (experiment.objective, network)
+    learning = None
+    below = None
     if rate := experiment.memory.learning_rate:
         learning = measure_gradients(*model, training, rate, experiment.training.table_rate)
         below = dynamic_bits(*model, [e.tokens for e in encoded], learning)

@@ -265,7 +265,8 @@ def figure_table(parts: Mapping[str, Part]) -> str:
 
 def verdict(metrics: Metrics) -> str:
     """The figures of the test part in one line."""
-    bits, both = metrics.test.bits_per_character, metrics.test.with_memory
+    bits = metrics.test.bits_per_character
+    both = metrics.test.with_memory
     if bits is None:
         return f"{metrics.name}: {UNCHARGED}"
     mixed = both and both.bits_per_character
@@ -277,7 +278,9 @@ def summary_markdown(
     metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
 ) -> str:
     """``summary.md`` of a run folder; ``warning`` is that of its corpus."""
-    corpus, training, published = metrics.corpus, metrics.training, metrics.test.published
+    corpus = metrics.corpus
+    training = metrics.training
+    published = metrics.test.published
     paragraphs = [f"# {verdict(metrics)}"]
     if warning:
         paragraphs.append("> **" + warning.replace("\n", "\n> ") + "**")

@@ -66,7 +66,8 @@ def run_study(
     study, screen = load_study(path), Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
-    folder, busy = Path(runs_folder) / study.name, "another process is working on this study"
+    folder = Path(runs_folder) / study.name
+    busy = "another process is working on this study"
     place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
     with ExitStack() as stack:
         lock = run_folder.take_folder(folder, busy, "wait until it has ended")
@@ -116,7 +117,8 @@ def show_text(study: Study, screen: Screen) -> Corpus:
     """The text that all arms share, which is shown with its warnings before any work is done."""
     first, *others = (study.experiment(arm) for arm in study.arms)
     screen.corpus(first, loaded := load_corpus(first), *others)
-    questions, documents = len(study.contrasts), len(loaded.names["test"])
+    questions = len(study.contrasts)
+    documents = len(loaded.names["test"])
     if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
         screen.advise(
             f"The {documents} documents of the test part cannot answer {questions} questions, "
@@ -152,7 +154,8 @@ def _replaced(
         if not (run / "experiment.toml").exists():
             continue
         try:
-            stored, before = run_folder.stored_experiment(run), run_folder.text_of(run)
+            stored = run_folder.stored_experiment(run)
+            before = run_folder.text_of(run)
             changes = differences(stored.resolved, experiment.resolved)
             if before and before.sha256 != sha256:
                 changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")

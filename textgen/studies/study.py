@@ -167,7 +167,8 @@ class Study:
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
         """
-        own, file = self.arms[arm], find_experiment(self.arms[arm].experiment, self.path.parent)
+        own = self.arms[arm]
+        file = find_experiment(self.arms[arm].experiment, self.path.parent)
         seed = own.numbers[0] if seed is None else seed
         budget = {key: getattr(self.budget, key) for key in REGIMES}
         budget = budget if updates is None else {"updates": updates}
@@ -309,13 +310,15 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
         seconds = TIMED_SECONDS if budget.seconds is not None else 0.0
         log = folder / "logs" / f"{arm}.txt"
         measured = _measure_in_a_process(experiment, log, seconds, processes)
-    wanted, parameters = budget.parameters, measured.get("parameters", 0)
+    wanted = budget.parameters
+    parameters = measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
         message = f"{wanted:,}, but this arm has {parameters:,}: {within}"
         raise TextgenError(f"budget.parameters: {message}")
     if budget.seconds is not None:
-        preparation, update = measured["preparation_seconds"], measured["seconds_per_update"]
+        preparation = measured["preparation_seconds"]
+        update = measured["seconds_per_update"]
         updates = int((budget.seconds - preparation) / update)
         if updates < 1:
             message = f"{budget.seconds:g}, but the preparation alone takes {preparation:.1f}"
@@ -332,7 +335,8 @@ def _measure_in_a_process(
     Raises:
         TextgenError: it failed; the log has what it printed.
     """
-    settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
+    settings = log.with_suffix(".toml")
+    output = log.with_suffix(".json")
     write_experiment(settings, experiment)
     processes.run([__name__, str(settings), str(seconds), str(output)], log)
     return json.loads(output.read_text(encoding="utf-8"))

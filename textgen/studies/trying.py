@@ -118,7 +118,8 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
     corpus: dict[str, Any] = {"kind": kind, "path": str(path.resolve())}
     reasons = dict[str, str]()
     corpus |= {"pieces": 1} if kind == "file" else {}
-    source, unread = resolve_text({"corpus": corpus}).corpus, list[str]()
+    source = resolve_text({"corpus": corpus}).corpus
+    unread = list[str]()
     if kind == "file":
         documents = source.documents()
     else:
@@ -150,7 +151,9 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
     """Names of documents → why they are left out."""
-    language, first, reasons = find_language(documents), dict[str, str](), dict[str, str]()
+    language = find_language(documents)
+    first = dict[str, str]()
+    reasons = dict[str, str]()
     for document in documents:
         text = document.text.strip()
         if not text:

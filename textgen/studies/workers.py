@@ -96,7 +96,9 @@ class Tasks:
     """
 
     def __init__(self, address: str, threads: int) -> None:
-        self.address, self.threads, self._started = address, threads, list[Any]()
+        self.address = address
+        self.threads = threads
+        self._started = list[Any]()
 
     def __enter__(self) -> Self:
         """Raises:
@@ -118,7 +120,8 @@ class Tasks:
             reason = f"no Ray cluster answers: {str(error).splitlines()[0]}"
             hint = "start one with: ray start --head"
             raise TextgenError(f"--address {self.address}: {reason}", hint) from None
-        self._ray, self._task = ray, ray.remote(num_cpus=self.threads)(_task)
+        self._ray = ray
+        self._task = ray.remote(num_cpus=self.threads)(_task)
         return self
 
     def run(self, arguments: Sequence[str], log: Path) -> None:
@@ -180,7 +183,8 @@ def run_all(
 
     def run(experiment: Experiment) -> tuple[str, str | None, float]:
         begin, name, failure = time.perf_counter(), experiment.name, None
-        log, lock = folder.resolve() / "logs" / f"{name}.txt", folder / name / LOCK
+        log = folder.resolve() / "logs" / f"{name}.txt"
+        lock = folder / name / LOCK
         write_experiment(log.with_suffix(".toml"), experiment)
         if lock.exists():  # a run of a study that was killed a moment ago may be about to end
             waiting = filelock.FileLock(lock, timeout=GRACE_SECONDS)

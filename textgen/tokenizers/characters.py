@@ -64,7 +64,8 @@ class CharacterTokenizer(Tokenizer):
         counts = len(text), len(text), len(surfaces)
         if training:
             return EncodedDocument(tokens, surfaces, np.zeros(0), *counts)
-        bits, ends = np.full(len(surfaces), CHARACTER_BITS), np.arange(1, len(text) + 1)
+        bits = np.full(len(surfaces), CHARACTER_BITS)
+        ends = np.arange(1, len(text) + 1)
         return EncodedDocument(tokens, surfaces, bits, *counts, ends=ends, places=places)
 
     def decode(self, encoded: EncodedDocument) -> str:

@@ -71,7 +71,8 @@ def encode_training(
 
 def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     """A hash of everything that the tokens depend on; ``extra_data`` names a tagger's weights."""
-    split, settings = corpus.description["split_sha256"], experiment.resolved["tokenizer"]
+    split = corpus.description["split_sha256"]
+    settings = experiment.resolved["tokenizer"]
     parts = [corpus.sha256, split, settings, tokenizer.state(), tokenizer.extra_data]
     parts += [platform.python_version(), *map(metadata.version, LIBRARIES)]  # of Unicode
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
@@ -87,7 +88,8 @@ def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
 def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder: Path) -> None:
     """Write the tokens of all documents, an end mark after each, and an index: an (n, 4) int64
     array of tokens, characters, pieces, replaced."""
-    index, dtype = list[tuple[int, ...]](), smallest_dtype(tokenizer.size)
+    index = list[tuple[int, ...]]()
+    dtype = smallest_dtype(tokenizer.size)
     with (folder / TOKENS_FILE).open("wb") as file:
         for document in documents:
             encoded = tokenizer.encode(document.text, training=True)

@@ -132,7 +132,8 @@ class KneserNeyModel:
         stream, before = _lay_out(documents, self.size)
         tokens = stream[1:]
         result = np.full(len(tokens), 1 / self.size)
-        rows, context = np.arange(len(tokens)), np.zeros(len(tokens), dtype=np.int64)
+        rows = np.arange(len(tokens))
+        context = np.zeros(len(tokens), dtype=np.int64)
         for length, level in enumerate(self.levels):  # from short contexts to long
             reached = before[rows] >= length
             rows, context = rows[reached], context[reached]

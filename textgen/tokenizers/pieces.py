@@ -289,10 +289,13 @@ class WordWriter(GrowingText):
 
     def __init__(self, tokenizer: Any, before: str, fill: str) -> None:
         super().__init__()
-        self._policy, self._words = tokenizer.policy, tokenizer.vocabulary.words
-        self._adapts, self._english = fill == "pool", tokenizer.language == "en"
+        self._policy = tokenizer.policy
+        self._words = tokenizer.vocabulary.words
+        self._adapts = fill == "pool"
+        self._english = tokenizer.language == "en"
         self._before = before
-        self._names, self._names_in_a_row = dict[tuple[str, int], str](), list[str]()
+        self._names = dict[tuple[str, int], str]()
+        self._names_in_a_row = list[str]()
         self._joined, self._case, self._article = False, 0, False
         self._spelled_from = -1
 

@@ -288,7 +288,8 @@ class Pos(ClassPolicy):
         return (self.token_of(REST),)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        tags, classes = tag_pieces(pieces, self.learnt["model"]), self.classes
+        tags = tag_pieces(pieces, self.learnt["model"])
+        classes = self.classes
         own = [tags[word.place] for word in rare]
         if self.tags == "noun":
             own = [NOUN if tag in NOUNS else REST for tag in own]
@@ -328,11 +329,14 @@ class Drop(ClassPolicy):
         missing = sum(len(rare) for _, rare in data.tuning)
         spaced = sum(word.piece != word.core for _, rare in data.tuning for word in rare)
         gaps = sum(len(pieces) + 1 for pieces, _ in data.tuning) - missing
-        q, space = (missing + 0.5) / (gaps + missing + 1), (spaced + 0.5) / (missing + 1)
+        q = (missing + 0.5) / (gaps + missing + 1)
+        space = (spaced + 0.5) / (missing + 1)
         return {"missing": q, "spaced": space}
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
-        left_out, missing, end = {word.place for word in rare}, list[str](), 0
+        left_out = {word.place for word in rare}
+        missing = list[str]()
+        end = 0
         for place, piece in enumerate(pieces):
             start, end = end, end + len(piece)
             if place in left_out:

@@ -61,7 +61,8 @@ class Backwards(Form):
 def spelled_backwards(word: str) -> str:
     sign = AS_IT_IS
     for (modifier,), lower in folded(word):
-        sign, word = CAPITALISED if modifier == CAPITAL else UPPER_CASED, lower
+        sign = CAPITALISED if modifier == CAPITAL else UPPER_CASED
+        word = lower
     return sign + word[::-1]
 
 
@@ -142,7 +143,8 @@ def telling_beginnings(
         return max((len(b), i) for i, b in enumerate(found) if beginning.startswith(b))[1]
 
     while len(found) < number and words:
-        whole, options = [counts(own == i) for i in range(len(found))], list[tuple[float, str]]()
+        whole = [counts(own == i) for i in range(len(found))]
+        options = list[tuple[float, str]]()
         for beginning, of in words.items():
             parent = longest_of(beginning)
             part = counts(of[own[of] == parent])

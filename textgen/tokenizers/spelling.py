@@ -85,7 +85,8 @@ class OutOfVocabulary:
         known = (word for word in within if not word.startswith(tuple(self._others)))
         self._vocabulary = sorted([*known, *self._others])
         cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
-        self._after, self._known = cached(self._after_context), cached(self._known_after)
+        self._after = cached(self._after_context)
+        self._known = cached(self._known_after)
 
     def within(self, beginnings: Sequence[str]) -> OutOfVocabulary:
         """The same model of a class of words."""
@@ -175,7 +176,8 @@ def tally(
     start, stop = 0, len(words)
     if prefix:
         after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        start, stop = bisect.bisect_left(words, prefix), bisect.bisect_left(words, after)
+        start = bisect.bisect_left(words, prefix)
+        stop = bisect.bisect_left(words, after)
     result, place = np.zeros(size), len(prefix)
     for word, mass in zip(words[start:stop], masses[start:stop], strict=True):
         result[ord(word[place]) if len(word) > place else END] += mass
@@ -202,7 +204,8 @@ class WordMemory(NamedTuple):
     def shares(self, word: str, name: str, earlier: DocumentCounts) -> tuple[float, float]:
         """The mass that a word of a class has for having come earlier, and the mass that all such
         words leave to P(w | class)."""
-        counts, total = earlier.counts.get(name, Counter()), earlier.totals[name] + self.strength
+        counts = earlier.counts.get(name, Counter())
+        total = earlier.totals[name] + self.strength
         held = max(counts.get(word, 0) - self.discount, 0.0)
         return held / total, (self.strength + self.discount * len(counts)) / total
 
@@ -330,7 +333,9 @@ class Speller:
         of those before it."""
         coded = [(self._encode(word), name) for word, name in words]
         logs, new_logs = (self._log_masses(coded, with_memory) for with_memory in (False, True))
-        earlier, alone, remembered = DocumentCounts(), list[float](), list[float]()
+        earlier = DocumentCounts()
+        alone = list[float]()
+        remembered = list[float]()
         for code, name in coded:
             unseen = CHARACTER_BITS * code.count(chr(OTHER))
             alone.append(unseen - logs[code, name] / math.log(2))
@@ -502,7 +507,10 @@ class Word(Step):
     where it is only marked."""
 
     def __init__(self, speller: Speller, name: str, known: str | None, mark: str) -> None:
-        self.speller, self.name, self.known, self.mark = speller, name, known, mark
+        self.speller = speller
+        self.name = name
+        self.known = known
+        self.mark = mark
 
     def choices(self, earlier: DocumentCounts | None) -> Choices:
         """One character after another and then the end: 0 is the end, 1 a character never seen."""

@@ -110,7 +110,8 @@ class SubwordTokenizer(Tokenizer):
         counts = len(text), len(tokens), len(surfaces)
         if training:
             return EncodedDocument(tokens, surfaces, np.zeros(0), *counts)
-        bits, places = np.full(len(surfaces), CHARACTER_BITS), escapes + np.arange(len(escapes))
+        bits = np.full(len(surfaces), CHARACTER_BITS)
+        places = escapes + np.arange(len(escapes))
         ends = _ends(parts, encodings)
         return EncodedDocument(tokens, surfaces, bits, *counts, ends=ends, places=places)
 

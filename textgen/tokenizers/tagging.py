@@ -89,7 +89,8 @@ def describe_tagger(name: str) -> str:
 def _fingerprint(name: str) -> str:
     """sha256 over the version of spaCy and the weights of the components that are used."""
     find_tagger(name, "en")  # raises if it is not installed
-    digest, package = hashlib.sha256(metadata.version("spacy").encode()), find_package(name)
+    digest = hashlib.sha256(metadata.version("spacy").encode())
+    package = find_package(name)
     for part in COMPONENTS:
         for path in sorted((package or Path()).glob(f"*/{part}/**/*")):
             if path.is_file():

@@ -159,7 +159,8 @@ class _Writer(GrowingText):
 
     def __init__(self, tokenizer: WhitespaceTokenizer, before: str) -> None:
         super().__init__()
-        self._tokenizer, self._before = tokenizer, before.rpartition("\n")[2]
+        self._tokenizer = tokenizer
+        self._before = before.rpartition("\n")[2]
         self._spaced = self._before[-1:].isspace()  # the last token was <spacing>
 
     def write(self, token: int, surface: str | None) -> None:

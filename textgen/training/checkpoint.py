@@ -62,7 +62,8 @@ def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progr
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    path, unfinished = run / CHECKPOINT_FILE, run / f"unfinished.{CHECKPOINT_FILE}"
+    path = run / CHECKPOINT_FILE
+    unfinished = run / f"unfinished.{CHECKPOINT_FILE}"
     content = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
     try:
         run.mkdir(parents=True, exist_ok=True)

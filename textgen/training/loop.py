@@ -128,7 +128,8 @@ def train(
             progress.history.append(row)
             watched = bits if settings.watch == "validation" else loss
             if watched < progress.best:
-                progress.best, progress.best_interval = watched, len(progress.history)
+                progress.best = watched
+                progress.best_interval = len(progress.history)
                 best = _best(network)
             hooks.on_validation(progress)
         save_checkpoint(run, {**step.arrays(), **best}, progress)
@@ -293,7 +294,8 @@ class Validation:
     def __init__(
         self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
     ) -> None:
-        self._network, self._score = network, scoring_step(objective, network)
+        self._network = network
+        self._score = scoring_step(objective, network)
         self._windows = Windows(documents, objective)
         tokens = len(self._windows.flat)
         streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))
@@ -301,7 +303,8 @@ class Validation:
         self._batches = self._windows.updates_per_epoch(self._rows)
         characters = sum(document.characters + 1 for document in documents)
         spelling = sum(float(document.spelling_bits.sum()) for document in documents)
-        self._tokens_per_character, self._spelling = tokens / characters, spelling / characters
+        self._tokens_per_character = tokens / characters
+        self._spelling = spelling / characters
 
     def bits_per_character(self, share: float = 1.0) -> float:
         """Of the first ``share`` of each stream."""
@@ -321,7 +324,8 @@ class Validation:
     def share_within(self, seconds: float) -> float:
         """The share of the split that is scored in about so many seconds, at least MIN_BATCHES."""
         self.bits_per_token(1)  # compiles
-        timed, start = min(TIMED_BATCHES, self._batches), time.perf_counter()
+        timed = min(TIMED_BATCHES, self._batches)
+        start = time.perf_counter()
         self.bits_per_token(timed)
         per_batch = (time.perf_counter() - start) / timed
         return min(1.0, max(MIN_BATCHES, int(seconds / per_batch)) / self._batches)

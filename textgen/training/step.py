@@ -59,7 +59,9 @@ class Step:
         tail_share: float = 0.25,
         threads: int = 1,
     ) -> None:
-        self.network, self.objective, self.settings = network, objective, settings
+        self.network = network
+        self.objective = objective
+        self.settings = settings
         self._output, self._tail_share = network.output_layer, tail_share
         tables = [table for part in network.parts() for table in part.tables]
         weights = network.trainable_variables
