@@ -19,6 +19,7 @@ from rich.table import Table
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
+from textgen.core.system import cores
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.baselines import compute_references
 from textgen.evaluation.significance import fewest_documents
@@ -30,7 +31,7 @@ from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
 from textgen.studies.workers import Processes, Tasks, run_all
 
-SECONDS_BESIDE_TRAINING = 25  # about what a run takes for the rest: scoring, samples
+SECONDS_BESIDE_TRAINING = 40  # about what a run takes for the rest: scoring, samples
 
 
 def run_study(
@@ -187,20 +188,21 @@ def _show_runs(
     made = [name for names in runs.values() for name in names if name not in results]
     results |= {name: _result(folder / name) for name in made}
     failures, took = dict[str, str](), list[float]()
-    begin = last = time.monotonic()
+    begin, rounds, planned = time.monotonic(), math.ceil(len(missing) / workers), 0.0
+    if study.budget.seconds:
+        shared = max(1.0, workers * study.threads / cores())
+        planned = (study.budget.seconds + SECONDS_BESIDE_TRAINING) * shared
 
     def unfinished() -> list[str]:
         return [name for name, result in results.items() if not result]
 
     def progress() -> str:
-        waiting, now = len(unfinished()), time.monotonic()
-        text = f"{_clock(now - begin)} elapsed, {len(results) - waiting} of {len(results)} runs"
-        training = study.budget.seconds and study.budget.seconds + SECONDS_BESIDE_TRAINING
-        per_run = statistics.mean(took) if took else training
+        waiting, elapsed = len(unfinished()), time.monotonic() - begin
+        text = f"{_clock(elapsed)} elapsed, {len(results) - waiting} of {len(results)} runs"
+        per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * math.ceil(waiting / workers) - (now - last)
-        return f"{text}, about {_clock(max(0.0, left))} left"
+        return f"{text}, about {_clock(max(0.0, per_run * rounds - elapsed))} left"
 
     def table() -> Group:
         rows, running = Table.grid(padding=(0, 2)), unfinished()[:workers]
@@ -221,7 +223,7 @@ def _show_runs(
                 took.append(seconds)
             else:
                 failures[name] = failure
-            results[name], last = "failed" if failure else _result(folder / name), time.monotonic()
+            results[name] = "failed" if failure else _result(folder / name)
             if not shown:
                 screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")
     return failures

@@ -29,7 +29,7 @@ from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
 # About what planning and report take, what a run takes beside its training, and what it needs.
-STUDY_SECONDS, MIN_TRAINING_SECONDS = 40, 10
+STUDY_SECONDS, MIN_TRAINING_SECONDS = 50, 10
 HOW_TO_CHANGE = """\
 # To be surer of the answer, give every arm more seeds (seeds = 3) or more time (seconds, of each
 # training), and then: {}
@@ -71,8 +71,8 @@ def try_texts(
         name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
         settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
     settings += [f"language={language}"] if language else []
-    workers = min(cores(), len(study["arms"]))
-    rounds = math.ceil(len(study["arms"]) / workers)
+    workers = len(study["arms"])  # also on fewer cores, of which none is idle then
+    rounds = max(1.0, workers / cores())
     study["title"] += f": {name}"
     study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
     study["set"] = settings
@@ -91,7 +91,7 @@ def try_texts(
     return report
 
 
-def _training_seconds(minutes: float, rounds: int) -> int:
+def _training_seconds(minutes: float, rounds: float) -> int:
     """Seconds for each training, so that all of it, in so many rounds, takes so many minutes.
 
     Raises:
