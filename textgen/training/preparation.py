@@ -29,7 +29,8 @@ class Prepared:
         vectors: what the embedding layer starts from.
         counts: (V,) int64 occurrences of every token in the text that the tokenizer was fitted on.
         training_counts: n-grams of the same text, if the experiment has them.
-        seconds: what all this took, or once took where a cache saved it.
+        seconds: what all this took, or once took where a cache saved it; by the processor's own
+            clock where the run has a single thread.
     """
 
     tokenizer: Tokenizer
@@ -51,7 +52,8 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     Raises:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
-    start, cached = time.perf_counter(), seconds_saved()
+    clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
+    start, cached = clock(), seconds_saved()
     partly = loaded.sample is not loaded.train
     tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
     encoded = (
@@ -78,7 +80,7 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     orders, ngrams = experiment.training_counts.orders, None
     if orders:
         ngrams = TrainingCounts(orders, tokens, tokenizer.size)
-    seconds = time.perf_counter() - start + seconds_saved() - cached
+    seconds = clock() - start + seconds_saved() - cached
     return Prepared(tokenizer, encoded, vectors, counts, ngrams, seconds)
 
 
